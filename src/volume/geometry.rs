@@ -1,0 +1,225 @@
+//! Where voxels lie in the patient.
+
+/// Distance between voxel centres along i, j and k, in millimetres; finite and positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpacingMm([f64; 3]);
+
+/// A geometry that no scan can have.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InvalidGeometry {
+    /// A spacing is not finite and positive.
+    #[error("spacing must be finite and positive along i, j and k, got {0:?} mm")]
+    Spacing([f64; 3]),
+    /// The origin is not finite.
+    #[error("origin must be finite, got {0:?} mm")]
+    Origin([f64; 3]),
+    /// The axes are not orthonormal.
+    #[error("axes must be unit vectors at right angles, got {0:?} (deviation {1:.2e})")]
+    Direction([f64; 9], f64),
+    /// A dimension is zero, or the number of voxels does not fit in memory.
+    #[error("size must be positive and addressable, got {0:?} voxels")]
+    Size([usize; 3]),
+}
+
+impl TryFrom<[f64; 3]> for SpacingMm {
+    type Error = InvalidGeometry;
+
+    fn try_from(ijk: [f64; 3]) -> Result<Self, InvalidGeometry> {
+        if ijk.iter().all(|s| s.is_finite() && *s > 0.0) {
+            Ok(Self(ijk))
+        } else {
+            Err(InvalidGeometry::Spacing(ijk))
+        }
+    }
+}
+
+impl SpacingMm {
+    /// Spacing along i, j and k.
+    pub fn ijk(self) -> [f64; 3] {
+        self.0
+    }
+
+    /// Volume of one voxel, in cubic millimetres.
+    pub fn voxel_volume_mm3(self) -> f64 {
+        self.0.iter().product()
+    }
+}
+
+/// Size, spacing, position and orientation of a voxel grid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Geometry {
+    size: [usize; 3],
+    spacing: SpacingMm,
+    origin_mm: [f64; 3],
+    direction: [f64; 9],
+}
+
+/// Axes further from orthonormal than this are refused.
+///
+/// METHOD: DICOM stores direction cosines as decimal strings of up to 16 characters; scanners round
+/// them to 6 digits or fewer, so 1e-4 accepts every rounded orientation and refuses a shear.
+const ORTHONORMAL_TOLERANCE: f64 = 1e-4;
+
+impl Geometry {
+    /// Directions of a volume whose i, j, k axes are the patient's x, y, z.
+    pub const AXIAL: [f64; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+
+    /// Makes a geometry.
+    ///
+    /// `size` and `spacing_mm` are along i, j, k; `origin_mm` is the centre of voxel (0, 0, 0);
+    /// `direction` is the 3×3 matrix, row by row, whose columns are the unit vectors of the i, j
+    /// and k axes (as ITK and MetaImage's `TransformMatrix` transposed).
+    ///
+    /// # Errors
+    ///
+    /// Fails on an empty size, a spacing that is not positive, or axes that are not orthonormal.
+    pub fn new(
+        size: [usize; 3],
+        spacing_mm: [f64; 3],
+        origin_mm: [f64; 3],
+        direction: [f64; 9],
+    ) -> Result<Self, InvalidGeometry> {
+        let voxels = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+        if voxels.is_none_or(|n| n == 0 || n > isize::MAX as usize / 8) {
+            return Err(InvalidGeometry::Size(size));
+        }
+        let spacing = SpacingMm::try_from(spacing_mm)?;
+        if origin_mm.iter().any(|v| !v.is_finite()) {
+            return Err(InvalidGeometry::Origin(origin_mm));
+        }
+        let deviation = orthonormal_deviation(&direction);
+        if deviation.is_nan() || deviation > ORTHONORMAL_TOLERANCE {
+            return Err(InvalidGeometry::Direction(direction, deviation));
+        }
+        Ok(Self { size, spacing, origin_mm, direction })
+    }
+
+    /// Number of voxels along i, j and k.
+    pub fn size(&self) -> [usize; 3] {
+        self.size
+    }
+
+    /// Spacing along i, j and k.
+    pub fn spacing(&self) -> SpacingMm {
+        self.spacing
+    }
+
+    /// Centre of voxel (0, 0, 0) in patient millimetres.
+    pub fn origin_mm(&self) -> [f64; 3] {
+        self.origin_mm
+    }
+
+    /// 3×3 matrix, row by row; its columns are the unit vectors of i, j and k.
+    pub fn direction(&self) -> [f64; 9] {
+        self.direction
+    }
+
+    /// Unit vector of an axis (0 = i, 1 = j, 2 = k) in patient coordinates.
+    pub fn axis(&self, axis: usize) -> [f64; 3] {
+        [self.direction[axis], self.direction[3 + axis], self.direction[6 + axis]]
+    }
+
+    /// Number of voxels.
+    pub fn n_voxels(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    /// Patient position, in millimetres, of a voxel index (fractions allowed).
+    pub fn voxel_to_patient(&self, ijk: [f64; 3]) -> [f64; 3] {
+        let s = self.spacing.ijk();
+        let scaled = [ijk[0] * s[0], ijk[1] * s[1], ijk[2] * s[2]];
+        let d = &self.direction;
+        std::array::from_fn(|r| {
+            self.origin_mm[r]
+                + d[3 * r] * scaled[0]
+                + d[3 * r + 1] * scaled[1]
+                + d[3 * r + 2] * scaled[2]
+        })
+    }
+
+    /// Voxel index (with fractions) of a patient position in millimetres.
+    pub fn patient_to_voxel(&self, xyz_mm: [f64; 3]) -> [f64; 3] {
+        let s = self.spacing.ijk();
+        let offset: [f64; 3] = std::array::from_fn(|r| xyz_mm[r] - self.origin_mm[r]);
+        // The inverse of an orthonormal matrix is its transpose.
+        std::array::from_fn(|c| {
+            let axis = self.axis(c);
+            (axis[0] * offset[0] + axis[1] * offset[1] + axis[2] * offset[2]) / s[c]
+        })
+    }
+
+    /// The integer voxel that holds an index with fractions, if it lies inside the grid.
+    pub fn nearest_voxel(&self, ijk: [f64; 3]) -> Option<[usize; 3]> {
+        let mut voxel = [0; 3];
+        for a in 0..3 {
+            let v = ijk[a].round();
+            if !(v >= 0.0 && v < self.size[a] as f64) {
+                return None;
+            }
+            voxel[a] = v as usize;
+        }
+        Some(voxel)
+    }
+}
+
+/// Largest deviation of DᵀD from the identity.
+fn orthonormal_deviation(d: &[f64; 9]) -> f64 {
+    let mut worst: f64 = 0.0;
+    for a in 0..3 {
+        for b in a..3 {
+            let dot: f64 = (0..3).map(|r| d[3 * r + a] * d[3 * r + b]).sum();
+            let deviation = (dot - f64::from(u8::from(a == b))).abs();
+            // f64::max drops NaN, which must be refused.
+            if deviation.is_nan() {
+                return f64::NAN;
+            }
+            worst = worst.max(deviation);
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refuses_what_no_scan_has() {
+        let axial = Geometry::AXIAL;
+        let make = |size, spacing, direction| Geometry::new(size, spacing, [0.0; 3], direction);
+        assert!(matches!(make([0, 1, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
+        assert!(matches!(make([usize::MAX, 2, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
+        assert!(matches!(
+            make([1; 3], [1.0, 0.0, 1.0], axial),
+            Err(InvalidGeometry::Spacing(_))
+        ));
+        assert!(matches!(
+            make([1; 3], [1.0, f64::NAN, 1.0], axial),
+            Err(InvalidGeometry::Spacing(_))
+        ));
+        let mut sheared = axial;
+        sheared[1] = 0.1;
+        assert!(matches!(make([1; 3], [1.0; 3], sheared), Err(InvalidGeometry::Direction(..))));
+        sheared[1] = f64::NAN;
+        assert!(matches!(make([1; 3], [1.0; 3], sheared), Err(InvalidGeometry::Direction(..))));
+    }
+
+    proptest! {
+        #[test]
+        fn voxel_to_patient_and_back(
+            ijk in prop::array::uniform3(-500.0..500.0f64),
+            spacing in prop::array::uniform3(0.3..5.0f64),
+            origin in prop::array::uniform3(-400.0..400.0f64),
+            angle in 0.0..std::f64::consts::TAU,
+        ) {
+            let (s, c) = angle.sin_cos();
+            let rotated = [c, -s, 0.0, s, c, 0.0, 0.0, 0.0, -1.0];
+            let geometry = Geometry::new([10, 11, 12], spacing, origin, rotated).unwrap();
+            let back = geometry.patient_to_voxel(geometry.voxel_to_patient(ijk));
+            for a in 0..3 {
+                prop_assert!((back[a] - ijk[a]).abs() < 1e-9);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Sets of voxels, one bit each.
+
+/// A box of bits: k, then j, then i, least significant bit first, as Arrow packs booleans.
+///
+/// A slice is a mask with one voxel along k.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    size: [usize; 3],
+    bits: Vec<u8>,
+}
+
+/// Packed bits do not fit the size that they came with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("mask of {size:?} voxels needs {expected} bytes with the last bits zero, got {found}")]
+pub struct BitsMismatch {
+    /// Size along i, j, k.
+    pub size: [usize; 3],
+    /// Bytes that the size needs.
+    pub expected: usize,
+    /// Bytes that there are.
+    pub found: usize,
+}
+
+impl Mask {
+    /// A mask without any voxel set; `size` along i, j, k.
+    pub fn empty(size: [usize; 3]) -> Self {
+        let n: usize = size.iter().product();
+        Self { size, bits: vec![0; n.div_ceil(8)] }
+    }
+
+    /// Takes packed bits.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are more or fewer bytes than the size needs, or a bit past the end is set.
+    pub fn from_bits(size: [usize; 3], bits: Vec<u8>) -> Result<Self, BitsMismatch> {
+        let n = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+        let expected = n.map_or(usize::MAX, |n| n.div_ceil(8));
+        let tail = n.map_or(0, |n| n % 8);
+        let clean = tail == 0 || bits.last().is_none_or(|last| last >> tail == 0);
+        if bits.len() == expected && clean {
+            Ok(Self { size, bits })
+        } else {
+            Err(BitsMismatch { size, expected, found: bits.len() })
+        }
+    }
+
+    /// Sets the voxels for which `inside(i, j, k)` holds.
+    pub fn from_fn(
+        size: [usize; 3],
+        mut inside: impl FnMut(usize, usize, usize) -> bool,
+    ) -> Self {
+        let mut mask = Self::empty(size);
+        let mut n = 0;
+        for k in 0..size[2] {
+            for j in 0..size[1] {
+                for i in 0..size[0] {
+                    if inside(i, j, k) {
+                        mask.bits[n / 8] |= 1 << (n % 8);
+                    }
+                    n += 1;
+                }
+            }
+        }
+        mask
+    }
+
+    /// Number of voxels along i, j, k.
+    pub fn size(&self) -> [usize; 3] {
+        self.size
+    }
+
+    /// The packed bits.
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
+    }
+
+    /// Takes the packed bits out.
+    pub fn into_bits(self) -> Vec<u8> {
+        self.bits
+    }
+
+    /// Whether a voxel is set; false outside the box.
+    pub fn get(&self, i: usize, j: usize, k: usize) -> bool {
+        self.index(i, j, k).is_some_and(|n| self.bits[n / 8] >> (n % 8) & 1 == 1)
+    }
+
+    /// Sets or clears a voxel; does nothing outside the box.
+    pub fn set(&mut self, i: usize, j: usize, k: usize, value: bool) {
+        if let Some(n) = self.index(i, j, k) {
+            if value {
+                self.bits[n / 8] |= 1 << (n % 8);
+            } else {
+                self.bits[n / 8] &= !(1 << (n % 8));
+            }
+        }
+    }
+
+    /// Number of voxels set.
+    pub fn count(&self) -> usize {
+        self.bits.iter().map(|b| b.count_ones() as usize).sum()
+    }
+
+    /// Whether no voxel is set.
+    pub fn is_empty(&self) -> bool {
+        self.bits.iter().all(|b| *b == 0)
+    }
+
+    /// The voxels set, as `[i, j, k]`, i fastest.
+    pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+        let [ni, nj, _] = self.size;
+        self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(
+            move |(b, byte)| {
+                let byte = *byte;
+                (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| {
+                    let n = 8 * b + bit;
+                    [n % ni, n / ni % nj, n / (ni * nj)]
+                })
+            },
+        )
+    }
+
+    /// Every voxel as a boolean, i fastest.
+    pub fn to_bools(&self) -> Vec<bool> {
+        let n: usize = self.size.iter().product();
+        (0..n).map(|n| self.bits[n / 8] >> (n % 8) & 1 == 1).collect()
+    }
+
+    fn index(&self, i: usize, j: usize, k: usize) -> Option<usize> {
+        let [ni, nj, nk] = self.size;
+        (i < ni && j < nj && k < nk).then(|| (k * nj + j) * ni + i)
+    }
+}
+
+/// A mask in a box of a scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedMask {
+    /// First voxel of the box in the scan, i, j, k.
+    pub start: [usize; 3],
+    /// The box.
+    pub mask: Mask,
+}
+
+impl PlacedMask {
+    /// Whether a voxel of the scan is set.
+    pub fn get(&self, i: usize, j: usize, k: usize) -> bool {
+        let [si, sj, sk] = self.start;
+        i >= si && j >= sj && k >= sk && self.mask.get(i - si, j - sj, k - sk)
+    }
+
+    /// First voxel past the box, i, j, k.
+    pub fn end(&self) -> [usize; 3] {
+        std::array::from_fn(|a| self.start[a] + self.mask.size()[a])
+    }
+
+    /// Mean voxel index of the voxels set, in the scan; `None` where there is none.
+    pub fn centroid(&self) -> Option<[f64; 3]> {
+        let mut sum = [0.0; 3];
+        let mut n = 0usize;
+        for voxel in self.mask.voxels() {
+            for a in 0..3 {
+                sum[a] += (voxel[a] + self.start[a]) as f64;
+            }
+            n += 1;
+        }
+        (n > 0).then(|| sum.map(|s| s / n as f64))
+    }
+
+    /// The smallest box with every voxel set, or `None` where there is none.
+    pub fn trimmed(&self) -> Option<Self> {
+        let mut low = [usize::MAX; 3];
+        let mut high = [0; 3];
+        for voxel in self.mask.voxels() {
+            for a in 0..3 {
+                low[a] = low[a].min(voxel[a]);
+                high[a] = high[a].max(voxel[a] + 1);
+            }
+        }
+        (low[0] != usize::MAX).then(|| Self {
+            start: std::array::from_fn(|a| self.start[a] + low[a]),
+            mask: Mask::from_fn(std::array::from_fn(|a| high[a] - low[a]), |i, j, k| {
+                self.mask.get(i + low[0], j + low[1], k + low[2])
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bits_past_the_end_are_refused() {
+        assert!(Mask::from_bits([3, 1, 1], vec![0b111]).is_ok());
+        assert!(Mask::from_bits([3, 1, 1], vec![0b1000]).is_err());
+        assert!(Mask::from_bits([3, 1, 1], vec![0, 0]).is_err());
+        assert!(Mask::from_bits([usize::MAX, 3, 1], vec![]).is_err());
+    }
+
+    #[test]
+    fn an_empty_mask_has_no_centroid_and_no_box() {
+        let empty = PlacedMask { start: [1, 2, 3], mask: Mask::empty([2, 2, 2]) };
+        assert_eq!(empty.centroid(), None);
+        assert_eq!(empty.trimmed(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn packing_keeps_every_voxel(bools in prop::collection::vec(any::<bool>(), 60)) {
+            let mask = Mask::from_fn([5, 4, 3], |i, j, k| bools[(k * 4 + j) * 5 + i]);
+            prop_assert_eq!(mask.to_bools(), bools.clone());
+            prop_assert_eq!(mask.count(), bools.iter().filter(|b| **b).count());
+            prop_assert_eq!(mask.voxels().count(), mask.count());
+            prop_assert!(mask.voxels().all(|[i, j, k]| mask.get(i, j, k)));
+            prop_assert_eq!(Mask::from_bits([5, 4, 3], mask.bits().to_vec()).unwrap(), mask);
+        }
+
+        #[test]
+        fn trimming_keeps_the_voxels_in_place(bools in prop::collection::vec(any::<bool>(), 60)) {
+            let mask = Mask::from_fn([5, 4, 3], |i, j, k| bools[(k * 4 + j) * 5 + i]);
+            let placed = PlacedMask { start: [7, 8, 9], mask };
+            if let Some(trimmed) = placed.trimmed() {
+                prop_assert_eq!(trimmed.mask.count(), placed.mask.count());
+                prop_assert_eq!(trimmed.centroid(), placed.centroid());
+                prop_assert!(trimmed.mask.voxels().all(|[i, j, k]| placed.get(
+                    i + trimmed.start[0], j + trimmed.start[1], k + trimmed.start[2])));
+            } else {
+                prop_assert!(placed.mask.is_empty());
+            }
+        }
+    }
+}
