@@ -1,1 +1,201 @@
-//! (placeholder)
+//! What passes between stages: one file for each table, and the store that keeps them.
+
+pub mod schema;
+pub mod scans;
+pub mod marks;
+pub mod nodules;
+pub mod rois;
+pub mod samples;
+pub mod training_log;
+pub mod predictions;
+pub mod slice_metrics;
+pub mod nodule_metrics;
+pub mod summary;
+pub mod failures;
+pub mod output;
+pub mod parquet;
+pub mod hash;
+pub mod durable;
+pub mod lock;
+pub mod manifest;
+pub mod shard;
+pub mod job;
+pub mod store;
+
+pub use failures::Failure;
+pub use marks::{Mark, MarkKind};
+pub use nodule_metrics::NoduleMetrics;
+pub use nodules::Nodule;
+pub use output::Output;
+pub use predictions::Prediction;
+pub use rois::Roi;
+pub use samples::{Sample, Split};
+pub use scans::Scan;
+pub use slice_metrics::SliceMetrics;
+pub use summary::Summary;
+pub use training_log::TrainingLog;
+
+use arrow::datatypes::Schema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A table of the store.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Table {
+    /// See [`scans`].
+    Scans,
+    /// See [`marks`].
+    Marks,
+    /// See [`nodules`].
+    Nodules,
+    /// See [`rois`].
+    Rois,
+    /// See [`samples`].
+    Samples,
+    /// See [`training_log`].
+    TrainingLog,
+    /// See [`predictions`].
+    Predictions,
+    /// See [`slice_metrics`].
+    SliceMetrics,
+    /// See [`nodule_metrics`].
+    NoduleMetrics,
+    /// See [`summary`].
+    Summary,
+    /// See [`failures`].
+    Failures,
+}
+
+/// The row type of a table; its field names are the table's column names.
+pub trait Row: Serialize + DeserializeOwned {
+    /// The table that these rows make up.
+    const TABLE: Table;
+}
+
+impl Table {
+    /// Every table, in data-flow order.
+    pub const ALL: [Self; 11] = [
+        Self::Scans,
+        Self::Marks,
+        Self::Nodules,
+        Self::Rois,
+        Self::Samples,
+        Self::TrainingLog,
+        Self::Predictions,
+        Self::SliceMetrics,
+        Self::NoduleMetrics,
+        Self::Summary,
+        Self::Failures,
+    ];
+
+    /// Name of the table's folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scans => "scans",
+            Self::Marks => "marks",
+            Self::Nodules => "nodules",
+            Self::Rois => "rois",
+            Self::Samples => "samples",
+            Self::TrainingLog => "training_log",
+            Self::Predictions => "predictions",
+            Self::SliceMetrics => "slice_metrics",
+            Self::NoduleMetrics => "nodule_metrics",
+            Self::Summary => "summary",
+            Self::Failures => "failures",
+        }
+    }
+
+    /// The table with a name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// What one row stands for.
+    pub const fn row_description(self) -> &'static str {
+        match self {
+            Self::Scans => "a CT series",
+            Self::Marks => "one reader's mark",
+            Self::Nodules => "a physical nodule",
+            Self::Rois => "an axial slice of a nodule's region",
+            Self::Samples => "a slice chosen for learning",
+            Self::TrainingLog => "an epoch",
+            Self::Predictions => "a slice predicted by a model",
+            Self::SliceMetrics => "a slice × model",
+            Self::NoduleMetrics => "a nodule × model",
+            Self::Summary => "a model × metric × subgroup",
+            Self::Failures => "a case that failed",
+        }
+    }
+
+    /// The one truth about the table's columns.
+    pub fn schema(self) -> Schema {
+        match self {
+            Self::Scans => scans::schema(),
+            Self::Marks => marks::schema(),
+            Self::Nodules => nodules::schema(),
+            Self::Rois => rois::schema(),
+            Self::Samples => samples::schema(),
+            Self::TrainingLog => training_log::schema(),
+            Self::Predictions => predictions::schema(),
+            Self::SliceMetrics => slice_metrics::schema(),
+            Self::NoduleMetrics => nodule_metrics::schema(),
+            Self::Summary => summary::schema(),
+            Self::Failures => failures::schema(),
+        }
+    }
+
+    /// Raised when a column is added, removed or changes meaning.
+    pub const fn schema_version(self) -> u32 {
+        1
+    }
+
+    /// Columns that measure the run rather than the data (seconds): left out of content hashes, so
+    /// that a table's key does not depend on how fast the machine was.
+    pub const fn volatile_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::TrainingLog => &["seconds", "samples_per_second"],
+            _ => &[],
+        }
+    }
+
+    /// Columns of pixels, which have no statistics.
+    pub const fn pixel_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Rois => &["hu", "mask_bits"],
+            Self::Predictions => &["probability", "mask_bits"],
+            Self::Marks | Self::Nodules => &["mask_bits"],
+            _ => &[],
+        }
+    }
+
+    /// Columns that people look rows up by: they have bloom filters.
+    pub const fn id_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Scans => &["series_instance_uid", "patient_id"],
+            Self::Marks => &["mark_id", "series_instance_uid", "patient_id"],
+            Self::Nodules => &["nodule_id", "series_instance_uid", "patient_id"],
+            Self::Rois | Self::Samples => &["roi_id", "nodule_id", "patient_id"],
+            Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
+            Self::NoduleMetrics => &["nodule_id"],
+            Self::Failures => &["case_id"],
+            Self::TrainingLog | Self::Summary => &[],
+        }
+    }
+
+    /// Rows in a row group: 128 where rows hold a region's pixels.
+    pub const fn row_group_rows(self) -> usize {
+        match self {
+            Self::Rois | Self::Predictions => 128,
+            Self::Marks | Self::Nodules => 4096,
+            _ => 65_536,
+        }
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

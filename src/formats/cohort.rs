@@ -1,0 +1,334 @@
+//! Which files of a folder make up a case, by the layout of the cohort.
+
+use super::{dicom, lidc_xml, metaimage};
+use crate::volume::Volume;
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Whose layout a cohort's files follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// LIDC-IDRI: DICOM series, each in a folder with the readers' XML.
+    Lidc,
+    /// LUNA16: MetaImage scans named by their series; the readers' XML in another folder.
+    Luna16,
+    /// A CT and a mask for each patient.
+    Volumes,
+}
+
+impl Layout {
+    /// Name in tables and pipeline files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lidc => "lidc",
+            Self::Luna16 => "luna16",
+            Self::Volumes => "volumes",
+        }
+    }
+}
+
+/// Where a cohort's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// Layout of the files.
+    pub layout: Layout,
+    /// Folder of the images; paths of cases are relative to it.
+    pub root: &'a Path,
+    /// Folder of the readers' XML, where it is not beside the images.
+    pub annotations: Option<&'a Path>,
+    /// Pattern of a patient's image below the root, with `{patient}`.
+    pub image: &'a str,
+    /// Pattern of a patient's mask below the root, with `{patient}`.
+    pub mask: &'a str,
+}
+
+/// Files that are read together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// The image's path below the root, with `/`.
+    pub case_id: String,
+    /// The patient, where the path tells.
+    pub patient: Option<String>,
+    /// Files of the image.
+    pub images: Vec<PathBuf>,
+    /// Files of annotations or masks.
+    pub annotations: Vec<PathBuf>,
+}
+
+/// A cohort's files could not be listed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There is no such folder.
+    #[error("`{0}` is not a folder")]
+    NotAFolder(PathBuf),
+    /// A pattern does not name the patient once, or reaches out of the root.
+    #[error("pattern `{0}` needs `{{patient}}` once and must stay below the cohort's root")]
+    Pattern(String),
+    /// A DICOM series could not be read.
+    #[error(transparent)]
+    Dicom(#[from] dicom::Error),
+    /// A MetaImage could not be read.
+    #[error(transparent)]
+    MetaImage(#[from] metaimage::Error),
+    /// A folder has no CT series.
+    #[error("`{0}` holds no CT series")]
+    NoSeries(PathBuf),
+}
+
+/// A scan as its files have it.
+#[derive(Debug)]
+pub struct Image {
+    /// The series, from the header or the file's name.
+    pub series_instance_uid: String,
+    /// The header, where the format has one.
+    pub info: Option<dicom::SeriesInfo>,
+    /// Hounsfield units.
+    pub volume: Volume<i16>,
+}
+
+/// Lists a cohort's cases, sorted by id; none where the folder is empty.
+///
+/// # Errors
+///
+/// Fails if a folder is missing or cannot be read, or a pattern is not one.
+pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+    for folder in [Some(location.root), location.annotations].into_iter().flatten() {
+        if !folder.is_dir() {
+            return Err(Error::NotAFolder(folder.to_owned()));
+        }
+    }
+    let mut cases = match location.layout {
+        Layout::Lidc => lidc(location.root)?,
+        Layout::Luna16 => luna16(location.root, location.annotations)?,
+        Layout::Volumes => volumes(location.root, location.image, location.mask)?,
+    };
+    cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
+    Ok(cases)
+}
+
+/// Reads the scans of a case: one, or the CT series of a DICOM folder that `wanted` accepts.
+///
+/// # Errors
+///
+/// Fails if there is no scan, or one cannot be read.
+pub fn read_images(
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Result<Image, Error>>, Error> {
+    if !path.is_dir() {
+        let series_instance_uid = stem(path);
+        let volume = metaimage::read(path)?;
+        return Ok(vec![Ok(Image { series_instance_uid, info: None, volume })]);
+    }
+    let series = dicom::find_series(path)?;
+    if series.is_empty() {
+        return Err(Error::NoSeries(path.to_owned()));
+    }
+    let read = |files: &dicom::SeriesFiles| {
+        let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files)?;
+        Ok(Image { series_instance_uid: info.series_instance_uid.clone(), info: Some(info), volume })
+    };
+    Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
+}
+
+/// A file's name without its extension.
+pub fn stem(path: &Path) -> String {
+    // A series UID has dots of its own: only the last extension goes.
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
+    let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for file in files_below(root)? {
+        if let Some(folder) = file.parent() {
+            folders.entry(folder.to_owned()).or_default().push(file);
+        }
+    }
+    let mut cases = Vec::new();
+    for (folder, files) in folders {
+        let (annotations, images): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| has_extension(file, "xml"));
+        let images: Vec<_> = images.into_iter().filter(|file| may_be_dicom(file)).collect();
+        if !images.is_empty() {
+            let case_id = relative(root, &folder);
+            cases.push(Case { case_id, patient: None, images, annotations });
+        }
+    }
+    Ok(cases)
+}
+
+fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
+    let mut by_series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    if let Some(folder) = annotations {
+        for file in files_below(folder)?.into_iter().filter(|file| has_extension(file, "xml")) {
+            // A file that is no CT read belongs to no scan of this cohort.
+            if let Ok(reads) = lidc_xml::read(&file) {
+                by_series.entry(reads.series_instance_uid).or_default().push(file);
+            }
+        }
+    }
+    let mut cases = Vec::new();
+    for file in files_below(root)?.into_iter().filter(|file| has_extension(file, "mhd")) {
+        let data = ["raw", "zraw"].map(|extension| file.with_extension(extension));
+        let mut images = vec![file.clone()];
+        images.extend(data.into_iter().filter(|path| path.exists()));
+        let annotations = by_series.get(&stem(&file)).cloned().unwrap_or_default();
+        cases.push(Case { case_id: relative(root, &file), patient: None, images, annotations });
+    }
+    Ok(cases)
+}
+
+fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
+    for pattern in [image, mask] {
+        let escapes = Path::new(pattern)
+            .components()
+            .any(|part| !matches!(part, std::path::Component::Normal(_)));
+        if pattern.matches("{patient}").count() != 1 || escapes {
+            return Err(Error::Pattern(pattern.to_owned()));
+        }
+    }
+    let mut patients = BTreeSet::new();
+    match_patients(root, image, &mut patients)?;
+    let mut cases = Vec::new();
+    for patient in patients {
+        let image = root.join(image.replace("{patient}", &patient));
+        let images = if image.is_dir() {
+            files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
+        } else {
+            vec![image.clone()]
+        };
+        // A missing mask is the case's failure, not the cohort's.
+        let annotations = vec![root.join(mask.replace("{patient}", &patient))];
+        let case_id = relative(root, &image);
+        cases.push(Case { case_id, patient: Some(patient), images, annotations });
+    }
+    Ok(cases)
+}
+
+/// Finds the values of `{patient}` for which a pattern names something that is there.
+fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> Result<(), Error> {
+    let Some((before, after)) = pattern.split_once("{patient}") else {
+        return Err(Error::Pattern(pattern.to_owned()));
+    };
+    let (folder, prefix) = before.rsplit_once('/').unwrap_or(("", before));
+    let (suffix, rest) = after.split_once('/').unwrap_or((after, ""));
+    let folder = root.join(folder);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let middle = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+        if let Some(patient) = middle.filter(|patient| !patient.is_empty())
+            && folder.join(&name).join(rest).exists()
+        {
+            found.insert(patient.to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Every file below a folder, sorted; hidden ones are passed over.
+pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
+fn may_be_dicom(path: &Path) -> bool {
+    let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
+    !other.iter().any(|extension| has_extension(path, extension))
+        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
+        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("LICENSE"))
+}
+
+/// A path below a root, with `/` on every machine.
+pub fn relative(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(root: &Path, name: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+
+    fn location(layout: Layout, root: &Path) -> Location<'_> {
+        Location { layout, root, annotations: None, image: "{patient}/ct", mask: "{patient}/m.nii" }
+    }
+
+    #[test]
+    fn a_lidc_case_is_a_folder_with_dicom_files() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["p/a/1.dcm", "p/a/2.dcm", "p/a/69.xml", "p/b/IM1", "LICENSE", "x/notes.txt"] {
+            touch(root.path(), name);
+        }
+        let cases = cases(&location(Layout::Lidc, root.path())).unwrap();
+        let ids: Vec<_> = cases.iter().map(|case| case.case_id.as_str()).collect();
+        assert_eq!(ids, ["p/a", "p/b"]);
+        assert_eq!(cases[0].images.len(), 2);
+        assert_eq!(cases[0].annotations.len(), 1);
+    }
+
+    #[test]
+    fn a_patient_of_volumes_is_named_by_the_pattern() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["p1/ct/1.dcm", "p2/ct/1.dcm", "p1/m.nii", "p3/other/1.dcm"] {
+            touch(root.path(), name);
+        }
+        let cases = cases(&location(Layout::Volumes, root.path())).unwrap();
+        let patients: Vec<_> = cases.iter().filter_map(|case| case.patient.as_deref()).collect();
+        assert_eq!(patients, ["p1", "p2"]);
+        assert_eq!(cases[1].annotations, [root.path().join("p2/m.nii")]);
+    }
+
+    #[test]
+    fn patterns_stay_below_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        for image in ["../{patient}", "/{patient}", "patient", "{patient}/{patient}"] {
+            let location = Location { image, ..location(Layout::Volumes, root.path()) };
+            assert!(matches!(cases(&location), Err(Error::Pattern(_))), "{image}");
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = root.path().join("none");
+        let error = cases(&location(Layout::Lidc, &missing)).unwrap_err();
+        assert!(error.to_string().ends_with("none` is not a folder"));
+    }
+}

@@ -1,0 +1,80 @@
+//! What a stage is given to work with.
+
+use crate::model::Device;
+use crate::tables::job::Job;
+use crate::tables::store::{self, Store, Version};
+use crate::tables::{Output, Table};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Memory, in bytes, that a worker needs for a scan of 512 × 512 × 600 voxels: the voxels (16 bit)
+/// and the files that they come from.
+pub const SCAN_BYTES: u64 = 700 << 20;
+
+/// Something worth showing while a stage runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Cases done of those to do.
+    Cases {
+        /// Done.
+        done: usize,
+        /// To do.
+        total: usize,
+    },
+    /// A line of text.
+    Note(String),
+}
+
+/// A stage's work: its inputs, its outputs and its means.
+pub struct Task<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// What is to be made.
+    pub job: &'a Job,
+    /// Root folder of each cohort's files, by the cohort's name.
+    pub roots: &'a BTreeMap<String, PathBuf>,
+    /// Weights from elsewhere in place of those of the store.
+    pub checkpoint: Option<&'a Path>,
+    /// Where networks run.
+    pub device: &'a Device,
+    /// Scans that may be in memory at once.
+    pub workers: usize,
+    /// Is told how the work goes on.
+    pub progress: &'a (dyn Fn(Event) + Sync),
+}
+
+impl Task<'_> {
+    /// The version of an input that the job was planned with.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job has no such input, or the store cannot be read.
+    pub fn input(&self, output: Output) -> Result<Version, store::Error> {
+        self.optional_input(output)?
+            .ok_or_else(|| store::Error::NotMade { output, store: self.store.root().to_owned() })
+    }
+
+    /// [`Self::input`], or `None` where the job was planned without it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn optional_input(&self, output: Output) -> Result<Option<Version>, store::Error> {
+        let input = self.job.spec().inputs.iter().find(|input| input.name == output.name());
+        input.map_or(Ok(None), |input| self.store.version(output, &input.key))
+    }
+
+    /// [`Self::input`] of a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::input`].
+    pub fn table(&self, table: Table) -> Result<Version, store::Error> {
+        self.input(Output::Table(table))
+    }
+
+    /// Reports progress in cases.
+    pub fn cases(&self, done: usize, total: usize) {
+        (self.progress)(Event::Cases { done, total });
+    }
+}

@@ -1,0 +1,68 @@
+//! Files that are whole or not there, whenever the process or the machine stops.
+
+use fs_err::{self as fs, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Writes a file beside its place, then puts it there by rename.
+///
+/// # Errors
+///
+/// Fails if the folder cannot be written to; the old content then stays.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let beside = folder.join(name);
+    let written = (|| {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        sync_folder(folder)
+    })();
+    if written.is_err() {
+        // The error that is returned matters more than one from clearing up.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Moves a finished file to its place and makes the move last.
+///
+/// # Errors
+///
+/// Fails if either folder cannot be written to.
+pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    File::open(from)?.sync_all()?;
+    fs::rename(from, to)?;
+    sync_folder(folder)
+}
+
+/// Makes renames in a folder last.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // A folder stands where the file should go: the rename fails.
+        let blocked = folder.path().join("b");
+        fs::create_dir_all(blocked.join("c")).unwrap();
+        assert!(write(&blocked, b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

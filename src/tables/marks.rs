@@ -1,0 +1,144 @@
+//! `marks`: one row for each reader's mark.
+
+use super::schema::{column, list, nullable, nullable_axes};
+use super::{Row, Table};
+use arrow::datatypes::{DataType, Field, Schema};
+use serde::{Deserialize, Serialize};
+
+/// What a reader marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// A nodule of 3 mm or more, with its outline.
+    Nodule,
+    /// A nodule under 3 mm, as a point.
+    SmallNodule,
+    /// Another finding of 3 mm or more, as a point.
+    NonNodule,
+}
+
+impl MarkKind {
+    /// Name in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nodule => "nodule",
+            Self::SmallNodule => "small_nodule",
+            Self::NonNodule => "non_nodule",
+        }
+    }
+}
+
+/// A closed line on one slice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarkContour {
+    /// Position of the slice, LPS.
+    pub z_mm: f64,
+    /// Whether the line surrounds nodule, rather than a hole in it.
+    pub inclusion: bool,
+    /// Pixel centres (i, j), one after the other: i0, j0, i1, j1, …
+    pub points: Vec<[i64; 2]>,
+}
+
+/// A reader's mark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each column is described in `schema`")]
+pub struct Mark {
+    pub mark_id: String,
+    pub cohort: String,
+    pub series_instance_uid: String,
+    pub patient_id: String,
+    pub reading_session: i64,
+    pub reader_nodule_id: String,
+    pub kind: String,
+    pub centroid_i: f64,
+    pub centroid_j: f64,
+    pub centroid_k: f64,
+    pub centroid_x_mm: Option<f64>,
+    pub centroid_y_mm: Option<f64>,
+    pub centroid_z_mm: Option<f64>,
+    pub n_voxels: Option<i64>,
+    pub volume_mm3: Option<f64>,
+    pub diameter_mm: Option<f64>,
+    pub subtlety: Option<i64>,
+    pub internal_structure: Option<i64>,
+    pub calcification: Option<i64>,
+    pub sphericity: Option<i64>,
+    pub margin: Option<i64>,
+    pub lobulation: Option<i64>,
+    pub spiculation: Option<i64>,
+    pub texture: Option<i64>,
+    pub malignancy: Option<i64>,
+    pub contours: Vec<MarkContour>,
+    pub bbox_i: Option<i64>,
+    pub bbox_j: Option<i64>,
+    pub bbox_k: Option<i64>,
+    pub bbox_size_i: Option<i64>,
+    pub bbox_size_j: Option<i64>,
+    pub bbox_size_k: Option<i64>,
+    #[serde(with = "serde_bytes")]
+    pub mask_bits: Option<Vec<u8>>,
+    pub source_path: String,
+}
+
+impl Row for Mark {
+    const TABLE: Table = Table::Marks;
+}
+
+/// Names of the nine ratings, in LIDC's order.
+pub const RATINGS: [&str; 9] = [
+    "subtlety",
+    "internal_structure",
+    "calcification",
+    "sphericity",
+    "margin",
+    "lobulation",
+    "spiculation",
+    "texture",
+    "malignancy",
+];
+
+/// Columns of `marks`.
+pub fn schema() -> Schema {
+    use DataType::{Binary, Boolean, Float64, Int64, Utf8};
+    let ijk = ["i", "j", "k"];
+    let mut fields = vec![
+        column("mark_id", Utf8, "stable id of the mark"),
+        column("cohort", Utf8, "name of the cohort in the pipeline file"),
+        column("series_instance_uid", Utf8, "series that was read"),
+        column("patient_id", Utf8, "patient of the series"),
+        column("reading_session", Int64, "reader's session within the series, from 0; never identifies a person"),
+        column("reader_nodule_id", Utf8, "the reader's own id"),
+        column("kind", Utf8, "nodule (3 mm or more, outlined), small_nodule (a point) or non_nodule (a point)"),
+        column("centroid_i", Float64, "mean voxel index of the mask, or the point, along i"),
+        column("centroid_j", Float64, "mean voxel index of the mask, or the point, along j"),
+        column("centroid_k", Float64, "mean voxel index of the mask, or the point, along k"),
+    ];
+    fields.extend(nullable_axes("centroid_", &["x", "y", "z"], "_mm", &Float64, "the same, LPS"));
+    fields.extend([
+        nullable("n_voxels", Int64, "voxels in the mask; null for points"),
+        nullable("volume_mm3", Float64, "volume of the mask"),
+        nullable("diameter_mm", Float64, "diameter of the sphere of equal volume"),
+    ]);
+    fields.extend(RATINGS.map(|name| nullable(name, Int64, "reader's rating, as in LIDC's XML")));
+    let points = list(fixed_points());
+    let contour = DataType::Struct(
+        vec![
+            Field::new("z_mm", Float64, false),
+            Field::new("inclusion", Boolean, false),
+            Field::new("points", points, false),
+        ]
+        .into(),
+    );
+    fields.push(column("contours", list(contour), "lines as drawn: z, inclusion or hole, pixel centres (i, j)"));
+    fields.extend(nullable_axes("bbox_", &ijk, "", &Int64, "first voxel of the mask's box"));
+    fields.extend(nullable_axes("bbox_size_", &ijk, "", &Int64, "size of the mask's box"));
+    fields.extend([
+        nullable("mask_bits", Binary, "the box's voxels, packed bits, k then j then i, least significant bit first"),
+        column("source_path", Utf8, "file that holds the mark, relative to the cohort's root"),
+    ]);
+    Schema::new(fields)
+}
+
+fn fixed_points() -> DataType {
+    super::schema::fixed_list(DataType::Int64, 2)
+}

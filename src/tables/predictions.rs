@@ -1,0 +1,37 @@
+//! `predictions`: one row for each slice and model.
+
+use super::schema::{column, nullable};
+use super::{Row, Table};
+use arrow::datatypes::{DataType, Schema};
+use serde::{Deserialize, Serialize};
+
+/// A slice predicted by a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each column is described in `schema`")]
+pub struct Prediction {
+    pub roi_id: String,
+    pub nodule_id: String,
+    pub model_id: String,
+    #[serde(with = "serde_bytes")]
+    pub probability: Option<Vec<u8>>,
+    pub nodule_probability: Option<f64>,
+    #[serde(with = "serde_bytes")]
+    pub mask_bits: Vec<u8>,
+}
+
+impl Row for Prediction {
+    const TABLE: Table = Table::Predictions;
+}
+
+/// Columns of `predictions`.
+pub fn schema() -> Schema {
+    use DataType::{Binary, Float64, Utf8};
+    Schema::new(vec![
+        column("roi_id", Utf8, "slice of `rois`"),
+        column("nodule_id", Utf8, "nodule at the centre"),
+        column("model_id", Utf8, "model, or `threshold` for the best single threshold"),
+        nullable("probability", Binary, "probability of nodule for each pixel × 255, one byte each, row by row; null for a threshold"),
+        nullable("nodule_probability", Float64, "probability that the slice holds nodule; null for a threshold"),
+        column("mask_bits", Binary, "predicted mask, packed bits, row by row, least significant bit first"),
+    ])
+}

@@ -1,0 +1,218 @@
+//! The unit of commit: written aside, then put in place by rename, then recorded.
+
+use super::manifest::{self, PartRecord, ShardRecord};
+use super::parquet::{PartWriter, Provenance};
+use super::{Failure, Output, Row, durable, hash, parquet};
+use fs_err as fs;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Digits of the content's hash in a part's name.
+const NAME_DIGITS: usize = 16;
+
+/// A shard could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A part could not be written.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// A record could not be written.
+    #[error(transparent)]
+    Record(#[from] manifest::Error),
+    /// A row has no JSON form to hash.
+    #[error("cannot hash a row of `{output}`")]
+    Hash {
+        /// The table.
+        output: Output,
+        /// What is wrong with the row.
+        source: serde_json::Error,
+    },
+    /// A stage left out one of its outputs.
+    #[error("shard {shard} has no part of `{output}`")]
+    PartMissing {
+        /// The output.
+        output: Output,
+        /// The shard.
+        shard: usize,
+    },
+}
+
+/// A shard that is being written.
+#[derive(Debug)]
+pub struct ShardWriter {
+    shard: usize,
+    /// Key's folder of each output, with the folder for unfinished files.
+    outputs: Vec<(Output, PathBuf, PathBuf)>,
+    provenance: Provenance,
+}
+
+/// A part that is being written.
+pub struct Part<R> {
+    writer: PartWriter<R>,
+    path: PathBuf,
+    /// Running hash of the rows, where the file's own hash would not do.
+    stable: Option<Sha256>,
+}
+
+/// A part that is written and not yet in its place.
+#[derive(Debug)]
+pub struct FinishedPart {
+    output: Output,
+    path: PathBuf,
+    rows: u64,
+    content_sha256: String,
+}
+
+impl ShardWriter {
+    pub(super) fn new(
+        shard: usize,
+        outputs: Vec<(Output, PathBuf)>,
+        attempt: &str,
+        provenance: Provenance,
+    ) -> Result<Self, Error> {
+        let outputs: Vec<_> = outputs
+            .into_iter()
+            .map(|(output, folder)| {
+                let aside = folder.join("_tmp").join(attempt);
+                (output, folder, aside)
+            })
+            .collect();
+        for (_, _, aside) in &outputs {
+            fs::create_dir_all(aside)?;
+        }
+        Ok(Self { shard, outputs, provenance })
+    }
+
+    /// Number of the shard, from 0.
+    pub fn number(&self) -> usize {
+        self.shard
+    }
+
+    /// Opens the shard's part of a table.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stage does not write the table, or the file cannot be created.
+    pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
+        let path = self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
+        let writer = PartWriter::create(&path, &self.provenance)?;
+        let stable = (!R::TABLE.volatile_columns().is_empty()).then(Sha256::new);
+        Ok(Part { writer, path, stable })
+    }
+
+    /// A folder to write the files of a checkpoint or report into; every file in it is committed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stage does not write the output, or the folder cannot be made.
+    pub fn files(&self, output: Output) -> Result<PathBuf, Error> {
+        let folder = self.aside(output)?.join("files");
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Puts the parts in their places and records the shard.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
+    pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<Failure>) -> Result<(), Error> {
+        let mut failures = failures;
+        for (output, folder, aside) in &self.outputs {
+            let parts = if let Output::Table(_) = output {
+                let part = parts.iter().find(|part| part.output == *output);
+                let part = part.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
+                vec![self.publish(part, folder)?]
+            } else {
+                publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
+            };
+            let record =
+                ShardRecord { shard: self.shard, parts, failures: std::mem::take(&mut failures) };
+            manifest::write(&record_path(folder, self.shard), &record)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, part: &FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
+        let digits = &part.content_sha256[..NAME_DIGITS];
+        let file = format!("part-{:05}-{digits}.parquet", self.shard);
+        let bytes = fs::metadata(&part.path)?.len();
+        durable::publish(&part.path, &folder.join(part.output.files_folder()).join(&file))?;
+        let content_sha256 = part.content_sha256.clone();
+        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256 })
+    }
+
+    fn aside(&self, output: Output) -> Result<&Path, Error> {
+        self.outputs
+            .iter()
+            .find(|(o, _, _)| *o == output)
+            .map(|(_, _, aside)| aside.as_path())
+            .ok_or(Error::PartMissing { output, shard: self.shard })
+    }
+}
+
+/// Where a shard of an output is recorded.
+pub(super) fn record_path(folder: &Path, shard: usize) -> PathBuf {
+    folder.join("meta/shards").join(format!("{shard}.json"))
+}
+
+fn publish_files(from: &Path, to: &Path) -> Result<Vec<PartRecord>, Error> {
+    let mut names: Vec<_> = fs::read_dir(from)?
+        .map(|entry| entry.map(|e| e.file_name()))
+        .collect::<Result<_, _>>()?;
+    names.sort();
+    let mut records = Vec::new();
+    for name in names {
+        let path = from.join(&name);
+        let content_sha256 = hash::sha256_file(&path)?;
+        let bytes = fs::metadata(&path)?.len();
+        durable::publish(&path, &to.join(&name))?;
+        let file = name.to_string_lossy().into_owned();
+        records.push(PartRecord { file, rows: 0, bytes, content_sha256 });
+    }
+    Ok(records)
+}
+
+impl<R: Row> Part<R> {
+    /// Adds rows.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written to.
+    pub fn write(&mut self, rows: impl IntoIterator<Item = R>) -> Result<(), Error> {
+        let Some(hash) = &mut self.stable else { return Ok(self.writer.write(rows)?) };
+        for row in rows {
+            let fail = |source| Error::Hash { output: Output::Table(R::TABLE), source };
+            let mut value = serde_json::to_value(&row).map_err(fail)?;
+            if let Some(object) = value.as_object_mut() {
+                for column in R::TABLE.volatile_columns() {
+                    object.shift_remove(*column);
+                }
+            }
+            hash.update(value.to_string());
+            self.writer.write([row])?;
+        }
+        Ok(())
+    }
+
+    /// Ends the part.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written to or read back.
+    pub fn finish(self) -> Result<FinishedPart, Error> {
+        let rows = self.writer.finish()?;
+        let content_sha256 = match self.stable {
+            Some(hash) => hash::hexadecimal(&hash.finalize()),
+            None => hash::sha256_file(&self.path)?,
+        };
+        Ok(FinishedPart { output: Output::Table(R::TABLE), path: self.path, rows, content_sha256 })
+    }
+}
