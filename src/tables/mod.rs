@@ -163,7 +163,7 @@ impl Table {
     /// Columns of pixels, which have no statistics.
     pub const fn pixel_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Rois => &["hu", "mask_bits"],
+            Self::Rois => &["hu", "mask_bits", "other_mask_bits"],
             Self::Predictions => &["probability", "mask_bits"],
             Self::Marks | Self::Nodules => &["mask_bits"],
             _ => &[],
