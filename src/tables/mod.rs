@@ -69,7 +69,7 @@ pub enum Table {
 }
 
 /// The row type of a table; its field names are the table's column names.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait Row: Serialize + DeserializeOwned + 'static {
     /// The table that these rows make up.
     const TABLE: Table;
 }
