@@ -10,6 +10,8 @@ pub mod summary;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
+#[cfg(test)]
+mod golden;
 
 pub use metric::Metric;
 pub use score::{METRIC_DEFINITION, Outcome, Scores, score};
