@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn a_patient_is_drawn_whole() {
         // Two patients: the mean is 0, 0.5 or 1, and 0 and 1 each come up a quarter of the time.
-        let values: Vec<(&str, f64)> =
-            (0..50).flat_map(|_| [("a", 0.0), ("b", 1.0)]).collect();
+        let values: Vec<(&str, f64)> = (0..50).flat_map(|_| [("a", 0.0), ("b", 1.0)]).collect();
         assert_eq!(mean_interval(&values, 1), Some([0.0, 1.0]));
     }
 

@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn mask(size: [usize; 3]) -> impl Strategy<Value = Mask> {
-        let n = size.iter().product();
+        let n: usize = size.iter().product();
         prop::collection::vec(prop::bool::weighted(0.3), n).prop_map(move |bools| {
             Mask::from_fn(size, |i, j, k| bools[(k * size[1] + j) * size[0] + i])
         })

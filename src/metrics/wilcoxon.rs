@@ -40,7 +40,8 @@ pub fn wilcoxon(differences: &[f64]) -> Option<Wilcoxon> {
         tie_term += t.powi(3) - t;
         double_ranks.extend(std::iter::repeat_n(2 * before + tied.len() + 1, tied.len()));
     }
-    let plus: usize = ordered.iter().zip(&double_ranks).filter(|(d, _)| **d > 0.0).map(|d| d.1).sum();
+    let plus: usize =
+        ordered.iter().zip(&double_ranks).filter(|(d, _)| **d > 0.0).map(|d| d.1).sum();
     let all = n * (n + 1);
     let smaller = plus.min(all - plus);
     let plain = tie_term == 0.0 && n == differences.len();
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn balanced_signs_give_one() {
-        assert_eq!(wilcoxon(&[1.0, -1.0]).unwrap().p, 1.0);
+        assert_eq!(wilcoxon(&[1.0, -1.0]), Some(Wilcoxon { n: 2, statistic: 1.5, p: 1.0 }));
     }
 
     #[test]
