@@ -23,6 +23,8 @@ const SERIES: [RGBColor; 6] = [
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x56, 0xB4, 0xE9),
 ];
+/// Colours after which they repeat.
+pub(super) const N_COLOURS: usize = SERIES.len();
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
@@ -210,14 +212,14 @@ fn lay_out(epochs: &[Epoch]) -> (Vec<Phase<'_>>, Vec<Line<'_>>) {
 }
 
 fn name_phases(chart: &mut Chart<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
-    let right = text_style().pos(Pos::new(HPos::Left, VPos::Top));
+    let left = text_style().pos(Pos::new(HPos::Left, VPos::Top));
     for phase in phases {
         let x = (phase.start as f64 - 0.5).max(1.0);
         if phase.start > 1 {
             let line = vec![(x, 0.0), (x, top)];
             chart.draw_series([PathElement::new(line, INK.mix(0.5).stroke_width(2))])?;
         }
-        let name = EmptyElement::at((x, top)) + Text::new(phase.name, (10, 4), right.clone());
+        let name = EmptyElement::at((x, top)) + Text::new(phase.name.to_owned(), (10, 4), left.clone());
         chart.draw_series([name])?;
     }
     Ok(())

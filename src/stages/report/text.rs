@@ -74,6 +74,14 @@ pub(super) fn p_value(p: Option<f64>) -> String {
     }
 }
 
+/// An identifier as words, with a capital; escaped.
+pub(super) fn words(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let text: String = first.into_iter().flatten().chain(letters).collect();
+    escape(&text.replace('_', " "))
+}
+
 /// Decimals in which a metric is given: thousandths of a share, hundredths of a millimetre.
 pub(super) fn decimals(metric: &str) -> usize {
     if Metric::from_name(metric).is_some_and(Metric::is_distance) { 2 } else { 3 }
