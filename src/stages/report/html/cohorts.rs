@@ -11,7 +11,7 @@ impl Page<'_> {
         let cohorts = &self.content.cohorts;
         let names: Vec<String> = cohorts.iter().map(|cohort| escape(&cohort.name)).collect();
         let heads: Vec<&str> =
-            std::iter::once("Number of").chain(names.iter().map(String::as_str)).collect();
+            std::iter::once("Cohort").chain(names.iter().map(String::as_str)).collect();
         let row = |name: &str, value: &dyn Fn(&Cohort) -> String| {
             std::iter::once(name.to_owned()).chain(cohorts.iter().map(value)).collect()
         };
@@ -66,11 +66,7 @@ impl Page<'_> {
     pub(super) fn failures(&mut self) {
         self.section("failures");
         let groups = self.content.failures.iter().map(|stage| Group {
-            name: Some(format!(
-                "{}: {}",
-                escape(&stage.stage),
-                counted(stage.n, "case", "cases")
-            )),
+            name: Some(format!("{}: {}", escape(&stage.stage), counted(stage.n, "case", "cases"))),
             rows: stage.causes.iter().map(count).collect(),
         });
         let groups = groups.collect();

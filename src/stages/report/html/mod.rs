@@ -6,10 +6,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::content::{Content, Epoch, Example, Model};
-use super::text::{
-    NONE, counted, decimal, escape, integer, interval, p_value, signed, words,
-};
+use super::content::{Comparison, Content, Epoch, Example, Model};
+use super::text::{NONE, counted, decimal, escape, integer, interval, p_value, signed, words};
 use super::{charts, overlay};
 use crate::metrics::Metric;
 use crate::tables::Summary;
@@ -79,38 +77,39 @@ impl Page<'_> {
     fn abstract_(&mut self) {
         let evaluation = &self.content.evaluation;
         let mut text = format!(
-            "Evaluated on {} of {} ({} split).",
+            "<p>Evaluated on {} of {} ({} split).</p>\n<ul>\n",
             counted(evaluation.n_nodules, "nodule", "nodules"),
             counted(evaluation.n_patients, "patient", "patients"),
             escape(&evaluation.split),
         );
         for model in &self.content.models {
-            let Some(dice) = self.main_row(model, Metric::Dice) else { continue };
-            let _ = write!(
+            let Some(dice) = self.row(model, Metric::Dice.name(), ALL) else { continue };
+            let _ = writeln!(
                 text,
-                " <b>{}</b>: mean Dice <b>{}</b> (95% interval {}, n = {}), {} missed.",
+                "<li>{}: mean Dice <b>{}</b>, 95% interval {}, n = {}, {} missed</li>",
                 escape(&model.label),
                 decimal(dice.mean, 3),
                 interval(dice.ci_low, dice.ci_high, 3),
                 dice.n_valid,
-                integer(dice.n_missed.unsigned_abs()),
+                dice.n_missed,
             );
         }
-        for comparison in self.content.comparisons.iter().filter(|c| c.metric == "dice") {
-            let _ = write!(
+        let of_dice = |c: &&Comparison| c.metric == Metric::Dice.name();
+        for comparison in self.content.comparisons.iter().filter(of_dice) {
+            let p = p_value(comparison.p_holm);
+            let _ = writeln!(
                 text,
-                " {} minus {}: {} Dice (p = {} after Holm’s correction, {}).",
+                "<li>{} against {}: Dice <b>{}</b> in the mean of {}, {} after Holm’s correction</li>",
                 self.label(&comparison.model_id),
                 self.label(&comparison.baseline_id),
                 signed(comparison.mean_difference, 3),
-                p_value(comparison.p_holm),
                 counted(comparison.n_pairs, "pair", "pairs"),
+                if p.starts_with('&') { format!("p {p}") } else { format!("p = {p}") },
             );
         }
         let _ = write!(
             self.html,
-            "<p class=\"abstract\">{}</p>\n<nav aria-label=\"Sections\"><ol>\n",
-            text.replace("p = &lt; ", "p &lt; ")
+            "<div class=\"abstract\">{text}</ul></div>\n<nav aria-label=\"Sections\"><ol>\n"
         );
         for (anchor, title) in SECTIONS {
             let _ = writeln!(self.html, "<li><a href=\"#{anchor}\">{title}</a></li>");
@@ -183,7 +182,8 @@ impl Page<'_> {
         );
         for (n, example) in self.content.examples.iter().enumerate() {
             let Example { rank, nodule_id, model_id, slice, .. } = example;
-            let description = format!("Slice of nodule {nodule_id} with the outlines of both masks");
+            let description =
+                format!("Slice of nodule {nodule_id} with the outlines of both masks");
             let picture = overlay::figure(slice, &format!("slice-{n}"), &description);
             let caption = format!(
                 "{}: nodule <code>{}</code>, {} mm in diameter, by {}. Dice {}, 95% Hausdorff distance {} mm \
@@ -254,15 +254,9 @@ impl Page<'_> {
         );
     }
 
-    fn main_row(&self, model: &Model, metric: Metric) -> Option<&Summary> {
-        self.row(model, metric, ALL)
-    }
-
-    fn row(&self, model: &Model, metric: Metric, subgroup: &str) -> Option<&Summary> {
+    fn row(&self, model: &Model, metric: &str, subgroup: &str) -> Option<&Summary> {
         self.content.summary.iter().find(|row| {
-            row.model_id == model.model_id
-                && row.metric == metric.name()
-                && row.subgroup == subgroup
+            row.model_id == model.model_id && row.metric == metric && row.subgroup == subgroup
         })
     }
 
@@ -283,4 +277,3 @@ fn distinct<'a>(values: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
     }
     seen
 }
-

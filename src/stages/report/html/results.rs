@@ -5,7 +5,8 @@ use super::{ALL, Page, distinct};
 use crate::metrics::{Metric, bootstrap};
 use crate::stages::report::charts;
 use crate::stages::report::text::{
-    NONE, decimal, decimals, escape, integer, interval, metric_title, p_value, signed, words,
+    NONE, SLICE_PREFIX, decimal, decimals, escape, integer, interval, known, metric_title, p_value,
+    signed, subgroup_title,
 };
 use crate::tables::Summary;
 use std::fmt::Write as _;
@@ -16,17 +17,39 @@ const OF_SUBGROUPS: [Metric; 3] = [Metric::Dice, Metric::Sensitivity, Metric::Ha
 impl Page<'_> {
     pub(super) fn results(&mut self) {
         self.section("results");
+        let caption = format!(
+            "Scores over nodules, in three dimensions. Mean with its 95% interval (bootstrap, {} \
+             resamples of patients; drawn from 0 to 1, or to the largest distance); n: nodules for \
+             which the metric is defined, of all; missed: nodules without any predicted voxel; \
+             worst-case mean: a missed nodule counts with the diagonal of its region, or with no \
+             overlap.",
+            integer(bootstrap::RESAMPLES as u64)
+        );
+        self.scores(&caption, "");
+        let over_slices = |row: &Summary| row.metric.starts_with(SLICE_PREFIX);
+        if self.content.summary.iter().any(over_slices) {
+            self.scores(
+                "Scores over slices, in their plane: slices with nodule or with prediction. \
+                 Columns as before, for slices in place of nodules.",
+                SLICE_PREFIX,
+            );
+        }
+        self.figures_of_nodules();
+    }
+
+    /// A table of the metrics whose names start with a prefix.
+    fn scores(&mut self, caption: &str, prefix: &str) {
         let mut groups = Vec::new();
         for metric in Metric::ALL {
+            let name = format!("{prefix}{}", metric.name());
             let mut rows = Vec::new();
             for model in &self.content.models {
-                let Some(row) = self.main_row(model, metric) else { continue };
-                let decimals = decimals(metric.name());
+                let Some(row) = self.row(model, &name, ALL) else { continue };
+                let decimals = decimals(&name);
                 rows.push(vec![
                     escape(&model.label),
                     format!("<b>{}</b>", decimal(row.mean, decimals)),
-                    interval(row.ci_low, row.ci_high, decimals),
-                    self.bar(row, metric),
+                    interval(row.ci_low, row.ci_high, decimals) + &self.bar(row),
                     decimal(row.sd, decimals),
                     decimal(row.median, decimals),
                     format!("{} / {}", row.n_valid, row.n_total),
@@ -34,27 +57,14 @@ impl Page<'_> {
                     decimal(row.worst_case_mean, decimals),
                 ]);
             }
-            groups.push(Group { name: Some(metric_title(metric.name())), rows });
+            groups.push(Group { name: Some(metric_title(&name)), rows });
         }
-        let caption = format!(
-            "Scores over nodules, in three dimensions. Mean with its 95% interval (bootstrap, {} \
-             resamples of patients); n: nodules for which the metric is defined, of all; missed: \
-             nodules without any predicted voxel; worst-case mean: a missed nodule counts with the \
-             diagonal of its region, or with no overlap.",
-            integer(bootstrap::RESAMPLES as u64)
-        );
-        let heads = [
-            "Model",
-            "Mean",
-            "95% interval",
-            "",
-            "SD",
-            "Median",
-            "n",
-            "Missed",
-            "Worst-case mean",
-        ];
-        self.table(&caption, &heads, groups);
+        let heads =
+            ["Model", "Mean", "95% interval", "SD", "Median", "n", "Missed", "Worst-case mean"];
+        self.table(caption, &heads, groups);
+    }
+
+    fn figures_of_nodules(&mut self) {
         if self.content.nodules.is_empty() || self.content.models.is_empty() {
             return;
         }
@@ -113,7 +123,7 @@ impl Page<'_> {
         for subgroup in distinct(rows.map(|row| &row.subgroup)) {
             let mut rows = Vec::new();
             for model in &self.content.models {
-                let find = |metric: Metric| self.row(model, metric, subgroup);
+                let find = |metric: Metric| self.row(model, metric.name(), subgroup);
                 let Some(first) = OF_SUBGROUPS.into_iter().find_map(find) else { continue };
                 let mut row = vec![
                     escape(&model.label),
@@ -133,11 +143,7 @@ impl Page<'_> {
                 }
                 rows.push(row);
             }
-            let name = match subgroup.split_once('=') {
-                Some((name, value)) => format!("{}: {}", words(name), escape(&value.replace('_', " "))),
-                None => words(subgroup),
-            };
-            groups.push(Group { name: Some(name), rows });
+            groups.push(Group { name: Some(subgroup_title(subgroup)), rows });
         }
         let titles = OF_SUBGROUPS.map(|metric| metric_title(metric.name()));
         let mut heads = vec!["Model", "Nodules", "Missed"];
@@ -163,14 +169,14 @@ impl Page<'_> {
         html + "</ul>"
     }
 
-    /// A row's mean and interval on a line: from 0 to 1 for shares, to the table's largest for distances.
-    fn bar(&self, row: &Summary, metric: Metric) -> String {
+    /// A row's mean and interval on a line from 0 to 1, or to the largest distance of its metric.
+    fn bar(&self, row: &Summary) -> String {
         /// Units from end to end.
         const LENGTH: f64 = 110.0;
-        let end = if metric.is_distance() {
+        let end = if known(&row.metric).is_some_and(Metric::is_distance) {
             let rows = self.content.summary.iter();
-            let of_metric = rows.filter(|r| r.subgroup == ALL && r.metric == metric.name());
-            of_metric.flat_map(|r| [r.mean, r.ci_high]).flatten().fold(0.0, f64::max)
+            let same = rows.filter(|r| r.subgroup == ALL && r.metric == row.metric);
+            same.flat_map(|r| [r.mean, r.ci_high]).flatten().fold(0.0, f64::max)
         } else {
             1.0
         };
@@ -182,7 +188,7 @@ impl Page<'_> {
         format!(
             "<svg class=\"interval\" aria-hidden=\"true\" viewBox=\"0 0 120 12\" width=\"120\" \
              height=\"12\"><path class=\"scale\" d=\"M5 6H115M5 3V9M115 3V9\"/>\
-             <path d=\"M{:.1} 6H{:.1}\"/><circle cx=\"{:.1}\" cy=\"6\" r=\"3.5\"/></svg>",
+             <path d=\"M{:.1} 6H{:.1}\"/><circle cx=\"{:.1}\" cy=\"6\" r=\"3\"/></svg>",
             at(low),
             at(high),
             at(mean)
