@@ -23,6 +23,8 @@ const SERIES: [RGBColor; 6] = [
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x56, 0xB4, 0xE9),
 ];
+/// Colours after which they repeat.
+pub(super) const N_COLOURS: usize = SERIES.len();
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
@@ -35,7 +37,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Loss and Dice by epoch, phases one after the other; a line for each run and fold.
+/// Loss and Dice by epoch, phases one after the other; a line for each run, fold and phase.
 pub(super) fn training(epochs: &[Epoch]) -> String {
     svg(HEIGHT, |area| {
         let (left, right) = area.split_horizontally(WIDTH / 2);
@@ -48,8 +50,11 @@ pub(super) fn training(epochs: &[Epoch]) -> String {
         for (chart, top) in [(&mut *loss, top), (&mut *dice, 1.0)] {
             name_phases(chart, &phases, top)?;
         }
-        for (n, line) in lines.iter().enumerate() {
-            let colour = SERIES[n % SERIES.len()];
+        let mut runs: Vec<&str> = epochs.iter().map(|epoch| epoch.run_id.as_str()).collect();
+        runs.dedup();
+        for line in &lines {
+            let run = line.first().and_then(|(_, e)| runs.iter().position(|run| *run == e.run_id));
+            let colour = SERIES[run.unwrap_or(0) % SERIES.len()];
             let thin = colour.mix(0.45).stroke_width(3);
             curve(loss, line, |epoch| Some(epoch.loss), colour.stroke_width(4))?;
             curve(dice, line, |epoch| epoch.dice, thin)?;
@@ -68,7 +73,7 @@ pub(super) fn distribution(models: &[Model], nodules: &[NoduleScore]) -> String 
         // Rows run downwards: row n lies around y = -n - 0.5.
         let mut chart = ChartBuilder::on(area);
         chart.margin(10).margin_right(30).x_label_area_size(76);
-        let mut chart = chart.build_cartesian_2d(0.0..1.0, -rows..0.0)?;
+        let mut chart = chart.build_cartesian_2d(-0.02..1.02, -rows..0.0)?;
         let text = text_style();
         chart
             .configure_mesh()
@@ -90,7 +95,7 @@ pub(super) fn distribution(models: &[Model], nodules: &[NoduleScore]) -> String 
             values.sort_unstable_by(f64::total_cmp);
             let name = format!("{} (n = {})", model.label, values.len());
             let left = text.pos(Pos::new(HPos::Left, VPos::Top));
-            chart.draw_series([Text::new(name, (0.004, top - 0.04), left)])?;
+            chart.draw_series([Text::new(name, (0.0, top - 0.04), left)])?;
             if let (Some(low), Some(median), Some(high)) =
                 (quantile(&values, 0.25), quantile(&values, 0.5), quantile(&values, 0.75))
             {
@@ -187,7 +192,7 @@ struct Phase<'a> {
     end: u64,
 }
 
-/// One run and fold: epochs with their place on the axis.
+/// One run, fold and phase: epochs with their place on the axis.
 type Line<'a> = Vec<(f64, &'a Epoch)>;
 
 fn lay_out(epochs: &[Epoch]) -> (Vec<Phase<'_>>, Vec<Line<'_>>) {
@@ -200,24 +205,25 @@ fn lay_out(epochs: &[Epoch]) -> (Vec<Phase<'_>>, Vec<Line<'_>>) {
             phases.push(Phase { name: &epoch.phase, start: before + 1, end: before + length });
         }
     }
-    let mut lines: BTreeMap<(&str, Option<u64>), Line<'_>> = BTreeMap::new();
+    let mut lines: BTreeMap<(&str, Option<u64>, u64), Line<'_>> = BTreeMap::new();
     for epoch in epochs {
         let start = phases.iter().find(|phase| phase.name == epoch.phase).map_or(1, |p| p.start);
         let at = (start + epoch.epoch) as f64 - 1.0;
-        lines.entry((&epoch.run_id, epoch.fold)).or_default().push((at, epoch));
+        lines.entry((&epoch.run_id, epoch.fold, start)).or_default().push((at, epoch));
     }
     (phases, lines.into_values().collect())
 }
 
 fn name_phases(chart: &mut Chart<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
-    let right = text_style().pos(Pos::new(HPos::Left, VPos::Top));
+    let left = text_style().pos(Pos::new(HPos::Left, VPos::Top));
     for phase in phases {
         let x = (phase.start as f64 - 0.5).max(1.0);
         if phase.start > 1 {
             let line = vec![(x, 0.0), (x, top)];
             chart.draw_series([PathElement::new(line, INK.mix(0.5).stroke_width(2))])?;
         }
-        let name = EmptyElement::at((x, top)) + Text::new(phase.name, (10, 4), right.clone());
+        let name =
+            EmptyElement::at((x, top)) + Text::new(phase.name.to_owned(), (10, 4), left.clone());
         chart.draw_series([name])?;
     }
     Ok(())
@@ -257,8 +263,12 @@ fn swarm(ascending: &[f64]) -> Vec<(f64, f64)> {
     let mut points = Vec::with_capacity(ascending.len());
     for stack in ascending.chunk_by(|a, b| column(a) == column(b)) {
         let step = 2.0 / stack.len().max(FULL) as f64;
+        // From the middle outwards, left and right in turn, so that a stack has no slant.
+        let centre = if stack.len().is_multiple_of(2) { 0.5 } else { 0.0 };
         for (n, value) in stack.iter().enumerate() {
-            points.push((*value, (n as f64 - (stack.len() - 1) as f64 / 2.0) * step));
+            let out = n.div_ceil(2) as f64;
+            let side = if n.is_multiple_of(2) { -out } else { out };
+            points.push((*value, (side - centre) * step));
         }
     }
     points
@@ -298,16 +308,17 @@ mod tests {
         let (phases, lines) = lay_out(&epochs);
         let spans: Vec<_> = phases.iter().map(|p| (p.name, p.start, p.end)).collect();
         assert_eq!(spans, [("pre", 1, 2), ("fine", 3, 4)]);
-        let places: Vec<u64> = lines[0].iter().map(|(x, _)| *x as u64).collect();
-        assert_eq!(places, [1, 2, 3, 4]);
+        let places: Vec<Vec<u64>> =
+            lines.iter().map(|line| line.iter().map(|(x, _)| *x as u64).collect()).collect();
+        assert_eq!(places, [[1, 2], [3, 4]]);
     }
 
     #[test]
     fn equal_values_are_lifted_apart() {
         let points = swarm(&[0.5, 0.5, 0.5, 0.9]);
         let lifts: Vec<f64> = points.iter().map(|p| p.1).collect();
-        assert!((lifts[0] + 0.25).abs() < 1e-12 && lifts[1].abs() < 1e-12);
-        assert!((lifts[2] - 0.25).abs() < 1e-12 && lifts[3].abs() < 1e-12);
+        assert_eq!(lifts, [0.0, 0.25, -0.25, 0.0]);
+        assert_eq!(swarm(&[0.5; 2]), [(0.5, -0.125), (0.5, 0.125)]);
         assert!(swarm(&[0.5; 1000]).iter().all(|(_, lift)| lift.abs() <= 1.0));
     }
 

@@ -56,7 +56,7 @@ pub(super) fn figure(slice: &Slice, id: &str, description: &str) -> String {
     panel(&mut svg, 0.0, whole, |svg| {
         let _ = write!(
             svg,
-            "<image id=\"{id}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" \
+            "<image id=\"{id}\" style=\"image-rendering:pixelated\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" \
              href=\"data:image/png;base64,{png}\"/>\
              <rect class=\"field\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{side:.2}\" height=\"{side:.2}\"/>",
             size_mm[0], size_mm[1],
@@ -192,8 +192,7 @@ pub(super) mod tests {
     fn the_png_decodes_to_the_windowed_pixels() {
         let slice = disc();
         let bytes = png(&slice).unwrap();
-        let mut reader =
-            png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (64, 48));

@@ -54,7 +54,8 @@ pub(super) fn decimal(value: Option<f64>, decimals: usize) -> String {
 /// The same with its sign, for differences.
 pub(super) fn signed(value: Option<f64>, decimals: usize) -> String {
     let text = decimal(value, decimals);
-    let positive = text.bytes().any(|b| (b'1'..=b'9').contains(&b)) && !text.starts_with('\u{2212}');
+    let positive =
+        text.bytes().any(|b| (b'1'..=b'9').contains(&b)) && !text.starts_with('\u{2212}');
     if positive { format!("+{text}") } else { text }
 }
 
@@ -74,24 +75,53 @@ pub(super) fn p_value(p: Option<f64>) -> String {
     }
 }
 
+/// An identifier as words, with a capital; escaped.
+pub(super) fn words(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let text: String = first.into_iter().flatten().chain(letters).collect();
+    escape(&text.replace('_', " "))
+}
+
+/// What stands before the name of a metric over slices, in the plane.
+pub(super) const SLICE_PREFIX: &str = "slice_";
+
 /// Decimals in which a metric is given: thousandths of a share, hundredths of a millimetre.
 pub(super) fn decimals(metric: &str) -> usize {
-    if Metric::from_name(metric).is_some_and(Metric::is_distance) { 2 } else { 3 }
+    if known(metric).is_some_and(Metric::is_distance) { 2 } else { 3 }
+}
+
+/// The metric behind a name, over nodules or over slices.
+pub(super) fn known(metric: &str) -> Option<Metric> {
+    Metric::from_name(metric.strip_prefix(SLICE_PREFIX).unwrap_or(metric))
 }
 
 /// A metric's name and unit for a reader, escaped.
 pub(super) fn metric_title(metric: &str) -> String {
-    match Metric::from_name(metric) {
-        Some(Metric::Dice) => "Dice".to_owned(),
-        Some(Metric::Iou) => "IoU".to_owned(),
-        Some(Metric::Precision) => "Precision".to_owned(),
-        Some(Metric::Sensitivity) => "Sensitivity".to_owned(),
-        Some(Metric::Hausdorff) => "Hausdorff distance (mm)".to_owned(),
-        Some(Metric::Hausdorff95) => "95% Hausdorff distance (mm)".to_owned(),
-        Some(Metric::Assd) => "Average symmetric surface distance (mm)".to_owned(),
-        Some(Metric::Masd) => "Mean average surface distance (mm)".to_owned(),
-        Some(Metric::SurfaceDice) => "Surface Dice at 1 mm".to_owned(),
-        None => escape(metric),
+    let title = match known(metric) {
+        Some(Metric::Dice) => "Dice",
+        Some(Metric::Iou) => "IoU",
+        Some(Metric::Precision) => "Precision",
+        Some(Metric::Sensitivity) => "Sensitivity",
+        Some(Metric::Hausdorff) => "Hausdorff distance (mm)",
+        Some(Metric::Hausdorff95) => "95% Hausdorff distance (mm)",
+        Some(Metric::Assd) => "Average symmetric surface distance (mm)",
+        Some(Metric::Masd) => "Mean average surface distance (mm)",
+        Some(Metric::SurfaceDice) => "Surface Dice at 1 mm",
+        None => return escape(metric),
+    };
+    title.to_owned()
+}
+
+/// A subgroup, `name=value` in the table, for a reader; escaped.
+pub(super) fn subgroup_title(subgroup: &str) -> String {
+    let Some((name, value)) = subgroup.split_once('=') else {
+        return words(subgroup);
+    };
+    let value = escape(&value.replace('_', " "));
+    match name.strip_suffix("_mm") {
+        Some(name) => format!("{} (mm): {value}", words(name)),
+        None => format!("{}: {value}", words(name)),
     }
 }
 
@@ -103,6 +133,17 @@ mod tests {
     fn markup_becomes_text() {
         assert_eq!(escape(r#"<a b="c">'&"#), "&lt;a b=&quot;c&quot;&gt;&#39;&amp;");
         assert_eq!(escape("µ – 1\u{0}"), "µ – 1\u{fffd}");
+    }
+
+    #[test]
+    fn names_are_readable() {
+        assert_eq!(metric_title("hausdorff_95_mm"), "95% Hausdorff distance (mm)");
+        assert_eq!(metric_title("slice_dice"), "Dice");
+        assert_eq!(metric_title("<x>"), "&lt;x&gt;");
+        assert_eq!((decimals("slice_assd_mm"), decimals("dice")), (2, 3));
+        assert_eq!(subgroup_title("diameter_mm=under_6"), "Diameter (mm): under 6");
+        assert_eq!(subgroup_title("nodule_type=ground_glass"), "Nodule type: ground glass");
+        assert_eq!(words("small_nodule"), "Small nodule");
     }
 
     #[test]
