@@ -146,14 +146,8 @@ impl<R: Read + Seek> Scanner<R> {
     /// Reads the meta group to its end.
     fn transfer_syntax(&mut self) -> Result<String, Problem> {
         let mut uid = None;
-        while self.at < self.end {
-            let start = self.at;
+        while self.at < self.end && self.next_is_meta()? {
             let element = self.header(EXPLICIT_LITTLE)?;
-            if element.tag.group() != 0x0002 {
-                self.reader.seek_relative(start as i64 - self.at as i64)?;
-                self.at = start;
-                break;
-            }
             match element.length {
                 Some(length) if element.tag == tags::TRANSFER_SYNTAX_UID => {
                     let mut bytes = Vec::new();
@@ -166,6 +160,15 @@ impl<R: Read + Seek> Scanner<R> {
             }
         }
         uid.ok_or_else(|| Problem::Missing(name(tags::TRANSFER_SYNTAX_UID)))
+    }
+
+    /// Whether the meta group goes on; what follows it may be encoded otherwise.
+    fn next_is_meta(&mut self) -> Result<bool, Problem> {
+        let mut group = [0; 2];
+        self.fill(&mut group, || "an element's header".to_owned())?;
+        self.reader.seek_relative(-2)?;
+        self.at -= 2;
+        Ok(group == [0x02, 0x00])
     }
 
     fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
