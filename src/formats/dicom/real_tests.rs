@@ -10,7 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dicom_series.json"));
+const GOLDEN: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/dicom_series.json"));
 
 #[derive(Deserialize)]
 struct Golden {
@@ -119,8 +120,10 @@ fn real_scans_agree_with_pydicom_and_simpleitk() {
     let temp = tempfile::tempdir().unwrap();
     for (name, Scan { pydicom, simpleitk }) in golden.scans {
         let Some(folder) = unpacked(&name, temp.path()) else {
-            let what = "its archive in NODULUS_DATA or ../shared/data, or its folder in NODULUS_REAL";
-            writeln!(std::io::stderr(), "skipped: {name} was not read, as {what} is missing").unwrap();
+            let what =
+                "its archive in NODULUS_DATA or ../shared/data, or its folder in NODULUS_REAL";
+            writeln!(std::io::stderr(), "skipped: {name} was not read, as {what} is missing")
+                .unwrap();
             continue;
         };
         let CtSeries { info, volume, sop_instance_uids } = series_below(&folder);
