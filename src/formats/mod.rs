@@ -7,3 +7,5 @@ pub mod luna_csv;
 pub mod metaimage;
 pub mod nifti;
 pub mod data_manifest;
+
+mod elements;
