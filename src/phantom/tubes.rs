@@ -10,6 +10,9 @@ use rand::Rng;
 /// 0.84³ + 0.74³ = 1.0.
 const FORK: [f64; 2] = [0.84, 0.74];
 
+/// Vessels that leave each hilum.
+const ROOTS: usize = 18;
+
 /// Vessels thinner than this are below what a CT shows.
 const THINNEST_MM: f64 = 0.42;
 
@@ -41,15 +44,16 @@ impl Tubes {
             let main = Tube { ends: [chest.carina(), hilum], radii_mm: [bronchus, bronchus * 0.9] };
             tubes.airways.push(main);
             let side = if lung == 0 { -1.0 } else { 1.0 };
-            for root in 0..9 {
-                // Even numbers are arteries, each beside an airway; odd ones veins.
+            for root in 0..ROOTS {
+                // Every third is an artery beside an airway.
                 let mut heading = direction(rng);
                 heading[0] = heading[0].abs() * side + 0.35 * side;
-                heading[2] *= 1.2;
-                let radius = chest.unit_mm() * between(rng, 0.030, 0.042);
-                let start = std::array::from_fn(|a| hilum[a] + between(rng, -2.0, 2.0) * f64::from(u8::from(a > 0)));
-                tubes.grow(rng, chest, Sprout { at: start, heading, radius_mm: radius, level: 0 });
-                if root % 2 == 0 {
+                let radius = chest.unit_mm() * between(rng, 0.018, 0.040);
+                let at = std::array::from_fn(|a| {
+                    hilum[a] + if a == 0 { 0.0 } else { between(rng, -3.0, 3.0) }
+                });
+                tubes.grow(rng, chest, Sprout { at, heading, radius_mm: radius, level: 0 });
+                if root % 3 == 0 {
                     tubes.airway(hilum, heading, radius * 0.9);
                 }
             }
@@ -86,7 +90,7 @@ impl Tubes {
         let aside = unit(std::array::from_fn(|a| turn[a] - along * heading[a]));
         for (share, angle) in FORK.into_iter().zip([0.45, -0.62]) {
             let radius_mm = radius_mm * share;
-            if radius_mm >= THINNEST_MM && level < 9 {
+            if radius_mm >= THINNEST_MM && level < 11 {
                 let spread = angle * between(rng, 0.7, 1.4);
                 let heading = unit(std::array::from_fn(|a| heading[a] + spread * aside[a]));
                 self.grow(rng, chest, Sprout { at, heading, radius_mm, level: level + 1 });
