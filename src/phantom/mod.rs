@@ -1,6 +1,8 @@
 //! Seeded synthetic cohorts of chest CT, written in the real formats, with known truth.
 
 mod chest;
+mod outline;
+mod shape;
 mod grid;
 mod noise;
 mod nodule;

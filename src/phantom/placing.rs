@@ -2,8 +2,9 @@
 
 use super::chest::Chest;
 use super::grid::Grid;
-use super::nodule::{Nodule, NoduleType, Shape};
+use super::nodule::{Nodule, NoduleType};
 use super::seed::{between, direction};
+use super::shape::Shape;
 use rand::Rng;
 
 /// Clear lung between two lesions, and between an isolated one and the pleura.
