@@ -59,20 +59,10 @@ pub(super) struct Drawn {
     pub(super) mask: PlacedMask,
 }
 
-/// What each slice is called: its height and its SOP instance.
-#[derive(Debug)]
-pub(super) struct Slices<'a> {
-    pub(super) sop_instance_uids: &'a [String],
-}
-
 impl Reading {
-    /// Reads a scan; every nodule is seen by someone.
-    pub(super) fn draw(seed: u64, scan: &Scan, annotations: Annotations, slices: &Slices<'_>) -> Self {
-        let rng = |names: &[&str]| {
-            let names: Vec<_> = [scan.patient.as_str()].iter().chain(names).copied().collect();
-            stream(seed, &names)
-        };
-        let mut shared = rng(&["readers"]);
+    /// Reads a scan, whose slices have the given SOP instances; every nodule is seen by someone.
+    pub(super) fn draw(seed: u64, scan: &Scan, annotations: Annotations, slices: &[String]) -> Self {
+        let mut shared = stream(seed, &[&scan.patient, "readers"]);
         let habits: [f64; READERS] =
             std::array::from_fn(|_| between(&mut shared, -HABIT_MM, HABIT_MM));
         let seen: Vec<_> =
@@ -84,7 +74,7 @@ impl Reading {
         let mut reading =
             Self { annotations, drawn: vec![Vec::new(); seen.len()], small: vec![Vec::new(); small_seen.len()] };
         for (session, habit) in habits.into_iter().enumerate() {
-            let mut rng = rng(&["reader", &session.to_string()]);
+            let mut rng = stream(seed, &[&scan.patient, "reader", &session.to_string()]);
             let mut read = Session::default();
             for (n, nodule) in scan.nodules.iter().enumerate() {
                 let bias = habit + between(&mut rng, -SLIP_MM, SLIP_MM);
@@ -150,20 +140,20 @@ fn other_findings(rng: &mut ChaCha8Rng, scan: &Scan) -> Vec<[f64; 3]> {
         .collect()
 }
 
-/// Lines of a nodule on every slice, and the voxels that they stand for.
+/// Lines of a nodule on every slice, and the voxels within the outer ones.
 fn draw(
     scan: &Scan,
     nodule: &Nodule,
     excluded: bool,
-    slices: &Slices<'_>,
+    slices: &[String],
 ) -> Option<(Vec<Contour>, PlacedMask)> {
     let grid = &scan.acquisition.grid;
-    let mut mask = nodule.mask(&scan.chest, grid).trimmed()?;
+    let mask = nodule.mask(&scan.chest, grid).trimmed()?;
     let cavity = nodule.cavity_mask(grid).filter(|_| excluded);
     let mut contours = Vec::new();
     for k in mask.start[2]..mask.end()[2] {
         let z_mm = scan.acquisition.geometry.voxel_to_patient([0.0, 0.0, k as f64])[2];
-        let uid = slices.sop_instance_uids.get(k)?;
+        let uid = slices.get(k)?;
         let mut add = |inclusion, lines: Vec<Vec<[i64; 2]>>| {
             contours.extend(lines.into_iter().map(|points| Contour {
                 z_mm,
@@ -177,22 +167,13 @@ fn draw(
             add(false, outline::along(cavity, k, LEAST_EXCLUDED_PIXELS));
         }
     }
-    if let Some(cavity) = cavity {
-        let [si, sj, sk] = mask.start;
-        for [i, j, k] in cavity.mask.voxels() {
-            let [i, j, k] = [i + cavity.start[0], j + cavity.start[1], k + cavity.start[2]];
-            if mask.get(i, j, k) {
-                mask.mask.set(i - si, j - sj, k - sk, false);
-            }
-        }
-    }
     Some((contours, mask))
 }
 
 /// Height, pixel and slice of a point, if it lies in the scan.
-fn locate(scan: &Scan, slices: &Slices<'_>, p: [f64; 3]) -> Option<(f64, [i64; 2], String)> {
+fn locate(scan: &Scan, slices: &[String], p: [f64; 3]) -> Option<(f64, [i64; 2], String)> {
     let [i, j, k] = scan.acquisition.grid.index(p);
-    let uid = slices.sop_instance_uids.get(usize::try_from(k).ok()?)?;
+    let uid = slices.get(usize::try_from(k).ok()?)?;
     let z_mm = scan.acquisition.geometry.voxel_to_patient([0.0, 0.0, k as f64])[2];
     Some((z_mm, [i, j], uid.clone()))
 }

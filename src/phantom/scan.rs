@@ -9,6 +9,7 @@ use super::seed::{between, stream};
 use super::texture::Texture;
 use super::tubes::Tubes;
 use super::{Config, Error};
+use crate::formats::dicom::Numbering;
 use crate::volume::{Geometry, Volume};
 use ndarray::Array3;
 use rand::Rng;
@@ -42,8 +43,8 @@ pub(super) struct Acquisition {
     pub(super) noise_hu: f64,
     pub(super) blood_hu: f64,
     pub(super) slice_thickness_mm: f64,
-    pub(super) head_first: bool,
-    pub(super) tube_current_ma: f64,
+    pub(super) numbering: Numbering,
+    pub(super) tube_current_ma: u32,
     pub(super) scanner: (&'static str, &'static str),
 }
 
@@ -98,8 +99,20 @@ impl Scan {
         noise::add(&mut hu, acquisition.kernel, sd, config.seed, &patient);
         let voxels = hu.mapv(|hu| stored(f64::from(hu), cohort));
         let volume = Volume::new(acquisition.geometry, voxels)?;
-        let forks = tubes.forks().to_vec();
+        let height = grid.half_mm(2);
+        let forks = tubes.forks().iter().filter(|p| p[2].abs() < height).copied().collect();
         Ok(Self { patient, acquisition, chest, nodules, small, forks, volume })
+    }
+
+    /// Forks of vessels that no nodule is near.
+    pub(super) fn forks_away_from_nodules(&self) -> Vec<[f64; 3]> {
+        let near = |p: &[f64; 3], nodule: &Nodule| {
+            let centre = nodule.centre_mm();
+            let square: f64 = (0..3).map(|a| (p[a] - centre[a]) * (p[a] - centre[a])).sum();
+            square.sqrt() < nodule.shape.reach_mm() + 4.0
+        };
+        let lesions = || self.nodules.iter().chain(&self.small);
+        self.forks.iter().filter(|p| !lesions().any(|n| near(p, n))).copied().collect()
     }
 
     /// Patient position of a point of the chest.
@@ -166,8 +179,8 @@ impl Acquisition {
             blood_hu,
             // METHOD: 334 of LIDC-IDRI's scans overlap: their slices are thicker than their spacing.
             slice_thickness_mm: if rng.random::<f64>() < 0.3 { sk * 1.25 } else { sk },
-            head_first: rng.random(),
-            tube_current_ma: between(rng, 40.0, 400.0).round(),
+            numbering: if rng.random() { Numbering::AgainstK } else { Numbering::AlongK },
+            tube_current_ma: rng.random_range(40..=400),
             scanner: [
                 ("PHANTOM", "Ellipse 16"),
                 ("PHANTOM", "Ellipse 64"),
