@@ -1,1 +1,3 @@
-//! (placeholder)
+//! Files to volumes and marks, and back.
+
+pub mod dicom;

@@ -4,12 +4,15 @@ use super::error::name;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
 use super::{Error, Problem};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
 use fs_err::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
+
+const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// What a file holds of the wanted elements.
 #[derive(Debug)]
@@ -205,9 +208,7 @@ impl<R: Read + Seek> Scanner<R> {
         while let Some(&encoding) = open.last() {
             let element = self.header(encoding)?;
             match element.length {
-                _ if [tags::ITEM_DELIMITATION_ITEM, tags::SEQUENCE_DELIMITATION_ITEM]
-                    .contains(&element.tag) =>
-                {
+                _ if element.tag == ITEM_END || element.tag == SEQUENCE_END => {
                     open.pop();
                 }
                 Some(length) => self.skip(length, element.tag)?,
@@ -249,4 +250,124 @@ impl<R: Read + Seek> Scanner<R> {
 fn has_long_header(vr: VR) -> bool {
     use VR::{OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV};
     matches!(vr, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNDEFINED: [u8; 4] = [0xFF; 4];
+
+    /// A file with a meta group, and these bytes after it.
+    fn file(uid: &str, data: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        bytes.extend(explicit(0x0002, 0x0010, *b"UI", uid.as_bytes()));
+        bytes.extend(data.concat());
+        bytes
+    }
+
+    fn explicit(group: u16, element: u16, vr: [u8; 2], value: &[u8]) -> Vec<u8> {
+        let length = (value.len() as u16).to_le_bytes();
+        [&group.to_le_bytes()[..], &element.to_le_bytes(), &vr, &length, value].concat()
+    }
+
+    /// Tag and length alone: an implicit element, an item or a delimiter.
+    fn bare(group: u16, element: u16, length: [u8; 4]) -> Vec<u8> {
+        [&group.to_le_bytes()[..], &element.to_le_bytes(), &length].concat()
+    }
+
+    fn scan_all(bytes: Vec<u8>) -> Result<Option<Elements>, Problem> {
+        let length = bytes.len() as u64;
+        scan(Cursor::new(bytes), length, &[tags::MODALITY, tags::ROWS, tags::PIXEL_DATA])
+    }
+
+    const EXPLICIT: &str = "1.2.840.10008.1.2.1\0";
+    const PIXELS: [u8; 12] = [0xE0, 0x7F, 0x10, 0, b'O', b'W', 0, 0, 4, 0, 0, 0];
+
+    #[test]
+    fn only_wanted_elements_are_read() {
+        let bytes = file(EXPLICIT, &[
+            &explicit(0x0008, 0x0060, *b"CS", b"CT"),
+            &explicit(0x0010, 0x0010, *b"PN", b"a^b "),
+            &explicit(0x0028, 0x0010, *b"US", &[0, 2]),
+            &PIXELS,
+            &[1, 2, 3, 4],
+        ]);
+        let elements = scan_all(bytes.clone()).unwrap().unwrap();
+        assert_eq!(elements.transfer_syntax, "1.2.840.10008.1.2.1");
+        assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::MODALITY, tags::ROWS]);
+        let rows = elements.values.element(tags::ROWS).unwrap().to_int::<u16>().unwrap();
+        assert_eq!(rows, 512);
+        let offset = bytes.len() as u64 - 4;
+        assert_eq!(elements.pixels, Some(PixelData { offset, length: Some(4) }));
+    }
+
+    #[test]
+    fn sequences_without_a_length_are_passed_over() {
+        // An explicit sequence, an item, in it one of unknown representation whose inside is
+        // implicit, where (0008,0060) must not count.
+        let sequence = [
+            [0x08, 0x00, 0x40, 0x11, b'S', b'Q', 0, 0].to_vec(),
+            UNDEFINED.to_vec(),
+            bare(0xFFFE, 0xE000, UNDEFINED),
+            explicit(0x0008, 0x0060, *b"CS", b"MR"),
+            [0x09, 0x00, 0x10, 0x10, b'U', b'N', 0, 0].to_vec(),
+            UNDEFINED.to_vec(),
+            bare(0xFFFE, 0xE000, UNDEFINED),
+            bare(0x0008, 0x0060, [2, 0, 0, 0]),
+            b"US".to_vec(),
+            bare(0xFFFE, 0xE00D, [0; 4]),
+            bare(0xFFFE, 0xE0DD, [0; 4]),
+            explicit(0x0028, 0x0010, *b"US", &[1, 1]),
+            bare(0xFFFE, 0xE00D, [0; 4]),
+            bare(0xFFFE, 0xE0DD, [0; 4]),
+        ]
+        .concat();
+        let bytes = file(EXPLICIT, &[&sequence, &explicit(0x0028, 0x0010, *b"US", &[7, 0])]);
+        let elements = scan_all(bytes.clone()).unwrap().unwrap();
+        assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::ROWS]);
+        assert_eq!(elements.values.element(tags::ROWS).unwrap().to_int::<u16>().unwrap(), 7);
+        // Never closed.
+        let error = scan_all(bytes[..bytes.len() - 30].to_vec()).unwrap_err().to_string();
+        assert!(error.starts_with("cut off at byte"), "{error}");
+    }
+
+    #[test]
+    fn implicit_elements_are_read() {
+        let bytes = file("1.2.840.10008.1.2\0", &[
+            &bare(0x0008, 0x0060, [2, 0, 0, 0]),
+            b"CT",
+            &bare(0x7FE0, 0x0010, UNDEFINED),
+        ]);
+        let elements = scan_all(bytes).unwrap().unwrap();
+        assert_eq!(elements.values.element(tags::MODALITY).unwrap().to_str().unwrap(), "CT");
+        assert_eq!(elements.pixels.unwrap().length, None);
+    }
+
+    #[test]
+    fn no_length_is_believed() {
+        let four_gib = bare(0x0008, 0x0060, [0xFE, 0xFF, 0xFF, 0xFF]);
+        let error = scan_all(file("1.2.840.10008.1.2\0", &[&four_gib])).unwrap_err().to_string();
+        let expected = "cut off at byte 166: Modality (0008,0060) would end at byte 4294967460";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_is_not_dicom_is_told_from_what_is_malformed() {
+        assert!(scan_all(b"<?xml?>".to_vec()).unwrap().is_none());
+        assert!(scan_all(vec![7; 400]).unwrap().is_none());
+        let no_syntax = [vec![0; 128], b"DICM".to_vec()].concat();
+        let error = scan_all(no_syntax).unwrap_err().to_string();
+        assert_eq!(error, "TransferSyntaxUID (0002,0010) is missing");
+        let error = scan_all(file(EXPLICIT, &[&[8, 0, 0x60, 0, 1, 2, 3, 4]])).unwrap_err();
+        let expected = "at byte 164: found bytes 01 02 in Modality (0008,0060), expected a value";
+        assert!(error.to_string().starts_with(expected), "{error}");
+        let odd = explicit(0x0028, 0x0010, *b"US", &[7]);
+        let error = scan_all(file(EXPLICIT, &[&odd])).unwrap_err().to_string();
+        assert_eq!(error, "Rows (0028,0010) is US of 1 bytes, expected an even number of bytes");
+        let float = explicit(0x0028, 0x0010, *b"FL", &[0; 4]);
+        let error = scan_all(file(EXPLICIT, &[&float])).unwrap_err().to_string();
+        assert_eq!(error, "Rows (0028,0010) is FL of 4 bytes, expected text or short integers");
+    }
 }

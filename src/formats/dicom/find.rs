@@ -68,3 +68,58 @@ fn series_of(file: &Path) -> Result<Option<String>, Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+    use dicom_core::{PrimitiveValue, VR};
+    use std::path::Path;
+
+    fn set(file: &Path, tag: Tag, vr: VR, value: &'static str) {
+        samples::edit(file, |object| {
+            object.put_element(dicom_core::DataElement::new(tag, vr, PrimitiveValue::from(value)));
+        });
+    }
+
+    #[test]
+    fn series_are_told_apart_and_the_rest_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        set(&files[0], tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3");
+        set(&files[1], tags::MODALITY, VR::CS, "SEG");
+        set(&files[2], tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
+        for name in ["notes.xml", "empty", "._000001.dcm"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::create_dir_all(folder.path().join("below")).unwrap();
+        fs::copy(&files[3], folder.path().join("below/1.dcm")).unwrap();
+        let found = find_series(folder.path()).unwrap();
+        let series = |uid: &str, at: usize| SeriesFiles {
+            series_instance_uid: uid.to_owned(),
+            files: vec![files[at].clone()],
+        };
+        assert_eq!(found, [series("1.2.3", 0), series(samples::SERIES, 3)]);
+    }
+
+    #[test]
+    fn a_slice_does_not_vanish_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find_series(folder.path()).unwrap(), []);
+        assert!(matches!(find_series(&folder.path().join("none")), Err(Error::Io(_))));
+        let files = samples::write(folder.path(), &samples::volume());
+        let bytes = fs::read(&files[1]).unwrap();
+        fs::write(&files[1], &bytes[..400]).unwrap();
+        let error = find_series(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("000002.dcm`: cut off at byte 400"), "{error}");
+        fs::write(&files[1], "").unwrap();
+        let error = find_series(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("000002.dcm`: not a DICOM file"), "{error}");
+        fs::write(&files[1], bytes).unwrap();
+        samples::edit(&files[1], |object| {
+            object.remove_element(tags::SERIES_INSTANCE_UID);
+        });
+        let error = find_series(folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("000002.dcm`: SeriesInstanceUID (0020,000E) is missing"), "{error}");
+    }
+}

@@ -18,7 +18,6 @@ pub use find::{SeriesFiles, find_series};
 pub use read::{CtSeries, SeriesInfo, read_series};
 pub use write::{NewSeries, Numbering, write_series};
 
-#[cfg(test)]
-mod real_tests;
+// REAL
 #[cfg(test)]
 mod samples;

@@ -234,3 +234,145 @@ fn unit(a: [f64; 3]) -> [f64; 3] {
     // Adding zero makes -0 a plain zero.
     a.map(|v| v / length + 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::slice_at;
+    use super::*;
+
+    /// Axial slices at these heights, named by their place in the list.
+    fn at_heights(heights: &[f64]) -> Vec<Slice> {
+        let slice = |(at, z): (usize, &f64)| slice_at(at, [-10.0, 20.0, *z]);
+        heights.iter().enumerate().map(slice).collect()
+    }
+
+    fn refused(slices: &[Slice]) -> String {
+        stack(slices).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn slices_are_ordered_along_the_normal() {
+        let slices = at_heights(&[7.5, 0.0, 2.5, 5.001]);
+        let stacked = stack(&slices).unwrap();
+        let files: Vec<_> = stacked.slices.iter().map(|s| s.file.to_str().unwrap()).collect();
+        assert_eq!(files, ["1", "2", "3", "0"]);
+        assert_eq!(stacked.geometry.origin_mm(), [-10.0, 20.0, 0.0]);
+        assert_eq!(stacked.geometry.size(), [3, 2, 4]);
+        // Gaps 2.5, 2.501, 2.499.
+        let [si, sj, sk] = stacked.geometry.spacing().ijk();
+        assert!((si - 0.5).abs() < 1e-12 && (sj - 0.75).abs() < 1e-12 && (sk - 2.5).abs() < 1e-12);
+        assert!((stacked.gap_max_deviation_mm - 0.001).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_normal_follows_the_orientation() {
+        // Rows run to the right and columns to the front: the normal still points to the head.
+        // With columns alone reversed it points to the feet, and k ascends that way.
+        for (orientation, normal_z, first) in [
+            ([-1.0, 0.0, 0.0, 0.0, -1.0, 0.0], 1.0, 0.0),
+            ([1.0, 0.0, 0.0, 0.0, -1.0, 0.0], -1.0, 5.0),
+        ] {
+            let mut slices = at_heights(&[0.0, 2.5, 5.0]);
+            slices.iter_mut().for_each(|slice| slice.orientation = orientation);
+            let geometry = stack(&slices).unwrap().geometry;
+            assert_eq!(geometry.axis(0), [orientation[0], 0.0, 0.0]);
+            assert_eq!(geometry.axis(1), [0.0, orientation[4], 0.0]);
+            assert_eq!(geometry.axis(2), [0.0, 0.0, normal_z]);
+            assert_eq!(geometry.origin_mm(), [-10.0, 20.0, first]);
+        }
+    }
+
+    #[test]
+    fn an_oblique_stack_is_measured_along_its_normal() {
+        // Rotated about x by atan(3/4): j = (0, 0.8, 0.6), normal = (0, -0.6, 0.8).
+        let mut slices: Vec<_> = (0..3)
+            .map(|k| slice_at(k, [1.0, -0.6 * 2.0 * k as f64, 0.8 * 2.0 * k as f64]))
+            .collect();
+        slices.iter_mut().for_each(|s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.8, 0.6]);
+        let geometry = stack(&slices).unwrap().geometry;
+        assert!((geometry.spacing().ijk()[2] - 2.0).abs() < 1e-12);
+        let found = geometry.direction();
+        let expected = [1.0, 0.0, 0.0, 0.0, 0.8, -0.6, 0.0, 0.6, 0.8];
+        assert!(close(&found, &expected, 1e-12), "{found:?}");
+    }
+
+    #[test]
+    fn rounded_cosines_are_made_orthonormal_and_a_shear_is_refused() {
+        let mut slices = at_heights(&[0.0, 1.0]);
+        slices.iter_mut().for_each(|s| s.orientation = [0.99999, 0.0, 0.0, 1e-5, 1.0, 0.0]);
+        let direction = stack(&slices).unwrap().geometry.direction();
+        let norm: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r]).sum();
+        let dot: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r + 1]).sum();
+        assert!((norm - 1.0).abs() < 1e-15 && dot.abs() < 1e-15);
+        slices.iter_mut().for_each(|s| s.orientation = [1.0, 0.0, 0.0, 0.01, 1.0, 0.0]);
+        assert!(refused(&slices).contains("`0`: ImageOrientationPatient"), "{}", refused(&slices));
+    }
+
+    #[test]
+    fn slices_at_one_position_are_set_apart() {
+        let slices = at_heights(&[2.0, 0.0, 1.0, 2.0, 3.0]);
+        let stacked = stack(&slices).unwrap();
+        assert_eq!(stacked.slices.len(), 4);
+        // Slices 0 and 3 lie at 2 mm: the least UID stays.
+        let [(duplicate, k)] = stacked.duplicates[..] else { panic!() };
+        assert_eq!((duplicate.file.to_str(), k), (Some("3"), 2));
+    }
+
+    #[test]
+    fn holes_and_uneven_gaps_are_refused_with_their_size() {
+        let hole = refused(&at_heights(&[0.0, 2.5, 10.0, 12.5, 15.0]));
+        let expected = "2 slices are missing between `1` and `2`: the gap is 7.5000 mm, expected 2.5";
+        assert!(hole.starts_with(expected), "{hole}");
+        let uneven = refused(&at_heights(&[0.0, 2.5, 5.0, 7.0]));
+        assert!(uneven.contains("between `2` and `3` is 2.0000 mm, expected 2.5000 mm (20.0%"), "{uneven}");
+        // Each gap within 1% of the median, but the upper half drifts: 20 gaps of 1.009 on 21 of 1.
+        let mut drifting: Vec<f64> = (0..=21).map(f64::from).collect();
+        drifting.extend((1..=20).map(|k| 21.0 + 1.009 * f64::from(k)));
+        let drift = refused(&at_heights(&drifting));
+        assert!(drift.contains("`41` lies 0.1800 mm off its place"), "{drift}");
+    }
+
+    #[test]
+    fn a_tilted_gantry_is_refused() {
+        // Orientation axial, but each slice 0.5 mm to the front for 2.5 mm up: 11.3 degrees.
+        let slices: Vec<_> =
+            (0..5).map(|k| slice_at(k, [0.0, -0.5 * k as f64, 2.5 * k as f64])).collect();
+        let tilt = refused(&slices);
+        let expected = "`4` lies 2.0000 mm off the normal through `0` over 10.0000 mm along it (11.31";
+        assert!(tilt.starts_with(expected), "{tilt}");
+    }
+
+    #[test]
+    fn a_single_slice_needs_its_spacing() {
+        let mut slices = at_heights(&[4.0]);
+        let error = refused(&slices);
+        assert!(error.contains("`0`: SpacingBetweenSlices (0018,0088) is missing"), "{error}");
+        slices[0].spacing_between_slices_mm = Some(-1.0);
+        assert!(refused(&slices).contains("is -1, expected"));
+        slices[0].spacing_between_slices_mm = Some(1.5);
+        assert_eq!(stack(&slices).unwrap().geometry.spacing().ijk(), [0.5, 0.75, 1.5]);
+    }
+
+    #[test]
+    fn slices_that_differ_are_refused() {
+        type Change = (&'static str, fn(&mut Slice));
+        let changes: [Change; 7] = [
+            ("SeriesInstanceUID other", |s| s.series_instance_uid = "other".to_owned()),
+            ("StudyInstanceUID other", |s| s.study_instance_uid = "other".to_owned()),
+            ("FrameOfReferenceUID missing", |s| s.frame_of_reference_uid = None),
+            ("PatientID `other`", |s| s.patient_id = "other".to_owned()),
+            ("a size (columns, rows) of [2, 3]", |s| s.size = [2, 3]),
+            ("a spacing (columns, rows; mm) of [0.5, 0.76]", |s| s.spacing_mm[1] = 0.76),
+            ("ImageOrientationPatient [0.0, 1.0", |s| {
+                s.orientation = [0.0, 1.0, 0.0, -1.0, 0.0, 0.0];
+            }),
+        ];
+        for (expected, change) in changes {
+            let mut slices = at_heights(&[0.0, 1.0, 2.0]);
+            change(&mut slices[1]);
+            let error = refused(&slices);
+            assert!(error.starts_with(&format!("`1` has {expected}")), "{error}");
+            assert!(error.ends_with("as in `0`"), "{error}");
+        }
+    }
+}

@@ -55,7 +55,7 @@ pub enum Numbering {
 }
 
 /// Identifies this writer: a UUID as a UID (PS3.5, B.2).
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.141846352671026862475862358473926153471";
+const IMPLEMENTATION_CLASS_UID: &str = "2.25.222069653534294406491359857001208619822";
 
 /// Writes one file for each slice into a folder, which is made if need be; paths are in the order of k.
 ///
@@ -173,7 +173,7 @@ fn attributes(
     let decimals = |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
     let orientation = [geometry.axis(0), geometry.axis(1)].concat();
     let position = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
-    let texts: [(Tag, VR, String); 40] = [
+    let texts: [(Tag, VR, String); 36] = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192".to_owned()),
         (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
@@ -205,16 +205,12 @@ fn attributes(
         (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, decimals(&orientation)),
         (tags::FRAME_OF_REFERENCE_UID, VR::UI, series.frame_of_reference_uid.to_owned()),
         (tags::POSITION_REFERENCE_INDICATOR, VR::LO, String::new()),
-        (tags::SLICE_LOCATION, VR::DS, decimal(position[2])),
         (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
         // DICOM has the distance between rows, which is along j, first.
         (tags::PIXEL_SPACING, VR::DS, decimals(&[sj, si])),
         (tags::RESCALE_INTERCEPT, VR::DS, decimal(series.rescale_intercept)),
         (tags::RESCALE_SLOPE, VR::DS, decimal(series.rescale_slope)),
         (tags::RESCALE_TYPE, VR::LO, "HU".to_owned()),
-        (tags::WINDOW_CENTER, VR::DS, "-600".to_owned()),
-        (tags::WINDOW_WIDTH, VR::DS, "1600".to_owned()),
-        (tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES".to_owned()),
     ];
     InMemDicomObject::from_element_iter(
         texts.map(|(tag, vr, text)| DataElement::new(tag, vr, PrimitiveValue::from(text))),
@@ -246,4 +242,73 @@ fn decimal(value: f64) -> String {
     }
     let rounded = (0..=14).rev().map(|digits| format!("{value:.digits$}"));
     rounded.into_iter().find(|text| text.len() <= 16).unwrap_or_else(|| format!("{value:.8e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn decimal_strings_hold_16_characters() {
+        assert_eq!(decimal(-0.7), "-0.7");
+        assert_eq!(decimal(-123.456_789_012_345_67), "-123.45678901235");
+        assert_eq!(decimal(1.0 / 3.0), "0.33333333333333");
+        assert_eq!(decimal(1e-20), "0.00000000000000");
+        assert_eq!(decimal(-1.25e200), "-1.25000000e200");
+        assert!((decimal(-1.0 / 3.0e5).parse::<f64>().unwrap() + 1.0 / 3.0e5).abs() < 1e-13);
+    }
+
+    #[test]
+    fn uids_are_checked() {
+        for good in ["1.2.840.10008.1.2", "2.25.0", "1.0.3"] {
+            assert!(is_uid(good), "{good}");
+        }
+        for bad in ["", "1..2", "1.02", "1.a", ".1", &"1.2".repeat(40)] {
+            assert!(!is_uid(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_same_series_gives_the_same_bytes() {
+        let volume = samples::volume();
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = samples::write(a.path(), &volume);
+        let second = samples::write(b.path(), &volume);
+        assert_eq!(first.len(), 4);
+        for (first, second) in first.iter().zip(second) {
+            assert_eq!(first.file_name(), second.file_name());
+            assert_eq!(fs::read(first).unwrap(), fs::read(second).unwrap());
+        }
+    }
+
+    #[test]
+    fn instance_numbers_run_either_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let uids = samples::uids(4);
+        let series = NewSeries { numbering: Numbering::AgainstK, ..samples::series(&uids) };
+        let files = write_series(folder.path(), &series, &samples::volume()).unwrap();
+        assert!(files[0].ends_with("000004.dcm") && files[3].ends_with("000001.dcm"));
+        let last = dicom_object::open_file(&files[3]).unwrap();
+        assert_eq!(last.element(tags::INSTANCE_NUMBER).unwrap().to_int::<i32>().unwrap(), 1);
+        assert_eq!(last.element(tags::SOP_INSTANCE_UID).unwrap().to_str().unwrap(), uids[3]);
+    }
+
+    #[test]
+    fn what_makes_no_series_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let uids = samples::uids(4);
+        let good = samples::series(&uids);
+        let refused = |series: NewSeries<'_>| {
+            write_series(folder.path(), &series, &samples::volume()).unwrap_err().to_string()
+        };
+        let few = refused(NewSeries { sop_instance_uids: &uids[1..], ..good.clone() });
+        assert!(few.ends_with("SOPInstanceUIDs is 3, expected 4, one a slice"), "{few}");
+        let uid = refused(NewSeries { study_instance_uid: "a", ..good.clone() });
+        assert!(uid.contains("a UID is `a`"), "{uid}");
+        let slope = refused(NewSeries { rescale_slope: 2.0, ..good.clone() });
+        assert!(slope.contains(".dcm`: PixelData (7FE0,0010) is "), "{slope}");
+        let intercept = refused(NewSeries { rescale_intercept: 32768.0, ..good });
+        assert!(intercept.contains("a whole number of 16 bits"), "{intercept}");
+    }
 }
