@@ -130,12 +130,7 @@ impl Chest {
             sternum: central(0.0, -cb - unit * 0.05, unit * 0.16, unit * 0.05),
             vertebra: central(sway, spine_y, unit * 0.15, unit * 0.115),
             paraspinal: central(sway, spine_y + unit * 0.05, unit * 0.21, unit * 0.20),
-            upper_mediastinum: central(
-                sway,
-                -cb * 0.15,
-                unit * between(rng, 0.15, 0.19),
-                cb * 1.0,
-            ),
+            upper_mediastinum: central(sway, -cb * 0.15, unit * between(rng, 0.15, 0.19), cb * 1.0),
             heart: central(
                 heart_x,
                 -cb * 0.28,
@@ -273,11 +268,7 @@ impl Chest {
                 let along = rib.offset_mm(x, y, z) / rib.half_height_mm;
                 let depth = (1.0 - (across * across + along * along).sqrt()) * rib.half_width_mm;
                 let front = y < -0.55 * self.rib_line.axes[1];
-                hu = if front {
-                    mix(hu, CARTILAGE, depth, ramp)
-                } else {
-                    bone(hu, depth, MARROW)
-                };
+                hu = if front { mix(hu, CARTILAGE, depth, ramp) } else { bone(hu, depth, MARROW) };
             }
         }
         hu = bone(hu, self.sternum.depth_mm(x, y), MARROW - 60.0);
@@ -342,8 +333,7 @@ impl Ribs {
 
 impl Dome {
     fn height_mm(&self, x: f64, y: f64) -> f64 {
-        let (u, v) =
-            ((x - self.centre[0]) / self.reach_mm, (y - self.centre[1]) / self.reach_mm);
+        let (u, v) = ((x - self.centre[0]) / self.reach_mm, (y - self.centre[1]) / self.reach_mm);
         self.top_mm - self.drop_mm * (u * u + v * v)
     }
 }

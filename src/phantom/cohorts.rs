@@ -5,7 +5,7 @@ use super::scan::{Cohort, Scan};
 use super::seed::{stream, uid};
 use super::truth::PatientTruth;
 use super::{Config, Error};
-use crate::formats::dicom::{self, NewSeries, Numbering};
+use crate::formats::dicom::{self, NewSeries};
 use crate::formats::lidc_xml::{self, Annotations};
 use crate::formats::luna_csv::{Annotation, Candidate};
 use crate::formats::{metaimage, nifti};
@@ -81,12 +81,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     Ok(Written {
         annotations: luna16_annotations(&scan, &names.series, &reading.drawn),
         candidates: luna16_candidates(&scan, &names.series, &reading.drawn),
-        truth: PatientTruth::new(
-            &scan,
-            [&names.study, &names.series],
-            &sessions,
-            &reading.small,
-        ),
+        truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &reading.small),
     })
 }
 

@@ -20,8 +20,8 @@ mod cohorts;
 mod folder;
 
 pub use folder::Summary;
-pub use noise::Kernel;
 pub use nodule::NoduleType;
+pub use noise::Kernel;
 pub use truth::{NoduleTruth, PatientTruth, Truth};
 
 use crate::formats::{dicom, luna_csv};

@@ -147,7 +147,8 @@ impl Nodule {
                         for dy in in_plane {
                             for dx in in_plane {
                                 let p = [x + dx * si, y + dy * sj, z + dz * sk];
-                                let share = cover(self.painted_depth_mm(chest, p), ramp + self.fade_mm);
+                                let share =
+                                    cover(self.painted_depth_mm(chest, p), ramp + self.fade_mm);
                                 if share > 0.0 {
                                     covered += share / 16.0;
                                     tissue += share / 16.0 * self.tissue_hu(p, ramp, texture);

@@ -188,7 +188,8 @@ mod tests {
             let n = noise.len() as f32;
             let mean = noise.sum() / n;
             let variance = noise.iter().map(|v| v * v).sum::<f32>() / n;
-            let beside: f32 = noise.windows((1, 2)).into_iter().map(|w| w[[0, 0]] * w[[0, 1]]).sum();
+            let beside: f32 =
+                noise.windows((1, 2)).into_iter().map(|w| w[[0, 0]] * w[[0, 1]]).sum();
             assert!(mean.abs() < 0.05, "{kernel:?} mean {mean}");
             assert!((variance - 1.0).abs() < 0.08, "{kernel:?} variance {variance}");
             let correlation = beside / n / variance;

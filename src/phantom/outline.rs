@@ -3,8 +3,7 @@
 use crate::volume::{Mask, PlacedMask};
 
 /// Steps to the eight neighbours, clockwise from the right (j points down).
-const STEPS: [[i64; 2]; 8] =
-    [[1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1], [0, -1], [1, -1]];
+const STEPS: [[i64; 2]; 8] = [[1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1], [0, -1], [1, -1]];
 
 /// Lines just outside the mask on slice `k`, one for each 4-connected part: closed, each pixel one
 /// of the eight neighbours of the one before. None where the slice is empty.
@@ -128,7 +127,15 @@ mod tests {
     fn the_border_of_a_square_is_its_rim() {
         let square = placed(&["###", "###", "###"]);
         let rim = [
-            [10, 20], [11, 20], [12, 20], [12, 21], [12, 22], [11, 22], [10, 22], [10, 21], [10, 20],
+            [10, 20],
+            [11, 20],
+            [12, 20],
+            [12, 21],
+            [12, 22],
+            [11, 22],
+            [10, 22],
+            [10, 21],
+            [10, 20],
         ];
         assert_eq!(along(&square, 5, 9), [rim]);
         assert!(along(&square, 5, 10).is_empty());

@@ -91,12 +91,7 @@ fn find(
 }
 
 /// Goes from a point in the lung sideways to `sink_mm` before the chest wall.
-fn to_pleura(
-    rng: &mut impl Rng,
-    chest: &Chest,
-    mut p: [f64; 3],
-    sink_mm: f64,
-) -> Option<[f64; 3]> {
+fn to_pleura(rng: &mut impl Rng, chest: &Chest, mut p: [f64; 3], sink_mm: f64) -> Option<[f64; 3]> {
     if chest.lung_depth_mm(p) < sink_mm + 3.0 {
         return None;
     }
@@ -122,8 +117,7 @@ mod tests {
     #[test]
     fn nodules_keep_apart_and_where_their_type_belongs() {
         let spacing = [0.7, 0.7, 2.0];
-        let geometry =
-            Geometry::new([256, 256, 45], spacing, [0.0; 3], Geometry::AXIAL).unwrap();
+        let geometry = Geometry::new([256, 256, 45], spacing, [0.0; 3], Geometry::AXIAL).unwrap();
         let grid = Grid::new(&geometry, [127.5 * 0.7, 127.5 * 0.7, 44.0]);
         let mut found = 0;
         for patient in 0..8 {

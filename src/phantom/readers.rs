@@ -4,9 +4,7 @@ use super::nodule::{Nodule, NoduleType};
 use super::outline;
 use super::scan::Scan;
 use super::seed::{between, stream};
-use crate::formats::lidc_xml::{
-    Annotations, Contour, NonNodule, Ratings, ReadNodule, Session,
-};
+use crate::formats::lidc_xml::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
 use crate::volume::PlacedMask;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -61,7 +59,12 @@ pub(super) struct Drawn {
 
 impl Reading {
     /// Reads a scan, whose slices have the given SOP instances; every nodule is seen by someone.
-    pub(super) fn draw(seed: u64, scan: &Scan, annotations: Annotations, slices: &[String]) -> Self {
+    pub(super) fn draw(
+        seed: u64,
+        scan: &Scan,
+        annotations: Annotations,
+        slices: &[String],
+    ) -> Self {
         let mut shared = stream(seed, &[&scan.patient, "readers"]);
         let habits: [f64; READERS] =
             std::array::from_fn(|_| between(&mut shared, -HABIT_MM, HABIT_MM));
@@ -71,8 +74,11 @@ impl Reading {
             scan.small.iter().map(|_| who_sees(&mut shared, CHANCE_SMALL)).collect();
         let others = other_findings(&mut shared, scan);
 
-        let mut reading =
-            Self { annotations, drawn: vec![Vec::new(); seen.len()], small: vec![Vec::new(); small_seen.len()] };
+        let mut reading = Self {
+            annotations,
+            drawn: vec![Vec::new(); seen.len()],
+            small: vec![Vec::new(); small_seen.len()],
+        };
         for (session, habit) in habits.into_iter().enumerate() {
             let mut rng = stream(seed, &[&scan.patient, "reader", &session.to_string()]);
             let mut read = Session::default();
@@ -97,7 +103,12 @@ impl Reading {
                 if let Some((z_mm, point, uid)) =
                     locate(scan, slices, nodule.centre_mm()).filter(|_| small_seen[n][session])
                 {
-                    let contour = Contour { z_mm, inclusion: true, points: vec![point], sop_instance_uid: uid };
+                    let contour = Contour {
+                        z_mm,
+                        inclusion: true,
+                        points: vec![point],
+                        sop_instance_uid: uid,
+                    };
                     read.nodules.push(ReadNodule {
                         reader_nodule_id: format!("Nodule {:03}", read.nodules.len() + 1),
                         ratings: None,

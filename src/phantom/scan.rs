@@ -2,8 +2,8 @@
 
 use super::chest::Chest;
 use super::grid::Grid;
-use super::noise::{self, Kernel};
 use super::nodule::{Nodule, NoduleType};
+use super::noise::{self, Kernel};
 use super::placing;
 use super::seed::{between, stream};
 use super::texture::Texture;

@@ -84,8 +84,7 @@ impl Shape {
     /// Distance below the surface along the radius, positive inside.
     pub(super) fn depth_mm(&self, p: [f64; 3]) -> f64 {
         let offset: [f64; 3] = std::array::from_fn(|a| p[a] - self.centre_mm[a]);
-        let v: [f64; 3] =
-            std::array::from_fn(|a| dot(offset, self.axes[a]) / self.radii_mm[a]);
+        let v: [f64; 3] = std::array::from_fn(|a| dot(offset, self.axes[a]) / self.radii_mm[a]);
         let q = dot(v, v).sqrt();
         if q < 1e-6 {
             return self.radii_mm.iter().copied().fold(f64::MAX, f64::min);

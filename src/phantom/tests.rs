@@ -1,7 +1,7 @@
 //! The cohorts as a whole.
 
 use super::scan::{Cohort, Scan};
-use super::{Config, Error, NoduleType, Truth, write};
+use super::{Config, Error, NoduleType, PatientTruth, Truth, write};
 use crate::formats::{dicom, lidc_xml, luna_csv, metaimage, nifti};
 use crate::imaging::rasterise;
 use crate::volume::PlacedMask;
@@ -18,10 +18,7 @@ fn small() -> Config {
 fn hashes(root: &Path) -> BTreeMap<String, [u8; 32]> {
     let files = crate::formats::cohort::files_below(root).unwrap();
     let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-    files
-        .iter()
-        .map(|path| (name(path), Sha256::digest(fs::read(path).unwrap()).into()))
-        .collect()
+    files.iter().map(|path| (name(path), Sha256::digest(fs::read(path).unwrap()).into())).collect()
 }
 
 fn written(root: &Path, config: &Config, threads: usize) -> BTreeMap<String, [u8; 32]> {
@@ -104,7 +101,9 @@ fn every_format_holds_the_same_scan_and_marks() {
     let mut nodules = 0;
     for (n, patient) in truth.lidc.iter().enumerate() {
         let scan = Scan::draw(&config, Cohort::Lidc, n).unwrap();
-        let below = folder.path().join("lidc").join(&patient.patient_id);
+        let PatientTruth { patient_id, study_instance_uid, series_instance_uid, .. } = patient;
+        let names = [patient_id, study_instance_uid, series_instance_uid];
+        let below = names.iter().fold(folder.path().join("lidc"), |path, name| path.join(name));
         let found = dicom::find_series(&below).unwrap();
         let ct = dicom::read_series(&found[0].files).unwrap();
         assert_eq!(ct.info.series_instance_uid, patient.series_instance_uid);
@@ -127,7 +126,10 @@ fn every_format_holds_the_same_scan_and_marks() {
         for (label, nodule) in (1..).zip(&scan.nodules) {
             let own = nodule.mask(&scan.chest, &scan.acquisition.grid);
             let marked = labels.voxels().iter().filter(|v| **v == label).count();
-            let both = labels.voxels().indexed_iter().filter(|((k, j, i), v)| **v == label && own.get(*i, *j, *k));
+            let both = labels
+                .voxels()
+                .indexed_iter()
+                .filter(|((k, j, i), v)| **v == label && own.get(*i, *j, *k));
             let dice = 2.0 * both.count() as f64 / (own.mask.count() + marked) as f64;
             assert!(dice > 0.6, "{} label {label}: Dice {dice}", patient.patient_id);
             nodules += 1;
@@ -208,6 +210,6 @@ fn no_threshold_segments_the_nodules() {
     }
     assert_eq!(kinds.len(), NoduleType::ALL.len());
     let best = sums.iter().copied().fold(0.0, f64::max) / f64::from(n_slices);
-    assert!(best < 0.35, "mean Dice {best} over {n_slices} slices");
+    assert!(best < 0.2, "mean Dice {best} over {n_slices} slices");
     assert!(best > 0.01, "the nodules cannot be seen: mean Dice {best}");
 }

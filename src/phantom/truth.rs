@@ -1,7 +1,7 @@
 //! What is true of a phantom: `truth.json`.
 
-use super::noise::Kernel;
 use super::nodule::{Nodule, NoduleType};
+use super::noise::Kernel;
 use super::scan::{CLINICAL_HU, CLINICAL_TOP, Scan};
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +71,7 @@ pub struct NoduleTruth {
 
 impl Truth {
     pub(super) fn new(lidc: Vec<PatientTruth>, clinical: Vec<PatientTruth>) -> Self {
-        Self {
-            lidc,
-            clinical,
-            clinical_hu: CLINICAL_HU,
-            clinical_intensity: [0.0, CLINICAL_TOP],
-        }
+        Self { lidc, clinical, clinical_hu: CLINICAL_HU, clinical_intensity: [0.0, CLINICAL_TOP] }
     }
 }
 

@@ -157,8 +157,10 @@ impl Tube {
         let ramp = si.max(sj);
         let margin = self.radii_mm[0] + ramp;
         let [a, b] = self.ends;
-        let low = std::array::from_fn(|n| a[n].min(b[n]) - margin - if n == 2 { sk / 2.0 } else { 0.0 });
-        let high = std::array::from_fn(|n| a[n].max(b[n]) + margin + if n == 2 { sk / 2.0 } else { 0.0 });
+        let low =
+            std::array::from_fn(|n| a[n].min(b[n]) - margin - if n == 2 { sk / 2.0 } else { 0.0 });
+        let high =
+            std::array::from_fn(|n| a[n].max(b[n]) + margin + if n == 2 { sk / 2.0 } else { 0.0 });
         let [is, js, ks] = grid.inside(low, high);
         // A tube thinner than a voxel fills only part of it.
         let fill = (2.0 * self.radii_mm[1] / ramp).min(1.0);
