@@ -27,6 +27,13 @@ pub struct Summary {
     pub already_complete: bool,
 }
 
+impl Summary {
+    fn new(config: &Config, nodules: usize) -> Self {
+        let Config { patients, clinical_patients, .. } = *config;
+        Self { patients, clinical_patients, nodules, already_complete: false }
+    }
+}
+
 /// `phantom.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +55,7 @@ pub(super) fn open(out: &Path, config: &Config) -> Result<Option<Summary>, Error
                 if found == *config =>
             {
                 remove_if_there(&partial)?;
-                Ok(Some(summary(config, nodules, true)))
+                Ok(Some(Summary { already_complete: true, ..Summary::new(config, nodules) }))
             }
             _ => Err(other(&complete, &text, &unfinished)),
         };
@@ -80,7 +87,7 @@ pub(super) fn close(out: &Path, config: &Config, truth: &Truth) -> Result<Summar
     fs::write(&new, json(&new, &making)?)?;
     fs::rename(new, out.join(COMPLETE))?;
     remove_if_there(&out.join(PARTIAL))?;
-    Ok(summary(config, nodules, false))
+    Ok(Summary::new(config, nodules))
 }
 
 /// A value as JSON that people can read, for a file.
@@ -106,9 +113,4 @@ fn remove_if_there(path: &Path) -> Result<(), Error> {
         fs::remove_file(path)?;
     }
     Ok(())
-}
-
-fn summary(config: &Config, nodules: usize, already_complete: bool) -> Summary {
-    let Config { patients, clinical_patients, .. } = *config;
-    Summary { patients, clinical_patients, nodules, already_complete }
 }

@@ -6,6 +6,7 @@
 mod seed;
 mod grid;
 mod texture;
+mod edge;
 mod chest;
 mod tubes;
 mod shape;

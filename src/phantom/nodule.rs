@@ -1,6 +1,7 @@
 //! Nodules: shape, tissue, and how they look in a scan.
 
-use super::chest::{Chest, cover, mix};
+use super::chest::Chest;
+use super::edge::{cover, mix};
 use super::grid::Grid;
 use super::seed::between;
 use super::shape::Shape;
@@ -90,8 +91,7 @@ impl Nodule {
                 let spikes = if rng.random::<f64>() < 0.35 { 5 } else { 0 };
                 (0.09, spikes, solid, 0.0)
             }
-            NoduleType::Juxtapleural => (0.08, 0, solid, 0.0),
-            NoduleType::Cavitary => (0.08, 0, solid, 0.0),
+            NoduleType::Juxtapleural | NoduleType::Cavitary => (0.08, 0, solid, 0.0),
             NoduleType::GroundGlass => (0.10, 0, between(rng, -650.0, -450.0), 1.2),
             NoduleType::Calcified => (0.05, 0, solid + 30.0, 0.0),
             NoduleType::Tiny => (0.04, 0, solid, 0.0),

@@ -85,11 +85,14 @@ impl Reading {
             for (n, nodule) in scan.nodules.iter().enumerate() {
                 let bias = habit + between(&mut rng, -SLIP_MM, SLIP_MM);
                 let redrawn = nodule.redrawn(&mut rng, bias, JITTER_MM);
-                let excluded = session == READERS - 1 && rng.random::<f64>() < CHANCE_EXCLUDED;
+                let excludes = session == READERS - 1 && rng.random::<f64>() < CHANCE_EXCLUDED;
+                let cavity = nodule.cavity_mask(&scan.acquisition.grid).filter(|_| excludes);
                 let ratings = ratings(&mut rng, nodule);
                 if seen[n][session] {
                     let id = format!("Nodule {:03}", read.nodules.len() + 1);
-                    if let Some((contours, mask)) = draw(scan, &redrawn, excluded, slices) {
+                    if let Some((contours, mask)) =
+                        draw(scan, [&redrawn, nodule], cavity.as_ref(), slices)
+                    {
                         read.nodules.push(ReadNodule {
                             reader_nodule_id: id,
                             ratings: Some(ratings),
@@ -146,21 +149,23 @@ fn who_sees(rng: &mut ChaCha8Rng, chance: f64) -> [bool; READERS] {
 fn other_findings(rng: &mut ChaCha8Rng, scan: &Scan) -> Vec<[f64; 3]> {
     let free = scan.forks_away_from_nodules();
     let n = rng.random_range(1..=6);
-    (0..n)
-        .filter_map(|_| (!free.is_empty()).then(|| free[rng.random_range(0..free.len())]))
-        .collect()
+    if free.is_empty() {
+        return Vec::new();
+    }
+    (0..n).map(|_| free[rng.random_range(0..free.len())]).collect()
 }
 
 /// Lines of a nodule on every slice, and the voxels within the outer ones.
+///
+/// A tiny nodule drawn too small may hold no voxel's centre; then the true one is drawn.
 fn draw(
     scan: &Scan,
-    nodule: &Nodule,
-    excluded: bool,
+    drawn_and_true: [&Nodule; 2],
+    cavity: Option<&PlacedMask>,
     slices: &[String],
 ) -> Option<(Vec<Contour>, PlacedMask)> {
     let grid = &scan.acquisition.grid;
-    let mask = nodule.mask(&scan.chest, grid).trimmed()?;
-    let cavity = nodule.cavity_mask(grid).filter(|_| excluded);
+    let mask = drawn_and_true.iter().find_map(|nodule| nodule.mask(&scan.chest, grid).trimmed())?;
     let mut contours = Vec::new();
     for k in mask.start[2]..mask.end()[2] {
         let z_mm = scan.acquisition.geometry.voxel_to_patient([0.0, 0.0, k as f64])[2];
@@ -174,7 +179,7 @@ fn draw(
             }));
         };
         add(true, outline::outside(&mask, k));
-        if let Some(cavity) = &cavity {
+        if let Some(cavity) = cavity {
             add(false, outline::along(cavity, k, LEAST_EXCLUDED_PIXELS));
         }
     }

@@ -38,7 +38,7 @@ fn a_seed_gives_the_same_bytes_whatever_the_threads_and_the_other_patients() {
     let mut shared = 0;
     for (path, hash) in one.iter().filter(|(path, _)| path.contains('/')) {
         assert_ne!(other.get(path), Some(hash), "{path} does not follow the seed");
-        let tables = path.ends_with(".csv") || path.contains("CLINIC-002");
+        let tables = path.contains(".csv") || path.contains("CLINIC-002");
         if !tables {
             shared += 1;
             assert_eq!(more.get(path), Some(hash), "{path} depends on the other patients");

@@ -1,6 +1,7 @@
 //! Vessels and airways: trees of tapered tubes that radiate from the hila.
 
-use super::chest::{Chest, cover};
+use super::chest::Chest;
+use super::edge::cover;
 use super::grid::Grid;
 use super::seed::{between, direction};
 use ndarray::Array3;
@@ -124,6 +125,7 @@ impl Tubes {
 }
 
 /// A branch about to grow.
+#[derive(Clone, Copy, Debug)]
 struct Sprout {
     at: [f64; 3],
     heading: [f64; 3],
