@@ -3,8 +3,9 @@
 use super::error::name;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
 use super::{Error, Problem};
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
 use fs_err::File;
@@ -118,17 +119,17 @@ impl Header {
 
     /// Refuses a wanted element that is not text or short integers: none of them is anything else.
     fn check(&self) -> Result<(), Problem> {
-        let expected = match self.vr {
-            Some(VR::US | VR::SS) | None if self.length.is_some_and(|n| n % 2 != 0) => {
-                "an even number of bytes"
-            }
-            Some(VR::US | VR::SS | VR::CS | VR::DS | VR::IS | VR::LO | VR::PN | VR::SH | VR::UI)
-            | Some(VR::AE | VR::LT | VR::ST | VR::UC | VR::UT)
-            | None => return Ok(()),
-            Some(_) => "text or short integers",
-        };
-        let vr = self.vr.map_or("no value representation", VR::to_string);
+        use VR::{AE, CS, DS, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
+        let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
+        let expected = match self.vr.or_else(in_dictionary) {
+            Some(US | SS) if length % 2 != 0 => "an even number of bytes",
+            Some(AE | CS | DS | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
+                return Ok(());
+            }
+            _ => "text or short integers",
+        };
+        let vr = self.vr.map_or("no representation", VR::to_string);
         Err(Problem::value(self.tag, format!("{vr} of {length} bytes"), expected))
     }
 }
@@ -146,14 +147,8 @@ impl<R: Read + Seek> Scanner<R> {
     /// Reads the meta group to its end.
     fn transfer_syntax(&mut self) -> Result<String, Problem> {
         let mut uid = None;
-        while self.at < self.end {
-            let start = self.at;
+        while self.at < self.end && self.next_is_meta()? {
             let element = self.header(EXPLICIT_LITTLE)?;
-            if element.tag.group() != 0x0002 {
-                self.reader.seek_relative(start as i64 - self.at as i64)?;
-                self.at = start;
-                break;
-            }
             match element.length {
                 Some(length) if element.tag == tags::TRANSFER_SYNTAX_UID => {
                     let mut bytes = Vec::new();
@@ -166,6 +161,15 @@ impl<R: Read + Seek> Scanner<R> {
             }
         }
         uid.ok_or_else(|| Problem::Missing(name(tags::TRANSFER_SYNTAX_UID)))
+    }
+
+    /// Whether the meta group goes on; what follows it may be encoded otherwise.
+    fn next_is_meta(&mut self) -> Result<bool, Problem> {
+        let mut group = [0; 2];
+        self.fill(&mut group, || "an element's header".to_owned())?;
+        self.reader.seek_relative(-2)?;
+        self.at -= 2;
+        Ok(group == [0x02, 0x00])
     }
 
     fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
@@ -287,13 +291,16 @@ mod tests {
 
     #[test]
     fn only_wanted_elements_are_read() {
-        let bytes = file(EXPLICIT, &[
-            &explicit(0x0008, 0x0060, *b"CS", b"CT"),
-            &explicit(0x0010, 0x0010, *b"PN", b"a^b "),
-            &explicit(0x0028, 0x0010, *b"US", &[0, 2]),
-            &PIXELS,
-            &[1, 2, 3, 4],
-        ]);
+        let bytes = file(
+            EXPLICIT,
+            &[
+                &explicit(0x0008, 0x0060, *b"CS", b"CT"),
+                &explicit(0x0010, 0x0010, *b"PN", b"a^b "),
+                &explicit(0x0028, 0x0010, *b"US", &[0, 2]),
+                &PIXELS,
+                &[1, 2, 3, 4],
+            ],
+        );
         let elements = scan_all(bytes.clone()).unwrap().unwrap();
         assert_eq!(elements.transfer_syntax, "1.2.840.10008.1.2.1");
         assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::MODALITY, tags::ROWS]);
@@ -335,11 +342,10 @@ mod tests {
 
     #[test]
     fn implicit_elements_are_read() {
-        let bytes = file("1.2.840.10008.1.2\0", &[
-            &bare(0x0008, 0x0060, [2, 0, 0, 0]),
-            b"CT",
-            &bare(0x7FE0, 0x0010, UNDEFINED),
-        ]);
+        let bytes = file(
+            "1.2.840.10008.1.2\0",
+            &[&bare(0x0008, 0x0060, [2, 0, 0, 0]), b"CT", &bare(0x7FE0, 0x0010, UNDEFINED)],
+        );
         let elements = scan_all(bytes).unwrap().unwrap();
         assert_eq!(elements.values.element(tags::MODALITY).unwrap().to_str().unwrap(), "CT");
         assert_eq!(elements.pixels.unwrap().length, None);

@@ -120,7 +120,9 @@ pub enum Error {
         position_mm: f64,
     },
     /// What is to be written does not make a series.
-    #[error("series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}")]
+    #[error(
+        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}"
+    )]
     Unwritable {
         /// The series.
         series_instance_uid: String,

@@ -56,7 +56,8 @@ fn series_of(file: &Path) -> Result<Option<String>, Error> {
         let named_dicom = file.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"));
         return if named_dicom { Err(Error::file(file, Problem::NotDicom)) } else { Ok(None) };
     };
-    let text = |tag| header::text(&elements.values, tag).map_err(|problem| Error::file(file, problem));
+    let text =
+        |tag| header::text(&elements.values, tag).map_err(|problem| Error::file(file, problem));
     if text(tags::MODALITY)?.as_deref() != Some("CT") || header::is_localizer(&elements.values) {
         return Ok(None);
     }
@@ -120,6 +121,9 @@ mod tests {
             object.remove_element(tags::SERIES_INSTANCE_UID);
         });
         let error = find_series(folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("000002.dcm`: SeriesInstanceUID (0020,000E) is missing"), "{error}");
+        assert!(
+            error.ends_with("000002.dcm`: SeriesInstanceUID (0020,000E) is missing"),
+            "{error}"
+        );
     }
 }

@@ -84,14 +84,20 @@ pub(super) fn read(file: &Path) -> Result<Option<Slice>, Error> {
 
 /// Whether a file is a scout view, which some scanners put into the series that it plans.
 pub(super) fn is_localizer(values: &InMemDicomObject) -> bool {
-    text(values, tags::IMAGE_TYPE)
-        .is_ok_and(|found| found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER")))
+    text(values, tags::IMAGE_TYPE).is_ok_and(|found| {
+        found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
+    })
 }
 
 fn slice(file: &Path, elements: &Elements) -> Result<Slice, Problem> {
     let values = &elements.values;
     expect(values, tags::MODALITY, "CT", "CT")?;
-    expect(values, tags::SOP_CLASS_UID, uids::CT_IMAGE_STORAGE, "CT Image Storage, one slice a file")?;
+    expect(
+        values,
+        tags::SOP_CLASS_UID,
+        uids::CT_IMAGE_STORAGE,
+        "CT Image Storage, one slice a file",
+    )?;
     if let Some(frames) = text(values, tags::NUMBER_OF_FRAMES)?.filter(|frames| frames != "1") {
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }

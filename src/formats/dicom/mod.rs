@@ -18,6 +18,7 @@ pub use find::{SeriesFiles, find_series};
 pub use read::{CtSeries, SeriesInfo, read_series};
 pub use write::{NewSeries, Numbering, write_series};
 
-// REAL
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod samples;

@@ -30,13 +30,16 @@ pub(super) fn decode(
     // Bits above the high bit may hold overlays: shifted out to the left, the sign comes down with
     // the value.
     let (up, down) = (15 - format.high_bit, 16 - format.bits_stored);
-    let word = |bytes: [u8; 2]| {
-        if format.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    let (pairs, _) = raw.as_chunks::<2>();
+    let word = |pair: [u8; 2]| {
+        let word =
+            if format.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
+        word << up
     };
     let misfit = if format.signed {
-        rescale(raw, hu, format, |bytes| i32::from((word(bytes) << up) as i16 >> down))
+        rescale(pairs, hu, format, |pair| word(pair) as i16 >> down, |stored| stored)
     } else {
-        rescale(raw, hu, format, |bytes| i32::from((word(bytes) << up) >> down))
+        rescale(pairs, hu, format, |pair| word(pair) >> down, |stored| stored as i16)
     };
     match misfit {
         None => Ok(()),
@@ -45,39 +48,53 @@ pub(super) fn decode(
 }
 
 /// Rescales every pixel; the first one whose value does not fit is returned with its value.
-fn rescale(
-    raw: &[u8],
+fn rescale<S: Copy + Ord + Into<i32>>(
+    pairs: &[[u8; 2]],
     hu: &mut [i16],
     format: &PixelFormat,
-    stored: impl Fn([u8; 2]) -> i32,
+    stored: impl Fn([u8; 2]) -> S,
+    bits: impl Fn(S) -> i16,
 ) -> Option<(usize, i32)> {
     let PixelFormat { slope, intercept, .. } = *format;
-    let whole = |number: f64, limit: f64| number.fract() == 0.0 && number.abs() <= limit;
-    // With these limits 17 bits times the slope, plus the intercept, stay within 32 bits.
-    if whole(slope, 1000.0) && whole(intercept, 1e9) {
-        let (slope, intercept) = (slope as i32, intercept as i32);
-        each(raw, hu, |bytes| stored(bytes) * slope + intercept)
+    // METHOD: where slope or intercept is fractional, HU are rounded to the nearest whole number,
+    // ties away from zero: half a HU is far below the noise of a CT.
+    let value = |stored: S| (f64::from(stored.into()) * slope + intercept).round();
+    let fits = |stored: S| (f64::from(i16::MIN)..=f64::from(i16::MAX)).contains(&value(stored));
+    let whole = |number: f64| number.fract() == 0.0 && number.abs() <= 1e9;
+    let extremes = if whole(slope) && whole(intercept) {
+        // What fits into 16 bits in the end is right in their arithmetic, which does eight voxels at
+        // a time on any processor.
+        let (slope, intercept) = (slope as i64 as i16, intercept as i64 as i16);
+        let wrapped = |stored| bits(stored).wrapping_mul(slope).wrapping_add(intercept);
+        each(pairs, hu, &stored, wrapped)
     } else {
-        // METHOD: where slope or intercept is fractional, HU are rounded to the nearest whole
-        // number, ties away from zero: half a HU is far below the noise of a CT.
-        each(raw, hu, |bytes| (f64::from(stored(bytes)) * slope + intercept).round() as i32)
+        each(pairs, hu, &stored, |stored| value(stored) as i16)
+    };
+    // The slope is positive: where the extremes fit, all do.
+    if extremes.is_none_or(|(least, greatest)| fits(least) && fits(greatest)) {
+        return None;
     }
+    let all = pairs.iter().map(|pair| stored(*pair)).enumerate();
+    let mut misfits = all.filter(|(_, stored)| !fits(*stored));
+    misfits.next().map(|(at, stored)| (at, value(stored) as i32))
 }
 
-fn each(raw: &[u8], hu: &mut [i16], value: impl Fn([u8; 2]) -> i32) -> Option<(usize, i32)> {
-    let range = i32::from(i16::MIN)..=i32::from(i16::MAX);
-    let (mut least, mut greatest) = (0, 0);
-    let (pairs, _) = raw.as_chunks::<2>();
+/// Sets every voxel; returns the least and the greatest stored value, none where there is no pixel.
+fn each<S: Copy + Ord>(
+    pairs: &[[u8; 2]],
+    hu: &mut [i16],
+    stored: impl Fn([u8; 2]) -> S,
+    value: impl Fn(S) -> i16,
+) -> Option<(S, S)> {
+    let first = stored(*pairs.first()?);
+    let (mut least, mut greatest) = (first, first);
     for (pair, hu) in pairs.iter().zip(hu) {
-        let value = value(*pair);
-        least = least.min(value);
-        greatest = greatest.max(value);
-        *hu = value as i16;
+        let stored = stored(*pair);
+        least = least.min(stored);
+        greatest = greatest.max(stored);
+        *hu = value(stored);
     }
-    // Looked for only where there is one, so that the loop above has no branch.
-    let fits = range.contains(&least) && range.contains(&greatest);
-    let values = || pairs.iter().map(|pair| value(*pair)).enumerate();
-    if fits { None } else { values().find(|(_, value)| !range.contains(value)) }
+    Some((least, greatest))
 }
 
 #[cfg(test)]

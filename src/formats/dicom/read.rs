@@ -286,9 +286,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cases: [(Tag, VR, PrimitiveValue, &str); 14] = [
             (tags::MODALITY, VR::CS, "MR".into(), "Modality (0008,0060) is MR, expected CT"),
-            (tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.2.1".into(), "expected CT Image"),
+            (
+                tags::SOP_CLASS_UID,
+                VR::UI,
+                "1.2.840.10008.5.1.4.1.1.2.1".into(),
+                "expected CT Image",
+            ),
             (tags::NUMBER_OF_FRAMES, VR::IS, "2".into(), "is 2, expected 1"),
-            (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1".into(), "expected MONOCHROME2"),
+            (
+                tags::PHOTOMETRIC_INTERPRETATION,
+                VR::CS,
+                "MONOCHROME1".into(),
+                "expected MONOCHROME2",
+            ),
             (tags::SAMPLES_PER_PIXEL, VR::US, 3u16.into(), "is 3, expected 1"),
             (tags::BITS_ALLOCATED, VR::US, 8u16.into(), "is 8, expected 16"),
             (tags::BITS_STORED, VR::US, 17u16.into(), "is 17, expected 1 to 16"),

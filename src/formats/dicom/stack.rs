@@ -145,8 +145,7 @@ fn axes(slice: &Slice) -> Result<[[f64; 3]; 3], Error> {
 fn check_sideways(ordered: &[&Slice], normal: [f64; 3]) -> Result<(), Error> {
     let Some(first) = ordered.first() else { return Ok(()) };
     let offset = |slice: &Slice| -> (f64, f64) {
-        let offset: [f64; 3] =
-            std::array::from_fn(|a| slice.position_mm[a] - first.position_mm[a]);
+        let offset: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - first.position_mm[a]);
         let along = dot(offset, normal);
         let sideways: [f64; 3] = std::array::from_fn(|a| offset[a] - along * normal[a]);
         (dot(sideways, sideways).sqrt(), along)
@@ -321,10 +320,14 @@ mod tests {
     #[test]
     fn holes_and_uneven_gaps_are_refused_with_their_size() {
         let hole = refused(&at_heights(&[0.0, 2.5, 10.0, 12.5, 15.0]));
-        let expected = "2 slices are missing between `1` and `2`: the gap is 7.5000 mm, expected 2.5";
+        let expected =
+            "2 slices are missing between `1` and `2`: the gap is 7.5000 mm, expected 2.5";
         assert!(hole.starts_with(expected), "{hole}");
         let uneven = refused(&at_heights(&[0.0, 2.5, 5.0, 7.0]));
-        assert!(uneven.contains("between `2` and `3` is 2.0000 mm, expected 2.5000 mm (20.0%"), "{uneven}");
+        assert!(
+            uneven.contains("between `2` and `3` is 2.0000 mm, expected 2.5000 mm (20.0%"),
+            "{uneven}"
+        );
         // Each gap within 1% of the median, but the upper half drifts: 20 gaps of 1.009 on 21 of 1.
         let mut drifting: Vec<f64> = (0..=21).map(f64::from).collect();
         drifting.extend((1..=20).map(|k| 21.0 + 1.009 * f64::from(k)));
@@ -338,7 +341,8 @@ mod tests {
         let slices: Vec<_> =
             (0..5).map(|k| slice_at(k, [0.0, -0.5 * k as f64, 2.5 * k as f64])).collect();
         let tilt = refused(&slices);
-        let expected = "`4` lies 2.0000 mm off the normal through `0` over 10.0000 mm along it (11.31";
+        let expected =
+            "`4` lies 2.0000 mm off the normal through `0` over 10.0000 mm along it (11.31";
         assert!(tilt.starts_with(expected), "{tilt}");
     }
 

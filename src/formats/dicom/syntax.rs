@@ -73,7 +73,9 @@ fn unsupported(uid: &str) -> Problem {
         uids::JPEGLS_NEAR_LOSSLESS => "JPEG-LS Near-Lossless",
         uids::JPEG2000_LOSSLESS => "JPEG 2000 Lossless",
         uids::JPEG2000 => "JPEG 2000",
-        uids::HTJ2K_LOSSLESS | uids::HTJ2K_LOSSLESS_RPCL | uids::HTJ2K => "High-Throughput JPEG 2000",
+        uids::HTJ2K_LOSSLESS | uids::HTJ2K_LOSSLESS_RPCL | uids::HTJ2K => {
+            "High-Throughput JPEG 2000"
+        }
         _ => "not known here",
     };
     Problem::TransferSyntax { uid: uid.to_owned(), name }

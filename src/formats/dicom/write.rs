@@ -99,11 +99,8 @@ fn check(series: &NewSeries<'_>, volume: &Volume<i16>) -> Result<(), Error> {
         let found = series.sop_instance_uids.len().to_string();
         return refuse("the number of SOPInstanceUIDs", found, format!("{n_slices}, one a slice"));
     }
-    let own = [
-        series.series_instance_uid,
-        series.study_instance_uid,
-        series.frame_of_reference_uid,
-    ];
+    let own =
+        [series.series_instance_uid, series.study_instance_uid, series.frame_of_reference_uid];
     let slices = series.sop_instance_uids.iter().map(String::as_str);
     if let Some(bad) = own.into_iter().chain(slices).find(|uid| !is_uid(uid)) {
         let expected = "numbers joined by dots, 64 characters at most".to_owned();
@@ -170,7 +167,8 @@ fn attributes(
 ) -> InMemDicomObject {
     let geometry = volume.geometry();
     let [si, sj, sk] = geometry.spacing().ijk();
-    let decimals = |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
+    let decimals =
+        |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
     let orientation = [geometry.axis(0), geometry.axis(1)].concat();
     let position = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
     let texts: [(Tag, VR, String); 36] = [
