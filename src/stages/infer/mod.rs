@@ -3,7 +3,7 @@
 mod threshold;
 
 use super::Task;
-use crate::imaging::normalise::normalise;
+use crate::imaging::normalise::normalise_slice;
 use crate::model::{self, Predictor};
 use crate::tables::{
     Failure, Output, Prediction, Roi, Sample, Split, Table, parquet, shard, store,
@@ -122,8 +122,7 @@ fn predict(
     for roi in slices {
         match roi.pixels_hu().filter(|_| [roi.height, roi.width] == [side as i64; 2]) {
             Some(hu) => {
-                let [low, high] = [roi.norm_low_hu, roi.norm_high_hu].map(|v| v as f32);
-                images.push(hu.into_iter().map(|v| normalise(v, low, high)).collect());
+                images.push(normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu));
                 readable.push(roi);
             }
             None => failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None)),

@@ -1,7 +1,7 @@
 //! The samples of a split as a stream of training examples, with a bounded number in memory.
 
 use super::Error;
-use crate::imaging::normalise::normalise;
+use crate::imaging::normalise::normalise_slice;
 use crate::model::Example;
 use crate::tables::store::Version;
 use crate::tables::{Roi, Sample, Split, parquet};
@@ -158,7 +158,6 @@ fn example(roi: &Roi) -> Result<Example, Error> {
         .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
     let mask: Vec<bool> =
         own?.to_bools().into_iter().zip(others?.to_bools()).map(|(a, b)| a || b).collect();
-    let [low, high] = [roi.norm_low_hu, roi.norm_high_hu].map(|v| v as f32);
-    let image = hu.into_iter().map(|v| normalise(v, low, high)).collect();
+    let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
     Ok(Example { image, has_nodule: mask.contains(&true), mask: mask.into_iter().map(u8::from).collect() })
 }
