@@ -29,7 +29,7 @@ fn main() {
     group.bench_function("find_and_read", |b| {
         b.iter(|| {
             let found = find_series(&folder).expect("as before");
-            found.iter().map(|series| read_series(&series.files).expect("a series")).count()
+            read_series(&found[0].files).expect("a series")
         });
     });
     group.finish();

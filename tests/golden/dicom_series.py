@@ -48,7 +48,6 @@ def by_pydicom(files: list[Path]) -> dict:
         "origin_mm": position(slices[0]).tolist(),
         "direction": np.stack([orientation[:3], orientation[3:], normal], axis=1).ravel().tolist(),
         "slice_z_mm": [float(position(s)[2]) for s in slices],
-        "instance_numbers": [int(s.InstanceNumber) for s in slices],
         "sop_instance_uids_sha256": hashlib.sha256(
             "\n".join(s.SOPInstanceUID for s in slices).encode()
         ).hexdigest(),

@@ -123,7 +123,7 @@ impl Header {
         let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
         let expected = match self.vr.or_else(in_dictionary) {
-            Some(US | SS) if length % 2 != 0 => "an even number of bytes",
+            Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
             Some(AE | CS | DS | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
                 return Ok(());
             }

@@ -61,13 +61,9 @@ fn series_of(file: &Path) -> Result<Option<String>, Error> {
     if text(tags::MODALITY)?.as_deref() != Some("CT") || header::is_localizer(&elements.values) {
         return Ok(None);
     }
-    match text(tags::SERIES_INSTANCE_UID)? {
-        Some(uid) => Ok(Some(uid)),
-        None => {
-            let missing = Problem::Missing(error::name(tags::SERIES_INSTANCE_UID));
-            Err(Error::file(file, missing))
-        }
-    }
+    let uid = text(tags::SERIES_INSTANCE_UID)?;
+    let missing = || Problem::Missing(error::name(tags::SERIES_INSTANCE_UID));
+    uid.map(Some).ok_or_else(|| Error::file(file, missing()))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(super) struct Slice {
     pub(super) position_mm: [f64; 3],
     /// Unit vectors of i, then of j.
     pub(super) orientation: [f64; 6],
-    pub(super) slice_thickness_mm: Option<f64>,
+    pub(super) thickness_mm: Option<f64>,
     pub(super) spacing_between_slices_mm: Option<f64>,
     pub(super) manufacturer: Option<String>,
     pub(super) model: Option<String>,
@@ -120,7 +120,7 @@ fn slice(file: &Path, elements: &Elements) -> Result<Slice, Problem> {
         spacing_mm: [spacing[1], spacing[0]],
         position_mm: required(values, tags::IMAGE_POSITION_PATIENT, numbers)?,
         orientation: required(values, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
-        slice_thickness_mm: number(values, tags::SLICE_THICKNESS)?,
+        thickness_mm: number(values, tags::SLICE_THICKNESS)?,
         spacing_between_slices_mm: number(values, tags::SPACING_BETWEEN_SLICES)?,
         manufacturer: text(values, tags::MANUFACTURER)?,
         model: text(values, tags::MANUFACTURER_MODEL_NAME)?,

@@ -128,7 +128,7 @@ fn check_duplicates(stack: &Stack<'_>, voxels: &[i16]) -> Result<(), Error> {
 
 fn info(stack: &Stack<'_>) -> SeriesInfo {
     let slice = stack.slices[0];
-    let thickness = stack.slices.iter().filter_map(|slice| slice.slice_thickness_mm);
+    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
     SeriesInfo {
         series_instance_uid: slice.series_instance_uid.clone(),
         study_instance_uid: slice.study_instance_uid.clone(),

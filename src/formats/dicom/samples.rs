@@ -73,7 +73,7 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
         spacing_mm: [0.5, 0.75],
         position_mm,
         orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        slice_thickness_mm: Some(3.0),
+        thickness_mm: Some(3.0),
         spacing_between_slices_mm: None,
         manufacturer: None,
         model: None,

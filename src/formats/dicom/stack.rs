@@ -245,6 +245,16 @@ mod tests {
         heights.iter().enumerate().map(slice).collect()
     }
 
+    fn turn(slices: &mut [Slice], orientation: [f64; 6]) {
+        for slice in slices {
+            slice.orientation = orientation;
+        }
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        assert!(close(found, expected, 1e-12), "{found:?}, expected {expected:?}");
+    }
+
     fn refused(slices: &[Slice]) -> String {
         stack(slices).unwrap_err().to_string()
     }
@@ -255,11 +265,10 @@ mod tests {
         let stacked = stack(&slices).unwrap();
         let files: Vec<_> = stacked.slices.iter().map(|s| s.file.to_str().unwrap()).collect();
         assert_eq!(files, ["1", "2", "3", "0"]);
-        assert_eq!(stacked.geometry.origin_mm(), [-10.0, 20.0, 0.0]);
+        assert_close(&stacked.geometry.origin_mm(), &[-10.0, 20.0, 0.0]);
         assert_eq!(stacked.geometry.size(), [3, 2, 4]);
         // Gaps 2.5, 2.501, 2.499.
-        let [si, sj, sk] = stacked.geometry.spacing().ijk();
-        assert!((si - 0.5).abs() < 1e-12 && (sj - 0.75).abs() < 1e-12 && (sk - 2.5).abs() < 1e-12);
+        assert_close(&stacked.geometry.spacing().ijk(), &[0.5, 0.75, 2.5]);
         assert!((stacked.gap_max_deviation_mm - 0.001).abs() < 1e-12);
     }
 
@@ -272,12 +281,12 @@ mod tests {
             ([1.0, 0.0, 0.0, 0.0, -1.0, 0.0], -1.0, 5.0),
         ] {
             let mut slices = at_heights(&[0.0, 2.5, 5.0]);
-            slices.iter_mut().for_each(|slice| slice.orientation = orientation);
+            turn(&mut slices, orientation);
             let geometry = stack(&slices).unwrap().geometry;
-            assert_eq!(geometry.axis(0), [orientation[0], 0.0, 0.0]);
-            assert_eq!(geometry.axis(1), [0.0, orientation[4], 0.0]);
-            assert_eq!(geometry.axis(2), [0.0, 0.0, normal_z]);
-            assert_eq!(geometry.origin_mm(), [-10.0, 20.0, first]);
+            assert_close(&geometry.axis(0), &[orientation[0], 0.0, 0.0]);
+            assert_close(&geometry.axis(1), &[0.0, orientation[4], 0.0]);
+            assert_close(&geometry.axis(2), &[0.0, 0.0, normal_z]);
+            assert_close(&geometry.origin_mm(), &[-10.0, 20.0, first]);
         }
     }
 
@@ -287,23 +296,22 @@ mod tests {
         let mut slices: Vec<_> = (0..3)
             .map(|k| slice_at(k, [1.0, -0.6 * 2.0 * k as f64, 0.8 * 2.0 * k as f64]))
             .collect();
-        slices.iter_mut().for_each(|s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.8, 0.6]);
+        turn(&mut slices, [1.0, 0.0, 0.0, 0.0, 0.8, 0.6]);
         let geometry = stack(&slices).unwrap().geometry;
         assert!((geometry.spacing().ijk()[2] - 2.0).abs() < 1e-12);
-        let found = geometry.direction();
         let expected = [1.0, 0.0, 0.0, 0.0, 0.8, -0.6, 0.0, 0.6, 0.8];
-        assert!(close(&found, &expected, 1e-12), "{found:?}");
+        assert_close(&geometry.direction(), &expected);
     }
 
     #[test]
     fn rounded_cosines_are_made_orthonormal_and_a_shear_is_refused() {
         let mut slices = at_heights(&[0.0, 1.0]);
-        slices.iter_mut().for_each(|s| s.orientation = [0.99999, 0.0, 0.0, 1e-5, 1.0, 0.0]);
+        turn(&mut slices, [0.99999, 0.0, 0.0, 1e-5, 1.0, 0.0]);
         let direction = stack(&slices).unwrap().geometry.direction();
         let norm: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r]).sum();
         let dot: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r + 1]).sum();
         assert!((norm - 1.0).abs() < 1e-15 && dot.abs() < 1e-15);
-        slices.iter_mut().for_each(|s| s.orientation = [1.0, 0.0, 0.0, 0.01, 1.0, 0.0]);
+        turn(&mut slices, [1.0, 0.0, 0.0, 0.01, 1.0, 0.0]);
         assert!(refused(&slices).contains("`0`: ImageOrientationPatient"), "{}", refused(&slices));
     }
 
@@ -354,7 +362,7 @@ mod tests {
         slices[0].spacing_between_slices_mm = Some(-1.0);
         assert!(refused(&slices).contains("is -1, expected"));
         slices[0].spacing_between_slices_mm = Some(1.5);
-        assert_eq!(stack(&slices).unwrap().geometry.spacing().ijk(), [0.5, 0.75, 1.5]);
+        assert_close(&stack(&slices).unwrap().geometry.spacing().ijk(), &[0.5, 0.75, 1.5]);
     }
 
     #[test]

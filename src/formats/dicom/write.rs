@@ -133,7 +133,7 @@ fn write_slice(
     number: usize,
 ) -> Result<(), Error> {
     let Some(voxels) = volume.slice(k) else { return Ok(()) };
-    let pixels = stored(voxels, series).map_err(|problem| Error::file(file, problem))?;
+    let pixels = stored(&voxels, series).map_err(|problem| Error::file(file, problem))?;
     let mut object = attributes(series, volume, k, number);
     let [columns, rows, _] = volume.geometry().size();
     for (tag, value) in [
@@ -216,7 +216,7 @@ fn attributes(
 }
 
 /// Stored values of a slice, little endian.
-fn stored(voxels: ArrayView2<'_, i16>, series: &NewSeries<'_>) -> Result<Vec<u8>, Problem> {
+fn stored(voxels: &ArrayView2<'_, i16>, series: &NewSeries<'_>) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(2 * voxels.len());
     for ((j, i), hu) in voxels.indexed_iter() {
         let stored = (f64::from(*hu) - series.rescale_intercept) / series.rescale_slope;
