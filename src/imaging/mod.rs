@@ -7,3 +7,6 @@ pub mod components;
 pub mod crop;
 pub mod normalise;
 pub mod distance;
+
+#[cfg(test)]
+mod lidc_tests;

@@ -24,7 +24,9 @@ pub enum Error {
         slice_z_mm: f64,
     },
     /// A height does not tell the slice.
-    #[error("slices of the scan lie along {0:?}, expected the patient's z: a height tells no slice")]
+    #[error(
+        "slices of the scan lie along {0:?}, expected the patient's z: a height tells no slice"
+    )]
     NotAxial([f64; 3]),
     /// A point that is no pixel.
     #[error("point {point:?} (i, j) at z = {z_mm} mm is not in the slice of {size:?} pixels")]
@@ -71,10 +73,11 @@ pub fn slice_of(z_mm: f64, geometry: &Geometry) -> Result<usize, Error> {
 /// METHOD: LIDC's readers draw the line on the pixels just outside the nodule (Armato et al. 2011).
 /// Inside is what a 4-connected flood from outside the line does not reach, without the line
 /// itself. Inclusions of a slice are united; then each exclusion is taken away with its line.
+///
 /// pylidc takes the polygon through the pixels' centres instead. Over LIDC's 6,859 rated nodules
-/// the two differ in 79, by 322 voxels of 1 in 10,000: pockets outside the polygon that the
-/// line closes where it folds back on itself (ours alone), and pixels between two points that are
-/// not neighbours (theirs alone).
+/// of 5,952,992 voxels the two differ by 322 in 79 nodules. 292 are ours alone: 282 in pockets that
+/// the line closes where it folds back on itself, outside the polygon, and 10 on the line of
+/// another inclusion of the slice. 30 are theirs alone, between two points that are not neighbours.
 ///
 /// # Errors
 ///
@@ -143,9 +146,9 @@ impl Area {
         let ([si, sj], width) = (self.start, self.size[0]);
         let cells = self.cells.iter().enumerate();
         // The border is outside, and no caller wants outside.
-        cells.filter(move |(_, cell)| wanted(**cell)).map(move |(n, _)| {
-            [si + n % width - 1, sj + n / width - 1]
-        })
+        cells
+            .filter(move |(_, cell)| wanted(**cell))
+            .map(move |(n, _)| [si + n % width - 1, sj + n / width - 1])
     }
 
     /// Floods from the border, which is outside.
@@ -248,18 +251,17 @@ mod tests {
 
     /// Voxels of slice 1 from a picture with its first character at (0, 0).
     fn picture(rows: &[&str], wanted: &str) -> BTreeSet<[usize; 3]> {
-        let pixels = rows.iter().enumerate().flat_map(|(j, row)| {
-            row.chars().enumerate().map(move |(i, c)| ([i, j, 1], c))
-        });
+        let pixels = rows
+            .iter()
+            .enumerate()
+            .flat_map(|(j, row)| row.chars().enumerate().map(move |(i, c)| ([i, j, 1], c)));
         pixels.filter(|(_, c)| wanted.contains(*c)).map(|(v, _)| v).collect()
     }
 
     #[test]
     fn the_line_is_not_inside() {
-        let mask = mark_mask(
-            &[contour(1, true, &rectangle([10, 14], [20, 23]))],
-            &scan(Geometry::AXIAL),
-        );
+        let mask =
+            mark_mask(&[contour(1, true, &rectangle([10, 14], [20, 23]))], &scan(Geometry::AXIAL));
         let placed = mask.unwrap();
         assert_eq!((placed.start, placed.mask.size()), ([11, 21, 1], [3, 2, 1]));
         assert_eq!(placed.mask.count(), 6);
@@ -284,10 +286,7 @@ mod tests {
             // An exclusion of another slice changes nothing here.
             contour(2, false, &rectangle([0, 6], [0, 6])),
         ];
-        let expected = picture(
-            &["", " #####", " #   #", " #   #", " #   #### ", " ########"],
-            "#",
-        );
+        let expected = picture(&["", " #####", " #   #", " #   #", " #   #### ", " ########"], "#");
         let gap = BTreeSet::from([[6, 4, 1], [6, 5, 1]]);
         let second: BTreeSet<_> = expected.iter().filter(|v| v[0] > 5).copied().collect();
         assert!(gap.is_subset(&second));
@@ -299,12 +298,20 @@ mod tests {
         // As in LIDC: the top line dips in, comes back through the pixel where it entered (4, 1),
         // and leaves the pixel (4, 2) between its arms.
         let line = [
-            [3, 0], [4, 1], [3, 2], [4, 3], [5, 2], [4, 1], [5, 0], [8, 0], [8, 6], [0, 6], [0, 0],
+            [3, 0],
+            [4, 1],
+            [3, 2],
+            [4, 3],
+            [5, 2],
+            [4, 1],
+            [5, 0],
+            [8, 0],
+            [8, 6],
+            [0, 6],
+            [0, 0],
         ];
-        let expected = picture(
-            &["", " ### ###", " ## # ##", " ### ###", " #######", " #######"],
-            "#",
-        );
+        let expected =
+            picture(&["", " ### ###", " ## # ##", " ### ###", " #######", " #######"], "#");
         assert_eq!(voxels(&[contour(1, true, &line)]), expected);
     }
 

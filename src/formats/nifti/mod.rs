@@ -131,8 +131,11 @@ pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     let [ni, nj, nk] = size;
     let too_few = |_| Error::Size { path: path.to_owned(), found: raw.len(), expected };
     let labels = Array3::from_shape_vec((nk, nj, ni), labels).map_err(too_few)?;
-    Volume::new(geometry, labels)
-        .map_err(|_| Error::Size { path: path.to_owned(), found: raw.len(), expected })
+    Volume::new(geometry, labels).map_err(|_| Error::Size {
+        path: path.to_owned(),
+        found: raw.len(),
+        expected,
+    })
 }
 
 /// The file's bytes, decompressed where they begin as gzip does.
@@ -179,7 +182,9 @@ fn size(path: &Path, header: &NiftiHeader) -> Result<[usize; 3], Error> {
     let (n, axes) = (usize::from(header.dim[0]), header.dim.map(usize::from));
     match axes {
         [_, i, j, k, ref more @ ..]
-            if (3..8).contains(&n) && i.min(j).min(k) > 0 && more[..n - 3].iter().all(|m| *m == 1) =>
+            if (3..8).contains(&n)
+                && i.min(j).min(k) > 0
+                && more[..n - 3].iter().all(|m| *m == 1) =>
         {
             Ok([i, j, k])
         }
@@ -239,7 +244,6 @@ fn geometry(path: &Path, header: &NiftiHeader, size: [usize; 3]) -> Result<Geome
         .map_err(|source| Error::Unplaced { path: path.to_owned(), source })
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +281,11 @@ mod tests {
     /// The error's own text and its causes', after the file's name.
     fn message(bytes: &[u8]) -> String {
         let error = read_bytes(bytes).unwrap_err();
-        let (_, text) = error.to_string().rsplit_once("mask.nii`").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (_, text) = error
+            .to_string()
+            .rsplit_once("mask.nii`")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         text + &cause.unwrap_or_default()
     }
@@ -323,13 +331,30 @@ mod tests {
     #[test]
     fn the_qform_stands_in_for_a_missing_sform() {
         let mut changes = vec![(252usize, 1i16.to_le_bytes().to_vec()), (254, vec![0, 0])];
-        let floats = [(76, -1.0), (80, 0.7), (84, 0.8), (88, 2.5), (256, 0.1), (260, 0.2), (264, 0.3), (268, 10.0), (272, -20.0), (276, 30.0)];
+        let floats = [
+            (76, -1.0),
+            (80, 0.7),
+            (84, 0.8),
+            (88, 2.5),
+            (256, 0.1),
+            (260, 0.2),
+            (264, 0.3),
+            (268, 10.0),
+            (272, -20.0),
+            (276, 30.0),
+        ];
         changes.extend(floats.map(|(at, value): (usize, f32)| (at, value.to_le_bytes().to_vec())));
         let changes: Vec<_> = changes.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
         let geometry = *read_bytes(&file(&changes)).unwrap().geometry();
         // nibabel: get_qform() @ (3, 2, 1) and (1, 0, 0), x and y turned round.
-        assert_near(geometry.voxel_to_patient([3.0, 2.0, 1.0]), [-9.650_370_65, 17.303_843_14, 27.585_771_88]);
-        assert_near(geometry.voxel_to_patient([1.0, 0.0, 0.0]), [-10.517_999_98, 19.582_508_02, 29.782_338_69]);
+        assert_near(
+            geometry.voxel_to_patient([3.0, 2.0, 1.0]),
+            [-9.650_370_65, 17.303_843_14, 27.585_771_88],
+        );
+        assert_near(
+            geometry.voxel_to_patient([1.0, 0.0, 0.0]),
+            [-10.517_999_98, 19.582_508_02, 29.782_338_69],
+        );
     }
 
     #[test]
@@ -345,7 +370,9 @@ mod tests {
         // A qform without rotation is elsewhere than the turned sform.
         let two = message(&file(&[(252, &[1, 0])]));
         assert!(two.contains("sform and qform differ by"), "{two}");
-        assert!(message(&file(&[(123, &[3])])).starts_with(": xyzt_units is 3, expected millimetres"));
+        assert!(
+            message(&file(&[(123, &[3])])).starts_with(": xyzt_units is 3, expected millimetres")
+        );
     }
 
     #[test]
@@ -356,7 +383,10 @@ mod tests {
         real.extend((0..12).flat_map(|v| (v as f32).to_le_bytes()));
         assert_eq!(read_bytes(&real).unwrap().voxels()[[0, 2, 3]], 11);
         real[HEADER_BYTES + 20..][..4].copy_from_slice(&(-1f32).to_le_bytes());
-        assert_eq!(message(&real), ": voxel [1, 1, 0] (i, j, k) is -1, expected an integer from 0 to 65535");
+        assert_eq!(
+            message(&real),
+            ": voxel [1, 1, 0] (i, j, k) is -1, expected an integer from 0 to 65535"
+        );
         let doubled = file(&[(112, &2f32.to_le_bytes()), (116, &1f32.to_le_bytes())]);
         assert_eq!(read_bytes(&doubled).unwrap().voxels()[[0, 0, 3]], 7);
         let unscaled = file(&[(112, &f32::NAN.to_le_bytes())]);
@@ -367,7 +397,9 @@ mod tests {
     #[test]
     fn further_axes_must_have_one_voxel() {
         assert!(read_bytes(&file(&[(40, &[4, 0])])).is_ok());
-        assert!(message(&file(&[(40, &[4, 0]), (48, &[2, 0])])).starts_with(": dim is [4, 4, 3, 2, 2"));
+        assert!(
+            message(&file(&[(40, &[4, 0]), (48, &[2, 0])])).starts_with(": dim is [4, 4, 3, 2, 2")
+        );
         assert!(message(&file(&[(40, &[2, 0])])).starts_with(": dim is"));
         assert!(message(&file(&[(42, &[0, 0])])).starts_with(": dim is"));
     }
@@ -384,7 +416,10 @@ mod tests {
         assert!(message(b"hello").starts_with(" is no NIfTI-1 file"));
         assert!(message(&file(&[(344, b"ni1")])).starts_with(": magic is"));
         assert!(message(&file(&[(0, &[28, 2])])).starts_with(": magic is"));
-        assert_eq!(message(&file(&[(108, &8f32.to_le_bytes())])), ": vox_offset is 8, expected 352 or more bytes");
+        assert_eq!(
+            message(&file(&[(108, &8f32.to_le_bytes())])),
+            ": vox_offset is 8, expected 352 or more bytes"
+        );
         let huge = file(&[(42, &[255, 127]), (44, &[255, 127]), (46, &[255, 127])]);
         assert!(message(&gzipped(&huge)).starts_with(" holds 48 bytes of voxels, expected 703"));
     }
