@@ -5,3 +5,6 @@ pub mod luna_csv;
 pub mod metaimage;
 pub mod nifti;
 mod elements;
+
+#[cfg(test)]
+mod image_file_tests;

@@ -1,6 +1,7 @@
 //! Contours, masks and pixels to others: pure functions without input or output.
 
 pub mod rasterise;
+mod outline;
 pub mod consensus;
 pub mod linkage;
 pub mod components;

@@ -1,6 +1,6 @@
 //! Labels to a NIfTI-1 file.
 
-use super::HEADER_BYTES;
+use super::header::HEADER_BYTES;
 use crate::volume::{Geometry, Volume};
 use flate2::Compression;
 use flate2::write::GzEncoder;
