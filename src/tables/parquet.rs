@@ -284,6 +284,7 @@ mod tests {
             norm_low_hu: -1000.0,
             norm_high_hu: 400.0,
             mask_bits: vec![1],
+            other_mask_bits: vec![0],
             n_mask_pixels: 1,
             has_nodule: true,
             distance_to_nodule_slices: 0,

@@ -29,6 +29,8 @@ pub struct Roi {
     pub norm_high_hu: f64,
     #[serde(with = "serde_bytes")]
     pub mask_bits: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    pub other_mask_bits: Vec<u8>,
     pub n_mask_pixels: i64,
     pub has_nodule: bool,
     pub distance_to_nodule_slices: i64,
@@ -71,6 +73,7 @@ pub fn schema() -> Schema {
         column("norm_low_hu", Float64, "value that normalises to 0"),
         column("norm_high_hu", Float64, "value that normalises to 1"),
         column("mask_bits", Binary, "consensus mask of the nodule, packed bits, row by row, least significant bit first"),
+        column("other_mask_bits", Binary, "mask of the scan's other nodules in the region, packed as mask_bits: learnt as nodule, left out of metrics"),
         column("n_mask_pixels", Int64, "pixels in the mask"),
         column("has_nodule", Boolean, "whether the mask has any pixel"),
         column("distance_to_nodule_slices", Int64, "slices to the nearest one with the nodule, 0 on those"),

@@ -332,10 +332,35 @@ pub enum Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::stages) mod tests {
     use super::*;
-    use crate::volume::{Geometry, Volume};
+    use crate::volume::{Geometry, Mask, PlacedMask, Volume};
     use ndarray::Array3;
+
+    /// A scan of 20 × 20 × 4 voxels, for tests of later stages.
+    pub(in crate::stages) fn scan() -> Scan {
+        let geometry =
+            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
+        let volume = Volume::new(geometry, Array3::zeros((4, 20, 20))).unwrap();
+        let image = Image { series_instance_uid: "1.2".to_owned(), info: None, volume };
+        scan_row(&config(None), &cohort(), &source(), &image, &[])
+    }
+
+    /// A mark of a full box of voxels on [`scan`].
+    pub(in crate::stages) fn mark(
+        id: &str,
+        session: usize,
+        start: [usize; 3],
+        size: [usize; 3],
+    ) -> Mark {
+        let scan = scan();
+        let mut mark = mask_marks::blank(&scan, id.to_owned(), session, id, "r.xml");
+        let geometry =
+            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
+        let placed = PlacedMask { start, mask: Mask::from_fn(size, |_, _, _| true) };
+        mask_marks::place_mask(&mut mark, &geometry, placed);
+        mark
+    }
 
     fn config(max_slice_thickness_mm: Option<f64>) -> Config {
         Config { shard_size: 16, max_slice_thickness_mm, cohorts: vec![cohort()] }
