@@ -239,7 +239,10 @@ mod tests {
         write_candidates(&path, &rows).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         fs::write(&path, text.replace(",1\n", ",2\n")).unwrap();
-        assert_eq!(message(&read_candidates(&path).unwrap_err()), "`, line 3: class is 2, expected 0 or 1");
+        assert_eq!(
+            message(&read_candidates(&path).unwrap_err()),
+            "`, line 3: class is 2, expected 0 or 1"
+        );
     }
 
     #[test]
@@ -251,7 +254,10 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "1.3.6\n1.3.7\n");
         fs::write(&path, "1.3.6\nabc\n").unwrap();
         let error = read_series_uids(&path).unwrap_err();
-        assert_eq!(message(&error), "`, line 2: seriesuid is \"abc\", expected a UID of digits and dots");
+        assert_eq!(
+            message(&error),
+            "`, line 2: seriesuid is \"abc\", expected a UID of digits and dots"
+        );
     }
 
     #[test]

@@ -32,9 +32,8 @@ pub fn split(placed: &PlacedMask) -> Vec<PlacedMask> {
 
 /// Voxels that share a face, edge or corner with one, and itself.
 fn neighbours(voxel: [usize; 3], size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [i, j, k] = std::array::from_fn(|a| {
-        voxel[a].saturating_sub(1)..=(voxel[a] + 1).min(size[a] - 1)
-    });
+    let [i, j, k] =
+        std::array::from_fn(|a| voxel[a].saturating_sub(1)..=(voxel[a] + 1).min(size[a] - 1));
     k.flat_map(move |k| {
         let i = i.clone();
         j.clone().flat_map(move |j| i.clone().map(move |i| [i, j, k]))

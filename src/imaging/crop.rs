@@ -1,12 +1,13 @@
 //! Windows of a slice.
 
 use crate::volume::{Mask, PlacedMask};
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, s};
 
 /// A window of a slice, row by row (j, then i), and whether any of it lies past the slice.
 ///
 /// `slice` is indexed `[j, i]`; `start` is the window's first pixel (i, j), which may lie outside;
 /// `size` is its pixels along i and j. Pixels outside are `fill`.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
 pub fn crop_slice(
     slice: ArrayView2<'_, i16>,
     start: [i64; 2],
@@ -17,11 +18,16 @@ pub fn crop_slice(
     let ([from_i, to_i], [from_j, to_j]) =
         (overlap(start[0], size[0], columns), overlap(start[1], size[1], rows));
     let mut pixels = vec![fill; size[0] * size[1]];
-    for j in from_j..to_j {
-        let row = slice.row((start[1] + j as i64) as usize);
-        let out = &mut pixels[j * size[0]..][from_i..to_i];
-        for (pixel, i) in out.iter_mut().zip(from_i..) {
-            *pixel = row[(start[0] + i as i64) as usize];
+    if from_i < to_i && from_j < to_j {
+        let source = |start: i64, from: usize, to: usize| {
+            (start + from as i64) as usize..(start + to as i64) as usize
+        };
+        let (j, i) = (source(start[1], from_j, to_j), source(start[0], from_i, to_i));
+        let rows = pixels.chunks_exact_mut(size[0]).skip(from_j);
+        for (out, row) in rows.zip(slice.slice_move(s![j, i]).rows()) {
+            for (pixel, hu) in out[from_i..].iter_mut().zip(row) {
+                *pixel = *hu;
+            }
         }
     }
     let padded = [from_i, from_j] != [0, 0] || [to_i, to_j] != size;
@@ -73,12 +79,16 @@ mod tests {
 
     #[test]
     fn a_mask_is_cropped_by_its_place_in_the_scan() {
-        let placed = PlacedMask { start: [3, 1, 7], mask: Mask::from_fn([2, 2, 1], |i, _, _| i == 0) };
+        let placed =
+            PlacedMask { start: [3, 1, 7], mask: Mask::from_fn([2, 2, 1], |i, _, _| i == 0) };
         let mask = crop_mask(&placed, 7, [2, 2], [3, 2]);
         assert_eq!(mask.size(), [3, 2, 1]);
         assert_eq!(mask.voxels().collect::<Vec<_>>(), [[1, 0, 0]]);
         assert!(crop_mask(&placed, 6, [2, 2], [3, 2]).is_empty());
-        assert_eq!(crop_mask(&placed, 7, [-4, -4], [8, 6]).voxels().collect::<Vec<_>>(), [[7, 5, 0]]);
+        assert_eq!(
+            crop_mask(&placed, 7, [-4, -4], [8, 6]).voxels().collect::<Vec<_>>(),
+            [[7, 5, 0]]
+        );
     }
 
     proptest! {

@@ -97,9 +97,13 @@ mod tests {
         let distances = distance_to_set(&mask, [3.0, 4.0, 12.0]);
         assert_eq!(distances.len(), 24);
         let at = |i: usize, j: usize, k: usize| distances[(k * 3 + j) * 4 + i];
-        for (found, expected) in
-            [(at(0, 0, 0), 0.0), (at(1, 1, 0), 5.0), (at(1, 1, 1), 13.0), (at(3, 0, 0), 9.0), (at(0, 2, 1), 208f64.sqrt())]
-        {
+        for (found, expected) in [
+            (at(0, 0, 0), 0.0),
+            (at(1, 1, 0), 5.0),
+            (at(1, 1, 1), 13.0),
+            (at(3, 0, 0), 9.0),
+            (at(0, 2, 1), 208f64.sqrt()),
+        ] {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
     }

@@ -24,9 +24,9 @@ pub fn single_linkage(centres: &[[f64; 3]], diameters: &[f64]) -> Vec<usize> {
         let mut reached = vec![first];
         groups[first] = Some(n_groups);
         while let Some(a) = reached.pop() {
-            for b in 0..marks.len() {
-                if groups[b].is_none() && linked(a, b) {
-                    groups[b] = Some(n_groups);
+            for (b, group) in groups.iter_mut().enumerate() {
+                if group.is_none() && linked(a, b) {
+                    *group = Some(n_groups);
                     reached.push(b);
                 }
             }

@@ -1,5 +1,6 @@
 //! Contours to voxels.
 
+use super::outline::{Cell, Outline};
 use crate::formats::lidc_xml::Contour;
 use crate::volume::{Geometry, Mask, PlacedMask};
 use std::collections::BTreeMap;
@@ -24,7 +25,9 @@ pub enum Error {
         slice_z_mm: f64,
     },
     /// A height does not tell the slice.
-    #[error("slices of the scan lie along {0:?}, expected the patient's z: a height tells no slice")]
+    #[error(
+        "slices of the scan lie along {0:?}, expected the patient's z: a height tells no slice"
+    )]
     NotAxial([f64; 3]),
     /// A point that is no pixel.
     #[error("point {point:?} (i, j) at z = {z_mm} mm is not in the slice of {size:?} pixels")]
@@ -71,10 +74,11 @@ pub fn slice_of(z_mm: f64, geometry: &Geometry) -> Result<usize, Error> {
 /// METHOD: LIDC's readers draw the line on the pixels just outside the nodule (Armato et al. 2011).
 /// Inside is what a 4-connected flood from outside the line does not reach, without the line
 /// itself. Inclusions of a slice are united; then each exclusion is taken away with its line.
+///
 /// pylidc takes the polygon through the pixels' centres instead. Over LIDC's 6,859 rated nodules
-/// the two differ in 79, by 322 voxels of 1 in 10,000: pockets outside the polygon that the
-/// line closes where it folds back on itself (ours alone), and pixels between two points that are
-/// not neighbours (theirs alone).
+/// of 5,952,992 voxels the two differ by 322 in 79 nodules. 292 are ours alone: 282 in pockets that
+/// the line closes where it folds back on itself, outside the polygon, and 10 on the line of
+/// another inclusion of the slice. 30 are theirs alone, between two points that are not neighbours.
 ///
 /// # Errors
 ///
@@ -84,15 +88,18 @@ pub fn mark_mask(contours: &[Contour], geometry: &Geometry) -> Result<PlacedMask
         return Err(Error::NoContours);
     }
     let [ni, nj, _] = geometry.size();
-    let mut slices: BTreeMap<usize, Vec<Area>> = BTreeMap::new();
+    let mut slices: BTreeMap<usize, Vec<Outline>> = BTreeMap::new();
     for contour in contours {
         let k = slice_of(contour.z_mm, geometry)?;
-        slices.entry(k).or_default().push(area(contour, [ni, nj])?);
+        slices.entry(k).or_default().push(Outline::draw(contour, [ni, nj])?);
     }
-    let included = || slices.iter().flat_map(|(k, areas)| areas.iter().map(move |a| (*k, a)));
+    let included = || {
+        slices.iter().flat_map(|(k, outlines)| outlines.iter().map(move |outline| (*k, outline)))
+    };
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
-    for (k, area) in included().filter(|(_, area)| area.inclusion) {
-        for (a, (from, to)) in [area.bounds(0), area.bounds(1), (k, k + 1)].into_iter().enumerate()
+    for (k, outline) in included().filter(|(_, outline)| outline.inclusion) {
+        for (a, (from, to)) in
+            [outline.bounds(0), outline.bounds(1), (k, k + 1)].into_iter().enumerate()
         {
             low[a] = low[a].min(from);
             high[a] = high[a].max(to);
@@ -100,13 +107,17 @@ pub fn mark_mask(contours: &[Contour], geometry: &Geometry) -> Result<PlacedMask
     }
     let size = std::array::from_fn(|a| high[a].saturating_sub(low[a]));
     let mut mask = Mask::empty(size);
-    for (&k, areas) in &slices {
-        let (inclusions, exclusions): (Vec<&Area>, Vec<&Area>) =
-            areas.iter().partition(|area| area.inclusion);
-        for [i, j] in inclusions.iter().flat_map(|area| area.pixels(|cell| cell == Cell::Inside)) {
+    for (&k, outlines) in &slices {
+        let (inclusions, exclusions): (Vec<&Outline>, Vec<&Outline>) =
+            outlines.iter().partition(|outline| outline.inclusion);
+        for [i, j] in
+            inclusions.iter().flat_map(|outline| outline.pixels(|cell| cell == Cell::Inside))
+        {
             mask.set(i - low[0], j - low[1], k - low[2], true);
         }
-        for [i, j] in exclusions.iter().flat_map(|area| area.pixels(|cell| cell != Cell::Outside)) {
+        for [i, j] in
+            exclusions.iter().flat_map(|outline| outline.pixels(|cell| cell != Cell::Outside))
+        {
             if i >= low[0] && j >= low[1] && k >= low[2] {
                 mask.set(i - low[0], j - low[1], k - low[2], false);
             }
@@ -115,111 +126,9 @@ pub fn mark_mask(contours: &[Contour], geometry: &Geometry) -> Result<PlacedMask
     PlacedMask { start: low, mask }.trimmed().ok_or(Error::Empty)
 }
 
-/// Where a pixel lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
-    Inside,
-    Line,
-    Outside,
-}
-
-/// A drawn contour: its box with a border of one pixel.
-struct Area {
-    inclusion: bool,
-    /// Pixel of the box's first cell that is not border.
-    start: [usize; 2],
-    /// Cells along i and j, with the border.
-    size: [usize; 2],
-    cells: Vec<Cell>,
-}
-
-impl Area {
-    /// First pixel and first pixel past the contour along an axis.
-    fn bounds(&self, axis: usize) -> (usize, usize) {
-        (self.start[axis], self.start[axis] + self.size[axis] - 2)
-    }
-
-    fn pixels(&self, wanted: impl Fn(Cell) -> bool) -> impl Iterator<Item = [usize; 2]> {
-        let ([si, sj], width) = (self.start, self.size[0]);
-        let cells = self.cells.iter().enumerate();
-        // The border is outside, and no caller wants outside.
-        cells.filter(move |(_, cell)| wanted(**cell)).map(move |(n, _)| {
-            [si + n % width - 1, sj + n / width - 1]
-        })
-    }
-
-    /// Floods from the border, which is outside.
-    fn flood(&mut self) {
-        let [width, height] = self.size;
-        let mut reached = vec![0];
-        if let Some(corner) = self.cells.first_mut() {
-            *corner = Cell::Outside;
-        }
-        while let Some(n) = reached.pop() {
-            let (i, j) = (n % width, n / width);
-            let neighbours = [
-                (i > 0).then(|| n - 1),
-                (i + 1 < width).then_some(n + 1),
-                (j > 0).then(|| n - width),
-                (j + 1 < height).then_some(n + width),
-            ];
-            for next in neighbours.into_iter().flatten() {
-                if self.cells[next] == Cell::Inside {
-                    self.cells[next] = Cell::Outside;
-                    reached.push(next);
-                }
-            }
-        }
-    }
-}
-
-/// Draws a contour and floods around it.
-fn area(contour: &Contour, size: [usize; 2]) -> Result<Area, Error> {
-    let z_mm = contour.z_mm;
-    let pixel = |point: &[i64; 2]| {
-        let inside = |a: usize| usize::try_from(point[a]).ok().filter(|v| *v < size[a]);
-        inside(0).zip(inside(1)).ok_or(Error::Outside { point: *point, z_mm, size })
-    };
-    let pixels = contour.points.iter().map(pixel).collect::<Result<Vec<_>, _>>()?;
-    let (Some(first), Some(last)) = (pixels.first(), pixels.last()) else {
-        return Err(Error::NoContours);
-    };
-    let fold = |start: usize, pick: fn(usize, usize) -> usize| {
-        pixels.iter().fold((start, start), |(i, j), p| (pick(i, p.0), pick(j, p.1)))
-    };
-    let (low, high) = (fold(usize::MAX, usize::min), fold(0, usize::max));
-    let box_size = [high.0 - low.0 + 3, high.1 - low.1 + 3];
-    let mut area = Area {
-        inclusion: contour.inclusion,
-        start: [low.0, low.1],
-        size: box_size,
-        cells: vec![Cell::Inside; box_size[0] * box_size[1]],
-    };
-    // METHOD: points that are not neighbours are joined by a straight line, and a contour whose
-    // ends do not meet is closed by one (of 41,500 contours, 409 have such steps, 76 are open).
-    let steps = pixels.iter().zip(&pixels[1..]).chain([(last, first)]);
-    for (from, to) in steps {
-        for (i, j) in line(*from, *to) {
-            area.cells[(j - low.1 + 1) * box_size[0] + (i - low.0 + 1)] = Cell::Line;
-        }
-    }
-    area.flood();
-    Ok(area)
-}
-
-/// Pixels from one to another, both included: one for each step along the longer axis, rounded to
-/// the nearest along the other.
-fn line(from: (usize, usize), to: (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
-    let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
-    // from + (to - from)·t/steps, rounded half up, without leaving the unsigned integers.
-    let along = move |from: usize, to: usize, t: usize| {
-        (2 * (from * (steps - t) + to * t) + steps) / (2 * steps)
-    };
-    (0..=steps).map(move |t| (along(from.0, to.0, t), along(from.1, to.1, t)))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::outline::line;
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -248,18 +157,17 @@ mod tests {
 
     /// Voxels of slice 1 from a picture with its first character at (0, 0).
     fn picture(rows: &[&str], wanted: &str) -> BTreeSet<[usize; 3]> {
-        let pixels = rows.iter().enumerate().flat_map(|(j, row)| {
-            row.chars().enumerate().map(move |(i, c)| ([i, j, 1], c))
-        });
+        let pixels = rows
+            .iter()
+            .enumerate()
+            .flat_map(|(j, row)| row.chars().enumerate().map(move |(i, c)| ([i, j, 1], c)));
         pixels.filter(|(_, c)| wanted.contains(*c)).map(|(v, _)| v).collect()
     }
 
     #[test]
     fn the_line_is_not_inside() {
-        let mask = mark_mask(
-            &[contour(1, true, &rectangle([10, 14], [20, 23]))],
-            &scan(Geometry::AXIAL),
-        );
+        let mask =
+            mark_mask(&[contour(1, true, &rectangle([10, 14], [20, 23]))], &scan(Geometry::AXIAL));
         let placed = mask.unwrap();
         assert_eq!((placed.start, placed.mask.size()), ([11, 21, 1], [3, 2, 1]));
         assert_eq!(placed.mask.count(), 6);
@@ -284,10 +192,7 @@ mod tests {
             // An exclusion of another slice changes nothing here.
             contour(2, false, &rectangle([0, 6], [0, 6])),
         ];
-        let expected = picture(
-            &["", " #####", " #   #", " #   #", " #   #### ", " ########"],
-            "#",
-        );
+        let expected = picture(&["", " #####", " #   #", " #   #", " #   #### ", " ########"], "#");
         let gap = BTreeSet::from([[6, 4, 1], [6, 5, 1]]);
         let second: BTreeSet<_> = expected.iter().filter(|v| v[0] > 5).copied().collect();
         assert!(gap.is_subset(&second));
@@ -299,12 +204,20 @@ mod tests {
         // As in LIDC: the top line dips in, comes back through the pixel where it entered (4, 1),
         // and leaves the pixel (4, 2) between its arms.
         let line = [
-            [3, 0], [4, 1], [3, 2], [4, 3], [5, 2], [4, 1], [5, 0], [8, 0], [8, 6], [0, 6], [0, 0],
+            [3, 0],
+            [4, 1],
+            [3, 2],
+            [4, 3],
+            [5, 2],
+            [4, 1],
+            [5, 0],
+            [8, 0],
+            [8, 6],
+            [0, 6],
+            [0, 0],
         ];
-        let expected = picture(
-            &["", " ### ###", " ## # ##", " ### ###", " #######", " #######"],
-            "#",
-        );
+        let expected =
+            picture(&["", " ### ###", " ## # ##", " ### ###", " #######", " #######"], "#");
         assert_eq!(voxels(&[contour(1, true, &line)]), expected);
     }
 
@@ -400,24 +313,6 @@ mod tests {
                     prop_assert_eq!(error, Error::Empty);
                     prop_assert!(expected.is_empty());
                 }
-            }
-        }
-
-        #[test]
-        fn a_line_steps_by_one_pixel_and_stays_within_half_of_straight(
-            a in (0usize..40, 0usize..40), b in (0usize..40, 0usize..40),
-        ) {
-            let pixels: Vec<_> = line(a, b).collect();
-            prop_assert_eq!((pixels[0], pixels[pixels.len() - 1]), (a, b));
-            for step in pixels.windows(2) {
-                prop_assert!(step[0].0.abs_diff(step[1].0) <= 1);
-                prop_assert!(step[0].1.abs_diff(step[1].1) <= 1);
-            }
-            let (di, dj) = (b.0 as f64 - a.0 as f64, b.1 as f64 - a.1 as f64);
-            let longest = di.abs().max(dj.abs());
-            for (i, j) in pixels {
-                let off = (i as f64 - a.0 as f64) * dj - (j as f64 - a.1 as f64) * di;
-                prop_assert!(off.abs() <= longest * 0.5 + 1e-9);
             }
         }
     }

@@ -91,7 +91,7 @@ fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
         study_instance_uid: study.map(|uid| uid.text().to_owned()).filter(|uid| !uid.is_empty()),
         sessions: root
             .children("readingSession")
-            .map(|session| session.session())
+            .map(Element::session)
             .collect::<Result<_, _>>()?,
     })
 }
@@ -176,11 +176,11 @@ impl<'a> Element<'a> {
         Ok(Session {
             nodules: self
                 .children("unblindedReadNodule")
-                .map(|nodule| nodule.nodule())
+                .map(Element::nodule)
                 .collect::<Result<_, _>>()?,
             non_nodules: self
                 .children("nonNodule")
-                .map(|finding| finding.non_nodule())
+                .map(Element::non_nodule)
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -189,11 +189,8 @@ impl<'a> Element<'a> {
         let ratings = self.children("characteristics").next();
         Ok(ReadNodule {
             reader_nodule_id: self.child("noduleID")?.text().to_owned(),
-            ratings: ratings.map(|ratings| ratings.ratings()).transpose()?.flatten(),
-            contours: self
-                .children("roi")
-                .map(|roi| roi.contour())
-                .collect::<Result<_, _>>()?,
+            ratings: ratings.map(Element::ratings).transpose()?.flatten(),
+            contours: self.children("roi").map(Element::contour).collect::<Result<_, _>>()?,
         })
     }
 
@@ -220,7 +217,7 @@ impl<'a> Element<'a> {
             },
             points: {
                 self.child("edgeMap")?;
-                self.children("edgeMap").map(|edge| edge.point()).collect::<Result<_, _>>()?
+                self.children("edgeMap").map(Element::point).collect::<Result<_, _>>()?
             },
             sop_instance_uid: self.sop_instance_uid(),
         })

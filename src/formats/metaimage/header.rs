@@ -288,13 +288,29 @@ mod tests {
         for (from, to, expected) in [
             ("Position = 1 2 3\n", "", "`a.mhd` has no Offset"),
             ("ElementSpacing", "ElementSize", "`a.mhd` has no ElementSpacing"),
-            ("a b.zraw", "../b.raw", "`a.mhd`: ElementDataFile is `../b.raw`, expected one file beside the header"),
-            ("a b.zraw", "LIST", "`a.mhd`: ElementDataFile is `LIST`, expected one file beside the header"),
+            (
+                "a b.zraw",
+                "../b.raw",
+                "`a.mhd`: ElementDataFile is `../b.raw`, expected one file beside the header",
+            ),
+            (
+                "a b.zraw",
+                "LIST",
+                "`a.mhd`: ElementDataFile is `LIST`, expected one file beside the header",
+            ),
             ("NDims = 3", "NDims = 2", "`a.mhd`: NDims is `2`, expected 3"),
             ("= 7 8 9", "= 7 8 -9", "`a.mhd`: DimSize is `7 8 -9`, expected three whole numbers"),
             ("= 4 5 6", "= 4 5", "`a.mhd`: ElementSpacing is `4 5`, expected three numbers"),
-            ("MET_UCHAR", "MET_LONG", "`a.mhd`: ElementType is `MET_LONG`, expected a number type of fixed size, such as MET_SHORT"),
-            ("CompressedData = True", "CompressedData = 1", "`a.mhd`: CompressedData is `1`, expected True or False"),
+            (
+                "MET_UCHAR",
+                "MET_LONG",
+                "`a.mhd`: ElementType is `MET_LONG`, expected a number type of fixed size, such as MET_SHORT",
+            ),
+            (
+                "CompressedData = True",
+                "CompressedData = 1",
+                "`a.mhd`: CompressedData is `1`, expected True or False",
+            ),
             ("NDims = 3", "hello", "`a.mhd`, line 2: expected `Key = Value`, found \"hello\""),
             ("NDims = 3", "Position = 0 0 0", "`a.mhd` gives Position twice"),
         ] {

@@ -1,7 +1,7 @@
 //! MetaImage: a text header (`.mhd`) with its voxels beside it (`.raw`, `.zraw`) or behind it
 //! (`.mha`), as LUNA16 and ITK have them.
 //!
-//! Positions are LPS, in millimetres. Source: MetaIO's documentation and ITK's `MetaImageIO`.
+//! Positions are LPS, in millimetres. Source: ITK's `MetaIO` and `MetaImageIO`.
 
 mod header;
 mod write;
@@ -119,8 +119,14 @@ mod tests {
         let volume = read_with(HEADER, &shorts(&[-3024, 1, 2, 10, 11, 5892])).unwrap();
         let geometry = volume.geometry();
         assert_eq!(geometry.size(), [3, 2, 1]);
-        assert_eq!(geometry.spacing().ijk().map(f64::to_bits), [0.7617188f64, 0.7617188, 2.5].map(f64::to_bits));
-        assert_eq!(geometry.origin_mm().map(f64::to_bits), [-195f64, -195.5, -378.0].map(f64::to_bits));
+        assert_eq!(
+            geometry.spacing().ijk().map(f64::to_bits),
+            [0.7617188f64, 0.7617188, 2.5].map(f64::to_bits)
+        );
+        assert_eq!(
+            geometry.origin_mm().map(f64::to_bits),
+            [-195f64, -195.5, -378.0].map(f64::to_bits)
+        );
         assert_eq!(geometry.direction().map(f64::to_bits), Geometry::AXIAL.map(f64::to_bits));
         assert_eq!(volume.voxels()[[0, 0, 0]], -3024);
         assert_eq!(volume.voxels()[[0, 0, 2]], 2);
@@ -148,8 +154,12 @@ mod tests {
         let bytes = HEADER.replace("MET_SHORT", "MET_UCHAR");
         assert_eq!(read_with(&bytes, &[0, 1, 2, 3, 4, 255]).unwrap().voxels()[[0, 1, 2]], 255);
         let floats = HEADER.replace("MET_SHORT", "MET_FLOAT");
-        let mut raw: Vec<u8> = [0f32, 1.0, 2.0, 3.0, 4.5, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert_eq!(message(&floats, &raw), "raw`: voxel [1, 1, 0] (i, j, k) is 4.5, expected a 16-bit integer");
+        let mut raw: Vec<u8> =
+            [0f32, 1.0, 2.0, 3.0, 4.5, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(
+            message(&floats, &raw),
+            "raw`: voxel [1, 1, 0] (i, j, k) is 4.5, expected a 16-bit integer"
+        );
         raw[16..20].copy_from_slice(&4f32.to_le_bytes());
         assert_eq!(read_with(&floats, &raw).unwrap().voxels()[[0, 1, 1]], 4);
     }
@@ -167,8 +177,14 @@ mod tests {
             encoder.finish().unwrap()
         };
         assert!(read_with(&compressed, &deflate(12)).is_ok());
-        assert_eq!(message(&compressed, &deflate(11)), "raw` holds 11 bytes of voxels, expected 12");
-        assert_eq!(message(&compressed, &deflate(99)), "raw` holds 13 bytes of voxels, expected 12");
+        assert_eq!(
+            message(&compressed, &deflate(11)),
+            "raw` holds 11 bytes of voxels, expected 12"
+        );
+        assert_eq!(
+            message(&compressed, &deflate(99)),
+            "raw` holds 13 bytes of voxels, expected 12"
+        );
         assert_eq!(message(&compressed, &[1, 2, 3]), "raw` is no zlib stream");
         let huge = HEADER.replace("DimSize = 3 2 1", "DimSize = 99999 99999 9999");
         assert_eq!(message(&huge, &[]), "raw` holds 0 bytes of voxels, expected 199976000419998");
@@ -188,17 +204,21 @@ mod tests {
     fn what_is_written_is_read_back() {
         let (s, c) = 0.3f64.sin_cos();
         let direction = [c, -s, 0.0, s, c, 0.0, 0.0, 0.0, -1.0];
-        let geometry = Geometry::new([5, 4, 3], [0.1 + 0.2, 0.7, 1.25], [1e-7, -3.3, 400.1], direction);
-        let voxels = Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (1000 * k + 100 * j + i) as i16 - 1500);
+        let geometry =
+            Geometry::new([5, 4, 3], [0.1 + 0.2, 0.7, 1.25], [1e-7, -3.3, 400.1], direction);
+        let voxels =
+            Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (1000 * k + 100 * j + i) as i16 - 1500);
         let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
         let folder = tempfile::tempdir().unwrap();
         for (name, compressed) in [("1.3.6.raw.mhd", false), ("1.3.6.z.mhd", true)] {
             let path = folder.path().join(name);
             write(&path, &volume, compressed).unwrap();
             assert_eq!(read(&path).unwrap(), volume);
-            let first = fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
+            let first =
+                fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
             write(&path, &volume, compressed).unwrap();
-            let again = fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
+            let again =
+                fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
             assert_eq!(first, again);
         }
     }

@@ -1,6 +1,6 @@
 //! Labels to a NIfTI-1 file.
 
-use super::HEADER_BYTES;
+use super::header::HEADER_BYTES;
 use crate::volume::{Geometry, Volume};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -53,11 +53,8 @@ fn header(geometry: &Geometry) -> io::Result<Vec<u8>> {
     for row in 0..3 {
         // LPS to RAS turns x and y round.
         let turned = if row < 2 { -1.0 } else { 1.0 };
-        for column in 0..4 {
-            let value = match column {
-                3 => geometry.origin_mm()[row],
-                _ => geometry.direction()[3 * row + column] * spacing[column],
-            };
+        let axes = (0..3).map(|column| geometry.direction()[3 * row + column] * spacing[column]);
+        for (column, value) in axes.chain([geometry.origin_mm()[row]]).enumerate() {
             put(280 + 16 * row + 4 * column, &((turned * value) as f32).to_le_bytes());
         }
     }
