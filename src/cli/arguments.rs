@@ -45,7 +45,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
     Status(StatusArguments),
     /// List the tables: name, rows, and a pattern for DuckDB, polars and pandas
-    #[command(after_help = "Example:\n  nodulus tables --store store/demo")]
+    #[command(after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\"")]
     Tables(TablesArguments),
     /// Show the first rows of a table
     #[command(after_help = "Example:\n  nodulus show nodules --store store/demo --where patient_id=LIDC-IDRI-0001")]
@@ -151,6 +151,9 @@ pub(super) struct TablesArguments {
     /// Folder of the store
     #[arg(long, value_name = "DIR")]
     pub(super) store: PathBuf,
+    /// Print SQL that makes each table a view of its name, for DuckDB
+    #[arg(long, conflicts_with = "json")]
+    pub(super) sql: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -23,6 +23,11 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
             .collect();
         serde_json::to_writer_pretty(&mut *out, &list)?;
         writeln!(out)?;
+    } else if arguments.sql {
+        for (table, _, glob) in found {
+            let glob = glob.replace('\'', "''");
+            writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}');")?;
+        }
     } else if found.is_empty() {
         writeln!(out, "store `{}` has no tables yet", store.root().display())?;
     } else {

@@ -46,8 +46,8 @@ fn boxed(voxels: &[[usize; 3]], start: [usize; 3]) -> PlacedMask {
     let bound = |a: usize, pick: fn(usize, usize) -> usize, from| {
         voxels.iter().map(|v| v[a]).fold(from, pick)
     };
-    let low = std::array::from_fn(|a| bound(a, usize::min, usize::MAX));
-    let size = std::array::from_fn(|a| bound(a, usize::max, 0) + 1 - low[a]);
+    let low: [usize; 3] = std::array::from_fn(|a| bound(a, usize::min, usize::MAX));
+    let size: [usize; 3] = std::array::from_fn(|a| bound(a, usize::max, 0) + 1 - low[a]);
     let mut mask = Mask::empty(size);
     for v in voxels {
         mask.set(v[0] - low[0], v[1] - low[1], v[2] - low[2], true);
@@ -94,7 +94,7 @@ mod tests {
             let total: usize = parts.iter().map(|part| part.mask.count()).sum();
             prop_assert_eq!(total, whole.mask.count());
             for (n, part) in parts.iter().enumerate() {
-                prop_assert_eq!(part.trimmed().as_ref(), Some(part));
+                prop_assert_eq!(part.trimmed(), Some(part.clone()));
                 prop_assert_eq!(split(part).len(), 1);
                 for [i, j, k] in part.mask.voxels() {
                     let v = [i + part.start[0], j + part.start[1], k + part.start[2]];

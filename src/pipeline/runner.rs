@@ -18,7 +18,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How to run.
-#[derive(Debug)]
 pub struct Options<'a> {
     /// Stages to run again even where nothing changed.
     pub force: &'a BTreeSet<Stage>,

@@ -122,7 +122,8 @@ fn predict(
     for roi in slices {
         match roi.pixels_hu().filter(|_| [roi.height, roi.width] == [side as i64; 2]) {
             Some(hu) => {
-                images.push(hu.into_iter().map(|v| normalise(v, roi.norm_low_hu, roi.norm_high_hu)).collect());
+                let [low, high] = [roi.norm_low_hu, roi.norm_high_hu].map(|v| v as f32);
+                images.push(hu.into_iter().map(|v| normalise(v, low, high)).collect());
                 readable.push(roi);
             }
             None => failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None)),

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_best_threshold_parts_nodule_and_background() {
         // Nodule at 0 and 40 HU; background at -900, 20 and, in another nodule, 500 HU.
-        let roi = roi(&[0, 40, -900, 20, 500], &[true, true, false, false, false], &[4]);
+        let roi = roi(&[0, 40, -900, 20, 500], &[true, true, false, false, false], &[16]);
         let mut histograms = Histograms::default();
         assert_eq!(histograms.best(), None);
         histograms.add(&roi);

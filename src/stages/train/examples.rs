@@ -4,7 +4,7 @@ use super::Error;
 use crate::imaging::normalise::normalise;
 use crate::model::Example;
 use crate::tables::store::Version;
-use crate::tables::{Roi, Sample, Split, Table, parquet};
+use crate::tables::{Roi, Sample, Split, parquet};
 use crate::volume::Mask;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
@@ -158,7 +158,7 @@ fn example(roi: &Roi) -> Result<Example, Error> {
         .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
     let mask: Vec<bool> =
         own?.to_bools().into_iter().zip(others?.to_bools()).map(|(a, b)| a || b).collect();
-    let image =
-        hu.into_iter().map(|v| normalise(v, roi.norm_low_hu, roi.norm_high_hu)).collect();
+    let [low, high] = [roi.norm_low_hu, roi.norm_high_hu].map(|v| v as f32);
+    let image = hu.into_iter().map(|v| normalise(v, low, high)).collect();
     Ok(Example { image, has_nodule: mask.contains(&true), mask: mask.into_iter().map(u8::from).collect() })
 }
