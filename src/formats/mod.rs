@@ -1,4 +1,4 @@
-//! Files to volumes and marks, and back.
+//! Files to volumes and marks, and back: one shape for each format, `read(path)` and `write`.
 
 pub mod cohort;
 pub mod dicom;
@@ -7,3 +7,4 @@ pub mod luna_csv;
 pub mod metaimage;
 pub mod nifti;
 pub mod data_manifest;
+mod elements;

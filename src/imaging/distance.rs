@@ -17,9 +17,10 @@ pub fn distance_to_set(mask: &Mask, spacing_mm: [f64; 3]) -> Vec<f64> {
     for axis in 0..3 {
         let length = size[axis];
         let mut envelope = Envelope::new(spacing_mm[axis], length);
-        // The lines along this axis start wherever its index is 0.
-        for start in (0..squares.len()).filter(|n| n / stride % length == 0) {
-            envelope.transform(&mut squares[start..], stride);
+        for block in squares.chunks_exact_mut((stride * length).max(1)) {
+            for start in 0..stride {
+                envelope.transform(&mut block[start..], stride);
+            }
         }
         stride *= length;
     }

@@ -4,12 +4,13 @@
 /// must be greater than `low_hu`.
 ///
 /// METHOD: clip((hu - low) / (high - low), 0, 1) in 32 bits, which numpy gives for float32.
-pub fn normalise(hu: impl Into<f32>, low_hu: f32, high_hu: f32) -> f32 {
-    ((hu.into() - low_hu) / (high_hu - low_hu)).clamp(0.0, 1.0)
+pub fn normalise(hu: impl Into<f32>, low_hu: f64, high_hu: f64) -> f32 {
+    let (low, high) = (low_hu as f32, high_hu as f32);
+    ((hu.into() - low) / (high - low)).clamp(0.0, 1.0)
 }
 
 /// The same for every pixel of a slice.
-pub fn normalise_slice(hu: &[i16], low_hu: f32, high_hu: f32) -> Vec<f32> {
+pub fn normalise_slice(hu: &[i16], low_hu: f64, high_hu: f64) -> Vec<f32> {
     hu.iter().map(|hu| normalise(*hu, low_hu, high_hu)).collect()
 }
 

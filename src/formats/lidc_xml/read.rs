@@ -338,7 +338,7 @@ mod tests {
             ("FALSE", "maybe", "line 20: inclusion is `maybe`, expected TRUE or FALSE"),
             ("396", "39.6", "line 37: xCoord is `39.6`, expected an integer"),
             ("<subtlety>5", "<subtlety>high", "line 10: subtlety is `high`, expected an integer"),
-            ("<xCoord>7</xCoord>", "", "line 29: edgeMap has no xCoord"),
+            ("<xCoord>7</xCoord>", "", "line 30: edgeMap has no xCoord"),
             ("SeriesInstanceUid>", "Other>", "line 3: ResponseHeader has no SeriesInstanceUid"),
         ] {
             let error = parse_text(&FILE.replace(from, to)).unwrap_err();
