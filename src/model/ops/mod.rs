@@ -6,6 +6,11 @@
 
 mod product;
 pub(super) mod convolution;
+pub(super) mod depthwise;
+pub(super) mod normalised_sum;
+pub(super) mod max_pool;
+pub(super) mod concatenation;
+pub(super) mod mean_score;
 #[cfg(test)]
 mod check;
 
