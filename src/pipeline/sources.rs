@@ -48,6 +48,9 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+/// What each case held when it was last read, by cohort and case.
+type Cache = BTreeMap<String, Known>;
+
 /// What a case held when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
@@ -57,7 +60,27 @@ struct Known {
     content: String,
 }
 
-/// Lists and hashes the sources and freezes the list in the store as `sources/<key>.json`.
+/// Lists and hashes the sources, as [`list`], and freezes the list in the store as
+/// `sources/<key>.json`.
+///
+/// # Errors
+///
+/// As [`list`]; and if the store cannot be written to.
+pub fn freeze(
+    config: &ingest::Config,
+    store: &store::Store,
+    progress: &dyn Fn(usize, usize),
+) -> Result<(Sources, InputRef), Error> {
+    let save = |cache: &Cache| Ok(store.write_record(Path::new(CACHE), cache)?);
+    let (sources, input) = hash_all(config, store, progress, &save)?;
+    let record = record_path(&input.key);
+    if !store.root().join(&record).exists() {
+        store.write_record(&record, &sources)?;
+    }
+    Ok((sources, input))
+}
+
+/// Lists and hashes the sources without writing to the store.
 ///
 /// A file that has kept its name, size and time of change is taken to have kept its content; its
 /// hash is then not computed again. A case with a file that cannot be read is listed with what is
@@ -65,11 +88,16 @@ struct Known {
 ///
 /// # Errors
 ///
-/// Fails if a cohort's folder is missing or holds no case, or the store cannot be written to.
-pub fn freeze(
+/// Fails if a cohort's folder is missing or holds no case.
+pub fn list(config: &ingest::Config, store: &store::Store) -> Result<(Sources, InputRef), Error> {
+    hash_all(config, store, &|_, _| {}, &|_| Ok(()))
+}
+
+fn hash_all(
     config: &ingest::Config,
     store: &store::Store,
     progress: &dyn Fn(usize, usize),
+    save: &dyn Fn(&Cache) -> Result<(), Error>,
 ) -> Result<(Sources, InputRef), Error> {
     let mut listed: Vec<(&ingest::Cohort, Case)> = Vec::new();
     for cohort in &config.cohorts {
@@ -81,7 +109,7 @@ pub fn freeze(
         listed.extend(cases.into_iter().map(|case| (cohort, case)));
     }
     // A damaged cache costs time, never a wrong answer.
-    let mut cache: BTreeMap<String, Known> =
+    let mut cache: Cache =
         store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let total = listed.len();
     let mut cases = Vec::with_capacity(total);
@@ -104,7 +132,7 @@ pub fn freeze(
             cache.insert(id, known);
         }
         if changed {
-            store.write_record(Path::new(CACHE), &cache)?;
+            save(&cache)?;
         }
         progress(cases.len(), total);
     }
@@ -114,10 +142,6 @@ pub fn freeze(
     });
     let content_sha256 = hash::sha256_parts(parts);
     let key = content_sha256[..16].to_owned();
-    let record = record_path(&key);
-    if !store.root().join(&record).exists() {
-        store.write_record(&record, &sources)?;
-    }
     Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
 }
 
