@@ -158,11 +158,7 @@ pub fn of_folder(root: &Path) -> Result<Manifest, Error> {
     }
     let describe = |path: &PathBuf| {
         let (size, sha256) = (fs::metadata(path)?.len(), sha256_of(path)?);
-        Ok(ExpectedFile {
-            path: relative(root, path),
-            size: Some(size),
-            sha256: Some(sha256),
-        })
+        Ok(ExpectedFile { path: relative(root, path), size: Some(size), sha256: Some(sha256) })
     };
     let files = files_below(root)?.par_iter().map(describe).collect::<io::Result<_>>()?;
     Ok(Manifest { files, ..Manifest::default() })
