@@ -9,6 +9,3 @@ pub mod nifti;
 pub mod data_manifest;
 
 mod elements;
-
-#[cfg(test)]
-mod image_file_tests;

@@ -86,7 +86,7 @@ impl Page<'_> {
             let Some(dice) = self.row(model, Metric::Dice.name(), ALL) else { continue };
             let _ = writeln!(
                 text,
-                "<li>{}: mean Dice <b>{}</b>, 95% interval {}, n = {}, {} missed</li>",
+                "<li>{}: mean Dice <b>{}</b>, 95% interval {}, n\u{a0}=\u{a0}{}, {} missed</li>",
                 escape(&model.label),
                 decimal(dice.mean, 3),
                 interval(dice.ci_low, dice.ci_high, 3),

@@ -243,7 +243,7 @@ fn the_main_numbers_stand_in_the_page() {
     assert_well_formed(&page);
     for text in [
         "42 nodules of 9 patients",
-        "mean Dice <b>0.831</b>, 95% interval [0.800, 0.862], n = 42, 3 missed",
+        "mean Dice <b>0.831</b>, 95% interval [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
         "Dice <b>+0.269</b> in the mean of 42 pairs, p &lt; 0.001 after Holm’s correction",
         "<td>39 / 42</td>",
         "<td>\u{2212}0.96</td>",

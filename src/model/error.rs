@@ -1,0 +1,84 @@
+//! What can go wrong in a network.
+
+use std::path::PathBuf;
+
+/// A network cannot be built, trained, run, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A device that this build cannot use.
+    #[error("device \"{found}\": {problem}")]
+    Device {
+        /// The name asked for.
+        found: String,
+        /// Why it cannot be used.
+        problem: &'static str,
+    },
+    /// A configuration that makes no network.
+    #[error("model configuration: {0}")]
+    Config(String),
+    /// A phase that cannot be trained.
+    #[error("phase \"{phase}\": {problem}")]
+    Phase {
+        /// Name of the phase.
+        phase: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Tensors that do not fit together.
+    #[error("{operator}: {problem}")]
+    Shape {
+        /// The operator that met them.
+        operator: &'static str,
+        /// Shapes found and expected.
+        problem: String,
+    },
+    /// An example whose image or mask is not of the network's size.
+    #[error("example {index}: {what} has {found} pixels, expected {expected}")]
+    Example {
+        /// Place in the batch or epoch, from 0.
+        index: usize,
+        /// `image` or `mask`.
+        what: &'static str,
+        /// Pixels found.
+        found: usize,
+        /// Pixels expected.
+        expected: usize,
+    },
+    /// The caller's source of examples failed.
+    #[error("example {index} cannot be had")]
+    Source {
+        /// Place in the epoch, from 0.
+        index: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A loss that is not a number.
+    #[error("phase \"{phase}\", epoch {epoch}, batch {batch}: the loss is {loss}")]
+    Diverged {
+        /// Name of the phase.
+        phase: String,
+        /// Epoch, as given.
+        epoch: usize,
+        /// Batch of the epoch, from 0.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// A weights file that does not hold what the network needs.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// The tensor library failed.
+    #[error("tensor library: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// A result of this layer.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,100 @@
+//! Operators with their gradients.
+//!
+//! Each takes and gives tensors of `f32`, contiguous, axes in the order that `PyTorch` uses (image,
+//! channel, row, column). Sums run in an order that depends on the shapes alone, so that results
+//! are the same bit for bit however many threads there are.
+
+mod product;
+pub(super) mod convolution;
+pub(super) mod depthwise;
+pub(super) mod normalised_sum;
+pub(super) mod max_pool;
+pub(super) mod concatenation;
+pub(super) mod mean_score;
+#[cfg(test)]
+mod check;
+
+use super::buffer;
+use super::error::{Error, Result};
+use candle_core::{CpuStorage, Storage, StorageRef, Tensor};
+use std::cell::RefCell;
+
+/// A contiguous tensor's values.
+pub(super) struct View<'a> {
+    storage: StorageRef<'a>,
+    start: usize,
+    end: usize,
+}
+
+/// Reads a tensor.
+pub(super) fn view(tensor: &Tensor) -> Result<View<'_>> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let offsets = layout.contiguous_offsets();
+    match (&*storage, offsets) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) if end <= values.len() => {
+            Ok(View { storage, start, end })
+        }
+        _ => Err(Error::Shape {
+            operator: "view",
+            problem: format!("{tensor:?} is not contiguous f32 on the CPU"),
+        }),
+    }
+}
+
+impl std::ops::Deref for View<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &*self.storage {
+            Storage::Cpu(CpuStorage::F32(values)) => &values[self.start..self.end],
+            _ => &[],
+        }
+    }
+}
+
+/// A tensor of these values.
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
+    Ok(Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)?)
+}
+
+thread_local! {
+    /// Working memory of one thread, kept between calls.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `f` with `len` values of working memory, whatever they are.
+fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    // Taken out for the time of the call: a nested call gets memory of its own.
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    let result = f(&mut scratch[..len]);
+    SCRATCH.replace(scratch);
+    result
+}
+
+/// Elements that are worth a task of their own.
+const GRAIN: usize = 16 << 10;
+
+/// How many planes of `n` values are worth a task of their own.
+fn planes_per_task(n: usize) -> usize {
+    (GRAIN / n.max(1)).max(1)
+}
+
+/// Adds up buffers in order and gives them back, save the first, which gets the sum.
+fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+    use rayon::prelude::*;
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_default();
+    let rest: Vec<Vec<f32>> = parts.collect();
+    sum.par_chunks_mut(GRAIN).enumerate().for_each(|(i, sum)| {
+        for part in &rest {
+            for (sum, part) in sum.iter_mut().zip(&part[i * GRAIN..]) {
+                *sum += part;
+            }
+        }
+    });
+    rest.into_iter().for_each(buffer::give);
+    sum
+}

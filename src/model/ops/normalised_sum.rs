@@ -1,0 +1,437 @@
+//! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and ReLU, the
+//! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
+
+use super::{planes_per_task, tensor, view};
+use crate::model::buffer;
+use crate::model::error::{Error, Result};
+use crate::model::tape::{Gradient, Operator, Step};
+use candle_core::Tensor;
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Added to variances before their root is taken, as `PyTorch` does by default.
+const EPSILON: f64 = 1e-5;
+
+/// Each channel's mean and variance (of the population, not the sample).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::model) struct Statistics {
+    /// Means.
+    pub(in crate::model) mean: Vec<f32>,
+    /// Variances.
+    pub(in crate::model) variance: Vec<f32>,
+    /// Values that each of them is over; 0 for running statistics.
+    pub(in crate::model) count: usize,
+}
+
+/// One addend.
+pub(in crate::model) enum Term {
+    /// As it is; one input.
+    Plain,
+    /// Normalised by the batch's own statistics, which are left here; three inputs: the tensor,
+    /// scale and shift of each channel.
+    Batch(Rc<RefCell<Statistics>>),
+    /// Normalised by given statistics; three inputs, as above.
+    Fixed(Statistics),
+}
+
+impl Term {
+    fn inputs(&self) -> usize {
+        match self {
+            Self::Plain => 1,
+            Self::Batch(_) | Self::Fixed(_) => 3,
+        }
+    }
+}
+
+/// `sum of terms`, or `max(0, sum of terms)`.
+pub(in crate::model) struct NormalisedSum {
+    /// The addends.
+    pub(in crate::model) terms: Vec<Term>,
+    /// Whether negative sums become 0.
+    pub(in crate::model) rectified: bool,
+}
+
+/// What a channel of one term adds: `scale * x + shift`.
+type Affine = (f32, f32);
+
+impl Operator for NormalisedSum {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let shape = self.shape(inputs)?;
+        let [_, channels, n] = shape;
+        let mut addends = Vec::new();
+        let mut rest = inputs;
+        for term in &self.terms {
+            let (own, others) = rest.split_at(term.inputs());
+            rest = others;
+            let x = view(own[0])?;
+            let affine: Vec<Affine> = match term {
+                Term::Plain => vec![(1.0, 0.0); channels],
+                Term::Batch(found) => {
+                    let statistics = statistics(&x, shape);
+                    let affine = affine(&statistics, &view(own[1])?, &view(own[2])?);
+                    found.replace(statistics);
+                    affine
+                }
+                Term::Fixed(statistics) => affine(statistics, &view(own[1])?, &view(own[2])?),
+            };
+            addends.push((x, affine));
+        }
+        let addends: Vec<(&[f32], &[Affine])> =
+            addends.iter().map(|(x, affine)| (&**x, affine.as_slice())).collect();
+        let rectified = self.rectified;
+        let mut y = buffer::take(inputs[0].elem_count());
+        y.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate().for_each(|(plane, y)| {
+            // In blocks that stay in the fastest cache from term to term.
+            for (block, y) in y.chunks_mut(2048).enumerate() {
+                let start = plane * n + block * 2048;
+                for (t, (x, affine)) in addends.iter().enumerate() {
+                    let (scale, shift) = affine[plane % channels];
+                    let pairs = y.iter_mut().zip(&x[start..]);
+                    if t == 0 {
+                        pairs.for_each(|(y, x)| *y = scale * x + shift);
+                    } else {
+                        pairs.for_each(|(y, x)| *y += scale * x + shift);
+                    }
+                }
+                if rectified {
+                    y.iter_mut().for_each(|y| *y = y.max(0.0));
+                }
+            }
+        });
+        tensor(y, inputs[0].dims())
+    }
+
+    fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
+        let shape = self.shape(step.inputs)?;
+        let y = view(step.output)?;
+        let mut gate = self.rectified.then_some(&*y);
+        let mut gradient = step.gradient.clone();
+        if let (Some(y), true) = (gate, self.terms.iter().any(|term| matches!(term, Term::Plain))) {
+            let gated = gated(&view(gradient.tensor())?, y);
+            gradient = Gradient::new(tensor(gated, step.output.dims())?);
+            gate = None;
+        }
+        let g = view(gradient.tensor())?;
+        let mut found = Vec::with_capacity(step.inputs.len());
+        for term in &self.terms {
+            let first = found.len();
+            let inputs = &step.inputs[first..first + term.inputs()];
+            let wanted = &step.wanted[first..first + term.inputs()];
+            let saved;
+            let (statistics, of_batch) = match term {
+                Term::Plain => {
+                    found.push(wanted[0].then(|| gradient.clone()));
+                    continue;
+                }
+                Term::Batch(statistics) => {
+                    saved = statistics.borrow();
+                    (&*saved, true)
+                }
+                Term::Fixed(statistics) => (statistics, false),
+            };
+            let back = Back { g: &g, gate, shape, statistics, of_batch };
+            found.extend(back.run(inputs, wanted)?);
+        }
+        Ok(found)
+    }
+}
+
+impl NormalisedSum {
+    /// Images, channels and pixels, once all inputs are known to fit.
+    fn shape(&self, inputs: &[&Tensor]) -> Result<[usize; 3]> {
+        let wrong = || Error::Shape {
+            operator: "normalised sum",
+            problem: format!(
+                "terms do not fit each other: {:?}",
+                inputs.iter().map(|input| input.dims()).collect::<Vec<_>>()
+            ),
+        };
+        let [images, channels, height, width] = *inputs.first().ok_or_else(wrong)?.dims() else {
+            return Err(wrong());
+        };
+        let mut rest = inputs.iter();
+        for term in &self.terms {
+            if rest.next().is_none_or(|x| x.dims() != [images, channels, height, width]) {
+                return Err(wrong());
+            }
+            for _ in 1..term.inputs() {
+                if rest.next().is_none_or(|p| p.dims() != [channels]) {
+                    return Err(wrong());
+                }
+            }
+            if let Term::Fixed(statistics) = term
+                && [statistics.mean.len(), statistics.variance.len()] != [channels; 2]
+            {
+                return Err(wrong());
+            }
+        }
+        if rest.next().is_some() || images * height * width == 0 {
+            return Err(wrong());
+        }
+        Ok([images, channels, height * width])
+    }
+}
+
+/// The gradient where the output is positive, 0 elsewhere: the rectifier's slope at 0 is 0.
+fn gated(gradient: &[f32], y: &[f32]) -> Vec<f32> {
+    let mut gated = buffer::take(gradient.len());
+    let chunks = gated.par_chunks_mut(1 << 14).zip(gradient.par_chunks(1 << 14));
+    chunks.zip(y.par_chunks(1 << 14)).for_each(|((to, g), y)| {
+        for ((to, g), y) in to.iter_mut().zip(g).zip(y) {
+            *to = if *y > 0.0 { *g } else { 0.0 };
+        }
+    });
+    gated
+}
+
+fn inverse_deviation(variance: f32) -> f64 {
+    1.0 / (f64::from(variance) + EPSILON).sqrt()
+}
+
+fn affine(statistics: &Statistics, scale: &[f32], shift: &[f32]) -> Vec<Affine> {
+    let moments = statistics.mean.iter().zip(&statistics.variance);
+    moments
+        .zip(scale.iter().zip(shift))
+        .map(|((mean, variance), (scale, shift))| {
+            let scale = f64::from(*scale) * inverse_deviation(*variance);
+            (scale as f32, (f64::from(*shift) - f64::from(*mean) * scale) as f32)
+        })
+        .collect()
+}
+
+/// Adds up pairs that `f` makes of each plane, by channel, over images.
+fn channel_pairs(
+    [images, channels, n]: [usize; 3],
+    f: impl Fn(usize, std::ops::Range<usize>) -> (f32, f32) + Sync,
+) -> Vec<(f64, f64)> {
+    let planes: Vec<(f32, f32)> = (0..images * channels)
+        .into_par_iter()
+        .with_min_len(planes_per_task(n))
+        .map(|plane| f(plane % channels, plane * n..(plane + 1) * n))
+        .collect();
+    (0..channels)
+        .map(|c| {
+            let of_channel = planes.iter().skip(c).step_by(channels);
+            of_channel.fold((0.0, 0.0), |sum, plane| {
+                (sum.0 + f64::from(plane.0), sum.1 + f64::from(plane.1))
+            })
+        })
+        .collect()
+}
+
+const LANES: usize = 16;
+
+/// Sums of `f` over pairs, in lanes that the compiler makes vectors of.
+fn paired_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> (f32, f32)) -> (f32, f32) {
+    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            let (p, q) = f(a[lane], b[lane]);
+            first[lane] += p;
+            second[lane] += q;
+        }
+    }
+    for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        let (p, q) = f(*a, *b);
+        first[lane] += p;
+        second[lane] += q;
+    }
+    (first.iter().sum(), second.iter().sum())
+}
+
+fn statistics(x: &[f32], shape: [usize; 3]) -> Statistics {
+    let [images, channels, n] = shape;
+    // Differences from one of the channel's own values: no digits are lost where the mean is large
+    // beside the deviation.
+    let pivot = |c: usize| x[c * n];
+    let sums = channel_pairs(shape, |c, plane| {
+        let (x, pivot) = (&x[plane], pivot(c));
+        paired_sums(x, x, |x, _| (x - pivot, (x - pivot) * (x - pivot)))
+    });
+    let count = images * n;
+    let mut found = Statistics { count, ..Statistics::default() };
+    for (c, (sum, squares)) in sums.into_iter().enumerate().take(channels) {
+        let shifted = sum / count as f64;
+        found.mean.push((f64::from(pivot(c)) + shifted) as f32);
+        found.variance.push((squares / count as f64 - shifted * shifted).max(0.0) as f32);
+    }
+    found
+}
+
+/// The backward pass of one normalised term.
+struct Back<'a> {
+    g: &'a [f32],
+    /// The output, where the gradient counts only where it is positive.
+    gate: Option<&'a [f32]>,
+    shape: [usize; 3],
+    statistics: &'a Statistics,
+    of_batch: bool,
+}
+
+impl Back<'_> {
+    fn run(&self, inputs: &[&Tensor], wanted: &[bool]) -> Result<[Option<Gradient>; 3]> {
+        let x = view(inputs[0])?;
+        let scale = view(inputs[1])?;
+        let [images, channels, n] = self.shape;
+        let sums = if self.of_batch && wanted[0] || wanted[1] || wanted[2] {
+            self.sums(&x)
+        } else {
+            vec![(0.0, 0.0); channels]
+        };
+        let mut found = [None, None, None];
+        if wanted[1] {
+            let values = sums.iter().zip(&self.statistics.variance);
+            let values = values.map(|((_, q), v)| (q * inverse_deviation(*v)) as f32).collect();
+            found[1] = Some(Gradient::new(tensor(values, channels)?));
+        }
+        if wanted[2] {
+            let values = sums.iter().map(|(s, _)| *s as f32).collect();
+            found[2] = Some(Gradient::new(tensor(values, channels)?));
+        }
+        if wanted[0] {
+            let count = if self.of_batch { (images * n) as f64 } else { f64::INFINITY };
+            let factors: Vec<[f32; 3]> = (0..channels)
+                .map(|c| {
+                    let inverse = inverse_deviation(self.statistics.variance[c]);
+                    let of_g = f64::from(scale[c]) * inverse;
+                    let of_x = -of_g * inverse * inverse * sums[c].1 / count;
+                    let mean = f64::from(self.statistics.mean[c]);
+                    let constant = -of_g * sums[c].0 / count - of_x * mean;
+                    [of_g as f32, of_x as f32, constant as f32]
+                })
+                .collect();
+            let values = self.input_gradient(&x, &factors);
+            found[0] = Some(Gradient::new(tensor(values, inputs[0].dims())?));
+        }
+        Ok(found)
+    }
+
+    /// For each channel the sums of `g` and of `g * (x - mean)`.
+    fn sums(&self, x: &[f32]) -> Vec<(f64, f64)> {
+        channel_pairs(self.shape, |c, plane| {
+            let mean = self.statistics.mean[c];
+            let (g, x) = (&self.g[plane.clone()], &x[plane.clone()]);
+            let Some(gate) = self.gate else {
+                return paired_sums(g, x, |g, x| (g, g * (x - mean)));
+            };
+            let mut total = (0.0, 0.0);
+            let mut gated = [0.0; 512];
+            for ((g, x), y) in g.chunks(512).zip(x.chunks(512)).zip(gate[plane].chunks(512)) {
+                for ((to, g), y) in gated.iter_mut().zip(g).zip(y) {
+                    *to = if *y > 0.0 { *g } else { 0.0 };
+                }
+                let sums = paired_sums(&gated[..x.len()], x, |g, x| (g, g * (x - mean)));
+                total = (total.0 + sums.0, total.1 + sums.1);
+            }
+            total
+        })
+    }
+
+    fn input_gradient(&self, x: &[f32], factors: &[[f32; 3]]) -> Vec<f32> {
+        let [_, channels, n] = self.shape;
+        let mut found = buffer::take(x.len());
+        let planes = found.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate();
+        planes.for_each(|(plane, found)| {
+            let [of_g, of_x, constant] = factors[plane % channels];
+            let at = plane * n..(plane + 1) * n;
+            let values = found.iter_mut().zip(&self.g[at.clone()]).zip(&x[at.clone()]);
+            if let Some(gate) = self.gate {
+                for (((to, g), x), y) in values.zip(&gate[at]) {
+                    let g = if *y > 0.0 { *g } else { 0.0 };
+                    *to = of_g * g + of_x * x + constant;
+                }
+            } else {
+                values.for_each(|((to, g), x)| *to = of_g * g + of_x * x + constant);
+            }
+        });
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_gradients, output, random};
+    use super::*;
+
+    fn batch() -> Term {
+        Term::Batch(Rc::default())
+    }
+
+    fn fixed() -> Term {
+        Term::Fixed(Statistics {
+            mean: vec![0.2, -0.3, 0.1],
+            variance: vec![0.5, 2.0, 0.1],
+            count: 0,
+        })
+    }
+
+    fn inputs(seed: u64) -> [Tensor; 3] {
+        [random(&[2, 3, 4, 5], seed), random(&[3], seed + 1), random(&[3], seed + 2)]
+    }
+
+    #[test]
+    fn a_batch_comes_out_with_the_scale_and_shift_asked_for() {
+        let x = tensor(vec![1.0, 3.0, 1005.0, 1007.0, 5.0, 7.0, 1001.0, 1003.0], (2, 2, 1, 2));
+        let scale = tensor(vec![1.0, 2.0], 2).unwrap();
+        let shift = tensor(vec![0.0, 10.0], 2).unwrap();
+        let found = Rc::<RefCell<Statistics>>::default();
+        let operator = NormalisedSum { terms: vec![Term::Batch(found.clone())], rectified: false };
+        let y = output(&operator, &[x.unwrap(), scale, shift]);
+        // 1 3 5 7: mean 4, variance 5.
+        let unit = 1.0 / 5.000_01f32.sqrt();
+        let expected = [-3.0, -1.0, 1.0, 3.0, 1.0, 3.0, -3.0, -1.0].map(|v: f32| v * unit);
+        for (i, (y, e)) in y.iter().zip(expected).enumerate() {
+            let e = if i / 2 % 2 == 1 { 2.0 * e + 10.0 } else { e };
+            assert!((y - e).abs() < 1e-4, "{y} {e}");
+        }
+        let statistics = found.borrow();
+        assert_eq!(*statistics.mean, [4.0, 1004.0]);
+        assert_eq!(*statistics.variance, [5.0, 5.0]);
+        assert_eq!(statistics.count, 4);
+    }
+
+    #[test]
+    fn given_statistics_are_used_as_they_are() {
+        let [x, scale, shift] = inputs(4);
+        let operator = NormalisedSum { terms: vec![fixed()], rectified: true };
+        let y = output(&operator, &[x.clone(), scale.clone(), shift.clone()]);
+        let (x, scale, shift) = (view(&x).unwrap(), view(&scale).unwrap(), view(&shift).unwrap());
+        let expected = (x[25] + 0.3) / 2.000_01f32.sqrt() * scale[1] + shift[1];
+        assert!((y[25] - expected.max(0.0)).abs() < 1e-6);
+        assert!(y.iter().all(|y| *y >= 0.0) && y.contains(&0.0));
+    }
+
+    #[test]
+    fn gradients_are_difference_quotients() {
+        let [a, b, c] = inputs(1);
+        let [d, e, f] = inputs(7);
+        let plain = random(&[2, 3, 4, 5], 20);
+        let make = |terms: fn() -> Vec<Term>, rectified| {
+            move || Box::new(NormalisedSum { terms: terms(), rectified }) as Box<dyn Operator>
+        };
+        let one = [a.clone(), b.clone(), c.clone()];
+        assert_gradients(make(|| vec![batch()], false), &one, 2e-2, 5e-3);
+        assert_gradients(make(|| vec![fixed()], false), &one, 2e-2, 1e-4);
+        let all = [a, b, c, plain.clone(), d, e, f];
+        assert_gradients(make(|| vec![batch(), Term::Plain, fixed()], false), &all, 2e-2, 5e-3);
+        let two = [plain.clone(), random(&[2, 3, 4, 5], 31)];
+        assert_gradients(make(|| vec![Term::Plain, Term::Plain], false), &two, 0.1, 1e-5);
+        // Steps so small that hardly a sum crosses 0.
+        assert_gradients(make(|| vec![batch()], true), &one, 2e-4, 2e-2);
+        assert_gradients(make(|| vec![batch(), Term::Plain, fixed()], true), &all, 2e-4, 2e-2);
+    }
+
+    #[test]
+    fn the_rectifier_has_no_slope_at_zero() {
+        let zero = tensor(vec![0.0, 1.0], (1, 1, 1, 2)).unwrap();
+        let operator = NormalisedSum { terms: vec![Term::Plain], rectified: true };
+        let y = operator.forward(&[&zero]).unwrap();
+        let gradient = Gradient::new(y.ones_like().unwrap());
+        let step = Step { inputs: &[&zero], output: &y, gradient: &gradient, wanted: &[true] };
+        let found = operator.backward(&step).unwrap().remove(0).unwrap();
+        assert_eq!(view(found.tensor()).unwrap()[..], [0.0, 1.0]);
+    }
+}
