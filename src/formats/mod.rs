@@ -1,4 +1,4 @@
-//! Files to volumes and marks, and back.
+//! Files to volumes and marks, and back: one shape for each format, `read(path)` and `write`.
 
 pub mod cohort;
 pub mod dicom;
@@ -9,3 +9,6 @@ pub mod nifti;
 pub mod data_manifest;
 
 mod elements;
+
+#[cfg(test)]
+mod image_file_tests;
