@@ -93,33 +93,31 @@ pub fn mark_mask(contours: &[Contour], geometry: &Geometry) -> Result<PlacedMask
         let k = slice_of(contour.z_mm, geometry)?;
         slices.entry(k).or_default().push(Outline::draw(contour, [ni, nj])?);
     }
-    let included = || {
-        slices.iter().flat_map(|(k, outlines)| outlines.iter().map(move |outline| (*k, outline)))
-    };
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
-    for (k, outline) in included().filter(|(_, outline)| outline.inclusion) {
-        for (a, (from, to)) in
-            [outline.bounds(0), outline.bounds(1), (k, k + 1)].into_iter().enumerate()
-        {
-            low[a] = low[a].min(from);
-            high[a] = high[a].max(to);
+    for (&k, outlines) in &slices {
+        for outline in outlines.iter().filter(|outline| outline.inclusion) {
+            let bounds = [outline.bounds(0), outline.bounds(1), (k, k + 1)];
+            for (a, (from, to)) in bounds.into_iter().enumerate() {
+                low[a] = low[a].min(from);
+                high[a] = high[a].max(to);
+            }
         }
     }
     let size = std::array::from_fn(|a| high[a].saturating_sub(low[a]));
     let mut mask = Mask::empty(size);
     for (&k, outlines) in &slices {
-        let (inclusions, exclusions): (Vec<&Outline>, Vec<&Outline>) =
+        let (inclusions, exclusions): (Vec<_>, Vec<_>) =
             outlines.iter().partition(|outline| outline.inclusion);
-        for [i, j] in
-            inclusions.iter().flat_map(|outline| outline.pixels(|cell| cell == Cell::Inside))
-        {
-            mask.set(i - low[0], j - low[1], k - low[2], true);
+        for outline in inclusions {
+            for [i, j] in outline.pixels(|cell| cell == Cell::Inside) {
+                mask.set(i - low[0], j - low[1], k - low[2], true);
+            }
         }
-        for [i, j] in
-            exclusions.iter().flat_map(|outline| outline.pixels(|cell| cell != Cell::Outside))
-        {
-            if i >= low[0] && j >= low[1] && k >= low[2] {
-                mask.set(i - low[0], j - low[1], k - low[2], false);
+        for outline in exclusions {
+            for [i, j] in outline.pixels(|cell| cell != Cell::Outside) {
+                if i >= low[0] && j >= low[1] && k >= low[2] {
+                    mask.set(i - low[0], j - low[1], k - low[2], false);
+                }
             }
         }
     }
