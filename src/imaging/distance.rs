@@ -125,7 +125,8 @@ mod tests {
             let [ni, nj, nk] = size;
             let mask = Mask::from_fn(size, |i, j, k| seed[(k * 8 + j) * 8 + i]);
             let distances = distance_to_set(&mask, spacing);
-            for n in 0..ni * nj * nk {
+            prop_assert_eq!(distances.len(), ni * nj * nk);
+            for (n, distance) in distances.into_iter().enumerate() {
                 let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
                 let far = |to: [usize; 3]| {
                     let square = |a: usize| (voxel[a].abs_diff(to[a]) as f64 * spacing[a]).powi(2);
@@ -133,9 +134,9 @@ mod tests {
                 };
                 let expected = mask.voxels().map(far).fold(f64::INFINITY, f64::min);
                 prop_assert!(
-                    distances[n].total_cmp(&expected).is_eq()
-                        || (distances[n] - expected).abs() <= 1e-12 * expected,
-                    "{} {}", distances[n], expected
+                    distance.total_cmp(&expected).is_eq()
+                        || (distance - expected).abs() <= 1e-12 * expected,
+                    "{} {}", distance, expected
                 );
             }
         }

@@ -248,12 +248,11 @@ fn cohort(temp: &Path) -> Option<Cohort> {
 
 /// A folder with the scan below it: unpacked by someone, or from the archive into `temp`.
 fn scan_folder(patient: &str, temp: &Path) -> Option<PathBuf> {
-    let folder = match std::env::var_os("NODULUS_REAL") {
-        Some(root) => Path::new(&root).join(patient),
-        None => {
-            unpack(&data().join(format!("{}.tar.zst", patient.to_lowercase())), temp);
-            temp.join(patient)
-        }
+    let folder = if let Some(root) = std::env::var_os("NODULUS_REAL") {
+        Path::new(&root).join(patient)
+    } else {
+        unpack(&data().join(format!("{}.tar.zst", patient.to_lowercase())), temp);
+        temp.join(patient)
     };
     let found = folder.is_dir();
     if !found {
@@ -275,8 +274,8 @@ fn unpack(archive: &Path, to: &Path) -> bool {
 }
 
 fn skip(what: &str) {
-    let where_from = "its archive in NODULUS_DATA or ../shared/data is missing";
-    writeln!(std::io::stderr(), "skipped: {what} was not read, as {where_from}").unwrap();
+    let place = "NODULUS_DATA or ../shared/data";
+    writeln!(std::io::stderr(), "skipped: {what}: no archive in {place}").unwrap();
 }
 
 fn xml_below(folder: &Path) -> Vec<PathBuf> {

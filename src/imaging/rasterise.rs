@@ -93,33 +93,31 @@ pub fn mark_mask(contours: &[Contour], geometry: &Geometry) -> Result<PlacedMask
         let k = slice_of(contour.z_mm, geometry)?;
         slices.entry(k).or_default().push(Outline::draw(contour, [ni, nj])?);
     }
-    let included = || {
-        slices.iter().flat_map(|(k, outlines)| outlines.iter().map(move |outline| (*k, outline)))
-    };
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
-    for (k, outline) in included().filter(|(_, outline)| outline.inclusion) {
-        for (a, (from, to)) in
-            [outline.bounds(0), outline.bounds(1), (k, k + 1)].into_iter().enumerate()
-        {
-            low[a] = low[a].min(from);
-            high[a] = high[a].max(to);
+    for (&k, outlines) in &slices {
+        for outline in outlines.iter().filter(|outline| outline.inclusion) {
+            let bounds = [outline.bounds(0), outline.bounds(1), (k, k + 1)];
+            for (a, (from, to)) in bounds.into_iter().enumerate() {
+                low[a] = low[a].min(from);
+                high[a] = high[a].max(to);
+            }
         }
     }
     let size = std::array::from_fn(|a| high[a].saturating_sub(low[a]));
     let mut mask = Mask::empty(size);
     for (&k, outlines) in &slices {
-        let (inclusions, exclusions): (Vec<&Outline>, Vec<&Outline>) =
+        let (inclusions, exclusions): (Vec<_>, Vec<_>) =
             outlines.iter().partition(|outline| outline.inclusion);
-        for [i, j] in
-            inclusions.iter().flat_map(|outline| outline.pixels(|cell| cell == Cell::Inside))
-        {
-            mask.set(i - low[0], j - low[1], k - low[2], true);
+        for outline in inclusions {
+            for [i, j] in outline.pixels(|cell| cell == Cell::Inside) {
+                mask.set(i - low[0], j - low[1], k - low[2], true);
+            }
         }
-        for [i, j] in
-            exclusions.iter().flat_map(|outline| outline.pixels(|cell| cell != Cell::Outside))
-        {
-            if i >= low[0] && j >= low[1] && k >= low[2] {
-                mask.set(i - low[0], j - low[1], k - low[2], false);
+        for outline in exclusions {
+            for [i, j] in outline.pixels(|cell| cell != Cell::Outside) {
+                if i >= low[0] && j >= low[1] && k >= low[2] {
+                    mask.set(i - low[0], j - low[1], k - low[2], false);
+                }
             }
         }
     }
@@ -140,9 +138,13 @@ mod tests {
         Geometry::new([40, 30, 5], [0.7, 0.7, 2.5], [5.0, 6.0, Z0_MM], direction).unwrap()
     }
 
-    fn contour(k: usize, inclusion: bool, points: &[[i64; 2]]) -> Contour {
-        let z_mm = Z0_MM + 2.5 * k as f64;
-        Contour { z_mm, inclusion, points: points.to_vec(), sop_instance_uid: String::new() }
+    fn inclusion(k: usize, points: &[[i64; 2]]) -> Contour {
+        let (z_mm, points) = (Z0_MM + 2.5 * k as f64, points.to_vec());
+        Contour { z_mm, inclusion: true, points, sop_instance_uid: String::new() }
+    }
+
+    fn exclusion(k: usize, points: &[[i64; 2]]) -> Contour {
+        Contour { inclusion: false, ..inclusion(k, points) }
     }
 
     /// Corners of a rectangle, both included.
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn the_line_is_not_inside() {
         let mask =
-            mark_mask(&[contour(1, true, &rectangle([10, 14], [20, 23]))], &scan(Geometry::AXIAL));
+            mark_mask(&[inclusion(1, &rectangle([10, 14], [20, 23]))], &scan(Geometry::AXIAL));
         let placed = mask.unwrap();
         assert_eq!((placed.start, placed.mask.size()), ([11, 21, 1], [3, 2, 1]));
         assert_eq!(placed.mask.count(), 6);
@@ -179,18 +181,18 @@ mod tests {
         let inside = picture(&["", "", "  ###", "  ###", "  ###"], "#");
         let corners = BTreeSet::from([[2, 2, 1], [4, 2, 1], [2, 4, 1], [4, 4, 1]]);
         let expected: BTreeSet<_> = inside.difference(&corners).copied().collect();
-        assert_eq!(voxels(&[contour(1, true, &diamond)]), expected);
+        assert_eq!(voxels(&[inclusion(1, &diamond)]), expected);
     }
 
     #[test]
     fn inclusions_are_united_and_exclusions_taken_away_with_their_line() {
         let marks = [
-            contour(1, true, &rectangle([0, 6], [0, 6])),
-            contour(1, false, &rectangle([2, 4], [2, 4])),
+            inclusion(1, &rectangle([0, 6], [0, 6])),
+            exclusion(1, &rectangle([2, 4], [2, 4])),
             // Its line runs through the first, which keeps those pixels.
-            contour(1, true, &rectangle([5, 9], [3, 6])),
+            inclusion(1, &rectangle([5, 9], [3, 6])),
             // An exclusion of another slice changes nothing here.
-            contour(2, false, &rectangle([0, 6], [0, 6])),
+            exclusion(2, &rectangle([0, 6], [0, 6])),
         ];
         let expected = picture(&["", " #####", " #   #", " #   #", " #   #### ", " ########"], "#");
         let gap = BTreeSet::from([[6, 4, 1], [6, 5, 1]]);
@@ -218,26 +220,26 @@ mod tests {
         ];
         let expected =
             picture(&["", " ### ###", " ## # ##", " ### ###", " #######", " #######"], "#");
-        assert_eq!(voxels(&[contour(1, true, &line)]), expected);
+        assert_eq!(voxels(&[inclusion(1, &line)]), expected);
     }
 
     #[test]
     fn points_and_lines_hold_nothing() {
         let geometry = scan(Geometry::AXIAL);
         for points in [&[[5, 5]][..], &[[5, 5], [9, 5]], &[[5, 5], [6, 5], [6, 6], [5, 6]]] {
-            let mask = mark_mask(&[contour(1, true, points)], &geometry);
+            let mask = mark_mask(&[inclusion(1, points)], &geometry);
             assert_eq!(mask, Err(Error::Empty));
         }
         assert_eq!(mark_mask(&[], &geometry), Err(Error::NoContours));
-        assert_eq!(mark_mask(&[contour(1, true, &[])], &geometry), Err(Error::NoContours));
-        let hole = contour(1, false, &rectangle([0, 6], [0, 6]));
+        assert_eq!(mark_mask(&[inclusion(1, &[])], &geometry), Err(Error::NoContours));
+        let hole = exclusion(1, &rectangle([0, 6], [0, 6]));
         assert_eq!(mark_mask(&[hole], &geometry), Err(Error::Empty));
     }
 
     #[test]
     fn a_point_off_the_image_is_refused() {
         for point in [[-1, 3], [40, 3], [3, 30]] {
-            let mask = mark_mask(&[contour(1, true, &[point])], &scan(Geometry::AXIAL));
+            let mask = mark_mask(&[inclusion(1, &[point])], &scan(Geometry::AXIAL));
             assert_eq!(mask, Err(Error::Outside { point, z_mm: -97.5, size: [40, 30] }));
         }
     }
@@ -302,7 +304,7 @@ mod tests {
             let drawn = points.iter().map(index).chain(line(last, first));
             let drawn = drawn.map(|(i, j)| [i as i64, j as i64]).collect();
             let expected = enclosed(&drawn, [40, 30]);
-            match mark_mask(&[contour(2, true, &points)], &scan(Geometry::AXIAL)) {
+            match mark_mask(&[inclusion(2, &points)], &scan(Geometry::AXIAL)) {
                 Ok(placed) => {
                     prop_assert_eq!(placed.mask.count(), expected.len());
                     for [i, j] in expected {

@@ -103,9 +103,9 @@ mod tests {
     use super::super::{Session, read};
     use super::*;
 
-    fn contour(z_mm: f64, inclusion: bool, points: &[[i64; 2]]) -> Contour {
-        let sop_instance_uid = "1.2.3".to_owned();
-        Contour { z_mm, inclusion, points: points.to_vec(), sop_instance_uid }
+    fn inclusion(z_mm: f64, points: &[[i64; 2]]) -> Contour {
+        let (points, sop_instance_uid) = (points.to_vec(), "1.2.3".to_owned());
+        Contour { z_mm, inclusion: true, points, sop_instance_uid }
     }
 
     #[test]
@@ -114,14 +114,14 @@ mod tests {
             reader_nodule_id: "a < b & \"c\"".to_owned(),
             ratings: Some(Ratings { texture: Some(5), malignancy: Some(1), ..Ratings::default() }),
             contours: vec![
-                contour(-1.1, true, &[[1, 1], [2, 1], [2, 2]]),
-                contour(0.1 + 0.2, false, &[[-1, 511]]),
+                inclusion(-1.1, &[[1, 1], [2, 1], [2, 2]]),
+                Contour { inclusion: false, ..inclusion(0.1 + 0.2, &[[-1, 511]]) },
             ],
         };
         let small = ReadNodule {
             reader_nodule_id: "2".to_owned(),
             ratings: None,
-            contours: vec![contour(2.5, true, &[[7, 8]])],
+            contours: vec![inclusion(2.5, &[[7, 8]])],
         };
         let finding = NonNodule {
             id: "_Non-nodule 001".to_owned(),

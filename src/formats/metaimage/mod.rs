@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(geometry.size(), [3, 2, 1]);
         assert_eq!(
             geometry.spacing().ijk().map(f64::to_bits),
-            [0.7617188f64, 0.7617188, 2.5].map(f64::to_bits)
+            [0.761_718_8f64, 0.761_718_8, 2.5].map(f64::to_bits)
         );
         assert_eq!(
             geometry.origin_mm().map(f64::to_bits),
@@ -141,7 +141,7 @@ mod tests {
         let geometry = volume.geometry();
         let found = geometry.voxel_to_patient([2.0, 1.0, 0.0]);
         // SimpleITK: TransformIndexToPhysicalPoint((2, 1, 0)).
-        for (found, expected) in found.iter().zip([-195.7617188, -193.9765624, -378.0]) {
+        for (found, expected) in found.iter().zip([-195.761_718_8, -193.976_562_4, -378.0]) {
             assert!((found - expected).abs() < 1e-9, "{found} {expected}");
         }
     }
