@@ -1,4 +1,4 @@
-//! The numbers of `tests/golden/metrics.py`: `MedPy`, MONAI and SciPy on the same masks.
+//! The numbers of `tests/golden/metrics.py`: `MedPy`, MONAI and `SciPy` on the same masks.
 
 use super::{Case, Metric, score, summarise, wilcoxon::wilcoxon};
 use crate::volume::Mask;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 struct Golden {
     scores: Vec<Pair>,
     wilcoxon: Vec<Paired>,
-    summary: Values,
+    summary: Sample,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Paired {
 }
 
 #[derive(Deserialize)]
-struct Values {
+struct Sample {
     values: Vec<f64>,
     mean: f64,
     sd: f64,

@@ -90,18 +90,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn case(patient: &str, value: Option<f64>, missed: bool) -> Case<'_> {
-        Case { patient, value, missed, worst: 50.0 }
+    fn case(patient: &str, value: Option<f64>) -> Case<'_> {
+        Case { patient, value, missed: false, worst: 50.0 }
+    }
+
+    fn missed(patient: &str) -> Case<'_> {
+        Case { missed: true, ..case(patient, None) }
     }
 
     #[test]
     fn a_missed_nodule_stays_in_the_denominator() {
         let cases = [
-            case("a", Some(2.0), false),
-            case("a", Some(4.0), false),
-            case("b", Some(9.0), false),
-            case("b", None, true),
-            case("c", None, false),
+            case("a", Some(2.0)),
+            case("a", Some(4.0)),
+            case("b", Some(9.0)),
+            missed("b"),
+            case("c", None),
         ];
         let summary = summarise(&cases, 1);
         assert_eq!((summary.n_total, summary.n_valid, summary.n_missed), (5, 3, 1));
@@ -115,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_missed_overlap_counts_once() {
-        let missed = Case { patient: "a", value: Some(0.0), missed: true, worst: 0.0 };
-        let summary = summarise(&[missed, case("b", Some(0.5), false)], 1);
+        let none = Case { value: Some(0.0), worst: 0.0, ..missed("a") };
+        let summary = summarise(&[none, case("b", Some(0.5))], 1);
         assert_eq!(summary.mean, Some(0.25));
         assert_eq!(summary.worst_case_mean, Some(0.25));
     }
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         assert_eq!(summarise(&[], 1), Summary::default());
-        let one = summarise(&[case("a", Some(1.0), false)], 1);
+        let one = summarise(&[case("a", Some(1.0))], 1);
         assert_eq!((one.mean, one.sd, one.interval), (Some(1.0), None, None));
     }
 
@@ -142,7 +146,7 @@ mod tests {
         ) {
             let names = ["a", "b", "c", "d", "e"];
             let cases: Vec<_> =
-                values.iter().map(|(p, v)| case(names[*p], *v, v.is_none())).collect();
+                values.iter().map(|(p, v)| Case { missed: v.is_none(), ..case(names[*p], *v) }).collect();
             let reversed: Vec<_> = cases.iter().rev().copied().collect();
             prop_assert_eq!(summarise(&cases, seed), summarise(&reversed, seed));
         }

@@ -20,9 +20,9 @@ impl SurfaceDistances {
     /// METHOD: distances run between the centres of surface voxels, as in `MedPy` (connectivity 1)
     /// and MONAI, not between meshed surfaces as in `surface-distance`.
     pub fn between(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Option<Self> {
-        let planar = prediction.size()[2] == 1 && reference.size()[2] == 1;
-        let prediction = surface(prediction, planar)?;
-        let reference = surface(reference, planar)?;
+        let n_axes = if prediction.size()[2] == 1 && reference.size()[2] == 1 { 2 } else { 3 };
+        let prediction = surface(prediction, n_axes)?;
+        let reference = surface(reference, n_axes)?;
         // Every nearest pair lies within the box of both surfaces, so the transform needs no more.
         let start: [usize; 3] =
             std::array::from_fn(|a| prediction.start[a].min(reference.start[a]));
@@ -72,19 +72,18 @@ impl SurfaceDistances {
     }
 }
 
-/// The mask minus its erosion by the 6 neighbours (4 in a plane), in its smallest box.
-fn surface(mask: &Mask, planar: bool) -> Option<PlacedMask> {
+/// The mask minus its erosion by the neighbours along its first axes: 4 in a plane, 6 in space.
+fn surface(mask: &Mask, n_axes: usize) -> Option<PlacedMask> {
     let mut surface = Mask::empty(mask.size());
-    for [i, j, k] in mask.voxels() {
-        // A mask is clear past its box: index -1 wraps to one that no box reaches.
-        let (before_i, before_j) = (i.wrapping_sub(1), j.wrapping_sub(1));
-        let inside_plane = mask.get(before_i, j, k)
-            && mask.get(i + 1, j, k)
-            && mask.get(i, before_j, k)
-            && mask.get(i, j + 1, k);
-        let inside = inside_plane
-            && (planar || (mask.get(i, j, k.wrapping_sub(1)) && mask.get(i, j, k + 1)));
-        surface.set(i, j, k, !inside);
+    for voxel in mask.voxels() {
+        let neighbour = |axis: usize, step: usize| {
+            let mut near = voxel;
+            // Below 0 the index wraps to one that no box reaches, and outside it a mask is clear.
+            near[axis] = near[axis].wrapping_add(step);
+            mask.get(near[0], near[1], near[2])
+        };
+        let inside = (0..n_axes).all(|axis| neighbour(axis, 1) && neighbour(axis, usize::MAX));
+        surface.set(voxel[0], voxel[1], voxel[2], !inside);
     }
     PlacedMask { start: [0; 3], mask: surface }.trimmed()
 }
@@ -119,16 +118,16 @@ mod tests {
     #[test]
     fn a_solid_cube_keeps_its_shell() {
         let cube = Mask::from_fn([5, 5, 5], |_, _, _| true);
-        assert_eq!(surface(&cube, false).unwrap().mask.count(), 125 - 27);
-        assert_eq!(surface(&cube, true).unwrap().mask.count(), 5 * (25 - 9));
-        assert_eq!(surface(&Mask::empty([5, 5, 5]), false), None);
+        assert_eq!(surface(&cube, 3).unwrap().mask.count(), 125 - 27);
+        assert_eq!(surface(&cube, 2).unwrap().mask.count(), 5 * (25 - 9));
+        assert_eq!(surface(&Mask::empty([5, 5, 5]), 3), None);
     }
 
     #[test]
     fn a_diagonal_neighbour_does_not_open_the_surface() {
         // 3 × 3 × 3 without its corners: the centre's six neighbours are all set.
         let mask = Mask::from_fn([3, 3, 3], |i, j, k| i == 1 || j == 1 || k == 1);
-        assert_eq!(surface(&mask, false).unwrap().mask.count(), mask.count() - 1);
+        assert_eq!(surface(&mask, 3).unwrap().mask.count(), mask.count() - 1);
     }
 
     #[test]

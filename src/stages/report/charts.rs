@@ -124,7 +124,10 @@ pub(super) fn by_diameter(models: &[Model], nodules: &[NoduleScore]) -> String {
             let colour = SERIES[n % SERIES.len()].mix(0.7);
             let of_model = || of_model(nodules, model);
             let missed = |nodule: &&NoduleScore| nodule.outcome == Outcome::Missed.name();
-            let at = |nodule: &NoduleScore| Some((nodule.diameter_mm, nodule.dice?));
+            let at = |nodule: &NoduleScore| {
+                let diameter = Some(nodule.diameter_mm).filter(|diameter| diameter.is_finite())?;
+                Some((diameter, nodule.dice?))
+            };
             chart.draw_series(
                 of_model()
                     .filter(|nodule| !missed(nodule))
@@ -339,13 +342,14 @@ mod tests {
             diameter_mm: 8.0,
             dice: Some(0.0),
         };
-        for nodules in [vec![], vec![nodule]] {
+        let unknown = NoduleScore { diameter_mm: f64::NAN, ..nodule.clone() };
+        for nodules in [vec![], vec![nodule], vec![unknown]] {
             for text in [
                 distribution(std::slice::from_ref(&model), &nodules),
                 by_diameter(std::slice::from_ref(&model), &nodules),
             ] {
                 assert!(text.trim_end().ends_with("</svg>"), "{text}");
-                assert!(!text.contains("<i>"));
+                assert!(!text.contains("<i>") && !text.contains("NaN"));
             }
         }
     }

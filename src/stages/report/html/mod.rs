@@ -121,7 +121,7 @@ impl Page<'_> {
         self.section("training");
         let epochs = &self.content.training;
         if epochs.is_empty() {
-            self.html.push_str("<p>No epoch was trained in this run: none.</p>\n");
+            self.html.push_str("<p>Epochs trained in this run: none.</p>\n");
             return;
         }
         let chart = charts::training(epochs);
@@ -173,7 +173,7 @@ impl Page<'_> {
     fn examples(&mut self) {
         self.section("examples");
         if self.content.examples.is_empty() {
-            self.html.push_str("<p>No nodule was predicted: none.</p>\n");
+            self.html.push_str("<p>Nodules predicted: none.</p>\n");
             return;
         }
         self.html.push_str(
