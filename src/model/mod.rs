@@ -7,6 +7,13 @@ mod device;
 mod buffer;
 mod tape;
 mod ops;
+mod config;
+mod parameters;
+mod layers;
+mod resnet;
+mod proposed;
 
+pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;
 pub use error::{Error, Result};
+pub use proposed::parameter_table;
