@@ -41,7 +41,7 @@ pub struct Config {
     /// Family.
     pub architecture: Architecture,
     /// Rows and columns of an image, a multiple of 32.
-    pub size: usize,
+    pub image_size: usize,
     /// Channels of the segmenter's first block.
     pub width: usize,
     /// Channels of the classifier's first block; `ResNet-50` has 64.
@@ -72,7 +72,7 @@ pub struct Config {
 struct Fields {
     preset: Option<Preset>,
     architecture: Option<Architecture>,
-    size: Option<usize>,
+    image_size: Option<usize>,
     width: Option<usize>,
     classifier_width: Option<usize>,
     mode: Option<Mode>,
@@ -91,7 +91,7 @@ impl From<Fields> for Config {
         let base = Self::preset(fields.preset.unwrap_or(Preset::Paper));
         Self {
             architecture: fields.architecture.unwrap_or(base.architecture),
-            size: fields.size.unwrap_or(base.size),
+            image_size: fields.image_size.unwrap_or(base.image_size),
             width: fields.width.unwrap_or(base.width),
             classifier_width: fields.classifier_width.unwrap_or(base.classifier_width),
             mode: fields.mode.unwrap_or(base.mode),
@@ -122,7 +122,7 @@ impl Config {
         };
         Self {
             architecture: Architecture::Proposed,
-            size: 128,
+            image_size: 128,
             width,
             classifier_width,
             mode: Mode::StdPrior,
@@ -146,8 +146,8 @@ impl Config {
     /// Fails at the first field that does not, and names it.
     pub fn check(&self) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        let problem = if self.size == 0 || self.size % 32 != 0 {
-            format!("size {} is no multiple of 32", self.size)
+        let problem = if self.image_size == 0 || self.image_size % 32 != 0 {
+            format!("image_size {} is no multiple of 32", self.image_size)
         } else if self.width == 0 || self.classifier_width == 0 {
             format!(
                 "width {} and classifier_width {} must be at least 1",
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn a_file_starts_from_a_preset() {
         let config: Config =
-            serde_json::from_str(r#"{"preset": "tiny", "mode": "std", "size": 64}"#).unwrap();
-        let expected = Config { mode: Mode::Std, size: 64, ..Config::preset(Preset::Tiny) };
+            serde_json::from_str(r#"{"preset": "tiny", "mode": "std", "image_size": 64}"#).unwrap();
+        let expected = Config { mode: Mode::Std, image_size: 64, ..Config::preset(Preset::Tiny) };
         assert_eq!(config, expected);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         let written = serde_json::to_string(&config).unwrap();
@@ -196,7 +196,10 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
-        assert_eq!(bad(|c| c.size = 100), "model configuration: size 100 is no multiple of 32");
+        assert_eq!(
+            bad(|c| c.image_size = 100),
+            "model configuration: image_size 100 is no multiple of 32"
+        );
         assert!(bad(|c| c.width = 0).contains("width 0"));
         assert!(bad(|c| c.dilations = vec![1, 0]).contains("dilations [1, 0]"));
         assert!(bad(|c| c.std_sigma = f64::NAN).contains("std_sigma NaN"));

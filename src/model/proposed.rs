@@ -145,7 +145,7 @@ impl Proposed {
         Ok((Self { config: config.clone(), classifier, segmenter, sigma, score }, specs))
     }
 
-    /// Applies it to `[B, 1, size, size]`; with the threshold dynamics, if there are any, where
+    /// Applies it to `[B, 1, image_size, image_size]`; with the threshold dynamics, if there are any, where
     /// `std` is set.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<Found> {
         let features = self.classifier.forward(pass, x)?;
@@ -241,7 +241,7 @@ mod tests {
     fn an_image_gives_a_logit_for_each_pixel_and_one_for_the_nodule() {
         for mode in [Mode::None, Mode::Std, Mode::StdPrior] {
             let config = Config {
-                size: 32,
+                image_size: 32,
                 width: 2,
                 classifier_width: 2,
                 mode,
