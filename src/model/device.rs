@@ -30,13 +30,6 @@ impl Device {
             Self::Cpu => "cpu",
         }
     }
-
-    /// The tensor library's device.
-    pub(super) fn candle(self) -> candle_core::Device {
-        match self {
-            Self::Cpu => candle_core::Device::Cpu,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,13 +17,8 @@ pub enum Error {
     #[error("model configuration: {0}")]
     Config(String),
     /// A phase that cannot be trained.
-    #[error("phase \"{phase}\": {problem}")]
-    Phase {
-        /// Name of the phase.
-        phase: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    #[error("training schedule: {0}")]
+    Phase(String),
     /// Tensors that do not fit together.
     #[error("{operator}: {problem}")]
     Shape {
@@ -44,19 +39,9 @@ pub enum Error {
         /// Pixels expected.
         expected: usize,
     },
-    /// The caller's source of examples failed.
-    #[error("example {index} cannot be had")]
-    Source {
-        /// Place in the epoch, from 0.
-        index: usize,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// A loss that is not a number.
-    #[error("phase \"{phase}\", epoch {epoch}, batch {batch}: the loss is {loss}")]
+    #[error("epoch {epoch}, batch {batch}: the loss is {loss}; a lower learning rate may help")]
     Diverged {
-        /// Name of the phase.
-        phase: String,
         /// Epoch, as given.
         epoch: usize,
         /// Batch of the epoch, from 0.

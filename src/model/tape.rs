@@ -122,11 +122,6 @@ impl Value {
         Self { held: Rc::new(Held { tensor, borrowed: false }), node: None }
     }
 
-    /// The same tensor without the way back.
-    pub(super) fn detached(&self) -> Self {
-        Self { held: self.held.clone(), node: None }
-    }
-
     /// The tensor.
     pub(super) fn tensor(&self) -> &Tensor {
         &self.held.tensor

@@ -11,6 +11,8 @@ pub(super) mod normalised_sum;
 pub(super) mod max_pool;
 pub(super) mod concatenation;
 pub(super) mod mean_score;
+pub(super) mod sigmoid;
+pub(super) mod threshold_dynamics;
 #[cfg(test)]
 mod check;
 

@@ -1,0 +1,89 @@
+//! Examples, and how they become tensors.
+
+use super::buffer;
+use super::error::{Error, Result};
+use super::ops::tensor;
+use super::tape::Value;
+
+/// An image with what is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Values in 0..1, rows along j one after the other, i fastest.
+    pub image: Vec<f32>,
+    /// 1 for nodule, 0 for none, in the image's order.
+    pub mask: Vec<u8>,
+    /// Whether there is a nodule.
+    pub has_nodule: bool,
+}
+
+impl Example {
+    /// Mirrors the example along i, j, both or neither.
+    pub(super) fn flip(&mut self, side: usize, along_i: bool, along_j: bool) {
+        flip(&mut self.image, side, along_i, along_j);
+        flip(&mut self.mask, side, along_i, along_j);
+    }
+}
+
+fn flip<T>(pixels: &mut [T], side: usize, along_i: bool, along_j: bool) {
+    // All pixels in reverse are both mirrors at once.
+    if along_j {
+        pixels.reverse();
+    }
+    if along_i != along_j {
+        pixels.chunks_mut(side).for_each(<[T]>::reverse);
+    }
+}
+
+/// Checks an example's size; `index` is its place among the others.
+pub(super) fn check(example: &Example, index: usize, side: usize) -> Result<()> {
+    check_len("image", example.image.len(), index, side)?;
+    check_len("mask", example.mask.len(), index, side)
+}
+
+fn check_len(what: &'static str, found: usize, index: usize, side: usize) -> Result<()> {
+    let expected = side * side;
+    if found == expected { Ok(()) } else { Err(Error::Example { index, what, found, expected }) }
+}
+
+/// Images as `[B, 1, side, side]`.
+pub(super) fn input<'a>(
+    images: impl ExactSizeIterator<Item = &'a [f32]>,
+    side: usize,
+) -> Result<Value> {
+    let count = images.len();
+    let mut values = buffer::take(count * side * side);
+    for (index, (place, image)) in values.chunks_exact_mut(side * side).zip(images).enumerate() {
+        check_len("image", image.len(), index, side)?;
+        place.copy_from_slice(image);
+    }
+    Ok(Value::constant(tensor(values, (count, 1, side, side))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_along_the_axis_they_name() {
+        let flipped = |along_i, along_j| {
+            let mut example = Example {
+                image: vec![1.0, 2.0, 3.0, 4.0],
+                mask: vec![1, 0, 0, 0],
+                has_nodule: true,
+            };
+            example.flip(2, along_i, along_j);
+            (example.image, example.mask)
+        };
+        assert_eq!(flipped(false, false), (vec![1.0, 2.0, 3.0, 4.0], vec![1, 0, 0, 0]));
+        assert_eq!(flipped(true, false), (vec![2.0, 1.0, 4.0, 3.0], vec![0, 1, 0, 0]));
+        assert_eq!(flipped(false, true), (vec![3.0, 4.0, 1.0, 2.0], vec![0, 0, 1, 0]));
+        assert_eq!(flipped(true, true), (vec![4.0, 3.0, 2.0, 1.0], vec![0, 0, 0, 1]));
+    }
+
+    #[test]
+    fn an_image_of_another_size_is_refused() {
+        let images = [vec![0.0; 4], vec![0.0; 5]];
+        let error = input(images.iter().map(Vec::as_slice), 2).err().unwrap().to_string();
+        assert_eq!(error, "example 1: image has 5 pixels, expected 4");
+    }
+}

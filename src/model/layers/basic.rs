@@ -1,0 +1,213 @@
+//! Convolution and batch norm, and the pass through a network that they take part in.
+
+use crate::model::error::Result;
+use crate::model::ops::convolution::{Convolution, Window};
+use crate::model::ops::normalised_sum::{NormalisedSum, Statistics, Term};
+use crate::model::ops::view;
+use crate::model::parameters::{Parameters, Scope, Start};
+use crate::model::tape::{Operator, Tape, Value};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// One pass of a batch through a network.
+pub(in crate::model) struct Pass<'a> {
+    parameters: &'a Parameters,
+    /// Whether each parameter is trained; `None` outside training.
+    trained: Option<&'a [bool]>,
+    tape: Tape,
+    /// Statistics of the batch norms that ran on the batch's own.
+    statistics: Vec<(BatchNorm, Rc<RefCell<Statistics>>)>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass that gradients can be had of; `trained` tells for each parameter whether it changes.
+    pub(in crate::model) fn training(parameters: &'a Parameters, trained: &'a [bool]) -> Self {
+        let tape = Tape::recording();
+        Self { parameters, trained: Some(trained), tape, statistics: Vec::new() }
+    }
+
+    /// A pass for the output's sake.
+    pub(in crate::model) fn inference(parameters: &'a Parameters) -> Self {
+        Self { parameters, trained: None, tape: Tape::forgetful(), statistics: Vec::new() }
+    }
+
+    fn is_trained(&self, index: usize) -> bool {
+        self.trained.is_some_and(|trained| trained[index])
+    }
+
+    /// A parameter's value.
+    pub(in crate::model) fn parameter(&mut self, index: usize) -> Value {
+        let wanted = self.is_trained(index).then_some(index);
+        self.tape.parameter(&self.parameters.tensors[index], wanted)
+    }
+
+    /// Applies an operator.
+    pub(in crate::model) fn apply(
+        &mut self,
+        operator: impl Operator + 'static,
+        inputs: &[&Value],
+    ) -> Result<Value> {
+        self.tape.apply(operator, inputs)
+    }
+
+    /// Adds up tensors of one shape; negative sums become 0 where `rectified`.
+    pub(in crate::model) fn sum(&mut self, addends: &[Addend], rectified: bool) -> Result<Value> {
+        let mut terms = Vec::new();
+        let mut inputs = Vec::new();
+        for addend in addends {
+            match *addend {
+                Addend::Plain(x) => {
+                    terms.push(Term::Plain);
+                    inputs.push(x.clone());
+                }
+                Addend::Normalised(norm, x) => {
+                    terms.push(self.term(norm)?);
+                    let (scale, shift) = (self.parameter(norm.weight), self.parameter(norm.bias));
+                    inputs.extend([x.clone(), scale, shift]);
+                }
+            }
+        }
+        let inputs: Vec<&Value> = inputs.iter().collect();
+        self.tape.apply(NormalisedSum { terms, rectified }, &inputs)
+    }
+
+    /// A frozen batch norm runs as in evaluation.
+    fn term(&mut self, norm: BatchNorm) -> Result<Term> {
+        if self.is_trained(norm.weight) {
+            let found = Rc::<RefCell<Statistics>>::default();
+            self.statistics.push((norm, found.clone()));
+            return Ok(Term::Batch(found));
+        }
+        let values = |index: usize| -> Result<Vec<f32>> {
+            Ok(view(&self.parameters.tensors[index])?.to_vec())
+        };
+        Ok(Term::Fixed(Statistics {
+            mean: values(norm.mean)?,
+            variance: values(norm.variance)?,
+            count: 0,
+        }))
+    }
+
+    /// The tape, and the statistics that the running ones are to follow.
+    pub(in crate::model) fn finish(self) -> (Tape, Vec<(BatchNorm, Rc<RefCell<Statistics>>)>) {
+        (self.tape, self.statistics)
+    }
+}
+
+/// One term of [`Pass::sum`].
+#[derive(Clone, Copy)]
+pub(in crate::model) enum Addend<'a> {
+    /// As it is.
+    Plain(&'a Value),
+    /// Normalised.
+    Normalised(BatchNorm, &'a Value),
+}
+
+/// Batch norm: indices of its parameters and running statistics.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::model) struct BatchNorm {
+    weight: usize,
+    bias: usize,
+    mean: usize,
+    variance: usize,
+}
+
+impl BatchNorm {
+    /// Part of a batch's statistics in the running ones, as `PyTorch` has it by default.
+    const MOMENTUM: f32 = 0.1;
+
+    /// A batch norm over `channels`.
+    pub(in crate::model) fn new(mut scope: Scope, channels: usize) -> Self {
+        let shape = [channels];
+        Self {
+            weight: scope.parameter("weight", &shape, Start::Constant(1.0)),
+            bias: scope.parameter("bias", &shape, Start::Constant(0.0)),
+            mean: scope.statistic("running_mean", &shape, Start::Constant(0.0)),
+            variance: scope.statistic("running_var", &shape, Start::Constant(1.0)),
+        }
+    }
+
+    /// `max(0, norm(x))`.
+    pub(in crate::model) fn rectified(self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        pass.sum(&[Addend::Normalised(self, x)], true)
+    }
+
+    /// The running statistics' indices and next values after a batch.
+    pub(in crate::model) fn follow(
+        self,
+        parameters: &Parameters,
+        batch: &Statistics,
+    ) -> Result<[(usize, Vec<f32>); 2]> {
+        // The running variance is the sample's, the one that normalises the population's.
+        let sample = batch.count as f32 / (batch.count.max(2) - 1) as f32;
+        let follow = |index: usize, values: &[f32], factor: f32| -> Result<_> {
+            let old = view(&parameters.tensors[index])?;
+            let next = old
+                .iter()
+                .zip(values)
+                .map(|(old, new)| (1.0 - Self::MOMENTUM) * old + Self::MOMENTUM * factor * new);
+            Ok((index, next.collect()))
+        };
+        Ok([follow(self.mean, &batch.mean, 1.0)?, follow(self.variance, &batch.variance, sample)?])
+    }
+}
+
+/// A convolution.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::model) struct Conv {
+    window: Window,
+    weight: usize,
+    bias: Option<usize>,
+}
+
+impl Conv {
+    /// A convolution without bias, for where a batch norm follows or is added.
+    // METHOD: weights start normal with variance 2 / fan-in (He 2015).
+    pub(in crate::model) fn new(
+        mut scope: Scope,
+        [channels, filters]: [usize; 2],
+        window: Window,
+    ) -> Self {
+        let fan_in = channels * window.size * window.size;
+        let start = Start::Normal((2.0 / fan_in as f32).sqrt());
+        let shape = [filters, channels, window.size, window.size];
+        Self { window, weight: scope.parameter("weight", &shape, start), bias: None }
+    }
+
+    /// A convolution with bias.
+    pub(in crate::model) fn with_bias(
+        mut scope: Scope,
+        counts: [usize; 2],
+        window: Window,
+    ) -> Self {
+        let conv = Self::new(scope.same(), counts, window);
+        let bias = scope.parameter("bias", &[counts[1]], Start::Constant(0.0));
+        Self { bias: Some(bias), ..conv }
+    }
+
+    /// A convolution without bias, its weights started as torchvision starts `ResNet`'s: by
+    /// fan-out.
+    pub(in crate::model) fn of_resnet(
+        mut scope: Scope,
+        [channels, filters]: [usize; 2],
+        window: Window,
+    ) -> Self {
+        let fan_out = filters * window.size * window.size;
+        let start = Start::Normal((2.0 / fan_out as f32).sqrt());
+        let shape = [filters, channels, window.size, window.size];
+        Self { window, weight: scope.parameter("weight", &shape, start), bias: None }
+    }
+
+    /// Applies it.
+    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let weight = pass.parameter(self.weight);
+        let operator = Convolution(self.window);
+        match self.bias {
+            None => pass.apply(operator, &[x, &weight]),
+            Some(bias) => {
+                let bias = pass.parameter(bias);
+                pass.apply(operator, &[x, &weight, &bias])
+            }
+        }
+    }
+}

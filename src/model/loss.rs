@@ -1,0 +1,145 @@
+//! What training makes small, and its gradients.
+
+use super::ops::sigmoid::sigmoid;
+use rayon::prelude::*;
+
+/// A batch's loss and its gradient with respect to the logits.
+#[derive(Debug)]
+pub(super) struct Loss {
+    /// Mean over the batch.
+    pub(super) value: f64,
+    /// As the logits.
+    pub(super) gradient: Vec<f32>,
+}
+
+/// Cross entropy of one logit, without loss of digits where the logistic function is near 0 or 1.
+fn cross_entropy(logit: f32, target: f32) -> f64 {
+    let (v, y) = (f64::from(logit), f64::from(target));
+    v.max(0.0) - v * y + (-v.abs()).exp().ln_1p()
+}
+
+/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels; masks of 0 and 1.
+// METHOD: Dice loss 1 - (2 sum xy + 1) / (sum x + sum y + 1) of each image, then the mean; the paper
+// does not say over what it sums.
+pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss {
+    let images = logits.len() / pixels;
+    let mut gradient = super::buffer::take(logits.len());
+    let values: Vec<f64> = gradient
+        .par_chunks_mut(pixels)
+        .zip(logits.par_chunks(pixels).zip(masks.par_chunks(pixels)))
+        .map(|(gradient, (logits, masks))| {
+            let (mut entropy, mut both, mut either) = (0.0, 0.0, 0.0);
+            // In short sums of f32: exact enough, and vectors of them.
+            let rows = gradient.chunks_mut(256).zip(logits.chunks(256).zip(masks.chunks(256)));
+            for (x, (logits, masks)) in rows {
+                let (mut row_entropy, mut row_both, mut row_either) = (0.0f32, 0.0f32, 0.0f32);
+                for ((x, v), y) in x.iter_mut().zip(logits).zip(masks) {
+                    let y = f32::from(*y);
+                    *x = sigmoid(*v);
+                    // -ln(sigmoid(|v|)) is ln(1 + exp(-|v|)).
+                    row_entropy += v.max(0.0) - v * y - sigmoid(v.abs()).ln();
+                    row_both += *x * y;
+                    row_either += *x + y;
+                }
+                entropy += f64::from(row_entropy);
+                both += f64::from(row_both);
+                either += f64::from(row_either);
+            }
+            let (above, below) = (2.0 * both + 1.0, either + 1.0);
+            let per_pixel = 1.0 / (images * pixels) as f32;
+            let of_pixel = (above / (below * below * images as f64)) as f32;
+            let of_nodule = (-2.0 / (below * images as f64)) as f32;
+            for (x, y) in gradient.iter_mut().zip(masks) {
+                let y = f32::from(*y);
+                let of_dice = of_pixel + of_nodule * y;
+                *x = (*x - y) * per_pixel + of_dice * *x * (1.0 - *x);
+            }
+            entropy / pixels as f64 + 1.0 - above / below
+        })
+        .collect();
+    Loss { value: values.iter().sum::<f64>() / images as f64, gradient }
+}
+
+/// Cross entropy over images.
+pub(super) fn classification(logits: &[f32], targets: &[bool]) -> Loss {
+    let n = logits.len();
+    let pairs = || logits.iter().zip(targets).map(|(v, y)| (*v, f32::from(u8::from(*y))));
+    Loss {
+        value: pairs().map(|(v, y)| cross_entropy(v, y)).sum::<f64>() / n as f64,
+        gradient: pairs().map(|(v, y)| (sigmoid(v) - y) / n as f32).collect(),
+    }
+}
+
+/// Dice and IoU of one image, with pixels of positive logit as nodule; `None` where the mask is
+/// empty.
+pub(super) fn overlap(logits: &[f32], mask: &[u8]) -> Option<[f64; 2]> {
+    let (mut both, mut found, mut wanted) = (0u32, 0u32, 0u32);
+    for (v, y) in logits.iter().zip(mask) {
+        let x = u32::from(*v >= 0.0);
+        both += x & u32::from(*y);
+        found += x;
+        wanted += u32::from(*y);
+    }
+    let (both, sum) = (f64::from(both), f64::from(found + wanted));
+    (wanted > 0).then(|| [2.0 * both / sum, both / (sum - both)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+
+    #[test]
+    fn the_segmentation_loss_is_its_definition() {
+        // Probabilities 1/2 and 3/4; the second pixel is nodule.
+        let logits = [0.0, 3.0f32.ln()];
+        let entropy = -(0.5f64.ln() + 0.75f64.ln()) / 2.0;
+        let dice = 1.0 - (2.0 * 0.75 + 1.0) / (1.25 + 1.0 + 1.0);
+        close(segmentation(&logits, &[0, 1], 2).value, entropy + dice);
+        // Two images: the mean of each by itself.
+        let other = [1.0, -1.0];
+        let single = segmentation(&other, &[0, 0], 2).value;
+        let both = segmentation(&[logits, other].concat(), &[0, 1, 0, 0], 2).value;
+        close(both, f64::midpoint(entropy + dice, single));
+    }
+
+    #[test]
+    fn gradients_are_difference_quotients() {
+        let logits = [0.3, -1.2, 2.0, 0.1, -0.4, 1.5f32];
+        let masks = [1, 0, 1, 0, 0, 1];
+        let targets = [true, false, true, false, false, true];
+        let found = segmentation(&logits, &masks, 3).gradient;
+        let scores = classification(&logits, &targets).gradient;
+        for i in 0..6 {
+            let moved = |by: f32| {
+                let mut logits = logits;
+                logits[i] += by;
+                (segmentation(&logits, &masks, 3).value, classification(&logits, &targets).value)
+            };
+            let (up, down) = (moved(0.01), moved(-0.01));
+            assert!((f64::from(found[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
+            assert!((f64::from(scores[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
+        }
+    }
+
+    #[test]
+    fn far_from_the_truth_the_loss_is_the_distance() {
+        close(classification(&[-200.0, 200.0], &[true, true]).value, 100.0);
+        let loss = segmentation(&[-80.0, 80.0], &[1, 0], 2);
+        close(loss.value, 80.0 + 1.0 - 1.0 / 3.0);
+        assert!(loss.gradient.iter().all(|g| g.is_finite()));
+        close(f64::from(loss.gradient[0]), -0.5);
+    }
+
+    #[test]
+    fn overlap_counts_pixels() {
+        let [dice, iou] = overlap(&[1.0, 0.0, -1.0, 2.0], &[1, 1, 1, 0]).unwrap();
+        close(dice, 4.0 / 6.0);
+        close(iou, 0.5);
+        assert_eq!(overlap(&[1.0], &[0]), None);
+        assert_eq!(overlap(&[-1.0], &[1]), Some([0.0, 0.0]));
+    }
+}

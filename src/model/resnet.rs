@@ -1,0 +1,120 @@
+//! `ResNet-50` for one input channel and one score, with torchvision's parameter names.
+
+use super::error::Result;
+use super::layers::{Addend, BatchNorm, Conv, Pass};
+use super::ops::convolution::Window;
+use super::ops::max_pool::MaxPool;
+use super::ops::mean_score::MeanScore;
+use super::parameters::{Scope, Start};
+use super::tape::Value;
+
+/// Blocks of each layer.
+const DEPTHS: [usize; 4] = [3, 4, 6, 3];
+
+/// Output channels of a block by its inner channels.
+const EXPANSION: usize = 4;
+
+struct Bottleneck {
+    convs: [(Conv, BatchNorm); 3],
+    downsample: Option<(Conv, BatchNorm)>,
+}
+
+impl Bottleneck {
+    fn new(scope: &mut Scope, from: usize, inner: usize, stride: usize) -> Self {
+        let to = inner * EXPANSION;
+        let mut conv = |i: usize, counts: [usize; 2], window| {
+            let conv = Conv::of_resnet(scope.inner(&format!("conv{i}")), counts, window);
+            (conv, BatchNorm::new(scope.inner(&format!("bn{i}")), counts[1]))
+        };
+        let convs = [
+            conv(1, [from, inner], Window::centred(1, 1)),
+            // The stride lies in the 3 × 3 convolution, as in torchvision.
+            conv(2, [inner, inner], Window::centred(3, stride)),
+            conv(3, [inner, to], Window::centred(1, 1)),
+        ];
+        let downsample = (stride != 1 || from != to).then(|| {
+            let mut scope = scope.inner("downsample");
+            let conv = Conv::of_resnet(scope.inner("0"), [from, to], Window::centred(1, stride));
+            (conv, BatchNorm::new(scope.inner("1"), to))
+        });
+        Self { convs, downsample }
+    }
+
+    fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let [first, second, third] = &self.convs;
+        let y = first.0.forward(pass, x)?;
+        let y = first.1.rectified(pass, &y)?;
+        let y = second.0.forward(pass, &y)?;
+        let y = second.1.rectified(pass, &y)?;
+        let y = third.0.forward(pass, &y)?;
+        let main = Addend::Normalised(third.1, &y);
+        match &self.downsample {
+            None => pass.sum(&[main, Addend::Plain(x)], true),
+            Some((conv, norm)) => {
+                let skip = conv.forward(pass, x)?;
+                pass.sum(&[main, Addend::Normalised(*norm, &skip)], true)
+            }
+        }
+    }
+}
+
+/// A classifier.
+pub(super) struct ResNet {
+    conv1: Conv,
+    bn1: BatchNorm,
+    layers: Vec<Vec<Bottleneck>>,
+    weight: usize,
+    bias: usize,
+}
+
+/// What a classifier finds in a batch.
+pub(super) struct Features {
+    /// C1 to C4: `[B, w, H/2, W/2]`, `[B, 4w, H/4, W/4]`, `[B, 8w, H/8, W/8]`,
+    /// `[B, 16w, H/16, W/16]`.
+    pub(super) blocks: [Value; 4],
+    /// The score before the logistic function, `[B]`.
+    pub(super) logit: Value,
+}
+
+impl ResNet {
+    /// A classifier with `width` channels in its first block; `ResNet-50` has 64.
+    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
+        let conv1 = Conv::of_resnet(scope.inner("conv1"), [1, width], Window::centred(7, 2));
+        let bn1 = BatchNorm::new(scope.inner("bn1"), width);
+        let mut channels = width;
+        let mut layers = Vec::new();
+        for (l, depth) in DEPTHS.into_iter().enumerate() {
+            let mut scope = scope.inner(&format!("layer{}", l + 1));
+            let inner = width << l;
+            let blocks = (0..depth).map(|b| {
+                let stride = if l > 0 && b == 0 { 2 } else { 1 };
+                let from = std::mem::replace(&mut channels, inner * EXPANSION);
+                Bottleneck::new(&mut scope.inner(&b.to_string()), from, inner, stride)
+            });
+            layers.push(blocks.collect());
+        }
+        let mut fc = scope.inner("fc");
+        let start = Start::Uniform(1.0 / (channels as f32).sqrt());
+        let weight = fc.parameter("weight", &[1, channels], start);
+        let bias = fc.parameter("bias", &[1], start);
+        Self { conv1, bn1, layers, weight, bias }
+    }
+
+    /// Applies it to `[B, 1, H, W]`.
+    pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Features> {
+        let c1 = self.conv1.forward(pass, x)?;
+        let c1 = self.bn1.rectified(pass, &c1)?;
+        let mut x = pass.apply(MaxPool, &[&c1])?;
+        let mut found = vec![c1];
+        for layer in &self.layers {
+            for block in layer {
+                x = block.forward(pass, &x)?;
+            }
+            found.push(x.clone());
+        }
+        let (weight, bias) = (pass.parameter(self.weight), pass.parameter(self.bias));
+        let logit = pass.apply(MeanScore, &[&x, &weight, &bias])?;
+        let blocks = std::array::from_fn(|i| found[i].clone());
+        Ok(Features { blocks, logit })
+    }
+}
