@@ -45,7 +45,7 @@ fn files() -> Result<Vec<(String, String)>, Error> {
     for table in Table::ALL {
         files.push((format!("{table}.json"), pretty(&describe(table))?));
     }
-    let parameters: serde_json::Map<String, Value> = model::parameter_table(&model::Config::paper())
+    let parameters: serde_json::Map<String, Value> = model::parameter_table(&model::Config::default())?
         .into_iter()
         .map(|(name, shape)| (name, json!(shape)))
         .collect();

@@ -68,8 +68,8 @@ pub enum Error {
     /// Two cohorts have one name.
     #[error("two cohorts are named `{0}`")]
     SameCohort(String),
-    /// A setting that is a table by cohort names one that is not there.
-    #[error("`{setting}.{cohort}` names no cohort; there are: {known}")]
+    /// A setting names a cohort that is not there.
+    #[error("`{setting}` names cohort `{cohort}`; there are: {known}")]
     UnknownCohort {
         /// The setting.
         setting: &'static str,
@@ -88,6 +88,9 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// The network's settings make no network.
+    #[error(transparent)]
+    Model(#[from] crate::model::Error),
     /// There are no weights to infer with.
     #[error("nothing trains the weights that infer needs: give a `[train]` section or `infer.checkpoint`")]
     NoWeights,
@@ -146,9 +149,12 @@ impl Config {
                 return Err(Error::SameCohort((*name).to_owned()));
             }
         }
+        let trained_on = self.train.iter().flat_map(|train| &train.phases);
         let by_cohort = [
             ("crop.windows", self.crop.windows.keys().collect::<Vec<_>>()),
             ("balance.splits", self.balance.splits.keys().collect()),
+            ("train.phases.cohorts", trained_on.flat_map(|phase| &phase.cohorts).collect()),
+            ("infer.cohorts", self.infer.cohorts.iter().collect()),
         ];
         for (setting, cohorts) in by_cohort {
             if let Some(cohort) = cohorts.into_iter().find(|c| !names.contains(&c.as_str())) {
@@ -171,6 +177,13 @@ impl Config {
         for window in self.crop.windows.values().chain([&self.crop.window]) {
             let found = format!("{} to {}", window.low_hu, window.high_hu);
             range(window.low_hu < window.high_hu, "crop.window", "from a lower to a higher value", found)?;
+        }
+        if let Some(train) = &self.train {
+            let model_size = train.model.image_size;
+            let found = format!("{model_size}, while `crop.size` is {size}");
+            range(model_size == size, "train.model.image_size", "the same as `crop.size`", found)?;
+            range(!train.phases.is_empty(), "train.phases", "at least one phase", "none".to_owned())?;
+            train.model.check()?;
         }
         if self.train.is_none() && self.infer.checkpoint.is_none() {
             return Err(Error::NoWeights);
@@ -293,7 +306,7 @@ mod tests {
         for (set, expected) in [
             ("merge.consensus_level=1.5", "`merge.consensus_level` must be over 0 and up to 1, got 1.5"),
             ("crop.size=100", "`crop.size` must be a multiple of 16, up to 1024, got 100"),
-            ("crop.windows.z={low_hu=0.0,high_hu=1.0}", "`crop.windows.z` names no cohort; there are: a"),
+            ("crop.windows.z={low_hu=0.0,high_hu=1.0}", "`crop.windows` names cohort `z`; there are: a"),
             ("ingest.shard_size=0", "`ingest.shard_size` must be at least 1, got 0"),
             ("nonsense", "`--set nonsense` is not of the form key=value, as in `--set crop.margin_slices=2`"),
         ] {

@@ -84,6 +84,10 @@ fn place_point(
     [i, j]: [i64; 2],
 ) -> Result<(), rasterise::Error> {
     let k = rasterise::slice_of(z_mm, geometry)?;
+    let [width, height, _] = geometry.size();
+    if !(0..width as i64).contains(&i) || !(0..height as i64).contains(&j) {
+        return Err(rasterise::Error::Outside { point: [i, j], z_mm, size: [width, height] });
+    }
     let ijk = [i as f64, j as f64, k as f64];
     super::mask_marks::place_centroid(mark, geometry, ijk);
     mark.contours = vec![MarkContour { z_mm, inclusion: true, points: vec![[i, j]] }];

@@ -104,7 +104,7 @@ pub struct CaseRows {
     failures: Vec<Failure>,
 }
 
-/// Reads the cases of every pending shard.
+/// Reads the cases of every pending shard, `workers` of them at once.
 ///
 /// # Errors
 ///
@@ -114,20 +114,24 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
     for shard in task.job.pending() {
         let from = (shard * config.shard_size).min(total);
         let to = (from + config.shard_size).min(total);
-        let rows: Vec<CaseRows> = sources.cases[from..to]
-            .par_iter()
-            .map(|source| read_case(config, source).unwrap_or_else(|error| failed(source, &error)))
-            .collect();
         let writer = task.job.shard(shard)?;
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut failures = Vec::new();
-        for case in rows {
-            scans.write(case.scans)?;
-            marks.write(case.marks)?;
-            failures.extend(case.failures);
+        let mut done = from;
+        for cases in sources.cases[from..to].chunks(task.workers.max(1)) {
+            let rows: Vec<CaseRows> = cases
+                .par_iter()
+                .map(|source| read_case(config, source).unwrap_or_else(|error| failed(source, &error)))
+                .collect();
+            for case in rows {
+                scans.write(case.scans)?;
+                marks.write(case.marks)?;
+                failures.extend(case.failures);
+            }
+            done += cases.len();
+            task.cases(done, total);
         }
         writer.commit(vec![scans.finish()?, marks.finish()?], failures)?;
-        task.cases(to, total);
     }
     Ok(())
 }
@@ -142,7 +146,13 @@ pub fn transform(
 ) -> CaseRows {
     let scan = scan_row(config, cohort, source, image, annotations);
     let mut rows = CaseRows::default();
-    for (path, annotation) in annotations {
+    for (n, (path, annotation)) in annotations.iter().enumerate() {
+        if let Some(first) = repeated(&annotations[..n], annotation) {
+            let error = Repeated { first: first.to_owned() };
+            let case = &image.series_instance_uid;
+            rows.failures.push(Failure::new("ingest", case, &error, Some(path.clone())));
+            continue;
+        }
         let (marks, failures) = match annotation {
             Annotation::Lidc(reads) => lidc_marks::marks(&scan, image.volume.geometry(), reads, path),
             Annotation::Labels(labels) => {
@@ -154,6 +164,20 @@ pub fn transform(
     }
     rows.scans.push(scan);
     rows
+}
+
+/// The file among earlier ones that holds the same reads: LIDC-IDRI delivers some files twice.
+fn repeated<'a>(earlier: &'a [(String, Annotation)], annotation: &Annotation) -> Option<&'a str> {
+    let Annotation::Lidc(reads) = annotation else { return None };
+    let same = |other: &Annotation| matches!(other, Annotation::Lidc(other) if other.sessions == reads.sessions);
+    earlier.iter().find(|(_, other)| same(other)).map(|(path, _)| path.as_str())
+}
+
+/// A file of reads says nothing new.
+#[derive(Debug, thiserror::Error)]
+#[error("repeats the reads of `{first}`; its marks are counted once")]
+struct Repeated {
+    first: String,
 }
 
 /// What came with an image.
