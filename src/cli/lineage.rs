@@ -15,7 +15,7 @@ pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Resu
     let output = Output::from_name(&arguments.table).ok_or_else(|| {
         let names: Vec<_> = Output::all().map(Output::name).collect();
         let name = &arguments.table;
-        Error::Usage(format!("error: there is no table `{name}`; there are: {}", names.join(", ")))
+        Error::Usage(format!("there is no table `{name}`; there are: {}", names.join(", ")))
     })?;
     let node = lineage::lineage(&Store::open(&arguments.store)?, output)?;
     if arguments.json {

@@ -33,7 +33,7 @@ pub(super) fn run(
     let section: PhantomSection = config::section(&pipeline.pipeline, &pipeline.sets)?;
     let stages: Vec<Stage> = match stage {
         Some(stage) if !config.stages().any(|s| s == stage) => {
-            return Err(Error::Usage(format!("error: the pipeline file has no `[{stage}]` section")));
+            return Err(Error::Usage(format!("the pipeline file has no `[{stage}]` section")));
         }
         Some(stage) => vec![stage],
         None => config.stages().collect(),
@@ -46,7 +46,7 @@ pub(super) fn run(
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .map_err(|error| Error::Usage(format!("error: cannot start {threads} threads: {error}")))?;
+        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
     let device = Device::from_name(&arguments.device)?;
     let workers = (arguments.max_memory / task::SCAN_BYTES).clamp(1, rayon::current_num_threads() as u64);
     let store = Store::create(&config.store)?;

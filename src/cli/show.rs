@@ -75,10 +75,10 @@ fn columns(table: Table, asked: &[String]) -> Result<Vec<String>, Error> {
 fn predicate(table: Table, filter: &str) -> Result<Expr, Error> {
     let (name, value) = filter
         .split_once('=')
-        .ok_or_else(|| Error::Usage(format!("error: `--where {filter}` is not of the form COLUMN=VALUE")))?;
+        .ok_or_else(|| Error::Usage(format!("`--where {filter}` is not of the form COLUMN=VALUE")))?;
     let schema = table.schema();
     let field = schema.field_with_name(name).map_err(|_| unknown_column(table, name))?;
-    let wrong = |kind| Error::Usage(format!("error: `--where {filter}`: `{name}` is {kind}"));
+    let wrong = |kind| Error::Usage(format!("`--where {filter}`: `{name}` is {kind}"));
     Ok(col(name).eq(match field.data_type() {
         DataType::Utf8 => lit(value),
         DataType::Int64 => lit(value.parse::<i64>().map_err(|_| wrong("an integer"))?),
@@ -91,7 +91,7 @@ fn predicate(table: Table, filter: &str) -> Result<Expr, Error> {
 fn unknown_column(table: Table, name: &str) -> Error {
     let schema = table.schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    Error::Usage(format!("error: `{table}` has no column `{name}`; it has: {}", names.join(", ")))
+    Error::Usage(format!("`{table}` has no column `{name}`; it has: {}", names.join(", ")))
 }
 
 fn json_value(value: &AnyValue<'_>) -> Value {

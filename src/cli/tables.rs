@@ -43,6 +43,6 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
 pub(super) fn table(name: &str) -> Result<Table, Error> {
     Table::from_name(name).ok_or_else(|| {
         let names: Vec<_> = Table::ALL.iter().map(|table| table.name()).collect();
-        Error::Usage(format!("error: there is no table `{name}`; there are: {}", names.join(", ")))
+        Error::Usage(format!("there is no table `{name}`; there are: {}", names.join(", ")))
     })
 }

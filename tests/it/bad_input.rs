@@ -1,6 +1,7 @@
 //! Bad input ends with one clear message, the right exit status, and a store that is still whole.
 
 use crate::fixture;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -26,8 +27,8 @@ fn an_unknown_key_is_shown_with_its_line() {
     let (error, status, folder) = changed(|text| text.replace("margin_slices", "margin_slice"));
     assert_eq!(status, Some(2));
     assert_one_message(&error);
-    assert!(error.contains("small.toml:29:1: unknown field `margin_slice`"), "{error}");
-    assert!(error.contains("29 | margin_slice = 1\n   | ^^^^^^^^^^^^"), "{error}");
+    assert!(error.contains("small.toml:27:1: unknown field `margin_slice`"), "{error}");
+    assert!(error.contains("27 | margin_slice = 1\n   | ^^^^^^^^^^^^"), "{error}");
     assert!(!folder.path().join("store").exists());
     let (error, status, _folder) = changed(|text| text.replace("clinical_patients", "clinical_patient"));
     assert_eq!(status, Some(2));
@@ -119,7 +120,7 @@ fn a_read_only_store_is_refused_and_readable() {
     // Root may write anywhere, so the program runs as nobody, from a place that nobody can reach.
     let program = folder.path().join("nodulus");
     fs_err::copy(env!("CARGO_BIN_EXE_nodulus"), &program).unwrap();
-    fs_err::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    fs_err::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let as_nobody = |arguments: &[&str]| {
         let mut command = Command::new(&program);
         if is_root() {
@@ -128,8 +129,8 @@ fn a_read_only_store_is_refused_and_readable() {
         command.args(arguments).output().unwrap()
     };
     if !is_root() {
-        fs_err::set_permissions(&store, PermissionsExt::from_mode(0o555)).unwrap();
-        fs_err::set_permissions(store.join("lock"), PermissionsExt::from_mode(0o444)).unwrap();
+        fs_err::set_permissions(&store, Permissions::from_mode(0o555)).unwrap();
+        fs_err::set_permissions(store.join("lock"), Permissions::from_mode(0o444)).unwrap();
     }
     let output = as_nobody(&["run", path.to_str().unwrap(), "--progress", "none"]);
     let error = String::from_utf8(output.stderr).unwrap();

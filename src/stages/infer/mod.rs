@@ -190,3 +190,20 @@ impl Error {
         Self::Shape { roi_id: roi.roi_id.clone(), height, width, bytes, side }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::crop::tests::roi;
+
+    #[test]
+    fn probabilities_become_bytes_and_a_mask_at_one_half() {
+        let roi = roi(&[0, 0, 0, 0], &[true; 4], &[0]);
+        let probability = vec![0.0, 0.499, 0.5, 1.0];
+        let predicted = model::Prediction { probability, nodule_probability: 0.25 };
+        let row = transform("m", &roi, &predicted);
+        assert_eq!(row.probability, Some(vec![0, 127, 128, 255]));
+        assert_eq!(row.mask_bits, [0b1100]);
+        assert_eq!((row.model_id.as_str(), row.nodule_probability), ("m", Some(0.25)));
+    }
+}
