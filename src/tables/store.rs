@@ -133,8 +133,13 @@ impl Store {
     /// Fails if another process holds it, or the store cannot be written to.
     pub fn lock(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
+        durable::remove_unfinished(&self.root)?;
+        durable::remove_unfinished(&self.root.join("sources"))?;
         for output in Output::all() {
+            durable::remove_unfinished(&self.root.join(output.name()))?;
             for key in subfolders(&self.root.join(output.name()))? {
+                durable::remove_unfinished(&key.join("meta"))?;
+                durable::remove_unfinished(&key.join("meta/shards"))?;
                 for attempt in subfolders(&key.join("_tmp"))? {
                     if attempt.file_name().is_none_or(|name| name != "resume") {
                         fs::remove_dir_all(attempt)?;

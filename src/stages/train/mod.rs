@@ -205,9 +205,6 @@ pub enum Error {
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// What an interrupted run left cannot be read.
-    #[error(transparent)]
-    Record(#[from] crate::tables::manifest::Error),
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use super::Error;
 use crate::model::Trainer;
-use crate::tables::{TrainingLog, manifest};
+use crate::tables::parquet::{PartReader, PartWriter, Provenance};
+use crate::tables::{Table, TrainingLog, durable};
 use fs_err::{self as fs, File};
 use std::path::{Path, PathBuf};
 
-/// Name of the log beside the state; it is written last, and makes the state whole.
-const LOG: &str = "log.json";
+/// Name of the log beside the state; it is put there last, and makes the state whole. It is Parquet
+/// because numbers come back from JSON with another last bit.
+const LOG: &str = "log.parquet";
 
 /// Keeps the state after an epoch and drops the one before.
 pub(super) fn save(folder: &Path, trainer: &Trainer, log: &[TrainingLog]) -> Result<(), Error> {
@@ -18,7 +20,11 @@ pub(super) fn save(folder: &Path, trainer: &Trainer, log: &[TrainingLog]) -> Res
     for entry in fs::read_dir(&state)? {
         File::open(entry?.path())?.sync_all()?;
     }
-    manifest::write(&state.join(LOG), &log)?;
+    let unfinished = state.join("log.unfinished");
+    let mut writer = PartWriter::create(&unfinished, &Provenance::new())?;
+    writer.write(log.iter().cloned())?;
+    writer.finish()?;
+    durable::publish(&unfinished, &state.join(LOG))?;
     for older in states(folder)?.into_iter().filter(|other| *other != state) {
         remove(&older)?;
     }
@@ -28,7 +34,11 @@ pub(super) fn save(folder: &Path, trainer: &Trainer, log: &[TrainingLog]) -> Res
 /// Takes up the last whole state; an empty log where there is none.
 pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Vec<TrainingLog>, Error> {
     for state in states(folder)?.into_iter().rev() {
-        if let Some(log) = manifest::read(&state.join(LOG))? {
+        if state.join(LOG).exists() {
+            let mut log = Vec::new();
+            for batch in PartReader::open(&state.join(LOG), Table::TrainingLog, None)? {
+                log.extend(batch?);
+            }
             trainer.load_state(&state)?;
             return Ok(log);
         }
