@@ -70,6 +70,11 @@ impl Predictor {
         if images.is_empty() {
             return Ok(Vec::new());
         }
+        // Within the pool, so that operators need not wake it.
+        rayon::scope(|_| self.predict_batch(images))
+    }
+
+    fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
         let x = batch::input(images.iter().map(Vec::as_slice), side)?;
         let mut pass = Pass::inference(&self.parameters);

@@ -6,7 +6,7 @@
 
 use super::buffer;
 use super::error::{Error, Result};
-use super::ops::view;
+use super::ops::{vector, view};
 use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
 use rayon::prelude::*;
 use std::rc::Rc;
@@ -100,9 +100,7 @@ impl InplaceOp1 for AddOnto<'_> {
             candle_core::bail!("gradients of {} and {} values", values.len(), self.0.len());
         }
         values.par_chunks_mut(1 << 14).zip(self.0.par_chunks(1 << 14)).for_each(|(to, from)| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
+            vector::add(to, from);
         });
         Ok(())
     }

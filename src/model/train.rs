@@ -146,7 +146,8 @@ impl Trainer {
                 break;
             }
             let rate = phase.learning_rate_at(epoch);
-            let loss = self.learn(phase, rate, &batch, &mut sums)?;
+            // Within the pool, so that operators need not wake it.
+            let loss = rayon::scope(|_| self.learn(phase, rate, &batch, &mut sums))?;
             if !loss.is_finite() {
                 return Err(Error::Diverged { epoch, batch: number, loss }.into());
             }
@@ -231,7 +232,7 @@ impl Trainer {
             if batch.is_empty() {
                 return Ok(sums.mean_overlap(0));
             }
-            self.evaluate_batch(std, side, &batch, &mut sums)?;
+            rayon::scope(|_| self.evaluate_batch(std, side, &batch, &mut sums))?;
         }
     }
 

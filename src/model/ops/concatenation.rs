@@ -1,5 +1,6 @@
 //! Channels of one tensor after those of another, the first enlarged on the way where asked for.
 
+use super::vector::vectorised;
 use super::{planes_per_task, tensor, view};
 use crate::model::buffer;
 use crate::model::error::{Error, Result};
@@ -106,18 +107,28 @@ fn neighbours(i: usize, n: usize) -> (usize, usize) {
 /// Writes a plane of `width` columns at twice its size.
 fn enlarge(from: &[f32], width: usize, to: &mut [f32]) {
     let height = from.len() / width;
-    let mut line = vec![0.0; width];
+    // A row between its neighbours, its ends repeated.
+    let mut line = vec![0.0; width + 2];
     for (row, to) in to.chunks_exact_mut(2 * width).enumerate() {
         let (near, far) = neighbours(row, height);
-        let (near, far) = (&from[near * width..], &from[far * width..]);
-        for ((line, near), far) in line.iter_mut().zip(near).zip(far) {
-            *line = 0.75 * near + 0.25 * far;
-        }
-        for (i, to) in to.chunks_exact_mut(2).enumerate() {
-            let (left, right) = (line[i.saturating_sub(1)], line[(i + 1).min(width - 1)]);
-            to[0] = 0.75 * line[i] + 0.25 * left;
-            to[1] = 0.75 * line[i] + 0.25 * right;
-        }
+        let (near, far) = (&from[near * width..][..width], &from[far * width..][..width]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((line, near), far) in line[1..].iter_mut().zip(near).zip(far) {
+                    *line = 0.75 * near + 0.25 * far;
+                }
+                line[0] = line[1];
+                line[width + 1] = line[width];
+                let (left, right) = (&line[..width], &line[2..]);
+                let (to, _) = to.as_chunks_mut::<2>();
+                for (((to, middle), left), right) in
+                    to.iter_mut().zip(&line[1..]).zip(left).zip(right)
+                {
+                    *to = [0.75 * middle + 0.25 * left, 0.75 * middle + 0.25 * right];
+                }
+            },
+        );
     }
 }
 
@@ -127,19 +138,30 @@ fn reduce(from: &[f32], width: usize, to: &mut [f32]) {
     let height = to.len() / width;
     let mut line = vec![0.0; width];
     for (row, from) in from.chunks_exact(2 * width).enumerate() {
-        line.fill(0.0);
-        for (i, from) in from.chunks_exact(2).enumerate() {
-            line[i] += 0.75 * (from[0] + from[1]);
-            line[i.saturating_sub(1)] += 0.25 * from[0];
-            line[(i + 1).min(width - 1)] += 0.25 * from[1];
-        }
         let (near, far) = neighbours(row, height);
-        for (to, line) in to[near * width..].iter_mut().zip(&line) {
-            *to += 0.75 * line;
-        }
-        for (to, line) in to[far * width..].iter_mut().zip(&line) {
-            *to += 0.25 * line;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                let (from, _) = from.as_chunks::<2>();
+                for (line, from) in line.iter_mut().zip(from) {
+                    *line = 0.75 * (from[0] + from[1]);
+                }
+                for (line, from) in line.iter_mut().zip(&from[1..]) {
+                    *line += 0.25 * from[0];
+                }
+                for (line, from) in line[1..].iter_mut().zip(from) {
+                    *line += 0.25 * from[1];
+                }
+                line[0] += 0.25 * from[0][0];
+                line[width - 1] += 0.25 * from[width - 1][1];
+                for (to, line) in to[near * width..].iter_mut().zip(&line) {
+                    *to += 0.75 * line;
+                }
+                for (to, line) in to[far * width..].iter_mut().zip(&line) {
+                    *to += 0.25 * line;
+                }
+            },
+        );
     }
 }
 

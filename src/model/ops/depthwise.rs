@@ -1,5 +1,6 @@
 //! Depthwise convolution: one kernel for each channel, 3 × 3, padding 1.
 
+use super::vector::{self, vectorised};
 use super::{planes_per_task, tensor, view, with_scratch};
 use crate::model::buffer;
 use crate::model::error::{Error, Result};
@@ -15,6 +16,10 @@ pub(in crate::model) struct Depthwise {
 }
 
 /// Sizes of one plane.
+///
+/// A plane is copied into a border of zeros, row after row, and seen as one long line: every element
+/// of the kernel then lies a constant number of places away, and loops are as long as they can be.
+/// Where the stride is more than 1, the outputs between are worked out too, and left out.
 #[derive(Clone, Copy)]
 struct Plane {
     height: usize,
@@ -33,29 +38,38 @@ impl Plane {
         self.height_out * self.width_out
     }
 
-    /// Columns of the input with its border of zeros.
+    /// Places from one row to the next.
     fn pitch(self) -> usize {
         self.width + 2
     }
 
-    /// Copies a plane, its rows and columns `step` apart, into zeros with a border of one.
-    fn pad(self, from: &[f32], from_width: usize, step: usize, padded: &mut [f32]) {
-        padded.fill(0.0);
-        let rows = padded.chunks_exact_mut(self.pitch()).skip(1).step_by(step);
-        for (to, from) in rows.zip(from.chunks_exact(from_width)) {
-            for (to, from) in to[1..].iter_mut().step_by(step).zip(from) {
-                *to = *from;
+    /// Places of the line of outputs, those of the border's columns among them.
+    fn line(self) -> usize {
+        self.height * self.pitch()
+    }
+
+    /// Places of the line of inputs.
+    fn padded(self) -> usize {
+        self.line() + 2 * self.pitch() + 2
+    }
+
+    /// How far into the line of inputs the kernel's element `k` lies.
+    fn shift(self, k: usize) -> usize {
+        k / 3 * self.pitch() + k % 3
+    }
+
+    /// Lays rows of `from` into a line of zeros; the first pixel goes to `start`, and pixels and
+    /// rows are `step` apart.
+    fn lay(self, from: &[f32], width: usize, start: usize, step: usize, line: &mut [f32]) {
+        line.fill(0.0);
+        let rows = line[start..].chunks_mut(self.pitch()).step_by(step);
+        for (to, from) in rows.zip(from.chunks_exact(width)) {
+            if step == 1 {
+                to[..width].copy_from_slice(from);
+            } else {
+                to.iter_mut().step_by(step).zip(from).for_each(|(to, from)| *to = *from);
             }
         }
-    }
-
-    fn padded_len(self) -> usize {
-        (self.height + 2) * self.pitch()
-    }
-
-    /// The three rows under the kernel for a row of the output.
-    fn rows(self, padded: &[f32], row: usize) -> [&[f32]; 3] {
-        std::array::from_fn(|k| &padded[(row * self.stride + k) * self.pitch()..][..self.pitch()])
     }
 }
 
@@ -63,17 +77,26 @@ impl Operator for Depthwise {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let (images, channels, plane) = self.sizes(inputs)?;
         let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
-        let n = plane.pixels_out();
-        let mut y = buffer::take(images * channels * n);
-        y.par_chunks_exact_mut(n).with_min_len(planes_per_task(n)).enumerate().for_each(
-            |(i, y)| {
-                let x = &x[i * plane.pixels()..(i + 1) * plane.pixels()];
-                with_scratch(plane.padded_len(), |padded| {
-                    plane.pad(x, plane.width, 1, padded);
-                    correlate(plane, padded, &kernel(&weight, i % channels), y);
-                });
-            },
-        );
+        let (n, n_out) = (plane.pixels(), plane.pixels_out());
+        let mut y = buffer::take(images * channels * n_out);
+        let planes = y.par_chunks_exact_mut(n_out).zip(x.par_chunks_exact(n));
+        planes.with_min_len(planes_per_task(n)).enumerate().for_each(|(i, (y, x))| {
+            with_scratch(plane.padded() + plane.line(), |scratch| {
+                let (line, sums) = scratch.split_at_mut(plane.padded());
+                plane.lay(x, plane.width, plane.pitch() + 1, 1, line);
+                correlate(plane, line, &kernel(&weight, i % channels), sums);
+                let rows = sums.chunks_exact(plane.pitch()).step_by(plane.stride);
+                for (y, row) in y.chunks_exact_mut(plane.width_out).zip(rows) {
+                    if plane.stride == 1 {
+                        y.copy_from_slice(&row[..y.len()]);
+                    } else {
+                        y.iter_mut()
+                            .zip(row.iter().step_by(plane.stride))
+                            .for_each(|(y, v)| *y = *v);
+                    }
+                }
+            });
+        });
         tensor(y, (images, channels, plane.height_out, plane.width_out))
     }
 
@@ -81,46 +104,45 @@ impl Operator for Depthwise {
         let (images, channels, plane) = self.sizes(step.inputs)?;
         let (x, weight) = (view(step.inputs[0])?, view(step.inputs[1])?);
         let gradient = view(step.gradient.tensor())?;
-        let n = plane.pixels();
+        let (n, n_out) = (plane.pixels(), plane.pixels_out());
         let mut found = vec![None, None];
         if step.wanted[0] {
             let mut values = buffer::take(images * channels * n);
-            let planes =
-                values.par_chunks_exact_mut(n).zip(gradient.par_chunks(plane.pixels_out()));
+            let planes = values.par_chunks_exact_mut(n).zip(gradient.par_chunks_exact(n_out));
             planes.with_min_len(planes_per_task(n)).enumerate().for_each(|(i, (to, gradient))| {
-                with_scratch(plane.padded_len(), |padded| {
-                    // With zeros between its pixels, the gradient goes back by the kernel turned
-                    // around, at stride 1.
-                    plane.pad(gradient, plane.width_out, plane.stride, padded);
+                with_scratch(plane.padded() + plane.line(), |scratch| {
+                    let (line, sums) = scratch.split_at_mut(plane.padded());
+                    let (start, stride) = (plane.pitch() + 1, plane.stride);
+                    plane.lay(gradient, plane.width_out, start, stride, line);
+                    // The gradient goes back by the kernel turned around.
                     let mut turned = kernel(&weight, i % channels);
                     turned.reverse();
-                    let whole = Plane {
-                        height_out: plane.height,
-                        width_out: plane.width,
-                        stride: 1,
-                        ..plane
-                    };
-                    correlate(whole, padded, &turned, to);
+                    correlate(plane, line, &turned, sums);
+                    let rows = sums.chunks_exact(plane.pitch());
+                    for (to, row) in to.chunks_exact_mut(plane.width).zip(rows) {
+                        to.copy_from_slice(&row[..to.len()]);
+                    }
                 });
             });
             found[0] = Some(Gradient::new(tensor(values, step.inputs[0].dims())?));
         }
         if step.wanted[1] {
             let planes: Vec<[f32; 9]> = x
-                .par_chunks(n)
-                .zip(gradient.par_chunks(plane.pixels_out()))
+                .par_chunks_exact(n)
+                .zip(gradient.par_chunks_exact(n_out))
                 .with_min_len(planes_per_task(n))
                 .map(|(x, gradient)| {
-                    with_scratch(plane.padded_len(), |padded| {
-                        plane.pad(x, plane.width, 1, padded);
-                        kernel_gradient(plane, padded, gradient)
+                    with_scratch(plane.padded() + plane.line(), |scratch| {
+                        let (line, of_line) = scratch.split_at_mut(plane.padded());
+                        plane.lay(x, plane.width, plane.pitch() + 1, 1, line);
+                        plane.lay(gradient, plane.width_out, 0, plane.stride, of_line);
+                        kernel_gradient(plane, line, of_line)
                     })
                 })
                 .collect();
             let mut values = vec![0.0; channels * 9];
             for (i, plane) in planes.iter().enumerate() {
-                let at = i % channels * 9;
-                values[at..at + 9].iter_mut().zip(plane).for_each(|(sum, part)| *sum += part);
+                vector::add(&mut values[i % channels * 9..][..9], plane);
             }
             found[1] = Some(Gradient::new(tensor(values, step.inputs[1].dims())?));
         }
@@ -150,53 +172,36 @@ fn kernel(weight: &[f32], channel: usize) -> [f32; 9] {
     std::array::from_fn(|k| weight[channel * 9 + k])
 }
 
-fn correlate(plane: Plane, padded: &[f32], w: &[f32; 9], y: &mut [f32]) {
-    for (row, y) in y.chunks_exact_mut(plane.width_out).enumerate() {
-        let rows = plane.rows(padded, row);
-        if plane.stride == 1 {
-            let n = y.len();
-            let [a, b, c] = rows.map(|r| [&r[..n], &r[1..=n], &r[2..n + 2]]);
-            for (i, y) in y.iter_mut().enumerate() {
-                let top = w[0] * a[0][i] + w[1] * a[1][i] + w[2] * a[2][i];
-                let middle = w[3] * b[0][i] + w[4] * b[1][i] + w[5] * b[2][i];
-                let bottom = w[6] * c[0][i] + w[7] * c[1][i] + w[8] * c[2][i];
-                *y = top + middle + bottom;
+/// Writes the sum of the elements under the kernel for each place of the line.
+fn correlate(plane: Plane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let n = sums.len();
+            let x: [&[f32]; 9] = std::array::from_fn(|k| &line[plane.shift(k)..][..n]);
+            // Lengths that the compiler sees to be equal need no check in the loop.
+            let [a, b, c, d, e, f, g, h, i] = x.map(|x| &x[..n]);
+            for (at, sum) in sums.iter_mut().enumerate() {
+                let top = w[0] * a[at] + w[1] * b[at] + w[2] * c[at];
+                let middle = w[3] * d[at] + w[4] * e[at] + w[5] * f[at];
+                let bottom = w[6] * g[at] + w[7] * h[at] + w[8] * i[at];
+                *sum = top + middle + bottom;
             }
-        } else {
-            for (i, y) in y.iter_mut().enumerate() {
-                let at = i * plane.stride;
-                *y = (0..9).map(|k| w[k] * rows[k / 3][at + k % 3]).sum();
-            }
-        }
-    }
+        },
+    );
 }
 
-fn kernel_gradient(plane: Plane, padded: &[f32], gradient: &[f32]) -> [f32; 9] {
-    const LANES: usize = 8;
-    let mut lanes = [[0.0f32; LANES]; 9];
-    for (row, g) in gradient.chunks_exact(plane.width_out).enumerate() {
-        let rows = plane.rows(padded, row);
-        for (k, lanes) in lanes.iter_mut().enumerate() {
-            let x = &rows[k / 3][k % 3..];
-            if plane.stride == 1 {
-                let (g_chunks, x) = (g.chunks_exact(LANES), &x[..g.len()]);
-                let rest = g.len() - g_chunks.remainder().len();
-                for (g, x) in g_chunks.zip(x.chunks_exact(LANES)) {
-                    for lane in 0..LANES {
-                        lanes[lane] += g[lane] * x[lane];
-                    }
-                }
-                for (lane, (g, x)) in g[rest..].iter().zip(&x[rest..]).enumerate() {
-                    lanes[lane] += g * x;
-                }
-            } else {
-                for (i, (g, x)) in g.iter().zip(x.iter().step_by(plane.stride)).enumerate() {
-                    lanes[i % LANES] += g * x;
-                }
-            }
+fn kernel_gradient(plane: Plane, line: &[f32], gradient: &[f32]) -> [f32; 9] {
+    // In blocks that stay in the fastest cache from element to element of the kernel.
+    const BLOCK: usize = 2048;
+    let mut sums = [0.0; 9];
+    for (block, gradient) in gradient.chunks(BLOCK).enumerate() {
+        for (k, sum) in sums.iter_mut().enumerate() {
+            let x = &line[block * BLOCK + plane.shift(k)..];
+            *sum += vector::weighted_sums(gradient, x, None, 0.0).1;
         }
     }
-    lanes.map(|lanes| lanes.iter().sum())
+    sums
 }
 
 #[cfg(test)]

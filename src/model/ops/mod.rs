@@ -5,6 +5,7 @@
 //! are the same bit for bit however many threads there are.
 
 mod product;
+pub(super) mod vector;
 pub(super) mod convolution;
 pub(super) mod depthwise;
 pub(super) mod normalised_sum;
@@ -92,9 +93,7 @@ fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
     let rest: Vec<Vec<f32>> = parts.collect();
     sum.par_chunks_mut(GRAIN).enumerate().for_each(|(i, sum)| {
         for part in &rest {
-            for (sum, part) in sum.iter_mut().zip(&part[i * GRAIN..]) {
-                *sum += part;
-            }
+            vector::add(sum, &part[i * GRAIN..]);
         }
     });
     rest.into_iter().for_each(buffer::give);

@@ -1,7 +1,7 @@
 //! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and ReLU, the
 //! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
-use super::{planes_per_task, tensor, view};
+use super::{planes_per_task, tensor, vector, view};
 use crate::model::buffer;
 use crate::model::error::{Error, Result};
 use crate::model::tape::{Gradient, Operator, Step};
@@ -87,15 +87,14 @@ impl Operator for NormalisedSum {
                 let start = plane * n + block * 2048;
                 for (t, (x, affine)) in addends.iter().enumerate() {
                     let (scale, shift) = affine[plane % channels];
-                    let pairs = y.iter_mut().zip(&x[start..]);
                     if t == 0 {
-                        pairs.for_each(|(y, x)| *y = scale * x + shift);
+                        vector::affine(y, &x[start..], scale, shift);
                     } else {
-                        pairs.for_each(|(y, x)| *y += scale * x + shift);
+                        vector::add_affine(y, &x[start..], scale, shift);
                     }
                 }
                 if rectified {
-                    y.iter_mut().for_each(|y| *y = y.max(0.0));
+                    vector::rectify(y);
                 }
             }
         });
@@ -178,9 +177,7 @@ fn gated(gradient: &[f32], y: &[f32]) -> Vec<f32> {
     let mut gated = buffer::take(gradient.len());
     let chunks = gated.par_chunks_mut(1 << 14).zip(gradient.par_chunks(1 << 14));
     chunks.zip(y.par_chunks(1 << 14)).for_each(|((to, g), y)| {
-        for ((to, g), y) in to.iter_mut().zip(g).zip(y) {
-            *to = if *y > 0.0 { *g } else { 0.0 };
-        }
+        vector::gated(to, g, y);
     });
     gated
 }
@@ -220,37 +217,12 @@ fn channel_pairs(
         .collect()
 }
 
-const LANES: usize = 16;
-
-/// Sums of `f` over pairs, in lanes that the compiler makes vectors of.
-fn paired_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> (f32, f32)) -> (f32, f32) {
-    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..LANES {
-            let (p, q) = f(a[lane], b[lane]);
-            first[lane] += p;
-            second[lane] += q;
-        }
-    }
-    for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        let (p, q) = f(*a, *b);
-        first[lane] += p;
-        second[lane] += q;
-    }
-    (first.iter().sum(), second.iter().sum())
-}
-
 fn statistics(x: &[f32], shape: [usize; 3]) -> Statistics {
     let [images, channels, n] = shape;
     // Differences from one of the channel's own values: no digits are lost where the mean is large
     // beside the deviation.
     let pivot = |c: usize| x[c * n];
-    let sums = channel_pairs(shape, |c, plane| {
-        let (x, pivot) = (&x[plane], pivot(c));
-        paired_sums(x, x, |x, _| (x - pivot, (x - pivot) * (x - pivot)))
-    });
+    let sums = channel_pairs(shape, |c, plane| vector::moments(&x[plane], pivot(c)));
     let count = images * n;
     let mut found = Statistics { count, ..Statistics::default() };
     for (c, (sum, squares)) in sums.into_iter().enumerate().take(channels) {
@@ -312,21 +284,9 @@ impl Back<'_> {
     /// For each channel the sums of `g` and of `g * (x - mean)`.
     fn sums(&self, x: &[f32]) -> Vec<(f64, f64)> {
         channel_pairs(self.shape, |c, plane| {
+            let gate = self.gate.map(|gate| &gate[plane.clone()]);
             let mean = self.statistics.mean[c];
-            let (g, x) = (&self.g[plane.clone()], &x[plane.clone()]);
-            let Some(gate) = self.gate else {
-                return paired_sums(g, x, |g, x| (g, g * (x - mean)));
-            };
-            let mut total = (0.0, 0.0);
-            let mut gated = [0.0; 512];
-            for ((g, x), y) in g.chunks(512).zip(x.chunks(512)).zip(gate[plane].chunks(512)) {
-                for ((to, g), y) in gated.iter_mut().zip(g).zip(y) {
-                    *to = if *y > 0.0 { *g } else { 0.0 };
-                }
-                let sums = paired_sums(&gated[..x.len()], x, |g, x| (g, g * (x - mean)));
-                total = (total.0 + sums.0, total.1 + sums.1);
-            }
-            total
+            vector::weighted_sums(&self.g[plane.clone()], &x[plane], gate, mean)
         })
     }
 
@@ -335,17 +295,10 @@ impl Back<'_> {
         let mut found = buffer::take(x.len());
         let planes = found.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate();
         planes.for_each(|(plane, found)| {
-            let [of_g, of_x, constant] = factors[plane % channels];
             let at = plane * n..(plane + 1) * n;
-            let values = found.iter_mut().zip(&self.g[at.clone()]).zip(&x[at.clone()]);
-            if let Some(gate) = self.gate {
-                for (((to, g), x), y) in values.zip(&gate[at]) {
-                    let g = if *y > 0.0 { *g } else { 0.0 };
-                    *to = of_g * g + of_x * x + constant;
-                }
-            } else {
-                values.for_each(|((to, g), x)| *to = of_g * g + of_x * x + constant);
-            }
+            let gate = self.gate.map(|gate| &gate[at.clone()]);
+            let (g, x) = (&self.g[at.clone()], &x[at]);
+            vector::combine(found, g, x, gate, factors[plane % channels]);
         });
         found
     }

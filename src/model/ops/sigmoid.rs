@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 /// `1 / (1 + exp(-x))`, to a few units in the last place.
+#[inline(always)]
 pub(in crate::model) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
@@ -24,6 +25,7 @@ pub(in crate::model) fn softplus_inverse(y: f64) -> f64 {
 
 /// `exp(x)` without a branch or a call, so that loops over it become vector instructions; arguments
 /// beyond ±87 count as ±87. The polynomial is that of Cephes' `expf`.
+#[inline(always)]
 fn exp(x: f32) -> f32 {
     // Adding it leaves a number's nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0;
