@@ -6,7 +6,13 @@ use std::path::PathBuf;
 
 /// Lung CT and radiologists' marks to trained, audited, scored nodule segmentation.
 #[derive(Debug, Parser)]
-#[command(name = "nodulus", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "nodulus",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -15,13 +21,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run every stage whose tables are missing or stale
-    #[command(after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n\nExit status: 0 all well, 1 stopped by an error, 2 usage, 3 finished with failed cases.")]
+    #[command(
+        after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n\nExit status: 0 all well, 1 stopped by an error, 2 usage, 3 finished with failed cases."
+    )]
     Run(RunArguments),
     /// Read scans and readers' marks
     #[command(after_help = "Example:\n  nodulus ingest pipelines/demo.toml")]
     Ingest(RunArguments),
     /// Join the readers' marks of one nodule
-    #[command(after_help = "Example:\n  nodulus merge pipelines/demo.toml --set merge.consensus_level=0.75")]
+    #[command(
+        after_help = "Example:\n  nodulus merge pipelines/demo.toml --set merge.consensus_level=0.75"
+    )]
     Merge(RunArguments),
     /// Cut each nodule's region out of its scan
     #[command(after_help = "Example:\n  nodulus crop pipelines/demo.toml --max-memory 8GiB")]
@@ -45,10 +55,14 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
     Status(StatusArguments),
     /// List the tables: name, rows, and a pattern for DuckDB, polars and pandas
-    #[command(after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\"")]
+    #[command(
+        after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\""
+    )]
     Tables(TablesArguments),
     /// Show the first rows of a table
-    #[command(after_help = "Example:\n  nodulus show nodules --store store/demo --where patient_id=LIDC-IDRI-0001")]
+    #[command(
+        after_help = "Example:\n  nodulus show nodules --store store/demo --where patient_id=LIDC-IDRI-0001"
+    )]
     Show(ShowArguments),
     /// Follow a table back to the source files and their hashes
     #[command(after_help = "Example:\n  nodulus lineage summary --store store/demo")]
@@ -60,7 +74,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  nodulus phantom data/phantom --seed 1 --patients 8")]
     Phantom(PhantomArguments),
     /// Check files against a data manifest: presence, size, SHA-256
-    #[command(after_help = "Example:\n  nodulus verify data-manifests/luna16.toml --root data/luna16")]
+    #[command(
+        after_help = "Example:\n  nodulus verify data-manifests/luna16.toml --root data/luna16"
+    )]
     Verify(VerifyArguments),
     /// Print a shell's completions
     #[command(after_help = "Example:\n  nodulus completions bash > /etc/bash_completion.d/nodulus")]
@@ -266,7 +282,8 @@ fn bytes(text: &str) -> Result<u64, String> {
         "T" | "TiB" => 40,
         _ => return Err("expected a size as in 8GiB or 900MiB".to_owned()),
     };
-    let number: u64 = number.parse().map_err(|_| "expected a size as in 8GiB or 900MiB".to_owned())?;
+    let number: u64 =
+        number.parse().map_err(|_| "expected a size as in 8GiB or 900MiB".to_owned())?;
     number.checked_mul(1 << shift).ok_or_else(|| "more bytes than there can be".to_owned())
 }
 

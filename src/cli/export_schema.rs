@@ -31,7 +31,12 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
         writeln!(out, "{}: {}\n", text(&schema["table"]), text(&schema["row"]))?;
         let columns = schema["columns"].as_array().into_iter().flatten().map(|column| {
             let null = if column["nullable"] == json!(true) { "or null" } else { "" };
-            vec![text(&column["name"]), text(&column["type"]), null.to_owned(), text(&column["description"])]
+            vec![
+                text(&column["name"]),
+                text(&column["type"]),
+                null.to_owned(),
+                text(&column["description"]),
+            ]
         });
         writeln!(out, "{}\n", format::table(&["column", "type", "", "what it is"], columns))?;
     }
@@ -45,10 +50,11 @@ fn files() -> Result<Vec<(String, String)>, Error> {
     for table in Table::ALL {
         files.push((format!("{table}.json"), pretty(&describe(table))?));
     }
-    let parameters: serde_json::Map<String, Value> = model::parameter_table(&model::Config::default())?
-        .into_iter()
-        .map(|(name, shape)| (name, json!(shape)))
-        .collect();
+    let parameters: serde_json::Map<String, Value> =
+        model::parameter_table(&model::Config::default())?
+            .into_iter()
+            .map(|(name, shape)| (name, json!(shape)))
+            .collect();
     files.push(("model-parameters.json".to_owned(), pretty(&Value::Object(parameters))?));
     Ok(files)
 }

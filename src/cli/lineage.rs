@@ -36,7 +36,10 @@ fn write_node(
     let indent = "  ".repeat(depth);
     let digest = &node.content_sha256[..node.content_sha256.len().min(16)];
     let made = node.made.as_ref().map_or(String::new(), |made| {
-        format!(", {} rows, by {} (version {}, nodulus {})", made.rows, made.stage, made.stage_version, made.tool_version)
+        format!(
+            ", {} rows, by {} (version {}, nodulus {})",
+            made.rows, made.stage, made.stage_version, made.tool_version
+        )
     });
     let repeated = !seen.insert(format!("{}/{}", node.name, node.key));
     let note = if repeated { " (see above)" } else { "" };
@@ -52,10 +55,18 @@ fn write_node(
     }
     for case in node.cases.iter().take(MOST_CASES) {
         let digest = &case.content_sha256[..case.content_sha256.len().min(16)];
-        writeln!(out, "{indent}  {} {} ({} files) content {digest}", case.cohort, case.case_id, case.n_files)?;
+        writeln!(
+            out,
+            "{indent}  {} {} ({} files) content {digest}",
+            case.cohort, case.case_id, case.n_files
+        )?;
     }
     if node.cases.len() > MOST_CASES {
-        writeln!(out, "{indent}  and {} more cases (`--json` lists all)", node.cases.len() - MOST_CASES)?;
+        writeln!(
+            out,
+            "{indent}  and {} more cases (`--json` lists all)",
+            node.cases.len() - MOST_CASES
+        )?;
     }
     Ok(())
 }

@@ -105,7 +105,8 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => completions::completions(arguments, out),
         stage => {
-            let (stage, arguments) = stage.stage().ok_or_else(|| Error::Usage("no such command".to_owned()))?;
+            let (stage, arguments) =
+                stage.stage().ok_or_else(|| Error::Usage("no such command".to_owned()))?;
             run::run(arguments, Some(stage), out)
         }
     }

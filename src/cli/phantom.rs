@@ -17,11 +17,16 @@ pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Resu
         config.size = size;
     }
     let progress = Progress::new(arguments.progress);
-    let summary = phantom::write(&arguments.out, &config, &|done, total| progress.count("phantom", done as u64, total as u64))?;
+    let summary = phantom::write(&arguments.out, &config, &|done, total| {
+        progress.count("phantom", done as u64, total as u64)
+    })?;
     progress.end();
     let phantom::Summary { patients, clinical_patients, nodules, already_complete } = summary;
     let there = if already_complete { "there already" } else { "written" };
     let folder = arguments.out.display();
-    writeln!(out, "{folder}: {there}, {patients} patients with four readers, {clinical_patients} clinical patients, {nodules} nodules of 3 mm or more")?;
+    writeln!(
+        out,
+        "{folder}: {there}, {patients} patients with four readers, {clinical_patients} clinical patients, {nodules} nodules of 3 mm or more"
+    )?;
     Ok(Ending::Well)
 }

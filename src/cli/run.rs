@@ -48,17 +48,23 @@ pub(super) fn run(
         .build_global()
         .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
     let device = Device::from_name(&arguments.device)?;
-    let workers = (arguments.max_memory / task::SCAN_BYTES).clamp(1, rayon::current_num_threads() as u64);
+    let workers =
+        (arguments.max_memory / task::SCAN_BYTES).clamp(1, rayon::current_num_threads() as u64);
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
     let progress = Progress::new(arguments.progress);
     if let Some(phantom) = section.phantom.filter(|_| stages.contains(&Stage::Ingest)) {
-        let count = |done: usize, total: usize| progress.count("phantom", done as u64, total as u64);
+        let count =
+            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64);
         phantom::write(&store.root().join("phantom"), &phantom, &count)?;
     }
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
-    let options =
-        runner::Options { force: &force, stages: &stages, device: &device, workers: workers as usize };
+    let options = runner::Options {
+        force: &force,
+        stages: &stages,
+        device: &device,
+        workers: workers as usize,
+    };
     let done = runner::run(&config, &store, &options, &|event| show(&progress, event))?;
     progress.end();
     let n_failures = runner::n_failures(&store)?;
@@ -75,11 +81,15 @@ fn show(progress: &Progress, event: runner::Progress) {
         runner::Progress::Sources { done, total } => {
             progress.count("sources", done as u64, total as u64);
         }
-        runner::Progress::Begin(stage) => progress.line(&format!("{stage}: {}", stage.description())),
+        runner::Progress::Begin(stage) => {
+            progress.line(&format!("{stage}: {}", stage.description()))
+        }
         runner::Progress::Stage(stage, Event::Cases { done, total }) => {
             progress.count(stage.name(), done as u64, total as u64);
         }
-        runner::Progress::Stage(stage, Event::Note(text)) => progress.line(&format!("{stage}: {text}")),
+        runner::Progress::Stage(stage, Event::Note(text)) => {
+            progress.line(&format!("{stage}: {text}"))
+        }
         runner::Progress::End(_) => {}
     }
 }
@@ -94,8 +104,15 @@ fn write_text(
         writeln!(out, "nothing to do: everything is up to date")?;
     } else {
         let rows = done.iter().map(|stage| {
-            let time = stage.ran.map_or("up to date".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
-            vec![stage.stage.name().to_owned(), time, stage.rows.to_string(), stage.n_failures.to_string()]
+            let time = stage
+                .ran
+                .map_or("up to date".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
+            vec![
+                stage.stage.name().to_owned(),
+                time,
+                stage.rows.to_string(),
+                stage.n_failures.to_string(),
+            ]
         });
         writeln!(out, "{}", format::table(&["stage", "time", "rows", "failed"], rows))?;
     }
@@ -163,7 +180,9 @@ fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
     if let Some(version) = store.current(Output::Table(Table::Summary))? {
         for batch in version.rows::<Summary>() {
             let dice = Metric::Dice.name();
-            rows.extend(batch?.into_iter().filter(|row| row.metric == dice && row.subgroup == "all"));
+            rows.extend(
+                batch?.into_iter().filter(|row| row.metric == dice && row.subgroup == "all"),
+            );
         }
     }
     Ok(rows)

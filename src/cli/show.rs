@@ -21,7 +21,8 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<End
         .map(|filter| predicate(table, filter))
         .collect::<Result<Vec<_>, _>>()?;
     let version = Store::open(&arguments.store)?.require(Output::Table(table))?;
-    let files = version.files().iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
+    let files =
+        version.files().iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
     let mut rows = LazyFrame::scan_parquet_files(files, ScanArgsParquet::default())?;
     for filter in filters {
         rows = rows.filter(filter);
@@ -45,7 +46,10 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<End
     } else if columns.len() > MOST_COLUMNS_ABREAST {
         let all = records.iter().enumerate().flat_map(|(n, record)| {
             let head = vec![format!("row {}", n + 1), String::new()];
-            let fields = columns.iter().zip(record).map(|(name, value)| vec![format!("  {name}"), text(value)]);
+            let fields = columns
+                .iter()
+                .zip(record)
+                .map(|(name, value)| vec![format!("  {name}"), text(value)]);
             std::iter::once(head).chain(fields)
         });
         writeln!(out, "{}", format::table(&["column", "value"], all))?;
@@ -73,9 +77,9 @@ fn columns(table: Table, asked: &[String]) -> Result<Vec<String>, Error> {
 }
 
 fn predicate(table: Table, filter: &str) -> Result<Expr, Error> {
-    let (name, value) = filter
-        .split_once('=')
-        .ok_or_else(|| Error::Usage(format!("`--where {filter}` is not of the form COLUMN=VALUE")))?;
+    let (name, value) = filter.split_once('=').ok_or_else(|| {
+        Error::Usage(format!("`--where {filter}` is not of the form COLUMN=VALUE"))
+    })?;
     let schema = table.schema();
     let field = schema.field_with_name(name).map_err(|_| unknown_column(table, name))?;
     let wrong = |kind| Error::Usage(format!("`--where {filter}`: `{name}` is {kind}"));
@@ -95,7 +99,8 @@ fn unknown_column(table: Table, name: &str) -> Error {
 }
 
 fn json_value(value: &AnyValue<'_>) -> Value {
-    let list = |items: &Series| items.iter().map(|item| json_value(&item)).collect::<Vec<_>>().into();
+    let list =
+        |items: &Series| items.iter().map(|item| json_value(&item)).collect::<Vec<_>>().into();
     match value {
         AnyValue::Null => Value::Null,
         AnyValue::Boolean(v) => json!(v),
@@ -116,7 +121,11 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => {
             let text = other.to_string();
-            if text.chars().count() > 80 { text.chars().take(77).chain("...".chars()).collect() } else { text }
+            if text.chars().count() > 80 {
+                text.chars().take(77).chain("...".chars()).collect()
+            } else {
+                text
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::arguments::StatusArguments;
 use super::{Ending, Error, format};
-use crate::pipeline::status::{StageStatus, State, status as status_of};
 use crate::pipeline::Config;
+use crate::pipeline::status::{StageStatus, State, status as status_of};
 use crate::tables::store::{self, Store};
 use std::io::Write;
 
@@ -22,7 +22,11 @@ pub(super) fn write(config: &Config, json: bool, out: &mut dyn Write) -> Result<
             if json {
                 writeln!(out, "[]")?;
             } else {
-                writeln!(out, "there is no store at `{}` yet: every stage would run", path.display())?;
+                writeln!(
+                    out,
+                    "there is no store at `{}` yet: every stage would run",
+                    path.display()
+                )?;
             }
             return Ok(());
         }

@@ -133,7 +133,11 @@ pub fn read_images(
     }
     let read = |files: &dicom::SeriesFiles| {
         let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files)?;
-        Ok(Image { series_instance_uid: info.series_instance_uid.clone(), info: Some(info), volume })
+        Ok(Image {
+            series_instance_uid: info.series_instance_uid.clone(),
+            info: Some(info),
+            volume,
+        })
     };
     Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
 }

@@ -92,7 +92,9 @@ pub enum Error {
     #[error(transparent)]
     Model(#[from] crate::model::Error),
     /// There are no weights to infer with.
-    #[error("nothing trains the weights that infer needs: give a `[train]` section or `infer.checkpoint`")]
+    #[error(
+        "nothing trains the weights that infer needs: give a `[train]` section or `infer.checkpoint`"
+    )]
     NoWeights,
 }
 
@@ -108,7 +110,9 @@ impl Config {
             store.clone_into(&mut config.store);
         }
         for cohort in &mut config.ingest.cohorts {
-            for folder in [Some(&mut cohort.root), cohort.annotations.as_mut()].into_iter().flatten() {
+            for folder in
+                [Some(&mut cohort.root), cohort.annotations.as_mut()].into_iter().flatten()
+            {
                 let text = folder.to_string_lossy();
                 let store = config.store.to_string_lossy();
                 *folder = PathBuf::from(text.replace(STORE_PLACEHOLDER, &store));
@@ -171,18 +175,33 @@ impl Config {
         let divides = size > 0 && size.is_multiple_of(16) && size <= 1024;
         range(divides, "crop.size", "a multiple of 16, up to 1024", size.to_string())?;
         let level = self.merge.consensus_level;
-        range(level > 0.0 && level <= 1.0, "merge.consensus_level", "over 0 and up to 1", level.to_string())?;
+        range(
+            level > 0.0 && level <= 1.0,
+            "merge.consensus_level",
+            "over 0 and up to 1",
+            level.to_string(),
+        )?;
         let ratio = self.balance.ratio;
         range(ratio.is_finite() && ratio >= 0.0, "balance.ratio", "0 or more", ratio.to_string())?;
         for window in self.crop.windows.values().chain([&self.crop.window]) {
             let found = format!("{} to {}", window.low_hu, window.high_hu);
-            range(window.low_hu < window.high_hu, "crop.window", "from a lower to a higher value", found)?;
+            range(
+                window.low_hu < window.high_hu,
+                "crop.window",
+                "from a lower to a higher value",
+                found,
+            )?;
         }
         if let Some(train) = &self.train {
             let model_size = train.model.image_size;
             let found = format!("{model_size}, while `crop.size` is {size}");
             range(model_size == size, "train.model.image_size", "the same as `crop.size`", found)?;
-            range(!train.phases.is_empty(), "train.phases", "at least one phase", "none".to_owned())?;
+            range(
+                !train.phases.is_empty(),
+                "train.phases",
+                "at least one phase",
+                "none".to_owned(),
+            )?;
             train.model.check()?;
         }
         if self.train.is_none() && self.infer.checkpoint.is_none() {
@@ -203,10 +222,12 @@ pub fn section<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T, E
     if sets.is_empty() {
         return Ok(parsed);
     }
-    let mut table: Table = toml::from_str(&text).map_err(|error| parse_error(path, &text, &error))?;
+    let mut table: Table =
+        toml::from_str(&text).map_err(|error| parse_error(path, &text, &error))?;
     for set in sets {
         let (key, value) = set.split_once('=').ok_or_else(|| Error::Set(set.clone()))?;
-        put(&mut table, key.trim(), value_of(value.trim())).ok_or_else(|| Error::Set(set.clone()))?;
+        put(&mut table, key.trim(), value_of(value.trim()))
+            .ok_or_else(|| Error::Set(set.clone()))?;
     }
     T::deserialize(Value::Table(table)).map_err(|error| Error::Override(error.message().to_owned()))
 }
@@ -253,7 +274,11 @@ fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let mut excerpt = String::new();
     let margin = " ".repeat(line_number.to_string().len());
     // Writing to a string cannot fail.
-    let _ = write!(excerpt, "{margin} |\n{line_number} | {line}\n{margin} | {}{carets}", " ".repeat(column));
+    let _ = write!(
+        excerpt,
+        "{margin} |\n{line_number} | {line}\n{margin} | {}{carets}",
+        " ".repeat(column)
+    );
     Error::Parse {
         place: format!("{}:{line_number}:{}", path.display(), column + 1),
         message: error.message().to_owned(),
@@ -286,7 +311,11 @@ mod tests {
     #[test]
     fn settings_reach_tables_and_lists() {
         let sets = ["crop.margin_slices=5", "ingest.cohorts.0.name=b", "crop.window.low_hu=-900.0"];
-        let config = read(&FILE.replace("[infer]", "[crop.window]\nlow_hu = 0\nhigh_hu = 1\n[infer]"), &sets).unwrap();
+        let config = read(
+            &FILE.replace("[infer]", "[crop.window]\nlow_hu = 0\nhigh_hu = 1\n[infer]"),
+            &sets,
+        )
+        .unwrap();
         assert_eq!(config.crop.margin_slices, 5);
         assert_eq!(config.ingest.cohorts[0].name, "b");
         assert!((config.crop.window.low_hu + 900.0).abs() < 1e-9);
@@ -304,11 +333,20 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_was_found() {
         for (set, expected) in [
-            ("merge.consensus_level=1.5", "`merge.consensus_level` must be over 0 and up to 1, got 1.5"),
+            (
+                "merge.consensus_level=1.5",
+                "`merge.consensus_level` must be over 0 and up to 1, got 1.5",
+            ),
             ("crop.size=100", "`crop.size` must be a multiple of 16, up to 1024, got 100"),
-            ("crop.windows.z={low_hu=0.0,high_hu=1.0}", "`crop.windows` names cohort `z`; there are: a"),
+            (
+                "crop.windows.z={low_hu=0.0,high_hu=1.0}",
+                "`crop.windows` names cohort `z`; there are: a",
+            ),
             ("ingest.shard_size=0", "`ingest.shard_size` must be at least 1, got 0"),
-            ("nonsense", "`--set nonsense` is not of the form key=value, as in `--set crop.margin_slices=2`"),
+            (
+                "nonsense",
+                "`--set nonsense` is not of the form key=value, as in `--set crop.margin_slices=2`",
+            ),
         ] {
             assert_eq!(read(FILE, &[set]).unwrap_err().to_string(), expected);
         }

@@ -162,7 +162,15 @@ pub fn run(
         let ran = !job.is_finished();
         if ran {
             progress(Progress::Begin(stage));
-            run_stage(config, store, options, &job, stage, frozen.as_ref().map(|(s, _)| s), progress)?;
+            run_stage(
+                config,
+                store,
+                options,
+                &job,
+                stage,
+                frozen.as_ref().map(|(s, _)| s),
+                progress,
+            )?;
             let pending = job.pending().len();
             if pending > 0 {
                 return Err(Error::Undone { stage, pending });

@@ -109,8 +109,7 @@ fn hash_all(
         listed.extend(cases.into_iter().map(|case| (cohort, case)));
     }
     // A damaged cache costs time, never a wrong answer.
-    let mut cache: Cache =
-        store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let total = listed.len();
     let mut cases = Vec::with_capacity(total);
     for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
@@ -172,7 +171,12 @@ fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Know
         })
         .collect();
     let stat = hash::sha256_parts(
-        files.iter().map(|(name, path)| format!("{name}\n{}", stat(path))).collect::<Vec<_>>().iter().map(String::as_str),
+        files
+            .iter()
+            .map(|(name, path)| format!("{name}\n{}", stat(path)))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str),
     );
     if let Some(known) = known.filter(|known| known.stat == stat) {
         return (known.clone(), false);
@@ -180,7 +184,8 @@ fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Know
     let parts: Vec<String> = files
         .iter()
         .flat_map(|(name, path)| {
-            let digest = hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()));
+            let digest = hash::sha256_file(path)
+                .unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()));
             [name.clone(), digest]
         })
         .collect();
@@ -238,6 +243,9 @@ mod tests {
         assert!(matches!(error, Error::Cohort { .. }), "{error}");
         fs::create_dir_all(&root).unwrap();
         let error = freeze(&config(&root), &store, &|_, _| {}).unwrap_err().to_string();
-        assert!(error.starts_with("cohort `c` is empty") && error.contains("`.mhd` file"), "{error}");
+        assert!(
+            error.starts_with("cohort `c` is empty") && error.contains("`.mhd` file"),
+            "{error}"
+        );
     }
 }

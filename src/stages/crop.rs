@@ -108,9 +108,8 @@ fn crop_scan(
     scan: &Scan,
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<Failure>) {
-    let fail = |case: &str, error: &CropError| {
-        Failure::new("crop", case, error, Some(scan.path.clone()))
-    };
+    let fail =
+        |case: &str, error: &CropError| Failure::new("crop", case, error, Some(scan.path.clone()));
     let volume = match task.roots.get(&scan.cohort).map(|root| read_volume(root, scan)) {
         Some(Ok(volume)) => volume,
         Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
@@ -227,8 +226,7 @@ pub fn transform(
 fn placed(nodule: &Nodule) -> Result<PlacedMask, CropError> {
     let index = |v: i64| usize::try_from(v).map_err(|_| CropError::Negative(v));
     let start = [index(nodule.bbox_i)?, index(nodule.bbox_j)?, index(nodule.bbox_k)?];
-    let size =
-        [index(nodule.bbox_size_i)?, index(nodule.bbox_size_j)?, index(nodule.bbox_size_k)?];
+    let size = [index(nodule.bbox_size_i)?, index(nodule.bbox_size_j)?, index(nodule.bbox_size_k)?];
     Ok(PlacedMask { start, mask: Mask::from_bits(size, nodule.mask_bits.clone())? })
 }
 
@@ -399,7 +397,8 @@ pub(in crate::stages) mod tests {
 
     #[test]
     fn past_the_border_there_is_air_and_the_row_says_so() {
-        let rows = transform(&config(), &volume(), &nodule("a", [0, 0, 0], [1, 1, 1]), &[]).unwrap();
+        let rows =
+            transform(&config(), &volume(), &nodule("a", [0, 0, 0], [1, 1, 1]), &[]).unwrap();
         assert_eq!(rows.len(), 2);
         let hu = rows[0].pixels_hu().unwrap();
         assert_eq!([rows[0].start_i, rows[0].start_j], [-8, -8]);

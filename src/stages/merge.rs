@@ -54,7 +54,9 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let mut included = BTreeMap::new();
         for batch in scans.shard_rows::<Scan>(shard) {
             let batch = batch?.into_iter().filter(|scan| scan.included);
-            included.extend(batch.map(|scan| (series_key(&scan.cohort, &scan.series_instance_uid), scan)));
+            included.extend(
+                batch.map(|scan| (series_key(&scan.cohort, &scan.series_instance_uid), scan)),
+            );
         }
         let mut by_series: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
         for batch in marks.shard_rows::<Mark>(shard) {
@@ -262,7 +264,11 @@ mod tests {
     #[test]
     fn readers_of_one_nodule_are_merged_and_disagreement_is_settled_by_share() {
         // Three readers mark voxels 0..4, 0..3 and 0..2 along i: half of them hold 0..3.
-        let marks = [mark("a", 0, [10, 10, 1], [4, 1, 1]), mark("b", 1, [10, 10, 1], [3, 1, 1]), mark("c", 2, [10, 10, 1], [2, 1, 1])];
+        let marks = [
+            mark("a", 0, [10, 10, 1], [4, 1, 1]),
+            mark("b", 1, [10, 10, 1], [3, 1, 1]),
+            mark("c", 2, [10, 10, 1], [2, 1, 1]),
+        ];
         let (nodules, failures) = transform(&Config::default(), &scan(), &marks);
         assert_eq!((nodules.len(), failures.len()), (1, 0));
         let nodule = &nodules[0];
@@ -271,7 +277,8 @@ mod tests {
         assert_eq!(nodule.mark_ids, ["a", "b", "c"]);
         // Centres 11.5, 11 and 10.5.
         assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
-        let (nodules, _) = transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
+        let (nodules, _) =
+            transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
         assert!(nodules.is_empty());
     }
 

@@ -269,7 +269,12 @@ mod tests {
         let writer = job.shard(shard).unwrap();
         let mut part = writer.part::<Sample>().unwrap();
         part.write([sample(shard)]).unwrap();
-        let failure = Failure { stage: "balance".to_owned(), case_id: "c".to_owned(), cause: "x".to_owned(), path: None };
+        let failure = Failure {
+            stage: "balance".to_owned(),
+            case_id: "c".to_owned(),
+            cause: "x".to_owned(),
+            path: None,
+        };
         writer.commit(vec![part.finish().unwrap()], vec![failure]).unwrap();
     }
 
@@ -289,7 +294,10 @@ mod tests {
         let rows: Vec<Sample> = version.rows::<Sample>().flat_map(Result::unwrap).collect();
         assert_eq!(rows, [sample(0), sample(1)]);
         store.refresh_failures().unwrap();
-        assert_eq!(store.current(Output::Table(Table::Failures)).unwrap().unwrap().manifest.rows, 2);
+        assert_eq!(
+            store.current(Output::Table(Table::Failures)).unwrap().unwrap().manifest.rows,
+            2
+        );
 
         // Other settings are another version beside it; the old one comes back as it was.
         let other = store.job(spec(2.0));

@@ -39,9 +39,7 @@ use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A table of the store.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     /// See [`scans`].

@@ -102,8 +102,9 @@ impl<R: Row> PartWriter<R> {
     pub fn create(path: &Path, provenance: &Provenance) -> Result<Self, Error> {
         let schema = Arc::new(R::TABLE.schema());
         let file = File::create(path)?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
-            .map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        let writer =
+            ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
+                .map_err(|source| Error::Write { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 
@@ -130,8 +131,7 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         let path = self.path;
-        let file =
-            self.writer.into_inner().map_err(|source| Error::Write { path, source })?;
+        let file = self.writer.into_inner().map_err(|source| Error::Write { path, source })?;
         file.sync_all()?;
         Ok(self.rows)
     }
@@ -167,7 +167,9 @@ fn properties(table: Table, provenance: &Provenance) -> WriterProperties {
         KeyValue::new(SCHEMA_VERSION_KEY.to_owned(), table.schema_version().to_string()),
     ];
     metadata.extend(
-        provenance.iter().map(|(key, value)| KeyValue::new(format!("nodulus.{key}"), value.clone())),
+        provenance
+            .iter()
+            .map(|(key, value)| KeyValue::new(format!("nodulus.{key}"), value.clone())),
     );
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())

@@ -45,9 +45,8 @@ impl Roi {
     /// The pixels, row by row (j, then i); `None` where their number is not height × width.
     pub fn pixels_hu(&self) -> Option<Vec<i16>> {
         let n = usize::try_from(self.height.checked_mul(self.width)?).ok()?;
-        (self.hu.len() == n.checked_mul(2)?).then(|| {
-            self.hu.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()
-        })
+        (self.hu.len() == n.checked_mul(2)?)
+            .then(|| self.hu.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect())
     }
 }
 
@@ -62,12 +61,26 @@ pub fn schema() -> Schema {
         column("patient_id", Utf8, "patient of the series"),
         column("slice_index", Int64, "index k of the slice in the series"),
         column("z_mm", Float64, "position z of the slice's first pixel, LPS"),
-        column("start_i", Int64, "column of the region's first pixel in the slice; negative where padded"),
-        column("start_j", Int64, "row of the region's first pixel in the slice; negative where padded"),
+        column(
+            "start_i",
+            Int64,
+            "column of the region's first pixel in the slice; negative where padded",
+        ),
+        column(
+            "start_j",
+            Int64,
+            "row of the region's first pixel in the slice; negative where padded",
+        ),
         column("height", Int64, "pixels along j"),
         column("width", Int64, "pixels along i"),
     ];
-    fields.extend(axes("spacing_", &["i", "j", "k"], "_mm", &Float64, "distance between voxel centres"));
+    fields.extend(axes(
+        "spacing_",
+        &["i", "j", "k"],
+        "_mm",
+        &Float64,
+        "distance between voxel centres",
+    ));
     fields.extend([
         column("hu", Binary, "pixels in Hounsfield units: little-endian 16-bit integers, row by row"),
         column("norm_low_hu", Float64, "value that normalises to 0"),

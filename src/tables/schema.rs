@@ -3,7 +3,10 @@
 use super::Table;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
-#[expect(clippy::disallowed_types, reason = "Arrow keeps field metadata in one; it never reaches an output unsorted")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "Arrow keeps field metadata in one; it never reaches an output unsorted"
+)]
 use std::collections::HashMap as Metadata;
 use std::sync::Arc;
 

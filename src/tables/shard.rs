@@ -97,7 +97,8 @@ impl ShardWriter {
     ///
     /// Fails if the stage does not write the table, or the file cannot be created.
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
-        let path = self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
+        let path =
+            self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
         let writer = PartWriter::create(&path, &self.provenance)?;
         let stable = (!R::TABLE.volatile_columns().is_empty()).then(Sha256::new);
         Ok(Part { writer, path, stable })
@@ -164,9 +165,8 @@ pub(super) fn record_path(folder: &Path, shard: usize) -> PathBuf {
 }
 
 fn publish_files(from: &Path, to: &Path) -> Result<Vec<PartRecord>, Error> {
-    let mut names: Vec<_> = fs::read_dir(from)?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<Result<_, _>>()?;
+    let mut names: Vec<_> =
+        fs::read_dir(from)?.map(|entry| entry.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     let mut records = Vec::new();
     for name in names {

@@ -38,7 +38,9 @@ pub enum Error {
     #[error("there is no store at `{0}`")]
     Missing(PathBuf),
     /// A newer program made the store.
-    #[error("store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus")]
+    #[error(
+        "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
+    )]
     Newer {
         /// The store.
         path: PathBuf,
@@ -186,8 +188,7 @@ impl Store {
     ///
     /// Fails if nothing has made it, or the store's records cannot be read.
     pub fn require(&self, output: Output) -> Result<Version, Error> {
-        self.current(output)?
-            .ok_or_else(|| Error::NotMade { output, store: self.root.clone() })
+        self.current(output)?.ok_or_else(|| Error::NotMade { output, store: self.root.clone() })
     }
 
     /// Brings the table of failures up to date with those of the current outputs.

@@ -190,10 +190,7 @@ mod tests {
         let make = |size, spacing, direction| Geometry::new(size, spacing, [0.0; 3], direction);
         assert!(matches!(make([0, 1, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
         assert!(matches!(make([usize::MAX, 2, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
-        assert!(matches!(
-            make([1; 3], [1.0, 0.0, 1.0], axial),
-            Err(InvalidGeometry::Spacing(_))
-        ));
+        assert!(matches!(make([1; 3], [1.0, 0.0, 1.0], axial), Err(InvalidGeometry::Spacing(_))));
         assert!(matches!(
             make([1; 3], [1.0, f64::NAN, 1.0], axial),
             Err(InvalidGeometry::Spacing(_))

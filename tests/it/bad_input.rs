@@ -18,7 +18,8 @@ fn changed(change: impl Fn(String) -> String) -> (String, Option<i32>, tempfile:
     let path = fixture::pipeline(folder.path());
     let text = change(fs_err::read_to_string(&path).unwrap());
     fs_err::write(&path, text).unwrap();
-    let (error, status) = fixture::run_badly(&["run", path.to_str().unwrap(), "--progress", "none"]);
+    let (error, status) =
+        fixture::run_badly(&["run", path.to_str().unwrap(), "--progress", "none"]);
     (error, status, folder)
 }
 
@@ -30,19 +31,25 @@ fn an_unknown_key_is_shown_with_its_line() {
     assert!(error.contains("small.toml:27:1: unknown field `margin_slice`"), "{error}");
     assert!(error.contains("27 | margin_slice = 1\n   | ^^^^^^^^^^^^"), "{error}");
     assert!(!folder.path().join("store").exists());
-    let (error, status, _folder) = changed(|text| text.replace("clinical_patients", "clinical_patient"));
+    let (error, status, _folder) =
+        changed(|text| text.replace("clinical_patients", "clinical_patient"));
     assert_eq!(status, Some(2));
     assert!(error.contains("unknown field `clinical_patient`"), "{error}");
 }
 
 #[test]
 fn a_missing_folder_is_named() {
-    let (error, status, folder) = changed(|text| text.replace("{store}/phantom/clinical", "no/such/folder"));
+    let (error, status, folder) =
+        changed(|text| text.replace("{store}/phantom/clinical", "no/such/folder"));
     assert_eq!(status, Some(1));
     assert_one_message(&error);
-    assert!(error.contains("cannot list cohort `clinical`") && error.contains("`no/such/folder`"), "{error}");
+    assert!(
+        error.contains("cannot list cohort `clinical`") && error.contains("`no/such/folder`"),
+        "{error}"
+    );
     let store = folder.path().join("store");
-    let (error, status) = fixture::run_badly(&["show", "scans", "--store", store.to_str().unwrap()]);
+    let (error, status) =
+        fixture::run_badly(&["show", "scans", "--store", store.to_str().unwrap()]);
     assert_eq!(status, Some(1));
     assert!(error.contains("`scans` is not in store"), "{error}");
     let (error, status) = fixture::run_badly(&["run", "no/such.toml"]);
@@ -60,7 +67,10 @@ fn an_empty_cohort_is_named() {
         changed(|text| text.replace("{store}/phantom/clinical", empty.to_str().unwrap()));
     assert_eq!(status, Some(1));
     assert_one_message(&error);
-    assert!(error.contains("cohort `clinical` is empty") && error.contains("{patient}/ct"), "{error}");
+    assert!(
+        error.contains("cohort `clinical` is empty") && error.contains("{patient}/ct"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -73,7 +83,10 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let (error, status) = fixture::run_badly(&["run", path.to_str().unwrap()]);
     assert_eq!(status, Some(1));
     assert_one_message(&error);
-    assert!(error.contains("has layout 2, this nodulus knows layout 1: use a newer nodulus"), "{error}");
+    assert!(
+        error.contains("has layout 2, this nodulus knows layout 1: use a newer nodulus"),
+        "{error}"
+    );
     assert_eq!(fs_err::read_dir(&store).unwrap().count(), 1);
 }
 
@@ -95,11 +108,15 @@ fn a_second_run_is_told_who_holds_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(folder.path());
     let arguments = ["run", path.to_str().unwrap(), "--progress", "none"];
-    let mut first = fixture::nodulus(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut first =
+        fixture::nodulus(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap();
     let lock = folder.path().join("store/lock");
     let holder = format!("process {} on ", first.id());
     while !fs_err::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder)) {
-        assert!(first.try_wait().unwrap().is_none(), "the first run ended before it held the store");
+        assert!(
+            first.try_wait().unwrap().is_none(),
+            "the first run ended before it held the store"
+        );
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let (error, status) = fixture::run_badly(&arguments);
@@ -136,7 +153,10 @@ fn a_read_only_store_is_refused_and_readable() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert_one_message(&error);
-    assert!(error.contains("cannot be written to") && error.contains("ermission denied"), "{error}");
+    assert!(
+        error.contains("cannot be written to") && error.contains("ermission denied"),
+        "{error}"
+    );
     for arguments in [["tables", "--store"], ["lineage", "--store"]] {
         let mut arguments = arguments.to_vec();
         arguments.push(store.to_str().unwrap());
@@ -159,7 +179,10 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
     let small = folder.path().join("disk");
     fs_err::create_dir_all(&small).unwrap();
     let mount = |options: &str| {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&small).output();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&small)
+            .output();
         status.is_ok_and(|output| output.status.success())
     };
     if !mount("size=200k") {
@@ -170,17 +193,36 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
     // The phantom lies on a disk with room, the store on the small one.
     let phantom = folder.path().join("phantom");
     fixture::run_well(&[
-        "phantom", phantom.to_str().unwrap(), "--seed", "3", "--patients", "3", "--clinical-patients", "3", "--size", "128", "--progress", "none",
+        "phantom",
+        phantom.to_str().unwrap(),
+        "--seed",
+        "3",
+        "--patients",
+        "3",
+        "--clinical-patients",
+        "3",
+        "--size",
+        "128",
+        "--progress",
+        "none",
     ]);
     let path = fixture::pipeline(folder.path());
     let text = fs_err::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once("[phantom]").unwrap();
     let (_, after) = rest.split_once("[ingest]").unwrap();
-    let text = format!("{before}[ingest]{after}").replace("{store}/phantom", phantom.to_str().unwrap());
+    let text =
+        format!("{before}[ingest]{after}").replace("{store}/phantom", phantom.to_str().unwrap());
     fs_err::write(&path, text).unwrap();
     let arguments = ["crop", "merge"];
     let run = |store: &Path| {
-        fixture::run_badly(&["run", path.to_str().unwrap(), "--store", store.to_str().unwrap(), "--progress", "none"])
+        fixture::run_badly(&[
+            "run",
+            path.to_str().unwrap(),
+            "--store",
+            store.to_str().unwrap(),
+            "--progress",
+            "none",
+        ])
     };
     let store = small.join("store");
     let (error, status) = run(&store);
@@ -191,7 +233,12 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
     let tables = fixture::run_well(&["tables", "--store", store.to_str().unwrap(), "--json"]);
     let tables: serde_json::Value = serde_json::from_str(&tables).unwrap();
     for table in tables.as_array().unwrap() {
-        fixture::run_well(&["show", table["table"].as_str().unwrap(), "--store", store.to_str().unwrap()]);
+        fixture::run_well(&[
+            "show",
+            table["table"].as_str().unwrap(),
+            "--store",
+            store.to_str().unwrap(),
+        ]);
     }
     // With room it goes on, and ends with the bytes of a run that never stopped.
     assert!(mount("remount,size=500m"));

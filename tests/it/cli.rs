@@ -25,7 +25,10 @@ fn usage_errors_end_with_status_2() {
     for (arguments, expected) in [
         (&["run"][..], "<PIPELINE>"),
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
-        (&["show", "nodule", "--store", "x"], "there is no table `nodule`; there are: scans, marks, nodules"),
+        (
+            &["show", "nodule", "--store", "x"],
+            "there is no table `nodule`; there are: scans, marks, nodules",
+        ),
         (&["run", "x.toml", "--force", "cut"], "there is no such stage; there are: ingest, merge"),
         (&["run", "x.toml", "--max-memory", "4GB"], "expected a size as in 8GiB or 900MiB"),
     ] {
@@ -40,16 +43,36 @@ fn usage_errors_end_with_status_2() {
 fn show_filters_by_id_and_refuses_what_is_no_column() {
     let store = fixture::finished().join("store");
     let store = store.to_str().unwrap();
-    let rows = fixture::run_well(&["show", "nodules", "--store", store, "--json", "--columns", "nodule_id,patient_id", "--rows", "1000"]);
+    let rows = fixture::run_well(&[
+        "show",
+        "nodules",
+        "--store",
+        store,
+        "--json",
+        "--columns",
+        "nodule_id,patient_id",
+        "--rows",
+        "1000",
+    ]);
     let first: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
     let id = first["nodule_id"].as_str().unwrap();
-    let one = fixture::run_well(&["show", "nodules", "--store", store, "--json", "--where", &format!("nodule_id={id}")]);
+    let one = fixture::run_well(&[
+        "show",
+        "nodules",
+        "--store",
+        store,
+        "--json",
+        "--where",
+        &format!("nodule_id={id}"),
+    ]);
     assert_eq!(one.lines().count(), 1);
     assert!(rows.lines().count() > 1);
-    let (error, status) = fixture::run_badly(&["show", "nodules", "--store", store, "--where", "nodul=1"]);
+    let (error, status) =
+        fixture::run_badly(&["show", "nodules", "--store", store, "--where", "nodul=1"]);
     assert_eq!(status, Some(2));
     assert!(error.contains("`nodules` has no column `nodul`; it has: nodule_id"), "{error}");
-    let (error, status) = fixture::run_badly(&["show", "nodules", "--store", store, "--where", "n_marks=many"]);
+    let (error, status) =
+        fixture::run_badly(&["show", "nodules", "--store", store, "--where", "n_marks=many"]);
     assert_eq!(status, Some(2));
     assert!(error.contains("`n_marks` is an integer"), "{error}");
 }
@@ -58,7 +81,11 @@ fn show_filters_by_id_and_refuses_what_is_no_column() {
 fn a_closed_pipe_is_no_error() {
     use std::io::Read as _;
     use std::process::Stdio;
-    let mut child = fixture::nodulus(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = fixture::nodulus(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
@@ -80,8 +107,28 @@ fn verify_lists_what_is_missing_or_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let phantom = folder.path().join("phantom");
     let root = phantom.to_str().unwrap();
-    fixture::run_well(&["phantom", root, "--seed", "1", "--patients", "2", "--size", "64", "--progress", "none"]);
-    let verify = |root: &str| fixture::run(&["verify", "data-manifests/phantom.toml", "--root", root, "--progress", "none"]);
+    fixture::run_well(&[
+        "phantom",
+        root,
+        "--seed",
+        "1",
+        "--patients",
+        "2",
+        "--size",
+        "64",
+        "--progress",
+        "none",
+    ]);
+    let verify = |root: &str| {
+        fixture::run(&[
+            "verify",
+            "data-manifests/phantom.toml",
+            "--root",
+            root,
+            "--progress",
+            "none",
+        ])
+    };
     let output = verify(root);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     fs_err::remove_file(phantom.join("luna16/candidates.csv")).unwrap();

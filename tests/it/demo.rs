@@ -12,7 +12,15 @@ fn the_network_beats_the_best_threshold_on_held_out_patients() {
         fs_err::remove_dir_all(&folder).unwrap();
     }
     let store = store.to_str().unwrap();
-    let text = fixture::run_well(&["run", "pipelines/demo.toml", "--store", store, "--json", "--progress", "log"]);
+    let text = fixture::run_well(&[
+        "run",
+        "pipelines/demo.toml",
+        "--store",
+        store,
+        "--json",
+        "--progress",
+        "log",
+    ]);
     let output: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(output["n_failures"], 0);
     let dice = |model: &str| {
@@ -30,7 +38,15 @@ fn the_network_beats_the_best_threshold_on_held_out_patients() {
 
     // Held out: no patient is in training and in test.
     let rows = fixture::run_well(&[
-        "show", "samples", "--store", store, "--json", "--columns", "patient_id,split", "--rows", "100000",
+        "show",
+        "samples",
+        "--store",
+        store,
+        "--json",
+        "--columns",
+        "patient_id,split",
+        "--rows",
+        "100000",
     ]);
     let mut splits = std::collections::BTreeMap::new();
     for row in rows.lines() {

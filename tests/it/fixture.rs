@@ -155,7 +155,13 @@ pub(crate) fn real_scans() -> Option<PathBuf> {
         }
         if !to.join(format!("LIDC-IDRI-{patient}")).exists() {
             fs_err::create_dir_all(&to).unwrap();
-            let status = Command::new("tar").arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(&to).status();
+            let status = Command::new("tar")
+                .arg("--zstd")
+                .arg("-xf")
+                .arg(&archive)
+                .arg("-C")
+                .arg(&to)
+                .status();
             if !status.is_ok_and(|status| status.success()) {
                 skip("`tar --zstd` cannot unpack the scans here; install tar and zstd");
                 return None;

@@ -23,8 +23,11 @@ fn sigkill_at_any_moment_changes_no_byte() {
     let mut killed = 0;
     while killed < KILLS {
         let wait = whole.mul_f64(random.random_range(0.02..0.35));
-        let mut child =
-            fixture::nodulus(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = fixture::nodulus(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + wait;
         let mut ended = None;
         while ended.is_none() && Instant::now() < deadline {
@@ -35,9 +38,21 @@ fn sigkill_at_any_moment_changes_no_byte() {
             assert!(status.success(), "a resumed run ended with {status}");
             // Done before all kills were spent: the rest hit a run that is made again from crop.
             if killed < KILLS {
-                let again = ["run", path.to_str().unwrap(), "--progress", "none", "--force", "crop", "--force", "train"];
-                let mut child =
-                    fixture::nodulus(&again).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                let again = [
+                    "run",
+                    path.to_str().unwrap(),
+                    "--progress",
+                    "none",
+                    "--force",
+                    "crop",
+                    "--force",
+                    "train",
+                ];
+                let mut child = fixture::nodulus(&again)
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap();
                 std::thread::sleep(whole.mul_f64(random.random_range(0.02..0.3)));
                 child.kill().unwrap();
                 child.wait().unwrap();
@@ -56,12 +71,17 @@ fn sigkill_at_any_moment_changes_no_byte() {
         [&peaceful, &disturbed].map(|folder| fixture::outputs(&folder.path().join("store")));
     // Times are columns of `training_log`, so its file differs by them; its content hash does not.
     let timed = |name: &str| name.starts_with("training_log/") && name.ends_with(".parquet");
-    let names = |outputs: &std::collections::BTreeMap<String, Vec<u8>>| outputs.keys().cloned().collect::<Vec<_>>();
+    let names = |outputs: &std::collections::BTreeMap<String, Vec<u8>>| {
+        outputs.keys().cloned().collect::<Vec<_>>()
+    };
     assert_eq!(names(&expected), names(&found));
     for (name, bytes) in &expected {
         let log = name.starts_with("training_log/") && name.contains("/meta/");
         if !timed(name) && !log {
-            assert!(found.get(name) == Some(bytes), "`{name}` is not the same after {killed} kills");
+            assert!(
+                found.get(name) == Some(bytes),
+                "`{name}` is not the same after {killed} kills"
+            );
         }
     }
     assert_eq!(content(&expected, "training_log"), content(&found, "training_log"));

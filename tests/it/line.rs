@@ -29,7 +29,12 @@ fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     assert!(took < 1.0, "a second run with nothing changed took {took} s");
     assert_eq!(fixture::outputs(&folder.path().join("store")), before);
 
-    let status = fixture::run_well(&["status", pipeline.to_str().unwrap(), "--set", "crop.padding_hu=-1024"]);
+    let status = fixture::run_well(&[
+        "status",
+        pipeline.to_str().unwrap(),
+        "--set",
+        "crop.padding_hu=-1024",
+    ]);
     assert!(status.contains("stale: padding_hu was -1000, now -1024"), "{status}");
     assert!(status.contains("waits for crop"), "{status}");
     let changed = stages_run(&pipeline, &["--set", "crop.margin_slices=2"]);
@@ -77,7 +82,8 @@ fn a_case_that_fails_is_a_row_and_the_run_goes_on() {
     fs_err::write(&mask, &bytes[..bytes.len() / 2]).unwrap();
     let output = fixture::run(&["ingest", pipeline, "--progress", "none"]);
     assert_eq!(output.status.code(), Some(3));
-    let failures = fixture::run_well(&["show", "failures", "--store", store.to_str().unwrap(), "--json"]);
+    let failures =
+        fixture::run_well(&["show", "failures", "--store", store.to_str().unwrap(), "--json"]);
     let row: Value = serde_json::from_str(failures.lines().next().unwrap()).unwrap();
     assert_eq!(row["stage"], "ingest");
     assert!(row["path"].as_str().unwrap().ends_with("mask.nii.gz"), "{row}");
@@ -91,7 +97,8 @@ fn a_case_that_fails_is_a_row_and_the_run_goes_on() {
 #[test]
 fn lineage_leads_back_to_the_files() {
     let store = fixture::finished().join("store");
-    let text = fixture::run_well(&["lineage", "summary", "--store", store.to_str().unwrap(), "--json"]);
+    let text =
+        fixture::run_well(&["lineage", "summary", "--store", store.to_str().unwrap(), "--json"]);
     let mut node: Value = serde_json::from_str(&text).unwrap();
     for name in ["summary", "nodules", "scans", "sources"] {
         assert_eq!(node["name"], name);
@@ -102,7 +109,13 @@ fn lineage_leads_back_to_the_files() {
     assert_eq!(node["cases"].as_array().unwrap().len(), 6);
     let digest = node["cases"][0]["content_sha256"].as_str().unwrap();
     let shown = fixture::run_well(&[
-        "show", "scans", "--store", store.to_str().unwrap(), "--json", "--where", &format!("content_sha256={digest}"),
+        "show",
+        "scans",
+        "--store",
+        store.to_str().unwrap(),
+        "--json",
+        "--where",
+        &format!("content_sha256={digest}"),
     ]);
     assert_eq!(shown.lines().count(), 1, "{shown}");
 }

@@ -20,7 +20,11 @@ fn python() -> Option<PathBuf> {
 
 fn script(name: &str, arguments: &[&str]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(python()?).arg(root.join("tests/python").join(name)).args(arguments).output().unwrap();
+    let output = Command::new(python()?)
+        .arg(root.join("tests/python").join(name))
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8(output.stdout).unwrap())
 }
@@ -60,8 +64,11 @@ fn each_question_of_the_docs_has_an_answer() {
 #[test]
 fn the_phantom_is_what_other_readers_take_it_for() {
     let phantom = fixture::finished().join("store/phantom");
-    let scans = fixture::run_well(&["show", "scans", "--store", &store(), "--json", "--rows", "100"]);
-    let Some(text) = script("check_phantom.py", &[phantom.to_str().unwrap(), &scans]) else { return };
+    let scans =
+        fixture::run_well(&["show", "scans", "--store", &store(), "--json", "--rows", "100"]);
+    let Some(text) = script("check_phantom.py", &[phantom.to_str().unwrap(), &scans]) else {
+        return;
+    };
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(found["scans_compared"], 6, "{found}");
     assert!(found["masks_compared"].as_u64().unwrap() >= 3, "{found}");

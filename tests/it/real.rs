@@ -5,7 +5,15 @@ use serde_json::Value;
 
 fn rows(table: &str, store: &str, columns: &str) -> Vec<Value> {
     let text = fixture::run_well(&[
-        "show", table, "--store", store, "--json", "--rows", "100000", "--columns", columns,
+        "show",
+        table,
+        "--store",
+        store,
+        "--json",
+        "--rows",
+        "100000",
+        "--columns",
+        columns,
     ]);
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -26,8 +34,18 @@ fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
     let root = format!("ingest.cohorts.0.root={}", scans.display());
     let checkpoint = format!("infer.checkpoint={}", weights.display());
     let arguments = [
-        "run", "pipelines/lidc.toml", "--store", store, "--set", &root, "--set", &checkpoint,
-        "--set", "crop.size=64", "--progress", "none",
+        "run",
+        "pipelines/lidc.toml",
+        "--store",
+        store,
+        "--set",
+        &root,
+        "--set",
+        &checkpoint,
+        "--set",
+        "crop.size=64",
+        "--progress",
+        "none",
     ];
     fixture::run_well(&arguments);
 
@@ -53,19 +71,25 @@ fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
         assert!((mean - expected).abs() < 1e-6, "{patient}: mean HU {mean}, pylidc {expected}");
     }
     let scored = rows("nodule_metrics", store, "nodule_id,model_id,outcome");
-    assert_eq!(scored.len(), 2 * nodules.len(), "a row for each nodule, for the model and the threshold");
+    assert_eq!(
+        scored.len(),
+        2 * nodules.len(),
+        "a row for each nodule, for the model and the threshold"
+    );
 }
 
 /// Voxels of a nodule's mask, and the mean over them.
 fn mean_hu(store: &str, nodule_id: &str) -> (u64, f64) {
     use nodulus::tables::{Output, Roi, Table, store::Store};
     use nodulus::volume::Mask;
-    let version =
-        Store::open(store.as_ref()).unwrap().require(Output::Table(Table::Rois)).unwrap();
+    let version = Store::open(store.as_ref()).unwrap().require(Output::Table(Table::Rois)).unwrap();
     let (mut sum, mut n) = (0.0, 0);
-    for roi in version.rows::<Roi>().flat_map(Result::unwrap).filter(|roi| roi.nodule_id == nodule_id) {
+    for roi in
+        version.rows::<Roi>().flat_map(Result::unwrap).filter(|roi| roi.nodule_id == nodule_id)
+    {
         let hu = roi.pixels_hu().unwrap();
-        let mask = Mask::from_bits([roi.width as usize, roi.height as usize, 1], roi.mask_bits).unwrap();
+        let mask =
+            Mask::from_bits([roi.width as usize, roi.height as usize, 1], roi.mask_bits).unwrap();
         for [i, j, _] in mask.voxels() {
             sum += f64::from(hu[j * roi.width as usize + i]);
             n += 1;

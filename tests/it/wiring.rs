@@ -24,7 +24,10 @@ fn schemas_are_what_the_program_generates() {
     for name in names(&checked_in) {
         let [generated, kept] =
             [folder.path(), &checked_in].map(|f| fs_err::read_to_string(f.join(&name)).unwrap());
-        assert_eq!(generated, kept, "run `nodulus schema --write schemas` and look at the difference in {name:?}");
+        assert_eq!(
+            generated, kept,
+            "run `nodulus schema --write schemas` and look at the difference in {name:?}"
+        );
     }
 }
 
@@ -34,8 +37,14 @@ fn every_column_is_described_and_named_in_snake_case() {
         let schema = table.schema();
         for field in schema.fields() {
             let name = field.name();
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{table}.{name}");
-            assert!(field.metadata().get("description").is_some_and(|text| text.len() > 5), "{table}.{name}");
+            assert!(
+                name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{table}.{name}"
+            );
+            assert!(
+                field.metadata().get("description").is_some_and(|text| text.len() > 5),
+                "{table}.{name}"
+            );
         }
         for column in table.pixel_columns().iter().chain(table.id_columns()) {
             assert!(schema.field_with_name(column).is_ok(), "{table} has no column {column}");
@@ -47,8 +56,14 @@ fn every_column_is_described_and_named_in_snake_case() {
 fn every_table_has_a_file_and_a_place_in_the_docs() {
     let architecture = read("ARCHITECTURE.md");
     for table in Table::ALL {
-        assert!(read(&format!("src/tables/{table}.rs")).contains("pub fn schema() -> Schema"), "{table}");
-        assert!(architecture.contains(&format!("`{table}`")), "ARCHITECTURE.md does not name {table}");
+        assert!(
+            read(&format!("src/tables/{table}.rs")).contains("pub fn schema() -> Schema"),
+            "{table}"
+        );
+        assert!(
+            architecture.contains(&format!("`{table}`")),
+            "ARCHITECTURE.md does not name {table}"
+        );
     }
 }
 
@@ -57,7 +72,8 @@ fn every_stage_has_the_same_items_in_the_same_order() {
     let architecture = read("ARCHITECTURE.md");
     for stage in Stage::ALL {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (file, folder) = (format!("src/stages/{stage}.rs"), format!("src/stages/{stage}/mod.rs"));
+        let (file, folder) =
+            (format!("src/stages/{stage}.rs"), format!("src/stages/{stage}/mod.rs"));
         let text = read(if root.join(&file).exists() { &file } else { &folder });
         let items = [
             "pub const READS",
@@ -74,7 +90,10 @@ fn every_stage_has_the_same_items_in_the_same_order() {
             assert!(place.is_some(), "{stage} has no `{item}`");
         }
         assert!(places.is_sorted(), "{stage}: items are not in the order {items:?}");
-        assert!(architecture.contains(&format!("`{stage}`")), "ARCHITECTURE.md does not name {stage}");
+        assert!(
+            architecture.contains(&format!("`{stage}`")),
+            "ARCHITECTURE.md does not name {stage}"
+        );
     }
 }
 

@@ -14,11 +14,8 @@ use std::collections::BTreeMap;
 use summaries::{Scored, Subgroups};
 
 /// Outputs read.
-pub const READS: &[Output] = &[
-    Output::Table(Table::Nodules),
-    Output::Table(Table::Rois),
-    Output::Table(Table::Predictions),
-];
+pub const READS: &[Output] =
+    &[Output::Table(Table::Nodules), Output::Table(Table::Rois), Output::Table(Table::Predictions)];
 /// Outputs written.
 pub const WRITES: &[Output] = &[
     Output::Table(Table::NoduleMetrics),
@@ -108,9 +105,11 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let total = rois.manifest.n_shards();
         for source in 0..total {
             let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
-            for batch in
-                predictions.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS)
-            {
+            for batch in predictions.shard_columns::<Predicted>(
+                source,
+                Table::Predictions,
+                PREDICTED_COLUMNS,
+            ) {
                 for row in batch? {
                     let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
                     masks.insert(row.roi_id, row.mask_bits);
@@ -137,7 +136,9 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 match result {
                     Ok((nodule, slices, region)) => {
                         scored.extend(summaries::of_nodule(&nodule, region));
-                        scored.extend(slices.iter().flat_map(|slice| summaries::of_slice(slice, region)));
+                        scored.extend(
+                            slices.iter().flat_map(|slice| summaries::of_slice(slice, region)),
+                        );
                         nodule_part.write([nodule])?;
                         slice_part.write(slices)?;
                     }

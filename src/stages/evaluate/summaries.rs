@@ -20,7 +20,9 @@ impl Subgroups {
     ) -> Result<Self, parquet::Error> {
         let mut subgroups = BTreeMap::new();
         for batch in nodules {
-            subgroups.extend(batch?.into_iter().map(|nodule| (nodule.nodule_id.clone(), names(&nodule))));
+            subgroups.extend(
+                batch?.into_iter().map(|nodule| (nodule.nodule_id.clone(), names(&nodule))),
+            );
         }
         Ok(Self(subgroups))
     }
@@ -169,7 +171,8 @@ mod tests {
         a.nodule_type = Some("solid".to_owned());
         let b = nodule("b", [0, 0, 0], [1, 1, 1]);
         let subgroups = Subgroups::of([Ok(vec![a, b])].into_iter()).unwrap();
-        let rows = summarise(&subgroups, &[scored("a", Some(2.0), false), scored("b", None, true)], 1);
+        let rows =
+            summarise(&subgroups, &[scored("a", Some(2.0), false), scored("b", None, true)], 1);
         let names: Vec<&str> = rows.iter().map(|row| row.subgroup.as_str()).collect();
         assert_eq!(
             names,

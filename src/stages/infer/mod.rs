@@ -83,7 +83,10 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     if config.threshold && !task.job.pending().is_empty() {
         let mut histograms = Histograms::default();
         for batch in rois.rows::<Roi>() {
-            batch?.iter().filter(|roi| chosen.contains(&roi.nodule_id)).for_each(|roi| histograms.add(roi));
+            batch?
+                .iter()
+                .filter(|roi| chosen.contains(&roi.nodule_id))
+                .for_each(|roi| histograms.add(roi));
         }
         threshold = histograms.best();
     }
@@ -101,7 +104,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 failures.extend(failed);
             }
             if let Some(threshold) = threshold {
-                predictions.write(batch.iter().filter_map(|roi| threshold::predict(roi, threshold)))?;
+                predictions
+                    .write(batch.iter().filter_map(|roi| threshold::predict(roi, threshold)))?;
             }
         }
         writer.commit(vec![predictions.finish()?], failures)?;
@@ -125,12 +129,17 @@ fn predict(
                 images.push(normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu));
                 readable.push(roi);
             }
-            None => failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None)),
+            None => {
+                failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None))
+            }
         }
     }
     let predicted = predictor.predict(&images)?;
     let rows = readable.iter().zip(predicted);
-    Ok((rows.map(|(roi, predicted)| transform(&config.model_id, roi, &predicted)).collect(), failures))
+    Ok((
+        rows.map(|(roi, predicted)| transform(&config.model_id, roi, &predicted)).collect(),
+        failures,
+    ))
 }
 
 /// The row of a predicted slice.

@@ -66,7 +66,8 @@ fn dice([inside, outside]: &[Vec<u64>; 2], n: usize) -> f64 {
 pub(super) fn predict(roi: &Roi, threshold_hu: i16) -> Option<Prediction> {
     let hu = roi.pixels_hu()?;
     let width = roi.width as usize;
-    let mask = Mask::from_fn([width, roi.height as usize, 1], |i, j, _| hu[j * width + i] >= threshold_hu);
+    let mask =
+        Mask::from_fn([width, roi.height as usize, 1], |i, j, _| hu[j * width + i] >= threshold_hu);
     Some(Prediction {
         roi_id: roi.roi_id.clone(),
         nodule_id: roi.nodule_id.clone(),
@@ -80,7 +81,8 @@ pub(super) fn predict(roi: &Roi, threshold_hu: i16) -> Option<Prediction> {
 fn pixels(roi: &Roi) -> Option<(Vec<i16>, Vec<bool>, Vec<bool>)> {
     let hu = roi.pixels_hu()?;
     let size = [roi.width as usize, roi.height as usize, 1];
-    let mask = |bits: &Vec<u8>| Mask::from_bits(size, bits.clone()).ok().map(|mask| mask.to_bools());
+    let mask =
+        |bits: &Vec<u8>| Mask::from_bits(size, bits.clone()).ok().map(|mask| mask.to_bools());
     Some((hu, mask(&roi.mask_bits)?, mask(&roi.other_mask_bits)?))
 }
 
@@ -104,6 +106,9 @@ mod tests {
 
     #[test]
     fn bins_hold_what_a_threshold_takes() {
-        assert_eq!([bin(-1024), bin(-1000), bin(-991), bin(-990), bin(3000)], [0, 1, 1, 2, N_THRESHOLDS]);
+        assert_eq!(
+            [bin(-1024), bin(-1000), bin(-991), bin(-990), bin(3000)],
+            [0, 1, 1, 2, N_THRESHOLDS]
+        );
     }
 }

@@ -20,7 +20,9 @@ pub(super) fn marks(
             let blank = blank(scan, session, &nodule.reader_nodule_id, n, path);
             match nodule_mark(blank, geometry, nodule) {
                 Ok(mark) => marks.push(mark),
-                Err(error) => failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path)),
+                Err(error) => {
+                    failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path))
+                }
             }
         }
         for (n, finding) in read.non_nodules.iter().enumerate() {
@@ -100,13 +102,7 @@ fn blank(scan: &Scan, session: usize, id: &str, ordinal: usize, path: &str) -> M
     super::mask_marks::blank(scan, hash::id("m-", parts), session, id, path)
 }
 
-fn failure(
-    scan: &Scan,
-    session: usize,
-    id: &str,
-    error: &rasterise::Error,
-    path: &str,
-) -> Failure {
+fn failure(scan: &Scan, session: usize, id: &str, error: &rasterise::Error, path: &str) -> Failure {
     let case = format!("{} session {session} mark {id}", scan.series_instance_uid);
     Failure::new("ingest", case, error, Some(path.to_owned()))
 }

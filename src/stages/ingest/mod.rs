@@ -121,7 +121,9 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
         for cases in sources.cases[from..to].chunks(task.workers.max(1)) {
             let rows: Vec<CaseRows> = cases
                 .par_iter()
-                .map(|source| read_case(config, source).unwrap_or_else(|error| failed(source, &error)))
+                .map(|source| {
+                    read_case(config, source).unwrap_or_else(|error| failed(source, &error))
+                })
                 .collect();
             for case in rows {
                 scans.write(case.scans)?;
@@ -154,7 +156,9 @@ pub fn transform(
             continue;
         }
         let (marks, failures) = match annotation {
-            Annotation::Lidc(reads) => lidc_marks::marks(&scan, image.volume.geometry(), reads, path),
+            Annotation::Lidc(reads) => {
+                lidc_marks::marks(&scan, image.volume.geometry(), reads, path)
+            }
             Annotation::Labels(labels) => {
                 mask_marks::marks(&scan, image.volume.geometry(), labels, path)
             }
@@ -203,7 +207,12 @@ fn read_case(config: &Config, source: &SourceCase) -> Result<CaseRows, CaseError
         match read_annotation(cohort.source, path) {
             Ok(annotation) => annotations.push((name, annotation)),
             Err(error) => {
-                rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, Some(name)));
+                rows.failures.push(Failure::new(
+                    "ingest",
+                    &source.case.case_id,
+                    &error,
+                    Some(name),
+                ));
             }
         }
     }
@@ -226,7 +235,8 @@ fn read_case(config: &Config, source: &SourceCase) -> Result<CaseRows, CaseError
     }
     for (path, annotation) in annotations {
         if let Annotation::Lidc(reads) = annotation {
-            let error = CaseError::OtherSeries { path: path.clone(), series: reads.series_instance_uid };
+            let error =
+                CaseError::OtherSeries { path: path.clone(), series: reads.series_instance_uid };
             rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, Some(path)));
         }
     }

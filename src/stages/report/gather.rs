@@ -203,10 +203,11 @@ fn cohorts(
 }
 
 fn cohort(tally: Tally, name: String) -> Cohort {
-    let split = |(split, (patients, nodules, n_slices)): (String, (BTreeSet<_>, BTreeSet<_>, u64))| {
-        let (n_patients, n_nodules) = (patients.len() as u64, nodules.len() as u64);
-        SplitCount { split, n_patients, n_nodules, n_slices }
-    };
+    let split =
+        |(split, (patients, nodules, n_slices)): (String, (BTreeSet<_>, BTreeSet<_>, u64))| {
+            let (n_patients, n_nodules) = (patients.len() as u64, nodules.len() as u64);
+            SplitCount { split, n_patients, n_nodules, n_slices }
+        };
     Cohort {
         name,
         layout: tally.layout,
@@ -242,10 +243,7 @@ fn models(scores: &[NoduleMetrics]) -> Vec<Model> {
         .collect()
 }
 
-fn diameters(
-    task: &Task<'_>,
-    scores: &[NoduleMetrics],
-) -> Result<BTreeMap<String, f64>, Error> {
+fn diameters(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, f64>, Error> {
     let wanted: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
     let mut diameters = BTreeMap::new();
     for batch in task.table(Table::Nodules)?.rows::<Nodule>() {
@@ -265,8 +263,12 @@ pub(super) fn examples(
     let mut slices: BTreeMap<String, Roi> = BTreeMap::new();
     if !picks.is_empty() {
         for batch in task.table(Table::Rois)?.rows::<Roi>() {
-            for roi in batch?.into_iter().filter(|roi| picks.iter().any(|p| p.nodule_id == roi.nodule_id)) {
-                let larger = slices.get(&roi.nodule_id).is_none_or(|held| held.n_mask_pixels < roi.n_mask_pixels);
+            for roi in
+                batch?.into_iter().filter(|roi| picks.iter().any(|p| p.nodule_id == roi.nodule_id))
+            {
+                let larger = slices
+                    .get(&roi.nodule_id)
+                    .is_none_or(|held| held.n_mask_pixels < roi.n_mask_pixels);
                 if larger {
                     slices.insert(roi.nodule_id.clone(), roi);
                 }
@@ -276,7 +278,9 @@ pub(super) fn examples(
     let mut predicted: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
     if !picks.is_empty() {
         for batch in task.table(Table::Predictions)?.rows::<Prediction>() {
-            let batch = batch?.into_iter().filter(|row| slices.values().any(|roi| roi.roi_id == row.roi_id));
+            let batch = batch?
+                .into_iter()
+                .filter(|row| slices.values().any(|roi| roi.roi_id == row.roi_id));
             predicted.extend(batch.map(|row| ((row.roi_id, row.model_id), row.mask_bits)));
         }
     }

@@ -127,7 +127,10 @@ impl Examples {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        let n = self.random.as_mut().map_or(0, |random| random.random_range(0..self.buffer.len() as u64));
+        let n = self
+            .random
+            .as_mut()
+            .map_or(0, |random| random.random_range(0..self.buffer.len() as u64));
         Ok(Some(self.buffer.swap_remove(n as usize)))
     }
 }
@@ -159,5 +162,9 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     let mask: Vec<bool> =
         own?.to_bools().into_iter().zip(others?.to_bools()).map(|(a, b)| a || b).collect();
     let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
-    Ok(Example { image, has_nodule: mask.contains(&true), mask: mask.into_iter().map(u8::from).collect() })
+    Ok(Example {
+        image,
+        has_nodule: mask.contains(&true),
+        mask: mask.into_iter().map(u8::from).collect(),
+    })
 }

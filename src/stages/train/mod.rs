@@ -80,7 +80,12 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         }
         trainer.begin_phase(&phase.schedule, done > 0)?;
         for epoch in done + 1..=phase.schedule.epochs {
-            let order = Order::Shuffled { seed: config.seed, phase: number, epoch, buffer: config.shuffle_buffer };
+            let order = Order::Shuffled {
+                seed: config.seed,
+                phase: number,
+                epoch,
+                buffer: config.shuffle_buffer,
+            };
             let mut examples = select(config, task, phase, Split::Train, order)?;
             let learnt = trainer.epoch(&phase.schedule, epoch, &mut examples)?;
             if learnt.n_samples == 0 {
@@ -171,7 +176,9 @@ fn describe(learnt: &EpochLog, phase: &Phase, epoch: usize, validation: Option<f
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing to learn from.
-    #[error("phase `{phase}` has no training samples from cohorts {cohorts}: look at the `samples` table and `[balance]`")]
+    #[error(
+        "phase `{phase}` has no training samples from cohorts {cohorts}: look at the `samples` table and `[balance]`"
+    )]
     NoSamples {
         /// The phase.
         phase: String,
@@ -223,8 +230,11 @@ mod tests {
             n_samples: 30,
             seconds: 0.0,
         };
-        let phase =
-            Phase { name: "pretrain".to_owned(), cohorts: Vec::new(), schedule: model::Phase::default() };
+        let phase = Phase {
+            name: "pretrain".to_owned(),
+            cohorts: Vec::new(),
+            schedule: model::Phase::default(),
+        };
         let row = transform("run", Some(2), &learnt, &phase, 3, Some(0.5));
         assert_eq!((row.phase.as_str(), row.epoch, row.fold), ("pretrain", 3, Some(2)));
         assert_eq!((row.samples_per_second, row.dice), (None, Some(0.25)));
