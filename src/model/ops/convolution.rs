@@ -4,6 +4,7 @@
 //! output ("strips"). Then each row of the kernel is a product with the same strips from another
 //! row on: a third of the copying that a full unfolding of a 3 × 3 kernel takes.
 
+use super::direct::Direct;
 use super::product::{Matrix, Onto, product};
 use super::{sum_in_order, tensor, view, with_scratch};
 use crate::model::buffer;
@@ -54,10 +55,13 @@ impl Operator for Convolution {
         let plan = Plan::new(self.0, inputs)?;
         let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
         let bias = inputs.get(2).map(|bias| view(bias)).transpose()?;
-        let weights = plan.pack(|o, c, ky, kx| {
+        let at = |o: usize, c: usize, ky: usize, kx: usize| {
             weight[((o * plan.channels + c) * plan.window.size + ky) * plan.window.size + kx]
-        });
-        let y = plan.run(&x, &weights, bias.as_deref());
+        };
+        let y = match plan.direct() {
+            Some(direct) => direct.run(&x, at, bias.as_deref()),
+            None => plan.run(&x, &plan.pack(at), bias.as_deref()),
+        };
         tensor(y, (plan.images, plan.filters, plan.height_out, plan.width_out))
     }
 
@@ -71,7 +75,10 @@ impl Operator for Convolution {
             found[0] = Some(Gradient::new(tensor(values, step.inputs[0].dims())?));
         }
         if step.wanted[1] {
-            let values = plan.weight_gradient(&x, &gradient);
+            let values = match plan.direct() {
+                Some(direct) => direct.weight_gradient(&x, &gradient),
+                None => plan.weight_gradient(&x, &gradient),
+            };
             found[1] = Some(Gradient::new(tensor(values, step.inputs[1].dims())?));
         }
         if step.wanted.get(2) == Some(&true) {
@@ -184,6 +191,11 @@ impl Plan {
             first,
             extra,
         })
+    }
+
+    /// The same convolution the direct way, where that is better.
+    fn direct(&self) -> Option<Direct> {
+        Direct::new(self.window, [self.channels, self.filters], [self.height, self.width])
     }
 
     fn pixels(&self) -> usize {
@@ -402,8 +414,11 @@ impl Plan {
                     problem: format!("{window:?} does not fit its own output"),
                 }
             })?;
-        let weights = plan.pack(|c, o, ky, kx| at(o, c, size - 1 - ky, size - 1 - kx));
-        Ok(plan.run(gradient, &weights, None))
+        let turned = |c, o, ky, kx| at(o, c, size - 1 - ky, size - 1 - kx);
+        Ok(match plan.direct() {
+            Some(direct) => direct.run(gradient, turned, None),
+            None => plan.run(gradient, &plan.pack(turned), None),
+        })
     }
 
     /// [`Self::input_gradient`] as the transpose of the forward pass: into strips by products, from
@@ -543,6 +558,24 @@ mod tests {
                 random(&[2], 3),
             ];
             assert_gradients(|| Box::new(Convolution(window)), &inputs, 0.5, 1e-5);
+        }
+    }
+
+    #[test]
+    fn wide_images_of_few_channels_make_no_difference() {
+        for (channels, filters, width, dilation) in [(2, 3, 32, 1), (3, 9, 37, 2), (2, 16, 40, 5)] {
+            let window = Window { size: 3, stride: 1, padding: dilation, dilation };
+            let x = random(&[2, channels, 12, width], 1);
+            let w = random(&[filters, channels, 3, 3], 2);
+            let bias = random(&[filters], 3);
+            let inputs = [x.clone(), w.clone(), bias.clone()];
+            assert!(Plan::new(window, &[&x, &w, &bias]).unwrap().direct().is_some());
+            let expected = reference(window, &x, &w, Some(&view(&bias).unwrap()));
+            let found = output(&Convolution(window), &inputs);
+            assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-5));
+            if filters < 16 {
+                assert_gradients(|| Box::new(Convolution(window)), &inputs, 0.5, 1e-5);
+            }
         }
     }
 

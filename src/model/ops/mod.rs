@@ -5,6 +5,7 @@
 //! are the same bit for bit however many threads there are.
 
 mod product;
+mod direct;
 pub(super) mod vector;
 pub(super) mod convolution;
 pub(super) mod depthwise;
