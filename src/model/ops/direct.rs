@@ -1,7 +1,7 @@
 //! 3 × 3 convolution at stride 1 of wide images of few channels, without unfolding them: there a
 //! product of matrices spends its time on copies and on matrices too narrow for it.
 
-use super::convolution::Window;
+use super::strips::Window;
 use super::{sum_in_order, with_scratch};
 use crate::model::buffer;
 use pulp::{Arch, Simd, WithSimd};
@@ -142,7 +142,8 @@ impl Direct {
         let len = self.filters * self.channels * SIZE * SIZE;
         let images = x.len() / self.image();
         let mut parts: Vec<Vec<f32>> = (0..images).map(|_| buffer::zeros(len)).collect();
-        let images = x.par_chunks_exact(self.image()).zip(gradient.par_chunks_exact(self.image_out()));
+        let images =
+            x.par_chunks_exact(self.image()).zip(gradient.par_chunks_exact(self.image_out()));
         parts.par_iter_mut().zip(images).for_each(|(part, (x, gradient))| {
             with_scratch(self.channels * self.plane(), |padded| {
                 self.pad(x, padded);
@@ -231,8 +232,10 @@ impl Row<'_> {
             let [a, b] = [x[0], x[1]];
             for i in 0..FILTERS {
                 let weight = simd.splat_f32s(weights[first + i]);
-                sums[i] =
-                    [simd.mul_add_f32s(weight, a, sums[i][0]), simd.mul_add_f32s(weight, b, sums[i][1])];
+                sums[i] = [
+                    simd.mul_add_f32s(weight, a, sums[i][0]),
+                    simd.mul_add_f32s(weight, b, sums[i][1]),
+                ];
             }
         }
         for (i, sums) in sums.iter().enumerate().take(self.filters.saturating_sub(first)) {
@@ -287,8 +290,8 @@ impl Weights<'_> {
             let line = &self.x[row * self.pitch..];
             let x: [&[f32]; SIZE] =
                 std::array::from_fn(|k| &line[k * self.dilation..][..self.width]);
-            let g: [&[f32]; FILTERS] = filter
-                .map(|o| &self.gradient[o * self.step + row * self.width..][..self.width]);
+            let g: [&[f32]; FILTERS] =
+                filter.map(|o| &self.gradient[o * self.step + row * self.width..][..self.width]);
             let vectors = self.width / S::F32_LANES;
             let xs = x.map(|x| &S::as_simd_f32s(x).0[..vectors]);
             let gs = g.map(|g| &S::as_simd_f32s(g).0[..vectors]);
