@@ -5,6 +5,9 @@
 //! are the same bit for bit however many threads there are.
 
 mod product;
+mod strips;
+mod stack;
+mod direct;
 pub(super) mod vector;
 pub(super) mod convolution;
 pub(super) mod depthwise;
