@@ -19,7 +19,7 @@ pub struct Node {
     /// What the store knows of it; `None` where it was removed, or came from outside.
     pub made: Option<Made>,
     /// What it was made from.
-    pub inputs: Vec<Node>,
+    pub inputs: Vec<Self>,
     /// Cases, for `sources`.
     pub cases: Vec<SourceNode>,
 }

@@ -7,7 +7,7 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::arrow::arrow_writer::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::metadata::{FileMetaData, KeyValue};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::RecordBatch;
@@ -210,7 +210,7 @@ impl<T: DeserializeOwned> PartReader<T> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path)?.into_parts().0;
         let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(read)?;
-        check_metadata(path, table, &builder)?;
+        check_metadata(path, table, builder.metadata().file_metadata())?;
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
@@ -239,12 +239,8 @@ impl<T: DeserializeOwned> Iterator for PartReader<T> {
     }
 }
 
-fn check_metadata(
-    path: &Path,
-    table: Table,
-    builder: &ParquetRecordBatchReaderBuilder<std::fs::File>,
-) -> Result<(), Error> {
-    let metadata = builder.metadata().file_metadata().key_value_metadata();
+fn check_metadata(path: &Path, table: Table, file: &FileMetaData) -> Result<(), Error> {
+    let metadata = file.key_value_metadata();
     let value = |key: &str| {
         metadata?.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone())
     };

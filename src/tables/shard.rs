@@ -125,12 +125,13 @@ impl ShardWriter {
     ///
     /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
     pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<Failure>) -> Result<(), Error> {
-        let mut failures = failures;
+        let (mut parts, mut failures) = (parts, failures);
         for (output, folder, aside) in &self.outputs {
             let parts = if let Output::Table(_) = output {
-                let part = parts.iter().find(|part| part.output == *output);
-                let part = part.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
-                vec![self.publish(part, folder)?]
+                let place = parts.iter().position(|part| part.output == *output);
+                let place =
+                    place.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
+                vec![self.publish(parts.swap_remove(place), folder)?]
             } else {
                 publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
             };
@@ -141,13 +142,12 @@ impl ShardWriter {
         Ok(())
     }
 
-    fn publish(&self, part: &FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
+    fn publish(&self, part: FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
         let digits = &part.content_sha256[..NAME_DIGITS];
         let file = format!("part-{:05}-{digits}.parquet", self.shard);
         let bytes = fs::metadata(&part.path)?.len();
         durable::publish(&part.path, &folder.join(part.output.files_folder()).join(&file))?;
-        let content_sha256 = part.content_sha256.clone();
-        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256 })
+        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
     }
 
     fn aside(&self, output: Output) -> Result<&Path, Error> {

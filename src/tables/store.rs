@@ -98,7 +98,7 @@ impl Store {
                 manifest::Error::Io(source) => {
                     lock::Error::NotWritable { store: root.to_owned(), source }.into()
                 }
-                other => Error::Record(other),
+                other @ manifest::Error::Parse { .. } => Error::Record(other),
             })?;
         }
         Self::open(root)

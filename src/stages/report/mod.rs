@@ -131,7 +131,7 @@ fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric
     let p = wilcoxon(&differences).map(|test| test.p);
     let mean = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
     differences.sort_by(f64::total_cmp);
-    let median = (n > 0).then(|| (differences[(n - 1) / 2] + differences[n / 2]) / 2.0);
+    let median = (n > 0).then(|| f64::midpoint(differences[(n - 1) / 2], differences[n / 2]));
     Comparison {
         metric: metric.name().to_owned(),
         model_id: model.to_owned(),
