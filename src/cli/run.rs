@@ -82,13 +82,13 @@ fn show(progress: &Progress, event: runner::Progress) {
             progress.count("sources", done as u64, total as u64);
         }
         runner::Progress::Begin(stage) => {
-            progress.line(&format!("{stage}: {}", stage.description()))
+            progress.line(&format!("{stage}: {}", stage.description()));
         }
         runner::Progress::Stage(stage, Event::Cases { done, total }) => {
             progress.count(stage.name(), done as u64, total as u64);
         }
         runner::Progress::Stage(stage, Event::Note(text)) => {
-            progress.line(&format!("{stage}: {text}"))
+            progress.line(&format!("{stage}: {text}"));
         }
         runner::Progress::End(_) => {}
     }

@@ -240,6 +240,10 @@ fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> R
 }
 
 /// Every file below a folder, sorted; hidden ones are passed over.
+///
+/// # Errors
+///
+/// Fails if a folder cannot be read.
 pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

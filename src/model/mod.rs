@@ -21,6 +21,7 @@ mod train;
 mod infer;
 
 pub use batch::Example;
+pub use checkpoint::WEIGHTS_FILE;
 pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;
 pub use error::{Error, Result};

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::plan::{self, OUTSIDE_CHECKPOINT};
 use super::sources;
-use crate::model::Device;
+use crate::model::{Device, WEIGHTS_FILE};
 use crate::stages::ingest::Sources;
 use crate::stages::{
     Event, Stage, Task, balance, crop, evaluate, infer, ingest, merge, report, train,
@@ -219,14 +219,24 @@ pub fn job_spec(
         inputs.push(version.manifest.as_input());
     }
     if stage == Stage::Infer
-        && let Some(checkpoint) = &config.infer.checkpoint
+        && let Some(checkpoint) = outside_checkpoint(config)?
     {
-        let content_sha256 = hash::sha256_file(checkpoint).map_err(Error::Checkpoint)?;
+        let content_sha256 = hash::sha256_file(&checkpoint).map_err(Error::Checkpoint)?;
         inputs.retain(|input| input.name != OUTSIDE_CHECKPOINT);
         let name = OUTSIDE_CHECKPOINT.to_owned();
         inputs.push(InputRef { name, key: content_sha256[..16].to_owned(), content_sha256 });
     }
     plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
+}
+
+/// The file of weights that `infer.checkpoint` names: itself, or the current one of a store.
+fn outside_checkpoint(config: &Config) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = &config.infer.checkpoint else { return Ok(None) };
+    if !path.join("store.json").exists() {
+        return Ok(Some(path.clone()));
+    }
+    let version = Store::open(path)?.require(Output::Checkpoint)?;
+    Ok(Some(version.files_folder().join(WEIGHTS_FILE)))
 }
 
 /// The stage that writes an output; `failures` come from every stage.
@@ -246,11 +256,12 @@ fn run_stage(
     let roots: BTreeMap<String, PathBuf> =
         config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
     let report = |event| progress(Progress::Stage(stage, event));
+    let checkpoint = outside_checkpoint(config)?;
     let task = Task {
         store,
         job,
         roots: &roots,
-        checkpoint: config.infer.checkpoint.as_deref(),
+        checkpoint: checkpoint.as_deref(),
         device: options.device,
         workers: options.workers,
         progress: &report,

@@ -162,7 +162,7 @@ impl Geometry {
     }
 }
 
-/// Largest deviation of DᵀD from the identity.
+/// Largest deviation of `DᵀD` from the identity.
 fn orthonormal_deviation(d: &[f64; 9]) -> f64 {
     let mut worst: f64 = 0.0;
     for a in 0..3 {

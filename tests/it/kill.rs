@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use rand::{Rng as _, SeedableRng as _};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Kills, at least, before the run is left to end.
@@ -22,47 +22,16 @@ fn sigkill_at_any_moment_changes_no_byte() {
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut killed = 0;
     while killed < KILLS {
-        let wait = whole.mul_f64(random.random_range(0.02..0.35));
-        let mut child = fixture::nodulus(&arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + wait;
-        let mut ended = None;
-        while ended.is_none() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-            ended = child.try_wait().unwrap();
-        }
-        if let Some(status) = ended {
-            assert!(status.success(), "a resumed run ended with {status}");
-            // Done before all kills were spent: the rest hit a run that is made again from crop.
-            if killed < KILLS {
-                let again = [
-                    "run",
-                    path.to_str().unwrap(),
-                    "--progress",
-                    "none",
-                    "--force",
-                    "crop",
-                    "--force",
-                    "train",
-                ];
-                let mut child = fixture::nodulus(&again)
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .unwrap();
-                std::thread::sleep(whole.mul_f64(random.random_range(0.02..0.3)));
-                child.kill().unwrap();
-                child.wait().unwrap();
-                killed += 1;
+        match killed_after(&arguments, whole.mul_f64(random.random_range(0.02..0.35))) {
+            None => killed += 1,
+            Some(status) => {
+                assert!(status.success(), "a resumed run ended with {status}");
+                // Done before all kills were spent: the next ones hit work that is made again.
+                let again = ["--force", "crop", "--force", "train", "--force", "report"];
+                let again = [arguments.as_slice(), again.as_slice()].concat();
+                let wait = whole.mul_f64(random.random_range(0.02..0.3));
+                killed += u32::from(killed_after(&again, wait).is_none());
             }
-        } else {
-            // SIGKILL: the process has no chance to tidy up.
-            child.kill().unwrap();
-            child.wait().unwrap();
-            killed += 1;
         }
     }
     fixture::run_well(&arguments);
@@ -85,6 +54,23 @@ fn sigkill_at_any_moment_changes_no_byte() {
         }
     }
     assert_eq!(content(&expected, "training_log"), content(&found, "training_log"));
+}
+
+/// Kills a run after a while, or returns how it ended before.
+fn killed_after(arguments: &[&str], wait: Duration) -> Option<ExitStatus> {
+    let mut command = fixture::nodulus(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + wait;
+    while Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    // SIGKILL: the process has no chance to tidy up. One that has ended is not there to kill.
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    status.code().map(|_| status)
 }
 
 /// Content hash of an output's current version.

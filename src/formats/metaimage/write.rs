@@ -13,7 +13,6 @@ use std::path::Path;
 /// # Errors
 ///
 /// Fails if a file cannot be written.
-#[expect(clippy::fn_params_excessive_bools, reason = "the header's own CompressedData")]
 pub fn write(path: &Path, volume: &Volume<i16>, compressed: bool) -> io::Result<()> {
     let raw: Vec<u8> = volume.voxels().iter().flat_map(|v| v.to_le_bytes()).collect();
     let data = if compressed {

@@ -41,6 +41,7 @@ impl Default for Config {
 
 /// The columns of `rois` that scoring needs.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the columns of the table")]
 pub struct Slice {
     roi_id: String,
     nodule_id: String,

@@ -29,8 +29,8 @@ pub const THRESHOLD: &str = "threshold";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it. Its
-    /// content, not its path, is part of the key.
+    /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or
+    /// another store, for its current ones. Their content, not their path, is part of the key.
     #[serde(skip_serializing)]
     pub checkpoint: Option<PathBuf>,
     /// Id of the model in the tables.
@@ -130,7 +130,7 @@ fn predict(
                 readable.push(roi);
             }
             None => {
-                failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None))
+                failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None));
             }
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn marks(
             match nodule_mark(blank, geometry, nodule) {
                 Ok(mark) => marks.push(mark),
                 Err(error) => {
-                    failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path))
+                    failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path));
                 }
             }
         }
@@ -42,7 +42,7 @@ fn nodule_mark(
     nodule: &ReadNodule,
 ) -> Result<Mark, rasterise::Error> {
     if nodule.kind() == Kind::SmallNodule {
-        mark.kind = MarkKind::SmallNodule.name().to_owned();
+        MarkKind::SmallNodule.name().clone_into(&mut mark.kind);
         let point = nodule.contours.first().and_then(|c| Some((c.z_mm, *c.points.first()?)));
         let (z_mm, point) = point.ok_or(rasterise::Error::NoContours)?;
         place_point(&mut mark, geometry, z_mm, point)?;
@@ -74,7 +74,7 @@ fn non_nodule_mark(
     geometry: &Geometry,
     finding: &NonNodule,
 ) -> Result<Mark, rasterise::Error> {
-    mark.kind = MarkKind::NonNodule.name().to_owned();
+    MarkKind::NonNodule.name().clone_into(&mut mark.kind);
     place_point(&mut mark, geometry, finding.z_mm, finding.point)?;
     Ok(mark)
 }
