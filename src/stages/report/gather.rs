@@ -231,15 +231,9 @@ fn models(scores: &[NoduleMetrics]) -> Vec<Model> {
     let mut ids: Vec<&str> = scores.iter().map(|row| row.model_id.as_str()).collect();
     ids.sort_unstable_by_key(|id| (*id == THRESHOLD, *id));
     ids.dedup();
-    let label = |id: &str| {
-        if id == THRESHOLD {
-            "the single HU threshold that does best on these very nodules"
-        } else {
-            "the network"
-        }
-    };
+    let label = |id: &str| if id == THRESHOLD { "best single threshold" } else { id }.to_owned();
     ids.into_iter()
-        .map(|id| Model { model_id: id.to_owned(), label: label(id).to_owned() })
+        .map(|id| Model { model_id: id.to_owned(), label: label(id) })
         .collect()
 }
 
