@@ -19,6 +19,8 @@ mod batch;
 mod checkpoint;
 mod train;
 mod infer;
+#[cfg(test)]
+mod reference;
 
 pub use batch::Example;
 pub use checkpoint::WEIGHTS_FILE;

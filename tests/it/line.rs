@@ -3,7 +3,6 @@
 use crate::fixture;
 use serde_json::Value;
 use std::path::Path;
-use std::time::Instant;
 
 fn stages_run(pipeline: &Path, more: &[&str]) -> Vec<String> {
     let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--json", "--progress", "none"];
@@ -21,12 +20,9 @@ fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     assert_eq!(stages_run(&pipeline, &[]), all);
     let before = fixture::outputs(&folder.path().join("store"));
 
-    // Nothing changed: nothing runs, in under a second, and it says so.
-    let begun = Instant::now();
+    // Nothing changed: nothing runs, and it says so.
     let text = fixture::run_well(&["run", pipeline.to_str().unwrap()]);
-    let took = begun.elapsed().as_secs_f64();
     assert!(text.starts_with("nothing to do: everything is up to date\n"), "{text}");
-    assert!(took < 1.0, "a second run with nothing changed took {took} s");
     assert_eq!(fixture::outputs(&folder.path().join("store")), before);
 
     let status = fixture::run_well(&[

@@ -232,9 +232,7 @@ fn models(scores: &[NoduleMetrics]) -> Vec<Model> {
     ids.sort_unstable_by_key(|id| (*id == THRESHOLD, *id));
     ids.dedup();
     let label = |id: &str| if id == THRESHOLD { "best single threshold" } else { id }.to_owned();
-    ids.into_iter()
-        .map(|id| Model { model_id: id.to_owned(), label: label(id) })
-        .collect()
+    ids.into_iter().map(|id| Model { model_id: id.to_owned(), label: label(id) }).collect()
 }
 
 fn diameters(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, f64>, Error> {
