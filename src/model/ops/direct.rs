@@ -13,6 +13,15 @@ const BLOCK: usize = 8;
 /// Rows and columns of the kernel.
 const SIZE: usize = 3;
 
+/// Filters whose weights' gradients are worked out together: their sums fit into registers.
+const GROUP: usize = 4;
+
+/// Pixels whose part in a gradient is worked out together: they fit into the fastest cache.
+const CHUNK: usize = 1024;
+
+/// Numbers in the widest vector.
+const LANES: usize = 16;
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy)]
 pub(super) struct Direct {
@@ -145,35 +154,44 @@ impl Direct {
         let images =
             x.par_chunks_exact(self.image()).zip(gradient.par_chunks_exact(self.image_out()));
         parts.par_iter_mut().zip(images).for_each(|(part, (x, gradient))| {
-            with_scratch(self.channels * self.plane(), |padded| {
+            // Zeros after the last channel, so that no chunk of a line has a rest.
+            let padded_len = self.channels * self.plane() + CHUNK;
+            let filters = self.filters.next_multiple_of(GROUP);
+            let line = (self.height_out * self.pitch()).next_multiple_of(LANES);
+            with_scratch(padded_len + filters * line, |scratch| {
+                let (padded, lines) = scratch.split_at_mut(padded_len);
                 self.pad(x, padded);
-                self.add_weight_gradient(padded, gradient, part);
+                // The gradient's rows as far apart as the padded image's: what is to be multiplied
+                // lies side by side along the whole image.
+                lines.fill(0.0);
+                let pixels_out = self.height_out * self.width_out;
+                for (line, plane) in
+                    lines.chunks_exact_mut(line).zip(gradient.chunks_exact(pixels_out))
+                {
+                    let rows =
+                        line.chunks_mut(self.pitch()).zip(plane.chunks_exact(self.width_out));
+                    rows.for_each(|(to, from)| to[..self.width_out].copy_from_slice(from));
+                }
+                self.add_weight_gradient(padded, lines, line, part);
             });
         });
         sum_in_order(parts)
     }
 
-    fn add_weight_gradient(self, padded: &[f32], gradient: &[f32], part: &mut [f32]) {
-        let pixels_out = self.height_out * self.width_out;
-        // Rows of a block of the gradient's channels that stay in the fastest cache.
-        let rows = (8192 / BLOCK / self.width_out).max(1);
-        for first in (0..self.filters).step_by(BLOCK) {
-            for top in (0..self.height_out).step_by(rows) {
-                let rows = rows.min(self.height_out - top);
+    fn add_weight_gradient(self, padded: &[f32], lines: &[f32], line: usize, part: &mut [f32]) {
+        for (group, lines) in lines.chunks_exact(GROUP * line).enumerate() {
+            for start in (0..line).step_by(CHUNK) {
                 for c in 0..self.channels {
                     for k in 0..SIZE {
-                        let row = top + k * self.dilation;
+                        let row = c * self.plane() + k * self.dilation * self.pitch();
                         let sums = Arch::new().dispatch(Weights {
-                            x: &padded[c * self.plane() + row * self.pitch()..],
-                            pitch: self.pitch(),
+                            x: &padded[row + start..],
                             dilation: self.dilation,
-                            gradient: &gradient[first * pixels_out + top * self.width_out..],
-                            step: pixels_out,
-                            width: self.width_out,
-                            rows,
-                            filters: BLOCK.min(self.filters - first),
+                            lines: &lines[start..],
+                            step: line,
+                            len: CHUNK.min(line - start),
                         });
-                        for (o, sums) in (first..self.filters).zip(sums) {
+                        for (o, sums) in (group * GROUP..self.filters).zip(sums) {
                             let at = ((o * self.channels + c) * SIZE + k) * SIZE;
                             part[at..at + SIZE].iter_mut().zip(sums).for_each(|(p, s)| *p += s);
                         }
@@ -225,8 +243,11 @@ impl Row<'_> {
     #[inline(always)]
     fn tile<S: Simd, const FILTERS: usize>(&mut self, simd: S, start: usize, first: usize) {
         let tile = 2 * S::F32_LANES;
-        let mut sums: [[S::f32s; 2]; FILTERS] =
-            std::array::from_fn(|i| [simd.splat_f32s(self.start[first + i]); 2]);
+        // Plain loops: closures that arrays call are not compiled for the processor at hand.
+        let mut sums = [[simd.splat_f32s(0.0); 2]; FILTERS];
+        for i in 0..FILTERS {
+            sums[i] = [simd.splat_f32s(self.start[first + i]); 2];
+        }
         for (offset, weights) in self.offsets.iter().zip(self.weights) {
             let (x, _) = S::as_simd_f32s(&self.x[offset + start..][..tile]);
             let [a, b] = [x[0], x[1]];
@@ -245,77 +266,49 @@ impl Row<'_> {
     }
 }
 
-/// Products of some rows of a block of the gradient's channels with one of the input's, for a row
-/// of the kernel.
+/// Products of a part of a group of the gradient's lines with one of the input's, for a row of the
+/// kernel.
 struct Weights<'a> {
     x: &'a [f32],
-    pitch: usize,
     dilation: usize,
-    gradient: &'a [f32],
-    /// From one channel of the gradient to the next.
+    lines: &'a [f32],
+    /// From one line to the next.
     step: usize,
-    width: usize,
-    rows: usize,
-    filters: usize,
+    /// A multiple of `LANES`.
+    len: usize,
 }
 
 impl WithSimd for Weights<'_> {
-    type Output = [[f32; SIZE]; BLOCK];
+    type Output = [[f32; SIZE]; GROUP];
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let mut found = [[0.0; SIZE]; BLOCK];
-        if S::REGISTER_COUNT >= 32 {
-            self.sums::<S, BLOCK>(simd, 0, &mut found);
-        } else {
-            self.sums::<S, { BLOCK / 2 }>(simd, 0, &mut found);
-            self.sums::<S, { BLOCK / 2 }>(simd, BLOCK / 2, &mut found);
+        let Self { x, dilation, lines, step, len } = self;
+        let x0 = S::as_simd_f32s(&x[..len]).0;
+        let x1 = S::as_simd_f32s(&x[dilation..][..len]).0;
+        let x2 = S::as_simd_f32s(&x[2 * dilation..][..len]).0;
+        let g0 = S::as_simd_f32s(&lines[..len]).0;
+        let g1 = S::as_simd_f32s(&lines[step..][..len]).0;
+        let g2 = S::as_simd_f32s(&lines[2 * step..][..len]).0;
+        let g3 = S::as_simd_f32s(&lines[3 * step..][..len]).0;
+        let mut sums = [[simd.splat_f32s(0.0); SIZE]; GROUP];
+        let x = x0.iter().zip(x1).zip(x2);
+        let g = g0.iter().zip(g1).zip(g2).zip(g3);
+        for (((x0, x1), x2), (((g0, g1), g2), g3)) in x.zip(g) {
+            let x = [*x0, *x1, *x2];
+            let g = [*g0, *g1, *g2, *g3];
+            for i in 0..GROUP {
+                for k in 0..SIZE {
+                    sums[i][k] = simd.mul_add_f32s(g[i], x[k], sums[i][k]);
+                }
+            }
+        }
+        let mut found = [[0.0; SIZE]; GROUP];
+        for i in 0..GROUP {
+            for k in 0..SIZE {
+                found[i][k] = simd.reduce_sum_f32s(sums[i][k]);
+            }
         }
         found
-    }
-}
-
-impl Weights<'_> {
-    #[inline(always)]
-    fn sums<S: Simd, const FILTERS: usize>(
-        &self,
-        simd: S,
-        first: usize,
-        found: &mut [[f32; SIZE]; BLOCK],
-    ) {
-        let mut sums = [[simd.splat_f32s(0.0); SIZE]; FILTERS];
-        // A filter that there is not takes another one's place, and its sums are not used.
-        let filter: [usize; FILTERS] = std::array::from_fn(|i| (first + i).min(self.filters - 1));
-        for row in 0..self.rows {
-            let line = &self.x[row * self.pitch..];
-            let x: [&[f32]; SIZE] =
-                std::array::from_fn(|k| &line[k * self.dilation..][..self.width]);
-            let g: [&[f32]; FILTERS] =
-                filter.map(|o| &self.gradient[o * self.step + row * self.width..][..self.width]);
-            let vectors = self.width / S::F32_LANES;
-            let xs = x.map(|x| &S::as_simd_f32s(x).0[..vectors]);
-            let gs = g.map(|g| &S::as_simd_f32s(g).0[..vectors]);
-            for at in 0..vectors {
-                let x = xs.map(|x| x[at]);
-                for i in 0..FILTERS {
-                    let g = gs[i][at];
-                    for k in 0..SIZE {
-                        sums[i][k] = simd.mul_add_f32s(g, x[k], sums[i][k]);
-                    }
-                }
-            }
-            for at in vectors * S::F32_LANES..self.width {
-                for i in 0..FILTERS {
-                    for k in 0..SIZE {
-                        found[first + i][k] += g[i][at] * x[k][at];
-                    }
-                }
-            }
-        }
-        for (found, sums) in found[first..].iter_mut().zip(sums) {
-            for (found, sum) in found.iter_mut().zip(sums) {
-                *found += simd.reduce_sum_f32s(sum);
-            }
-        }
     }
 }
