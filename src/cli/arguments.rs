@@ -75,7 +75,7 @@ pub(super) enum Command {
     Phantom(PhantomArguments),
     /// Check files against a data manifest: presence, size, SHA-256
     #[command(
-        after_help = "Example:\n  nodulus verify data-manifests/luna16.toml --root data/luna16"
+        after_help = "Example:\n  nodulus verify data-manifests/luna16.toml --root data/luna16\n\nExit status: 0 all there, 1 stopped by an error, 2 usage, 3 something is missing or wrong."
     )]
     Verify(VerifyArguments),
     /// Print a shell's completions
