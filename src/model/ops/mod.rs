@@ -94,9 +94,10 @@ fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
     let mut parts = parts.into_iter();
     let mut sum = parts.next().unwrap_or_default();
     let rest: Vec<Vec<f32>> = parts.collect();
-    sum.par_chunks_mut(GRAIN).enumerate().for_each(|(i, sum)| {
+    const CHUNK: usize = 2048;
+    sum.par_chunks_mut(CHUNK).enumerate().with_min_len(4).for_each(|(i, sum)| {
         for part in &rest {
-            vector::add(sum, &part[i * GRAIN..]);
+            vector::add(sum, &part[i * CHUNK..]);
         }
     });
     rest.into_iter().for_each(buffer::give);
