@@ -5,4 +5,11 @@
 
 pub mod volume;
 pub mod formats;
+pub mod imaging;
+pub mod metrics;
+pub mod model;
 pub mod tables;
+pub mod stages;
+pub mod pipeline;
+pub mod phantom;
+pub mod cli;

@@ -133,7 +133,11 @@ pub fn read_images(
     }
     let read = |files: &dicom::SeriesFiles| {
         let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files)?;
-        Ok(Image { series_instance_uid: info.series_instance_uid.clone(), info: Some(info), volume })
+        Ok(Image {
+            series_instance_uid: info.series_instance_uid.clone(),
+            info: Some(info),
+            volume,
+        })
     };
     Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
 }
@@ -236,6 +240,10 @@ fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> R
 }
 
 /// Every file below a folder, sorted; hidden ones are passed over.
+///
+/// # Errors
+///
+/// Fails if a folder cannot be read.
 pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

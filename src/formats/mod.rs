@@ -1,1 +1,14 @@
-//! (placeholder)
+//! Files to volumes and marks, and back: one shape for each format, `read(path)` and `write`.
+
+pub mod cohort;
+pub mod dicom;
+pub mod lidc_xml;
+pub mod luna_csv;
+pub mod metaimage;
+pub mod nifti;
+pub mod data_manifest;
+
+mod elements;
+
+#[cfg(test)]
+mod image_file_tests;

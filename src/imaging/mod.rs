@@ -1,1 +1,13 @@
-//! (placeholder)
+//! Contours, masks and pixels to others: pure functions without input or output.
+
+pub mod rasterise;
+mod outline;
+pub mod consensus;
+pub mod linkage;
+pub mod components;
+pub mod crop;
+pub mod normalise;
+pub mod distance;
+
+#[cfg(test)]
+mod lidc_tests;

@@ -1,1 +1,18 @@
-//! (placeholder)
+//! What a prediction is worth: masks to numbers, and numbers to tables' rows. No input or output.
+//!
+//! Definitions carry a name, [`METRIC_DEFINITION`], that stands beside every number made by them.
+
+pub mod overlap;
+pub mod surface;
+pub mod score;
+pub mod metric;
+pub mod summary;
+pub mod bootstrap;
+pub mod wilcoxon;
+pub mod holm;
+#[cfg(test)]
+mod golden;
+
+pub use metric::Metric;
+pub use score::{METRIC_DEFINITION, Outcome, Scores, score};
+pub use summary::{Case, Summary, summarise};

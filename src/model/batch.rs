@@ -18,13 +18,13 @@ pub struct Example {
 
 impl Example {
     /// Mirrors the example along i, j, both or neither.
-    pub(super) fn flip(&mut self, side: usize, along_i: bool, along_j: bool) {
-        flip(&mut self.image, side, along_i, along_j);
-        flip(&mut self.mask, side, along_i, along_j);
+    pub(super) fn flip(&mut self, side: usize, mirrored: [bool; 2]) {
+        flip(&mut self.image, side, mirrored);
+        flip(&mut self.mask, side, mirrored);
     }
 }
 
-fn flip<T>(pixels: &mut [T], side: usize, along_i: bool, along_j: bool) {
+fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
     // All pixels in reverse are both mirrors at once.
     if along_j {
         pixels.reverse();
@@ -71,7 +71,7 @@ mod tests {
                 mask: vec![1, 0, 0, 0],
                 has_nodule: true,
             };
-            example.flip(2, along_i, along_j);
+            example.flip(2, [along_i, along_j]);
             (example.image, example.mask)
         };
         assert_eq!(flipped(false, false), (vec![1.0, 2.0, 3.0, 4.0], vec![1, 0, 0, 0]));

@@ -78,6 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
     fn a_dropped_tensor_gives_its_memory_to_the_next_one_of_its_size() {
         // A size that no other test uses: they share the idle buffers.
         const N: usize = 77_777_777;

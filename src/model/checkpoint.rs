@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Name of a checkpoint's weights.
-const WEIGHTS: &str = "model.safetensors";
+pub const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// What `model.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub(super) struct Description {
 
 /// The weights file that a path means: itself, or the one in the folder.
 fn weights_path(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(WEIGHTS) } else { path.to_owned() }
+    if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
 }
 
 fn wrong(path: &Path, problem: impl Into<String>) -> Error {
@@ -48,8 +48,8 @@ pub(super) fn save(
         .zip(&parameters.tensors)
         .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), view(tensor)?.to_vec())))
         .collect::<Result<_>>()?;
-    write(&folder.join(WEIGHTS), values)?;
-    write_json(&folder.join(WEIGHTS).with_extension("json"), description)
+    write(&folder.join(WEIGHTS_FILE), values)?;
+    write_json(&folder.join(WEIGHTS_FILE).with_extension("json"), description)
 }
 
 /// Reads what a checkpoint says of itself.
@@ -162,7 +162,7 @@ mod tests {
         let written = parameters(two);
         save(folder.path(), &written, &description).unwrap();
         assert_eq!(describe(folder.path()).unwrap(), description);
-        for path in [folder.path().to_owned(), folder.path().join(WEIGHTS)] {
+        for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
             let mut read = parameters(two);
             read.tensors[0] = tensor(vec![0.0; 6], (2, 3)).unwrap();
             load(&path, &mut read).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn weights_of_another_network_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(WEIGHTS);
+        let path = folder.path().join(WEIGHTS_FILE);
         let arrays = |name: &str, shape: &[usize]| {
             let n = shape.iter().product();
             write(

@@ -146,7 +146,7 @@ impl Config {
     /// Fails at the first field that does not, and names it.
     pub fn check(&self) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        let problem = if self.image_size == 0 || self.image_size % 32 != 0 {
+        let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(32) {
             format!("image_size {} is no multiple of 32", self.image_size)
         } else if self.width == 0 || self.classifier_width == 0 {
             format!(

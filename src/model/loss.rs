@@ -70,7 +70,7 @@ pub(super) fn classification(logits: &[f32], targets: &[bool]) -> Loss {
     }
 }
 
-/// Dice and IoU of one image, with pixels of positive logit as nodule; `None` where the mask is
+/// Dice and `IoU` of one image, with pixels of positive logit as nodule; `None` where the mask is
 /// empty.
 pub(super) fn overlap(logits: &[f32], mask: &[u8]) -> Option<[f64; 2]> {
     let (mut both, mut found, mut wanted) = (0u32, 0u32, 0u32);

@@ -19,8 +19,11 @@ mod batch;
 mod checkpoint;
 mod train;
 mod infer;
+#[cfg(test)]
+mod reference;
 
 pub use batch::Example;
+pub use checkpoint::WEIGHTS_FILE;
 pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;
 pub use error::{Error, Result};

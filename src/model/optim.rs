@@ -8,6 +8,9 @@ use candle_core::{CpuStorage, InplaceOp1, Layout};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
+/// Values that one thread updates at a time.
+const CHUNK: usize = 1 << 14;
+
 /// Settings of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rates {
@@ -98,7 +101,6 @@ impl InplaceOp1 for Update<'_> {
         let onto_gradient = if decoupled { 0.0 } else { decay as f32 };
         let kept = if decoupled { (1.0 - learning * decay) as f32 } else { 1.0 };
         let epsilon = EPSILON as f32;
-        const CHUNK: usize = 1 << 14;
         values
             .par_chunks_mut(CHUNK)
             .zip(self.gradient.par_chunks(CHUNK))

@@ -13,7 +13,7 @@ use super::parameters::{Scope, Spec, Start};
 use super::resnet::ResNet;
 use super::tape::Value;
 
-/// S1: 3 × 3 convolution, norm, ReLU, 3 × 3 convolution; skip path as in [`ResidualUnit`].
+/// S1: 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution; skip path as in [`ResidualUnit`].
 struct Stem {
     conv1: Conv,
     norm: BatchNorm,

@@ -137,8 +137,8 @@ impl Trainer {
                 batch::check(&example, images, self.config.image_size)?;
                 images += 1;
                 if phase.flips {
-                    let (along_i, along_j) = (flips.random(), flips.random());
-                    example.flip(self.config.image_size, along_i, along_j);
+                    let mirrored = [flips.random(), flips.random()];
+                    example.flip(self.config.image_size, mirrored);
                 }
                 batch.push(example);
             }
@@ -398,7 +398,7 @@ mod tests {
     fn discs(n: usize, side: usize, seed: u64) -> Vec<Example> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut disc = |i: usize| {
-            let has_nodule = i % 3 != 0;
+            let has_nodule = !i.is_multiple_of(3);
             let mut at = || rng.random_range(0.3..0.7f32) * side as f32;
             let (ci, cj) = (at(), at());
             let radius = rng.random_range(0.08..0.2f32) * side as f32;

@@ -171,7 +171,9 @@ pub fn assign(
     for (cohort, mut patients) in cohorts {
         let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
         let valid = |share: f64| (0.0..=1.0).contains(&share);
-        if !valid(shares.validation) || !valid(shares.test) || !valid(shares.validation + shares.test)
+        if !valid(shares.validation)
+            || !valid(shares.test)
+            || !valid(shares.validation + shares.test)
         {
             return Err(Error::Shares { cohort: cohort.to_owned(), shares });
         }
@@ -191,7 +193,9 @@ pub fn assign(
     let mut learning: Vec<(String, &str)> = splits
         .iter()
         .filter(|(_, split)| **split != Split::Test)
-        .map(|(patient, _)| (hash::sha256_parts(["fold", &config.seed.to_string(), patient]), *patient))
+        .map(|(patient, _)| {
+            (hash::sha256_parts(["fold", &config.seed.to_string(), patient]), *patient)
+        })
         .collect();
     learning.sort();
     let folds: BTreeMap<&str, i64> = learning

@@ -108,9 +108,8 @@ fn crop_scan(
     scan: &Scan,
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<Failure>) {
-    let fail = |case: &str, error: &CropError| {
-        Failure::new("crop", case, error, Some(scan.path.clone()))
-    };
+    let fail =
+        |case: &str, error: &CropError| Failure::new("crop", case, error, Some(scan.path.clone()));
     let volume = match task.roots.get(&scan.cohort).map(|root| read_volume(root, scan)) {
         Some(Ok(volume)) => volume,
         Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
@@ -122,7 +121,7 @@ fn crop_scan(
     let mut rois = Vec::new();
     let mut failures = Vec::new();
     for nodule in nodules {
-        match transform(config, &volume, nodule) {
+        match transform(config, &volume, nodule, nodules) {
             Ok(rows) => rois.extend(rows),
             Err(error) => failures.push(fail(&nodule.nodule_id, &error)),
         }
@@ -143,7 +142,7 @@ fn read_volume(root: &Path, scan: &Scan) -> Result<Volume<i16>, CropError> {
 }
 
 /// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each
-/// side, as far as the scan goes.
+/// side, as far as the scan goes. `all` are the scan's nodules, for `other_mask_bits`.
 ///
 /// # Errors
 ///
@@ -152,6 +151,7 @@ pub fn transform(
     config: &Config,
     volume: &Volume<i16>,
     nodule: &Nodule,
+    all: &[Nodule],
 ) -> Result<Vec<Roi>, CropError> {
     let placed = placed(nodule)?;
     let geometry = volume.geometry();
@@ -175,6 +175,11 @@ pub fn transform(
     let last = (end[2] + config.margin_slices).min(size[2]);
     let masks: Vec<Mask> =
         (first..last).map(|k| crop_mask(&placed, k, start, [config.size; 2])).collect();
+    let others = all
+        .iter()
+        .filter(|other| other.nodule_id != nodule.nodule_id)
+        .map(self::placed)
+        .collect::<Result<Vec<_>, _>>()?;
     let filled: Vec<usize> =
         masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
     let mut rois = Vec::with_capacity(masks.len());
@@ -184,6 +189,11 @@ pub fn transform(
         let (pixels, padded) = crop_slice(slice, start, [config.size; 2], config.padding_hu);
         let distance = filled.iter().map(|f| f.abs_diff(n)).min().unwrap_or(usize::MAX);
         let n_mask_pixels = mask.count();
+        let other_mask = Mask::from_fn(mask.size(), |i, j, _| {
+            let voxel = [start[0] + i as i64, start[1] + j as i64].map(usize::try_from);
+            let [Ok(i), Ok(j)] = voxel else { return false };
+            others.iter().any(|other| other.get(i, j, k))
+        });
         rois.push(Roi {
             roi_id: format!("{}-k{k:04}", nodule.nodule_id),
             nodule_id: nodule.nodule_id.clone(),
@@ -203,6 +213,7 @@ pub fn transform(
             norm_low_hu: window.low_hu,
             norm_high_hu: window.high_hu,
             mask_bits: mask.into_bits(),
+            other_mask_bits: other_mask.into_bits(),
             n_mask_pixels: n_mask_pixels as i64,
             has_nodule: n_mask_pixels > 0,
             distance_to_nodule_slices: distance as i64,
@@ -215,8 +226,7 @@ pub fn transform(
 fn placed(nodule: &Nodule) -> Result<PlacedMask, CropError> {
     let index = |v: i64| usize::try_from(v).map_err(|_| CropError::Negative(v));
     let start = [index(nodule.bbox_i)?, index(nodule.bbox_j)?, index(nodule.bbox_k)?];
-    let size =
-        [index(nodule.bbox_size_i)?, index(nodule.bbox_size_j)?, index(nodule.bbox_size_k)?];
+    let size = [index(nodule.bbox_size_i)?, index(nodule.bbox_size_j)?, index(nodule.bbox_size_k)?];
     Ok(PlacedMask { start, mask: Mask::from_bits(size, nodule.mask_bits.clone())? })
 }
 
@@ -273,4 +283,148 @@ pub enum Error {
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+#[cfg(test)]
+pub(in crate::stages) mod tests {
+    use super::*;
+    use crate::volume::Geometry;
+    use ndarray::Array3;
+
+    /// A slice of one row, for tests of later stages; `others` are packed bits.
+    pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
+        let own = Mask::from_fn([hu.len(), 1, 1], |i, _, _| mask[i]);
+        Roi {
+            roi_id: "n-k0000".to_owned(),
+            nodule_id: "n".to_owned(),
+            cohort: "c".to_owned(),
+            series_instance_uid: "1.2".to_owned(),
+            patient_id: "p".to_owned(),
+            slice_index: 0,
+            z_mm: 0.0,
+            start_i: 0,
+            start_j: 0,
+            height: 1,
+            width: hu.len() as i64,
+            spacing_i_mm: 1.0,
+            spacing_j_mm: 1.0,
+            spacing_k_mm: 1.0,
+            hu: hu.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            norm_low_hu: -1000.0,
+            norm_high_hu: 400.0,
+            n_mask_pixels: own.count() as i64,
+            has_nodule: !own.is_empty(),
+            mask_bits: own.into_bits(),
+            other_mask_bits: others.to_vec(),
+            distance_to_nodule_slices: 0,
+            padded: false,
+        }
+    }
+
+    pub(in crate::stages) fn nodule(id: &str, start: [i64; 3], size: [usize; 3]) -> Nodule {
+        let mask = Mask::from_fn(size, |_, _, _| true);
+        let [bbox_size_i, bbox_size_j, bbox_size_k] = size.map(|v| v as i64);
+        let centre: [f64; 3] =
+            std::array::from_fn(|a| start[a] as f64 + (size[a] as f64 - 1.0) / 2.0);
+        Nodule {
+            nodule_id: id.to_owned(),
+            cohort: "c".to_owned(),
+            series_instance_uid: "1.2".to_owned(),
+            patient_id: "p".to_owned(),
+            merge_rule: "linkage".to_owned(),
+            n_marks: 1,
+            n_readers: 1,
+            centroid_i: centre[0],
+            centroid_j: centre[1],
+            centroid_k: centre[2],
+            centroid_x_mm: 0.0,
+            centroid_y_mm: 0.0,
+            centroid_z_mm: 0.0,
+            diameter_mm: 1.0,
+            volume_mm3: 1.0,
+            consensus_level: 0.5,
+            bbox_i: start[0],
+            bbox_j: start[1],
+            bbox_k: start[2],
+            bbox_size_i,
+            bbox_size_j,
+            bbox_size_k,
+            mask_bits: mask.into_bits(),
+            mark_ids: Vec::new(),
+            subtlety: None,
+            internal_structure: None,
+            calcification: None,
+            sphericity: None,
+            margin: None,
+            lobulation: None,
+            spiculation: None,
+            texture: None,
+            malignancy: None,
+            nodule_type: None,
+        }
+    }
+
+    /// 20 columns, 18 rows, 6 slices; a voxel's value is 1000 k + 20 j + i.
+    fn volume() -> Volume<i16> {
+        let geometry =
+            Geometry::new([20, 18, 6], [0.7, 0.8, 2.0], [0.0, 0.0, -5.0], Geometry::AXIAL).unwrap();
+        let value = |(k, j, i): (usize, usize, usize)| (1000 * k + 20 * j + i) as i16;
+        Volume::new(geometry, Array3::from_shape_fn((6, 18, 20), value)).unwrap()
+    }
+
+    fn config() -> Config {
+        Config { size: 16, margin_slices: 1, ..Config::default() }
+    }
+
+    #[test]
+    fn regions_are_cut_about_the_centre_with_the_axes_in_place() {
+        let nodule = nodule("a", [9, 8, 2], [2, 3, 1]);
+        let rows = transform(&config(), &volume(), &nodule, &[]).unwrap();
+        assert_eq!(rows.iter().map(|r| r.slice_index).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(rows.iter().map(|r| r.n_mask_pixels).collect::<Vec<_>>(), [0, 6, 0]);
+        assert_eq!(rows.iter().map(|r| r.distance_to_nodule_slices).collect::<Vec<_>>(), [1, 0, 1]);
+        let row = &rows[1];
+        // Centre (9.5, 9) rounds to (10, 9); the region starts 8 before it.
+        assert_eq!([row.start_i, row.start_j], [2, 1]);
+        assert!((row.z_mm - -1.0).abs() < 1e-9);
+        let hu = row.pixels_hu().unwrap();
+        assert_eq!([hu[0], hu[1], hu[16]], [2022, 2023, 2042]);
+        let mask = Mask::from_bits([16, 16, 1], row.mask_bits.clone()).unwrap();
+        let first = mask.voxels().next().unwrap();
+        assert_eq!(first, [7, 7, 0]);
+        assert!(!row.padded);
+    }
+
+    #[test]
+    fn past_the_border_there_is_air_and_the_row_says_so() {
+        let rows =
+            transform(&config(), &volume(), &nodule("a", [0, 0, 0], [1, 1, 1]), &[]).unwrap();
+        assert_eq!(rows.len(), 2);
+        let hu = rows[0].pixels_hu().unwrap();
+        assert_eq!([rows[0].start_i, rows[0].start_j], [-8, -8]);
+        assert_eq!([hu[0], hu[8 * 16 + 8], hu[8 * 16 + 9]], [-1000, 0, 1]);
+        assert!(rows[0].padded);
+    }
+
+    #[test]
+    fn other_nodules_of_the_scan_are_kept_apart() {
+        let [a, b] = [nodule("a", [9, 8, 2], [2, 2, 1]), nodule("b", [12, 8, 2], [1, 1, 2])];
+        let rows = transform(&config(), &volume(), &a, &[a.clone(), b]).unwrap();
+        let others: Vec<usize> = rows
+            .iter()
+            .map(|r| Mask::from_bits([16, 16, 1], r.other_mask_bits.clone()).unwrap().count())
+            .collect();
+        assert_eq!(others, [0, 1, 1]);
+        assert_eq!(rows[2].n_mask_pixels, 0);
+    }
+
+    #[test]
+    fn a_nodule_that_does_not_fit_is_refused() {
+        let error = |start, size| {
+            transform(&config(), &volume(), &nodule("a", start, size), &[]).unwrap_err().to_string()
+        };
+        assert!(error([0, 0, 0], [18, 2, 1]).contains("does not fit in the region of 16 × 16"));
+        assert!(error([19, 0, 0], [2, 2, 1]).contains("does not lie in the scan"));
+        assert!(error([-1, 0, 0], [2, 2, 1]).contains("negative"));
+    }
 }

@@ -54,7 +54,9 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let mut included = BTreeMap::new();
         for batch in scans.shard_rows::<Scan>(shard) {
             let batch = batch?.into_iter().filter(|scan| scan.included);
-            included.extend(batch.map(|scan| (series_key(&scan.cohort, &scan.series_instance_uid), scan)));
+            included.extend(
+                batch.map(|scan| (series_key(&scan.cohort, &scan.series_instance_uid), scan)),
+            );
         }
         let mut by_series: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
         for batch in marks.shard_rows::<Mark>(shard) {
@@ -252,4 +254,66 @@ pub enum Error {
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::ingest::tests::{mark, scan};
+
+    #[test]
+    fn readers_of_one_nodule_are_merged_and_disagreement_is_settled_by_share() {
+        // Three readers mark voxels 0..4, 0..3 and 0..2 along i: half of them hold 0..3.
+        let marks = [
+            mark("a", 0, [10, 10, 1], [4, 1, 1]),
+            mark("b", 1, [10, 10, 1], [3, 1, 1]),
+            mark("c", 2, [10, 10, 1], [2, 1, 1]),
+        ];
+        let (nodules, failures) = transform(&Config::default(), &scan(), &marks);
+        assert_eq!((nodules.len(), failures.len()), (1, 0));
+        let nodule = &nodules[0];
+        assert_eq!((nodule.n_marks, nodule.n_readers), (3, 3));
+        assert_eq!([nodule.bbox_i, nodule.bbox_size_i], [10, 3]);
+        assert_eq!(nodule.mark_ids, ["a", "b", "c"]);
+        // Centres 11.5, 11 and 10.5.
+        assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
+        let (nodules, _) =
+            transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
+        assert!(nodules.is_empty());
+    }
+
+    #[test]
+    fn marks_of_one_session_alone_stay_apart() {
+        let marks = [mark("a", 0, [10, 10, 1], [4, 1, 1]), mark("b", 0, [11, 10, 1], [4, 1, 1])];
+        let (nodules, _) = transform(&Config::default(), &scan(), &marks);
+        assert_eq!(nodules.len(), 2);
+    }
+
+    #[test]
+    fn marks_without_a_common_voxel_are_a_failure_that_names_them() {
+        let config = Config { consensus_level: 1.0, ..Config::default() };
+        let marks = [mark("a", 0, [10, 10, 1], [2, 1, 1]), mark("b", 1, [12, 10, 1], [2, 1, 1])];
+        let mut marks = marks.to_vec();
+        for mark in &mut marks {
+            mark.diameter_mm = Some(10.0);
+        }
+        let (nodules, failures) = transform(&config, &scan(), &marks);
+        assert!(nodules.is_empty());
+        assert!(failures[0].case_id.ends_with("marks a b"), "{}", failures[0].case_id);
+        assert!(failures[0].cause.contains("at least 1 of the 2 marks"), "{}", failures[0].cause);
+    }
+
+    #[test]
+    fn the_type_follows_the_mean_ratings() {
+        for (structure, calcification, texture, expected) in [
+            (Some(1.0), Some(6.0), Some(5.0), Some("solid")),
+            (Some(1.0), Some(6.0), Some(1.5), Some("ground_glass")),
+            (Some(1.0), Some(6.0), Some(3.0), Some("part_solid")),
+            (Some(1.0), Some(3.0), Some(5.0), Some("calcified")),
+            (Some(4.0), Some(6.0), Some(5.0), Some("cavitary")),
+            (None, None, None, None),
+        ] {
+            assert_eq!(nodule_type(structure, calcification, texture), expected);
+        }
+    }
 }

@@ -16,9 +16,11 @@ pub mod report;
 pub use task::{Event, Task};
 
 use crate::tables::Output;
+use serde::Serialize;
 
 /// One step of the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// See [`ingest`].
     Ingest,

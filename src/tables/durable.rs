@@ -4,6 +4,9 @@ use fs_err::{self as fs, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+/// Ending of files that are being written.
+const UNFINISHED: &str = ".tmp";
+
 /// Writes a file beside its place, then puts it there by rename.
 ///
 /// # Errors
@@ -13,7 +16,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
+    name.push(format!(".{}{UNFINISHED}", std::process::id()));
     let beside = folder.join(name);
     let written = (|| {
         let mut file = File::create(&beside)?;
@@ -42,6 +45,26 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Removes what interrupted writes left beside the files of a folder, if there is one.
+///
+/// # Errors
+///
+/// Fails if the folder cannot be read or written to.
+pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes renames in a folder last.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -63,6 +86,9 @@ mod tests {
         let blocked = folder.path().join("b");
         fs::create_dir_all(blocked.join("c")).unwrap();
         assert!(write(&blocked, b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        fs::write(folder.path().join("a.17.tmp"), "half").unwrap();
+        remove_unfinished(folder.path()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

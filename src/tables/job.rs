@@ -235,3 +235,105 @@ fn remove_unrecorded(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::store::Store;
+    use crate::tables::{Failure, Sample, Table};
+
+    fn spec(ratio: f64) -> JobSpec {
+        JobSpec {
+            stage: "balance",
+            stage_version: 1,
+            outputs: vec![Output::Table(Table::Samples)],
+            config: json!({ "ratio": ratio }),
+            inputs: Vec::new(),
+            n_shards: 2,
+        }
+    }
+
+    fn sample(n: usize) -> Sample {
+        Sample {
+            roi_id: format!("r{n}"),
+            nodule_id: "n".to_owned(),
+            cohort: "c".to_owned(),
+            patient_id: "p".to_owned(),
+            role: "nodule".to_owned(),
+            split: "train".to_owned(),
+            fold: None,
+        }
+    }
+
+    fn commit(job: &Job, shard: usize) {
+        let writer = job.shard(shard).unwrap();
+        let mut part = writer.part::<Sample>().unwrap();
+        part.write([sample(shard)]).unwrap();
+        let failure = Failure {
+            stage: "balance".to_owned(),
+            case_id: "c".to_owned(),
+            cause: "x".to_owned(),
+            path: None,
+        };
+        writer.commit(vec![part.finish().unwrap()], vec![failure]).unwrap();
+    }
+
+    #[test]
+    fn a_table_is_there_when_its_last_shard_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let output = Output::Table(Table::Samples);
+        let job = store.job(spec(1.0));
+        commit(&job, 1);
+        assert_eq!(job.pending(), [0]);
+        assert!(job.finish().is_err() && store.current(output).unwrap().is_none());
+        commit(&job, 0);
+        assert!(job.pending().is_empty() && !job.is_finished());
+        job.finish().unwrap();
+        let version = store.current(output).unwrap().unwrap();
+        let rows: Vec<Sample> = version.rows::<Sample>().flat_map(Result::unwrap).collect();
+        assert_eq!(rows, [sample(0), sample(1)]);
+        store.refresh_failures().unwrap();
+        assert_eq!(
+            store.current(Output::Table(Table::Failures)).unwrap().unwrap().manifest.rows,
+            2
+        );
+
+        // Other settings are another version beside it; the old one comes back as it was.
+        let other = store.job(spec(2.0));
+        assert_eq!(other.pending(), [0, 1]);
+        commit(&other, 0);
+        commit(&other, 1);
+        other.finish().unwrap();
+        assert_eq!(store.current(output).unwrap().unwrap().manifest.key, other.key());
+        assert!(job.is_finished());
+        job.finish().unwrap();
+        assert_eq!(store.current(output).unwrap().unwrap().manifest, version.manifest);
+        job.discard().unwrap();
+        assert!(!job.is_finished() && store.current(output).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let job = store.job(spec(1.0));
+        let writer = job.shard(0).unwrap();
+        drop(writer.part::<Sample>().unwrap());
+        drop(writer);
+        let resume = job.resume_folder().unwrap();
+        let unfinished = resume.parent().unwrap();
+        assert_eq!(fs::read_dir(unfinished).unwrap().count(), 2);
+        let _lock = store.lock().unwrap();
+        assert_eq!(fs::read_dir(unfinished).unwrap().count(), 1);
+        assert_eq!(job.pending(), [0, 1]);
+        // A part that was moved to its place, without a record, goes when the job ends.
+        let data = resume.ancestors().nth(2).unwrap().join("data");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("part-00000-0.parquet"), "x").unwrap();
+        commit(&job, 0);
+        commit(&job, 1);
+        job.finish().unwrap();
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 2);
+    }
+}

@@ -106,9 +106,17 @@ pub fn schema() -> Schema {
         column("cohort", Utf8, "name of the cohort in the pipeline file"),
         column("series_instance_uid", Utf8, "series that was read"),
         column("patient_id", Utf8, "patient of the series"),
-        column("reading_session", Int64, "reader's session within the series, from 0; never identifies a person"),
+        column(
+            "reading_session",
+            Int64,
+            "reader's session within the series, from 0; never identifies a person",
+        ),
         column("reader_nodule_id", Utf8, "the reader's own id"),
-        column("kind", Utf8, "nodule (3 mm or more, outlined), small_nodule (a point) or non_nodule (a point)"),
+        column(
+            "kind",
+            Utf8,
+            "nodule (3 mm or more, outlined), small_nodule (a point) or non_nodule (a point)",
+        ),
         column("centroid_i", Float64, "mean voxel index of the mask, or the point, along i"),
         column("centroid_j", Float64, "mean voxel index of the mask, or the point, along j"),
         column("centroid_k", Float64, "mean voxel index of the mask, or the point, along k"),
@@ -129,11 +137,19 @@ pub fn schema() -> Schema {
         ]
         .into(),
     );
-    fields.push(column("contours", list(contour), "lines as drawn: z, inclusion or hole, pixel centres (i, j)"));
+    fields.push(column(
+        "contours",
+        list(contour),
+        "lines as drawn: z, inclusion or hole, pixel centres (i, j)",
+    ));
     fields.extend(nullable_axes("bbox_", &ijk, "", &Int64, "first voxel of the mask's box"));
     fields.extend(nullable_axes("bbox_size_", &ijk, "", &Int64, "size of the mask's box"));
     fields.extend([
-        nullable("mask_bits", Binary, "the box's voxels, packed bits, k then j then i, least significant bit first"),
+        nullable(
+            "mask_bits",
+            Binary,
+            "the box's voxels, packed bits, k then j then i, least significant bit first",
+        ),
         column("source_path", Utf8, "file that holds the mark, relative to the cohort's root"),
     ]);
     Schema::new(fields)

@@ -39,9 +39,7 @@ use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A table of the store.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     /// See [`scans`].
@@ -69,7 +67,7 @@ pub enum Table {
 }
 
 /// The row type of a table; its field names are the table's column names.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait Row: Serialize + DeserializeOwned + 'static {
     /// The table that these rows make up.
     const TABLE: Table;
 }
@@ -163,7 +161,7 @@ impl Table {
     /// Columns of pixels, which have no statistics.
     pub const fn pixel_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Rois => &["hu", "mask_bits"],
+            Self::Rois => &["hu", "mask_bits", "other_mask_bits"],
             Self::Predictions => &["probability", "mask_bits"],
             Self::Marks | Self::Nodules => &["mask_bits"],
             _ => &[],

@@ -64,8 +64,20 @@ pub fn schema() -> Schema {
         column("n_marks", Int64, "marks joined"),
         column("n_readers", Int64, "distinct reading sessions among them"),
     ];
-    fields.extend(axes("centroid_", &ijk, "", &Float64, "mean of the marks' centroids, voxel index"));
-    fields.extend(axes("centroid_", &["x", "y", "z"], "_mm", &Float64, "mean of the marks' centroids, LPS"));
+    fields.extend(axes(
+        "centroid_",
+        &ijk,
+        "",
+        &Float64,
+        "mean of the marks' centroids, voxel index",
+    ));
+    fields.extend(axes(
+        "centroid_",
+        &["x", "y", "z"],
+        "_mm",
+        &Float64,
+        "mean of the marks' centroids, LPS",
+    ));
     fields.extend([
         column("diameter_mm", Float64, "mean of the marks' equivalent diameters"),
         column("volume_mm3", Float64, "volume of the consensus mask"),
@@ -74,10 +86,18 @@ pub fn schema() -> Schema {
     fields.extend(axes("bbox_", &ijk, "", &Int64, "first voxel of the consensus mask's box"));
     fields.extend(axes("bbox_size_", &ijk, "", &Int64, "size of the consensus mask's box"));
     fields.extend([
-        column("mask_bits", Binary, "consensus mask in its box, packed bits, k then j then i, least significant bit first"),
+        column(
+            "mask_bits",
+            Binary,
+            "consensus mask in its box, packed bits, k then j then i, least significant bit first",
+        ),
         column("mark_ids", list(Utf8), "marks joined, sorted"),
     ]);
     fields.extend(RATINGS.map(|name| nullable(name, Float64, "mean of the readers' ratings")));
-    fields.push(nullable("nodule_type", Utf8, "solid, part_solid, ground_glass, calcified or cavitary, from the ratings"));
+    fields.push(nullable(
+        "nodule_type",
+        Utf8,
+        "solid, part_solid, ground_glass, calcified or cavitary, from the ratings",
+    ));
     Schema::new(fields)
 }

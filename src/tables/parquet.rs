@@ -7,7 +7,7 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::arrow::arrow_writer::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::metadata::{FileMetaData, KeyValue};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::RecordBatch;
@@ -102,8 +102,9 @@ impl<R: Row> PartWriter<R> {
     pub fn create(path: &Path, provenance: &Provenance) -> Result<Self, Error> {
         let schema = Arc::new(R::TABLE.schema());
         let file = File::create(path)?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
-            .map_err(|source| Error::Write { path: path.to_owned(), source })?;
+        let writer =
+            ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
+                .map_err(|source| Error::Write { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 
@@ -130,8 +131,7 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         let path = self.path;
-        let file =
-            self.writer.into_inner().map_err(|source| Error::Write { path, source })?;
+        let file = self.writer.into_inner().map_err(|source| Error::Write { path, source })?;
         file.sync_all()?;
         Ok(self.rows)
     }
@@ -167,7 +167,9 @@ fn properties(table: Table, provenance: &Provenance) -> WriterProperties {
         KeyValue::new(SCHEMA_VERSION_KEY.to_owned(), table.schema_version().to_string()),
     ];
     metadata.extend(
-        provenance.iter().map(|(key, value)| KeyValue::new(format!("nodulus.{key}"), value.clone())),
+        provenance
+            .iter()
+            .map(|(key, value)| KeyValue::new(format!("nodulus.{key}"), value.clone())),
     );
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -208,7 +210,7 @@ impl<T: DeserializeOwned> PartReader<T> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path)?.into_parts().0;
         let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(read)?;
-        check_metadata(path, table, &builder)?;
+        check_metadata(path, table, builder.metadata().file_metadata())?;
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
@@ -237,12 +239,8 @@ impl<T: DeserializeOwned> Iterator for PartReader<T> {
     }
 }
 
-fn check_metadata(
-    path: &Path,
-    table: Table,
-    builder: &ParquetRecordBatchReaderBuilder<std::fs::File>,
-) -> Result<(), Error> {
-    let metadata = builder.metadata().file_metadata().key_value_metadata();
+fn check_metadata(path: &Path, table: Table, file: &FileMetaData) -> Result<(), Error> {
+    let metadata = file.key_value_metadata();
     let value = |key: &str| {
         metadata?.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone())
     };
@@ -284,6 +282,7 @@ mod tests {
             norm_low_hu: -1000.0,
             norm_high_hu: 400.0,
             mask_bits: vec![1],
+            other_mask_bits: vec![0],
             n_mask_pixels: 1,
             has_nodule: true,
             distance_to_nodule_slices: 0,

@@ -30,8 +30,20 @@ pub fn schema() -> Schema {
         column("roi_id", Utf8, "slice of `rois`"),
         column("nodule_id", Utf8, "nodule at the centre"),
         column("model_id", Utf8, "model, or `threshold` for the best single threshold"),
-        nullable("probability", Binary, "probability of nodule for each pixel × 255, one byte each, row by row; null for a threshold"),
-        nullable("nodule_probability", Float64, "probability that the slice holds nodule; null for a threshold"),
-        column("mask_bits", Binary, "predicted mask, packed bits, row by row, least significant bit first"),
+        nullable(
+            "probability",
+            Binary,
+            "probability of nodule for each pixel × 255, one byte each, row by row; null for a threshold",
+        ),
+        nullable(
+            "nodule_probability",
+            Float64,
+            "probability that the slice holds nodule; null for a threshold",
+        ),
+        column(
+            "mask_bits",
+            Binary,
+            "predicted mask, packed bits, row by row, least significant bit first",
+        ),
     ])
 }

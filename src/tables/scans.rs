@@ -52,22 +52,58 @@ pub fn schema() -> Schema {
     use DataType::{Boolean, Float64, Int64, Utf8};
     let mut fields = vec![
         column("cohort", Utf8, "name of the cohort in the pipeline file"),
-        column("series_instance_uid", Utf8, "DICOM SeriesInstanceUID, or the file's name without extension"),
+        column(
+            "series_instance_uid",
+            Utf8,
+            "DICOM SeriesInstanceUID, or the file's name without extension",
+        ),
         nullable("study_instance_uid", Utf8, "DICOM StudyInstanceUID"),
-        column("patient_id", Utf8, "DICOM PatientID, or the patient in the file's path; the series where neither is known"),
+        column(
+            "patient_id",
+            Utf8,
+            "DICOM PatientID, or the patient in the file's path; the series where neither is known",
+        ),
         column("source", Utf8, "layout of the files: lidc, luna16 or volumes"),
         column("n_columns", Int64, "voxels along i"),
         column("n_rows", Int64, "voxels along j"),
         column("n_slices", Int64, "voxels along k"),
     ];
-    fields.extend(axes("spacing_", &["i", "j", "k"], "_mm", &Float64, "distance between voxel centres"));
-    fields.extend(nullable_axes("origin_", &["x", "y", "z"], "_mm", &Float64, "centre of voxel (0, 0, 0), LPS"));
+    fields.extend(axes(
+        "spacing_",
+        &["i", "j", "k"],
+        "_mm",
+        &Float64,
+        "distance between voxel centres",
+    ));
+    fields.extend(nullable_axes(
+        "origin_",
+        &["x", "y", "z"],
+        "_mm",
+        &Float64,
+        "centre of voxel (0, 0, 0), LPS",
+    ));
     fields.extend([
-        nullable("direction", fixed_list(Float64, 9), "3×3 matrix, row by row; its columns are the unit vectors of i, j, k"),
+        nullable(
+            "direction",
+            fixed_list(Float64, 9),
+            "3×3 matrix, row by row; its columns are the unit vectors of i, j, k",
+        ),
         nullable("slice_thickness_mm", Float64, "DICOM SliceThickness, which is not the spacing"),
-        nullable("slice_gap_max_deviation_mm", Float64, "largest deviation of a slice gap from the spacing along k"),
-        nullable("n_missing_slices", Int64, "slices that the spacing leaves room for and no file fills"),
-        nullable("n_duplicate_slices", Int64, "identical slices at one position that were left out"),
+        nullable(
+            "slice_gap_max_deviation_mm",
+            Float64,
+            "largest deviation of a slice gap from the spacing along k",
+        ),
+        nullable(
+            "n_missing_slices",
+            Int64,
+            "slices that the spacing leaves room for and no file fills",
+        ),
+        nullable(
+            "n_duplicate_slices",
+            Int64,
+            "identical slices at one position that were left out",
+        ),
         nullable("manufacturer", Utf8, "DICOM Manufacturer"),
         nullable("model", Utf8, "DICOM ManufacturerModelName"),
         nullable("kernel", Utf8, "DICOM ConvolutionKernel"),

@@ -3,8 +3,6 @@
 use super::Table;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
-#[expect(clippy::disallowed_types, reason = "Arrow keeps field metadata in one; it never reaches an output unsorted")]
-use std::collections::HashMap as Metadata;
 use std::sync::Arc;
 
 /// Key of a column's description in its Arrow metadata.
@@ -12,8 +10,9 @@ const DESCRIPTION: &str = "description";
 
 /// A column that is never null.
 pub(super) fn column(name: &str, data_type: DataType, description: &str) -> Field {
-    Field::new(name, data_type, false)
-        .with_metadata(Metadata::from([(DESCRIPTION.to_owned(), description.to_owned())]))
+    let mut field = Field::new(name, data_type, false);
+    field.metadata_mut().insert(DESCRIPTION.to_owned(), description.to_owned());
+    field
 }
 
 /// A column that is null where the value is unknown or undefined.

@@ -97,7 +97,8 @@ impl ShardWriter {
     ///
     /// Fails if the stage does not write the table, or the file cannot be created.
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
-        let path = self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
+        let path =
+            self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
         let writer = PartWriter::create(&path, &self.provenance)?;
         let stable = (!R::TABLE.volatile_columns().is_empty()).then(Sha256::new);
         Ok(Part { writer, path, stable })
@@ -124,12 +125,13 @@ impl ShardWriter {
     ///
     /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
     pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<Failure>) -> Result<(), Error> {
-        let mut failures = failures;
+        let (mut parts, mut failures) = (parts, failures);
         for (output, folder, aside) in &self.outputs {
             let parts = if let Output::Table(_) = output {
-                let part = parts.iter().find(|part| part.output == *output);
-                let part = part.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
-                vec![self.publish(part, folder)?]
+                let place = parts.iter().position(|part| part.output == *output);
+                let place =
+                    place.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
+                vec![self.publish(parts.swap_remove(place), folder)?]
             } else {
                 publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
             };
@@ -140,13 +142,12 @@ impl ShardWriter {
         Ok(())
     }
 
-    fn publish(&self, part: &FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
+    fn publish(&self, part: FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
         let digits = &part.content_sha256[..NAME_DIGITS];
         let file = format!("part-{:05}-{digits}.parquet", self.shard);
         let bytes = fs::metadata(&part.path)?.len();
         durable::publish(&part.path, &folder.join(part.output.files_folder()).join(&file))?;
-        let content_sha256 = part.content_sha256.clone();
-        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256 })
+        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
     }
 
     fn aside(&self, output: Output) -> Result<&Path, Error> {
@@ -164,9 +165,8 @@ pub(super) fn record_path(folder: &Path, shard: usize) -> PathBuf {
 }
 
 fn publish_files(from: &Path, to: &Path) -> Result<Vec<PartRecord>, Error> {
-    let mut names: Vec<_> = fs::read_dir(from)?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<Result<_, _>>()?;
+    let mut names: Vec<_> =
+        fs::read_dir(from)?.map(|entry| entry.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     let mut records = Vec::new();
     for name in names {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each column is described in `schema`")]
 pub struct SliceMetrics {
-    pub roi_id: String,    pub nodule_id: String,
+    pub roi_id: String,
+    pub nodule_id: String,
     pub patient_id: String,
     pub model_id: String,
     pub true_positive: i64,
@@ -38,7 +39,8 @@ impl Row for SliceMetrics {
 pub fn schema() -> Schema {
     use DataType::{Float64, Int64, Utf8};
     Schema::new(vec![
-        column("roi_id", Utf8, "slice of `rois`"),        column("nodule_id", Utf8, "nodule at the centre"),
+        column("roi_id", Utf8, "slice of `rois`"),
+        column("nodule_id", Utf8, "nodule at the centre"),
         column("patient_id", Utf8, "patient of the series"),
         column("model_id", Utf8, "model, or `threshold` for the best single threshold"),
         column("true_positive", Int64, "voxels in both masks"),
@@ -49,7 +51,11 @@ pub fn schema() -> Schema {
         nullable("dice", Float64, "2 TP / (2 TP + FP + FN)"),
         nullable("iou", Float64, "TP / (TP + FP + FN)"),
         nullable("hausdorff_mm", Float64, "larger of the two directed maximum surface distances"),
-        nullable("hausdorff_95_mm", Float64, "larger of the two directed 95th percentiles of surface distance"),
+        nullable(
+            "hausdorff_95_mm",
+            Float64,
+            "larger of the two directed 95th percentiles of surface distance",
+        ),
         nullable("assd_mm", Float64, "mean over both surfaces' distances, pooled"),
         nullable("masd_mm", Float64, "mean of the two directed mean surface distances"),
         nullable("surface_dice_1mm", Float64, "share of both surfaces within 1 mm of the other"),

@@ -38,7 +38,9 @@ pub enum Error {
     #[error("there is no store at `{0}`")]
     Missing(PathBuf),
     /// A newer program made the store.
-    #[error("store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus")]
+    #[error(
+        "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
+    )]
     Newer {
         /// The store.
         path: PathBuf,
@@ -96,7 +98,7 @@ impl Store {
                 manifest::Error::Io(source) => {
                     lock::Error::NotWritable { store: root.to_owned(), source }.into()
                 }
-                other => Error::Record(other),
+                other @ manifest::Error::Parse { .. } => Error::Record(other),
             })?;
         }
         Self::open(root)
@@ -133,8 +135,13 @@ impl Store {
     /// Fails if another process holds it, or the store cannot be written to.
     pub fn lock(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
+        durable::remove_unfinished(&self.root)?;
+        durable::remove_unfinished(&self.root.join("sources"))?;
         for output in Output::all() {
+            durable::remove_unfinished(&self.root.join(output.name()))?;
             for key in subfolders(&self.root.join(output.name()))? {
+                durable::remove_unfinished(&key.join("meta"))?;
+                durable::remove_unfinished(&key.join("meta/shards"))?;
                 for attempt in subfolders(&key.join("_tmp"))? {
                     if attempt.file_name().is_none_or(|name| name != "resume") {
                         fs::remove_dir_all(attempt)?;
@@ -181,8 +188,7 @@ impl Store {
     ///
     /// Fails if nothing has made it, or the store's records cannot be read.
     pub fn require(&self, output: Output) -> Result<Version, Error> {
-        self.current(output)?
-            .ok_or_else(|| Error::NotMade { output, store: self.root.clone() })
+        self.current(output)?.ok_or_else(|| Error::NotMade { output, store: self.root.clone() })
     }
 
     /// Brings the table of failures up to date with those of the current outputs.

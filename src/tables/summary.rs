@@ -42,6 +42,10 @@ pub fn schema() -> Schema {
         nullable("median", Float64, "median over the valid"),
         nullable("ci_low", Float64, "lower end of the mean's 95% bootstrap interval, by patient"),
         nullable("ci_high", Float64, "upper end of the mean's 95% bootstrap interval, by patient"),
-        nullable("worst_case_mean", Float64, "mean in which a missed nodule counts with the region's diagonal"),
+        nullable(
+            "worst_case_mean",
+            Float64,
+            "mean in which a missed nodule counts with the region's diagonal",
+        ),
     ])
 }

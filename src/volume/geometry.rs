@@ -162,7 +162,7 @@ impl Geometry {
     }
 }
 
-/// Largest deviation of DᵀD from the identity.
+/// Largest deviation of `DᵀD` from the identity.
 fn orthonormal_deviation(d: &[f64; 9]) -> f64 {
     let mut worst: f64 = 0.0;
     for a in 0..3 {
@@ -190,10 +190,7 @@ mod tests {
         let make = |size, spacing, direction| Geometry::new(size, spacing, [0.0; 3], direction);
         assert!(matches!(make([0, 1, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
         assert!(matches!(make([usize::MAX, 2, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));
-        assert!(matches!(
-            make([1; 3], [1.0, 0.0, 1.0], axial),
-            Err(InvalidGeometry::Spacing(_))
-        ));
+        assert!(matches!(make([1; 3], [1.0, 0.0, 1.0], axial), Err(InvalidGeometry::Spacing(_))));
         assert!(matches!(
             make([1; 3], [1.0, f64::NAN, 1.0], axial),
             Err(InvalidGeometry::Spacing(_))

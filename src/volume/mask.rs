@@ -46,10 +46,7 @@ impl Mask {
     }
 
     /// Sets the voxels for which `inside(i, j, k)` holds.
-    pub fn from_fn(
-        size: [usize; 3],
-        mut inside: impl FnMut(usize, usize, usize) -> bool,
-    ) -> Self {
+    pub fn from_fn(size: [usize; 3], mut inside: impl FnMut(usize, usize, usize) -> bool) -> Self {
         let mut mask = Self::empty(size);
         let mut n = 0;
         for k in 0..size[2] {
@@ -109,15 +106,13 @@ impl Mask {
     /// The voxels set, as `[i, j, k]`, i fastest.
     pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
         let [ni, nj, _] = self.size;
-        self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(
-            move |(b, byte)| {
-                let byte = *byte;
-                (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| {
-                    let n = 8 * b + bit;
-                    [n % ni, n / ni % nj, n / (ni * nj)]
-                })
-            },
-        )
+        self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(move |(b, byte)| {
+            let byte = *byte;
+            (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| {
+                let n = 8 * b + bit;
+                [n % ni, n / ni % nj, n / (ni * nj)]
+            })
+        })
     }
 
     /// Every voxel as a boolean, i fastest.

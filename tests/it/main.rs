@@ -1,1 +1,13 @@
-//! tests
+//! Every integration test, in one binary so that it links once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should panic")]
+
+mod architecture;
+mod bad_input;
+mod cli;
+mod demo;
+mod fixture;
+mod kill;
+mod line;
+mod python;
+mod real;
+mod wiring;

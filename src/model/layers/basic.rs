@@ -9,6 +9,9 @@ use crate::model::tape::{Operator, Tape, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// What each trained batch norm found in its batch.
+type Found = Vec<(BatchNorm, Rc<RefCell<Statistics>>)>;
+
 /// One pass of a batch through a network.
 pub(in crate::model) struct Pass<'a> {
     parameters: &'a Parameters,
@@ -16,7 +19,7 @@ pub(in crate::model) struct Pass<'a> {
     trained: Option<&'a [bool]>,
     tape: Tape,
     /// Statistics of the batch norms that ran on the batch's own.
-    statistics: Vec<(BatchNorm, Rc<RefCell<Statistics>>)>,
+    statistics: Found,
 }
 
 impl<'a> Pass<'a> {
@@ -89,7 +92,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The tape, and the statistics that the running ones are to follow.
-    pub(in crate::model) fn finish(self) -> (Tape, Vec<(BatchNorm, Rc<RefCell<Statistics>>)>) {
+    pub(in crate::model) fn finish(self) -> (Tape, Found) {
         (self.tape, self.statistics)
     }
 }

@@ -40,7 +40,7 @@ impl SeparableConv {
     }
 }
 
-/// Main path: norm, ReLU, separable convolution, norm, ReLU, 3 × 3 convolution. Skip path: 1 × 1
+/// Main path: norm, `ReLU`, separable convolution, norm, `ReLU`, 3 × 3 convolution. Skip path: 1 × 1
 /// convolution, norm. Their sum.
 // METHOD: a convolution has no bias where a batch norm follows it or is added to it.
 pub(in crate::model) struct ResidualUnit {

@@ -100,7 +100,7 @@ impl Concatenation {
 /// The near and the far neighbour of a pixel of the enlarged axis; they weigh 3/4 and 1/4.
 fn neighbours(i: usize, n: usize) -> (usize, usize) {
     let near = i / 2;
-    let far = if i % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(n - 1) };
+    let far = if i.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(n - 1) };
     (near, far)
 }
 

@@ -1,4 +1,4 @@
-//! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and ReLU, the
+//! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and `ReLU`, the
 //! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
 use super::{planes_per_task, tensor, vector, view};

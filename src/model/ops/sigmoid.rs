@@ -50,6 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
     fn it_is_the_logistic_function() {
         for i in -4000..=4000 {
             let x = i as f32 * 0.02;

@@ -175,11 +175,15 @@ impl Dynamics<'_> {
         let weight = self.operator.score.as_ref().map_or(0.0, |score| 1.0 - score[image]);
         while let Some(x) = states.pop() {
             // From v = (u - boundary k*difference - prior) / entropy:
-            of_v.iter_mut().for_each(|of_v| *of_v /= entropy);
-            of_u.iter_mut().zip(&of_v).for_each(|(of_u, of_v)| *of_u += of_v);
+            for (of_u, of_v) in of_u.iter_mut().zip(&mut of_v) {
+                *of_v /= entropy;
+                *of_u += *of_v;
+            }
             parts.l2 -= f64::from(weight) * of_v.iter().map(|g| f64::from(*g)).sum::<f64>();
-            of_v.iter_mut().for_each(|of_v| *of_v *= -boundary);
-            difference.iter_mut().zip(&x).for_each(|(d, x)| *d = 1.0 - 2.0 * x);
+            for ((of_v, d), x) in of_v.iter_mut().zip(&mut difference).zip(&x) {
+                *of_v *= -boundary;
+                *d = 1.0 - 2.0 * x;
+            }
             // of_v is now the gradient of k*difference. k smooths along rows, then along columns,
             // so its derivative is a sum of two.
             self.along_rows(&self.kernel, &difference, &mut a);

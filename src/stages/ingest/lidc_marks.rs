@@ -20,7 +20,9 @@ pub(super) fn marks(
             let blank = blank(scan, session, &nodule.reader_nodule_id, n, path);
             match nodule_mark(blank, geometry, nodule) {
                 Ok(mark) => marks.push(mark),
-                Err(error) => failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path)),
+                Err(error) => {
+                    failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path));
+                }
             }
         }
         for (n, finding) in read.non_nodules.iter().enumerate() {
@@ -40,7 +42,7 @@ fn nodule_mark(
     nodule: &ReadNodule,
 ) -> Result<Mark, rasterise::Error> {
     if nodule.kind() == Kind::SmallNodule {
-        mark.kind = MarkKind::SmallNodule.name().to_owned();
+        MarkKind::SmallNodule.name().clone_into(&mut mark.kind);
         let point = nodule.contours.first().and_then(|c| Some((c.z_mm, *c.points.first()?)));
         let (z_mm, point) = point.ok_or(rasterise::Error::NoContours)?;
         place_point(&mut mark, geometry, z_mm, point)?;
@@ -72,7 +74,7 @@ fn non_nodule_mark(
     geometry: &Geometry,
     finding: &NonNodule,
 ) -> Result<Mark, rasterise::Error> {
-    mark.kind = MarkKind::NonNodule.name().to_owned();
+    MarkKind::NonNodule.name().clone_into(&mut mark.kind);
     place_point(&mut mark, geometry, finding.z_mm, finding.point)?;
     Ok(mark)
 }
@@ -84,6 +86,10 @@ fn place_point(
     [i, j]: [i64; 2],
 ) -> Result<(), rasterise::Error> {
     let k = rasterise::slice_of(z_mm, geometry)?;
+    let [width, height, _] = geometry.size();
+    if !(0..width as i64).contains(&i) || !(0..height as i64).contains(&j) {
+        return Err(rasterise::Error::Outside { point: [i, j], z_mm, size: [width, height] });
+    }
     let ijk = [i as f64, j as f64, k as f64];
     super::mask_marks::place_centroid(mark, geometry, ijk);
     mark.contours = vec![MarkContour { z_mm, inclusion: true, points: vec![[i, j]] }];
@@ -96,13 +102,7 @@ fn blank(scan: &Scan, session: usize, id: &str, ordinal: usize, path: &str) -> M
     super::mask_marks::blank(scan, hash::id("m-", parts), session, id, path)
 }
 
-fn failure(
-    scan: &Scan,
-    session: usize,
-    id: &str,
-    error: &rasterise::Error,
-    path: &str,
-) -> Failure {
+fn failure(scan: &Scan, session: usize, id: &str, error: &rasterise::Error, path: &str) -> Failure {
     let case = format!("{} session {session} mark {id}", scan.series_instance_uid);
     Failure::new("ingest", case, error, Some(path.to_owned()))
 }

@@ -104,7 +104,7 @@ pub struct CaseRows {
     failures: Vec<Failure>,
 }
 
-/// Reads the cases of every pending shard.
+/// Reads the cases of every pending shard, `workers` of them at once.
 ///
 /// # Errors
 ///
@@ -114,20 +114,26 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
     for shard in task.job.pending() {
         let from = (shard * config.shard_size).min(total);
         let to = (from + config.shard_size).min(total);
-        let rows: Vec<CaseRows> = sources.cases[from..to]
-            .par_iter()
-            .map(|source| read_case(config, source).unwrap_or_else(|error| failed(source, &error)))
-            .collect();
         let writer = task.job.shard(shard)?;
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut failures = Vec::new();
-        for case in rows {
-            scans.write(case.scans)?;
-            marks.write(case.marks)?;
-            failures.extend(case.failures);
+        let mut done = from;
+        for cases in sources.cases[from..to].chunks(task.workers.max(1)) {
+            let rows: Vec<CaseRows> = cases
+                .par_iter()
+                .map(|source| {
+                    read_case(config, source).unwrap_or_else(|error| failed(source, &error))
+                })
+                .collect();
+            for case in rows {
+                scans.write(case.scans)?;
+                marks.write(case.marks)?;
+                failures.extend(case.failures);
+            }
+            done += cases.len();
+            task.cases(done, total);
         }
         writer.commit(vec![scans.finish()?, marks.finish()?], failures)?;
-        task.cases(to, total);
     }
     Ok(())
 }
@@ -142,9 +148,17 @@ pub fn transform(
 ) -> CaseRows {
     let scan = scan_row(config, cohort, source, image, annotations);
     let mut rows = CaseRows::default();
-    for (path, annotation) in annotations {
+    for (n, (path, annotation)) in annotations.iter().enumerate() {
+        if let Some(first) = repeated(&annotations[..n], annotation) {
+            let error = Repeated { first: first.to_owned() };
+            let case = &image.series_instance_uid;
+            rows.failures.push(Failure::new("ingest", case, &error, Some(path.clone())));
+            continue;
+        }
         let (marks, failures) = match annotation {
-            Annotation::Lidc(reads) => lidc_marks::marks(&scan, image.volume.geometry(), reads, path),
+            Annotation::Lidc(reads) => {
+                lidc_marks::marks(&scan, image.volume.geometry(), reads, path)
+            }
             Annotation::Labels(labels) => {
                 mask_marks::marks(&scan, image.volume.geometry(), labels, path)
             }
@@ -154,6 +168,20 @@ pub fn transform(
     }
     rows.scans.push(scan);
     rows
+}
+
+/// The file among earlier ones that holds the same reads: LIDC-IDRI delivers some files twice.
+fn repeated<'a>(earlier: &'a [(String, Annotation)], annotation: &Annotation) -> Option<&'a str> {
+    let Annotation::Lidc(reads) = annotation else { return None };
+    let same = |other: &Annotation| matches!(other, Annotation::Lidc(other) if other.sessions == reads.sessions);
+    earlier.iter().find(|(_, other)| same(other)).map(|(path, _)| path.as_str())
+}
+
+/// A file of reads says nothing new.
+#[derive(Debug, thiserror::Error)]
+#[error("repeats the reads of `{first}`; its marks are counted once")]
+struct Repeated {
+    first: String,
 }
 
 /// What came with an image.
@@ -179,7 +207,12 @@ fn read_case(config: &Config, source: &SourceCase) -> Result<CaseRows, CaseError
         match read_annotation(cohort.source, path) {
             Ok(annotation) => annotations.push((name, annotation)),
             Err(error) => {
-                rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, Some(name)));
+                rows.failures.push(Failure::new(
+                    "ingest",
+                    &source.case.case_id,
+                    &error,
+                    Some(name),
+                ));
             }
         }
     }
@@ -202,7 +235,8 @@ fn read_case(config: &Config, source: &SourceCase) -> Result<CaseRows, CaseError
     }
     for (path, annotation) in annotations {
         if let Annotation::Lidc(reads) = annotation {
-            let error = CaseError::OtherSeries { path: path.clone(), series: reads.series_instance_uid };
+            let error =
+                CaseError::OtherSeries { path: path.clone(), series: reads.series_instance_uid };
             rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, Some(path)));
         }
     }
@@ -332,10 +366,35 @@ pub enum Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::stages) mod tests {
     use super::*;
-    use crate::volume::{Geometry, Volume};
+    use crate::volume::{Geometry, Mask, PlacedMask, Volume};
     use ndarray::Array3;
+
+    /// A scan of 20 × 20 × 4 voxels, for tests of later stages.
+    pub(in crate::stages) fn scan() -> Scan {
+        let geometry =
+            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
+        let volume = Volume::new(geometry, Array3::zeros((4, 20, 20))).unwrap();
+        let image = Image { series_instance_uid: "1.2".to_owned(), info: None, volume };
+        scan_row(&config(None), &cohort(), &source(), &image, &[])
+    }
+
+    /// A mark of a full box of voxels on [`scan`].
+    pub(in crate::stages) fn mark(
+        id: &str,
+        session: usize,
+        start: [usize; 3],
+        size: [usize; 3],
+    ) -> Mark {
+        let scan = scan();
+        let mut mark = mask_marks::blank(&scan, id.to_owned(), session, id, "r.xml");
+        let geometry =
+            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
+        let placed = PlacedMask { start, mask: Mask::from_fn(size, |_, _, _| true) };
+        mask_marks::place_mask(&mut mark, &geometry, placed);
+        mark
+    }
 
     fn config(max_slice_thickness_mm: Option<f64>) -> Config {
         Config { shard_size: 16, max_slice_thickness_mm, cohorts: vec![cohort()] }

@@ -1,0 +1,65 @@
+//! DICOM slices read per second, from a folder to a volume in HU.
+//!
+//! `NODULUS_BENCH_SERIES` names a folder with one CT series; without it a synthetic one of 512 × 512 ×
+//! 133 voxels is written first. `benches/peers/read_series.py` does the same with pydicom and
+//! SimpleITK.
+
+use criterion::{Criterion, Throughput};
+use ndarray::Array3;
+use nodulus::formats::dicom::{NewSeries, Numbering, find_series, read_series, write_series};
+use nodulus::volume::{Geometry, Volume};
+use std::path::{Path, PathBuf};
+
+const SIZE: [usize; 3] = [512, 512, 133];
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let folder = std::env::var_os("NODULUS_BENCH_SERIES").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| {
+        write(temp.path());
+        temp.path().to_owned()
+    });
+    let series = find_series(&folder).expect("a folder of DICOM files");
+    let [series] = &series[..] else { panic!("`{}` needs one CT series", folder.display()) };
+    let mut group = criterion.benchmark_group("dicom_series");
+    group.sample_size(20).throughput(Throughput::Elements(series.files.len() as u64));
+    group.bench_function("find", |b| b.iter(|| find_series(&folder).expect("as before")));
+    group.bench_function("read", |b| b.iter(|| read_series(&series.files).expect("a series")));
+    group.bench_function("find_and_read", |b| {
+        b.iter(|| {
+            let found = find_series(&folder).expect("as before");
+            read_series(&found[0].files).expect("a series")
+        });
+    });
+    group.finish();
+    criterion.final_summary();
+}
+
+/// A series whose voxels are noise from -1024 to 3071 HU.
+fn write(folder: &Path) {
+    let [ni, nj, nk] = SIZE;
+    let geometry = Geometry::new(SIZE, [0.7, 0.7, 2.5], [-180.0; 3], Geometry::AXIAL);
+    let geometry = geometry.expect("a valid geometry");
+    let hu = |(k, j, i)| ((i * 7919 + j * 104_729 + k * 1_299_709) % 4096) as i16 - 1024;
+    let voxels = Array3::from_shape_fn((nk, nj, ni), hu);
+    let volume = Volume::new(geometry, voxels).expect("the geometry's shape");
+    let sop_instance_uids: Vec<_> = (0..nk).map(|k| format!("2.25.100.{k}")).collect();
+    let series = NewSeries {
+        series_instance_uid: "2.25.10",
+        study_instance_uid: "2.25.11",
+        frame_of_reference_uid: "2.25.12",
+        sop_instance_uids: &sop_instance_uids,
+        patient_id: "bench",
+        slice_thickness_mm: 2.5,
+        manufacturer: "nodulus",
+        model: "bench",
+        kernel: "STANDARD",
+        kvp: 120.0,
+        tube_current: 200,
+        rescale_slope: 1.0,
+        rescale_intercept: -1024.0,
+        numbering: Numbering::AgainstK,
+    };
+    write_series(folder, &series, &volume).expect("a folder to write to");
+}

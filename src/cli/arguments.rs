@@ -1,0 +1,301 @@
+//! What can be asked for.
+
+use crate::stages::Stage;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Lung CT and radiologists' marks to trained, audited, scored nodule segmentation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nodulus",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run every stage whose tables are missing or stale
+    #[command(
+        after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n\nExit status: 0 all well, 1 stopped by an error, 2 usage, 3 finished with failed cases."
+    )]
+    Run(RunArguments),
+    /// Read scans and readers' marks
+    #[command(after_help = "Example:\n  nodulus ingest pipelines/demo.toml")]
+    Ingest(RunArguments),
+    /// Join the readers' marks of one nodule
+    #[command(
+        after_help = "Example:\n  nodulus merge pipelines/demo.toml --set merge.consensus_level=0.75"
+    )]
+    Merge(RunArguments),
+    /// Cut each nodule's region out of its scan
+    #[command(after_help = "Example:\n  nodulus crop pipelines/demo.toml --max-memory 8GiB")]
+    Crop(RunArguments),
+    /// Choose slices and split patients
+    #[command(after_help = "Example:\n  nodulus balance pipelines/demo.toml --set balance.ratio=2")]
+    Balance(RunArguments),
+    /// Fit the network, phase after phase
+    #[command(after_help = "Example:\n  nodulus train pipelines/demo.toml --force train")]
+    Train(RunArguments),
+    /// Predict each slice
+    #[command(after_help = "Example:\n  nodulus infer pipelines/demo.toml")]
+    Infer(RunArguments),
+    /// Measure each prediction
+    #[command(after_help = "Example:\n  nodulus evaluate pipelines/demo.toml")]
+    Evaluate(RunArguments),
+    /// Write the report
+    #[command(after_help = "Example:\n  nodulus report pipelines/demo.toml")]
+    Report(RunArguments),
+    /// Say what exists, what is stale and why
+    #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
+    Status(StatusArguments),
+    /// List the tables: name, rows, and a pattern for DuckDB, polars and pandas
+    #[command(
+        after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\""
+    )]
+    Tables(TablesArguments),
+    /// Show the first rows of a table
+    #[command(
+        after_help = "Example:\n  nodulus show nodules --store store/demo --where patient_id=LIDC-IDRI-0001"
+    )]
+    Show(ShowArguments),
+    /// Follow a table back to the source files and their hashes
+    #[command(after_help = "Example:\n  nodulus lineage summary --store store/demo")]
+    Lineage(LineageArguments),
+    /// Print the columns of a table, or write the schemas of all
+    #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
+    Schema(SchemaArguments),
+    /// Write a synthetic cohort in the real formats, with known truth
+    #[command(after_help = "Example:\n  nodulus phantom data/phantom --seed 1 --patients 8")]
+    Phantom(PhantomArguments),
+    /// Check files against a data manifest: presence, size, SHA-256
+    #[command(
+        after_help = "Example:\n  nodulus verify data-manifests/luna16.toml --root data/luna16"
+    )]
+    Verify(VerifyArguments),
+    /// Print a shell's completions
+    #[command(after_help = "Example:\n  nodulus completions bash > /etc/bash_completion.d/nodulus")]
+    Completions(CompletionsArguments),
+}
+
+impl Command {
+    /// The stage that a command runs alone.
+    pub(super) const fn stage(&self) -> Option<(Stage, &RunArguments)> {
+        Some(match self {
+            Self::Ingest(arguments) => (Stage::Ingest, arguments),
+            Self::Merge(arguments) => (Stage::Merge, arguments),
+            Self::Crop(arguments) => (Stage::Crop, arguments),
+            Self::Balance(arguments) => (Stage::Balance, arguments),
+            Self::Train(arguments) => (Stage::Train, arguments),
+            Self::Infer(arguments) => (Stage::Infer, arguments),
+            Self::Evaluate(arguments) => (Stage::Evaluate, arguments),
+            Self::Report(arguments) => (Stage::Report, arguments),
+            _ => return None,
+        })
+    }
+}
+
+/// A pipeline file and changes to it.
+#[derive(Debug, Args)]
+pub(super) struct PipelineArguments {
+    /// Pipeline file
+    pub(super) pipeline: PathBuf,
+    /// Folder of the store, in place of the pipeline file's
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+    /// A setting in place of the pipeline file's; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArguments,
+    /// Run a stage again even where nothing changed; may be given again
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    pub(super) force: Vec<Stage>,
+    /// Threads; all cores where not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) threads: Option<u16>,
+    /// Memory for scans that are read at once, as in 8GiB or 900MiB
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = bytes)]
+    pub(super) max_memory: u64,
+    /// Where networks run
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(super) device: String,
+    /// Say what would run, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) progress: ProgressStyle,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressStyle {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line every few seconds
+    Log,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TablesArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Print SQL that makes each table a view of its name, for DuckDB
+    #[arg(long, conflicts_with = "json")]
+    pub(super) sql: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// Table
+    pub(super) table: String,
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Rows with this value in a column; may be given again
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub(super) filters: Vec<String>,
+    /// Columns, by comma; all but pixels where not given
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(super) columns: Vec<String>,
+    /// Rows
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) rows: u32,
+    /// Print JSON, a row a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LineageArguments {
+    /// Table, `checkpoint` or `report`
+    pub(super) table: String,
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {
+    /// Table; all where not given
+    pub(super) table: Option<String>,
+    /// Write `TABLE.json` for each table into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "table")]
+    pub(super) write: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PhantomArguments {
+    /// Folder to write to
+    pub(super) out: PathBuf,
+    /// Decides everything; the same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Patients in the LIDC-style and LUNA16-style parts, which show the same scans
+    #[arg(long, default_value_t = 8)]
+    pub(super) patients: usize,
+    /// Patients in the clinical part
+    #[arg(long, default_value_t = 4)]
+    pub(super) clinical_patients: usize,
+    /// Columns and rows of a slice
+    #[arg(long)]
+    pub(super) size: Option<usize>,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) progress: ProgressStyle,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// Data manifest
+    pub(super) manifest: PathBuf,
+    /// Folder with the files
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) progress: ProgressStyle,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// Shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+fn stage(name: &str) -> Result<Stage, String> {
+    Stage::from_name(name).ok_or_else(|| {
+        let names: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+        format!("there is no such stage; there are: {}", names.join(", "))
+    })
+}
+
+/// A number of bytes with a unit: B, KiB, MiB, GiB, TiB, or K, M, G, T for the same.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return Err("expected a size as in 8GiB or 900MiB".to_owned()),
+    };
+    let number: u64 =
+        number.parse().map_err(|_| "expected a size as in 8GiB or 900MiB".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more bytes than there can be".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!(bytes("4GiB"), Ok(4 << 30));
+        assert_eq!(bytes("900M"), Ok(900 << 20));
+        assert_eq!(bytes("12"), Ok(12));
+        assert!(bytes("GiB").is_err() && bytes("4GB").is_err() && bytes("99999999T").is_err());
+    }
+}

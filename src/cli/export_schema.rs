@@ -1,0 +1,64 @@
+//! `nodulus schema`.
+
+use super::arguments::SchemaArguments;
+use super::{Ending, Error, format};
+use crate::model;
+use crate::tables::schema::describe;
+use crate::tables::{Table, durable};
+use serde_json::{Value, json};
+use std::io::Write;
+
+pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    if let Some(folder) = &arguments.write {
+        for (name, text) in files()? {
+            durable::write(&folder.join(&name), text.as_bytes())?;
+            writeln!(out, "{}", folder.join(&name).display())?;
+        }
+        return Ok(Ending::Well);
+    }
+    let chosen: Vec<Table> = match &arguments.table {
+        Some(name) => vec![super::tables::table(name)?],
+        None => Table::ALL.to_vec(),
+    };
+    let schemas: Vec<Value> = chosen.into_iter().map(describe).collect();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &schemas)?;
+        writeln!(out)?;
+        return Ok(Ending::Well);
+    }
+    for schema in &schemas {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        writeln!(out, "{}: {}\n", text(&schema["table"]), text(&schema["row"]))?;
+        let columns = schema["columns"].as_array().into_iter().flatten().map(|column| {
+            let null = if column["nullable"] == json!(true) { "or null" } else { "" };
+            vec![
+                text(&column["name"]),
+                text(&column["type"]),
+                null.to_owned(),
+                text(&column["description"]),
+            ]
+        });
+        writeln!(out, "{}\n", format::table(&["column", "type", "", "what it is"], columns))?;
+    }
+    Ok(Ending::Well)
+}
+
+/// The files of `schemas/`: one for each table, and the names and shapes of the network's
+/// parameters.
+fn files() -> Result<Vec<(String, String)>, Error> {
+    let mut files = Vec::new();
+    for table in Table::ALL {
+        files.push((format!("{table}.json"), pretty(&describe(table))?));
+    }
+    let parameters: serde_json::Map<String, Value> =
+        model::parameter_table(&model::Config::default())?
+            .into_iter()
+            .map(|(name, shape)| (name, json!(shape)))
+            .collect();
+    files.push(("model-parameters.json".to_owned(), pretty(&Value::Object(parameters))?));
+    Ok(files)
+}
+
+fn pretty(value: &Value) -> Result<String, Error> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}

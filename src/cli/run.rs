@@ -1,0 +1,189 @@
+//! `nodulus run`, and one command a stage.
+
+use super::arguments::RunArguments;
+use super::progress::Progress;
+use super::{Ending, Error, format, status};
+use crate::metrics::Metric;
+use crate::model::Device;
+use crate::phantom;
+use crate::pipeline::{Config, config, runner};
+use crate::stages::{Event, Stage, task};
+use crate::tables::store::Store;
+use crate::tables::{Output, Summary, Table};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+/// The part of a pipeline file that makes a synthetic cohort.
+#[derive(Deserialize)]
+struct PhantomSection {
+    phantom: Option<phantom::Config>,
+}
+
+/// Runs one stage, or all that a pipeline file has.
+pub(super) fn run(
+    arguments: &RunArguments,
+    stage: Option<Stage>,
+    out: &mut dyn Write,
+) -> Result<Ending, Error> {
+    let pipeline = &arguments.pipeline;
+    let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
+    let section: PhantomSection = config::section(&pipeline.pipeline, &pipeline.sets)?;
+    let stages: Vec<Stage> = match stage {
+        Some(stage) if !config.stages().any(|s| s == stage) => {
+            return Err(Error::Usage(format!("the pipeline file has no `[{stage}]` section")));
+        }
+        Some(stage) => vec![stage],
+        None => config.stages().collect(),
+    };
+    if arguments.dry_run {
+        status::write(&config, arguments.json, out)?;
+        return Ok(Ending::Well);
+    }
+    let threads = usize::from(arguments.threads.unwrap_or(0));
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
+    let device = Device::from_name(&arguments.device)?;
+    let workers =
+        (arguments.max_memory / task::SCAN_BYTES).clamp(1, rayon::current_num_threads() as u64);
+    let store = Store::create(&config.store)?;
+    let _lock = store.lock()?;
+    let progress = Progress::new(arguments.progress);
+    if let Some(phantom) = section.phantom.filter(|_| stages.contains(&Stage::Ingest)) {
+        let count =
+            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64);
+        phantom::write(&store.root().join("phantom"), &phantom, &count)?;
+    }
+    let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
+    let options = runner::Options {
+        force: &force,
+        stages: &stages,
+        device: &device,
+        workers: workers as usize,
+    };
+    let done = runner::run(&config, &store, &options, &|event| show(&progress, event))?;
+    progress.end();
+    let n_failures = runner::n_failures(&store)?;
+    if arguments.json {
+        write_json(&store, &done, n_failures, out)?;
+    } else {
+        write_text(&store, &done, n_failures, out)?;
+    }
+    Ok(if n_failures > 0 { Ending::FailedCases } else { Ending::Well })
+}
+
+fn show(progress: &Progress, event: runner::Progress) {
+    match event {
+        runner::Progress::Sources { done, total } => {
+            progress.count("sources", done as u64, total as u64);
+        }
+        runner::Progress::Begin(stage) => {
+            progress.line(&format!("{stage}: {}", stage.description()));
+        }
+        runner::Progress::Stage(stage, Event::Cases { done, total }) => {
+            progress.count(stage.name(), done as u64, total as u64);
+        }
+        runner::Progress::Stage(stage, Event::Note(text)) => {
+            progress.line(&format!("{stage}: {text}"));
+        }
+        runner::Progress::End(_) => {}
+    }
+}
+
+fn write_text(
+    store: &Store,
+    done: &[runner::Done],
+    n_failures: u64,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    if done.iter().all(|stage| stage.ran.is_none()) {
+        writeln!(out, "nothing to do: everything is up to date")?;
+    } else {
+        let rows = done.iter().map(|stage| {
+            let time = stage
+                .ran
+                .map_or("up to date".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
+            vec![
+                stage.stage.name().to_owned(),
+                time,
+                stage.rows.to_string(),
+                stage.n_failures.to_string(),
+            ]
+        });
+        writeln!(out, "{}", format::table(&["stage", "time", "rows", "failed"], rows))?;
+    }
+    let root = store.root().display();
+    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {root})")?;
+    if let Some(report) = report(store)? {
+        writeln!(out, "report  {}", report.display())?;
+    }
+    for row in dice(store)? {
+        writeln!(
+            out,
+            "Dice    {} {} [{}, {}], {} of {} nodules scored, {} missed",
+            row.model_id,
+            format::number(row.mean),
+            format::number(row.ci_low),
+            format::number(row.ci_high),
+            row.n_valid,
+            row.n_total,
+            row.n_missed
+        )?;
+    }
+    if n_failures > 0 {
+        writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
+    }
+    Ok(())
+}
+
+fn write_json(
+    store: &Store,
+    done: &[runner::Done],
+    n_failures: u64,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let stages: Vec<_> = done
+        .iter()
+        .map(|stage| {
+            json!({
+                "stage": stage.stage.name(),
+                "seconds": stage.ran.map(|time| time.as_secs_f64()),
+                "rows": stage.rows,
+                "n_failures": stage.n_failures,
+            })
+        })
+        .collect();
+    let value = json!({
+        "store": store.root(),
+        "stages": stages,
+        "report": report(store)?,
+        "dice": dice(store)?,
+        "n_failures": n_failures,
+    });
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn report(store: &Store) -> Result<Option<std::path::PathBuf>, Error> {
+    let version = store.current(Output::Report)?;
+    Ok(version.map(|version| version.files_folder().join(Path::new("report.html"))))
+}
+
+/// Dice over all nodules, one row a model.
+fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
+    let mut rows = Vec::new();
+    if let Some(version) = store.current(Output::Table(Table::Summary))? {
+        for batch in version.rows::<Summary>() {
+            let dice = Metric::Dice.name();
+            rows.extend(
+                batch?.into_iter().filter(|row| row.metric == dice && row.subgroup == "all"),
+            );
+        }
+    }
+    Ok(rows)
+}

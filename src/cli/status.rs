@@ -1,0 +1,65 @@
+//! `nodulus status`, and what `--dry-run` says.
+
+use super::arguments::StatusArguments;
+use super::{Ending, Error, format};
+use crate::pipeline::Config;
+use crate::pipeline::status::{StageStatus, State, status as status_of};
+use crate::tables::store::{self, Store};
+use std::io::Write;
+
+pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    let pipeline = &arguments.pipeline;
+    let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
+    write(&config, arguments.json, out)?;
+    Ok(Ending::Well)
+}
+
+/// Writes the state of every stage.
+pub(super) fn write(config: &Config, json: bool, out: &mut dyn Write) -> Result<(), Error> {
+    let store = match Store::open(&config.store) {
+        Ok(store) => store,
+        Err(store::Error::Missing(path)) => {
+            if json {
+                writeln!(out, "[]")?;
+            } else {
+                writeln!(
+                    out,
+                    "there is no store at `{}` yet: every stage would run",
+                    path.display()
+                )?;
+            }
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let stages = status_of(config, &store)?;
+    if json {
+        serde_json::to_writer_pretty(&mut *out, &stages)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let count = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let rows = stages.iter().map(|stage| {
+        vec![
+            stage.stage.name().to_owned(),
+            describe(stage),
+            count(stage.rows),
+            count(stage.n_failures.map(|n| n as u64)),
+            stage.key.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    writeln!(out, "{}", format::table(&["stage", "state", "rows", "failed", "key"], rows))?;
+    Ok(())
+}
+
+fn describe(status: &StageStatus) -> String {
+    match &status.state {
+        State::Current => "current".to_owned(),
+        State::Kept => "there already, made current by the next run".to_owned(),
+        State::Missing => "not made yet".to_owned(),
+        State::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
+        State::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
+        State::Waiting { stage } => format!("waits for {stage}"),
+        State::Off => "not in the pipeline file".to_owned(),
+    }
+}

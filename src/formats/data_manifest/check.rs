@@ -1,0 +1,177 @@
+//! A folder against its manifest.
+
+use super::{Error, ExpectedCount, ExpectedFile, Manifest, sha256_of};
+use fs_err as fs;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is wrong with a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum Problem {
+    /// A file is not there, or is a folder.
+    Missing {
+        /// Path below the root.
+        path: String,
+    },
+    /// A file has another size.
+    WrongSize {
+        /// Path below the root.
+        path: String,
+        /// Bytes.
+        found: u64,
+        /// Bytes in the manifest.
+        expected: u64,
+    },
+    /// A file has other content.
+    WrongSha256 {
+        /// Path below the root.
+        path: String,
+        /// SHA-256 of the file.
+        found: String,
+        /// SHA-256 in the manifest.
+        expected: String,
+    },
+    /// More or fewer files match a pattern.
+    WrongCount {
+        /// The pattern.
+        pattern: String,
+        /// Matches.
+        found: u64,
+        /// Matches in the manifest.
+        expected: u64,
+    },
+    /// Something is there, but cannot be read.
+    Unreadable {
+        /// Path or pattern below the root.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What was checked, and what was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Name in the manifest.
+    pub name: String,
+    /// Files and patterns that were checked.
+    pub n_checks: u64,
+    /// What is wrong, in the manifest's order.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_well(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{problem}")?;
+        }
+        let Self { name, n_checks, problems } = self;
+        match problems.len() {
+            0 => write!(f, "{name}: all {n_checks} checks passed"),
+            n => write!(f, "{name}: {n} of {n_checks} checks failed"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(f, "missing: {path}"),
+            Self::WrongSize { path, found, expected } => {
+                write!(f, "wrong size: {path} has {found} bytes, expected {expected}")
+            }
+            Self::WrongSha256 { path, found, expected } => {
+                write!(f, "wrong content: {path} has sha256 {found}, expected {expected}")
+            }
+            Self::WrongCount { pattern, found, expected } => {
+                write!(f, "wrong count: {found} match {pattern}, expected {expected}")
+            }
+            Self::Unreadable { path, cause } => write!(f, "unreadable: {path}: {cause}"),
+        }
+    }
+}
+
+/// Checks a folder against a manifest, files in parallel.
+///
+/// `progress` is told how many checks are done, of how many. Files that the manifest does not name
+/// are not looked at. What is wrong with the folder is in the report.
+///
+/// # Errors
+///
+/// Fails if the folder is not there.
+pub fn verify(
+    manifest: &Manifest,
+    root: &Path,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, Error> {
+    if !root.is_dir() {
+        return Err(Error::NotAFolder(root.to_owned()));
+    }
+    let n_checks = (manifest.files.len() + manifest.expect.len()) as u64;
+    let done = AtomicU64::new(0);
+    let report = |problem: Option<Problem>| {
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, n_checks);
+        problem
+    };
+    let files = manifest.files.par_iter().map(|file| report(check_file(root, file)));
+    let counts = manifest.expect.par_iter().map(|expect| report(check_count(root, expect)));
+    let problems = files.chain(counts).filter_map(|problem| problem).collect();
+    Ok(Report { name: manifest.name.clone(), n_checks, problems })
+}
+
+fn check_file(root: &Path, file: &ExpectedFile) -> Option<Problem> {
+    let path = file.path.clone();
+    let full = root.join(&path);
+    let unreadable = |error: io::Error| Problem::Unreadable {
+        path: file.path.clone(),
+        cause: error.to_string(),
+    };
+    let found = match fs::metadata(&full) {
+        Ok(found) if found.is_file() => found.len(),
+        Ok(_) => return Some(Problem::Missing { path }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Some(Problem::Missing { path });
+        }
+        Err(error) => return Some(unreadable(error)),
+    };
+    if let Some(expected) = file.size.filter(|expected| *expected != found) {
+        return Some(Problem::WrongSize { path, found, expected });
+    }
+    let expected = file.sha256.clone()?;
+    match sha256_of(&full) {
+        Ok(found) if found == expected => None,
+        Ok(found) => Some(Problem::WrongSha256 { path, found, expected }),
+        Err(error) => Some(unreadable(error)),
+    }
+}
+
+fn check_count(root: &Path, expect: &ExpectedCount) -> Option<Problem> {
+    let ExpectedCount { pattern, count: expected } = expect.clone();
+    let root = glob::Pattern::escape(&root.to_string_lossy());
+    let matches = match glob::glob(&format!("{root}/{pattern}")) {
+        Ok(matches) => matches,
+        Err(error) => return Some(Problem::Unreadable { path: pattern, cause: error.to_string() }),
+    };
+    let mut found = 0;
+    for entry in matches {
+        match entry {
+            Ok(_) => found += 1,
+            Err(error) => {
+                return Some(Problem::Unreadable { path: pattern, cause: error.to_string() });
+            }
+        }
+    }
+    (found != expected).then_some(Problem::WrongCount { pattern, found, expected })
+}

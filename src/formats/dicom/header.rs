@@ -1,0 +1,237 @@
+//! The attributes of one slice.
+
+use super::elements::{self, Elements};
+use super::error::name;
+use super::pixels::PixelFormat;
+use super::{Error, Problem, syntax};
+use dicom_core::Tag;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use std::path::{Path, PathBuf};
+
+/// One slice, but for its voxels.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    pub(super) file: PathBuf,
+    pub(super) series_instance_uid: String,
+    pub(super) study_instance_uid: String,
+    pub(super) frame_of_reference_uid: Option<String>,
+    pub(super) sop_instance_uid: String,
+    pub(super) patient_id: String,
+    /// Voxels along i and j.
+    pub(super) size: [usize; 2],
+    /// Spacing along i and j.
+    pub(super) spacing_mm: [f64; 2],
+    /// Centre of the first voxel.
+    pub(super) position_mm: [f64; 3],
+    /// Unit vectors of i, then of j.
+    pub(super) orientation: [f64; 6],
+    pub(super) thickness_mm: Option<f64>,
+    pub(super) spacing_between_slices_mm: Option<f64>,
+    pub(super) manufacturer: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) kernel: Option<String>,
+    pub(super) kvp: Option<f64>,
+    pub(super) tube_current: Option<f64>,
+    pub(super) transfer_syntax: String,
+    pub(super) pixels: PixelFormat,
+}
+
+/// In the order of their tags, as reading ends after the last one.
+const WANTED: [Tag; 31] = [
+    tags::SPECIFIC_CHARACTER_SET,
+    tags::IMAGE_TYPE,
+    tags::SOP_CLASS_UID,
+    tags::SOP_INSTANCE_UID,
+    tags::MODALITY,
+    tags::MANUFACTURER,
+    tags::MANUFACTURER_MODEL_NAME,
+    tags::PATIENT_ID,
+    tags::SLICE_THICKNESS,
+    tags::KVP,
+    tags::SPACING_BETWEEN_SLICES,
+    tags::X_RAY_TUBE_CURRENT,
+    tags::CONVOLUTION_KERNEL,
+    tags::STUDY_INSTANCE_UID,
+    tags::SERIES_INSTANCE_UID,
+    tags::IMAGE_POSITION_PATIENT,
+    tags::IMAGE_ORIENTATION_PATIENT,
+    tags::FRAME_OF_REFERENCE_UID,
+    tags::SAMPLES_PER_PIXEL,
+    tags::PHOTOMETRIC_INTERPRETATION,
+    tags::NUMBER_OF_FRAMES,
+    tags::ROWS,
+    tags::COLUMNS,
+    tags::PIXEL_SPACING,
+    tags::BITS_ALLOCATED,
+    tags::BITS_STORED,
+    tags::HIGH_BIT,
+    tags::PIXEL_REPRESENTATION,
+    tags::RESCALE_INTERCEPT,
+    tags::RESCALE_SLOPE,
+    tags::PIXEL_DATA,
+];
+
+/// Reads a slice's header; none where it is a localizer.
+pub(super) fn read(file: &Path) -> Result<Option<Slice>, Error> {
+    let slice = match elements::read(file, &WANTED)? {
+        None => Err(Problem::NotDicom),
+        Some(elements) if is_localizer(&elements.values) => Ok(None),
+        Some(elements) => slice(file, &elements).map(Some),
+    };
+    slice.map_err(|problem| Error::file(file, problem))
+}
+
+/// Whether a file is a scout view, which some scanners put into the series that it plans.
+pub(super) fn is_localizer(values: &InMemDicomObject) -> bool {
+    text(values, tags::IMAGE_TYPE).is_ok_and(|found| {
+        found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
+    })
+}
+
+fn slice(file: &Path, elements: &Elements) -> Result<Slice, Problem> {
+    let values = &elements.values;
+    expect(values, tags::MODALITY, "CT", "CT")?;
+    expect(
+        values,
+        tags::SOP_CLASS_UID,
+        uids::CT_IMAGE_STORAGE,
+        "CT Image Storage, one slice a file",
+    )?;
+    if let Some(frames) = text(values, tags::NUMBER_OF_FRAMES)?.filter(|frames| frames != "1") {
+        return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
+    }
+    let spacing: [f64; 2] = required(values, tags::PIXEL_SPACING, numbers)?;
+    if spacing.iter().any(|mm| *mm <= 0.0) {
+        let found = format!("{spacing:?}");
+        return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
+    }
+    let size = [integer(values, tags::COLUMNS)?, integer(values, tags::ROWS)?].map(usize::from);
+    Ok(Slice {
+        file: file.to_owned(),
+        series_instance_uid: required(values, tags::SERIES_INSTANCE_UID, text)?,
+        study_instance_uid: required(values, tags::STUDY_INSTANCE_UID, text)?,
+        frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
+        sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
+        // Of type 2: it may be empty.
+        patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
+        size,
+        // DICOM has the distance between rows, which is along j, first.
+        spacing_mm: [spacing[1], spacing[0]],
+        position_mm: required(values, tags::IMAGE_POSITION_PATIENT, numbers)?,
+        orientation: required(values, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
+        thickness_mm: number(values, tags::SLICE_THICKNESS)?,
+        spacing_between_slices_mm: number(values, tags::SPACING_BETWEEN_SLICES)?,
+        manufacturer: text(values, tags::MANUFACTURER)?,
+        model: text(values, tags::MANUFACTURER_MODEL_NAME)?,
+        kernel: text(values, tags::CONVOLUTION_KERNEL)?,
+        kvp: number(values, tags::KVP)?,
+        tube_current: number(values, tags::X_RAY_TUBE_CURRENT)?,
+        transfer_syntax: elements.transfer_syntax.clone(),
+        pixels: pixel_format(elements, size)?,
+    })
+}
+
+fn pixel_format(elements: &Elements, size: [usize; 2]) -> Result<PixelFormat, Problem> {
+    let values = &elements.values;
+    syntax::uncompressed(&elements.transfer_syntax)?;
+    expect_integer(values, tags::SAMPLES_PER_PIXEL, 1)?;
+    // MONOCHROME1 would show dense tissue dark: no scanner writes HU so, and which way its values
+    // run is not for us to guess.
+    expect(values, tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2", "MONOCHROME2")?;
+    expect_integer(values, tags::BITS_ALLOCATED, 16)?;
+    let bits_stored = integer(values, tags::BITS_STORED)?;
+    let high_bit = integer(values, tags::HIGH_BIT)?;
+    if !(1..=16).contains(&bits_stored) {
+        return Err(Problem::value(tags::BITS_STORED, bits_stored, "1 to 16"));
+    }
+    if !(bits_stored - 1..16).contains(&high_bit) {
+        let expected = format!("{} to 15, as {bits_stored} bits are stored", bits_stored - 1);
+        return Err(Problem::value(tags::HIGH_BIT, high_bit, expected));
+    }
+    let signed = match integer(values, tags::PIXEL_REPRESENTATION)? {
+        0 => false,
+        1 => true,
+        other => return Err(Problem::value(tags::PIXEL_REPRESENTATION, other, "0 or 1")),
+    };
+    let Some(pixels) = elements.pixels else {
+        return Err(Problem::Missing(name(tags::PIXEL_DATA)));
+    };
+    let expected = 2 * (size[0] * size[1]) as u64;
+    let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
+    if pixels.length != Some(expected) || expected == 0 {
+        let expected = format!("{expected} bytes, 2 for each of {} x {} voxels", size[0], size[1]);
+        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+    }
+    let end = pixels.offset + expected;
+    if end > elements.file_length {
+        let element = name(tags::PIXEL_DATA);
+        return Err(Problem::Truncated { element, end, length: elements.file_length });
+    }
+    let slope = required(values, tags::RESCALE_SLOPE, number)?;
+    if slope <= 0.0 {
+        return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
+    }
+    Ok(PixelFormat {
+        offset: pixels.offset,
+        big_endian: syntax::encoding(&elements.transfer_syntax)?.big_endian,
+        bits_stored: bits_stored.into(),
+        high_bit: high_bit.into(),
+        signed,
+        slope,
+        intercept: required(values, tags::RESCALE_INTERCEPT, number)?,
+    })
+}
+
+type Read<T> = fn(&InMemDicomObject, Tag) -> Result<Option<T>, Problem>;
+
+fn required<T>(values: &InMemDicomObject, tag: Tag, read: Read<T>) -> Result<T, Problem> {
+    read(values, tag)?.ok_or_else(|| Problem::Missing(name(tag)))
+}
+
+fn expect(values: &InMemDicomObject, tag: Tag, value: &str, expected: &str) -> Result<(), Problem> {
+    let found = required(values, tag, text)?;
+    if found == value { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
+}
+
+fn expect_integer(values: &InMemDicomObject, tag: Tag, expected: u16) -> Result<(), Problem> {
+    let found = integer(values, tag)?;
+    if found == expected { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
+}
+
+/// A text without the padding around it; none where it is missing or empty.
+pub(super) fn text(values: &InMemDicomObject, tag: Tag) -> Result<Option<String>, Problem> {
+    let Some(element) = values.get(tag) else { return Ok(None) };
+    let found = element.to_str().map_err(|error| Problem::elements(&error))?;
+    let found = found.trim_matches(['\0', ' ']);
+    Ok((!found.is_empty()).then(|| found.to_owned()))
+}
+
+fn number(values: &InMemDicomObject, tag: Tag) -> Result<Option<f64>, Problem> {
+    Ok(numbers(values, tag)?.map(|[number]| number))
+}
+
+/// Exactly `N` finite decimal numbers.
+fn numbers<const N: usize>(
+    values: &InMemDicomObject,
+    tag: Tag,
+) -> Result<Option<[f64; N]>, Problem> {
+    let Some(found) = text(values, tag)? else { return Ok(None) };
+    let parsed: Option<Vec<f64>> = found
+        .split('\\')
+        .map(|part| part.trim().parse().ok().filter(|number: &f64| number.is_finite()))
+        .collect();
+    match parsed.and_then(|numbers| numbers.try_into().ok()) {
+        Some(numbers) => Ok(Some(numbers)),
+        None => Err(Problem::value(tag, format!("`{found}`"), format!("{N} decimal numbers"))),
+    }
+}
+
+fn integer(values: &InMemDicomObject, tag: Tag) -> Result<u16, Problem> {
+    let element = values.get(tag).ok_or_else(|| Problem::Missing(name(tag)))?;
+    let found = element.to_multi_int::<u16>().map_err(|error| Problem::elements(&error))?;
+    match found[..] {
+        [one] => Ok(one),
+        _ => Err(Problem::value(tag, format!("{found:?}"), "one number")),
+    }
+}

@@ -1,0 +1,24 @@
+//! CT series in DICOM files: single-frame CT Image Storage, uncompressed.
+//!
+//! A header is read up to its pixel data and no further, and only the attributes that are used;
+//! lengths are checked against the file before anything is allocated.
+
+mod elements;
+mod error;
+mod find;
+mod header;
+mod pixels;
+mod read;
+mod stack;
+mod syntax;
+mod write;
+
+pub use error::{Error, Problem};
+pub use find::{SeriesFiles, find_series};
+pub use read::{CtSeries, SeriesInfo, read_series};
+pub use write::{NewSeries, Numbering, write_series};
+
+#[cfg(test)]
+mod real_tests;
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,63 @@
+//! Labels to a NIfTI-1 file.
+
+use super::header::HEADER_BYTES;
+use crate::volume::{Geometry, Volume};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use fs_err as fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes labels as unsigned 16-bit integers with an sform, compressed where the name ends with
+/// `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
+///
+/// # Errors
+///
+/// Fails if the file cannot be written, or an axis is longer than NIfTI-1 can say (32767).
+pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
+    let mut bytes = header(labels.geometry())?;
+    bytes.extend(labels.voxels().iter().flat_map(|label| label.to_le_bytes()));
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&bytes)?;
+        bytes = encoder.finish()?;
+    }
+    fs::write(path, bytes)
+}
+
+/// The header, little-endian, with the standard's byte offsets.
+fn header(geometry: &Geometry) -> io::Result<Vec<u8>> {
+    let mut header = vec![0; HEADER_BYTES];
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &348i32.to_le_bytes());
+    put(40, &3i16.to_le_bytes());
+    for (n, length) in geometry.size().into_iter().chain([1; 4]).enumerate() {
+        let length = i16::try_from(length).map_err(|_| {
+            let message = format!("NIfTI-1 has no axis of {length} voxels, 32767 is the longest");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        })?;
+        put(42 + 2 * n, &length.to_le_bytes());
+    }
+    // Unsigned, 16 bits.
+    put(70, &512i16.to_le_bytes());
+    put(72, &16i16.to_le_bytes());
+    let spacing = geometry.spacing().ijk();
+    for (n, spacing) in [1.0].into_iter().chain(spacing).enumerate() {
+        put(76 + 4 * n, &(spacing as f32).to_le_bytes());
+    }
+    put(108, &(HEADER_BYTES as f32).to_le_bytes());
+    put(112, &1f32.to_le_bytes());
+    // Millimetres; the sform is the scanner's frame.
+    put(123, &[2]);
+    put(254, &1i16.to_le_bytes());
+    for row in 0..3 {
+        // LPS to RAS turns x and y round.
+        let turned = if row < 2 { -1.0 } else { 1.0 };
+        let axes = (0..3).map(|column| geometry.direction()[3 * row + column] * spacing[column]);
+        for (column, value) in axes.chain([geometry.origin_mm()[row]]).enumerate() {
+            put(280 + 16 * row + 4 * column, &((turned * value) as f32).to_le_bytes());
+        }
+    }
+    put(344, b"n+1\0");
+    Ok(header)
+}

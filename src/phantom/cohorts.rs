@@ -1,0 +1,180 @@
+//! Scans to files, in the layouts of LIDC-IDRI, LUNA16 and a clinic.
+
+use super::readers::{Drawn, Reading};
+use super::scan::{Cohort, Scan};
+use super::seed::{stream, uid};
+use super::truth::PatientTruth;
+use super::{Config, Error};
+use crate::formats::dicom::{self, NewSeries};
+use crate::formats::lidc_xml::{self, Annotations};
+use crate::formats::luna_csv::{Annotation, Candidate};
+use crate::formats::{metaimage, nifti};
+use crate::volume::Volume;
+use fs_err as fs;
+use ndarray::Array3;
+use std::path::Path;
+
+/// METHOD: LUNA16's reference is every nodule of 3 mm or more that at least 3 of 4 readers marked.
+const LUNA16_READERS: usize = 3;
+
+/// False candidates of a scan, at most.
+const FALSE_CANDIDATES: usize = 60;
+
+/// How far a reader of the clinic is off, and how far their line strays.
+const CLINIC_BIAS_MM: f64 = 0.2;
+const CLINIC_JITTER_MM: f64 = 0.3;
+
+/// A patient who is written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) truth: PatientTruth,
+    pub(super) annotations: Vec<Annotation>,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// Names of a series.
+struct Names {
+    study: String,
+    series: String,
+    frame: String,
+    slices: Vec<String>,
+}
+
+impl Names {
+    fn new(seed: u64, scan: &Scan) -> Self {
+        let name = |part: &str| uid(seed, &[&scan.patient, part]);
+        let n_slices = scan.volume.geometry().size()[2];
+        Self {
+            study: name("study"),
+            series: name("series"),
+            frame: name("frame of reference"),
+            slices: (0..n_slices).map(|k| name(&format!("slice {k}"))).collect(),
+        }
+    }
+}
+
+/// Writes a patient with four readers: `lidc/PATIENT/STUDY/SERIES/` and `luna16/`.
+pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
+    let scan = Scan::draw(config, Cohort::Lidc, index)?;
+    let names = Names::new(config.seed, &scan);
+    let blank = Annotations {
+        series_instance_uid: names.series.clone(),
+        study_instance_uid: Some(names.study.clone()),
+        sessions: Vec::new(),
+    };
+    let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
+    let folder = out.join("lidc").join(&scan.patient).join(&names.study).join(&names.series);
+    write_series(&folder, &scan, &names, -1024.0)?;
+    let xml = format!("{:03}.xml", index + 1);
+    lidc_xml::write(&folder.join(&xml), &reading.annotations)?;
+
+    let luna16 = out.join("luna16");
+    let subset = luna16.join(format!("subset{}", index % 10));
+    fs::create_dir_all(&subset)?;
+    fs::create_dir_all(luna16.join("xml"))?;
+    let image = subset.join(format!("{}.mhd", names.series));
+    metaimage::write(&image, &scan.volume, index % 2 == 1)?;
+    lidc_xml::write(&luna16.join("xml").join(&xml), &reading.annotations)?;
+
+    let sessions: Vec<Vec<_>> =
+        reading.drawn.iter().map(|drawn| drawn.iter().map(|d| d.session).collect()).collect();
+    Ok(Written {
+        annotations: luna16_annotations(&scan, &names.series, &reading.drawn),
+        candidates: luna16_candidates(&scan, &names.series, &reading.drawn),
+        truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &reading.small),
+    })
+}
+
+/// Writes a patient of the clinic: `clinical/PATIENT/ct/` and `clinical/PATIENT/mask.nii.gz`.
+pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
+    let scan = Scan::draw(config, Cohort::Clinical, index)?;
+    let names = Names::new(config.seed, &scan);
+    let folder = out.join("clinical").join(&scan.patient);
+    write_series(&folder.join("ct"), &scan, &names, 0.0)?;
+    let mut rng = stream(config.seed, &[&scan.patient, "reader"]);
+    let mut labels = Array3::<u16>::zeros(scan.volume.voxels().dim());
+    for (label, nodule) in (1..).zip(&scan.nodules) {
+        let redrawn = nodule.redrawn(&mut rng, CLINIC_BIAS_MM, CLINIC_JITTER_MM);
+        let mask = redrawn.mask(&scan.chest, &scan.acquisition.grid);
+        for [i, j, k] in mask.mask.voxels() {
+            labels[[k + mask.start[2], j + mask.start[1], i + mask.start[0]]] = label;
+        }
+    }
+    let labels = Volume::new(scan.acquisition.geometry, labels)?;
+    nifti::write_labels(&folder.join("mask.nii.gz"), &labels)?;
+    let sessions = vec![vec![0]; scan.nodules.len()];
+    let unmarked = vec![Vec::new(); scan.small.len()];
+    Ok(Written {
+        annotations: Vec::new(),
+        candidates: Vec::new(),
+        truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &unmarked),
+    })
+}
+
+fn write_series(
+    folder: &Path,
+    scan: &Scan,
+    names: &Names,
+    rescale_intercept: f64,
+) -> Result<(), Error> {
+    let acquisition = &scan.acquisition;
+    let (manufacturer, model) = acquisition.scanner;
+    let series = NewSeries {
+        series_instance_uid: &names.series,
+        study_instance_uid: &names.study,
+        frame_of_reference_uid: &names.frame,
+        sop_instance_uids: &names.slices,
+        patient_id: &scan.patient,
+        slice_thickness_mm: acquisition.slice_thickness_mm,
+        manufacturer,
+        model,
+        kernel: acquisition.kernel.name(),
+        kvp: 120.0,
+        tube_current: acquisition.tube_current_ma,
+        rescale_slope: 1.0,
+        rescale_intercept,
+        numbering: acquisition.numbering,
+    };
+    dicom::write_series(folder, &series, &scan.volume)?;
+    Ok(())
+}
+
+/// Nodules that enough readers marked: mean position and diameter of what they drew.
+fn luna16_annotations(scan: &Scan, series: &str, drawn: &[Vec<Drawn>]) -> Vec<Annotation> {
+    let geometry = &scan.acquisition.geometry;
+    let mut rows = Vec::new();
+    for drawn in drawn.iter().filter(|drawn| drawn.len() >= LUNA16_READERS) {
+        let n = drawn.len() as f64;
+        let mut ijk = [0.0; 3];
+        let mut diameter_mm = 0.0;
+        for mask in drawn.iter().map(|d| &d.mask) {
+            for (sum, c) in ijk.iter_mut().zip(mask.centroid().unwrap_or_default()) {
+                *sum += c / n;
+            }
+            let volume = mask.mask.count() as f64 * geometry.spacing().voxel_volume_mm3();
+            diameter_mm += (6.0 / std::f64::consts::PI * volume).cbrt() / n;
+        }
+        let [x_mm, y_mm, z_mm] = geometry.voxel_to_patient(ijk).map(micrometres);
+        let diameter_mm = micrometres(diameter_mm);
+        let series_instance_uid = series.to_owned();
+        rows.push(Annotation { series_instance_uid, x_mm, y_mm, z_mm, diameter_mm });
+    }
+    rows
+}
+
+/// Those nodules, and forks of vessels that are none.
+fn luna16_candidates(scan: &Scan, series: &str, drawn: &[Vec<Drawn>]) -> Vec<Candidate> {
+    let row = |p: [f64; 3], class: u8| {
+        let [x_mm, y_mm, z_mm] = scan.patient_mm(p).map(micrometres);
+        Candidate { series_instance_uid: series.to_owned(), x_mm, y_mm, z_mm, class }
+    };
+    let marked = scan.nodules.iter().zip(drawn).filter(|(_, d)| d.len() >= LUNA16_READERS);
+    let mut rows: Vec<_> = marked.map(|(n, _)| row(n.centre_mm(), 1)).collect();
+    let forks = scan.forks_away_from_nodules();
+    rows.extend(forks.into_iter().take(FALSE_CANDIDATES).map(|p| row(p, 0)));
+    rows
+}
+
+fn micrometres(mm: f64) -> f64 {
+    (mm * 1e3).round() / 1e3
+}

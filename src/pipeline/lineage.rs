@@ -1,0 +1,108 @@
+//! Where a table comes from: the outputs that it was made from, back to the source files.
+
+use super::sources;
+use crate::stages::ingest::Sources;
+use crate::tables::Output;
+use crate::tables::manifest::Manifest;
+use crate::tables::store::{self, Store};
+use serde::Serialize;
+
+/// An output and what it was made from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Node {
+    /// Name of the output, `sources`, or `checkpoint` for weights from outside the store.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// SHA-256 over its content.
+    pub content_sha256: String,
+    /// What the store knows of it; `None` where it was removed, or came from outside.
+    pub made: Option<Made>,
+    /// What it was made from.
+    pub inputs: Vec<Self>,
+    /// Cases, for `sources`.
+    pub cases: Vec<SourceNode>,
+}
+
+/// How an output was made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Made {
+    /// The stage.
+    pub stage: String,
+    /// Version of the stage's code.
+    pub stage_version: u32,
+    /// Version of the program.
+    pub tool_version: String,
+    /// The stage's settings.
+    pub config: serde_json::Value,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// A case of the sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceNode {
+    /// Its cohort.
+    pub cohort: String,
+    /// Its path below the cohort's root.
+    pub case_id: String,
+    /// Number of its files.
+    pub n_files: usize,
+    /// SHA-256 over their names and content.
+    pub content_sha256: String,
+}
+
+/// The lineage of the current version of an output.
+///
+/// # Errors
+///
+/// Fails if nothing has made the output, or the store's records cannot be read.
+pub fn lineage(store: &Store, output: Output) -> Result<Node, store::Error> {
+    of_manifest(store, &store.require(output)?.manifest)
+}
+
+fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error> {
+    let mut inputs = Vec::new();
+    for input in &manifest.inputs {
+        let mut node = Node {
+            name: input.name.clone(),
+            key: input.key.clone(),
+            content_sha256: input.content_sha256.clone(),
+            made: None,
+            inputs: Vec::new(),
+            cases: Vec::new(),
+        };
+        if input.name == sources::NAME {
+            let sources: Option<Sources> = store.read_record(&sources::record_path(&input.key))?;
+            node.cases = sources.unwrap_or_default().cases.into_iter().map(case).collect();
+        } else if let Some(output) = Output::from_name(&input.name)
+            && let Some(version) = store.version(output, &input.key)?
+        {
+            node = of_manifest(store, &version.manifest)?;
+        }
+        inputs.push(node);
+    }
+    Ok(Node {
+        name: manifest.output.name().to_owned(),
+        key: manifest.key.clone(),
+        content_sha256: manifest.content_sha256.clone(),
+        made: Some(Made {
+            stage: manifest.stage.clone(),
+            stage_version: manifest.stage_version,
+            tool_version: manifest.tool_version.clone(),
+            config: manifest.config.clone(),
+            rows: manifest.rows,
+        }),
+        inputs,
+        cases: Vec::new(),
+    })
+}
+
+fn case(source: crate::stages::ingest::SourceCase) -> SourceNode {
+    SourceNode {
+        cohort: source.cohort,
+        case_id: source.case.case_id,
+        n_files: source.case.images.len() + source.case.annotations.len(),
+        content_sha256: source.content_sha256,
+    }
+}

@@ -1,0 +1,251 @@
+//! The sources of a run: which files there are, what is in them, and the frozen list of them.
+
+use crate::formats::cohort::{self, Case};
+use crate::stages::ingest::{self, SourceCase, Sources};
+use crate::tables::manifest::InputRef;
+use crate::tables::{hash, store};
+use fs_err as fs;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// Name of the sources among a stage's inputs.
+pub const NAME: &str = "sources";
+/// Where hashes are kept by the files' names, sizes and times.
+const CACHE: &str = "sources/cache.json";
+/// Cases hashed before the cache is written.
+const CASES_BETWEEN_SAVES: usize = 256;
+
+/// The sources could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A cohort's files could not be listed.
+    #[error("cannot list cohort `{cohort}`")]
+    Cohort {
+        /// The cohort.
+        cohort: String,
+        /// What went wrong.
+        source: cohort::Error,
+    },
+    /// A cohort has no cases.
+    #[error("cohort `{cohort}` is empty: `{root}` holds no {expected}")]
+    Empty {
+        /// The cohort.
+        cohort: String,
+        /// Its folder.
+        root: PathBuf,
+        /// What a case of its layout is.
+        expected: String,
+    },
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What each case held when it was last read, by cohort and case.
+type Cache = BTreeMap<String, Known>;
+
+/// What a case held when it was last read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    /// Hash of the files' names, sizes and times of change.
+    stat: String,
+    /// Hash of the files' names and content.
+    content: String,
+}
+
+/// Lists and hashes the sources, as [`list`], and freezes the list in the store as
+/// `sources/<key>.json`.
+///
+/// # Errors
+///
+/// As [`list`]; and if the store cannot be written to.
+pub fn freeze(
+    config: &ingest::Config,
+    store: &store::Store,
+    progress: &dyn Fn(usize, usize),
+) -> Result<(Sources, InputRef), Error> {
+    let save = |cache: &Cache| Ok(store.write_record(Path::new(CACHE), cache)?);
+    let (sources, input) = hash_all(config, store, progress, &save)?;
+    let record = record_path(&input.key);
+    if !store.root().join(&record).exists() {
+        store.write_record(&record, &sources)?;
+    }
+    Ok((sources, input))
+}
+
+/// Lists and hashes the sources without writing to the store.
+///
+/// A file that has kept its name, size and time of change is taken to have kept its content; its
+/// hash is then not computed again. A case with a file that cannot be read is listed with what is
+/// wrong in place of a hash, and fails in ingest.
+///
+/// # Errors
+///
+/// Fails if a cohort's folder is missing or holds no case.
+pub fn list(config: &ingest::Config, store: &store::Store) -> Result<(Sources, InputRef), Error> {
+    hash_all(config, store, &|_, _| {}, &|_| Ok(()))
+}
+
+fn hash_all(
+    config: &ingest::Config,
+    store: &store::Store,
+    progress: &dyn Fn(usize, usize),
+    save: &dyn Fn(&Cache) -> Result<(), Error>,
+) -> Result<(Sources, InputRef), Error> {
+    let mut listed: Vec<(&ingest::Cohort, Case)> = Vec::new();
+    for cohort in &config.cohorts {
+        let cases = cohort::cases(&cohort.location())
+            .map_err(|source| Error::Cohort { cohort: cohort.name.clone(), source })?;
+        if cases.is_empty() {
+            return Err(empty(cohort));
+        }
+        listed.extend(cases.into_iter().map(|case| (cohort, case)));
+    }
+    // A damaged cache costs time, never a wrong answer.
+    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    let total = listed.len();
+    let mut cases = Vec::with_capacity(total);
+    for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
+        let known: Vec<(String, Known, bool)> = chunk
+            .par_iter()
+            .map(|(cohort, case)| {
+                let id = format!("{}/{}", cohort.name, case.case_id);
+                let (known, fresh) = content(cohort, case, cache.get(&id));
+                (id, known, fresh)
+            })
+            .collect();
+        let changed = known.iter().any(|(_, _, fresh)| *fresh);
+        for ((cohort, case), (id, known, _)) in chunk.iter().zip(known) {
+            cases.push(SourceCase {
+                cohort: cohort.name.clone(),
+                case: case.clone(),
+                content_sha256: known.content.clone(),
+            });
+            cache.insert(id, known);
+        }
+        if changed {
+            save(&cache)?;
+        }
+        progress(cases.len(), total);
+    }
+    let sources = Sources { cases };
+    let parts = sources.cases.iter().flat_map(|source| {
+        [source.cohort.as_str(), source.case.case_id.as_str(), source.content_sha256.as_str()]
+    });
+    let content_sha256 = hash::sha256_parts(parts);
+    let key = content_sha256[..16].to_owned();
+    Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
+}
+
+/// Where a frozen list of sources is, in the store.
+pub fn record_path(key: &str) -> PathBuf {
+    Path::new("sources").join(format!("{key}.json"))
+}
+
+fn empty(cohort: &ingest::Cohort) -> Error {
+    use cohort::Layout;
+    let expected = match cohort.source {
+        Layout::Lidc => "folder with DICOM files".to_owned(),
+        Layout::Luna16 => "`.mhd` file".to_owned(),
+        Layout::Volumes => format!("`{}`", cohort.image),
+    };
+    Error::Empty { cohort: cohort.name.clone(), root: cohort.root.clone(), expected }
+}
+
+/// What a case holds, and whether its files had to be read to know it.
+fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Known, bool) {
+    let files: Vec<(String, &Path)> = case
+        .images
+        .iter()
+        .chain(&case.annotations)
+        .map(|path| {
+            let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
+            (cohort::relative(base.unwrap_or(&cohort.root), path), path.as_path())
+        })
+        .collect();
+    let stat = hash::sha256_parts(
+        files
+            .iter()
+            .map(|(name, path)| format!("{name}\n{}", stat(path)))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str),
+    );
+    if let Some(known) = known.filter(|known| known.stat == stat) {
+        return (known.clone(), false);
+    }
+    let parts: Vec<String> = files
+        .iter()
+        .flat_map(|(name, path)| {
+            let digest = hash::sha256_file(path)
+                .unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()));
+            [name.clone(), digest]
+        })
+        .collect();
+    (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+}
+
+fn stat(path: &Path) -> String {
+    let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} {}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::cohort::Layout;
+    use crate::tables::store::Store;
+
+    fn config(root: &Path) -> ingest::Config {
+        let cohort = ingest::Cohort {
+            name: "c".to_owned(),
+            source: Layout::Luna16,
+            root: root.to_owned(),
+            annotations: None,
+            image: "{patient}/ct".to_owned(),
+            mask: "{patient}/mask.nii.gz".to_owned(),
+        };
+        ingest::Config { shard_size: 2, max_slice_thickness_mm: None, cohorts: vec![cohort] }
+    }
+
+    #[test]
+    fn the_list_follows_content_not_place_or_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        for root in [&a, &b] {
+            fs::create_dir_all(root).unwrap();
+            fs::write(root.join("1.2.mhd"), "x").unwrap();
+        }
+        let (sources, first) = freeze(&config(&a), &store, &|_, _| {}).unwrap();
+        assert_eq!(sources.cases.len(), 1);
+        assert_eq!(freeze(&config(&b), &store, &|_, _| {}).unwrap().1, first);
+        fs::write(a.join("1.2.mhd"), "yy").unwrap();
+        assert_ne!(freeze(&config(&a), &store, &|_, _| {}).unwrap().1, first);
+        fs::write(folder.path().join("s").join(CACHE), "damaged").unwrap();
+        assert_eq!(freeze(&config(&b), &store, &|_, _| {}).unwrap().1, first);
+    }
+
+    #[test]
+    fn an_empty_or_missing_cohort_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let root = folder.path().join("a");
+        let error = freeze(&config(&root), &store, &|_, _| {}).unwrap_err();
+        assert!(matches!(error, Error::Cohort { .. }), "{error}");
+        fs::create_dir_all(&root).unwrap();
+        let error = freeze(&config(&root), &store, &|_, _| {}).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cohort `c` is empty") && error.contains("`.mhd` file"),
+            "{error}"
+        );
+    }
+}

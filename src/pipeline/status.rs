@@ -1,0 +1,104 @@
+//! What exists, what is stale and why.
+
+use super::plan;
+use super::runner::{self, Error};
+use super::{Config, sources};
+use crate::stages::Stage;
+use crate::tables::store::Store;
+use serde::Serialize;
+
+/// Whether a stage's outputs are what the pipeline file asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// They are.
+    Current,
+    /// They are there for these inputs and settings, under another key than the current one; the
+    /// next run takes them up without work.
+    Kept,
+    /// They are not there yet.
+    Missing,
+    /// They were made from other inputs or settings.
+    Stale {
+        /// Each difference.
+        reasons: Vec<String>,
+    },
+    /// A run was interrupted.
+    Unfinished {
+        /// Shards committed.
+        done: usize,
+        /// Shards in all.
+        total: usize,
+    },
+    /// An earlier stage has to run first.
+    Waiting {
+        /// That stage.
+        stage: Stage,
+    },
+    /// The pipeline file has no section for it.
+    Off,
+}
+
+/// A stage and its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageStatus {
+    /// The stage.
+    pub stage: Stage,
+    /// Its state.
+    #[serde(flatten)]
+    pub state: State,
+    /// Key of its current outputs, where there are any.
+    pub key: Option<String>,
+    /// Rows of its first output.
+    pub rows: Option<u64>,
+    /// Cases that failed in it.
+    pub n_failures: Option<usize>,
+}
+
+/// The state of every stage; nothing is written. Files that changed since they were last hashed are
+/// read.
+///
+/// # Errors
+///
+/// Fails if the sources cannot be listed or the store cannot be read.
+pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error> {
+    let frozen = sources::list(&config.ingest, store)?;
+    let mut first_to_run = None;
+    let mut found = Vec::new();
+    for stage in Stage::ALL {
+        let current = stage.writes().first().map_or(Ok(None), |output| store.current(*output))?;
+        let state = if !config.stages().any(|s| s == stage) {
+            State::Off
+        } else if let Some(earlier) = first_to_run {
+            State::Waiting { stage: earlier }
+        } else {
+            let spec = runner::job_spec(config, store, stage, Some(&frozen))?;
+            let job = store.job(spec);
+            let pending = job.pending().len();
+            let total = job.spec().n_shards;
+            match &current {
+                Some(version) if version.manifest.key == job.key() && job.is_finished() => {
+                    State::Current
+                }
+                _ if job.is_finished() => State::Kept,
+                _ if pending < total => State::Unfinished { done: total - pending, total },
+                Some(version) => {
+                    State::Stale { reasons: plan::differences(&version.manifest, job.spec()) }
+                }
+                None => State::Missing,
+            }
+        };
+        if !matches!(state, State::Current | State::Off) && first_to_run.is_none() {
+            first_to_run = Some(stage);
+        }
+        let manifest = current.as_ref().map(|version| &version.manifest);
+        found.push(StageStatus {
+            stage,
+            state,
+            key: manifest.map(|m| m.key.clone()),
+            rows: manifest.map(|m| m.rows),
+            n_failures: manifest.map(|m| m.shards.iter().map(|s| s.failures.len()).sum()),
+        });
+    }
+    Ok(found)
+}

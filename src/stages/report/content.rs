@@ -1,0 +1,210 @@
+//! What a report says: `report.json`, and the source of the page.
+
+use super::overlay::Slice;
+use crate::tables::Summary;
+use serde::Serialize;
+
+/// A whole report. Lists may be empty: the page then says so.
+///
+/// Nothing here depends on the day, the machine or the folder, so that one run has one report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Content {
+    /// Title of the page.
+    pub title: String,
+    /// Key of the run.
+    pub run_id: String,
+    /// Version of the program.
+    pub tool_version: String,
+    /// Name and version of the metrics' definitions.
+    pub metric_definition: String,
+    /// Tables that the report was made from, in data-flow order.
+    pub sources: Vec<Source>,
+    /// Cohorts, in the order of the pipeline file.
+    pub cohorts: Vec<Cohort>,
+    /// Failed cases, by stage in data-flow order; stages without one are left out.
+    pub failures: Vec<StageFailures>,
+    /// Epochs, in the order in which they ran.
+    pub training: Vec<Epoch>,
+    /// What was evaluated.
+    pub evaluation: Evaluation,
+    /// Models, in the order in which they are shown.
+    pub models: Vec<Model>,
+    /// Rows of `summary`; those with the subgroup `all` make the main table.
+    pub summary: Vec<Summary>,
+    /// Paired comparisons between models.
+    pub comparisons: Vec<Comparison>,
+    /// Scores of each nodule by each model.
+    pub nodules: Vec<NoduleScore>,
+    /// Nodules to look at.
+    pub examples: Vec<Example>,
+}
+
+/// A table that the report was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Name of the table.
+    pub table: String,
+    /// Key of the version.
+    pub key: String,
+    /// Folder of its files, relative to the store.
+    pub path: String,
+    /// Rows.
+    pub n_rows: u64,
+}
+
+/// How many of something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// What is counted.
+    pub name: String,
+    /// How many.
+    pub n: u64,
+}
+
+/// What became of a cohort on its way to the samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cohort {
+    /// Name in the pipeline file.
+    pub name: String,
+    /// Layout of its files.
+    pub layout: String,
+    /// Patients with a scan.
+    pub n_patients: u64,
+    /// Scans that could be read.
+    pub n_scans: u64,
+    /// Scans among them that were left out.
+    pub n_excluded: u64,
+    /// Why scans were left out; a scan may have several reasons.
+    pub exclusions: Vec<Count>,
+    /// Marks, by kind.
+    pub marks: Vec<Count>,
+    /// Nodules joined from the marks.
+    pub n_nodules: u64,
+    /// Slices of the nodules' regions.
+    pub n_roi_slices: u64,
+    /// Slices chosen for learning, by split.
+    pub samples: Vec<SplitCount>,
+}
+
+/// A split's share of a cohort.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SplitCount {
+    /// `train`, `validation` or `test`.
+    pub split: String,
+    /// Patients.
+    pub n_patients: u64,
+    /// Nodules.
+    pub n_nodules: u64,
+    /// Slices.
+    pub n_slices: u64,
+}
+
+/// The cases that a stage could not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageFailures {
+    /// Name of the stage.
+    pub stage: String,
+    /// Failed cases.
+    pub n: u64,
+    /// Causes, most frequent first.
+    pub causes: Vec<Count>,
+}
+
+/// An epoch: `training_log` without its times.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Key of the training run.
+    pub run_id: String,
+    /// Name of the phase.
+    pub phase: String,
+    /// Epoch within the phase, from 1.
+    pub epoch: u64,
+    /// Fold held out, where one is.
+    pub fold: Option<u64>,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Mean loss.
+    pub loss: f64,
+    /// Mean Dice over the training slices with nodule.
+    pub dice: Option<f64>,
+    /// Mean Dice over the validation slices with nodule.
+    pub validation_dice: Option<f64>,
+}
+
+/// What was evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evaluation {
+    /// Split, `test` as a rule.
+    pub split: String,
+    /// Patients.
+    pub n_patients: u64,
+    /// Nodules.
+    pub n_nodules: u64,
+}
+
+/// A model, or the best single threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// Id in the tables.
+    pub model_id: String,
+    /// What it is, in a few words.
+    pub label: String,
+}
+
+/// A paired comparison of two models on the nodules for which both have a value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Column of `nodule_metrics`.
+    pub metric: String,
+    /// The model.
+    pub model_id: String,
+    /// What it is compared with.
+    pub baseline_id: String,
+    /// Nodules with both values.
+    pub n_pairs: u64,
+    /// Mean of model minus baseline.
+    pub mean_difference: Option<f64>,
+    /// Median of model minus baseline.
+    pub median_difference: Option<f64>,
+    /// p of the Wilcoxon signed-rank test, two-sided; none where no pair differs.
+    pub p: Option<f64>,
+    /// The same after Holm's correction over the report's comparisons.
+    pub p_holm: Option<f64>,
+}
+
+/// A nodule's scores by one model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoduleScore {
+    /// The nodule.
+    pub nodule_id: String,
+    /// The model.
+    pub model_id: String,
+    /// `scored`, `missed`, `spurious` or `both_empty`.
+    pub outcome: String,
+    /// Diameter of the nodule.
+    pub diameter_mm: f64,
+    /// Dice, where defined.
+    pub dice: Option<f64>,
+}
+
+/// A nodule to look at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Example {
+    /// Why it is shown: `best`, `median` or `worst`.
+    pub rank: String,
+    /// The nodule.
+    pub nodule_id: String,
+    /// The model that predicted.
+    pub model_id: String,
+    /// Dice over the nodule's whole region, where defined.
+    pub dice: Option<f64>,
+    /// 95th percentile Hausdorff distance over the region, where defined.
+    pub hausdorff_95_mm: Option<f64>,
+    /// Diameter of the nodule.
+    pub diameter_mm: f64,
+    /// Position of the slice, LPS.
+    pub z_mm: f64,
+    /// The slice; not part of `report.json`.
+    #[serde(skip)]
+    pub slice: Slice,
+}

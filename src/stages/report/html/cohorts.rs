@@ -1,0 +1,88 @@
+//! What came in, and what was lost on the way.
+
+use super::table::Group;
+use super::{Page, distinct};
+use crate::stages::report::content::{Cohort, Count};
+use crate::stages::report::text::{NONE, counted, escape, integer, words};
+
+impl Page<'_> {
+    pub(super) fn cohorts(&mut self) {
+        self.section("cohorts");
+        let cohorts = &self.content.cohorts;
+        let names: Vec<String> = cohorts.iter().map(|cohort| escape(&cohort.name)).collect();
+        let heads: Vec<&str> =
+            std::iter::once("Cohort").chain(names.iter().map(String::as_str)).collect();
+        let row = |name: &str, value: &dyn Fn(&Cohort) -> String| {
+            std::iter::once(name.to_owned()).chain(cohorts.iter().map(value)).collect()
+        };
+        let mut source: Vec<Vec<String>> = Vec::new();
+        if !cohorts.is_empty() {
+            source.push(row("Layout of the files", &|c| escape(&c.layout)));
+            source.push(row("Patients", &|c| integer(c.n_patients)));
+            source.push(row("Scans read", &|c| integer(c.n_scans)));
+            source.push(row("Scans left out", &|c| integer(c.n_excluded)));
+        }
+        let mut found: Vec<Vec<String>> = Vec::new();
+        for kind in distinct(cohorts.iter().flat_map(|c| c.marks.iter().map(|m| &m.name))) {
+            let of_kind = |c: &Cohort| of(&c.marks, kind).map_or(NONE.to_owned(), integer);
+            found.push(row(&format!("Marks: {}", words(kind)), &of_kind));
+        }
+        if !cohorts.is_empty() {
+            found.push(row("Nodules", &|c| integer(c.n_nodules)));
+            found.push(row("Slices of their regions", &|c| integer(c.n_roi_slices)));
+        }
+        let mut chosen: Vec<Vec<String>> = Vec::new();
+        for split in distinct(cohorts.iter().flat_map(|c| c.samples.iter().map(|s| &s.split))) {
+            let of_split = |c: &Cohort| {
+                let found = c.samples.iter().find(|s| s.split == *split);
+                found.map_or(NONE.to_owned(), |s| {
+                    [s.n_patients, s.n_nodules, s.n_slices].map(integer).join(" / ")
+                })
+            };
+            chosen.push(row(&words(split), &of_split));
+        }
+        let group = |name: &str, rows| Group { name: Some(name.to_owned()), rows };
+        self.table(
+            "What was read, and what was made of it.",
+            &heads,
+            vec![
+                group("Scans", source),
+                group("Annotations", found),
+                group("Chosen for learning: patients / nodules / slices", chosen),
+            ],
+        );
+        let excluded = cohorts.iter().map(|cohort| Group {
+            name: Some(escape(&cohort.name)),
+            rows: cohort.exclusions.iter().map(count).collect(),
+        });
+        let excluded = excluded.collect();
+        self.table(
+            "Scans left out, by reason; a scan may have several.",
+            &["Reason", "Scans"],
+            excluded,
+        );
+    }
+
+    pub(super) fn failures(&mut self) {
+        self.section("failures");
+        let groups = self.content.failures.iter().map(|stage| Group {
+            name: Some(format!("{}: {}", escape(&stage.stage), counted(stage.n, "case", "cases"))),
+            rows: stage.causes.iter().map(count).collect(),
+        });
+        let groups = groups.collect();
+        self.table(
+            "Cases that a stage could not do. Each is a row of <code>failures</code>; the run went \
+             on without them.",
+            &["Cause", "Cases"],
+            groups,
+        );
+    }
+}
+
+fn of(counts: &[Count], name: &str) -> Option<u64> {
+    counts.iter().find(|count| count.name == name).map(|count| count.n)
+}
+
+fn count(count: &Count) -> Vec<String> {
+    vec![escape(&count.name), integer(count.n)]
+}

@@ -1,0 +1,334 @@
+//! A made-up report, and what its page must say.
+
+use super::render;
+use crate::metrics::Metric;
+use crate::stages::report::content::{
+    Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore, Source,
+    SplitCount, StageFailures,
+};
+use crate::stages::report::overlay::Slice;
+use crate::tables::Summary;
+use crate::volume::Mask;
+
+fn count(name: &str, n: u64) -> Count {
+    Count { name: name.to_owned(), n }
+}
+
+fn split(split: &str, n_patients: u64, n_nodules: u64, n_slices: u64) -> SplitCount {
+    SplitCount { split: split.to_owned(), n_patients, n_nodules, n_slices }
+}
+
+fn cohort(name: &str, layout: &str, scale: u64) -> Cohort {
+    Cohort {
+        name: name.to_owned(),
+        layout: layout.to_owned(),
+        n_patients: 12 * scale,
+        n_scans: 12 * scale,
+        n_excluded: scale,
+        exclusions: vec![count("slices are not evenly spaced", scale)],
+        marks: vec![count("nodule", 1_152 * scale), count("non_nodule", 31 * scale)],
+        n_nodules: 48 * scale,
+        n_roi_slices: 2_105 * scale,
+        samples: vec![
+            split("train", 8 * scale, 30 * scale, 620 * scale),
+            split("validation", scale, 4 * scale, 80 * scale),
+            split("test", 3 * scale, 14 * scale, 260 * scale),
+        ],
+    }
+}
+
+fn epochs() -> Vec<Epoch> {
+    let phases = [("pre-train", 24u64, 1e-3), ("fine-tune", 12, 1e-3)];
+    let phases =
+        phases.iter().flat_map(|(phase, n, rate)| (1..=*n).map(move |e| (phase, *n, rate, e)));
+    phases
+        .map(|(phase, n, rate, epoch)| {
+            let t = epoch as f64 / n as f64;
+            let wobble = ((epoch * 7919) % 13) as f64 / 13.0 - 0.5;
+            Epoch {
+                run_id: "run".to_owned(),
+                phase: (*phase).to_owned(),
+                epoch,
+                fold: None,
+                learning_rate: rate * 0.75f64.powf((epoch / 5) as f64),
+                loss: 0.35 + 1.3 * (-3.0 * t).exp() + 0.04 * wobble,
+                dice: Some(0.86 - 0.7 * (-4.0 * t).exp()),
+                validation_dice: Some(0.81 - 0.7 * (-4.0 * t).exp() + 0.05 * wobble),
+            }
+        })
+        .collect()
+}
+
+fn row(model: &str, metric: Metric, subgroup: &str, mean: f64, half: f64) -> Summary {
+    Summary {
+        model_id: model.to_owned(),
+        metric: metric.name().to_owned(),
+        subgroup: subgroup.to_owned(),
+        n_total: 42,
+        n_valid: if metric.is_distance() { 39 } else { 42 },
+        n_missed: 3,
+        mean: Some(mean),
+        sd: Some(1.7 * half),
+        median: Some(mean + half / 3.0),
+        ci_low: Some(mean - half),
+        ci_high: Some(mean + half),
+        worst_case_mean: Some(if metric.is_distance() { mean * 2.0 } else { mean }),
+    }
+}
+
+fn summary() -> Vec<Summary> {
+    let mut rows = Vec::new();
+    for (model, share, distance) in [("tiny", 0.8314, 1.0), ("threshold", 0.5627, 3.4)] {
+        for (n, metric) in Metric::ALL.into_iter().enumerate() {
+            let drift = 0.02 * n as f64;
+            let row = if metric.is_distance() {
+                row(model, metric, "all", 0.4 * distance + drift * 10.0, 0.3 * distance)
+            } else {
+                row(model, metric, "all", share - drift, 0.031)
+            };
+            rows.push(row);
+        }
+        let over_slices = row(model, Metric::Dice, "all", share - 0.1, 0.04);
+        rows.push(Summary { metric: "slice_dice".to_owned(), ..over_slices });
+        for (n, subgroup) in
+            ["nodule_type=solid", "nodule_type=ground_glass", "diameter_mm=under_6"]
+                .into_iter()
+                .enumerate()
+        {
+            rows.push(row(model, Metric::Dice, subgroup, share - 0.05 * n as f64, 0.06));
+            rows.push(row(model, Metric::Hausdorff95, subgroup, distance + n as f64, 0.4));
+        }
+    }
+    rows
+}
+
+fn nodules() -> Vec<NoduleScore> {
+    let mut nodules = Vec::new();
+    for (model, best, spread) in [("tiny", 0.93, 0.3), ("threshold", 0.82, 0.75)] {
+        for n in 0..42u64 {
+            let u = ((n * 2_654_435_761) % 1000) as f64 / 1000.0;
+            let missed = n % 14 == 3;
+            nodules.push(NoduleScore {
+                nodule_id: format!("n{n:03}"),
+                model_id: model.to_owned(),
+                outcome: if missed { "missed" } else { "scored" }.to_owned(),
+                diameter_mm: 3.5 + 24.0 * (((n * n * 31 + 17 * n) % 97) as f64 / 97.0).powi(2),
+                dice: Some(if missed { 0.0 } else { best - spread * u * u }),
+            });
+        }
+    }
+    nodules
+}
+
+/// A nodule beside a wall, with noise; the prediction is somewhat large.
+fn slice(shift: f64, radius: f64) -> Slice {
+    let disc = |ci: f64, cj: f64, r: f64| {
+        Mask::from_fn([128, 128, 1], |i, j, _| {
+            (i as f64 - ci).powi(2) + 1.4 * (j as f64 - cj).powi(2) < r * r
+        })
+    };
+    let reference = disc(64.0, 64.0, radius);
+    let hu = (0..128 * 128usize)
+        .map(|n| {
+            let (i, j) = ((n % 128) as f64, (n / 128) as f64);
+            let noise = (n.wrapping_mul(2_654_435_761) >> 7) % 101;
+            let wall = i + 0.3 * j > 138.0;
+            let tissue = if reference.get(n % 128, n / 128, 0) || wall { 20 } else { -860 };
+            tissue + noise as i16 - 50
+        })
+        .collect();
+    Slice {
+        size: [128, 128],
+        spacing_mm: [0.7, 0.7],
+        hu,
+        window_hu: [-1000.0, 400.0],
+        reference,
+        prediction: disc(64.0 + shift, 63.0, radius * 1.12),
+    }
+}
+
+fn example(rank: &str, shift: f64, radius: f64, dice: f64) -> Example {
+    Example {
+        rank: rank.to_owned(),
+        nodule_id: format!("n-{rank}"),
+        model_id: "tiny".to_owned(),
+        dice: Some(dice),
+        hausdorff_95_mm: Some(shift),
+        diameter_mm: 1.4 * radius,
+        z_mm: -121.25,
+        slice: slice(shift, radius),
+    }
+}
+
+fn sample() -> Content {
+    let model = |id: &str, label: &str| Model { model_id: id.to_owned(), label: label.to_owned() };
+    let comparison = |metric: &str, mean: f64, p: f64| Comparison {
+        metric: metric.to_owned(),
+        model_id: "tiny".to_owned(),
+        baseline_id: "threshold".to_owned(),
+        n_pairs: 42,
+        mean_difference: Some(mean),
+        median_difference: Some(mean * 0.9),
+        p: Some(p),
+        p_holm: Some(2.0 * p),
+    };
+    let source = |table: &str, n_rows: u64| Source {
+        table: table.to_owned(),
+        key: "3f9a1c20b7de4581".to_owned(),
+        path: format!("{table}/3f9a1c20b7de4581/data"),
+        n_rows,
+    };
+    Content {
+        title: "Lung nodule segmentation: demo".to_owned(),
+        run_id: "3f9a1c20b7de4581".to_owned(),
+        tool_version: "0.1.0".to_owned(),
+        metric_definition: "nodulus-1".to_owned(),
+        sources: vec![source("scans", 36), source("nodule_metrics", 84), source("summary", 30)],
+        cohorts: vec![cohort("luna", "luna16", 2), cohort("clinical", "volumes", 1)],
+        failures: vec![StageFailures {
+            stage: "ingest".to_owned(),
+            n: 2,
+            causes: vec![count("slices 12 and 14 are 5 mm apart, expected 2.5 mm", 2)],
+        }],
+        training: epochs(),
+        evaluation: Evaluation { split: "test".to_owned(), n_patients: 9, n_nodules: 42 },
+        models: vec![
+            model("tiny", "tiny, fine-tuned"),
+            model("threshold", "best single threshold (−412 HU)"),
+        ],
+        summary: summary(),
+        comparisons: vec![
+            comparison("dice", 0.2687, 0.000_02),
+            comparison("assd_mm", -0.96, 0.0131),
+        ],
+        nodules: nodules(),
+        examples: vec![
+            example("best", 0.3, 9.0, 0.931),
+            example("median", 2.0, 6.0, 0.842),
+            example("worst", 9.0, 16.0, 0.413),
+        ],
+    }
+}
+
+fn empty() -> Content {
+    Content {
+        title: "Empty".to_owned(),
+        run_id: String::new(),
+        tool_version: "0.1.0".to_owned(),
+        metric_definition: "nodulus-1".to_owned(),
+        sources: vec![],
+        cohorts: vec![],
+        failures: vec![],
+        training: vec![],
+        evaluation: Evaluation { split: "test".to_owned(), n_patients: 0, n_nodules: 0 },
+        models: vec![],
+        summary: vec![],
+        comparisons: vec![],
+        nodules: vec![],
+        examples: vec![],
+    }
+}
+
+/// The page is XML as far as its elements go, so an XML parser finds what is not closed.
+fn assert_well_formed(page: &str) {
+    let body = page.split_once("<body>").unwrap().1.split_once("</body>").unwrap().0;
+    if let Err(error) = roxmltree::Document::parse(&format!("<body>{body}</body>")) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn the_main_numbers_stand_in_the_page() {
+    let page = render(&sample());
+    assert_well_formed(&page);
+    for text in [
+        "42 nodules of 9 patients",
+        "mean Dice <b>0.831</b>, 95% interval [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
+        "Dice <b>+0.269</b> in the mean of 42 pairs, p &lt; 0.001 after Holm’s correction",
+        "<td>39 / 42</td>",
+        "<td>\u{2212}0.96</td>",
+        "<td>0.013</td>",
+        "Marks: Non nodule",
+        "2,304",
+        "ingest: 2 cases",
+        "Nodule type: ground glass",
+        "Diameter (mm): under 6",
+        "Scores over slices",
+        "z = \u{2212}121.25 mm",
+        "summary/3f9a1c20b7de4581/data",
+    ] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_is_the_same_again() {
+    let page = render(&sample());
+    assert_eq!(page, render(&sample()));
+    for outside in ["<script", "<link", "src=", "@import", "url(", "href=\"http"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn an_empty_report_says_none() {
+    let page = render(&empty());
+    assert_well_formed(&page);
+    assert!(page.matches("none").count() >= 8, "{page}");
+    assert!(page.contains("0 nodules of 0 patients"));
+    assert!(!page.contains("<figure"));
+}
+
+#[test]
+fn no_name_becomes_markup() {
+    const EVIL: &str = "\"><script>x</script>&'";
+    let evil = || EVIL.to_owned();
+    let mut content = sample();
+    content.title = evil();
+    content.run_id = evil();
+    content.tool_version = evil();
+    content.metric_definition = evil();
+    content.evaluation.split = evil();
+    for model in &mut content.models {
+        model.label = evil();
+    }
+    for cohort in &mut content.cohorts {
+        cohort.name = evil();
+        cohort.layout = evil();
+        cohort.exclusions[0].name = evil();
+        cohort.marks[0].name = evil();
+        cohort.samples[0].split = evil();
+    }
+    content.failures[0].stage = evil();
+    content.failures[0].causes[0].name = evil();
+    for epoch in &mut content.training {
+        epoch.phase = evil();
+    }
+    for row in content.summary.iter_mut().filter(|row| row.subgroup != "all") {
+        row.subgroup = format!("{EVIL}={EVIL}");
+    }
+    for comparison in &mut content.comparisons {
+        comparison.metric = evil();
+        comparison.model_id = evil();
+    }
+    for example in &mut content.examples {
+        example.rank = evil();
+        example.nodule_id = evil();
+        example.model_id = evil();
+    }
+    for source in &mut content.sources {
+        (source.table, source.key, source.path) = (evil(), evil(), evil());
+    }
+    let page = render(&content);
+    assert_well_formed(&page);
+    assert!(!page.contains("<script"), "markup got through");
+}
+
+#[test]
+fn the_json_has_no_pixels() {
+    let json = serde_json::to_string(&sample()).unwrap();
+    assert!(json.contains("\"hausdorff_95_mm\":0.3"));
+    assert!(!json.contains("\"hu\""));
+    assert_eq!(json, serde_json::to_string(&sample()).unwrap());
+}

@@ -1,0 +1,258 @@
+//! Report: all tables → `report.html`, `report.json`.
+
+pub mod content;
+pub mod html;
+
+mod charts;
+mod gather;
+mod overlay;
+mod text;
+
+use super::Task;
+use crate::metrics::holm::holm;
+use crate::metrics::wilcoxon::wilcoxon;
+use crate::metrics::{Metric, Outcome};
+use crate::tables::{NoduleMetrics, Output, Table, durable, parquet, shard, store};
+use content::{Comparison, Content};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Outputs read.
+pub const READS: &[Output] = &[
+    Output::Table(Table::Scans),
+    Output::Table(Table::Marks),
+    Output::Table(Table::Nodules),
+    Output::Table(Table::Rois),
+    Output::Table(Table::Samples),
+    Output::Table(Table::TrainingLog),
+    Output::Table(Table::Predictions),
+    Output::Table(Table::NoduleMetrics),
+    Output::Table(Table::Summary),
+];
+/// Outputs written.
+pub const WRITES: &[Output] = &[Output::Report];
+/// Raised when the stage's results change.
+pub const VERSION: u32 = 1;
+
+/// Metrics for which models are compared in pairs.
+const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
+
+/// Settings: `[report]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Title of the page.
+    pub title: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { title: "Lung nodule segmentation".to_owned() }
+    }
+}
+
+/// Writes the report.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read or written to.
+pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+    for shard in task.job.pending() {
+        let mut content = gather::counts(config, task)?;
+        let scores = gather::scores(task)?;
+        let picks = transform(&mut content, &scores);
+        content.examples = gather::examples(task, &scores, &picks)?;
+        let writer = task.job.shard(shard)?;
+        let folder = writer.files(Output::Report)?;
+        let mut json = serde_json::to_vec_pretty(&content)?;
+        json.push(b'\n');
+        durable::write(&folder.join("report.json"), &json)?;
+        durable::write(&folder.join("report.html"), html::render(&content).as_bytes())?;
+        writer.commit(Vec::new(), Vec::new())?;
+    }
+    Ok(())
+}
+
+/// A nodule to show, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    rank: &'static str,
+    model_id: String,
+    nodule_id: String,
+}
+
+/// Compares the first model with each other one, and picks its best, median and worst nodule.
+///
+/// METHOD: pairs are nodules for which both models have a value; a nodule that one of them missed
+/// has a Dice of 0 and no distance. Holm's correction is over all comparisons of the report.
+pub fn transform(content: &mut Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
+    let Some(model) = content.models.first().map(|model| model.model_id.clone()) else {
+        return Vec::new();
+    };
+    for baseline in content.models.iter().skip(1) {
+        for metric in COMPARED {
+            content.comparisons.push(compare(scores, &model, &baseline.model_id, metric));
+        }
+    }
+    let p: Vec<f64> = content.comparisons.iter().filter_map(|comparison| comparison.p).collect();
+    let tested = content.comparisons.iter_mut().filter(|comparison| comparison.p.is_some());
+    for (comparison, corrected) in tested.zip(holm(&p)) {
+        comparison.p_holm = Some(corrected);
+    }
+    let mut ranked: Vec<(f64, &str)> = scores
+        .iter()
+        .filter(|row| row.model_id == model && row.outcome != Outcome::BothEmpty.name())
+        .filter_map(|row| Some((row.dice?, row.nodule_id.as_str())))
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let mut picks: Vec<Pick> = Vec::new();
+    let last = ranked.len().saturating_sub(1);
+    for (rank, place) in [("best", 0), ("median", last / 2), ("worst", last)] {
+        if let Some((_, nodule_id)) = ranked.get(place)
+            && picks.iter().all(|pick| pick.nodule_id != *nodule_id)
+        {
+            picks.push(Pick { rank, model_id: model.clone(), nodule_id: (*nodule_id).to_owned() });
+        }
+    }
+    picks
+}
+
+fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric) -> Comparison {
+    let values = |id: &str| -> BTreeMap<&str, f64> {
+        let rows = scores.iter().filter(|row| row.model_id == id);
+        rows.filter_map(|row| Some((row.nodule_id.as_str(), value(row, metric)?))).collect()
+    };
+    let (of_model, of_baseline) = (values(model), values(baseline));
+    let mut differences: Vec<f64> = of_model
+        .iter()
+        .filter_map(|(nodule, value)| Some(value - of_baseline.get(nodule)?))
+        .collect();
+    let n = differences.len();
+    let p = wilcoxon(&differences).map(|test| test.p);
+    let mean = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
+    differences.sort_by(f64::total_cmp);
+    let median = (n > 0).then(|| f64::midpoint(differences[(n - 1) / 2], differences[n / 2]));
+    Comparison {
+        metric: metric.name().to_owned(),
+        model_id: model.to_owned(),
+        baseline_id: baseline.to_owned(),
+        n_pairs: n as u64,
+        mean_difference: mean,
+        median_difference: median,
+        p,
+        p_holm: None,
+    }
+}
+
+fn value(row: &NoduleMetrics, metric: Metric) -> Option<f64> {
+    match metric {
+        Metric::Dice => row.dice,
+        Metric::Iou => row.iou,
+        Metric::Precision => row.precision,
+        Metric::Sensitivity => row.sensitivity,
+        Metric::Hausdorff => row.hausdorff_mm,
+        Metric::Hausdorff95 => row.hausdorff_95_mm,
+        Metric::Assd => row.assd_mm,
+        Metric::Masd => row.masd_mm,
+        Metric::SurfaceDice => row.surface_dice_1mm,
+    }
+}
+
+/// The stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The content has no JSON form.
+    #[error("the report cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A part could not be read.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// A part could not be written.
+    #[error(transparent)]
+    Shard(#[from] shard::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use content::{Evaluation, Model};
+
+    fn row(nodule: &str, model: &str, dice: f64) -> NoduleMetrics {
+        NoduleMetrics {
+            nodule_id: nodule.to_owned(),
+            patient_id: nodule.to_owned(),
+            model_id: model.to_owned(),
+            n_slices: 1,
+            true_positive: 1,
+            false_positive: 0,
+            false_negative: 0,
+            precision: None,
+            sensitivity: None,
+            dice: Some(dice),
+            iou: None,
+            hausdorff_mm: None,
+            hausdorff_95_mm: None,
+            assd_mm: None,
+            masd_mm: None,
+            surface_dice_1mm: None,
+            predicted_volume_mm3: 1.0,
+            reference_volume_mm3: 1.0,
+            outcome: "scored".to_owned(),
+            metric_definition: "x".to_owned(),
+        }
+    }
+
+    fn content(models: &[&str]) -> Content {
+        let model = |id: &&str| Model { model_id: (*id).to_owned(), label: String::new() };
+        Content {
+            title: String::new(),
+            run_id: String::new(),
+            tool_version: String::new(),
+            metric_definition: String::new(),
+            sources: Vec::new(),
+            cohorts: Vec::new(),
+            failures: Vec::new(),
+            training: Vec::new(),
+            evaluation: Evaluation { split: String::new(), n_patients: 0, n_nodules: 0 },
+            models: models.iter().map(model).collect(),
+            summary: Vec::new(),
+            comparisons: Vec::new(),
+            nodules: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn models_are_compared_nodule_by_nodule() {
+        let mut scores = Vec::new();
+        for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
+            scores.push(row(&n.to_string(), "m", 0.3 + gain));
+            scores.push(row(&n.to_string(), "threshold", 0.3));
+        }
+        scores.push(row("unpaired", "m", 0.0));
+        let mut content = content(&["m", "threshold"]);
+        let picks = transform(&mut content, &scores);
+        let dice = &content.comparisons[0];
+        assert_eq!((dice.metric.as_str(), dice.n_pairs), ("dice", 6));
+        assert!((dice.mean_difference.unwrap() - 0.35).abs() < 1e-12);
+        assert!((dice.median_difference.unwrap() - 0.35).abs() < 1e-12);
+        // Six differences of one sign: 2 / 2^6.
+        assert!((dice.p.unwrap() - 0.03125).abs() < 1e-12);
+        assert_eq!(content.comparisons[1].n_pairs, 0);
+        let ids: Vec<_> = picks.iter().map(|pick| (pick.rank, pick.nodule_id.as_str())).collect();
+        assert_eq!(ids, [("best", "5"), ("median", "2"), ("worst", "unpaired")]);
+    }
+
+    #[test]
+    fn nothing_evaluated_is_nothing_compared() {
+        let mut content = content(&[]);
+        assert_eq!(transform(&mut content, &[]), []);
+        assert!(content.comparisons.is_empty());
+    }
+}

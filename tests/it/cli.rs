@@ -1,0 +1,139 @@
+//! What a person sees.
+
+use crate::fixture;
+
+#[test]
+fn help_names_every_command() {
+    insta::assert_snapshot!(fixture::run_well(&["help"]));
+}
+
+#[test]
+fn help_of_run() {
+    insta::assert_snapshot!(fixture::run_well(&["help", "run"]));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = fixture::run_well(&["completions", shell]);
+        assert!(script.contains("lineage") && script.contains("max-memory"), "{shell}");
+    }
+}
+
+#[test]
+fn usage_errors_end_with_status_2() {
+    for (arguments, expected) in [
+        (&["run"][..], "<PIPELINE>"),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (
+            &["show", "nodule", "--store", "x"],
+            "there is no table `nodule`; there are: scans, marks, nodules",
+        ),
+        (&["run", "x.toml", "--force", "cut"], "there is no such stage; there are: ingest, merge"),
+        (&["run", "x.toml", "--max-memory", "4GB"], "expected a size as in 8GiB or 900MiB"),
+    ] {
+        let (error, status) = fixture::run_badly(arguments);
+        assert_eq!(status, Some(2), "{error}");
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn show_filters_by_id_and_refuses_what_is_no_column() {
+    let store = fixture::finished().join("store");
+    let store = store.to_str().unwrap();
+    let rows = fixture::run_well(&[
+        "show",
+        "nodules",
+        "--store",
+        store,
+        "--json",
+        "--columns",
+        "nodule_id,patient_id",
+        "--rows",
+        "1000",
+    ]);
+    let first: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    let id = first["nodule_id"].as_str().unwrap();
+    let one = fixture::run_well(&[
+        "show",
+        "nodules",
+        "--store",
+        store,
+        "--json",
+        "--where",
+        &format!("nodule_id={id}"),
+    ]);
+    assert_eq!(one.lines().count(), 1);
+    assert!(rows.lines().count() > 1);
+    let (error, status) =
+        fixture::run_badly(&["show", "nodules", "--store", store, "--where", "nodul=1"]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("`nodules` has no column `nodul`; it has: nodule_id"), "{error}");
+    let (error, status) =
+        fixture::run_badly(&["show", "nodules", "--store", store, "--where", "n_marks=many"]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("`n_marks` is an integer"), "{error}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::io::Read as _;
+    use std::process::Stdio;
+    let mut child = fixture::nodulus(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert!(child.wait().unwrap().success(), "{error}");
+    assert_eq!(error, "");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let text = fixture::run_well(&["run", pipeline.to_str().unwrap(), "--dry-run"]);
+    assert!(text.contains("every stage would run"), "{text}");
+    assert!(!folder.path().join("store").exists());
+}
+
+#[test]
+fn verify_lists_what_is_missing_or_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let phantom = folder.path().join("phantom");
+    let root = phantom.to_str().unwrap();
+    fixture::run_well(&[
+        "phantom",
+        root,
+        "--seed",
+        "1",
+        "--patients",
+        "2",
+        "--size",
+        "64",
+        "--progress",
+        "none",
+    ]);
+    let verify = |root: &str| {
+        fixture::run(&[
+            "verify",
+            "data-manifests/phantom.toml",
+            "--root",
+            root,
+            "--progress",
+            "none",
+        ])
+    };
+    let output = verify(root);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    fs_err::remove_file(phantom.join("luna16/candidates.csv")).unwrap();
+    let output = verify(root);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text.contains("candidates.csv"), "{text}");
+}

@@ -1,0 +1,59 @@
+//! The demo does what the README says of it.
+
+use crate::fixture;
+use serde_json::Value;
+use std::path::Path;
+
+#[test]
+fn the_network_beats_the_best_threshold_on_held_out_patients() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
+    let store = folder.join("store");
+    if folder.exists() {
+        fs_err::remove_dir_all(&folder).unwrap();
+    }
+    let store = store.to_str().unwrap();
+    let text = fixture::run_well(&[
+        "run",
+        "pipelines/demo.toml",
+        "--store",
+        store,
+        "--json",
+        "--progress",
+        "log",
+    ]);
+    let output: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(output["n_failures"], 0);
+    let dice = |model: &str| {
+        let rows = output["dice"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["model_id"] == model).unwrap();
+        ["mean", "ci_low", "ci_high"].map(|name| row[name].as_f64().unwrap())
+    };
+    let [network, threshold] = [dice("proposed-tiny"), dice("threshold")];
+    // A clear margin: the intervals do not touch.
+    assert!(network[1] > threshold[2], "network {network:?}, threshold {threshold:?}");
+    let report = fs_err::read_to_string(output["report"].as_str().unwrap()).unwrap();
+    for value in [network[0], threshold[0]] {
+        assert!(report.contains(&format!("{value:.3}")), "{value:.3} is not in the report");
+    }
+
+    // Held out: no patient is in training and in test.
+    let rows = fixture::run_well(&[
+        "show",
+        "samples",
+        "--store",
+        store,
+        "--json",
+        "--columns",
+        "patient_id,split",
+        "--rows",
+        "100000",
+    ]);
+    let mut splits = std::collections::BTreeMap::new();
+    for row in rows.lines() {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let split = row["split"].as_str().unwrap().to_owned();
+        let patient = row["patient_id"].as_str().unwrap().to_owned();
+        assert_eq!(splits.entry(patient).or_insert_with(|| split.clone()), &split);
+    }
+    assert!(splits.values().filter(|split| *split == "test").count() > 2);
+}

@@ -1,0 +1,180 @@
+//! A small pipeline that runs in seconds, and how to run the program.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A pipeline with every stage on a few small scans; `{{STORE}}` is the store's folder.
+const SMALL: &str = r#"
+store = "{{STORE}}"
+
+[phantom]
+seed = 3
+patients = 3
+clinical_patients = 3
+size = 128
+slices = 24
+
+[ingest]
+shard_size = 2
+
+[[ingest.cohorts]]
+name = "luna16"
+source = "luna16"
+root = "{store}/phantom/luna16"
+annotations = "{store}/phantom/luna16/xml"
+
+[[ingest.cohorts]]
+name = "clinical"
+source = "volumes"
+root = "{store}/phantom/clinical"
+
+[crop]
+size = 64
+margin_slices = 1
+
+[crop.windows.clinical]
+low_hu = 0.0
+high_hu = 1000.0
+
+[balance.splits.clinical]
+validation = 0.0
+test = 0.4
+
+[train.model]
+preset = "tiny"
+image_size = 64
+
+[[train.phases]]
+name = "pretrain"
+cohorts = ["luna16"]
+
+[train.phases.schedule]
+epochs = 2
+std = false
+
+[[train.phases]]
+name = "finetune"
+cohorts = ["clinical"]
+
+[train.phases.schedule]
+epochs = 2
+std = true
+
+[infer]
+splits = ["test"]
+"#;
+
+/// Writes the small pipeline with a store at `folder/store`, and returns its path.
+pub(crate) fn pipeline(folder: &Path) -> PathBuf {
+    let path = folder.join("small.toml");
+    let store = folder.join("store");
+    fs_err::write(&path, SMALL.replace("{{STORE}}", store.to_str().unwrap())).unwrap();
+    path
+}
+
+/// The program, in the folder of the repository.
+pub(crate) fn nodulus(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodulus"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+/// Runs the program.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    nodulus(arguments).output().unwrap()
+}
+
+/// Runs the program, which must end well, and returns what it printed.
+pub(crate) fn run_well(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "nodulus {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the program wrote to standard error, and its exit status.
+pub(crate) fn run_badly(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = run(arguments);
+    (String::from_utf8(output.stderr).unwrap(), output.status.code())
+}
+
+/// A store in which the small pipeline has run, shared by tests that only read. Its folder goes
+/// with the build's temporary files.
+pub(crate) fn finished() -> &'static Path {
+    static FINISHED: OnceLock<PathBuf> = OnceLock::new();
+    FINISHED.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished");
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder).unwrap();
+        }
+        fs_err::create_dir_all(&folder).unwrap();
+        let path = pipeline(&folder);
+        run_well(&["run", path.to_str().unwrap(), "--progress", "none"]);
+        folder
+    })
+}
+
+/// Every file of the store's outputs with its bytes, by its path; nothing that is unfinished.
+pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut folders = vec![store.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(store).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if name != "phantom" && name != "sources" {
+                    folders.push(path);
+                }
+            } else if name != "lock" {
+                found.insert(name, fs_err::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Where real scans are: an unpacked folder in `NODULUS_REAL`, or archives in `NODULUS_DATA` or
+/// `../shared/data` that are unpacked into the build's temporary files. Says so where there are
+/// none.
+pub(crate) fn real_scans() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("NODULUS_REAL").map(PathBuf::from) {
+        return Some(folder);
+    }
+    let data = std::env::var_os("NODULUS_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("LIDC-IDRI");
+    for patient in ["0001", "0003"] {
+        let archive = data.join(format!("lidc-idri-{patient}.tar.zst"));
+        if !archive.exists() {
+            skip(&format!("`{}` is not there; set NODULUS_DATA to its folder", archive.display()));
+            return None;
+        }
+        if !to.join(format!("LIDC-IDRI-{patient}")).exists() {
+            fs_err::create_dir_all(&to).unwrap();
+            let status = Command::new("tar")
+                .arg("--zstd")
+                .arg("-xf")
+                .arg(&archive)
+                .arg("-C")
+                .arg(&to)
+                .status();
+            if !status.is_ok_and(|status| status.success()) {
+                skip("`tar --zstd` cannot unpack the scans here; install tar and zstd");
+                return None;
+            }
+        }
+    }
+    Some(to)
+}
+
+/// Says why a test does not run.
+pub(crate) fn skip(why: &str) {
+    // Not `eprintln!`, which the test harness keeps to itself.
+    let mut error = std::io::stderr();
+    writeln!(error, "SKIPPED: {why}").unwrap();
+}

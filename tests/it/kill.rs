@@ -1,0 +1,82 @@
+//! A run that is killed again and again ends with the bytes of one that was left in peace.
+
+use crate::fixture;
+use rand::{Rng as _, SeedableRng as _};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Kills, at least, before the run is left to end.
+const KILLS: u32 = 24;
+
+#[test]
+fn sigkill_at_any_moment_changes_no_byte() {
+    let peaceful = tempfile::tempdir().unwrap();
+    let path = fixture::pipeline(peaceful.path());
+    let begun = Instant::now();
+    fixture::run_well(&["run", path.to_str().unwrap(), "--progress", "none"]);
+    let whole = begun.elapsed();
+
+    let disturbed = tempfile::tempdir().unwrap();
+    let path = fixture::pipeline(disturbed.path());
+    let arguments = ["run", path.to_str().unwrap(), "--progress", "none"];
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let mut killed = 0;
+    while killed < KILLS {
+        match killed_after(&arguments, whole.mul_f64(random.random_range(0.02..0.35))) {
+            None => killed += 1,
+            Some(status) => {
+                assert!(status.success(), "a resumed run ended with {status}");
+                // Done before all kills were spent: the next ones hit work that is made again.
+                let again = ["--force", "crop", "--force", "train", "--force", "report"];
+                let again = [arguments.as_slice(), again.as_slice()].concat();
+                let wait = whole.mul_f64(random.random_range(0.02..0.3));
+                killed += u32::from(killed_after(&again, wait).is_none());
+            }
+        }
+    }
+    fixture::run_well(&arguments);
+
+    let [expected, found] =
+        [&peaceful, &disturbed].map(|folder| fixture::outputs(&folder.path().join("store")));
+    // Times are columns of `training_log`, so its file differs by them; its content hash does not.
+    let timed = |name: &str| name.starts_with("training_log/") && name.ends_with(".parquet");
+    let names = |outputs: &std::collections::BTreeMap<String, Vec<u8>>| {
+        outputs.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&expected), names(&found));
+    for (name, bytes) in &expected {
+        let log = name.starts_with("training_log/") && name.contains("/meta/");
+        if !timed(name) && !log {
+            assert!(
+                found.get(name) == Some(bytes),
+                "`{name}` is not the same after {killed} kills"
+            );
+        }
+    }
+    assert_eq!(content(&expected, "training_log"), content(&found, "training_log"));
+}
+
+/// Kills a run after a while, or returns how it ended before.
+fn killed_after(arguments: &[&str], wait: Duration) -> Option<ExitStatus> {
+    let mut command = fixture::nodulus(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + wait;
+    while Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    // SIGKILL: the process has no chance to tidy up. One that has ended is not there to kill.
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    status.code().map(|_| status)
+}
+
+/// Content hash of an output's current version.
+fn content(outputs: &std::collections::BTreeMap<String, Vec<u8>>, name: &str) -> String {
+    let key = String::from_utf8(outputs[&format!("{name}/CURRENT")].clone()).unwrap();
+    let manifest = &outputs[&format!("{name}/{}/meta/manifest.json", key.trim())];
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+    manifest["content_sha256"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,117 @@
+//! The line from files to report: what runs again, and what does not.
+
+use crate::fixture;
+use serde_json::Value;
+use std::path::Path;
+
+fn stages_run(pipeline: &Path, more: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--json", "--progress", "none"];
+    arguments.extend(more);
+    let output: Value = serde_json::from_str(&fixture::run_well(&arguments)).unwrap();
+    let ran = output["stages"].as_array().unwrap().iter().filter(|s| !s["seconds"].is_null());
+    ran.map(|s| s["stage"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let all = ["ingest", "merge", "crop", "balance", "train", "infer", "evaluate", "report"];
+    assert_eq!(stages_run(&pipeline, &[]), all);
+    let before = fixture::outputs(&folder.path().join("store"));
+
+    // Nothing changed: nothing runs, and it says so.
+    let text = fixture::run_well(&["run", pipeline.to_str().unwrap()]);
+    assert!(text.starts_with("nothing to do: everything is up to date\n"), "{text}");
+    assert_eq!(fixture::outputs(&folder.path().join("store")), before);
+
+    let status = fixture::run_well(&[
+        "status",
+        pipeline.to_str().unwrap(),
+        "--set",
+        "crop.padding_hu=-1024",
+    ]);
+    assert!(status.contains("stale: padding_hu was -1000, now -1024"), "{status}");
+    assert!(status.contains("waits for crop"), "{status}");
+    let changed = stages_run(&pipeline, &["--set", "crop.margin_slices=2"]);
+    assert_eq!(changed, ["crop", "balance", "train", "infer", "evaluate", "report"]);
+
+    // Back again: what was made before is still there.
+    assert_eq!(stages_run(&pipeline, &[]), [""; 0]);
+    let after = fixture::outputs(&folder.path().join("store"));
+    for (name, bytes) in &before {
+        assert_eq!(after.get(name), Some(bytes), "{name}");
+    }
+    assert_eq!(stages_run(&pipeline, &["--force", "evaluate"]), ["evaluate"]);
+    assert_eq!(fixture::outputs(&folder.path().join("store")), after);
+}
+
+#[test]
+fn a_stage_alone_needs_its_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let pipeline = pipeline.to_str().unwrap();
+    let (error, status) = fixture::run_badly(&["merge", pipeline, "--progress", "none"]);
+    assert_eq!(status, Some(1));
+    assert!(error.contains("merge needs `scans`") && error.contains("run ingest first"), "{error}");
+    for stage in ["ingest", "merge", "crop", "balance"] {
+        fixture::run_well(&[stage, pipeline, "--progress", "none"]);
+    }
+    let status = fixture::run_well(&["status", pipeline]);
+    assert!(status.contains("balance   current"), "{status}");
+}
+
+#[test]
+fn a_case_that_fails_is_a_row_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let pipeline = pipeline.to_str().unwrap();
+    let store = folder.path().join("store");
+    fixture::run_well(&["ingest", pipeline, "--progress", "none"]);
+    // A clinical mask is cut short.
+    let clinical = store.join("phantom/clinical");
+    let mut patients: Vec<_> =
+        fs_err::read_dir(&clinical).unwrap().map(|e| e.unwrap().path()).collect();
+    patients.sort();
+    let mask = patients[0].join("mask.nii.gz");
+    let bytes = fs_err::read(&mask).unwrap();
+    fs_err::write(&mask, &bytes[..bytes.len() / 2]).unwrap();
+    let output = fixture::run(&["ingest", pipeline, "--progress", "none"]);
+    assert_eq!(output.status.code(), Some(3));
+    let failures =
+        fixture::run_well(&["show", "failures", "--store", store.to_str().unwrap(), "--json"]);
+    let row: Value = serde_json::from_str(failures.lines().next().unwrap()).unwrap();
+    assert_eq!(row["stage"], "ingest");
+    assert!(row["path"].as_str().unwrap().ends_with("mask.nii.gz"), "{row}");
+    assert_eq!(failures.lines().count(), 1);
+    // The other scans are all there.
+    let tables = fixture::run_well(&["tables", "--store", store.to_str().unwrap(), "--json"]);
+    let tables: Value = serde_json::from_str(&tables).unwrap();
+    assert_eq!(tables[0]["rows"], 6);
+}
+
+#[test]
+fn lineage_leads_back_to_the_files() {
+    let store = fixture::finished().join("store");
+    let text =
+        fixture::run_well(&["lineage", "summary", "--store", store.to_str().unwrap(), "--json"]);
+    let mut node: Value = serde_json::from_str(&text).unwrap();
+    for name in ["summary", "nodules", "scans", "sources"] {
+        assert_eq!(node["name"], name);
+        if name != "sources" {
+            node = node["inputs"][0].clone();
+        }
+    }
+    assert_eq!(node["cases"].as_array().unwrap().len(), 6);
+    let digest = node["cases"][0]["content_sha256"].as_str().unwrap();
+    let shown = fixture::run_well(&[
+        "show",
+        "scans",
+        "--store",
+        store.to_str().unwrap(),
+        "--json",
+        "--where",
+        &format!("content_sha256={digest}"),
+    ]);
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+}

@@ -1,0 +1,111 @@
+//! Every stage and table is wired, documented and has its schema checked in.
+
+use crate::fixture;
+use nodulus::stages::Stage;
+use nodulus::tables::{Output, Table};
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn schemas_are_what_the_program_generates() {
+    let folder = tempfile::tempdir().unwrap();
+    fixture::run_well(&["schema", "--write", folder.path().to_str().unwrap()]);
+    let names = |folder: &Path| {
+        let mut names: Vec<_> =
+            fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    assert_eq!(names(folder.path()), names(&checked_in));
+    for name in names(&checked_in) {
+        let [generated, kept] =
+            [folder.path(), &checked_in].map(|f| fs_err::read_to_string(f.join(&name)).unwrap());
+        assert_eq!(
+            generated, kept,
+            "run `nodulus schema --write schemas` and look at the difference in {name:?}"
+        );
+    }
+}
+
+#[test]
+fn every_column_is_described_and_named_in_snake_case() {
+    for table in Table::ALL {
+        let schema = table.schema();
+        for field in schema.fields() {
+            let name = field.name();
+            assert!(
+                name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{table}.{name}"
+            );
+            assert!(
+                field.metadata().get("description").is_some_and(|text| text.len() > 5),
+                "{table}.{name}"
+            );
+        }
+        for column in table.pixel_columns().iter().chain(table.id_columns()) {
+            assert!(schema.field_with_name(column).is_ok(), "{table} has no column {column}");
+        }
+    }
+}
+
+#[test]
+fn every_table_has_a_file_and_a_place_in_the_docs() {
+    let architecture = read("ARCHITECTURE.md");
+    for table in Table::ALL {
+        assert!(
+            read(&format!("src/tables/{table}.rs")).contains("pub fn schema() -> Schema"),
+            "{table}"
+        );
+        assert!(
+            architecture.contains(&format!("`{table}`")),
+            "ARCHITECTURE.md does not name {table}"
+        );
+    }
+}
+
+#[test]
+fn every_stage_has_the_same_items_in_the_same_order() {
+    let architecture = read("ARCHITECTURE.md");
+    for stage in Stage::ALL {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (file, folder) =
+            (format!("src/stages/{stage}.rs"), format!("src/stages/{stage}/mod.rs"));
+        let text = read(if root.join(&file).exists() { &file } else { &folder });
+        let items = [
+            "pub const READS",
+            "pub const WRITES",
+            "pub const VERSION",
+            "pub struct Config",
+            "pub fn run(",
+            "pub fn transform(",
+            "pub enum Error",
+            "mod tests {",
+        ];
+        let places: Vec<_> = items.iter().map(|item| text.find(item)).collect();
+        for (item, place) in items.iter().zip(&places) {
+            assert!(place.is_some(), "{stage} has no `{item}`");
+        }
+        assert!(places.is_sorted(), "{stage}: items are not in the order {items:?}");
+        assert!(
+            architecture.contains(&format!("`{stage}`")),
+            "ARCHITECTURE.md does not name {stage}"
+        );
+    }
+}
+
+#[test]
+fn a_finished_run_has_every_output_with_its_manifest() {
+    let store = nodulus::tables::store::Store::open(&fixture::finished().join("store")).unwrap();
+    for output in Output::all() {
+        let version = store.current(output).unwrap().unwrap_or_else(|| panic!("no {output}"));
+        assert_eq!(version.manifest.output, output);
+        assert!(!version.files().is_empty(), "{output} has no file");
+        assert!(version.files().iter().all(|file| file.is_file()), "{output}");
+        let rows: u64 = version.manifest.shards.iter().flat_map(|s| &s.parts).map(|p| p.rows).sum();
+        assert_eq!(rows, version.manifest.rows, "{output}");
+    }
+}
