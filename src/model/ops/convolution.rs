@@ -249,17 +249,17 @@ impl Sizes {
             return Ok(direct.weight_gradient(x, gradient));
         }
         let strips = self.strips()?;
-        // Small gradients one for each image, large ones for about a quarter of the images each: a
-        // number of parts that depends on the shapes alone.
+        // A number of parts that depends on the shapes alone.
+        let n_parts = self.images.min(4);
         let part_len = strips.rows.len() * strips.depth() * self.filters;
-        let n_parts = if part_len <= 1 << 14 { self.images } else { self.images.min(4) };
-        let mut parts: Vec<Vec<f32>> = (0..n_parts).map(|_| buffer::zeros(part_len)).collect();
+        let mut parts: Vec<Vec<f32>> = (0..n_parts).map(|_| buffer::take(part_len)).collect();
         let image = self.channels * strips.pixels();
         let image_out = self.filters * strips.pixels_out();
         parts.par_iter_mut().enumerate().for_each(|(p, part)| {
             let images = p * self.images / n_parts..(p + 1) * self.images / n_parts;
             let x = x[images.start * image..images.end * image].chunks_exact(image);
             let gradient = &gradient[images.start * image_out..images.end * image_out];
+            let mut onto = Onto::Replace;
             for (x, gradient) in x.zip(gradient.chunks_exact(image_out)) {
                 strips.for_tiles(x, |tile| {
                     let gradient = Matrix::new(
@@ -271,8 +271,9 @@ impl Sizes {
                     let parts = part.chunks_exact_mut(strips.depth() * self.filters);
                     for (row, part) in strips.rows.iter().zip(parts) {
                         let strips = strips.matrix(row, &tile);
-                        product(part, self.filters, Onto::Add, strips, gradient.transposed());
+                        product(part, self.filters, onto, strips, gradient.transposed());
                     }
+                    onto = Onto::Add;
                 });
             }
         });
@@ -288,9 +289,13 @@ impl Sizes {
         const FILTERS: usize = 16;
         let size = self.window.size;
         let filter = self.channels * size * size;
-        let mut found = buffer::zeros(self.filters * filter);
+        let pruned = strips.rows.len() * strips.columns.len() < size * size;
+        let mut found = buffer::take(self.filters * filter);
         let blocks = found.par_chunks_mut(FILTERS * filter).enumerate();
         blocks.with_min_len(super::planes_per_task(FILTERS * filter)).for_each(|(block, found)| {
+            if pruned {
+                found.fill(0.0);
+            }
             let mut lines = sum.chunks_exact(self.filters);
             for row in &strips.rows {
                 for c in 0..self.channels {

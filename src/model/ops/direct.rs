@@ -245,8 +245,8 @@ impl Row<'_> {
         let tile = 2 * S::F32_LANES;
         // Plain loops: closures that arrays call are not compiled for the processor at hand.
         let mut sums = [[simd.splat_f32s(0.0); 2]; FILTERS];
-        for i in 0..FILTERS {
-            sums[i] = [simd.splat_f32s(self.start[first + i]); 2];
+        for (sums, start) in sums.iter_mut().zip(&self.start[first..]) {
+            *sums = [simd.splat_f32s(*start); 2];
         }
         for (offset, weights) in self.offsets.iter().zip(self.weights) {
             let (x, _) = S::as_simd_f32s(&self.x[offset + start..][..tile]);

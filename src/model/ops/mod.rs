@@ -91,12 +91,13 @@ fn planes_per_task(n: usize) -> usize {
 /// Adds up buffers in order and gives them back, save the first, which gets the sum.
 fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
     use rayon::prelude::*;
+    const CHUNK: usize = 2048;
     let mut parts = parts.into_iter();
     let mut sum = parts.next().unwrap_or_default();
     let rest: Vec<Vec<f32>> = parts.collect();
-    sum.par_chunks_mut(GRAIN).enumerate().for_each(|(i, sum)| {
+    sum.par_chunks_mut(CHUNK).enumerate().with_min_len(4).for_each(|(i, sum)| {
         for part in &rest {
-            vector::add(sum, &part[i * GRAIN..]);
+            vector::add(sum, &part[i * CHUNK..]);
         }
     });
     rest.into_iter().for_each(buffer::give);
