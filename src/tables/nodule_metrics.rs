@@ -2,6 +2,7 @@
 
 use super::schema::{column, nullable};
 use super::{Row, Table};
+use crate::metrics::Metric;
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,23 @@ pub struct NoduleMetrics {
     pub reference_volume_mm3: f64,
     pub outcome: String,
     pub metric_definition: String,
+}
+
+impl NoduleMetrics {
+    /// The value of a metric, where it is defined.
+    pub const fn value(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Dice => self.dice,
+            Metric::Iou => self.iou,
+            Metric::Precision => self.precision,
+            Metric::Sensitivity => self.sensitivity,
+            Metric::Hausdorff => self.hausdorff_mm,
+            Metric::Hausdorff95 => self.hausdorff_95_mm,
+            Metric::Assd => self.assd_mm,
+            Metric::Masd => self.masd_mm,
+            Metric::SurfaceDice => self.surface_dice_1mm,
+        }
+    }
 }
 
 impl Row for NoduleMetrics {

@@ -59,17 +59,6 @@ pub(super) struct Scored {
 /// A nodule's values, in 3D.
 pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let worst = diagonal_mm(region.size, region.spacing_mm);
-    let value = |metric| match metric {
-        Metric::Dice => row.dice,
-        Metric::Iou => row.iou,
-        Metric::Precision => row.precision,
-        Metric::Sensitivity => row.sensitivity,
-        Metric::Hausdorff => row.hausdorff_mm,
-        Metric::Hausdorff95 => row.hausdorff_95_mm,
-        Metric::Assd => row.assd_mm,
-        Metric::Masd => row.masd_mm,
-        Metric::SurfaceDice => row.surface_dice_1mm,
-    };
     Metric::ALL
         .into_iter()
         .map(|metric| Scored {
@@ -77,7 +66,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
             metric: metric.name().to_owned(),
             nodule_id: row.nodule_id.clone(),
             patient_id: row.patient_id.clone(),
-            value: value(metric),
+            value: row.value(metric),
             missed: row.outcome == Outcome::Missed.name(),
             worst: metric.worst(worst),
         })

@@ -120,7 +120,7 @@ pub fn transform(content: &mut Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
 fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric) -> Comparison {
     let values = |id: &str| -> BTreeMap<&str, f64> {
         let rows = scores.iter().filter(|row| row.model_id == id);
-        rows.filter_map(|row| Some((row.nodule_id.as_str(), value(row, metric)?))).collect()
+        rows.filter_map(|row| Some((row.nodule_id.as_str(), row.value(metric)?))).collect()
     };
     let (of_model, of_baseline) = (values(model), values(baseline));
     let mut differences: Vec<f64> = of_model
@@ -141,20 +141,6 @@ fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric
         median_difference: median,
         p,
         p_holm: None,
-    }
-}
-
-fn value(row: &NoduleMetrics, metric: Metric) -> Option<f64> {
-    match metric {
-        Metric::Dice => row.dice,
-        Metric::Iou => row.iou,
-        Metric::Precision => row.precision,
-        Metric::Sensitivity => row.sensitivity,
-        Metric::Hausdorff => row.hausdorff_mm,
-        Metric::Hausdorff95 => row.hausdorff_95_mm,
-        Metric::Assd => row.assd_mm,
-        Metric::Masd => row.masd_mm,
-        Metric::SurfaceDice => row.surface_dice_1mm,
     }
 }
 
