@@ -21,6 +21,8 @@ mod train;
 mod infer;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod golden;
 
 pub use batch::Example;
 pub use checkpoint::WEIGHTS_FILE;

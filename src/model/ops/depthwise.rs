@@ -105,48 +105,45 @@ impl Operator for Depthwise {
         let (x, weight) = (view(step.inputs[0])?, view(step.inputs[1])?);
         let gradient = view(step.gradient.tensor())?;
         let (n, n_out) = (plane.pixels(), plane.pixels_out());
-        let mut found = vec![None, None];
-        if step.wanted[0] {
-            let mut values = buffer::take(images * channels * n);
-            let planes = values.par_chunks_exact_mut(n).zip(gradient.par_chunks_exact(n_out));
-            planes.with_min_len(planes_per_task(n)).enumerate().for_each(|(i, (to, gradient))| {
-                with_scratch(plane.padded() + plane.line(), |scratch| {
+        let mut of_input = buffer::take(images * channels * n);
+        let planes = of_input.par_chunks_exact_mut(n).enumerate();
+        let planes = planes.zip(x.par_chunks_exact(n).zip(gradient.par_chunks_exact(n_out)));
+        let of_kernels: Vec<[f32; 9]> = planes
+            .with_min_len(planes_per_task(n))
+            .map(|((i, of_input), (x, gradient))| {
+                with_scratch(2 * plane.padded() + plane.line(), |scratch| {
+                    let (x_line, scratch) = scratch.split_at_mut(plane.padded());
                     let (line, sums) = scratch.split_at_mut(plane.padded());
                     let (start, stride) = (plane.pitch() + 1, plane.stride);
                     plane.lay(gradient, plane.width_out, start, stride, line);
-                    // The gradient goes back by the kernel turned around.
-                    let mut turned = kernel(&weight, i % channels);
-                    turned.reverse();
-                    correlate(plane, line, &turned, sums);
-                    let rows = sums.chunks_exact(plane.pitch());
-                    for (to, row) in to.chunks_exact_mut(plane.width).zip(rows) {
-                        to.copy_from_slice(&row[..to.len()]);
+                    if step.wanted[0] {
+                        // The gradient goes back by the kernel turned around.
+                        let mut turned = kernel(&weight, i % channels);
+                        turned.reverse();
+                        correlate(plane, line, &turned, sums);
+                        let rows = sums.chunks_exact(plane.pitch());
+                        for (to, row) in of_input.chunks_exact_mut(plane.width).zip(rows) {
+                            to.copy_from_slice(&row[..to.len()]);
+                        }
                     }
-                });
-            });
-            found[0] = Some(Gradient::new(tensor(values, step.inputs[0].dims())?));
-        }
-        if step.wanted[1] {
-            let planes: Vec<[f32; 9]> = x
-                .par_chunks_exact(n)
-                .zip(gradient.par_chunks_exact(n_out))
-                .with_min_len(planes_per_task(n))
-                .map(|(x, gradient)| {
-                    with_scratch(plane.padded() + plane.line(), |scratch| {
-                        let (line, of_line) = scratch.split_at_mut(plane.padded());
-                        plane.lay(x, plane.width, plane.pitch() + 1, 1, line);
-                        plane.lay(gradient, plane.width_out, 0, plane.stride, of_line);
-                        kernel_gradient(plane, line, of_line)
-                    })
+                    if !step.wanted[1] {
+                        return [0.0; 9];
+                    }
+                    plane.lay(x, plane.width, start, 1, x_line);
+                    kernel_gradient(plane, x_line, &line[start..][..plane.line()])
                 })
-                .collect();
-            let mut values = vec![0.0; channels * 9];
-            for (i, plane) in planes.iter().enumerate() {
-                vector::add(&mut values[i % channels * 9..][..9], plane);
-            }
-            found[1] = Some(Gradient::new(tensor(values, step.inputs[1].dims())?));
+            })
+            .collect();
+        let mut of_weight = vec![0.0; channels * 9];
+        for (i, of_kernel) in of_kernels.iter().enumerate() {
+            vector::add(&mut of_weight[i % channels * 9..][..9], of_kernel);
         }
-        Ok(found)
+        let found = [(0, of_input), (1, of_weight)];
+        let gradient = |(i, values): (usize, Vec<f32>)| match step.wanted[i] {
+            true => Ok(Some(Gradient::new(tensor(values, step.inputs[i].dims())?))),
+            false => Ok(None),
+        };
+        found.into_iter().map(gradient).collect()
     }
 }
 

@@ -61,17 +61,17 @@ fn sizes(x: &Tensor) -> Result<[usize; 3]> {
 
 /// Where the largest value under a window lies; the first of several, as in `PyTorch`.
 fn first_maximum(x: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
-    let rows = (2 * row).saturating_sub(1)..(2 * row + 2).min(height);
-    let columns = (2 * column).saturating_sub(1)..(2 * column + 2).min(width);
-    let mut best = rows.start * width + columns.start;
-    for r in rows {
-        for at in r * width + columns.start..r * width + columns.end {
-            if x[at] > x[best] {
-                best = at;
-            }
+    let top = (2 * row).saturating_sub(1);
+    let left = (2 * column).saturating_sub(1);
+    let rows = (2 * row + 2).min(height) - top;
+    let columns = (2 * column + 2).min(width) - left;
+    let mut best = (f32::NEG_INFINITY, top * width + left);
+    for at in (0..rows).map(|r| (top + r) * width + left) {
+        for (c, value) in x[at..at + columns].iter().enumerate() {
+            best = if *value > best.0 { (*value, at + c) } else { best };
         }
     }
-    best
+    best.1
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and `ReLU`, the
 //! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
-use super::{planes_per_task, tensor, vector, view};
+use super::vector::{self, Gate};
+use super::{planes_per_task, tensor, view};
 use crate::model::buffer;
 use crate::model::error::{Error, Result};
 use crate::model::tape::{Gradient, Operator, Step};
@@ -103,13 +104,13 @@ impl Operator for NormalisedSum {
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
         let shape = self.shape(step.inputs)?;
-        let y = view(step.output)?;
-        let mut gate = self.rectified.then_some(&*y);
         let mut gradient = step.gradient.clone();
-        if let (Some(y), true) = (gate, self.terms.iter().any(|term| matches!(term, Term::Plain))) {
-            let gated = gated(&view(gradient.tensor())?, y);
+        // Of a lone term, its input tells where the output is positive.
+        let gated_by_input =
+            self.rectified && matches!(self.terms.as_slice(), [Term::Batch(_) | Term::Fixed(_)]);
+        if self.rectified && !gated_by_input {
+            let gated = gated(&view(gradient.tensor())?, &*view(step.output)?);
             gradient = Gradient::new(tensor(gated, step.output.dims())?);
-            gate = None;
         }
         let g = view(gradient.tensor())?;
         let mut found = Vec::with_capacity(step.inputs.len());
@@ -129,7 +130,7 @@ impl Operator for NormalisedSum {
                 }
                 Term::Fixed(statistics) => (statistics, false),
             };
-            let back = Back { g: &g, gate, shape, statistics, of_batch };
+            let back = Back { g: &g, gated: gated_by_input, shape, statistics, of_batch };
             found.extend(back.run(inputs, wanted)?);
         }
         Ok(found)
@@ -236,8 +237,8 @@ fn statistics(x: &[f32], shape: [usize; 3]) -> Statistics {
 /// The backward pass of one normalised term.
 struct Back<'a> {
     g: &'a [f32],
-    /// The output, where the gradient counts only where it is positive.
-    gate: Option<&'a [f32]>,
+    /// Whether the gradient counts only where the normalised input is positive.
+    gated: bool,
     shape: [usize; 3],
     statistics: &'a Statistics,
     of_batch: bool,
@@ -245,11 +246,14 @@ struct Back<'a> {
 
 impl Back<'_> {
     fn run(&self, inputs: &[&Tensor], wanted: &[bool]) -> Result<[Option<Gradient>; 3]> {
-        let x = view(inputs[0])?;
-        let scale = view(inputs[1])?;
+        let (x, scale, shift) = (view(inputs[0])?, view(inputs[1])?, view(inputs[2])?);
         let [images, channels, n] = self.shape;
+        let gates: Vec<Option<Gate>> = affine(self.statistics, &scale, &shift)
+            .into_iter()
+            .map(|(scale, shift)| self.gated.then_some(Gate { scale, shift }))
+            .collect();
         let sums = if self.of_batch && wanted[0] || wanted[1] || wanted[2] {
-            self.sums(&x)
+            self.sums(&x, &gates)
         } else {
             vec![(0.0, 0.0); channels]
         };
@@ -275,30 +279,28 @@ impl Back<'_> {
                     [of_g as f32, of_x as f32, constant as f32]
                 })
                 .collect();
-            let values = self.input_gradient(&x, &factors);
+            let values = self.input_gradient(&x, &gates, &factors);
             found[0] = Some(Gradient::new(tensor(values, inputs[0].dims())?));
         }
         Ok(found)
     }
 
     /// For each channel the sums of `g` and of `g * (x - mean)`.
-    fn sums(&self, x: &[f32]) -> Vec<(f64, f64)> {
+    fn sums(&self, x: &[f32], gates: &[Option<Gate>]) -> Vec<(f64, f64)> {
         channel_pairs(self.shape, |c, plane| {
-            let gate = self.gate.map(|gate| &gate[plane.clone()]);
             let mean = self.statistics.mean[c];
-            vector::weighted_sums(&self.g[plane.clone()], &x[plane], gate, mean)
+            vector::weighted_sums(&self.g[plane.clone()], &x[plane], gates[c], mean)
         })
     }
 
-    fn input_gradient(&self, x: &[f32], factors: &[[f32; 3]]) -> Vec<f32> {
+    fn input_gradient(&self, x: &[f32], gates: &[Option<Gate>], factors: &[[f32; 3]]) -> Vec<f32> {
         let [_, channels, n] = self.shape;
         let mut found = buffer::take(x.len());
         let planes = found.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate();
         planes.for_each(|(plane, found)| {
             let at = plane * n..(plane + 1) * n;
-            let gate = self.gate.map(|gate| &gate[at.clone()]);
-            let (g, x) = (&self.g[at.clone()], &x[at]);
-            vector::combine(found, g, x, gate, factors[plane % channels]);
+            let (g, x, c) = (&self.g[at.clone()], &x[at], plane % channels);
+            vector::combine(found, g, x, gates[c], factors[c]);
         });
         found
     }
