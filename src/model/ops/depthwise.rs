@@ -139,9 +139,11 @@ impl Operator for Depthwise {
             vector::add(&mut of_weight[i % channels * 9..][..9], of_kernel);
         }
         let found = [(0, of_input), (1, of_weight)];
-        let gradient = |(i, values): (usize, Vec<f32>)| match step.wanted[i] {
-            true => Ok(Some(Gradient::new(tensor(values, step.inputs[i].dims())?))),
-            false => Ok(None),
+        let gradient = |(i, values): (usize, Vec<f32>)| {
+            if !step.wanted[i] {
+                return Ok(None);
+            }
+            Ok(Some(Gradient::new(tensor(values, step.inputs[i].dims())?)))
         };
         found.into_iter().map(gradient).collect()
     }

@@ -109,7 +109,7 @@ impl Operator for NormalisedSum {
         let gated_by_input =
             self.rectified && matches!(self.terms.as_slice(), [Term::Batch(_) | Term::Fixed(_)]);
         if self.rectified && !gated_by_input {
-            let gated = gated(&view(gradient.tensor())?, &*view(step.output)?);
+            let gated = gated(&view(gradient.tensor())?, &view(step.output)?);
             gradient = Gradient::new(tensor(gated, step.output.dims())?);
         }
         let g = view(gradient.tensor())?;
