@@ -3,12 +3,12 @@
 use super::Task;
 use crate::formats::cohort;
 use crate::imaging::crop::{crop_mask, crop_slice};
-use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
-use crate::volume::{BitsMismatch, Mask, PlacedMask, Volume};
+use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, mask_box, parquet, shard, store};
+use crate::volume::{Mask, Volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Outputs read.
 pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Nodules)];
@@ -108,8 +108,7 @@ fn crop_scan(
     scan: &Scan,
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<Failure>) {
-    let fail =
-        |case: &str, error: &CropError| Failure::new("crop", case, error, Some(scan.path.clone()));
+    let fail = |case: &str, error: &CropError| Failure::new("crop", case, error, scan.path.clone());
     let volume = match task.roots.get(&scan.cohort).map(|root| read_volume(root, scan)) {
         Some(Ok(volume)) => volume,
         Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
@@ -131,12 +130,14 @@ fn crop_scan(
 
 fn read_volume(root: &Path, scan: &Scan) -> Result<Volume<i16>, CropError> {
     let wanted = |series: &str| series == scan.series_instance_uid;
-    let path = root.join(&scan.path);
+    let path = scan.path.as_deref();
+    let path = path.ok_or_else(|| CropError::NoImage(scan.series_instance_uid.clone()))?;
+    let path = root.join(path);
     let image = cohort::read_images(&path, wanted)?.into_iter().next();
     let image = image.ok_or_else(|| CropError::Gone(scan.series_instance_uid.clone()))??;
     let size = image.volume.geometry().size().map(|n| n as i64);
-    if size != [scan.n_columns, scan.n_rows, scan.n_slices] {
-        return Err(CropError::Changed(scan.path.clone()));
+    if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {
+        return Err(CropError::Changed(path));
     }
     Ok(image.volume)
 }
@@ -153,7 +154,7 @@ pub fn transform(
     nodule: &Nodule,
     all: &[Nodule],
 ) -> Result<Vec<Roi>, CropError> {
-    let placed = placed(nodule)?;
+    let placed = nodule.placed()?;
     let geometry = volume.geometry();
     let size = geometry.size();
     let end = placed.end();
@@ -178,7 +179,7 @@ pub fn transform(
     let others = all
         .iter()
         .filter(|other| other.nodule_id != nodule.nodule_id)
-        .map(self::placed)
+        .map(Nodule::placed)
         .collect::<Result<Vec<_>, _>>()?;
     let filled: Vec<usize> =
         masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
@@ -223,19 +224,15 @@ pub fn transform(
     Ok(rois)
 }
 
-fn placed(nodule: &Nodule) -> Result<PlacedMask, CropError> {
-    let index = |v: i64| usize::try_from(v).map_err(|_| CropError::Negative(v));
-    let start = [index(nodule.bbox_i)?, index(nodule.bbox_j)?, index(nodule.bbox_k)?];
-    let size = [index(nodule.bbox_size_i)?, index(nodule.bbox_size_j)?, index(nodule.bbox_size_k)?];
-    Ok(PlacedMask { start, mask: Mask::from_bits(size, nodule.mask_bits.clone())? })
-}
-
 /// One scan or nodule could not be cropped.
 #[derive(Debug, thiserror::Error)]
 pub enum CropError {
     /// The scan's cohort has no folder.
     #[error("cohort `{0}` is not in the pipeline file")]
     Cohort(String),
+    /// The scan came without an image.
+    #[error("series {0} came without an image; only its annotations were read")]
+    NoImage(String),
     /// The image could not be read.
     #[error(transparent)]
     Image(#[from] cohort::Error),
@@ -244,13 +241,10 @@ pub enum CropError {
     Gone(String),
     /// The image is not the one that was ingested.
     #[error("`{0}` has another size than when it was ingested; run ingest again")]
-    Changed(String),
+    Changed(PathBuf),
     /// The mask's bits do not fit its box.
     #[error(transparent)]
-    Bits(#[from] BitsMismatch),
-    /// A box has a negative corner or size.
-    #[error("box of the nodule has a negative value, {0}")]
-    Negative(i64),
+    Mask(#[from] mask_box::Error),
     /// The mask reaches past the volume.
     #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
     Outside {
@@ -337,9 +331,9 @@ pub(in crate::stages) mod tests {
             centroid_i: centre[0],
             centroid_j: centre[1],
             centroid_k: centre[2],
-            centroid_x_mm: 0.0,
-            centroid_y_mm: 0.0,
-            centroid_z_mm: 0.0,
+            centroid_x_mm: None,
+            centroid_y_mm: None,
+            centroid_z_mm: None,
             diameter_mm: 1.0,
             volume_mm3: 1.0,
             consensus_level: 0.5,

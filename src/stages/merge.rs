@@ -3,8 +3,9 @@
 use super::Task;
 use crate::imaging::{consensus, linkage};
 use crate::tables::marks::{MarkKind, RATINGS};
-use crate::tables::{Failure, Mark, Nodule, Output, Scan, Table, hash, parquet, shard, store};
-use crate::volume::{BitsMismatch, Mask, PlacedMask};
+use crate::tables::{
+    Failure, Mark, Nodule, Output, Scan, Table, hash, mask_box, parquet, shard, store,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,7 +110,7 @@ pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, 
             Err(error) => {
                 let ids: Vec<_> = marks.iter().map(|mark| mark.mark_id.as_str()).collect();
                 let case = format!("{} marks {}", scan.series_instance_uid, ids.join(" "));
-                failures.push(Failure::new("merge", case, &error, Some(scan.path.clone())));
+                failures.push(Failure::new("merge", case, &error, scan.path.clone()));
             }
         }
     }
@@ -118,12 +119,17 @@ pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, 
 }
 
 fn nodule(config: &Config, scan: &Scan, marks: &[&Mark]) -> Result<Nodule, MergeError> {
-    let masks = marks.iter().map(|mark| placed(mark)).collect::<Result<Vec<_>, _>>()?;
+    let masks = marks
+        .iter()
+        .map(|mark| mark.placed()?.ok_or_else(|| MergeError::NoMask(mark.mark_id.clone())))
+        .collect::<Result<Vec<_>, _>>()?;
     let consensus = consensus::consensus(&masks.iter().collect::<Vec<_>>(), config.consensus_level)
         .ok_or(MergeError::NoConsensus { n_marks: marks.len(), level: config.consensus_level })?;
-    let mean = |value: &dyn Fn(&Mark) -> f64| {
-        marks.iter().map(|mark| value(mark)).sum::<f64>() / marks.len() as f64
+    let mean = |value: &dyn Fn(&Mark) -> Option<f64>| {
+        let sum: Option<f64> = marks.iter().map(|mark| value(mark)).sum();
+        sum.map(|sum| sum / marks.len() as f64)
     };
+    let needed = |value: Option<f64>| value.ok_or_else(|| MergeError::NoMask(String::new()));
     let mut mark_ids: Vec<String> = marks.iter().map(|mark| mark.mark_id.clone()).collect();
     mark_ids.sort();
     let readers: BTreeSet<i64> = marks.iter().map(|mark| mark.reading_session).collect();
@@ -139,13 +145,13 @@ fn nodule(config: &Config, scan: &Scan, marks: &[&Mark]) -> Result<Nodule, Merge
         merge_rule: "linkage".to_owned(),
         n_marks: marks.len() as i64,
         n_readers: readers.len() as i64,
-        centroid_i: mean(&|mark| mark.centroid_i),
-        centroid_j: mean(&|mark| mark.centroid_j),
-        centroid_k: mean(&|mark| mark.centroid_k),
-        centroid_x_mm: mean(&|mark| mark.centroid_x_mm.unwrap_or(f64::NAN)),
-        centroid_y_mm: mean(&|mark| mark.centroid_y_mm.unwrap_or(f64::NAN)),
-        centroid_z_mm: mean(&|mark| mark.centroid_z_mm.unwrap_or(f64::NAN)),
-        diameter_mm: mean(&|mark| mark.diameter_mm.unwrap_or(f64::NAN)),
+        centroid_i: needed(mean(&|mark| mark.centroid_i))?,
+        centroid_j: needed(mean(&|mark| mark.centroid_j))?,
+        centroid_k: needed(mean(&|mark| mark.centroid_k))?,
+        centroid_x_mm: mean(&|mark| mark.centroid_x_mm),
+        centroid_y_mm: mean(&|mark| mark.centroid_y_mm),
+        centroid_z_mm: mean(&|mark| mark.centroid_z_mm),
+        diameter_mm: needed(mean(&|mark| mark.diameter_mm))?,
         volume_mm3: consensus.mask.count() as f64 * voxel,
         consensus_level: config.consensus_level,
         bbox_i,
@@ -209,21 +215,12 @@ fn mean_rating(marks: &[&Mark], rating: usize) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn placed(mark: &Mark) -> Result<PlacedMask, MergeError> {
-    let unplaced = || MergeError::NoMask(mark.mark_id.clone());
-    let index = |v: Option<i64>| v.and_then(|v| usize::try_from(v).ok()).ok_or_else(unplaced);
-    let start = [index(mark.bbox_i)?, index(mark.bbox_j)?, index(mark.bbox_k)?];
-    let size = [index(mark.bbox_size_i)?, index(mark.bbox_size_j)?, index(mark.bbox_size_k)?];
-    let bits = mark.mask_bits.clone().ok_or_else(unplaced)?;
-    Ok(PlacedMask { start, mask: Mask::from_bits(size, bits)? })
-}
-
 /// Centres in millimetres along the image's own axes, where distances are the patient's.
 fn scaled_centroid(scan: &Scan) -> impl Fn(&Mark) -> [f64; 3] {
     let spacing = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm];
     move |mark| {
         let ijk = [mark.centroid_i, mark.centroid_j, mark.centroid_k];
-        std::array::from_fn(|a| ijk[a] * spacing[a])
+        std::array::from_fn(|a| ijk[a].unwrap_or(f64::NAN) * spacing[a])
     }
 }
 
@@ -237,7 +234,7 @@ enum MergeError {
     #[error("mark `{0}` has no mask")]
     NoMask(String),
     #[error(transparent)]
-    Bits(#[from] BitsMismatch),
+    Mask(#[from] mask_box::Error),
     #[error("no voxel is in at least {level} of the {n_marks} marks that were joined")]
     NoConsensus { n_marks: usize, level: f64 },
 }

@@ -1,7 +1,8 @@
 //! `marks`: one row for each reader's mark.
 
 use super::schema::{column, list, nullable, nullable_axes};
-use super::{Row, Table};
+use super::{Row, Table, mask_box};
+use crate::volume::PlacedMask;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -50,9 +51,9 @@ pub struct Mark {
     pub reading_session: i64,
     pub reader_nodule_id: String,
     pub kind: String,
-    pub centroid_i: f64,
-    pub centroid_j: f64,
-    pub centroid_k: f64,
+    pub centroid_i: Option<f64>,
+    pub centroid_j: Option<f64>,
+    pub centroid_k: Option<f64>,
     pub centroid_x_mm: Option<f64>,
     pub centroid_y_mm: Option<f64>,
     pub centroid_z_mm: Option<f64>,
@@ -77,7 +78,25 @@ pub struct Mark {
     pub bbox_size_k: Option<i64>,
     #[serde(with = "serde_bytes")]
     pub mask_bits: Option<Vec<u8>>,
+    pub irregularities: Vec<String>,
     pub source_path: String,
+}
+
+impl Mark {
+    /// The mark's mask in its scan; `None` for points, and for outlines without a voxel.
+    ///
+    /// # Errors
+    ///
+    /// Fails if box and bits do not fit each other.
+    pub fn placed(&self) -> Result<Option<PlacedMask>, mask_box::Error> {
+        let all = |[i, j, k]: [Option<i64>; 3]| Some([i?, j?, k?]);
+        let start = all([self.bbox_i, self.bbox_j, self.bbox_k]);
+        let size = all([self.bbox_size_i, self.bbox_size_j, self.bbox_size_k]);
+        let (Some(start), Some(size), Some(bits)) = (start, size, &self.mask_bits) else {
+            return Ok(None);
+        };
+        mask_box::placed(start, size, bits).map(Some)
+    }
 }
 
 impl Row for Mark {
@@ -117,10 +136,14 @@ pub fn schema() -> Schema {
             Utf8,
             "nodule (3 mm or more, outlined), small_nodule (a point) or non_nodule (a point)",
         ),
-        column("centroid_i", Float64, "mean voxel index of the mask, or the point, along i"),
-        column("centroid_j", Float64, "mean voxel index of the mask, or the point, along j"),
-        column("centroid_k", Float64, "mean voxel index of the mask, or the point, along k"),
     ];
+    fields.extend(nullable_axes(
+        "centroid_",
+        &ijk,
+        "",
+        &Float64,
+        "mean voxel index of the mask, or the point; null where that has no place in the scan",
+    ));
     fields.extend(nullable_axes("centroid_", &["x", "y", "z"], "_mm", &Float64, "the same, LPS"));
     fields.extend([
         nullable("n_voxels", Int64, "voxels in the mask; null for points"),
@@ -149,6 +172,11 @@ pub fn schema() -> Schema {
             "mask_bits",
             Binary,
             "the box's voxels, packed bits, k then j then i, least significant bit first",
+        ),
+        column(
+            "irregularities",
+            list(Utf8),
+            "what is unusual about the mark and was settled by rule (docs/annotations.md), sorted",
         ),
         column("source_path", Utf8, "file that holds the mark, relative to the cohort's root"),
     ]);

@@ -1,9 +1,12 @@
 //! What passes between stages: one file for each table, and the store that keeps them.
 
 pub mod schema;
+pub mod mask_box;
 pub mod scans;
 pub mod marks;
 pub mod nodules;
+pub mod reader_agreement;
+pub mod rating_agreement;
 pub mod rois;
 pub mod samples;
 pub mod training_log;
@@ -11,6 +14,7 @@ pub mod predictions;
 pub mod slice_metrics;
 pub mod nodule_metrics;
 pub mod summary;
+pub mod exclusions;
 pub mod failures;
 pub mod output;
 pub mod parquet;
@@ -22,12 +26,15 @@ pub mod shard;
 pub mod job;
 pub mod store;
 
+pub use exclusions::Exclusion;
 pub use failures::Failure;
 pub use marks::{Mark, MarkKind};
 pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use output::Output;
 pub use predictions::Prediction;
+pub use rating_agreement::RatingAgreement;
+pub use reader_agreement::ReaderAgreement;
 pub use rois::Roi;
 pub use samples::{Sample, Split};
 pub use scans::Scan;
@@ -48,6 +55,10 @@ pub enum Table {
     Marks,
     /// See [`nodules`].
     Nodules,
+    /// See [`reader_agreement`].
+    ReaderAgreement,
+    /// See [`rating_agreement`].
+    RatingAgreement,
     /// See [`rois`].
     Rois,
     /// See [`samples`].
@@ -62,6 +73,8 @@ pub enum Table {
     NoduleMetrics,
     /// See [`summary`].
     Summary,
+    /// See [`exclusions`].
+    Exclusions,
     /// See [`failures`].
     Failures,
 }
@@ -74,10 +87,12 @@ pub trait Row: Serialize + DeserializeOwned + 'static {
 
 impl Table {
     /// Every table, in data-flow order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
+        Self::ReaderAgreement,
+        Self::RatingAgreement,
         Self::Rois,
         Self::Samples,
         Self::TrainingLog,
@@ -85,6 +100,7 @@ impl Table {
         Self::SliceMetrics,
         Self::NoduleMetrics,
         Self::Summary,
+        Self::Exclusions,
         Self::Failures,
     ];
 
@@ -94,6 +110,8 @@ impl Table {
             Self::Scans => "scans",
             Self::Marks => "marks",
             Self::Nodules => "nodules",
+            Self::ReaderAgreement => "reader_agreement",
+            Self::RatingAgreement => "rating_agreement",
             Self::Rois => "rois",
             Self::Samples => "samples",
             Self::TrainingLog => "training_log",
@@ -101,6 +119,7 @@ impl Table {
             Self::SliceMetrics => "slice_metrics",
             Self::NoduleMetrics => "nodule_metrics",
             Self::Summary => "summary",
+            Self::Exclusions => "exclusions",
             Self::Failures => "failures",
         }
     }
@@ -116,6 +135,8 @@ impl Table {
             Self::Scans => "a CT series",
             Self::Marks => "one reader's mark",
             Self::Nodules => "a physical nodule",
+            Self::ReaderAgreement => "a nodule that two or more readers marked",
+            Self::RatingAgreement => "a rating of a cohort",
             Self::Rois => "an axial slice of a nodule's region",
             Self::Samples => "a slice chosen for learning",
             Self::TrainingLog => "an epoch",
@@ -123,6 +144,7 @@ impl Table {
             Self::SliceMetrics => "a slice × model",
             Self::NoduleMetrics => "a nodule × model",
             Self::Summary => "a model × metric × subgroup",
+            Self::Exclusions => "a thing that a rule left out",
             Self::Failures => "a case that failed",
         }
     }
@@ -133,6 +155,8 @@ impl Table {
             Self::Scans => scans::schema(),
             Self::Marks => marks::schema(),
             Self::Nodules => nodules::schema(),
+            Self::ReaderAgreement => reader_agreement::schema(),
+            Self::RatingAgreement => rating_agreement::schema(),
             Self::Rois => rois::schema(),
             Self::Samples => samples::schema(),
             Self::TrainingLog => training_log::schema(),
@@ -140,13 +164,17 @@ impl Table {
             Self::SliceMetrics => slice_metrics::schema(),
             Self::NoduleMetrics => nodule_metrics::schema(),
             Self::Summary => summary::schema(),
+            Self::Exclusions => exclusions::schema(),
             Self::Failures => failures::schema(),
         }
     }
 
     /// Raised when a column is added, removed or changes meaning.
     pub const fn schema_version(self) -> u32 {
-        1
+        match self {
+            Self::Scans | Self::Marks | Self::Nodules => 2,
+            _ => 1,
+        }
     }
 
     /// Columns that measure the run rather than the data (seconds): left out of content hashes, so
@@ -176,9 +204,10 @@ impl Table {
             Self::Nodules => &["nodule_id", "series_instance_uid", "patient_id"],
             Self::Rois | Self::Samples => &["roi_id", "nodule_id", "patient_id"],
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
+            Self::ReaderAgreement => &["nodule_id", "series_instance_uid", "patient_id"],
             Self::NoduleMetrics => &["nodule_id"],
-            Self::Failures => &["case_id"],
-            Self::TrainingLog | Self::Summary => &[],
+            Self::Exclusions | Self::Failures => &["case_id"],
+            Self::RatingAgreement | Self::TrainingLog | Self::Summary => &[],
         }
     }
 

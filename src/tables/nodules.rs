@@ -1,8 +1,9 @@
 //! `nodules`: one row for each physical nodule, merged from the readers' marks.
 
 use super::marks::RATINGS;
-use super::schema::{axes, column, list, nullable};
-use super::{Row, Table};
+use super::schema::{axes, column, list, nullable, nullable_axes};
+use super::{Row, Table, mask_box};
+use crate::volume::PlacedMask;
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,9 @@ pub struct Nodule {
     pub centroid_i: f64,
     pub centroid_j: f64,
     pub centroid_k: f64,
-    pub centroid_x_mm: f64,
-    pub centroid_y_mm: f64,
-    pub centroid_z_mm: f64,
+    pub centroid_x_mm: Option<f64>,
+    pub centroid_y_mm: Option<f64>,
+    pub centroid_z_mm: Option<f64>,
     pub diameter_mm: f64,
     pub volume_mm3: f64,
     pub consensus_level: f64,
@@ -45,6 +46,19 @@ pub struct Nodule {
     pub texture: Option<f64>,
     pub malignancy: Option<f64>,
     pub nodule_type: Option<String>,
+}
+
+impl Nodule {
+    /// The consensus mask in its scan; without voxels where the readers have none in common.
+    ///
+    /// # Errors
+    ///
+    /// Fails if box and bits do not fit each other.
+    pub fn placed(&self) -> Result<PlacedMask, mask_box::Error> {
+        let start = [self.bbox_i, self.bbox_j, self.bbox_k];
+        let size = [self.bbox_size_i, self.bbox_size_j, self.bbox_size_k];
+        mask_box::placed(start, size, &self.mask_bits)
+    }
 }
 
 impl Row for Nodule {
@@ -71,12 +85,12 @@ pub fn schema() -> Schema {
         &Float64,
         "mean of the marks' centroids, voxel index",
     ));
-    fields.extend(axes(
+    fields.extend(nullable_axes(
         "centroid_",
         &["x", "y", "z"],
         "_mm",
         &Float64,
-        "mean of the marks' centroids, LPS",
+        "mean of the marks' centroids, LPS; x and y are null where the image's orientation is unknown",
     ));
     fields.extend([
         column("diameter_mm", Float64, "mean of the marks' equivalent diameters"),

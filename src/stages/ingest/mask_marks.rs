@@ -64,9 +64,9 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         reading_session: session as i64,
         reader_nodule_id: id.to_owned(),
         kind: MarkKind::Nodule.name().to_owned(),
-        centroid_i: 0.0,
-        centroid_j: 0.0,
-        centroid_k: 0.0,
+        centroid_i: None,
+        centroid_j: None,
+        centroid_k: None,
         centroid_x_mm: None,
         centroid_y_mm: None,
         centroid_z_mm: None,
@@ -90,6 +90,7 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         bbox_size_j: None,
         bbox_size_k: None,
         mask_bits: None,
+        irregularities: Vec::new(),
         source_path: path.to_owned(),
     }
 }
@@ -97,7 +98,7 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
 /// Fills in where a mark's centre lies.
 pub(super) fn place_centroid(mark: &mut Mark, geometry: &Geometry, ijk: [f64; 3]) {
     let [x, y, z] = geometry.voxel_to_patient(ijk);
-    [mark.centroid_i, mark.centroid_j, mark.centroid_k] = ijk;
+    [mark.centroid_i, mark.centroid_j, mark.centroid_k] = ijk.map(Some);
     [mark.centroid_x_mm, mark.centroid_y_mm, mark.centroid_z_mm] = [Some(x), Some(y), Some(z)];
 }
 

@@ -1,0 +1,72 @@
+//! `exclusions`: one row for each thing that a rule left out.
+
+use super::schema::{column, nullable};
+use super::{Row, Table};
+use arrow::datatypes::{DataType, Schema};
+use serde::{Deserialize, Serialize};
+
+/// A rule by which something is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// The file holds reads of a chest X-ray, not of a CT.
+    ChestXRay,
+    /// The file repeats the reads of another one.
+    RepeatedReads,
+    /// A later file of the series corrects this one.
+    SupersededReads,
+    /// The file reads a scan that is not included.
+    ScanNotIncluded,
+    /// The list of series names a series that no cohort has.
+    SeriesNotFound,
+    /// A nodule's outline has no voxel in the scan, so that it cannot be merged.
+    NoVoxels,
+}
+
+impl Rule {
+    /// Name in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ChestXRay => "chest_x_ray",
+            Self::RepeatedReads => "repeated_reads",
+            Self::SupersededReads => "superseded_reads",
+            Self::ScanNotIncluded => "scan_not_included",
+            Self::SeriesNotFound => "series_not_found",
+            Self::NoVoxels => "no_voxels",
+        }
+    }
+}
+
+/// A thing that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each column is described in `schema`")]
+pub struct Exclusion {
+    pub stage: String,
+    pub cohort: Option<String>,
+    pub series_instance_uid: Option<String>,
+    pub case_id: String,
+    pub rule: String,
+    pub reason: String,
+    pub path: Option<String>,
+}
+
+impl Row for Exclusion {
+    const TABLE: Table = Table::Exclusions;
+}
+
+/// Columns of `exclusions`.
+pub fn schema() -> Schema {
+    use DataType::Utf8;
+    Schema::new(vec![
+        column("stage", Utf8, "stage that left it out"),
+        nullable("cohort", Utf8, "name of the cohort in the pipeline file"),
+        nullable("series_instance_uid", Utf8, "series that it is about"),
+        column("case_id", Utf8, "what was left out: a file, a series or a mark"),
+        column(
+            "rule",
+            Utf8,
+            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, series_not_found or no_voxels",
+        ),
+        column("reason", Utf8, "the rule's finding in words"),
+        nullable("path", Utf8, "file that it is about, relative to the annotations' folder"),
+    ])
+}
