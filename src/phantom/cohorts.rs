@@ -60,6 +60,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     let blank = Annotations {
         series_instance_uid: names.series.clone(),
         study_instance_uid: Some(names.study.clone()),
+        delivered: None,
         sessions: Vec::new(),
     };
     let reading = Reading::draw(config.seed, &scan, blank, &names.slices);

@@ -53,6 +53,11 @@ impl Stage {
         Self::Report,
     ];
 
+    /// Whether the stage works on images, beyond what readers drew.
+    pub const fn needs_images(self) -> bool {
+        !matches!(self, Self::Ingest | Self::Merge)
+    }
+
     /// Name on the command line, and of the stage's section in a pipeline file.
     pub const fn name(self) -> &'static str {
         match self {
