@@ -54,7 +54,15 @@ pub enum Error {
     /// The file's name tells no format.
     #[error("`{0}` is no table of scan geometry: expected .csv, .csv.xz, .csv.gz or .parquet")]
     Format(PathBuf),
-    /// The file is no CSV, or lacks a column.
+    /// A column is missing.
+    #[error("`{path}` is no table of scan geometry: it has no column {column}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Name of the column.
+        column: &'static str,
+    },
+    /// The file is no CSV.
     #[error("`{path}` is no table of scan geometry")]
     Csv {
         /// The file.
@@ -168,10 +176,16 @@ pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
 }
 
 fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
+    let wrong = |source| Error::Csv { path: path.to_owned(), source };
     let mut geometries = ScanGeometries::new();
-    let rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    let mut rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    // A table without rows must have its columns too: an empty file is no empty cohort.
+    let names = rows.headers().map_err(wrong)?;
+    if let Some(column) = COLUMNS.into_iter().find(|column| !names.iter().any(|n| n == *column)) {
+        return Err(Error::Missing { path: path.to_owned(), column });
+    }
     for (n, row) in rows.into_deserialize::<Row<String>>().enumerate() {
-        let row = row.map_err(|source| Error::Csv { path: path.to_owned(), source })?;
+        let row = row.map_err(wrong)?;
         let mut z_mm = Vec::new();
         for text in row.z_positions_mm.split_ascii_whitespace() {
             z_mm.push(text.parse().map_err(|_| {
@@ -356,8 +370,12 @@ mod tests {
         for name in ["g.csv.xz", "g.csv.gz"] {
             let path = folder.path().join(name);
             fs::write(&path, NAMES).unwrap();
-            assert!(matches!(read(&path), Err(Error::Csv { .. })), "{name} is not compressed");
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, Error::Csv { .. } | Error::Missing { .. }), "{name}: {error}");
         }
+        let empty = folder.path().join("empty.csv");
+        fs::write(&empty, "").unwrap();
+        assert!(matches!(read(&empty), Err(Error::Missing { column: "series_instance_uid", .. })));
         assert!(matches!(read(&folder.path().join("none.csv")), Err(Error::Io { .. })));
         let parquet = folder.path().join("g.parquet");
         fs::write(&parquet, NAMES).unwrap();
