@@ -10,6 +10,7 @@ pub mod summary;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
+pub mod fleiss;
 #[cfg(test)]
 mod golden;
 
