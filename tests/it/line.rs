@@ -16,7 +16,8 @@ fn stages_run(pipeline: &Path, more: &[&str]) -> Vec<String> {
 fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
-    let all = ["ingest", "merge", "crop", "balance", "train", "infer", "evaluate", "report"];
+    let all =
+        ["ingest", "merge", "agree", "crop", "balance", "train", "infer", "evaluate", "report"];
     assert_eq!(stages_run(&pipeline, &[]), all);
     let before = fixture::outputs(&folder.path().join("store"));
 
