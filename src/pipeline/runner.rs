@@ -243,7 +243,7 @@ fn outside_checkpoint(config: &Config) -> Result<Option<PathBuf>, Error> {
 }
 
 /// The stage that writes an output; `failures` come from every stage.
-fn maker(output: Output) -> Stage {
+pub(super) fn maker(output: Output) -> Stage {
     Stage::ALL.into_iter().find(|stage| stage.writes().contains(&output)).unwrap_or(Stage::Ingest)
 }
 
