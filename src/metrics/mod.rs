@@ -1,5 +1,5 @@
-//! What a prediction is worth, and how far readers agree: masks and ratings to numbers, and numbers to
-//! tables' rows. No input or output.
+//! What a prediction is worth, and how far readers agree: masks and ratings to numbers, and numbers
+//! to tables' rows. No input or output.
 //!
 //! Definitions carry a name, [`METRIC_DEFINITION`], that stands beside every number made by them.
 

@@ -102,10 +102,11 @@ impl Page<'_> {
             let _ = writeln!(
                 text,
                 "<li>Readers with each other, in pairs: mean Dice <b>{}</b>, 95% interval {}, \
-                 n\u{a0}=\u{a0}{}</li>",
+                 n\u{a0}=\u{a0}{} of {}</li>",
                 decimal(dice.mean, 3),
                 interval(dice.ci_low, dice.ci_high, 3),
                 dice.n_nodules,
+                self.content.ceiling.n_nodules,
             );
         }
         let of_dice = |c: &&Comparison| c.metric == Metric::Dice.name();

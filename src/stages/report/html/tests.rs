@@ -320,7 +320,7 @@ fn the_readers_stand_beside_the_models() {
          <td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
         "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td>–</td>",
         "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval \
-         [0.780, 0.820], n\u{a0}=\u{a0}37</li>",
+         [0.780, 0.820], n\u{a0}=\u{a0}37 of 42</li>",
         "<td>37 / 42</td><td>–</td><td>–</td>",
         "from the 37 of 42 scored nodules on which two or more readers were compared",
     ] {
