@@ -1,6 +1,6 @@
 //! Pipeline files: TOML, one section a stage.
 
-use crate::stages::{Stage, balance, crop, evaluate, infer, ingest, merge, report, train};
+use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ pub struct Config {
     /// See [`merge`].
     #[serde(default)]
     pub merge: merge::Config,
+    /// See [`agree`].
+    #[serde(default)]
+    pub agree: agree::Config,
     /// See [`crop`].
     #[serde(default)]
     pub crop: crop::Config,
@@ -165,6 +168,7 @@ impl Config {
         match stage {
             Stage::Ingest => serde_json::to_value(&self.ingest),
             Stage::Merge => serde_json::to_value(&self.merge),
+            Stage::Agree => serde_json::to_value(&self.agree),
             Stage::Crop => serde_json::to_value(&self.crop),
             Stage::Balance => serde_json::to_value(&self.balance),
             Stage::Train => serde_json::to_value(&self.train),
