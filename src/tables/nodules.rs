@@ -4,7 +4,7 @@ use super::marks::RATINGS;
 use super::schema::{axes, column, list, nullable, nullable_axes};
 use super::{Row, Table, mask_box};
 use crate::volume::PlacedMask;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
 /// A physical nodule.
@@ -120,7 +120,7 @@ impl Row for Nodule {
 
 /// Columns of `nodules`.
 pub fn schema() -> Schema {
-    use DataType::{Binary, Boolean, Float64, Int64, Utf8};
+    use DataType::{Boolean, Float64, Int64, Utf8};
     let ijk = ["i", "j", "k"];
     let mut fields = vec![
         column("nodule_id", Utf8, "stable id, from the ids of its marks"),
@@ -150,12 +150,42 @@ pub fn schema() -> Schema {
         &Float64,
         "the same, LPS; x and y are null where the image's orientation is unknown",
     ));
+    fields.push(column(
+        "diameter_mm",
+        Float64,
+        "mean of the marks' equivalent diameters; under the rule luna16 a mean with its weights",
+    ));
+    fields.extend(mask_columns());
     fields.extend([
-        column(
-            "diameter_mm",
-            Float64,
-            "mean of the marks' equivalent diameters; under the rule luna16 a mean with its weights",
+        column("mark_ids", list(Utf8), "marks joined, sorted"),
+        nullable(
+            "alternative_mark_ids",
+            list(list(Utf8)),
+            "the marks in groups without two of one reader, sorted; null where no reader marked twice",
         ),
+    ]);
+    for name in RATINGS {
+        let (median, sd, n) = (format!("{name}_median"), format!("{name}_sd"), format!("{name}_n"));
+        fields.extend([
+            nullable(name, Float64, "mean of the marks' ratings; null where none rates"),
+            nullable(&median, Float64, "median of the marks' ratings; null where none rates"),
+            nullable(&sd, Float64, "standard deviation (n - 1) of them; null under two"),
+            column(&n, Int64, "marks that rate"),
+        ]);
+    }
+    fields.push(nullable(
+        "nodule_type",
+        Utf8,
+        "solid, part_solid, ground_glass, calcified or cavitary, from the mean ratings",
+    ));
+    Schema::new(fields)
+}
+
+/// The consensus, how it was taken, and the union.
+fn mask_columns() -> Vec<Field> {
+    use DataType::{Binary, Float64, Int64, Utf8};
+    let ijk = ["i", "j", "k"];
+    let mut fields = vec![
         column(
             "volume_mm3",
             Float64,
@@ -177,7 +207,7 @@ pub fn schema() -> Schema {
             Int64,
             "readers that must hold a voxel; a reader's mask is the union of its marks",
         ),
-    ]);
+    ];
     fields.extend(axes(
         "bbox_",
         &ijk,
@@ -202,28 +232,6 @@ pub fn schema() -> Schema {
     ]);
     fields.extend(axes("union_bbox_", &ijk, "", &Int64, "first voxel of the union's box"));
     fields.extend(axes("union_bbox_size_", &ijk, "", &Int64, "size of the union's box"));
-    fields.extend([
-        column("union_mask_bits", Binary, "union in its box, packed like mask_bits"),
-        column("mark_ids", list(Utf8), "marks joined, sorted"),
-        nullable(
-            "alternative_mark_ids",
-            list(list(Utf8)),
-            "the marks in groups without two of one reader, sorted; null where no reader marked twice",
-        ),
-    ]);
-    for name in RATINGS {
-        let (median, sd, n) = (format!("{name}_median"), format!("{name}_sd"), format!("{name}_n"));
-        fields.extend([
-            nullable(name, Float64, "mean of the marks' ratings; null where none rates"),
-            nullable(&median, Float64, "median of the marks' ratings; null where none rates"),
-            nullable(&sd, Float64, "standard deviation (n - 1) of them; null under two"),
-            column(&n, Int64, "marks that rate"),
-        ]);
-    }
-    fields.push(nullable(
-        "nodule_type",
-        Utf8,
-        "solid, part_solid, ground_glass, calcified or cavitary, from the mean ratings",
-    ));
-    Schema::new(fields)
+    fields.push(column("union_mask_bits", Binary, "union in its box, packed like mask_bits"));
+    fields
 }

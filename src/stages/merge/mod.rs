@@ -57,7 +57,7 @@ pub enum Rule {
 pub enum Chains {
     /// It stays, with the groups into which its marks could be split.
     Flag,
-    /// Those groups are the nodules.
+    /// Those groups are the nodules, with plain means under every rule.
     Split,
 }
 

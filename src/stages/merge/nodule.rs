@@ -6,9 +6,11 @@ use super::ratings::{nodule_type, ratings};
 use super::{Config, Denominator, MergeError};
 use crate::imaging::consensus::{Holders, n_needed};
 use crate::tables::{Mark, Nodule, Scan, hash};
+use crate::volume::PlacedMask;
 use std::collections::BTreeMap;
 
 /// The row of marks that were joined.
+#[expect(clippy::too_many_lines, reason = "a line for each column")]
 pub(super) fn row(
     config: &Config,
     scan: &Scan,
@@ -17,19 +19,8 @@ pub(super) fn row(
 ) -> Result<Nodule, MergeError> {
     let members: Vec<&Placed<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
-    let mut masks: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-    for placed in &members {
-        masks.entry(placed.mark.reading_session).or_default().push(&placed.mask);
-    }
-    let readers: Vec<_> = masks.into_values().collect();
-    let n_readers = readers.len();
-    let of_readers = match config.denominator {
-        Denominator::Marking => n_readers,
-        Denominator::All => sessions(scan, n_readers)?,
-    };
-    let n_needed = n_needed(config.consensus_level, of_readers);
-    let holders = Holders::count(&readers);
-    let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
+    let Masks { n_readers, of_readers, n_needed, consensus, union } =
+        masks(config, scan, &members)?;
     let voxel_mm3 = scan.spacing_i_mm * scan.spacing_j_mm * scan.spacing_k_mm;
     let [volume_mm3, union_volume_mm3] =
         [&consensus, &union].map(|placed| placed.mask.count() as f64 * voxel_mm3);
@@ -142,6 +133,34 @@ pub(super) fn row(
         malignancy_n: malignancy.n,
         nodule_type: nodule_type.map(str::to_owned),
     })
+}
+
+/// What the readers of a nodule hold.
+struct Masks {
+    n_readers: usize,
+    /// Readers that the consensus is a share of.
+    of_readers: usize,
+    /// Readers that must hold a voxel of it.
+    n_needed: usize,
+    consensus: PlacedMask,
+    union: PlacedMask,
+}
+
+fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks, MergeError> {
+    let mut by_reader: BTreeMap<i64, Vec<&PlacedMask>> = BTreeMap::new();
+    for placed in members {
+        by_reader.entry(placed.mark.reading_session).or_default().push(&placed.mask);
+    }
+    let readers: Vec<_> = by_reader.into_values().collect();
+    let n_readers = readers.len();
+    let of_readers = match config.denominator {
+        Denominator::Marking => n_readers,
+        Denominator::All => sessions(scan, n_readers)?,
+    };
+    let n_needed = n_needed(config.consensus_level, of_readers);
+    let holders = Holders::count(&readers);
+    let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
+    Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
 }
 
 /// The scan's reading sessions, which are no fewer than a nodule's readers.
