@@ -109,7 +109,7 @@ impl Default for Config {
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to; a nodule that fails becomes a row of
+/// Fails if the store cannot be read or written to; a scan or nodule that fails becomes a row of
 /// `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
