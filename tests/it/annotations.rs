@@ -415,7 +415,37 @@ fn all_of_lidc_is_read_and_nothing_lost() {
     let golden_sum = golden["luna16_sum_of_diameters_mm"].as_f64().unwrap();
     assert!((sum - golden_sum).abs() < 1e-6, "{sum}, {golden_sum}");
     assert_eq!(at_least(&store), [2284, 1600, 1186, 777]);
+
+    // What LUNA16 published (Setio et al. 2017), and rows of its annotations.csv.
+    run_well(&store, &xml, &table, &[&list, "merge.rule=luna16"]);
+    assert_eq!(at_least(&store), [2290, 1602, 1186, 777]);
+    let nodules = fixture::rows::<Nodule>(&store);
+    for (series, z_mm, diameter_mm) in LUNA16_ROWS {
+        let series = format!("1.3.6.1.4.1.14519.5.2.1.6279.6001.{series}");
+        let found = nodules.iter().any(|nodule| {
+            nodule.series_instance_uid == series
+                && nodule.n_marks >= 3
+                && (nodule.centroid_z_mm.unwrap() - z_mm).abs() < 1e-6
+                && (nodule.diameter_mm / diameter_mm - 1.0).abs() < 2e-6
+        });
+        assert!(found, "{series} at {z_mm} mm");
+    }
+    run_well(&store, &xml, &table, &[&list, "merge.rule=overlap"]);
+    assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
 }
+
+/// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0) but one: 18.2086 mm
+/// of the scan ending in 740405, at -426.5447 mm, is 18.2079 mm at -426.5457 mm by the rule.
+const LUNA16_ROWS: [(&str, f64, f64); 8] = [
+    ("100225287222365663678666836860", -298.387_506_4, 5.651_470_635),
+    ("100225287222365663678666836860", -227.121_25, 4.224_708_481),
+    ("100398138793540579077826395208", 876.374_495_7, 5.786_347_814),
+    ("100621383016233746780170740405", -391.081_276_4, 8.143_261_683),
+    ("100621383016233746780170740405", -405.493_731_8, 18.545_149_97),
+    ("100621383016233746780170740405", -515.073_321_6, 16.381_276_31),
+    ("100953483028192176989979435275", -150.346_423_3, 10.362_320_88),
+    ("102681962408431413578140925249", -91.247_250_78, 21.089_618_63),
+];
 
 /// Marks by kind and irregularity, as the golden file counts them.
 fn counted(marks: &[Mark]) -> Value {

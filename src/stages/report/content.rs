@@ -80,10 +80,14 @@ pub struct Cohort {
     pub n_excluded: u64,
     /// Why scans were left out; a scan may have several reasons.
     pub exclusions: Vec<Count>,
+    /// Files and marks that ingest left out, by rule.
+    pub left_out: Vec<Count>,
     /// Marks, by kind.
     pub marks: Vec<Count>,
     /// Nodules joined from the marks.
     pub n_nodules: u64,
+    /// Nodules among them with two marks of one reader or more.
+    pub n_more_marks_than_readers: u64,
     /// Slices of the nodules' regions.
     pub n_roi_slices: u64,
     /// Slices chosen for learning, by split.

@@ -10,7 +10,7 @@ use crate::metrics::METRIC_DEFINITION;
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{
-    Mark, Nodule, NoduleMetrics, Output, Prediction, Roi, Sample, Scan, Summary, Table, TrainingLog,
+    Exclusion, NoduleMetrics, Output, Prediction, Roi, Sample, Scan, Summary, Table, TrainingLog,
 };
 use crate::volume::Mask;
 use serde::Deserialize;
@@ -30,6 +30,20 @@ struct Facts {
     n_readers: i64,
 }
 
+/// The columns of `marks` that counting needs.
+#[derive(Deserialize)]
+struct MarkKindOf {
+    cohort: String,
+    kind: String,
+}
+
+/// The columns of `nodules` that counting needs.
+#[derive(Deserialize)]
+struct NoduleCount {
+    cohort: String,
+    more_marks_than_readers: bool,
+}
+
 /// Sets that a cohort's counts come from.
 #[derive(Default)]
 struct Tally {
@@ -38,8 +52,10 @@ struct Tally {
     n_scans: u64,
     n_excluded: u64,
     exclusions: BTreeMap<String, u64>,
+    left_out: BTreeMap<String, u64>,
     marks: BTreeMap<String, u64>,
     n_nodules: u64,
+    n_more_marks_than_readers: u64,
     n_roi_slices: u64,
     samples: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>, u64)>,
 }
@@ -182,14 +198,26 @@ fn cohorts(
             }
         }
     }
-    for batch in task.table(Table::Marks)?.rows::<Mark>() {
+    for batch in task.table(Table::Exclusions)?.rows::<Exclusion>() {
+        for exclusion in batch? {
+            let Some(cohort) = exclusion.cohort else { continue };
+            let tally = tallies.entry(cohort).or_default();
+            *tally.left_out.entry(exclusion.rule).or_default() += 1;
+        }
+    }
+    let marks = task.table(Table::Marks)?;
+    for batch in marks.columns::<MarkKindOf>(Table::Marks, &["cohort", "kind"]) {
         for mark in batch? {
             *tallies.entry(mark.cohort).or_default().marks.entry(mark.kind).or_default() += 1;
         }
     }
-    for batch in task.table(Table::Nodules)?.rows::<Nodule>() {
+    let nodules = task.table(Table::Nodules)?;
+    let columns = ["cohort", "more_marks_than_readers"];
+    for batch in nodules.columns::<NoduleCount>(Table::Nodules, &columns) {
         for nodule in batch? {
-            tallies.entry(nodule.cohort).or_default().n_nodules += 1;
+            let tally = tallies.entry(nodule.cohort).or_default();
+            tally.n_nodules += 1;
+            tally.n_more_marks_than_readers += u64::from(nodule.more_marks_than_readers);
         }
     }
     for batch in task.table(Table::Rois)?.columns::<RoiCohort>(Table::Rois, &["cohort"]) {
@@ -227,8 +255,10 @@ fn cohort(tally: Tally, name: String) -> Cohort {
         n_scans: tally.n_scans,
         n_excluded: tally.n_excluded,
         exclusions: counted(tally.exclusions),
+        left_out: counted(tally.left_out),
         marks: counted(tally.marks),
         n_nodules: tally.n_nodules,
+        n_more_marks_than_readers: tally.n_more_marks_than_readers,
         n_roi_slices: tally.n_roi_slices,
         samples: tally.samples.into_iter().map(split).collect(),
     }

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 /// Outputs read.
 pub const READS: &[Output] = &[
     Output::Table(Table::Scans),
+    Output::Table(Table::Exclusions),
     Output::Table(Table::Marks),
     Output::Table(Table::Nodules),
     Output::Table(Table::ReaderAgreement),

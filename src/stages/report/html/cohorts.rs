@@ -29,6 +29,8 @@ impl Page<'_> {
         }
         if !cohorts.is_empty() {
             found.push(row("Nodules", &|c| integer(c.n_nodules)));
+            let several = |c: &Cohort| integer(c.n_more_marks_than_readers);
+            found.push(row("Nodules with more marks than readers", &several));
             found.push(row("Slices of their regions", &|c| integer(c.n_roi_slices)));
         }
         let mut chosen: Vec<Vec<String>> = Vec::new();
@@ -60,6 +62,16 @@ impl Page<'_> {
             "Scans left out, by reason; a scan may have several.",
             &["Reason", "Scans"],
             excluded,
+        );
+        let left_out = cohorts.iter().map(|cohort| Group {
+            name: Some(escape(&cohort.name)),
+            rows: cohort.left_out.iter().map(|c| vec![words(&c.name), integer(c.n)]).collect(),
+        });
+        let left_out = left_out.collect();
+        self.table(
+            "Files and marks left out, by rule. Each is a row of <code>exclusions</code>.",
+            &["Rule", "Left out"],
+            left_out,
         );
     }
 

@@ -26,8 +26,10 @@ fn cohort(name: &str, layout: &str, scale: u64) -> Cohort {
         n_scans: 12 * scale,
         n_excluded: scale,
         exclusions: vec![count("slices are not evenly spaced", scale)],
+        left_out: vec![count("chest_x_ray", 283 * scale)],
         marks: vec![count("nodule", 1_152 * scale), count("non_nodule", 31 * scale)],
         n_nodules: 48 * scale,
+        n_more_marks_than_readers: 3 * scale,
         n_roi_slices: 2_105 * scale,
         samples: vec![
             split("train", 8 * scale, 30 * scale, 620 * scale),
