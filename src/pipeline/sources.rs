@@ -261,7 +261,7 @@ mod tests {
         };
         ingest::Config {
             shard_size: 2,
-            max_slice_thickness_mm: None,
+            inclusion: ingest::Inclusion::default(),
             series_list: None,
             root: None,
             scan_geometry: None,

@@ -2,6 +2,7 @@
 
 mod case;
 mod frame;
+mod inclusion;
 mod lidc_marks;
 mod mask_marks;
 mod reads;
@@ -14,6 +15,7 @@ use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
 use case::Annotation;
 use frame::Frame;
+pub use inclusion::{Inclusion, Preset};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +36,9 @@ pub struct Config {
     /// Cases that are committed together.
     #[serde(default = "default_shard_size")]
     pub shard_size: usize,
-    /// Scans with a greater `SliceThickness` are left out; the paper's text says 3 mm.
-    pub max_slice_thickness_mm: Option<f64>,
+    /// Rules that leave scans out.
+    #[serde(default)]
+    pub inclusion: Inclusion,
     /// File with one series a line, as LUNA16's `seriesuids.csv`: other scans are left out. Its
     /// content, not its place, is part of the key.
     #[serde(default, skip_serializing)]
@@ -284,7 +287,7 @@ pub(in crate::stages) mod tests {
 
     /// A scan of 20 × 20 × 4 voxels, for tests of later stages.
     pub(in crate::stages) fn scan() -> Scan {
-        scan_row::of_image(&config(None), None, &cohort(), &source(), &image([20, 20, 4]))
+        scan_row::of_image(&config(), None, &cohort(), &source(), &image([20, 20, 4]))
     }
 
     /// A mark of a full box of voxels on [`scan`].
@@ -301,10 +304,10 @@ pub(in crate::stages) mod tests {
         mark
     }
 
-    pub(super) fn config(max_slice_thickness_mm: Option<f64>) -> Config {
+    fn config() -> Config {
         Config {
             shard_size: 16,
-            max_slice_thickness_mm,
+            inclusion: Inclusion::default(),
             series_list: None,
             root: None,
             scan_geometry: None,
@@ -337,7 +340,7 @@ pub(in crate::stages) mod tests {
 
     fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
         let image = image([4, 4, 3]);
-        let scan = scan_row::of_image(&config(None), None, &cohort(), &source(), &image);
+        let scan = scan_row::of_image(&config(), None, &cohort(), &source(), &image);
         transform(scan, &Frame::of_image(image.volume.geometry()), annotations)
     }
 
@@ -410,7 +413,7 @@ pub(in crate::stages) mod tests {
         };
         let mut source = source();
         source.case.case_id = "1.2".to_owned();
-        let scan = scan_row::of_geometry(&config(None), list, &cohort(), &source, &geometry);
+        let scan = scan_row::of_geometry(&config(), list, &cohort(), &source, &geometry);
         let frame = Frame::of_slices(&geometry.slices);
         transform(scan, &frame, &[("a.xml".to_owned(), Annotation::Lidc(reads()))])
     }
@@ -467,7 +470,7 @@ pub(in crate::stages) mod tests {
 
     #[test]
     fn listed_series_that_no_cohort_has_are_told_of() {
-        let mut config = config(None);
+        let mut config = config();
         let mut sources = Sources { series_list: None, cases: vec![source()] };
         assert_eq!(not_found(&config, &sources), []);
         sources.series_list = Some(BTreeSet::from(["1.9".to_owned(), "p/ct".to_owned()]));

@@ -20,9 +20,7 @@ pub(super) fn of_image(
     let [x, y, z] = geometry.origin_mm();
     let info = image.info.as_ref();
     let voxels = image.volume.voxels();
-    let thickness = info.and_then(|info| info.slice_thickness_mm);
     let series = &image.series_instance_uid;
-    let exclusion_reasons = exclusion_reasons(config, series_list, series, thickness);
     // METHOD: LUNA16's files name no patient; a series is then its own patient.
     let patient_id = source
         .case
@@ -30,7 +28,7 @@ pub(super) fn of_image(
         .clone()
         .or_else(|| info.map(|info| info.patient_id.clone()).filter(|id| !id.is_empty()))
         .unwrap_or_else(|| series.clone());
-    Scan {
+    let scan = Scan {
         cohort: cohort.name.clone(),
         series_instance_uid: series.clone(),
         study_instance_uid: info.map(|info| info.study_instance_uid.clone()),
@@ -46,7 +44,7 @@ pub(super) fn of_image(
         origin_y_mm: Some(y),
         origin_z_mm: Some(z),
         direction: Some(geometry.direction().to_vec()),
-        slice_thickness_mm: thickness,
+        slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
         slice_gap_max_deviation_mm: info.map(|info| info.slice_gap_max_deviation_mm),
         n_missing_slices: info.map(|info| info.n_missing_slices as i64),
         n_duplicate_slices: info.map(|info| info.n_duplicate_slices as i64),
@@ -61,10 +59,11 @@ pub(super) fn of_image(
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
-        included: exclusion_reasons.is_empty(),
-        exclusion_reasons,
+        included: true,
+        exclusion_reasons: Vec::new(),
         n_reading_sessions: 0,
-    }
+    };
+    judged(config, series_list, scan)
 }
 
 /// The row of a scan of which only the slices' geometry is there: what needs pixels, or the image's
@@ -82,9 +81,7 @@ pub(super) fn of_geometry(
     let steps = || z_mm.windows(2).map(|pair| pair[1] - pair[0]);
     // METHOD: a step holds as many missing slices as there is room for at the scan's spacing.
     let missing = steps().map(|step| (step / spacing_k_mm).round().max(1.0) as i64 - 1);
-    let thickness = geometry.slice_thickness_mm;
-    let exclusion_reasons = exclusion_reasons(config, series_list, series, thickness);
-    Scan {
+    let scan = Scan {
         cohort: cohort.name.clone(),
         series_instance_uid: series.clone(),
         study_instance_uid: geometry.study_instance_uid.clone(),
@@ -100,7 +97,7 @@ pub(super) fn of_geometry(
         origin_y_mm: None,
         origin_z_mm: z_mm.first().copied(),
         direction: None,
-        slice_thickness_mm: thickness,
+        slice_thickness_mm: geometry.slice_thickness_mm,
         slice_gap_max_deviation_mm: Some(
             steps().map(|step| (step - spacing_k_mm).abs()).fold(0.0, f64::max),
         ),
@@ -117,45 +114,15 @@ pub(super) fn of_geometry(
         content_sha256: source.content_sha256.clone(),
         path: None,
         annotation_paths: Vec::new(),
-        included: exclusion_reasons.is_empty(),
-        exclusion_reasons,
+        included: true,
+        exclusion_reasons: Vec::new(),
         n_reading_sessions: 0,
-    }
+    };
+    judged(config, series_list, scan)
 }
 
-fn exclusion_reasons(
-    config: &Config,
-    series_list: Option<&BTreeSet<String>>,
-    series: &str,
-    thickness_mm: Option<f64>,
-) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if series_list.is_some_and(|list| !list.contains(series)) {
-        reasons.push("not in ingest.series_list".to_owned());
-    }
-    if let (Some(limit), Some(thickness)) = (config.max_slice_thickness_mm, thickness_mm)
-        && thickness > limit
-    {
-        reasons.push(format!("slice thickness {thickness} mm is over {limit} mm"));
-    }
-    reasons
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::config;
-    use super::*;
-
-    #[test]
-    fn thick_and_unlisted_scans_are_left_out_with_the_reason() {
-        let reasons = |limit, thickness| exclusion_reasons(&config(limit), None, "1.2", thickness);
-        assert!(reasons(Some(3.0), Some(3.0)).is_empty());
-        assert!(reasons(None, Some(5.0)).is_empty());
-        assert!(reasons(Some(3.0), None).is_empty());
-        assert_eq!(reasons(Some(3.0), Some(5.0)), ["slice thickness 5 mm is over 3 mm"]);
-        let list = BTreeSet::from(["1.2".to_owned()]);
-        assert!(exclusion_reasons(&config(None), Some(&list), "1.2", None).is_empty());
-        let other = exclusion_reasons(&config(Some(3.0)), Some(&list), "1.3", Some(5.0));
-        assert_eq!(other, ["not in ingest.series_list", "slice thickness 5 mm is over 3 mm"]);
-    }
+/// A row with the reasons for which it is left out, if there are any.
+fn judged(config: &Config, series_list: Option<&BTreeSet<String>>, scan: Scan) -> Scan {
+    let exclusion_reasons = config.inclusion.reasons(series_list, &scan);
+    Scan { included: exclusion_reasons.is_empty(), exclusion_reasons, ..scan }
 }
