@@ -4,6 +4,7 @@ pub mod rasterise;
 mod outline;
 pub mod consensus;
 pub mod linkage;
+pub mod matching;
 pub mod components;
 pub mod crop;
 pub mod normalise;
