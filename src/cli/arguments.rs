@@ -244,7 +244,7 @@ pub(super) struct ExportArguments {
     /// Cohort, where the store has several
     #[arg(long, value_name = "NAME")]
     pub(super) cohort: Option<String>,
-    /// Marks that a nodule has at least, to be in annotations.csv
+    /// Marks that a nodule has at least, to be in `annotations.csv`
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
     pub(super) min_marks: i64,
     /// Candidates in LUNA16's columns, to be written with their classes set anew
@@ -258,14 +258,14 @@ pub(super) struct ExportArguments {
 /// Whose files an export writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExportFormat {
-    /// annotations.csv, annotations_excluded.csv, seriesuids.csv and candidates.csv
+    /// `annotations.csv`, `annotations_excluded.csv`, `seriesuids.csv` and `candidates.csv`
     Luna16,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CompareNodulesArguments {
     /// Store, Parquet file or folder of them with the columns of `nodules`, or CSV file with
-    /// those of LUNA16's annotations.csv
+    /// those of LUNA16's `annotations.csv`
     pub(super) a: PathBuf,
     /// The same, for the other side
     pub(super) b: PathBuf,

@@ -56,10 +56,10 @@ impl Sub for Cost {
 pub fn best_matching(costs: &Array2<Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let (n_rows, n_columns) = costs.dim();
     if n_rows <= n_columns {
-        return assign(costs.view());
+        return assign(&costs.view());
     }
     let mut columns = vec![None; n_rows];
-    for (column, row) in assign(costs.t()).into_iter().enumerate() {
+    for (column, row) in assign(&costs.t()).into_iter().enumerate() {
         if let Some(row) = row {
             columns[row] = Some(column);
         }
@@ -68,7 +68,7 @@ pub fn best_matching(costs: &Array2<Option<[f64; 2]>>) -> Vec<Option<usize>> {
 }
 
 /// The same, for no more rows than columns.
-fn assign(costs: ArrayView2<'_, Option<[f64; 2]>>) -> Vec<Option<usize>> {
+fn assign(costs: &ArrayView2<'_, Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let (n_rows, n_columns) = costs.dim();
     let eligible = |row: usize, column: usize| {
         costs[[row, column]].filter(|cost| cost.iter().all(|part| part.is_finite()))
@@ -147,36 +147,39 @@ mod tests {
     use ndarray::array;
     use proptest::prelude::*;
 
-    const X: Option<[f64; 2]> = None;
+    const X: f64 = f64::NAN;
 
-    fn c(cost: f64) -> Option<[f64; 2]> {
-        Some([cost, 0.0])
+    /// Pairs that cost so much, none where that is NaN.
+    fn given<const N: usize, const M: usize>(costs: [[f64; M]; N]) -> Array2<Option<[f64; 2]>> {
+        Array2::from_shape_fn((N, M), |(n, m)| {
+            Some([costs[n][m], 0.0]).filter(|cost| !cost[0].is_nan())
+        })
     }
 
     #[test]
     fn the_least_total_is_not_the_nearest_first() {
         // Nearest first would take 1 and then 9: 10, where 2 + 3 = 5 is less.
-        let costs = array![[c(1.0), c(2.0)], [c(3.0), c(9.0)]];
+        let costs = given([[1.0, 2.0], [3.0, 9.0]]);
         assert_eq!(best_matching(&costs), [Some(1), Some(0)]);
     }
 
     #[test]
     fn more_pairs_go_before_less_cost() {
-        let costs = array![[c(0.0), c(5.0)], [c(1.0), X]];
+        let costs = given([[0.0, 5.0], [1.0, X]]);
         assert_eq!(best_matching(&costs), [Some(1), Some(0)]);
-        let costs = array![[c(0.0), c(5.0)], [X, X]];
+        let costs = given([[0.0, 5.0], [X, X]]);
         assert_eq!(best_matching(&costs), [Some(0), None]);
-        assert_eq!(best_matching(&array![[c(f64::NAN)]]), [None]);
+        assert_eq!(best_matching(&array![[Some([f64::NAN, 0.0])]]), [None]);
     }
 
     #[test]
     fn sides_may_differ_in_number_or_be_empty() {
-        let costs = array![[c(4.0)], [c(3.0)], [c(5.0)]];
+        let costs = given([[4.0], [3.0], [5.0]]);
         assert_eq!(best_matching(&costs), [None, Some(0), None]);
-        let costs = array![[c(4.0), X, c(3.0)]];
+        let costs = given([[4.0, X, 3.0]]);
         assert_eq!(best_matching(&costs), [Some(2)]);
-        assert_eq!(best_matching(&Array2::from_elem((0, 3), X)), [None; 0]);
-        assert_eq!(best_matching(&Array2::from_elem((2, 0), X)), [None; 2]);
+        assert_eq!(best_matching(&Array2::from_elem((0, 3), None)), [None; 0]);
+        assert_eq!(best_matching(&Array2::from_elem((2, 0), None)), [None; 2]);
     }
 
     #[test]
@@ -204,7 +207,7 @@ mod tests {
         found
     }
 
-    fn costs() -> impl Strategy<Value = Array2<Option<[f64; 2]>>> {
+    fn any_costs() -> impl Strategy<Value = Array2<Option<[f64; 2]>>> {
         (0..=6usize, 0..=6usize).prop_flat_map(|shape| {
             // Whole numbers make equal costs, which must not lead astray.
             let cost = prop_oneof![(0..4u8).prop_map(f64::from), 0.0..30.0f64];
@@ -216,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_other_way_has_more_pairs_or_costs_less(costs in costs()) {
+        fn no_other_way_has_more_pairs_or_costs_less(costs in any_costs()) {
             let matched = best_matching(&costs);
             prop_assert_eq!(matched.len(), costs.nrows());
             let mut taken = vec![false; costs.ncols()];

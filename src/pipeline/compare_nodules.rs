@@ -318,12 +318,11 @@ mod tests {
         assert_eq!(found.series, Shared { both: 2, only_a: 1, only_b: 1 });
         // At 5 mm, under the radius 6 of the larger; in series 2 at 3 mm, which is the radius.
         assert_eq!(found.nodules, Shared { both: 2, only_a: 2, only_b: 2 });
-        let centres = found.centre_distance_mm.unwrap();
-        assert_eq!([centres.mean, centres.median, centres.max], [2.5, 2.5, 5.0]);
-        assert!((centres.p95 - 4.75).abs() < 1e-12);
+        let expected = Spread { mean: 2.5, median: 2.5, p95: 4.75, max: 5.0 };
+        assert_eq!(found.centre_distance_mm, Some(expected));
         // Differences 6 and -1.
         assert_eq!(found.diameter_difference_mean_mm, Some(2.5));
-        assert_eq!(found.diameter_difference_mm.unwrap().mean, 3.5);
+        assert_eq!(found.diameter_difference_mm.map(|spread| spread.mean), Some(3.5));
         assert_eq!(found.n_same, 0);
         let alone = &found.only_a[0];
         assert_eq!((alone.series_instance_uid.as_str(), alone.diameter_mm), ("2", 6.0));

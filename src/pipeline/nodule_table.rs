@@ -147,7 +147,7 @@ struct Columns {
 
 /// The columns of `scans` that place a nodule along the image's axes.
 #[derive(Deserialize)]
-struct Spacing {
+struct Scan {
     cohort: String,
     series_instance_uid: String,
     spacing_i_mm: f64,
@@ -225,7 +225,7 @@ fn of_store(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
     let mut spacings = Spacings::new();
     if let Some(scans) = store.current(Output::Table(Table::Scans))? {
         let columns = ["cohort", "series_instance_uid", "spacing_i_mm", "spacing_j_mm"];
-        for batch in scans.columns::<Spacing>(Table::Scans, &columns) {
+        for batch in scans.columns::<Scan>(Table::Scans, &columns) {
             spacings.extend(batch?.into_iter().map(|scan| {
                 let spacing = [scan.spacing_i_mm, scan.spacing_j_mm];
                 ((scan.cohort, scan.series_instance_uid), spacing)

@@ -82,8 +82,8 @@ mod tests {
         let (_folder, path) = file(ANNOTATIONS);
         let rows = read_annotations(&path).unwrap();
         let quoted = ANNOTATIONS.replace("1.3.6", "\"1.3.6").replace("6860,", "6860\",");
-        let numbered: String =
-            ANNOTATIONS.lines().enumerate().map(|(n, line)| format!("{n}, {line}\n")).collect();
+        let lines = ANNOTATIONS.lines().enumerate();
+        let numbered = lines.map(|(n, line)| format!("{n}, {line}")).collect::<Vec<_>>().join("\n");
         for text in [
             format!("\u{feff}{}\r\n", ANNOTATIONS.replace('\n', "\r\n")),
             ANNOTATIONS.trim_end().to_owned(),

@@ -17,6 +17,7 @@ pub(super) struct Scan {
 
 /// The columns of `nodules` that are read.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "names of columns")]
 pub(super) struct Nodule {
     nodule_id: String,
     cohort: String,
@@ -31,6 +32,7 @@ pub(super) struct Nodule {
 
 /// The columns of `marks` that are read.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "names of columns")]
 pub(super) struct Mark {
     mark_id: String,
     cohort: String,
