@@ -33,6 +33,9 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus merge pipelines/demo.toml --set merge.consensus_level=0.75"
     )]
     Merge(RunArguments),
+    /// Measure how far readers agree
+    #[command(after_help = "Example:\n  nodulus agree pipelines/demo.toml")]
+    Agree(RunArguments),
     /// Cut each nodule's region out of its scan
     #[command(after_help = "Example:\n  nodulus crop pipelines/demo.toml --max-memory 8GiB")]
     Crop(RunArguments),
@@ -99,6 +102,7 @@ impl Command {
         Some(match self {
             Self::Ingest(arguments) => (Stage::Ingest, arguments),
             Self::Merge(arguments) => (Stage::Merge, arguments),
+            Self::Agree(arguments) => (Stage::Agree, arguments),
             Self::Crop(arguments) => (Stage::Crop, arguments),
             Self::Balance(arguments) => (Stage::Balance, arguments),
             Self::Train(arguments) => (Stage::Train, arguments),

@@ -33,7 +33,12 @@ pub(super) fn run(
     let section: PhantomSection = config::section(&pipeline.pipeline, &pipeline.sets)?;
     let stages: Vec<Stage> = match stage {
         Some(stage) if !config.stages().any(|s| s == stage) => {
-            return Err(Error::Usage(format!("the pipeline file has no `[{stage}]` section")));
+            let why = if stage == Stage::Train && config.train.is_none() {
+                "the pipeline file has no `[train]` section".to_owned()
+            } else {
+                format!("{stage} needs images, and the pipeline file's cohorts have none")
+            };
+            return Err(Error::Usage(why));
         }
         Some(stage) => vec![stage],
         None => config.stages().collect(),

@@ -1,8 +1,10 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
+use super::scan_geometry::ScanGeometries;
 use super::{dicom, lidc_xml, metaimage};
 use crate::volume::Volume;
 use fs_err as fs;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,25 +20,32 @@ pub enum Layout {
     Luna16,
     /// A CT and a mask for each patient.
     Volumes,
+    /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
+    LidcAnnotations,
 }
 
 impl Layout {
-    /// Name in tables and pipeline files.
-    pub const fn name(self) -> &'static str {
+    /// Name in `scans.source`.
+    pub const fn source(self) -> &'static str {
         match self {
-            Self::Lidc => "lidc",
+            Self::Lidc | Self::LidcAnnotations => "lidc",
             Self::Luna16 => "luna16",
             Self::Volumes => "volumes",
         }
     }
+
+    /// Whether the layout has images.
+    pub const fn has_images(self) -> bool {
+        !matches!(self, Self::LidcAnnotations)
+    }
 }
 
 /// Where a cohort's files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Location<'a> {
     /// Layout of the files.
     pub layout: Layout,
-    /// Folder of the images; paths of cases are relative to it.
+    /// Folder of the images, or of the XML where there are none; paths of cases are relative to it.
     pub root: &'a Path,
     /// Folder of the readers' XML, where it is not beside the images.
     pub annotations: Option<&'a Path>,
@@ -44,13 +53,18 @@ pub struct Location<'a> {
     pub image: &'a str,
     /// Pattern of a patient's mask below the root, with `{patient}`.
     pub mask: &'a str,
+    /// Geometry of the scans, where there are no images.
+    pub scan_geometry: Option<&'a ScanGeometries>,
 }
 
 /// Files that are read together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// The image's path below the root, with `/`.
+    /// The image's path below the root, with `/`; the series where only annotations are there; the
+    /// path of a file of annotations that belongs to no scan.
     pub case_id: String,
+    /// Whether there is a scan; else the case is annotations that belong to none.
+    pub has_scan: bool,
     /// The patient, where the path tells.
     pub patient: Option<String>,
     /// Files of the image.
@@ -78,8 +92,13 @@ pub enum Error {
     #[error(transparent)]
     MetaImage(#[from] metaimage::Error),
     /// A folder has no CT series.
-    #[error("`{0}` holds no CT series")]
-    NoSeries(PathBuf),
+    #[error("`{path}` holds no CT series, but {}", modalities_text(modalities))]
+    NoSeries {
+        /// The folder.
+        path: PathBuf,
+        /// DICOM modalities of its files.
+        modalities: BTreeSet<String>,
+    },
 }
 
 /// A scan as its files have it.
@@ -108,6 +127,10 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
         Layout::Lidc => lidc(location.root)?,
         Layout::Luna16 => luna16(location.root, location.annotations)?,
         Layout::Volumes => volumes(location.root, location.image, location.mask)?,
+        Layout::LidcAnnotations => {
+            let none = ScanGeometries::new();
+            lidc_annotations(location.root, location.scan_geometry.unwrap_or(&none))?
+        }
     };
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
     Ok(cases)
@@ -129,7 +152,8 @@ pub fn read_images(
     }
     let series = dicom::find_series(path)?;
     if series.is_empty() {
-        return Err(Error::NoSeries(path.to_owned()));
+        let modalities = dicom::modalities(path)?;
+        return Err(Error::NoSeries { path: path.to_owned(), modalities });
     }
     let read = |files: &dicom::SeriesFiles| {
         let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files)?;
@@ -160,32 +184,74 @@ fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
         let (annotations, images): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| has_extension(file, "xml"));
         let images: Vec<_> = images.into_iter().filter(|file| may_be_dicom(file)).collect();
-        if !images.is_empty() {
+        if images.is_empty() {
+            cases.extend(annotations.into_iter().map(|file| without_scan(root, file)));
+        } else {
             let case_id = relative(root, &folder);
-            cases.push(Case { case_id, patient: None, images, annotations });
+            cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
         }
     }
     Ok(cases)
 }
 
-fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
-    let mut by_series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    if let Some(folder) = annotations {
-        for file in files_below(folder)?.into_iter().filter(|file| has_extension(file, "xml")) {
-            // A file that is no CT read belongs to no scan of this cohort.
-            if let Ok(reads) = lidc_xml::read(&file) {
-                by_series.entry(reads.series_instance_uid).or_default().push(file);
-            }
+/// A file of annotations that belongs to no scan.
+fn without_scan(root: &Path, file: PathBuf) -> Case {
+    let case_id = relative(root, &file);
+    let (images, annotations) = (Vec::new(), vec![file]);
+    Case { case_id, has_scan: false, patient: None, images, annotations }
+}
+
+/// Files of CT reads by series, and the files that are none; each sorted by path.
+fn reads_below(folder: &Path) -> Result<(BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>), Error> {
+    let files: Vec<_> =
+        files_below(folder)?.into_iter().filter(|file| has_extension(file, "xml")).collect();
+    // Why a file is none is told where it is read for its rows.
+    let series: Vec<Option<String>> = files
+        .par_iter()
+        .map(|file| lidc_xml::read(file).ok().map(|reads| reads.series_instance_uid))
+        .collect();
+    let (mut by_series, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+    for (file, series) in files.into_iter().zip(series) {
+        match series {
+            Some(series) => by_series.entry(series).or_default().push(file),
+            None => others.push(file),
         }
     }
+    Ok((by_series, others))
+}
+
+/// One case for each series of the table, and one for each file that belongs to none of them.
+fn lidc_annotations(root: &Path, geometry: &ScanGeometries) -> Result<Vec<Case>, Error> {
+    let (mut by_series, mut others) = reads_below(root)?;
+    let mut cases = Vec::new();
+    for (series, scan) in geometry {
+        cases.push(Case {
+            case_id: series.clone(),
+            has_scan: true,
+            patient: scan.patient_id.clone(),
+            images: Vec::new(),
+            annotations: by_series.remove(series).unwrap_or_default(),
+        });
+    }
+    others.extend(by_series.into_values().flatten());
+    cases.extend(others.into_iter().map(|file| without_scan(root, file)));
+    Ok(cases)
+}
+
+fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
+    let (mut by_series, mut others) = annotations.map(reads_below).transpose()?.unwrap_or_default();
     let mut cases = Vec::new();
     for file in files_below(root)?.into_iter().filter(|file| has_extension(file, "mhd")) {
         let data = ["raw", "zraw"].map(|extension| file.with_extension(extension));
         let mut images = vec![file.clone()];
         images.extend(data.into_iter().filter(|path| path.exists()));
-        let annotations = by_series.get(&stem(&file)).cloned().unwrap_or_default();
-        cases.push(Case { case_id: relative(root, &file), patient: None, images, annotations });
+        let annotations = by_series.remove(&stem(&file)).unwrap_or_default();
+        let case_id = relative(root, &file);
+        cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
     }
+    others.extend(by_series.into_values().flatten());
+    let base = annotations.unwrap_or(root);
+    cases.extend(others.into_iter().map(|file| without_scan(base, file)));
     Ok(cases)
 }
 
@@ -211,7 +277,8 @@ fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
         // A missing mask is the case's failure, not the cohort's.
         let annotations = vec![root.join(mask.replace("{patient}", &patient))];
         let case_id = relative(root, &image);
-        cases.push(Case { case_id, patient: Some(patient), images, annotations });
+        let patient = Some(patient);
+        cases.push(Case { case_id, has_scan: true, patient, images, annotations });
     }
     Ok(cases)
 }
@@ -269,6 +336,13 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
+fn modalities_text(modalities: &BTreeSet<String>) -> String {
+    match modalities.len() {
+        0 => "no DICOM file".to_owned(),
+        _ => modalities.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
 fn may_be_dicom(path: &Path) -> bool {
     let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
@@ -295,7 +369,14 @@ mod tests {
     }
 
     fn location(layout: Layout, root: &Path) -> Location<'_> {
-        Location { layout, root, annotations: None, image: "{patient}/ct", mask: "{patient}/m.nii" }
+        Location {
+            layout,
+            root,
+            annotations: None,
+            image: "{patient}/ct",
+            mask: "{patient}/m.nii",
+            scan_geometry: None,
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
-//! Marks of LIDC-IDRI against pylidc and against published counts.
+//! Marks of LIDC-IDRI against pylidc.
 
-use super::{linkage, rasterise};
+use super::rasterise;
 use crate::formats::lidc_xml::{self, Annotations, Kind, ReadNodule};
-use crate::volume::Geometry;
+use crate::volume::{Geometry, Slices};
 use fs_err as fs;
-use rayon::prelude::*;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,19 +51,20 @@ fn voxels_inside_each_mark_agree_with_pylidc() {
         let size = [512, 512, scan.n_slices];
         let origin = [0.0, 0.0, scan.first_z_mm];
         let geometry = Geometry::new(size, scan.spacing_mm, origin, Geometry::AXIAL).unwrap();
+        let slices = Slices::of(&geometry).unwrap();
         let nodules: Vec<_> = nodules(&reads).collect();
         assert_eq!(nodules.len(), scan.marks.len(), "{}", scan.patient_id);
         for (nodule, golden) in nodules.into_iter().zip(scan.marks) {
-            check(nodule, &golden, &geometry);
+            check(nodule, &golden, &slices);
         }
     }
 }
 
-fn check(nodule: &ReadNodule, golden: &GoldenMark, geometry: &Geometry) {
+fn check(nodule: &ReadNodule, golden: &GoldenMark, slices: &Slices) {
     let id = &golden.reader_nodule_id;
     assert_eq!(&nodule.reader_nodule_id, id);
     assert_eq!(nodule.contours.len(), golden.n_contours, "{id}");
-    let placed = rasterise::mark_mask(&nodule.contours, geometry).unwrap();
+    let placed = rasterise::mark_mask(&nodule.contours, slices).mask.unwrap();
     let (mut text, mut n_voxels) = (String::new(), 0);
     let mut by_slice: BTreeMap<usize, usize> =
         golden.voxels_by_slice.keys().map(|k| (*k, 0)).collect();
@@ -87,163 +87,9 @@ fn check(nodule: &ReadNodule, golden: &GoldenMark, geometry: &Geometry) {
     assert_eq!(digest, golden.sha256, "{id}");
 }
 
-/// The marks are LUNA16's own count (Setio et al. 2017). Its nodules with at least 1, 2, 3 and 4
-/// marks are 2290, 1602, 1186 and 777; single linkage comes within 6 of them, and every change to
-/// what is inside a mark or to what is linked shows here.
-#[test]
-fn marks_and_nodules_of_all_scans_are_as_published() {
-    let temp = tempfile::tempdir().unwrap();
-    let Some(Cohort { reads, scans, luna16 }) = cohort(temp.path()) else { return };
-    let counted: Vec<(bool, Counts)> = reads
-        .par_iter()
-        .map(|reads| {
-            let series = &reads.series_instance_uid;
-            (luna16.contains(series), count(reads, &scans[series]))
-        })
-        .collect();
-    let sum = |wanted: &dyn Fn(bool) -> bool| {
-        let mut total = Counts::default();
-        for (_, counts) in counted.iter().filter(|(luna16, _)| wanted(*luna16)) {
-            total.add(counts);
-        }
-        total
-    };
-    let luna16 = Counts {
-        scans: 888,
-        non_nodules: 19_004,
-        small_nodules: 11_509,
-        rated: 5_863,
-        unrated: 2,
-        nodules: [2284, 1600, 1186, 777],
-    };
-    assert_eq!(sum(&|luna16| luna16), luna16);
-    let all = sum(&|_| true);
-    assert_eq!(all.scans, 1018);
-    assert_eq!(all.non_nodules + all.small_nodules + all.rated + all.unrated, 41_759);
-    assert_eq!(all.nodules, [2656, 1881, 1392, 912]);
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Counts {
-    scans: usize,
-    non_nodules: usize,
-    small_nodules: usize,
-    rated: usize,
-    unrated: usize,
-    nodules: [usize; 4],
-}
-
-impl Counts {
-    fn add(&mut self, other: &Self) {
-        self.scans += other.scans;
-        self.non_nodules += other.non_nodules;
-        self.small_nodules += other.small_nodules;
-        self.rated += other.rated;
-        self.unrated += other.unrated;
-        for (sum, n) in self.nodules.iter_mut().zip(other.nodules) {
-            *sum += n;
-        }
-    }
-}
-
-/// Slices of a scan: spacing within them and their heights, upwards.
-struct Slices {
-    pixel_mm: f64,
-    z_mm: Vec<f64>,
-}
-
-fn count(reads: &Annotations, slices: &Slices) -> Counts {
-    let mut steps: Vec<f64> = slices.z_mm.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    steps.sort_by(f64::total_cmp);
-    let step = steps[steps.len() / 2];
-    let spacing = [slices.pixel_mm, slices.pixel_mm, step];
-    // Some scans miss slices: a slice's number stands for its height.
-    let geometry =
-        Geometry::new([512, 512, slices.z_mm.len()], spacing, [0.0; 3], Geometry::AXIAL).unwrap();
-    let (mut centres, mut diameters) = (Vec::new(), Vec::new());
-    let (mut rated, mut unrated) = (0, 0);
-    for nodule in nodules(reads) {
-        let mut contours = nodule.contours.clone();
-        contours.retain_mut(|contour| {
-            let k = slices.z_mm.iter().position(|z| (z - contour.z_mm).abs() < 0.2);
-            contour.z_mm = k.unwrap_or_default() as f64 * step;
-            k.is_some()
-        });
-        let placed = rasterise::mark_mask(&contours, &geometry).unwrap();
-        let volume = placed.mask.count() as f64 * geometry.spacing().voxel_volume_mm3();
-        centres.push(geometry.voxel_to_patient(placed.centroid().unwrap()));
-        diameters.push((6.0 / std::f64::consts::PI * volume).cbrt());
-        *(if nodule.ratings.is_some() { &mut rated } else { &mut unrated }) += 1;
-    }
-    let groups = linkage::single_linkage(&centres, &diameters);
-    let mut members: BTreeMap<usize, usize> = BTreeMap::new();
-    for group in groups {
-        *members.entry(group).or_default() += 1;
-    }
-    let at_least = |least: usize| members.values().filter(|n| **n >= least).count();
-    let all = || reads.sessions.iter();
-    let small = |nodule: &&ReadNodule| nodule.kind() == Kind::SmallNodule;
-    Counts {
-        scans: 1,
-        non_nodules: all().map(|session| session.non_nodules.len()).sum(),
-        small_nodules: all().map(|session| session.nodules.iter().filter(small).count()).sum(),
-        rated,
-        unrated,
-        nodules: [at_least(1), at_least(2), at_least(3), at_least(4)],
-    }
-}
-
 fn nodules(reads: &Annotations) -> impl Iterator<Item = &ReadNodule> {
     let nodules = reads.sessions.iter().flat_map(|session| &session.nodules);
     nodules.filter(|nodule| nodule.kind() == Kind::Nodule)
-}
-
-struct Cohort {
-    /// Reads of each series once.
-    reads: Vec<Annotations>,
-    scans: BTreeMap<String, Slices>,
-    luna16: BTreeSet<String>,
-}
-
-fn cohort(temp: &Path) -> Option<Cohort> {
-    let data = data();
-    let geometry = data.join("lidc-scan-geometry.csv.xz");
-    if !unpack(&data.join("lidc-xml.tar.zst"), temp) || !geometry.is_file() {
-        skip("all reads of LIDC-IDRI");
-        return None;
-    }
-    let table = Command::new("xz").arg("-dc").arg(geometry).output().unwrap();
-    let mut scans = BTreeMap::new();
-    for row in csv::Reader::from_reader(table.stdout.as_slice()).records() {
-        let row = row.unwrap();
-        let mut z_mm: Vec<f64> = row[5].split(' ').map(|z| z.parse().unwrap()).collect();
-        z_mm.sort_by(f64::total_cmp);
-        z_mm.dedup();
-        scans.insert(row[0].to_owned(), Slices { pixel_mm: row[4].parse().unwrap(), z_mm });
-    }
-    let files = xml_below(temp);
-    let read: Vec<Annotations> = files
-        .par_iter()
-        .filter_map(|file| match lidc_xml::read(file) {
-            Err(lidc_xml::Error::XRay(_)) => None,
-            reads => Some(reads.unwrap()),
-        })
-        .collect();
-    assert_eq!((files.len(), read.len()), (1318, 1035));
-    // Six series have several files, which say the same.
-    let mut reads: BTreeMap<String, Annotations> = BTreeMap::new();
-    for read in read {
-        if let Some(again) = reads.get(&read.series_instance_uid) {
-            assert_eq!(again.sessions, read.sessions);
-        }
-        reads.insert(read.series_instance_uid.clone(), read);
-    }
-    let luna16 = crate::formats::luna_csv::read_series_uids(&data.join("luna16-seriesuids.csv"));
-    Some(Cohort {
-        reads: reads.into_values().collect(),
-        scans,
-        luna16: luna16.unwrap().into_iter().collect(),
-    })
 }
 
 /// A folder with the scan below it: unpacked by someone, or from the archive into `temp`.

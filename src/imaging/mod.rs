@@ -1,5 +1,6 @@
 //! Contours, masks and pixels to others: pure functions without input or output.
 
+pub mod irregularity;
 pub mod rasterise;
 mod outline;
 pub mod consensus;

@@ -1,7 +1,13 @@
 //! One contour drawn on its slice: line, inside, outside.
 
-use super::rasterise::Error;
+use super::irregularity::Irregularity;
 use crate::formats::lidc_xml::Contour;
+
+/// Pixels along i and j that no CT slice exceeds.
+///
+/// METHOD: where the image is not there its size is unknown; CT matrices are 512 to 2048, and the
+/// limit keeps a wrong coordinate from taking all memory.
+const LARGEST_MATRIX: usize = 4096;
 
 /// Where a pixel lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +21,8 @@ pub(super) enum Cell {
 pub(super) struct Outline {
     /// Whether the line surrounds nodule.
     pub(super) inclusion: bool,
+    /// What is unusual about the line.
+    pub(super) irregularities: Vec<Irregularity>,
     /// Pixel of the box's first cell that is not border.
     start: [usize; 2],
     /// Cells along i and j, with the border.
@@ -23,17 +31,12 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    /// Draws a contour on a slice of `size` pixels along i and j, and floods around it.
-    pub(super) fn draw(contour: &Contour, size: [usize; 2]) -> Result<Self, Error> {
-        let z_mm = contour.z_mm;
-        let pixel = |point: &[i64; 2]| {
-            let inside = |a: usize| usize::try_from(point[a]).ok().filter(|v| *v < size[a]);
-            inside(0).zip(inside(1)).ok_or(Error::Outside { point: *point, z_mm, size })
-        };
-        let pixels = contour.points.iter().map(pixel).collect::<Result<Vec<_>, _>>()?;
-        let (Some(first), Some(last)) = (pixels.first(), pixels.last()) else {
-            return Err(Error::NoContours);
-        };
+    /// Draws a contour on a slice and floods around it; `None` where it has no points, or a point
+    /// that is no pixel. `size` is the number of pixels along i and j, where known.
+    pub(super) fn draw(contour: &Contour, size: Option<[usize; 2]>) -> Option<Self> {
+        let pixels: Vec<_> =
+            contour.points.iter().map(|point| pixel(*point, size)).collect::<Option<_>>()?;
+        let (first, last) = (pixels.first()?, pixels.last()?);
         let fold = |start: usize, pick: fn(usize, usize) -> usize| {
             pixels.iter().fold((start, start), |(i, j), p| (pick(i, p.0), pick(j, p.1)))
         };
@@ -41,12 +44,13 @@ impl Outline {
         let box_size = [high.0 - low.0 + 3, high.1 - low.1 + 3];
         let mut outline = Self {
             inclusion: contour.inclusion,
+            irregularities: irregularities(&pixels),
             start: [low.0, low.1],
             size: box_size,
             cells: vec![Cell::Inside; box_size[0] * box_size[1]],
         };
         // METHOD: points that are not neighbours are joined by a straight line, and a contour whose
-        // ends do not meet is closed by one (of 41,500 contours, 409 have such steps, 76 are open).
+        // ends do not meet is closed by one.
         let steps = pixels.iter().zip(&pixels[1..]).chain([(last, first)]);
         for (from, to) in steps {
             for (i, j) in line(*from, *to) {
@@ -54,7 +58,10 @@ impl Outline {
             }
         }
         outline.flood();
-        Ok(outline)
+        if !outline.cells.contains(&Cell::Inside) && contour.inclusion {
+            outline.irregularities.push(Irregularity::NoInterior);
+        }
+        Some(outline)
     }
 
     /// First pixel and first pixel past the contour along an axis.
@@ -94,6 +101,28 @@ impl Outline {
             }
         }
     }
+}
+
+/// A point as a pixel of the slice, if it is one.
+pub(super) fn pixel([i, j]: [i64; 2], size: Option<[usize; 2]>) -> Option<(usize, usize)> {
+    let [ni, nj] = size.unwrap_or([LARGEST_MATRIX; 2]);
+    let (i, j) = (usize::try_from(i).ok()?, usize::try_from(j).ok()?);
+    (i < ni && j < nj).then_some((i, j))
+}
+
+fn irregularities(pixels: &[(usize, usize)]) -> Vec<Irregularity> {
+    let apart = |a: &(usize, usize), b: &(usize, usize)| a.0.abs_diff(b.0).max(a.1.abs_diff(b.1));
+    let mut found = Vec::new();
+    if pixels.len() <= 2 {
+        found.push(Irregularity::PointContour);
+    }
+    if pixels.first().zip(pixels.last()).is_some_and(|(first, last)| apart(first, last) > 1) {
+        found.push(Irregularity::OpenContour);
+    }
+    if pixels.windows(2).any(|pair| apart(&pair[0], &pair[1]) > 1) {
+        found.push(Irregularity::ContourGap);
+    }
+    found
 }
 
 /// Pixels from one to another, both included: one for each step along the longer axis, rounded to

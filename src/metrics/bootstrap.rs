@@ -1,4 +1,4 @@
-//! How far a mean could have fallen elsewhere with other patients.
+//! How far a number could have fallen elsewhere with other patients.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 
 /// Resamples drawn.
 pub const RESAMPLES: usize = 2_000;
-/// Shares of the resampled means below the interval's ends.
+/// Shares of the resampled values below the interval's ends.
 const ENDS: [f64; 2] = [0.025, 0.975];
 
 /// 95% interval of the mean of values that come with their patients; `None` under two patients.
 ///
 /// The order of patients makes no difference; that of one patient's values only to rounding.
+/// Patients without a value are not drawn.
 ///
-/// METHOD: percentile bootstrap (Efron and Tibshirani 1993, chapter 13), 2,000 resamples of whole
-/// patients with replacement (the nodules of one patient are not independent), ends by linear
-/// interpolation. Patients without a value are not drawn.
+/// METHOD: see [`interval`].
 pub fn mean_interval(values: &[(&str, f64)], seed: u64) -> Option<[f64; 2]> {
     let mut patients: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
     for (patient, value) in values {
@@ -24,27 +23,48 @@ pub fn mean_interval(values: &[(&str, f64)], seed: u64) -> Option<[f64; 2]> {
         *n += 1;
     }
     let patients: Vec<(f64, u64)> = patients.into_values().collect();
-    if patients.len() < 2 {
+    interval(patients.len(), seed, |drawn| {
+        let (mut sum, mut n) = (0.0, 0);
+        for &patient in drawn {
+            sum += patients[patient].0;
+            n += patients[patient].1;
+        }
+        Some(sum / n as f64)
+    })
+}
+
+/// 95% interval of a number that `of` makes of patients, given by their places below `n_patients`;
+/// `None` under two patients.
+///
+/// METHOD: percentile bootstrap (Efron and Tibshirani 1993, chapter 13), 2,000 resamples of whole
+/// patients with replacement (the nodules of one patient are not independent), ends by linear
+/// interpolation. A resample without a value could lie past either end: where one in 40 or more has
+/// none, the ends are not known; fewer are left out.
+pub fn interval(
+    n_patients: usize,
+    seed: u64,
+    mut of: impl FnMut(&[usize]) -> Option<f64>,
+) -> Option<[f64; 2]> {
+    if n_patients < 2 {
         return None;
     }
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     // Drawn as 32 bits: the same on machines of every word size.
-    let n_patients = u32::try_from(patients.len()).ok()?;
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let (mut sum, mut n) = (0.0, 0);
-            for _ in 0..n_patients {
-                let drawn = patients[random.random_range(0..n_patients) as usize];
-                sum += drawn.0;
-                n += drawn.1;
-            }
-            sum / n as f64
+    let below = u32::try_from(n_patients).ok()?;
+    let mut drawn = vec![0; n_patients];
+    let mut values: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| {
+            drawn.fill_with(|| random.random_range(0..below) as usize);
+            of(&drawn)
         })
         .collect();
-    means.sort_unstable_by(f64::total_cmp);
+    if (RESAMPLES - values.len()) as f64 >= ENDS[0] * RESAMPLES as f64 {
+        return None;
+    }
+    values.sort_unstable_by(f64::total_cmp);
     Some(ENDS.map(|share| {
-        let position = share * (RESAMPLES - 1) as f64;
-        let (low, high) = (means[position.floor() as usize], means[position.ceil() as usize]);
+        let position = share * (values.len() - 1) as f64;
+        let (low, high) = (values[position.floor() as usize], values[position.ceil() as usize]);
         low + (high - low) * position.fract()
     }))
 }
@@ -94,6 +114,20 @@ mod tests {
             names.iter().enumerate().map(|(n, name)| (name.as_str(), (n * n) as f64)).collect();
         assert_eq!(mean_interval(&values, 3), mean_interval(&values, 3));
         assert_ne!(mean_interval(&values, 3), mean_interval(&values, 4));
+    }
+
+    #[test]
+    fn resamples_without_a_value_are_left_out_while_they_are_few() {
+        // One resample in n has no value.
+        let every = |n: usize| {
+            let mut drawn = 0;
+            interval(20, 1, |patients| {
+                drawn += 1;
+                (drawn % n > 0).then(|| patients[0] as f64)
+            })
+        };
+        assert_eq!(every(40), None);
+        assert_eq!(every(41), Some([0.0, 19.0]));
     }
 
     proptest! {

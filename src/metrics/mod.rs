@@ -1,4 +1,5 @@
-//! What a prediction is worth: masks to numbers, and numbers to tables' rows. No input or output.
+//! What a prediction is worth, and how far readers agree: masks and ratings to numbers, and numbers
+//! to tables' rows. No input or output.
 //!
 //! Definitions carry a name, [`METRIC_DEFINITION`], that stands beside every number made by them.
 
@@ -10,6 +11,7 @@ pub mod summary;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
+pub mod fleiss;
 #[cfg(test)]
 mod golden;
 

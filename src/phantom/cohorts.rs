@@ -8,6 +8,7 @@ use super::{Config, Error};
 use crate::formats::dicom::{self, NewSeries};
 use crate::formats::lidc_xml::{self, Annotations};
 use crate::formats::luna_csv::{Annotation, Candidate};
+use crate::formats::scan_geometry::NewRow;
 use crate::formats::{metaimage, nifti};
 use crate::volume::Volume;
 use fs_err as fs;
@@ -30,6 +31,31 @@ pub(super) struct Written {
     pub(super) truth: PatientTruth,
     pub(super) annotations: Vec<Annotation>,
     pub(super) candidates: Vec<Candidate>,
+    /// What the readers wrote in XML, which the clinic's does not.
+    pub(super) reads: Option<Annotations>,
+    slice_thickness_mm: f64,
+    z_mm: Vec<f64>,
+}
+
+impl Written {
+    /// The scan's geometry, as a table has it in place of the image.
+    pub(super) fn scan_geometry(&self) -> NewRow<'_> {
+        let z_mm: Vec<String> = self.z_mm.iter().map(f64::to_string).collect();
+        NewRow {
+            series_instance_uid: &self.truth.series_instance_uid,
+            study_instance_uid: &self.truth.study_instance_uid,
+            patient_id: &self.truth.patient_id,
+            slice_thickness_mm: self.slice_thickness_mm,
+            pixel_spacing_mm: self.truth.spacing_mm[0],
+            z_positions_mm: z_mm.join(" "),
+        }
+    }
+}
+
+/// Height of each slice.
+fn heights(scan: &Scan) -> Vec<f64> {
+    let geometry = &scan.acquisition.geometry;
+    (0..geometry.size()[2]).map(|k| geometry.voxel_to_patient([0.0, 0.0, k as f64])[2]).collect()
 }
 
 /// Names of a series.
@@ -60,6 +86,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     let blank = Annotations {
         series_instance_uid: names.series.clone(),
         study_instance_uid: Some(names.study.clone()),
+        delivered: None,
         sessions: Vec::new(),
     };
     let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
@@ -82,6 +109,9 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
         annotations: luna16_annotations(&scan, &names.series, &reading.drawn),
         candidates: luna16_candidates(&scan, &names.series, &reading.drawn),
         truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &reading.small),
+        reads: Some(reading.annotations),
+        slice_thickness_mm: scan.acquisition.slice_thickness_mm,
+        z_mm: heights(&scan),
     })
 }
 
@@ -108,6 +138,9 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
         annotations: Vec::new(),
         candidates: Vec::new(),
         truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &unmarked),
+        reads: None,
+        slice_thickness_mm: scan.acquisition.slice_thickness_mm,
+        z_mm: heights(&scan),
     })
 }
 

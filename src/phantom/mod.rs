@@ -17,15 +17,18 @@ mod scan;
 mod outline;
 mod readers;
 mod truth;
+mod traps;
 mod cohorts;
 mod folder;
 
 pub use folder::Summary;
 pub use nodule::NoduleType;
 pub use noise::Kernel;
+pub use traps::TRAPS;
 pub use truth::{NoduleTruth, PatientTruth, Truth};
 
-use crate::formats::{dicom, luna_csv};
+use crate::formats::scan_geometry::{self, NewRow};
+use crate::formats::{dicom, lidc_xml, luna_csv};
 use crate::volume::{InvalidGeometry, ShapeMismatch};
 use cohorts::Written;
 use fs_err as fs;
@@ -115,6 +118,9 @@ pub enum Error {
     /// A DICOM series could not be written.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
+    /// A table of scan geometry could not be written.
+    #[error(transparent)]
+    ScanGeometry(#[from] scan_geometry::Error),
     /// A table of LUNA16 could not be written.
     #[error(transparent)]
     LunaCsv(#[from] luna_csv::Error),
@@ -125,6 +131,8 @@ pub enum Error {
 /// - `lidc/PATIENT/STUDY/SERIES/`: DICOM slices and the readers' XML.
 /// - `luna16/`: the same scans as MetaImage in `subset0` to `subset9`, `annotations.csv`,
 ///   `candidates.csv`, `seriesuids.csv`, and the XML in `xml/`.
+/// - `lidc-annotations/`: the same XML without images in `xml/`, `scan-geometry.csv`, and one file for
+///   each of [`TRAPS`] in `xml/traps/`.
 /// - `clinical/PATIENT/`: DICOM slices in `ct/`, one reader's nodules in `mask.nii.gz`.
 /// - `truth.json`: what is true of every nodule ([`Truth`]).
 /// - `phantom.json`: the configuration, put there last.
@@ -168,6 +176,7 @@ pub fn write(
     }
     let clinical = lidc.split_off(config.patients);
     luna16_tables(&out.join("luna16"), &lidc)?;
+    annotations(&out.join("lidc-annotations"), config.seed, &lidc)?;
     let truth = Truth::new(
         lidc.into_iter().map(|written| written.truth).collect(),
         clinical.into_iter().map(|written| written.truth).collect(),
@@ -185,6 +194,22 @@ fn luna16_tables(folder: &Path, written: &[Written]) -> Result<(), Error> {
     luna_csv::write_annotations(&folder.join("annotations.csv"), &annotations)?;
     luna_csv::write_candidates(&folder.join("candidates.csv"), &candidates)?;
     luna_csv::write_series_uids(&folder.join("seriesuids.csv"), &series)?;
+    Ok(())
+}
+
+/// What LIDC-IDRI is without its images.
+fn annotations(folder: &Path, seed: u64, written: &[Written]) -> Result<(), Error> {
+    let xml = folder.join("xml");
+    fs::create_dir_all(&xml)?;
+    for (n, written) in written.iter().enumerate() {
+        if let Some(reads) = &written.reads {
+            lidc_xml::write(&xml.join(format!("{:03}.xml", n + 1)), reads)?;
+        }
+    }
+    let traps = traps::write(&xml.join("traps"), seed)?;
+    let mut rows: Vec<NewRow<'_>> = written.iter().map(Written::scan_geometry).collect();
+    rows.extend(traps.iter().map(|(series, study)| traps::geometry(series, study)));
+    scan_geometry::write_csv(&folder.join("scan-geometry.csv"), &rows)?;
     Ok(())
 }
 

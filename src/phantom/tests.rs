@@ -4,7 +4,7 @@ use super::scan::{Cohort, Scan};
 use super::{Config, Error, NoduleType, PatientTruth, Truth, write};
 use crate::formats::{dicom, lidc_xml, luna_csv, metaimage, nifti};
 use crate::imaging::rasterise;
-use crate::volume::PlacedMask;
+use crate::volume::{PlacedMask, Slices};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -145,7 +145,8 @@ fn check_marks(scan: &Scan, reads: &lidc_xml::Annotations) -> usize {
     let mut seen = vec![0; own.len()];
     for nodule in reads.sessions.iter().flat_map(|session| &session.nodules) {
         if nodule.kind() == lidc_xml::Kind::Nodule {
-            let mark = rasterise::mark_mask(&nodule.contours, &scan.acquisition.geometry).unwrap();
+            let slices = Slices::of(&scan.acquisition.geometry).unwrap();
+            let mark = rasterise::mark_mask(&nodule.contours, &slices).mask.unwrap();
             let (n, dice) = own
                 .iter()
                 .map(|own| dice(own, &mark))

@@ -1,6 +1,6 @@
 //! Pipeline files: TOML, one section a stage.
 
-use crate::stages::{Stage, balance, crop, evaluate, infer, ingest, merge, report, train};
+use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ pub struct Config {
     /// See [`merge`].
     #[serde(default)]
     pub merge: merge::Config,
+    /// See [`agree`].
+    #[serde(default)]
+    pub agree: agree::Config,
     /// See [`crop`].
     #[serde(default)]
     pub crop: crop::Config,
@@ -68,6 +71,19 @@ pub enum Error {
     /// Two cohorts have one name.
     #[error("two cohorts are named `{0}`")]
     SameCohort(String),
+    /// A cohort has no folder.
+    #[error("cohort `{0}` has no folder: give its `root`, or `ingest.root` for all cohorts")]
+    NoRoot(String),
+    /// A cohort without images has no geometry.
+    #[error(
+        "cohort `{0}` has annotations without images: give its `scan_geometry`, or `ingest.scan_geometry`"
+    )]
+    NoScanGeometry(String),
+    /// Cohorts with images and without are in one file.
+    #[error(
+        "cohort `{0}` has annotations without images, and other cohorts have images: give it a pipeline file of its own"
+    )]
+    MixedCohorts(String),
     /// A setting names a cohort that is not there.
     #[error("`{setting}` names cohort `{cohort}`; there are: {known}")]
     UnknownCohort {
@@ -109,17 +125,38 @@ impl Config {
         if let Some(store) = store {
             store.clone_into(&mut config.store);
         }
-        for cohort in &mut config.ingest.cohorts {
-            for folder in
-                [Some(&mut cohort.root), cohort.annotations.as_mut()].into_iter().flatten()
-            {
-                let text = folder.to_string_lossy();
-                let store = config.store.to_string_lossy();
-                *folder = PathBuf::from(text.replace(STORE_PLACEHOLDER, &store));
-            }
-        }
+        config.place_sources();
         config.check()?;
         Ok(config)
+    }
+
+    /// Gives each cohort the folder and table that `[ingest]` names for all, and puts the store's
+    /// folder in for its placeholder.
+    fn place_sources(&mut self) {
+        let store = self.store.to_string_lossy().into_owned();
+        let place = |path: &mut PathBuf| {
+            *path = PathBuf::from(path.to_string_lossy().replace(STORE_PLACEHOLDER, &store));
+        };
+        let ingest = &mut self.ingest;
+        for cohort in &mut ingest.cohorts {
+            if cohort.root.as_os_str().is_empty()
+                && let Some(root) = &ingest.root
+            {
+                root.clone_into(&mut cohort.root);
+            }
+            if cohort.scan_geometry.is_none() && !cohort.source.has_images() {
+                cohort.scan_geometry.clone_from(&ingest.scan_geometry);
+            }
+            place(&mut cohort.root);
+            cohort.annotations.iter_mut().for_each(place);
+            cohort.scan_geometry.iter_mut().for_each(place);
+        }
+        ingest.series_list.iter_mut().for_each(place);
+    }
+
+    /// Whether the cohorts have images; without them the line ends at what readers drew.
+    fn has_images(&self) -> bool {
+        self.ingest.cohorts.iter().any(|cohort| cohort.source.has_images())
     }
 
     /// A stage's settings, as its key depends on them.
@@ -131,6 +168,7 @@ impl Config {
         match stage {
             Stage::Ingest => serde_json::to_value(&self.ingest),
             Stage::Merge => serde_json::to_value(&self.merge),
+            Stage::Agree => serde_json::to_value(&self.agree),
             Stage::Crop => serde_json::to_value(&self.crop),
             Stage::Balance => serde_json::to_value(&self.balance),
             Stage::Train => serde_json::to_value(&self.train),
@@ -140,10 +178,12 @@ impl Config {
         }
     }
 
-    /// The stages that this file runs, in order.
+    /// The stages that this file runs, in order: without images, those that need none.
     pub fn stages(&self) -> impl Iterator<Item = Stage> + use<> {
-        let trains = self.train.is_some();
-        Stage::ALL.into_iter().filter(move |stage| trains || *stage != Stage::Train)
+        let (trains, has_images) = (self.train.is_some(), self.has_images());
+        Stage::ALL.into_iter().filter(move |stage| {
+            (trains || *stage != Stage::Train) && (has_images || !stage.needs_images())
+        })
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -151,6 +191,17 @@ impl Config {
         for (n, name) in names.iter().enumerate() {
             if names[..n].contains(name) {
                 return Err(Error::SameCohort((*name).to_owned()));
+            }
+        }
+        for cohort in &self.ingest.cohorts {
+            if cohort.root.as_os_str().is_empty() {
+                return Err(Error::NoRoot(cohort.name.clone()));
+            }
+            if !cohort.source.has_images() && cohort.scan_geometry.is_none() {
+                return Err(Error::NoScanGeometry(cohort.name.clone()));
+            }
+            if !cohort.source.has_images() && self.has_images() {
+                return Err(Error::MixedCohorts(cohort.name.clone()));
             }
         }
         let trained_on = self.train.iter().flat_map(|train| &train.phases);
@@ -204,7 +255,7 @@ impl Config {
             )?;
             train.model.check()?;
         }
-        if self.train.is_none() && self.infer.checkpoint.is_none() {
+        if self.has_images() && self.train.is_none() && self.infer.checkpoint.is_none() {
             return Err(Error::NoWeights);
         }
         Ok(())

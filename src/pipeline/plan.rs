@@ -26,8 +26,8 @@ pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {
 /// The work of a stage, given what it is made from. `n_source_shards` is the number of shards of
 /// the frozen list of sources.
 ///
-/// METHOD: train, evaluate and report look at the whole cohort and are one shard; every other stage
-/// keeps the shards of the sources, so that a scan stays in its shard from file to prediction.
+/// METHOD: agree, train, evaluate and report look at the whole cohort and are one shard; every other
+/// stage keeps the shards of the sources, so that a scan stays in its shard from file to prediction.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn job(
         Stage::Ingest | Stage::Merge | Stage::Crop | Stage::Balance | Stage::Infer => {
             n_source_shards
         }
-        Stage::Train | Stage::Evaluate | Stage::Report => 1,
+        Stage::Agree | Stage::Train | Stage::Evaluate | Stage::Report => 1,
     };
     Ok(JobSpec {
         stage: stage.name(),

@@ -6,7 +6,7 @@ use super::sources;
 use crate::model::{Device, WEIGHTS_FILE};
 use crate::stages::ingest::Sources;
 use crate::stages::{
-    Event, Stage, Task, balance, crop, evaluate, infer, ingest, merge, report, train,
+    Event, Stage, Task, agree, balance, crop, evaluate, infer, ingest, merge, report, train,
 };
 use crate::tables::job::Job;
 use crate::tables::manifest::{self, InputRef};
@@ -112,6 +112,9 @@ pub enum Error {
     /// See [`merge`].
     #[error("merge stopped")]
     Merge(#[from] merge::Error),
+    /// See [`agree`].
+    #[error("agree stopped")]
+    Agree(#[from] agree::Error),
     /// See [`crop`].
     #[error("crop stopped")]
     Crop(#[from] crop::Error),
@@ -240,7 +243,7 @@ fn outside_checkpoint(config: &Config) -> Result<Option<PathBuf>, Error> {
 }
 
 /// The stage that writes an output; `failures` come from every stage.
-fn maker(output: Output) -> Stage {
+pub(super) fn maker(output: Output) -> Stage {
     Stage::ALL.into_iter().find(|stage| stage.writes().contains(&output)).unwrap_or(Stage::Ingest)
 }
 
@@ -272,6 +275,7 @@ fn run_stage(
             ingest::run(&config.ingest, sources.unwrap_or(&none), &task)?;
         }
         Stage::Merge => merge::run(&config.merge, &task)?,
+        Stage::Agree => agree::run(&config.agree, &task)?,
         Stage::Crop => crop::run(&config.crop, &task)?,
         Stage::Balance => balance::run(&config.balance, &task)?,
         Stage::Train => {

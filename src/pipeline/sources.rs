@@ -1,13 +1,15 @@
 //! The sources of a run: which files there are, what is in them, and the frozen list of them.
 
 use crate::formats::cohort::{self, Case};
+use crate::formats::luna_csv;
+use crate::formats::scan_geometry::{self, ScanGeometry};
 use crate::stages::ingest::{self, SourceCase, Sources};
 use crate::tables::manifest::InputRef;
 use crate::tables::{hash, store};
 use fs_err as fs;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -43,6 +45,12 @@ pub enum Error {
         /// What a case of its layout is.
         expected: String,
     },
+    /// A table of scan geometry could not be read.
+    #[error(transparent)]
+    ScanGeometry(#[from] scan_geometry::Error),
+    /// The list of series could not be read.
+    #[error("cannot read `ingest.series_list`")]
+    SeriesList(#[from] luna_csv::Error),
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -99,14 +107,22 @@ fn hash_all(
     progress: &dyn Fn(usize, usize),
     save: &dyn Fn(&Cache) -> Result<(), Error>,
 ) -> Result<(Sources, InputRef), Error> {
-    let mut listed: Vec<(&ingest::Cohort, Case)> = Vec::new();
+    let series_list = match &config.series_list {
+        Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
+        None => None,
+    };
+    let mut listed: Vec<Listed<'_>> = Vec::new();
     for cohort in &config.cohorts {
-        let cases = cohort::cases(&cohort.location())
+        let geometries = cohort.read_scan_geometry()?;
+        let cases = cohort::cases(&cohort.location(geometries.as_ref()))
             .map_err(|source| Error::Cohort { cohort: cohort.name.clone(), source })?;
         if cases.is_empty() {
             return Err(empty(cohort));
         }
-        listed.extend(cases.into_iter().map(|case| (cohort, case)));
+        listed.extend(cases.into_iter().map(|case| {
+            let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
+            Listed { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
+        }));
     }
     // A damaged cache costs time, never a wrong answer.
     let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
@@ -115,17 +131,17 @@ fn hash_all(
     for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
         let known: Vec<(String, Known, bool)> = chunk
             .par_iter()
-            .map(|(cohort, case)| {
-                let id = format!("{}/{}", cohort.name, case.case_id);
-                let (known, fresh) = content(cohort, case, cache.get(&id));
+            .map(|listed| {
+                let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
+                let (known, fresh) = content(listed, cache.get(&id));
                 (id, known, fresh)
             })
             .collect();
         let changed = known.iter().any(|(_, _, fresh)| *fresh);
-        for ((cohort, case), (id, known, _)) in chunk.iter().zip(known) {
+        for (listed, (id, known, _)) in chunk.iter().zip(known) {
             cases.push(SourceCase {
-                cohort: cohort.name.clone(),
-                case: case.clone(),
+                cohort: listed.cohort.name.clone(),
+                case: listed.case.clone(),
                 content_sha256: known.content.clone(),
             });
             cache.insert(id, known);
@@ -135,10 +151,13 @@ fn hash_all(
         }
         progress(cases.len(), total);
     }
-    let sources = Sources { cases };
+    let sources = Sources { series_list, cases };
+    let listed_series = sources.series_list.iter().flatten().map(String::as_str);
     let parts = sources.cases.iter().flat_map(|source| {
         [source.cohort.as_str(), source.case.case_id.as_str(), source.content_sha256.as_str()]
     });
+    let with_list = sources.series_list.is_some().then_some("series list");
+    let parts = parts.chain(with_list).chain(listed_series);
     let content_sha256 = hash::sha256_parts(parts);
     let key = content_sha256[..16].to_owned();
     Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
@@ -155,12 +174,36 @@ fn empty(cohort: &ingest::Cohort) -> Error {
         Layout::Lidc => "folder with DICOM files".to_owned(),
         Layout::Luna16 => "`.mhd` file".to_owned(),
         Layout::Volumes => format!("`{}`", cohort.image),
+        Layout::LidcAnnotations => "`.xml` file, nor does the table of scan geometry".to_owned(),
     };
     Error::Empty { cohort: cohort.name.clone(), root: cohort.root.clone(), expected }
 }
 
+/// A case before it is hashed.
+struct Listed<'a> {
+    cohort: &'a ingest::Cohort,
+    case: Case,
+    /// Hash of its scan's geometry, where that comes from a table.
+    geometry_sha256: Option<String>,
+}
+
+/// Hash of a scan's geometry.
+fn geometry_sha256(geometry: &ScanGeometry) -> String {
+    let spacing = geometry.slices.spacing().ijk();
+    let numbers = geometry.slices.z_mm().iter().chain(&spacing);
+    let numbers: Vec<String> = numbers.map(f64::to_string).collect();
+    let known = |text: &Option<String>| format!("{text:?}");
+    let facts = [
+        known(&geometry.study_instance_uid),
+        known(&geometry.patient_id),
+        format!("{:?} {}", geometry.slice_thickness_mm, geometry.n_duplicate_slices),
+    ];
+    hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
+}
+
 /// What a case holds, and whether its files had to be read to know it.
-fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Known, bool) {
+fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
+    let Listed { cohort, case, geometry_sha256 } = listed;
     let files: Vec<(String, &Path)> = case
         .images
         .iter()
@@ -174,6 +217,7 @@ fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Know
         files
             .iter()
             .map(|(name, path)| format!("{name}\n{}", stat(path)))
+            .chain(geometry_sha256.clone())
             .collect::<Vec<_>>()
             .iter()
             .map(String::as_str),
@@ -188,6 +232,7 @@ fn content(cohort: &ingest::Cohort, case: &Case, known: Option<&Known>) -> (Know
                 .unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()));
             [name.clone(), digest]
         })
+        .chain(geometry_sha256.clone())
         .collect();
     (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
 }
@@ -212,8 +257,16 @@ mod tests {
             annotations: None,
             image: "{patient}/ct".to_owned(),
             mask: "{patient}/mask.nii.gz".to_owned(),
+            scan_geometry: None,
         };
-        ingest::Config { shard_size: 2, max_slice_thickness_mm: None, cohorts: vec![cohort] }
+        ingest::Config {
+            shard_size: 2,
+            max_slice_thickness_mm: None,
+            series_list: None,
+            root: None,
+            scan_geometry: None,
+            cohorts: vec![cohort],
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{Config, sources};
 use crate::stages::Stage;
 use crate::tables::store::Store;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Whether a stage's outputs are what the pipeline file asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,13 +64,16 @@ pub struct StageStatus {
 /// Fails if the sources cannot be listed or the store cannot be read.
 pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error> {
     let frozen = sources::list(&config.ingest, store)?;
-    let mut first_to_run = None;
+    // Each stage that is not current, with the first one that has to run for it.
+    let mut to_run: BTreeMap<Stage, Stage> = BTreeMap::new();
     let mut found = Vec::new();
     for stage in Stage::ALL {
         let current = stage.writes().first().map_or(Ok(None), |output| store.current(*output))?;
+        let makers = plan::reads(config, stage).into_iter().map(runner::maker);
+        let first = makers.filter_map(|maker| to_run.get(&maker).copied()).min();
         let state = if !config.stages().any(|s| s == stage) {
             State::Off
-        } else if let Some(earlier) = first_to_run {
+        } else if let Some(earlier) = first {
             State::Waiting { stage: earlier }
         } else {
             let spec = runner::job_spec(config, store, stage, Some(&frozen))?;
@@ -88,8 +92,8 @@ pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error>
                 None => State::Missing,
             }
         };
-        if !matches!(state, State::Current | State::Off) && first_to_run.is_none() {
-            first_to_run = Some(stage);
+        if !matches!(state, State::Current | State::Off) {
+            to_run.insert(stage, first.unwrap_or(stage));
         }
         let manifest = current.as_ref().map(|version| &version.manifest);
         found.push(StageStatus {

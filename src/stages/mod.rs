@@ -6,6 +6,7 @@
 pub mod task;
 pub mod ingest;
 pub mod merge;
+pub mod agree;
 pub mod crop;
 pub mod balance;
 pub mod train;
@@ -26,6 +27,8 @@ pub enum Stage {
     Ingest,
     /// See [`merge`].
     Merge,
+    /// See [`agree`].
+    Agree,
     /// See [`crop`].
     Crop,
     /// See [`balance`].
@@ -42,9 +45,10 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in data-flow order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Merge,
+        Self::Agree,
         Self::Crop,
         Self::Balance,
         Self::Train,
@@ -53,11 +57,17 @@ impl Stage {
         Self::Report,
     ];
 
+    /// Whether the stage works on images, beyond what readers drew.
+    pub const fn needs_images(self) -> bool {
+        !matches!(self, Self::Ingest | Self::Merge)
+    }
+
     /// Name on the command line, and of the stage's section in a pipeline file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Merge => "merge",
+            Self::Agree => "agree",
             Self::Crop => "crop",
             Self::Balance => "balance",
             Self::Train => "train",
@@ -77,6 +87,7 @@ impl Stage {
         match self {
             Self::Ingest => "read scans and readers' marks",
             Self::Merge => "join the readers' marks of one nodule",
+            Self::Agree => "measure how far readers agree",
             Self::Crop => "cut each nodule's region out of its scan",
             Self::Balance => "choose slices and split patients",
             Self::Train => "fit the network, phase after phase",
@@ -91,6 +102,7 @@ impl Stage {
         match self {
             Self::Ingest => ingest::READS,
             Self::Merge => merge::READS,
+            Self::Agree => agree::READS,
             Self::Crop => crop::READS,
             Self::Balance => balance::READS,
             Self::Train => train::READS,
@@ -105,6 +117,7 @@ impl Stage {
         match self {
             Self::Ingest => ingest::WRITES,
             Self::Merge => merge::WRITES,
+            Self::Agree => agree::WRITES,
             Self::Crop => crop::WRITES,
             Self::Balance => balance::WRITES,
             Self::Train => train::WRITES,
@@ -119,6 +132,7 @@ impl Stage {
         match self {
             Self::Ingest => ingest::VERSION,
             Self::Merge => merge::VERSION,
+            Self::Agree => agree::VERSION,
             Self::Crop => crop::VERSION,
             Self::Balance => balance::VERSION,
             Self::Train => train::VERSION,

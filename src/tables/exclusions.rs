@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A rule by which something is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// The file holds reads of a chest X-ray, not of a CT.
+    /// The file holds reads of a chest X-ray, or the folder its images, not a CT's.
     ChestXRay,
     /// The file repeats the reads of another one.
     RepeatedReads,
@@ -16,7 +16,9 @@ pub enum Rule {
     SupersededReads,
     /// The file reads a scan that is not included.
     ScanNotIncluded,
-    /// The list of series names a series that no cohort has.
+    /// The file reads a scan that the cohort does not have.
+    NoScan,
+    /// The list of series names a series that no cohort of annotations has.
     SeriesNotFound,
     /// A nodule's outline has no voxel in the scan, so that it cannot be merged.
     NoVoxels,
@@ -30,6 +32,7 @@ impl Rule {
             Self::RepeatedReads => "repeated_reads",
             Self::SupersededReads => "superseded_reads",
             Self::ScanNotIncluded => "scan_not_included",
+            Self::NoScan => "no_scan",
             Self::SeriesNotFound => "series_not_found",
             Self::NoVoxels => "no_voxels",
         }
@@ -49,6 +52,32 @@ pub struct Exclusion {
     pub path: Option<String>,
 }
 
+impl Exclusion {
+    /// Something that ingest leaves out.
+    pub fn new(
+        rule: Rule,
+        cohort: Option<&str>,
+        series: Option<&str>,
+        case_id: impl Into<String>,
+        reason: String,
+    ) -> Self {
+        Self {
+            stage: "ingest".to_owned(),
+            cohort: cohort.map(str::to_owned),
+            series_instance_uid: series.map(str::to_owned),
+            case_id: case_id.into(),
+            rule: rule.name().to_owned(),
+            reason,
+            path: None,
+        }
+    }
+
+    /// The same, with the file that it is about.
+    pub fn of_file(self, path: &str) -> Self {
+        Self { path: Some(path.to_owned()), ..self }
+    }
+}
+
 impl Row for Exclusion {
     const TABLE: Table = Table::Exclusions;
 }
@@ -64,7 +93,7 @@ pub fn schema() -> Schema {
         column(
             "rule",
             Utf8,
-            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, series_not_found or no_voxels",
+            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found or no_voxels",
         ),
         column("reason", Utf8, "the rule's finding in words"),
         nullable("path", Utf8, "file that it is about, relative to the annotations' folder"),

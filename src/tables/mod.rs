@@ -202,10 +202,11 @@ impl Table {
         match self {
             Self::Scans => &["series_instance_uid", "patient_id"],
             Self::Marks => &["mark_id", "series_instance_uid", "patient_id"],
-            Self::Nodules => &["nodule_id", "series_instance_uid", "patient_id"],
+            Self::Nodules | Self::ReaderAgreement => {
+                &["nodule_id", "series_instance_uid", "patient_id"]
+            }
             Self::Rois | Self::Samples => &["roi_id", "nodule_id", "patient_id"],
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
-            Self::ReaderAgreement => &["nodule_id", "series_instance_uid", "patient_id"],
             Self::NoduleMetrics => &["nodule_id"],
             Self::Exclusions | Self::Failures => &["case_id"],
             Self::RatingAgreement | Self::TrainingLog | Self::Summary => &[],

@@ -40,14 +40,18 @@ pub fn schema() -> Schema {
         nullable(
             "expected_agreement",
             Float64,
-            "the same by chance, from the ratings' frequencies",
+            "the same by chance, from the shares of the ratings; null without nodules",
         ),
         nullable(
             "fleiss_kappa",
             Float64,
             "Fleiss' kappa; null without nodules and where every rating is the same",
         ),
-        nullable("ci_low", Float64, "lower end of the 95% bootstrap interval by patient"),
-        nullable("ci_high", Float64, "upper end of it"),
+        nullable(
+            "ci_low",
+            Float64,
+            "lower end of kappa's 95% bootstrap interval, by patient; null under two patients, and where one resample in 40 or more has no kappa",
+        ),
+        nullable("ci_high", Float64, "upper end of kappa's 95% bootstrap interval, by patient"),
     ])
 }

@@ -47,6 +47,7 @@ pub struct ReaderAgreement {
     pub spiculation_agreement: Option<f64>,
     pub texture_agreement: Option<f64>,
     pub malignancy_agreement: Option<f64>,
+    pub metric_definition: String,
 }
 
 impl Row for ReaderAgreement {
@@ -82,8 +83,14 @@ pub fn schema() -> Schema {
         column("pairs", list(pair), "each pair: its sessions, Dice, IoU and ASSD in mm"),
     ];
     fields.extend(RATINGS.map(|name| {
-        let text = "share of the pairs of ratings that are the same; null under two ratings";
+        let text =
+            "share of the pairs of readers who gave the same rating; null under two who rated";
         nullable(&format!("{name}_agreement"), Float64, text)
     }));
+    fields.push(column(
+        "metric_definition",
+        Utf8,
+        "name and version of the definitions of Dice, IoU and distance",
+    ));
     Schema::new(fields)
 }

@@ -6,7 +6,9 @@
 pub mod geometry;
 pub mod grid;
 pub mod mask;
+pub mod slices;
 
 pub use geometry::{Geometry, InvalidGeometry, SpacingMm};
 pub use grid::{ShapeMismatch, Volume};
 pub use mask::{BitsMismatch, Mask, PlacedMask};
+pub use slices::{OffSlice, Slices, SlicesError};

@@ -116,6 +116,13 @@ pub(crate) fn finished() -> &'static Path {
     })
 }
 
+/// Every row of a store's table.
+pub(crate) fn rows<R: nodulus::tables::Row>(store: &Path) -> Vec<R> {
+    let store = nodulus::tables::store::Store::open(store).unwrap();
+    let version = store.require(nodulus::tables::Output::Table(R::TABLE)).unwrap();
+    version.rows::<R>().flat_map(Result::unwrap).collect()
+}
+
 /// Every file of the store's outputs with its bytes, by its path; nothing that is unfinished.
 pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
@@ -170,6 +177,33 @@ pub(crate) fn real_scans() -> Option<PathBuf> {
         }
     }
     Some(to)
+}
+
+/// The annotations of all of LIDC-IDRI, unpacked, and the folder of the other files in
+/// `NODULUS_DATA` or `../shared/data`. Says so where there are none.
+pub(crate) fn real_annotations() -> Option<(PathBuf, PathBuf)> {
+    let data = std::env::var_os("NODULUS_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    let archive = data.join("lidc-xml.tar.zst");
+    if !archive.exists() {
+        skip(&format!("`{}` is not there; set NODULUS_DATA to its folder", archive.display()));
+        return None;
+    }
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lidc-xml");
+    if !to.exists() {
+        let partial = to.with_extension("partial");
+        fs_err::create_dir_all(&partial).unwrap();
+        let mut tar = Command::new("tar");
+        tar.arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(&partial);
+        if !tar.status().is_ok_and(|status| status.success()) {
+            skip("`tar --zstd` cannot unpack the annotations here; install tar and zstd");
+            return None;
+        }
+        fs_err::rename(partial, &to).unwrap();
+    }
+    Some((to, data))
 }
 
 /// Says why a test does not run.

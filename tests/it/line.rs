@@ -16,7 +16,8 @@ fn stages_run(pipeline: &Path, more: &[&str]) -> Vec<String> {
 fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
-    let all = ["ingest", "merge", "crop", "balance", "train", "infer", "evaluate", "report"];
+    let all =
+        ["ingest", "merge", "agree", "crop", "balance", "train", "infer", "evaluate", "report"];
     assert_eq!(stages_run(&pipeline, &[]), all);
     let before = fixture::outputs(&folder.path().join("store"));
 
@@ -35,6 +36,7 @@ fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     assert!(status.contains("waits for crop"), "{status}");
     let changed = stages_run(&pipeline, &["--set", "crop.margin_slices=2"]);
     assert_eq!(changed, ["crop", "balance", "train", "infer", "evaluate", "report"]);
+    assert_eq!(stages_run(&pipeline, &["--set", "agree.seed=2"]), ["agree", "report"]);
 
     // Back again: what was made before is still there.
     assert_eq!(stages_run(&pipeline, &[]), [""; 0]);
@@ -58,7 +60,10 @@ fn a_stage_alone_needs_its_inputs() {
         fixture::run_well(&[stage, pipeline, "--progress", "none"]);
     }
     let status = fixture::run_well(&["status", pipeline]);
+    // Readers are compared beside the line to the regions, which does not wait for it.
+    assert!(status.contains("agree     not made yet"), "{status}");
     assert!(status.contains("balance   current"), "{status}");
+    assert!(status.contains("report    waits for agree"), "{status}");
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use crate::fixture;
 use nodulus::formats::luna_csv::{self, Candidate};
-use nodulus::tables::job::JobSpec;
 use nodulus::tables::store::Store;
-use nodulus::tables::{Mark, Nodule, Output, Row, Scan, Table};
+use nodulus::tables::{Mark, Nodule, Output, Row, Table};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -183,27 +182,38 @@ fn what_cannot_be_exported_or_compared_is_said() {
 }
 
 #[test]
-fn a_store_without_images_is_compared_along_its_own_axes_and_not_exported() {
+fn annotations_without_images_are_compared_along_the_images_axes_and_not_exported() {
     let folder = tempfile::tempdir().unwrap();
-    let blind = folder.path().join("store");
-    write_without_images(&blind);
-    let blind = blind.to_str().unwrap();
-    let found = compare(blind, &store(), &["--cohort", "luna16"]);
+    let here = folder.path().to_str().unwrap();
+    let blind = format!("{here}/store");
+    let annotations = merged().join("store/phantom/lidc-annotations");
+    let root = format!("ingest.root={}", annotations.join("xml").display());
+    let table = format!("ingest.scan_geometry={}", annotations.join("scan-geometry.csv").display());
+    for stage in ["ingest", "merge"] {
+        let arguments = [stage, "pipelines/lidc-annotations.toml", "--store", &blind];
+        let more = ["--progress", "none", "--set", &root, "--set", &table];
+        fixture::run_well(&[&arguments[..], &more[..]].concat());
+    }
+    // Beside the phantom's scans there are reads without one.
+    let found = compare(&blind, &store(), &["--cohort", "lidc", "--cohort", "luna16"]);
     assert_eq!(found["coordinates"], "image");
-    all_matched(&found, 0.0);
+    assert_eq!([&found["nodules"]["only_b"], &found["series"]["only_b"]], [0, 0]);
+    assert!(found["series"]["only_a"].as_u64() > Some(0), "{found}");
+    assert_eq!([&found["nodules"]["both"], &found["n_same"]], [&found["n_b"]; 2]);
+    assert!(found["centre_distance_mm"]["max"].as_f64().unwrap() < 1e-6, "{found}");
+
     let csv = phantom("annotations.csv");
-    let (error, status) = fixture::run_badly(&["compare-nodules", blind, &csv]);
+    let (error, status) = fixture::run_badly(&["compare-nodules", &blind, &csv]);
     assert_eq!(status, Some(1));
     assert!(
         error.contains("lacks centroid_x_mm") && error.contains("annotations.csv` lacks"),
         "{error}"
     );
-    let to = folder.path().join("out");
-    let to = to.to_str().unwrap();
-    let arguments = ["export", "--store", blind, "--format", "luna16", "--to", to];
-    let (error, status) = fixture::run_badly(&[&arguments[..], &["--cohort", "luna16"]].concat());
+    let to = format!("{here}/out");
+    let arguments = ["export", "--store", &blind, "--format", "luna16", "--to", &to];
+    let (error, status) = fixture::run_badly(&arguments);
     assert_eq!(status, Some(1));
-    assert!(error.contains("scans of cohort `luna16` came without images"), "{error}");
+    assert!(error.contains("scans of cohort `lidc` came without images"), "{error}");
 }
 
 #[test]
@@ -230,40 +240,4 @@ fn a_comparison_is_laid_out_for_people() {
 fn rows<R: Row>() -> Vec<R> {
     let version = Store::open(store().as_ref()).unwrap().require(Output::Table(R::TABLE)).unwrap();
     version.rows::<R>().flat_map(Result::unwrap).collect()
-}
-
-/// A store with the cohort's scans and nodules as annotations alone would give them.
-fn write_without_images(root: &Path) {
-    let mut scans: Vec<Scan> =
-        rows::<Scan>().into_iter().filter(|s| s.cohort == "luna16").collect();
-    for scan in &mut scans {
-        [scan.origin_x_mm, scan.origin_y_mm] = [None, None];
-        scan.direction = None;
-        scan.path = None;
-    }
-    let mut nodules: Vec<Nodule> =
-        rows::<Nodule>().into_iter().filter(|nodule| nodule.cohort == "luna16").collect();
-    for nodule in &mut nodules {
-        [nodule.centroid_x_mm, nodule.centroid_y_mm] = [None, None];
-    }
-    let store = Store::create(root).unwrap();
-    write_table(&store, scans);
-    write_table(&store, nodules);
-    write_table::<Mark>(&store, Vec::new());
-}
-
-fn write_table<R: Row>(store: &Store, rows: Vec<R>) {
-    let job = store.job(JobSpec {
-        stage: "test",
-        stage_version: 1,
-        outputs: vec![Output::Table(R::TABLE)],
-        config: Value::Null,
-        inputs: Vec::new(),
-        n_shards: 1,
-    });
-    let shard = job.shard(0).unwrap();
-    let mut part = shard.part::<R>().unwrap();
-    part.write(rows).unwrap();
-    shard.commit(vec![part.finish().unwrap()], Vec::new()).unwrap();
-    job.finish().unwrap();
 }

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary so that it links once.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should panic")]
 
+mod annotations;
 mod architecture;
 mod bad_input;
 mod cli;

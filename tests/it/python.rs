@@ -37,7 +37,7 @@ fn store() -> String {
 fn duckdb_polars_and_pandas_read_every_table() {
     let tables = fixture::run_well(&["tables", "--store", &store(), "--json"]);
     let expected: serde_json::Value = serde_json::from_str(&tables).unwrap();
-    assert_eq!(expected.as_array().unwrap().len(), 11);
+    assert_eq!(expected.as_array().unwrap().len(), 13);
     let Some(text) = script("read_tables.py", &[&tables]) else { return };
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
     for table in expected.as_array().unwrap() {
@@ -55,7 +55,7 @@ fn each_question_of_the_docs_has_an_answer() {
     let Some(text) = script("run_queries.py", &[&views, query.to_str().unwrap()]) else { return };
     let answers: serde_json::Value = serde_json::from_str(&text).unwrap();
     let answers = answers.as_array().unwrap();
-    assert_eq!(answers.len(), 10);
+    assert_eq!(answers.len(), 11);
     for answer in answers {
         assert!(answer["rows"].as_u64().unwrap() > 0, "no answer to: {}", answer["question"]);
     }

@@ -5,7 +5,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use fs_err as fs;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The files of a CT series.
@@ -48,6 +48,25 @@ pub fn find_series(folder: &Path) -> Result<Vec<SeriesFiles>, Error> {
     }
     let named = |(series_instance_uid, files)| SeriesFiles { series_instance_uid, files };
     Ok(series.into_iter().map(named).collect())
+}
+
+/// Modalities of the DICOM files directly in a folder; none where there are none.
+///
+/// # Errors
+///
+/// As [`find_series`].
+pub fn modalities(folder: &Path) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.is_file()
+            && let Some(elements) = elements::read(&file, &[tags::MODALITY])?
+        {
+            let modality = header::text(&elements.values, tags::MODALITY);
+            found.extend(modality.map_err(|problem| Error::file(&file, problem))?);
+        }
+    }
+    Ok(found)
 }
 
 /// The CT series that a file belongs to.

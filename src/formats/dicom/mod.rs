@@ -14,7 +14,7 @@ mod syntax;
 mod write;
 
 pub use error::{Error, Problem};
-pub use find::{SeriesFiles, find_series};
+pub use find::{SeriesFiles, find_series, modalities};
 pub use read::{CtSeries, SeriesInfo, read_series};
 pub use write::{NewSeries, Numbering, write_series};
 

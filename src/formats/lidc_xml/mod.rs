@@ -17,6 +17,9 @@ pub struct Annotations {
     pub series_instance_uid: String,
     /// Its study, where the file tells.
     pub study_instance_uid: Option<String>,
+    /// When the reads were delivered, as `YYYY-MM-DD HH:MM:SS`, where the file tells: a file of the
+    /// same series delivered later corrects this one.
+    pub delivered: Option<String>,
     /// Readers' sessions in the file's order; not always four, and never a known person.
     pub sessions: Vec<Session>,
 }

@@ -88,6 +88,7 @@ fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
     let study = header.children("StudyInstanceUID").next();
     Ok(Annotations {
         series_instance_uid: header.child("SeriesInstanceUid")?.filled_text("a UID")?,
+        delivered: header.delivered(),
         study_instance_uid: study.map(|uid| uid.text().to_owned()).filter(|uid| !uid.is_empty()),
         sessions: root
             .children("readingSession")
@@ -147,6 +148,21 @@ impl<'a> Element<'a> {
             "" => Err(self.wrong(expected)),
             text => Ok(text.to_owned()),
         }
+    }
+
+    /// Date and time of service of a header; `None` unless both are written as LIDC does.
+    fn delivered(self) -> Option<String> {
+        let date = self.children("DateService").next()?.text();
+        let time = self.children("TimeService").next()?.text();
+        let digits = |text: &str, mark: char, lengths: [usize; 3]| {
+            let parts: Vec<&str> = text.split(mark).collect();
+            parts.len() == 3
+                && parts.iter().zip(lengths).all(|(part, length)| {
+                    part.len() == length && part.bytes().all(|b| b.is_ascii_digit())
+                })
+        };
+        (digits(date, '-', [4, 2, 2]) && digits(time, ':', [2, 2, 2]))
+            .then(|| format!("{date} {time}"))
     }
 
     fn value<T: FromStr>(self, expected: &'static str) -> Result<T, Error> {

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 /// Writes reads as LIDC's files have them: the same elements in the same order, the same bytes for
-/// the same reads. Nothing in the file identifies a reader or a date.
+/// the same reads. Nothing in the file identifies a reader.
 ///
 /// # Errors
 ///
@@ -33,6 +33,10 @@ fn message(out: &mut String, annotations: &Annotations) -> std::fmt::Result {
     writeln!(out, "<TaskDescription>Second unblinded read</TaskDescription>")?;
     writeln!(out, "<CtImageFile>removed</CtImageFile>")?;
     writeln!(out, "<SeriesInstanceUid>{series}</SeriesInstanceUid>")?;
+    if let Some((date, time)) = annotations.delivered.as_deref().and_then(|at| at.split_once(' ')) {
+        writeln!(out, "<DateService>{}</DateService>", escaped(date))?;
+        writeln!(out, "<TimeService>{}</TimeService>", escaped(time))?;
+    }
     writeln!(out, "<ResponseDescription>1 - Reading complete</ResponseDescription>")?;
     if let Some(study) = &annotations.study_instance_uid {
         writeln!(out, "<StudyInstanceUID>{}</StudyInstanceUID>", escaped(study))?;
@@ -132,6 +136,7 @@ mod tests {
         let annotations = Annotations {
             series_instance_uid: "1.3.6".to_owned(),
             study_instance_uid: Some("1.3.7".to_owned()),
+            delivered: Some("2006-06-05 17:08:37".to_owned()),
             sessions: vec![
                 Session { nodules: vec![rated, small], non_nodules: vec![finding] },
                 Session::default(),

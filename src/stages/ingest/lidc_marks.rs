@@ -1,54 +1,82 @@
 //! LIDC's reads to rows of `marks`.
 
+use super::frame::Frame;
 use crate::formats::lidc_xml::{Annotations, Kind, NonNodule, ReadNodule};
+use crate::imaging::irregularity::Irregularity;
 use crate::imaging::rasterise;
+use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
-use crate::tables::{Failure, Mark, MarkKind, Scan, hash};
-use crate::volume::Geometry;
+use crate::tables::{Mark, MarkKind, Scan, hash};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Marks of every session; a mark that cannot be placed on the scan is a failure.
-pub(super) fn marks(
-    scan: &Scan,
-    geometry: &Geometry,
-    reads: &Annotations,
-    path: &str,
-) -> (Vec<Mark>, Vec<Failure>) {
+/// Marks of every session, each of them: what cannot be placed on the scan stays without a place.
+pub(super) fn marks(scan: &Scan, frame: &Frame, reads: &Annotations, path: &str) -> Vec<Mark> {
     let mut marks = Vec::new();
-    let mut failures = Vec::new();
     for (session, read) in reads.sessions.iter().enumerate() {
+        let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
+        for nodule in &read.nodules {
+            *ids.entry(&nodule.reader_nodule_id).or_default() += 1;
+        }
         for (n, nodule) in read.nodules.iter().enumerate() {
-            let blank = blank(scan, session, &nodule.reader_nodule_id, n, path);
-            match nodule_mark(blank, geometry, nodule) {
-                Ok(mark) => marks.push(mark),
-                Err(error) => {
-                    failures.push(failure(scan, session, &nodule.reader_nodule_id, &error, path));
-                }
+            let id = nodule.reader_nodule_id.as_str();
+            let mut irregularities = BTreeSet::new();
+            if ids.get(id).is_some_and(|n| *n > 1) {
+                irregularities.insert(Irregularity::DuplicateId);
             }
+            let blank = blank(scan, session, id, n, path);
+            marks.push(nodule_mark(blank, scan, frame, nodule, irregularities));
         }
         for (n, finding) in read.non_nodules.iter().enumerate() {
             let blank = blank(scan, session, &finding.id, read.nodules.len() + n, path);
-            match non_nodule_mark(blank, geometry, finding) {
-                Ok(mark) => marks.push(mark),
-                Err(error) => failures.push(failure(scan, session, &finding.id, &error, path)),
-            }
+            marks.push(non_nodule_mark(blank, frame, finding));
         }
     }
-    (marks, failures)
+    marks
+}
+
+/// Says of a nodule's outline without a voxel that it takes no further part.
+pub(super) fn exclusion(mark: &Mark) -> Option<Exclusion> {
+    if mark.kind != MarkKind::Nodule.name() || mark.mask_bits.is_some() {
+        return None;
+    }
+    let (cohort, series) = (Some(mark.cohort.as_str()), Some(mark.series_instance_uid.as_str()));
+    let reason = format!(
+        "session {}, mark {}: outline without a voxel in the scan ({})",
+        mark.reading_session,
+        mark.reader_nodule_id,
+        mark.irregularities.join(", ")
+    );
+    let exclusion = Exclusion::new(Rule::NoVoxels, cohort, series, &mark.mark_id, reason);
+    Some(exclusion.of_file(&mark.source_path))
 }
 
 fn nodule_mark(
     mut mark: Mark,
-    geometry: &Geometry,
+    scan: &Scan,
+    frame: &Frame,
     nodule: &ReadNodule,
-) -> Result<Mark, rasterise::Error> {
+    mut irregularities: BTreeSet<Irregularity>,
+) -> Mark {
     if nodule.kind() == Kind::SmallNodule {
         MarkKind::SmallNodule.name().clone_into(&mut mark.kind);
-        let point = nodule.contours.first().and_then(|c| Some((c.z_mm, *c.points.first()?)));
-        let (z_mm, point) = point.ok_or(rasterise::Error::NoContours)?;
-        place_point(&mut mark, geometry, z_mm, point)?;
+        for contour in &nodule.contours {
+            for point in &contour.points {
+                irregularities.extend(place_point(&mut mark, frame, contour.z_mm, *point));
+            }
+        }
     } else {
-        let mask = rasterise::mark_mask(&nodule.contours, geometry)?;
-        super::mask_marks::place_mask(&mut mark, geometry, mask);
+        if nodule.ratings.is_none() {
+            irregularities.insert(Irregularity::Unrated);
+        }
+        if let Some(slices) = frame.slices() {
+            let outlined = rasterise::mark_mask(&nodule.contours, slices);
+            irregularities.extend(outlined.irregularities);
+            if let Some(mask) = outlined.mask {
+                frame.place_mask(&mut mark, scan, mask);
+            }
+        } else {
+            irregularities.extend([Irregularity::NotAxial, Irregularity::NoVoxels]);
+        }
     }
     if let Some(ratings) = &nodule.ratings {
         mark.subtlety = ratings.subtlety;
@@ -66,43 +94,40 @@ fn nodule_mark(
         .iter()
         .map(|c| MarkContour { z_mm: c.z_mm, inclusion: c.inclusion, points: c.points.clone() })
         .collect();
-    Ok(mark)
+    mark.irregularities = names(&irregularities);
+    mark
 }
 
-fn non_nodule_mark(
-    mut mark: Mark,
-    geometry: &Geometry,
-    finding: &NonNodule,
-) -> Result<Mark, rasterise::Error> {
+fn non_nodule_mark(mut mark: Mark, frame: &Frame, finding: &NonNodule) -> Mark {
     MarkKind::NonNodule.name().clone_into(&mut mark.kind);
-    place_point(&mut mark, geometry, finding.z_mm, finding.point)?;
-    Ok(mark)
+    let irregularity = place_point(&mut mark, frame, finding.z_mm, finding.point);
+    mark.irregularities = names(&irregularity.into_iter().collect());
+    mark.contours =
+        vec![MarkContour { z_mm: finding.z_mm, inclusion: true, points: vec![finding.point] }];
+    mark
 }
 
-fn place_point(
-    mark: &mut Mark,
-    geometry: &Geometry,
-    z_mm: f64,
-    [i, j]: [i64; 2],
-) -> Result<(), rasterise::Error> {
-    let k = rasterise::slice_of(z_mm, geometry)?;
-    let [width, height, _] = geometry.size();
-    if !(0..width as i64).contains(&i) || !(0..height as i64).contains(&j) {
-        return Err(rasterise::Error::Outside { point: [i, j], z_mm, size: [width, height] });
+/// Fills in where a point lies, or says why it has no place.
+fn place_point(mark: &mut Mark, frame: &Frame, z_mm: f64, point: [i64; 2]) -> Option<Irregularity> {
+    let Some(slices) = frame.slices() else { return Some(Irregularity::NotAxial) };
+    let Ok(k) = slices.slice_at(z_mm) else { return Some(Irregularity::OffSlice) };
+    if rasterise::is_pixel(point, slices) {
+        frame.place_point(mark, point, k);
+        None
+    } else {
+        Some(Irregularity::OffImage)
     }
-    let ijk = [i as f64, j as f64, k as f64];
-    super::mask_marks::place_centroid(mark, geometry, ijk);
-    mark.contours = vec![MarkContour { z_mm, inclusion: true, points: vec![[i, j]] }];
-    Ok(())
+}
+
+fn names(irregularities: &BTreeSet<Irregularity>) -> Vec<String> {
+    let mut names: Vec<_> = irregularities.iter().map(|i| i.name().to_owned()).collect();
+    names.sort();
+    names
 }
 
 fn blank(scan: &Scan, session: usize, id: &str, ordinal: usize, path: &str) -> Mark {
+    // Not the file's path: a scan has the same ids with its image and without it.
     let (session_text, ordinal) = (session.to_string(), ordinal.to_string());
-    let parts = [scan.series_instance_uid.as_str(), &session_text, id, &ordinal, path];
+    let parts = [scan.cohort.as_str(), &scan.series_instance_uid, &session_text, id, &ordinal];
     super::mask_marks::blank(scan, hash::id("m-", parts), session, id, path)
-}
-
-fn failure(scan: &Scan, session: usize, id: &str, error: &rasterise::Error, path: &str) -> Failure {
-    let case = format!("{} session {session} mark {id}", scan.series_instance_uid);
-    Failure::new("ingest", case, error, Some(path.to_owned()))
 }

@@ -1,7 +1,8 @@
 //! Masks on the image's grid to rows of `marks`.
 
+use super::frame::Frame;
 use crate::imaging::components;
-use crate::tables::{Failure, Mark, MarkKind, Scan, hash};
+use crate::tables::{Mark, MarkKind, Scan, hash};
 use crate::volume::{Geometry, Mask, PlacedMask, Volume};
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ const GRID_TOLERANCE_MM: f64 = 1e-3;
     "mask lies on another grid than its image: size {mask_size:?}, spacing {mask_spacing:?} mm, origin {mask_origin:?} mm; \
      image size {size:?}, spacing {spacing:?} mm, origin {origin:?} mm; corners differ by {deviation_mm:.4} mm"
 )]
-struct OtherGrid {
+pub(super) struct OtherGrid {
     mask_size: [usize; 3],
     mask_spacing: [f64; 3],
     mask_origin: [f64; 3],
@@ -30,28 +31,27 @@ struct OtherGrid {
 ///
 /// METHOD: a mask of one value is binary, and its nodules are its 26-connected components; several
 /// values name the nodules themselves.
+///
+/// # Errors
+///
+/// Fails if the mask does not lie on the image's grid.
 pub(super) fn marks(
     scan: &Scan,
-    geometry: &Geometry,
+    frame: &Frame,
     labels: &Volume<u16>,
     path: &str,
-) -> (Vec<Mark>, Vec<Failure>) {
-    if let Some(error) = other_grid(geometry, labels.geometry()) {
-        let failure =
-            Failure::new("ingest", &scan.series_instance_uid, &error, Some(path.to_owned()));
-        return (Vec::new(), vec![failure]);
+) -> Result<Vec<Mark>, OtherGrid> {
+    if let Some(error) = frame.geometry().and_then(|image| other_grid(image, labels.geometry())) {
+        return Err(error);
     }
-    let marks = nodule_masks(labels)
-        .into_iter()
-        .map(|(label, placed)| {
-            let label = label.to_string();
-            let parts = [scan.series_instance_uid.as_str(), "0", &label, path];
-            let mut mark = blank(scan, hash::id("m-", parts), 0, &label, path);
-            place_mask(&mut mark, geometry, placed);
-            mark
-        })
-        .collect();
-    (marks, Vec::new())
+    let mark = |(label, placed): (u16, PlacedMask)| {
+        let label = label.to_string();
+        let parts = [scan.series_instance_uid.as_str(), "0", &label, path];
+        let mut mark = blank(scan, hash::id("m-", parts), 0, &label, path);
+        frame.place_mask(&mut mark, scan, placed);
+        mark
+    };
+    Ok(nodule_masks(labels).into_iter().map(mark).collect())
 }
 
 /// A mark without position or ratings.
@@ -93,29 +93,6 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         irregularities: Vec::new(),
         source_path: path.to_owned(),
     }
-}
-
-/// Fills in where a mark's centre lies.
-pub(super) fn place_centroid(mark: &mut Mark, geometry: &Geometry, ijk: [f64; 3]) {
-    let [x, y, z] = geometry.voxel_to_patient(ijk);
-    [mark.centroid_i, mark.centroid_j, mark.centroid_k] = ijk.map(Some);
-    [mark.centroid_x_mm, mark.centroid_y_mm, mark.centroid_z_mm] = [Some(x), Some(y), Some(z)];
-}
-
-/// Fills in a mark's mask and what follows from it. The mask must not be empty.
-pub(super) fn place_mask(mark: &mut Mark, geometry: &Geometry, placed: PlacedMask) {
-    if let Some(centroid) = placed.centroid() {
-        place_centroid(mark, geometry, centroid);
-    }
-    let n = placed.mask.count();
-    let volume = n as f64 * geometry.spacing().voxel_volume_mm3();
-    mark.n_voxels = Some(n as i64);
-    mark.volume_mm3 = Some(volume);
-    mark.diameter_mm = Some((6.0 / std::f64::consts::PI * volume).cbrt());
-    [mark.bbox_i, mark.bbox_j, mark.bbox_k] = placed.start.map(|v| Some(v as i64));
-    [mark.bbox_size_i, mark.bbox_size_j, mark.bbox_size_k] =
-        placed.mask.size().map(|v| Some(v as i64));
-    mark.mask_bits = Some(placed.mask.into_bits());
 }
 
 fn nodule_masks(labels: &Volume<u16>) -> Vec<(u16, PlacedMask)> {

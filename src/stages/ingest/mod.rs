@@ -1,22 +1,31 @@
 //! Ingest: files of a cohort → `scans`, `marks`.
 
+mod case;
+mod frame;
 mod lidc_marks;
 mod mask_marks;
+mod reads;
+mod scan_row;
 
 use super::Task;
-use crate::formats::cohort::{self, Image, Layout};
-use crate::formats::{lidc_xml, nifti};
+use crate::formats::cohort::{self, Layout};
+use crate::formats::scan_geometry::{self, ScanGeometries};
+use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
+use case::Annotation;
+use frame::Frame;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Outputs read: none, the sources are files.
 pub const READS: &[Output] = &[];
 /// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Marks)];
+pub const WRITES: &[Output] =
+    &[Output::Table(Table::Scans), Output::Table(Table::Marks), Output::Table(Table::Exclusions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Settings: `[ingest]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +36,17 @@ pub struct Config {
     pub shard_size: usize,
     /// Scans with a greater `SliceThickness` are left out; the paper's text says 3 mm.
     pub max_slice_thickness_mm: Option<f64>,
+    /// File with one series a line, as LUNA16's `seriesuids.csv`: other scans are left out. Its
+    /// content, not its place, is part of the key.
+    #[serde(default, skip_serializing)]
+    pub series_list: Option<PathBuf>,
+    /// Folder of every cohort that names none of its own. Not part of the key.
+    #[serde(default, skip_serializing)]
+    pub root: Option<PathBuf>,
+    /// Table of scan geometry of every cohort of annotations that names none of its own. Its
+    /// content, not its place, is part of the key.
+    #[serde(default, skip_serializing)]
+    pub scan_geometry: Option<PathBuf>,
     /// The cohorts, in order.
     pub cohorts: Vec<Cohort>,
 }
@@ -39,12 +59,16 @@ pub struct Cohort {
     pub name: String,
     /// Layout of the files.
     pub source: Layout,
-    /// Folder of the images; `{store}` stands for the store's folder. Not part of the key.
-    #[serde(skip_serializing)]
+    /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's
+    /// folder; `ingest.root` where not given. Not part of the key.
+    #[serde(default, skip_serializing)]
     pub root: PathBuf,
     /// Folder of the readers' XML, for `luna16`. Not part of the key.
     #[serde(default, skip_serializing)]
     pub annotations: Option<PathBuf>,
+    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where not given.
+    #[serde(default, skip_serializing)]
+    pub scan_geometry: Option<PathBuf>,
     /// Where a patient's image is, for `volumes`.
     #[serde(default = "default_image")]
     pub image: String,
@@ -66,15 +90,29 @@ fn default_mask() -> String {
 }
 
 impl Cohort {
-    /// Where the cohort's files are.
-    pub fn location(&self) -> cohort::Location<'_> {
+    /// Where the cohort's files are; `scan_geometry` is what [`Cohort::read_scan_geometry`] gave.
+    pub fn location<'a>(
+        &'a self,
+        scan_geometry: Option<&'a ScanGeometries>,
+    ) -> cohort::Location<'a> {
         cohort::Location {
             layout: self.source,
             root: &self.root,
             annotations: self.annotations.as_deref(),
             image: &self.image,
             mask: &self.mask,
+            scan_geometry,
         }
+    }
+
+    /// The geometry of the cohort's scans, where it has no images.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the table cannot be read.
+    pub fn read_scan_geometry(&self) -> Result<Option<ScanGeometries>, scan_geometry::Error> {
+        let table = self.scan_geometry.as_deref().filter(|_| !self.source.has_images());
+        table.map(scan_geometry::read).transpose()
     }
 }
 
@@ -92,6 +130,9 @@ pub struct SourceCase {
 /// The frozen list of sources: which cases there are, in the order that shards follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
+    /// The series of `ingest.series_list`, where it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_list: Option<BTreeSet<String>>,
     /// The cases.
     pub cases: Vec<SourceCase>,
 }
@@ -101,263 +142,119 @@ pub struct Sources {
 pub struct CaseRows {
     scans: Vec<Scan>,
     marks: Vec<Mark>,
+    exclusions: Vec<Exclusion>,
     failures: Vec<Failure>,
 }
 
-/// Reads the cases of every pending shard, `workers` of them at once.
+impl CaseRows {
+    fn extend(&mut self, other: Self) {
+        self.scans.extend(other.scans);
+        self.marks.extend(other.marks);
+        self.exclusions.extend(other.exclusions);
+        self.failures.extend(other.failures);
+    }
+}
+
+/// Reads the cases of every pending shard, `workers` of those with an image at once.
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to; a case that fails becomes a row of `failures`.
+/// Fails if a table of scan geometry or the store cannot be read, or the store not be written to; a
+/// case that fails becomes a row of `failures`.
 pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Error> {
     let total = sources.cases.len();
-    for shard in task.job.pending() {
+    let pending = task.job.pending();
+    let mut geometries = BTreeMap::new();
+    for cohort in config.cohorts.iter().filter(|_| !pending.is_empty()) {
+        if let Some(table) = cohort.read_scan_geometry()? {
+            geometries.insert(cohort.name.as_str(), table);
+        }
+    }
+    let reader = case::Reader { config, series_list: sources.series_list.as_ref(), geometries };
+    // Reads without an image are small: a whole shard of them may be in memory.
+    let has_images = config.cohorts.iter().any(|cohort| cohort.source.has_images());
+    let at_once = if has_images { task.workers.max(1) } else { config.shard_size };
+    for shard in pending {
         let from = (shard * config.shard_size).min(total);
         let to = (from + config.shard_size).min(total);
         let writer = task.job.shard(shard)?;
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
+        let mut exclusions = writer.part::<Exclusion>()?;
         let mut failures = Vec::new();
+        if shard == 0 {
+            exclusions.write(not_found(config, sources))?;
+        }
         let mut done = from;
-        for cases in sources.cases[from..to].chunks(task.workers.max(1)) {
-            let rows: Vec<CaseRows> = cases
-                .par_iter()
-                .map(|source| {
-                    read_case(config, source).unwrap_or_else(|error| failed(source, &error))
-                })
-                .collect();
+        for cases in sources.cases[from..to].chunks(at_once) {
+            let rows: Vec<CaseRows> = cases.par_iter().map(|source| reader.read(source)).collect();
             for case in rows {
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
+                exclusions.write(case.exclusions)?;
                 failures.extend(case.failures);
             }
             done += cases.len();
             task.cases(done, total);
         }
-        writer.commit(vec![scans.finish()?, marks.finish()?], failures)?;
+        writer.commit(vec![scans.finish()?, marks.finish()?, exclusions.finish()?], failures)?;
     }
     Ok(())
 }
 
-/// The rows of one scan and its annotations.
-pub fn transform(
-    config: &Config,
-    cohort: &Cohort,
-    source: &SourceCase,
-    image: &Image,
-    annotations: &[(String, Annotation)],
-) -> CaseRows {
-    let scan = scan_row(config, cohort, source, image, annotations);
+/// Series of the list that no cohort has, where cohorts name their series before they are read.
+fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
+    let Some(list) = &sources.series_list else { return Vec::new() };
+    if config.cohorts.iter().any(|cohort| cohort.source.has_images()) {
+        return Vec::new();
+    }
+    let found: BTreeSet<&str> =
+        sources.cases.iter().map(|source| source.case.case_id.as_str()).collect();
+    let missing = list.iter().filter(|series| !found.contains(series.as_str()));
+    missing
+        .map(|series| {
+            let reason = "series of `ingest.series_list` is in no cohort".to_owned();
+            Exclusion::new(Rule::SeriesNotFound, None, Some(series), series, reason)
+        })
+        .collect()
+}
+
+/// The rows of one scan and its annotations. Only included scans have marks.
+pub fn transform(mut scan: Scan, frame: &Frame, annotations: &[(String, Annotation)]) -> CaseRows {
     let mut rows = CaseRows::default();
-    for (n, (path, annotation)) in annotations.iter().enumerate() {
-        if let Some(first) = repeated(&annotations[..n], annotation) {
-            let error = Repeated { first: first.to_owned() };
-            let case = &image.series_instance_uid;
-            rows.failures.push(Failure::new("ingest", case, &error, Some(path.clone())));
-            continue;
-        }
-        let (marks, failures) = match annotation {
+    let chosen = reads::choose(&scan, annotations);
+    scan.n_reading_sessions = chosen.used.iter().map(|(_, a)| a.n_sessions() as i64).sum();
+    scan.annotation_paths = chosen.used.iter().map(|(path, _)| path.clone()).collect();
+    if scan.study_instance_uid.is_none() {
+        scan.study_instance_uid = chosen.used.iter().find_map(|(_, a)| a.study_instance_uid());
+    }
+    rows.exclusions = chosen.exclusions;
+    rows.failures = chosen.failures;
+    for (path, annotation) in chosen.used.into_iter().filter(|_| scan.included) {
+        match annotation {
             Annotation::Lidc(reads) => {
-                lidc_marks::marks(&scan, image.volume.geometry(), reads, path)
+                let marks = lidc_marks::marks(&scan, frame, reads, path);
+                rows.exclusions.extend(marks.iter().filter_map(lidc_marks::exclusion));
+                rows.marks.extend(marks);
             }
-            Annotation::Labels(labels) => {
-                mask_marks::marks(&scan, image.volume.geometry(), labels, path)
-            }
-        };
-        rows.marks.extend(marks);
-        rows.failures.extend(failures);
+            Annotation::Labels(labels) => match mask_marks::marks(&scan, frame, labels, path) {
+                Ok(marks) => rows.marks.extend(marks),
+                Err(error) => {
+                    let (case, path) = (&scan.series_instance_uid, Some(path.clone()));
+                    rows.failures.push(Failure::new("ingest", case, &error, path));
+                }
+            },
+        }
     }
     rows.scans.push(scan);
     rows
 }
 
-/// The file among earlier ones that holds the same reads: LIDC-IDRI delivers some files twice.
-fn repeated<'a>(earlier: &'a [(String, Annotation)], annotation: &Annotation) -> Option<&'a str> {
-    let Annotation::Lidc(reads) = annotation else { return None };
-    let same = |other: &Annotation| matches!(other, Annotation::Lidc(other) if other.sessions == reads.sessions);
-    earlier.iter().find(|(_, other)| same(other)).map(|(path, _)| path.as_str())
-}
-
-/// A file of reads says nothing new.
-#[derive(Debug, thiserror::Error)]
-#[error("repeats the reads of `{first}`; its marks are counted once")]
-struct Repeated {
-    first: String,
-}
-
-/// What came with an image.
-#[derive(Debug)]
-pub enum Annotation {
-    /// Readers' sessions from LIDC's XML.
-    Lidc(lidc_xml::Annotations),
-    /// A mask on the image's grid, one value a nodule.
-    Labels(crate::volume::Volume<u16>),
-}
-
-fn read_case(config: &Config, source: &SourceCase) -> Result<CaseRows, CaseError> {
-    let cohort = config
-        .cohorts
-        .iter()
-        .find(|cohort| cohort.name == source.cohort)
-        .ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
-    let mut rows = CaseRows::default();
-    let mut annotations = Vec::new();
-    for path in &source.case.annotations {
-        let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
-        let name = cohort::relative(base, path);
-        match read_annotation(cohort.source, path) {
-            Ok(annotation) => annotations.push((name, annotation)),
-            Err(error) => {
-                rows.failures.push(Failure::new(
-                    "ingest",
-                    &source.case.case_id,
-                    &error,
-                    Some(name),
-                ));
-            }
-        }
-    }
-    for image in cohort::read_images(&cohort.root.join(&source.case.case_id), |_| true)? {
-        match image {
-            Ok(image) => {
-                let (own, other): (Vec<_>, Vec<_>) =
-                    annotations.drain(..).partition(|(_, annotation)| belongs(annotation, &image));
-                let read = transform(config, cohort, source, &image, &own);
-                rows.scans.extend(read.scans);
-                rows.marks.extend(read.marks);
-                rows.failures.extend(read.failures);
-                annotations = other;
-            }
-            Err(error) => {
-                let path = Some(source.case.case_id.clone());
-                rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, path));
-            }
-        }
-    }
-    for (path, annotation) in annotations {
-        if let Annotation::Lidc(reads) = annotation {
-            let error =
-                CaseError::OtherSeries { path: path.clone(), series: reads.series_instance_uid };
-            rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, Some(path)));
-        }
-    }
-    Ok(rows)
-}
-
-fn read_annotation(layout: Layout, path: &Path) -> Result<Annotation, CaseError> {
-    Ok(match layout {
-        Layout::Lidc | Layout::Luna16 => Annotation::Lidc(lidc_xml::read(path)?),
-        Layout::Volumes => Annotation::Labels(nifti::read_labels(path)?),
-    })
-}
-
-fn belongs(annotation: &Annotation, image: &Image) -> bool {
-    match annotation {
-        Annotation::Lidc(reads) => reads.series_instance_uid == image.series_instance_uid,
-        Annotation::Labels(_) => true,
-    }
-}
-
-fn failed(source: &SourceCase, error: &CaseError) -> CaseRows {
-    let path = Some(source.case.case_id.clone());
-    let failure = Failure::new("ingest", &source.case.case_id, error, path);
-    CaseRows { failures: vec![failure], ..CaseRows::default() }
-}
-
-fn scan_row(
-    config: &Config,
-    cohort: &Cohort,
-    source: &SourceCase,
-    image: &Image,
-    annotations: &[(String, Annotation)],
-) -> Scan {
-    let geometry = image.volume.geometry();
-    let [n_columns, n_rows, n_slices] = geometry.size().map(|n| n as i64);
-    let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
-    let [x, y, z] = geometry.origin_mm();
-    let info = image.info.as_ref();
-    let voxels = image.volume.voxels();
-    let thickness = info.and_then(|info| info.slice_thickness_mm);
-    let exclusion_reasons = exclusion_reasons(config, thickness);
-    let sessions = annotations.iter().map(|(_, annotation)| match annotation {
-        Annotation::Lidc(reads) => reads.sessions.len(),
-        Annotation::Labels(_) => 1,
-    });
-    // METHOD: LUNA16's files name no patient; a series is then its own patient.
-    let patient_id = source
-        .case
-        .patient
-        .clone()
-        .or_else(|| info.map(|info| info.patient_id.clone()).filter(|id| !id.is_empty()))
-        .unwrap_or_else(|| image.series_instance_uid.clone());
-    let study_of_reads = annotations.iter().find_map(|(_, annotation)| match annotation {
-        Annotation::Lidc(reads) => reads.study_instance_uid.clone(),
-        Annotation::Labels(_) => None,
-    });
-    Scan {
-        cohort: cohort.name.clone(),
-        series_instance_uid: image.series_instance_uid.clone(),
-        study_instance_uid: info.map(|info| info.study_instance_uid.clone()).or(study_of_reads),
-        patient_id,
-        source: cohort.source.name().to_owned(),
-        n_columns: Some(n_columns),
-        n_rows: Some(n_rows),
-        n_slices,
-        spacing_i_mm,
-        spacing_j_mm,
-        spacing_k_mm,
-        origin_x_mm: Some(x),
-        origin_y_mm: Some(y),
-        origin_z_mm: Some(z),
-        direction: Some(geometry.direction().to_vec()),
-        slice_thickness_mm: thickness,
-        slice_gap_max_deviation_mm: info.map(|info| info.slice_gap_max_deviation_mm),
-        n_missing_slices: info.map(|info| info.n_missing_slices as i64),
-        n_duplicate_slices: info.map(|info| info.n_duplicate_slices as i64),
-        manufacturer: info.and_then(|info| info.manufacturer.clone()),
-        model: info.and_then(|info| info.model.clone()),
-        kernel: info.and_then(|info| info.kernel.clone()),
-        kvp: info.and_then(|info| info.kvp),
-        tube_current: info.and_then(|info| info.tube_current),
-        transfer_syntax: info.map(|info| info.transfer_syntax.clone()),
-        hu_min: voxels.iter().min().map(|v| i64::from(*v)),
-        hu_max: voxels.iter().max().map(|v| i64::from(*v)),
-        content_sha256: source.content_sha256.clone(),
-        path: Some(source.case.case_id.clone()),
-        annotation_paths: Vec::new(),
-        included: exclusion_reasons.is_empty(),
-        exclusion_reasons,
-        n_reading_sessions: sessions.sum::<usize>() as i64,
-    }
-}
-
-fn exclusion_reasons(config: &Config, thickness_mm: Option<f64>) -> Vec<String> {
-    let Some(limit) = config.max_slice_thickness_mm else { return Vec::new() };
-    match thickness_mm {
-        Some(thickness) if thickness > limit => {
-            vec![format!("slice thickness {thickness} mm is over {limit} mm")]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// One case could not be read.
-#[derive(Debug, thiserror::Error)]
-enum CaseError {
-    #[error("cohort `{0}` is not in the pipeline file")]
-    Cohort(String),
-    #[error(transparent)]
-    Image(#[from] cohort::Error),
-    #[error(transparent)]
-    Xml(#[from] lidc_xml::Error),
-    #[error(transparent)]
-    Nifti(#[from] nifti::Error),
-    #[error("`{path}` reads series {series}, which is not in its folder")]
-    OtherSeries { path: String, series: String },
-}
-
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A table of scan geometry could not be read.
+    #[error(transparent)]
+    ScanGeometry(#[from] scan_geometry::Error),
     /// A part could not be written.
     #[error(transparent)]
     Shard(#[from] shard::Error),
@@ -369,16 +266,25 @@ pub enum Error {
 #[cfg(test)]
 pub(in crate::stages) mod tests {
     use super::*;
-    use crate::volume::{Geometry, Mask, PlacedMask, Volume};
+    use crate::formats::cohort::Image;
+    use crate::formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
+    use crate::formats::scan_geometry::ScanGeometry;
+    use crate::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
     use ndarray::Array3;
+
+    fn geometry(size: [usize; 3]) -> Geometry {
+        Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()
+    }
+
+    fn image(size: [usize; 3]) -> Image {
+        let [ni, nj, nk] = size;
+        let volume = Volume::new(geometry(size), Array3::from_elem((nk, nj, ni), -7i16)).unwrap();
+        Image { series_instance_uid: "1.2".to_owned(), info: None, volume }
+    }
 
     /// A scan of 20 × 20 × 4 voxels, for tests of later stages.
     pub(in crate::stages) fn scan() -> Scan {
-        let geometry =
-            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
-        let volume = Volume::new(geometry, Array3::zeros((4, 20, 20))).unwrap();
-        let image = Image { series_instance_uid: "1.2".to_owned(), info: None, volume };
-        scan_row(&config(None), &cohort(), &source(), &image, &[])
+        scan_row::of_image(&config(None), None, &cohort(), &source(), &image([20, 20, 4]))
     }
 
     /// A mark of a full box of voxels on [`scan`].
@@ -390,15 +296,20 @@ pub(in crate::stages) mod tests {
     ) -> Mark {
         let scan = scan();
         let mut mark = mask_marks::blank(&scan, id.to_owned(), session, id, "r.xml");
-        let geometry =
-            Geometry::new([20, 20, 4], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
         let placed = PlacedMask { start, mask: Mask::from_fn(size, |_, _, _| true) };
-        mask_marks::place_mask(&mut mark, &geometry, placed);
+        Frame::of_image(&geometry([20, 20, 4])).place_mask(&mut mark, &scan, placed);
         mark
     }
 
-    fn config(max_slice_thickness_mm: Option<f64>) -> Config {
-        Config { shard_size: 16, max_slice_thickness_mm, cohorts: vec![cohort()] }
+    pub(super) fn config(max_slice_thickness_mm: Option<f64>) -> Config {
+        Config {
+            shard_size: 16,
+            max_slice_thickness_mm,
+            series_list: None,
+            root: None,
+            scan_geometry: None,
+            cohorts: vec![cohort()],
+        }
     }
 
     fn cohort() -> Cohort {
@@ -407,6 +318,7 @@ pub(in crate::stages) mod tests {
             source: Layout::Volumes,
             root: PathBuf::from("root"),
             annotations: None,
+            scan_geometry: None,
             image: default_image(),
             mask: default_mask(),
         }
@@ -415,6 +327,7 @@ pub(in crate::stages) mod tests {
     fn source() -> SourceCase {
         let case = cohort::Case {
             case_id: "p/ct".to_owned(),
+            has_scan: true,
             patient: Some("p".to_owned()),
             images: Vec::new(),
             annotations: Vec::new(),
@@ -422,24 +335,22 @@ pub(in crate::stages) mod tests {
         SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned() }
     }
 
-    fn image() -> Image {
-        let geometry =
-            Geometry::new([4, 4, 3], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
-        let volume = Volume::new(geometry, Array3::from_elem((3, 4, 4), -7i16)).unwrap();
-        Image { series_instance_uid: "1.2".to_owned(), info: None, volume }
+    fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
+        let image = image([4, 4, 3]);
+        let scan = scan_row::of_image(&config(None), None, &cohort(), &source(), &image);
+        transform(scan, &Frame::of_image(image.volume.geometry()), annotations)
     }
 
     #[test]
     fn a_scan_and_its_mask_become_a_row_and_a_mark() {
-        let image = image();
         let mut labels = Array3::zeros((3, 4, 4));
         labels[[1, 2, 3]] = 1;
-        let labels = Volume::new(*image.volume.geometry(), labels).unwrap();
-        let annotations = [("p/mask".to_owned(), Annotation::Labels(labels))];
-        let rows = transform(&config(None), &cohort(), &source(), &image, &annotations);
+        let labels = Volume::new(geometry([4, 4, 3]), labels).unwrap();
+        let rows = small_image_rows(&[("p/mask".to_owned(), Annotation::Labels(labels))]);
         assert_eq!(rows.failures, []);
         assert_eq!(rows.scans[0].patient_id, "p");
         assert_eq!(rows.scans[0].hu_min, Some(-7));
+        assert_eq!(rows.scans[0].annotation_paths, ["p/mask"]);
         assert_eq!(rows.marks.len(), 1);
         assert_eq!([rows.marks[0].bbox_i, rows.marks[0].bbox_j], [Some(3), Some(2)]);
         let z = rows.marks[0].centroid_z_mm.unwrap();
@@ -448,23 +359,126 @@ pub(in crate::stages) mod tests {
 
     #[test]
     fn a_mask_on_another_grid_is_a_failure_with_both_geometries() {
-        let image = image();
-        let geometry =
+        let other =
             Geometry::new([4, 4, 3], [0.7, 0.7, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
-        let labels = Volume::new(geometry, Array3::from_elem((3, 4, 4), 1)).unwrap();
-        let annotations = [("p/mask".to_owned(), Annotation::Labels(labels))];
-        let rows = transform(&config(None), &cohort(), &source(), &image, &annotations);
+        let labels = Volume::new(other, Array3::from_elem((3, 4, 4), 1)).unwrap();
+        let rows = small_image_rows(&[("p/mask".to_owned(), Annotation::Labels(labels))]);
         assert!(rows.marks.is_empty());
         assert!(rows.failures[0].cause.contains("0.8") && rows.failures[0].cause.contains("0.7"));
     }
 
+    /// A line about the pixel (6, 6), and a finding at (9, 8); slices at 0, 2, 4 and 10 mm.
+    fn reads() -> Annotations {
+        let line = [[5, 5], [6, 5], [7, 5], [7, 6], [7, 7], [6, 7], [5, 7], [5, 6]];
+        let contour = |z_mm| Contour {
+            z_mm,
+            inclusion: true,
+            points: line.to_vec(),
+            sop_instance_uid: String::new(),
+        };
+        let nodule = ReadNodule {
+            reader_nodule_id: "1".to_owned(),
+            ratings: None,
+            contours: vec![contour(4.0), contour(10.0)],
+        };
+        let finding = |id: &str, z_mm| NonNodule {
+            id: id.to_owned(),
+            z_mm,
+            point: [9, 8],
+            sop_instance_uid: String::new(),
+        };
+        let session = Session {
+            nodules: vec![nodule],
+            non_nodules: vec![finding("2", 2.0), finding("3", 7.0)],
+        };
+        Annotations {
+            series_instance_uid: "1.2".to_owned(),
+            study_instance_uid: Some("1.1".to_owned()),
+            delivered: None,
+            sessions: vec![session],
+        }
+    }
+
+    fn annotation_rows(list: Option<&BTreeSet<String>>) -> CaseRows {
+        let slices = Slices::at_heights(None, [0.5, 0.5], vec![0.0, 2.0, 4.0, 10.0]).unwrap();
+        let geometry = ScanGeometry {
+            study_instance_uid: None,
+            patient_id: None,
+            slice_thickness_mm: Some(2.0),
+            slices,
+            n_duplicate_slices: 1,
+        };
+        let mut source = source();
+        source.case.case_id = "1.2".to_owned();
+        let scan = scan_row::of_geometry(&config(None), list, &cohort(), &source, &geometry);
+        let frame = Frame::of_slices(&geometry.slices);
+        transform(scan, &frame, &[("a.xml".to_owned(), Annotation::Lidc(reads()))])
+    }
+
     #[test]
-    fn thick_scans_are_left_out_with_the_reason() {
-        assert!(exclusion_reasons(&config(Some(3.0)), Some(3.0)).is_empty());
-        assert!(exclusion_reasons(&config(None), Some(5.0)).is_empty());
+    fn without_an_image_what_needs_one_is_null_and_heights_are_the_slices() {
+        let rows = annotation_rows(None);
+        let scan = &rows.scans[0];
         assert_eq!(
-            exclusion_reasons(&config(Some(3.0)), Some(5.0)),
-            ["slice thickness 5 mm is over 3 mm"]
+            (scan.n_columns, scan.hu_min, &scan.path, &scan.direction),
+            (None, None, &None, &None)
+        );
+        assert_eq!(
+            (scan.n_slices, scan.n_missing_slices, scan.n_duplicate_slices),
+            (4, Some(2), Some(1))
+        );
+        assert_eq!((scan.spacing_k_mm, scan.slice_gap_max_deviation_mm), (2.0, Some(4.0)));
+        assert_eq!((scan.patient_id.as_str(), scan.n_reading_sessions), ("1.2", 1));
+        assert_eq!(scan.study_instance_uid.as_deref(), Some("1.1"));
+        let [nodule, finding, lost] = &rows.marks[..] else { panic!("{:?}", rows.marks) };
+        // Pixel (6, 6) on the slices at 4 and 10 mm: the mean is between slices 2 and 3.
+        assert_eq!([nodule.centroid_i, nodule.centroid_k], [Some(6.0), Some(2.5)]);
+        assert_eq!([nodule.centroid_x_mm, nodule.centroid_z_mm], [None, Some(7.0)]);
+        assert_eq!((nodule.n_voxels, nodule.volume_mm3), (Some(2), Some(2.0 * 0.25 * 2.0)));
+        assert_eq!(nodule.irregularities, ["unrated"]);
+        assert_eq!([finding.centroid_k, finding.centroid_z_mm], [Some(1.0), Some(2.0)]);
+        // 7 mm is in the gap: the finding is kept, and has no place.
+        assert_eq!([lost.centroid_i, lost.centroid_k], [None, None]);
+        assert_eq!(lost.irregularities, ["off_slice"]);
+        assert_eq!(lost.contours[0].points, [[9, 8]]);
+    }
+
+    #[test]
+    fn a_scan_off_the_list_has_no_marks_and_its_file_is_told_of() {
+        let list = BTreeSet::from(["1.3".to_owned()]);
+        let rows = annotation_rows(Some(&list));
+        assert!(rows.marks.is_empty() && !rows.scans[0].included);
+        assert_eq!(rows.scans[0].exclusion_reasons, ["not in ingest.series_list"]);
+        assert_eq!(rows.exclusions[0].rule, "scan_not_included");
+    }
+
+    #[test]
+    fn an_outline_without_a_voxel_stays_and_is_told_of() {
+        let slices = Slices::at_heights(None, [0.5, 0.5], vec![20.0, 22.0]).unwrap();
+        let mut scan = scan();
+        scan.series_instance_uid = "1.2".to_owned();
+        let files = [("a.xml".to_owned(), Annotation::Lidc(reads()))];
+        let rows = transform(scan, &Frame::of_slices(&slices), &files);
+        assert_eq!(rows.marks.len(), 3);
+        assert_eq!(rows.marks[0].irregularities, ["no_voxels", "off_slice", "unrated"]);
+        assert_eq!(rows.exclusions[0].rule, "no_voxels");
+        assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
+    }
+
+    #[test]
+    fn listed_series_that_no_cohort_has_are_told_of() {
+        let mut config = config(None);
+        let mut sources = Sources { series_list: None, cases: vec![source()] };
+        assert_eq!(not_found(&config, &sources), []);
+        sources.series_list = Some(BTreeSet::from(["1.9".to_owned(), "p/ct".to_owned()]));
+        // Images tell their series when they are read.
+        assert_eq!(not_found(&config, &sources), []);
+        config.cohorts[0].source = Layout::LidcAnnotations;
+        let missing = not_found(&config, &sources);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(
+            (missing[0].rule.as_str(), missing[0].case_id.as_str()),
+            ("series_not_found", "1.9")
         );
     }
 }

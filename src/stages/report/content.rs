@@ -1,7 +1,7 @@
 //! What a report says: `report.json`, and the source of the page.
 
 use super::overlay::Slice;
-use crate::tables::Summary;
+use crate::tables::{RatingAgreement, Summary};
 use serde::Serialize;
 
 /// A whole report. Lists may be empty: the page then says so.
@@ -21,6 +21,8 @@ pub struct Content {
     pub sources: Vec<Source>,
     /// Cohorts, in the order of the pipeline file.
     pub cohorts: Vec<Cohort>,
+    /// How far readers agree, cohort by cohort, in the same order.
+    pub readers: Vec<Readers>,
     /// Failed cases, by stage in data-flow order; stages without one are left out.
     pub failures: Vec<StageFailures>,
     /// Epochs, in the order in which they ran.
@@ -31,6 +33,8 @@ pub struct Content {
     pub models: Vec<Model>,
     /// Rows of `summary`; those with the subgroup `all` make the main table.
     pub summary: Vec<Summary>,
+    /// How far readers agree on the nodules that the models were scored on.
+    pub ceiling: Ceiling,
     /// Paired comparisons between models.
     pub comparisons: Vec<Comparison>,
     /// Scores of each nodule by each model.
@@ -97,6 +101,51 @@ pub struct SplitCount {
     pub n_nodules: u64,
     /// Slices.
     pub n_slices: u64,
+}
+
+/// How far the readers of a cohort agree.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Readers {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Nodules of the cohort.
+    pub n_nodules: u64,
+    /// Nodules among them whose readers, two or more, were compared in pairs.
+    pub n_compared: u64,
+    /// Dice, `IoU` and surface distance of the pairs.
+    pub pairwise: Vec<Pairwise>,
+    /// Rows of `rating_agreement`, for the ratings that two readers gave to any nodule.
+    pub ratings: Vec<RatingAgreement>,
+}
+
+/// A metric between readers, over nodules: of each the mean over its pairs of readers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pairwise {
+    /// Column of `nodule_metrics` with the same metric.
+    pub metric: String,
+    /// Nodules with two or more readers.
+    pub n_nodules: u64,
+    /// Mean over nodules; none without one.
+    pub mean: Option<f64>,
+    /// Standard deviation over nodules; none under two.
+    pub sd: Option<f64>,
+    /// Median over nodules; none without one.
+    pub median: Option<f64>,
+    /// Lower end of the mean's 95% bootstrap interval, by patient; none under two patients.
+    pub ci_low: Option<f64>,
+    /// Upper end of it.
+    pub ci_high: Option<f64>,
+}
+
+/// How far readers agree on the nodules that the models were scored on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Ceiling {
+    /// Nodules that the models were scored on.
+    pub n_nodules: u64,
+    /// Nodules among them that two or more readers marked.
+    pub n_several_readers: u64,
+    /// Dice, `IoU` and surface distance of the pairs; empty where no nodule has one.
+    pub pairwise: Vec<Pairwise>,
 }
 
 /// The cases that a stage could not do.

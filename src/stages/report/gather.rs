@@ -5,7 +5,7 @@ use super::content::{
     StageFailures,
 };
 use super::overlay::Slice;
-use super::{Config, Error, Pick};
+use super::{Config, Error, Pick, readers};
 use crate::metrics::METRIC_DEFINITION;
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
@@ -20,6 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Deserialize)]
 struct RoiCohort {
     cohort: String,
+}
+
+/// The columns of `nodules` that tell about scored nodules.
+#[derive(Deserialize)]
+struct Facts {
+    nodule_id: String,
+    diameter_mm: f64,
+    n_readers: i64,
 }
 
 /// Sets that a cohort's counts come from.
@@ -43,16 +51,19 @@ pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error>
     for batch in task.table(Table::Summary)?.rows::<Summary>() {
         summary.extend(batch?);
     }
-    let diameters = diameters(task, &scores)?;
+    let facts = facts(task, &scores)?;
     let patients: BTreeSet<&str> = scores.iter().map(|row| row.patient_id.as_str()).collect();
     let nodules: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
     let (cohorts, splits) = cohorts(task, &nodules)?;
+    let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
+    let pairs = readers::pairs(task)?;
     Ok(Content {
         title: config.title.clone(),
         run_id: task.job.key().to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         metric_definition: METRIC_DEFINITION.to_owned(),
         sources: sources(task),
+        readers: readers::of_cohorts(&cohorts, &pairs, &readers::ratings(task)?, config.seed),
         cohorts,
         failures: failures(task)?,
         training: training(task)?,
@@ -63,6 +74,7 @@ pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error>
         },
         models: models(&scores),
         summary,
+        ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
         comparisons: Vec::new(),
         nodules: scores
             .iter()
@@ -70,7 +82,7 @@ pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error>
                 nodule_id: row.nodule_id.clone(),
                 model_id: row.model_id.clone(),
                 outcome: row.outcome.clone(),
-                diameter_mm: diameters.get(&row.nodule_id).copied().unwrap_or(f64::NAN),
+                diameter_mm: diameter_mm(&facts, &row.nodule_id),
                 dice: row.dice,
             })
             .collect(),
@@ -235,14 +247,20 @@ fn models(scores: &[NoduleMetrics]) -> Vec<Model> {
     ids.into_iter().map(|id| Model { model_id: id.to_owned(), label: label(id) }).collect()
 }
 
-fn diameters(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, f64>, Error> {
+/// Facts about every scored nodule, by its id.
+fn facts(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, Facts>, Error> {
     let wanted: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
-    let mut diameters = BTreeMap::new();
-    for batch in task.table(Table::Nodules)?.rows::<Nodule>() {
+    let mut facts = BTreeMap::new();
+    let columns = ["nodule_id", "diameter_mm", "n_readers"];
+    for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, &columns) {
         let batch = batch?.into_iter().filter(|nodule| wanted.contains(nodule.nodule_id.as_str()));
-        diameters.extend(batch.map(|nodule| (nodule.nodule_id, nodule.diameter_mm)));
+        facts.extend(batch.map(|nodule| (nodule.nodule_id.clone(), nodule)));
     }
-    Ok(diameters)
+    Ok(facts)
+}
+
+fn diameter_mm(facts: &BTreeMap<String, Facts>, nodule_id: &str) -> f64 {
+    facts.get(nodule_id).map_or(f64::NAN, |nodule| nodule.diameter_mm)
 }
 
 /// The picked nodules, each on the slice where its mask is largest.
@@ -251,7 +269,7 @@ pub(super) fn examples(
     scores: &[NoduleMetrics],
     picks: &[Pick],
 ) -> Result<Vec<Example>, Error> {
-    let diameters = diameters(task, scores)?;
+    let facts = facts(task, scores)?;
     let mut slices: BTreeMap<String, Roi> = BTreeMap::new();
     if !picks.is_empty() {
         for batch in task.table(Table::Rois)?.rows::<Roi>() {
@@ -290,7 +308,7 @@ pub(super) fn examples(
             model_id: pick.model_id.clone(),
             dice: score.and_then(|score| score.dice),
             hausdorff_95_mm: score.and_then(|score| score.hausdorff_95_mm),
-            diameter_mm: diameters.get(&pick.nodule_id).copied().unwrap_or(f64::NAN),
+            diameter_mm: diameter_mm(&facts, &pick.nodule_id),
             z_mm: roi.z_mm,
             slice,
         });

@@ -6,6 +6,7 @@ pub mod html;
 mod charts;
 mod gather;
 mod overlay;
+mod readers;
 mod text;
 
 use super::Task;
@@ -22,6 +23,8 @@ pub const READS: &[Output] = &[
     Output::Table(Table::Scans),
     Output::Table(Table::Marks),
     Output::Table(Table::Nodules),
+    Output::Table(Table::ReaderAgreement),
+    Output::Table(Table::RatingAgreement),
     Output::Table(Table::Rois),
     Output::Table(Table::Samples),
     Output::Table(Table::TrainingLog),
@@ -32,7 +35,7 @@ pub const READS: &[Output] = &[
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Metrics for which models are compared in pairs.
 const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
@@ -43,11 +46,13 @@ const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
 pub struct Config {
     /// Title of the page.
     pub title: String,
+    /// Decides the bootstrap's resamples of readers' agreement.
+    pub seed: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { title: "Lung nodule segmentation".to_owned() }
+        Self { title: "Lung nodule segmentation".to_owned(), seed: 1 }
     }
 }
 
@@ -167,7 +172,7 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use content::{Evaluation, Model};
+    use content::{Ceiling, Evaluation, Model};
 
     fn row(nodule: &str, model: &str, dice: f64) -> NoduleMetrics {
         NoduleMetrics {
@@ -203,11 +208,13 @@ mod tests {
             metric_definition: String::new(),
             sources: Vec::new(),
             cohorts: Vec::new(),
+            readers: Vec::new(),
             failures: Vec::new(),
             training: Vec::new(),
             evaluation: Evaluation { split: String::new(), n_patients: 0, n_nodules: 0 },
             models: models.iter().map(model).collect(),
             summary: Vec::new(),
+            ceiling: Ceiling::default(),
             comparisons: Vec::new(),
             nodules: Vec::new(),
             examples: Vec::new(),

@@ -1,12 +1,13 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
 mod cohorts;
+mod readers;
 mod results;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use super::content::{Comparison, Content, Epoch, Example, Model};
+use super::content::{Comparison, Content, Epoch, Example, Model, Pairwise};
 use super::text::{NONE, counted, decimal, escape, integer, interval, p_value, signed, words};
 use super::{charts, overlay};
 use crate::metrics::Metric;
@@ -22,6 +23,7 @@ pub fn render(content: &Content) -> String {
     page.head();
     page.abstract_();
     page.cohorts();
+    page.readers();
     page.failures();
     page.training();
     page.results();
@@ -35,8 +37,9 @@ pub fn render(content: &Content) -> String {
 }
 
 /// Sections with their anchors, in order.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("cohorts", "Cohorts"),
+    ("readers", "Readers"),
     ("failures", "Failed cases"),
     ("training", "Training"),
     ("results", "Results"),
@@ -92,6 +95,18 @@ impl Page<'_> {
                 interval(dice.ci_low, dice.ci_high, 3),
                 dice.n_valid,
                 dice.n_missed,
+            );
+        }
+        let of_dice = |row: &&Pairwise| row.metric == Metric::Dice.name();
+        if let Some(dice) = self.content.ceiling.pairwise.iter().find(of_dice) {
+            let _ = writeln!(
+                text,
+                "<li>Readers with each other, in pairs: mean Dice <b>{}</b>, 95% interval {}, \
+                 n\u{a0}=\u{a0}{} of {}</li>",
+                decimal(dice.mean, 3),
+                interval(dice.ci_low, dice.ci_high, 3),
+                dice.n_nodules,
+                self.content.ceiling.n_nodules,
             );
         }
         let of_dice = |c: &&Comparison| c.metric == Metric::Dice.name();

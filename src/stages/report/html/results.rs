@@ -26,6 +26,8 @@ impl Page<'_> {
             integer(bootstrap::RESAMPLES as u64)
         );
         self.scores(&caption, "");
+        let note = self.ceiling_note();
+        self.html.push_str(&note);
         let over_slices = |row: &Summary| row.metric.starts_with(SLICE_PREFIX);
         if self.content.summary.iter().any(over_slices) {
             self.scores(
@@ -49,7 +51,8 @@ impl Page<'_> {
                 rows.push(vec![
                     escape(&model.label),
                     format!("<b>{}</b>", decimal(row.mean, decimals)),
-                    interval(row.ci_low, row.ci_high, decimals) + &self.bar(row),
+                    interval(row.ci_low, row.ci_high, decimals)
+                        + &self.bar(&name, row.mean, [row.ci_low, row.ci_high]),
                     decimal(row.sd, decimals),
                     decimal(row.median, decimals),
                     format!("{} / {}", row.n_valid, row.n_total),
@@ -57,6 +60,7 @@ impl Page<'_> {
                     decimal(row.worst_case_mean, decimals),
                 ]);
             }
+            rows.extend(self.ceiling_row(&name));
             groups.push(Group { name: Some(metric_title(&name)), rows });
         }
         let heads =
@@ -169,22 +173,25 @@ impl Page<'_> {
         html + "</ul>"
     }
 
-    /// A row's mean and interval on a line from 0 to 1, or to the largest distance of its metric.
-    fn bar(&self, row: &Summary) -> String {
+    /// A mean and its interval on a line from 0 to 1, or to the largest distance of the metric.
+    pub(super) fn bar(&self, metric: &str, mean: Option<f64>, ends: [Option<f64>; 2]) -> String {
         /// Units from end to end.
         const LENGTH: f64 = 110.0;
-        let end = if known(&row.metric).is_some_and(Metric::is_distance) {
+        let end = if known(metric).is_some_and(Metric::is_distance) {
             let rows = self.content.summary.iter();
-            let same = rows.filter(|r| r.subgroup == ALL && r.metric == row.metric);
-            same.flat_map(|r| [r.mean, r.ci_high]).flatten().fold(0.0, f64::max)
+            let models = rows.filter(|r| r.subgroup == ALL && r.metric == metric);
+            let readers = self.content.ceiling.pairwise.iter().filter(|r| r.metric == metric);
+            let models = models.flat_map(|r| [r.mean, r.ci_high]);
+            let values = models.chain(readers.flat_map(|r| [r.mean, r.ci_high]));
+            values.flatten().fold(0.0, f64::max)
         } else {
             1.0
         };
         let at = |value: f64| 5.0 + LENGTH * (value / end).clamp(0.0, 1.0);
-        let Some(mean) = row.mean.filter(|mean| mean.is_finite() && end > 0.0) else {
+        let Some(mean) = mean.filter(|mean| mean.is_finite() && end > 0.0) else {
             return String::new();
         };
-        let (low, high) = (row.ci_low.unwrap_or(mean), row.ci_high.unwrap_or(mean));
+        let (low, high) = (ends[0].unwrap_or(mean), ends[1].unwrap_or(mean));
         format!(
             "<svg class=\"interval\" aria-hidden=\"true\" viewBox=\"0 0 120 12\" width=\"120\" \
              height=\"12\"><path class=\"scale\" d=\"M5 6H115M5 3V9M115 3V9\"/>\

@@ -3,11 +3,11 @@
 use super::render;
 use crate::metrics::Metric;
 use crate::stages::report::content::{
-    Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore, Source,
-    SplitCount, StageFailures,
+    Ceiling, Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore,
+    Pairwise, Readers, Source, SplitCount, StageFailures,
 };
 use crate::stages::report::overlay::Slice;
-use crate::tables::Summary;
+use crate::tables::{RatingAgreement, Summary};
 use crate::volume::Mask;
 
 fn count(name: &str, n: u64) -> Count {
@@ -102,6 +102,49 @@ fn summary() -> Vec<Summary> {
     rows
 }
 
+fn pairwise(n_nodules: u64, scale: f64) -> Vec<Pairwise> {
+    let of = |(metric, mean): (Metric, f64)| Pairwise {
+        metric: metric.name().to_owned(),
+        n_nodules,
+        mean: (n_nodules > 0).then_some(scale * mean),
+        sd: (n_nodules > 1).then_some(0.1),
+        median: (n_nodules > 0).then_some(scale * mean + 0.01),
+        ci_low: (n_nodules > 1).then_some(scale * mean - 0.02),
+        ci_high: (n_nodules > 1).then_some(scale * mean + 0.02),
+    };
+    [(Metric::Dice, 0.8), (Metric::Iou, 0.7), (Metric::Assd, 0.6)].map(of).into()
+}
+
+fn readers() -> Vec<Readers> {
+    let rating = |rating: &str, fleiss_kappa: Option<f64>| RatingAgreement {
+        cohort: "luna".to_owned(),
+        rating: rating.to_owned(),
+        n_nodules: 1_071,
+        n_ratings: 3_402,
+        observed_agreement: Some(0.61),
+        expected_agreement: Some(0.443),
+        fleiss_kappa,
+        ci_low: fleiss_kappa.map(|kappa| kappa - 0.05),
+        ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
+    };
+    vec![
+        Readers {
+            cohort: "luna".to_owned(),
+            n_nodules: 96,
+            n_compared: 71,
+            pairwise: pairwise(71, 0.9),
+            ratings: vec![rating("malignancy", Some(0.3)), rating("internal_structure", None)],
+        },
+        Readers {
+            cohort: "clinical".to_owned(),
+            n_nodules: 48,
+            n_compared: 0,
+            pairwise: pairwise(0, 1.0),
+            ratings: vec![],
+        },
+    ]
+}
+
 fn nodules() -> Vec<NoduleScore> {
     let mut nodules = Vec::new();
     for (model, best, spread) in [("tiny", 0.93, 0.3), ("threshold", 0.82, 0.75)] {
@@ -185,6 +228,7 @@ fn sample() -> Content {
         metric_definition: "nodulus-1".to_owned(),
         sources: vec![source("scans", 36), source("nodule_metrics", 84), source("summary", 30)],
         cohorts: vec![cohort("luna", "luna16", 2), cohort("clinical", "volumes", 1)],
+        readers: readers(),
         failures: vec![StageFailures {
             stage: "ingest".to_owned(),
             n: 2,
@@ -197,6 +241,7 @@ fn sample() -> Content {
             model("threshold", "best single threshold (−412 HU)"),
         ],
         summary: summary(),
+        ceiling: Ceiling { n_nodules: 42, n_several_readers: 37, pairwise: pairwise(37, 1.0) },
         comparisons: vec![
             comparison("dice", 0.2687, 0.000_02),
             comparison("assd_mm", -0.96, 0.0131),
@@ -218,11 +263,13 @@ fn empty() -> Content {
         metric_definition: "nodulus-1".to_owned(),
         sources: vec![],
         cohorts: vec![],
+        readers: vec![],
         failures: vec![],
         training: vec![],
         evaluation: Evaluation { split: "test".to_owned(), n_patients: 0, n_nodules: 0 },
         models: vec![],
         summary: vec![],
+        ceiling: Ceiling::default(),
         comparisons: vec![],
         nodules: vec![],
         examples: vec![],
@@ -263,6 +310,44 @@ fn the_main_numbers_stand_in_the_page() {
 }
 
 #[test]
+fn the_readers_stand_beside_the_models() {
+    let page = render(&sample());
+    for text in [
+        "luna: 71 of 96 nodules with two or more readers",
+        "clinical: 0 of 48 nodules with two or more readers",
+        "<th scope=\"row\">Dice</th><td><b>0.720</b></td><td>[0.700, 0.740]</td>",
+        "<th scope=\"row\">Malignancy</th><td><b>0.300</b></td><td>[0.250, 0.350]</td>\
+         <td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
+        "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td>–</td>",
+        "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval \
+         [0.780, 0.820], n\u{a0}=\u{a0}37 of 42</li>",
+        "<td>37 / 42</td><td>–</td><td>–</td>",
+        "from the 37 of 42 scored nodules on which two or more readers were compared",
+    ] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    // Beside Dice, IoU and one distance over nodules, and nowhere else.
+    assert_eq!(page.matches("<small>ceiling, in pairs</small>").count(), 3);
+    let row = page.split("<small>ceiling, in pairs</small>").nth(1).unwrap();
+    assert!(row.starts_with("</th><td><b>0.800</b></td>"), "{row}");
+}
+
+#[test]
+fn a_ceiling_that_is_not_known_is_not_drawn() {
+    let mut content = sample();
+    content.ceiling = Ceiling { n_nodules: 42, n_several_readers: 0, pairwise: vec![] };
+    let page = render(&content);
+    assert_well_formed(&page);
+    assert!(page.contains("<p>The scored nodules have one reader each, so that no ceiling"));
+    assert!(!page.contains("<small>ceiling") && !page.contains("in pairs: mean Dice"));
+    content.ceiling.n_several_readers = 2;
+    let page = render(&content);
+    assert!(page.contains("Of 42 scored nodules, 2 have two or more readers, who could not be"));
+    assert!(!page.contains("one reader each"));
+    assert!(!render(&empty()).contains("one reader each"));
+}
+
+#[test]
 fn the_page_needs_nothing_else_and_is_the_same_again() {
     let page = render(&sample());
     assert_eq!(page, render(&sample()));
@@ -300,6 +385,11 @@ fn no_name_becomes_markup() {
         cohort.marks[0].name = evil();
         cohort.samples[0].split = evil();
     }
+    for readers in &mut content.readers {
+        readers.cohort = evil();
+        readers.pairwise[0].metric = evil();
+        readers.ratings.iter_mut().for_each(|row| row.rating = evil());
+    }
     content.failures[0].stage = evil();
     content.failures[0].causes[0].name = evil();
     for epoch in &mut content.training {
@@ -329,6 +419,8 @@ fn no_name_becomes_markup() {
 fn the_json_has_no_pixels() {
     let json = serde_json::to_string(&sample()).unwrap();
     assert!(json.contains("\"hausdorff_95_mm\":0.3"));
+    assert!(json.contains("\"n_several_readers\":37"));
+    assert!(json.contains("\"fleiss_kappa\":0.3"));
     assert!(!json.contains("\"hu\""));
     assert_eq!(json, serde_json::to_string(&sample()).unwrap());
 }

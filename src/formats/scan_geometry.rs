@@ -1,0 +1,441 @@
+//! Tables of scan geometry: what annotations need to know of a scan whose image is not there.
+//!
+//! Columns: `series_instance_uid`, `study_instance_uid`, `patient_id`, `slice_thickness_mm`,
+//! `pixel_spacing_mm` (of columns and rows alike), `z_positions_mm` (z of each slice's
+//! `ImagePositionPatient`, in any order). CSV has the heights in one field, with spaces between
+//! them, and may be compressed (`.csv.xz`, `.csv.gz`); Parquet has a list. Empty or null study,
+//! patient and thickness are unknown. Further columns are passed over.
+
+use crate::volume::{Slices, SlicesError};
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::errors::ParquetError;
+use arrow::error::ArrowError;
+use flate2::read::MultiGzDecoder;
+use fs_err::File;
+use lzma_rust2::XzReader;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// The geometry of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanGeometry {
+    /// Its study, where the table tells.
+    pub study_instance_uid: Option<String>,
+    /// Its patient, where the table tells.
+    pub patient_id: Option<String>,
+    /// DICOM SliceThickness, where the table tells.
+    pub slice_thickness_mm: Option<f64>,
+    /// The slices, upwards.
+    ///
+    /// METHOD: k ascends with z, as in an image whose slices lie along the patient's z; a scan with x
+    /// and y reversed is turned about z, which leaves k as it is.
+    pub slices: Slices,
+    /// Heights that the table gives more than once, beyond the first.
+    pub n_duplicate_slices: usize,
+}
+
+/// A table of scan geometry, by series.
+pub type ScanGeometries = BTreeMap<String, ScanGeometry>;
+
+/// A table of scan geometry could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused, or the file is not compressed as its name says.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The file's name tells no format.
+    #[error("`{0}` is no table of scan geometry: expected .csv, .csv.xz, .csv.gz or .parquet")]
+    Format(PathBuf),
+    /// A column is missing.
+    #[error("`{path}` is no table of scan geometry: it has no column {column}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Name of the column.
+        column: &'static str,
+    },
+    /// The file is no CSV.
+    #[error("`{path}` is no table of scan geometry")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        source: csv::Error,
+    },
+    /// The file is no Parquet.
+    #[error("cannot read `{path}` as Parquet")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ParquetError,
+    },
+    /// A row group is damaged.
+    #[error("cannot read `{path}` as Parquet")]
+    Arrow {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ArrowError,
+    },
+    /// A Parquet file lacks a column, or one has another type.
+    #[error("`{path}` is no table of scan geometry")]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<serde_arrow::Error>,
+    },
+    /// A value is not allowed.
+    #[error("`{path}`, row {row}: {column} is {found}, expected {expected}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the line of names.
+        row: usize,
+        /// Name of the column.
+        column: &'static str,
+        /// The value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The heights are no stack of slices.
+    #[error("`{path}`, row {row}: z_positions_mm or pixel_spacing_mm make no slices")]
+    Slices {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the line of names.
+        row: usize,
+        /// What is wrong.
+        source: SlicesError,
+    },
+    /// A series is there twice.
+    #[error("`{path}`, row {row}: series {series} is there already")]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the line of names.
+        row: usize,
+        /// The series.
+        series: String,
+    },
+}
+
+/// Names of the columns, as Parquet is asked for them.
+const COLUMNS: [&str; 6] = [
+    "series_instance_uid",
+    "study_instance_uid",
+    "patient_id",
+    "slice_thickness_mm",
+    "pixel_spacing_mm",
+    "z_positions_mm",
+];
+
+/// A row as the file has it.
+#[derive(Debug, Deserialize)]
+struct Row<Z> {
+    series_instance_uid: String,
+    study_instance_uid: Option<String>,
+    patient_id: Option<String>,
+    slice_thickness_mm: Option<f64>,
+    pixel_spacing_mm: f64,
+    z_positions_mm: Z,
+}
+
+/// Reads a table of scan geometry; no series where it has no rows.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, lacks a column, or a row is no geometry: a spacing that is not
+/// positive, fewer than two heights, a value that is no number, a series that is there twice.
+pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if name.ends_with(".parquet") {
+        return read_parquet(path);
+    }
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = BufReader::new(File::open(path).map_err(io)?);
+    if name.ends_with(".csv") {
+        read_csv(path, file)
+    } else if name.ends_with(".csv.xz") {
+        read_csv(path, XzReader::new(file, true))
+    } else if name.ends_with(".csv.gz") {
+        read_csv(path, MultiGzDecoder::new(file))
+    } else {
+        Err(Error::Format(path.to_owned()))
+    }
+}
+
+fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
+    let wrong = |source| Error::Csv { path: path.to_owned(), source };
+    let mut geometries = ScanGeometries::new();
+    let mut rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    // A table without rows must have its columns too: an empty file is no empty cohort.
+    let names = rows.headers().map_err(wrong)?;
+    if let Some(column) = COLUMNS.into_iter().find(|column| !names.iter().any(|n| n == *column)) {
+        return Err(Error::Missing { path: path.to_owned(), column });
+    }
+    for (n, row) in rows.into_deserialize::<Row<String>>().enumerate() {
+        let row = row.map_err(wrong)?;
+        let mut z_mm = Vec::new();
+        for text in row.z_positions_mm.split_ascii_whitespace() {
+            z_mm.push(text.parse().map_err(|_| {
+                value(path, n, "z_positions_mm", format!("`{text}`"), "numbers with spaces between")
+            })?);
+        }
+        add(path, n, Row { z_positions_mm: z_mm, ..empty(row) }, &mut geometries)?;
+    }
+    Ok(geometries)
+}
+
+/// A row without its heights.
+fn empty(row: Row<String>) -> Row<Vec<f64>> {
+    Row {
+        series_instance_uid: row.series_instance_uid,
+        study_instance_uid: row.study_instance_uid,
+        patient_id: row.patient_id,
+        slice_thickness_mm: row.slice_thickness_mm,
+        pixel_spacing_mm: row.pixel_spacing_mm,
+        z_positions_mm: Vec::new(),
+    }
+}
+
+fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
+    let wrong = |source| Error::Parquet { path: path.to_owned(), source };
+    let file = File::open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_file()).map_err(wrong)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let mut geometries = ScanGeometries::new();
+    let mut n = 0;
+    for batch in builder.with_projection(mask).build().map_err(wrong)? {
+        let batch = batch.map_err(|source| Error::Arrow { path: path.to_owned(), source })?;
+        let rows: Vec<Row<Vec<f64>>> = serde_arrow::from_record_batch(&batch)
+            .map_err(|source| Error::Columns { path: path.to_owned(), source: Box::new(source) })?;
+        for row in rows {
+            add(path, n, row, &mut geometries)?;
+            n += 1;
+        }
+    }
+    Ok(geometries)
+}
+
+fn add(
+    path: &Path,
+    n: usize,
+    row: Row<Vec<f64>>,
+    geometries: &mut ScanGeometries,
+) -> Result<(), Error> {
+    let known = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let series = row.series_instance_uid;
+    if series.is_empty() {
+        return Err(value(path, n, "series_instance_uid", "empty".to_owned(), "a UID"));
+    }
+    if let Some(thickness) = row.slice_thickness_mm.filter(|mm| !(mm.is_finite() && *mm > 0.0)) {
+        let (column, expected) = ("slice_thickness_mm", "positive millimetres");
+        return Err(value(path, n, column, thickness.to_string(), expected));
+    }
+    let mut z_mm = row.z_positions_mm;
+    if let Some(z) = z_mm.iter().find(|z| !z.is_finite()) {
+        return Err(value(path, n, "z_positions_mm", z.to_string(), "finite millimetres"));
+    }
+    z_mm.sort_unstable_by(f64::total_cmp);
+    let n_heights = z_mm.len();
+    z_mm.dedup();
+    let n_duplicate_slices = n_heights - z_mm.len();
+    let slices = Slices::at_heights(None, [row.pixel_spacing_mm; 2], z_mm)
+        .map_err(|source| Error::Slices { path: path.to_owned(), row: n + 1, source })?;
+    let geometry = ScanGeometry {
+        study_instance_uid: known(row.study_instance_uid),
+        patient_id: known(row.patient_id),
+        slice_thickness_mm: row.slice_thickness_mm,
+        slices,
+        n_duplicate_slices,
+    };
+    match geometries.insert(series.clone(), geometry) {
+        None => Ok(()),
+        Some(_) => Err(Error::Twice { path: path.to_owned(), row: n + 1, series }),
+    }
+}
+
+fn value(
+    path: &Path,
+    n: usize,
+    column: &'static str,
+    found: String,
+    expected: &'static str,
+) -> Error {
+    Error::Value { path: path.to_owned(), row: n + 1, column, found, expected }
+}
+
+/// A row of a table that is written.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewRow<'a> {
+    /// The series.
+    pub series_instance_uid: &'a str,
+    /// Its study.
+    pub study_instance_uid: &'a str,
+    /// Its patient.
+    pub patient_id: &'a str,
+    /// DICOM SliceThickness.
+    pub slice_thickness_mm: f64,
+    /// Spacing of columns and rows.
+    pub pixel_spacing_mm: f64,
+    /// Heights of the slices, with spaces between them.
+    pub z_positions_mm: String,
+}
+
+/// Writes a table of scan geometry as CSV.
+///
+/// # Errors
+///
+/// Fails if the file cannot be written.
+pub fn write_csv(path: &Path, rows: &[NewRow<'_>]) -> Result<(), Error> {
+    let wrong = |source| Error::Csv { path: path.to_owned(), source };
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    // The names are written here, so that a table without rows has them too.
+    let file = File::create(path).map_err(io)?;
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
+    writer.write_record(COLUMNS).map_err(wrong)?;
+    for row in rows {
+        writer.serialize(row).map_err(wrong)?;
+    }
+    writer.flush().map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Float32Array, Float64Array, LargeStringArray, ListArray};
+    use arrow::datatypes::Float64Type;
+    use arrow::record_batch::RecordBatch;
+    use fs_err as fs;
+    use std::sync::Arc;
+
+    const NAMES: &str = "series_instance_uid,study_instance_uid,patient_id,slice_thickness_mm,pixel_spacing_mm,z_positions_mm\n";
+
+    fn read_text(rows: &str) -> Result<ScanGeometries, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.csv");
+        fs::write(&path, format!("{NAMES}{rows}")).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn heights_are_sorted_and_repeated_ones_counted() {
+        let table = read_text("1.2,1.1,p,2.5,0.7,-10 -7.5 -12.5 -10\n1.3,,,,0.5,0 1\n").unwrap();
+        let scan = &table["1.2"];
+        assert_eq!(scan.slices.z_mm(), [-12.5, -10.0, -7.5]);
+        assert_eq!(scan.slices.spacing().ijk(), [0.7, 0.7, 2.5]);
+        assert_eq!((scan.n_duplicate_slices, scan.slice_thickness_mm), (1, Some(2.5)));
+        assert_eq!(scan.patient_id.as_deref(), Some("p"));
+        let blank = &table["1.3"];
+        assert_eq!((&blank.study_instance_uid, &blank.patient_id), (&None, &None));
+        assert_eq!(blank.slice_thickness_mm, None);
+        assert_eq!(read_text("").unwrap(), ScanGeometries::new());
+    }
+
+    #[test]
+    fn a_wrong_row_is_named() {
+        for (rows, expected) in [
+            ("1.2,,,2,0.7,0 x\n", "row 1: z_positions_mm is `x`, expected numbers"),
+            ("1.2,,,2,0.7,0 1\n1.2,,,2,0.7,0 1\n", "row 2: series 1.2 is there already"),
+            ("1.2,,,2,0.7,5\n", "row 1: z_positions_mm or pixel_spacing_mm make no slices"),
+            ("1.2,,,2,0,0 1\n", "row 1: z_positions_mm or pixel_spacing_mm make no slices"),
+            ("1.2,,,-2,0.7,0 1\n", "slice_thickness_mm is -2, expected positive millimetres"),
+            ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected finite"),
+            (",,,2,0.7,0 1\n", "series_instance_uid is empty, expected a UID"),
+        ] {
+            let error = read_text(rows).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(matches!(read_text("1.2,,,2,thin,0 1\n"), Err(Error::Csv { .. })));
+        assert!(matches!(read_text("1.2\n"), Err(Error::Csv { .. })));
+    }
+
+    #[test]
+    fn names_tell_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.txt");
+        fs::write(&path, NAMES).unwrap();
+        assert!(matches!(read(&path), Err(Error::Format(_))));
+        for name in ["g.csv.xz", "g.csv.gz"] {
+            let path = folder.path().join(name);
+            fs::write(&path, NAMES).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, Error::Csv { .. } | Error::Missing { .. }), "{name}: {error}");
+        }
+        let empty = folder.path().join("empty.csv");
+        fs::write(&empty, "").unwrap();
+        assert!(matches!(read(&empty), Err(Error::Missing { column: "series_instance_uid", .. })));
+        assert!(matches!(read(&folder.path().join("none.csv")), Err(Error::Io { .. })));
+        let parquet = folder.path().join("g.parquet");
+        fs::write(&parquet, NAMES).unwrap();
+        assert!(matches!(read(&parquet), Err(Error::Parquet { .. })));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.csv");
+        let row = NewRow {
+            series_instance_uid: "1.2",
+            study_instance_uid: "1.1",
+            patient_id: "p",
+            slice_thickness_mm: 2.5,
+            pixel_spacing_mm: 0.7,
+            z_positions_mm: "0 2.5 5".to_owned(),
+        };
+        write_csv(&path, &[row]).unwrap();
+        assert_eq!(read(&path).unwrap()["1.2"].slices.z_mm(), [0.0, 2.5, 5.0]);
+        write_csv(&path, &[]).unwrap();
+        assert!(read(&path).unwrap().is_empty());
+    }
+
+    /// As pandas and polars write it: large strings, a list of heights, a column too many.
+    #[test]
+    fn parquet_of_other_programs_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.parquet");
+        let heights = ListArray::from_iter_primitive::<Float64Type, _, _>([Some([
+            Some(3.0),
+            Some(1.0),
+            Some(2.0),
+        ])]);
+        let text = |text: &str| Arc::new(LargeStringArray::from(vec![text])) as ArrayRef;
+        let columns: [(&str, ArrayRef); 7] = [
+            ("extra", text("x")),
+            ("series_instance_uid", text("1.2")),
+            ("study_instance_uid", Arc::new(LargeStringArray::from(vec![None::<&str>]))),
+            ("patient_id", text("p")),
+            ("slice_thickness_mm", Arc::new(Float64Array::from(vec![None]))),
+            ("pixel_spacing_mm", Arc::new(Float32Array::from(vec![0.5]))),
+            ("z_positions_mm", Arc::new(heights)),
+        ];
+        let write = |columns: &[(&str, ArrayRef)]| {
+            let batch = RecordBatch::try_from_iter_with_nullable(
+                columns.iter().map(|(name, column)| (*name, column.clone(), true)),
+            )
+            .unwrap();
+            let file = std::fs::File::create(&path).unwrap();
+            let mut writer =
+                ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        write(&columns);
+        let table = read(&path).unwrap();
+        assert_eq!(table["1.2"].slices.z_mm(), [1.0, 2.0, 3.0]);
+        assert_eq!(table["1.2"].slices.spacing().ijk(), [0.5, 0.5, 1.0]);
+        write(&columns[1..6]);
+        assert!(matches!(read(&path), Err(Error::Columns { .. })));
+    }
+}

@@ -1,0 +1,173 @@
+//! Readers' ratings, nodule by nodule and over whole cohorts.
+
+use super::Given;
+use crate::metrics::fleiss::{self, Counts};
+use crate::tables::marks::RATINGS;
+use crate::tables::{Mark, RatingAgreement};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// The ratings of a mark, in the order of [`RATINGS`].
+const fn of_mark(mark: &Mark) -> [Option<i64>; RATINGS.len()] {
+    [
+        mark.subtlety,
+        mark.internal_structure,
+        mark.calcification,
+        mark.sphericity,
+        mark.margin,
+        mark.lobulation,
+        mark.spiculation,
+        mark.texture,
+        mark.malignancy,
+    ]
+}
+
+/// What the readers of a nodule gave it, from the marks of each.
+///
+/// METHOD: a reader rates a nodule once, so that nobody agrees with himself: with several marks on
+/// it, as in the one with most voxels among those that have the rating (of two as large, in the one
+/// whose id comes first).
+pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
+    let mut given = Given::default();
+    for marks in readers.values() {
+        let mut marks = marks.clone();
+        marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
+        for (n, counts) in given.iter_mut().enumerate() {
+            if let Some(rating) = marks.iter().find_map(|mark| of_mark(mark)[n]) {
+                *counts.entry(rating).or_default() += 1;
+            }
+        }
+    }
+    given
+}
+
+/// Share of the pairs of readers who gave the same, in each rating; `None` under two who rated.
+pub(super) fn shares_of_pairs(given: &Given) -> [Option<f64>; RATINGS.len()] {
+    std::array::from_fn(|n| fleiss::share_of_pairs(&given[n]))
+}
+
+/// The ratings of every nodule, by cohort: each with its patient.
+#[derive(Debug, Default)]
+pub(super) struct Ratings(BTreeMap<String, Vec<(String, Given)>>);
+
+impl Ratings {
+    /// Makes a place for a cohort, which has rows also where none of its nodules is rated.
+    pub(super) fn cohort(&mut self, cohort: &str) {
+        if !self.0.contains_key(cohort) {
+            self.0.insert(cohort.to_owned(), Vec::new());
+        }
+    }
+
+    /// Adds a nodule.
+    pub(super) fn add(&mut self, cohort: &str, patient: &str, given: &Given) {
+        self.cohort(cohort);
+        if let Some(nodules) = self.0.get_mut(cohort) {
+            nodules.push((patient.to_owned(), given.clone()));
+        }
+    }
+
+    /// A row for each cohort and rating; by cohort, then in the order of [`RATINGS`].
+    pub(super) fn rows(&self, seed: u64) -> Vec<RatingAgreement> {
+        let rows: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|cohort| RATINGS.iter().enumerate().map(move |r| (cohort, r)))
+            .collect();
+        rows.par_iter()
+            .map(|((cohort, nodules), (n, rating))| {
+                let subjects: Vec<(&str, &Counts)> =
+                    nodules.iter().map(|(patient, given)| (patient.as_str(), &given[*n])).collect();
+                let found = fleiss::agreement(&subjects, seed);
+                RatingAgreement {
+                    cohort: (*cohort).clone(),
+                    rating: (**rating).to_owned(),
+                    n_nodules: found.n_subjects as i64,
+                    n_ratings: found.n_ratings as i64,
+                    observed_agreement: found.observed,
+                    expected_agreement: found.expected,
+                    fleiss_kappa: found.kappa,
+                    ci_low: found.interval.map(|interval| interval[0]),
+                    ci_high: found.interval.map(|interval| interval[1]),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::ingest::tests::mark;
+
+    fn rated(id: &str, session: usize, size: [usize; 3], ratings: [Option<i64>; 2]) -> Mark {
+        let [subtlety, malignancy] = ratings;
+        Mark { subtlety, malignancy, ..mark(id, session, [4, 4, 0], size) }
+    }
+
+    fn of(marks: &[Mark]) -> Given {
+        let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
+        for mark in marks {
+            readers.entry(mark.reading_session).or_default().push(mark);
+        }
+        given(&readers)
+    }
+
+    #[test]
+    fn ratings_stand_in_the_order_of_their_names() {
+        let mut row = serde_json::to_value(rated("a", 0, [1, 1, 1], [None; 2])).unwrap();
+        for (n, name) in RATINGS.iter().enumerate() {
+            row[*name] = n.into();
+        }
+        let mark: Mark = serde_json::from_value(row).unwrap();
+        assert_eq!(of_mark(&mark), std::array::from_fn(|n| Some(n as i64)));
+    }
+
+    #[test]
+    fn a_reader_with_two_marks_rates_once() {
+        let given = of(&[
+            rated("a", 0, [1, 1, 1], [Some(2), Some(4)]),
+            rated("b", 0, [2, 1, 1], [Some(3), None]),
+            rated("c", 1, [2, 2, 1], [Some(3), Some(4)]),
+            rated("d", 1, [2, 2, 1], [Some(5), Some(5)]),
+            rated("e", 2, [1, 1, 1], [Some(1), None]),
+        ]);
+        assert_eq!(given[0], Counts::from([(1, 1), (3, 2)]));
+        assert_eq!(given[8], Counts::from([(4, 2)]));
+        let shares = shares_of_pairs(&given);
+        assert_eq!((shares[0], shares[8], shares[1]), (Some(1.0 / 3.0), Some(1.0), None));
+    }
+
+    #[test]
+    fn cohorts_have_a_row_for_each_rating() {
+        let two = |a: i64, b: i64| {
+            of(&[
+                rated("a", 0, [1, 1, 1], [Some(a), Some(1)]),
+                rated("b", 1, [1, 1, 1], [Some(b), Some(1)]),
+            ])
+        };
+        let mut ratings = Ratings::default();
+        ratings.cohort("unread");
+        ratings.add("read", "p", &two(1, 1));
+        ratings.add("read", "q", &two(2, 2));
+        ratings.add("read", "q", &two(1, 2));
+        let rows = ratings.rows(1);
+        assert_eq!(rows.len(), 2 * RATINGS.len());
+        let names: Vec<&str> = rows[..9].iter().map(|row| row.rating.as_str()).collect();
+        assert_eq!(names, RATINGS);
+        let subtlety = &rows[0];
+        assert_eq!(
+            (subtlety.cohort.as_str(), subtlety.n_nodules, subtlety.n_ratings),
+            ("read", 3, 6)
+        );
+        // Two of three agree, half by chance: (2/3 - 1/2) / (1/2).
+        assert!((subtlety.observed_agreement.unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(subtlety.expected_agreement, Some(0.5));
+        assert!((subtlety.fleiss_kappa.unwrap() - 1.0 / 3.0).abs() < 1e-12);
+        let malignancy = &rows[8];
+        assert_eq!((malignancy.n_nodules, malignancy.observed_agreement), (3, Some(1.0)));
+        assert_eq!(malignancy.fleiss_kappa, None);
+        let unread = &rows[9];
+        assert_eq!((unread.cohort.as_str(), unread.n_nodules), ("unread", 0));
+        assert_eq!((unread.observed_agreement, unread.ci_low), (None, None));
+    }
+}

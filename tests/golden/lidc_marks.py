@@ -1,0 +1,148 @@
+"""Every mark of LIDC-IDRI's XML, counted without nodulus.
+
+Usage: python lidc_marks.py XML_FOLDER SCAN_GEOMETRY.csv.xz SERIESUIDS.csv > lidc_marks.json
+
+Needs numpy and scipy. A mark's mask: inside each inclusion's line what a 4-connected flood from outside does not reach,
+without the line; united within the slice; less each exclusion with its line. `voxels_sha256` is over the sorted lines
+"SERIES SESSION VOXELS" of all outlined marks. `luna16` counts the series of SERIESUIDS.csv alone.
+"""
+
+import collections
+import csv
+import glob
+import hashlib
+import json
+import lzma
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy
+from scipy.ndimage import binary_fill_holes
+
+csv.field_size_limit(10**9)
+folder, geometry, listed = sys.argv[1:]
+scans = {}
+with lzma.open(geometry, "rt") as file:
+    for row in csv.DictReader(file):
+        heights = numpy.array(sorted({float(z) for z in row["z_positions_mm"].split()}))
+        scans[row["series_instance_uid"]] = (heights, float(row["pixel_spacing_mm"]))
+luna16 = set(open(listed).read().split())
+
+
+def children(element, name):
+    return [child for child in element if child.tag.split("}")[-1] == name]
+
+
+def text(element, name):
+    found = children(element, name)
+    return (found[0].text or "").strip() if found else ""
+
+
+def points(element, name):
+    return numpy.array([[int(text(p, "xCoord")), int(text(p, "yCoord"))] for p in children(element, name)])
+
+
+def drawn(line, low, shape):
+    """The line's pixels, its gaps and its end joined by straight lines."""
+    grid = numpy.zeros(shape, bool)
+    for a, b in zip(line, numpy.vstack([line[1:], line[:1]])):
+        steps = max(1, abs(b - a).max())
+        for t in range(steps + 1):
+            # Half up, as nodulus rounds.
+            i, j = (2 * (a * (steps - t) + b * t) + steps) // (2 * steps) - low
+            grid[i, j] = True
+    return grid
+
+
+def outlined(rois, heights):
+    """Voxels of a mark, and what is unusual about it."""
+    unusual, voxels, slices = set(), 0, collections.defaultdict(list)
+    for roi in rois:
+        z = float(text(roi, "imageZposition"))
+        k = int(abs(heights - z).argmin())
+        if abs(heights[k] - z) >= 0.5 * step_of(heights):
+            unusual.add("off_slice")
+            continue
+        slices[k].append((text(roi, "inclusion") == "TRUE", points(roi, "edgeMap")))
+    for lines in slices.values():
+        low = numpy.min([line.min(0) for _, line in lines], 0) - 1
+        shape = numpy.max([line.max(0) for _, line in lines], 0) - low + 2
+        mask = numpy.zeros(shape, bool)
+        if sum(inclusion for inclusion, _ in lines) > 1:
+            unusual.add("several_inclusions")
+        for inclusion, line in sorted(lines, key=lambda one: not one[0]):
+            grid = drawn(line, low, shape)
+            inside = binary_fill_holes(grid) & ~grid
+            mask = mask | inside if inclusion else mask & ~(inside | grid)
+            if len(line) <= 2:
+                unusual.add("point_contour")
+            if inclusion and not inside.any():
+                unusual.add("no_interior")
+            if abs(line[0] - line[-1]).max() > 1:
+                unusual.add("open_contour")
+            if len(line) > 1 and abs(numpy.diff(line, axis=0)).max() > 1:
+                unusual.add("contour_gap")
+        voxels += int(mask.sum())
+    return voxels, unusual
+
+
+def step_of(heights):
+    steps = sorted(numpy.diff(heights))
+    return steps[len(steps) // 2]
+
+
+counts = {"all": collections.Counter(), "luna16": collections.Counter()}
+lines, diameters, files, seen = [], 0.0, collections.Counter(), set()
+for path in sorted(glob.glob(f"{folder}/**/*.xml", recursive=True)):
+    root = ElementTree.parse(path).getroot()
+    if root.tag.split("}")[-1] != "LidcReadMessage":
+        files["chest_x_ray"] += 1
+        continue
+    series = text(children(root, "ResponseHeader")[0], "SeriesInstanceUid")
+    if series in seen:
+        files["repeated_reads"] += 1
+        continue
+    files["read"] += 1
+    seen.add(series)
+    heights, pixel_mm = scans[series]
+    found = collections.Counter()
+    for session, reads in enumerate(children(root, "readingSession")):
+        found["sessions"] += 1
+        nodules = children(reads, "unblindedReadNodule")
+        ids = collections.Counter(text(nodule, "noduleID") for nodule in nodules)
+        for nodule in nodules:
+            rois, ratings = children(nodule, "roi"), children(nodule, "characteristics")
+            rated = bool(ratings) and any(int(value.text or 0) for value in ratings[0])
+            unusual = {"duplicate_id"} if ids[text(nodule, "noduleID")] > 1 else set()
+            if not rated and [len(children(roi, "edgeMap")) for roi in rois] == [1]:
+                found["small_nodule"] += 1
+                z = float(text(rois[0], "imageZposition"))
+                if abs(heights - z).min() >= 0.5 * step_of(heights):
+                    unusual.add("off_slice")
+            else:
+                found["nodule"] += 1
+                found["unrated"] += not rated
+                voxels, more = outlined(rois, heights)
+                unusual |= more
+                found["voxels"] += voxels
+                lines.append(f"{series} {session} {voxels}")
+                if series in luna16:
+                    volume = voxels * pixel_mm**2 * step_of(heights)
+                    diameters += (6 / numpy.pi * volume) ** (1 / 3)
+            found.update(unusual)
+        for finding in children(reads, "nonNodule"):
+            found["non_nodule"] += 1
+            if abs(heights - float(text(finding, "imageZposition"))).min() >= 0.5 * step_of(heights):
+                found["off_slice"] += 1
+    counts["all"] += found
+    if series in luna16:
+        counts["luna16"] += found
+digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+result = {
+    "files": files,
+    **counts,
+    "luna16_sum_of_diameters_mm": float(diameters),
+    "voxels_sha256": digest,
+}
+json.dump(result, sys.stdout, indent=1, sort_keys=True)
+print()

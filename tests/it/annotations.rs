@@ -1,0 +1,450 @@
+//! Annotations without images: every trap of LIDC's XML, and all 1,318 of its files.
+
+use crate::fixture;
+use nodulus::phantom::TRAPS;
+use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+const PIPELINE: &str = "pipelines/lidc-annotations.toml";
+
+/// A phantom with annotations, shared by the tests here, which only read it.
+fn phantom() -> &'static Path {
+    static PHANTOM: OnceLock<PathBuf> = OnceLock::new();
+    PHANTOM.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("annotations");
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder).unwrap();
+        }
+        let out = folder.to_str().unwrap();
+        let sizes = ["--seed", "5", "--patients", "4", "--clinical-patients", "0", "--size", "160"];
+        let arguments = ["phantom", out, "--progress", "none"];
+        fixture::run_well(&[&arguments[..], &sizes[..]].concat());
+        folder
+    })
+}
+
+/// Arguments of a run on XML and a table of scan geometry.
+fn arguments(command: &str, store: &Path, xml: &Path, table: &Path, sets: &[&str]) -> Vec<String> {
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut all: Vec<String> = [command, PIPELINE, "--progress", "none", "--store"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([text(store)])
+        .collect();
+    let places =
+        [format!("ingest.root={}", text(xml)), format!("ingest.scan_geometry={}", text(table))];
+    for set in places.into_iter().chain(sets.iter().map(|set| (*set).to_owned())) {
+        all.extend(["--set".to_owned(), set]);
+    }
+    all
+}
+
+fn run(store: &Path, xml: &Path, table: &Path, sets: &[&str]) -> (String, Option<i32>) {
+    let arguments = arguments("run", store, xml, table, sets);
+    let output = fixture::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code())
+}
+
+fn run_well(store: &Path, xml: &Path, table: &Path, sets: &[&str]) -> String {
+    let (text, status) = run(store, xml, table, sets);
+    assert_eq!(status, Some(0), "{text}");
+    text
+}
+
+/// The store in which the phantom's annotations have run.
+fn finished() -> &'static Path {
+    static FINISHED: OnceLock<PathBuf> = OnceLock::new();
+    FINISHED.get_or_init(|| {
+        let below = phantom().join("lidc-annotations");
+        let store = phantom().join("store");
+        run_well(&store, &below.join("xml"), &below.join("scan-geometry.csv"), &[]);
+        store
+    })
+}
+
+/// Every file below a folder, relative to it.
+fn files_below(folder: &Path) -> BTreeSet<String> {
+    nodulus::formats::cohort::files_below(folder)
+        .unwrap()
+        .iter()
+        .map(|file| nodulus::formats::cohort::relative(folder, file))
+        .collect()
+}
+
+/// Each file is told of once: its marks were read, a rule left it out, or it failed.
+fn assert_each_file_once(store: &Path, xml: &Path) {
+    let mut told: Vec<String> =
+        fixture::rows::<Scan>(store).into_iter().flat_map(|scan| scan.annotation_paths).collect();
+    let exclusions = fixture::rows::<Exclusion>(store);
+    // A file that is read may have marks that are left out.
+    let of_files = exclusions
+        .iter()
+        .filter(|e| !["no_voxels", "scan_not_included"].contains(&e.rule.as_str()));
+    told.extend(of_files.filter_map(|exclusion| exclusion.path.clone()));
+    told.extend(fixture::rows::<Failure>(store).into_iter().filter_map(|failure| failure.path));
+    told.sort();
+    assert_eq!(told, files_below(xml).into_iter().collect::<Vec<_>>());
+}
+
+/// A trap's marks: kind, voxels, irregularities; and the rules that left something out.
+type Expected = (&'static [ExpectedMark], &'static [&'static str]);
+type ExpectedMark = (&'static str, Option<i64>, &'static [&'static str]);
+
+/// An outline on two slices with nothing unusual.
+const PLAIN: ExpectedMark = ("nodule", Some(18), &[]);
+const POINT: ExpectedMark = ("small_nodule", None, &[]);
+
+fn expected(trap: &str) -> Expected {
+    match trap {
+        "chest-x-ray" => (&[], &["chest_x_ray"]),
+        "repeated-a" | "superseded-b" => (&[PLAIN], &[]),
+        "repeated-b" => (&[], &["repeated_reads"]),
+        "superseded-a" => (&[], &["superseded_reads"]),
+        "three-sessions" => (&[PLAIN; 3], &[]),
+        "eight-sessions" => (&[PLAIN; 8], &[]),
+        "duplicate-id" => (
+            &[
+                ("nodule", Some(18), &["duplicate_id", "unrated"]),
+                ("small_nodule", None, &["duplicate_id"]),
+            ],
+            &[],
+        ),
+        "off-slice" => (
+            &[
+                ("nodule", Some(18), &["off_slice"]),
+                ("small_nodule", None, &["off_slice"]),
+                ("non_nodule", None, &["off_slice"]),
+                ("non_nodule", None, &[]),
+            ],
+            &[],
+        ),
+        "open-contour" => (&[("nodule", Some(9), &["contour_gap", "open_contour"])], &[]),
+        "point-contour" => (
+            &[
+                ("nodule", Some(9), &["no_interior", "point_contour"]),
+                ("nodule", None, &["no_interior", "no_voxels", "point_contour"]),
+            ],
+            &["no_voxels"],
+        ),
+        "hole" => (&[("nodule", Some(16), &[])], &[]),
+        "several-inclusions" => (&[("nodule", Some(18), &["several_inclusions"])], &[]),
+        "no-ratings" => (&[POINT; 3], &[]),
+        "nothing" => (&[], &[]),
+        "descending" => (&[PLAIN], &[]),
+        "no-voxels" => (&[("nodule", None, &["no_voxels", "off_slice"])], &["no_voxels"]),
+        other => panic!("trap {other} has no expectation"),
+    }
+}
+
+#[test]
+fn every_trap_ends_as_rows_or_as_one_explained_row() {
+    let store = finished();
+    assert_eq!(fixture::rows::<Failure>(store), []);
+    let mut marks: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
+    for mark in fixture::rows::<Mark>(store) {
+        marks.entry(mark.source_path.clone()).or_default().push(mark);
+    }
+    let exclusions = fixture::rows::<Exclusion>(store);
+    for trap in TRAPS {
+        let path = format!("traps/{trap}.xml");
+        let found = marks.remove(&path).unwrap_or_default();
+        let (expected_marks, expected_rules) = expected(trap);
+        let mut described: Vec<_> = found
+            .iter()
+            .map(|m| {
+                (m.kind.as_str(), m.n_voxels, m.irregularities.iter().map(String::as_str).collect())
+            })
+            .collect();
+        described.sort_by_key(|(kind, _, _): &(&str, _, Vec<&str>)| *kind == "non_nodule");
+        let wanted: Vec<_> = expected_marks.iter().map(|(k, n, i)| (*k, *n, i.to_vec())).collect();
+        assert_eq!(described, wanted, "{trap}");
+        let rules: Vec<_> = exclusions
+            .iter()
+            .filter(|exclusion| exclusion.path.as_deref() == Some(path.as_str()))
+            .map(|exclusion| exclusion.rule.as_str())
+            .collect();
+        assert_eq!(rules, expected_rules, "{trap}");
+        for mark in &found {
+            let placed = mark.kind == "nodule" && mark.n_voxels.is_some();
+            let centre = [mark.centroid_i, mark.centroid_j];
+            if placed && trap != "several-inclusions" {
+                assert!(
+                    centre.iter().all(|c| [Some(52.0), Some(53.0)].contains(c)),
+                    "{trap}: {centre:?}"
+                );
+            }
+            // Where the scan has no image, nothing tells x and y.
+            assert_eq!([mark.centroid_x_mm, mark.centroid_y_mm], [None, None]);
+            let lost = mark.irregularities.iter().any(|i| i == "off_slice") && !placed;
+            assert_eq!(
+                mark.centroid_k.is_none(),
+                lost || (mark.kind == "nodule" && !placed),
+                "{trap}"
+            );
+            assert_eq!(mark.centroid_k.is_none(), mark.centroid_z_mm.is_none(), "{trap}");
+        }
+    }
+    // Eight readers of one nodule are eight marks of one nodule; three are three.
+    let nodules: BTreeMap<String, (i64, i64)> = fixture::rows::<Nodule>(store)
+        .into_iter()
+        .filter(|nodule| nodule.patient_id == "TRAPS")
+        .map(|nodule| (nodule.mark_ids[0].clone(), (nodule.n_marks, nodule.n_readers)))
+        .collect();
+    for n in [3, 8] {
+        assert_eq!(nodules.values().filter(|found| **found == (n, n)).count(), 1, "{nodules:?}");
+    }
+}
+
+#[test]
+fn each_file_is_told_of_once() {
+    assert_each_file_once(finished(), &phantom().join("lidc-annotations/xml"));
+    let scans = fixture::rows::<Scan>(finished());
+    // The traps' 17 files: one X-ray, two pairs of a series each.
+    assert_eq!(scans.iter().filter(|scan| scan.patient_id == "TRAPS").count(), TRAPS.len() - 3);
+    assert_eq!(scans.len(), TRAPS.len() - 3 + 4);
+    assert!(scans.iter().all(|scan| scan.source == "lidc" && scan.path.is_none()));
+}
+
+#[test]
+fn marks_without_images_are_those_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let (store_text, root) = (
+        store.to_str().unwrap(),
+        format!("ingest.cohorts.0.root={}", phantom().join("lidc").display()),
+    );
+    fixture::run_well(&[
+        "ingest",
+        "pipelines/lidc.toml",
+        "--store",
+        store_text,
+        "--set",
+        &root,
+        "--progress",
+        "none",
+    ]);
+    let without: BTreeMap<String, Mark> = fixture::rows::<Mark>(finished())
+        .into_iter()
+        .map(|mark| (mark.mark_id.clone(), mark))
+        .collect();
+    let with = fixture::rows::<Mark>(&store);
+    assert!(with.len() > 30, "{}", with.len());
+    for mark in with {
+        let other = &without[&mark.mark_id];
+        let z = [mark.centroid_z_mm, other.centroid_z_mm].map(Option::unwrap);
+        assert!((z[0] - z[1]).abs() < 1e-6, "{z:?}");
+        let diameters = [mark.diameter_mm, other.diameter_mm].map(Option::unwrap_or_default);
+        assert!((diameters[0] - diameters[1]).abs() < 1e-6, "{diameters:?}");
+        assert!(mark.centroid_x_mm.is_some());
+        let without_mm = Mark {
+            centroid_x_mm: None,
+            centroid_y_mm: None,
+            centroid_z_mm: other.centroid_z_mm,
+            volume_mm3: other.volume_mm3,
+            diameter_mm: other.diameter_mm,
+            source_path: other.source_path.clone(),
+            ..mark
+        };
+        assert_eq!(&without_mm, other);
+    }
+}
+
+#[test]
+fn a_list_leaves_other_scans_out_and_says_so() {
+    let below = phantom().join("lidc-annotations");
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let list = folder.path().join("list.csv");
+    let kept = fixture::rows::<Scan>(finished())
+        .into_iter()
+        .find(|scan| scan.patient_id != "TRAPS")
+        .unwrap()
+        .series_instance_uid;
+    fs_err::write(&list, format!("{kept}\n1.2.3\n")).unwrap();
+    let set = format!("ingest.series_list={}", list.display());
+    let (xml, table) = (below.join("xml"), below.join("scan-geometry.csv"));
+    run_well(&store, &xml, &table, &[&set]);
+    let scans = fixture::rows::<Scan>(&store);
+    assert_eq!(scans.len(), fixture::rows::<Scan>(finished()).len());
+    assert_eq!(scans.iter().filter(|scan| scan.included).count(), 1);
+    assert!(fixture::rows::<Mark>(&store).iter().all(|mark| mark.series_instance_uid == kept));
+    let exclusions = fixture::rows::<Exclusion>(&store);
+    let missing: Vec<_> = exclusions.iter().filter(|e| e.rule == "series_not_found").collect();
+    assert_eq!(missing.len(), 1);
+    assert_eq!(missing[0].case_id, "1.2.3");
+    assert_each_file_once(&store, &xml);
+    // The list's content counts, not its place.
+    let moved = folder.path().join("moved.csv");
+    fs_err::rename(&list, &moved).unwrap();
+    let set = format!("ingest.series_list={}", moved.display());
+    assert!(run_well(&store, &xml, &table, &[&set]).contains("nothing to do"));
+    fs_err::write(&moved, "1.2.3\n").unwrap();
+    run_well(&store, &xml, &table, &[&set]);
+    assert_eq!(fixture::rows::<Mark>(&store), []);
+}
+
+#[test]
+fn a_changed_row_of_the_table_is_read_again_and_wrong_files_are_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let [xml, store, table] = ["xml", "store", "g.csv"].map(|name| folder.path().join(name));
+    fs_err::create_dir_all(xml.join("deep/er")).unwrap();
+    let from = phantom().join("lidc-annotations");
+    fs_err::copy(from.join("xml/001.xml"), xml.join("deep/er/a.xml")).unwrap();
+    fs_err::copy(from.join("xml/002.xml"), xml.join("b.xml")).unwrap();
+    fs_err::write(xml.join("broken.xml"), "<LidcReadMessage><ResponseHeader>").unwrap();
+    let rows = fs_err::read_to_string(from.join("scan-geometry.csv")).unwrap();
+    let first_two: Vec<&str> = rows.lines().take(2).collect();
+    fs_err::write(&table, first_two.join("\n")).unwrap();
+    let (text, status) = run(&store, &xml, &table, &[]);
+    assert_eq!(status, Some(3), "{text}");
+    let failures = fixture::rows::<Failure>(&store);
+    let causes: Vec<_> =
+        failures.iter().map(|f| (f.path.as_deref().unwrap(), f.cause.as_str())).collect();
+    assert_eq!(causes.len(), 2, "{causes:?}");
+    assert!(
+        causes.iter().any(|(p, c)| *p == "broken.xml" && c.contains("is not XML")),
+        "{causes:?}"
+    );
+    let unknown = "which the table of scan geometry does not have";
+    assert!(causes.iter().any(|(p, c)| *p == "b.xml" && c.contains(unknown)), "{causes:?}");
+    assert_each_file_once(&store, &xml);
+    let marks = fixture::rows::<Mark>(&store);
+    assert!(!marks.is_empty() && marks.iter().all(|mark| mark.source_path == "deep/er/a.xml"));
+
+    let widened = first_two.join("\n").replacen(",0.", ",1.", 1);
+    assert_ne!(widened, first_two.join("\n"));
+    fs_err::write(&table, widened).unwrap();
+    run(&store, &xml, &table, &[]);
+    let wider = fixture::rows::<Mark>(&store);
+    assert_eq!(wider.len(), marks.len());
+    let volume = |marks: &[Mark]| marks.iter().filter_map(|mark| mark.volume_mm3).sum::<f64>();
+    assert!(volume(&wider) > 1.5 * volume(&marks));
+}
+
+#[test]
+fn what_cannot_be_is_one_message() {
+    let below = phantom().join("lidc-annotations");
+    let (xml, table) = (below.join("xml"), below.join("scan-geometry.csv"));
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let message = |xml: &Path, table: &Path, sets: &[&str], status: i32, expected: &str| {
+        let (text, found) = run(&store, xml, table, sets);
+        assert_eq!(found, Some(status), "{text}");
+        assert!(text.starts_with("error: ") && text.contains(expected), "{text}");
+    };
+    message(&folder.path().join("no"), &table, &[], 1, "is not a folder");
+    message(&xml, &folder.path().join("no.csv"), &[], 1, "no.csv");
+    message(&xml, &xml.join("001.xml"), &[], 1, "is no table of scan geometry: expected .csv");
+    message(&xml, &table, &["ingest.series_list=no/list.csv"], 1, "no/list.csv");
+    let mixed =
+        "ingest.cohorts=[{name=\"a\",source=\"lidc_annotations\"},{name=\"b\",source=\"lidc\"}]";
+    message(&xml, &table, &[mixed], 2, "cohort `a` has annotations without images");
+    let crop = arguments("crop", &store, &xml, &table, &[]);
+    let (text, status) = fixture::run_badly(&crop.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(status, Some(2));
+    assert!(
+        text.contains("crop needs images, and the pipeline file's cohorts have none"),
+        "{text}"
+    );
+    let empty = folder.path().join("empty.csv");
+    fs_err::write(&empty, fs_err::read_to_string(&table).unwrap().lines().next().unwrap()).unwrap();
+    let nothing = folder.path().join("nothing");
+    fs_err::create_dir(&nothing).unwrap();
+    message(&nothing, &empty, &[], 1, "cohort `lidc` is empty");
+}
+
+/// Counts by `tests/golden/lidc_marks.py`, which shares no code with nodulus.
+#[test]
+fn all_of_lidc_is_read_and_nothing_lost() {
+    let Some((xml, data)) = fixture::real_annotations() else { return };
+    let golden: Value = serde_json::from_str(include_str!("../golden/lidc_marks.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let table = data.join("lidc-scan-geometry.csv.xz");
+    run_well(&store, &xml, &table, &[]);
+    assert_eq!(fixture::rows::<Failure>(&store), []);
+    assert_each_file_once(&store, &xml);
+    let exclusions = fixture::rows::<Exclusion>(&store);
+    for rule in ["chest_x_ray", "repeated_reads"] {
+        let n = exclusions.iter().filter(|exclusion| exclusion.rule == rule).count();
+        assert_eq!(n, golden["files"][rule].as_u64().unwrap() as usize, "{rule}");
+    }
+    let marks = fixture::rows::<Mark>(&store);
+    assert_eq!(marks.len(), 41_759);
+    assert_eq!(counted(&marks), without_sessions(&golden["all"]));
+    let mut lines: Vec<String> = marks
+        .iter()
+        .filter(|mark| mark.kind == "nodule")
+        .map(|m| format!("{} {} {}", m.series_instance_uid, m.reading_session, m.n_voxels.unwrap()))
+        .collect();
+    lines.sort();
+    assert_eq!(sha256(&lines.join("\n")), golden["voxels_sha256"].as_str().unwrap());
+    let scans = fixture::rows::<Scan>(&store);
+    assert_eq!(scans.len(), 1018);
+    let sessions: i64 = scans.iter().map(|scan| scan.n_reading_sessions).sum();
+    assert_eq!(Some(sessions), golden["all"]["sessions"].as_i64());
+    // Three scans have slices at uneven heights, one of them with missing ones, and one a gap.
+    let uneven: Vec<_> = scans
+        .iter()
+        .filter(|scan| scan.slice_gap_max_deviation_mm.unwrap() > 0.02 * scan.spacing_k_mm)
+        .map(|scan| (scan.patient_id.as_str(), scan.n_missing_slices.unwrap()))
+        .collect();
+    let mut uneven_sorted = uneven.clone();
+    uneven_sorted.sort_unstable();
+    assert_eq!(
+        uneven_sorted,
+        [
+            ("LIDC-IDRI-0123", 0),
+            ("LIDC-IDRI-0267", 0),
+            ("LIDC-IDRI-0514", 18),
+            ("LIDC-IDRI-0672", 3)
+        ]
+    );
+    assert_eq!(at_least(&store), [2656, 1881, 1392, 912]);
+
+    let list = format!("ingest.series_list={}", data.join("luna16-seriesuids.csv").display());
+    run_well(&store, &xml, &table, &[&list]);
+    assert_eq!(fixture::rows::<Scan>(&store).iter().filter(|scan| scan.included).count(), 888);
+    let marks = fixture::rows::<Mark>(&store);
+    assert_eq!(marks.len(), 36_378);
+    assert_eq!(counted(&marks), without_sessions(&golden["luna16"]));
+    let sum: f64 = marks.iter().filter_map(|mark| mark.diameter_mm).sum();
+    let golden_sum = golden["luna16_sum_of_diameters_mm"].as_f64().unwrap();
+    assert!((sum - golden_sum).abs() < 1e-6, "{sum}, {golden_sum}");
+    assert_eq!(at_least(&store), [2284, 1600, 1186, 777]);
+}
+
+/// Marks by kind and irregularity, as the golden file counts them.
+fn counted(marks: &[Mark]) -> Value {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for mark in marks {
+        *counts.entry(mark.kind.clone()).or_default() += 1;
+        *counts.entry("voxels".to_owned()).or_default() += mark.n_voxels.unwrap_or(0);
+        for irregularity in &mark.irregularities {
+            *counts.entry(irregularity.clone()).or_default() += 1;
+        }
+    }
+    serde_json::to_value(counts).unwrap()
+}
+
+/// Sessions may be without marks, which only `scans` tells.
+fn without_sessions(counts: &Value) -> Value {
+    let mut counts = counts.clone();
+    counts.as_object_mut().unwrap().remove("sessions");
+    counts
+}
+
+/// Nodules with at least 1, 2, 3 and 4 marks.
+fn at_least(store: &Path) -> [usize; 4] {
+    let nodules = fixture::rows::<Nodule>(store);
+    [1, 2, 3, 4].map(|least| nodules.iter().filter(|nodule| nodule.n_marks >= least).count())
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
