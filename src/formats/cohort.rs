@@ -202,7 +202,9 @@ fn without_scan(root: &Path, file: PathBuf) -> Case {
 }
 
 /// Files of CT reads by series, and the files that are none; each sorted by path.
-fn reads_below(folder: &Path) -> Result<(BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>), Error> {
+type Reads = (BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>);
+
+fn reads_below(folder: &Path) -> Result<Reads, Error> {
     let files: Vec<_> =
         files_below(folder)?.into_iter().filter(|file| has_extension(file, "xml")).collect();
     // Why a file is none is told where it is read for its rows.

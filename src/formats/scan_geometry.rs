@@ -26,7 +26,7 @@ pub struct ScanGeometry {
     pub study_instance_uid: Option<String>,
     /// Its patient, where the table tells.
     pub patient_id: Option<String>,
-    /// DICOM SliceThickness, where the table tells.
+    /// DICOM `SliceThickness`, where the table tells.
     pub slice_thickness_mm: Option<f64>,
     /// The slices, upwards.
     ///
@@ -159,19 +159,20 @@ struct Row<Z> {
 /// positive, fewer than two heights, a value that is no number, a series that is there twice.
 pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    if name.ends_with(".parquet") {
+    let mut extensions = name.rsplit('.');
+    let (last, before) = (extensions.next(), extensions.next());
+    if last == Some("parquet") {
         return read_parquet(path);
     }
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(io)?);
-    if name.ends_with(".csv") {
-        read_csv(path, file)
-    } else if name.ends_with(".csv.xz") {
-        read_csv(path, XzReader::new(file, true))
-    } else if name.ends_with(".csv.gz") {
-        read_csv(path, MultiGzDecoder::new(file))
-    } else {
-        Err(Error::Format(path.to_owned()))
+    let open = || match File::open(path) {
+        Ok(file) => Ok(BufReader::new(file)),
+        Err(source) => Err(Error::Io { path: path.to_owned(), source }),
+    };
+    match (before, last) {
+        (_, Some("csv")) => read_csv(path, open()?),
+        (Some("csv"), Some("xz")) => read_csv(path, XzReader::new(open()?, true)),
+        (Some("csv"), Some("gz")) => read_csv(path, MultiGzDecoder::new(open()?)),
+        _ => Err(Error::Format(path.to_owned())),
     }
 }
 
@@ -285,7 +286,7 @@ pub struct NewRow<'a> {
     pub study_instance_uid: &'a str,
     /// Its patient.
     pub patient_id: &'a str,
-    /// DICOM SliceThickness.
+    /// DICOM `SliceThickness`.
     pub slice_thickness_mm: f64,
     /// Spacing of columns and rows.
     pub pixel_spacing_mm: f64,
@@ -322,6 +323,10 @@ mod tests {
 
     const NAMES: &str = "series_instance_uid,study_instance_uid,patient_id,slice_thickness_mm,pixel_spacing_mm,z_positions_mm\n";
 
+    fn slices(pixel_mm: f64, z_mm: &[f64]) -> Slices {
+        Slices::at_heights(None, [pixel_mm; 2], z_mm.to_vec()).unwrap()
+    }
+
     fn read_text(rows: &str) -> Result<ScanGeometries, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.csv");
@@ -333,8 +338,7 @@ mod tests {
     fn heights_are_sorted_and_repeated_ones_counted() {
         let table = read_text("1.2,1.1,p,2.5,0.7,-10 -7.5 -12.5 -10\n1.3,,,,0.5,0 1\n").unwrap();
         let scan = &table["1.2"];
-        assert_eq!(scan.slices.z_mm(), [-12.5, -10.0, -7.5]);
-        assert_eq!(scan.slices.spacing().ijk(), [0.7, 0.7, 2.5]);
+        assert_eq!(scan.slices, slices(0.7, &[-12.5, -10.0, -7.5]));
         assert_eq!((scan.n_duplicate_slices, scan.slice_thickness_mm), (1, Some(2.5)));
         assert_eq!(scan.patient_id.as_deref(), Some("p"));
         let blank = &table["1.3"];
@@ -395,7 +399,7 @@ mod tests {
             z_positions_mm: "0 2.5 5".to_owned(),
         };
         write_csv(&path, &[row]).unwrap();
-        assert_eq!(read(&path).unwrap()["1.2"].slices.z_mm(), [0.0, 2.5, 5.0]);
+        assert_eq!(read(&path).unwrap()["1.2"].slices, slices(0.7, &[0.0, 2.5, 5.0]));
         write_csv(&path, &[]).unwrap();
         assert!(read(&path).unwrap().is_empty());
     }
@@ -425,7 +429,7 @@ mod tests {
                 columns.iter().map(|(name, column)| (*name, column.clone(), true)),
             )
             .unwrap();
-            let file = std::fs::File::create(&path).unwrap();
+            let file = fs::File::create(&path).unwrap().into_file();
             let mut writer =
                 ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
             writer.write(&batch).unwrap();
@@ -433,8 +437,7 @@ mod tests {
         };
         write(&columns);
         let table = read(&path).unwrap();
-        assert_eq!(table["1.2"].slices.z_mm(), [1.0, 2.0, 3.0]);
-        assert_eq!(table["1.2"].slices.spacing().ijk(), [0.5, 0.5, 1.0]);
+        assert_eq!(table["1.2"].slices, slices(0.5, &[1.0, 2.0, 3.0]));
         write(&columns[1..6]);
         assert!(matches!(read(&path), Err(Error::Columns { .. })));
     }

@@ -7,17 +7,22 @@
 ///
 /// METHOD: single linkage; two marks are linked when their centres are nearer than the sum of their
 /// radii. Over LUNA16's 888 scans it gives 2284, 1600, 1186 and 777 nodules with at least 1, 2, 3
-/// and 4 marks, beside the published 2290, 1602, 1186 and 777 (Setio et al. 2017).
+/// and 4 marks, beside the published 2290, 1602, 1186 and 777 (Setio et al. 2017), which
+/// [`luna16_merge`](super::luna16_merge) gives.
 pub fn single_linkage(centres: &[[f64; 3]], diameters: &[f64]) -> Vec<usize> {
     let marks: Vec<_> = centres.iter().zip(diameters).collect();
-    let linked = |a: usize, b: usize| {
+    linked_groups(marks.len(), |a, b| {
         let ((p, d), (q, e)) = (marks[a], marks[b]);
-        let square: f64 = (0..3).map(|axis| (p[axis] - q[axis]).powi(2)).sum();
-        square.sqrt() < f64::midpoint(*d, *e)
-    };
-    let mut groups = vec![None; marks.len()];
+        distance_mm(*p, *q) < f64::midpoint(*d, *e)
+    })
+}
+
+/// The group of each of `n` marks, numbered from 0 by first member, where `linked` tells which two
+/// belong together.
+pub(super) fn linked_groups(n: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut groups = vec![None; n];
     let mut n_groups = 0;
-    for first in 0..marks.len() {
+    for first in 0..n {
         if groups[first].is_some() {
             continue;
         }
@@ -34,6 +39,11 @@ pub fn single_linkage(centres: &[[f64; 3]], diameters: &[f64]) -> Vec<usize> {
         n_groups += 1;
     }
     groups.into_iter().flatten().collect()
+}
+
+/// Distance between two points.
+pub fn distance_mm(a: [f64; 3], b: [f64; 3]) -> f64 {
+    (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

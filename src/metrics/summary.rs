@@ -70,17 +70,20 @@ pub fn diagonal_mm(size: [usize; 3], spacing_mm: [f64; 3]) -> f64 {
     size.iter().zip(spacing_mm).map(|(n, s)| (*n as f64 * s).powi(2)).sum::<f64>().sqrt()
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
+/// The mean; `None` of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn standard_deviation(values: &[f64]) -> Option<f64> {
+/// The standard deviation (n - 1); `None` under two values.
+pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values)?;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-fn median(ascending: &[f64]) -> Option<f64> {
+/// The median of values in ascending order; `None` of nothing.
+pub fn median(ascending: &[f64]) -> Option<f64> {
     let n = ascending.len();
     (n > 0).then(|| f64::midpoint(ascending[(n - 1) / 2], ascending[n / 2]))
 }

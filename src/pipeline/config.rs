@@ -232,6 +232,13 @@ impl Config {
             "over 0 and up to 1",
             level.to_string(),
         )?;
+        let threshold = self.merge.iou_threshold;
+        range(
+            (0.0..1.0).contains(&threshold),
+            "merge.iou_threshold",
+            "at least 0 and under 1",
+            threshold.to_string(),
+        )?;
         let ratio = self.balance.ratio;
         range(ratio.is_finite() && ratio >= 0.0, "balance.ratio", "0 or more", ratio.to_string())?;
         for window in self.crop.windows.values().chain([&self.crop.window]) {
@@ -387,6 +394,14 @@ mod tests {
             (
                 "merge.consensus_level=1.5",
                 "`merge.consensus_level` must be over 0 and up to 1, got 1.5",
+            ),
+            (
+                "merge.iou_threshold=1.0",
+                "`merge.iou_threshold` must be at least 0 and under 1, got 1",
+            ),
+            (
+                "merge.iou_threshold=nan",
+                "`merge.iou_threshold` must be at least 0 and under 1, got NaN",
             ),
             ("crop.size=100", "`crop.size` must be a multiple of 16, up to 1024, got 100"),
             (

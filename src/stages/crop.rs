@@ -143,7 +143,8 @@ fn read_volume(root: &Path, scan: &Scan) -> Result<Volume<i16>, CropError> {
 }
 
 /// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each
-/// side, as far as the scan goes. `all` are the scan's nodules, for `other_mask_bits`.
+/// side, as far as the scan goes; none for a nodule whose readers have no voxel in consensus. `all`
+/// are the scan's nodules, for `other_mask_bits`.
 ///
 /// # Errors
 ///
@@ -155,6 +156,9 @@ pub fn transform(
     all: &[Nodule],
 ) -> Result<Vec<Roi>, CropError> {
     let placed = nodule.placed()?;
+    if placed.mask.is_empty() {
+        return Ok(Vec::new());
+    }
     let geometry = volume.geometry();
     let size = geometry.size();
     let end = placed.end();
@@ -331,12 +335,8 @@ pub(in crate::stages) mod tests {
             centroid_i: centre[0],
             centroid_j: centre[1],
             centroid_k: centre[2],
-            centroid_x_mm: None,
-            centroid_y_mm: None,
-            centroid_z_mm: None,
             diameter_mm: 1.0,
             volume_mm3: 1.0,
-            consensus_level: 0.5,
             bbox_i: start[0],
             bbox_j: start[1],
             bbox_k: start[2],
@@ -344,17 +344,7 @@ pub(in crate::stages) mod tests {
             bbox_size_j,
             bbox_size_k,
             mask_bits: mask.into_bits(),
-            mark_ids: Vec::new(),
-            subtlety: None,
-            internal_structure: None,
-            calcification: None,
-            sphericity: None,
-            margin: None,
-            lobulation: None,
-            spiculation: None,
-            texture: None,
-            malignancy: None,
-            nodule_type: None,
+            ..Nodule::default()
         }
     }
 
@@ -410,6 +400,16 @@ pub(in crate::stages) mod tests {
             .collect();
         assert_eq!(others, [0, 1, 1]);
         assert_eq!(rows[2].n_mask_pixels, 0);
+    }
+
+    #[test]
+    fn a_nodule_without_consensus_is_passed_over() {
+        let [a, none] = [nodule("a", [9, 8, 2], [2, 2, 1]), nodule("b", [9, 8, 2], [0, 0, 0])];
+        let all = [a.clone(), none.clone()];
+        assert!(transform(&config(), &volume(), &none, &all).unwrap().is_empty());
+        let rows = transform(&config(), &volume(), &a, &all).unwrap();
+        assert!(rows.iter().all(|row| row.other_mask_bits.iter().all(|bits| *bits == 0)));
+        assert_eq!(rows, transform(&config(), &volume(), &a, &[]).unwrap());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Stage {
 
     /// Whether the stage works on images, beyond what readers drew.
     pub const fn needs_images(self) -> bool {
-        !matches!(self, Self::Ingest | Self::Merge)
+        !matches!(self, Self::Ingest | Self::Merge | Self::Agree)
     }
 
     /// Name on the command line, and of the stage's section in a pipeline file.

@@ -73,6 +73,7 @@ impl Exclusion {
     }
 
     /// The same, with the file that it is about.
+    #[must_use]
     pub fn of_file(self, path: &str) -> Self {
         Self { path: Some(path.to_owned()), ..self }
     }

@@ -192,7 +192,8 @@ impl Table {
         match self {
             Self::Rois => &["hu", "mask_bits", "other_mask_bits"],
             Self::Predictions => &["probability", "mask_bits"],
-            Self::Marks | Self::Nodules => &["mask_bits"],
+            Self::Marks => &["mask_bits"],
+            Self::Nodules => &["mask_bits", "union_mask_bits"],
             _ => &[],
         }
     }

@@ -170,7 +170,7 @@ mod tests {
     fn a_missing_slice_is_a_gap_that_no_height_falls_into() {
         let z_mm = vec![0.0, 2.0, 4.0, 10.0, 12.0];
         let slices = Slices::at_heights(None, [0.5, 0.6], z_mm).unwrap();
-        assert_eq!(slices.spacing().ijk(), [0.5, 0.6, 2.0]);
+        assert_eq!(slices.spacing(), SpacingMm::try_from([0.5, 0.6, 2.0]).unwrap());
         assert_eq!(slices.slice_at(10.9), Ok(3));
         assert_eq!(slices.slice_at(4.9), Ok(2));
         assert!(slices.slice_at(7.0).is_err());

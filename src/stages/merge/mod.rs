@@ -1,0 +1,343 @@
+//! Merge: `scans`, `marks` → `nodules`.
+
+mod placed;
+mod join;
+mod ratings;
+mod nodule;
+
+use super::Task;
+use crate::tables::marks::MarkKind;
+use crate::tables::{Failure, Mark, Nodule, Output, Scan, Table, mask_box, parquet, shard, store};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Outputs read.
+pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Marks)];
+/// Outputs written.
+pub const WRITES: &[Output] = &[Output::Table(Table::Nodules)];
+/// Raised when the stage's results change.
+pub const VERSION: u32 = 2;
+
+/// Settings: `[merge]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How marks are joined.
+    pub rule: Rule,
+    /// The rule `overlap` joins marks whose masks have an intersection over union above this: 0 asks
+    /// for one voxel in common.
+    pub iou_threshold: f64,
+    /// What becomes of a nodule that a reader marked more than once.
+    pub chains: Chains,
+    /// Share of the readers that must hold a voxel of a nodule's consensus mask.
+    pub consensus_level: f64,
+    /// The readers that the share is of.
+    pub denominator: Denominator,
+    /// Nodules with fewer marks are left out; 3 is LUNA16's reference standard.
+    pub min_marks: usize,
+}
+
+/// How marks of one nodule are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Single linkage of centres nearer than the sum of the radii; plain means.
+    Linkage,
+    /// As LUNA16 published its nodules: one mark after the other, with halves for means.
+    Luna16,
+    /// Single linkage of masks that share voxels; plain means.
+    Overlap,
+}
+
+/// What becomes of a nodule that a reader marked more than once: two nodules near each other may
+/// have been joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chains {
+    /// It stays, with the groups into which its marks could be split.
+    Flag,
+    /// Those groups are the nodules, with plain means under every rule.
+    Split,
+}
+
+/// The readers that the consensus level is a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denominator {
+    /// Those who marked the nodule.
+    Marking,
+    /// All who read the scan.
+    All,
+}
+
+impl Rule {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linkage => "linkage",
+            Self::Luna16 => "luna16",
+            Self::Overlap => "overlap",
+        }
+    }
+}
+
+impl Denominator {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Marking => "marking",
+            Self::All => "all",
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Linkage,
+            iou_threshold: 0.0,
+            chains: Chains::Flag,
+            consensus_level: 0.5,
+            denominator: Denominator::Marking,
+            min_marks: 1,
+        }
+    }
+}
+
+/// Merges the marks of every pending shard.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read or written to; a scan or nodule that fails becomes a row of
+/// `failures`.
+pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+    let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
+    let total = task.job.spec().n_shards;
+    for shard in task.job.pending() {
+        let mut by_series: BTreeMap<String, (Scan, Vec<Mark>)> = BTreeMap::new();
+        for batch in scans.shard_rows::<Scan>(shard) {
+            for scan in batch?.into_iter().filter(|scan| scan.included) {
+                let key = series_key(&scan.cohort, &scan.series_instance_uid);
+                by_series.insert(key, (scan, Vec::new()));
+            }
+        }
+        for batch in marks.shard_rows::<Mark>(shard) {
+            for mark in batch?.into_iter().filter(|mark| mark.kind == MarkKind::Nodule.name()) {
+                let key = series_key(&mark.cohort, &mark.series_instance_uid);
+                if let Some((_, marks)) = by_series.get_mut(&key) {
+                    marks.push(mark);
+                }
+            }
+        }
+        let work: Vec<(Scan, Vec<Mark>)> = by_series.into_values().collect();
+        let merged: Vec<_> =
+            work.par_iter().map(|(scan, marks)| transform(config, scan, marks)).collect();
+        let writer = task.job.shard(shard)?;
+        let mut nodules = writer.part::<Nodule>()?;
+        let mut failures = Vec::new();
+        for (rows, failed) in merged {
+            nodules.write(rows)?;
+            failures.extend(failed);
+        }
+        writer.commit(vec![nodules.finish()?], failures)?;
+        task.cases(shard + 1, total);
+    }
+    Ok(())
+}
+
+/// The nodules of one scan, by first slice, then by id; none where no mark has a mask.
+///
+/// `marks` are the scan's, in the order of the table. Those without a mask are passed over: ingest
+/// lists them among its exclusions.
+pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<Failure>) {
+    let fail =
+        |case: String, error: &MergeError| Failure::new("merge", case, error, scan.path.clone());
+    let marks = match placed::place(scan, marks) {
+        Ok(marks) => marks,
+        Err(error) => {
+            return (Vec::new(), vec![fail(scan.series_instance_uid.clone(), &error)]);
+        }
+    };
+    let mut nodules = Vec::new();
+    let mut failures = Vec::new();
+    let joined = join::join(config, &marks).into_iter();
+    for joined in joined.filter(|joined| joined.marks.len() >= config.min_marks) {
+        match nodule::row(config, scan, &marks, &joined) {
+            Ok(nodule) => nodules.push(nodule),
+            Err(error) => {
+                let ids: Vec<_> =
+                    joined.marks.iter().map(|n| marks[*n].mark.mark_id.as_str()).collect();
+                let case = format!("{} marks {}", scan.series_instance_uid, ids.join(" "));
+                failures.push(fail(case, &error));
+            }
+        }
+    }
+    nodules.sort_by(|a, b| (a.bbox_k, &a.nodule_id).cmp(&(b.bbox_k, &b.nodule_id)));
+    (nodules, failures)
+}
+
+fn series_key(cohort: &str, series: &str) -> String {
+    format!("{cohort}/{series}")
+}
+
+/// The marks of a scan could not be merged.
+#[derive(Debug, thiserror::Error)]
+enum MergeError {
+    #[error("mark `{mark_id}` has a mask that cannot be placed")]
+    Mask { mark_id: String, source: mask_box::Error },
+    #[error("mark `{mark_id}` has a mask but no `{column}`")]
+    Missing { mark_id: String, column: &'static str },
+    #[error(
+        "the scan has {n_reading_sessions} reading sessions, but {n_readers} marked the nodule; \
+         a share of all sessions cannot be taken"
+    )]
+    Sessions { n_reading_sessions: i64, n_readers: usize },
+}
+
+/// The stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A part could not be read.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// A part could not be written.
+    #[error(transparent)]
+    Shard(#[from] shard::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::ingest::tests::{mark, scan};
+    use proptest::prelude::*;
+
+    #[test]
+    fn readers_of_one_nodule_are_merged_and_disagreement_is_settled_by_share() {
+        // Three readers mark voxels 0..4, 0..3 and 0..2 along i: half of them hold 0..3.
+        let mut marks = [
+            mark("a", 0, [10, 10, 1], [4, 1, 1]),
+            mark("b", 1, [10, 10, 1], [3, 1, 1]),
+            mark("c", 2, [10, 10, 1], [2, 1, 1]),
+        ];
+        for (mark, malignancy) in marks.iter_mut().zip([5, 2, 2]) {
+            mark.malignancy = Some(malignancy);
+        }
+        let (nodules, failures) = transform(&Config::default(), &scan(), &marks);
+        assert_eq!((nodules.len(), failures.len()), (1, 0));
+        let nodule = &nodules[0];
+        assert_eq!((nodule.n_marks, nodule.n_readers), (3, 3));
+        assert_eq!([nodule.bbox_i, nodule.bbox_size_i], [10, 3]);
+        assert_eq!(nodule.mark_ids, ["a", "b", "c"]);
+        // Centres 11.5, 11 and 10.5.
+        assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
+        assert_eq!((nodule.malignancy, nodule.malignancy_median), (Some(3.0), Some(2.0)));
+        assert!((nodule.malignancy_sd.unwrap() - 3.0f64.sqrt()).abs() < 1e-12);
+        assert_eq!((nodule.malignancy_n, nodule.subtlety_n, nodule.subtlety), (3, 0, None));
+        let (nodules, _) =
+            transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
+        assert!(nodules.is_empty());
+    }
+
+    #[test]
+    fn nodules_of_a_split_chain_have_their_own_ids_and_counts() {
+        // Two nodules of two readers, about columns 3.5 and 8.5, with lines that nearly meet.
+        let mut marks = [
+            mark("d", 0, [2, 4, 1], [3, 1, 1]),
+            mark("c", 0, [8, 4, 1], [3, 1, 1]),
+            mark("b", 1, [3, 4, 1], [3, 1, 1]),
+            mark("a", 1, [7, 4, 1], [3, 1, 1]),
+        ];
+        for mark in &mut marks {
+            mark.diameter_mm = Some(3.0);
+        }
+        let (nodules, _) = transform(&Config::default(), &scan(), &marks);
+        assert_eq!(nodules.len(), 1);
+        let alternative = nodules[0].alternative_mark_ids.clone().unwrap();
+        assert_eq!(alternative, [["a", "c"], ["b", "d"]]);
+        let config = Config { chains: Chains::Split, min_marks: 2, ..Config::default() };
+        let (nodules, _) = transform(&config, &scan(), &marks);
+        let mut found: Vec<_> = nodules.iter().map(|nodule| nodule.mark_ids.clone()).collect();
+        found.sort();
+        assert_eq!(found, alternative);
+        for nodule in &nodules {
+            let id = crate::tables::hash::id("n-", nodule.mark_ids.iter().map(String::as_str));
+            assert_eq!(nodule.nodule_id, id);
+            assert_eq!((nodule.n_marks, nodule.n_readers), (2, 2));
+            assert!(!nodule.more_marks_than_readers && nodule.alternative_mark_ids.is_none());
+        }
+        let config = Config { min_marks: 3, ..config };
+        assert!(transform(&config, &scan(), &marks).0.is_empty());
+    }
+
+    #[test]
+    fn a_mark_without_its_place_is_a_failure_that_names_it() {
+        let mut marks = [mark("a", 0, [10, 10, 1], [4, 1, 1]), mark("b", 1, [2, 2, 1], [2, 1, 1])];
+        marks[1].diameter_mm = None;
+        let (nodules, failures) = transform(&Config::default(), &scan(), &marks);
+        assert!(nodules.is_empty());
+        assert_eq!(failures[0].case_id, "1.2");
+        assert_eq!(failures[0].cause, "mark `b` has a mask but no `diameter_mm`");
+        marks[1].mask_bits = Some(vec![1, 1]);
+        let (_, failures) = transform(&Config::default(), &scan(), &marks);
+        let cause = "mark `b` has a mask that cannot be placed: mask of [2, 1, 1] voxels needs 1";
+        assert!(failures[0].cause.starts_with(cause), "{}", failures[0].cause);
+    }
+
+    #[test]
+    fn rules_have_the_names_of_the_settings() {
+        for rule in [Rule::Linkage, Rule::Luna16, Rule::Overlap] {
+            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
+        }
+        for denominator in [Denominator::Marking, Denominator::All] {
+            assert_eq!(serde_json::to_value(denominator).unwrap(), denominator.name());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_mark_is_in_one_nodule(
+            marks in prop::collection::vec(
+                (0..4usize, [0..16usize, 0..16usize, 0..3usize], [1..5usize, 1..5usize, 1..2usize]),
+                0..12,
+            ),
+            rule in prop::sample::select(vec![Rule::Linkage, Rule::Luna16, Rule::Overlap]),
+            chains in prop::sample::select(vec![Chains::Flag, Chains::Split]),
+        ) {
+            let marks: Vec<Mark> = marks
+                .into_iter()
+                .enumerate()
+                .map(|(n, (session, start, size))| mark(&format!("m{n:02}"), session, start, size))
+                .collect();
+            let config = Config { rule, chains, ..Config::default() };
+            let (nodules, failures) = transform(&config, &scan(), &marks);
+            prop_assert_eq!(failures, []);
+            let mut ids: Vec<String> = nodules.iter().flat_map(|n| n.mark_ids.clone()).collect();
+            ids.sort();
+            let all: Vec<String> = marks.iter().map(|mark| mark.mark_id.clone()).collect();
+            prop_assert_eq!(ids, all);
+            for nodule in nodules {
+                prop_assert_eq!(nodule.n_marks, nodule.mark_ids.len() as i64);
+                prop_assert_eq!(nodule.more_marks_than_readers, nodule.n_marks > nodule.n_readers);
+                let alternative = nodule.alternative_mark_ids.clone();
+                prop_assert_eq!(alternative.is_some(), nodule.more_marks_than_readers);
+                if let Some(groups) = alternative {
+                    prop_assert!(chains == Chains::Flag && groups.len() > 1);
+                    let mut ids = groups.concat();
+                    ids.sort();
+                    prop_assert_eq!(&ids, &nodule.mark_ids);
+                }
+                // The consensus lies within the union.
+                let (consensus, union) = (nodule.placed().unwrap(), nodule.placed_union().unwrap());
+                let [i0, j0, k0] = consensus.start;
+                prop_assert!(
+                    consensus.mask.voxels().all(|[i, j, k]| union.get(i + i0, j + j0, k + k0))
+                );
+                prop_assert!(!union.mask.is_empty());
+            }
+        }
+    }
+}

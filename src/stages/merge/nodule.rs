@@ -1,0 +1,284 @@
+//! One nodule's row.
+
+use super::join::Joined;
+use super::placed::Placed;
+use super::ratings::{nodule_type, ratings};
+use super::{Config, Denominator, MergeError};
+use crate::imaging::consensus::{Holders, n_needed};
+use crate::tables::{Mark, Nodule, Scan, hash};
+use crate::volume::PlacedMask;
+use std::collections::BTreeMap;
+
+/// The row of marks that were joined.
+#[expect(clippy::too_many_lines, reason = "a line for each column")]
+pub(super) fn row(
+    config: &Config,
+    scan: &Scan,
+    all: &[Placed<'_>],
+    joined: &Joined,
+) -> Result<Nodule, MergeError> {
+    let members: Vec<&Placed<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
+    let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
+    let Masks { n_readers, of_readers, n_needed, consensus, union } =
+        masks(config, scan, &members)?;
+    let voxel_mm3 = scan.spacing_i_mm * scan.spacing_j_mm * scan.spacing_k_mm;
+    let [volume_mm3, union_volume_mm3] =
+        [&consensus, &union].map(|placed| placed.mask.count() as f64 * voxel_mm3);
+    let [bbox_i, bbox_j, bbox_k] = consensus.start.map(|v| v as i64);
+    let [bbox_size_i, bbox_size_j, bbox_size_k] = consensus.mask.size().map(|v| v as i64);
+    let [union_bbox_i, union_bbox_j, union_bbox_k] = union.start.map(|v| v as i64);
+    let [union_bbox_size_i, union_bbox_size_j, union_bbox_size_k] =
+        union.mask.size().map(|v| v as i64);
+    let whole: f64 = joined.weights.iter().sum();
+    let mean = |value: &dyn Fn(&Placed<'_>) -> f64| {
+        let weighted = members.iter().zip(&joined.weights);
+        weighted.map(|(placed, weight)| weight * value(placed)).sum::<f64>() / whole
+    };
+    let mean_known = |value: &dyn Fn(&Mark) -> Option<f64>| {
+        let weighted = marks.iter().zip(&joined.weights);
+        let sum: Option<f64> = weighted.map(|(mark, weight)| Some(weight * value(mark)?)).sum();
+        sum.map(|sum| sum / whole)
+    };
+    let mark_ids = sorted_ids(all, &joined.marks);
+    let alternative = joined.alternative.as_ref().map(|groups| {
+        let mut ids: Vec<_> = groups.iter().map(|group| sorted_ids(all, group)).collect();
+        ids.sort_unstable();
+        ids
+    });
+    let [
+        subtlety,
+        internal_structure,
+        calcification,
+        sphericity,
+        margin,
+        lobulation,
+        spiculation,
+        texture,
+        malignancy,
+    ] = ratings(&marks);
+    let nodule_type = nodule_type(internal_structure.mean, calcification.mean, texture.mean);
+    Ok(Nodule {
+        nodule_id: hash::id("n-", mark_ids.iter().map(String::as_str)),
+        cohort: scan.cohort.clone(),
+        series_instance_uid: scan.series_instance_uid.clone(),
+        patient_id: scan.patient_id.clone(),
+        merge_rule: config.rule.name().to_owned(),
+        n_marks: marks.len() as i64,
+        n_readers: n_readers as i64,
+        more_marks_than_readers: marks.len() > n_readers,
+        centroid_i: mean(&|placed| placed.centroid[0]),
+        centroid_j: mean(&|placed| placed.centroid[1]),
+        centroid_k: mean(&|placed| placed.centroid[2]),
+        centroid_x_mm: mean_known(&|mark| mark.centroid_x_mm),
+        centroid_y_mm: mean_known(&|mark| mark.centroid_y_mm),
+        centroid_z_mm: mean_known(&|mark| mark.centroid_z_mm),
+        diameter_mm: mean(&|placed| placed.diameter_mm),
+        volume_mm3,
+        consensus_level: config.consensus_level,
+        consensus_denominator: config.denominator.name().to_owned(),
+        consensus_n_readers: of_readers as i64,
+        consensus_n_needed: n_needed as i64,
+        bbox_i,
+        bbox_j,
+        bbox_k,
+        bbox_size_i,
+        bbox_size_j,
+        bbox_size_k,
+        mask_bits: consensus.mask.into_bits(),
+        union_volume_mm3,
+        union_bbox_i,
+        union_bbox_j,
+        union_bbox_k,
+        union_bbox_size_i,
+        union_bbox_size_j,
+        union_bbox_size_k,
+        union_mask_bits: union.mask.into_bits(),
+        mark_ids,
+        alternative_mark_ids: alternative,
+        subtlety: subtlety.mean,
+        subtlety_median: subtlety.median,
+        subtlety_sd: subtlety.sd,
+        subtlety_n: subtlety.n,
+        internal_structure: internal_structure.mean,
+        internal_structure_median: internal_structure.median,
+        internal_structure_sd: internal_structure.sd,
+        internal_structure_n: internal_structure.n,
+        calcification: calcification.mean,
+        calcification_median: calcification.median,
+        calcification_sd: calcification.sd,
+        calcification_n: calcification.n,
+        sphericity: sphericity.mean,
+        sphericity_median: sphericity.median,
+        sphericity_sd: sphericity.sd,
+        sphericity_n: sphericity.n,
+        margin: margin.mean,
+        margin_median: margin.median,
+        margin_sd: margin.sd,
+        margin_n: margin.n,
+        lobulation: lobulation.mean,
+        lobulation_median: lobulation.median,
+        lobulation_sd: lobulation.sd,
+        lobulation_n: lobulation.n,
+        spiculation: spiculation.mean,
+        spiculation_median: spiculation.median,
+        spiculation_sd: spiculation.sd,
+        spiculation_n: spiculation.n,
+        texture: texture.mean,
+        texture_median: texture.median,
+        texture_sd: texture.sd,
+        texture_n: texture.n,
+        malignancy: malignancy.mean,
+        malignancy_median: malignancy.median,
+        malignancy_sd: malignancy.sd,
+        malignancy_n: malignancy.n,
+        nodule_type: nodule_type.map(str::to_owned),
+    })
+}
+
+/// What the readers of a nodule hold.
+struct Masks {
+    n_readers: usize,
+    /// Readers that the consensus is a share of.
+    of_readers: usize,
+    /// Readers that must hold a voxel of it.
+    n_needed: usize,
+    consensus: PlacedMask,
+    union: PlacedMask,
+}
+
+fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks, MergeError> {
+    let mut by_reader: BTreeMap<i64, Vec<&PlacedMask>> = BTreeMap::new();
+    for placed in members {
+        by_reader.entry(placed.mark.reading_session).or_default().push(&placed.mask);
+    }
+    let readers: Vec<_> = by_reader.into_values().collect();
+    let n_readers = readers.len();
+    let of_readers = match config.denominator {
+        Denominator::Marking => n_readers,
+        Denominator::All => sessions(scan, n_readers)?,
+    };
+    let n_needed = n_needed(config.consensus_level, of_readers);
+    let holders = Holders::count(&readers);
+    let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
+    Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
+}
+
+/// The scan's reading sessions, which are no fewer than a nodule's readers.
+fn sessions(scan: &Scan, n_readers: usize) -> Result<usize, MergeError> {
+    let n_sessions = usize::try_from(scan.n_reading_sessions).ok();
+    n_sessions
+        .filter(|n| *n >= n_readers)
+        .ok_or(MergeError::Sessions { n_reading_sessions: scan.n_reading_sessions, n_readers })
+}
+
+fn sorted_ids(all: &[Placed<'_>], marks: &[usize]) -> Vec<String> {
+    let mut ids: Vec<String> = marks.iter().map(|mark| all[*mark].mark.mark_id.clone()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Rule, transform};
+    use super::*;
+    use crate::stages::ingest::tests::{mark, scan};
+
+    /// Bars of voxels along i: session, first column and length; near enough to be one nodule.
+    fn bars(bars: &[(usize, usize, usize)]) -> Vec<Mark> {
+        let marks = bars.iter().enumerate().map(|(n, (session, start, length))| {
+            let mark = mark(&format!("m{n}"), *session, [*start, 10, 1], [*length, 1, 1]);
+            Mark { diameter_mm: Some(15.0), ..mark }
+        });
+        marks.collect()
+    }
+
+    fn only(config: &Config, scan: &Scan, marks: &[Mark]) -> Nodule {
+        let (mut nodules, failures) = transform(config, scan, marks);
+        assert_eq!((nodules.len(), failures), (1, Vec::new()));
+        nodules.remove(0)
+    }
+
+    #[test]
+    fn the_share_is_of_those_who_marked_or_of_all_who_read() {
+        let marks = bars(&[(0, 10, 4), (1, 10, 3), (3, 10, 2)]);
+        let scan = Scan { n_reading_sessions: 5, ..scan() };
+        let config = Config::default();
+        let marking = only(&config, &scan, &marks);
+        assert_eq!((marking.consensus_n_readers, marking.consensus_n_needed), (3, 2));
+        assert_eq!((marking.bbox_i, marking.bbox_size_i), (10, 3));
+        assert_eq!(marking.consensus_denominator, "marking");
+        let all = only(&Config { denominator: Denominator::All, ..config }, &scan, &marks);
+        assert_eq!((all.consensus_n_readers, all.consensus_n_needed), (5, 3));
+        assert_eq!((all.bbox_i, all.bbox_size_i), (10, 2));
+        assert_eq!(all.consensus_denominator, "all");
+    }
+
+    #[test]
+    fn fewer_sessions_than_readers_are_a_failure_that_names_the_marks() {
+        let config = Config { denominator: Denominator::All, ..Config::default() };
+        let scan = Scan { n_reading_sessions: 1, ..scan() };
+        let (nodules, failures) = transform(&config, &scan, &bars(&[(0, 10, 4), (1, 10, 3)]));
+        assert!(nodules.is_empty());
+        assert!(failures[0].case_id.ends_with("marks m0 m1"), "{}", failures[0].case_id);
+        let cause = "the scan has 1 reading sessions, but 2 marked the nodule";
+        assert!(failures[0].cause.starts_with(cause), "{}", failures[0].cause);
+    }
+
+    #[test]
+    fn a_nodule_without_consensus_keeps_its_row_and_its_union() {
+        let config = Config { consensus_level: 1.0, ..Config::default() };
+        let nodule = only(&config, &scan(), &bars(&[(0, 12, 2), (1, 9, 2)]));
+        assert!(nodule.volume_mm3.abs() < 1e-12);
+        assert_eq!([nodule.bbox_i, nodule.bbox_j, nodule.bbox_k], [9, 10, 1]);
+        assert_eq!([nodule.bbox_size_i, nodule.bbox_size_j, nodule.bbox_size_k], [0, 0, 0]);
+        assert!(nodule.mask_bits.is_empty());
+        assert!(nodule.placed().unwrap().mask.is_empty());
+        // Columns 9, 10, 12 and 13, of 0.7 × 0.8 × 2.5 mm each.
+        assert_eq!(nodule.union_mask_bits, [0b11011]);
+        assert_eq!([nodule.union_bbox_i, nodule.union_bbox_size_i], [9, 5]);
+        assert_eq!(nodule.placed_union().unwrap().mask.count(), 4);
+        assert!((nodule.union_volume_mm3 - 4.0 * 1.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_marks_of_one_reader_are_two_marks_and_one_reader() {
+        // One reader holds columns 10 to 13, the other 13 to 15.
+        let marks = bars(&[(0, 10, 2), (0, 12, 2), (1, 13, 3)]);
+        let config = Config { consensus_level: 1.0, ..Config::default() };
+        let nodule = only(&config, &scan(), &marks);
+        assert_eq!((nodule.n_marks, nodule.n_readers), (3, 2));
+        assert_eq!((nodule.consensus_n_readers, nodule.consensus_n_needed), (2, 2));
+        assert_eq!((nodule.bbox_i, nodule.bbox_size_i), (13, 1));
+        assert!((nodule.volume_mm3 - 1.4).abs() < 1e-12);
+        assert!(nodule.more_marks_than_readers);
+        // Centres are at columns 10.5, 12.5 and 14; the last two are closer.
+        let alternative = [vec!["m0"], vec!["m1", "m2"]];
+        let alternative = alternative.map(|ids| ids.into_iter().map(str::to_owned).collect());
+        assert_eq!(nodule.alternative_mark_ids, Some(alternative.to_vec()));
+        let nodule = only(&config, &scan(), &bars(&[(0, 10, 2), (1, 11, 3)]));
+        assert!(!nodule.more_marks_than_readers);
+        assert_eq!(nodule.alternative_mark_ids, None);
+    }
+
+    #[test]
+    fn place_and_diameter_have_the_weights_of_the_rule() {
+        // Columns 0, 2, 4 and 8, a millimetre apart, with diameters of 10, 12, 10 and 6 mm.
+        let mut marks = bars(&[(0, 0, 1), (1, 2, 1), (2, 4, 1), (3, 8, 1)]);
+        for (mark, diameter) in marks.iter_mut().zip([10.0, 12.0, 10.0, 6.0]) {
+            mark.diameter_mm = Some(diameter);
+        }
+        let scan = Scan { spacing_i_mm: 1.0, ..scan() };
+        for (rule, column, diameter) in [(Rule::Linkage, 3.5, 9.5), (Rule::Luna16, 2.0, 10.0)] {
+            let nodule = only(&Config { rule, ..Config::default() }, &scan, &marks);
+            assert_eq!(nodule.merge_rule, rule.name());
+            assert!((nodule.centroid_i - column).abs() < 1e-12, "{}", nodule.centroid_i);
+            assert!((nodule.centroid_j - 10.0).abs() < 1e-12);
+            assert!((nodule.diameter_mm - diameter).abs() < 1e-12, "{}", nodule.diameter_mm);
+            // The marks' own x is 1 + 0.7 i.
+            let x = nodule.centroid_x_mm.unwrap();
+            assert!((x - 1.0 - 0.7 * column).abs() < 1e-12, "{x}");
+        }
+        marks[2].centroid_x_mm = None;
+        assert_eq!(only(&Config::default(), &scan, &marks).centroid_x_mm, None);
+    }
+}
