@@ -156,6 +156,36 @@ fn an_export_replaces_its_own_files_and_no_others() {
 }
 
 #[test]
+fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let stage = |stage: &str, set: &str| {
+        let arguments = [stage, pipeline.to_str().unwrap(), "--progress", "none", "--set", set];
+        fixture::run_well(&arguments);
+    };
+    let (store, to) = (folder.path().join("store"), folder.path().join("out"));
+    let export = || {
+        let [store, to] = [&store, &to].map(|path| path.to_str().unwrap());
+        let arguments = ["export", "--format", "luna16", "--cohort", "luna16", "--store", store];
+        fixture::run(&[&arguments[..], &["--to", to]].concat())
+    };
+    stage("ingest", "ingest.shard_size=2");
+    stage("merge", "merge.min_marks=4");
+    let output = export();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("merged with min_marks = 4, expected at most 3"), "{error}");
+    stage("merge", "merge.min_marks=3");
+    assert!(export().status.success());
+    // The clinic's scans are thicker.
+    stage("ingest", "ingest.max_slice_thickness_mm=0.1");
+    let output = export();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("`nodules` was made of another version of `scans`"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_exported_or_compared_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let (here, store) = (folder.path().to_str().unwrap(), store());

@@ -93,6 +93,12 @@ pub enum Error {
         /// Its series.
         series: String,
     },
+    /// A table has changed since the nodules were made of it.
+    #[error("`nodules` was made of another version of `{table}`: run merge, then export again")]
+    Stale {
+        /// Name of the table.
+        table: String,
+    },
     /// The store lacks nodules that the export needs.
     #[error(
         "`nodules` was merged with min_marks = {found}, expected at most {asked}: merge again with fewer, or export with `--min-marks {found}`"
@@ -129,13 +135,20 @@ impl Error {
 ///
 /// # Errors
 ///
-/// Fails if the store lacks a table or the cohort, its scans came without images, or the folder has
-/// such a file that no export made.
+/// Fails if the store lacks a table or the cohort, its nodules are not of its marks, its scans came
+/// without images, or the folder has such a file that no export made.
 pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Export, Error> {
     let earlier = folder::open(to)?;
     let [scans, nodules, marks] = [Table::Scans, Table::Nodules, Table::Marks]
         .map(|table| store.require(Output::Table(table)));
     let (scans, nodules, marks) = (scans?, nodules?, marks?);
+    for version in [&scans, &marks] {
+        let now = version.manifest.as_input();
+        let then = nodules.manifest.inputs.iter().find(|input| input.name == now.name);
+        if then.is_some_and(|then| then.content_sha256 != now.content_sha256) {
+            return Err(Error::Stale { table: now.name });
+        }
+    }
     let merged_with = nodules.manifest.config.get("min_marks").and_then(serde_json::Value::as_i64);
     if let Some(found) = merged_with.filter(|found| *found > options.min_marks) {
         return Err(Error::MinMarks { found, asked: options.min_marks });
