@@ -73,6 +73,16 @@ pub(super) enum Command {
     /// Print the columns of a table, or write the schemas of all
     #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
     Schema(SchemaArguments),
+    /// Write a cohort's nodules, other findings, series and candidates as LUNA16's files
+    #[command(
+        after_help = "Example:\n  nodulus export --store store/demo --cohort luna16 --format luna16 --to out/luna16\n  nodulus export --store store/luna16 --format luna16 --to out/luna16 --candidates /data/luna16/candidates_V2.csv"
+    )]
+    Export(ExportArguments),
+    /// Match two tables of nodules one to one, and say where they differ
+    #[command(
+        after_help = "Example:\n  nodulus compare-nodules store/luna16 /data/luna16/annotations.csv --min-marks 3\n  nodulus compare-nodules store/demo store/demo --cohort lidc --cohort luna16\n\nA store stands for its current `nodules`. Exit status: 0 compared, different or not, 1 stopped by an error, 2 usage."
+    )]
+    CompareNodules(CompareNodulesArguments),
     /// Write a synthetic cohort in the real formats, with known truth
     #[command(after_help = "Example:\n  nodulus phantom data/phantom --seed 1 --patients 8")]
     Phantom(PhantomArguments),
@@ -219,6 +229,59 @@ pub(super) struct SchemaArguments {
     /// Write `TABLE.json` for each table into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "table")]
     pub(super) write: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: PathBuf,
+    /// Whose files to write
+    #[arg(long, value_enum)]
+    pub(super) format: ExportFormat,
+    /// Folder to write to; files of an earlier export are replaced
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+    /// Cohort, where the store has several
+    #[arg(long, value_name = "NAME")]
+    pub(super) cohort: Option<String>,
+    /// Marks that a nodule has at least, to be in `annotations.csv`
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(super) min_marks: i64,
+    /// Candidates in LUNA16's columns, to be written with their classes set anew
+    #[arg(long, value_name = "FILE")]
+    pub(super) candidates: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Whose files an export writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// `annotations.csv`, `annotations_excluded.csv`, `seriesuids.csv` and `candidates.csv`
+    Luna16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareNodulesArguments {
+    /// Store, Parquet file or folder of them with the columns of `nodules`, or CSV file with
+    /// those of LUNA16's `annotations.csv`
+    pub(super) a: PathBuf,
+    /// The same, for the other side
+    pub(super) b: PathBuf,
+    /// Leave out nodules with fewer marks, where a table has them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(super) min_marks: Option<i64>,
+    /// Cohort, where a table has them; given twice, A's and then B's
+    #[arg(long = "cohort", value_name = "NAME")]
+    pub(super) cohorts: Vec<String>,
+    /// Unmatched nodules that are listed of each side; 0 lists all, as `--json` does
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) list: usize,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -1,7 +1,9 @@
 //! The command line: arguments, one function a command, and everything that is printed.
 
 mod arguments;
+mod compare_nodules;
 mod completions;
+mod export;
 mod export_schema;
 mod format;
 mod lineage;
@@ -13,7 +15,7 @@ mod status;
 mod tables;
 mod verify;
 
-use crate::pipeline::{config, runner};
+use crate::pipeline::{compare_nodules as comparison, config, luna16_export, nodule_table, runner};
 use crate::tables::store;
 pub use arguments::Cli;
 use arguments::Command;
@@ -55,6 +57,12 @@ enum Error {
     Parquet(#[from] crate::tables::parquet::Error),
     #[error(transparent)]
     Model(#[from] crate::model::Error),
+    #[error(transparent)]
+    Export(#[from] luna16_export::Error),
+    #[error(transparent)]
+    NoduleTable(#[from] nodule_table::Error),
+    #[error(transparent)]
+    Comparison(#[from] comparison::NoCommonPlaces),
     #[error("cannot query the table")]
     Polars(#[from] polars::error::PolarsError),
     #[error("cannot write JSON")]
@@ -67,6 +75,8 @@ impl Error {
     fn ending(&self) -> Ending {
         match self {
             Self::Config(_) | Self::Usage(_) => Ending::Usage,
+            Self::Export(error) if error.is_choice() => Ending::Usage,
+            Self::NoduleTable(error) if error.is_choice() => Ending::Usage,
             _ => Ending::Stopped,
         }
     }
@@ -101,6 +111,8 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Show(arguments) => show::show(arguments, out),
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
         Command::Schema(arguments) => export_schema::schema(arguments, out),
+        Command::Export(arguments) => export::export(arguments, out),
+        Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => completions::completions(arguments, out),

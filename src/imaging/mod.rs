@@ -8,6 +8,7 @@ pub mod linkage;
 pub mod luna16_merge;
 pub mod overlap;
 pub mod chains;
+pub mod matching;
 pub mod components;
 pub mod crop;
 pub mod normalise;

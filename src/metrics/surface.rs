@@ -104,8 +104,8 @@ fn directed(from: &Mask, to: &Mask, spacing_mm: [f64; 3]) -> Vec<f64> {
     distances
 }
 
-/// A quantile of ascending values, with linear interpolation as `numpy.percentile`.
-fn percentile(ascending: &[f64], share: f64) -> f64 {
+/// A quantile of ascending values, at least one, with linear interpolation as `numpy.percentile`.
+pub(crate) fn percentile(ascending: &[f64], share: f64) -> f64 {
     let position = share * (ascending.len() - 1) as f64;
     let (low, high) = (ascending[position.floor() as usize], ascending[position.ceil() as usize]);
     low + (high - low) * position.fract()

@@ -1,4 +1,5 @@
-//! From a pipeline file to finished tables: read the settings, list the sources, plan, run.
+//! From a pipeline file to finished tables: read the settings, list the sources, plan, run; and
+//! what is made of a store afterwards.
 
 pub mod config;
 pub mod sources;
@@ -6,5 +7,8 @@ pub mod plan;
 pub mod runner;
 pub mod status;
 pub mod lineage;
+pub mod luna16_export;
+pub mod nodule_table;
+pub mod compare_nodules;
 
 pub use config::Config;

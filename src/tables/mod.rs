@@ -18,6 +18,7 @@ pub mod exclusions;
 pub mod failures;
 pub mod output;
 pub mod parquet;
+pub mod foreign;
 pub mod hash;
 pub mod durable;
 pub mod lock;

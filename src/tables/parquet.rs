@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Key of the table's name in a file's metadata.
-const TABLE_KEY: &str = "nodulus.table";
+pub(super) const TABLE_KEY: &str = "nodulus.table";
 /// Key of the schema's version in a file's metadata.
 const SCHEMA_VERSION_KEY: &str = "nodulus.schema_version";
 

@@ -9,6 +9,7 @@ mod demo;
 mod fixture;
 mod kill;
 mod line;
+mod luna16;
 mod python;
 mod real;
 mod wiring;

@@ -1,0 +1,102 @@
+//! `annotations_excluded.csv`: what readers marked and the reference standard leaves out.
+
+use super::{Error, annotations, rows};
+use serde::{Serialize, Serializer};
+use std::path::Path;
+
+/// A mark that is no nodule of the reference standard; a detector that finds it is neither right
+/// nor wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Series of the scan.
+    pub series_instance_uid: String,
+    /// Centre, x.
+    pub x_mm: f64,
+    /// Centre, y.
+    pub y_mm: f64,
+    /// Centre, z.
+    pub z_mm: f64,
+    /// Diameter; `None`, which is -1 in the file, for points: nodules under 3 mm and non-nodules.
+    #[serde(serialize_with = "or_minus_one")]
+    pub diameter_mm: Option<f64>,
+}
+
+/// Reads `annotations_excluded.csv`; none where it has only its first line.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, lacks a column, or a value is no number; positions must be
+/// finite and diameters positive or -1.
+pub fn read_findings(path: &Path) -> Result<Vec<Finding>, Error> {
+    rows::read(path, annotations::NAMES, |fields| {
+        let diameter_mm = fields.millimetres(4)?;
+        let is_point = (diameter_mm + 1.0).abs() < f64::EPSILON;
+        if diameter_mm <= 0.0 && !is_point {
+            return Err(fields.wrong(4, "positive millimetres, or -1 for a point"));
+        }
+        Ok(Finding {
+            series_instance_uid: fields.text(0)?,
+            x_mm: fields.millimetres(1)?,
+            y_mm: fields.millimetres(2)?,
+            z_mm: fields.millimetres(3)?,
+            diameter_mm: (!is_point).then_some(diameter_mm),
+        })
+    })
+}
+
+/// Writes `annotations_excluded.csv`.
+///
+/// # Errors
+///
+/// Fails if the file cannot be written.
+pub fn write_findings(path: &Path, rows: &[Finding]) -> Result<(), Error> {
+    rows::write(path, &annotations::NAMES, rows)
+}
+
+#[expect(clippy::ref_option, reason = "what serde asks for")]
+fn or_minus_one<S: Serializer>(diameter: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match diameter {
+        Some(diameter) => serializer.serialize_f64(*diameter),
+        None => serializer.serialize_i8(-1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_file::{file, message};
+    use super::*;
+    use fs_err as fs;
+
+    const FINDINGS: &str = "seriesuid,coordX,coordY,coordZ,diameter_mm\n\
+        1.3,-24.5,64.25,-80.0,-1\n\
+        1.3,-24.5,64.25,-80.0,6.5\n";
+
+    #[test]
+    fn points_have_no_diameter() {
+        let (_folder, path) = file(FINDINGS);
+        let rows = read_findings(&path).unwrap();
+        assert_eq!([rows[0].diameter_mm, rows[1].diameter_mm], [None, Some(6.5)]);
+        write_findings(&path, &rows).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), FINDINGS);
+        fs::write(&path, FINDINGS.replace(",-1\n", ",-1.0\n")).unwrap();
+        assert_eq!(read_findings(&path).unwrap(), rows);
+        write_findings(&path, &[]).unwrap();
+        assert_eq!(read_findings(&path).unwrap(), []);
+    }
+
+    #[test]
+    fn other_diameters_that_are_not_positive_are_refused() {
+        for diameter in ["-2", "0", "NaN", "-1.001"] {
+            let (_folder, path) = file(&FINDINGS.replace("6.5", diameter));
+            let expected = if diameter == "NaN" {
+                "finite millimetres"
+            } else {
+                "positive millimetres, or -1 for a point"
+            };
+            assert_eq!(
+                message(&read_findings(&path).unwrap_err()),
+                format!("`, line 3: diameter_mm is {diameter:?}, expected {expected}")
+            );
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Lines of a file with a line of names: to rows and back.
+
+use super::Error;
+use fs_err as fs;
+use serde::Serialize;
+use std::path::Path;
+
+/// The text of a file, without a byte order mark and blank lines at its end.
+pub(super) fn text(path: &Path) -> Result<String, Error> {
+    let mut text = fs::read_to_string(path)?;
+    text.truncate(text.trim_end().len());
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+/// A line's values for the names asked for.
+pub(super) struct Fields<'a, const N: usize> {
+    path: &'a Path,
+    line: usize,
+    names: [&'static str; N],
+    values: [&'a str; N],
+}
+
+impl<const N: usize> Fields<'_, N> {
+    /// The value of a name as text that is not empty.
+    pub(super) fn text(&self, field: usize) -> Result<String, Error> {
+        let text = self.values[field];
+        if text.is_empty() { Err(self.wrong(field, "some text")) } else { Ok(text.to_owned()) }
+    }
+
+    /// The value of a name as a finite number.
+    pub(super) fn millimetres(&self, field: usize) -> Result<f64, Error> {
+        let number = self.values[field].parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| self.wrong(field, "finite millimetres"))
+    }
+
+    /// The value of a name as 0 or 1.
+    pub(super) fn class(&self, field: usize) -> Result<u8, Error> {
+        let class = self.values[field].parse().ok().filter(|class| *class <= 1);
+        class.ok_or_else(|| self.wrong(field, "0 or 1"))
+    }
+
+    /// An error about the value of a name.
+    pub(super) fn wrong(&self, field: usize, expected: &'static str) -> Error {
+        Error::Value {
+            path: self.path.to_owned(),
+            line: self.line,
+            column: self.names[field],
+            found: self.values[field].to_owned(),
+            expected,
+        }
+    }
+}
+
+/// The rows of a file; `row` makes one from the values of `names`, in that order.
+pub(super) fn read<T, const N: usize>(
+    path: &Path,
+    names: [&'static str; N],
+    row: impl Fn(&Fields<'_, N>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let text = text(path)?;
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let found: Vec<&str> = values(first).collect();
+    let mut places = [0; N];
+    for (place, column) in places.iter_mut().zip(names) {
+        let mut same = (0..found.len()).filter(|n| found[*n] == column);
+        match (same.next(), same.count()) {
+            (Some(n), 0) => *place = n,
+            (first_place, more) => {
+                let (found, line) = (usize::from(first_place.is_some()) + more, first.to_owned());
+                return Err(Error::Columns { path: path.to_owned(), column, found, line });
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    for (line, text) in (2..).zip(lines) {
+        let values: Vec<&str> = values(text).collect();
+        if values.len() != found.len() {
+            let (found, expected) = (values.len(), found.len());
+            return Err(Error::Fields { path: path.to_owned(), line, found, expected });
+        }
+        rows.push(row(&Fields { path, line, names, values: places.map(|n| values[n]) })?);
+    }
+    Ok(rows)
+}
+
+/// UIDs and numbers hold no comma; some programs put them in quotes all the same.
+fn values(line: &str) -> impl Iterator<Item = &str> {
+    line.split(',').map(|value| {
+        let value = value.trim();
+        value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
+    })
+}
+
+/// Writes rows, whose fields come in the order of `names`.
+pub(super) fn write<T: Serialize>(path: &Path, names: &[&str], rows: &[T]) -> Result<(), Error> {
+    let wrong = |source| Error::Write { path: path.to_owned(), source };
+    // The names are written here, so that a file without rows has them too.
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(wrong)?;
+    }
+    let body = writer.into_inner().map_err(|error| wrong(error.into_error().into()))?;
+    Ok(fs::write(path, [names.join(",").as_bytes(), b"\n", &body].concat())?)
+}

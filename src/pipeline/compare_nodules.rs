@@ -1,0 +1,398 @@
+//! Two tables of nodules matched one to one: how many, how far apart, which are alone.
+
+use super::nodule_table::{NoduleTable, PlacedNodule};
+use crate::imaging::matching;
+use crate::metrics::surface::percentile;
+use ndarray::Array2;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Centres and diameters no further apart than this are the same, mm.
+pub const SAME_MM: f64 = 0.01;
+
+/// The tables' places are in different coordinates.
+#[derive(Debug, thiserror::Error)]
+#[error("nodules of the two tables have no coordinates in common: {}", lacks.join("; "))]
+pub struct NoCommonPlaces {
+    /// What each table lacks.
+    lacks: Vec<String>,
+}
+
+/// Coordinates in which two tables are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coordinates {
+    /// Patient x, y, z.
+    Patient,
+    /// Along the image's columns and rows from voxel 0, and patient z.
+    Image,
+}
+
+/// A number for each side and for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// On both sides.
+    pub both: usize,
+    /// In A alone.
+    pub only_a: usize,
+    /// In B alone.
+    pub only_b: usize,
+}
+
+/// How values are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Median.
+    pub median: f64,
+    /// 95th percentile, linear interpolation.
+    pub p95: f64,
+    /// Greatest.
+    pub max: f64,
+}
+
+/// The nodule of the other side that is nearest to one that is alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Nearest {
+    /// Its id, where it has one.
+    pub nodule_id: Option<String>,
+    /// Distance of the centres.
+    pub distance_mm: f64,
+    /// Its diameter.
+    pub diameter_mm: f64,
+    /// Whether it is matched to another.
+    pub matched: bool,
+}
+
+/// A nodule without one on the other side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alone {
+    /// Series of the scan.
+    pub series_instance_uid: String,
+    /// Id, where it has one.
+    pub nodule_id: Option<String>,
+    /// Centre, in the coordinates of the comparison.
+    pub position_mm: [f64; 3],
+    /// Diameter.
+    pub diameter_mm: f64,
+    /// Marks that were joined, where known.
+    pub n_marks: Option<i64>,
+    /// The nearest of the same series on the other side; `None` where it has none.
+    pub nearest: Option<Nearest>,
+}
+
+/// What two tables have in common.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The first table.
+    pub a: PathBuf,
+    /// The second table.
+    pub b: PathBuf,
+    /// Coordinates of the comparison.
+    pub coordinates: Coordinates,
+    /// Series with nodules.
+    pub series: Shared,
+    /// Nodules of the first table.
+    pub n_a: usize,
+    /// Nodules of the second table.
+    pub n_b: usize,
+    /// Nodules matched and alone.
+    pub nodules: Shared,
+    /// Distance of the centres of matched nodules; `None` without one.
+    pub centre_distance_mm: Option<Spread>,
+    /// Mean of the diameters' differences, B − A.
+    pub diameter_difference_mean_mm: Option<f64>,
+    /// Size of the diameters' differences.
+    pub diameter_difference_mm: Option<Spread>,
+    /// Matched nodules whose centres and whose diameters differ by no more than [`SAME_MM`].
+    pub n_same: usize,
+    /// Nodules of the first table alone, by series.
+    pub only_a: Vec<Alone>,
+    /// Nodules of the second table alone, by series.
+    pub only_b: Vec<Alone>,
+}
+
+/// A nodule in the coordinates of the comparison.
+struct Placed<'a> {
+    nodule: &'a PlacedNodule,
+    mm: [f64; 3],
+}
+
+/// Matches the nodules of two tables one to one within each series.
+///
+/// A table without nodules has none in common with any.
+///
+/// METHOD: two nodules can be the same when their centres are nearer than the larger of their
+/// radii, which is LUNA16's criterion for a hit (Setio et al. 2017) taken from either side. Among
+/// these, the matching with most pairs and then least total distance is taken; equal totals are
+/// settled by the diameters. Distances are in patient coordinates where both tables have them;
+/// else along the image's own axes, where distances in a slice are the patient's.
+///
+/// # Errors
+///
+/// Fails if there are no coordinates that every nodule of both tables has.
+pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<Comparison, NoCommonPlaces> {
+    let coordinates = common_coordinates(a, b)?;
+    let mut by_series: BTreeMap<&str, [Vec<Placed<'_>>; 2]> = BTreeMap::new();
+    for (side, table) in [a, b].into_iter().enumerate() {
+        for nodule in &table.nodules {
+            if let Some(mm) = place(nodule, coordinates) {
+                let sides = by_series.entry(&nodule.series_instance_uid).or_default();
+                sides[side].push(Placed { nodule, mm });
+            }
+        }
+    }
+    let mut series = Shared::default();
+    let (mut distances, mut differences) = (Vec::new(), Vec::new());
+    let (mut only_a, mut only_b) = (Vec::new(), Vec::new());
+    let mut n_same = 0;
+    for [a, b] in by_series.values() {
+        match (a.is_empty(), b.is_empty()) {
+            (false, false) => series.both += 1,
+            (_, true) => series.only_a += 1,
+            (true, false) => series.only_b += 1,
+        }
+        let b_of_a = matched(a, b);
+        let mut a_of_b = vec![None; b.len()];
+        for (n, m) in b_of_a.iter().enumerate().filter_map(|(n, m)| Some((n, (*m)?))) {
+            a_of_b[m] = Some(n);
+            let distance = distance(&a[n], &b[m]);
+            let difference = b[m].nodule.diameter_mm - a[n].nodule.diameter_mm;
+            n_same += usize::from(distance <= SAME_MM && difference.abs() <= SAME_MM);
+            distances.push(distance);
+            differences.push(difference);
+        }
+        only_a.extend(alone(a, &b_of_a, b, &a_of_b));
+        only_b.extend(alone(b, &a_of_b, a, &b_of_a));
+    }
+    let n = distances.len();
+    let sum: f64 = differences.iter().sum();
+    Ok(Comparison {
+        a: a.path.clone(),
+        b: b.path.clone(),
+        coordinates,
+        series,
+        n_a: a.nodules.len(),
+        n_b: b.nodules.len(),
+        nodules: Shared { both: n, only_a: only_a.len(), only_b: only_b.len() },
+        centre_distance_mm: spread(distances),
+        diameter_difference_mean_mm: (n > 0).then(|| sum / n as f64),
+        diameter_difference_mm: spread(differences.iter().map(|value| value.abs()).collect()),
+        n_same,
+        only_a,
+        only_b,
+    })
+}
+
+fn common_coordinates(a: &NoduleTable, b: &NoduleTable) -> Result<Coordinates, NoCommonPlaces> {
+    let lacking = |coordinates| {
+        [a, b].map(|table| {
+            table.nodules.iter().filter(|nodule| place(nodule, coordinates).is_none()).count()
+        })
+    };
+    let all = [Coordinates::Patient, Coordinates::Image];
+    if let Some(common) = all.into_iter().find(|coordinates| lacking(*coordinates) == [0, 0]) {
+        return Ok(common);
+    }
+    let mut lacks = Vec::new();
+    for (what, coordinates) in [
+        ("centroid_x_mm, centroid_y_mm and centroid_z_mm (its scans came without images)", all[0]),
+        ("centroid_i, centroid_j and centroid_z_mm with the spacing of a store's `scans`", all[1]),
+    ] {
+        for (table, n) in [a, b].into_iter().zip(lacking(coordinates)).filter(|(_, n)| *n > 0) {
+            let (path, total) = (table.path.display(), table.nodules.len());
+            lacks.push(format!("`{path}` lacks {what} for {n} of {total} nodules"));
+        }
+    }
+    Err(NoCommonPlaces { lacks })
+}
+
+const fn place(nodule: &PlacedNodule, coordinates: Coordinates) -> Option<[f64; 3]> {
+    match coordinates {
+        Coordinates::Patient => nodule.patient_mm,
+        Coordinates::Image => nodule.image_mm,
+    }
+}
+
+fn distance(a: &Placed<'_>, b: &Placed<'_>) -> f64 {
+    a.mm.iter().zip(b.mm).map(|(p, q)| (p - q).powi(2)).sum::<f64>().sqrt()
+}
+
+/// For each nodule of one side, its match on the other.
+fn matched(a: &[Placed<'_>], b: &[Placed<'_>]) -> Vec<Option<usize>> {
+    let costs = Array2::from_shape_fn((a.len(), b.len()), |(n, m)| {
+        let (distance, diameters) =
+            (distance(&a[n], &b[m]), [a[n].nodule.diameter_mm, b[m].nodule.diameter_mm]);
+        let radius = diameters[0].max(diameters[1]) / 2.0;
+        (distance < radius).then(|| [distance, (diameters[0] - diameters[1]).abs()])
+    });
+    matching::best_matching(&costs)
+}
+
+fn alone(
+    own: &[Placed<'_>],
+    matches: &[Option<usize>],
+    others: &[Placed<'_>],
+    other_matches: &[Option<usize>],
+) -> Vec<Alone> {
+    let unmatched = own.iter().zip(matches).filter(|(_, found)| found.is_none());
+    unmatched
+        .map(|(one, _)| {
+            let nearest = others
+                .iter()
+                .zip(other_matches)
+                .map(|(other, found)| (distance(one, other), other.nodule, found.is_some()))
+                .min_by(|p, q| p.0.total_cmp(&q.0));
+            Alone {
+                series_instance_uid: one.nodule.series_instance_uid.clone(),
+                nodule_id: one.nodule.nodule_id.clone(),
+                position_mm: one.mm,
+                diameter_mm: one.nodule.diameter_mm,
+                n_marks: one.nodule.n_marks,
+                nearest: nearest.map(|(distance_mm, nodule, matched)| Nearest {
+                    nodule_id: nodule.nodule_id.clone(),
+                    distance_mm,
+                    diameter_mm: nodule.diameter_mm,
+                    matched,
+                }),
+            }
+        })
+        .collect()
+}
+
+fn spread(mut values: Vec<f64>) -> Option<Spread> {
+    values.sort_unstable_by(f64::total_cmp);
+    let max = *values.last()?;
+    Some(Spread {
+        mean: values.iter().sum::<f64>() / values.len() as f64,
+        median: percentile(&values, 0.5),
+        p95: percentile(&values, 0.95),
+        max,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nodule(series: &str, mm: [f64; 3], diameter_mm: f64) -> PlacedNodule {
+        PlacedNodule {
+            cohort: None,
+            nodule_id: None,
+            series_instance_uid: series.to_owned(),
+            patient_mm: Some(mm),
+            image_mm: None,
+            diameter_mm,
+            n_marks: None,
+        }
+    }
+
+    fn table(path: &str, nodules: &[PlacedNodule]) -> NoduleTable {
+        NoduleTable { path: PathBuf::from(path), nodules: nodules.to_vec() }
+    }
+
+    #[test]
+    fn nodules_are_matched_within_their_series() {
+        let a = table(
+            "a",
+            &[
+                nodule("1", [0.0, 0.0, 0.0], 6.0),
+                nodule("1", [50.0, 0.0, 0.0], 8.0),
+                nodule("2", [0.0, 0.0, 0.0], 6.0),
+                nodule("3", [0.0, 0.0, 0.0], 6.0),
+            ],
+        );
+        let b = table(
+            "b",
+            &[
+                nodule("1", [0.0, 3.0, 4.0], 12.0),
+                nodule("1", [50.0, 0.0, 0.0], 7.0),
+                nodule("2", [0.0, 0.0, 3.0], 6.0),
+                nodule("4", [0.0, 0.0, 0.0], 6.0),
+            ],
+        );
+        let found = compare(&a, &b).unwrap();
+        assert_eq!(found.series, Shared { both: 2, only_a: 1, only_b: 1 });
+        // At 5 mm, under the radius 6 of the larger; in series 2 at 3 mm, which is the radius.
+        assert_eq!(found.nodules, Shared { both: 2, only_a: 2, only_b: 2 });
+        let expected = Spread { mean: 2.5, median: 2.5, p95: 4.75, max: 5.0 };
+        assert_eq!(found.centre_distance_mm, Some(expected));
+        // Differences 6 and -1.
+        assert_eq!(found.diameter_difference_mean_mm, Some(2.5));
+        assert_eq!(found.diameter_difference_mm.map(|spread| spread.mean), Some(3.5));
+        assert_eq!(found.n_same, 0);
+        let alone = &found.only_a[0];
+        assert_eq!((alone.series_instance_uid.as_str(), alone.diameter_mm), ("2", 6.0));
+        let nearest = alone.nearest.as_ref().unwrap();
+        assert_eq!((nearest.distance_mm, nearest.matched), (3.0, false));
+        assert_eq!(found.only_a[1].nearest, None);
+        assert_eq!(found.only_b[1].series_instance_uid, "4");
+    }
+
+    #[test]
+    fn the_nearest_of_one_alone_may_be_taken() {
+        let a = table("a", &[nodule("1", [0.0; 3], 6.0)]);
+        let b = table("b", &[nodule("1", [0.0; 3], 6.0), nodule("1", [2.0, 0.0, 0.0], 6.0)]);
+        let found = compare(&a, &b).unwrap();
+        let nearest = found.only_b[0].nearest.clone().unwrap();
+        assert_eq!((nearest.distance_mm, nearest.matched), (2.0, true));
+    }
+
+    #[test]
+    fn axes_of_the_image_serve_where_patient_coordinates_are_unknown() {
+        let in_image = |patient_mm| PlacedNodule {
+            patient_mm,
+            image_mm: Some([1.0, 2.0, 3.0]),
+            ..nodule("1", [0.0; 3], 6.0)
+        };
+        let a = table("a", &[in_image(None)]);
+        let b = table("b", &[in_image(Some([9.0; 3]))]);
+        let found = compare(&a, &b).unwrap();
+        assert_eq!((found.coordinates, found.n_same), (Coordinates::Image, 1));
+        let csv = table("c.csv", &[nodule("1", [0.0; 3], 6.0)]);
+        let error = compare(&a, &csv).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "nodules of the two tables have no coordinates in common: `a` lacks centroid_x_mm, \
+             centroid_y_mm and centroid_z_mm (its scans came without images) for 1 of 1 nodules; \
+             `c.csv` lacks centroid_i, centroid_j and centroid_z_mm with the spacing of a store's \
+             `scans` for 1 of 1 nodules"
+        );
+    }
+
+    #[test]
+    fn tables_without_nodules_have_nothing_in_common() {
+        let (none, one) = (table("a", &[]), table("b", &[nodule("1", [0.0; 3], 6.0)]));
+        let found = compare(&none, &one).unwrap();
+        assert_eq!(found.nodules, Shared { both: 0, only_a: 0, only_b: 1 });
+        assert_eq!((found.centre_distance_mm, found.diameter_difference_mean_mm), (None, None));
+        assert_eq!(compare(&none, &none).unwrap().series, Shared::default());
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_is_the_same_as_itself_and_sides_can_be_exchanged(
+            // Few places and sizes, so that nodules coincide.
+            nodules in prop::collection::vec((0..2u8, prop::array::uniform3(0..3u8), 1..4u8), 0..12),
+            first in 0..12usize,
+        ) {
+            let nodules: Vec<_> = nodules
+                .into_iter()
+                .map(|(series, mm, d)| nodule(&series.to_string(), mm.map(f64::from), f64::from(d)))
+                .collect();
+            let all = table("a", &nodules);
+            let same = compare(&all, &all).unwrap();
+            prop_assert_eq!(same.nodules, Shared { both: nodules.len(), only_a: 0, only_b: 0 });
+            prop_assert_eq!(same.n_same, nodules.len());
+            prop_assert!(same.centre_distance_mm.is_none_or(|spread| spread.max == 0.0));
+            prop_assert!(same.diameter_difference_mm.is_none_or(|spread| spread.max == 0.0));
+            let some = table("b", &nodules[first.min(nodules.len())..]);
+            let (there, back) = (compare(&all, &some).unwrap(), compare(&some, &all).unwrap());
+            prop_assert_eq!(there.nodules.both, back.nodules.both);
+            prop_assert_eq!(there.nodules.only_a, back.nodules.only_b);
+        }
+    }
+}

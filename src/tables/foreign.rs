@@ -1,0 +1,129 @@
+//! Parquet files with a table's columns that need not be of this store or this program.
+
+use super::{Table, parquet};
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use fs_err::File;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// Such a file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not Parquet, or its columns have other types.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// It lacks columns.
+    #[error("`{path}` has no column {}; found {}", missing.join(", "), found.join(", "))]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Columns that must be there and are not.
+        missing: Vec<String>,
+        /// Columns that are there.
+        found: Vec<String>,
+    },
+}
+
+/// Some columns of all rows of a file; `T`'s fields are the columns named.
+///
+/// Columns are found by name, and may be of another version of the table; those of `needed` must
+/// be there, those of `wanted` may be. A file that names itself another table is refused.
+///
+/// # Errors
+///
+/// Fails if the file is not Parquet, is another table, or its columns do not fit.
+pub fn read<T: DeserializeOwned>(
+    path: &Path,
+    table: Table,
+    needed: &[&str],
+    wanted: &[&str],
+) -> Result<Vec<T>, Error> {
+    let wrong = |source| parquet::Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(parquet::Error::from)?.into_parts().0;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
+    let metadata = builder.metadata().file_metadata().key_value_metadata();
+    let own_name = metadata
+        .and_then(|entries| entries.iter().find(|entry| entry.key == parquet::TABLE_KEY))
+        .and_then(|entry| entry.value.clone());
+    if let Some(found) = own_name.filter(|name| name != table.name()) {
+        let path = path.to_owned();
+        return Err(parquet::Error::OtherTable { path, found, expected: table }.into());
+    }
+    let found: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let missing: Vec<String> = needed
+        .iter()
+        .filter(|name| !found.iter().any(|f| f == *name))
+        .map(ToString::to_string)
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::Missing { path: path.to_owned(), missing, found });
+    }
+    let columns = needed.iter().chain(wanted).copied();
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    let batches = builder.with_projection(mask).build().map_err(wrong)?;
+    let mut rows: Vec<T> = Vec::new();
+    for batch in batches {
+        let batch = batch.map_err(|error| wrong(error.into()))?;
+        rows.extend(serde_arrow::from_record_batch::<Vec<T>>(&batch).map_err(|source| {
+            parquet::Error::Columns { path: path.to_owned(), table, source: Box::new(source) }
+        })?);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Failure;
+    use crate::tables::parquet::{PartWriter, Provenance};
+    use ::parquet::arrow::arrow_writer::ArrowWriter;
+    use arrow::array::{Int32Array, LargeStringArray, RecordBatch};
+    use serde::Deserialize;
+    use std::sync::Arc;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Columns {
+        nodule_id: String,
+        n_marks: Option<i64>,
+        #[serde(default)]
+        subtlety: Option<f64>,
+    }
+
+    fn read_some(path: &Path) -> Result<Vec<Columns>, Error> {
+        read(path, Table::Nodules, &["nodule_id", "n_marks"], &["subtlety"])
+    }
+
+    #[test]
+    fn files_of_other_programs_are_read_by_the_names_of_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let batch = RecordBatch::try_from_iter([
+            ("n_marks", Arc::new(Int32Array::from(vec![Some(3), None])) as _),
+            ("other", Arc::new(Int32Array::from(vec![1, 2])) as _),
+            ("nodule_id", Arc::new(LargeStringArray::from(vec!["a", "b"])) as _),
+        ])
+        .unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let row = |id: &str, n_marks| Columns { nodule_id: id.to_owned(), n_marks, subtlety: None };
+        assert_eq!(read_some(&path).unwrap(), [row("a", Some(3)), row("b", None)]);
+        let error =
+            read::<Columns>(&path, Table::Nodules, &["nodule_id", "z", "y"], &[]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.ends_with("has no column z, y; found n_marks, other, nodule_id"), "{error}");
+    }
+
+    #[test]
+    fn other_tables_of_a_store_and_other_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        PartWriter::<Failure>::create(&path, &Provenance::new()).unwrap().finish().unwrap();
+        let error = read_some(&path).unwrap_err().to_string();
+        assert!(error.ends_with("holds table `failures`, expected `nodules`"), "{error}");
+        fs_err::write(&path, "not Parquet").unwrap();
+        assert!(read_some(&path).unwrap_err().to_string().contains("as Parquet"));
+    }
+}

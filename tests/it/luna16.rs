@@ -1,0 +1,270 @@
+//! LUNA16's files out of a store, and tables of nodules held against each other.
+
+use crate::fixture;
+use nodulus::formats::luna_csv::{self, Candidate};
+use nodulus::tables::store::Store;
+use nodulus::tables::{Mark, Nodule, Output, Row, Table};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// A folder with a store in which the small pipeline was merged, for tests that only read.
+fn merged() -> &'static Path {
+    static MERGED: OnceLock<PathBuf> = OnceLock::new();
+    MERGED.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("merged");
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder).unwrap();
+        }
+        fs_err::create_dir_all(&folder).unwrap();
+        let pipeline = fixture::pipeline(&folder);
+        for stage in ["ingest", "merge"] {
+            fixture::run_well(&[stage, pipeline.to_str().unwrap(), "--progress", "none"]);
+        }
+        folder
+    })
+}
+
+fn store() -> String {
+    merged().join("store").to_str().unwrap().to_owned()
+}
+
+fn phantom(file: &str) -> String {
+    merged().join("store/phantom/luna16").join(file).to_str().unwrap().to_owned()
+}
+
+fn export(to: &Path, more: &[&str]) -> Value {
+    let (store, to) = (store(), to.to_str().unwrap());
+    let mut arguments = vec!["export", "--store", &store, "--format", "luna16", "--to", to];
+    arguments.extend(["--cohort", "luna16", "--json"]);
+    arguments.extend(more);
+    serde_json::from_str(&fixture::run_well(&arguments)).unwrap()
+}
+
+fn compare(a: &str, b: &str, more: &[&str]) -> Value {
+    let mut arguments = vec!["compare-nodules", a, b, "--json"];
+    arguments.extend(more);
+    serde_json::from_str(&fixture::run_well(&arguments)).unwrap()
+}
+
+/// Checks that every nodule of a comparison is matched to one within so many mm, and returns how
+/// many there are.
+fn all_matched(found: &Value, within_mm: f64) -> u64 {
+    let both = found["nodules"]["both"].as_u64().unwrap();
+    assert!(both > 0, "{found}");
+    assert_eq!([&found["n_a"], &found["n_b"], &found["n_same"]], [both; 3], "{found}");
+    for spread in ["centre_distance_mm", "diameter_difference_mm"] {
+        assert!(found[spread]["max"].as_f64().unwrap() <= within_mm, "{found}");
+    }
+    both
+}
+
+#[test]
+fn an_export_is_what_the_phantom_wrote_as_luna16() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("out");
+    let export = export(&to, &["--candidates", &phantom("candidates.csv")]);
+    assert_eq!(export["n_unplaced"], 0);
+    assert_eq!(export["n_candidates_left_out"], 0);
+
+    // The phantom rounds to micrometres along each axis.
+    let own = to.join("annotations.csv");
+    let found = compare(own.to_str().unwrap(), &phantom("annotations.csv"), &[]);
+    let n = all_matched(&found, 0.000_5 * 3f64.sqrt() + 1e-9);
+    assert_eq!(export["files"][0]["rows"], n);
+
+    let sorted = |mut rows: Vec<Candidate>| {
+        rows.sort_by(|a, b| a.series_instance_uid.cmp(&b.series_instance_uid));
+        rows
+    };
+    let written = luna_csv::read_candidates(&to.join("candidates.csv")).unwrap();
+    let known = luna_csv::read_candidates(phantom("candidates.csv").as_ref()).unwrap();
+    assert!(known.iter().any(|row| row.class == 1) && known.iter().any(|row| row.class == 0));
+    assert_eq!(written, sorted(known));
+
+    let mut series = luna_csv::read_series_uids(phantom("seriesuids.csv").as_ref()).unwrap();
+    series.sort();
+    assert_eq!(luna_csv::read_series_uids(&to.join("seriesuids.csv")).unwrap(), series);
+}
+
+#[test]
+fn every_mark_is_in_a_nodule_or_among_the_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    export(folder.path(), &[]);
+    let path = folder.path().join("annotations_excluded.csv");
+    let findings = luna_csv::read_findings(&path).unwrap();
+    let marks: Vec<Mark> = rows::<Mark>().into_iter().filter(|m| m.cohort == "luna16").collect();
+    let nodules = rows::<Nodule>().into_iter().filter(|n| n.cohort == "luna16" && n.n_marks >= 3);
+    let joined: usize = nodules.map(|nodule| nodule.mark_ids.len()).sum();
+    assert_eq!(findings.len(), marks.len() - joined);
+    let points = findings.iter().filter(|finding| finding.diameter_mm.is_none()).count();
+    assert_eq!(points, marks.iter().filter(|mark| mark.kind != "nodule").count());
+    assert!(points > 0 && points < findings.len(), "{points} of {}", findings.len());
+    for finding in &findings {
+        let of_mark = |mark: &&Mark| {
+            mark.series_instance_uid == finding.series_instance_uid
+                && [mark.centroid_x_mm, mark.centroid_y_mm, mark.centroid_z_mm]
+                    == [finding.x_mm, finding.y_mm, finding.z_mm].map(Some)
+                && mark.diameter_mm == finding.diameter_mm
+        };
+        assert!(marks.iter().any(|mark| of_mark(&mark)), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_store_is_the_same_as_itself_and_as_what_it_wrote() {
+    all_matched(&compare(&store(), &store(), &[]), 0.0);
+    let folder = tempfile::tempdir().unwrap();
+    export(folder.path(), &["--min-marks", "2"]);
+    let csv = folder.path().join("annotations.csv");
+    let found =
+        compare(&store(), csv.to_str().unwrap(), &["--cohort", "luna16", "--min-marks", "2"]);
+    let two = all_matched(&found, 0.0);
+    // The parts of a store, by themselves.
+    let version = Store::open(store().as_ref()).unwrap();
+    let version = version.require(Output::Table(Table::Nodules)).unwrap();
+    let parts = version.files_folder();
+    all_matched(&compare(parts.to_str().unwrap(), &store(), &[]), 0.0);
+    // With other nodules the difference is listed.
+    let found = compare(csv.to_str().unwrap(), &phantom("annotations.csv"), &[]);
+    let alone = found["only_a"].as_array().unwrap().len() as u64;
+    assert_eq!(alone, two - found["nodules"]["both"].as_u64().unwrap());
+    assert!(alone > 0, "{found}");
+}
+
+#[test]
+fn an_export_replaces_its_own_files_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let candidates = phantom("candidates.csv");
+    let first = export(folder.path(), &["--candidates", &candidates]);
+    assert_eq!(export(folder.path(), &["--candidates", &candidates]), first);
+    let second = export(folder.path(), &["--min-marks", "4"]);
+    assert_ne!(first["files"][0], second["files"][0]);
+    let mut names: Vec<_> =
+        fs_err::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    let expected = ["annotations.csv", "annotations_excluded.csv", "export.json", "seriesuids.csv"];
+    assert_eq!(names, expected);
+
+    let known = fs_err::read(phantom("annotations.csv")).unwrap();
+    let to = phantom("");
+    let arguments = ["export", "--store", &store(), "--format", "luna16", "--to", &to];
+    let (error, status) = fixture::run_badly(&[&arguments[..], &["--cohort", "luna16"]].concat());
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("annotations.csv` is there already"), "{error}");
+    assert_eq!(fs_err::read(phantom("annotations.csv")).unwrap(), known);
+}
+
+#[test]
+fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let stage = |stage: &str, set: &str| {
+        let arguments = [stage, pipeline.to_str().unwrap(), "--progress", "none", "--set", set];
+        fixture::run_well(&arguments);
+    };
+    let (store, to) = (folder.path().join("store"), folder.path().join("out"));
+    let export = || {
+        let [store, to] = [&store, &to].map(|path| path.to_str().unwrap());
+        let arguments = ["export", "--format", "luna16", "--cohort", "luna16", "--store", store];
+        fixture::run(&[&arguments[..], &["--to", to]].concat())
+    };
+    stage("ingest", "ingest.shard_size=2");
+    stage("merge", "merge.min_marks=4");
+    let output = export();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("merged with min_marks = 4, expected at most 3"), "{error}");
+    stage("merge", "merge.min_marks=3");
+    assert!(export().status.success());
+    // The clinic's scans are thicker.
+    stage("ingest", "ingest.max_slice_thickness_mm=0.1");
+    let output = export();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("`nodules` was made of another version of `scans`"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_exported_or_compared_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, store) = (folder.path().to_str().unwrap(), store());
+    let nowhere = format!("{here}/none.csv");
+    let csv = phantom("annotations.csv");
+    let export = ["export", "--format", "luna16", "--to", here, "--store"];
+    for (arguments, more, expected, code) in [
+        (&export[..], &[store.as_str()][..], "(clinical, luna16): name one with `--cohort`", 2),
+        (&export, &[&store, "--cohort", "luna"], "it has: clinical, luna16", 2),
+        (&export, &[&nowhere, "--cohort", "luna"], "there is no store at", 1),
+        (&["compare-nodules"], &[&store, &nowhere], "none.csv", 1),
+        (&["compare-nodules"], &[here, &store], "neither a store", 1),
+        (&["compare-nodules"], &[&store, &phantom("candidates.csv")], "column diameter_mm", 1),
+        (&["compare-nodules"], &[&store, &csv, "--cohort", "luna"], "clinical, luna16", 2),
+        (&["compare-nodules"], &[&csv, &csv, "--min-marks", "3"], "`--min-marks` is of no use", 2),
+        (&["compare-nodules"], &[&csv], "<B>", 2),
+    ] {
+        let (error, status) = fixture::run_badly(&[arguments, more].concat());
+        assert_eq!(status, Some(code), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    // An export that fails leaves nothing.
+    assert_eq!(fs_err::read_dir(here).unwrap().count(), 0);
+}
+
+#[test]
+fn annotations_without_images_are_compared_along_the_images_axes_and_not_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    let blind = format!("{here}/store");
+    let annotations = merged().join("store/phantom/lidc-annotations");
+    let root = format!("ingest.root={}", annotations.join("xml").display());
+    let table = format!("ingest.scan_geometry={}", annotations.join("scan-geometry.csv").display());
+    let list = format!("ingest.series_list={}", phantom("seriesuids.csv"));
+    for stage in ["ingest", "merge"] {
+        let arguments = [stage, "pipelines/lidc-annotations.toml", "--store", &blind];
+        let more = ["--progress", "none", "--set", &root, "--set", &table, "--set", &list];
+        fixture::run_well(&[&arguments[..], &more[..]].concat());
+    }
+    let found = compare(&blind, &store(), &["--cohort", "lidc", "--cohort", "luna16"]);
+    assert_eq!(found["coordinates"], "image");
+    all_matched(&found, 1e-6);
+
+    let csv = phantom("annotations.csv");
+    let (error, status) = fixture::run_badly(&["compare-nodules", &blind, &csv]);
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("lacks centroid_x_mm") && error.contains("annotations.csv` lacks"),
+        "{error}"
+    );
+    let to = format!("{here}/out");
+    let arguments = ["export", "--store", &blind, "--format", "luna16", "--to", &to];
+    let (error, status) = fixture::run_badly(&arguments);
+    assert_eq!(status, Some(1));
+    assert!(error.contains("scans of cohort `lidc` came without images"), "{error}");
+}
+
+#[test]
+fn a_comparison_is_laid_out_for_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = "seriesuid,coordX,coordY,coordZ,diameter_mm\n";
+    let a = "1.2,10,20,30,6\n1.2,60,20,30,8\n1.3,0,0,0,5.5\n1.3,1,2,3,4\n1.4,0,0,0,5\n";
+    let b = "1.2,10,20,30,6\n1.2,60,21,30,7\n1.3,0.5,1,1.5,5.5\n1.5,7,8,9,3.25\n";
+    fs_err::write(folder.path().join("a.csv"), format!("{names}{a}")).unwrap();
+    fs_err::write(folder.path().join("b.csv"), format!("{names}{b}")).unwrap();
+    let compare = |more: &[&str]| {
+        let mut command = fixture::nodulus(&["compare-nodules", "a.csv", "b.csv"]);
+        let output = command.args(more).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = compare(&[]);
+    insta::assert_snapshot!(text);
+    assert_eq!(compare(&["--list", "0"]), text);
+    let short = compare(&["--list", "1"]);
+    assert!(short.contains("and 1 more (`--list 0` lists all)"), "{short}");
+}
+
+fn rows<R: Row>() -> Vec<R> {
+    let version = Store::open(store().as_ref()).unwrap().require(Output::Table(R::TABLE)).unwrap();
+    version.rows::<R>().flat_map(Result::unwrap).collect()
+}
