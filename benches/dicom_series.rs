@@ -6,7 +6,9 @@
 
 use criterion::{Criterion, Throughput};
 use ndarray::Array3;
-use nodulus::formats::dicom::{NewSeries, Numbering, find_series, read_series, write_series};
+use nodulus::formats::dicom::{
+    NewSeries, Numbering, Tolerances, find_series, read_series, write_series,
+};
 use nodulus::volume::{Geometry, Volume};
 use std::path::{Path, PathBuf};
 
@@ -25,11 +27,13 @@ fn main() {
     let mut group = criterion.benchmark_group("dicom_series");
     group.sample_size(20).throughput(Throughput::Elements(series.files.len() as u64));
     group.bench_function("find", |b| b.iter(|| find_series(&folder).expect("as before")));
-    group.bench_function("read", |b| b.iter(|| read_series(&series.files).expect("a series")));
+    group.bench_function("read", |b| {
+        b.iter(|| read_series(&series.files, &Tolerances::default()).expect("a series"))
+    });
     group.bench_function("find_and_read", |b| {
         b.iter(|| {
             let found = find_series(&folder).expect("as before");
-            read_series(&found[0].files).expect("a series")
+            read_series(&found[0].files, &Tolerances::default()).expect("a series")
         });
     });
     group.finish();

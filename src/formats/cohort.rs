@@ -143,6 +143,7 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
 /// Fails if there is no scan, or one cannot be read.
 pub fn read_images(
     path: &Path,
+    tolerances: &dicom::Tolerances,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Result<Image, Error>>, Error> {
     if !path.is_dir() {
@@ -156,7 +157,7 @@ pub fn read_images(
         return Err(Error::NoSeries { path: path.to_owned(), modalities });
     }
     let read = |files: &dicom::SeriesFiles| {
-        let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files)?;
+        let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files, tolerances)?;
         Ok(Image {
             series_instance_uid: info.series_instance_uid.clone(),
             info: Some(info),

@@ -105,7 +105,7 @@ fn every_format_holds_the_same_scan_and_marks() {
         let names = [patient_id, study_instance_uid, series_instance_uid];
         let below = names.iter().fold(folder.path().join("lidc"), |path, name| path.join(name));
         let found = dicom::find_series(&below).unwrap();
-        let ct = dicom::read_series(&found[0].files).unwrap();
+        let ct = dicom::read_series(&found[0].files, &dicom::Tolerances::default()).unwrap();
         assert_eq!(ct.info.series_instance_uid, patient.series_instance_uid);
         assert_eq!(ct.volume, scan.volume);
         let image = format!("subset{n}/{}.mhd", patient.series_instance_uid);
@@ -120,7 +120,8 @@ fn every_format_holds_the_same_scan_and_marks() {
         let scan = Scan::draw(&config, Cohort::Clinical, n).unwrap();
         let below = folder.path().join("clinical").join(&patient.patient_id);
         let labels = nifti::read_labels(&below.join("mask.nii.gz")).unwrap();
-        let ct = dicom::read_series(&dicom::find_series(&below.join("ct")).unwrap()[0].files);
+        let found = dicom::find_series(&below.join("ct")).unwrap();
+        let ct = dicom::read_series(&found[0].files, &dicom::Tolerances::default());
         assert_eq!(ct.unwrap().volume, scan.volume);
         assert!(scan.volume.voxels().iter().all(|v| (0..=1000).contains(v)));
         for (label, nodule) in (1..).zip(&scan.nodules) {

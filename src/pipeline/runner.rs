@@ -264,6 +264,7 @@ fn run_stage(
         store,
         job,
         roots: &roots,
+        tolerances: config.ingest.tolerances,
         checkpoint: checkpoint.as_deref(),
         device: options.device,
         workers: options.workers,

@@ -247,6 +247,7 @@ fn stat(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::formats::cohort::Layout;
+    use crate::formats::dicom::Tolerances;
     use crate::tables::store::Store;
 
     fn config(root: &Path) -> ingest::Config {
@@ -261,6 +262,7 @@ mod tests {
         };
         ingest::Config {
             shard_size: 2,
+            tolerances: Tolerances::default(),
             inclusion: ingest::Inclusion::default(),
             series_list: None,
             root: None,

@@ -2,6 +2,7 @@
 
 use super::Task;
 use crate::formats::cohort;
+use crate::formats::dicom::Tolerances;
 use crate::imaging::crop::{crop_mask, crop_slice};
 use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, mask_box, parquet, shard, store};
 use crate::volume::{Mask, Volume};
@@ -109,14 +110,15 @@ fn crop_scan(
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<Failure>) {
     let fail = |case: &str, error: &CropError| Failure::new("crop", case, error, scan.path.clone());
-    let volume = match task.roots.get(&scan.cohort).map(|root| read_volume(root, scan)) {
-        Some(Ok(volume)) => volume,
-        Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
-        None => {
-            let error = CropError::Cohort(scan.cohort.clone());
-            return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]);
-        }
-    };
+    let volume =
+        match task.roots.get(&scan.cohort).map(|root| read_volume(root, &task.tolerances, scan)) {
+            Some(Ok(volume)) => volume,
+            Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
+            None => {
+                let error = CropError::Cohort(scan.cohort.clone());
+                return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]);
+            }
+        };
     let mut rois = Vec::new();
     let mut failures = Vec::new();
     for nodule in nodules {
@@ -128,12 +130,16 @@ fn crop_scan(
     (rois, failures)
 }
 
-fn read_volume(root: &Path, scan: &Scan) -> Result<Volume<i16>, CropError> {
+fn read_volume(
+    root: &Path,
+    tolerances: &Tolerances,
+    scan: &Scan,
+) -> Result<Volume<i16>, CropError> {
     let wanted = |series: &str| series == scan.series_instance_uid;
     let path = scan.path.as_deref();
     let path = path.ok_or_else(|| CropError::NoImage(scan.series_instance_uid.clone()))?;
     let path = root.join(path);
-    let image = cohort::read_images(&path, wanted)?.into_iter().next();
+    let image = cohort::read_images(&path, tolerances, wanted)?.into_iter().next();
     let image = image.ok_or_else(|| CropError::Gone(scan.series_instance_uid.clone()))??;
     let size = image.volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {

@@ -1,5 +1,6 @@
 //! What a stage is given to work with.
 
+use crate::formats::dicom::Tolerances;
 use crate::model::Device;
 use crate::tables::job::Job;
 use crate::tables::store::{self, Store, Version};
@@ -33,6 +34,8 @@ pub struct Task<'a> {
     pub job: &'a Job,
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
+    /// How far slices of DICOM series may be off an even grid.
+    pub tolerances: Tolerances,
     /// Weights from elsewhere in place of those of the store.
     pub checkpoint: Option<&'a Path>,
     /// Where networks run.

@@ -19,7 +19,7 @@ pub struct Scan {
     pub n_slices: i64,
     pub spacing_i_mm: f64,
     pub spacing_j_mm: f64,
-    pub spacing_k_mm: f64,
+    pub spacing_k_mm: Option<f64>,
     pub origin_x_mm: Option<f64>,
     pub origin_y_mm: Option<f64>,
     pub origin_z_mm: Option<f64>,
@@ -42,6 +42,13 @@ pub struct Scan {
     pub included: bool,
     pub exclusion_reasons: Vec<String>,
     pub n_reading_sessions: i64,
+}
+
+impl Scan {
+    /// Distance between voxel centres along i, j, k; `None` for a series refused without one.
+    pub fn spacing_mm(&self) -> Option<[f64; 3]> {
+        Some([self.spacing_i_mm, self.spacing_j_mm, self.spacing_k_mm?])
+    }
 }
 
 impl Row for Scan {
@@ -69,12 +76,11 @@ pub fn schema() -> Schema {
         nullable("n_rows", Int64, "voxels along j; null where only annotations are there"),
         column("n_slices", Int64, "voxels along k"),
     ];
-    fields.extend(axes(
-        "spacing_",
-        &["i", "j", "k"],
-        "_mm",
-        &Float64,
-        "distance between voxel centres",
+    fields.extend(axes("spacing_", &["i", "j"], "_mm", &Float64, "distance between voxel centres"));
+    fields.push(nullable(
+        "spacing_k_mm",
+        Float64,
+        "distance between slices: the median gap; null where a refused series has none",
     ));
     fields.extend(nullable_axes(
         "origin_",

@@ -389,7 +389,7 @@ fn all_of_lidc_is_read_and_nothing_lost() {
     // Three scans have slices at uneven heights, one of them with missing ones, and one a gap.
     let uneven: Vec<_> = scans
         .iter()
-        .filter(|scan| scan.slice_gap_max_deviation_mm.unwrap() > 0.02 * scan.spacing_k_mm)
+        .filter(|scan| scan.slice_gap_max_deviation_mm.unwrap() > 0.02 * scan.spacing_k_mm.unwrap())
         .map(|scan| (scan.patient_id.as_str(), scan.n_missing_slices.unwrap()))
         .collect();
     let mut uneven_sorted = uneven.clone();

@@ -1,5 +1,6 @@
 //! What can be wrong with a DICOM file, or with the files of a series together.
 
+use super::read::RefusedSeries;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -63,11 +64,11 @@ pub enum Error {
     },
     /// Slices are missing between two.
     #[error(
-        "{n_missing} slices are missing between `{before}` and `{after}`: the gap is {gap_mm:.4} \
-         mm, expected {spacing_mm:.4} mm"
+        "{n_missing} slices are missing; the widest gap, between `{before}` and `{after}`, is \
+         {gap_mm:.4} mm, expected {spacing_mm:.4} mm"
     )]
     MissingSlices {
-        /// The slice below the gap.
+        /// The slice below the widest gap.
         before: PathBuf,
         /// The slice above it.
         after: PathBuf,
@@ -75,13 +76,15 @@ pub enum Error {
         gap_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
-        /// Slices that the gap leaves room for.
+        /// Slices that all gaps leave room for.
         n_missing: usize,
     },
     /// A gap differs from the median.
     #[error(
         "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
-         expected {spacing_mm:.4} mm ({:.1}% off)", 100.0 * (gap_mm - spacing_mm).abs() / spacing_mm
+         expected {spacing_mm:.4} mm ({:.1}% off, tolerance {}%)",
+        100.0 * (gap_mm - spacing_mm).abs() / spacing_mm,
+        100.0 * tolerance
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -92,6 +95,8 @@ pub enum Error {
         gap_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
+        /// Greatest deviation allowed, as a share of the spacing.
+        tolerance: f64,
     },
     /// Small deviations of the gaps add up.
     #[error(
@@ -118,6 +123,15 @@ pub enum Error {
         other: PathBuf,
         /// Their position, in mm.
         position_mm: f64,
+    },
+    /// The slices could be read, but make up no volume that could be trusted.
+    #[error("series {} is refused", series.info.series_instance_uid)]
+    Refused {
+        /// What its headers say.
+        series: Box<RefusedSeries>,
+        /// Why.
+        #[source]
+        reason: Box<Self>,
     },
     /// What is to be written does not make a series.
     #[error(

@@ -15,7 +15,8 @@ mod write;
 
 pub use error::{Error, Problem};
 pub use find::{SeriesFiles, find_series, modalities};
-pub use read::{CtSeries, SeriesInfo, read_series};
+pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series};
+pub use stack::Tolerances;
 pub use write::{NewSeries, Numbering, write_series};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Files of a series to a volume.
 
 use super::header::{self, Slice};
-use super::stack::{self, Stack};
+use super::stack::{self, Stack, Tolerances};
 use super::{Error, pixels};
 use crate::volume::{Geometry, Volume};
 use fs_err::File;
@@ -21,10 +21,12 @@ pub struct SeriesInfo {
     pub patient_id: String,
     /// Greatest DICOM `SliceThickness` of the slices, which is not the spacing.
     pub slice_thickness_mm: Option<f64>,
-    /// Largest deviation of a slice gap from the spacing along k.
-    pub slice_gap_max_deviation_mm: f64,
-    /// Slices that the spacing leaves room for and no file fills: 0, as such a series is refused.
-    pub n_missing_slices: usize,
+    /// Largest deviation of a slice gap from the spacing along k; `None` where it was not measured,
+    /// as the series is refused for something else.
+    pub slice_gap_max_deviation_mm: Option<f64>,
+    /// Slices that the spacing leaves room for and no file fills: 0, or the series is refused; `None`
+    /// where that was not measured.
+    pub n_missing_slices: Option<usize>,
     /// Identical slices at one position that were left out.
     pub n_duplicate_slices: usize,
     /// DICOM `Manufacturer`.
@@ -52,6 +54,44 @@ pub struct CtSeries {
     pub sop_instance_uids: Vec<String>,
 }
 
+/// What is known of a series whose slices make up no volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedSeries {
+    /// What its headers say; where slices differ, the first one read.
+    pub info: SeriesInfo,
+    /// Voxels along i and j of that slice.
+    pub size: [usize; 2],
+    /// Slices.
+    pub n_slices: usize,
+    /// Spacing along i and j of that slice.
+    pub spacing_mm: [f64; 2],
+    /// Median gap, where it was measured.
+    pub spacing_k_mm: Option<f64>,
+}
+
+impl RefusedSeries {
+    fn new(slices: &[Slice], first: &Slice, reason: &Error) -> Self {
+        let (spacing_k_mm, deviation, n_missing) = match reason {
+            Error::MissingSlices { gap_mm, spacing_mm, n_missing, .. } => {
+                (Some(*spacing_mm), Some((gap_mm - spacing_mm).abs()), Some(*n_missing))
+            }
+            Error::UnevenSpacing { gap_mm, spacing_mm, .. } => {
+                (Some(*spacing_mm), Some((gap_mm - spacing_mm).abs()), None)
+            }
+            Error::Drift { spacing_mm, .. } => (Some(*spacing_mm), None, None),
+            _ => (None, None, None),
+        };
+        let thickness = slices.iter().filter_map(|slice| slice.thickness_mm);
+        let info = SeriesInfo {
+            slice_gap_max_deviation_mm: deviation,
+            n_missing_slices: n_missing,
+            ..info(first, thickness.reduce(f64::max))
+        };
+        let (size, spacing_mm) = (first.size, first.spacing_mm);
+        Self { info, size, n_slices: slices.len(), spacing_mm, spacing_k_mm }
+    }
+}
+
 /// Reads the files of one CT series, given in any order.
 ///
 /// Slices are ordered by `ImagePositionPatient` along their normal, i × j; i is the direction of a
@@ -66,8 +106,9 @@ pub struct CtSeries {
 /// transfer syntax, is cut off or malformed, or lacks an attribute; if slices differ in series,
 /// study, patient, frame of reference, size, spacing or orientation; if they are missing, unevenly
 /// spaced, or shifted sideways (a tilted gantry); if two at one position differ; if a single slice
-/// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits.
-pub fn read_series(files: &[PathBuf]) -> Result<CtSeries, Error> {
+/// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits. What slices have against
+/// each other, rather than one file, is an [`Error::Refused`].
+pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSeries, Error> {
     let headers: Vec<_> = files.par_iter().map(|file| header::read(file)).collect();
     let mut slices = Vec::new();
     for header in headers {
@@ -77,10 +118,24 @@ pub fn read_series(files: &[PathBuf]) -> Result<CtSeries, Error> {
         let folder = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
         return Err(Error::NoSlices { n_files: files.len(), folder: folder.to_owned() });
     }
-    let stack = stack::stack(&slices)?;
+    let refused = |reason: Error| match (reason, slices.first()) {
+        (Error::File { file, problem }, _) => Error::File { file, problem },
+        (reason, Some(first)) => {
+            let series = Box::new(RefusedSeries::new(&slices, first, &reason));
+            Error::Refused { series, reason: Box::new(reason) }
+        }
+        (reason, None) => reason,
+    };
+    let stack = stack::stack(&slices, tolerances).map_err(refused)?;
     let voxels = read_voxels(&stack)?;
-    check_duplicates(&stack, &voxels)?;
-    let info = info(&stack);
+    check_duplicates(&stack, &voxels).map_err(refused)?;
+    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
+    let info = SeriesInfo {
+        slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
+        n_missing_slices: Some(0),
+        n_duplicate_slices: stack.duplicates.len(),
+        ..info(stack.slices[0], thickness.reduce(f64::max))
+    };
     let sop_instance_uids = stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect();
     Ok(CtSeries { info, volume: volume(stack.geometry, voxels), sop_instance_uids })
 }
@@ -126,17 +181,16 @@ fn check_duplicates(stack: &Stack<'_>, voxels: &[i16]) -> Result<(), Error> {
     Ok(())
 }
 
-fn info(stack: &Stack<'_>) -> SeriesInfo {
-    let slice = stack.slices[0];
-    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
+/// What a slice says of its series; its place among others is left open.
+fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo {
     SeriesInfo {
         series_instance_uid: slice.series_instance_uid.clone(),
         study_instance_uid: slice.study_instance_uid.clone(),
         patient_id: slice.patient_id.clone(),
-        slice_thickness_mm: thickness.reduce(f64::max),
-        slice_gap_max_deviation_mm: stack.gap_max_deviation_mm,
-        n_missing_slices: 0,
-        n_duplicate_slices: stack.duplicates.len(),
+        slice_thickness_mm,
+        slice_gap_max_deviation_mm: None,
+        n_missing_slices: None,
+        n_duplicate_slices: 0,
         manufacturer: slice.manufacturer.clone(),
         model: slice.model.clone(),
         kernel: slice.kernel.clone(),
@@ -163,8 +217,29 @@ mod tests {
     use fs_err as fs;
     use proptest::prelude::*;
 
+    fn read(files: &[PathBuf]) -> Result<CtSeries, Error> {
+        read_series(files, &Tolerances::default())
+    }
+
+    #[test]
+    fn a_refused_series_keeps_what_was_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = samples::write(folder.path(), &samples::volume());
+        // Without the second of four slices the gaps are 5 and 2.5 mm: neither is the rule.
+        files.remove(1);
+        let Err(Error::Refused { series, reason }) = read(&files) else { panic!("not refused") };
+        assert_eq!(series.info.series_instance_uid, samples::SERIES);
+        assert_eq!((series.n_slices, series.info.n_missing_slices), (3, None));
+        assert!(matches!(*reason, Error::UnevenSpacing { .. }), "{reason}");
+        let wide = Tolerances { slice_gap: 0.5, off_grid: 1.0 };
+        assert!(read_series(&files, &wide).is_ok());
+    }
+
     fn refused(files: &[PathBuf]) -> String {
-        read_series(files).unwrap_err().to_string()
+        match read(files).unwrap_err() {
+            Error::Refused { reason, .. } => reason.to_string(),
+            other => other.to_string(),
+        }
     }
 
     fn set(file: &Path, tag: Tag, vr: VR, value: impl Into<PrimitiveValue>) {
@@ -183,7 +258,7 @@ mod tests {
             let mut files = write_series(folder.path(), &new, &volume).unwrap();
             files.rotate_left(1);
             files.swap(0, 1);
-            let series = read_series(&files).unwrap();
+            let series = read(&files).unwrap();
             assert_eq!(series.volume, volume);
             assert_eq!(series.sop_instance_uids, uids);
             let info = SeriesInfo {
@@ -191,8 +266,8 @@ mod tests {
                 study_instance_uid: "2.25.11".to_owned(),
                 patient_id: "P-7".to_owned(),
                 slice_thickness_mm: Some(3.0),
-                slice_gap_max_deviation_mm: 0.0,
-                n_missing_slices: 0,
+                slice_gap_max_deviation_mm: Some(0.0),
+                n_missing_slices: Some(0),
                 n_duplicate_slices: 0,
                 manufacturer: Some("Maker".to_owned()),
                 model: Some("Ümlaut 1".to_owned()),
@@ -214,10 +289,10 @@ mod tests {
         let geometry =
             Geometry::new([3, 2, 5], [0.6, 0.7, 1.1], [-100.3, 7.0, 400.0], direction).unwrap();
         let volume = samples::on(geometry);
-        let read = read_series(&samples::write(folder.path(), &volume)).unwrap().volume;
-        assert_eq!(read.voxels(), volume.voxels());
+        let found = read(&samples::write(folder.path(), &volume)).unwrap().volume;
+        assert_eq!(found.voxels(), volume.voxels());
         for corner in [[0.0, 0.0, 0.0], [2.0, 1.0, 4.0]] {
-            let pairs = read.geometry().voxel_to_patient(corner).into_iter();
+            let pairs = found.geometry().voxel_to_patient(corner).into_iter();
             for (found, expected) in pairs.zip(geometry.voxel_to_patient(corner)) {
                 assert!((found - expected).abs() < 1e-9, "{found} {expected}");
             }
@@ -239,7 +314,7 @@ mod tests {
                     object.meta_mut().transfer_syntax = uid.to_owned();
                 });
             }
-            let series = read_series(&files).unwrap();
+            let series = read(&files).unwrap();
             assert_eq!(series.volume, volume, "{uid}");
             assert_eq!(series.info.transfer_syntax, uid);
             assert_eq!(series.info.model.as_deref(), Some("Ümlaut 1"));
@@ -252,7 +327,7 @@ mod tests {
         let files = samples::write(folder.path(), &samples::volume());
         set(&files[1], tags::RESCALE_INTERCEPT, VR::DS, "-1000");
         set(&files[2], tags::RESCALE_SLOPE, VR::DS, "2.0");
-        let voxels = read_series(&files).unwrap().volume.into_voxels();
+        let voxels = read(&files).unwrap().volume.into_voxels();
         // Stored values are 24, then 124 + 12, 224 + 12, 324 + 12 at row 1, column 2.
         assert_eq!(voxels[[0, 0, 0]], -1000);
         assert_eq!(voxels[[1, 1, 2]], 136 - 1000);
@@ -268,7 +343,7 @@ mod tests {
         fs::copy(&files[2], &copy).unwrap();
         set(&copy, tags::SOP_INSTANCE_UID, VR::UI, "2.25.99");
         files.push(copy.clone());
-        let series = read_series(&files).unwrap();
+        let series = read(&files).unwrap();
         assert_eq!(series.info.n_duplicate_slices, 1);
         assert_eq!(series.volume, samples::volume());
         assert_eq!(series.sop_instance_uids, samples::uids(4));
@@ -276,7 +351,7 @@ mod tests {
         let error = refused(&files);
         assert!(error.contains("000003.dcm` and `") && error.contains("-94.5000 mm"), "{error}");
         set(&copy, tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\LOCALIZER");
-        assert_eq!(read_series(&files).unwrap().info.n_duplicate_slices, 0);
+        assert_eq!(read(&files).unwrap().info.n_duplicate_slices, 0);
         let error = refused(&files[4..]);
         assert!(error.starts_with("no CT slice among 1 files of `"), "{error}");
     }
@@ -355,7 +430,7 @@ mod tests {
                 }
             }
             fs::write(&files[1], bytes).unwrap();
-            if let Ok(series) = read_series(&files) {
+            if let Ok(series) = read(&files) {
                 prop_assert!(series.volume.geometry().n_voxels() <= 24);
             }
         }

@@ -4,6 +4,7 @@ use super::header::Slice;
 use super::{Error, Problem};
 use crate::volume::Geometry;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 /// Slices in order.
 #[derive(Debug)]
@@ -18,13 +19,27 @@ pub(super) struct Stack<'a> {
     pub(super) gap_max_deviation_mm: f64,
 }
 
-/// METHOD: a gap may deviate from the median by 1%. Of LIDC-IDRI's 1,018 series 1,014 deviate by less
-/// than 0.001%, the other four by 60% or more.
-const GAP_TOLERANCE: f64 = 0.01;
+/// How far slices may be off an even grid before their series is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tolerances {
+    /// Deviation of a gap between slices from the median gap, as a share of it.
+    ///
+    /// METHOD: 1%. Of LIDC-IDRI's 1,018 series 1,014 deviate by less than 0.001%, the other four by
+    /// 60% or more.
+    pub slice_gap: f64,
+    /// Distance of a slice from its place on the even grid, as a share of the gap, and from the
+    /// normal, as a share of a voxel.
+    ///
+    /// METHOD: a tenth, as contours are drawn to whole voxels.
+    pub off_grid: f64,
+}
 
-/// METHOD: a slice may lie a tenth of a gap off its place on the even grid, and a tenth of a voxel
-/// off the normal: contours are drawn to whole voxels.
-const OFF_GRID_TOLERANCE: f64 = 0.1;
+impl Default for Tolerances {
+    fn default() -> Self {
+        Self { slice_gap: 0.01, off_grid: 0.1 }
+    }
+}
 
 /// METHOD: slices closer than this lie at one position; LIDC-IDRI rounds to 1e-6 mm, and its closest
 /// slices are 0.45 mm apart.
@@ -35,7 +50,7 @@ const ROUNDING_TOLERANCE: f64 = 1e-4;
 
 /// Orders slices along their normal, the cross product of i and j, and checks that they make up a
 /// regular grid.
-pub(super) fn stack(slices: &[Slice]) -> Result<Stack<'_>, Error> {
+pub(super) fn stack<'a>(slices: &'a [Slice], tolerances: &Tolerances) -> Result<Stack<'a>, Error> {
     let first = slices.first().ok_or(Error::NoSlices { n_files: 0, folder: "".into() })?;
     check_same(first, slices)?;
     let axes = axes(first)?;
@@ -45,7 +60,7 @@ pub(super) fn stack(slices: &[Slice]) -> Result<Stack<'_>, Error> {
     ordered.sort_by(|a, b| {
         along(a).total_cmp(&along(b)).then_with(|| a.sop_instance_uid.cmp(&b.sop_instance_uid))
     });
-    check_sideways(&ordered, axes[2])?;
+    check_sideways(&ordered, axes[2], tolerances)?;
     let mut kept: Vec<&Slice> = Vec::new();
     let mut duplicates = Vec::new();
     for slice in ordered {
@@ -59,7 +74,7 @@ pub(super) fn stack(slices: &[Slice]) -> Result<Stack<'_>, Error> {
     let heights: Vec<f64> = kept.iter().map(|slice| along(slice)).collect();
     let (spacing_k_mm, gap_max_deviation_mm) = match (&heights[..], &kept[..]) {
         ([_], [single]) => (spacing_of_single(single)?, 0.0),
-        _ => even_spacing(&heights, &kept)?,
+        _ => even_spacing(&heights, &kept, tolerances)?,
     };
     let [si, sj] = first.spacing_mm;
     let size = [first.size[0], first.size[1], kept.len()];
@@ -142,7 +157,11 @@ fn axes(slice: &Slice) -> Result<[[f64; 3]; 3], Error> {
 }
 
 /// Refuses slices that do not lie on one line along their normal.
-fn check_sideways(ordered: &[&Slice], normal: [f64; 3]) -> Result<(), Error> {
+fn check_sideways(
+    ordered: &[&Slice],
+    normal: [f64; 3],
+    tolerances: &Tolerances,
+) -> Result<(), Error> {
     let Some(first) = ordered.first() else { return Ok(()) };
     let offset = |slice: &Slice| -> (f64, f64) {
         let offset: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - first.position_mm[a]);
@@ -150,7 +169,7 @@ fn check_sideways(ordered: &[&Slice], normal: [f64; 3]) -> Result<(), Error> {
         let sideways: [f64; 3] = std::array::from_fn(|a| offset[a] - along * normal[a]);
         (dot(sideways, sideways).sqrt(), along)
     };
-    let tolerance_mm = OFF_GRID_TOLERANCE * first.spacing_mm[0].min(first.spacing_mm[1]);
+    let tolerance_mm = tolerances.off_grid * first.spacing_mm[0].min(first.spacing_mm[1]);
     let worst = ordered.iter().max_by(|a, b| offset(a).0.total_cmp(&offset(b).0));
     match worst.map(|slice| (slice, offset(slice))) {
         Some((slice, (sideways_mm, along_mm))) if sideways_mm > tolerance_mm => {
@@ -167,7 +186,11 @@ fn check_sideways(ordered: &[&Slice], normal: [f64; 3]) -> Result<(), Error> {
 }
 
 /// The median gap and the largest deviation from it, where all gaps are alike.
-fn even_spacing(heights: &[f64], slices: &[&Slice]) -> Result<(f64, f64), Error> {
+fn even_spacing(
+    heights: &[f64],
+    slices: &[&Slice],
+    tolerances: &Tolerances,
+) -> Result<(f64, f64), Error> {
     let gaps: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let spacing_mm = median(&gaps);
     let deviation = |gap: f64| (gap - spacing_mm).abs();
@@ -178,18 +201,20 @@ fn even_spacing(heights: &[f64], slices: &[&Slice]) -> Result<(f64, f64), Error>
         drifted = if drift(at + 1) > drift(drifted) { at + 1 } else { drifted };
     }
     let gap_mm = gaps[worst];
-    if deviation(gap_mm) > GAP_TOLERANCE * spacing_mm {
+    if deviation(gap_mm) > tolerances.slice_gap * spacing_mm {
         let (before, after) = (slices[worst].file.clone(), slices[worst + 1].file.clone());
-        let steps = (gap_mm / spacing_mm).round();
-        let is_hole = steps >= 2.0 && (gap_mm - steps * spacing_mm).abs() <= GAP_TOLERANCE * gap_mm;
-        return Err(if is_hole {
-            let n_missing = steps as usize - 1;
-            Error::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
+        let steps = |gap: f64| (gap / spacing_mm).round().max(1.0);
+        let off_steps =
+            |gap: f64| (gap - steps(gap) * spacing_mm).abs() > tolerances.slice_gap * gap;
+        return Err(if gaps.iter().any(|gap| off_steps(*gap)) {
+            let tolerance = tolerances.slice_gap;
+            Error::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance }
         } else {
-            Error::UnevenSpacing { before, after, gap_mm, spacing_mm }
+            let n_missing = gaps.iter().map(|gap| steps(*gap) as usize - 1).sum();
+            Error::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
         });
     }
-    if drift(drifted) > OFF_GRID_TOLERANCE * spacing_mm {
+    if drift(drifted) > tolerances.off_grid * spacing_mm {
         let file = slices[drifted].file.clone();
         return Err(Error::Drift { file, drift_mm: drift(drifted), spacing_mm });
     }
@@ -256,13 +281,13 @@ mod tests {
     }
 
     fn refused(slices: &[Slice]) -> String {
-        stack(slices).unwrap_err().to_string()
+        stack(slices, &Tolerances::default()).unwrap_err().to_string()
     }
 
     #[test]
     fn slices_are_ordered_along_the_normal() {
         let slices = at_heights(&[7.5, 0.0, 2.5, 5.001]);
-        let stacked = stack(&slices).unwrap();
+        let stacked = stack(&slices, &Tolerances::default()).unwrap();
         let files: Vec<_> = stacked.slices.iter().map(|s| s.file.to_str().unwrap()).collect();
         assert_eq!(files, ["1", "2", "3", "0"]);
         assert_close(&stacked.geometry.origin_mm(), &[-10.0, 20.0, 0.0]);
@@ -282,7 +307,7 @@ mod tests {
         ] {
             let mut slices = at_heights(&[0.0, 2.5, 5.0]);
             turn(&mut slices, orientation);
-            let geometry = stack(&slices).unwrap().geometry;
+            let geometry = stack(&slices, &Tolerances::default()).unwrap().geometry;
             assert_close(&geometry.axis(0), &[orientation[0], 0.0, 0.0]);
             assert_close(&geometry.axis(1), &[0.0, orientation[4], 0.0]);
             assert_close(&geometry.axis(2), &[0.0, 0.0, normal_z]);
@@ -297,7 +322,7 @@ mod tests {
             .map(|k| slice_at(k, [1.0, -0.6 * 2.0 * k as f64, 0.8 * 2.0 * k as f64]))
             .collect();
         turn(&mut slices, [1.0, 0.0, 0.0, 0.0, 0.8, 0.6]);
-        let geometry = stack(&slices).unwrap().geometry;
+        let geometry = stack(&slices, &Tolerances::default()).unwrap().geometry;
         assert!((geometry.spacing().ijk()[2] - 2.0).abs() < 1e-12);
         let expected = [1.0, 0.0, 0.0, 0.0, 0.8, -0.6, 0.0, 0.6, 0.8];
         assert_close(&geometry.direction(), &expected);
@@ -307,7 +332,7 @@ mod tests {
     fn rounded_cosines_are_made_orthonormal_and_a_shear_is_refused() {
         let mut slices = at_heights(&[0.0, 1.0]);
         turn(&mut slices, [0.99999, 0.0, 0.0, 1e-5, 1.0, 0.0]);
-        let direction = stack(&slices).unwrap().geometry.direction();
+        let direction = stack(&slices, &Tolerances::default()).unwrap().geometry.direction();
         let norm: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r]).sum();
         let dot: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r + 1]).sum();
         assert!((norm - 1.0).abs() < 1e-15 && dot.abs() < 1e-15);
@@ -318,7 +343,7 @@ mod tests {
     #[test]
     fn slices_at_one_position_are_set_apart() {
         let slices = at_heights(&[2.0, 0.0, 1.0, 2.0, 3.0]);
-        let stacked = stack(&slices).unwrap();
+        let stacked = stack(&slices, &Tolerances::default()).unwrap();
         assert_eq!(stacked.slices.len(), 4);
         // Slices 0 and 3 lie at 2 mm: the least UID stays.
         let [(duplicate, k)] = stacked.duplicates[..] else { panic!() };
@@ -328,9 +353,11 @@ mod tests {
     #[test]
     fn holes_and_uneven_gaps_are_refused_with_their_size() {
         let hole = refused(&at_heights(&[0.0, 2.5, 10.0, 12.5, 15.0]));
-        let expected =
-            "2 slices are missing between `1` and `2`: the gap is 7.5000 mm, expected 2.5";
-        assert!(hole.starts_with(expected), "{hole}");
+        let expected = "2 slices are missing; the widest gap, between `1` and `2`, is 7.5000 mm, \
+                        expected 2.5000 mm";
+        assert_eq!(hole, expected);
+        let holes = refused(&at_heights(&[0.0, 2.5, 7.5, 10.0, 12.5, 15.0, 20.0]));
+        assert!(holes.starts_with("2 slices are missing"), "{holes}");
         let uneven = refused(&at_heights(&[0.0, 2.5, 5.0, 7.0]));
         assert!(
             uneven.contains("between `2` and `3` is 2.0000 mm, expected 2.5000 mm (20.0%"),
@@ -362,7 +389,10 @@ mod tests {
         slices[0].spacing_between_slices_mm = Some(-1.0);
         assert!(refused(&slices).contains("is -1, expected"));
         slices[0].spacing_between_slices_mm = Some(1.5);
-        assert_close(&stack(&slices).unwrap().geometry.spacing().ijk(), &[0.5, 0.75, 1.5]);
+        assert_close(
+            &stack(&slices, &Tolerances::default()).unwrap().geometry.spacing().ijk(),
+            &[0.5, 0.75, 1.5],
+        );
     }
 
     #[test]

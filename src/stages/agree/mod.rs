@@ -126,7 +126,8 @@ fn of_nodule(
             mark.ok_or_else(|| AgreeError::NoMark(id.clone()))
         })
         .collect();
-    let spacing_mm = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm];
+    let no_spacing = || (AgreeError::NoSpacing(series.1.clone()), scan.path.clone());
+    let spacing_mm = scan.spacing_mm().ok_or_else(no_spacing)?;
     found
         .and_then(|marks| transform(nodule, &marks, spacing_mm))
         .map_err(|error| (error, scan.path.clone()))
@@ -251,6 +252,9 @@ fn row(
 /// The readers of one nodule could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum AgreeError {
+    /// The scan has no spacing along k.
+    #[error("`scans` has no spacing along k for series {0}")]
+    NoSpacing(String),
     /// The nodule's series is unknown.
     #[error("`scans` has no series `{0}`")]
     NoScan(String),

@@ -3,7 +3,7 @@
 use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
 use crate::formats::cohort::{self, Image, Layout};
 use crate::formats::scan_geometry::ScanGeometries;
-use crate::formats::{lidc_xml, nifti};
+use crate::formats::{dicom, lidc_xml, nifti};
 use crate::tables::Failure;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::volume::Volume;
@@ -93,7 +93,7 @@ impl Reader<'_> {
         rows: &mut CaseRows,
     ) -> Result<Vec<(String, Annotation)>, CaseError> {
         let case = &source.case.case_id;
-        let images = match cohort::read_images(&cohort.root.join(case), |_| true) {
+        let images = match self.read_images(cohort, case) {
             Err(cohort::Error::NoSeries { modalities, .. }) if x_rays(&modalities) => {
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
                 let exclusion =
@@ -104,8 +104,22 @@ impl Reader<'_> {
             images => images?,
         };
         for image in images {
-            let Image { series_instance_uid, volume, .. } = match &image {
-                Ok(image) => image,
+            let (scan, frame) = match &image {
+                Ok(image) => (
+                    scan_row::of_image(self.config, self.series_list, cohort, source, image),
+                    Frame::of_image(image.volume.geometry()),
+                ),
+                Err(cohort::Error::Dicom(dicom::Error::Refused { series, reason })) => (
+                    scan_row::of_refused(
+                        self.config,
+                        self.series_list,
+                        cohort,
+                        source,
+                        series,
+                        below(&cohort.root, &reason.to_string()),
+                    ),
+                    Frame::nowhere(),
+                ),
                 Err(error) => {
                     rows.failures.push(Failure::new("ingest", case, error, Some(case.clone())));
                     continue;
@@ -113,14 +127,19 @@ impl Reader<'_> {
             };
             let (own, other): (Vec<_>, Vec<_>) = annotations
                 .into_iter()
-                .partition(|(_, annotation)| annotation.belongs(series_instance_uid));
+                .partition(|(_, annotation)| annotation.belongs(&scan.series_instance_uid));
             annotations = other;
-            if let Ok(image) = &image {
-                let scan = scan_row::of_image(self.config, self.series_list, cohort, source, image);
-                rows.extend(transform(scan, &Frame::of_image(volume.geometry()), &own));
-            }
+            rows.extend(transform(scan, &frame, &own));
         }
         Ok(annotations)
+    }
+
+    fn read_images(
+        &self,
+        cohort: &Cohort,
+        case: &str,
+    ) -> Result<Vec<Result<Image, cohort::Error>>, cohort::Error> {
+        cohort::read_images(&cohort.root.join(case), &self.config.tolerances, |_| true)
     }
 
     /// Adds the rows of a scan of which only the geometry is there.
@@ -141,6 +160,11 @@ impl Reader<'_> {
         rows.extend(transform(scan, &Frame::of_slices(&geometry.slices), &own));
         Ok(other)
     }
+}
+
+/// A message without the root's place, so that a table is the same wherever the files lie.
+fn below(root: &Path, message: &str) -> String {
+    message.replace(&format!("{}/", root.display()), "")
 }
 
 fn x_rays(modalities: &BTreeSet<String>) -> bool {

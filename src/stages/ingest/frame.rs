@@ -1,7 +1,7 @@
 //! Where a scan's marks lie: in its image, or in its slices alone.
 
-use crate::tables::{Mark, Scan};
-use crate::volume::{Geometry, PlacedMask, Slices, SlicesError};
+use crate::tables::Mark;
+use crate::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 
 /// The voxels that marks are placed on.
 #[derive(Clone, Debug)]
@@ -9,18 +9,23 @@ pub struct Frame {
     /// The image's geometry, where there is an image.
     geometry: Option<Geometry>,
     /// Its slices by height, unless they do not lie along the patient's z.
-    slices: Result<Slices, SlicesError>,
+    slices: Option<Slices>,
 }
 
 impl Frame {
     /// The frame of an image.
     pub(super) fn of_image(geometry: &Geometry) -> Self {
-        Self { geometry: Some(*geometry), slices: Slices::of(geometry) }
+        Self { geometry: Some(*geometry), slices: Slices::of(geometry).ok() }
     }
 
     /// The frame of slices without an image.
     pub(super) fn of_slices(slices: &Slices) -> Self {
-        Self { geometry: None, slices: Ok(slices.clone()) }
+        Self { geometry: None, slices: Some(slices.clone()) }
+    }
+
+    /// No voxels: a series that is refused.
+    pub(super) const fn nowhere() -> Self {
+        Self { geometry: None, slices: None }
     }
 
     /// The image's geometry, where there is an image.
@@ -30,7 +35,7 @@ impl Frame {
 
     /// Slices by height, unless they do not lie along the patient's z.
     pub(super) fn slices(&self) -> Option<&Slices> {
-        self.slices.as_ref().ok()
+        self.slices.as_ref()
     }
 
     /// Fills in where a point lies: pixel (i, j) on slice k.
@@ -41,20 +46,26 @@ impl Frame {
     }
 
     /// Fills in a mark's mask and what follows from it.
-    pub(super) fn place_mask(&self, mark: &mut Mark, scan: &Scan, placed: PlacedMask) {
+    pub(super) fn place_mask(&self, mark: &mut Mark, placed: PlacedMask) {
         if let Some(centroid) = placed.centroid() {
             self.place_centroid(mark, centroid, self.mean_height_mm(&placed));
         }
         let n = placed.mask.count();
-        let volume = n as f64 * scan.spacing_i_mm * scan.spacing_j_mm * scan.spacing_k_mm;
         mark.n_voxels = Some(n as i64);
-        mark.volume_mm3 = Some(volume);
+        mark.volume_mm3 = self.voxel_volume_mm3().map(|voxel| n as f64 * voxel);
         // METHOD: diameter of the sphere of equal volume, as LUNA16 has it.
-        mark.diameter_mm = Some((6.0 / std::f64::consts::PI * volume).cbrt());
+        let diameter = |volume: f64| (6.0 / std::f64::consts::PI * volume).cbrt();
+        mark.diameter_mm = mark.volume_mm3.map(diameter);
         [mark.bbox_i, mark.bbox_j, mark.bbox_k] = placed.start.map(|v| Some(v as i64));
         [mark.bbox_size_i, mark.bbox_size_j, mark.bbox_size_k] =
             placed.mask.size().map(|v| Some(v as i64));
         mark.mask_bits = Some(placed.mask.into_bits());
+    }
+
+    fn voxel_volume_mm3(&self) -> Option<f64> {
+        let of_image = self.geometry.map(|geometry| geometry.spacing());
+        let spacing = of_image.or(self.slices().map(Slices::spacing));
+        spacing.map(SpacingMm::voxel_volume_mm3)
     }
 
     /// Without an image x and y are unknown.

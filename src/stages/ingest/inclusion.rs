@@ -81,7 +81,10 @@ impl Inclusion {
         if let Some((mm, limit)) = over(scan.slice_thickness_mm, rules.max_slice_thickness_mm) {
             reasons.push(format!("slice thickness {mm} mm is over {limit} mm"));
         }
-        let deviation = scan.slice_gap_max_deviation_mm.map(|mm| mm / scan.spacing_k_mm);
+        let deviation = scan
+            .slice_gap_max_deviation_mm
+            .zip(scan.spacing_k_mm)
+            .map(|(mm, spacing)| mm / spacing);
         if let Some((share, limit)) = over(deviation, rules.max_slice_gap_deviation) {
             let [percent, limit] = [share, limit].map(|share| 100.0 * share);
             reasons.push(format!(

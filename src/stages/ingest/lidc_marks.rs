@@ -24,7 +24,7 @@ pub(super) fn marks(scan: &Scan, frame: &Frame, reads: &Annotations, path: &str)
                 irregularities.insert(Irregularity::DuplicateId);
             }
             let blank = blank(scan, session, id, n, path);
-            marks.push(nodule_mark(blank, scan, frame, nodule, irregularities));
+            marks.push(nodule_mark(blank, frame, nodule, irregularities));
         }
         for (n, finding) in read.non_nodules.iter().enumerate() {
             let blank = blank(scan, session, &finding.id, read.nodules.len() + n, path);
@@ -52,7 +52,6 @@ pub(super) fn exclusion(mark: &Mark) -> Option<Exclusion> {
 
 fn nodule_mark(
     mut mark: Mark,
-    scan: &Scan,
     frame: &Frame,
     nodule: &ReadNodule,
     mut irregularities: BTreeSet<Irregularity>,
@@ -72,7 +71,7 @@ fn nodule_mark(
             let outlined = rasterise::mark_mask(&nodule.contours, slices);
             irregularities.extend(outlined.irregularities);
             if let Some(mask) = outlined.mask {
-                frame.place_mask(&mut mark, scan, mask);
+                frame.place_mask(&mut mark, mask);
             }
         } else {
             irregularities.extend([Irregularity::NotAxial, Irregularity::NoVoxels]);

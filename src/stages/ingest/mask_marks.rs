@@ -48,7 +48,7 @@ pub(super) fn marks(
         let label = label.to_string();
         let parts = [scan.series_instance_uid.as_str(), "0", &label, path];
         let mut mark = blank(scan, hash::id("m-", parts), 0, &label, path);
-        frame.place_mask(&mut mark, scan, placed);
+        frame.place_mask(&mut mark, placed);
         mark
     };
     Ok(nodule_masks(labels).into_iter().map(mark).collect())

@@ -10,6 +10,7 @@ mod scan_row;
 
 use super::Task;
 use crate::formats::cohort::{self, Layout};
+use crate::formats::dicom::Tolerances;
 use crate::formats::scan_geometry::{self, ScanGeometries};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
@@ -36,6 +37,9 @@ pub struct Config {
     /// Cases that are committed together.
     #[serde(default = "default_shard_size")]
     pub shard_size: usize,
+    /// How far slices of DICOM series may be off an even grid before the series is refused.
+    #[serde(default)]
+    pub tolerances: Tolerances,
     /// Rules that leave scans out.
     #[serde(default)]
     pub inclusion: Inclusion,
@@ -300,13 +304,14 @@ pub(in crate::stages) mod tests {
         let scan = scan();
         let mut mark = mask_marks::blank(&scan, id.to_owned(), session, id, "r.xml");
         let placed = PlacedMask { start, mask: Mask::from_fn(size, |_, _, _| true) };
-        Frame::of_image(&geometry([20, 20, 4])).place_mask(&mut mark, &scan, placed);
+        Frame::of_image(&geometry([20, 20, 4])).place_mask(&mut mark, placed);
         mark
     }
 
     fn config() -> Config {
         Config {
             shard_size: 16,
+            tolerances: Tolerances::default(),
             inclusion: Inclusion::default(),
             series_list: None,
             root: None,
@@ -430,7 +435,7 @@ pub(in crate::stages) mod tests {
             (scan.n_slices, scan.n_missing_slices, scan.n_duplicate_slices),
             (4, Some(2), Some(1))
         );
-        assert_eq!((scan.spacing_k_mm, scan.slice_gap_max_deviation_mm), (2.0, Some(4.0)));
+        assert_eq!((scan.spacing_k_mm, scan.slice_gap_max_deviation_mm), (Some(2.0), Some(4.0)));
         assert_eq!((scan.patient_id.as_str(), scan.n_reading_sessions), ("1.2", 1));
         assert_eq!(scan.study_instance_uid.as_deref(), Some("1.1"));
         let [nodule, finding, lost] = &rows.marks[..] else { panic!("{:?}", rows.marks) };

@@ -2,6 +2,7 @@
 
 use super::{Cohort, Config, SourceCase};
 use crate::formats::cohort::Image;
+use crate::formats::dicom::RefusedSeries;
 use crate::formats::scan_geometry::ScanGeometry;
 use crate::tables::Scan;
 use std::collections::BTreeSet;
@@ -39,14 +40,14 @@ pub(super) fn of_image(
         n_slices,
         spacing_i_mm,
         spacing_j_mm,
-        spacing_k_mm,
+        spacing_k_mm: Some(spacing_k_mm),
         origin_x_mm: Some(x),
         origin_y_mm: Some(y),
         origin_z_mm: Some(z),
         direction: Some(geometry.direction().to_vec()),
         slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
-        slice_gap_max_deviation_mm: info.map(|info| info.slice_gap_max_deviation_mm),
-        n_missing_slices: info.map(|info| info.n_missing_slices as i64),
+        slice_gap_max_deviation_mm: info.and_then(|info| info.slice_gap_max_deviation_mm),
+        n_missing_slices: info.and_then(|info| info.n_missing_slices).map(|n| n as i64),
         n_duplicate_slices: info.map(|info| info.n_duplicate_slices as i64),
         manufacturer: info.and_then(|info| info.manufacturer.clone()),
         model: info.and_then(|info| info.model.clone()),
@@ -64,6 +65,61 @@ pub(super) fn of_image(
         n_reading_sessions: 0,
     };
     judged(config, series_list, scan)
+}
+
+/// The row of a DICOM series whose slices make up no volume: what was measured, and why not.
+pub(super) fn of_refused(
+    config: &Config,
+    series_list: Option<&BTreeSet<String>>,
+    cohort: &Cohort,
+    source: &SourceCase,
+    series: &RefusedSeries,
+    reason: String,
+) -> Scan {
+    let info = &series.info;
+    let [n_columns, n_rows] = series.size.map(|n| n as i64);
+    let [spacing_i_mm, spacing_j_mm] = series.spacing_mm;
+    let own = Some(info.patient_id.clone()).filter(|id| !id.is_empty());
+    let patient_id = source.case.patient.clone().or(own);
+    let scan = Scan {
+        cohort: cohort.name.clone(),
+        series_instance_uid: info.series_instance_uid.clone(),
+        study_instance_uid: Some(info.study_instance_uid.clone()),
+        patient_id: patient_id.unwrap_or_else(|| info.series_instance_uid.clone()),
+        source: cohort.source.source().to_owned(),
+        n_columns: Some(n_columns),
+        n_rows: Some(n_rows),
+        n_slices: series.n_slices as i64,
+        spacing_i_mm,
+        spacing_j_mm,
+        spacing_k_mm: series.spacing_k_mm,
+        origin_x_mm: None,
+        origin_y_mm: None,
+        origin_z_mm: None,
+        direction: None,
+        slice_thickness_mm: info.slice_thickness_mm,
+        slice_gap_max_deviation_mm: info.slice_gap_max_deviation_mm,
+        n_missing_slices: info.n_missing_slices.map(|n| n as i64),
+        n_duplicate_slices: None,
+        manufacturer: info.manufacturer.clone(),
+        model: info.model.clone(),
+        kernel: info.kernel.clone(),
+        kvp: info.kvp,
+        tube_current: info.tube_current,
+        transfer_syntax: Some(info.transfer_syntax.clone()),
+        hu_min: None,
+        hu_max: None,
+        content_sha256: source.content_sha256.clone(),
+        path: Some(source.case.case_id.clone()),
+        annotation_paths: Vec::new(),
+        included: true,
+        exclusion_reasons: Vec::new(),
+        n_reading_sessions: 0,
+    };
+    let mut scan = judged(config, series_list, scan);
+    scan.included = false;
+    scan.exclusion_reasons.insert(0, reason);
+    scan
 }
 
 /// The row of a scan of which only the slices' geometry is there: what needs pixels, or the image's
@@ -92,7 +148,7 @@ pub(super) fn of_geometry(
         n_slices: z_mm.len() as i64,
         spacing_i_mm,
         spacing_j_mm,
-        spacing_k_mm,
+        spacing_k_mm: Some(spacing_k_mm),
         origin_x_mm: None,
         origin_y_mm: None,
         origin_z_mm: z_mm.first().copied(),

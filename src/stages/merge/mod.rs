@@ -184,6 +184,8 @@ fn series_key(cohort: &str, series: &str) -> String {
 /// The marks of a scan could not be merged.
 #[derive(Debug, thiserror::Error)]
 enum MergeError {
+    #[error("`scans` has no spacing along k for series {0}")]
+    NoSpacing(String),
     #[error("mark `{mark_id}` has a mask that cannot be placed")]
     Mask { mark_id: String, source: mask_box::Error },
     #[error("mark `{mark_id}` has a mask but no `{column}`")]

@@ -21,7 +21,8 @@ pub(super) fn row(
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
     let Masks { n_readers, of_readers, n_needed, consensus, union } =
         masks(config, scan, &members)?;
-    let voxel_mm3 = scan.spacing_i_mm * scan.spacing_j_mm * scan.spacing_k_mm;
+    let no_spacing = || MergeError::NoSpacing(scan.series_instance_uid.clone());
+    let voxel_mm3: f64 = scan.spacing_mm().ok_or_else(no_spacing)?.iter().product();
     let [volume_mm3, union_volume_mm3] =
         [&consensus, &union].map(|placed| placed.mask.count() as f64 * voxel_mm3);
     let [bbox_i, bbox_j, bbox_k] = consensus.start.map(|v| v as i64);

@@ -36,7 +36,9 @@ fn placed<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<Placed<'a>>, MergeEr
     // image a slice's number does not tell its height: slices may be missing, or unevenly spaced.
     let [i, j, k] = centroid;
     let k_mm = if scan.direction.is_some() {
-        k * scan.spacing_k_mm
+        k * scan
+            .spacing_k_mm
+            .ok_or_else(|| MergeError::NoSpacing(scan.series_instance_uid.clone()))?
     } else {
         mark.centroid_z_mm.ok_or_else(|| missing("centroid_z_mm"))?
     };
