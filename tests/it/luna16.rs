@@ -178,7 +178,7 @@ fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
     stage("merge", "merge.min_marks=3");
     assert!(export().status.success());
     // The clinic's scans are thicker.
-    stage("ingest", "ingest.max_slice_thickness_mm=0.1");
+    stage("ingest", "ingest.inclusion.max_slice_thickness_mm=0.1");
     let output = export();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
