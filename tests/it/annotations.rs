@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 const PIPELINE: &str = "pipelines/lidc-annotations.toml";
 
 /// A phantom with annotations, shared by the tests here, which only read it.
-fn phantom() -> &'static Path {
+pub(crate) fn phantom() -> &'static Path {
     static PHANTOM: OnceLock<PathBuf> = OnceLock::new();
     PHANTOM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("annotations");

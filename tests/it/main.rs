@@ -12,4 +12,5 @@ mod line;
 mod luna16;
 mod python;
 mod real;
+mod series;
 mod wiring;

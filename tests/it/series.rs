@@ -1,0 +1,90 @@
+//! DICOM series that make up no volume: rows of `scans` that say why, and never a guess.
+
+use crate::{annotations, fixture};
+use nodulus::tables::{Exclusion, Failure, Mark, Scan};
+use std::path::{Path, PathBuf};
+
+/// A copy of the phantom's first two LIDC-style patients, and the files of the first one's series,
+/// from the lowest slice up.
+fn two_patients(to: &Path) -> Vec<PathBuf> {
+    let from = annotations::phantom().join("lidc");
+    let mut patients: Vec<_> =
+        fs_err::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    patients.sort();
+    let mut slices = Vec::new();
+    for (n, patient) in patients.iter().take(2).enumerate() {
+        for file in nodulus::formats::cohort::files_below(patient).unwrap() {
+            let copy = to.join(file.strip_prefix(&from).unwrap());
+            fs_err::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs_err::copy(&file, &copy).unwrap();
+            if n == 0 && copy.extension().is_some_and(|extension| extension == "dcm") {
+                slices.push(copy);
+            }
+        }
+    }
+    slices.sort();
+    slices
+}
+
+fn ingest(folder: &Path, sets: &[&str]) -> (Vec<Scan>, PathBuf) {
+    let store = folder.join("store");
+    let root = format!("ingest.cohorts.0.root={}", folder.join("lidc").display());
+    let mut arguments = vec!["ingest", "pipelines/lidc.toml", "--progress", "none", "--store"];
+    arguments.extend([store.to_str().unwrap(), "--set", &root]);
+    for set in sets {
+        arguments.extend(["--set", set]);
+    }
+    fixture::run_well(&arguments);
+    (fixture::rows::<Scan>(&store), store)
+}
+
+#[test]
+fn a_series_with_a_hole_is_a_row_with_its_reason_and_its_reads_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    fs_err::remove_file(&slices[slices.len() / 2]).unwrap();
+    let (scans, store) = ingest(folder.path(), &[]);
+    assert_eq!(scans.len(), 2);
+    let refused = scans.iter().find(|scan| !scan.included).unwrap();
+    assert_eq!(refused.n_slices as usize, slices.len() - 1);
+    assert_eq!(refused.n_missing_slices, Some(1));
+    let spacing = refused.spacing_k_mm.unwrap();
+    assert!((refused.slice_gap_max_deviation_mm.unwrap() - spacing).abs() < 1e-6);
+    assert_eq!((refused.hu_min, &refused.direction), (None, &None));
+    let [reason] = &refused.exclusion_reasons[..] else {
+        panic!("{:?}", refused.exclusion_reasons)
+    };
+    assert!(reason.starts_with("1 slices are missing; the widest gap, between `"), "{reason}");
+    assert!(!reason.contains(folder.path().to_str().unwrap()), "{reason}");
+    assert_eq!(fixture::rows::<Failure>(&store), []);
+    let exclusions = fixture::rows::<Exclusion>(&store);
+    assert_eq!(exclusions.len(), 1);
+    assert_eq!(exclusions[0].rule, "scan_not_included");
+    assert_eq!(
+        exclusions[0].series_instance_uid.as_deref(),
+        Some(refused.series_instance_uid.as_str())
+    );
+    let marks = fixture::rows::<Mark>(&store);
+    assert!(!marks.is_empty());
+    assert!(marks.iter().all(|mark| mark.series_instance_uid != refused.series_instance_uid));
+}
+
+#[test]
+fn a_wider_tolerance_is_a_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    // The second slice of the stack goes: one gap is twice the others.
+    fs_err::remove_file(&slices[1]).unwrap();
+    let sets = ["ingest.tolerances.slice_gap=1.5", "ingest.tolerances.off_grid=2.0"];
+    let (scans, _) = ingest(folder.path(), &sets);
+    assert!(scans.iter().all(|scan| scan.included), "{scans:?}");
+    let widest =
+        scans.iter().filter_map(|scan| scan.slice_gap_max_deviation_mm).fold(0.0, f64::max);
+    assert!(widest > 1.0, "{widest}");
+    // A rule of inclusion leaves out what the tolerance let in.
+    let rule = "ingest.inclusion.max_slice_gap_deviation=0.01";
+    let (scans, _) = ingest(folder.path(), &[sets[0], sets[1], rule]);
+    let out: Vec<_> = scans.iter().filter(|scan| !scan.included).collect();
+    assert_eq!(out.len(), 1);
+    assert!(out[0].exclusion_reasons[0].contains("100.0% off the spacing, over 1%"), "{out:?}");
+}
