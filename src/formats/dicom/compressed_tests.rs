@@ -55,7 +55,7 @@ fn a_slice_is_the_same_in_every_lossless_syntax() {
         assert!(furthest(found, expected) <= allowed, "{file}: {}", furthest(found, expected));
         syntaxes.insert(transfer_syntax);
     }
-    assert_eq!(syntaxes.len(), 18);
+    assert_eq!(syntaxes.len(), 17);
     // Values on both sides of the sign, from end to end: a shift by 32768 would show.
     assert_eq!(images["s16"].iter().min(), Some(&i16::MIN));
     assert_eq!(images["s16"].iter().max(), Some(&i16::MAX));
@@ -106,8 +106,8 @@ fn a_codestream_that_contradicts_its_file_is_refused() {
     for Compressed { file, transfer_syntax, .. } in golden().files {
         if transfer_syntax.starts_with("1.2.840.10008.1.2.4.") {
             let error = refused(&replaced(&file, &rows, &more).1);
-            assert!(error.contains("found 32 x 24 pixels of 1 components of "), "{error}");
-            assert!(error.contains("expected 32 x 25 of 1 component, "), "{error}");
+            assert!(error.contains("found 32 x 24 x 1 samples of "), "{error}");
+            assert!(error.contains("expected 32 x 25 x 1 of "), "{error}");
         }
     }
     let (_folder, copy) = replaced("rle_s16.dcm", &rows, &more);
@@ -136,11 +136,7 @@ fn a_deflated_slice_counts_bytes_in_what_was_deflated() {
     fs::copy(self::folder().join("deflated_s16.dcm"), &copy).unwrap();
     let bytes = fs::read(&copy).unwrap();
     fs::write(&copy, &bytes[..bytes.len() - 40]).unwrap();
-    assert!(
-        refused(&copy).contains("copy.dcm`: deflated pixel data: found "),
-        "{}",
-        refused(&copy)
-    );
+    assert!(refused(&copy).contains("copy.dcm`: deflated data set: found "), "{}", refused(&copy));
 }
 
 #[test]
@@ -169,7 +165,7 @@ fn a_truncated_slice_is_an_error_at_every_length() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn damage_is_an_error_or_a_slice_and_not_a_panic(

@@ -14,7 +14,7 @@ pub(super) fn inflate(compressed: impl Read, file_length: u64) -> Result<Vec<u8>
     let limit = MAX_BYTES.min(file_length.saturating_mul(MAX_RATIO));
     let mut bytes = Vec::new();
     let problem = |found: String, expected: String| Problem::Compressed {
-        codec: "deflated",
+        what: "deflated data set",
         found,
         expected,
     };
@@ -49,7 +49,7 @@ mod tests {
         }
         let bomb = deflate(&vec![0; (MAX_BYTES + 1) as usize]);
         let error = inflate(&bomb[..], bomb.len() as u64).unwrap_err().to_string();
-        let expected = "deflated pixel data: found more than 67108864 bytes";
+        let expected = "deflated data set: found more than 67108864 bytes";
         assert!(error.starts_with(expected), "{error}");
     }
 }

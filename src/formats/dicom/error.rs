@@ -197,11 +197,11 @@ pub enum Problem {
         /// Its name.
         name: &'static str,
     },
-    /// The compressed pixels are malformed, or are not what the elements say.
-    #[error("{codec} pixel data: found {found}, expected {expected}")]
+    /// What is compressed is malformed, or is not what the elements say.
+    #[error("{what}: found {found}, expected {expected}")]
     Compressed {
-        /// How they are compressed.
-        codec: &'static str,
+        /// The pixel data or the data set, and how it is compressed.
+        what: &'static str,
         /// What is there.
         found: String,
         /// What has to be there.

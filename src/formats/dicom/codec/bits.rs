@@ -151,7 +151,7 @@ mod tests {
         assert!(bits.take(1).is_err());
         // 1111 1111, then 7 bits 1000 001.
         let mut bits = Bits::new(&[0xFF, 0x41, 0xFF, 0x80], Stuffing::Bit);
-        assert_eq!(bits.take(15).unwrap(), 0b1111_1111_1000_001);
+        assert_eq!(bits.take(15).unwrap(), 0b111_1111_1100_0001);
         assert!(bits.take(1).is_err());
     }
 

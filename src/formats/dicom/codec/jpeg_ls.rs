@@ -36,10 +36,8 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Re
                 frame = Some(found);
             }
             LSE => preset = Preset::read(segment)?,
-            DRI => {
-                if segment.iter().any(|byte| *byte != 0) {
-                    return Err(Fault::new("a restart interval", "none"));
-                }
+            DRI if segment.iter().any(|byte| *byte != 0) => {
+                return Err(Fault::new("a restart interval", "none"));
             }
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 return Err(Fault::new(format!("a frame SOF{}", marker - 0xC0), "SOF55"));

@@ -38,13 +38,13 @@ pub(super) enum Codec {
 impl Codec {
     fn name(self) -> &'static str {
         match self {
-            Self::Uncompressed => "uncompressed",
-            Self::Rle => "RLE",
-            Self::JpegDct => "JPEG",
-            Self::JpegLossless => "lossless JPEG",
-            Self::JpegLs => "JPEG-LS",
-            Self::Jpeg2000 => "JPEG 2000",
-            Self::HtJpeg2000 => "HTJ2K",
+            Self::Uncompressed => "uncompressed pixel data",
+            Self::Rle => "RLE pixel data",
+            Self::JpegDct => "JPEG pixel data",
+            Self::JpegLossless => "lossless JPEG pixel data",
+            Self::JpegLs => "JPEG-LS pixel data",
+            Self::Jpeg2000 => "JPEG 2000 pixel data",
+            Self::HtJpeg2000 => "HTJ2K pixel data",
         }
     }
 }
@@ -97,22 +97,20 @@ impl Expected {
     /// Refuses a codestream that would not decode to as many bytes, or whose sign is elsewhere.
     fn check(&self, frame: &Frame) -> Result<(), Fault> {
         let &Frame { columns, rows, components, bits, signed } = frame;
-        let bytes = |n: usize, bits: u32| n * bits.div_ceil(8) as usize;
-        let pixels = self.columns * self.rows;
+        let bytes = bits.div_ceil(8);
         if [columns, rows, components] != [self.columns, self.rows, 1]
-            || bits.div_ceil(8) != self.bits_allocated / 8
+            || 8 * bytes != self.bits_allocated
         {
-            let n_bytes = bytes(columns.saturating_mul(rows).saturating_mul(components), bits);
+            let n = columns.saturating_mul(rows).saturating_mul(components);
+            let n_bytes = n.saturating_mul(bytes as usize);
             let found = format!(
-                "{columns} x {rows} pixels of {components} components of {bits} bits ({n_bytes} \
-                 bytes)"
+                "{columns} x {rows} x {components} samples of {bits} bits ({n_bytes} bytes)"
             );
+            let &Self { columns, rows, bits_allocated, .. } = self;
+            let n_bytes = columns * rows * bits_allocated as usize / 8;
+            let least = bits_allocated - 7;
             let expected = format!(
-                "{} x {} of 1 component, {} bits allocated ({} bytes)",
-                self.columns,
-                self.rows,
-                self.bits_allocated,
-                bytes(pixels, self.bits_allocated)
+                "{columns} x {rows} x 1 of {least} to {bits_allocated} bits ({n_bytes} bytes)"
             );
             return Err(Fault::new(found, expected));
         }
@@ -149,7 +147,7 @@ pub(super) fn decode(
         Codec::HtJpeg2000 => jpeg_2000::decode_high_throughput(bytes, expected, words),
     };
     done.map_err(|Fault { found, expected }| Problem::Compressed {
-        codec: codec.name(),
+        what: codec.name(),
         found,
         expected,
     })

@@ -17,11 +17,13 @@ fn a_codestream_of_another_size_or_sign_is_refused_with_both() {
         format!("{}, expected {}", fault.found, fault.expected)
     };
     assert!(slice.check(&frame).is_ok());
-    let both = "31 x 24 pixels of 1 components of 16 bits (1488 bytes), expected 32 x 24 of 1 \
-                component, 16 bits allocated (1536 bytes)";
+    let both = "31 x 24 x 1 samples of 16 bits (1488 bytes), expected 32 x 24 x 1 of 9 to 16 bits \
+                (1536 bytes)";
     assert_eq!(refused(Frame { columns: 31, ..frame }, slice), both);
-    assert!(refused(Frame { bits: 8, ..frame }, slice).contains("8 bits (768 bytes)"));
-    assert!(refused(Frame { components: 3, ..frame }, slice).contains("3 components"));
+    assert!(
+        refused(Frame { bits: 8, ..frame }, slice).contains("x 1 samples of 8 bits (768 bytes)")
+    );
+    assert!(refused(Frame { components: 3, ..frame }, slice).contains("32 x 24 x 3 samples"));
     let sign = "unsigned samples, expected signed samples, as PixelRepresentation is 1";
     assert_eq!(refused(Frame { signed: Some(false), ..frame }, slice), sign);
     // Where the codestream does not tell, the file's sign bit has to be in it.
