@@ -1,18 +1,20 @@
 """Makes compressed/: one small slice in every transfer syntax, and golden.json with its HU by pydicom.
 
-    pip install pydicom numpy pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle pyjpegls imagecodecs
+    pip install pydicom numpy pillow pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle pyjpegls imagecodecs
     python compressed_slices.py compressed
 
 `--seed`, `--columns` and `--rows` make other slices; tests/it/python.rs does so.
 """
 
 import argparse
+import io
 import json
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
@@ -148,6 +150,11 @@ class Maker:
             self.words(image), lossless=True, predictor=predictor, bitspersample=IMAGES[image][0]
         )
 
+    def jpeg_with_restarts(self):
+        with io.BytesIO() as file:
+            Image.fromarray(self.stored["u8"]).save(file, "JPEG", quality=90, restart_marker_blocks=3)
+            return file.getvalue()
+
     def jpeg_2000(self, image, **options):
         return imagecodecs.jpeg2k_encode(
             self.stored[image], codecformat="j2k", bitspersample=IMAGES[image][0], **options
@@ -178,6 +185,7 @@ class Maker:
         # An inverse DCT may be rounded otherwise: of 12 bits, pydicom's libjpeg is up to 2 off libjpeg-turbo.
         self.write("jpeg_baseline", "u8", JPEGBaseline8Bit, imagecodecs.jpeg8_encode(self.stored["u8"], level=90), 1)
         self.write("jpeg_extended", "u12", JPEGExtended12Bit, imagecodecs.jpeg8_encode(self.stored["u12"], level=95, bitspersample=12), 2)
+        self.write("jpeg_restarts", "u8", JPEGBaseline8Bit, self.jpeg_with_restarts(), 1)
         for image in ("u16", "u12"):
             self.write("jpeg_ls_near", image, JPEGLSNearLossless, self.compressed(image, JPEGLSNearLossless, jls_error=3), 0)
         for image in ("s16", "u16", "s12", "u12"):

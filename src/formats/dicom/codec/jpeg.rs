@@ -260,3 +260,47 @@ impl<'a> Segments<'a> {
         &self.bytes[self.at..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::expected;
+    use super::*;
+
+    /// Differences of 0 and 1 bits, codes 0 and 10; 3 x 2 samples of 16 bits, a restart each row.
+    const HEADER: [u8; 58] = [
+        0xFF, SOI, 0xFF, DHT, 0, 21, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF,
+        DRI, 0, 4, 0, 3, 0xFF, SOF3, 0, 11, 16, 0, 2, 0, 3, 1, 1, 0x11, 0, 0xFF, 0xFF, SOS, 0, 8,
+        1, 1, 0, 1, 0, 0, 0xA7, 0xFF, 0xD0,
+    ];
+
+    fn lossless(bytes: &[u8]) -> Result<[u16; 6], String> {
+        let mut words = [0; 6];
+        decode(bytes, Process::Lossless, &expected(3, 2, 16), &mut words)
+            .map(|()| words)
+            .map_err(|fault| format!("{}, expected {}", fault.found, fault.expected))
+    }
+
+    #[test]
+    fn a_restart_forgets_the_row_above() {
+        // 10 1, 0, 0 and padding; a restart; 0, 0, 10 0 and padding.
+        let bytes = [&HEADER[..], &[0b0010_0111]].concat();
+        let found = lossless(&bytes).unwrap();
+        assert_eq!(found, [32769, 32769, 32769, 32768, 32768, 32767]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(lossless(&HEADER).unwrap_err(), "its end, expected more bits of the scan");
+        let without_table = [&HEADER[..2], &HEADER[25..]].concat();
+        let expected = "none, expected a Huffman table before the scan";
+        assert_eq!(lossless(&without_table).unwrap_err(), expected);
+        let mut other = HEADER;
+        other[30] = 2;
+        let expected = "a restart every 2 samples, expected whole rows of 3";
+        assert_eq!(lossless(&other).unwrap_err(), expected);
+        other[32] = 0xC2;
+        assert!(lossless(&other).unwrap_err().starts_with("a frame SOF2, expected a lossless"));
+        assert!(lossless(&HEADER[..40]).unwrap_err().starts_with("its end"));
+        assert!(lossless(&HEADER[1..]).unwrap_err().starts_with("bytes [d8, ff] at its start"));
+    }
+}
