@@ -191,7 +191,7 @@ class Maker:
         for image in ("s16", "u16", "s12", "u12"):
             frame = self.jpeg_2000(image, level=60, reversible=False)
             # The inverse wavelet is in floating point, in another order.
-            self.write("jpeg_2000", image, JPEG2000, frame, 2 if image.endswith("16") else 1)
+            self.write("jpeg_2000", image, JPEG2000, frame, 4 if image.endswith("16") else 1)
 
 
 def main():
