@@ -2,7 +2,7 @@
 
 use super::error::name;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
-use super::{Error, Problem};
+use super::{Error, Problem, deflated};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
@@ -24,14 +24,16 @@ pub(super) struct Elements {
     pub(super) values: InMemDicomObject,
     /// The pixel data, where it is wanted and there.
     pub(super) pixels: Option<PixelData>,
-    /// Length of the file, in bytes.
-    pub(super) file_length: u64,
+    /// First byte of the data set in the file.
+    pub(super) data_set: u64,
+    /// Length of the file, or of the data set where it is deflated.
+    pub(super) length: u64,
 }
 
 /// Where a file's pixel data is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelData {
-    /// First byte.
+    /// First byte; of the data set where it is deflated.
     pub(super) offset: u64,
     /// Number of bytes; none where they are encapsulated.
     pub(super) length: Option<u64>,
@@ -39,8 +41,8 @@ pub(super) struct PixelData {
 
 /// Reads the elements of a file that `wanted` lists, in the order of their tags.
 ///
-/// Other elements are passed over, and so is everything after the last one wanted. None where the
-/// file is not DICOM.
+/// Other elements are passed over, and so is everything after the last one wanted; what is deflated
+/// is inflated to its end first. None where the file is not DICOM.
 pub(super) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
     let source = File::open(file)?;
     let length = source.metadata()?.len();
@@ -57,7 +59,25 @@ fn scan(
         return Ok(None);
     }
     let transfer_syntax = scanner.transfer_syntax()?;
-    let encoding = syntax::encoding(&transfer_syntax)?;
+    let data_set = scanner.at;
+    let elements = if syntax::is_deflated(&transfer_syntax) {
+        let inflated = deflated::inflate(scanner.reader, file_length)?;
+        let end = inflated.len() as u64;
+        let scanner = Scanner { reader: BufReader::new(Cursor::new(inflated)), at: 0, end };
+        scan_data_set(scanner, transfer_syntax, wanted)
+            .map_err(|problem| Problem::Inflated(Box::new(problem)))?
+    } else {
+        scan_data_set(scanner, transfer_syntax, wanted)?
+    };
+    Ok(Some(Elements { data_set, ..elements }))
+}
+
+fn scan_data_set(
+    mut scanner: Scanner<impl Read + Seek>,
+    transfer_syntax: String,
+    wanted: &[Tag],
+) -> Result<Elements, Problem> {
+    let encoding = syntax::encoding(&transfer_syntax);
     let mut found = Vec::new();
     let mut pixels = None;
     while scanner.at < scanner.end {
@@ -80,7 +100,8 @@ fn scan(
         }
     }
     let values = decode(found, encoding)?;
-    Ok(Some(Elements { transfer_syntax, values, pixels, file_length }))
+    let (data_set, length) = (0, scanner.end);
+    Ok(Elements { transfer_syntax, values, pixels, data_set, length })
 }
 
 /// Decodes elements whose lengths are known to be right.

@@ -202,8 +202,8 @@ pub enum Problem {
     },
     /// The transfer syntax is not read.
     #[error(
-        "transfer syntax is {uid} ({name}), expected an uncompressed one: implicit or explicit VR \
-         little endian, or explicit VR big endian"
+        "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
+         file to explicit VR little endian, with `gdcmconv --raw` for instance"
     )]
     TransferSyntax {
         /// The transfer syntax.
@@ -211,6 +211,19 @@ pub enum Problem {
         /// Its name.
         name: &'static str,
     },
+    /// What is compressed is malformed, or is not what the elements say.
+    #[error("{what}: found {found}, expected {expected}")]
+    Compressed {
+        /// The pixel data or the data set, and how it is compressed.
+        what: &'static str,
+        /// What is there.
+        found: String,
+        /// What has to be there.
+        expected: String,
+    },
+    /// Something is wrong in what was deflated; bytes are counted there.
+    #[error("in the inflated data set: {0}")]
+    Inflated(Box<Self>),
     /// A voxel's value cannot be stored.
     #[error("the voxel at column {i}, row {j} is {hu} HU, expected -32768 to 32767")]
     Range {

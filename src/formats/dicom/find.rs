@@ -23,7 +23,7 @@ const WANTED: [Tag; 3] = [tags::IMAGE_TYPE, tags::MODALITY, tags::SERIES_INSTANC
 /// Lists the CT series among the files directly in a folder, sorted by UID; none where there are none.
 ///
 /// Other modalities, localizers, files that are not DICOM and hidden files are passed over. Slices
-/// that cannot be read for other reasons, compressed ones say, are listed: reading tells why.
+/// that cannot be read for other reasons, their compression say, are listed: reading tells why.
 ///
 /// # Errors
 ///

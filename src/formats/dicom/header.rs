@@ -3,7 +3,8 @@
 use super::elements::{self, Elements};
 use super::error::name;
 use super::pixels::PixelFormat;
-use super::{Error, Problem, syntax};
+use super::syntax::{self, Packing};
+use super::{Error, Problem};
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -36,6 +37,9 @@ pub(super) struct Slice {
     pub(super) transfer_syntax: String,
     pub(super) pixels: PixelFormat,
 }
+
+/// Of a slice whose file does not have to be as long as its pixels are: 4096 × 4096.
+const MAX_COMPRESSED_VOXELS: u64 = 1 << 24;
 
 /// In the order of their tags, as reading ends after the last one.
 const WANTED: [Tag; 31] = [
@@ -134,19 +138,24 @@ fn slice(file: &Path, elements: &Elements) -> Result<Slice, Problem> {
 
 fn pixel_format(elements: &Elements, size: [usize; 2]) -> Result<PixelFormat, Problem> {
     let values = &elements.values;
-    syntax::uncompressed(&elements.transfer_syntax)?;
+    let packing = syntax::packing(&elements.transfer_syntax)?;
     expect_integer(values, tags::SAMPLES_PER_PIXEL, 1)?;
     // MONOCHROME1 would show dense tissue dark: no scanner writes HU so, and which way its values
     // run is not for us to guess.
     expect(values, tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2", "MONOCHROME2")?;
-    expect_integer(values, tags::BITS_ALLOCATED, 16)?;
+    let bits_allocated = bits_allocated(values, packing)?;
     let bits_stored = integer(values, tags::BITS_STORED)?;
     let high_bit = integer(values, tags::HIGH_BIT)?;
-    if !(1..=16).contains(&bits_stored) {
-        return Err(Problem::value(tags::BITS_STORED, bits_stored, "1 to 16"));
+    if !(1..=bits_allocated).contains(&bits_stored) {
+        return Err(Problem::value(
+            tags::BITS_STORED,
+            bits_stored,
+            format!("1 to {bits_allocated}"),
+        ));
     }
-    if !(bits_stored - 1..16).contains(&high_bit) {
-        let expected = format!("{} to 15, as {bits_stored} bits are stored", bits_stored - 1);
+    if !(bits_stored - 1..bits_allocated).contains(&high_bit) {
+        let (least, greatest) = (bits_stored - 1, bits_allocated - 1);
+        let expected = format!("{least} to {greatest}, as {bits_stored} bits are stored");
         return Err(Problem::value(tags::HIGH_BIT, high_bit, expected));
     }
     let signed = match integer(values, tags::PIXEL_REPRESENTATION)? {
@@ -154,33 +163,65 @@ fn pixel_format(elements: &Elements, size: [usize; 2]) -> Result<PixelFormat, Pr
         1 => true,
         other => return Err(Problem::value(tags::PIXEL_REPRESENTATION, other, "0 or 1")),
     };
-    let Some(pixels) = elements.pixels else {
-        return Err(Problem::Missing(name(tags::PIXEL_DATA)));
-    };
-    let expected = 2 * (size[0] * size[1]) as u64;
-    let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
-    if pixels.length != Some(expected) || expected == 0 {
-        let expected = format!("{expected} bytes, 2 for each of {} x {} voxels", size[0], size[1]);
-        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
-    }
-    let end = pixels.offset + expected;
-    if end > elements.file_length {
-        let element = name(tags::PIXEL_DATA);
-        return Err(Problem::Truncated { element, end, length: elements.file_length });
-    }
+    let offset = pixel_offset(elements, packing, size)?;
     let slope = required(values, tags::RESCALE_SLOPE, number)?;
     if slope <= 0.0 {
         return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
     }
     Ok(PixelFormat {
-        offset: pixels.offset,
-        big_endian: syntax::encoding(&elements.transfer_syntax)?.big_endian,
+        packing,
+        data_set: elements.data_set,
+        offset,
+        big_endian: syntax::encoding(&elements.transfer_syntax).big_endian,
+        bits_allocated: bits_allocated.into(),
         bits_stored: bits_stored.into(),
         high_bit: high_bit.into(),
         signed,
         slope,
         intercept: required(values, tags::RESCALE_INTERCEPT, number)?,
     })
+}
+
+/// PS3.3, C.8.2.1.1.4: 16. Only JPEG baseline makes slices of 8, as it has no more.
+fn bits_allocated(values: &InMemDicomObject, packing: Packing) -> Result<u16, Problem> {
+    match (integer(values, tags::BITS_ALLOCATED)?, packing) {
+        (16, _) => Ok(16),
+        (8, Packing::Encapsulated(_)) => Ok(8),
+        (found, Packing::Encapsulated(_)) => {
+            Err(Problem::value(tags::BITS_ALLOCATED, found, "8 or 16"))
+        }
+        (found, _) => Err(Problem::value(tags::BITS_ALLOCATED, found, 16)),
+    }
+}
+
+/// Where the pixels begin, once it is seen that they are all there, or that they are in fragments.
+fn pixel_offset(elements: &Elements, packing: Packing, size: [usize; 2]) -> Result<u64, Problem> {
+    let Some(pixels) = elements.pixels else {
+        return Err(Problem::Missing(name(tags::PIXEL_DATA)));
+    };
+    let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
+    let n_voxels = (size[0] * size[1]) as u64;
+    if let Packing::Encapsulated(_) = packing {
+        if pixels.length.is_some() {
+            return Err(Problem::value(tags::PIXEL_DATA, found, "encapsulated fragments"));
+        }
+        if !(1..=MAX_COMPRESSED_VOXELS).contains(&n_voxels) {
+            let found = format!("of {} x {} voxels", size[0], size[1]);
+            let expected = format!("1 to {MAX_COMPRESSED_VOXELS}, as it is compressed");
+            return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+        }
+        return Ok(pixels.offset);
+    }
+    let expected = 2 * n_voxels;
+    if pixels.length != Some(expected) || expected == 0 {
+        let expected = format!("{expected} bytes, 2 for each of {} x {} voxels", size[0], size[1]);
+        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+    }
+    let (end, length) = (pixels.offset + expected, elements.length);
+    if end > length {
+        return Err(Problem::Truncated { element: name(tags::PIXEL_DATA), end, length });
+    }
+    Ok(pixels.offset)
 }
 
 type Read<T> = fn(&InMemDicomObject, Tag) -> Result<Option<T>, Problem>;

@@ -1,11 +1,16 @@
-//! CT series in DICOM files: single-frame CT Image Storage, uncompressed.
+//! CT series in DICOM files: single-frame CT Image Storage; `docs/dicom.md` lists the transfer
+//! syntaxes.
 //!
 //! A header is read up to its pixel data and no further, and only the attributes that are used;
 //! lengths are checked against the file before anything is allocated.
 
+mod codec;
+mod deflated;
 mod elements;
+mod encapsulated;
 mod error;
 mod find;
+mod frame;
 mod header;
 mod pixels;
 mod read;
@@ -19,6 +24,8 @@ pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series};
 pub use stack::Tolerances;
 pub use write::{NewSeries, Numbering, write_series};
 
+#[cfg(test)]
+mod compressed_tests;
 #[cfg(test)]
 mod real_tests;
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! Stored pixel values to Hounsfield units.
 
 use super::Problem;
+use super::syntax::Packing;
 
-/// How a slice's pixels are stored: 16 bits each, row by row.
+/// How a slice's pixels are stored: 16 bits each once they are unpacked, row by row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PixelFormat {
-    /// First byte in the file.
+    pub(super) packing: Packing,
+    /// First byte of the data set in the file.
+    pub(super) data_set: u64,
+    /// First byte in the file; in the data set, where it is deflated.
     pub(super) offset: u64,
     pub(super) big_endian: bool,
+    /// 16, or 8 where pixels are encapsulated.
+    pub(super) bits_allocated: u32,
     /// 1 to 16.
     pub(super) bits_stored: u32,
     /// `bits_stored - 1` to 15.
@@ -102,8 +108,11 @@ mod tests {
     use super::*;
 
     const PLAIN: PixelFormat = PixelFormat {
+        packing: Packing::Plain,
+        data_set: 0,
         offset: 0,
         big_endian: false,
+        bits_allocated: 16,
         bits_stored: 16,
         high_bit: 15,
         signed: true,

@@ -2,12 +2,10 @@
 
 use super::header::{self, Slice};
 use super::stack::{self, Stack, Tolerances};
-use super::{Error, pixels};
+use super::{Error, frame};
 use crate::volume::{Geometry, Volume};
-use fs_err::File;
 use ndarray::Array3;
 use rayon::prelude::*;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What a series' headers say; where slices differ, the one at k = 0.
@@ -102,8 +100,8 @@ impl RefusedSeries {
 ///
 /// # Errors
 ///
-/// Fails if there is no slice; if a file is not a single-frame CT Image Storage in an uncompressed
-/// transfer syntax, is cut off or malformed, or lacks an attribute; if slices differ in series,
+/// Fails if there is no slice; if a file is not a single-frame CT Image Storage in a transfer syntax
+/// that is read, is cut off or malformed, or lacks an attribute; if slices differ in series,
 /// study, patient, frame of reference, size, spacing or orientation; if they are missing, unevenly
 /// spaced, or shifted sideways (a tilted gantry); if two at one position differ; if a single slice
 /// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits. What slices have against
@@ -143,24 +141,16 @@ pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSerie
 /// Voxels of all slices, k, j, i.
 fn read_voxels(stack: &Stack<'_>) -> Result<Vec<i16>, Error> {
     let [columns, rows, _] = stack.geometry.size();
-    // Every slice's pixels were seen to be in its file, so that this is not more than was read.
+    // Every slice's pixels were seen to be in its file, so that this is not more than was read; of a
+    // compressed slice, no more than 4096 x 4096 voxels.
     let mut voxels = vec![0i16; stack.geometry.n_voxels()];
     let results: Vec<_> = voxels
         .par_chunks_mut(columns * rows)
         .zip(&stack.slices)
-        .map_init(Vec::new, |raw, (hu, slice)| read_pixels(slice, raw, hu))
+        .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
         .collect();
     results.into_iter().collect::<Result<(), _>>()?;
     Ok(voxels)
-}
-
-fn read_pixels(slice: &Slice, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(), Error> {
-    let mut file = File::open(&slice.file)?;
-    file.seek(SeekFrom::Start(slice.pixels.offset))?;
-    raw.resize(2 * hu.len(), 0);
-    file.read_exact(raw)?;
-    pixels::decode(raw, &slice.pixels, slice.size[0], hu)
-        .map_err(|problem| Error::file(&slice.file, problem))
 }
 
 /// Refuses a slice that lies where another does and is not the same.
@@ -168,7 +158,7 @@ fn check_duplicates(stack: &Stack<'_>, voxels: &[i16]) -> Result<(), Error> {
     let [columns, rows, _] = stack.geometry.size();
     let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
     for &(slice, k) in &stack.duplicates {
-        read_pixels(slice, &mut raw, &mut hu)?;
+        frame::read(slice, &mut raw, &mut hu)?;
         if voxels[k * hu.len()..][..hu.len()] != hu[..] {
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {
@@ -393,13 +383,13 @@ mod tests {
         }
         let files = samples::write(folder.path(), &samples::volume());
         let mut bytes = fs::read(&files[0]).unwrap();
-        // Name JPEG Lossless in place of explicit VR little endian: the length grows by four.
+        // Name JPEG XL in place of explicit VR little endian: the length grows by four.
         let at = bytes.windows(19).position(|w| w == b"1.2.840.10008.1.2.1").unwrap();
-        bytes.splice(at..at + 20, *b"1.2.840.10008.1.2.4.70\0\0");
+        bytes.splice(at..at + 20, *b"1.2.840.10008.1.2.4.110\0");
         bytes[at - 2] += 4;
         fs::write(&files[0], bytes).unwrap();
         let error = refused(&files);
-        assert!(error.contains("transfer syntax is 1.2.840.10008.1.2.4.70 (JPEG Loss"), "{error}");
+        assert!(error.contains("transfer syntax is 1.2.840.10008.1.2.4.110 (JPEG XL)"), "{error}");
     }
 
     #[test]

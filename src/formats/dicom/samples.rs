@@ -2,6 +2,7 @@
 
 use super::header::Slice;
 use super::pixels::PixelFormat;
+use super::syntax::Packing;
 use super::write::{NewSeries, Numbering, write_series};
 use crate::volume::{Geometry, Volume};
 use dicom_object::DefaultDicomObject;
@@ -82,8 +83,11 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
         tube_current: None,
         transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
         pixels: PixelFormat {
+            packing: Packing::Plain,
+            data_set: 0,
             offset: 0,
             big_endian: false,
+            bits_allocated: 16,
             bits_stored: 16,
             high_bit: 15,
             signed: true,

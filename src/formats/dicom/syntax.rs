@@ -1,6 +1,7 @@
 //! Transfer syntaxes.
 
 use super::Problem;
+use super::codec::Codec;
 use dicom_dictionary_std::uids;
 
 /// How elements are encoded.
@@ -40,45 +41,86 @@ impl Encoding {
     }
 }
 
+/// Where a slice's pixels lie, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As they are.
+    Plain,
+    /// With all other elements in one stream.
+    Deflated,
+    /// In fragments.
+    Encapsulated(Codec),
+}
+
 /// How the elements of a transfer syntax are encoded; pixels may still be compressed.
-pub(super) fn encoding(uid: &str) -> Result<Encoding, Problem> {
+pub(super) fn encoding(uid: &str) -> Encoding {
     match uid {
-        uids::IMPLICIT_VR_LITTLE_ENDIAN => Ok(IMPLICIT_LITTLE),
-        EXPLICIT_VR_BIG_ENDIAN => Ok(EXPLICIT_BIG),
-        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-        | uids::JPIP_REFERENCED_DEFLATE
-        | uids::JPIPHTJ2K_REFERENCED_DEFLATE => Err(unsupported(uid)),
-        // PS3.5, A.4: every syntax with encapsulated pixels is explicit VR little endian.
-        _ => Ok(EXPLICIT_LITTLE),
+        uids::IMPLICIT_VR_LITTLE_ENDIAN => IMPLICIT_LITTLE,
+        EXPLICIT_VR_BIG_ENDIAN => EXPLICIT_BIG,
+        // PS3.5, A.4 and A.5: every other syntax is explicit VR little endian.
+        _ => EXPLICIT_LITTLE,
     }
 }
 
-/// Checks that pixels are not compressed.
-pub(super) fn uncompressed(uid: &str) -> Result<(), Problem> {
-    if encoding(uid)?.uid() == uid { Ok(()) } else { Err(unsupported(uid)) }
+/// Whether what follows the meta group is deflated.
+pub(super) fn is_deflated(uid: &str) -> bool {
+    matches!(
+        uid,
+        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+            | uids::JPIP_REFERENCED_DEFLATE
+            | uids::JPIPHTJ2K_REFERENCED_DEFLATE
+    )
 }
 
-fn unsupported(uid: &str) -> Problem {
-    let name = match uid {
-        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => "Deflated Explicit VR Little Endian",
-        uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => {
-            "Encapsulated Uncompressed Explicit VR Little Endian"
+/// How the pixels of a transfer syntax are stored, where they are read.
+pub(super) fn packing(uid: &str) -> Result<Packing, Problem> {
+    let codec = match uid {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN
+        | uids::EXPLICIT_VR_LITTLE_ENDIAN
+        | EXPLICIT_VR_BIG_ENDIAN => return Ok(Packing::Plain),
+        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => return Ok(Packing::Deflated),
+        uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => Codec::Uncompressed,
+        uids::RLE_LOSSLESS => Codec::Rle,
+        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => Codec::JpegDct,
+        uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => Codec::JpegLossless,
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Codec::JpegLs,
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Codec::Jpeg2000,
+        uids::HTJ2K_LOSSLESS | uids::HTJ2K_LOSSLESS_RPCL | uids::HTJ2K => Codec::HtJpeg2000,
+        _ => {
+            let name = name_of_unread(uid);
+            return Err(Problem::TransferSyntax { uid: uid.to_owned(), name });
         }
-        uids::RLE_LOSSLESS => "RLE Lossless",
-        uids::JPEG_BASELINE8_BIT => "JPEG Baseline",
-        uids::JPEG_EXTENDED12_BIT => "JPEG Extended",
-        uids::JPEG_LOSSLESS => "JPEG Lossless",
-        uids::JPEG_LOSSLESS_SV1 => "JPEG Lossless, First-Order Prediction",
-        uids::JPEGLS_LOSSLESS => "JPEG-LS Lossless",
-        uids::JPEGLS_NEAR_LOSSLESS => "JPEG-LS Near-Lossless",
-        uids::JPEG2000_LOSSLESS => "JPEG 2000 Lossless",
-        uids::JPEG2000 => "JPEG 2000",
-        uids::HTJ2K_LOSSLESS | uids::HTJ2K_LOSSLESS_RPCL | uids::HTJ2K => {
-            "High-Throughput JPEG 2000"
-        }
-        _ => "not known here",
     };
-    Problem::TransferSyntax { uid: uid.to_owned(), name }
+    Ok(Packing::Encapsulated(codec))
+}
+
+/// PS3.6, table A-1: those that a slice might have and that are not read.
+fn name_of_unread(uid: &str) -> &'static str {
+    match uid {
+        "1.2.840.10008.1.2.1.95" => "Papyrus 3",
+        "1.2.840.10008.1.2.4.52" => "JPEG Extended, processes 3 and 5: arithmetic coding",
+        "1.2.840.10008.1.2.4.53" | "1.2.840.10008.1.2.4.54" => "JPEG Spectral Selection",
+        "1.2.840.10008.1.2.4.55" | "1.2.840.10008.1.2.4.56" => "JPEG Full Progression",
+        "1.2.840.10008.1.2.4.58" => "JPEG Lossless, process 15: arithmetic coding",
+        "1.2.840.10008.1.2.4.59"
+        | "1.2.840.10008.1.2.4.60"
+        | "1.2.840.10008.1.2.4.61"
+        | "1.2.840.10008.1.2.4.62"
+        | "1.2.840.10008.1.2.4.63"
+        | "1.2.840.10008.1.2.4.64"
+        | "1.2.840.10008.1.2.4.65"
+        | "1.2.840.10008.1.2.4.66" => "JPEG, hierarchical",
+        "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => "JPEG 2000 Part 2",
+        "1.2.840.10008.1.2.4.94" | uids::JPIP_REFERENCED_DEFLATE => "JPIP Referenced",
+        "1.2.840.10008.1.2.4.204" | uids::JPIPHTJ2K_REFERENCED_DEFLATE => "JPIP HTJ2K Referenced",
+        "1.2.840.10008.1.2.4.110" | "1.2.840.10008.1.2.4.111" | "1.2.840.10008.1.2.4.112" => {
+            "JPEG XL"
+        }
+        "1.2.840.10008.1.2.8.1" => "Deflated Image Frame Compression",
+        _ if uid.starts_with("1.2.840.10008.1.2.4.10") => "MPEG video",
+        _ if uid.starts_with("1.2.840.10008.1.2.7.") => "SMPTE ST 2110 video",
+        _ => "not of the standard, or newer than this program",
+    }
 }
 
 #[cfg(test)]
@@ -86,13 +128,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compressed_syntaxes_are_named() {
-        for uid in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", EXPLICIT_VR_BIG_ENDIAN] {
-            assert!(uncompressed(uid).is_ok(), "{uid}");
+    fn every_syntax_is_read_or_refused_by_name() {
+        let read = |uid: &str| packing(uid).unwrap();
+        assert_eq!(read("1.2.840.10008.1.2"), Packing::Plain);
+        assert_eq!(read("1.2.840.10008.1.2.1.99"), Packing::Deflated);
+        let encapsulated = [
+            ("1.98", Codec::Uncompressed),
+            ("4.50", Codec::JpegDct),
+            ("4.51", Codec::JpegDct),
+            ("4.57", Codec::JpegLossless),
+            ("4.70", Codec::JpegLossless),
+            ("4.80", Codec::JpegLs),
+            ("4.81", Codec::JpegLs),
+            ("4.90", Codec::Jpeg2000),
+            ("4.91", Codec::Jpeg2000),
+            ("4.201", Codec::HtJpeg2000),
+            ("4.202", Codec::HtJpeg2000),
+            ("4.203", Codec::HtJpeg2000),
+            ("5", Codec::Rle),
+        ];
+        for (end, codec) in encapsulated {
+            let uid = format!("1.2.840.10008.1.2.{end}");
+            assert_eq!(read(&uid), Packing::Encapsulated(codec), "{uid}");
+            assert_eq!(encoding(&uid), EXPLICIT_LITTLE);
         }
-        let error = uncompressed("1.2.840.10008.1.2.4.70").unwrap_err().to_string();
-        assert!(error.contains("1.2.840.10008.1.2.4.70 (JPEG Lossless, First-Order"), "{error}");
-        assert_eq!(encoding("1.2.840.10008.1.2.4.70").unwrap(), EXPLICIT_LITTLE);
-        assert!(encoding("1.2.840.10008.1.2.1.99").is_err());
+        let refused = [
+            ("1.2.840.10008.1.2.4.110", "JPEG XL"),
+            ("1.2.840.10008.1.2.4.103", "MPEG video"),
+            ("1.2.840.10008.1.2.4.95", "JPIP Referenced"),
+            ("1.2.840.113619.5.2", "not of the standard"),
+        ];
+        for (uid, name) in refused {
+            let error = packing(uid).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("transfer syntax is {uid} ({name}")), "{error}");
+            assert!(error.contains("convert the file"), "{error}");
+        }
     }
 }

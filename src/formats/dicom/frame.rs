@@ -1,0 +1,59 @@
+//! The voxels of one slice, from its file.
+
+use super::header::Slice;
+use super::syntax::Packing;
+use super::{Error, Problem, codec, deflated, encapsulated, pixels};
+use fs_err::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+/// Reads a slice in HU. `raw` is memory to work in.
+pub(super) fn read(slice: &Slice, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(), Error> {
+    let mut file = File::open(&slice.file)?;
+    load(slice, &mut file, raw, hu.len())
+        .and_then(|()| pixels::decode(raw, &slice.pixels, slice.size[0], hu))
+        .map_err(|problem| Error::file(&slice.file, problem))
+}
+
+/// Two bytes for each voxel.
+fn load(slice: &Slice, file: &mut File, raw: &mut Vec<u8>, n_voxels: usize) -> Result<(), Problem> {
+    let format = &slice.pixels;
+    match format.packing {
+        Packing::Plain => {
+            file.seek(SeekFrom::Start(format.offset))?;
+            raw.resize(2 * n_voxels, 0);
+            file.read_exact(raw)?;
+        }
+        Packing::Deflated => {
+            let file_length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(format.data_set))?;
+            let inflated = deflated::inflate(BufReader::new(file), file_length)?;
+            let start = format.offset as usize;
+            let end = start + 2 * n_voxels;
+            let pixels = inflated.get(start..end).ok_or_else(|| Problem::Truncated {
+                element: "the inflated pixel data".to_owned(),
+                end: end as u64,
+                length: inflated.len() as u64,
+            })?;
+            raw.clear();
+            raw.extend(pixels);
+        }
+        Packing::Encapsulated(codec) => {
+            file.seek(SeekFrom::Start(format.offset))?;
+            let mut rest = Vec::new();
+            file.read_to_end(&mut rest)?;
+            let frame = encapsulated::frame(&rest, format.offset)?;
+            let expected = codec::Expected {
+                columns: slice.size[0],
+                rows: slice.size[1],
+                bits_allocated: format.bits_allocated,
+                high_bit: format.high_bit,
+                signed: format.signed,
+            };
+            let mut words = vec![0; n_voxels];
+            codec::decode(codec, &frame, &expected, &mut words)?;
+            raw.clear();
+            raw.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+    }
+    Ok(())
+}
