@@ -1,7 +1,7 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
 use super::scan_geometry::ScanGeometries;
-use super::{dicom, lidc_xml, metaimage};
+use super::{dicom, image_file, lidc_xml};
 use crate::volume::Volume;
 use fs_err as fs;
 use rayon::prelude::*;
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub enum Layout {
     /// LIDC-IDRI: DICOM series, each in a folder with the readers' XML.
     Lidc,
-    /// LUNA16: MetaImage scans named by their series; the readers' XML in another folder.
+    /// LUNA16: image files named by their series; the readers' XML in another folder.
     Luna16,
-    /// A CT and a mask for each patient.
+    /// A CT, as a DICOM folder or an image file, and a mask for each patient.
     Volumes,
     /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
     LidcAnnotations,
@@ -88,9 +88,9 @@ pub enum Error {
     /// A DICOM series could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// A MetaImage could not be read.
+    /// An image file could not be read.
     #[error(transparent)]
-    MetaImage(#[from] metaimage::Error),
+    ImageFile(#[from] image_file::Error),
     /// A folder has no CT series.
     #[error("`{path}` holds no CT series, but {}", modalities_text(modalities))]
     NoSeries {
@@ -104,7 +104,7 @@ pub enum Error {
 /// A scan as its files have it.
 #[derive(Debug)]
 pub struct Image {
-    /// The series, from the header or the file's name.
+    /// The series: from the header, from the file's name, or made from its voxels.
     pub series_instance_uid: String,
     /// The header, where the format has one.
     pub info: Option<dicom::SeriesInfo>,
@@ -146,8 +146,8 @@ pub fn read_images(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Result<Image, Error>>, Error> {
     if !path.is_dir() {
-        let series_instance_uid = stem(path);
-        let volume = metaimage::read(path)?;
+        let volume = image_file::read(path)?;
+        let series_instance_uid = image_file::series(path, &volume);
         return Ok(vec![Ok(Image { series_instance_uid, info: None, volume })]);
     }
     let series = dicom::find_series(path)?;
@@ -164,12 +164,6 @@ pub fn read_images(
         })
     };
     Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
-}
-
-/// A file's name without its extension.
-pub fn stem(path: &Path) -> String {
-    // A series UID has dots of its own: only the last extension goes.
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
@@ -243,11 +237,9 @@ fn lidc_annotations(root: &Path, geometry: &ScanGeometries) -> Result<Vec<Case>,
 fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
     let (mut by_series, mut others) = annotations.map(reads_below).transpose()?.unwrap_or_default();
     let mut cases = Vec::new();
-    for file in files_below(root)?.into_iter().filter(|file| has_extension(file, "mhd")) {
-        let data = ["raw", "zraw"].map(|extension| file.with_extension(extension));
-        let mut images = vec![file.clone()];
-        images.extend(data.into_iter().filter(|path| path.exists()));
-        let annotations = by_series.remove(&stem(&file)).unwrap_or_default();
+    for file in files_below(root)?.into_iter().filter(|file| image_file::is_one(file)) {
+        let images = image_file::files(&file)?;
+        let annotations = by_series.remove(&image_file::stem(&file)).unwrap_or_default();
         let case_id = relative(root, &file);
         cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
     }
@@ -274,7 +266,7 @@ fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
         let images = if image.is_dir() {
             files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
         } else {
-            vec![image.clone()]
+            image_file::files(&image)?
         };
         // A missing mask is the case's failure, not the cohort's.
         let annotations = vec![root.join(mask.replace("{patient}", &patient))];

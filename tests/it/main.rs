@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod demo;
 mod fixture;
+mod images;
 mod kill;
 mod line;
 mod python;

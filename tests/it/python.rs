@@ -18,7 +18,8 @@ fn python() -> Option<PathBuf> {
     None
 }
 
-fn script(name: &str, arguments: &[&str]) -> Option<String> {
+/// What a script of `tests/python` prints; none where there is no Python for it.
+pub(crate) fn script(name: &str, arguments: &[&str]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python()?)
         .arg(root.join("tests/python").join(name))

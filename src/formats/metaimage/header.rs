@@ -240,6 +240,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::InvalidGeometry;
 
     const HEADER: &str = "ObjectType = Image\r\nNDims = 3\nBinaryData = True\n\nCompressedData = True\n\
         Rotation = 1 0 0 0 0 1 0 -1 0\nPosition = 1 2 3\nElementSpacing = 4 5 6\nDimSize = 7 8 9\n\
