@@ -238,7 +238,7 @@ fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
     let (mut by_series, mut others) = annotations.map(reads_below).transpose()?.unwrap_or_default();
     let mut cases = Vec::new();
     for file in files_below(root)?.into_iter().filter(|file| image_file::is_one(file)) {
-        let images = image_file::files(&file)?;
+        let images = image_file::files(&file);
         let annotations = by_series.remove(&image_file::stem(&file)).unwrap_or_default();
         let case_id = relative(root, &file);
         cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
@@ -266,7 +266,7 @@ fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
         let images = if image.is_dir() {
             files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
         } else {
-            image_file::files(&image)?
+            image_file::files(&image)
         };
         // A missing mask is the case's failure, not the cohort's.
         let annotations = vec![root.join(mask.replace("{patient}", &patient))];
@@ -396,6 +396,35 @@ mod tests {
         let patients: Vec<_> = cases.iter().filter_map(|case| case.patient.as_deref()).collect();
         assert_eq!(patients, ["p1", "p2"]);
         assert_eq!(cases[1].annotations, [root.path().join("p2/m.nii")]);
+    }
+
+    #[test]
+    fn an_image_file_is_a_case_with_the_files_that_it_names() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha", "1.4.nii.gz", "1.5.nii", "x.raw"] {
+            touch(root.path(), name);
+        }
+        let header = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n\
+            DimSize = 1 1 2\nElementType = MET_CHAR\nElementDataFile = LIST\n1.2.raw\n../x.raw";
+        fs::write(root.path().join("s/1.2.mhd"), header.replace("../x.raw", "1.3.mha")).unwrap();
+        let listed = || {
+            let cases = cases(&location(Layout::Luna16, root.path())).unwrap();
+            let ids: Vec<_> = cases.iter().map(|case| case.case_id.as_str()).collect();
+            assert_eq!(ids, ["1.4.nii.gz", "1.5.nii", "s/1.2.mhd", "s/1.3.mha"]);
+            cases[2].images.clone()
+        };
+        let place = |name: &str| root.path().join(name);
+        assert_eq!(listed(), ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha"].map(place));
+        // A header that cannot be read is a case: it fails where its voxels are read.
+        fs::write(root.path().join("s/1.2.mhd"), header).unwrap();
+        assert_eq!(listed(), [place("s/1.2.mhd")]);
+        let location =
+            Location { image: "s/{patient}.mhd", ..location(Layout::Volumes, root.path()) };
+        let cases = cases(&location).unwrap();
+        assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
+        assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
+        let error = read_images(&place("x.raw"), |_| true).unwrap_err().to_string();
+        assert!(error.contains("x.raw` has no image's name"), "{error}");
     }
 
     #[test]

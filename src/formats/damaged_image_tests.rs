@@ -127,7 +127,7 @@ fn written(path: &Path, compressed: bool) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn a_damaged_metaimage_is_read_or_refused(
@@ -139,7 +139,7 @@ proptest! {
         let path = folder.path().join(if local { "a.mha" } else { "a.mhd" });
         let whole = written(&path, compressed);
         fs::write(&path, damage.text(&whole)).unwrap();
-        let files = metaimage::data_files(&path).unwrap();
+        let files = metaimage::data_files(&path);
         prop_assert!(files.iter().all(|file| file.starts_with(folder.path())));
         if let Ok(volume) = metaimage::read(&path) {
             prop_assert_eq!(volume.voxels().len(), volume.geometry().n_voxels());

@@ -3,7 +3,6 @@
 use super::{metaimage, nifti};
 use crate::volume::Volume;
 use sha2::{Digest, Sha256};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// An image file could not be read.
@@ -71,19 +70,14 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 }
 
 /// The files that make up an image, itself first; what it names and is not there is left out.
-///
-/// # Errors
-///
-/// Fails if a header cannot be read.
-pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut files = vec![path.to_owned()];
-    match split(path) {
-        Some((Format::MetaImage, _)) => files.extend(metaimage::data_files(path)?),
-        _ => {
-            files.extend(nifti::image_names(path).into_iter().flatten().find(|name| name.exists()))
-        }
+    if let Some((Format::MetaImage, _)) = split(path) {
+        files.extend(metaimage::data_files(path));
     }
-    Ok(files)
+    let images = nifti::image_names(path);
+    files.extend(images.into_iter().flatten().find(|image| image.exists()));
+    files
 }
 
 /// The series of an image: its name where that is a UID, else a UID made from its size and voxels.
@@ -168,14 +162,14 @@ mod tests {
         assert!(first.starts_with("2.25.") && is_uid(&first), "{first}");
         for name in ["b.mha", "c.nii", "d.nii.gz"] {
             assert_eq!(read_series(name), first, "{name}");
-            assert_eq!(files(&place(name)).unwrap(), [place(name)]);
+            assert_eq!(files(&place(name)), [place(name)]);
         }
-        assert_eq!(files(&place("a.mhd")).unwrap(), [place("a.mhd"), place("a.zraw")]);
+        assert_eq!(files(&place("a.mhd")), [place("a.mhd"), place("a.zraw")]);
         assert_ne!(series(Path::new("a.mhd"), &volume(8)), first);
         assert_eq!(series(Path::new("1.3.6.nii.gz"), &volume(9)), "1.3.6");
         fs::write(place("e.hdr"), "").unwrap();
         fs::write(place("e.img.gz"), "").unwrap();
-        assert_eq!(files(&place("e.hdr")).unwrap(), [place("e.hdr"), place("e.img.gz")]);
+        assert_eq!(files(&place("e.hdr")), [place("e.hdr"), place("e.img.gz")]);
     }
 
     #[test]

@@ -160,8 +160,28 @@ fn simpleitk_reads_what_is_written() {
     let Some(text) = python::script("image_files.py", &arguments) else { return };
     let said: Vec<Said> = serde_json::from_str(&text).unwrap();
     assert_eq!(said.iter().map(|said| said.name.as_str()).collect::<Vec<_>>(), names);
-    said.iter().for_each(|said| assert_said(&volume, said));
+    for said in &said {
+        assert_said(&volume, said);
+    }
 }
+
+/// What a pipeline file needs beside its cohorts.
+const TRAIN: &str = r#"
+[crop]
+size = 64
+
+[train.model]
+preset = "tiny"
+image_size = 64
+
+[[train.phases]]
+name = "pretrain"
+cohorts = ["c"]
+
+[train.phases.schedule]
+epochs = 1
+std = false
+"#;
 
 /// Scans of a cohort `volumes` with two patients, whose images are files of one kind.
 fn ingested(extension: &str) -> Vec<Scan> {
@@ -187,8 +207,8 @@ fn ingested(extension: &str) -> Vec<Scan> {
     let pipeline = folder.path().join("p.toml");
     let root = folder.path().display();
     let text = format!(
-        "store = \"{root}/store\"\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
-         root = \"{root}/cohort\"\nimage = \"{{patient}}/ct.{extension}\"\n"
+        "store = \"{root}/store\"\n\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
+         root = \"{root}/cohort\"\nimage = \"{{patient}}/ct.{extension}\"\n{TRAIN}"
     );
     fs_err::write(&pipeline, text).unwrap();
     fixture::run_well(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);

@@ -1,5 +1,6 @@
 //! Where a MetaImage's voxels are: its field `ElementDataFile`.
 
+use std::collections::BTreeSet;
 use std::iter;
 use std::path::{Component, Path};
 
@@ -48,7 +49,10 @@ impl Data {
                 let text = str::from_utf8(rest).ok()?;
                 let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
                 let names: Vec<String> = names.map(str::to_owned).collect();
-                names.iter().all(|name| is_below(name)).then_some(Self::List(names))
+                // A file named over and over would fill the memory with a small header.
+                let files: BTreeSet<_> = names.iter().map(|name| plain(name)).collect();
+                let distinct = files.len() == names.len();
+                (distinct && names.iter().all(|name| is_below(name))).then_some(Self::List(names))
             }
             ["LIST", ..] => None,
             [pattern, numbers @ ..] if pattern.contains('%') => {
@@ -82,7 +86,7 @@ impl Data {
 impl Pattern {
     /// `None` where it has not one `%d`, or the numbers are none.
     ///
-    /// METHOD: defaults are MetaIO's; with a last number and no step it divides by zero, so that a
+    /// METHOD: defaults are those of ITK's `MetaIO`; with a last number and no step it divides by zero, so that a
     /// step is asked for.
     fn parse(pattern: &str, numbers: &[&str], n_slices: usize) -> Option<Self> {
         let (before, after) = pattern.split_once('%')?;
@@ -119,6 +123,12 @@ impl Pattern {
             format!("{before}{number:width$}{after}")
         }
     }
+}
+
+/// A name without `./` before it.
+fn plain(name: &str) -> &Path {
+    let path = Path::new(name);
+    path.strip_prefix(".").unwrap_or(path)
 }
 
 /// Whether a name stays below the folder that it is in; `\` leaves it on some machines.
@@ -178,6 +188,7 @@ mod tests {
             assert_eq!(names(pattern, b""), None, "{pattern}");
         }
         assert_eq!(names("LIST", &[0xff, b'\n']), None);
+        assert_eq!(names("LIST", b"a.raw\nb.raw\n./a.raw\n"), None);
         // As many names as a header asks for are not made at once.
         let huge = Data::parse("a%d.raw", b"", usize::MAX).unwrap();
         assert_eq!(huge.names().nth(2).unwrap(), "a3.raw");

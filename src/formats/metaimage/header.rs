@@ -302,7 +302,10 @@ mod tests {
         assert_eq!(sized.compression, Compression::Zlib(Some(12)));
         let raw = HEADER.replace("CompressedData = True", "HeaderSize = -1");
         assert_eq!(parse(&raw).unwrap().skipped, Skipped::AllBut);
-        assert_eq!(parse(&raw.replace("-1", "7")).unwrap().skipped, Skipped::First(7));
+        assert_eq!(
+            parse(&raw.replace("HeaderSize = -1", "HeaderSize = 7")).unwrap().skipped,
+            Skipped::First(7)
+        );
     }
 
     #[test]

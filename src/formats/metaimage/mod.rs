@@ -19,7 +19,7 @@ use fs_err as fs;
 use header::{Compression, Header, Skipped};
 use ndarray::Array3;
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// zlib shrinks bytes to no less than this share of one.
@@ -61,16 +61,15 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 }
 
 /// The files that a header names, as far as they are there; none where it cannot be read.
-///
-/// # Errors
-///
-/// Fails if the header's file cannot be read.
-pub fn data_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn data_files(path: &Path) -> Vec<PathBuf> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
-    let Ok((header, _)) = Header::parse(path, &bytes) else { return Ok(Vec::new()) };
-    let paths = header.data.names().map(|name| path.with_file_name(name));
-    Ok(paths.take_while(|path| path.exists()).collect())
+    let read = fs::File::open(path).and_then(|f| f.take(HEADER_MOST).read_to_end(&mut bytes));
+    // What is wrong with it is told where it is read for its voxels.
+    let Some(header) = read.ok().and_then(|_| Header::parse(path, &bytes).ok()) else {
+        return Vec::new();
+    };
+    let paths = header.0.data.names().map(|name| path.with_file_name(name));
+    paths.take_while(|path| path.exists()).collect()
 }
 
 /// A file's bytes without those before its voxels.
@@ -278,7 +277,7 @@ mod tests {
         }
         let path = folder.path().join("ct.mhd");
         fs::write(&path, header).unwrap();
-        let listed = data_files(&path).unwrap();
+        let listed = data_files(&path);
         let volume = read(&path).map_err(|error| error.to_string());
         if volume.is_ok() {
             assert_eq!(listed.len(), files.len());

@@ -96,12 +96,11 @@ impl Header {
 
 /// Voxels along i, j, k; further axes must have one. The standard's lengths are signed.
 fn size(header: &NiftiHeader) -> Option<[usize; 3]> {
-    if header.dim.iter().any(|length| i16::try_from(*length).is_err()) {
-        return None;
-    }
-    let [n, axes @ ..] = header.dim.map(usize::from);
-    let (&[i, j, k], more) = axes.get(..n)?.split_first_chunk()?;
-    (i.min(j).min(k) > 0 && more.iter().all(|length| *length == 1)).then_some([i, j, k])
+    let [n, axes @ ..] = header.dim;
+    let (&lengths, more) = axes.get(..usize::from(n))?.split_first_chunk()?;
+    let is_length = |length: &u16| *length > 0 && i16::try_from(*length).is_ok();
+    (lengths.iter().all(is_length) && more.iter().all(|length| *length == 1))
+        .then_some(lengths.map(usize::from))
 }
 
 fn element(datatype: i16) -> Option<Element> {

@@ -179,7 +179,7 @@ fn damaged_files_are_refused() {
     assert!(message(&gzipped(&whole)[..60]).starts_with(" is no gzip stream"));
     assert!(message(b"hello").starts_with(" is no NIfTI-1 file"));
     assert!(message(&file(&[(344, b"ni1")])).starts_with(": magic is"));
-    assert!(message(&file(&[(344, b"abc")])).starts_with(": magic is `abc\\x00` with 348 bytes"));
+    assert!(message(&file(&[(344, b"abc")])).starts_with(" is no NIfTI-1 file"));
     assert!(message(&file(&[(0, &[29, 2])])).starts_with(": magic is"));
     for first in [540i32.to_le_bytes(), 540i32.to_be_bytes()] {
         let expected = ": sizeof_hdr is 540, expected 348: NIfTI-1, not NIfTI-2";
