@@ -38,28 +38,21 @@ pub(super) const EXPECTED: &str =
 const WIDEST: usize = 20;
 
 impl Data {
-    /// Reads the field and, where it is a list, the names in `rest`; `None` where it is none of
-    /// what is expected. A pattern without numbers goes from 1 to `n_slices`.
-    pub(super) fn parse(field: &str, rest: &[u8], n_slices: usize) -> Option<Self> {
+    /// Reads the field and, where it is a list, the names in `rest`; fails with what it found in
+    /// place of what is expected. A pattern without numbers goes from 1 to `n_slices`.
+    pub(super) fn parse(field: &str, rest: &[u8], n_slices: usize) -> Result<Self, String> {
+        let wrong = || field.to_owned();
         let words: Vec<&str> = field.split_whitespace().collect();
         match words.as_slice() {
-            ["LOCAL" | "Local" | "local"] => Some(Self::Local),
+            ["LOCAL" | "Local" | "local"] => Ok(Self::Local),
             // METHOD: the number is that of a file's axes (MetaIO); only slices are of use here.
-            ["LIST"] | ["LIST", "2" | "2D"] => {
-                let text = str::from_utf8(rest).ok()?;
-                let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
-                let names: Vec<String> = names.map(str::to_owned).collect();
-                // A file named over and over would fill the memory with a small header.
-                let files: BTreeSet<_> = names.iter().map(|name| plain(name)).collect();
-                let distinct = files.len() == names.len();
-                (distinct && names.iter().all(|name| is_below(name))).then_some(Self::List(names))
-            }
-            ["LIST", ..] => None,
+            ["LIST"] | ["LIST", "2" | "2D"] => list(rest).map(Self::List),
+            ["LIST", ..] => Err(wrong()),
             [pattern, numbers @ ..] if pattern.contains('%') => {
-                Pattern::parse(pattern, numbers, n_slices).map(Self::Pattern)
+                Pattern::parse(pattern, numbers, n_slices).map(Self::Pattern).ok_or_else(wrong)
             }
-            _ if field.contains('%') => None,
-            _ => is_below(field).then(|| Self::File(field.to_owned())),
+            _ if field.contains('%') || !is_below(field) => Err(wrong()),
+            _ => Ok(Self::File(field.to_owned())),
         }
     }
 
@@ -125,6 +118,24 @@ impl Pattern {
     }
 }
 
+/// The names of a list, one a line.
+fn list(rest: &[u8]) -> Result<Vec<String>, String> {
+    let text = str::from_utf8(rest).map_err(|error| format!("LIST, in it {error}"))?;
+    let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let mut seen = BTreeSet::new();
+    for name in &names {
+        if !is_below(name) {
+            return Err(format!("LIST, in it {name}"));
+        }
+        // A file named over and over would fill the memory from a small header.
+        if !seen.insert(plain(name)) {
+            return Err(format!("LIST, in it twice {name}"));
+        }
+    }
+    Ok(names)
+}
+
 /// A name without `./` before it.
 fn plain(name: &str) -> &Path {
     let path = Path::new(name);
@@ -142,13 +153,13 @@ fn is_below(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn names(field: &str, rest: &[u8]) -> Option<Vec<String>> {
+    fn names(field: &str, rest: &[u8]) -> Result<Vec<String>, String> {
         Data::parse(field, rest, 3).map(|data| data.names().collect())
     }
 
     #[test]
     fn one_file_a_list_and_a_pattern_name_their_files() {
-        assert_eq!(Data::parse("LOCAL", b"", 3), Some(Data::Local));
+        assert_eq!(Data::parse("LOCAL", b"", 3), Ok(Data::Local));
         assert_eq!(names("a b.raw", b"").unwrap(), ["a b.raw"]);
         assert_eq!(names("./raw/a.raw", b"").unwrap(), ["./raw/a.raw"]);
         for list in ["LIST", "LIST 2", "LIST 2D"] {
@@ -163,10 +174,11 @@ mod tests {
     #[test]
     fn names_that_leave_the_folder_and_patterns_that_are_none_are_refused() {
         for name in ["..", ".", "../a", "/a", "a/../b", "a\\b", "./../a"] {
-            assert_eq!(names(name, b""), None, "{name}");
-            assert_eq!(names("LIST", format!("a.raw\n{name}\n").as_bytes()), None, "{name}");
+            assert_eq!(names(name, b"").unwrap_err(), name);
+            let list = names("LIST", format!("a.raw\n{name}\n").as_bytes());
+            assert_eq!(list.unwrap_err(), format!("LIST, in it {name}"));
         }
-        assert_eq!(names("", b""), None);
+        assert_eq!(names("", b"").unwrap_err(), "");
         for pattern in [
             "LIST 3",
             "LIST 2 2",
@@ -185,10 +197,11 @@ mod tests {
             "/%d",
             "a%d.raw 18446744073709551615",
         ] {
-            assert_eq!(names(pattern, b""), None, "{pattern}");
+            assert_eq!(names(pattern, b"").unwrap_err(), pattern);
         }
-        assert_eq!(names("LIST", &[0xff, b'\n']), None);
-        assert_eq!(names("LIST", b"a.raw\nb.raw\n./a.raw\n"), None);
+        assert!(names("LIST", &[0xff, b'\n']).unwrap_err().contains("invalid utf-8"));
+        let twice = names("LIST", b"a.raw\nb.raw\n./a.raw\n");
+        assert_eq!(twice.unwrap_err(), "LIST, in it twice ./a.raw");
         // As many names as a header asks for are not made at once.
         let huge = Data::parse("a%d.raw", b"", usize::MAX).unwrap();
         assert_eq!(huge.names().nth(2).unwrap(), "a3.raw");

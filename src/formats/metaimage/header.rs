@@ -196,7 +196,7 @@ impl<'a> Fields<'a> {
     fn data(&self, rest: &[u8], n_slices: usize) -> Result<Data, Error> {
         let field = self.get(&["ElementDataFile"])?;
         let data = Data::parse(field.1, rest, n_slices)
-            .ok_or_else(|| self.wrong(field, data::EXPECTED))?;
+            .map_err(|found| self.wrong((field.0, &found), data::EXPECTED))?;
         match data.n_files() {
             Some(found) if found != n_slices => {
                 Err(Error::Files { path: self.path.to_owned(), found, expected: n_slices })
