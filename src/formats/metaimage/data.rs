@@ -79,8 +79,8 @@ impl Data {
 impl Pattern {
     /// `None` where it has not one `%d`, or the numbers are none.
     ///
-    /// METHOD: defaults are those of ITK's `MetaIO`; with a last number and no step it divides by zero, so that a
-    /// step is asked for.
+    /// METHOD: defaults are those of ITK's `MetaIO`; with a last number and no step it divides by
+    /// zero, so that a step is asked for.
     fn parse(pattern: &str, numbers: &[&str], n_slices: usize) -> Option<Self> {
         let (before, after) = pattern.split_once('%')?;
         let conversion = after.find(|c: char| !c.is_ascii_digit())?;

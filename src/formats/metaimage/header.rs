@@ -135,7 +135,9 @@ impl<'a> Fields<'a> {
     fn must_agree(&self, keys: &[&'static str]) -> Result<(), Error> {
         let mut given = keys.iter().filter_map(|key| Some((*key, self.values.get(*key)?)));
         let Some(first) = given.next() else { return Ok(()) };
-        let same = |text: &str| text.split_whitespace().eq(first.1.split_whitespace());
+        let words =
+            |text: &str| text.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+        let same = |text: &str| words(text) == words(first.1);
         match given.find(|(_, text)| !same(text)) {
             None => Ok(()),
             Some((key, _)) => {
@@ -298,6 +300,8 @@ mod tests {
         }
         // Two names of one field may say the same.
         assert!(parse(&HEADER.replace("NDims = 3", "Offset =  1 2  3")).is_ok());
+        let both = "BinaryDataByteOrderMSB = True\nElementByteOrderMSB = true";
+        assert_eq!(parse(&HEADER.replace("NDims = 3", both)).unwrap().order, ByteOrder::Big);
         let sized = parse(&HEADER.replace("NDims = 3", "CompressedDataSize = 12")).unwrap();
         assert_eq!(sized.compression, Compression::Zlib(Some(12)));
         let raw = HEADER.replace("CompressedData = True", "HeaderSize = -1");

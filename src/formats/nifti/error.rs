@@ -57,7 +57,11 @@ pub enum Error {
         expected: usize,
     },
     /// The file with a header's voxels is not there.
-    #[error("`{path}` is a header (`ni1`), and neither `{}` nor `{}` is there", images[0].display(), images[1].display())]
+    #[error(
+        "`{path}` is a header (`ni1`), and neither `{}` nor `{}` is there",
+        images[0].display(),
+        images[1].display()
+    )]
     NoImage {
         /// The header.
         path: PathBuf,

@@ -80,8 +80,8 @@ impl Header {
             Endianness::Little => ByteOrder::Little,
             Endianness::Big => ByteOrder::Big,
         };
-        // METHOD: the standard says that a slope of 0 means no scaling, the intercept's too (ITK adds
-        // that one); nibabel also takes a slope that is not finite for none.
+        // METHOD: the standard says that a slope of 0 means no scaling, and no intercept (ITK adds it
+        // all the same); nibabel also takes a slope that is not finite for none.
         let (slope, intercept) = match f64::from(header.scl_slope) {
             slope if slope.is_finite() && slope != 0.0 => (slope, f64::from(header.scl_inter)),
             _ => (1.0, 0.0),
