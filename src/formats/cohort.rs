@@ -291,8 +291,11 @@ fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> R
     for entry in fs::read_dir(&folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let middle = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+        let place = folder.join(&name);
+        // Joined to nothing, a file's path would be that of a folder.
+        let place = if rest.is_empty() { place } else { place.join(rest) };
         if let Some(patient) = middle.filter(|patient| !patient.is_empty())
-            && folder.join(&name).join(rest).exists()
+            && place.exists()
         {
             found.insert(patient.to_owned());
         }
