@@ -1,7 +1,7 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
 use super::scan_geometry::ScanGeometries;
-use super::{dicom, lidc_xml, metaimage};
+use super::{dicom, image_file, lidc_xml};
 use crate::volume::Volume;
 use fs_err as fs;
 use rayon::prelude::*;
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub enum Layout {
     /// LIDC-IDRI: DICOM series, each in a folder with the readers' XML.
     Lidc,
-    /// LUNA16: MetaImage scans named by their series; the readers' XML in another folder.
+    /// LUNA16: image files named by their series; the readers' XML in another folder.
     Luna16,
-    /// A CT and a mask for each patient.
+    /// A CT, as a DICOM folder or an image file, and a mask for each patient.
     Volumes,
     /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
     LidcAnnotations,
@@ -88,9 +88,9 @@ pub enum Error {
     /// A DICOM series could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// A MetaImage could not be read.
+    /// An image file could not be read.
     #[error(transparent)]
-    MetaImage(#[from] metaimage::Error),
+    ImageFile(#[from] image_file::Error),
     /// A folder has no CT series.
     #[error("`{path}` holds no CT series, but {}", modalities_text(modalities))]
     NoSeries {
@@ -104,7 +104,7 @@ pub enum Error {
 /// A scan as its files have it.
 #[derive(Debug)]
 pub struct Image {
-    /// The series, from the header or the file's name.
+    /// The series: from the header, from the file's name, or made from its voxels.
     pub series_instance_uid: String,
     /// The header, where the format has one.
     pub info: Option<dicom::SeriesInfo>,
@@ -147,8 +147,8 @@ pub fn read_images(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Result<Image, Error>>, Error> {
     if !path.is_dir() {
-        let series_instance_uid = stem(path);
-        let volume = metaimage::read(path)?;
+        let volume = image_file::read(path)?;
+        let series_instance_uid = image_file::series(path, &volume);
         return Ok(vec![Ok(Image { series_instance_uid, info: None, volume })]);
     }
     let series = dicom::find_series(path)?;
@@ -165,12 +165,6 @@ pub fn read_images(
         })
     };
     Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
-}
-
-/// A file's name without its extension.
-pub fn stem(path: &Path) -> String {
-    // A series UID has dots of its own: only the last extension goes.
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
@@ -244,11 +238,9 @@ fn lidc_annotations(root: &Path, geometry: &ScanGeometries) -> Result<Vec<Case>,
 fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
     let (mut by_series, mut others) = annotations.map(reads_below).transpose()?.unwrap_or_default();
     let mut cases = Vec::new();
-    for file in files_below(root)?.into_iter().filter(|file| has_extension(file, "mhd")) {
-        let data = ["raw", "zraw"].map(|extension| file.with_extension(extension));
-        let mut images = vec![file.clone()];
-        images.extend(data.into_iter().filter(|path| path.exists()));
-        let annotations = by_series.remove(&stem(&file)).unwrap_or_default();
+    for file in files_below(root)?.into_iter().filter(|file| image_file::is_one(file)) {
+        let images = image_file::files(&file);
+        let annotations = by_series.remove(&image_file::stem(&file)).unwrap_or_default();
         let case_id = relative(root, &file);
         cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
     }
@@ -275,7 +267,7 @@ fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
         let images = if image.is_dir() {
             files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
         } else {
-            vec![image.clone()]
+            image_file::files(&image)
         };
         // A missing mask is the case's failure, not the cohort's.
         let annotations = vec![root.join(mask.replace("{patient}", &patient))];
@@ -300,8 +292,11 @@ fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> R
     for entry in fs::read_dir(&folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let middle = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+        let place = folder.join(&name);
+        // Joined to nothing, a file's path would be that of a folder.
+        let place = if rest.is_empty() { place } else { place.join(rest) };
         if let Some(patient) = middle.filter(|patient| !patient.is_empty())
-            && folder.join(&name).join(rest).exists()
+            && place.exists()
         {
             found.insert(patient.to_owned());
         }
@@ -405,6 +400,35 @@ mod tests {
         let patients: Vec<_> = cases.iter().filter_map(|case| case.patient.as_deref()).collect();
         assert_eq!(patients, ["p1", "p2"]);
         assert_eq!(cases[1].annotations, [root.path().join("p2/m.nii")]);
+    }
+
+    #[test]
+    fn an_image_file_is_a_case_with_the_files_that_it_names() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha", "1.4.nii.gz", "1.5.nii", "x.raw"] {
+            touch(root.path(), name);
+        }
+        let header = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n\
+            DimSize = 1 1 2\nElementType = MET_CHAR\nElementDataFile = LIST\n1.2.raw\n../x.raw";
+        fs::write(root.path().join("s/1.2.mhd"), header.replace("../x.raw", "1.3.mha")).unwrap();
+        let listed = || {
+            let cases = cases(&location(Layout::Luna16, root.path())).unwrap();
+            let ids: Vec<_> = cases.iter().map(|case| case.case_id.as_str()).collect();
+            assert_eq!(ids, ["1.4.nii.gz", "1.5.nii", "s/1.2.mhd", "s/1.3.mha"]);
+            cases[2].images.clone()
+        };
+        let place = |name: &str| root.path().join(name);
+        assert_eq!(listed(), ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha"].map(place));
+        // A header that cannot be read is a case: it fails where its voxels are read.
+        fs::write(root.path().join("s/1.2.mhd"), header).unwrap();
+        assert_eq!(listed(), [place("s/1.2.mhd")]);
+        let location =
+            Location { image: "s/{patient}.mhd", ..location(Layout::Volumes, root.path()) };
+        let cases = cases(&location).unwrap();
+        assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
+        assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
+        let error = read_images(&place("x.raw"), |_| true).unwrap_err().to_string();
+        assert!(error.contains("x.raw` has no image's name"), "{error}");
     }
 
     #[test]

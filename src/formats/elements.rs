@@ -93,7 +93,11 @@ fn each<const N: usize, T>(
         let value = number(chunk);
         convert(value).ok_or(Refused { index, value })
     };
-    chunks.iter().enumerate().map(value).collect()
+    let mut values = Vec::with_capacity(chunks.len());
+    for chunk in chunks.iter().enumerate() {
+        values.push(value(chunk)?);
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

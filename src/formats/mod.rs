@@ -2,6 +2,7 @@
 
 pub mod cohort;
 pub mod dicom;
+pub mod image_file;
 pub mod lidc_xml;
 pub mod luna_csv;
 pub mod metaimage;
@@ -11,5 +12,7 @@ pub mod data_manifest;
 
 mod elements;
 
+#[cfg(test)]
+mod damaged_image_tests;
 #[cfg(test)]
 mod image_file_tests;

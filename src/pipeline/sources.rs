@@ -172,7 +172,7 @@ fn empty(cohort: &ingest::Cohort) -> Error {
     use cohort::Layout;
     let expected = match cohort.source {
         Layout::Lidc => "folder with DICOM files".to_owned(),
-        Layout::Luna16 => "`.mhd` file".to_owned(),
+        Layout::Luna16 => "`.mhd` file, nor `.mha`, `.nii` or `.nii.gz`".to_owned(),
         Layout::Volumes => format!("`{}`", cohort.image),
         Layout::LidcAnnotations => "`.xml` file, nor does the table of scan geometry".to_owned(),
     };

@@ -8,6 +8,7 @@ mod cli;
 mod compressed;
 mod demo;
 mod fixture;
+mod images;
 mod kill;
 mod line;
 mod luna16;

@@ -19,6 +19,7 @@ fn python() -> Option<PathBuf> {
     None
 }
 
+/// What a script of `tests/python` prints; none where there is no Python for it.
 pub(crate) fn script(name: &str, arguments: &[&str]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python()?)

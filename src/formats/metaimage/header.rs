@@ -1,105 +1,12 @@
 //! The header of a MetaImage.
 
 use super::super::elements::{ByteOrder, Element};
-use crate::volume::{Geometry, InvalidGeometry};
+use super::Error;
+use super::data::{self, Data};
+use crate::volume::Geometry;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-
-/// A MetaImage could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A line of the header is no field.
-    #[error("`{path}`, line {line}: expected `Key = Value`, found {found:?}")]
-    Line {
-        /// The header.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// Its first characters.
-        found: String,
-    },
-    /// A field is given twice.
-    #[error("`{path}` gives {key} twice")]
-    Twice {
-        /// The header.
-        path: PathBuf,
-        /// The field.
-        key: String,
-    },
-    /// A field that the voxels need is missing.
-    #[error("`{path}` has no {key}")]
-    Missing {
-        /// The header.
-        path: PathBuf,
-        /// The field.
-        key: &'static str,
-    },
-    /// A field has a value that is not supported.
-    #[error("`{path}`: {key} is `{found}`, expected {expected}")]
-    Value {
-        /// The header.
-        path: PathBuf,
-        /// The field.
-        key: &'static str,
-        /// Its value.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// The fields place no scan.
-    #[error("`{path}` does not place its voxels")]
-    Geometry {
-        /// The header.
-        path: PathBuf,
-        /// What is wrong.
-        source: InvalidGeometry,
-    },
-    /// The voxels do not fit in memory.
-    #[error("`{0}`: {1:?} voxels do not fit in memory")]
-    TooLarge(PathBuf, [usize; 3]),
-    /// There are more or fewer bytes than the header says.
-    #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
-    Size {
-        /// The file with the voxels.
-        path: PathBuf,
-        /// Bytes that there are, as far as they were read.
-        found: usize,
-        /// Bytes that the header asks for.
-        expected: usize,
-    },
-    /// Compressed voxels are damaged.
-    #[error("`{path}` is no zlib stream")]
-    Inflate {
-        /// The file with the voxels.
-        path: PathBuf,
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// A voxel's value is no `i16`.
-    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected a 16-bit integer")]
-    Voxel {
-        /// The file with the voxels.
-        path: PathBuf,
-        /// The voxel.
-        voxel: [usize; 3],
-        /// Its value.
-        value: f64,
-    },
-}
-
-/// Where the voxels are.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Data {
-    /// Behind the header.
-    Local,
-    /// In a file of this name beside the header.
-    File(String),
-}
 
 /// What the header says.
 #[derive(Debug)]
@@ -107,9 +14,32 @@ pub(super) struct Header {
     pub(super) geometry: Geometry,
     pub(super) element: Element,
     pub(super) order: ByteOrder,
-    pub(super) compressed: bool,
+    /// Bytes before the voxels in each of their files.
+    pub(super) skipped: Skipped,
+    pub(super) compression: Compression,
     pub(super) data: Data,
 }
+
+/// Bytes before the voxels in each of their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skipped {
+    /// This many.
+    First(u64),
+    /// All but the last ones, which are the voxels.
+    AllBut,
+}
+
+/// Whether the voxels are compressed, each file for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    /// zlib, with the size of the one stream where the header gives it.
+    Zlib(Option<u64>),
+}
+
+const OFFSET: [&str; 3] = ["Offset", "Position", "Origin"];
+const MATRIX: [&str; 3] = ["TransformMatrix", "Rotation", "Orientation"];
+const MSB: [&str; 2] = ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"];
 
 impl Header {
     /// Reads the header, and gives the bytes behind it.
@@ -118,34 +48,40 @@ impl Header {
     /// `AnatomicalOrientation` and `CenterOfRotation` are passed over, as ITK does.
     pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let (fields, rest) = Fields::parse(path, bytes)?;
+        for keys in [&OFFSET[..], &MATRIX, &MSB] {
+            fields.must_agree(keys)?;
+        }
         fields.must_be("ObjectType", "Image")?;
         fields.must_be("NDims", "3")?;
         fields.must_be("BinaryData", "True")?;
         fields.must_be("ElementNumberOfChannels", "1")?;
-        fields.must_be("HeaderSize", "0")?;
         fields.must_be("DistanceUnits", "mm")?;
-        let rows: [f64; 9] =
-            fields.numbers(&["TransformMatrix", "Rotation", "Orientation"], "nine numbers")?;
+        let rows: [f64; 9] = fields.numbers(&MATRIX, "nine numbers")?;
         // METHOD: each row of MetaImage's matrix is an axis (ITK's MetaImageIO); ours are columns.
         let direction = std::array::from_fn(|n| rows[n % 3 * 3 + n / 3]);
         let geometry = Geometry::new(
             fields.numbers(&["DimSize"], "three whole numbers")?,
             fields.numbers(&["ElementSpacing"], "three numbers")?,
-            fields.numbers(&["Offset", "Position", "Origin"], "three numbers")?,
+            fields.numbers(&OFFSET, "three numbers")?,
             direction,
         )
         .map_err(|source| Error::Geometry { path: path.to_owned(), source })?;
-        let msb = fields.flag(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?;
+        let msb = fields.flag(&MSB)?;
+        let data = fields.data(rest, geometry.size()[2])?;
         let header = Self {
             geometry,
             element: fields.element()?,
             order: if msb { ByteOrder::Big } else { ByteOrder::Little },
-            compressed: fields.flag(&["CompressedData"])?,
-            data: fields.data()?,
+            skipped: fields.skipped(&data)?,
+            compression: fields.compression(&data)?,
+            data,
         };
         Ok((header, rest))
     }
 }
+
+/// Characters of a wrong value that an error shows.
+const LONGEST_SHOWN: usize = 80;
 
 /// The header's fields by name.
 struct Fields<'a> {
@@ -169,7 +105,7 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let Some((key, value)) = text.split_once('=') else {
-                let found = text.trim().chars().take(40).collect();
+                let found = text.trim().chars().take(LONGEST_SHOWN).collect();
                 return Err(Error::Line { path: path.to_owned(), line, found });
             };
             let key = key.trim().to_owned();
@@ -191,7 +127,23 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, (key, found): (&'static str, &str), expected: &'static str) -> Error {
-        Error::Value { path: self.path.to_owned(), key, found: found.to_owned(), expected }
+        let found = found.chars().take(LONGEST_SHOWN).collect();
+        Error::Value { path: self.path.to_owned(), key, found, expected }
+    }
+
+    /// Names of one field must not have different values.
+    fn must_agree(&self, keys: &[&'static str]) -> Result<(), Error> {
+        let mut given = keys.iter().filter_map(|key| Some((*key, self.values.get(*key)?)));
+        let Some(first) = given.next() else { return Ok(()) };
+        let words =
+            |text: &str| text.to_ascii_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+        let same = |text: &str| words(text) == words(first.1);
+        match given.find(|(_, text)| !same(text)) {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(Error::Differ { path: self.path.to_owned(), keys: [first.0, key] })
+            }
+        }
     }
 
     /// A field that may be missing but must not say anything else.
@@ -232,33 +184,65 @@ impl<'a> Fields<'a> {
             "MET_UCHAR" => Element::U8,
             "MET_SHORT" => Element::I16,
             "MET_USHORT" => Element::U16,
-            "MET_INT" => Element::I32,
-            "MET_UINT" => Element::U32,
+            // METHOD: MetaIO's table gives a long four bytes on every machine, and eight to long long.
+            "MET_INT" | "MET_LONG" => Element::I32,
+            "MET_UINT" | "MET_ULONG" => Element::U32,
             "MET_LONG_LONG" => Element::I64,
             "MET_ULONG_LONG" => Element::U64,
             "MET_FLOAT" => Element::F32,
             "MET_DOUBLE" => Element::F64,
-            // MET_LONG has another size on other machines.
-            _ => return Err(self.wrong(field, "a number type of fixed size, such as MET_SHORT")),
+            _ => return Err(self.wrong(field, "a type of one number, such as MET_SHORT")),
         })
     }
 
-    fn data(&self) -> Result<Data, Error> {
+    fn data(&self, rest: &[u8], n_slices: usize) -> Result<Data, Error> {
         let field = self.get(&["ElementDataFile"])?;
-        let name = field.1;
-        let several = name.contains('%') || name.split_whitespace().next() == Some("LIST");
-        let elsewhere = name.is_empty() || name.contains(['/', '\\']) || name == "..";
-        match name {
-            "LOCAL" | "Local" | "local" => Ok(Data::Local),
-            _ if several || elsewhere => Err(self.wrong(field, "one file beside the header")),
-            _ => Ok(Data::File(name.to_owned())),
+        let data = Data::parse(field.1, rest, n_slices)
+            .map_err(|found| self.wrong((field.0, &found), data::EXPECTED))?;
+        match data.n_files() {
+            Some(found) if found != n_slices => {
+                Err(Error::Files { path: self.path.to_owned(), found, expected: n_slices })
+            }
+            _ => Ok(data),
         }
+    }
+
+    fn skipped(&self, data: &Data) -> Result<Skipped, Error> {
+        let Some(field) = self.find(&["HeaderSize"]) else { return Ok(Skipped::First(0)) };
+        let skipped = match field.1.parse::<i64>() {
+            Ok(-1) => Skipped::AllBut,
+            Ok(n) if n >= 0 => Skipped::First(n as u64),
+            _ => return Err(self.wrong(field, "a number of bytes, or -1")),
+        };
+        if *data == Data::Local && skipped != Skipped::First(0) {
+            return Err(self.wrong(field, "0 where the voxels are behind the header"));
+        }
+        if skipped == Skipped::AllBut && self.flag(&["CompressedData"])? {
+            return Err(self.wrong(field, "0 or more where the voxels are compressed"));
+        }
+        Ok(skipped)
+    }
+
+    fn compression(&self, data: &Data) -> Result<Compression, Error> {
+        let compressed = self.flag(&["CompressedData"])?;
+        let Some(field) = self.find(&["CompressedDataSize"]) else {
+            return Ok(if compressed { Compression::Zlib(None) } else { Compression::None });
+        };
+        if !compressed {
+            return Err(self.wrong(field, "none where CompressedData is False"));
+        }
+        if data.n_files().is_some() {
+            return Err(self.wrong(field, "none where each slice has a file"));
+        }
+        let size = field.1.parse().map_err(|_| self.wrong(field, "a number of bytes"))?;
+        Ok(Compression::Zlib(Some(size)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::InvalidGeometry;
 
     const HEADER: &str = "ObjectType = Image\r\nNDims = 3\nBinaryData = True\n\nCompressedData = True\n\
         Rotation = 1 0 0 0 0 1 0 -1 0\nPosition = 1 2 3\nElementSpacing = 4 5 6\nDimSize = 7 8 9\n\
@@ -274,13 +258,58 @@ mod tests {
         assert_eq!(rest, b"rest");
         assert_eq!(header.data, Data::File("a b.zraw".to_owned()));
         assert_eq!((header.element, header.order), (Element::U8, ByteOrder::Little));
-        assert!(header.compressed);
+        assert_eq!(header.compression, Compression::Zlib(None));
+        assert_eq!(header.skipped, Skipped::First(0));
         assert_eq!(header.geometry.size(), [7, 8, 9]);
         // Moving along j moves towards the head, along k to the front.
         let moved = header.geometry.voxel_to_patient([1.0, 1.0, 1.0]);
         for (found, expected) in moved.iter().zip([5.0, -4.0, 8.0]) {
             assert!((found - expected).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn every_type_order_and_place_of_the_voxels_is_known() {
+        for (name, element) in [
+            ("CHAR", Element::I8),
+            ("UCHAR", Element::U8),
+            ("SHORT", Element::I16),
+            ("USHORT", Element::U16),
+            ("INT", Element::I32),
+            ("UINT", Element::U32),
+            ("LONG", Element::I32),
+            ("ULONG", Element::U32),
+            ("LONG_LONG", Element::I64),
+            ("ULONG_LONG", Element::U64),
+            ("FLOAT", Element::F32),
+            ("DOUBLE", Element::F64),
+        ] {
+            let header = parse(&HEADER.replace("MET_UCHAR", &format!("MET_{name}"))).unwrap();
+            assert_eq!(header.element, element, "{name}");
+        }
+        for key in MSB {
+            let header = parse(&HEADER.replace("NDims = 3", &format!("{key} = true"))).unwrap();
+            assert_eq!(header.order, ByteOrder::Big, "{key}");
+        }
+        let plain = parse(HEADER).unwrap();
+        for (names, own) in [(OFFSET, "Position"), (MATRIX, "Rotation")] {
+            for name in names {
+                let header = parse(&HEADER.replace(own, name)).unwrap();
+                assert_eq!(header.geometry, plain.geometry, "{name}");
+            }
+        }
+        // Two names of one field may say the same.
+        assert!(parse(&HEADER.replace("NDims = 3", "Offset =  1 2  3")).is_ok());
+        let both = "BinaryDataByteOrderMSB = True\nElementByteOrderMSB = true";
+        assert_eq!(parse(&HEADER.replace("NDims = 3", both)).unwrap().order, ByteOrder::Big);
+        let sized = parse(&HEADER.replace("NDims = 3", "CompressedDataSize = 12")).unwrap();
+        assert_eq!(sized.compression, Compression::Zlib(Some(12)));
+        let raw = HEADER.replace("CompressedData = True", "HeaderSize = -1");
+        assert_eq!(parse(&raw).unwrap().skipped, Skipped::AllBut);
+        assert_eq!(
+            parse(&raw.replace("HeaderSize = -1", "HeaderSize = 7")).unwrap().skipped,
+            Skipped::First(7)
+        );
     }
 
     #[test]
@@ -291,20 +320,58 @@ mod tests {
             (
                 "a b.zraw",
                 "../b.raw",
-                "`a.mhd`: ElementDataFile is `../b.raw`, expected one file beside the header",
+                "`a.mhd`: ElementDataFile is `../b.raw`, expected LOCAL, LIST, LIST 2, a file below \
+                 the header's folder, or a pattern such as `a%03d.raw 1 9 1`",
             ),
+            ("a b.zraw", "LIST", "`a.mhd` names 1 files of voxels, expected 9, one a slice"),
             (
                 "a b.zraw",
-                "LIST",
-                "`a.mhd`: ElementDataFile is `LIST`, expected one file beside the header",
+                "a%d.raw 1 10 1",
+                "`a.mhd` names 10 files of voxels, expected 9, one a slice",
             ),
             ("NDims = 3", "NDims = 2", "`a.mhd`: NDims is `2`, expected 3"),
             ("= 7 8 9", "= 7 8 -9", "`a.mhd`: DimSize is `7 8 -9`, expected three whole numbers"),
             ("= 4 5 6", "= 4 5", "`a.mhd`: ElementSpacing is `4 5`, expected three numbers"),
             (
                 "MET_UCHAR",
-                "MET_LONG",
-                "`a.mhd`: ElementType is `MET_LONG`, expected a number type of fixed size, such as MET_SHORT",
+                "MET_STRING",
+                "`a.mhd`: ElementType is `MET_STRING`, expected a type of one number, such as MET_SHORT",
+            ),
+            (
+                "BinaryData = True",
+                "BinaryData = False",
+                "`a.mhd`: BinaryData is `False`, expected True",
+            ),
+            (
+                "NDims = 3",
+                "ElementNumberOfChannels = 3",
+                "`a.mhd`: ElementNumberOfChannels is `3`, expected 1",
+            ),
+            (
+                "NDims = 3",
+                "HeaderSize = -1",
+                "`a.mhd`: HeaderSize is `-1`, expected 0 or more where the voxels are compressed",
+            ),
+            (
+                "NDims = 3",
+                "HeaderSize = -2",
+                "`a.mhd`: HeaderSize is `-2`, expected a number of bytes, or -1",
+            ),
+            (
+                "NDims = 3",
+                "CompressedDataSize = x",
+                "`a.mhd`: CompressedDataSize is `x`, expected a number of bytes",
+            ),
+            (
+                "CompressedData = True",
+                "CompressedDataSize = 9",
+                "`a.mhd`: CompressedDataSize is `9`, expected none where CompressedData is False",
+            ),
+            ("NDims = 3", "Origin = 1 2 4", "`a.mhd` gives Position and Origin, which differ"),
+            (
+                "NDims = 3",
+                "BinaryDataByteOrderMSB = False\nElementByteOrderMSB = True",
+                "`a.mhd` gives BinaryDataByteOrderMSB and ElementByteOrderMSB, which differ",
             ),
             (
                 "CompressedData = True",
@@ -316,6 +383,16 @@ mod tests {
         ] {
             assert_eq!(parse(&HEADER.replace(from, to)).unwrap_err().to_string(), expected);
         }
+        let local = HEADER.replace("a b.zraw", "LOCAL").replace("NDims = 3", "HeaderSize = 5");
+        assert_eq!(
+            parse(&local).unwrap_err().to_string(),
+            "`a.mhd`: HeaderSize is `5`, expected 0 where the voxels are behind the header"
+        );
+        let list = HEADER.replace("a b.zraw", "a%d").replace("NDims = 3", "CompressedDataSize = 5");
+        assert_eq!(
+            parse(&list).unwrap_err().to_string(),
+            "`a.mhd`: CompressedDataSize is `5`, expected none where each slice has a file"
+        );
         let error = parse(&HEADER.replace("= 4 5 6", "= 4 5 0")).unwrap_err();
         assert!(matches!(error, Error::Geometry { source: InvalidGeometry::Spacing(_), .. }));
         assert!(matches!(parse(""), Err(Error::Missing { .. })));

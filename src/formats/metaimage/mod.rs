@@ -1,76 +1,148 @@
-//! MetaImage: a text header (`.mhd`) with its voxels beside it (`.raw`, `.zraw`) or behind it
-//! (`.mha`), as LUNA16 and ITK have them.
+//! MetaImage: a text header (`.mhd`) with its voxels beside it (`.raw`, `.zraw`, or a file for each
+//! slice) or behind it (`.mha`), as LUNA16 and ITK have them.
 //!
 //! Positions are LPS, in millimetres. Source: ITK's `MetaIO` and `MetaImageIO`.
 
+mod data;
+mod error;
 mod header;
 mod write;
 
-pub use header::Error;
+pub use error::Error;
 pub use write::write;
 
 use super::elements::{self, ByteOrder, Element, Refused};
 use crate::volume::Volume;
+use data::Data;
 use flate2::read::ZlibDecoder;
 use fs_err as fs;
-use header::{Data, Header};
+use header::{Compression, Header, Skipped};
 use ndarray::Array3;
 use std::borrow::Cow;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// zlib shrinks bytes to no less than this share of one.
 const ZLIB_MOST: usize = 1032;
 
+/// Bytes that a header is looked for in.
+const HEADER_MOST: u64 = 1 << 20;
+
 /// Reads a volume of one value a voxel; the file's path is that of its header.
 ///
-/// Any stored type is taken as long as every voxel's value is a 16-bit integer.
+/// Any stored type is taken as long as every voxel's value is a 16-bit integer. Beside the files'
+/// own bytes it takes memory for no more than 1,032 times as many.
 ///
 /// # Errors
 ///
 /// Fails if a file cannot be read, the header lacks what places the voxels or says something that
-/// is not supported, there are more or fewer bytes than it says, or a value is no 16-bit integer.
+/// is not supported, there are more or fewer files or bytes than it says, or a value is no 16-bit
+/// integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     let bytes = fs::read(path)?;
     let (header, rest) = Header::parse(path, &bytes)?;
     let [ni, nj, nk] = header.geometry.size();
-    let (data_path, stored) = match &header.data {
-        Data::Local => (path.to_owned(), Cow::Borrowed(rest)),
-        Data::File(name) => {
-            let data_path = path.with_file_name(name);
-            let stored = fs::read(&data_path)?;
-            (data_path, Cow::Owned(stored))
-        }
+    let too_large = || Error::TooLarge(path.to_owned(), [ni, nj, nk]);
+    // Each file has the same share of the voxels: all of them, or a slice.
+    let n_voxels =
+        if header.data.n_files().is_some() { ni * nj } else { header.geometry.n_voxels() };
+    let expected = n_voxels.checked_mul(header.element.n_bytes()).ok_or_else(too_large)?;
+    let mut voxels = Vec::new();
+    if header.data == Data::Local {
+        append(&mut voxels, &header, path, Cow::Borrowed(rest), expected)?;
+    }
+    for name in header.data.names() {
+        let data_path = path.with_file_name(name);
+        let stored = stored(&data_path, header.skipped, expected)?;
+        append(&mut voxels, &header, &data_path, Cow::Owned(stored), expected)?;
+    }
+    let voxels = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|_| too_large())?;
+    Volume::new(header.geometry, voxels).map_err(|_| too_large())
+}
+
+/// The files that a header names, as far as they are there; none where it cannot be read.
+pub fn data_files(path: &Path) -> Vec<PathBuf> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|f| f.take(HEADER_MOST).read_to_end(&mut bytes));
+    // What is wrong with it is told where it is read for its voxels.
+    let Some(header) = read.ok().and_then(|_| Header::parse(path, &bytes).ok()) else {
+        return Vec::new();
     };
-    let expected = header
-        .geometry
-        .n_voxels()
-        .checked_mul(header.element.n_bytes())
-        .ok_or(Error::TooLarge(path.to_owned(), [ni, nj, nk]))?;
-    let raw = if header.compressed {
-        let most = stored.len().saturating_mul(ZLIB_MOST).min(expected);
-        let mut raw = Vec::with_capacity(most);
-        // One byte more than expected tells that there are too many.
-        let limit = (expected as u64).saturating_add(1);
-        ZlibDecoder::new(stored.as_ref())
-            .take(limit)
-            .read_to_end(&mut raw)
-            .map_err(|source| Error::Inflate { path: data_path.clone(), source })?;
-        Cow::Owned(raw)
-    } else {
-        stored
+    let paths = header.0.data.names().map(|name| path.with_file_name(name));
+    paths.take_while(|path| path.exists()).collect()
+}
+
+/// A file's bytes without those before its voxels.
+fn stored(path: &Path, skipped: Skipped, expected: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = fs::read(path)?;
+    let n = match skipped {
+        Skipped::First(n) => usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len()),
+        Skipped::AllBut => bytes.len().saturating_sub(expected),
+    };
+    if n > 0 {
+        bytes.drain(..n);
+    }
+    Ok(bytes)
+}
+
+/// Adds the voxels of one file, which must hold `expected` bytes of them.
+fn append(
+    voxels: &mut Vec<i16>,
+    header: &Header,
+    path: &Path,
+    stored: Cow<'_, [u8]>,
+    expected: usize,
+) -> Result<(), Error> {
+    let raw = match header.compression {
+        Compression::None => stored,
+        Compression::Zlib(size) => Cow::Owned(inflated(path, &stored, size, expected)?),
     };
     if raw.len() != expected {
-        return Err(Error::Size { path: data_path, found: raw.len(), expected });
+        return Err(Error::Size { path: path.to_owned(), found: raw.len(), expected });
     }
-    let voxels = decode(header.element, header.order, &raw).map_err(|refused| Error::Voxel {
-        path: data_path,
-        voxel: [refused.index % ni, refused.index / ni % nj, refused.index / (ni * nj)],
-        value: refused.value,
+    let before = voxels.len();
+    let decoded = decode(header.element, header.order, &raw).map_err(|refused| {
+        let [ni, nj, _] = header.geometry.size();
+        let n = before + refused.index;
+        let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
+        Error::Voxel { path: path.to_owned(), voxel, value: refused.value }
     })?;
-    let mismatch = |_| Error::TooLarge(path.to_owned(), [ni, nj, nk]);
-    let voxels = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(mismatch)?;
-    Volume::new(header.geometry, voxels).map_err(|_| Error::TooLarge(path.to_owned(), [ni, nj, nk]))
+    if voxels.is_empty() {
+        *voxels = decoded;
+    } else {
+        voxels.extend(decoded);
+    }
+    Ok(())
+}
+
+/// What a zlib stream holds, or one byte more than `expected` of it; `size` is that of the stream.
+fn inflated(
+    path: &Path,
+    stored: &[u8],
+    size: Option<u64>,
+    expected: usize,
+) -> Result<Vec<u8>, Error> {
+    let wrong_size = |expected: u64| Error::CompressedSize {
+        path: path.to_owned(),
+        found: stored.len(),
+        expected,
+    };
+    if let Some(size) = size.filter(|size| *size != stored.len() as u64) {
+        return Err(wrong_size(size));
+    }
+    let most = stored.len().saturating_mul(ZLIB_MOST).min(expected);
+    let mut raw = Vec::with_capacity(most);
+    let mut decoder = ZlibDecoder::new(stored);
+    // One byte more than expected tells that there are too many.
+    let limit = (expected as u64).saturating_add(1);
+    Read::by_ref(&mut decoder)
+        .take(limit)
+        .read_to_end(&mut raw)
+        .map_err(|source| Error::Inflate { path: path.to_owned(), source })?;
+    if raw.len() == expected && decoder.total_in() != stored.len() as u64 {
+        return Err(wrong_size(decoder.total_in()));
+    }
+    Ok(raw)
 }
 
 fn decode(element: Element, order: ByteOrder, raw: &[u8]) -> Result<Vec<i16>, Refused> {
@@ -85,7 +157,6 @@ fn decode(element: Element, order: ByteOrder, raw: &[u8]) -> Result<Vec<i16>, Re
 mod tests {
     use super::*;
     use crate::volume::Geometry;
-    use flate2::Compression;
     use flate2::write::ZlibEncoder;
     use std::io::Write;
 
@@ -171,11 +242,7 @@ mod tests {
             assert_eq!(message(HEADER, &shorts(&vec![0; n])), expected);
         }
         let compressed = HEADER.replace("CompressedData = False", "CompressedData = True");
-        let deflate = |n: usize| {
-            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(&vec![0; n]).unwrap();
-            encoder.finish().unwrap()
-        };
+        let deflate = |n: usize| zlib(&vec![0; n]);
         assert!(read_with(&compressed, &deflate(12)).is_ok());
         assert_eq!(
             message(&compressed, &deflate(11)),
@@ -200,6 +267,107 @@ mod tests {
         assert_eq!(read(&path).unwrap().voxels().as_slice().unwrap(), [10, 13, 0x0a0a, 4, 5, 6]);
     }
 
+    /// Reads a header with these files beside it.
+    fn read_files(header: &str, files: &[(&str, &[u8])]) -> Result<Volume<i16>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let path = folder.path().join("ct.mhd");
+        fs::write(&path, header).unwrap();
+        let listed = data_files(&path);
+        let volume = read(&path).map_err(|error| error.to_string());
+        if volume.is_ok() {
+            assert_eq!(listed.len(), files.len());
+        }
+        volume.map_err(|error| error.replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn each_slice_may_have_a_file() {
+        let header = HEADER.replace("= 3 2 1", "= 3 1 2");
+        let one = read_files(&header, &[("ct.raw", &shorts(&[1, 2, 3, 4, 5, 6]))]).unwrap();
+        let (a, b) = (shorts(&[1, 2, 3]), shorts(&[4, 5, 6]));
+        let list = header.replace("ct.raw", "LIST\ns/b.raw\na.raw");
+        assert_eq!(read_files(&list, &[("s/b.raw", &a), ("a.raw", &b)]), Ok(one.clone()));
+        let pattern = header.replace("ct.raw", "s%03d.raw 7 9 2");
+        let files: [(&str, &[u8]); 2] = [("s007.raw", &a), ("s009.raw", &b)];
+        assert_eq!(read_files(&pattern, &files), Ok(one.clone()));
+        let packed = list.replace("CompressedData = False", "CompressedData = True");
+        let (za, zb) = (zlib(&a), zlib(&b));
+        assert_eq!(read_files(&packed, &[("s/b.raw", &za), ("a.raw", &zb)]), Ok(one));
+        assert_eq!(
+            read_files(&list, &[("s/b.raw", &a), ("a.raw", &b[..4])]).unwrap_err(),
+            "`a.raw` holds 4 bytes of voxels, expected 6"
+        );
+        let missing = read_files(&pattern, &[("s007.raw", &a)]).unwrap_err();
+        assert!(missing.contains("s009.raw"), "{missing}");
+        let real = list.replace("MET_SHORT", "MET_FLOAT");
+        let bytes: Vec<u8> = [1f32, 0.5, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let ones: Vec<u8> = [1f32; 3].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(
+            read_files(&real, &[("s/b.raw", &ones), ("a.raw", &bytes)]).unwrap_err(),
+            "`a.raw`: voxel [1, 0, 1] (i, j, k) is 0.5, expected a 16-bit integer"
+        );
+    }
+
+    #[test]
+    fn bytes_before_the_voxels_are_passed_over() {
+        let raw = shorts(&[1, 2, 3, 4, 5, 6]);
+        let before = [b"other".as_slice(), &raw].concat();
+        let with =
+            |n: &str| HEADER.replace("ElementType", &format!("HeaderSize = {n}\nElementType"));
+        let plain = read_files(HEADER, &[("ct.raw", &raw)]);
+        assert_eq!(read_files(&with("5"), &[("ct.raw", &before)]), plain);
+        assert_eq!(read_files(&with("-1"), &[("ct.raw", &before)]), plain);
+        assert_eq!(
+            read_files(&with("6"), &[("ct.raw", &before)]).unwrap_err(),
+            "`ct.raw` holds 11 bytes of voxels, expected 12"
+        );
+        assert_eq!(
+            read_files(&with("99"), &[("ct.raw", &before)]).unwrap_err(),
+            "`ct.raw` holds 0 bytes of voxels, expected 12"
+        );
+        assert_eq!(
+            read_files(&with("-1"), &[("ct.raw", &raw[..3])]).unwrap_err(),
+            "`ct.raw` holds 3 bytes of voxels, expected 12"
+        );
+        let packed = with("5").replace("CompressedData = False", "CompressedData = True");
+        let packed_bytes = [b"other".as_slice(), &zlib(&raw)].concat();
+        assert_eq!(read_files(&packed, &[("ct.raw", &packed_bytes)]), plain);
+    }
+
+    #[test]
+    fn the_size_of_a_compressed_stream_must_be_right() {
+        let raw = shorts(&[1, 2, 3, 4, 5, 6]);
+        let packed = zlib(&raw);
+        let n = packed.len();
+        let with = |size: usize| {
+            let text = format!("CompressedData = True\nCompressedDataSize = {size}");
+            HEADER.replace("CompressedData = False", &text)
+        };
+        let plain = read_files(HEADER, &[("ct.raw", &raw)]);
+        assert_eq!(read_files(&with(n), &[("ct.raw", &packed)]), plain);
+        assert_eq!(
+            read_files(&with(n - 1), &[("ct.raw", &packed)]).unwrap_err(),
+            format!("`ct.raw` holds {n} compressed bytes, expected {}", n - 1)
+        );
+        let longer = [packed.as_slice(), b"tail"].concat();
+        let unsized_ = HEADER.replace("CompressedData = False", "CompressedData = True");
+        assert_eq!(
+            read_files(&unsized_, &[("ct.raw", &longer)]).unwrap_err(),
+            format!("`ct.raw` holds {} compressed bytes, expected {n}", n + 4)
+        );
+    }
+
     #[test]
     fn what_is_written_is_read_back() {
         let (s, c) = 0.3f64.sin_cos();
@@ -210,16 +378,18 @@ mod tests {
             Array3::from_shape_fn((3, 4, 5), |(k, j, i)| (1000 * k + 100 * j + i) as i16 - 1500);
         let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        for (name, compressed) in [("1.3.6.raw.mhd", false), ("1.3.6.z.mhd", true)] {
+        for (name, data, compressed) in [
+            ("1.3.6.raw.mhd", "1.3.6.raw.raw", false),
+            ("1.3.6.z.mhd", "1.3.6.z.zraw", true),
+            ("1.3.6.mha", "1.3.6.mha", false),
+            ("1.3.6.z.mha", "1.3.6.z.mha", true),
+        ] {
             let path = folder.path().join(name);
             write(&path, &volume, compressed).unwrap();
             assert_eq!(read(&path).unwrap(), volume);
-            let first =
-                fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
+            let first = fs::read(folder.path().join(data)).unwrap();
             write(&path, &volume, compressed).unwrap();
-            let again =
-                fs::read(path.with_extension(if compressed { "zraw" } else { "raw" })).unwrap();
-            assert_eq!(first, again);
+            assert_eq!(first, fs::read(folder.path().join(data)).unwrap());
         }
     }
 }

@@ -7,8 +7,9 @@ use fs_err as fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a header at `path` and, beside it under the same name, its voxels: `.raw`, or `.zraw`
-/// where they are compressed. The same volume gives the same bytes.
+/// Writes a header at `path` and its voxels: behind it where the name ends with `.mha`, else beside
+/// it under the same name, `.raw`, or `.zraw` where they are compressed. The same volume gives the
+/// same bytes.
 ///
 /// # Errors
 ///
@@ -22,17 +23,26 @@ pub fn write(path: &Path, volume: &Volume<i16>, compressed: bool) -> io::Result<
     } else {
         raw
     };
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("mha")) {
+        let mut bytes = header(volume, compressed.then_some(data.len()), "LOCAL").into_bytes();
+        bytes.extend(data);
+        return fs::write(path, bytes);
+    }
     let data_path = path.with_extension(if compressed { "zraw" } else { "raw" });
     fs::write(&data_path, &data)?;
+    let name = data_path.file_name().unwrap_or_default().to_string_lossy();
+    fs::write(path, header(volume, compressed.then_some(data.len()), &name))
+}
+
+/// The header of voxels in the file `data`, or of a zlib stream of so many bytes.
+fn header(volume: &Volume<i16>, compressed: Option<usize>, data: &str) -> String {
     let geometry = volume.geometry();
     let d = geometry.direction();
     let rows: [f64; 9] = std::array::from_fn(|n| d[n % 3 * 3 + n / 3]);
-    let compression = if compressed {
-        format!("CompressedData = True\nCompressedDataSize = {}", data.len())
-    } else {
-        "CompressedData = False".to_owned()
-    };
-    let header = format!(
+    let compression = compressed.map_or("CompressedData = False".to_owned(), |size| {
+        format!("CompressedData = True\nCompressedDataSize = {size}")
+    });
+    format!(
         "ObjectType = Image\n\
          NDims = 3\n\
          BinaryData = True\n\
@@ -45,14 +55,12 @@ pub fn write(path: &Path, volume: &Volume<i16>, compressed: bool) -> io::Result<
          ElementSpacing = {}\n\
          DimSize = {}\n\
          ElementType = MET_SHORT\n\
-         ElementDataFile = {}\n",
+         ElementDataFile = {data}\n",
         joined(&rows),
         joined(&geometry.origin_mm()),
         joined(&geometry.spacing().ijk()),
         joined(&geometry.size()),
-        data_path.file_name().unwrap_or_default().to_string_lossy(),
-    );
-    fs::write(path, header)
+    )
 }
 
 fn joined<T: ToString>(values: &[T]) -> String {

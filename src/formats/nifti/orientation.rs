@@ -36,10 +36,18 @@ const SAME_PLACE_MM: f64 = 1e-2;
 /// Spacings that differ by more than this share are two.
 const SAME_SPACING: f64 = 1e-3;
 
-/// The geometry, LPS: the sform's where its code is set, else the qform's.
-pub(super) fn geometry(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Unplaced> {
-    let sform = (header.sform_code > 0).then(|| sform(header, size)).transpose()?;
-    let qform = (header.qform_code > 0).then(|| qform(header, size)).transpose()?;
+/// The geometry, LPS, of a header whose unit has `unit_mm` millimetres: the sform's where its code
+/// is set, else the qform's.
+///
+/// METHOD: where both are set they must agree. ITK takes the sform, or under some codes the qform,
+/// and says nothing of the other.
+pub(super) fn geometry(
+    header: &NiftiHeader,
+    size: [usize; 3],
+    unit_mm: f64,
+) -> Result<Geometry, Unplaced> {
+    let sform = (header.sform_code > 0).then(|| sform(header, size, unit_mm)).transpose()?;
+    let qform = (header.qform_code > 0).then(|| qform(header, size, unit_mm)).transpose()?;
     match (sform, qform) {
         (None, None) => Err(Unplaced::NoCode),
         (Some(one), None) | (None, Some(one)) => Ok(one),
@@ -56,11 +64,12 @@ pub(super) fn geometry(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometr
     }
 }
 
-fn sform(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Unplaced> {
-    let rows = [header.srow_x, header.srow_y, header.srow_z].map(|row| row.map(f64::from));
+fn sform(header: &NiftiHeader, size: [usize; 3], unit_mm: f64) -> Result<Geometry, Unplaced> {
+    let rows = [header.srow_x, header.srow_y, header.srow_z];
+    let rows = rows.map(|row| row.map(|value| f64::from(value) * unit_mm));
     let spacing: [f64; 3] =
         std::array::from_fn(|c| (0..3).map(|r| rows[r][c] * rows[r][c]).sum::<f64>().sqrt());
-    let pixdim = pixdim(header);
+    let pixdim = pixdim(header, unit_mm);
     let same = |c: usize| (spacing[c] - pixdim[c]).abs() <= SAME_SPACING * pixdim[c];
     if !(0..3).all(same) {
         return Err(Unplaced::TwoSpacings { sform: spacing, pixdim });
@@ -70,7 +79,7 @@ fn sform(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Unplaced> {
 }
 
 /// The standard's method 2: a rotation by a quaternion, and a sign for the k axis.
-fn qform(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Unplaced> {
+fn qform(header: &NiftiHeader, size: [usize; 3], unit_mm: f64) -> Result<Geometry, Unplaced> {
     let quaternion = [header.quatern_b, header.quatern_c, header.quatern_d];
     let [b, c, d] = quaternion.map(f64::from);
     let left = 1.0 - (b * b + c * c + d * d);
@@ -92,12 +101,13 @@ fn qform(header: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Unplaced> {
         2.0 * (c * d + a * b),
         (a * a + d * d - b * b - c * c) * sign,
     ];
-    let origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
-    lps(size, pixdim(header), origin, axes)
+    let origin = [header.quatern_x, header.quatern_y, header.quatern_z];
+    let origin = origin.map(|value| f64::from(value) * unit_mm);
+    lps(size, pixdim(header, unit_mm), origin, axes)
 }
 
-fn pixdim(header: &NiftiHeader) -> [f64; 3] {
-    let [_, i, j, k, ..] = header.pixdim.map(f64::from);
+fn pixdim(header: &NiftiHeader, unit_mm: f64) -> [f64; 3] {
+    let [_, i, j, k, ..] = header.pixdim.map(|value| f64::from(value) * unit_mm);
     [i, j, k]
 }
 

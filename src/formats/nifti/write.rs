@@ -1,4 +1,4 @@
-//! Labels to a NIfTI-1 file.
+//! A volume to a NIfTI-1 file.
 
 use super::header::HEADER_BYTES;
 use crate::volume::{Geometry, Volume};
@@ -8,15 +8,39 @@ use fs_err as fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes labels as unsigned 16-bit integers with an sform, compressed where the name ends with
-/// `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
+/// Code of signed 16-bit integers.
+const SIGNED: i16 = 4;
+
+/// Code of unsigned 16-bit integers.
+const UNSIGNED: i16 = 512;
+
+/// Writes Hounsfield units as signed 16-bit integers with an sform, compressed where the name ends
+/// with `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be written, or an axis is longer than NIfTI-1 can say (32767).
+pub fn write(path: &Path, volume: &Volume<i16>) -> io::Result<()> {
+    let header = header(volume.geometry(), SIGNED)?;
+    write_bytes(path, header, volume.voxels().iter().flat_map(|value| value.to_le_bytes()))
+}
+
+/// Writes labels as unsigned 16-bit integers; else as [`write`].
+///
+/// # Errors
+///
+/// Fails as [`write`] does.
 pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
-    let mut bytes = header(labels.geometry())?;
-    bytes.extend(labels.voxels().iter().flat_map(|label| label.to_le_bytes()));
+    let header = header(labels.geometry(), UNSIGNED)?;
+    write_bytes(path, header, labels.voxels().iter().flat_map(|label| label.to_le_bytes()))
+}
+
+fn write_bytes(
+    path: &Path,
+    mut bytes: Vec<u8>,
+    voxels: impl Iterator<Item = u8>,
+) -> io::Result<()> {
+    bytes.extend(voxels);
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&bytes)?;
@@ -26,7 +50,7 @@ pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
 }
 
 /// The header, little-endian, with the standard's byte offsets.
-fn header(geometry: &Geometry) -> io::Result<Vec<u8>> {
+fn header(geometry: &Geometry, datatype: i16) -> io::Result<Vec<u8>> {
     let mut header = vec![0; HEADER_BYTES];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());
@@ -38,8 +62,7 @@ fn header(geometry: &Geometry) -> io::Result<Vec<u8>> {
         })?;
         put(42 + 2 * n, &length.to_le_bytes());
     }
-    // Unsigned, 16 bits.
-    put(70, &512i16.to_le_bytes());
+    put(70, &datatype.to_le_bytes());
     put(72, &16i16.to_le_bytes());
     let spacing = geometry.spacing().ijk();
     for (n, spacing) in [1.0].into_iter().chain(spacing).enumerate() {

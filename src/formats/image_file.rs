@@ -1,0 +1,184 @@
+//! Images of one file, or of a header and what it names: which format a name stands for.
+
+use super::{metaimage, nifti};
+use crate::volume::Volume;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// An image file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name stands for no format.
+    #[error("`{0}` has no image's name, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz")]
+    Name(PathBuf),
+    /// A MetaImage could not be read.
+    #[error(transparent)]
+    MetaImage(#[from] metaimage::Error),
+    /// A NIfTI file could not be read.
+    #[error(transparent)]
+    Nifti(#[from] nifti::Error),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    MetaImage,
+    Nifti,
+}
+
+/// Names of images end with one of these.
+const EXTENSIONS: [(&str, Format); 6] = [
+    (".mhd", Format::MetaImage),
+    (".mha", Format::MetaImage),
+    (".nii", Format::Nifti),
+    (".nii.gz", Format::Nifti),
+    (".hdr", Format::Nifti),
+    (".hdr.gz", Format::Nifti),
+];
+
+/// The format, and the name without its extension: a series has dots of its own.
+fn split(path: &Path) -> Option<(Format, String)> {
+    let name = path.file_name()?.to_string_lossy();
+    EXTENSIONS.iter().find_map(|(extension, format)| {
+        let at = name.len().checked_sub(extension.len())?;
+        let (stem, end) = name.split_at_checked(at)?;
+        end.eq_ignore_ascii_case(extension).then(|| (*format, stem.to_owned()))
+    })
+}
+
+/// Whether a file's name is that of an image.
+pub fn is_one(path: &Path) -> bool {
+    split(path).is_some()
+}
+
+/// A file's name without the extension of its format, or without the last one where it has none.
+pub fn stem(path: &Path) -> String {
+    let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    split(path).map_or_else(other, |(_, stem)| stem)
+}
+
+/// Reads the Hounsfield units of an image.
+///
+/// # Errors
+///
+/// Fails if the name stands for no format, or the file cannot be read as one of it.
+pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
+    match split(path) {
+        Some((Format::MetaImage, _)) => Ok(metaimage::read(path)?),
+        Some((Format::Nifti, _)) => Ok(nifti::read(path)?),
+        None => Err(Error::Name(path.to_owned())),
+    }
+}
+
+/// The files that make up an image, itself first; what it names and is not there is left out.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    let mut files = vec![path.to_owned()];
+    if let Some((Format::MetaImage, _)) = split(path) {
+        files.extend(metaimage::data_files(path));
+    }
+    let images = nifti::image_names(path);
+    files.extend(images.into_iter().flatten().find(|image| image.exists()));
+    files
+}
+
+/// The series of an image: its name where that is a UID, else a UID made from its size and voxels.
+///
+/// METHOD: `p1/ct.nii` and `p2/ct.nii` are two series, and a scan is the same series in whichever
+/// format and place it is kept. The UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562)
+/// with bits of a SHA-256.
+pub fn series(path: &Path, volume: &Volume<i16>) -> String {
+    let stem = stem(path);
+    if is_uid(&stem) {
+        return stem;
+    }
+    let mut hash = Sha256::new();
+    for n in volume.geometry().size() {
+        hash.update((n as u64).to_le_bytes());
+    }
+    for slice in volume.voxels().outer_iter() {
+        hash.update(slice.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    format!("2.25.{}", u128::from_be_bytes(bytes))
+}
+
+/// Numbers joined by dots, 64 characters at most (DICOM PS3.5, 9.1).
+fn is_uid(name: &str) -> bool {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 64 && name.contains('.') && name.split('.').all(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::Geometry;
+    use fs_err as fs;
+    use ndarray::Array3;
+
+    fn volume(first: i16) -> Volume<i16> {
+        let geometry =
+            Geometry::new([3, 2, 2], [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
+        let mut voxels = Array3::from_shape_fn((2, 2, 3), |(k, j, i)| (6 * k + 3 * j + i) as i16);
+        voxels[[0, 0, 0]] = first;
+        Volume::new(geometry, voxels).unwrap()
+    }
+
+    #[test]
+    fn a_name_tells_the_format_and_the_stem() {
+        for (name, expected) in [
+            ("1.3.6.mhd", "1.3.6"),
+            ("ct.MHA", "ct"),
+            ("a.b.nii", "a.b"),
+            ("a.b.NII.gz", "a.b"),
+            ("a.hdr.gz", "a"),
+        ] {
+            assert!(is_one(Path::new(name)), "{name}");
+            assert_eq!(stem(Path::new(name)), expected);
+        }
+        for name in ["a.raw", "nii", "a.gz", "é", "a.img"] {
+            assert!(!is_one(Path::new(name)), "{name}");
+        }
+        assert_eq!(
+            read(Path::new("a.raw")).unwrap_err().to_string(),
+            "`a.raw` has no image's name, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
+        );
+    }
+
+    #[test]
+    fn one_scan_is_one_series_in_each_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        metaimage::write(&place("a.mhd"), &volume(9), true).unwrap();
+        metaimage::write(&place("b.mha"), &volume(9), false).unwrap();
+        nifti::write(&place("c.nii"), &volume(9)).unwrap();
+        nifti::write(&place("d.nii.gz"), &volume(9)).unwrap();
+        let read_series = |name: &str| {
+            let volume = read(&place(name)).unwrap();
+            series(&place(name), &volume)
+        };
+        let first = read_series("a.mhd");
+        assert!(first.starts_with("2.25.") && is_uid(&first), "{first}");
+        for name in ["b.mha", "c.nii", "d.nii.gz"] {
+            assert_eq!(read_series(name), first, "{name}");
+            assert_eq!(files(&place(name)), [place(name)]);
+        }
+        assert_eq!(files(&place("a.mhd")), [place("a.mhd"), place("a.zraw")]);
+        assert_ne!(series(Path::new("a.mhd"), &volume(8)), first);
+        assert_eq!(series(Path::new("1.3.6.nii.gz"), &volume(9)), "1.3.6");
+        fs::write(place("e.hdr"), "").unwrap();
+        fs::write(place("e.img.gz"), "").unwrap();
+        assert_eq!(files(&place("e.hdr")), [place("e.hdr"), place("e.img.gz")]);
+    }
+
+    #[test]
+    fn only_numbers_and_dots_are_a_uid() {
+        for (name, expected) in
+            [("1.3.6", true), ("1", false), ("1..3", false), ("1.a", false), ("1.3.", false)]
+        {
+            assert_eq!(is_uid(name), expected, "{name}");
+        }
+        assert!(!is_uid(&format!("1.{}", "2".repeat(63))));
+    }
+}

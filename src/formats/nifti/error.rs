@@ -1,0 +1,83 @@
+//! Why a NIfTI file cannot be read.
+
+use super::Unplaced;
+use std::io;
+use std::path::PathBuf;
+
+/// A NIfTI file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A compressed file is damaged.
+    #[error("`{path}` is no gzip stream")]
+    Inflate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The file does not begin with a header of NIfTI-1.
+    #[error("`{path}` is no NIfTI-1 file")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: nifti::NiftiError,
+    },
+    /// A field of the header has a value that is not supported.
+    #[error("`{path}`: {field} is {found}, expected {expected}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The header does not place the voxels in the patient.
+    #[error("`{path}` does not place its voxels in the patient")]
+    Unplaced {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Unplaced,
+    },
+    /// There are more or fewer bytes than the header says.
+    #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that there are, as far as they were read.
+        found: usize,
+        /// Bytes that the header asks for.
+        expected: usize,
+    },
+    /// The file with a header's voxels is not there.
+    #[error(
+        "`{path}` is a header (`ni1`), and neither `{}` nor `{}` is there",
+        images[0].display(),
+        images[1].display()
+    )]
+    NoImage {
+        /// The header.
+        path: PathBuf,
+        /// Names that its voxels may have.
+        images: [PathBuf; 2],
+    },
+    /// A voxel's value is none of those that are read.
+    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
+    Voxel {
+        /// The file.
+        path: PathBuf,
+        /// The voxel.
+        voxel: [usize; 3],
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,237 @@
+//! One scan in every format is one volume: files of SimpleITK, files for SimpleITK, and cohorts.
+
+use crate::{fixture, python};
+use ndarray::Array3;
+use nodulus::formats::dicom::{self, NewSeries, Numbering};
+use nodulus::formats::{image_file, metaimage, nifti};
+use nodulus::tables::Scan;
+use nodulus::volume::{Geometry, Volume};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What SimpleITK says of a file.
+#[derive(Deserialize)]
+struct Said {
+    name: String,
+    size: [usize; 3],
+    spacing: [f64; 3],
+    corners: Vec<[f64; 3]>,
+    corners_mm: Vec<[f64; 3]>,
+    /// i fastest.
+    values: Vec<i64>,
+}
+
+const TOLERANCE_MM: f64 = 1e-4;
+
+fn assert_near(found: [f64; 3], expected: [f64; 3], what: &str) {
+    let near = (0..3).all(|axis| (found[axis] - expected[axis]).abs() < TOLERANCE_MM);
+    assert!(near, "{what}: {found:?} mm, expected {expected:?} mm");
+}
+
+fn assert_said(volume: &Volume<i16>, said: &Said) {
+    let name = &said.name;
+    let geometry = volume.geometry();
+    assert_eq!(geometry.size(), said.size, "{name}");
+    assert_near(geometry.spacing().ijk(), said.spacing, name);
+    assert_eq!(said.corners.len(), 8);
+    for (corner, expected) in said.corners.iter().zip(&said.corners_mm) {
+        assert_near(geometry.voxel_to_patient(*corner), *expected, name);
+    }
+    let values: Vec<i64> = volume.voxels().iter().map(|value| i64::from(*value)).collect();
+    assert_eq!(values, said.values, "{name}");
+}
+
+/// 7 × 6 × 5 voxels of unequal sides, turned about all three axes.
+fn volume() -> Volume<i16> {
+    let turn = |(s, c): (f64, f64), [a, b]: [usize; 2], d: [f64; 9]| -> [f64; 9] {
+        std::array::from_fn(|n| {
+            let (row, column) = (n / 3 * 3, n % 3);
+            match column {
+                _ if column == a => c * d[row + a] + s * d[row + b],
+                _ if column == b => c * d[row + b] - s * d[row + a],
+                _ => d[n],
+            }
+        })
+    };
+    let mut direction = Geometry::AXIAL;
+    for (angle, axes) in [(0.35f64, [1, 2]), (-0.2, [0, 2]), (0.5, [0, 1])] {
+        direction = turn(angle.sin_cos(), axes, direction);
+    }
+    let geometry =
+        Geometry::new([7, 6, 5], [0.683_593_8, 0.71, 1.25], [-171.3, -180.25, -378.125], direction);
+    let voxels =
+        Array3::from_shape_fn((5, 6, 7), |(k, j, i)| ((k * 6 + j) * 7 + i) as i16 * 37 - 3024);
+    Volume::new(geometry.unwrap(), voxels).unwrap()
+}
+
+fn write_series(folder: &Path, volume: &Volume<i16>) {
+    let uids: Vec<String> =
+        (1..=volume.geometry().size()[2]).map(|k| format!("1.2.3.{k}")).collect();
+    let series = NewSeries {
+        series_instance_uid: "1.2.3",
+        study_instance_uid: "1.2.4",
+        frame_of_reference_uid: "1.2.5",
+        sop_instance_uids: &uids,
+        patient_id: "p",
+        slice_thickness_mm: 1.25,
+        manufacturer: "m",
+        model: "n",
+        kernel: "k",
+        kvp: 120.0,
+        tube_current: 100,
+        rescale_slope: 1.0,
+        rescale_intercept: -1024.0,
+        numbering: Numbering::AgainstK,
+    };
+    dicom::write_series(folder, &series, volume).unwrap();
+}
+
+/// Writes the volume in every format.
+fn write_all(folder: &Path, volume: &Volume<i16>) -> Vec<&'static str> {
+    for (name, compressed) in [("a.mhd", false), ("b.mhd", true), ("c.mha", false), ("d.mha", true)]
+    {
+        metaimage::write(&folder.join(name), volume, compressed).unwrap();
+    }
+    for name in ["e.nii", "f.nii.gz"] {
+        nifti::write(&folder.join(name), volume).unwrap();
+    }
+    write_series(&folder.join("g"), volume);
+    vec!["a.mhd", "b.mhd", "c.mha", "d.mha", "e.nii", "f.nii.gz", "g"]
+}
+
+fn read(path: &Path) -> Volume<i16> {
+    if path.is_dir() {
+        let series = dicom::find_series(path).unwrap();
+        dicom::read_series(&series[0].files).unwrap().volume
+    } else {
+        image_file::read(path).unwrap()
+    }
+}
+
+#[test]
+fn one_scan_in_each_format_is_one_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = volume();
+    for name in write_all(folder.path(), &volume) {
+        let found = read(&folder.path().join(name));
+        assert_eq!(found.voxels(), volume.voxels(), "{name}");
+        let (found, expected) = (found.geometry(), volume.geometry());
+        if name.contains(".mh") {
+            assert_eq!(found, expected, "{name}");
+        }
+        assert_near(found.spacing().ijk(), expected.spacing().ijk(), name);
+        for corner in [[0.0; 3], [6.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 4.0], [6.0, 5.0, 4.0]]
+        {
+            let place = expected.voxel_to_patient(corner);
+            assert_near(found.voxel_to_patient(corner), place, name);
+        }
+    }
+}
+
+#[test]
+fn files_of_simpleitk_are_read_as_simpleitk_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["write", folder.path().to_str().unwrap()];
+    let Some(text) = python::script("image_files.py", &arguments) else { return };
+    let said: Vec<Said> = serde_json::from_str(&text).unwrap();
+    assert!(said.len() > 140, "{} files", said.len());
+    let geometry = *volume().geometry();
+    // Each is one of two scans.
+    let mut scans = BTreeSet::new();
+    for said in &said {
+        let volume = image_file::read(&folder.path().join(&said.name)).unwrap();
+        assert_said(&volume, said);
+        // The script's scans lie where the one here does.
+        for (corner, place) in said.corners.iter().zip(&said.corners_mm) {
+            assert_near(*place, geometry.voxel_to_patient(*corner), &said.name);
+        }
+        scans.insert(said.values.clone());
+    }
+    assert_eq!(scans.len(), 2);
+}
+
+#[test]
+fn simpleitk_reads_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = volume();
+    let names = write_all(folder.path(), &volume);
+    let arguments = ["read", folder.path().to_str().unwrap()];
+    let Some(text) = python::script("image_files.py", &arguments) else { return };
+    let said: Vec<Said> = serde_json::from_str(&text).unwrap();
+    assert_eq!(said.iter().map(|said| said.name.as_str()).collect::<Vec<_>>(), names);
+    for said in &said {
+        assert_said(&volume, said);
+    }
+}
+
+/// What a pipeline file needs beside its cohorts.
+const TRAIN: &str = r#"
+[crop]
+size = 64
+
+[train.model]
+preset = "tiny"
+image_size = 64
+
+[[train.phases]]
+name = "pretrain"
+cohorts = ["c"]
+
+[train.phases.schedule]
+epochs = 1
+std = false
+"#;
+
+/// Scans of a cohort `volumes` with two patients, whose images are files of one kind.
+fn ingested(extension: &str) -> Vec<Scan> {
+    let folder = tempfile::tempdir().unwrap();
+    for patient in 0..2i16 {
+        let place = folder.path().join(format!("cohort/p{patient}"));
+        fs_err::create_dir_all(&place).unwrap();
+        // A mask needs slices that lie along the patient's z.
+        let geometry =
+            Geometry::new([7, 6, 5], [0.7, 0.71, 1.25], [-171.3, -180.2, 40.1], Geometry::AXIAL);
+        let voxels = volume().into_voxels().mapv(|value| value + patient);
+        let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
+        let image = place.join(format!("ct.{extension}"));
+        if extension.starts_with('m') {
+            metaimage::write(&image, &volume, true).unwrap();
+        } else {
+            nifti::write(&image, &volume).unwrap();
+        }
+        let labels = volume.voxels().mapv(|value| u16::from(value > 2000));
+        let labels = Volume::new(*volume.geometry(), labels).unwrap();
+        nifti::write_labels(&place.join("mask.nii.gz"), &labels).unwrap();
+    }
+    let pipeline = folder.path().join("p.toml");
+    let root = folder.path().display();
+    let text = format!(
+        "store = \"{root}/store\"\n\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
+         root = \"{root}/cohort\"\nimage = \"{{patient}}/ct.{extension}\"\n{TRAIN}"
+    );
+    fs_err::write(&pipeline, text).unwrap();
+    fixture::run_well(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);
+    fixture::rows::<Scan>(&folder.path().join("store"))
+}
+
+#[test]
+fn images_of_a_cohort_may_be_files_of_either_format() {
+    let expected = ingested("mhd");
+    let series: BTreeSet<_> = expected.iter().map(|scan| &scan.series_instance_uid).collect();
+    assert_eq!((expected.len(), series.len()), (2, 2), "each patient's `ct` is a series");
+    for extension in ["mha", "nii", "nii.gz"] {
+        let found = ingested(extension);
+        assert_eq!(found.len(), 2, "{extension}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.series_instance_uid, expected.series_instance_uid, "{extension}");
+            assert_eq!(found.patient_id, expected.patient_id, "{extension}");
+            assert_eq!((found.hu_min, found.hu_max), (expected.hu_min, expected.hu_max));
+            assert_eq!(found.n_reading_sessions, 1, "{extension}");
+            let place = |scan: &Scan| {
+                [scan.origin_x_mm, scan.origin_y_mm, scan.origin_z_mm].map(Option::unwrap)
+            };
+            assert_near(place(found), place(expected), extension);
+        }
+    }
+}
