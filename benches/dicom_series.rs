@@ -28,7 +28,7 @@ fn main() {
     group.sample_size(20).throughput(Throughput::Elements(series.files.len() as u64));
     group.bench_function("find", |b| b.iter(|| find_series(&folder).expect("as before")));
     group.bench_function("read", |b| {
-        b.iter(|| read_series(&series.files, &Tolerances::default()).expect("a series"))
+        b.iter(|| read_series(&series.files, &Tolerances::default()).expect("a series"));
     });
     group.bench_function("find_and_read", |b| {
         b.iter(|| {

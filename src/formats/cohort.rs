@@ -427,7 +427,9 @@ mod tests {
         let cases = cases(&location).unwrap();
         assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
         assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
-        let error = read_images(&place("x.raw"), |_| true).unwrap_err().to_string();
+        let error = read_images(&place("x.raw"), &dicom::Tolerances::default(), |_| true)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("x.raw` has no image's name"), "{error}");
     }
 

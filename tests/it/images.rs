@@ -103,7 +103,7 @@ fn write_all(folder: &Path, volume: &Volume<i16>) -> Vec<&'static str> {
 fn read(path: &Path) -> Volume<i16> {
     if path.is_dir() {
         let series = dicom::find_series(path).unwrap();
-        dicom::read_series(&series[0].files).unwrap().volume
+        dicom::read_series(&series[0].files, &dicom::Tolerances::default()).unwrap().volume
     } else {
         image_file::read(path).unwrap()
     }
