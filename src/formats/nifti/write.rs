@@ -25,11 +25,11 @@ pub fn write(path: &Path, volume: &Volume<i16>) -> io::Result<()> {
     write_bytes(path, header, volume.voxels().iter().flat_map(|value| value.to_le_bytes()))
 }
 
-/// Writes labels as unsigned 16-bit integers; else as [`write`].
+/// Writes labels as unsigned 16-bit integers; else as [`write()`].
 ///
 /// # Errors
 ///
-/// Fails as [`write`] does.
+/// Fails as [`write()`] does.
 pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
     let header = header(labels.geometry(), UNSIGNED)?;
     write_bytes(path, header, labels.voxels().iter().flat_map(|label| label.to_le_bytes()))
