@@ -1,7 +1,7 @@
 //! DICOM series that make up no volume: rows of `scans` that say why, and never a guess.
 
 use crate::{annotations, fixture};
-use nodulus::tables::{Exclusion, Failure, Mark, Scan};
+use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
 use std::path::{Path, PathBuf};
 
 /// A copy of the phantom's first two LIDC-style patients, and the files of the first one's series,
@@ -87,4 +87,37 @@ fn a_wider_tolerance_is_a_setting() {
     let out: Vec<_> = scans.iter().filter(|scan| !scan.included).collect();
     assert_eq!(out.len(), 1);
     assert!(out[0].exclusion_reasons[0].contains("100.0% off the spacing, over 1%"), "{out:?}");
+}
+
+#[test]
+fn a_series_that_is_there_twice_is_merged_in_neither_place() {
+    // In one shard and in two.
+    for shard_size in ["ingest.shard_size=16", "ingest.shard_size=1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let lidc = folder.path().join("lidc");
+        let slices = two_patients(&lidc);
+        let copy = lidc.join("copy");
+        fs_err::create_dir(&copy).unwrap();
+        for file in fs_err::read_dir(slices[0].parent().unwrap()).unwrap() {
+            let file = file.unwrap().path();
+            fs_err::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+        }
+        let (scans, store) = ingest(folder.path(), &[shard_size]);
+        assert_eq!(scans.len(), 3);
+        let root = format!("ingest.cohorts.0.root={}", lidc.display());
+        let store_text = store.to_str().unwrap();
+        let pipeline =
+            ["merge", "pipelines/lidc.toml", "--progress", "none", "--store", store_text];
+        let sets = ["--set", root.as_str(), "--set", shard_size];
+        let output = fixture::run(&[&pipeline[..], &sets[..]].concat());
+        assert_eq!(output.status.code(), Some(3));
+        let failures = fixture::rows::<Failure>(&store);
+        assert_eq!(failures.len(), 2, "{failures:?}");
+        let cause = &failures[0].cause;
+        assert!(cause.contains("more than once: `") && cause.contains("`copy`"), "{cause}");
+        let nodules = fixture::rows::<Nodule>(&store);
+        let twice = scans.iter().find(|scan| scan.path.as_deref() == Some("copy")).unwrap();
+        assert!(!nodules.is_empty());
+        assert!(nodules.iter().all(|n| n.series_instance_uid != twice.series_instance_uid));
+    }
 }

@@ -4,6 +4,7 @@ mod placed;
 mod join;
 mod ratings;
 mod nodule;
+mod repeated;
 
 use super::Task;
 use crate::tables::marks::MarkKind;
@@ -114,12 +115,20 @@ impl Default for Config {
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
     let total = task.job.spec().n_shards;
+    let repeated = repeated::repeated(&scans)?;
     for shard in task.job.pending() {
         let mut by_series: BTreeMap<String, (Scan, Vec<Mark>)> = BTreeMap::new();
+        let mut failures = Vec::new();
         for batch in scans.shard_rows::<Scan>(shard) {
             for scan in batch?.into_iter().filter(|scan| scan.included) {
                 let key = series_key(&scan.cohort, &scan.series_instance_uid);
-                by_series.insert(key, (scan, Vec::new()));
+                if let Some(places) = repeated.get(&key) {
+                    let error = MergeError::Repeated { places: places.join("`, `") };
+                    let case = &scan.series_instance_uid;
+                    failures.push(Failure::new("merge", case, &error, scan.path));
+                } else {
+                    by_series.insert(key, (scan, Vec::new()));
+                }
             }
         }
         for batch in marks.shard_rows::<Mark>(shard) {
@@ -135,7 +144,6 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             work.par_iter().map(|(scan, marks)| transform(config, scan, marks)).collect();
         let writer = task.job.shard(shard)?;
         let mut nodules = writer.part::<Nodule>()?;
-        let mut failures = Vec::new();
         for (rows, failed) in merged {
             nodules.write(rows)?;
             failures.extend(failed);
@@ -184,6 +192,8 @@ fn series_key(cohort: &str, series: &str) -> String {
 /// The marks of a scan could not be merged.
 #[derive(Debug, thiserror::Error)]
 enum MergeError {
+    #[error("the series is in its cohort more than once: `{places}`; keep one of them")]
+    Repeated { places: String },
     #[error("`scans` has no spacing along k for series {0}")]
     NoSpacing(String),
     #[error("mark `{mark_id}` has a mask that cannot be placed")]

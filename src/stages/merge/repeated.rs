@@ -1,0 +1,33 @@
+//! Series that a cohort has more than once.
+
+use super::series_key;
+use crate::tables::{Table, parquet, store::Version};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The columns of `scans` that tell.
+#[derive(Deserialize)]
+struct Place {
+    cohort: String,
+    series_instance_uid: String,
+    path: Option<String>,
+    included: bool,
+}
+
+const COLUMNS: [&str; 4] = ["cohort", "series_instance_uid", "path", "included"];
+
+/// Where each series lies that is in a cohort twice or more, by its key.
+///
+/// METHOD: marks and nodules are a series', so that two scans of one series would share them, and a
+/// copy would count a nodule twice. None of them is merged, as nothing says which one is meant.
+pub(super) fn repeated(scans: &Version) -> Result<BTreeMap<String, Vec<String>>, parquet::Error> {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for batch in scans.columns::<Place>(Table::Scans, &COLUMNS) {
+        for scan in batch?.into_iter().filter(|scan| scan.included) {
+            let key = series_key(&scan.cohort, &scan.series_instance_uid);
+            places.entry(key).or_default().push(scan.path.unwrap_or_default());
+        }
+    }
+    places.retain(|_, places| places.len() > 1);
+    Ok(places)
+}
