@@ -26,10 +26,7 @@ pub struct Holders {
 impl Holders {
     /// Counts the readers, each with the masks of its marks, in any number.
     pub fn count(readers: &[Vec<&PlacedMask>]) -> Self {
-        let masks = || readers.iter().flatten();
-        let start = std::array::from_fn(|a| masks().map(|m| m.start[a]).min().unwrap_or(0));
-        let end: [usize; 3] =
-            std::array::from_fn(|a| masks().map(|m| m.end()[a]).max().unwrap_or(0));
+        let [start, end] = PlacedMask::bounds(readers.iter().flatten().copied());
         let size: [usize; 3] = std::array::from_fn(|a| end[a] - start[a]);
         let mut n_readers = vec![0; size.iter().product()];
         for marks in readers {

@@ -29,21 +29,6 @@ pub enum Irregularity {
 }
 
 impl Irregularity {
-    /// Every irregularity.
-    pub const ALL: [Self; 11] = [
-        Self::OpenContour,
-        Self::ContourGap,
-        Self::PointContour,
-        Self::NoInterior,
-        Self::SeveralInclusions,
-        Self::OffSlice,
-        Self::OffImage,
-        Self::NotAxial,
-        Self::NoVoxels,
-        Self::Unrated,
-        Self::DuplicateId,
-    ];
-
     /// Name in `marks`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Two tables of nodules matched one to one: how many, how far apart, which are alone.
 
 use super::nodule_table::{NoduleTable, PlacedNodule};
+use crate::imaging::linkage::distance_mm;
 use crate::imaging::matching;
 use crate::metrics::surface::percentile;
 use ndarray::Array2;
@@ -158,7 +159,7 @@ pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<Comparison, NoCommonP
         let mut a_of_b = vec![None; b.len()];
         for (n, m) in b_of_a.iter().enumerate().filter_map(|(n, m)| Some((n, (*m)?))) {
             a_of_b[m] = Some(n);
-            let distance = distance(&a[n], &b[m]);
+            let distance = distance_mm(a[n].mm, b[m].mm);
             let difference = b[m].nodule.diameter_mm - a[n].nodule.diameter_mm;
             n_same += usize::from(distance <= SAME_MM && difference.abs() <= SAME_MM);
             distances.push(distance);
@@ -216,15 +217,11 @@ const fn place(nodule: &PlacedNodule, coordinates: Coordinates) -> Option<[f64; 
     }
 }
 
-fn distance(a: &Placed<'_>, b: &Placed<'_>) -> f64 {
-    a.mm.iter().zip(b.mm).map(|(p, q)| (p - q).powi(2)).sum::<f64>().sqrt()
-}
-
 /// For each nodule of one side, its match on the other.
 fn matched(a: &[Placed<'_>], b: &[Placed<'_>]) -> Vec<Option<usize>> {
     let costs = Array2::from_shape_fn((a.len(), b.len()), |(n, m)| {
         let (distance, diameters) =
-            (distance(&a[n], &b[m]), [a[n].nodule.diameter_mm, b[m].nodule.diameter_mm]);
+            (distance_mm(a[n].mm, b[m].mm), [a[n].nodule.diameter_mm, b[m].nodule.diameter_mm]);
         let radius = diameters[0].max(diameters[1]) / 2.0;
         (distance < radius).then(|| [distance, (diameters[0] - diameters[1]).abs()])
     });
@@ -243,7 +240,9 @@ fn alone(
             let nearest = others
                 .iter()
                 .zip(other_matches)
-                .map(|(other, found)| (distance(one, other), other.nodule, found.is_some()))
+                .map(|(other, found)| {
+                    (distance_mm(one.mm, other.mm), other.nodule, found.is_some())
+                })
                 .min_by(|p, q| p.0.total_cmp(&q.0));
             Alone {
                 series_instance_uid: one.nodule.series_instance_uid.clone(),

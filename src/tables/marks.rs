@@ -97,6 +97,21 @@ impl Mark {
         };
         mask_box::placed(start, size, bits).map(Some)
     }
+
+    /// The reader's ratings, in the order of [`RATINGS`].
+    pub const fn ratings(&self) -> [Option<i64>; RATINGS.len()] {
+        [
+            self.subtlety,
+            self.internal_structure,
+            self.calcification,
+            self.sphericity,
+            self.margin,
+            self.lobulation,
+            self.spiculation,
+            self.texture,
+            self.malignancy,
+        ]
+    }
 }
 
 impl Row for Mark {

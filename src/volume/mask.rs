@@ -148,6 +148,17 @@ impl PlacedMask {
         std::array::from_fn(|a| self.start[a] + self.mask.size()[a])
     }
 
+    /// The box about several masks: its first voxel, and the first past it, i, j, k; both zero for
+    /// no masks.
+    pub fn bounds<'a>(masks: impl Iterator<Item = &'a Self>) -> [[usize; 3]; 2] {
+        let boxes = masks.map(|placed| [placed.start, placed.end()]);
+        let around = boxes.reduce(|[low, high], [start, end]| {
+            let low = std::array::from_fn(|a| low[a].min(start[a]));
+            [low, std::array::from_fn(|a| high[a].max(end[a]))]
+        });
+        around.unwrap_or_default()
+    }
+
     /// Mean voxel index of the voxels set, in the scan; `None` where there is none.
     pub fn centroid(&self) -> Option<[f64; 3]> {
         let mut sum = [0.0; 3];
@@ -198,6 +209,14 @@ mod tests {
         let empty = PlacedMask { start: [1, 2, 3], mask: Mask::empty([2, 2, 2]) };
         assert_eq!(empty.centroid(), None);
         assert_eq!(empty.trimmed(), None);
+    }
+
+    #[test]
+    fn a_box_holds_every_mask() {
+        let placed = |start, size| PlacedMask { start, mask: Mask::empty(size) };
+        let masks = [placed([4, 1, 7], [2, 9, 1]), placed([3, 2, 8], [1, 1, 1])];
+        assert_eq!(PlacedMask::bounds(masks.iter()), [[3, 1, 7], [6, 10, 9]]);
+        assert_eq!(PlacedMask::bounds([].iter()), [[0; 3]; 2]);
     }
 
     proptest! {

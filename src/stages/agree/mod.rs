@@ -183,11 +183,7 @@ fn masks(readers: &BTreeMap<i64, Vec<&Mark>>) -> Result<Vec<(i64, Mask)>, mask_b
         let masks: Result<Vec<_>, _> = marks.iter().map(|mark| mark.placed()).collect();
         placed.push((*session, masks?.into_iter().flatten().collect()));
     }
-    let all = || placed.iter().flat_map(|(_, masks)| masks);
-    let start: [usize; 3] =
-        std::array::from_fn(|a| all().map(|mask| mask.start[a]).min().unwrap_or(0));
-    let end: [usize; 3] =
-        std::array::from_fn(|a| all().map(|mask| mask.end()[a]).max().unwrap_or(0));
+    let [start, end] = PlacedMask::bounds(placed.iter().flat_map(|(_, masks)| masks));
     let [ni, nj, nk]: [usize; 3] = std::array::from_fn(|a| end[a] - start[a]);
     let union = |masks: &[PlacedMask]| {
         let mut union = Mask::empty([ni, nj, nk.max(2)]);

@@ -7,21 +7,6 @@ use crate::tables::{Mark, RatingAgreement};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// The ratings of a mark, in the order of [`RATINGS`].
-const fn of_mark(mark: &Mark) -> [Option<i64>; RATINGS.len()] {
-    [
-        mark.subtlety,
-        mark.internal_structure,
-        mark.calcification,
-        mark.sphericity,
-        mark.margin,
-        mark.lobulation,
-        mark.spiculation,
-        mark.texture,
-        mark.malignancy,
-    ]
-}
-
 /// What the readers of a nodule gave it, from the marks of each.
 ///
 /// METHOD: a reader rates a nodule once, so that nobody agrees with himself: with several marks on
@@ -33,7 +18,7 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
         let mut marks = marks.clone();
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
         for (n, counts) in given.iter_mut().enumerate() {
-            if let Some(rating) = marks.iter().find_map(|mark| of_mark(mark)[n]) {
+            if let Some(rating) = marks.iter().find_map(|mark| mark.ratings()[n]) {
                 *counts.entry(rating).or_default() += 1;
             }
         }
@@ -119,7 +104,7 @@ mod tests {
             row[*name] = n.into();
         }
         let mark: Mark = serde_json::from_value(row).unwrap();
-        assert_eq!(of_mark(&mark), std::array::from_fn(|n| Some(n as i64)));
+        assert_eq!(mark.ratings(), std::array::from_fn(|n| Some(n as i64)));
     }
 
     #[test]

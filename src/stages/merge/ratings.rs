@@ -15,7 +15,7 @@ pub(super) struct Rating {
 
 /// The nine ratings in LIDC's order.
 pub(super) fn ratings(marks: &[&Mark]) -> [Rating; 9] {
-    let given: Vec<[Option<i64>; 9]> = marks.iter().map(|mark| of(mark)).collect();
+    let given: Vec<_> = marks.iter().map(|mark| mark.ratings()).collect();
     std::array::from_fn(|n| {
         let mut values: Vec<f64> =
             given.iter().filter_map(|mark| mark[n]).map(|value| value as f64).collect();
@@ -27,20 +27,6 @@ pub(super) fn ratings(marks: &[&Mark]) -> [Rating; 9] {
             n: values.len() as i64,
         }
     })
-}
-
-fn of(mark: &Mark) -> [Option<i64>; 9] {
-    [
-        mark.subtlety,
-        mark.internal_structure,
-        mark.calcification,
-        mark.sphericity,
-        mark.margin,
-        mark.lobulation,
-        mark.spiculation,
-        mark.texture,
-        mark.malignancy,
-    ]
 }
 
 /// A kind of nodule from the mean ratings, or `None` without ratings.
