@@ -137,7 +137,8 @@ pub(super) struct RunArguments {
     /// Threads; all cores where not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
-    /// Memory for scans that are read at once, as in 8GiB or 900MiB
+    /// Memory for the voxels of scans that are read at once, as in 8GiB or 900MiB; a scan that needs
+    /// more fails alone
     #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = bytes)]
     pub(super) max_memory: u64,
     /// Where networks run

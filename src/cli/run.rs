@@ -7,7 +7,7 @@ use crate::metrics::Metric;
 use crate::model::Device;
 use crate::phantom;
 use crate::pipeline::{Config, config, runner};
-use crate::stages::{Event, Stage, task};
+use crate::stages::{Event, Stage};
 use crate::tables::store::Store;
 use crate::tables::{Output, Summary, Table};
 use serde::Deserialize;
@@ -53,8 +53,6 @@ pub(super) fn run(
         .build_global()
         .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
     let device = Device::from_name(&arguments.device)?;
-    let workers =
-        (arguments.max_memory / task::SCAN_BYTES).clamp(1, rayon::current_num_threads() as u64);
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
     let progress = Progress::new(arguments.progress);
@@ -68,7 +66,7 @@ pub(super) fn run(
         force: &force,
         stages: &stages,
         device: &device,
-        workers: workers as usize,
+        max_memory: arguments.max_memory,
     };
     let done = runner::run(&config, &store, &options, &|event| show(&progress, event))?;
     progress.end();

@@ -2,7 +2,7 @@
 
 use super::scan_geometry::ScanGeometries;
 use super::{dicom, image_file, lidc_xml};
-use crate::volume::Volume;
+use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use fs_err as fs;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -136,27 +136,23 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
     Ok(cases)
 }
 
-/// Reads the scans of a case: one, or the CT series of a DICOM folder that `wanted` accepts.
+/// Reads the scans of a case, one or the CT series of a DICOM folder, and gives what `each` makes of
+/// them; one is in memory at a time.
 ///
 /// # Errors
 ///
-/// Fails if there is no scan, or one cannot be read.
-pub fn read_images(
+/// Fails if there is no scan; `each` is told of one that cannot be read.
+pub fn read_images<R>(
     path: &Path,
     tolerances: &dicom::Tolerances,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<Result<Image, Error>>, Error> {
+    mut each: impl FnMut(Result<Image, Error>) -> R,
+) -> Result<Vec<R>, Error> {
     if !path.is_dir() {
         let volume = image_file::read(path)?;
         let series_instance_uid = image_file::series(path, &volume);
-        return Ok(vec![Ok(Image { series_instance_uid, info: None, volume })]);
+        return Ok(vec![each(Ok(Image { series_instance_uid, info: None, volume }))]);
     }
-    let series = dicom::find_series(path)?;
-    if series.is_empty() {
-        let modalities = dicom::modalities(path)?;
-        return Err(Error::NoSeries { path: path.to_owned(), modalities });
-    }
-    let read = |files: &dicom::SeriesFiles| {
+    let read = |files: dicom::SeriesFiles| {
         let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files, tolerances)?;
         Ok(Image {
             series_instance_uid: info.series_instance_uid.clone(),
@@ -164,7 +160,49 @@ pub fn read_images(
             volume,
         })
     };
-    Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
+    Ok(series_of(path)?.into_iter().map(|files| each(read(files))).collect())
+}
+
+/// Reads some slices of one scan of a case: an image file's, or a series' of a DICOM folder; `None`
+/// where the folder does not hold it. What is then not checked is said with each format.
+///
+/// # Errors
+///
+/// Fails if there is no scan, or it cannot be read.
+pub fn read_slices(
+    path: &Path,
+    tolerances: &dicom::Tolerances,
+    series_instance_uid: &str,
+    wanted: &SliceRanges,
+) -> Result<Option<LoadedSlices<i16>>, Error> {
+    if !path.is_dir() {
+        return Ok(Some(image_file::read_slices(path, wanted)?));
+    }
+    let mut series = series_of(path)?.into_iter();
+    let series = series.find(|series| series.series_instance_uid == series_instance_uid);
+    let read = |series: dicom::SeriesFiles| dicom::read_slices(&series.files, tolerances, wanted);
+    Ok(series.map(read).transpose()?)
+}
+
+/// The CT series of a DICOM folder, one or more.
+fn series_of(folder: &Path) -> Result<Vec<dicom::SeriesFiles>, Error> {
+    let series = dicom::find_series(folder)?;
+    if series.is_empty() {
+        let modalities = dicom::modalities(folder)?;
+        return Err(Error::NoSeries { path: folder.to_owned(), modalities });
+    }
+    Ok(series)
+}
+
+/// Bytes that reading a case takes at most, by its files' headers and lengths: its scan, or after it
+/// its masks. What cannot be read counts for nothing.
+pub fn memory_bytes(case: &Case) -> u64 {
+    let image = match &case.images[..] {
+        [file, ..] if image_file::is_one(file) => image_file::memory_bytes(file),
+        files => dicom::memory_bytes(files),
+    };
+    let masks = case.annotations.iter().map(|file| image_file::memory_bytes(file)).sum();
+    image.max(masks)
 }
 
 fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
@@ -427,7 +465,7 @@ mod tests {
         let cases = cases(&location).unwrap();
         assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
         assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
-        let error = read_images(&place("x.raw"), &dicom::Tolerances::default(), |_| true)
+        let error = read_images(&place("x.raw"), &dicom::Tolerances::default(), |_| ())
             .unwrap_err()
             .to_string();
         assert!(error.contains("x.raw` has no image's name"), "{error}");

@@ -22,6 +22,60 @@ pub(super) enum ByteOrder {
     Big,
 }
 
+/// How stored bytes become values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Encoding {
+    pub(super) element: Element,
+    pub(super) order: ByteOrder,
+    /// A value is the stored one times this …
+    pub(super) slope: f64,
+    /// … plus this.
+    pub(super) intercept: f64,
+}
+
+/// A type that voxels are read as.
+pub(super) trait Voxel: Copy {
+    /// How it is stored.
+    const ELEMENT: Element;
+    /// What a value must be.
+    const EXPECTED: &'static str;
+
+    /// The value, if the type has it.
+    fn exactly(value: f64) -> Option<Self>;
+
+    /// The value that these bytes are.
+    fn from_le_bytes(bytes: [u8; 2]) -> Self;
+}
+
+impl Voxel for i16 {
+    const ELEMENT: Element = Element::I16;
+    const EXPECTED: &'static str = "a 16-bit integer";
+
+    fn exactly(value: f64) -> Option<Self> {
+        let fits =
+            value.fract() == 0.0 && value >= f64::from(Self::MIN) && value <= f64::from(Self::MAX);
+        fits.then_some(value as Self)
+    }
+
+    fn from_le_bytes(bytes: [u8; 2]) -> Self {
+        Self::from_le_bytes(bytes)
+    }
+}
+
+impl Voxel for u16 {
+    const ELEMENT: Element = Element::U16;
+    const EXPECTED: &'static str = "an integer from 0 to 65535";
+
+    fn exactly(value: f64) -> Option<Self> {
+        let fits = value.fract() == 0.0 && value >= 0.0 && value <= f64::from(Self::MAX);
+        fits.then_some(value as Self)
+    }
+
+    fn from_le_bytes(bytes: [u8; 2]) -> Self {
+        Self::from_le_bytes(bytes)
+    }
+}
+
 /// A value that the wanted type does not have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Refused {
@@ -41,68 +95,73 @@ impl Element {
             Self::U64 | Self::I64 | Self::F64 => 8,
         }
     }
+}
 
-    /// Values as `convert` makes them; bytes past the last whole value are left out.
+impl Encoding {
+    /// Values as they are stored.
+    pub(super) const fn unscaled(element: Element, order: ByteOrder) -> Self {
+        Self { element, order, slope: 1.0, intercept: 0.0 }
+    }
+
+    /// Adds the values of `bytes`; those past the last whole value are left out.
     ///
     /// 64-bit integers beyond 2⁵³ are rounded before they are converted.
-    pub(super) fn decode<T>(
-        self,
+    pub(super) fn decode<T: Voxel>(
+        &self,
         bytes: &[u8],
-        order: ByteOrder,
-        convert: impl Fn(f64) -> Option<T>,
-    ) -> Result<Vec<T>, Refused> {
-        match self {
-            Self::U8 => each(bytes, order, |b| f64::from(u8::from_le_bytes(b)), convert),
-            Self::I8 => each(bytes, order, |b| f64::from(i8::from_le_bytes(b)), convert),
-            Self::U16 => each(bytes, order, |b| f64::from(u16::from_le_bytes(b)), convert),
-            Self::I16 => each(bytes, order, |b| f64::from(i16::from_le_bytes(b)), convert),
-            Self::U32 => each(bytes, order, |b| f64::from(u32::from_le_bytes(b)), convert),
-            Self::I32 => each(bytes, order, |b| f64::from(i32::from_le_bytes(b)), convert),
-            Self::U64 => each(bytes, order, |b| u64::from_le_bytes(b) as f64, convert),
-            Self::I64 => each(bytes, order, |b| i64::from_le_bytes(b) as f64, convert),
-            Self::F32 => each(bytes, order, |b| f64::from(f32::from_le_bytes(b)), convert),
-            Self::F64 => each(bytes, order, f64::from_le_bytes, convert),
+        values: &mut Vec<T>,
+    ) -> Result<(), Refused> {
+        if *self == Self::unscaled(T::ELEMENT, ByteOrder::Little) {
+            // Every file of LUNA16; nothing can be refused.
+            values.extend(bytes.as_chunks().0.iter().map(|bytes| T::from_le_bytes(*bytes)));
+            return Ok(());
+        }
+        match self.element {
+            Element::U8 => self.each(bytes, |b| f64::from(u8::from_le_bytes(b)), values),
+            Element::I8 => self.each(bytes, |b| f64::from(i8::from_le_bytes(b)), values),
+            Element::U16 => self.each(bytes, |b| f64::from(u16::from_le_bytes(b)), values),
+            Element::I16 => self.each(bytes, |b| f64::from(i16::from_le_bytes(b)), values),
+            Element::U32 => self.each(bytes, |b| f64::from(u32::from_le_bytes(b)), values),
+            Element::I32 => self.each(bytes, |b| f64::from(i32::from_le_bytes(b)), values),
+            Element::U64 => self.each(bytes, |b| u64::from_le_bytes(b) as f64, values),
+            Element::I64 => self.each(bytes, |b| i64::from_le_bytes(b) as f64, values),
+            Element::F32 => self.each(bytes, |b| f64::from(f32::from_le_bytes(b)), values),
+            Element::F64 => self.each(bytes, f64::from_le_bytes, values),
         }
     }
-}
 
-/// A value as an `i16`, if it is one.
-pub(super) fn as_i16(value: f64) -> Option<i16> {
-    let fits = value.fract() == 0.0 && value >= f64::from(i16::MIN) && value <= f64::from(i16::MAX);
-    fits.then_some(value as i16)
-}
-
-/// A value as a `u16`, if it is one.
-pub(super) fn as_u16(value: f64) -> Option<u16> {
-    let fits = value.fract() == 0.0 && value >= 0.0 && value <= f64::from(u16::MAX);
-    fits.then_some(value as u16)
-}
-
-fn each<const N: usize, T>(
-    bytes: &[u8],
-    order: ByteOrder,
-    number: impl Fn([u8; N]) -> f64,
-    convert: impl Fn(f64) -> Option<T>,
-) -> Result<Vec<T>, Refused> {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    let value = |(index, chunk): (usize, &[u8; N])| {
-        let mut chunk = *chunk;
-        if order == ByteOrder::Big {
-            chunk.reverse();
+    fn each<const N: usize, T: Voxel>(
+        &self,
+        bytes: &[u8],
+        number: impl Fn([u8; N]) -> f64,
+        values: &mut Vec<T>,
+    ) -> Result<(), Refused> {
+        let (chunks, _) = bytes.as_chunks::<N>();
+        values.reserve(chunks.len());
+        for (index, chunk) in chunks.iter().enumerate() {
+            let mut chunk = *chunk;
+            if self.order == ByteOrder::Big {
+                chunk.reverse();
+            }
+            let value = self.slope * number(chunk) + self.intercept;
+            values.push(T::exactly(value).ok_or(Refused { index, value })?);
         }
-        let value = number(chunk);
-        convert(value).ok_or(Refused { index, value })
-    };
-    let mut values = Vec::with_capacity(chunks.len());
-    for chunk in chunks.iter().enumerate() {
-        values.push(value(chunk)?);
+        Ok(())
     }
-    Ok(values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode<T: Voxel>(
+        element: Element,
+        order: ByteOrder,
+        bytes: &[u8],
+    ) -> Result<Vec<T>, Refused> {
+        let mut values = Vec::new();
+        Encoding::unscaled(element, order).decode(bytes, &mut values).map(|()| values)
+    }
 
     #[test]
     fn every_type_is_decoded_in_both_orders() {
@@ -117,9 +176,9 @@ mod tests {
         ] {
             let little: Vec<u8> = big.iter().rev().copied().collect();
             assert_eq!(element.n_bytes(), big.len());
-            assert_eq!(element.decode(big, ByteOrder::Big, as_i16), Ok(vec![-2]));
-            assert_eq!(element.decode(&little, ByteOrder::Little, as_i16), Ok(vec![-2]));
-            let refused = element.decode(big, ByteOrder::Big, as_u16);
+            assert_eq!(decode(element, ByteOrder::Big, big), Ok(vec![-2i16]));
+            assert_eq!(decode(element, ByteOrder::Little, &little), Ok(vec![-2i16]));
+            let refused = decode::<u16>(element, ByteOrder::Big, big);
             assert_eq!(refused, Err(Refused { index: 0, value: -2.0 }));
         }
         for (element, big) in [
@@ -129,21 +188,35 @@ mod tests {
             (Element::U64, &[0, 0, 0, 0, 0, 0, 0, 7]),
         ] {
             assert_eq!(element.n_bytes(), big.len());
-            assert_eq!(element.decode(big, ByteOrder::Big, as_u16), Ok(vec![7]));
+            assert_eq!(decode(element, ByteOrder::Big, big), Ok(vec![7u16]));
         }
+    }
+
+    #[test]
+    fn values_are_scaled_before_they_are_converted() {
+        let half = Encoding {
+            slope: 0.5,
+            intercept: -1.0,
+            ..Encoding::unscaled(Element::I16, ByteOrder::Little)
+        };
+        let mut values = vec![9i16];
+        assert_eq!(half.decode(&[4, 0, 0xfe, 0xff], &mut values), Ok(()));
+        assert_eq!(values, [9, 1, -2]);
+        let refused = half.decode(&[4, 0, 3, 0], &mut values);
+        assert_eq!(refused, Err(Refused { index: 1, value: 0.5 }));
     }
 
     #[test]
     fn only_exact_values_are_taken() {
         for value in [0.5, 32768.0, -32769.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(as_i16(value), None, "{value}");
+            assert_eq!(i16::exactly(value), None, "{value}");
         }
         for value in [0.5, 65536.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(as_u16(value), None, "{value}");
+            assert_eq!(u16::exactly(value), None, "{value}");
         }
-        assert_eq!([as_i16(-32768.0), as_i16(32767.0)], [Some(i16::MIN), Some(i16::MAX)]);
-        assert_eq!([as_u16(0.0), as_u16(65535.0)], [Some(0), Some(u16::MAX)]);
-        let refused = Element::U16.decode(&[1, 0, 0, 0x80], ByteOrder::Little, as_i16);
+        assert_eq!([-32768.0, 32767.0].map(i16::exactly), [Some(i16::MIN), Some(i16::MAX)]);
+        assert_eq!([0.0, 65535.0].map(u16::exactly), [Some(0), Some(u16::MAX)]);
+        let refused = decode::<i16>(Element::U16, ByteOrder::Little, &[1, 0, 0, 0x80]);
         assert_eq!(refused, Err(Refused { index: 1, value: 32768.0 }));
     }
 }

@@ -1,7 +1,7 @@
 //! Images of one file, or of a header and what it names: which format a name stands for.
 
 use super::{metaimage, nifti};
-use crate::volume::Volume;
+use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -66,6 +66,30 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
         Some((Format::MetaImage, _)) => Ok(metaimage::read(path)?),
         Some((Format::Nifti, _)) => Ok(nifti::read(path)?),
         None => Err(Error::Name(path.to_owned())),
+    }
+}
+
+/// Reads some slices of an image; those past its end are left out. What is then not checked is said
+/// with each format.
+///
+/// # Errors
+///
+/// Fails as [`read`] does, as far as it is read.
+pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+    match split(path) {
+        Some((Format::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
+        Some((Format::Nifti, _)) => Ok(nifti::read_slices(path, wanted)?),
+        None => Err(Error::Name(path.to_owned())),
+    }
+}
+
+/// Bytes that an image or mask takes in memory, by its header; 0 where that cannot be read.
+pub fn memory_bytes(path: &Path) -> u64 {
+    // What is wrong with it is told where it is read for its voxels.
+    match split(path) {
+        Some((Format::MetaImage, _)) => metaimage::memory_bytes(path).unwrap_or(0),
+        Some((Format::Nifti, _)) => nifti::memory_bytes(path).unwrap_or(0),
+        None => 0,
     }
 }
 

@@ -11,8 +11,11 @@ pub mod scan_geometry;
 pub mod data_manifest;
 
 mod elements;
+mod voxel_stream;
 
 #[cfg(test)]
 mod damaged_image_tests;
 #[cfg(test)]
 mod image_file_tests;
+#[cfg(test)]
+mod read_slices_tests;

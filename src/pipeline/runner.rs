@@ -25,8 +25,8 @@ pub struct Options<'a> {
     pub stages: &'a [Stage],
     /// Where networks run.
     pub device: &'a Device,
-    /// Scans that may be in memory at once.
-    pub workers: usize,
+    /// Bytes that scans may take in memory at once.
+    pub max_memory: u64,
 }
 
 /// What became of a stage.
@@ -267,7 +267,7 @@ fn run_stage(
         tolerances: config.ingest.tolerances,
         checkpoint: checkpoint.as_deref(),
         device: options.device,
-        workers: options.workers,
+        max_memory: options.max_memory,
         progress: &report,
     };
     match stage {

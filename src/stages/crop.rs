@@ -1,14 +1,14 @@
 //! Crop: `scans`, `nodules` → `rois`.
 
-use super::Task;
+use super::{Task, memory};
 use crate::formats::cohort;
 use crate::formats::dicom::Tolerances;
 use crate::imaging::crop::{crop_mask, crop_slice};
 use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, mask_box, parquet, shard, store};
-use crate::volume::{Mask, Volume};
-use rayon::prelude::*;
+use crate::volume::{LoadedSlices, Mask, SliceRanges};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Outputs read.
@@ -58,7 +58,7 @@ impl Default for Config {
     }
 }
 
-/// Crops the nodules of every pending shard, `workers` scans at once.
+/// Crops the nodules of every pending shard, of as many scans at once as fit in `max_memory`.
 ///
 /// # Errors
 ///
@@ -87,16 +87,21 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let writer = task.job.shard(shard)?;
         let mut rois = writer.part::<Roi>()?;
         let mut failures = Vec::new();
-        for scans in work.chunks(task.workers.max(1)) {
-            let cropped: Vec<_> = scans
-                .par_iter()
-                .map(|(scan, nodules)| crop_scan(config, task, scan, nodules))
-                .collect();
-            for (rows, failed) in cropped {
+        memory::for_each(
+            &work,
+            task.max_memory,
+            |(scan, nodules)| memory_bytes(config, scan, nodules),
+            |(scan, nodules)| crop_scan(config, task, scan, nodules),
+            |(scan, _), cropped| {
+                let (rows, failed) = cropped.unwrap_or_else(|error| {
+                    let (case, path) = (&scan.series_instance_uid, scan.path.clone());
+                    (Vec::new(), vec![Failure::new("crop", case, &error, path)])
+                });
                 rois.write(rows)?;
                 failures.extend(failed);
-            }
-        }
+                Ok::<_, Error>(())
+            },
+        )?;
         writer.commit(vec![rois.finish()?], failures)?;
         task.cases(shard + 1, total);
     }
@@ -110,15 +115,12 @@ fn crop_scan(
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<Failure>) {
     let fail = |case: &str, error: &CropError| Failure::new("crop", case, error, scan.path.clone());
-    let volume =
-        match task.roots.get(&scan.cohort).map(|root| read_volume(root, &task.tolerances, scan)) {
-            Some(Ok(volume)) => volume,
-            Some(Err(error)) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
-            None => {
-                let error = CropError::Cohort(scan.cohort.clone());
-                return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]);
-            }
-        };
+    let wanted = slices(config, scan, nodules);
+    let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
+    let volume = match root.and_then(|root| read_slices(root, &task.tolerances, scan, &wanted)) {
+        Ok(volume) => volume,
+        Err(error) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
+    };
     let mut rois = Vec::new();
     let mut failures = Vec::new();
     for nodule in nodules {
@@ -130,22 +132,48 @@ fn crop_scan(
     (rois, failures)
 }
 
-fn read_volume(
+/// Bytes of a scan's slices that are read.
+fn memory_bytes(config: &Config, scan: &Scan, nodules: &[Nodule]) -> u64 {
+    let [columns, rows] = [scan.n_columns, scan.n_rows].map(|n| n.unwrap_or(0).unsigned_abs());
+    let n_slices = slices(config, scan, nodules).n_slices() as u64;
+    columns.saturating_mul(rows).saturating_mul(n_slices).saturating_mul(2)
+}
+
+/// The slices of all regions of a scan.
+fn slices(config: &Config, scan: &Scan, nodules: &[Nodule]) -> SliceRanges {
+    let n_slices = usize::try_from(scan.n_slices).unwrap_or(0);
+    let number = |n: i64| usize::try_from(n).unwrap_or(0);
+    let regions = nodules.iter().filter(|nodule| nodule.bbox_size_k > 0);
+    regions
+        .map(|nodule| {
+            let (start, size) = (number(nodule.bbox_k), number(nodule.bbox_size_k));
+            region_slices(config, start..start.saturating_add(size), n_slices)
+        })
+        .collect()
+}
+
+/// The slices of a region: the nodule's and the margin's, as far as the scan goes.
+fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Range<usize> {
+    let first = nodule.start.saturating_sub(config.margin_slices);
+    first..nodule.end.saturating_add(config.margin_slices).min(n_slices)
+}
+
+fn read_slices(
     root: &Path,
     tolerances: &Tolerances,
     scan: &Scan,
-) -> Result<Volume<i16>, CropError> {
-    let wanted = |series: &str| series == scan.series_instance_uid;
-    let path = scan.path.as_deref();
-    let path = path.ok_or_else(|| CropError::NoImage(scan.series_instance_uid.clone()))?;
+    wanted: &SliceRanges,
+) -> Result<LoadedSlices<i16>, CropError> {
+    let series = &scan.series_instance_uid;
+    let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
     let path = root.join(path);
-    let image = cohort::read_images(&path, tolerances, wanted)?.into_iter().next();
-    let image = image.ok_or_else(|| CropError::Gone(scan.series_instance_uid.clone()))??;
-    let size = image.volume.geometry().size().map(|n| n as i64);
+    let volume = cohort::read_slices(&path, tolerances, series, wanted)?;
+    let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
+    let size = volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {
         return Err(CropError::Changed(path));
     }
-    Ok(image.volume)
+    Ok(volume)
 }
 
 /// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each
@@ -157,7 +185,7 @@ fn read_volume(
 /// Fails if the mask does not lie in the volume, or is larger than the region.
 pub fn transform(
     config: &Config,
-    volume: &Volume<i16>,
+    volume: &LoadedSlices<i16>,
     nodule: &Nodule,
     all: &[Nodule],
 ) -> Result<Vec<Roi>, CropError> {
@@ -182,10 +210,9 @@ pub fn transform(
     }
     let window = config.windows.get(&nodule.cohort).copied().unwrap_or(config.window);
     let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
-    let first = placed.start[2].saturating_sub(config.margin_slices);
-    let last = (end[2] + config.margin_slices).min(size[2]);
+    let slices = region_slices(config, placed.start[2]..end[2], size[2]);
     let masks: Vec<Mask> =
-        (first..last).map(|k| crop_mask(&placed, k, start, [config.size; 2])).collect();
+        slices.clone().map(|k| crop_mask(&placed, k, start, [config.size; 2])).collect();
     let others = all
         .iter()
         .filter(|other| other.nodule_id != nodule.nodule_id)
@@ -195,7 +222,7 @@ pub fn transform(
         masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
     let mut rois = Vec::with_capacity(masks.len());
     for (n, mask) in masks.into_iter().enumerate() {
-        let k = first + n;
+        let k = slices.start + n;
         let slice = volume.slice(k).ok_or(CropError::Outside { start: placed.start, end, size })?;
         let (pixels, padded) = crop_slice(slice, start, [config.size; 2], config.padding_hu);
         let distance = filled.iter().map(|f| f.abs_diff(n)).min().unwrap_or(usize::MAX);
@@ -292,7 +319,7 @@ pub enum Error {
 #[cfg(test)]
 pub(in crate::stages) mod tests {
     use super::*;
-    use crate::volume::Geometry;
+    use crate::volume::{Geometry, Volume};
     use ndarray::Array3;
 
     /// A slice of one row, for tests of later stages; `others` are packed bits.
@@ -355,11 +382,11 @@ pub(in crate::stages) mod tests {
     }
 
     /// 20 columns, 18 rows, 6 slices; a voxel's value is 1000 k + 20 j + i.
-    fn volume() -> Volume<i16> {
+    fn volume() -> LoadedSlices<i16> {
         let geometry =
             Geometry::new([20, 18, 6], [0.7, 0.8, 2.0], [0.0, 0.0, -5.0], Geometry::AXIAL).unwrap();
         let value = |(k, j, i): (usize, usize, usize)| (1000 * k + 20 * j + i) as i16;
-        Volume::new(geometry, Array3::from_shape_fn((6, 18, 20), value)).unwrap()
+        Volume::new(geometry, Array3::from_shape_fn((6, 18, 20), value)).unwrap().into()
     }
 
     fn config() -> Config {

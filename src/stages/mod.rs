@@ -4,6 +4,7 @@
 //! (read → transform → write), `transform` (pure), `Error`, tests of `transform`.
 
 pub mod task;
+mod memory;
 pub mod ingest;
 pub mod merge;
 pub mod agree;

@@ -8,10 +8,6 @@ use crate::tables::{Output, Table};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Memory, in bytes, that a worker needs for a scan of 512 × 512 × 600 voxels: the voxels (16 bit)
-/// and the files that they come from.
-pub const SCAN_BYTES: u64 = 700 << 20;
-
 /// Something worth showing while a stage runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -40,8 +36,8 @@ pub struct Task<'a> {
     pub checkpoint: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
-    /// Scans that may be in memory at once.
-    pub workers: usize,
+    /// Bytes that scans may take in memory at once.
+    pub max_memory: u64,
     /// Is told how the work goes on.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }

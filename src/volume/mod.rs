@@ -5,10 +5,12 @@
 
 pub mod geometry;
 pub mod grid;
+pub mod loaded;
 pub mod mask;
 pub mod slices;
 
 pub use geometry::{Geometry, InvalidGeometry, SpacingMm};
 pub use grid::{ShapeMismatch, Volume};
+pub use loaded::{LoadedSlices, SliceRanges};
 pub use mask::{BitsMismatch, Mask, PlacedMask};
 pub use slices::{OffSlice, Slices, SlicesError};

@@ -12,6 +12,7 @@ mod error;
 mod find;
 mod frame;
 mod header;
+mod memory;
 mod pixels;
 mod read;
 mod stack;
@@ -20,7 +21,8 @@ mod write;
 
 pub use error::{Error, Problem};
 pub use find::{SeriesFiles, find_series, modalities};
-pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series};
+pub use memory::memory_bytes;
+pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series, read_slices};
 pub use stack::Tolerances;
 pub use write::{NewSeries, Numbering, write_series};
 

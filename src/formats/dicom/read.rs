@@ -3,7 +3,7 @@
 use super::header::{self, Slice};
 use super::stack::{self, Stack, Tolerances};
 use super::{Error, frame};
-use crate::volume::{Geometry, Volume};
+use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use ndarray::Array3;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -107,6 +107,35 @@ impl RefusedSeries {
 /// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits. What slices have against
 /// each other, rather than one file, is an [`Error::Refused`].
 pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSeries, Error> {
+    let slices = read_headers(files)?;
+    let (stack, loaded) = load(&slices, tolerances, &SliceRanges::all())?;
+    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
+    let info = SeriesInfo {
+        slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
+        n_missing_slices: Some(0),
+        n_duplicate_slices: stack.duplicates.len(),
+        ..info(stack.slices[0], thickness.reduce(f64::max))
+    };
+    let sop_instance_uids = stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect();
+    Ok(CtSeries { info, volume: whole(loaded), sop_instance_uids })
+}
+
+/// Reads some slices of one CT series: the headers of all its files, as [`read_series`], and the
+/// voxels of the slices k of `wanted` alone. Those past its end are left out.
+///
+/// # Errors
+///
+/// Fails as [`read_series`] does; of slices that are not wanted no voxel is checked.
+pub fn read_slices(
+    files: &[PathBuf],
+    tolerances: &Tolerances,
+    wanted: &SliceRanges,
+) -> Result<LoadedSlices<i16>, Error> {
+    Ok(load(&read_headers(files)?, tolerances, wanted)?.1)
+}
+
+/// Headers of the slices among the files; one or more.
+fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
     let headers: Vec<_> = files.par_iter().map(|file| header::read(file)).collect();
     let mut slices = Vec::new();
     for header in headers {
@@ -116,50 +145,56 @@ pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSerie
         let folder = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
         return Err(Error::NoSlices { n_files: files.len(), folder: folder.to_owned() });
     }
+    Ok(slices)
+}
+
+/// Puts slices in order, and reads the voxels of the wanted ones.
+fn load<'a>(
+    slices: &'a [Slice],
+    tolerances: &Tolerances,
+    wanted: &SliceRanges,
+) -> Result<(Stack<'a>, LoadedSlices<i16>), Error> {
     let refused = |reason: Error| match (reason, slices.first()) {
         (Error::File { file, problem }, _) => Error::File { file, problem },
         (reason, Some(first)) => {
-            let series = Box::new(RefusedSeries::new(&slices, first, &reason));
+            let series = Box::new(RefusedSeries::new(slices, first, &reason));
             Error::Refused { series, reason: Box::new(reason) }
         }
         (reason, None) => reason,
     };
-    let stack = stack::stack(&slices, tolerances).map_err(refused)?;
-    let voxels = read_voxels(&stack)?;
-    check_duplicates(&stack, &voxels).map_err(refused)?;
-    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
-    let info = SeriesInfo {
-        slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
-        n_missing_slices: Some(0),
-        n_duplicate_slices: stack.duplicates.len(),
-        ..info(stack.slices[0], thickness.reduce(f64::max))
-    };
-    let sop_instance_uids = stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect();
-    Ok(CtSeries { info, volume: volume(stack.geometry, voxels), sop_instance_uids })
+    let stack = stack::stack(slices, tolerances).map_err(refused)?;
+    let loaded = read_voxels(&stack, wanted)?;
+    check_duplicates(&stack, &loaded).map_err(refused)?;
+    Ok((stack, loaded))
 }
 
-/// Voxels of all slices, k, j, i.
-fn read_voxels(stack: &Stack<'_>) -> Result<Vec<i16>, Error> {
-    let [columns, rows, _] = stack.geometry.size();
+/// Voxels of the wanted slices.
+fn read_voxels(stack: &Stack<'_>, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+    let [columns, rows, n_slices] = stack.geometry.size();
+    let wanted = wanted.within(&(0..n_slices));
+    let slices: Vec<&Slice> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
     // Every slice's pixels were seen to be in its file, so that this is not more than was read; of a
     // compressed slice, no more than 4096 x 4096 voxels.
-    let mut voxels = vec![0i16; stack.geometry.n_voxels()];
+    let mut voxels = vec![0i16; columns * rows * slices.len()];
     let results: Vec<_> = voxels
         .par_chunks_mut(columns * rows)
-        .zip(&stack.slices)
+        .zip(&slices)
         .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
         .collect();
     results.into_iter().collect::<Result<(), _>>()?;
-    Ok(voxels)
+    let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
+        .expect("as many voxels as the slices have");
+    Ok(LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape"))
 }
 
-/// Refuses a slice that lies where another does and is not the same.
-fn check_duplicates(stack: &Stack<'_>, voxels: &[i16]) -> Result<(), Error> {
+/// Refuses a slice that lies where a loaded one does and is not the same.
+fn check_duplicates(stack: &Stack<'_>, loaded: &LoadedSlices<i16>) -> Result<(), Error> {
     let [columns, rows, _] = stack.geometry.size();
     let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
     for &(slice, k) in &stack.duplicates {
+        let Some(kept) = loaded.slice(k) else { continue };
         frame::read(slice, &mut raw, &mut hu)?;
-        if voxels[k * hu.len()..][..hu.len()] != hu[..] {
+        if !kept.iter().eq(&hu) {
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {
                 file: stack.slices[k].file.clone(),
@@ -190,11 +225,8 @@ fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo {
     }
 }
 
-fn volume(geometry: Geometry, voxels: Vec<i16>) -> Volume<i16> {
-    let [columns, rows, n_slices] = geometry.size();
-    let voxels = Array3::from_shape_vec((n_slices, rows, columns), voxels)
-        .expect("as many voxels as the geometry has");
-    Volume::new(geometry, voxels).expect("the geometry's own shape")
+fn whole(loaded: LoadedSlices<i16>) -> Volume<i16> {
+    loaded.into_volume().expect("every slice is loaded")
 }
 
 #[cfg(test)]
@@ -202,6 +234,7 @@ mod tests {
     use super::super::samples;
     use super::super::write::{NewSeries, Numbering, write_series};
     use super::*;
+    use crate::volume::Geometry;
     use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
     use dicom_dictionary_std::tags;
     use fs_err as fs;

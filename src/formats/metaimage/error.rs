@@ -10,6 +10,14 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A list of files goes on past the bytes that a header is looked for in.
+    #[error("`{path}` has a header of more than {most} bytes")]
+    LongHeader {
+        /// The header.
+        path: PathBuf,
+        /// Bytes that it may have.
+        most: u64,
+    },
     /// A line of the header is no field.
     #[error("`{path}`, line {line}: expected `Key = Value`, found {found:?}")]
     Line {
@@ -73,9 +81,9 @@ pub enum Error {
         /// The file with the voxels.
         path: PathBuf,
         /// Bytes that there are, as far as they were read.
-        found: usize,
+        found: u64,
         /// Bytes that the header asks for.
-        expected: usize,
+        expected: u64,
     },
     /// There are more or fewer compressed bytes than the header, or the stream itself, says.
     #[error("`{path}` holds {found} compressed bytes, expected {expected}")]
@@ -83,7 +91,7 @@ pub enum Error {
         /// The file with the voxels.
         path: PathBuf,
         /// Bytes that there are.
-        found: usize,
+        found: u64,
         /// Bytes that there should be.
         expected: u64,
     },

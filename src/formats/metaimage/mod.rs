@@ -6,32 +6,29 @@
 mod data;
 mod error;
 mod header;
+mod source;
 mod write;
 
 pub use error::Error;
 pub use write::write;
 
-use super::elements::{self, ByteOrder, Element, Refused};
-use crate::volume::Volume;
+use super::voxel_stream::room;
+use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use data::Data;
-use flate2::read::ZlibDecoder;
 use fs_err as fs;
-use header::{Compression, Header, Skipped};
+use header::Header;
 use ndarray::Array3;
-use std::borrow::Cow;
+use source::{n_values, sources};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// zlib shrinks bytes to no less than this share of one.
-const ZLIB_MOST: usize = 1032;
 
 /// Bytes that a header is looked for in.
 const HEADER_MOST: u64 = 1 << 20;
 
 /// Reads a volume of one value a voxel; the file's path is that of its header.
 ///
-/// Any stored type is taken as long as every voxel's value is a 16-bit integer. Beside the files'
-/// own bytes it takes memory for no more than 1,032 times as many.
+/// Any stored type is taken as long as every voxel's value is a 16-bit integer. It takes memory for
+/// the volume and one block of a file; for a volume of no more than 1,032 times the files' bytes.
 ///
 /// # Errors
 ///
@@ -39,118 +36,61 @@ const HEADER_MOST: u64 = 1 << 20;
 /// is not supported, there are more or fewer files or bytes than it says, or a value is no 16-bit
 /// integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
-    let bytes = fs::read(path)?;
-    let (header, rest) = Header::parse(path, &bytes)?;
-    let [ni, nj, nk] = header.geometry.size();
-    let too_large = || Error::TooLarge(path.to_owned(), [ni, nj, nk]);
-    // Each file has the same share of the voxels: all of them, or a slice.
-    let n_voxels =
-        if header.data.n_files().is_some() { ni * nj } else { header.geometry.n_voxels() };
-    let expected = n_voxels.checked_mul(header.element.n_bytes()).ok_or_else(too_large)?;
-    let mut voxels = Vec::new();
-    if header.data == Data::Local {
-        append(&mut voxels, &header, path, Cow::Borrowed(rest), expected)?;
+    let loaded = read_slices(path, &SliceRanges::all())?;
+    let size = loaded.geometry().size();
+    loaded.into_volume().map_err(|_| Error::TooLarge(path.to_owned(), size))
+}
+
+/// Reads some slices of a volume; else as [`read`]. Slices past its end are left out.
+///
+/// Of voxels that are not compressed the others are not read, of a compressed stream those behind
+/// the last one: whether they are whole, and 16-bit integers, is then not checked.
+///
+/// # Errors
+///
+/// Fails as [`read`] does, as far as it is read.
+pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+    let (header, start) = read_header(path)?;
+    let size = header.geometry.size();
+    let too_large = || Error::TooLarge(path.to_owned(), size);
+    let sources = sources(path, &header, start)?;
+    let mut voxels = room(n_values(&header, &sources, wanted)).map_err(|_| too_large())?;
+    for source in &sources {
+        source.read(&header, wanted, &mut voxels)?;
     }
-    for name in header.data.names() {
-        let data_path = path.with_file_name(name);
-        let stored = stored(&data_path, header.skipped, expected)?;
-        append(&mut voxels, &header, &data_path, Cow::Owned(stored), expected)?;
-    }
-    let voxels = Array3::from_shape_vec((nk, nj, ni), voxels).map_err(|_| too_large())?;
-    Volume::new(header.geometry, voxels).map_err(|_| too_large())
+    let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
+    let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
+    LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())
+}
+
+/// Bytes that a volume takes in memory, by its header and the lengths of its files.
+///
+/// # Errors
+///
+/// Fails if the header or a file's length cannot be read, or a length is not as the header says.
+pub fn memory_bytes(path: &Path) -> Result<u64, Error> {
+    let (header, start) = read_header(path)?;
+    let sources = sources(path, &header, start)?;
+    Ok(n_values(&header, &sources, &SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
 /// The files that a header names, as far as they are there; none where it cannot be read.
 pub fn data_files(path: &Path) -> Vec<PathBuf> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|f| f.take(HEADER_MOST).read_to_end(&mut bytes));
     // What is wrong with it is told where it is read for its voxels.
-    let Some(header) = read.ok().and_then(|_| Header::parse(path, &bytes).ok()) else {
-        return Vec::new();
-    };
-    let paths = header.0.data.names().map(|name| path.with_file_name(name));
+    let Ok((header, _)) = read_header(path) else { return Vec::new() };
+    let paths = header.data.names().map(|name| path.with_file_name(name));
     paths.take_while(|path| path.exists()).collect()
 }
 
-/// A file's bytes without those before its voxels.
-fn stored(path: &Path, skipped: Skipped, expected: usize) -> Result<Vec<u8>, Error> {
-    let mut bytes = fs::read(path)?;
-    let n = match skipped {
-        Skipped::First(n) => usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len()),
-        Skipped::AllBut => bytes.len().saturating_sub(expected),
-    };
-    if n > 0 {
-        bytes.drain(..n);
+/// The header, and the first byte behind it.
+fn read_header(path: &Path) -> Result<(Header, u64), Error> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
+    let (header, rest) = Header::parse(path, &bytes)?;
+    if matches!(header.data, Data::List(_)) && bytes.len() as u64 == HEADER_MOST {
+        return Err(Error::LongHeader { path: path.to_owned(), most: HEADER_MOST });
     }
-    Ok(bytes)
-}
-
-/// Adds the voxels of one file, which must hold `expected` bytes of them.
-fn append(
-    voxels: &mut Vec<i16>,
-    header: &Header,
-    path: &Path,
-    stored: Cow<'_, [u8]>,
-    expected: usize,
-) -> Result<(), Error> {
-    let raw = match header.compression {
-        Compression::None => stored,
-        Compression::Zlib(size) => Cow::Owned(inflated(path, &stored, size, expected)?),
-    };
-    if raw.len() != expected {
-        return Err(Error::Size { path: path.to_owned(), found: raw.len(), expected });
-    }
-    let before = voxels.len();
-    let decoded = decode(header.element, header.order, &raw).map_err(|refused| {
-        let [ni, nj, _] = header.geometry.size();
-        let n = before + refused.index;
-        let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
-        Error::Voxel { path: path.to_owned(), voxel, value: refused.value }
-    })?;
-    if voxels.is_empty() {
-        *voxels = decoded;
-    } else {
-        voxels.extend(decoded);
-    }
-    Ok(())
-}
-
-/// What a zlib stream holds, or one byte more than `expected` of it; `size` is that of the stream.
-fn inflated(
-    path: &Path,
-    stored: &[u8],
-    size: Option<u64>,
-    expected: usize,
-) -> Result<Vec<u8>, Error> {
-    let wrong_size = |expected: u64| Error::CompressedSize {
-        path: path.to_owned(),
-        found: stored.len(),
-        expected,
-    };
-    if let Some(size) = size.filter(|size| *size != stored.len() as u64) {
-        return Err(wrong_size(size));
-    }
-    let most = stored.len().saturating_mul(ZLIB_MOST).min(expected);
-    let mut raw = Vec::with_capacity(most);
-    let mut decoder = ZlibDecoder::new(stored);
-    // One byte more than expected tells that there are too many.
-    let limit = (expected as u64).saturating_add(1);
-    Read::by_ref(&mut decoder)
-        .take(limit)
-        .read_to_end(&mut raw)
-        .map_err(|source| Error::Inflate { path: path.to_owned(), source })?;
-    if raw.len() == expected && decoder.total_in() != stored.len() as u64 {
-        return Err(wrong_size(decoder.total_in()));
-    }
-    Ok(raw)
-}
-
-fn decode(element: Element, order: ByteOrder, raw: &[u8]) -> Result<Vec<i16>, Refused> {
-    if (element, order) == (Element::I16, ByteOrder::Little) {
-        // Every file of LUNA16; nothing can be refused.
-        return Ok(raw.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect());
-    }
-    element.decode(raw, order, elements::as_i16)
+    Ok((header, (bytes.len() - rest.len()) as u64))
 }
 
 #[cfg(test)]

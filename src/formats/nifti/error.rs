@@ -52,10 +52,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Bytes that there are, as far as they were read.
-        found: usize,
+        found: u64,
         /// Bytes that the header asks for.
-        expected: usize,
+        expected: u64,
     },
+    /// The voxels do not fit in memory.
+    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    TooLarge(PathBuf, [usize; 3]),
     /// The file with a header's voxels is not there.
     #[error(
         "`{path}` is a header (`ni1`), and neither `{}` nor `{}` is there",

@@ -1,9 +1,11 @@
 //! Files made by hand, byte by byte, at the standard's offsets.
 
+use super::header::HEADER_BYTES;
 use super::*;
 use crate::volume::Geometry;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use fs_err as fs;
 use std::io::Write;
 
 /// 4 × 3 × 2 voxels, turned about the head and the far way round along k.

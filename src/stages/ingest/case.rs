@@ -4,8 +4,8 @@ use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
 use crate::formats::cohort::{self, Image, Layout};
 use crate::formats::scan_geometry::ScanGeometries;
 use crate::formats::{dicom, lidc_xml, nifti};
-use crate::tables::Failure;
 use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::{Failure, Scan};
 use crate::volume::Volume;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -58,25 +58,42 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The rows of a case; what cannot be read is a failure.
     pub(super) fn read(&self, source: &SourceCase) -> CaseRows {
-        self.rows(source).unwrap_or_else(|error| {
-            let path = Some(source.case.case_id.clone());
-            let failure = Failure::new("ingest", &source.case.case_id, &error, path);
-            CaseRows { failures: vec![failure], ..CaseRows::default() }
-        })
+        self.rows(source).unwrap_or_else(|error| CaseRows::failed(source, &error))
     }
 
     fn rows(&self, source: &SourceCase) -> Result<CaseRows, CaseError> {
         let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort);
         let cohort = cohort.ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
-        let (mut rows, annotations) = read_annotations(cohort, source);
-        let left = if !source.case.has_scan {
-            annotations
-        } else if cohort.source.has_images() {
-            self.images(cohort, source, annotations, &mut rows)?
-        } else {
-            self.without_image(cohort, source, annotations, &mut rows)?
+        let mut x_ray = None;
+        let scans = match self.scans(cohort, source) {
+            Err(CaseError::Image(cohort::Error::NoSeries { modalities, .. }))
+                if x_rays(&modalities) =>
+            {
+                let case = &source.case.case_id;
+                let reason = "folder of a chest X-ray, not of a CT".to_owned();
+                let exclusion =
+                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, case, reason);
+                x_ray = Some(exclusion.of_file(case));
+                Vec::new()
+            }
+            scans => scans?,
         };
-        for (path, annotation) in left {
+        // Masks take as much memory as scans, which are gone by now.
+        let (mut rows, mut annotations) = read_annotations(cohort, source);
+        rows.exclusions.extend(x_ray);
+        for scan in scans {
+            match scan {
+                Ok((scan, frame)) => {
+                    let (own, other): (Vec<_>, Vec<_>) = annotations
+                        .into_iter()
+                        .partition(|(_, annotation)| annotation.belongs(&scan.series_instance_uid));
+                    annotations = other;
+                    rows.extend(transform(scan, &frame, &own));
+                }
+                Err(failure) => rows.failures.push(failure),
+            }
+        }
+        for (path, annotation) in annotations {
             if let Annotation::Lidc(reads) = annotation {
                 no_scan(cohort, source, &path, &reads.series_instance_uid, &mut rows);
             }
@@ -84,83 +101,56 @@ impl Reader<'_> {
         Ok(rows)
     }
 
-    /// Adds the rows of a case's images; returns the annotations that belong to none.
-    fn images(
-        &self,
-        cohort: &Cohort,
-        source: &SourceCase,
-        mut annotations: Vec<(String, Annotation)>,
-        rows: &mut CaseRows,
-    ) -> Result<Vec<(String, Annotation)>, CaseError> {
-        let case = &source.case.case_id;
-        let images = match self.read_images(cohort, case) {
-            Err(cohort::Error::NoSeries { modalities, .. }) if x_rays(&modalities) => {
-                let reason = "folder of a chest X-ray, not of a CT".to_owned();
-                let exclusion =
-                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, case, reason);
-                rows.exclusions.push(exclusion.of_file(case));
-                return Ok(annotations);
-            }
-            images => images?,
-        };
-        for image in images {
-            let (scan, frame) = match &image {
-                Ok(image) => (
-                    scan_row::of_image(self.config, self.series_list, cohort, source, image),
-                    Frame::of_image(image.volume.geometry()),
-                ),
-                Err(cohort::Error::Dicom(dicom::Error::Refused { series, reason })) => (
-                    scan_row::of_refused(
-                        self.config,
-                        self.series_list,
-                        cohort,
-                        source,
-                        series,
-                        below(&cohort.root, &reason.to_string()),
-                    ),
-                    Frame::nowhere(),
-                ),
-                Err(error) => {
-                    rows.failures.push(Failure::new("ingest", case, error, Some(case.clone())));
-                    continue;
-                }
-            };
-            let (own, other): (Vec<_>, Vec<_>) = annotations
-                .into_iter()
-                .partition(|(_, annotation)| annotation.belongs(&scan.series_instance_uid));
-            annotations = other;
-            rows.extend(transform(scan, &frame, &own));
+    /// The rows of a case's scans, and where each lies; what cannot be read is a failure.
+    fn scans(&self, cohort: &Cohort, source: &SourceCase) -> Result<Vec<Placed>, CaseError> {
+        if !source.case.has_scan {
+            Ok(Vec::new())
+        } else if cohort.source.has_images() {
+            let path = cohort.root.join(&source.case.case_id);
+            let placed = |image| self.of_image(cohort, source, image);
+            Ok(cohort::read_images(&path, &self.config.tolerances, placed)?)
+        } else {
+            Ok(vec![self.without_image(cohort, source)?])
         }
-        Ok(annotations)
     }
 
-    fn read_images(
-        &self,
-        cohort: &Cohort,
-        case: &str,
-    ) -> Result<Vec<Result<Image, cohort::Error>>, cohort::Error> {
-        cohort::read_images(&cohort.root.join(case), &self.config.tolerances, |_| true)
-    }
-
-    /// Adds the rows of a scan of which only the geometry is there.
-    fn without_image(
+    fn of_image(
         &self,
         cohort: &Cohort,
         source: &SourceCase,
-        annotations: Vec<(String, Annotation)>,
-        rows: &mut CaseRows,
-    ) -> Result<Vec<(String, Annotation)>, CaseError> {
+        image: Result<Image, cohort::Error>,
+    ) -> Placed {
+        let (config, list) = (self.config, self.series_list);
+        match image {
+            Ok(image) => Ok((
+                scan_row::of_image(config, list, cohort, source, &image),
+                Frame::of_image(image.volume.geometry()),
+            )),
+            Err(cohort::Error::Dicom(dicom::Error::Refused { series, reason })) => {
+                let reason = below(&cohort.root, &reason.to_string());
+                let scan = scan_row::of_refused(config, list, cohort, source, &series, reason);
+                Ok((scan, Frame::nowhere()))
+            }
+            Err(error) => {
+                let case = &source.case.case_id;
+                Err(Failure::new("ingest", case, &error, Some(case.clone())))
+            }
+        }
+    }
+
+    /// A scan of which only the geometry is there.
+    fn without_image(&self, cohort: &Cohort, source: &SourceCase) -> Result<Placed, CaseError> {
         let series = &source.case.case_id;
         let table = self.geometries.get(cohort.name.as_str());
         let geometry = table.and_then(|table| table.get(series));
         let geometry = geometry.ok_or_else(|| CaseError::NoGeometry(series.clone()))?;
         let scan = scan_row::of_geometry(self.config, self.series_list, cohort, source, geometry);
-        let (own, other): (Vec<_>, Vec<_>) =
-            annotations.into_iter().partition(|(_, annotation)| annotation.belongs(series));
-        rows.extend(transform(scan, &Frame::of_slices(&geometry.slices), &own));
-        Ok(other)
+        Ok(Ok((scan, Frame::of_slices(&geometry.slices))))
     }
 }
+
+/// A scan's row and where it lies, or why it cannot be read.
+type Placed = Result<(Scan, Frame), Failure>;
 
 /// A message without the root's place, so that a table is the same wherever the files lie.
 fn below(root: &Path, message: &str) -> String {

@@ -8,7 +8,7 @@ mod mask_marks;
 mod reads;
 mod scan_row;
 
-use super::Task;
+use super::{Task, memory};
 use crate::formats::cohort::{self, Layout};
 use crate::formats::dicom::Tolerances;
 use crate::formats::scan_geometry::{self, ScanGeometries};
@@ -17,7 +17,6 @@ use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
 use case::Annotation;
 use frame::Frame;
 pub use inclusion::{Inclusion, Preset};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -154,6 +153,13 @@ pub struct CaseRows {
 }
 
 impl CaseRows {
+    /// Those of a case that could not be read.
+    fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
+        let case = &source.case.case_id;
+        let failure = Failure::new("ingest", case, error, Some(case.clone()));
+        Self { failures: vec![failure], ..Self::default() }
+    }
+
     fn extend(&mut self, other: Self) {
         self.scans.extend(other.scans);
         self.marks.extend(other.marks);
@@ -162,7 +168,7 @@ impl CaseRows {
     }
 }
 
-/// Reads the cases of every pending shard, `workers` of those with an image at once.
+/// Reads the cases of every pending shard, as many at once as fit in `max_memory`.
 ///
 /// # Errors
 ///
@@ -178,9 +184,6 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
         }
     }
     let reader = case::Reader { config, series_list: sources.series_list.as_ref(), geometries };
-    // Reads without an image are small: a whole shard of them may be in memory.
-    let has_images = config.cohorts.iter().any(|cohort| cohort.source.has_images());
-    let at_once = if has_images { task.workers.max(1) } else { config.shard_size };
     for shard in pending {
         let from = (shard * config.shard_size).min(total);
         let to = (from + config.shard_size).min(total);
@@ -192,17 +195,22 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
             exclusions.write(not_found(config, sources))?;
         }
         let mut done = from;
-        for cases in sources.cases[from..to].chunks(at_once) {
-            let rows: Vec<CaseRows> = cases.par_iter().map(|source| reader.read(source)).collect();
-            for case in rows {
+        memory::for_each(
+            &sources.cases[from..to],
+            task.max_memory,
+            |source| cohort::memory_bytes(&source.case),
+            |source| reader.read(source),
+            |source, rows| {
+                let case = rows.unwrap_or_else(|error| CaseRows::failed(source, &error));
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
                 failures.extend(case.failures);
-            }
-            done += cases.len();
-            task.cases(done, total);
-        }
+                done += 1;
+                task.cases(done, total);
+                Ok::<_, Error>(())
+            },
+        )?;
         writer.commit(vec![scans.finish()?, marks.finish()?, exclusions.finish()?], failures)?;
     }
     Ok(())

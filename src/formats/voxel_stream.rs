@@ -1,0 +1,158 @@
+//! Slices out of an image file, a block at a time: beside the wanted slices no more than a block of
+//! the file is in memory.
+
+use super::elements::{Encoding, Voxel};
+use crate::volume::SliceRanges;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use fs_err::File;
+use std::collections::TryReserveError;
+use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::ops::Range;
+
+/// Bytes that are decoded at once; values of every type fill it up.
+const BLOCK_BYTES: usize = 1 << 18;
+
+/// Deflate shrinks bytes to no less than this share of one.
+const DEFLATE_MOST: u64 = 1032;
+
+/// Bytes of voxels, from the first one on.
+pub(super) enum Stream {
+    Plain(File),
+    Zlib(ZlibDecoder<Take<File>>),
+    Gzip(MultiGzDecoder<File>),
+}
+
+/// What a stream holds.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) encoding: Encoding,
+    /// Voxels along i and j.
+    pub(super) size: [usize; 2],
+    /// Its slices k.
+    pub(super) slices: Range<usize>,
+}
+
+/// Why reading ended before its time.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The file system refused, or what is compressed is damaged.
+    Io(io::Error),
+    /// There are fewer bytes than the layout has, or more: then one more is found.
+    Size { found: u64 },
+    /// A value that the wanted type does not have, at (i, j, k) of the scan.
+    Voxel { voxel: [usize; 3], value: f64 },
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Layout {
+    /// Bytes of all its slices; `None` past what memory can hold.
+    pub(super) fn n_bytes(&self) -> Option<u64> {
+        let n = self.size[0].checked_mul(self.size[1])?.checked_mul(self.slices.len())?;
+        n.checked_mul(self.encoding.element.n_bytes())?.try_into().ok()
+    }
+
+    /// Values of its wanted slices, or of those that so many stored bytes can hold, if these are
+    /// fewer: a header's claim must not fill the memory.
+    pub(super) fn n_values(&self, wanted: &SliceRanges, stored: u64, compressed: bool) -> usize {
+        let most = stored.saturating_mul(if compressed { DEFLATE_MOST } else { 1 });
+        let most = most / self.encoding.element.n_bytes() as u64;
+        let slice = self.size[0].saturating_mul(self.size[1]);
+        let n = wanted.within(&self.slices).n_slices().saturating_mul(slice);
+        n.min(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+}
+
+/// Room for so many values.
+pub(super) fn room<T>(n: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(n).map(|()| values)
+}
+
+impl Stream {
+    /// Adds the wanted slices of a stream that is at its first slice; returns whether it was read
+    /// to its end. What lies behind the last wanted slice is neither read nor checked.
+    pub(super) fn read_slices<T: Voxel>(
+        &mut self,
+        layout: &Layout,
+        wanted: &SliceRanges,
+        values: &mut Vec<T>,
+    ) -> Result<bool, Stop> {
+        let [ni, nj] = layout.size;
+        let slice_bytes = (ni * nj * layout.encoding.element.n_bytes()) as u64;
+        let mut block = vec![0; BLOCK_BYTES];
+        let (mut at, mut found) = (layout.slices.start, 0);
+        for range in wanted.within(&layout.slices).iter() {
+            let passed = (range.start - at) as u64 * slice_bytes;
+            found += self.skip(passed)?;
+            let end = (range.end - layout.slices.start) as u64 * slice_bytes;
+            let first = values.len();
+            while found < end {
+                let length = block.len().min(usize::try_from(end - found).unwrap_or(usize::MAX));
+                let n = self.fill(&mut block[..length])?;
+                found += n as u64;
+                let before = values.len() - first;
+                layout.encoding.decode(&block[..n], values).map_err(|refused| {
+                    let n = range.start * ni * nj + before + refused.index;
+                    let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
+                    Stop::Voxel { voxel, value: refused.value }
+                })?;
+                if n < length {
+                    return Err(Stop::Size { found });
+                }
+            }
+            at = range.end;
+        }
+        let ended = at == layout.slices.end;
+        if ended && self.fill(&mut block[..1])? > 0 {
+            return Err(Stop::Size { found: found + 1 });
+        }
+        Ok(ended)
+    }
+
+    /// Passes over bytes; returns how many there were, as far as that can be told without reading.
+    pub(super) fn skip(&mut self, n: u64) -> io::Result<u64> {
+        if n == 0 {
+            return Ok(0);
+        }
+        if let Self::Plain(file) = self {
+            let n_signed = i64::try_from(n).map_err(|_| io::ErrorKind::InvalidInput)?;
+            file.seek(SeekFrom::Current(n_signed))?;
+            return Ok(n);
+        }
+        let mut block = vec![0; BLOCK_BYTES];
+        let mut passed = 0;
+        while passed < n {
+            let length = block.len().min(usize::try_from(n - passed).unwrap_or(usize::MAX));
+            let read = self.fill(&mut block[..length])?;
+            passed += read as u64;
+            if read < length {
+                break;
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Fills a block as far as there are bytes; returns how many there were.
+    pub(super) fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let mut n = 0;
+        while n < block.len() {
+            let read = match self {
+                Self::Plain(file) => file.read(&mut block[n..]),
+                Self::Zlib(decoder) => decoder.read(&mut block[n..]),
+                Self::Gzip(decoder) => decoder.read(&mut block[n..]),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(read) => n += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(n)
+    }
+}
