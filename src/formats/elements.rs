@@ -52,9 +52,7 @@ impl Voxel for i16 {
     const EXPECTED: &'static str = "a 16-bit integer";
 
     fn exactly(value: f64) -> Option<Self> {
-        let fits =
-            value.fract() == 0.0 && value >= f64::from(Self::MIN) && value <= f64::from(Self::MAX);
-        fits.then_some(value as Self)
+        exactly(value, value as Self)
     }
 
     fn from_le_bytes(bytes: [u8; 2]) -> Self {
@@ -67,13 +65,18 @@ impl Voxel for u16 {
     const EXPECTED: &'static str = "an integer from 0 to 65535";
 
     fn exactly(value: f64) -> Option<Self> {
-        let fits = value.fract() == 0.0 && value >= 0.0 && value <= f64::from(Self::MAX);
-        fits.then_some(value as Self)
+        exactly(value, value as Self)
     }
 
     fn from_le_bytes(bytes: [u8; 2]) -> Self {
         Self::from_le_bytes(bytes)
     }
+}
+
+/// `cast`, the nearest that its type has to `value`, where it is that value.
+#[expect(clippy::float_cmp, reason = "another value is to be refused, however near")]
+fn exactly<T: Copy + Into<f64>>(value: f64, cast: T) -> Option<T> {
+    (cast.into() == value).then_some(cast)
 }
 
 /// A value that the wanted type does not have.

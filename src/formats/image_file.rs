@@ -118,8 +118,11 @@ pub fn series(path: &Path, volume: &Volume<i16>) -> String {
     for n in volume.geometry().size() {
         hash.update((n as u64).to_le_bytes());
     }
+    let mut bytes: Vec<[u8; 2]> = Vec::new();
     for slice in volume.voxels().outer_iter() {
-        hash.update(slice.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        bytes.clear();
+        bytes.extend(slice.iter().map(|value| value.to_le_bytes()));
+        hash.update(bytes.as_flattened());
     }
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);

@@ -167,8 +167,8 @@ fn of_a_series_only_the_wanted_pixels_are_read() {
     other[at + 8] = b'9';
     other[at + 9] = b'9';
     fs::write(&files[11], other).unwrap();
-    let far = read(&[(0, 3)]).and_then(|_| read(&[(10, 12)])).unwrap_err().to_string();
-    assert!(far.contains(files[11].to_str().unwrap()) || far.contains("HU"), "{far}");
+    let error = read(&[(10, 12)]).unwrap_err().to_string();
+    assert!(error.contains("000012.dcm`: the voxel at column"), "{error}");
     assert_same(&read(&[(0, 11)]).unwrap(), &wanted(&[(0, 11)]), "DICOM");
 }
 

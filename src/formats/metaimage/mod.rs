@@ -86,11 +86,13 @@ pub fn data_files(path: &Path) -> Vec<PathBuf> {
 fn read_header(path: &Path) -> Result<(Header, u64), Error> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
-    let (header, rest) = Header::parse(path, &bytes)?;
-    if matches!(header.data, Data::List(_)) && bytes.len() as u64 == HEADER_MOST {
-        return Err(Error::LongHeader { path: path.to_owned(), most: HEADER_MOST });
+    let long = || Error::LongHeader { path: path.to_owned(), most: HEADER_MOST };
+    let cut = bytes.len() as u64 == HEADER_MOST;
+    match Header::parse(path, &bytes) {
+        Err(Error::Files { .. }) if cut => Err(long()),
+        Ok((header, _)) if cut && matches!(header.data, Data::List(_)) => Err(long()),
+        parsed => parsed.map(|(header, rest)| (header, (bytes.len() - rest.len()) as u64)),
     }
-    Ok((header, (bytes.len() - rest.len()) as u64))
 }
 
 #[cfg(test)]
@@ -247,6 +249,11 @@ mod tests {
         assert_eq!(
             read_files(&list, &[("s/b.raw", &a), ("a.raw", &b[..4])]).unwrap_err(),
             "`a.raw` holds 4 bytes of voxels, expected 6"
+        );
+        let long = list.replace("LIST", &format!("LIST{}", "\n".repeat(1 << 20)));
+        assert_eq!(
+            read_files(&long, &[]).unwrap_err(),
+            "`ct.mhd` has a header of more than 1048576 bytes"
         );
         let missing = read_files(&pattern, &[("s007.raw", &a)]).unwrap_err();
         assert!(missing.contains("s009.raw"), "{missing}");

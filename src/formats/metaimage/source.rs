@@ -46,7 +46,8 @@ pub(super) fn sources(
 /// Voxels of the wanted slices, or of those that the files can hold.
 pub(super) fn n_values(header: &Header, sources: &[Source], wanted: &SliceRanges) -> usize {
     let compressed = header.compression != Compression::None;
-    sources.iter().map(|source| source.layout.n_values(wanted, source.stored, compressed)).sum()
+    let values = sources.iter().map(|s| s.layout.n_values(wanted, s.stored, compressed));
+    values.fold(0, usize::saturating_add)
 }
 
 impl Source {

@@ -1,0 +1,85 @@
+//! Peak memory of `ingest` and `crop` on a scan of 512 × 512 × 1,200 voxels, by format.
+//!
+//! Each runs as a program of its own, whose memory Linux tells. It needs 1 GB of temporary files.
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up should panic")]
+
+#[path = "../tests/it/large_scan.rs"]
+mod large_scan;
+
+use large_scan::{SIZE, peak_memory, slice, write_mask, write_reals, write_zraw};
+use nodulus::formats::dicom::{NewSeries, Numbering, write_series};
+use nodulus::volume::{Geometry, Volume};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+fn main() {
+    for (format, image) in [
+        (".zraw", "{patient}.mhd"),
+        (".nii.gz of reals", "{patient}.nii.gz"),
+        ("DICOM", "{patient}"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        match format {
+            "DICOM" => write_dicom(&folder.path().join("a")),
+            ".zraw" => write_zraw(folder.path(), "a"),
+            _ => write_reals(&folder.path().join("a.nii.gz")),
+        }
+        // Another ending than the images'.
+        write_mask(&folder.path().join("mask-a.nii.gz"));
+        let pipeline = folder.path().join("large.toml");
+        let root = folder.path().to_str().unwrap();
+        let text = format!(
+            "store = \"{root}/store\"\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
+             root = \"{root}\"\nimage = \"{image}\"\nmask = \"mask-{{patient}}.nii.gz\"\n\
+             [infer]\ncheckpoint = \"unused.safetensors\"\n"
+        );
+        fs_err::write(&pipeline, text).unwrap();
+        for stage in ["ingest", "merge", "crop"] {
+            let mut nodulus = Command::new(env!("CARGO_BIN_EXE_nodulus"));
+            nodulus.args([stage, pipeline.to_str().unwrap(), "--progress", "none"]);
+            let begun = Instant::now();
+            let (status, peak) = peak_memory(nodulus.stdout(Stdio::null()));
+            assert!(status.success(), "{format}, {stage}");
+            let seconds = begun.elapsed().as_secs_f64();
+            println!("{format}, {stage}: {} MiB, {seconds:.1} s", peak >> 20);
+        }
+    }
+}
+
+/// 16 slices at a time: the files lie where those of the whole volume would.
+fn write_dicom(folder: &Path) {
+    let [ni, nj, nk] = SIZE;
+    let one = slice();
+    let uids: Vec<String> = (0..nk).map(|k| format!("2.25.100.{k}")).collect();
+    let aside = tempfile::tempdir().unwrap();
+    fs_err::create_dir_all(folder).unwrap();
+    for (n, uids) in uids.chunks(16).enumerate() {
+        let z = -300.0 + 0.3 * (16 * n) as f64;
+        let size = [ni, nj, uids.len()];
+        let geometry = Geometry::new(size, [0.7, 0.7, 0.3], [-180.0, -170.0, z], Geometry::AXIAL);
+        let slices: Vec<_> = uids.iter().map(|_| one.slice(0).unwrap()).collect();
+        let voxels = ndarray::stack(ndarray::Axis(0), &slices).unwrap();
+        let series = NewSeries {
+            series_instance_uid: "2.25.10",
+            study_instance_uid: "2.25.11",
+            frame_of_reference_uid: "2.25.12",
+            sop_instance_uids: uids,
+            patient_id: "bench",
+            slice_thickness_mm: 0.3,
+            manufacturer: "nodulus",
+            model: "bench",
+            kernel: "STANDARD",
+            kvp: 120.0,
+            tube_current: 200,
+            rescale_slope: 1.0,
+            rescale_intercept: -1024.0,
+            numbering: Numbering::AlongK,
+        };
+        let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
+        for (at, file) in write_series(aside.path(), &series, &volume).unwrap().iter().enumerate() {
+            fs_err::rename(file, folder.join(format!("{:06}.dcm", 16 * n + at))).unwrap();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A scan of 512 × 512 × 1,200 voxels stays under 1.2 GiB, and one that does not fit fails alone.
+
+use crate::fixture;
+use crate::large_scan::{peak_memory, write_mask, write_reals, write_zraw};
+use nodulus::tables::{Failure, Roi, Scan};
+use std::path::{Path, PathBuf};
+
+const PIPELINE: &str = r#"
+store = "{{FOLDER}}/store"
+
+[[ingest.cohorts]]
+name = "zraw"
+source = "volumes"
+root = "{{FOLDER}}"
+image = "{patient}.mhd"
+mask = "{patient}-mask.nii.gz"
+
+[[ingest.cohorts]]
+name = "reals"
+source = "volumes"
+root = "{{FOLDER}}"
+image = "{patient}-ct.nii.gz"
+mask = "{patient}-mask.nii.gz"
+
+[infer]
+checkpoint = "unused.safetensors"
+"#;
+
+/// Two cohorts with one scan each.
+fn cohorts(folder: &Path) -> PathBuf {
+    write_zraw(folder, "a");
+    write_reals(&folder.join("b-ct.nii.gz"));
+    write_mask(&folder.join("a-mask.nii.gz"));
+    fs_err::copy(folder.join("a-mask.nii.gz"), folder.join("b-mask.nii.gz")).unwrap();
+    let path = folder.join("large.toml");
+    fs_err::write(&path, PIPELINE.replace("{{FOLDER}}", folder.to_str().unwrap())).unwrap();
+    path
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_scan_takes_little_more_than_its_voxels() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = cohorts(folder.path());
+    let store = folder.path().join("store");
+    let pipeline = pipeline.to_str().unwrap();
+    // The voxels of either scan are 600 MiB: they do not fit side by side.
+    for stage in ["ingest", "merge", "crop"] {
+        let arguments = [stage, pipeline, "--max-memory", "700MiB", "--progress", "none", "--json"];
+        let mut command = fixture::nodulus(&arguments);
+        let (status, peak) = peak_memory(command.stdout(std::process::Stdio::null()));
+        assert!(status.success(), "{stage}");
+        assert!(peak > 1 << 20, "{stage}: no memory was seen");
+        assert!(peak < (6 << 30) / 5, "{stage}: {} MiB", peak >> 20);
+        if stage == "crop" {
+            assert!(peak < 200 << 20, "crop reads the slices of two nodules: {} MiB", peak >> 20);
+        }
+    }
+    let rois: Vec<Roi> = fixture::rows(&store);
+    // Two scans of two nodules of five slices, with three more on each side.
+    assert_eq!(rois.len(), 2 * 2 * 11);
+    assert!(rois.iter().all(|roi| roi.pixels_hu().unwrap().contains(&40)));
+    let force = ["--force", "ingest", "--progress", "none", "--max-memory", "599MiB"];
+    let (_, status) = fixture::run_badly(&[&["ingest", pipeline][..], &force].concat());
+    assert_eq!(status, Some(3));
+    let failures: Vec<Failure> = fixture::rows(&store);
+    let causes: Vec<&str> = failures.iter().map(|failure| failure.cause.as_str()).collect();
+    assert_eq!(causes, ["scan needs 600 MiB, --max-memory is 599 MiB"; 2]);
+    assert!(fixture::rows::<Scan>(&store).is_empty());
+}
+
+/// What fits goes on beside what does not.
+#[test]
+fn a_scan_that_does_not_fit_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fixture::pipeline(folder.path());
+    let path = path.to_str().unwrap();
+    let store = folder.path().join("store");
+    fixture::run_well(&["ingest", path, "--progress", "none"]);
+    let n_scans = fixture::rows::<Scan>(&store).len();
+    // LUNA16's scans of 128 × 128 × 24 voxels are 768 KiB; the clinical series' files are more.
+    let limit = ["--force", "ingest", "--max-memory", "780KiB", "--progress", "none"];
+    let (_, status) = fixture::run_badly(&[&["ingest", path][..], &limit].concat());
+    assert_eq!(status, Some(3));
+    let failures: Vec<Failure> = fixture::rows(&store);
+    let scans: Vec<Scan> = fixture::rows(&store);
+    assert!(!scans.is_empty() && scans.iter().all(|scan| scan.cohort == "luna16"));
+    assert_eq!(scans.len() + failures.len(), n_scans);
+    for failure in &failures {
+        assert_eq!(failure.cause, "scan needs 1 MiB, --max-memory is 0 MiB");
+    }
+}
