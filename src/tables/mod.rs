@@ -198,6 +198,17 @@ impl Table {
         }
     }
 
+    /// Columns that are stored as they are, not compressed.
+    ///
+    /// The noise of a CT leaves zstd no more than half of `hu` to save, at a third of the speed of
+    /// writing it (`docs/benchmarks.md`).
+    pub const fn plain_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Rois => &["hu"],
+            _ => &[],
+        }
+    }
+
     /// Columns that people look rows up by: they have bloom filters.
     pub const fn id_columns(self) -> &'static [&'static str] {
         match self {

@@ -183,8 +183,17 @@ fn properties(table: Table, provenance: &Provenance) -> WriterProperties {
             .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
             .set_column_dictionary_enabled(path, false);
     }
+    for column in table.plain_columns() {
+        let path = ColumnPath::from(*column);
+        builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
+    }
     for column in table.id_columns() {
-        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(*column), true);
+        let path = ColumnPath::from(*column);
+        // A filter is made for this many values before it is cut to those that there are.
+        let most = table.row_group_rows() as u64;
+        builder = builder
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_max_ndv(path, most);
     }
     builder.build()
 }

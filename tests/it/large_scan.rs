@@ -103,7 +103,7 @@ pub(crate) fn peak_memory(command: &mut Command) -> (ExitStatus, u64) {
     let status_file = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
-        let text = std::fs::read_to_string(&status_file).unwrap_or_default();
+        let text = fs::read_to_string(&status_file).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         peak = peak.max(kib.unwrap_or(0) << 10);
