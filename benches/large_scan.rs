@@ -16,23 +16,25 @@ use std::time::Instant;
 
 fn main() {
     for (format, image) in [
-        (".zraw", "{patient}.mhd"),
-        (".nii.gz of reals", "{patient}.nii.gz"),
-        ("DICOM", "{patient}"),
+        (".zraw", "ct/{patient}.mhd"),
+        (".nii.gz of reals", "ct/{patient}.nii.gz"),
+        ("DICOM", "ct/{patient}"),
     ] {
         let folder = tempfile::tempdir().unwrap();
+        let [ct, mask] = ["ct", "mask"].map(|name| folder.path().join(name));
+        fs_err::create_dir_all(&ct).unwrap();
+        fs_err::create_dir_all(&mask).unwrap();
         match format {
-            "DICOM" => write_dicom(&folder.path().join("a")),
-            ".zraw" => write_zraw(folder.path(), "a"),
-            _ => write_reals(&folder.path().join("a.nii.gz")),
+            "DICOM" => write_dicom(&ct.join("a")),
+            ".zraw" => write_zraw(&ct, "a"),
+            _ => write_reals(&ct.join("a.nii.gz")),
         }
-        // Another ending than the images'.
-        write_mask(&folder.path().join("mask-a.nii.gz"));
+        write_mask(&mask.join("a.nii.gz"));
         let pipeline = folder.path().join("large.toml");
         let root = folder.path().to_str().unwrap();
         let text = format!(
             "store = \"{root}/store\"\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
-             root = \"{root}\"\nimage = \"{image}\"\nmask = \"mask-{{patient}}.nii.gz\"\n\
+             root = \"{root}\"\nimage = \"{image}\"\nmask = \"mask/{{patient}}.nii.gz\"\n\
              [infer]\ncheckpoint = \"unused.safetensors\"\n"
         );
         fs_err::write(&pipeline, text).unwrap();

@@ -168,7 +168,8 @@ fn of_a_series_only_the_wanted_pixels_are_read() {
     other[at + 9] = b'9';
     fs::write(&files[11], other).unwrap();
     let error = read(&[(10, 12)]).unwrap_err().to_string();
-    assert!(error.contains("000012.dcm`: the voxel at column"), "{error}");
+    let expected = format!("`{}`: the voxel at column", files[11].display());
+    assert!(error.starts_with(&expected), "{error}");
     assert_same(&read(&[(0, 11)]).unwrap(), &wanted(&[(0, 11)]), "DICOM");
 }
 

@@ -55,11 +55,9 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
                 queue.ended.insert(n, Err(TooLarge { needed, most }));
                 continue;
             }
-            let mut full = queue.is_full(needed, most);
-            while full {
+            while queue.is_full(needed, most) {
                 queue.wait();
                 queue.hand_over(cases, &mut done)?;
-                full = queue.is_full(needed, most);
             }
             queue.under_way.insert(n, needed);
             let sender = sender.clone();
