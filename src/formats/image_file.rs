@@ -11,6 +11,16 @@ pub enum Error {
     /// The name stands for no format.
     #[error("`{0}` has no image's name, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz")]
     Name(PathBuf),
+    /// A value is no label.
+    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected an integer from 0 to 32767")]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// The voxel.
+        voxel: [usize; 3],
+        /// Its value.
+        value: i16,
+    },
     /// A MetaImage could not be read.
     #[error(transparent)]
     MetaImage(#[from] metaimage::Error),
@@ -50,6 +60,12 @@ pub fn is_one(path: &Path) -> bool {
     split(path).is_some()
 }
 
+/// Whether a name is one of those of voxels beside their header, which is the image.
+pub fn is_data(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    [".raw", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
+}
+
 /// A file's name without the extension of its format, or without the last one where it has none.
 pub fn stem(path: &Path) -> String {
     let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -65,6 +81,28 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     match split(path) {
         Some((Format::MetaImage, _)) => Ok(metaimage::read(path)?),
         Some((Format::Nifti, _)) => Ok(nifti::read(path)?),
+        None => Err(Error::Name(path.to_owned())),
+    }
+}
+
+/// Reads a mask of labels, 0 where there is none.
+///
+/// # Errors
+///
+/// Fails as [`read`] does, or if a value is no label: an integer from 0 to 65,535 in NIfTI, to 32,767 in
+/// `MetaImage`, which is read as HU are.
+pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
+    match split(path) {
+        Some((Format::MetaImage, _)) => {
+            let volume = metaimage::read(path)?;
+            let mut negative = volume.voxels().indexed_iter().filter(|(_, value)| **value < 0);
+            if let Some(((k, j, i), value)) = negative.next() {
+                let (path, voxel, value) = (path.to_owned(), [i, j, k], *value);
+                return Err(Error::Label { path, voxel, value });
+            }
+            Ok(volume.map(i16::unsigned_abs))
+        }
+        Some((Format::Nifti, _)) => Ok(nifti::read_labels(path)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }
