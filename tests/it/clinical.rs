@@ -240,6 +240,12 @@ fn a_dry_run_lists_the_pairs_and_what_is_missing() {
     assert_eq!(pairs[4]["masks"][1]["files"][0], "masks/p1_r2.nii.gz");
     assert_eq!(nodulus::formats::cohort::files_below(folder.path()).unwrap(), before);
 
+    let store = folder.path().join("other");
+    let arguments =
+        ["run", "pipelines/clinical.toml", "--dry-run", "--store", store.to_str().unwrap()];
+    let text = fixture::run_well(&arguments);
+    assert!(text.starts_with("cohort clinic: `data/clinic` is not a folder"), "{text}");
+
     // What a run says of those that do not pair up.
     fixture::run(&["ingest", path.to_str().unwrap(), "--progress", "none"]);
     let store = folder.path().join("store");
