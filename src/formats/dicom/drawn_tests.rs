@@ -220,12 +220,14 @@ fn compressed_frames_are_read_or_refused_by_name() {
 #[test]
 fn a_deflated_file_is_inflated() {
     let plain = bytes_of(binary(), uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let mut bytes = bytes_of(InMemDicomObject::new_empty(), uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let start = bytes.len();
-    // The same meta group with the other transfer syntax, which the library does not write.
-    let (old, new) = (b"\x14\x001.2.840.10008.1.2.1\0", b"\x16\x001.2.840.10008.1.2.1.99");
-    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
-    bytes.splice(at..at + old.len(), *new);
+    let find = |part: &[u8]| plain.windows(part.len()).position(|window| window == part).unwrap();
+    // The same meta group with the other transfer syntax, which the library does not write; the data
+    // set begins with its character set.
+    let (old, start) = (b"\x14\x001.2.840.10008.1.2.1\0", find(b"\x08\0\x05\0CS"));
+    let at = find(old);
+    let mut bytes = plain[..at].to_vec();
+    bytes.extend(b"\x16\x001.2.840.10008.1.2.1.99");
+    bytes.extend(&plain[at + old.len()..start]);
     DeflateEncoder::new(&plain[start..], Compression::best()).read_to_end(&mut bytes).unwrap();
     assert_eq!(pixels(&read(bytes).unwrap()), expected());
 }
