@@ -144,7 +144,7 @@ pub(super) struct RunArguments {
     /// Where networks run
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(super) device: String,
-    /// Say what would run, and change nothing
+    /// Say what would run and which files of volumes go together, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Print JSON

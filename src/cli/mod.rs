@@ -7,6 +7,7 @@ mod export;
 mod export_schema;
 mod format;
 mod lineage;
+mod pairs;
 mod phantom;
 mod progress;
 mod run;

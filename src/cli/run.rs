@@ -1,12 +1,13 @@
 //! `nodulus run`, and one command a stage.
 
 use super::arguments::RunArguments;
+use super::pairs::write as write_pairs;
 use super::progress::Progress;
 use super::{Ending, Error, format, status};
 use crate::metrics::Metric;
 use crate::model::Device;
 use crate::phantom;
-use crate::pipeline::{Config, config, runner};
+use crate::pipeline::{Config, config, pairs, runner};
 use crate::stages::{Event, Stage};
 use crate::tables::store::Store;
 use crate::tables::{Output, Summary, Table};
@@ -44,7 +45,16 @@ pub(super) fn run(
         None => config.stages().collect(),
     };
     if arguments.dry_run {
-        status::write(&config, arguments.json, out)?;
+        let ingests = stages.contains(&Stage::Ingest);
+        let pairs = if ingests { pairs::list(&config.ingest) } else { Vec::new() };
+        if arguments.json {
+            let stages = status::stages(&config)?.unwrap_or_default();
+            serde_json::to_writer_pretty(&mut *out, &json!({"stages": stages, "pairs": pairs}))?;
+            writeln!(out)?;
+        } else {
+            write_pairs(&pairs, out)?;
+            status::write(&config, false, out)?;
+        }
         return Ok(Ending::Well);
     }
     let threads = usize::from(arguments.threads.unwrap_or(0));

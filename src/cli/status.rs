@@ -14,30 +14,28 @@ pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result
     Ok(Ending::Well)
 }
 
+/// The state of every stage; `None` without a store, where every stage would run.
+pub(super) fn stages(config: &Config) -> Result<Option<Vec<StageStatus>>, Error> {
+    match Store::open(&config.store) {
+        Ok(store) => Ok(Some(status_of(config, &store)?)),
+        Err(store::Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes the state of every stage.
 pub(super) fn write(config: &Config, json: bool, out: &mut dyn Write) -> Result<(), Error> {
-    let store = match Store::open(&config.store) {
-        Ok(store) => store,
-        Err(store::Error::Missing(path)) => {
-            if json {
-                writeln!(out, "[]")?;
-            } else {
-                writeln!(
-                    out,
-                    "there is no store at `{}` yet: every stage would run",
-                    path.display()
-                )?;
-            }
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let stages = status_of(config, &store)?;
+    let stages = stages(config)?;
     if json {
-        serde_json::to_writer_pretty(&mut *out, &stages)?;
+        serde_json::to_writer_pretty(&mut *out, &stages.unwrap_or_default())?;
         writeln!(out)?;
         return Ok(());
     }
+    let Some(stages) = stages else {
+        let store = config.store.display();
+        writeln!(out, "there is no store at `{store}` yet: every stage would run")?;
+        return Ok(());
+    };
     let count = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let rows = stages.iter().map(|stage| {
         vec![

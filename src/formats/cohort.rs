@@ -1,7 +1,7 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
 use super::scan_geometry::ScanGeometries;
-use super::{dicom, image_file, lidc_xml};
+use super::{dicom, image_file, lidc_xml, pairing, volumes};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ pub enum Layout {
     Lidc,
     /// LUNA16: image files named by their series; the readers' XML in another folder.
     Luna16,
-    /// A CT, as a DICOM folder or an image file, and a mask for each patient.
+    /// CTs, each a DICOM folder or an image file, and masks or outlines of one or more readers.
     Volumes,
     /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
     LidcAnnotations,
@@ -49,16 +49,16 @@ pub struct Location<'a> {
     pub root: &'a Path,
     /// Folder of the readers' XML, where it is not beside the images.
     pub annotations: Option<&'a Path>,
-    /// Pattern of a patient's image below the root, with `{patient}`.
+    /// Pattern of a patient's image below the root.
     pub image: &'a str,
-    /// Pattern of a patient's mask below the root, with `{patient}`.
-    pub mask: &'a str,
+    /// Pattern of each reader's masks below the root.
+    pub masks: Vec<&'a str>,
     /// Geometry of the scans, where there are no images.
     pub scan_geometry: Option<&'a ScanGeometries>,
 }
 
 /// Files that are read together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// The image's path below the root, with `/`; the series where only annotations are there; the
     /// path of a file of annotations that belongs to no scan.
@@ -71,6 +71,15 @@ pub struct Case {
     pub images: Vec<PathBuf>,
     /// Files of annotations or masks.
     pub annotations: Vec<PathBuf>,
+    /// Whose each mask is, as an index of the cohort's readers; empty where annotations say that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<usize>,
+    /// Files that masks name: voxels beside their header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub annotation_data: Vec<PathBuf>,
+    /// Why the files do not pair up, so that none of them is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A cohort's files could not be listed or read.
@@ -82,9 +91,9 @@ pub enum Error {
     /// There is no such folder.
     #[error("`{0}` is not a folder")]
     NotAFolder(PathBuf),
-    /// A pattern does not name the patient once, or reaches out of the root.
-    #[error("pattern `{0}` needs `{{patient}}` once and must stay below the cohort's root")]
-    Pattern(String),
+    /// A pattern of a patient's files is none.
+    #[error(transparent)]
+    Pattern(#[from] pairing::Error),
     /// A DICOM series could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
@@ -126,7 +135,7 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
     let mut cases = match location.layout {
         Layout::Lidc => lidc(location.root)?,
         Layout::Luna16 => luna16(location.root, location.annotations)?,
-        Layout::Volumes => volumes(location.root, location.image, location.mask)?,
+        Layout::Volumes => volumes::cases(location.root, location.image, &location.masks)?,
         Layout::LidcAnnotations => {
             let none = ScanGeometries::new();
             lidc_annotations(location.root, location.scan_geometry.unwrap_or(&none))?
@@ -201,8 +210,15 @@ pub fn memory_bytes(case: &Case) -> u64 {
         [file, ..] if image_file::is_one(file) => image_file::memory_bytes(file),
         files => dicom::memory_bytes(files),
     };
-    let masks = case.annotations.iter().map(|file| image_file::memory_bytes(file)).sum();
-    image.max(masks)
+    let mask = |file: &PathBuf| {
+        if image_file::is_one(file) {
+            image_file::memory_bytes(file)
+        } else {
+            // Segmentations and structure sets: the file, and as much again for what is made of it.
+            fs::metadata(file).map_or(0, |file| 2 * file.len())
+        }
+    };
+    image.max(case.annotations.iter().map(mask).sum())
 }
 
 fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
@@ -221,7 +237,7 @@ fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
             cases.extend(annotations.into_iter().map(|file| without_scan(root, file)));
         } else {
             let case_id = relative(root, &folder);
-            cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
+            cases.push(Case { case_id, has_scan: true, images, annotations, ..Case::default() });
         }
     }
     Ok(cases)
@@ -231,7 +247,7 @@ fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
 fn without_scan(root: &Path, file: PathBuf) -> Case {
     let case_id = relative(root, &file);
     let (images, annotations) = (Vec::new(), vec![file]);
-    Case { case_id, has_scan: false, patient: None, images, annotations }
+    Case { case_id, images, annotations, ..Case::default() }
 }
 
 /// Files of CT reads by series, and the files that are none; each sorted by path.
@@ -266,6 +282,7 @@ fn lidc_annotations(root: &Path, geometry: &ScanGeometries) -> Result<Vec<Case>,
             patient: scan.patient_id.clone(),
             images: Vec::new(),
             annotations: by_series.remove(series).unwrap_or_default(),
+            ..Case::default()
         });
     }
     others.extend(by_series.into_values().flatten());
@@ -280,66 +297,12 @@ fn luna16(root: &Path, annotations: Option<&Path>) -> Result<Vec<Case>, Error> {
         let images = image_file::files(&file);
         let annotations = by_series.remove(&image_file::stem(&file)).unwrap_or_default();
         let case_id = relative(root, &file);
-        cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
+        cases.push(Case { case_id, has_scan: true, images, annotations, ..Case::default() });
     }
     others.extend(by_series.into_values().flatten());
     let base = annotations.unwrap_or(root);
     cases.extend(others.into_iter().map(|file| without_scan(base, file)));
     Ok(cases)
-}
-
-fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
-    for pattern in [image, mask] {
-        let escapes = Path::new(pattern)
-            .components()
-            .any(|part| !matches!(part, std::path::Component::Normal(_)));
-        if pattern.matches("{patient}").count() != 1 || escapes {
-            return Err(Error::Pattern(pattern.to_owned()));
-        }
-    }
-    let mut patients = BTreeSet::new();
-    match_patients(root, image, &mut patients)?;
-    let mut cases = Vec::new();
-    for patient in patients {
-        let image = root.join(image.replace("{patient}", &patient));
-        let images = if image.is_dir() {
-            files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
-        } else {
-            image_file::files(&image)
-        };
-        // A missing mask is the case's failure, not the cohort's.
-        let annotations = vec![root.join(mask.replace("{patient}", &patient))];
-        let case_id = relative(root, &image);
-        let patient = Some(patient);
-        cases.push(Case { case_id, has_scan: true, patient, images, annotations });
-    }
-    Ok(cases)
-}
-
-/// Finds the values of `{patient}` for which a pattern names something that is there.
-fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> Result<(), Error> {
-    let Some((before, after)) = pattern.split_once("{patient}") else {
-        return Err(Error::Pattern(pattern.to_owned()));
-    };
-    let (folder, prefix) = before.rsplit_once('/').unwrap_or(("", before));
-    let (suffix, rest) = after.split_once('/').unwrap_or((after, ""));
-    let folder = root.join(folder);
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(&folder)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let middle = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
-        let place = folder.join(&name);
-        // Joined to nothing, a file's path would be that of a folder.
-        let place = if rest.is_empty() { place } else { place.join(rest) };
-        if let Some(patient) = middle.filter(|patient| !patient.is_empty())
-            && place.exists()
-        {
-            found.insert(patient.to_owned());
-        }
-    }
-    Ok(())
 }
 
 /// Every file below a folder, sorted; hidden ones are passed over.
@@ -348,9 +311,14 @@ fn match_patients(root: &Path, pattern: &str, found: &mut BTreeSet<String>) -> R
 ///
 /// Fails if a folder cannot be read.
 pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
+    Ok(entries_below(folder)?.0)
+}
+
+/// Every file and every folder below a folder, sorted; hidden ones are passed over.
+pub(super) fn entries_below(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let mut left = vec![folder.to_owned()];
+    while let Some(folder) = left.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with('.') {
@@ -358,6 +326,7 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
             }
             let path = entry.path();
             if path.is_dir() {
+                left.push(path.clone());
                 folders.push(path);
             } else {
                 files.push(path);
@@ -365,7 +334,8 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     files.sort();
-    Ok(files)
+    folders.sort();
+    Ok((files, folders))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
@@ -380,7 +350,7 @@ fn modalities_text(modalities: &BTreeSet<String>) -> String {
 }
 
 /// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
-fn may_be_dicom(path: &Path) -> bool {
+pub(super) fn may_be_dicom(path: &Path) -> bool {
     let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
     !other.iter().any(|extension| has_extension(path, extension))
         && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
@@ -410,7 +380,7 @@ mod tests {
             root,
             annotations: None,
             image: "{patient}/ct",
-            mask: "{patient}/m.nii",
+            masks: vec!["{patient}/m.nii"],
             scan_geometry: None,
         }
     }
@@ -437,7 +407,8 @@ mod tests {
         let cases = cases(&location(Layout::Volumes, root.path())).unwrap();
         let patients: Vec<_> = cases.iter().filter_map(|case| case.patient.as_deref()).collect();
         assert_eq!(patients, ["p1", "p2"]);
-        assert_eq!(cases[1].annotations, [root.path().join("p2/m.nii")]);
+        assert_eq!(cases[0].annotations, [root.path().join("p1/m.nii")]);
+        assert!(cases[1].annotations.is_empty());
     }
 
     #[test]
@@ -469,15 +440,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("x.raw` has no image's name"), "{error}");
-    }
-
-    #[test]
-    fn patterns_stay_below_the_root() {
-        let root = tempfile::tempdir().unwrap();
-        for image in ["../{patient}", "/{patient}", "patient", "{patient}/{patient}"] {
-            let location = Location { image, ..location(Layout::Volumes, root.path()) };
-            assert!(matches!(cases(&location), Err(Error::Pattern(_))), "{image}");
-        }
     }
 
     #[test]

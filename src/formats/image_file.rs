@@ -50,6 +50,12 @@ pub fn is_one(path: &Path) -> bool {
     split(path).is_some()
 }
 
+/// Whether a name is one of those of voxels beside their header, which is the image.
+pub fn is_data(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    [".raw", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
+}
+
 /// A file's name without the extension of its format, or without the last one where it has none.
 pub fn stem(path: &Path) -> String {
     let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -79,6 +85,19 @@ pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16
     match split(path) {
         Some((Format::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
         Some((Format::Nifti, _)) => Ok(nifti::read_slices(path, wanted)?),
+        None => Err(Error::Name(path.to_owned())),
+    }
+}
+
+/// Reads a mask of labels, 0 where there is none.
+///
+/// # Errors
+///
+/// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
+pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
+    match split(path) {
+        Some((Format::MetaImage, _)) => Ok(metaimage::read_labels(path)?),
+        Some((Format::Nifti, _)) => Ok(nifti::read_labels(path)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }

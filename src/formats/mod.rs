@@ -5,9 +5,12 @@ pub mod dicom;
 pub mod image_file;
 pub mod lidc_xml;
 pub mod luna_csv;
+pub mod mask_file;
 pub mod metaimage;
 pub mod nifti;
+pub mod pairing;
 pub mod scan_geometry;
+pub mod volumes;
 pub mod data_manifest;
 
 mod elements;

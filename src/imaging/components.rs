@@ -1,6 +1,6 @@
 //! Connected parts of a mask.
 
-use crate::volume::{Mask, PlacedMask};
+use crate::volume::PlacedMask;
 
 /// The 26-connected parts of a mask, each in its smallest box, by first voxel (k, then j, then i);
 /// none where the mask is empty.
@@ -25,7 +25,8 @@ pub fn split(placed: &PlacedMask) -> Vec<PlacedMask> {
                 }
             }
         }
-        parts.push(boxed(&part, placed.start));
+        let of_scan = part.iter().map(|voxel| std::array::from_fn(|a| voxel[a] + placed.start[a]));
+        parts.extend(PlacedMask::of_voxels(of_scan));
     }
     parts
 }
@@ -40,23 +41,10 @@ fn neighbours(voxel: [usize; 3], size: [usize; 3]) -> impl Iterator<Item = [usiz
     })
 }
 
-/// The mask of a list of voxels, which is not empty.
-fn boxed(voxels: &[[usize; 3]], start: [usize; 3]) -> PlacedMask {
-    let bound = |a: usize, pick: fn(usize, usize) -> usize, from| {
-        voxels.iter().map(|v| v[a]).fold(from, pick)
-    };
-    let low: [usize; 3] = std::array::from_fn(|a| bound(a, usize::min, usize::MAX));
-    let size: [usize; 3] = std::array::from_fn(|a| bound(a, usize::max, 0) + 1 - low[a]);
-    let mut mask = Mask::empty(size);
-    for v in voxels {
-        mask.set(v[0] - low[0], v[1] - low[1], v[2] - low[2], true);
-    }
-    PlacedMask { start: std::array::from_fn(|a| start[a] + low[a]), mask }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::Mask;
     use proptest::prelude::*;
 
     fn placed(size: [usize; 3], voxels: &[[usize; 3]]) -> PlacedMask {

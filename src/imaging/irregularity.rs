@@ -26,6 +26,8 @@ pub enum Irregularity {
     Unrated,
     /// The session has another mark of the same id: both are kept.
     DuplicateId,
+    /// The mask was drawn on another grid and resampled onto the scan's, as was asked for.
+    Resampled,
 }
 
 impl Irregularity {
@@ -43,6 +45,7 @@ impl Irregularity {
             Self::NoVoxels => "no_voxels",
             Self::Unrated => "unrated",
             Self::DuplicateId => "duplicate_id",
+            Self::Resampled => "resampled",
         }
     }
 }

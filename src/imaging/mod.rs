@@ -3,6 +3,9 @@
 pub mod irregularity;
 pub mod rasterise;
 mod outline;
+pub mod planar_contours;
+pub mod regrid;
+pub mod segments;
 pub mod consensus;
 pub mod linkage;
 pub mod luna16_merge;

@@ -1,5 +1,7 @@
 //! Pipeline files: TOML, one section a stage.
 
+use super::mask_settings;
+use crate::formats::pairing;
 use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
@@ -84,6 +86,14 @@ pub enum Error {
         "cohort `{0}` has annotations without images, and other cohorts have images: give it a pipeline file of its own"
     )]
     MixedCohorts(String),
+    /// A cohort's pattern of files is none.
+    #[error("cohort `{cohort}`: {source}")]
+    Pattern {
+        /// The cohort.
+        cohort: String,
+        /// What is wrong.
+        source: pairing::Error,
+    },
     /// A setting names a cohort that is not there.
     #[error("`{setting}` names cohort `{cohort}`; there are: {known}")]
     UnknownCohort {
@@ -203,6 +213,7 @@ impl Config {
             if !cohort.source.has_images() && self.has_images() {
                 return Err(Error::MixedCohorts(cohort.name.clone()));
             }
+            mask_settings::check(cohort)?;
         }
         let trained_on = self.train.iter().flat_map(|train| &train.phases);
         let by_cohort = [

@@ -2,7 +2,9 @@
 //! what is made of a store afterwards.
 
 pub mod config;
+mod mask_settings;
 pub mod sources;
+pub mod pairs;
 pub mod plan;
 pub mod runner;
 pub mod status;

@@ -208,6 +208,7 @@ fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
         .images
         .iter()
         .chain(&case.annotations)
+        .chain(&case.annotation_data)
         .map(|path| {
             let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
             (cohort::relative(base.unwrap_or(&cohort.root), path), path.as_path())
@@ -257,7 +258,9 @@ mod tests {
             root: root.to_owned(),
             annotations: None,
             image: "{patient}/ct".to_owned(),
-            mask: "{patient}/mask.nii.gz".to_owned(),
+            mask: None,
+            readers: Vec::new(),
+            masks: crate::formats::mask_file::MaskRules::default(),
             scan_geometry: None,
         };
         ingest::Config {

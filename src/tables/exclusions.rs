@@ -22,6 +22,12 @@ pub enum Rule {
     SeriesNotFound,
     /// A nodule's outline has no voxel in the scan, so that it cannot be merged.
     NoVoxels,
+    /// A reader has no mask of a scan that others have masks of.
+    NoMask,
+    /// Another file of the mask's reader is refused, so that the reader's marks are not whole.
+    IncompleteReading,
+    /// A structure set's region is no nodule.
+    RoiLeftOut,
 }
 
 impl Rule {
@@ -35,6 +41,9 @@ impl Rule {
             Self::NoScan => "no_scan",
             Self::SeriesNotFound => "series_not_found",
             Self::NoVoxels => "no_voxels",
+            Self::NoMask => "no_mask",
+            Self::IncompleteReading => "incomplete_reading",
+            Self::RoiLeftOut => "roi_left_out",
         }
     }
 }
@@ -94,7 +103,7 @@ pub fn schema() -> Schema {
         column(
             "rule",
             Utf8,
-            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found or no_voxels",
+            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found, no_voxels, no_mask, incomplete_reading or roi_left_out",
         ),
         column("reason", Utf8, "the rule's finding in words"),
         nullable("path", Utf8, "file that it is about, relative to the annotations' folder"),

@@ -49,6 +49,7 @@ pub struct Mark {
     pub series_instance_uid: String,
     pub patient_id: String,
     pub reading_session: i64,
+    pub reader: Option<String>,
     pub reader_nodule_id: String,
     pub kind: String,
     pub centroid_i: Option<f64>,
@@ -144,6 +145,11 @@ pub fn schema() -> Schema {
             "reading_session",
             Int64,
             "reader's session within the series, from 0; never identifies a person",
+        ),
+        nullable(
+            "reader",
+            Utf8,
+            "name that the pipeline file gives the reader; null where it gives none",
         ),
         column("reader_nodule_id", Utf8, "the reader's own id"),
         column(

@@ -51,6 +51,14 @@ impl<T> Volume<T> {
         self.voxels
     }
 
+    /// The same grid with other values.
+    pub fn map<U>(self, value: impl FnMut(T) -> U) -> Volume<U>
+    where
+        T: Clone,
+    {
+        Volume { geometry: self.geometry, voxels: self.voxels.mapv(value) }
+    }
+
     /// One axial slice, indexed `[j, i]`, or `None` past the end.
     pub fn slice(&self, k: usize) -> Option<ArrayView2<'_, T>> {
         (k < self.voxels.dim().0).then(|| self.voxels.index_axis(Axis(0), k))

@@ -104,7 +104,7 @@ impl Mask {
     }
 
     /// The voxels set, as `[i, j, k]`, i fastest.
-    pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+    pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + Clone + '_ {
         let [ni, nj, _] = self.size;
         self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(move |(b, byte)| {
             let byte = *byte;
@@ -137,6 +137,27 @@ pub struct PlacedMask {
 }
 
 impl PlacedMask {
+    /// The smallest box with these voxels of a scan, `[i, j, k]`, which are gone through twice; `None`
+    /// where there is none.
+    pub fn of_voxels(voxels: impl Iterator<Item = [usize; 3]> + Clone) -> Option<Self> {
+        let mut low = [usize::MAX; 3];
+        let mut high = [0; 3];
+        for voxel in voxels.clone() {
+            for a in 0..3 {
+                low[a] = low[a].min(voxel[a]);
+                high[a] = high[a].max(voxel[a] + 1);
+            }
+        }
+        if low[0] == usize::MAX {
+            return None;
+        }
+        let mut mask = Mask::empty(std::array::from_fn(|a| high[a] - low[a]));
+        for [i, j, k] in voxels {
+            mask.set(i - low[0], j - low[1], k - low[2], true);
+        }
+        Some(Self { start: low, mask })
+    }
+
     /// Whether a voxel of the scan is set.
     pub fn get(&self, i: usize, j: usize, k: usize) -> bool {
         let [si, sj, sk] = self.start;
@@ -174,20 +195,12 @@ impl PlacedMask {
 
     /// The smallest box with every voxel set, or `None` where there is none.
     pub fn trimmed(&self) -> Option<Self> {
-        let mut low = [usize::MAX; 3];
-        let mut high = [0; 3];
-        for voxel in self.mask.voxels() {
-            for a in 0..3 {
-                low[a] = low[a].min(voxel[a]);
-                high[a] = high[a].max(voxel[a] + 1);
-            }
-        }
-        (low[0] != usize::MAX).then(|| Self {
-            start: std::array::from_fn(|a| self.start[a] + low[a]),
-            mask: Mask::from_fn(std::array::from_fn(|a| high[a] - low[a]), |i, j, k| {
-                self.mask.get(i + low[0], j + low[1], k + low[2])
-            }),
-        })
+        Self::of_voxels(self.voxels())
+    }
+
+    /// The voxels set, `[i, j, k]` in the scan, i fastest.
+    pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + Clone + '_ {
+        self.mask.voxels().map(|voxel| std::array::from_fn(|a| voxel[a] + self.start[a]))
     }
 }
 

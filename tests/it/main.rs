@@ -5,6 +5,7 @@ mod annotations;
 mod architecture;
 mod bad_input;
 mod cli;
+mod clinical;
 mod compressed;
 mod demo;
 mod fixture;

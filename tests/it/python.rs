@@ -10,7 +10,7 @@ fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("NODULUS_PYTHON")
         .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    let import = "import duckdb, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
+    let import = "import duckdb, highdicom, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
                   libjpeg, openjpeg, rle, jpeg_ls";
     if Command::new(&python).args(["-c", import]).status().is_ok_and(|status| status.success()) {
         return Some(python);

@@ -12,8 +12,9 @@ use fs_err::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
+pub(super) const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// What a file holds of the wanted elements.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ fn scan_data_set(
 }
 
 /// Decodes elements whose lengths are known to be right.
-fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+pub(super) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
     let mut values = InMemDicomObject::new_empty();
     DicomCollectorOptions::new()
         .read_preamble(ReadPreamble::Never)
@@ -117,18 +118,18 @@ fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Proble
 }
 
 /// Reads headers of elements; no length is believed before it is checked against the file's.
-struct Scanner<R> {
-    reader: BufReader<R>,
-    at: u64,
-    end: u64,
+pub(super) struct Scanner<R> {
+    pub(super) reader: BufReader<R>,
+    pub(super) at: u64,
+    pub(super) end: u64,
 }
 
 /// An element's header as it stands in the file.
-struct Header {
-    tag: Tag,
-    vr: Option<VR>,
+pub(super) struct Header {
+    pub(super) tag: Tag,
+    pub(super) vr: Option<VR>,
     /// None where the element ends with a delimiter.
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
     bytes: [u8; 12],
     n_bytes: usize,
 }
@@ -156,7 +157,7 @@ impl Header {
 }
 
 impl<R: Read + Seek> Scanner<R> {
-    fn is_dicom(&mut self) -> Result<bool, Problem> {
+    pub(super) fn is_dicom(&mut self) -> Result<bool, Problem> {
         let mut start = [0; 132];
         if self.end < start.len() as u64 {
             return Ok(false);
@@ -166,7 +167,7 @@ impl<R: Read + Seek> Scanner<R> {
     }
 
     /// Reads the meta group to its end.
-    fn transfer_syntax(&mut self) -> Result<String, Problem> {
+    pub(super) fn transfer_syntax(&mut self) -> Result<String, Problem> {
         let mut uid = None;
         while self.at < self.end && self.next_is_meta()? {
             let element = self.header(EXPLICIT_LITTLE)?;
@@ -193,7 +194,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(group == [0x02, 0x00])
     }
 
-    fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
+    pub(super) fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
         let at = self.at;
         let mut bytes = [0; 12];
         let header = || "an element's header".to_owned();
@@ -255,19 +256,28 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(self.reader.read_exact(&mut bytes[start..])?)
     }
 
-    fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
+    pub(super) fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
         self.advance(length, || name(tag))?;
         Ok(self.reader.seek_relative(length as i64)?)
     }
 
+    /// Where an element's value ends, once it is seen that it is there.
+    pub(super) fn end_of(&self, length: u64, tag: Tag) -> Result<u64, Problem> {
+        self.checked_end(length, || name(tag))
+    }
+
     /// Checks that as many bytes are there, and counts them as read.
     fn advance(&mut self, length: u64, element: impl Fn() -> String) -> Result<(), Problem> {
+        self.at = self.checked_end(length, element)?;
+        Ok(())
+    }
+
+    fn checked_end(&self, length: u64, element: impl Fn() -> String) -> Result<u64, Problem> {
         let end = self.at + length;
         if end > self.end {
             return Err(Problem::Truncated { element: element(), end, length: self.end });
         }
-        self.at = end;
-        Ok(())
+        Ok(end)
     }
 }
 

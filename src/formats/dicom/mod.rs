@@ -1,11 +1,12 @@
 //! CT series in DICOM files: single-frame CT Image Storage; `docs/dicom.md` lists the transfer
-//! syntaxes.
+//! syntaxes. Segmentations and structure sets drawn on them: `docs/clinical.md`.
 //!
 //! A header is read up to its pixel data and no further, and only the attributes that are used;
 //! lengths are checked against the file before anything is allocated.
 
 mod codec;
 mod deflated;
+mod drawn;
 mod elements;
 mod encapsulated;
 mod error;
@@ -13,21 +14,29 @@ mod find;
 mod frame;
 mod header;
 mod memory;
+mod nested;
 mod pixels;
 mod read;
+mod segmentation;
 mod stack;
+mod structure_set;
 mod syntax;
 mod write;
 
+pub use drawn::{Drawn, Referenced, read_drawn};
 pub use error::{Error, Problem};
 pub use find::{SeriesFiles, find_series, modalities};
 pub use memory::memory_bytes;
 pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series, read_slices};
+pub use segmentation::{Plane, Segment, Segmentation};
 pub use stack::Tolerances;
+pub use structure_set::{PatientContour, Roi, StructureSet};
 pub use write::{NewSeries, Numbering, write_series};
 
 #[cfg(test)]
 mod compressed_tests;
+#[cfg(test)]
+mod drawn_tests;
 #[cfg(test)]
 mod real_tests;
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct SeriesInfo {
     pub series_instance_uid: String,
     /// DICOM `StudyInstanceUID`.
     pub study_instance_uid: String,
+    /// DICOM `FrameOfReferenceUID`.
+    pub frame_of_reference_uid: Option<String>,
     /// DICOM `PatientID`, may be empty.
     pub patient_id: String,
     /// Greatest DICOM `SliceThickness` of the slices, which is not the spacing.
@@ -211,6 +213,7 @@ fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo {
     SeriesInfo {
         series_instance_uid: slice.series_instance_uid.clone(),
         study_instance_uid: slice.study_instance_uid.clone(),
+        frame_of_reference_uid: slice.frame_of_reference_uid.clone(),
         patient_id: slice.patient_id.clone(),
         slice_thickness_mm,
         slice_gap_max_deviation_mm: None,
@@ -287,6 +290,7 @@ mod tests {
             let info = SeriesInfo {
                 series_instance_uid: samples::SERIES.to_owned(),
                 study_instance_uid: "2.25.11".to_owned(),
+                frame_of_reference_uid: Some("2.25.12".to_owned()),
                 patient_id: "P-7".to_owned(),
                 slice_thickness_mm: Some(3.0),
                 slice_gap_max_deviation_mm: Some(0.0),

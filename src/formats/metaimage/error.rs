@@ -113,8 +113,8 @@ pub enum Error {
         /// What is wrong.
         source: io::Error,
     },
-    /// A voxel's value is no `i16`.
-    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected a 16-bit integer")]
+    /// A voxel's value is not of the wanted type.
+    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
     Voxel {
         /// The file with the voxels.
         path: PathBuf,
@@ -122,5 +122,7 @@ pub enum Error {
         voxel: [usize; 3],
         /// Its value.
         value: f64,
+        /// What it must be.
+        expected: &'static str,
     },
 }

@@ -12,6 +12,7 @@ mod write;
 pub use error::Error;
 pub use write::write;
 
+use super::elements::Voxel;
 use super::voxel_stream::room;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use data::Data;
@@ -36,9 +37,16 @@ const HEADER_MOST: u64 = 1 << 20;
 /// is not supported, there are more or fewer files or bytes than it says, or a value is no 16-bit
 /// integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
-    let loaded = read_slices(path, &SliceRanges::all())?;
-    let size = loaded.geometry().size();
-    loaded.into_volume().map_err(|_| Error::TooLarge(path.to_owned(), size))
+    whole(path, load(path, &SliceRanges::all())?)
+}
+
+/// Reads a mask of labels, 0 where there is none; else as [`read`].
+///
+/// # Errors
+///
+/// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
+pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
+    whole(path, load(path, &SliceRanges::all())?)
 }
 
 /// Reads some slices of a volume; else as [`read`]. Slices past its end are left out.
@@ -50,6 +58,15 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 ///
 /// Fails as [`read`] does, as far as it is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+    load(path, wanted)
+}
+
+fn whole<T>(path: &Path, loaded: LoadedSlices<T>) -> Result<Volume<T>, Error> {
+    let size = loaded.geometry().size();
+    loaded.into_volume().map_err(|_| Error::TooLarge(path.to_owned(), size))
+}
+
+fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, Error> {
     let (header, start) = read_header(path)?;
     let size = header.geometry.size();
     let too_large = || Error::TooLarge(path.to_owned(), size);

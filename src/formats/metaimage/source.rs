@@ -3,7 +3,7 @@
 use super::Error;
 use super::data::Data;
 use super::header::{Compression, Header, Skipped};
-use crate::formats::elements::Encoding;
+use crate::formats::elements::{Encoding, Voxel};
 use crate::formats::voxel_stream::{Layout, Stop, Stream};
 use crate::volume::SliceRanges;
 use flate2::read::ZlibDecoder;
@@ -77,11 +77,11 @@ impl Source {
     }
 
     /// Adds the wanted ones of its slices.
-    pub(super) fn read(
+    pub(super) fn read<T: Voxel>(
         &self,
         header: &Header,
         wanted: &SliceRanges,
-        voxels: &mut Vec<i16>,
+        voxels: &mut Vec<T>,
     ) -> Result<(), Error> {
         if wanted.within(&self.layout.slices).n_slices() == 0 {
             return Ok(());
@@ -101,7 +101,9 @@ impl Source {
                     let expected = self.layout.n_bytes().unwrap_or(u64::MAX);
                     Error::Size { path: path(), found, expected }
                 }
-                Stop::Voxel { voxel, value } => Error::Voxel { path: path(), voxel, value },
+                Stop::Voxel { voxel, value } => {
+                    Error::Voxel { path: path(), voxel, value, expected: T::EXPECTED }
+                }
             })?;
         match stream {
             Stream::Zlib(decoder) if ended && decoder.total_in() != self.stored => {

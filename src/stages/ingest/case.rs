@@ -1,12 +1,13 @@
 //! Reads the files of one case.
 
+use super::mask_readings::Reading;
 use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
 use crate::formats::cohort::{self, Image, Layout};
+use crate::formats::mask_file::MaskFile;
 use crate::formats::scan_geometry::ScanGeometries;
-use crate::formats::{dicom, lidc_xml, nifti};
+use crate::formats::{dicom, lidc_xml, mask_file};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
-use crate::volume::Volume;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -15,31 +16,28 @@ use std::path::Path;
 pub enum Annotation {
     /// Readers' sessions from LIDC's XML.
     Lidc(lidc_xml::Annotations),
-    /// A mask on the image's grid, one value a nodule.
-    Labels(Volume<u16>),
+    /// A file of a reader's masks or outlines.
+    Mask(Reading),
 }
 
 impl Annotation {
-    /// Readers' sessions.
-    pub(super) fn n_sessions(&self) -> usize {
-        match self {
-            Self::Lidc(reads) => reads.sessions.len(),
-            Self::Labels(_) => 1,
-        }
-    }
-
     /// The study, where the file tells.
     pub(super) fn study_instance_uid(&self) -> Option<String> {
         match self {
             Self::Lidc(reads) => reads.study_instance_uid.clone(),
-            Self::Labels(_) => None,
+            Self::Mask(_) => None,
         }
     }
 
-    fn belongs(&self, series_instance_uid: &str) -> bool {
+    /// Whether it is of this series of the case. A mask that names no series is that of the only one
+    /// there is, and so is one that names another, which is then refused.
+    fn belongs(&self, series_instance_uid: &str, is_only: bool) -> bool {
         match self {
             Self::Lidc(reads) => reads.series_instance_uid == series_instance_uid,
-            Self::Labels(_) => true,
+            Self::Mask(reading) => {
+                let referenced = reading.mask.as_ref().ok().and_then(MaskFile::referenced);
+                is_only || referenced.is_some_and(|r| r.series.contains(series_instance_uid))
+            }
         }
     }
 }
@@ -64,6 +62,9 @@ impl Reader<'_> {
     fn rows(&self, source: &SourceCase) -> Result<CaseRows, CaseError> {
         let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort);
         let cohort = cohort.ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
+        if let Some(problem) = &source.case.problem {
+            return Err(CaseError::Pairing(problem.clone()));
+        }
         let mut x_ray = None;
         let scans = match self.scans(cohort, source) {
             Err(CaseError::Image(cohort::Error::NoSeries { modalities, .. }))
@@ -81,22 +82,35 @@ impl Reader<'_> {
         // Masks take as much memory as scans, which are gone by now.
         let (mut rows, mut annotations) = read_annotations(cohort, source);
         rows.exclusions.extend(x_ray);
+        let is_only = scans.len() == 1;
         for scan in scans {
             match scan {
                 Ok((scan, frame)) => {
+                    let series = &scan.series_instance_uid;
                     let (own, other): (Vec<_>, Vec<_>) = annotations
                         .into_iter()
-                        .partition(|(_, annotation)| annotation.belongs(&scan.series_instance_uid));
+                        .partition(|(_, annotation)| annotation.belongs(series, is_only));
                     annotations = other;
-                    rows.extend(transform(scan, &frame, &own));
+                    rows.extend(transform(scan, &frame, &own, &cohort.masks));
                 }
                 Err(failure) => rows.failures.push(failure),
             }
         }
         for (path, annotation) in annotations {
-            if let Annotation::Lidc(reads) = annotation {
-                no_scan(cohort, source, &path, &reads.series_instance_uid, &mut rows);
+            match annotation {
+                Annotation::Lidc(reads) => {
+                    no_scan(cohort, source, &path, &reads.series_instance_uid, &mut rows);
+                }
+                Annotation::Mask(reading) => {
+                    let case = &source.case.case_id;
+                    let error =
+                        reading.mask.map_or_else(CaseError::from, |_| CaseError::WhichSeries);
+                    rows.failures.push(Failure::new("ingest", case, &error, Some(path)));
+                }
             }
+        }
+        if cohort.source == Layout::Volumes {
+            missing_masks(cohort, source, &mut rows);
         }
         Ok(rows)
     }
@@ -122,10 +136,14 @@ impl Reader<'_> {
     ) -> Placed {
         let (config, list) = (self.config, self.series_list);
         match image {
-            Ok(image) => Ok((
-                scan_row::of_image(config, list, cohort, source, &image),
-                Frame::of_image(image.volume.geometry()),
-            )),
+            Ok(image) => {
+                let frame = Frame::of_image(image.volume.geometry());
+                let frame = match &image.info {
+                    Some(info) => frame.of_series(info),
+                    None => frame,
+                };
+                Ok((scan_row::of_image(config, list, cohort, source, &image), frame))
+            }
             Err(cohort::Error::Dicom(dicom::Error::Refused { series, reason })) => {
                 let reason = below(&cohort.root, &reason.to_string());
                 let scan = scan_row::of_refused(config, list, cohort, source, &series, reason);
@@ -183,14 +201,40 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
     rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, path));
 }
 
-/// The annotations that can be read; the rows say which cannot.
+/// Says which readers have no mask of a scan: without any, that is a failure.
+fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
+    let case = &source.case;
+    let patient = case.patient.as_deref().unwrap_or_default();
+    let patterns = cohort.mask_patterns();
+    if case.annotations.is_empty() {
+        let patterns = patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>();
+        let (patient, patterns) = (patient.to_owned(), patterns.join(" nor "));
+        let error = CaseError::NoMask { patient, patterns };
+        let path = Some(case.case_id.clone());
+        rows.failures.push(Failure::new("ingest", &case.case_id, &error, path));
+        return;
+    }
+    for (reader, pattern) in patterns.iter().enumerate() {
+        if !case.readers.contains(&reader) {
+            let name = cohort.reader(reader).unwrap_or_default();
+            let reason = format!(
+                "reader `{name}` has no mask of patient `{patient}`: nothing fits `{pattern}`"
+            );
+            let exclusion =
+                Exclusion::new(Rule::NoMask, Some(&cohort.name), None, &case.case_id, reason);
+            rows.exclusions.push(exclusion);
+        }
+    }
+}
+
+/// The annotations that can be read; the rows say which cannot, but for masks, which say it themselves.
 fn read_annotations(cohort: &Cohort, source: &SourceCase) -> (CaseRows, Vec<(String, Annotation)>) {
     let mut rows = CaseRows::default();
     let mut annotations = Vec::new();
-    for path in &source.case.annotations {
+    for (n, path) in source.case.annotations.iter().enumerate() {
         let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
         let name = cohort::relative(base, path);
-        match read_annotation(cohort.source, path) {
+        match read_annotation(cohort, source.case.readers.get(n), path) {
             Ok(annotation) => annotations.push((name, annotation)),
             Err(CaseError::Xml(lidc_xml::Error::XRay(_))) => {
                 let reason = "reads of a chest X-ray (IdriReadMessage), not of a CT".to_owned();
@@ -207,12 +251,24 @@ fn read_annotations(cohort: &Cohort, source: &SourceCase) -> (CaseRows, Vec<(Str
     (rows, annotations)
 }
 
-fn read_annotation(layout: Layout, path: &Path) -> Result<Annotation, CaseError> {
-    Ok(match layout {
+fn read_annotation(
+    cohort: &Cohort,
+    reader: Option<&usize>,
+    path: &Path,
+) -> Result<Annotation, CaseError> {
+    Ok(match cohort.source {
         Layout::Lidc | Layout::Luna16 | Layout::LidcAnnotations => {
             Annotation::Lidc(lidc_xml::read(path)?)
         }
-        Layout::Volumes => Annotation::Labels(nifti::read_labels(path)?),
+        Layout::Volumes => {
+            let session = reader.copied().unwrap_or_default();
+            let reader = cohort.reader(session).map(str::to_owned);
+            Annotation::Mask(Reading {
+                session,
+                reader,
+                mask: mask_file::read(path, &cohort.masks),
+            })
+        }
     })
 }
 
@@ -226,7 +282,15 @@ enum CaseError {
     #[error(transparent)]
     Xml(#[from] lidc_xml::Error),
     #[error(transparent)]
-    Nifti(#[from] nifti::Error),
+    Mask(#[from] mask_file::Error),
+    #[error("{0}")]
+    Pairing(String),
+    #[error("patient `{patient}` has no mask: nothing fits {patterns}")]
+    NoMask { patient: String, patterns: String },
+    #[error(
+        "it names none of the folder's series, so that it may be of any: keep one series a folder"
+    )]
+    WhichSeries,
     #[error("`{path}` reads series {series}, which is not in its folder")]
     OtherSeries { path: String, series: String },
     #[error("`{path}` reads series {series}, and its folder holds no image")]

@@ -1,5 +1,6 @@
 //! Where a scan's marks lie: in its image, or in its slices alone.
 
+use crate::formats::dicom::SeriesInfo;
 use crate::tables::Mark;
 use crate::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 
@@ -10,22 +11,39 @@ pub struct Frame {
     geometry: Option<Geometry>,
     /// Its slices by height, unless they do not lie along the patient's z.
     slices: Option<Slices>,
+    /// What a DICOM image is called by what was drawn on it.
+    names: Option<Names>,
+}
+
+#[derive(Clone, Debug)]
+struct Names {
+    series_instance_uid: String,
+    frame_of_reference_uid: Option<String>,
 }
 
 impl Frame {
     /// The frame of an image.
     pub(super) fn of_image(geometry: &Geometry) -> Self {
-        Self { geometry: Some(*geometry), slices: Slices::of(geometry).ok() }
+        Self { geometry: Some(*geometry), slices: Slices::of(geometry).ok(), names: None }
+    }
+
+    /// The same, of a DICOM series.
+    pub(super) fn of_series(self, info: &SeriesInfo) -> Self {
+        let names = Names {
+            series_instance_uid: info.series_instance_uid.clone(),
+            frame_of_reference_uid: info.frame_of_reference_uid.clone(),
+        };
+        Self { names: Some(names), ..self }
     }
 
     /// The frame of slices without an image.
     pub(super) fn of_slices(slices: &Slices) -> Self {
-        Self { geometry: None, slices: Some(slices.clone()) }
+        Self { geometry: None, slices: Some(slices.clone()), names: None }
     }
 
     /// No voxels: a series that is refused.
     pub(super) const fn nowhere() -> Self {
-        Self { geometry: None, slices: None }
+        Self { geometry: None, slices: None, names: None }
     }
 
     /// The image's geometry, where there is an image.
@@ -36,6 +54,16 @@ impl Frame {
     /// Slices by height, unless they do not lie along the patient's z.
     pub(super) fn slices(&self) -> Option<&Slices> {
         self.slices.as_ref()
+    }
+
+    /// The series, where the image is DICOM.
+    pub(super) fn series_instance_uid(&self) -> Option<&str> {
+        self.names.as_ref().map(|names| names.series_instance_uid.as_str())
+    }
+
+    /// The series' frame of reference, where it has one.
+    pub(super) fn frame_of_reference_uid(&self) -> Option<&str> {
+        self.names.as_ref().and_then(|names| names.frame_of_reference_uid.as_deref())
     }
 
     /// Fills in where a point lies: pixel (i, j) on slice k.

@@ -1,57 +1,246 @@
-//! Masks on the image's grid to rows of `marks`.
+//! Masks and outlines in files of their own to rows of `marks`.
 
 use super::frame::Frame;
-use crate::imaging::components;
+use crate::formats::dicom::{Referenced, Roi, Segmentation, StructureSet};
+use crate::formats::mask_file::{MaskFile, MaskRules};
+use crate::imaging::irregularity::Irregularity;
+use crate::imaging::planar_contours::{self, OffImage};
+use crate::imaging::regrid::{self, Fit, OtherGrid};
+use crate::imaging::{components, segments};
+use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Mark, MarkKind, Scan, hash};
 use crate::volume::{Geometry, Mask, PlacedMask, Volume};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Grids further apart than this, in millimetres at any corner, are not the same.
+/// The only geometric type of contours that surround voxels.
+const CLOSED_PLANAR: &str = "CLOSED_PLANAR";
+
+/// Interpreted types of regions that may be nodules.
 ///
-/// METHOD: NIfTI keeps its affine in 32 bits, which moves a corner by up to about 1e-4 mm.
-const GRID_TOLERANCE_MM: f64 = 1e-3;
+/// METHOD: the gross tumour volume is what is seen; a region that was given no type may be anything. All
+/// other types are organs, margins around what is seen, or no tissue.
+const NODULE_TYPES: [&str; 3] = ["", "NONE", "GTV"];
 
-/// A mask's grid is not its image's.
+/// A file's marks do not fit their scan.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "mask lies on another grid than its image: size {mask_size:?}, spacing {mask_spacing:?} mm, origin {mask_origin:?} mm; \
-     image size {size:?}, spacing {spacing:?} mm, origin {origin:?} mm; corners differ by {deviation_mm:.4} mm"
-)]
-pub(super) struct OtherGrid {
-    mask_size: [usize; 3],
-    mask_spacing: [f64; 3],
-    mask_origin: [f64; 3],
-    size: [usize; 3],
-    spacing: [f64; 3],
-    origin: [f64; 3],
-    deviation_mm: f64,
+pub(super) enum Error {
+    #[error(transparent)]
+    OtherGrid(#[from] Box<OtherGrid>),
+    #[error(transparent)]
+    Segments(#[from] segments::Error),
+    #[error("region `{roi}` does not fit its image")]
+    OffImage {
+        roi: String,
+        #[source]
+        source: OffImage,
+    },
+    #[error("region `{roi}` has a contour of type {found}, expected {CLOSED_PLANAR}")]
+    ContourType { roi: String, found: String },
+    #[error("it was drawn on series {found}, its image is series {expected}")]
+    OtherSeries { found: String, expected: String },
+    #[error("its frame of reference is {found}, that of its image {expected}")]
+    OtherFrame { found: String, expected: String },
 }
 
-/// One mark for each label, or for each connected component where there is one label alone.
+/// Whose marks a file holds, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) session: usize,
+    pub(super) reader: Option<&'a str>,
+    pub(super) path: &'a str,
+}
+
+/// A nodule of a file.
+struct Nodule {
+    /// What no other nodule of the file has.
+    key: String,
+    /// The reader's own id.
+    id: String,
+    /// Its voxels in the scan; `None` without any.
+    placed: Option<PlacedMask>,
+}
+
+/// The marks of a file, and what it leaves out.
 ///
-/// METHOD: a mask of one value is binary, and its nodules are its 26-connected components; several
-/// values name the nodules themselves.
+/// METHOD: a mask of one value, or with one segment, is binary, and its nodules are its 26-connected
+/// components; several values, segments and regions name the nodules themselves. Components are taken
+/// on the mask's own grid, before it is resampled.
 ///
 /// # Errors
 ///
-/// Fails if the mask does not lie on the image's grid.
+/// Fails if the file was drawn on another series, or does not lie on the image.
 pub(super) fn marks(
     scan: &Scan,
     frame: &Frame,
-    labels: &Volume<u16>,
-    path: &str,
-) -> Result<Vec<Mark>, OtherGrid> {
-    if let Some(error) = frame.geometry().and_then(|image| other_grid(image, labels.geometry())) {
-        return Err(error);
-    }
-    let mark = |(label, placed): (u16, PlacedMask)| {
-        let label = label.to_string();
-        let parts = [scan.series_instance_uid.as_str(), "0", &label, path];
-        let mut mark = blank(scan, hash::id("m-", parts), 0, &label, path);
-        frame.place_mask(&mut mark, placed);
-        mark
+    rules: &MaskRules,
+    file: &MaskFile,
+    source: Source<'_>,
+) -> Result<(Vec<Mark>, Vec<Exclusion>), Error> {
+    let Some(image) = frame.geometry() else { return Ok(<_>::default()) };
+    let mut exclusions = Vec::new();
+    let mut is_resampled = false;
+    let nodules = match file {
+        MaskFile::Labels(labels) => of_labels(labels, image, rules, &mut is_resampled)?,
+        MaskFile::Segmentation(segmentation) => {
+            check_series(frame, &segmentation.referenced)?;
+            check_frame(frame, &segmentation.referenced.frames_of_reference)?;
+            of_segments(segmentation, image, rules, &mut is_resampled)?
+        }
+        MaskFile::StructureSet(structures) => {
+            check_series(frame, &structures.referenced)?;
+            let (chosen, left): (Vec<&Roi>, Vec<&Roi>) =
+                structures.rois.iter().partition(|roi| is_nodule(roi, rules));
+            exclusions.extend(left.into_iter().map(|roi| left_out(scan, roi, source.path)));
+            of_rois(structures, &chosen, frame, image)?
+        }
     };
-    Ok(nodule_masks(labels).into_iter().map(mark).collect())
+    let mut marks = Vec::new();
+    let mut n_of_id: BTreeMap<String, usize> = BTreeMap::new();
+    for nodule in &nodules {
+        *n_of_id.entry(nodule.id.clone()).or_default() += 1;
+    }
+    for Nodule { key, id, placed } in nodules {
+        let Some(placed) = placed else {
+            exclusions.push(without_voxels(scan, &id, source));
+            continue;
+        };
+        let session = source.session.to_string();
+        let parts = [scan.series_instance_uid.as_str(), &session, &key, source.path];
+        let mut mark = blank(scan, hash::id("m-", parts), source.session, &id, source.path);
+        mark.reader = source.reader.map(str::to_owned);
+        let is_double = n_of_id.get(&id).is_some_and(|n| *n > 1);
+        let irregularities =
+            [(is_double, Irregularity::DuplicateId), (is_resampled, Irregularity::Resampled)];
+        let found = irregularities.iter().filter(|(is, _)| *is);
+        mark.irregularities = found.map(|(_, what)| what.name().to_owned()).collect();
+        frame.place_mask(&mut mark, placed);
+        marks.push(mark);
+    }
+    Ok((marks, exclusions))
+}
+
+fn of_labels(
+    labels: &Volume<u16>,
+    image: &Geometry,
+    rules: &MaskRules,
+    is_resampled: &mut bool,
+) -> Result<Vec<Nodule>, Box<OtherGrid>> {
+    let grid = labels.geometry();
+    let on = regrid::exact(grid, image, Fit::Volume);
+    *is_resampled = on.is_err();
+    if let (Err(other), false) = (&on, rules.resample) {
+        return Err(other.clone());
+    }
+    let place = |mask: &PlacedMask| match &on {
+        Ok(on) => on.place(mask),
+        Err(_) => regrid::nearest(mask, grid, image),
+    };
+    let nodule = |(label, mask): (u16, PlacedMask)| {
+        let key = label.to_string();
+        Nodule { id: key.clone(), key, placed: place(&mask) }
+    };
+    Ok(nodule_masks(labels).into_iter().map(nodule).collect())
+}
+
+fn of_segments(
+    segmentation: &Segmentation,
+    image: &Geometry,
+    rules: &MaskRules,
+    is_resampled: &mut bool,
+) -> Result<Vec<Nodule>, segments::Error> {
+    let lie = segments::lie(segmentation, image, rules.resample)?;
+    *is_resampled = matches!(lie, segments::Lie::Other(..));
+    let is_single = segmentation.segments.len() == 1;
+    let mut nodules = Vec::new();
+    for segment in &segmentation.segments {
+        let number = segment.number.to_string();
+        let name = |key: String| format!("{key} {}", segment.label).trim_end().to_owned();
+        let parts = lie.place(segment, image, is_single);
+        if parts.is_empty() {
+            nodules.push(Nodule { id: name(number.clone()), key: number.clone(), placed: None });
+        }
+        for (part, placed) in (1..).zip(parts) {
+            let key = if is_single { format!("{number}.{part}") } else { number.clone() };
+            nodules.push(Nodule { id: name(key.clone()), key, placed });
+        }
+    }
+    Ok(nodules)
+}
+
+fn of_rois(
+    structures: &StructureSet,
+    chosen: &[&Roi],
+    frame: &Frame,
+    image: &Geometry,
+) -> Result<Vec<Nodule>, Error> {
+    let nodule = |roi: &&Roi| {
+        let own = roi.frame_of_reference_uid.clone().map(|uid| BTreeSet::from([uid]));
+        let whole = &structures.referenced.frames_of_reference;
+        check_frame(frame, own.as_ref().unwrap_or(whole))?;
+        let other = roi.contours.iter().find(|contour| contour.geometric_type != CLOSED_PLANAR);
+        if let Some(contour) = other {
+            let found = contour.geometric_type.clone();
+            return Err(Error::ContourType { roi: roi.name.clone(), found });
+        }
+        let lines: Vec<_> = roi.contours.iter().map(|contour| contour.points_mm.clone()).collect();
+        let placed = planar_contours::mask(&lines, image)
+            .map_err(|source| Error::OffImage { roi: roi.name.clone(), source })?;
+        let key = roi.number.to_string();
+        let id = if roi.name.is_empty() { key.clone() } else { roi.name.clone() };
+        Ok(Nodule { key, id, placed })
+    };
+    chosen.iter().map(nodule).collect()
+}
+
+/// Whether a region is a nodule: by its name where names are asked for, else by its type.
+fn is_nodule(roi: &Roi, rules: &MaskRules) -> bool {
+    if rules.rois.is_empty() {
+        return NODULE_TYPES.contains(&roi.interpreted_type.as_str());
+    }
+    // Patterns were seen to be some when the pipeline file was read.
+    let patterns = rules.rois.iter().filter_map(|pattern| glob::Pattern::new(pattern).ok());
+    patterns.into_iter().any(|pattern| pattern.matches(&roi.name))
+}
+
+fn left_out(scan: &Scan, roi: &Roi, path: &str) -> Exclusion {
+    let reason = format!(
+        "region {} `{}` of type {} is no nodule by `masks.rois`",
+        roi.number,
+        roi.name,
+        if roi.interpreted_type.is_empty() { "unknown" } else { &roi.interpreted_type }
+    );
+    exclusion(scan, Rule::RoiLeftOut, path, reason)
+}
+
+fn without_voxels(scan: &Scan, id: &str, source: Source<'_>) -> Exclusion {
+    let reason = format!("session {}, mark {id}: no voxel in the scan", source.session);
+    exclusion(scan, Rule::NoVoxels, source.path, reason)
+}
+
+fn exclusion(scan: &Scan, rule: Rule, path: &str, reason: String) -> Exclusion {
+    let series = Some(scan.series_instance_uid.as_str());
+    Exclusion::new(rule, Some(&scan.cohort), series, path, reason).of_file(path)
+}
+
+fn check_series(frame: &Frame, referenced: &Referenced) -> Result<(), Error> {
+    let Some(series) = frame.series_instance_uid() else { return Ok(()) };
+    if referenced.series.is_empty() || referenced.series.contains(series) {
+        return Ok(());
+    }
+    let found = all_of(&referenced.series);
+    Err(Error::OtherSeries { found, expected: series.to_owned() })
+}
+
+fn check_frame(frame: &Frame, found: &BTreeSet<String>) -> Result<(), Error> {
+    let Some(uid) = frame.frame_of_reference_uid() else { return Ok(()) };
+    if found.is_empty() || found.len() == 1 && found.contains(uid) {
+        return Ok(());
+    }
+    Err(Error::OtherFrame { found: all_of(found), expected: uid.to_owned() })
+}
+
+fn all_of(uids: &BTreeSet<String>) -> String {
+    uids.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A mark without position or ratings.
@@ -62,6 +251,7 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         series_instance_uid: scan.series_instance_uid.clone(),
         patient_id: scan.patient_id.clone(),
         reading_session: session as i64,
+        reader: None,
         reader_nodule_id: id.to_owned(),
         kind: MarkKind::Nodule.name().to_owned(),
         centroid_i: None,
@@ -123,24 +313,4 @@ fn nodule_masks(labels: &Volume<u16>) -> Vec<(u16, PlacedMask)> {
             }
         })
         .collect()
-}
-
-fn other_grid(image: &Geometry, mask: &Geometry) -> Option<OtherGrid> {
-    let far = image.size().map(|n| n.saturating_sub(1) as f64);
-    let deviation_mm = [[0.0; 3], far, [far[0], 0.0, 0.0], [0.0, far[1], 0.0]]
-        .iter()
-        .flat_map(|corner| {
-            let (a, b) = (image.voxel_to_patient(*corner), mask.voxel_to_patient(*corner));
-            (0..3).map(move |axis| (a[axis] - b[axis]).abs())
-        })
-        .fold(0.0, f64::max);
-    (image.size() != mask.size() || deviation_mm > GRID_TOLERANCE_MM).then(|| OtherGrid {
-        mask_size: mask.size(),
-        mask_spacing: mask.spacing().ijk(),
-        mask_origin: mask.origin_mm(),
-        size: image.size(),
-        spacing: image.spacing().ijk(),
-        origin: image.origin_mm(),
-        deviation_mm,
-    })
 }

@@ -1,20 +1,24 @@
 //! Ingest: files of a cohort → `scans`, `marks`.
 
 mod case;
+mod cohort_settings;
 mod frame;
 mod inclusion;
 mod lidc_marks;
 mod mask_marks;
+mod mask_readings;
 mod reads;
 mod scan_row;
 
 use super::{Task, memory};
-use crate::formats::cohort::{self, Layout};
+use crate::formats::cohort;
 use crate::formats::dicom::Tolerances;
-use crate::formats::scan_geometry::{self, ScanGeometries};
+use crate::formats::mask_file::MaskRules;
+use crate::formats::scan_geometry;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
 use case::Annotation;
+pub use cohort_settings::{Cohort, MaskReader};
 use frame::Frame;
 pub use inclusion::{Inclusion, Preset};
 use serde::{Deserialize, Serialize};
@@ -27,7 +31,7 @@ pub const READS: &[Output] = &[];
 pub const WRITES: &[Output] =
     &[Output::Table(Table::Scans), Output::Table(Table::Marks), Output::Table(Table::Exclusions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Settings: `[ingest]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,69 +61,8 @@ pub struct Config {
     pub cohorts: Vec<Cohort>,
 }
 
-/// A set of scans in one layout: `[[ingest.cohorts]]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cohort {
-    /// Name by which later stages refer to it.
-    pub name: String,
-    /// Layout of the files.
-    pub source: Layout,
-    /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's
-    /// folder; `ingest.root` where not given. Not part of the key.
-    #[serde(default, skip_serializing)]
-    pub root: PathBuf,
-    /// Folder of the readers' XML, for `luna16`. Not part of the key.
-    #[serde(default, skip_serializing)]
-    pub annotations: Option<PathBuf>,
-    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where not given.
-    #[serde(default, skip_serializing)]
-    pub scan_geometry: Option<PathBuf>,
-    /// Where a patient's image is, for `volumes`.
-    #[serde(default = "default_image")]
-    pub image: String,
-    /// Where a patient's mask is, for `volumes`.
-    #[serde(default = "default_mask")]
-    pub mask: String,
-}
-
 fn default_shard_size() -> usize {
     16
-}
-
-fn default_image() -> String {
-    "{patient}/ct".to_owned()
-}
-
-fn default_mask() -> String {
-    "{patient}/mask.nii.gz".to_owned()
-}
-
-impl Cohort {
-    /// Where the cohort's files are; `scan_geometry` is what [`Cohort::read_scan_geometry`] gave.
-    pub fn location<'a>(
-        &'a self,
-        scan_geometry: Option<&'a ScanGeometries>,
-    ) -> cohort::Location<'a> {
-        cohort::Location {
-            layout: self.source,
-            root: &self.root,
-            annotations: self.annotations.as_deref(),
-            image: &self.image,
-            mask: &self.mask,
-            scan_geometry,
-        }
-    }
-
-    /// The geometry of the cohort's scans, where it has no images.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the table cannot be read.
-    pub fn read_scan_geometry(&self) -> Result<Option<ScanGeometries>, scan_geometry::Error> {
-        let table = self.scan_geometry.as_deref().filter(|_| !self.source.has_images());
-        table.map(scan_geometry::read).transpose()
-    }
 }
 
 /// A case of the frozen list of sources.
@@ -234,32 +177,37 @@ fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
 }
 
 /// The rows of one scan and its annotations. Only included scans have marks.
-pub fn transform(mut scan: Scan, frame: &Frame, annotations: &[(String, Annotation)]) -> CaseRows {
+pub fn transform(
+    mut scan: Scan,
+    frame: &Frame,
+    annotations: &[(String, Annotation)],
+    rules: &MaskRules,
+) -> CaseRows {
     let mut rows = CaseRows::default();
     let chosen = reads::choose(&scan, annotations);
-    scan.n_reading_sessions = chosen.used.iter().map(|(_, a)| a.n_sessions() as i64).sum();
     scan.annotation_paths = chosen.used.iter().map(|(path, _)| path.clone()).collect();
     if scan.study_instance_uid.is_none() {
         scan.study_instance_uid = chosen.used.iter().find_map(|(_, a)| a.study_instance_uid());
     }
     rows.exclusions = chosen.exclusions;
     rows.failures = chosen.failures;
-    for (path, annotation) in chosen.used.into_iter().filter(|_| scan.included) {
+    let (mut n_sessions, mut masks) = (0, Vec::new());
+    for (path, annotation) in chosen.used {
         match annotation {
             Annotation::Lidc(reads) => {
-                let marks = lidc_marks::marks(&scan, frame, reads, path);
-                rows.exclusions.extend(marks.iter().filter_map(lidc_marks::exclusion));
-                rows.marks.extend(marks);
-            }
-            Annotation::Labels(labels) => match mask_marks::marks(&scan, frame, labels, path) {
-                Ok(marks) => rows.marks.extend(marks),
-                Err(error) => {
-                    let (case, path) = (&scan.series_instance_uid, Some(path.clone()));
-                    rows.failures.push(Failure::new("ingest", case, &error, path));
+                n_sessions += reads.sessions.len();
+                if scan.included {
+                    let marks = lidc_marks::marks(&scan, frame, reads, path);
+                    rows.exclusions.extend(marks.iter().filter_map(lidc_marks::exclusion));
+                    rows.marks.extend(marks);
                 }
-            },
+            }
+            Annotation::Mask(reading) => masks.push((path.as_str(), reading)),
         }
     }
+    let (of_masks, n_readers) = mask_readings::rows(&scan, frame, rules, &masks);
+    rows.extend(of_masks);
+    scan.n_reading_sessions = (n_sessions + n_readers) as i64;
     rows.scans.push(scan);
     rows
 }
@@ -280,9 +228,11 @@ pub enum Error {
 
 #[cfg(test)]
 pub(in crate::stages) mod tests {
+    use super::mask_readings::Reading;
     use super::*;
-    use crate::formats::cohort::Image;
+    use crate::formats::cohort::{Image, Layout};
     use crate::formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
+    use crate::formats::mask_file::MaskFile;
     use crate::formats::scan_geometry::ScanGeometry;
     use crate::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
     use ndarray::Array3;
@@ -335,8 +285,10 @@ pub(in crate::stages) mod tests {
             root: PathBuf::from("root"),
             annotations: None,
             scan_geometry: None,
-            image: default_image(),
-            mask: default_mask(),
+            image: "{patient}/ct".to_owned(),
+            mask: None,
+            readers: Vec::new(),
+            masks: MaskRules::default(),
         }
     }
 
@@ -345,16 +297,20 @@ pub(in crate::stages) mod tests {
             case_id: "p/ct".to_owned(),
             has_scan: true,
             patient: Some("p".to_owned()),
-            images: Vec::new(),
-            annotations: Vec::new(),
+            ..cohort::Case::default()
         };
         SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned() }
+    }
+
+    fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {
+        let mask = Ok(MaskFile::Labels(labels));
+        Annotation::Mask(Reading { session, reader: Some(format!("r{session}")), mask })
     }
 
     fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
         let image = image([4, 4, 3]);
         let scan = scan_row::of_image(&config(), None, &cohort(), &source(), &image);
-        transform(scan, &Frame::of_image(image.volume.geometry()), annotations)
+        transform(scan, &Frame::of_image(image.volume.geometry()), annotations, &cohort().masks)
     }
 
     #[test]
@@ -362,7 +318,7 @@ pub(in crate::stages) mod tests {
         let mut labels = Array3::zeros((3, 4, 4));
         labels[[1, 2, 3]] = 1;
         let labels = Volume::new(geometry([4, 4, 3]), labels).unwrap();
-        let rows = small_image_rows(&[("p/mask".to_owned(), Annotation::Labels(labels))]);
+        let rows = small_image_rows(&[("p/mask".to_owned(), labels_of(0, labels))]);
         assert_eq!(rows.failures, []);
         assert_eq!(rows.scans[0].patient_id, "p");
         assert_eq!(rows.scans[0].hu_min, Some(-7));
@@ -378,9 +334,32 @@ pub(in crate::stages) mod tests {
         let other =
             Geometry::new([4, 4, 3], [0.7, 0.7, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap();
         let labels = Volume::new(other, Array3::from_elem((3, 4, 4), 1)).unwrap();
-        let rows = small_image_rows(&[("p/mask".to_owned(), Annotation::Labels(labels))]);
+        let rows = small_image_rows(&[("p/mask".to_owned(), labels_of(0, labels))]);
         assert!(rows.marks.is_empty());
         assert!(rows.failures[0].cause.contains("0.8") && rows.failures[0].cause.contains("0.7"));
+    }
+
+    #[test]
+    fn a_reader_with_a_refused_file_has_no_marks_and_others_keep_theirs() {
+        let labels = |spacing: f64| {
+            let grid =
+                Geometry::new([4, 4, 3], [0.7, spacing, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL);
+            Volume::new(grid.unwrap(), Array3::from_elem((3, 4, 4), 1)).unwrap()
+        };
+        let files = [
+            ("a1".to_owned(), labels_of(0, labels(0.8))),
+            ("a2".to_owned(), labels_of(0, labels(0.9))),
+            ("b".to_owned(), labels_of(1, labels(0.8))),
+        ];
+        let rows = small_image_rows(&files);
+        assert_eq!(rows.scans[0].n_reading_sessions, 1);
+        let [mark] = &rows.marks[..] else { panic!("{:?}", rows.marks) };
+        assert_eq!((mark.reading_session, mark.reader.as_deref()), (1, Some("r1")));
+        assert_eq!(rows.failures.len(), 1);
+        assert_eq!(rows.failures[0].path.as_deref(), Some("a2"));
+        assert_eq!(rows.exclusions.len(), 1);
+        let told = (rows.exclusions[0].rule.as_str(), rows.exclusions[0].path.as_deref());
+        assert_eq!(told, ("incomplete_reading", Some("a1")));
     }
 
     /// A line about the pixel (6, 6), and a finding at (9, 8); slices at 0, 2, 4 and 10 mm.
@@ -428,7 +407,7 @@ pub(in crate::stages) mod tests {
         source.case.case_id = "1.2".to_owned();
         let scan = scan_row::of_geometry(&config(), list, &cohort(), &source, &geometry);
         let frame = Frame::of_slices(&geometry.slices);
-        transform(scan, &frame, &[("a.xml".to_owned(), Annotation::Lidc(reads()))])
+        transform(scan, &frame, &[("a.xml".to_owned(), Annotation::Lidc(reads()))], &cohort().masks)
     }
 
     #[test]
@@ -474,7 +453,7 @@ pub(in crate::stages) mod tests {
         let mut scan = scan();
         scan.series_instance_uid = "1.2".to_owned();
         let files = [("a.xml".to_owned(), Annotation::Lidc(reads()))];
-        let rows = transform(scan, &Frame::of_slices(&slices), &files);
+        let rows = transform(scan, &Frame::of_slices(&slices), &files, &cohort().masks);
         assert_eq!(rows.marks.len(), 3);
         assert_eq!(rows.marks[0].irregularities, ["no_voxels", "off_slice", "unrated"]);
         assert_eq!(rows.exclusions[0].rule, "no_voxels");

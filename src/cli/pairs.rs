@@ -1,0 +1,56 @@
+//! What `--dry-run` says of the files of cohorts of volumes.
+
+use super::{Error, format};
+use crate::pipeline::pairs::{CohortPairs, Pair, State};
+use std::io::Write;
+
+/// Cases that are listed of each cohort.
+const LISTED: usize = 20;
+
+/// Writes the first cases of each cohort, those first that lack something, and how many there are.
+pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), Error> {
+    for cohort in cohorts {
+        let name = &cohort.cohort;
+        if let Some(error) = &cohort.error {
+            writeln!(out, "cohort {name}: {error}\n")?;
+            continue;
+        }
+        let count = |state| cohort.pairs.iter().filter(|pair| pair.state == state).count();
+        writeln!(
+            out,
+            "cohort {name}: {} cases, {} paired, {} without a mask of some readers, {} without any mask, \
+             {} not paired",
+            cohort.pairs.len(),
+            count(State::Paired),
+            count(State::SomeReaders),
+            count(State::WithoutMask),
+            count(State::Unpaired)
+        )?;
+        let shown = cohort.pairs.iter().take(LISTED).map(row);
+        writeln!(out, "{}", format::table(&["patient", "image", "masks", "missing"], shown))?;
+        if cohort.pairs.len() > LISTED {
+            writeln!(out, "and {} more; --json lists all", cohort.pairs.len() - LISTED)?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn row(pair: &Pair) -> Vec<String> {
+    let of_reader = |masks: &crate::pipeline::pairs::Masks| {
+        let files: Vec<_> = masks.files.iter().map(|file| file.display().to_string()).collect();
+        let files = files.join(", ");
+        match &masks.reader {
+            Some(reader) if !files.is_empty() => format!("{reader}: {files}"),
+            _ => files,
+        }
+    };
+    let masks: Vec<_> = pair.masks.iter().map(of_reader).filter(|text| !text.is_empty()).collect();
+    let or_dash = |text: Option<String>| text.filter(|t| !t.is_empty()).unwrap_or("-".to_owned());
+    vec![
+        or_dash(pair.patient.clone()),
+        or_dash(pair.image.clone()),
+        or_dash(Some(masks.join("; "))),
+        or_dash(pair.problem.clone()),
+    ]
+}

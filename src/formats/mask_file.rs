@@ -1,0 +1,97 @@
+//! Files with a reader's marks as voxels or outlines: NIfTI, MetaImage, DICOM SEG, RTSTRUCT.
+
+use super::dicom::{self, Segmentation, StructureSet};
+use super::image_file::{self, Error as ImageError};
+use crate::volume::Volume;
+use fs_err::File;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// How masks are read: `[ingest.cohorts.masks]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskRules {
+    /// Whether a mask on another grid than its image is resampled onto it; else it is refused.
+    #[serde(default)]
+    pub resample: bool,
+    /// Share of `MaximumFractionalValue` from which a pixel of a fractional segmentation counts.
+    #[serde(default = "default_fractional_threshold")]
+    pub fractional_threshold: f64,
+    /// Glob patterns of `ROIName` of the regions of a structure set that are nodules; without any, those
+    /// whose `RTROIInterpretedType` is GTV, NONE or missing.
+    #[serde(default)]
+    pub rois: Vec<String>,
+}
+
+fn default_fractional_threshold() -> f64 {
+    0.5
+}
+
+impl Default for MaskRules {
+    fn default() -> Self {
+        let fractional_threshold = default_fractional_threshold();
+        Self { resample: false, fractional_threshold, rois: Vec::new() }
+    }
+}
+
+/// What a file of marks holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskFile {
+    /// One value for each nodule, 0 where there is none; or 1 for all of them.
+    Labels(Volume<u16>),
+    /// DICOM SEG.
+    Segmentation(Segmentation),
+    /// RTSTRUCT.
+    StructureSet(StructureSet),
+}
+
+impl MaskFile {
+    /// What it says of the image that it was drawn on; `None` where its format cannot say.
+    pub fn referenced(&self) -> Option<&dicom::Referenced> {
+        match self {
+            Self::Labels(_) => None,
+            Self::Segmentation(segmentation) => Some(&segmentation.referenced),
+            Self::StructureSet(structures) => Some(&structures.referenced),
+        }
+    }
+}
+
+/// A file of marks could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// An image file could not be read as labels.
+    #[error(transparent)]
+    Labels(#[from] ImageError),
+    /// A DICOM file could not be read.
+    #[error(transparent)]
+    Dicom(#[from] dicom::Error),
+    /// The file is no DICOM, and its name stands for no format.
+    #[error(
+        "`{0}` is no DICOM file, and its name that of no mask, expected .nii, .nii.gz, .hdr, .hdr.gz, .mhd or .mha"
+    )]
+    Name(PathBuf),
+}
+
+/// Reads a file of marks: DICOM is told by its content, other formats by their names.
+///
+/// # Errors
+///
+/// Fails if the file is of none of the formats or cannot be read as what it is.
+pub fn read(path: &Path, rules: &MaskRules) -> Result<MaskFile, Error> {
+    let mut start = Vec::new();
+    File::open(path)?.take(132).read_to_end(&mut start)?;
+    if start.len() == 132 && start.ends_with(b"DICM") {
+        return Ok(match dicom::read_drawn(path, rules.fractional_threshold)? {
+            dicom::Drawn::Segmentation(segmentation) => MaskFile::Segmentation(segmentation),
+            dicom::Drawn::StructureSet(structures) => MaskFile::StructureSet(structures),
+        });
+    }
+    if !image_file::is_one(path) {
+        return Err(Error::Name(path.to_owned()));
+    }
+    Ok(MaskFile::Labels(image_file::read_labels(path)?))
+}

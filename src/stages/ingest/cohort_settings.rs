@@ -1,0 +1,96 @@
+//! Settings of a cohort: `[[ingest.cohorts]]`.
+
+use crate::formats::cohort::{self, Layout};
+use crate::formats::mask_file::MaskRules;
+use crate::formats::scan_geometry::{self, ScanGeometries};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where a patient's mask is, if nothing else is said.
+const DEFAULT_MASK: &str = "{patient}/mask.nii.gz";
+
+/// A set of scans in one layout: `[[ingest.cohorts]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cohort {
+    /// Name by which later stages refer to it.
+    pub name: String,
+    /// Layout of the files.
+    pub source: Layout,
+    /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's
+    /// folder; `ingest.root` where not given. Not part of the key.
+    #[serde(default, skip_serializing)]
+    pub root: PathBuf,
+    /// Folder of the readers' XML, for `luna16`. Not part of the key.
+    #[serde(default, skip_serializing)]
+    pub annotations: Option<PathBuf>,
+    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where not given.
+    #[serde(default, skip_serializing)]
+    pub scan_geometry: Option<PathBuf>,
+    /// Where a patient's image is, for `volumes`.
+    #[serde(default = "default_image")]
+    pub image: String,
+    /// Where a patient's masks are, for `volumes` with one reader; see [`Cohort::mask_patterns`].
+    #[serde(default)]
+    pub mask: Option<String>,
+    /// The readers, for `volumes` with several.
+    #[serde(default)]
+    pub readers: Vec<MaskReader>,
+    /// How masks are read, for `volumes`.
+    #[serde(default)]
+    pub masks: MaskRules,
+}
+
+/// A reader with masks of their own: `[[ingest.cohorts.readers]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskReader {
+    /// Name in `marks`.
+    pub name: String,
+    /// Where the reader's masks of a patient are.
+    pub mask: String,
+}
+
+fn default_image() -> String {
+    "{patient}/ct".to_owned()
+}
+
+impl Cohort {
+    /// Where the cohort's files are; `scan_geometry` is what [`Cohort::read_scan_geometry`] gave.
+    pub fn location<'a>(
+        &'a self,
+        scan_geometry: Option<&'a ScanGeometries>,
+    ) -> cohort::Location<'a> {
+        cohort::Location {
+            layout: self.source,
+            root: &self.root,
+            annotations: self.annotations.as_deref(),
+            image: &self.image,
+            masks: self.mask_patterns(),
+            scan_geometry,
+        }
+    }
+
+    /// Pattern of the masks of each reader: the readers', or of the one reader there is.
+    pub fn mask_patterns(&self) -> Vec<&str> {
+        if self.readers.is_empty() {
+            return vec![self.mask.as_deref().unwrap_or(DEFAULT_MASK)];
+        }
+        self.readers.iter().map(|reader| reader.mask.as_str()).collect()
+    }
+
+    /// Name of a reader, where readers have names.
+    pub fn reader(&self, index: usize) -> Option<&str> {
+        self.readers.get(index).map(|reader| reader.name.as_str())
+    }
+
+    /// The geometry of the cohort's scans, where it has no images.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the table cannot be read.
+    pub fn read_scan_geometry(&self) -> Result<Option<ScanGeometries>, scan_geometry::Error> {
+        let table = self.scan_geometry.as_deref().filter(|_| !self.source.has_images());
+        table.map(scan_geometry::read).transpose()
+    }
+}
