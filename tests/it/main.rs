@@ -14,5 +14,6 @@ mod line;
 mod luna16;
 mod python;
 mod real;
+mod regions;
 mod series;
 mod wiring;
