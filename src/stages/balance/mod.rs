@@ -2,6 +2,7 @@
 
 mod assign;
 mod nnunet_splits;
+mod reached;
 mod units;
 
 pub use assign::{Assignment, assign};
@@ -11,9 +12,9 @@ pub use units::{Lesion, ScanPlace, Subsets, Unit, UnitError, Units, units};
 use super::{Event, Task};
 use crate::tables::store::Version;
 use crate::tables::{Failure, Output, Role, Sample, SplitBy, Table, parquet, shard, store};
+use reached::Reached;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Outputs read.
 pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Rois)];
@@ -243,46 +244,6 @@ pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Samp
 /// Slices without nodule beside those with it.
 fn wanted(ratio: f64, n_nodule: usize) -> usize {
     (n_nodule as f64 * ratio).round() as usize
-}
-
-/// The ratio that was reached.
-#[derive(Debug, Default)]
-struct Reached {
-    asked: f64,
-    n_nodule: usize,
-    n_empty: usize,
-    n_nodules: usize,
-    n_short: usize,
-}
-
-impl Reached {
-    fn add(&mut self, ratio: f64, samples: &[Sample]) {
-        self.asked = ratio;
-        for nodule in samples.chunk_by(|a, b| a.nodule_id == b.nodule_id) {
-            let n_nodule = nodule.iter().filter(|s| s.role == Role::Nodule.name()).count();
-            let n_empty = nodule.len() - n_nodule;
-            self.n_nodule += n_nodule;
-            self.n_empty += n_empty;
-            self.n_nodules += 1;
-            self.n_short += usize::from(n_empty < wanted(ratio, n_nodule));
-        }
-    }
-}
-
-impl fmt::Display for Reached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { asked, n_nodule, n_empty, n_nodules, n_short } = self;
-        let ratio = *n_empty as f64 / (*n_nodule).max(1) as f64;
-        write!(f, "{n_nodule} slices with nodule, {n_empty} without: ratio {ratio:.2} of {asked}")?;
-        if *n_short > 0 {
-            write!(
-                f,
-                "; {n_short} of {n_nodules} nodules have too few slices without any within \
-                 `crop.margin_slices`"
-            )?;
-        }
-        Ok(())
-    }
 }
 
 /// The stage stopped.
