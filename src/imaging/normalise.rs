@@ -17,6 +17,39 @@ pub fn normalise_slice(hu: &[i16], low_hu: f64, high_hu: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
+    use sha2::{Digest as _, Sha256};
+    use std::collections::BTreeMap;
+
+    /// A window on which numpy normalised every value: `tests/golden/normalise.py`.
+    #[derive(Deserialize)]
+    struct Golden {
+        low_hu: f64,
+        high_hu: f64,
+        sha256: String,
+        bits: BTreeMap<i16, u32>,
+    }
+
+    #[test]
+    fn every_value_is_numpys_bit_for_bit() {
+        let cases: Vec<Golden> =
+            serde_json::from_str(include_str!("../../tests/golden/normalise.json")).unwrap();
+        let hu: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+        for case in cases {
+            for (hu, bits) in case.bits {
+                assert_eq!(normalise(hu, case.low_hu, case.high_hu).to_bits(), bits, "{hu} HU");
+            }
+            let mut hash = Sha256::new();
+            for value in normalise_slice(&hu, case.low_hu, case.high_hu) {
+                hash.update(value.to_le_bytes());
+            }
+            let digest = hash
+                .finalize()
+                .iter()
+                .fold(String::new(), |digest, byte| digest + &format!("{byte:02x}"));
+            assert_eq!(digest, case.sha256, "{} to {} HU", case.low_hu, case.high_hu);
+        }
+    }
 
     #[test]
     fn the_window_is_a_line_with_flat_ends() {

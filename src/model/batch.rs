@@ -5,15 +5,18 @@ use super::error::{Error, Result};
 use super::ops::tensor;
 use super::tape::Value;
 
+/// A pixel's place in [`Example::mask`] where nothing is learnt from it.
+pub const IGNORED: u8 = 2;
+
 /// An image with what is in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// Values in 0..1, rows along j one after the other, i fastest.
     pub image: Vec<f32>,
-    /// 1 for nodule, 0 for none, in the image's order.
+    /// 1 for nodule, 0 for none, [`IGNORED`] for neither, in the image's order.
     pub mask: Vec<u8>,
-    /// Whether there is a nodule.
-    pub has_nodule: bool,
+    /// Whether there is a nodule; `None` where the classifier learns nothing from the image.
+    pub has_nodule: Option<bool>,
 }
 
 impl Example {
@@ -69,7 +72,7 @@ mod tests {
             let mut example = Example {
                 image: vec![1.0, 2.0, 3.0, 4.0],
                 mask: vec![1, 0, 0, 0],
-                has_nodule: true,
+                has_nodule: Some(true),
             };
             example.flip(2, [along_i, along_j]);
             (example.image, example.mask)

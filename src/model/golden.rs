@@ -103,7 +103,7 @@ fn examples() -> Vec<Example> {
         Example {
             image: image.iter().map(|x| x / 2.0 + 0.5).collect(),
             mask: (0..SIDE * SIDE).map(|p| u8::from(inside(p))).collect(),
-            has_nodule: n > 0,
+            has_nodule: Some(n > 0),
         }
     };
     (0..3).map(example).collect()
@@ -148,7 +148,7 @@ fn outputs_and_gradients_are_pytorchs() {
         assert_close("training's scores", scores.clone(), &case.training.scores);
         let masks: Vec<u8> = examples.iter().flat_map(|e| e.mask.clone()).collect();
         let pixels = loss::segmentation(&logits, &masks, SIDE * SIDE);
-        let images = loss::classification(&scores, &[false, true, true]);
+        let images = loss::classification(&scores, &[false, true, true].map(Some));
         assert_close("loss", [(pixels.value + images.value) as f32], &[case.training.loss]);
         let seed = |gradient, shape| tensor(gradient, shape).unwrap();
         let (tape, _) = pass.finish();

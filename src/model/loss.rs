@@ -1,5 +1,6 @@
 //! What training makes small, and its gradients.
 
+use super::batch::IGNORED;
 use super::ops::sigmoid::sigmoid;
 use rayon::prelude::*;
 
@@ -18,7 +19,9 @@ fn cross_entropy(logit: f32, target: f32) -> f64 {
     v.max(0.0) - v * y + (-v.abs()).exp().ln_1p()
 }
 
-/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels; masks of 0 and 1.
+/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels; masks of 0, 1 and
+/// [`IGNORED`]. An ignored pixel is in no sum and no count, and has no gradient; an image of nothing
+/// else has no loss.
 // METHOD: Dice loss 1 - (2 sum xy + 1) / (sum x + sum y + 1) of each image, then the mean; the paper
 // does not say over what it sums.
 pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss {
@@ -29,52 +32,60 @@ pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss 
         .zip(logits.par_chunks(pixels).zip(masks.par_chunks(pixels)))
         .map(|(gradient, (logits, masks))| {
             let (mut entropy, mut both, mut either) = (0.0, 0.0, 0.0);
+            let counted = masks.iter().filter(|y| **y != IGNORED).count().max(1);
             // In short sums of f32: exact enough, and vectors of them.
             let rows = gradient.chunks_mut(256).zip(logits.chunks(256).zip(masks.chunks(256)));
             for (x, (logits, masks)) in rows {
                 let (mut row_entropy, mut row_both, mut row_either) = (0.0f32, 0.0f32, 0.0f32);
                 for ((x, v), y) in x.iter_mut().zip(logits).zip(masks) {
-                    let y = f32::from(*y);
+                    let [y, counts] = target(*y);
                     *x = sigmoid(*v);
                     // -ln(sigmoid(|v|)) is ln(1 + exp(-|v|)).
-                    row_entropy += v.max(0.0) - v * y - sigmoid(v.abs()).ln();
+                    row_entropy += counts * (v.max(0.0) - v * y - sigmoid(v.abs()).ln());
                     row_both += *x * y;
-                    row_either += *x + y;
+                    row_either += counts * (*x + y);
                 }
                 entropy += f64::from(row_entropy);
                 both += f64::from(row_both);
                 either += f64::from(row_either);
             }
             let (above, below) = (2.0 * both + 1.0, either + 1.0);
-            let per_pixel = 1.0 / (images * pixels) as f32;
+            let per_pixel = 1.0 / (images * counted) as f32;
             let of_pixel = (above / (below * below * images as f64)) as f32;
             let of_nodule = (-2.0 / (below * images as f64)) as f32;
             for (x, y) in gradient.iter_mut().zip(masks) {
-                let y = f32::from(*y);
+                let [y, counts] = target(*y);
                 let of_dice = of_pixel + of_nodule * y;
-                *x = (*x - y) * per_pixel + of_dice * *x * (1.0 - *x);
+                *x = counts * ((*x - y) * per_pixel + of_dice * *x * (1.0 - *x));
             }
-            entropy / pixels as f64 + 1.0 - above / below
+            entropy / counted as f64 + 1.0 - above / below
         })
         .collect();
     Loss { value: values.iter().sum::<f64>() / images as f64, gradient }
 }
 
-/// Cross entropy over images.
-pub(super) fn classification(logits: &[f32], targets: &[bool]) -> Loss {
-    let n = logits.len();
-    let pairs = || logits.iter().zip(targets).map(|(v, y)| (*v, f32::from(u8::from(*y))));
+/// What a pixel of a mask is: 1 for nodule, and 1 where it counts.
+fn target(y: u8) -> [f32; 2] {
+    [f32::from(u8::from(y == 1)), f32::from(u8::from(y != IGNORED))]
+}
+
+/// Cross entropy over the images that have a target; 0 where none has.
+pub(super) fn classification(logits: &[f32], targets: &[Option<bool>]) -> Loss {
+    let n = targets.iter().flatten().count().max(1);
+    let target = |y: &Option<bool>| y.map(|y| f32::from(u8::from(y)));
+    let pairs = || logits.iter().zip(targets).map(|(v, y)| (*v, target(y)));
+    let value = |(v, y): (f32, Option<f32>)| y.map_or(0.0, |y| cross_entropy(v, y));
     Loss {
-        value: pairs().map(|(v, y)| cross_entropy(v, y)).sum::<f64>() / n as f64,
-        gradient: pairs().map(|(v, y)| (sigmoid(v) - y) / n as f32).collect(),
+        value: pairs().map(value).sum::<f64>() / n as f64,
+        gradient: pairs().map(|(v, y)| y.map_or(0.0, |y| (sigmoid(v) - y) / n as f32)).collect(),
     }
 }
 
 /// Dice and `IoU` of one image, with pixels of positive logit as nodule; `None` where the mask is
-/// empty.
+/// empty. Ignored pixels are left out.
 pub(super) fn overlap(logits: &[f32], mask: &[u8]) -> Option<[f64; 2]> {
     let (mut both, mut found, mut wanted) = (0u32, 0u32, 0u32);
-    for (v, y) in logits.iter().zip(mask) {
+    for (v, y) in logits.iter().zip(mask).filter(|(_, y)| **y != IGNORED) {
         let x = u32::from(*v >= 0.0);
         both += x & u32::from(*y);
         found += x;
@@ -110,7 +121,7 @@ mod tests {
     fn gradients_are_difference_quotients() {
         let logits = [0.3, -1.2, 2.0, 0.1, -0.4, 1.5f32];
         let masks = [1, 0, 1, 0, 0, 1];
-        let targets = [true, false, true, false, false, true];
+        let targets = [true, false, true, false, false, true].map(Some);
         let found = segmentation(&logits, &masks, 3).gradient;
         let scores = classification(&logits, &targets).gradient;
         for i in 0..6 {
@@ -126,8 +137,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ignored_has_no_loss_and_no_gradient() {
+        let logits = [0.3, -1.2, 2.0, 0.1, -0.4, 1.5f32];
+        let masks = [1, IGNORED, 0, IGNORED, IGNORED, IGNORED];
+        let targets = [Some(true), None, Some(false), None, None, None];
+        let found = segmentation(&logits, &masks, 3);
+        let scores = classification(&logits, &targets);
+        // Half of the loss of the first image's other pixels; the second image has none but the
+        // Dice loss's 1 - 1 / 1.
+        close(found.value, segmentation(&[0.3, 2.0], &[1, 0], 2).value / 2.0);
+        close(scores.value, classification(&[0.3, 2.0], &[Some(true), Some(false)]).value);
+        for i in 0..6 {
+            let moved = |by: f32| {
+                let mut logits = logits;
+                logits[i] += by;
+                (segmentation(&logits, &masks, 3).value, classification(&logits, &targets).value)
+            };
+            let (up, down) = (moved(0.01), moved(-0.01));
+            assert!((f64::from(found.gradient[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
+            assert!((f64::from(scores.gradient[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
+            if masks[i] == IGNORED {
+                assert_eq!((found.gradient[i], up.0.to_bits()), (0.0, found.value.to_bits()));
+            }
+            if targets[i].is_none() {
+                assert_eq!((scores.gradient[i], up.1.to_bits()), (0.0, scores.value.to_bits()));
+            }
+        }
+        assert_eq!(overlap(&logits[..3], &masks[..3]), overlap(&[0.3, 2.0], &[1, 0]));
+        assert_eq!(overlap(&logits[3..], &masks[3..]), None);
+        let none = classification(&[1.0], &[None]);
+        assert_eq!((none.value, none.gradient), (0.0, vec![0.0]));
+    }
+
+    #[test]
     fn far_from_the_truth_the_loss_is_the_distance() {
-        close(classification(&[-200.0, 200.0], &[true, true]).value, 100.0);
+        close(classification(&[-200.0, 200.0], &[Some(true); 2]).value, 100.0);
         let loss = segmentation(&[-80.0, 80.0], &[1, 0], 2);
         close(loss.value, 80.0 + 1.0 - 1.0 / 3.0);
         assert!(loss.gradient.iter().all(|g| g.is_finite()));

@@ -24,7 +24,7 @@ mod reference;
 #[cfg(test)]
 mod golden;
 
-pub use batch::Example;
+pub use batch::{Example, IGNORED};
 pub use checkpoint::WEIGHTS_FILE;
 pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;

@@ -168,7 +168,7 @@ impl Trainer {
         let found = self.network.forward(&mut pass, &x, phase.std)?;
         let masks: Vec<u8> =
             batch.iter().flat_map(|example| example.mask.iter().copied()).collect();
-        let targets: Vec<bool> = batch.iter().map(|example| example.has_nodule).collect();
+        let targets: Vec<Option<bool>> = batch.iter().map(|example| example.has_nodule).collect();
         let (segmentation, classification) = {
             let logits = view(found.logits.tensor())?;
             for (logits, mask) in logits.chunks(side * side).zip(masks.chunks(side * side)) {
@@ -409,7 +409,7 @@ mod tests {
             let mask: Vec<u8> = (0..side * side).map(|p| u8::from(inside(p))).collect();
             let noise = |m: &u8| 0.3 * f32::from(*m) + rng.random_range(0.0..0.5f32);
             let image = mask.iter().map(noise).collect();
-            Example { image, mask, has_nodule }
+            Example { image, mask, has_nodule: Some(has_nodule) }
         };
         (0..n).map(&mut disc).collect()
     }

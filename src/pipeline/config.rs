@@ -228,14 +228,8 @@ impl Config {
                 return Err(Error::UnknownCohort { setting, cohort, known });
             }
         }
-        let range = |ok: bool, setting, expected, found: String| {
-            if ok { Ok(()) } else { Err(Error::Range { setting, expected, found }) }
-        };
         let shard = self.ingest.shard_size;
         range(shard > 0, "ingest.shard_size", "at least 1", shard.to_string())?;
-        let size = self.crop.size;
-        let divides = size > 0 && size.is_multiple_of(16) && size <= 1024;
-        range(divides, "crop.size", "a multiple of 16, up to 1024", size.to_string())?;
         let level = self.merge.consensus_level;
         range(
             level > 0.0 && level <= 1.0,
@@ -250,19 +244,9 @@ impl Config {
             "at least 0 and under 1",
             threshold.to_string(),
         )?;
-        let ratio = self.balance.ratio;
-        range(ratio.is_finite() && ratio >= 0.0, "balance.ratio", "0 or more", ratio.to_string())?;
-        for window in self.crop.windows.values().chain([&self.crop.window]) {
-            let found = format!("{} to {}", window.low_hu, window.high_hu);
-            range(
-                window.low_hu < window.high_hu,
-                "crop.window",
-                "from a lower to a higher value",
-                found,
-            )?;
-        }
+        self.check_regions()?;
         if let Some(train) = &self.train {
-            let model_size = train.model.image_size;
+            let (size, model_size) = (self.crop.size, train.model.image_size);
             let found = format!("{model_size}, while `crop.size` is {size}");
             range(model_size == size, "train.model.image_size", "the same as `crop.size`", found)?;
             range(
@@ -278,6 +262,56 @@ impl Config {
         }
         Ok(())
     }
+
+    /// The settings of `[crop]` and `[balance]`.
+    fn check_regions(&self) -> Result<(), Error> {
+        let size = self.crop.size;
+        let divides = size > 0 && size.is_multiple_of(16) && size <= 1024;
+        range(divides, "crop.size", "a multiple of 16, up to 1024", size.to_string())?;
+        if let Some(spacing) = self.crop.spacing_mm {
+            let fits = (0.05..=10.0).contains(&spacing);
+            range(fits, "crop.spacing_mm", "from 0.05 to 10", spacing.to_string())?;
+        }
+        let folds = self.balance.folds;
+        range(folds > 0, "balance.folds", "at least 1", folds.to_string())?;
+        for shares in self.balance.splits.values().chain([&self.balance.split]) {
+            let balance::Shares { validation, test, test_lesions } = *shares;
+            let all = [validation, test, validation + test];
+            range(
+                all.iter().all(|share| (0.0..=1.0).contains(share)),
+                "balance.split",
+                "shares from 0 to 1 that sum to at most 1",
+                format!("validation {validation} and test {test}"),
+            )?;
+            range(
+                test_lesions.is_none() || test == 0.0,
+                "balance.split",
+                "of `test` and `test_lesions` one alone",
+                format!("test {test} and test_lesions {}", test_lesions.unwrap_or(0)),
+            )?;
+        }
+        let ratio = self.balance.ratio;
+        range(ratio.is_finite() && ratio >= 0.0, "balance.ratio", "0 or more", ratio.to_string())?;
+        for window in self.crop.windows.values().chain([&self.crop.window]) {
+            let found = format!("{} to {}", window.low_hu, window.high_hu);
+            range(
+                window.low_hu < window.high_hu,
+                "crop.window",
+                "from a lower to a higher value",
+                found,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn range(
+    ok: bool,
+    setting: &'static str,
+    expected: &'static str,
+    found: String,
+) -> Result<(), Error> {
+    if ok { Ok(()) } else { Err(Error::Range { setting, expected, found }) }
 }
 
 /// Reads a pipeline file as `T`, which may be a part of it, with `key=value` settings applied.
@@ -418,6 +452,21 @@ mod tests {
             (
                 "crop.windows.z={low_hu=0.0,high_hu=1.0}",
                 "`crop.windows` names cohort `z`; there are: a",
+            ),
+            ("crop.spacing_mm=0.0", "`crop.spacing_mm` must be from 0.05 to 10, got 0"),
+            ("crop.spacing_mm=nan", "`crop.spacing_mm` must be from 0.05 to 10, got NaN"),
+            ("balance.folds=0", "`balance.folds` must be at least 1, got 0"),
+            (
+                "balance.split={validation=0.6,test=0.6}",
+                "`balance.split` must be shares from 0 to 1 that sum to at most 1, got validation 0.6 and test 0.6",
+            ),
+            (
+                "balance.splits.a={test=nan}",
+                "`balance.split` must be shares from 0 to 1 that sum to at most 1, got validation 0 and test NaN",
+            ),
+            (
+                "balance.split={test=0.2,test_lesions=11}",
+                "`balance.split` must be of `test` and `test_lesions` one alone, got test 0.2 and test_lesions 11",
             ),
             ("ingest.shard_size=0", "`ingest.shard_size` must be at least 1, got 0"),
             (

@@ -258,8 +258,10 @@ mod tests {
             roi_id: format!("r{n}"),
             nodule_id: "n".to_owned(),
             cohort: "c".to_owned(),
+            series_instance_uid: "1.2".to_owned(),
             patient_id: "p".to_owned(),
             role: "nodule".to_owned(),
+            split_by: "patient".to_owned(),
             split: "train".to_owned(),
             fold: None,
         }

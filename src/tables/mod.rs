@@ -9,6 +9,7 @@ pub mod reader_agreement;
 pub mod rating_agreement;
 pub mod rois;
 pub mod samples;
+pub mod leak;
 pub mod training_log;
 pub mod predictions;
 pub mod slice_metrics;
@@ -36,8 +37,8 @@ pub use output::Output;
 pub use predictions::Prediction;
 pub use rating_agreement::RatingAgreement;
 pub use reader_agreement::ReaderAgreement;
-pub use rois::Roi;
-pub use samples::{Sample, Split};
+pub use rois::{Neighbours, Oversize, Roi};
+pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
 pub use slice_metrics::SliceMetrics;
 pub use summary::Summary;
@@ -174,7 +175,11 @@ impl Table {
     pub const fn schema_version(self) -> u32 {
         match self {
             Self::Marks => 3,
-            Self::Scans | Self::Nodules => 2,
+            Self::Scans
+            | Self::Nodules
+            | Self::Rois
+            | Self::Samples
+            | Self::NoduleMetrics => 2,
             _ => 1,
         }
     }

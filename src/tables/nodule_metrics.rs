@@ -28,6 +28,8 @@ pub struct NoduleMetrics {
     pub surface_dice_1mm: Option<f64>,
     pub predicted_volume_mm3: f64,
     pub reference_volume_mm3: f64,
+    pub cut_volume_mm3: f64,
+    pub oversize: Option<String>,
     pub outcome: String,
     pub metric_definition: String,
 }
@@ -78,7 +80,17 @@ pub fn schema() -> Schema {
         nullable("masd_mm", Float64, "mean of the two directed mean surface distances"),
         nullable("surface_dice_1mm", Float64, "share of both surfaces within 1 mm of the other"),
         column("predicted_volume_mm3", Float64, "volume of the prediction"),
-        column("reference_volume_mm3", Float64, "volume of the reference"),
+        column("reference_volume_mm3", Float64, "volume of the reference in the region"),
+        column(
+            "cut_volume_mm3",
+            Float64,
+            "volume of the nodule past the region, of which no other column tells; 0 unless cropped",
+        ),
+        nullable(
+            "oversize",
+            Utf8,
+            "resampled or cropped where the nodule is larger than the region: scored on larger pixels, or on the region's part alone",
+        ),
         column("outcome", Utf8, "scored, missed, spurious or both_empty"),
         column("metric_definition", Utf8, "name and version of the definitions"),
     ])

@@ -1,9 +1,53 @@
 //! `rois`: one row for each axial slice of a nodule's region.
 
-use super::schema::{axes, column};
+use super::schema::{axes, column, fixed_list, nullable};
 use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
+
+/// What is learnt from a scan's other nodules in a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Neighbours {
+    /// They are nodule.
+    Include,
+    /// Nothing: their pixels have no part in the loss.
+    Ignore,
+}
+
+impl Neighbours {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    /// The rule with a name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Include, Self::Ignore].into_iter().find(|rule| rule.name() == name)
+    }
+}
+
+/// What became of a nodule that is larger than its region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oversize {
+    /// Pixels were made larger until it fitted.
+    Resampled,
+    /// Its mask ends at the region's border.
+    Cropped,
+}
+
+impl Oversize {
+    /// Name in the tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resampled => "resampled",
+            Self::Cropped => "cropped",
+        }
+    }
+}
 
 /// An axial slice of a nodule's region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,13 +60,19 @@ pub struct Roi {
     pub patient_id: String,
     pub slice_index: i64,
     pub z_mm: f64,
-    pub start_i: i64,
-    pub start_j: i64,
+    pub start_i: f64,
+    pub start_j: f64,
     pub height: i64,
     pub width: i64,
     pub spacing_i_mm: f64,
     pub spacing_j_mm: f64,
     pub spacing_k_mm: f64,
+    pub native_spacing_i_mm: f64,
+    pub native_spacing_j_mm: f64,
+    pub origin_x_mm: f64,
+    pub origin_y_mm: f64,
+    pub origin_z_mm: f64,
+    pub direction: Vec<f64>,
     #[serde(with = "serde_bytes")]
     pub hu: Vec<u8>,
     pub norm_low_hu: f64,
@@ -31,7 +81,11 @@ pub struct Roi {
     pub mask_bits: Vec<u8>,
     #[serde(with = "serde_bytes")]
     pub other_mask_bits: Vec<u8>,
+    pub neighbours: String,
+    pub n_other_nodules: i64,
     pub n_mask_pixels: i64,
+    pub n_cut_pixels: i64,
+    pub oversize: Option<String>,
     pub has_nodule: bool,
     pub distance_to_nodule_slices: i64,
     pub padded: bool,
@@ -63,13 +117,13 @@ pub fn schema() -> Schema {
         column("z_mm", Float64, "position z of the slice's first pixel, LPS"),
         column(
             "start_i",
-            Int64,
-            "column of the region's first pixel in the slice; negative where padded",
+            Float64,
+            "column of the slice at which the region's first pixel lies: whole unless resampled, negative where padded",
         ),
         column(
             "start_j",
-            Int64,
-            "row of the region's first pixel in the slice; negative where padded",
+            Float64,
+            "row of the slice at which the region's first pixel lies: whole unless resampled, negative where padded",
         ),
         column("height", Int64, "pixels along j"),
         column("width", Int64, "pixels along i"),
@@ -79,15 +133,38 @@ pub fn schema() -> Schema {
         &["i", "j", "k"],
         "_mm",
         &Float64,
-        "distance between voxel centres",
+        "distance between the region's pixel centres",
+    ));
+    fields.extend(axes(
+        "native_spacing_",
+        &["i", "j"],
+        "_mm",
+        &Float64,
+        "distance between the scan's voxel centres",
+    ));
+    fields.extend(axes(
+        "origin_",
+        &["x", "y", "z"],
+        "_mm",
+        &Float64,
+        "centre of the region's first pixel, LPS",
     ));
     fields.extend([
+        column(
+            "direction",
+            fixed_list(Float64, 9),
+            "3×3 matrix, row by row; its columns are the unit vectors of i, j, k",
+        ),
         column("hu", Binary, "pixels in Hounsfield units: little-endian 16-bit integers, row by row"),
         column("norm_low_hu", Float64, "value that normalises to 0"),
         column("norm_high_hu", Float64, "value that normalises to 1"),
         column("mask_bits", Binary, "consensus mask of the nodule, packed bits, row by row, least significant bit first"),
-        column("other_mask_bits", Binary, "mask of the scan's other nodules in the region, packed as mask_bits: learnt as nodule, left out of metrics"),
+        column("other_mask_bits", Binary, "mask of the scan's other nodules in the region, packed as mask_bits: left out of metrics"),
+        column("neighbours", Utf8, "what is learnt from the other nodules' pixels: include (they are nodule) or ignore (nothing)"),
+        column("n_other_nodules", Int64, "other nodules with a pixel in the region on this slice"),
         column("n_mask_pixels", Int64, "pixels in the mask"),
+        column("n_cut_pixels", Int64, "pixels of the scan on this slice that are of the nodule and past the region; 0 unless cropped"),
+        nullable("oversize", Utf8, "resampled or cropped where the nodule is larger than the region; null where it fits"),
         column("has_nodule", Boolean, "whether the mask has any pixel"),
         column("distance_to_nodule_slices", Int64, "slices to the nearest one with the nodule, 0 on those"),
         column("padded", Boolean, "whether the region reaches past the image"),

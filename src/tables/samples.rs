@@ -28,6 +28,45 @@ impl Split {
     }
 }
 
+/// Why a slice was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It shows its nodule.
+    Nodule,
+    /// It lies near its nodule and shows none.
+    AdjacentEmpty,
+}
+
+impl Role {
+    /// Name in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nodule => "nodule",
+            Self::AdjacentEmpty => "adjacent_empty",
+        }
+    }
+}
+
+/// What goes into one split whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// A patient, with all scans and nodules.
+    Patient,
+    /// A nodule; a patient may then be in several splits.
+    Lesion,
+}
+
+impl SplitBy {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Lesion => "lesion",
+        }
+    }
+}
+
 /// A slice chosen for learning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each column is described in `schema`")]
@@ -35,8 +74,10 @@ pub struct Sample {
     pub roi_id: String,
     pub nodule_id: String,
     pub cohort: String,
+    pub series_instance_uid: String,
     pub patient_id: String,
     pub role: String,
+    pub split_by: String,
     pub split: String,
     pub fold: Option<i64>,
 }
@@ -52,8 +93,10 @@ pub fn schema() -> Schema {
         column("roi_id", Utf8, "slice of `rois`"),
         column("nodule_id", Utf8, "nodule at the centre"),
         column("cohort", Utf8, "name of the cohort in the pipeline file"),
-        column("patient_id", Utf8, "patient, who is in one split alone"),
+        column("series_instance_uid", Utf8, "series of the slice"),
+        column("patient_id", Utf8, "patient, who is in one split alone unless split by lesion"),
         column("role", Utf8, "nodule or adjacent_empty"),
+        column("split_by", Utf8, "what is in one split whole: patient or lesion"),
         column("split", Utf8, "train, validation or test"),
         column("fold", Int64, "cross-validation fold, from 0; null on test").with_nullable(true),
     ])

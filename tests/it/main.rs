@@ -17,5 +17,6 @@ mod luna16;
 mod memory;
 mod python;
 mod real;
+mod regions;
 mod series;
 mod wiring;

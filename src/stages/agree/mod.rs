@@ -285,7 +285,7 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::crop::tests::nodule;
+    use crate::stages::crop::test_rows::nodule;
     use crate::stages::ingest::tests::{mark, scan};
 
     const SPACING: [f64; 3] = [0.5, 0.5, 2.0];

@@ -23,7 +23,7 @@ pub const WRITES: &[Output] = &[
     Output::Table(Table::Summary),
 ];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Settings: `[evaluate]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,10 @@ pub struct Slice {
     spacing_i_mm: f64,
     spacing_j_mm: f64,
     spacing_k_mm: f64,
+    native_spacing_i_mm: f64,
+    native_spacing_j_mm: f64,
+    n_cut_pixels: i64,
+    oversize: Option<String>,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
     #[serde(with = "serde_bytes")]
@@ -68,6 +72,10 @@ const SLICE_COLUMNS: &[&str] = &[
     "spacing_i_mm",
     "spacing_j_mm",
     "spacing_k_mm",
+    "native_spacing_i_mm",
+    "native_spacing_j_mm",
+    "n_cut_pixels",
+    "oversize",
     "mask_bits",
     "other_mask_bits",
 ];
@@ -94,7 +102,7 @@ pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 /// Fails if the store cannot be read or written to; a nodule that cannot be scored becomes a row
 /// of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    let subgroups = Subgroups::of(task.table(Table::Nodules)?.rows::<Nodule>())?;
+    let mut subgroups = Subgroups::of(task.table(Table::Nodules)?.rows::<Nodule>())?;
     let (rois, predictions) = (task.table(Table::Rois)?, task.table(Table::Predictions)?);
     for shard in task.job.pending() {
         let writer = task.job.shard(shard)?;
@@ -136,6 +144,9 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             for (nodule_id, result) in results {
                 match result {
                     Ok((nodule, slices, region)) => {
+                        if let Some(oversize) = &nodule.oversize {
+                            subgroups.add(&nodule.nodule_id, &format!("oversize={oversize}"));
+                        }
                         scored.extend(summaries::of_nodule(&nodule, region));
                         scored.extend(
                             slices.iter().flat_map(|slice| summaries::of_slice(slice, region)),
@@ -172,6 +183,10 @@ pub struct Region {
 ///
 /// METHOD: voxels of the scan's other nodules are no error of this one: they are taken out of the
 /// prediction before it is scored.
+///
+/// METHOD: a nodule larger than its region is scored on what the network saw: on pixels of the
+/// region's spacing where it was resampled, against the part of its mask in the region where it was
+/// cropped. `oversize` and `cut_volume_mm3` say so, and `summary` has a subgroup for each.
 ///
 /// # Errors
 ///
@@ -211,7 +226,17 @@ pub fn transform(
         rows.push(slice_row(model_id, slice, &score(&kept, &own, spacing_mm), &region));
     }
     let scores = score(&prediction, &reference, spacing_mm);
-    Ok((nodule_row(model_id, first, &scores, &region), rows, region))
+    let nodule = NoduleMetrics {
+        cut_volume_mm3: slices.iter().map(|slice| cut_volume_mm3(slice)).sum(),
+        ..nodule_row(model_id, first, &scores, &region)
+    };
+    Ok((nodule, rows, region))
+}
+
+/// Volume of the nodule that a slice of the region leaves out.
+fn cut_volume_mm3(slice: &Slice) -> f64 {
+    let pixel_mm2 = slice.native_spacing_i_mm * slice.native_spacing_j_mm;
+    slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
 }
 
 /// Volumes of prediction and reference.
@@ -244,6 +269,8 @@ fn nodule_row(model_id: &str, slice: &Slice, scores: &Scores, region: &Region) -
         surface_dice_1mm: scores.surface_dice_1mm,
         predicted_volume_mm3,
         reference_volume_mm3,
+        cut_volume_mm3: 0.0,
+        oversize: slice.oversize.clone(),
         outcome: scores.outcome.name().to_owned(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
@@ -329,6 +356,10 @@ mod tests {
             spacing_i_mm: 0.5,
             spacing_j_mm: 0.5,
             spacing_k_mm: 2.0,
+            native_spacing_i_mm: 0.25,
+            native_spacing_j_mm: 0.25,
+            n_cut_pixels: 0,
+            oversize: None,
             mask_bits: vec![mask],
             other_mask_bits: vec![others],
         }
@@ -349,6 +380,23 @@ mod tests {
         assert_eq!(rows.iter().map(|r| r.roi_id.as_str()).collect::<Vec<_>>(), ["r7", "r8"]);
         assert_eq!((rows[0].false_positive, rows[1].false_positive), (0, 1));
         assert_eq!(region.size, [4, 2, 2]);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_told_and_not_scored() {
+        let cut = |n_cut_pixels, slice: Slice| Slice {
+            n_cut_pixels,
+            oversize: Some("cropped".to_owned()),
+            ..slice
+        };
+        let slices = [cut(3, slice(7, 0b1111, 0)), cut(5, slice(8, 0, 0))];
+        let predicted =
+            PredictedMasks::from([("r7".to_owned(), vec![0b1111]), ("r8".to_owned(), vec![0])]);
+        let (nodule, _, _) = transform("m", &slices, &predicted).unwrap();
+        // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
+        assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
+        assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
+        assert_eq!((nodule.dice, nodule.oversize.as_deref()), (Some(1.0), Some("cropped")));
     }
 
     #[test]

@@ -26,6 +26,15 @@ impl Subgroups {
         }
         Ok(Self(subgroups))
     }
+
+    /// Puts a nodule into one more subgroup, once.
+    pub(super) fn add(&mut self, nodule_id: &str, subgroup: &str) {
+        if let Some(subgroups) = self.0.get_mut(nodule_id)
+            && subgroups.iter().all(|name| name != subgroup)
+        {
+            subgroups.push(subgroup.to_owned());
+        }
+    }
 }
 
 /// METHOD: bands of diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm).
@@ -139,7 +148,7 @@ pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::crop::tests::nodule;
+    use crate::stages::crop::test_rows::nodule;
 
     fn scored(nodule: &str, value: Option<f64>, missed: bool) -> Scored {
         Scored {
@@ -159,14 +168,25 @@ mod tests {
         a.diameter_mm = 5.9;
         a.nodule_type = Some("solid".to_owned());
         let b = nodule("b", [0, 0, 0], [1, 1, 1]);
-        let subgroups = Subgroups::of([Ok(vec![a, b])].into_iter()).unwrap();
+        let mut subgroups = Subgroups::of([Ok(vec![a, b])].into_iter()).unwrap();
+        for _ in 0..2 {
+            subgroups.add("b", "oversize=cropped");
+        }
         let rows =
             summarise(&subgroups, &[scored("a", Some(2.0), false), scored("b", None, true)], 1);
         let names: Vec<&str> = rows.iter().map(|row| row.subgroup.as_str()).collect();
         assert_eq!(
             names,
-            ["all", "cohort=c", "diameter_mm=under_6", "nodule_type=solid", "nodule_type=unknown"]
+            [
+                "all",
+                "cohort=c",
+                "diameter_mm=under_6",
+                "nodule_type=solid",
+                "nodule_type=unknown",
+                "oversize=cropped"
+            ]
         );
+        assert_eq!(rows[5].n_total, 1);
         let all = &rows[0];
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));

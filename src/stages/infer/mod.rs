@@ -6,7 +6,7 @@ use super::Task;
 use crate::imaging::normalise::normalise_slice;
 use crate::model::{self, Predictor};
 use crate::tables::{
-    Failure, Output, Prediction, Roi, Sample, Split, Table, parquet, shard, store,
+    Failure, Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store,
 };
 use crate::volume::Mask;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ impl Default for Config {
 ///
 /// # Errors
 ///
-/// Fails if the weights cannot be read, the network cannot run, or the store cannot be read or
+/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read or
 /// written to; a slice that cannot be predicted becomes a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
@@ -70,6 +70,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         Some(path) => path.to_owned(),
         None => task.input(Output::Checkpoint)?.files_folder(),
     };
+    leak::check(samples.rows::<Sample>())?;
     let predictor = Predictor::load(&weights, task.device)?;
     let mut chosen = BTreeSet::new();
     for batch in samples.rows::<Sample>() {
@@ -179,6 +180,9 @@ pub enum Error {
         /// Rows and columns that the network takes.
         side: usize,
     },
+    /// The samples do not say whom nothing was learnt from.
+    #[error(transparent)]
+    Leak(#[from] leak::Error),
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -203,7 +207,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::crop::tests::roi;
+    use crate::stages::crop::test_rows::roi;
 
     #[test]
     fn probabilities_become_bytes_and_a_mask_at_one_half() {

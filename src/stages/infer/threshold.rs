@@ -89,7 +89,7 @@ fn pixels(roi: &Roi) -> Option<(Vec<i16>, Vec<bool>, Vec<bool>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::crop::tests::roi;
+    use crate::stages::crop::test_rows::roi;
 
     #[test]
     fn the_best_threshold_parts_nodule_and_background() {

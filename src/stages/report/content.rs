@@ -88,8 +88,16 @@ pub struct Cohort {
     pub n_nodules: u64,
     /// Nodules among them with two marks of one reader or more.
     pub n_more_marks_than_readers: u64,
+    /// Nodules among them whose region has larger pixels, so that they fit.
+    pub n_resampled: u64,
+    /// Nodules among them that end at their region's border.
+    pub n_cropped: u64,
     /// Slices of the nodules' regions.
     pub n_roi_slices: u64,
+    /// Slices among them that show another nodule too, or in place of it.
+    pub n_shared_slices: u64,
+    /// What is in one split whole: `patient` or `lesion`.
+    pub split_by: Vec<String>,
     /// Slices chosen for learning, by split.
     pub samples: Vec<SplitCount>,
 }
@@ -105,6 +113,8 @@ pub struct SplitCount {
     pub n_nodules: u64,
     /// Slices.
     pub n_slices: u64,
+    /// Slices among them without any nodule.
+    pub n_empty_slices: u64,
 }
 
 /// How far the readers of a cohort agree.

@@ -10,7 +10,8 @@ use crate::metrics::METRIC_DEFINITION;
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{
-    Exclusion, NoduleMetrics, Output, Prediction, Roi, Sample, Scan, Summary, Table, TrainingLog,
+    Exclusion, NoduleMetrics, Output, Oversize, Prediction, Roi, Role, Sample, Scan, Summary,
+    Table, TrainingLog, leak,
 };
 use crate::volume::Mask;
 use serde::Deserialize;
@@ -18,8 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns of `rois` that counting needs.
 #[derive(Deserialize)]
-struct RoiCohort {
+struct RoiCount {
     cohort: String,
+    nodule_id: String,
+    n_other_nodules: i64,
+    oversize: Option<String>,
 }
 
 /// The columns of `nodules` that tell about scored nodules.
@@ -56,8 +60,21 @@ struct Tally {
     marks: BTreeMap<String, u64>,
     n_nodules: u64,
     n_more_marks_than_readers: u64,
+    resampled: BTreeSet<String>,
+    cropped: BTreeSet<String>,
     n_roi_slices: u64,
-    samples: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>, u64)>,
+    n_shared_slices: u64,
+    split_by: BTreeSet<String>,
+    samples: BTreeMap<String, Learnt>,
+}
+
+/// What a split holds of a cohort.
+#[derive(Default)]
+struct Learnt {
+    patients: BTreeSet<String>,
+    nodules: BTreeSet<String>,
+    n_slices: u64,
+    n_empty_slices: u64,
 }
 
 /// Everything but comparisons and examples.
@@ -220,11 +237,24 @@ fn cohorts(
             tally.n_more_marks_than_readers += u64::from(nodule.more_marks_than_readers);
         }
     }
-    for batch in task.table(Table::Rois)?.columns::<RoiCohort>(Table::Rois, &["cohort"]) {
+    let columns = ["cohort", "nodule_id", "n_other_nodules", "oversize"];
+    for batch in task.table(Table::Rois)?.columns::<RoiCount>(Table::Rois, &columns) {
         for roi in batch? {
-            tallies.entry(roi.cohort).or_default().n_roi_slices += 1;
+            let tally = tallies.entry(roi.cohort).or_default();
+            tally.n_roi_slices += 1;
+            tally.n_shared_slices += u64::from(roi.n_other_nodules > 0);
+            match roi.oversize.as_deref() {
+                Some(name) if name == Oversize::Resampled.name() => {
+                    tally.resampled.insert(roi.nodule_id);
+                }
+                Some(_) => {
+                    tally.cropped.insert(roi.nodule_id);
+                }
+                None => {}
+            }
         }
     }
+    leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let mut splits = BTreeSet::new();
     for batch in task.table(Table::Samples)?.rows::<Sample>() {
         for sample in batch? {
@@ -232,10 +262,12 @@ fn cohorts(
                 splits.insert(sample.split.clone());
             }
             let tally = tallies.entry(sample.cohort).or_default();
-            let (patients, nodules, n_slices) = tally.samples.entry(sample.split).or_default();
-            patients.insert(sample.patient_id);
-            nodules.insert(sample.nodule_id);
-            *n_slices += 1;
+            tally.split_by.insert(sample.split_by);
+            let learnt = tally.samples.entry(sample.split).or_default();
+            learnt.patients.insert(sample.patient_id);
+            learnt.nodules.insert(sample.nodule_id);
+            learnt.n_slices += 1;
+            learnt.n_empty_slices += u64::from(sample.role == Role::AdjacentEmpty.name());
         }
     }
     let cohorts = order.into_iter().filter_map(|name| Some(cohort(tallies.remove(&name)?, name)));
@@ -243,11 +275,13 @@ fn cohorts(
 }
 
 fn cohort(tally: Tally, name: String) -> Cohort {
-    let split =
-        |(split, (patients, nodules, n_slices)): (String, (BTreeSet<_>, BTreeSet<_>, u64))| {
-            let (n_patients, n_nodules) = (patients.len() as u64, nodules.len() as u64);
-            SplitCount { split, n_patients, n_nodules, n_slices }
-        };
+    let split = |(split, learnt): (String, Learnt)| SplitCount {
+        split,
+        n_patients: learnt.patients.len() as u64,
+        n_nodules: learnt.nodules.len() as u64,
+        n_slices: learnt.n_slices,
+        n_empty_slices: learnt.n_empty_slices,
+    };
     Cohort {
         name,
         layout: tally.layout,
@@ -259,7 +293,11 @@ fn cohort(tally: Tally, name: String) -> Cohort {
         marks: counted(tally.marks),
         n_nodules: tally.n_nodules,
         n_more_marks_than_readers: tally.n_more_marks_than_readers,
+        n_resampled: tally.resampled.len() as u64,
+        n_cropped: tally.cropped.len() as u64,
         n_roi_slices: tally.n_roi_slices,
+        n_shared_slices: tally.n_shared_slices,
+        split_by: tally.split_by.into_iter().collect(),
         samples: tally.samples.into_iter().map(split).collect(),
     }
 }

@@ -13,7 +13,7 @@ use super::Task;
 use crate::metrics::holm::holm;
 use crate::metrics::wilcoxon::wilcoxon;
 use crate::metrics::{Metric, Outcome};
-use crate::tables::{NoduleMetrics, Output, Table, durable, parquet, shard, store};
+use crate::tables::{NoduleMetrics, Output, Table, durable, leak, parquet, shard, store};
 use content::{Comparison, Content};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub const READS: &[Output] = &[
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Metrics for which models are compared in pairs.
 const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
@@ -61,7 +61,7 @@ impl Default for Config {
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to.
+/// Fails if a patient is in two splits, or the store cannot be read or written to.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     for shard in task.job.pending() {
         let mut content = gather::counts(config, task)?;
@@ -153,6 +153,9 @@ fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The samples do not say whom nothing was learnt from.
+    #[error(transparent)]
+    Leak(#[from] leak::Error),
     /// The content has no JSON form.
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -195,6 +198,8 @@ mod tests {
             surface_dice_1mm: None,
             predicted_volume_mm3: 1.0,
             reference_volume_mm3: 1.0,
+            cut_volume_mm3: 0.0,
+            oversize: None,
             outcome: "scored".to_owned(),
             metric_definition: "x".to_owned(),
         }

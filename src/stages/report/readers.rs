@@ -141,7 +141,11 @@ mod tests {
             marks: Vec::new(),
             n_more_marks_than_readers: 0,
             n_nodules,
+            n_resampled: 0,
+            n_cropped: 0,
             n_roi_slices: 0,
+            n_shared_slices: 0,
+            split_by: Vec::new(),
             samples: Vec::new(),
         }
     }

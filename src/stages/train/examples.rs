@@ -2,9 +2,9 @@
 
 use super::Error;
 use crate::imaging::normalise::normalise_slice;
-use crate::model::Example;
+use crate::model::{Example, IGNORED};
 use crate::tables::store::Version;
-use crate::tables::{Roi, Sample, Split, parquet};
+use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
 use crate::volume::Mask;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
@@ -146,8 +146,10 @@ impl Iterator for Examples {
     }
 }
 
-/// METHOD: every nodule of the scan in the region is learnt, not only the one at its centre: they
-/// look the same to the network.
+/// METHOD: other nodules of the scan in the region are learnt as `neighbours` says: as nodule, or not
+/// at all. In the latter case an image that shows no other nodule than those has none and is not free
+/// of nodules either, so that the classifier learns nothing from it. Where the nodule and another
+/// overlap, the pixel is the nodule's.
 fn example(roi: &Roi) -> Result<Example, Error> {
     let wrong = || Error::Pixels {
         roi_id: roi.roi_id.clone(),
@@ -159,12 +161,53 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     let size = [roi.width as usize, roi.height as usize, 1];
     let [own, others] = [&roi.mask_bits, &roi.other_mask_bits]
         .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
-    let mask: Vec<bool> =
-        own?.to_bools().into_iter().zip(others?.to_bools()).map(|(a, b)| a || b).collect();
+    let (own, others) = (own?, others?);
+    let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
+        roi_id: roi.roi_id.clone(),
+        found: roi.neighbours.clone(),
+    })?;
+    let has_nodule = match rule {
+        _ if !own.is_empty() => Some(true),
+        _ if others.is_empty() => Some(false),
+        Neighbours::Include => Some(true),
+        Neighbours::Ignore => None,
+    };
+    let other = match rule {
+        Neighbours::Include => 1,
+        Neighbours::Ignore => IGNORED,
+    };
+    let pixel = |(own, others)| match (own, others) {
+        (true, _) => 1,
+        (false, true) => other,
+        (false, false) => 0,
+    };
+    let mask = own.to_bools().into_iter().zip(others.to_bools()).map(pixel).collect();
     let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
-    Ok(Example {
-        image,
-        has_nodule: mask.contains(&true),
-        mask: mask.into_iter().map(u8::from).collect(),
-    })
+    Ok(Example { image, mask, has_nodule })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::crop::test_rows::roi;
+
+    #[test]
+    fn other_nodules_are_learnt_as_nodule_or_not_at_all() {
+        let learnt = |rule: &str, mask: &[bool; 4], others: u8| {
+            let roi = roi(&[0; 4], mask, &[others]);
+            example(&Roi { neighbours: rule.to_owned(), ..roi }).unwrap()
+        };
+        let own = [true, true, false, false];
+        let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &own, 0b0110));
+        assert_eq!((included.mask, included.has_nodule), (vec![1, 1, 1, 0], Some(true)));
+        assert_eq!((ignored.mask, ignored.has_nodule), (vec![1, 1, IGNORED, 0], Some(true)));
+        // Another nodule alone: the image is neither with nor without.
+        let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &[false; 4], 1));
+        assert_eq!((included.mask[0], included.has_nodule), (1, Some(true)));
+        assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED, None));
+        assert_eq!(learnt("ignore", &[false; 4], 0).has_nodule, Some(false));
+        let odd = Roi { neighbours: "both".to_owned(), ..roi(&[0; 4], &own, &[0]) };
+        let error = example(&odd).unwrap_err().to_string();
+        assert_eq!(error, "region `n-k0000` has neighbours `both`, expected include or ignore");
+    }
 }

@@ -5,7 +5,7 @@ mod resume;
 
 use super::{Event, Task};
 use crate::model::{self, EpochLog, Trainer};
-use crate::tables::{Output, Split, Table, TrainingLog, parquet, shard, store};
+use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
 use examples::{Examples, Order, Selection};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -61,12 +61,13 @@ fn default_shuffle_buffer() -> usize {
 ///
 /// # Errors
 ///
-/// Fails if a phase has no samples, the network cannot be trained, or the store cannot be read or
+/// Fails if a patient is in two splits, a phase has no samples, the network cannot be trained, or the store cannot be read or
 /// written to.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     if task.job.pending().is_empty() {
         return Ok(());
     }
+    leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = task.job.resume_folder()?;
     let mut trainer = Trainer::new(&config.model, config.seed, task.device)?;
     let mut log: Vec<TrainingLog> = resume::load(&folder, &mut trainer)?;
@@ -197,6 +198,17 @@ pub enum Error {
         /// Columns.
         width: i64,
     },
+    /// A region does not say what is learnt from other nodules.
+    #[error("region `{roi_id}` has neighbours `{found}`, expected include or ignore")]
+    Neighbours {
+        /// The region.
+        roi_id: String,
+        /// What it says.
+        found: String,
+    },
+    /// The samples cannot be learnt from.
+    #[error(transparent)]
+    Leak(#[from] leak::Error),
     /// The network could not be trained.
     #[error(transparent)]
     Model(#[from] model::Error),

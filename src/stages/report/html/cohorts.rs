@@ -31,14 +31,23 @@ impl Page<'_> {
             found.push(row("Nodules", &|c| integer(c.n_nodules)));
             let several = |c: &Cohort| integer(c.n_more_marks_than_readers);
             found.push(row("Nodules with more marks than readers", &several));
+            found.push(row("Nodules resampled to fit their region", &|c| integer(c.n_resampled)));
+            found.push(row("Nodules cut at their region's border", &|c| integer(c.n_cropped)));
             found.push(row("Slices of their regions", &|c| integer(c.n_roi_slices)));
+            let shared = |c: &Cohort| integer(c.n_shared_slices);
+            found.push(row("Slices that show another nodule", &shared));
         }
         let mut chosen: Vec<Vec<String>> = Vec::new();
+        if cohorts.iter().any(|c| !c.split_by.is_empty()) {
+            chosen.push(row("Split by", &|c| escape(&c.split_by.join(", "))));
+        }
         for split in distinct(cohorts.iter().flat_map(|c| c.samples.iter().map(|s| &s.split))) {
             let of_split = |c: &Cohort| {
                 let found = c.samples.iter().find(|s| s.split == *split);
                 found.map_or(NONE.to_owned(), |s| {
-                    [s.n_patients, s.n_nodules, s.n_slices].map(integer).join(" / ")
+                    [s.n_patients, s.n_nodules, s.n_slices, s.n_empty_slices]
+                        .map(integer)
+                        .join(" / ")
                 })
             };
             chosen.push(row(&words(split), &of_split));
@@ -50,7 +59,10 @@ impl Page<'_> {
             vec![
                 group("Scans", source),
                 group("Annotations", found),
-                group("Chosen for learning: patients / nodules / slices", chosen),
+                group(
+                    "Chosen for learning: patients / nodules / slices / of these without nodule",
+                    chosen,
+                ),
             ],
         );
         let excluded = cohorts.iter().map(|cohort| Group {

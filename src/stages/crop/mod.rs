@@ -1,22 +1,29 @@
 //! Crop: `scans`, `nodules` → `rois`.
 
+mod error;
+mod region;
+#[cfg(test)]
+pub(in crate::stages) mod test_rows;
+
+pub use error::CropError;
+
 use super::{Task, memory};
 use crate::formats::cohort;
 use crate::formats::dicom::Tolerances;
 use crate::imaging::crop::{crop_mask, crop_slice};
-use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, mask_box, parquet, shard, store};
+use crate::tables::{Failure, Neighbours, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
 use crate::volume::{LoadedSlices, Mask, SliceRanges};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Outputs read.
 pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Nodules)];
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::Rois)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Settings: `[crop]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,12 +33,31 @@ pub struct Config {
     pub size: usize,
     /// Slices added on each side of the nodule's.
     pub margin_slices: usize,
+    /// Distance between the region's pixels along i and j; the scan's own pixels where not given,
+    /// as in the paper.
+    pub spacing_mm: Option<f64>,
+    /// What becomes of a nodule that is larger than the region.
+    pub oversize: WhenOversize,
+    /// What is learnt from the scan's other nodules in the region.
+    pub neighbours: Neighbours,
     /// Hounsfield units of pixels past the image's border.
     pub padding_hu: i16,
     /// Window of normalisation.
     pub window: Window,
     /// Windows of cohorts with their own range, by the cohort's name.
     pub windows: BTreeMap<String, Window>,
+}
+
+/// What becomes of a nodule that is larger than its region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenOversize {
+    /// It has no region, and is a row of `failures`.
+    Error,
+    /// Its pixels are made larger, until it fits.
+    Resample,
+    /// Its mask ends at the region's border.
+    Crop,
 }
 
 /// Values that normalise to 0 and to 1.
@@ -49,6 +75,11 @@ impl Default for Config {
         Self {
             size: 128,
             margin_slices: 3,
+            spacing_mm: None,
+            oversize: WhenOversize::Error,
+            // METHOD: nodules look the same to the network, whichever is at the centre; one that is
+            // background in a neighbour's region would be learnt both ways.
+            neighbours: Neighbours::Include,
             // METHOD: air, as outside the body.
             padding_hu: -1000,
             // METHOD: chosen; the paper's copy of LUNA16 was stored as 0..255 (model.md).
@@ -180,9 +211,13 @@ fn read_slices(
 /// side, as far as the scan goes; none for a nodule whose readers have no voxel in consensus. `all`
 /// are the scan's nodules, for `other_mask_bits`.
 ///
+/// METHOD: slices are those of the scan; only pixels within them are resampled, HU by linear
+/// interpolation and masks by the nearest pixel.
+///
 /// # Errors
 ///
-/// Fails if the mask does not lie in the volume, or is larger than the region.
+/// Fails if the mask does not lie in the volume, is larger than the region where that is an error,
+/// or has no pixel in it.
 pub fn transform(
     config: &Config,
     volume: &LoadedSlices<i16>,
@@ -194,44 +229,37 @@ pub fn transform(
         return Ok(Vec::new());
     }
     let geometry = volume.geometry();
-    let size = geometry.size();
-    let end = placed.end();
+    let (size, end) = (geometry.size(), placed.end());
+    let outside = || CropError::Outside { start: placed.start, end, size };
     if (0..3).any(|a| end[a] > size[a]) {
-        return Err(CropError::Outside { start: placed.start, end, size });
+        return Err(outside());
     }
-    // METHOD: the window is centred on the pixel nearest to the nodule's centre.
-    let half = (config.size / 2) as i64;
-    let start = [nodule.centroid_i, nodule.centroid_j].map(|c| c.round() as i64 - half);
-    let fits = |a: usize| {
-        placed.start[a] as i64 >= start[a] && end[a] as i64 <= start[a] + config.size as i64
-    };
-    if !(fits(0) && fits(1)) {
-        return Err(CropError::Oversize { size: placed.mask.size(), region: config.size });
-    }
+    let native = geometry.spacing().ijk();
+    let centre = [nodule.centroid_i, nodule.centroid_j];
+    let region = region::place(config, &placed, centre, [native[0], native[1]])?;
+    let grid = &region.grid;
     let window = config.windows.get(&nodule.cohort).copied().unwrap_or(config.window);
-    let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
     let slices = region_slices(config, placed.start[2]..end[2], size[2]);
-    let masks: Vec<Mask> =
-        slices.clone().map(|k| crop_mask(&placed, k, start, [config.size; 2])).collect();
+    let masks: Vec<Mask> = slices.clone().map(|k| crop_mask(&placed, k, grid)).collect();
+    let filled: Vec<usize> =
+        masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
+    if filled.is_empty() {
+        return Err(CropError::NothingLeft { spacing_mm: region.spacing_mm });
+    }
     let others = all
         .iter()
         .filter(|other| other.nodule_id != nodule.nodule_id)
         .map(Nodule::placed)
         .collect::<Result<Vec<_>, _>>()?;
-    let filled: Vec<usize> =
-        masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
     let mut rois = Vec::with_capacity(masks.len());
     for (n, mask) in masks.into_iter().enumerate() {
         let k = slices.start + n;
-        let slice = volume.slice(k).ok_or(CropError::Outside { start: placed.start, end, size })?;
-        let (pixels, padded) = crop_slice(slice, start, [config.size; 2], config.padding_hu);
-        let distance = filled.iter().map(|f| f.abs_diff(n)).min().unwrap_or(usize::MAX);
+        let (pixels, padded) =
+            crop_slice(volume.slice(k).ok_or_else(outside)?, grid, config.padding_hu);
+        let (other_mask, n_other_nodules) = region::others(&others, k, grid);
         let n_mask_pixels = mask.count();
-        let other_mask = Mask::from_fn(mask.size(), |i, j, _| {
-            let voxel = [start[0] + i as i64, start[1] + j as i64].map(usize::try_from);
-            let [Ok(i), Ok(j)] = voxel else { return false };
-            others.iter().any(|other| other.get(i, j, k))
-        });
+        let [origin_x_mm, origin_y_mm, origin_z_mm] =
+            geometry.voxel_to_patient([grid.at(0, 0), grid.at(1, 0), k as f64]);
         rois.push(Roi {
             roi_id: format!("{}-k{k:04}", nodule.nodule_id),
             nodule_id: nodule.nodule_id.clone(),
@@ -240,66 +268,36 @@ pub fn transform(
             patient_id: nodule.patient_id.clone(),
             slice_index: k as i64,
             z_mm: geometry.voxel_to_patient([0.0, 0.0, k as f64])[2],
-            start_i: start[0],
-            start_j: start[1],
+            start_i: grid.at(0, 0),
+            start_j: grid.at(1, 0),
             height: config.size as i64,
             width: config.size as i64,
-            spacing_i_mm,
-            spacing_j_mm,
-            spacing_k_mm,
+            spacing_i_mm: region.spacing_mm[0],
+            spacing_j_mm: region.spacing_mm[1],
+            spacing_k_mm: native[2],
+            native_spacing_i_mm: native[0],
+            native_spacing_j_mm: native[1],
+            origin_x_mm,
+            origin_y_mm,
+            origin_z_mm,
+            direction: geometry.direction().to_vec(),
             hu: pixels.iter().flat_map(|v| v.to_le_bytes()).collect(),
             norm_low_hu: window.low_hu,
             norm_high_hu: window.high_hu,
             mask_bits: mask.into_bits(),
             other_mask_bits: other_mask.into_bits(),
+            neighbours: config.neighbours.name().to_owned(),
+            n_other_nodules: n_other_nodules as i64,
             n_mask_pixels: n_mask_pixels as i64,
+            n_cut_pixels: region::n_cut(&placed, k, grid) as i64,
+            oversize: region.oversize.map(|oversize| oversize.name().to_owned()),
             has_nodule: n_mask_pixels > 0,
-            distance_to_nodule_slices: distance as i64,
+            distance_to_nodule_slices: filled.iter().map(|f| f.abs_diff(n)).min().unwrap_or(0)
+                as i64,
             padded,
         });
     }
     Ok(rois)
-}
-
-/// One scan or nodule could not be cropped.
-#[derive(Debug, thiserror::Error)]
-pub enum CropError {
-    /// The scan's cohort has no folder.
-    #[error("cohort `{0}` is not in the pipeline file")]
-    Cohort(String),
-    /// The scan came without an image.
-    #[error("series {0} came without an image; only its annotations were read")]
-    NoImage(String),
-    /// The image could not be read.
-    #[error(transparent)]
-    Image(#[from] cohort::Error),
-    /// The series is no longer in its folder.
-    #[error("series {0} is no longer where ingest found it")]
-    Gone(String),
-    /// The image is not the one that was ingested.
-    #[error("`{0}` has another size than when it was ingested; run ingest again")]
-    Changed(PathBuf),
-    /// The mask's bits do not fit its box.
-    #[error(transparent)]
-    Mask(#[from] mask_box::Error),
-    /// The mask reaches past the volume.
-    #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
-    Outside {
-        /// First voxel of the box.
-        start: [usize; 3],
-        /// First voxel past the box.
-        end: [usize; 3],
-        /// Size of the scan.
-        size: [usize; 3],
-    },
-    /// The nodule does not fit in the region.
-    #[error("nodule of {size:?} voxels does not fit in the region of {region} × {region} pixels")]
-    Oversize {
-        /// Size of the nodule's box.
-        size: [usize; 3],
-        /// Pixels of the region along i and j.
-        region: usize,
-    },
 }
 
 /// The stage stopped.
@@ -317,69 +315,11 @@ pub enum Error {
 }
 
 #[cfg(test)]
-pub(in crate::stages) mod tests {
+mod tests {
+    use super::test_rows::{close, nodule};
     use super::*;
     use crate::volume::{Geometry, Volume};
     use ndarray::Array3;
-
-    /// A slice of one row, for tests of later stages; `others` are packed bits.
-    pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
-        let own = Mask::from_fn([hu.len(), 1, 1], |i, _, _| mask[i]);
-        Roi {
-            roi_id: "n-k0000".to_owned(),
-            nodule_id: "n".to_owned(),
-            cohort: "c".to_owned(),
-            series_instance_uid: "1.2".to_owned(),
-            patient_id: "p".to_owned(),
-            slice_index: 0,
-            z_mm: 0.0,
-            start_i: 0,
-            start_j: 0,
-            height: 1,
-            width: hu.len() as i64,
-            spacing_i_mm: 1.0,
-            spacing_j_mm: 1.0,
-            spacing_k_mm: 1.0,
-            hu: hu.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            norm_low_hu: -1000.0,
-            norm_high_hu: 400.0,
-            n_mask_pixels: own.count() as i64,
-            has_nodule: !own.is_empty(),
-            mask_bits: own.into_bits(),
-            other_mask_bits: others.to_vec(),
-            distance_to_nodule_slices: 0,
-            padded: false,
-        }
-    }
-
-    pub(in crate::stages) fn nodule(id: &str, start: [i64; 3], size: [usize; 3]) -> Nodule {
-        let mask = Mask::from_fn(size, |_, _, _| true);
-        let [bbox_size_i, bbox_size_j, bbox_size_k] = size.map(|v| v as i64);
-        let centre: [f64; 3] =
-            std::array::from_fn(|a| start[a] as f64 + (size[a] as f64 - 1.0) / 2.0);
-        Nodule {
-            nodule_id: id.to_owned(),
-            cohort: "c".to_owned(),
-            series_instance_uid: "1.2".to_owned(),
-            patient_id: "p".to_owned(),
-            merge_rule: "linkage".to_owned(),
-            n_marks: 1,
-            n_readers: 1,
-            centroid_i: centre[0],
-            centroid_j: centre[1],
-            centroid_k: centre[2],
-            diameter_mm: 1.0,
-            volume_mm3: 1.0,
-            bbox_i: start[0],
-            bbox_j: start[1],
-            bbox_k: start[2],
-            bbox_size_i,
-            bbox_size_j,
-            bbox_size_k,
-            mask_bits: mask.into_bits(),
-            ..Nodule::default()
-        }
-    }
 
     /// 20 columns, 18 rows, 6 slices; a voxel's value is 1000 k + 20 j + i.
     fn volume() -> LoadedSlices<i16> {
@@ -402,7 +342,10 @@ pub(in crate::stages) mod tests {
         assert_eq!(rows.iter().map(|r| r.distance_to_nodule_slices).collect::<Vec<_>>(), [1, 0, 1]);
         let row = &rows[1];
         // Centre (9.5, 9) rounds to (10, 9); the region starts 8 before it.
-        assert_eq!([row.start_i, row.start_j], [2, 1]);
+        close([row.start_i, row.start_j], [2.0, 1.0]);
+        close([row.spacing_i_mm, row.spacing_j_mm, row.spacing_k_mm], [0.7, 0.8, 2.0]);
+        let origin = volume().geometry().voxel_to_patient([2.0, 1.0, 2.0]);
+        close([row.origin_x_mm, row.origin_y_mm, row.origin_z_mm], origin);
         assert!((row.z_mm - -1.0).abs() < 1e-9);
         let hu = row.pixels_hu().unwrap();
         assert_eq!([hu[0], hu[1], hu[16]], [2022, 2023, 2042]);
@@ -418,7 +361,7 @@ pub(in crate::stages) mod tests {
             transform(&config(), &volume(), &nodule("a", [0, 0, 0], [1, 1, 1]), &[]).unwrap();
         assert_eq!(rows.len(), 2);
         let hu = rows[0].pixels_hu().unwrap();
-        assert_eq!([rows[0].start_i, rows[0].start_j], [-8, -8]);
+        close([rows[0].start_i, rows[0].start_j], [-8.0, -8.0]);
         assert_eq!([hu[0], hu[8 * 16 + 8], hu[8 * 16 + 9]], [-1000, 0, 1]);
         assert!(rows[0].padded);
     }
@@ -432,7 +375,8 @@ pub(in crate::stages) mod tests {
             .map(|r| Mask::from_bits([16, 16, 1], r.other_mask_bits.clone()).unwrap().count())
             .collect();
         assert_eq!(others, [0, 1, 1]);
-        assert_eq!(rows[2].n_mask_pixels, 0);
+        assert_eq!(rows.iter().map(|r| r.n_other_nodules).collect::<Vec<_>>(), [0, 1, 1]);
+        assert_eq!((rows[2].n_mask_pixels, rows[2].neighbours.as_str()), (0, "include"));
     }
 
     #[test]

@@ -1,0 +1,261 @@
+//! Which split and which fold a person or lesion is in.
+
+use super::units::Unit;
+use super::{Config, Error, Shares};
+use crate::tables::{Split, hash};
+use std::collections::BTreeMap;
+
+/// What slices of a person or lesion are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Split, one for each unit, whatever cohorts it is in.
+    pub split: Split,
+    /// Fold, `None` in test.
+    pub fold: Option<i64>,
+}
+
+/// Splits the units of each cohort in the order of a hash with the seed; those with a problem are in
+/// none.
+///
+/// METHOD: a unit of several cohorts goes to the strictest split that any of them gives (test, then
+/// validation), so that it is in one alone. Folds are LUNA16's subset where a unit lies in one; the
+/// others are dealt out in the order of another hash.
+///
+/// # Errors
+///
+/// Fails if a cohort's `test_lesions` cannot be met.
+pub fn assign(
+    config: &Config,
+    units: &BTreeMap<String, Unit>,
+) -> Result<BTreeMap<String, Assignment>, Error> {
+    let mut cohorts: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
+    for (id, unit) in units.iter().filter(|(_, unit)| unit.problem.is_none()) {
+        let order = hash::sha256_parts([config.seed.to_string().as_str(), id]);
+        for (cohort, n_lesions) in &unit.n_lesions {
+            let candidate = Candidate { order: order.clone(), id, n_lesions: *n_lesions };
+            cohorts.entry(cohort).or_default().push(candidate);
+        }
+    }
+    let mut splits: BTreeMap<&str, Split> = BTreeMap::new();
+    for (cohort, mut candidates) in cohorts {
+        candidates.sort();
+        let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
+        for (candidate, split) in candidates.iter().zip(splits_of(cohort, shares, &candidates)?) {
+            let strictest = splits.get(candidate.id).map_or(split, |other| split.max(*other));
+            splits.insert(candidate.id, strictest);
+        }
+    }
+    let mut dealt: Vec<(String, &str)> = splits
+        .iter()
+        .filter(|(id, split)| **split != Split::Test && subset(units, id).is_none())
+        .map(|(id, _)| (hash::sha256_parts(["fold", &config.seed.to_string(), id]), *id))
+        .collect();
+    dealt.sort();
+    let folds: BTreeMap<&str, i64> = dealt
+        .iter()
+        .enumerate()
+        .map(|(n, (_, id))| (*id, (n % config.folds.max(1)) as i64))
+        .collect();
+    Ok(splits
+        .into_iter()
+        .map(|(id, split)| {
+            let fold = subset(units, id).or_else(|| folds.get(id).copied());
+            let fold = fold.filter(|_| split != Split::Test);
+            (id.to_owned(), Assignment { split, fold })
+        })
+        .collect())
+}
+
+fn subset(units: &BTreeMap<String, Unit>, id: &str) -> Option<i64> {
+    units.get(id).and_then(|unit| unit.subsets.first().copied())
+}
+
+/// A unit of a cohort, in the order in which splits are filled.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate<'a> {
+    order: String,
+    id: &'a str,
+    n_lesions: usize,
+}
+
+/// The split of each candidate: test first, then validation, then training.
+fn splits_of(
+    cohort: &str,
+    shares: Shares,
+    candidates: &[Candidate<'_>],
+) -> Result<Vec<Split>, Error> {
+    let count = |share: f64| (candidates.len() as f64 * share).round() as usize;
+    let in_test = match shares.test_lesions {
+        None => (0..candidates.len()).map(|n| n < count(shares.test)).collect(),
+        Some(wanted) => {
+            let sizes: Vec<usize> = candidates.iter().map(|c| c.n_lesions).collect();
+            first_with_sum(&sizes, wanted).ok_or_else(|| Error::TestLesions {
+                cohort: cohort.to_owned(),
+                wanted,
+                found: sizes.iter().sum(),
+            })?
+        }
+    };
+    let mut n_validation = count(shares.validation);
+    Ok(in_test
+        .into_iter()
+        .map(|in_test: bool| {
+            if in_test {
+                return Split::Test;
+            }
+            let validates = n_validation > 0;
+            n_validation = n_validation.saturating_sub(1);
+            if validates { Split::Validation } else { Split::Train }
+        })
+        .collect())
+}
+
+/// Which of some sizes add up to a sum: the earliest ones that do; `None` where none do.
+fn first_with_sum(sizes: &[usize], sum: usize) -> Option<Vec<bool>> {
+    if sum > sizes.iter().sum() {
+        return None;
+    }
+    // For each place, the sums that the sizes from there on can make.
+    let mut makes = vec![vec![false; sum + 1]; sizes.len() + 1];
+    makes[sizes.len()][0] = true;
+    for n in (0..sizes.len()).rev() {
+        for total in 0..=sum {
+            let with = total >= sizes[n] && makes[n + 1][total - sizes[n]];
+            makes[n][total] = with || makes[n + 1][total];
+        }
+    }
+    let mut left = sum;
+    makes[0][sum].then(|| {
+        let take = |n: usize| {
+            let taken = left >= sizes[n] && makes[n + 1][left - sizes[n]];
+            left -= if taken { sizes[n] } else { 0 };
+            taken
+        };
+        (0..sizes.len()).map(take).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn unit(cohorts: &[(&str, usize)]) -> Unit {
+        let n_lesions = cohorts.iter().map(|(cohort, n)| ((*cohort).to_owned(), *n)).collect();
+        Unit { n_lesions, ..Unit::default() }
+    }
+
+    fn test_lesions(wanted: usize) -> Config {
+        let split = Shares { validation: 0.0, test: 0.0, test_lesions: Some(wanted) };
+        Config { split, ..Config::default() }
+    }
+
+    #[test]
+    fn no_units_give_no_splits() {
+        assert!(assign(&Config::default(), &BTreeMap::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_clinical_protocol_holds_out_11_of_56_lesions_and_folds_the_rest() {
+        // 40 patients with one lesion to three.
+        let sizes = (0..40).map(|n| {
+            if n < 28 {
+                1
+            } else if n < 36 {
+                2
+            } else {
+                3
+            }
+        });
+        let units: BTreeMap<String, Unit> = sizes
+            .enumerate()
+            .map(|(n, size)| (format!("p{n}"), unit(&[("clinical", size)])))
+            .collect();
+        let n_lesions = |ids: &mut dyn Iterator<Item = &String>| -> usize {
+            ids.map(|id| units[id].n_lesions["clinical"]).sum()
+        };
+        assert_eq!(n_lesions(&mut units.keys()), 56);
+        for seed in 0..20 {
+            let config = Config { seed, ..test_lesions(11) };
+            let assigned = assign(&config, &units).unwrap();
+            let of = |split| assigned.iter().filter(move |(_, a)| a.split == split);
+            assert_eq!(n_lesions(&mut of(Split::Test).map(|(id, _)| id)), 11);
+            assert_eq!(n_lesions(&mut of(Split::Train).map(|(id, _)| id)), 45);
+            let folds: BTreeSet<_> = of(Split::Train).map(|(_, a)| a.fold).collect();
+            assert_eq!(folds, (0..5).map(Some).collect());
+        }
+    }
+
+    #[test]
+    fn a_number_of_lesions_that_no_patients_have_is_refused() {
+        let units = BTreeMap::from([
+            ("p".to_owned(), unit(&[("c", 2)])),
+            ("q".to_owned(), unit(&[("c", 4)])),
+        ]);
+        assert_eq!(
+            assign(&test_lesions(3), &units).unwrap_err().to_string(),
+            "no patients of cohort `c` have 3 lesions together, of 6 in all: give another \
+             `test_lesions`, or a share `test`"
+        );
+        for wanted in [0, 2, 4, 6] {
+            let test = assign(&test_lesions(wanted), &units).unwrap();
+            let in_test = test.iter().filter(|(_, a)| a.split == Split::Test);
+            let n: usize = in_test.map(|(id, _)| units[id].n_lesions["c"]).sum();
+            assert_eq!(n, wanted);
+        }
+    }
+
+    #[test]
+    fn a_subset_is_the_fold_and_a_unit_with_a_problem_is_in_none() {
+        let placed = |subset| Unit { subsets: BTreeSet::from([subset]), ..unit(&[("luna16", 1)]) };
+        let mut units: BTreeMap<String, Unit> =
+            (0..10).map(|n| (format!("p{n}"), placed(n))).collect();
+        units.insert("clinical".to_owned(), unit(&[("clinical", 1)]));
+        let problem = Some(super::super::units::UnitError::NoSubset("x".to_owned()));
+        units.insert("odd".to_owned(), Unit { problem, ..unit(&[("luna16", 1)]) });
+        let split = Shares { validation: 0.0, test: 0.0, test_lesions: None };
+        let assigned = assign(&Config { split, ..Config::default() }, &units).unwrap();
+        for n in 0..10 {
+            assert_eq!(assigned[&format!("p{n}")].fold, Some(n));
+        }
+        assert_eq!((assigned["clinical"].fold, assigned.get("odd")), (Some(0), None));
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_met_and_a_unit_of_two_cohorts_is_in_one_split(seed: u64, n in 1usize..60) {
+            let share = Shares { validation: 0.0, test: 0.5, test_lesions: None };
+            let config = Config {
+                seed,
+                splits: BTreeMap::from([("b".to_owned(), share)]),
+                ..Config::default()
+            };
+            let all = |cohorts: &[(&str, usize)]| -> BTreeMap<String, Unit> {
+                (0..n).map(|n| (format!("p{n}"), unit(cohorts))).collect()
+            };
+            let assigned = assign(&config, &all(&[("a", 1)])).unwrap();
+            let count = |split| assigned.values().filter(|a| a.split == split).count();
+            prop_assert_eq!(count(Split::Test), (n as f64 * 0.2).round() as usize);
+            prop_assert_eq!(count(Split::Validation), (n as f64 * 0.1).round() as usize);
+            prop_assert!(assigned.values().all(|a| a.fold.is_none() == (a.split == Split::Test)));
+
+            let strict = assign(&config, &all(&[("a", 1), ("b", 2)])).unwrap();
+            for (id, a) in &assigned {
+                prop_assert!(strict[id].split >= a.split);
+            }
+        }
+
+        #[test]
+        fn a_sum_is_made_where_it_can_be(sizes in prop::collection::vec(1usize..5, 0..10), sum in 0usize..20) {
+            let sums: BTreeSet<usize> = (0..1usize << sizes.len())
+                .map(|set| (0..sizes.len()).filter(|n| set >> n & 1 == 1).map(|n| sizes[n]).sum())
+                .collect();
+            let found = first_with_sum(&sizes, sum);
+            prop_assert_eq!(found.is_some(), sums.contains(&sum));
+            let total: Option<usize> =
+                found.map(|taken| sizes.iter().zip(taken).filter(|(_, t)| *t).map(|(s, _)| s).sum());
+            prop_assert!(total.is_none_or(|total| total == sum));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Balance: `scans`, `rois` → `samples`.
+
+mod assign;
+mod nnunet_splits;
+mod reached;
+mod units;
+
+pub use assign::{Assignment, assign};
+pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
+pub use units::{Lesion, ScanPlace, Subsets, Unit, UnitError, Units, units};
+
+use super::{Event, Task};
+use crate::tables::store::Version;
+use crate::tables::{Failure, Output, Role, Sample, SplitBy, Table, parquet, shard, store};
+use reached::Reached;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Outputs read.
+pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Rois)];
+/// Outputs written.
+pub const WRITES: &[Output] = &[Output::Table(Table::Samples)];
+/// Raised when the stage's results change.
+pub const VERSION: u32 = 2;
+
+/// Settings: `[balance]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Slices without nodule for each slice with it.
+    pub ratio: f64,
+    /// Decides which patients go into which split.
+    pub seed: u64,
+    /// What goes into one split whole.
+    pub split_by: SplitBy,
+    /// Folds for cross-validation of the patients that are not in test.
+    pub folds: usize,
+    /// What makes folds of LUNA16's scans.
+    pub folds_from: FoldsFrom,
+    /// Shares of patients in validation and test.
+    pub split: Shares,
+    /// Shares of cohorts with their own, by the cohort's name.
+    pub splits: BTreeMap<String, Shares>,
+}
+
+/// What makes folds of scans in LUNA16's layout; those of other layouts are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldsFrom {
+    /// The folders subset0 to subset9, in a cohort that has any; a hash elsewhere.
+    Subsets,
+    /// A hash.
+    Hash,
+}
+
+/// Shares of patients; the rest train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shares {
+    /// Share of patients in validation.
+    #[serde(default)]
+    pub validation: f64,
+    /// Share of patients in test.
+    #[serde(default)]
+    pub test: f64,
+    /// Lesions in test, in place of a share: the patients of exactly so many.
+    #[serde(default)]
+    pub test_lesions: Option<usize>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ratio: 1.0,
+            seed: 1,
+            // METHOD: not the paper's way, in which slices of one patient are learnt and scored.
+            split_by: SplitBy::Patient,
+            folds: 5,
+            // METHOD: LUNA16's own cross-validation, with which published figures were made.
+            folds_from: FoldsFrom::Subsets,
+            split: Shares { validation: 0.1, test: 0.2, test_lesions: None },
+            splits: BTreeMap::new(),
+        }
+    }
+}
+
+/// The columns of `rois` that balancing needs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Slice {
+    /// Id of the slice.
+    pub roi_id: String,
+    /// Nodule at the centre.
+    pub nodule_id: String,
+    /// Name of the cohort.
+    pub cohort: String,
+    /// The series.
+    pub series_instance_uid: String,
+    /// The patient.
+    pub patient_id: String,
+    /// Whether the slice shows the nodule.
+    pub has_nodule: bool,
+    /// Other nodules that it shows.
+    pub n_other_nodules: i64,
+    /// Slices to the nearest one that shows the nodule.
+    pub distance_to_nodule_slices: i64,
+}
+
+const SLICE_COLUMNS: &[&str] = &[
+    "roi_id",
+    "nodule_id",
+    "cohort",
+    "series_instance_uid",
+    "patient_id",
+    "has_nodule",
+    "n_other_nodules",
+    "distance_to_nodule_slices",
+];
+
+/// Chooses the samples of every pending shard.
+///
+/// # Errors
+///
+/// Fails if a number of test lesions cannot be met, or the store cannot be read or written to; a
+/// patient who can be in no fold becomes a row of `failures`.
+pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+    let rois = task.table(Table::Rois)?;
+    let total = task.job.spec().n_shards;
+    let mut subsets = Subsets::default();
+    let columns = ["cohort", "series_instance_uid", "source", "path"];
+    for batch in task.table(Table::Scans)?.columns::<ScanPlace>(Table::Scans, &columns) {
+        batch?.into_iter().for_each(|scan| subsets.add(scan));
+    }
+    let mut lesions = BTreeMap::new();
+    let mut first_shards = BTreeMap::new();
+    for shard in 0..total {
+        for slice in slices(&rois, shard)? {
+            first_shards.entry(slice.nodule_id.clone()).or_insert(shard);
+            lesions.entry(slice.nodule_id).or_insert(Lesion {
+                cohort: slice.cohort,
+                patient_id: slice.patient_id,
+                series_instance_uid: slice.series_instance_uid,
+            });
+        }
+    }
+    let units = units(config, &lesions, &subsets);
+    let assigned = assign(config, &units.units)?;
+    let splits = Splits { units, assigned };
+    let pending = task.job.pending();
+    let mut reached = Reached::default();
+    for shard in 0..total {
+        let rows = transform(config, &splits, &slices(&rois, shard)?);
+        reached.add(config.ratio, &rows);
+        if pending.contains(&shard) {
+            let writer = task.job.shard(shard)?;
+            let mut samples = writer.part::<Sample>()?;
+            samples.write(rows)?;
+            let failures = failures(&splits.units, &first_shards, shard);
+            writer.commit(vec![samples.finish()?], failures)?;
+        }
+        task.cases(shard + 1, total);
+    }
+    (task.progress)(Event::Note(reached.to_string()));
+    Ok(())
+}
+
+fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, parquet::Error> {
+    let mut slices = Vec::new();
+    for batch in rois.shard_columns(shard, Table::Rois, SLICE_COLUMNS) {
+        slices.extend(batch?);
+    }
+    Ok(slices)
+}
+
+/// The units with a problem whose first nodule is in a shard, one row each.
+fn failures(units: &Units, first_shards: &BTreeMap<String, usize>, shard: usize) -> Vec<Failure> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for (nodule, unit) in &units.of_nodule {
+        let of_nodule = first_shards.get(nodule).copied().unwrap_or(0);
+        let of_unit = first.entry(unit).or_insert(of_nodule);
+        *of_unit = of_nodule.min(*of_unit);
+    }
+    let here = first.into_iter().filter(|(_, first)| *first == shard);
+    here.filter_map(|(id, _)| {
+        let problem = units.units.get(id)?.problem.as_ref()?;
+        Some(Failure::new("balance", id, problem, None))
+    })
+    .collect()
+}
+
+/// Which split and fold each nodule is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Splits {
+    /// The unit of each nodule.
+    pub units: Units,
+    /// The split and fold of each unit.
+    pub assigned: BTreeMap<String, Assignment>,
+}
+
+impl Splits {
+    fn of(&self, nodule_id: &str) -> Option<Assignment> {
+        self.assigned.get(self.units.of_nodule.get(nodule_id)?).copied()
+    }
+}
+
+/// The samples of some nodules' slices: every slice with the nodule, and the nearest ones without
+/// any until there are `ratio` times as many. Nodules that are in no split have none.
+///
+/// Nodules come by id; their slices nearest first, then by id.
+///
+/// METHOD: the ratio is met nodule by nodule, so that a slice is empty near its own nodule and no
+/// shard depends on another; where a nodule has too few, slices far from other nodules do not stand
+/// in for them. A slice that shows another nodule is not empty.
+pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Sample> {
+    let mut by_nodule: BTreeMap<&str, Vec<&Slice>> = BTreeMap::new();
+    for slice in slices {
+        by_nodule.entry(&slice.nodule_id).or_default().push(slice);
+    }
+    let mut samples = Vec::new();
+    for (nodule_id, mut slices) in by_nodule {
+        let Some(assignment) = splits.of(nodule_id) else { continue };
+        slices.sort_by_key(|s| (s.distance_to_nodule_slices, &s.roi_id));
+        let (filled, others): (Vec<&Slice>, Vec<&Slice>) =
+            slices.into_iter().partition(|s| s.has_nodule);
+        let n_empty = wanted(config.ratio, filled.len());
+        let empty = others.into_iter().filter(|s| s.n_other_nodules == 0).take(n_empty);
+        for slice in filled.into_iter().chain(empty) {
+            let role = if slice.has_nodule { Role::Nodule } else { Role::AdjacentEmpty };
+            samples.push(Sample {
+                roi_id: slice.roi_id.clone(),
+                nodule_id: slice.nodule_id.clone(),
+                cohort: slice.cohort.clone(),
+                series_instance_uid: slice.series_instance_uid.clone(),
+                patient_id: slice.patient_id.clone(),
+                role: role.name().to_owned(),
+                split_by: config.split_by.name().to_owned(),
+                split: assignment.split.name().to_owned(),
+                fold: assignment.fold,
+            });
+        }
+    }
+    samples
+}
+
+/// Slices without nodule beside those with it.
+fn wanted(ratio: f64, n_nodule: usize) -> usize {
+    (n_nodule as f64 * ratio).round() as usize
+}
+
+/// The stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Patients do not have such a number of lesions.
+    #[error(
+        "no patients of cohort `{cohort}` have {wanted} lesions together, of {found} in all: give \
+         another `test_lesions`, or a share `test`"
+    )]
+    TestLesions {
+        /// The cohort.
+        cohort: String,
+        /// Lesions that were to be in test.
+        wanted: usize,
+        /// Lesions of the cohort.
+        found: usize,
+    },
+    /// A part could not be read.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// A part could not be written.
+    #[error(transparent)]
+    Shard(#[from] shard::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Split;
+
+    fn slice(nodule: &str, n: i64, distance: i64) -> Slice {
+        Slice {
+            roi_id: format!("{nodule}-k{n:04}"),
+            nodule_id: nodule.to_owned(),
+            cohort: "c".to_owned(),
+            series_instance_uid: "1.1".to_owned(),
+            patient_id: "p".to_owned(),
+            has_nodule: distance == 0,
+            n_other_nodules: 0,
+            distance_to_nodule_slices: distance,
+        }
+    }
+
+    fn slices(nodule: &str, distances: &[i64]) -> Vec<Slice> {
+        distances.iter().zip(0..).map(|(d, n)| slice(nodule, n, *d)).collect()
+    }
+
+    /// Both nodules are one patient's, who trains.
+    fn splits() -> Splits {
+        let unit = |nodule: &str| (nodule.to_owned(), "p".to_owned());
+        let assignment = Assignment { split: Split::Train, fold: Some(0) };
+        Splits {
+            units: Units { of_nodule: ["m", "n"].map(unit).into(), ..Units::default() },
+            assigned: BTreeMap::from([("p".to_owned(), assignment)]),
+        }
+    }
+
+    fn ids(ratio: f64, slices: &[Slice]) -> Vec<String> {
+        let config = Config { ratio, ..Config::default() };
+        transform(&config, &splits(), slices).into_iter().map(|s| s.roi_id).collect()
+    }
+
+    #[test]
+    fn the_nearest_empty_slices_are_kept_until_the_ratio_is_met() {
+        let mut slices = slices("n", &[3, 2, 1, 0, 0, 1, 2, 3]);
+        assert_eq!(ids(1.0, &slices), ["n-k0003", "n-k0004", "n-k0002", "n-k0005"]);
+        assert_eq!(ids(0.0, &slices), ["n-k0003", "n-k0004"]);
+        assert_eq!(ids(99.0, &slices).len(), 8);
+        // On both sides alike: the lower slice comes first, whatever the order of the rows.
+        let three = ids(1.5, &slices);
+        assert_eq!(three, ["n-k0003", "n-k0004", "n-k0002", "n-k0005", "n-k0001"]);
+        slices.reverse();
+        assert_eq!(ids(1.5, &slices), three);
+    }
+
+    #[test]
+    fn a_slice_with_another_nodule_is_not_empty() {
+        let mut slices = slices("n", &[2, 1, 0, 1, 2]);
+        slices[1].n_other_nodules = 1;
+        assert_eq!(ids(1.0, &slices), ["n-k0002", "n-k0003"]);
+        assert_eq!(ids(2.0, &slices), ["n-k0002", "n-k0003", "n-k0000"]);
+        slices[2].n_other_nodules = 1;
+        assert_eq!(ids(0.0, &slices), ["n-k0002"]);
+    }
+
+    #[test]
+    fn a_nodule_at_the_scan_s_end_has_fewer_and_no_other_nodule_makes_up_for_it() {
+        let all = [slices("m", &[0, 0, 0, 1]), slices("n", &[3, 2, 1, 0, 1, 2, 3])].concat();
+        let config = Config::default();
+        let samples = transform(&config, &splits(), &all);
+        let of = |nodule: &str| samples.iter().filter(|s| s.nodule_id == nodule).count();
+        assert_eq!((of("m"), of("n")), (4, 2));
+        let mut reached = Reached::default();
+        // Shard by shard as well as at once.
+        samples.chunks(4).for_each(|rows| reached.add(config.ratio, rows));
+        assert_eq!(
+            reached.to_string(),
+            "4 slices with nodule, 2 without: ratio 0.50 of 1; 1 of 2 nodules have too few slices \
+             without any within `crop.margin_slices`"
+        );
+        assert_eq!(
+            Reached::default().to_string(),
+            "0 slices with nodule, 0 without: ratio 0.00 of 0"
+        );
+    }
+
+    #[test]
+    fn a_patient_without_a_fold_is_one_failure_in_the_first_shard() {
+        let problem = Some(UnitError::NoSubset("x.mhd".to_owned()));
+        let units = Units {
+            of_nodule: ["a", "b"].map(|nodule| (nodule.to_owned(), "p".to_owned())).into(),
+            units: BTreeMap::from([("p".to_owned(), Unit { problem, ..Unit::default() })]),
+        };
+        let first = BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]);
+        let n: Vec<usize> = (0..4).map(|shard| failures(&units, &first, shard).len()).collect();
+        assert_eq!(n, [0, 1, 0, 0]);
+        assert_eq!(failures(&units, &first, 1)[0].case_id, "p");
+        let none = Splits { units, assigned: BTreeMap::new() };
+        assert!(transform(&Config::default(), &none, &slices("a", &[0])).is_empty());
+    }
+}

@@ -1,0 +1,245 @@
+//! What goes into one split whole: persons, or lesions.
+
+use super::{Config, FoldsFrom};
+use crate::formats::cohort::Layout;
+use crate::tables::SplitBy;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A nodule that has slices, by what tells whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lesion {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Patient of its series.
+    pub patient_id: String,
+    /// Its series.
+    pub series_instance_uid: String,
+}
+
+/// A person or, where lesions are split, a nodule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// Its lesions, by cohort.
+    pub n_lesions: BTreeMap<String, usize>,
+    /// LUNA16's subsets that its scans lie in; none without any.
+    pub subsets: BTreeSet<i64>,
+    /// Why it can be in no fold.
+    pub problem: Option<UnitError>,
+}
+
+/// Something can be in no fold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// Scans of one patient lie in several subsets.
+    #[error(
+        "scans lie in LUNA16's subsets {0:?}: their patient cannot be in one fold; \
+         `balance.folds_from = \"hash\"` makes other folds"
+    )]
+    TwoSubsets(BTreeSet<i64>),
+    /// A scan lies in no subset, and others of its cohort do.
+    #[error(
+        "scan `{0}` lies in none of LUNA16's folders subset0 to subset9, and others of its cohort do; \
+         `balance.folds_from = \"hash\"` makes other folds"
+    )]
+    NoSubset(String),
+}
+
+/// The unit of each nodule, and the units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Unit of each nodule, by the nodule's id.
+    pub of_nodule: BTreeMap<String, String>,
+    /// Each unit, by its id.
+    pub units: BTreeMap<String, Unit>,
+}
+
+/// The units of nodules, by the nodule's id.
+///
+/// METHOD: patients of one name are one person, and so are patients that share a series: LUNA16's
+/// files name no patient, and LIDC-IDRI's of the same series do.
+pub fn units(config: &Config, lesions: &BTreeMap<String, Lesion>, subsets: &Subsets) -> Units {
+    let persons = persons(lesions.values());
+    let mut found = Units::default();
+    for (nodule_id, lesion) in lesions {
+        let id = match config.split_by {
+            SplitBy::Lesion => nodule_id,
+            SplitBy::Patient => persons.get(lesion.patient_id.as_str()).unwrap_or(nodule_id),
+        };
+        found.of_nodule.insert(nodule_id.clone(), id.clone());
+        let unit = found.units.entry(id.clone()).or_default();
+        *unit.n_lesions.entry(lesion.cohort.clone()).or_default() += 1;
+        if config.folds_from == FoldsFrom::Subsets && subsets.cohorts.contains(&lesion.cohort) {
+            let key = (lesion.cohort.clone(), lesion.series_instance_uid.clone());
+            match subsets.scans.get(&key) {
+                Some((_, Some(subset))) => {
+                    unit.subsets.insert(*subset);
+                }
+                Some((path, None)) => unit.problem = Some(UnitError::NoSubset(path.clone())),
+                None => unit.problem = Some(UnitError::NoSubset(key.1)),
+            }
+        }
+    }
+    for unit in found.units.values_mut().filter(|unit| unit.subsets.len() > 1) {
+        unit.problem = Some(UnitError::TwoSubsets(unit.subsets.clone()));
+    }
+    found
+}
+
+/// The person that each patient is: the first by name of those that share a series, directly or
+/// through others.
+fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'a str, String> {
+    let mut patients: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut series: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for lesion in lesions {
+        patients.entry(&lesion.patient_id).or_default().insert(&lesion.series_instance_uid);
+        series.entry(&lesion.series_instance_uid).or_default().insert(&lesion.patient_id);
+    }
+    let mut persons: BTreeMap<&str, String> = BTreeMap::new();
+    for first in patients.keys() {
+        let mut reached = vec![*first];
+        while let Some(patient) = reached.pop() {
+            if persons.contains_key(patient) {
+                continue;
+            }
+            persons.insert(patient, (*first).to_owned());
+            let scans = patients.get(patient).into_iter().flatten();
+            reached.extend(scans.filter_map(|scan| series.get(scan)).flatten());
+        }
+    }
+    persons
+}
+
+/// The columns of `scans` that tell where a scan lies.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ScanPlace {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// The series.
+    pub series_instance_uid: String,
+    /// Layout of the files.
+    pub source: String,
+    /// Image file or folder, relative to the cohort's root.
+    pub path: Option<String>,
+}
+
+/// The folders of LUNA16 that scans lie in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subsets {
+    /// Path and subset of each scan of LUNA16's layout, by cohort and series.
+    scans: BTreeMap<(String, String), (String, Option<i64>)>,
+    /// Cohorts with a scan in a subset.
+    cohorts: BTreeSet<String>,
+}
+
+impl Subsets {
+    /// Takes a scan.
+    pub fn add(&mut self, scan: ScanPlace) {
+        let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
+            return;
+        };
+        let subset = subset(&path);
+        if subset.is_some() {
+            self.cohorts.insert(scan.cohort.clone());
+        }
+        self.scans.insert((scan.cohort, scan.series_instance_uid), (path, subset));
+    }
+}
+
+/// The subset in a path: the number of its innermost folder named subset0 to subset9.
+fn subset(path: &str) -> Option<i64> {
+    let folders = Path::new(path).parent()?.iter().rev();
+    folders.filter_map(|folder| folder.to_str()?.strip_prefix("subset")).find_map(|number| {
+        let mut digits = number.chars();
+        let digit = digits.next()?.to_digit(10)?;
+        digits.next().is_none().then_some(i64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lesion(cohort: &str, patient: &str, series: &str) -> Lesion {
+        Lesion {
+            cohort: cohort.to_owned(),
+            patient_id: patient.to_owned(),
+            series_instance_uid: series.to_owned(),
+        }
+    }
+
+    fn of(config: &Config, lesions: &[(&str, Lesion)], paths: &[(&str, &str)]) -> Units {
+        let mut subsets = Subsets::default();
+        for (series, path) in paths {
+            subsets.add(ScanPlace {
+                cohort: "luna16".to_owned(),
+                series_instance_uid: (*series).to_owned(),
+                source: "luna16".to_owned(),
+                path: Some((*path).to_owned()),
+            });
+        }
+        let lesions = lesions.iter().map(|(id, lesion)| ((*id).to_owned(), lesion.clone()));
+        units(config, &lesions.collect(), &subsets)
+    }
+
+    #[test]
+    fn patients_who_share_a_series_are_one_person() {
+        let lesions = [
+            ("n1", lesion("lidc", "LIDC-1", "1.1")),
+            ("n2", lesion("luna16", "1.1", "1.1")),
+            ("n3", lesion("luna16", "1.2", "1.2")),
+            ("n4", lesion("lidc", "LIDC-1", "1.2")),
+            ("n5", lesion("lidc", "LIDC-2", "1.3")),
+        ];
+        let found = of(&Config::default(), &lesions, &[]);
+        let units: Vec<&str> = found.of_nodule.values().map(String::as_str).collect();
+        assert_eq!(units, ["1.1", "1.1", "1.1", "1.1", "LIDC-2"]);
+        let counts = BTreeMap::from([("lidc".to_owned(), 2), ("luna16".to_owned(), 2)]);
+        assert_eq!(found.units["1.1"].n_lesions, counts);
+        let by_lesion = Config { split_by: SplitBy::Lesion, ..Config::default() };
+        assert_eq!(of(&by_lesion, &lesions, &[]).units.len(), 5);
+    }
+
+    #[test]
+    fn luna16s_folders_are_subsets_and_nothing_else_is() {
+        assert_eq!(subset("subset3/1.2.mhd"), Some(3));
+        assert_eq!(subset("a/subset1/subset7/1.2.mhd"), Some(7));
+        for path in ["subset10/1.2.mhd", "subset/1.2.mhd", "x/subset3.mhd", "subsets/a.mhd", ""] {
+            assert_eq!(subset(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_patient_of_two_subsets_or_of_none_has_a_problem() {
+        let lesions = [
+            ("n1", lesion("luna16", "p", "1.1")),
+            ("n2", lesion("luna16", "p", "1.2")),
+            ("n3", lesion("luna16", "q", "1.3")),
+            ("n4", lesion("luna16", "r", "1.4")),
+            ("n5", lesion("clinical", "s", "1.5")),
+        ];
+        let paths = [
+            ("1.1", "subset0/1.1.mhd"),
+            ("1.2", "subset4/1.2.mhd"),
+            ("1.3", "subset4/1.3.mhd"),
+            ("1.4", "more/1.4.mhd"),
+        ];
+        let found = of(&Config::default(), &lesions, &paths).units;
+        let problem =
+            |unit: &str| found[unit].problem.as_ref().map_or_else(String::new, ToString::to_string);
+        assert!(
+            problem("p").starts_with("scans lie in LUNA16's subsets {0, 4}"),
+            "{}",
+            problem("p")
+        );
+        assert_eq!((problem("q"), found["q"].subsets.len()), (String::new(), 1));
+        assert!(problem("r").starts_with("scan `more/1.4.mhd` lies in none"), "{}", problem("r"));
+        assert_eq!((problem("s"), found["s"].subsets.len()), (String::new(), 0));
+        let hashed = Config { folds_from: FoldsFrom::Hash, ..Config::default() };
+        assert!(of(&hashed, &lesions, &paths).units.values().all(|unit| unit.problem.is_none()));
+        // Without any such folder, folds are hashed as well.
+        let flat = of(&Config::default(), &lesions, &[("1.1", "1.1.mhd")]);
+        assert!(flat.units.values().all(|unit| unit.problem.is_none()));
+    }
+}

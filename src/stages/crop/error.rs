@@ -1,0 +1,55 @@
+//! Why a scan or nodule has no region.
+
+use crate::formats::cohort;
+use crate::tables::mask_box;
+use std::path::PathBuf;
+
+/// One scan or nodule could not be cropped.
+#[derive(Debug, thiserror::Error)]
+pub enum CropError {
+    /// The scan's cohort has no folder.
+    #[error("cohort `{0}` is not in the pipeline file")]
+    Cohort(String),
+    /// The scan came without an image.
+    #[error("series {0} came without an image; only its annotations were read")]
+    NoImage(String),
+    /// The image could not be read.
+    #[error(transparent)]
+    Image(#[from] cohort::Error),
+    /// The series is no longer in its folder.
+    #[error("series {0} is no longer where ingest found it")]
+    Gone(String),
+    /// The image is not the one that was ingested.
+    #[error("`{0}` has another size than when it was ingested; run ingest again")]
+    Changed(PathBuf),
+    /// The mask's bits do not fit its box.
+    #[error(transparent)]
+    Mask(#[from] mask_box::Error),
+    /// The mask reaches past the volume.
+    #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
+    Outside {
+        /// First voxel of the box.
+        start: [usize; 3],
+        /// First voxel past the box.
+        end: [usize; 3],
+        /// Size of the scan.
+        size: [usize; 3],
+    },
+    /// The nodule does not fit in the region.
+    #[error(
+        "nodule of {size:?} voxels does not fit in the region of {region} × {region} pixels; \
+         `crop.oversize` can resample or crop it"
+    )]
+    Oversize {
+        /// Size of the nodule's box.
+        size: [usize; 3],
+        /// Pixels of the region along i and j.
+        region: usize,
+    },
+    /// The region has no pixel of the nodule.
+    #[error("no pixel of the nodule is left in a region with pixels of {spacing_mm:?} mm")]
+    NothingLeft {
+        /// Spacing of the region along i and j.
+        spacing_mm: [f64; 2],
+    },
+}

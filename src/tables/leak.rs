@@ -1,0 +1,165 @@
+//! Nobody is in two splits, or in two folds.
+
+use super::{Sample, SplitBy, parquet};
+use std::collections::BTreeMap;
+
+/// Samples cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A part could not be read.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// Something that belongs together is in two places.
+    #[error(
+        "samples leak: {what} is in {first} with slice `{first_roi}` and in {second} with slice `{second_roi}`; run balance again"
+    )]
+    Leak {
+        /// The patient, series or nodule.
+        what: String,
+        /// Split and fold of its first slice.
+        first: String,
+        /// That slice.
+        first_roi: String,
+        /// Split and fold of another.
+        second: String,
+        /// That other slice.
+        second_roi: String,
+    },
+    /// A sample does not say what was split.
+    #[error("slice `{roi_id}` was split by `{found}`, expected patient or lesion")]
+    SplitBy {
+        /// The slice.
+        roi_id: String,
+        /// What it says.
+        found: String,
+    },
+}
+
+/// Where something was first seen.
+struct Place {
+    split: String,
+    fold: Option<i64>,
+    roi_id: String,
+}
+
+/// Checks that all samples of a patient, and of a series whatever patients it is ascribed to, are in
+/// one split and one fold; where they were split by lesion, all those of a nodule.
+///
+/// METHOD: patients of one name are one patient, in whatever cohorts they are.
+///
+/// # Errors
+///
+/// Fails at the first sample that is in another place than an earlier one.
+pub fn check(
+    samples: impl Iterator<Item = Result<Vec<Sample>, parquet::Error>>,
+) -> Result<(), Error> {
+    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    for batch in samples {
+        for sample in batch? {
+            let what = match sample.split_by.as_str() {
+                by if by == SplitBy::Patient.name() => vec![
+                    format!("patient `{}`", sample.patient_id),
+                    format!("series `{}`", sample.series_instance_uid),
+                ],
+                by if by == SplitBy::Lesion.name() => {
+                    vec![format!("nodule `{}`", sample.nodule_id)]
+                }
+                found => {
+                    let found = found.to_owned();
+                    return Err(Error::SplitBy { roi_id: sample.roi_id, found });
+                }
+            };
+            for what in what {
+                place(&mut places, what, &sample)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn place(places: &mut BTreeMap<String, Place>, what: String, sample: &Sample) -> Result<(), Error> {
+    let Some(first) = places.get(&what) else {
+        let (split, fold) = (sample.split.clone(), sample.fold);
+        places.insert(what, Place { split, fold, roi_id: sample.roi_id.clone() });
+        return Ok(());
+    };
+    if first.split == sample.split && first.fold == sample.fold {
+        return Ok(());
+    }
+    let name = |split: &str, fold: Option<i64>| match fold {
+        Some(fold) => format!("{split} (fold {fold})"),
+        None => split.to_owned(),
+    };
+    Err(Error::Leak {
+        what,
+        first: name(&first.split, first.fold),
+        first_roi: first.roi_id.clone(),
+        second: name(&sample.split, sample.fold),
+        second_roi: sample.roi_id.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(n: usize, series: &str, patient: &str, split: &str, fold: Option<i64>) -> Sample {
+        Sample {
+            roi_id: format!("r{n}"),
+            nodule_id: format!("n{n}"),
+            cohort: format!("c{n}"),
+            series_instance_uid: series.to_owned(),
+            patient_id: patient.to_owned(),
+            role: "nodule".to_owned(),
+            split_by: "patient".to_owned(),
+            split: split.to_owned(),
+            fold,
+        }
+    }
+
+    fn error(samples: &[Sample]) -> String {
+        let batches = samples.iter().map(|sample| Ok(vec![sample.clone()]));
+        check(batches).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn a_patient_of_two_splits_or_folds_is_named_with_both() {
+        let train = sample(1, "1.1", "p", "train", Some(2));
+        let test = sample(2, "1.2", "p", "test", None);
+        assert_eq!(
+            error(&[train.clone(), test.clone()]),
+            "samples leak: patient `p` is in train (fold 2) with slice `r1` and in test with slice \
+             `r2`; run balance again"
+        );
+        let other = sample(3, "1.3", "p", "train", Some(3));
+        assert!(error(&[train.clone(), other]).contains("train (fold 2)"));
+        let others = sample(4, "1.4", "q", "test", None);
+        assert_eq!(error(&[train.clone(), train, others]), "");
+    }
+
+    #[test]
+    fn a_series_under_two_patients_is_one_patient_s() {
+        let found = error(&[
+            sample(1, "1.1", "LIDC-IDRI-0001", "train", Some(0)),
+            sample(2, "1.1", "1.1", "test", None),
+        ]);
+        assert!(found.contains("series `1.1` is in train (fold 0)"), "{found}");
+    }
+
+    #[test]
+    fn lesions_may_part_from_their_patient_where_they_were_split() {
+        let lesion = |n, nodule: &str, split: &str| {
+            let by = |sample: Sample| Sample {
+                split_by: "lesion".to_owned(),
+                nodule_id: nodule.to_owned(),
+                ..sample
+            };
+            by(sample(n, "1.1", "p", split, None))
+        };
+        assert_eq!(error(&[lesion(1, "a", "train"), lesion(2, "b", "test")]), "");
+        let found = error(&[lesion(1, "a", "train"), lesion(2, "a", "test")]);
+        assert!(found.contains("nodule `a` is in train"), "{found}");
+        let none = Sample { split_by: String::new(), ..sample(1, "1.1", "p", "train", None) };
+        assert!(error(&[none]).contains("was split by ``"));
+    }
+}

@@ -1,0 +1,108 @@
+//! Regions under every setting, and what becomes of samples that leak.
+
+use crate::fixture;
+use nodulus::tables::parquet::{PartWriter, Provenance};
+use nodulus::tables::store::Store;
+use nodulus::tables::{NoduleMetrics, Output, Roi, Sample, Scan, Table};
+use std::collections::BTreeMap;
+
+#[test]
+fn samples_that_leak_stop_training_inference_and_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let pipeline = pipeline.to_str().unwrap();
+    fixture::run_well(&["run", pipeline, "--progress", "none"]);
+    // One slice of a patient who trains goes to test, behind the store's back.
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    let samples = store.require(Output::Table(Table::Samples)).unwrap();
+    let file = samples.files().remove(0);
+    let mut rows: Vec<Sample> = samples.shard_rows::<Sample>(0).flat_map(Result::unwrap).collect();
+    let last = rows.iter_mut().rfind(|sample| sample.split == "train").unwrap();
+    let patient = last.patient_id.clone();
+    (last.split, last.fold) = ("test".to_owned(), None);
+    let mut writer = PartWriter::create(&file, &Provenance::new()).unwrap();
+    writer.write(rows).unwrap();
+    writer.finish().unwrap();
+    // The last first: a stage that is forced is gone for those after it.
+    for stage in ["report", "infer", "train"] {
+        let arguments = ["run", pipeline, "--progress", "none", "--force", stage];
+        let (error, status) = fixture::run_badly(&arguments);
+        assert_eq!(status, Some(1), "{stage}: {error}");
+        assert!(error.contains(&format!("{stage} stopped")), "{error}");
+        assert!(error.contains(&format!("patient `{patient}` is in train (fold ")), "{error}");
+        assert!(error.contains("and in test"), "{error}");
+    }
+}
+
+#[test]
+fn luna16s_subsets_are_the_folds() {
+    let store = fixture::finished().join("store");
+    let scans: Vec<Scan> = fixture::rows(&store);
+    let subsets: BTreeMap<String, i64> = scans
+        .iter()
+        .filter(|scan| scan.cohort == "luna16")
+        .map(|scan| {
+            let path = scan.path.as_deref().unwrap();
+            let number = path.strip_prefix("subset").unwrap().split('/').next().unwrap();
+            (scan.series_instance_uid.clone(), number.parse().unwrap())
+        })
+        .collect();
+    let samples: Vec<Sample> = fixture::rows(&store);
+    let mut n = 0;
+    for sample in samples.iter().filter(|s| s.cohort == "luna16" && s.split != "test") {
+        assert_eq!(sample.fold, Some(subsets[&sample.series_instance_uid]));
+        n += 1;
+    }
+    assert!(n > 0 && subsets.len() > 1);
+    assert!(samples.iter().all(|sample| (sample.fold.is_none()) == (sample.split == "test")));
+}
+
+#[test]
+fn resampled_regions_and_ignored_neighbours_go_through_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let settings = [
+        "crop.spacing_mm=0.4",
+        "crop.oversize=resample",
+        "crop.neighbours=ignore",
+        "crop.size=32",
+        "train.model.image_size=32",
+        "balance.split_by=lesion",
+        "balance.splits.clinical={test_lesions=2}",
+    ];
+    let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--progress", "none"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    fixture::run_well(&arguments);
+    let store = folder.path().join("store");
+    let rois: Vec<Roi> = fixture::rows(&store);
+    let mut resampled = 0;
+    for roi in &rois {
+        assert_eq!((roi.neighbours.as_str(), roi.n_cut_pixels), ("ignore", 0));
+        let isotropic = (roi.spacing_i_mm - roi.spacing_j_mm).abs() < 1e-9;
+        match roi.oversize.as_deref() {
+            None => assert!((roi.spacing_i_mm - 0.4).abs() < 1e-9 && isotropic),
+            Some(found) => {
+                assert_eq!(found, "resampled");
+                assert!(roi.spacing_i_mm > 0.4 && isotropic);
+                resampled += 1;
+            }
+        }
+    }
+    assert!(resampled > 0 && resampled < rois.len(), "{resampled} of {}", rois.len());
+    let scored: Vec<NoduleMetrics> = fixture::rows(&store);
+    let mut clinical: Vec<&str> = scored
+        .iter()
+        .map(|row| row.nodule_id.as_str())
+        .filter(|id| is_clinical(&rois, id))
+        .collect();
+    clinical.sort_unstable();
+    clinical.dedup();
+    assert_eq!(clinical.len(), 2);
+    for row in scored.iter().filter(|row| row.oversize.is_some()) {
+        assert_eq!((row.oversize.as_deref(), row.cut_volume_mm3), (Some("resampled"), 0.0));
+    }
+}
+
+fn is_clinical(rois: &[Roi], nodule_id: &str) -> bool {
+    rois.iter().any(|roi| roi.nodule_id == nodule_id && roi.cohort == "clinical")
+}
