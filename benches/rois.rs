@@ -10,6 +10,7 @@ use ndarray::{Array3, s};
 use nodulus::formats::dicom::{Tolerances, find_series, read_series};
 use nodulus::tables::parquet::{PartReader, PartWriter, Provenance};
 use nodulus::tables::{Roi, Table};
+use nodulus::volume::Geometry;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
