@@ -1,7 +1,8 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
+use super::case_files::{CaseFiles, has_extension, may_be_dicom};
 use super::scan_geometry::ScanGeometries;
-use super::{dicom, image_file, lidc_xml};
+use super::{archive, dicom, image_file, lidc_folders, lidc_xml};
 use crate::volume::Volume;
 use fs_err as fs;
 use rayon::prelude::*;
@@ -14,11 +15,11 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// LIDC-IDRI: DICOM series, each in a folder with the readers' XML.
+    /// LIDC-IDRI: DICOM series in folders and archives, with the readers' XML.
     Lidc,
     /// LUNA16: image files named by their series; the readers' XML in another folder.
     Luna16,
-    /// A CT, as a DICOM folder or an image file, and a mask for each patient.
+    /// A CT, as a DICOM folder, an archive of one or an image file, and a mask for each patient.
     Volumes,
     /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
     LidcAnnotations,
@@ -91,13 +92,16 @@ pub enum Error {
     /// An image file could not be read.
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),
-    /// A folder has no CT series.
-    #[error("`{path}` holds no CT series, but {}", modalities_text(modalities))]
+    /// An archive could not be unpacked.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// A folder or archive has no CT series.
+    #[error("`{path}` holds no CT series, but {}", kinds_text(kinds))]
     NoSeries {
-        /// The folder.
+        /// The folder or archive.
         path: PathBuf,
-        /// DICOM modalities of its files.
-        modalities: BTreeSet<String>,
+        /// DICOM modalities of its files, with what a CT's are instead of slices.
+        kinds: BTreeSet<String>,
     },
 }
 
@@ -112,19 +116,23 @@ pub struct Image {
     pub volume: Volume<i16>,
 }
 
-/// Lists a cohort's cases, sorted by id; none where the folder is empty.
+/// Lists a cohort's cases, sorted by id; none where the folder is empty. `series_of` tells the series in
+/// the files of a folder, whose path below the root is given too; [`dicom::series_uids`] does.
 ///
 /// # Errors
 ///
 /// Fails if a folder is missing or cannot be read, or a pattern is not one.
-pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+pub fn cases(
+    location: &Location<'_>,
+    series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
+) -> Result<Vec<Case>, Error> {
     for folder in [Some(location.root), location.annotations].into_iter().flatten() {
         if !folder.is_dir() {
             return Err(Error::NotAFolder(folder.to_owned()));
         }
     }
     let mut cases = match location.layout {
-        Layout::Lidc => lidc(location.root)?,
+        Layout::Lidc => lidc_folders::cases(location.root, series_of)?,
         Layout::Luna16 => luna16(location.root, location.annotations)?,
         Layout::Volumes => volumes(location.root, location.image, location.mask)?,
         Layout::LidcAnnotations => {
@@ -136,61 +144,46 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
     Ok(cases)
 }
 
-/// Reads the scans of a case: one, or the CT series of a DICOM folder that `wanted` accepts.
+/// Reads the scans of a case: one, or the CT series of a DICOM folder or archive; with `series` that one
+/// alone, if it is there, whatever else cannot be read.
 ///
 /// # Errors
 ///
 /// Fails if there is no scan, or one cannot be read.
 pub fn read_images(
-    path: &Path,
+    files: &CaseFiles,
     tolerances: &dicom::Tolerances,
-    wanted: impl Fn(&str) -> bool,
+    series: Option<&str>,
 ) -> Result<Vec<Result<Image, Error>>, Error> {
-    if !path.is_dir() {
-        let volume = image_file::read(path)?;
-        let series_instance_uid = image_file::series(path, &volume);
+    if files.is_image_file() {
+        let volume = image_file::read(&files.path)?;
+        let series_instance_uid = image_file::series(&files.path, &volume);
         return Ok(vec![Ok(Image { series_instance_uid, info: None, volume })]);
     }
-    let series = dicom::find_series(path)?;
-    if series.is_empty() {
-        let modalities = dicom::modalities(path)?;
-        return Err(Error::NoSeries { path: path.to_owned(), modalities });
-    }
-    let read = |files: &dicom::SeriesFiles| {
-        let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files, tolerances)?;
+    let named = |error| files.named(error);
+    let read = |slices: &[PathBuf]| {
+        let series = dicom::read_series(slices, tolerances).map_err(named)?;
+        let dicom::CtSeries { info, volume, .. } = series;
         Ok(Image {
             series_instance_uid: info.series_instance_uid.clone(),
             info: Some(info),
             volume,
         })
     };
-    Ok(series.iter().filter(|s| wanted(&s.series_instance_uid)).map(read).collect())
-}
-
-fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
-    let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    for file in files_below(root)? {
-        if let Some(folder) = file.parent() {
-            folders.entry(folder.to_owned()).or_default().push(file);
-        }
+    if let Some(series) = series {
+        let slices = dicom::files_of_series(&files.dicom, series);
+        return Ok(if slices.is_empty() { Vec::new() } else { vec![read(&slices)] });
     }
-    let mut cases = Vec::new();
-    for (folder, files) in folders {
-        let (annotations, images): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| has_extension(file, "xml"));
-        let images: Vec<_> = images.into_iter().filter(|file| may_be_dicom(file)).collect();
-        if images.is_empty() {
-            cases.extend(annotations.into_iter().map(|file| without_scan(root, file)));
-        } else {
-            let case_id = relative(root, &folder);
-            cases.push(Case { case_id, has_scan: true, patient: None, images, annotations });
-        }
+    let series = dicom::find_series(&files.dicom).map_err(named)?;
+    if series.is_empty() {
+        let kinds = dicom::kinds(&files.dicom).map_err(named)?;
+        return Err(Error::NoSeries { path: files.path.clone(), kinds });
     }
-    Ok(cases)
+    Ok(series.iter().map(|series| read(&series.files)).collect())
 }
 
 /// A file of annotations that belongs to no scan.
-fn without_scan(root: &Path, file: PathBuf) -> Case {
+pub(super) fn without_scan(root: &Path, file: PathBuf) -> Case {
     let case_id = relative(root, &file);
     let (images, annotations) = (Vec::new(), vec![file]);
     Case { case_id, has_scan: false, patient: None, images, annotations }
@@ -266,6 +259,8 @@ fn volumes(root: &Path, image: &str, mask: &str) -> Result<Vec<Case>, Error> {
         let image = root.join(image.replace("{patient}", &patient));
         let images = if image.is_dir() {
             files_below(&image)?.into_iter().filter(|file| may_be_dicom(file)).collect()
+        } else if archive::is_one(&image) {
+            vec![image.clone()]
         } else {
             image_file::files(&image)
         };
@@ -330,23 +325,11 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
-}
-
-fn modalities_text(modalities: &BTreeSet<String>) -> String {
-    match modalities.len() {
+fn kinds_text(kinds: &BTreeSet<String>) -> String {
+    match kinds.len() {
         0 => "no DICOM file".to_owned(),
-        _ => modalities.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        _ => kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
     }
-}
-
-/// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
-fn may_be_dicom(path: &Path) -> bool {
-    let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
-    !other.iter().any(|extension| has_extension(path, extension))
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("LICENSE"))
 }
 
 /// A path below a root, with `/` on every machine.
@@ -364,6 +347,10 @@ mod tests {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "x").unwrap();
+    }
+
+    fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+        super::cases(location, &|_, files| dicom::series_uids(files))
     }
 
     fn location(layout: Layout, root: &Path) -> Location<'_> {
@@ -427,9 +414,9 @@ mod tests {
         let cases = cases(&location).unwrap();
         assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
         assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
-        let error = read_images(&place("x.raw"), &dicom::Tolerances::default(), |_| true)
-            .unwrap_err()
-            .to_string();
+        let files = CaseFiles::at(&place("x.raw")).unwrap();
+        let error = read_images(&files, &dicom::Tolerances::default(), None);
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("x.raw` has no image's name"), "{error}");
     }
 

@@ -1,6 +1,7 @@
 //! Crop: `scans`, `nodules` → `rois`.
 
 use super::Task;
+use crate::formats::case_files::CaseFiles;
 use crate::formats::cohort;
 use crate::formats::dicom::Tolerances;
 use crate::imaging::crop::{crop_mask, crop_slice};
@@ -135,11 +136,12 @@ fn read_volume(
     tolerances: &Tolerances,
     scan: &Scan,
 ) -> Result<Volume<i16>, CropError> {
-    let wanted = |series: &str| series == scan.series_instance_uid;
     let path = scan.path.as_deref();
     let path = path.ok_or_else(|| CropError::NoImage(scan.series_instance_uid.clone()))?;
     let path = root.join(path);
-    let image = cohort::read_images(&path, tolerances, wanted)?.into_iter().next();
+    let series = Some(scan.series_instance_uid.as_str());
+    let image = cohort::read_images(&CaseFiles::at(&path)?, tolerances, series)?;
+    let image = image.into_iter().next();
     let image = image.ok_or_else(|| CropError::Gone(scan.series_instance_uid.clone()))??;
     let size = image.volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {

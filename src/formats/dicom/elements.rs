@@ -1,6 +1,7 @@
 //! The wanted elements of a file, without reading what lies between them.
 
 use super::error::name;
+use super::functional_groups::{self, Frames};
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
 use super::{Error, Problem, deflated};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -12,8 +13,9 @@ use fs_err::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
+pub(super) const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// What a file holds of the wanted elements.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(super) struct Elements {
     pub(super) values: InMemDicomObject,
     /// The pixel data, where it is wanted and there.
     pub(super) pixels: Option<PixelData>,
+    /// The bits of `PixelPaddingValue`, where it is wanted and there.
+    pub(super) padding: Option<u16>,
+    /// What a file of several frames says of each, where it is wanted and there.
+    pub(super) frames: Frames,
     /// First byte of the data set in the file.
     pub(super) data_set: u64,
     /// Length of the file, or of the data set where it is deflated.
@@ -79,7 +85,7 @@ fn scan_data_set(
 ) -> Result<Elements, Problem> {
     let encoding = syntax::encoding(&transfer_syntax);
     let mut found = Vec::new();
-    let mut pixels = None;
+    let (mut pixels, mut padding, mut frames) = (None, None, Frames::default());
     while scanner.at < scanner.end {
         let element = scanner.header(encoding)?;
         if wanted.last().is_none_or(|last| element.tag > *last) {
@@ -87,9 +93,25 @@ fn scan_data_set(
         }
         if element.tag == tags::PIXEL_DATA {
             pixels = Some(PixelData { offset: scanner.at, length: element.length });
+            if element.length.is_none() && frames.are_there() {
+                frames.fragments = scanner.fragments(encoding)?;
+            }
             break;
         }
+        if wanted.contains(&element.tag) && functional_groups::is_one(element.tag) {
+            scanner.append_frames(&element, encoding, &mut frames)?;
+            continue;
+        }
         match element.length {
+            // US or SS, as the pixels are: the same bits.
+            Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                let mut bytes = [0; 2];
+                scanner.fill(&mut bytes, || name(element.tag))?;
+                padding = Some(encoding.u16(bytes));
+            }
+            Some(length) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                scanner.skip(length, element.tag)?;
+            }
             Some(length) if wanted.contains(&element.tag) => {
                 element.check()?;
                 found.extend(element.raw());
@@ -101,11 +123,11 @@ fn scan_data_set(
     }
     let values = decode(found, encoding)?;
     let (data_set, length) = (0, scanner.end);
-    Ok(Elements { transfer_syntax, values, pixels, data_set, length })
+    Ok(Elements { transfer_syntax, values, pixels, padding, frames, data_set, length })
 }
 
 /// Decodes elements whose lengths are known to be right.
-fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+pub(super) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
     let mut values = InMemDicomObject::new_empty();
     DicomCollectorOptions::new()
         .read_preamble(ReadPreamble::Never)
@@ -117,35 +139,43 @@ fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Proble
 }
 
 /// Reads headers of elements; no length is believed before it is checked against the file's.
-struct Scanner<R> {
+pub(super) struct Scanner<R> {
     reader: BufReader<R>,
-    at: u64,
-    end: u64,
+    pub(super) at: u64,
+    pub(super) end: u64,
 }
 
 /// An element's header as it stands in the file.
-struct Header {
-    tag: Tag,
+pub(super) struct Header {
+    pub(super) tag: Tag,
     vr: Option<VR>,
     /// None where the element ends with a delimiter.
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
     bytes: [u8; 12],
     n_bytes: usize,
 }
 
 impl Header {
-    fn raw(&self) -> &[u8] {
+    pub(super) fn raw(&self) -> &[u8] {
         &self.bytes[..self.n_bytes]
     }
 
-    /// Refuses a wanted element that is not text or short integers: none of them is anything else.
-    fn check(&self) -> Result<(), Problem> {
-        use VR::{AE, CS, DS, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
+    /// How elements inside this one are encoded.
+    ///
+    /// PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
+    pub(super) fn inside(&self, encoding: Encoding) -> Encoding {
+        if self.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
+    }
+
+    /// Refuses a wanted element that is not text or numbers of the lengths that are wanted.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        use VR::{AE, CS, DS, FD, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
         let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
         let expected = match self.vr.or_else(in_dictionary) {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
-            Some(AE | CS | DS | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
+            Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",
+            Some(AE | CS | DS | FD | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
                 return Ok(());
             }
             _ => "text or short integers",
@@ -193,7 +223,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(group == [0x02, 0x00])
     }
 
-    fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
+    pub(super) fn header(&mut self, encoding: Encoding) -> Result<Header, Problem> {
         let at = self.at;
         let mut bytes = [0; 12];
         let header = || "an element's header".to_owned();
@@ -224,12 +254,12 @@ impl<R: Read + Seek> Scanner<R> {
     }
 
     /// Passes over an element without a length, to its delimiter.
-    fn skip_sequence(&mut self, element: &Header, encoding: Encoding) -> Result<(), Problem> {
-        // PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
-        let inside = |element: &Header, encoding| {
-            if element.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
-        };
-        let mut open = vec![inside(element, encoding)];
+    pub(super) fn skip_sequence(
+        &mut self,
+        element: &Header,
+        encoding: Encoding,
+    ) -> Result<(), Problem> {
+        let mut open = vec![element.inside(encoding)];
         while let Some(&encoding) = open.last() {
             let element = self.header(encoding)?;
             match element.length {
@@ -237,7 +267,7 @@ impl<R: Read + Seek> Scanner<R> {
                     open.pop();
                 }
                 Some(length) => self.skip(length, element.tag)?,
-                None => open.push(inside(&element, encoding)),
+                None => open.push(element.inside(encoding)),
             }
         }
         Ok(())
@@ -248,14 +278,19 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(self.reader.read_exact(bytes)?)
     }
 
-    fn append(&mut self, length: u64, tag: Tag, bytes: &mut Vec<u8>) -> Result<(), Problem> {
+    pub(super) fn append(
+        &mut self,
+        length: u64,
+        tag: Tag,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
         let start = bytes.len();
         self.advance(length, || name(tag))?;
         bytes.resize(start + length as usize, 0);
         Ok(self.reader.read_exact(&mut bytes[start..])?)
     }
 
-    fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
+    pub(super) fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
         self.advance(length, || name(tag))?;
         Ok(self.reader.seek_relative(length as i64)?)
     }

@@ -1,12 +1,14 @@
 //! Reads the files of one case.
 
 use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
-use crate::formats::cohort::{self, Image, Layout};
+use crate::formats::case_files::CaseFiles;
+use crate::formats::cohort::{self, Layout};
 use crate::formats::scan_geometry::ScanGeometries;
 use crate::formats::{dicom, lidc_xml, nifti};
 use crate::tables::Failure;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::volume::Volume;
+use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -68,13 +70,16 @@ impl Reader<'_> {
     fn rows(&self, source: &SourceCase) -> Result<CaseRows, CaseError> {
         let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort);
         let cohort = cohort.ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
-        let (mut rows, annotations) = read_annotations(cohort, source);
-        let left = if !source.case.has_scan {
-            annotations
-        } else if cohort.source.has_images() {
-            self.images(cohort, source, annotations, &mut rows)?
-        } else {
-            self.without_image(cohort, source, annotations, &mut rows)?
+        let has_image = source.case.has_scan && cohort.source.has_images();
+        let opened = has_image.then(|| CaseFiles::of_case(&cohort.root, &source.case));
+        let files = opened.transpose()?;
+        let (mut rows, annotations) = read_annotations(cohort, source, files.as_ref());
+        let left = match files {
+            Some(files) => self.images(cohort, source, &files, annotations, &mut rows)?,
+            None if source.case.has_scan => {
+                self.without_image(cohort, source, annotations, &mut rows)?
+            }
+            None => annotations,
         };
         for (path, annotation) in left {
             if let Annotation::Lidc(reads) = annotation {
@@ -89,12 +94,13 @@ impl Reader<'_> {
         &self,
         cohort: &Cohort,
         source: &SourceCase,
+        files: &CaseFiles,
         mut annotations: Vec<(String, Annotation)>,
         rows: &mut CaseRows,
     ) -> Result<Vec<(String, Annotation)>, CaseError> {
         let case = &source.case.case_id;
-        let images = match self.read_images(cohort, case) {
-            Err(cohort::Error::NoSeries { modalities, .. }) if x_rays(&modalities) => {
+        let images = match cohort::read_images(files, &self.config.tolerances, None) {
+            Err(cohort::Error::NoSeries { kinds, .. }) if x_rays(&kinds) => {
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
                 let exclusion =
                     Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, case, reason);
@@ -134,14 +140,6 @@ impl Reader<'_> {
         Ok(annotations)
     }
 
-    fn read_images(
-        &self,
-        cohort: &Cohort,
-        case: &str,
-    ) -> Result<Vec<Result<Image, cohort::Error>>, cohort::Error> {
-        cohort::read_images(&cohort.root.join(case), &self.config.tolerances, |_| true)
-    }
-
     /// Adds the rows of a scan of which only the geometry is there.
     fn without_image(
         &self,
@@ -167,8 +165,8 @@ fn below(root: &Path, message: &str) -> String {
     message.replace(&format!("{}/", root.display()), "")
 }
 
-fn x_rays(modalities: &BTreeSet<String>) -> bool {
-    !modalities.is_empty() && modalities.iter().all(|m| X_RAYS.contains(&m.as_str()))
+fn x_rays(kinds: &BTreeSet<String>) -> bool {
+    !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
 }
 
 /// Reads of a scan that is not there.
@@ -194,13 +192,24 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
 }
 
 /// The annotations that can be read; the rows say which cannot.
-fn read_annotations(cohort: &Cohort, source: &SourceCase) -> (CaseRows, Vec<(String, Annotation)>) {
+fn read_annotations(
+    cohort: &Cohort,
+    source: &SourceCase,
+    files: Option<&CaseFiles>,
+) -> (CaseRows, Vec<(String, Annotation)>) {
     let mut rows = CaseRows::default();
     let mut annotations = Vec::new();
-    for path in &source.case.annotations {
+    let packed = files.filter(|_| cohort.source == Layout::Lidc);
+    let packed = packed.iter().flat_map(|files| &files.annotations);
+    for path in source.case.annotations.iter().chain(packed) {
         let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
-        let name = cohort::relative(base, path);
-        match read_annotation(cohort.source, path) {
+        let told = files.map_or(path.clone(), |files| files.name(path));
+        let name = cohort::relative(base, &told);
+        let read = match files {
+            Some(files) if told != *path => read_packed(files, path, &told),
+            _ => read_annotation(cohort.source, path),
+        };
+        match read {
             Ok(annotation) => annotations.push((name, annotation)),
             Err(CaseError::Xml(lidc_xml::Error::XRay(_))) => {
                 let reason = "reads of a chest X-ray (IdriReadMessage), not of a CT".to_owned();
@@ -226,6 +235,13 @@ fn read_annotation(layout: Layout, path: &Path) -> Result<Annotation, CaseError>
     })
 }
 
+/// Reads XML that lies in an archive.
+fn read_packed(files: &CaseFiles, path: &Path, told: &Path) -> Result<Annotation, CaseError> {
+    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
+    let text = text.map_err(lidc_xml::Error::Io)?;
+    Ok(Annotation::Lidc(lidc_xml::parse(told, &text)?))
+}
+
 /// One case could not be read.
 #[derive(Debug, thiserror::Error)]
 enum CaseError {
@@ -237,7 +253,7 @@ enum CaseError {
     Xml(#[from] lidc_xml::Error),
     #[error(transparent)]
     Nifti(#[from] nifti::Error),
-    #[error("`{path}` reads series {series}, which is not in its folder")]
+    #[error("`{path}` reads series {series}, which is not in its folder or archive")]
     OtherSeries { path: String, series: String },
     #[error("`{path}` reads series {series}, and its folder holds no image")]
     NoImage { path: String, series: String },
