@@ -217,7 +217,19 @@ impl Unpacking<'_> {
             );
             return Err(self.damaged(None, error));
         }
-        Ok(())
+        // To the end, so that the compressed stream is seen to be whole.
+        let mut rest = tar.into_inner();
+        let mut buffer = [0; 1 << 13];
+        loop {
+            let n = rest.read(&mut buffer).map_err(|error| self.damaged(None, error))?;
+            if buffer[..n].iter().any(|byte| *byte != 0) {
+                let error = "there is more behind the archive's closing block";
+                return Err(self.damaged(None, io::Error::other(error)));
+            }
+            if n == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn unpack_member(
@@ -319,7 +331,9 @@ impl<R: Read> Read for Gauged<'_, R> {
         let read = self.gauge.read.get() + n as u64;
         self.gauge.read.set(read);
         if read > self.gauge.limit.get() {
-            return Err(io::Error::other("the headers between two members are over 1 MiB"));
+            return Err(io::Error::other(
+                "there is over 1 MiB between two members, or behind the last one",
+            ));
         }
         Ok(n)
     }

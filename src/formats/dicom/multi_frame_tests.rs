@@ -215,7 +215,9 @@ fn a_contradiction_is_refused_with_its_frame() {
             });
         }),
         ("frame 1: ImageOrientationPatient (0020,0037) is missing", |object| {
-            object.remove_element(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+            change_group(object, None, |group| {
+                group.remove_element(tags::PLANE_ORIENTATION_SEQUENCE);
+            });
         }),
         ("frame 2: PixelSpacing (0028,0030) is given for all frames and for this one", |object| {
             let (sequence, spacing) = (tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING);
