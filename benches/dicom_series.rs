@@ -2,12 +2,13 @@
 //!
 //! `NODULUS_BENCH_SERIES` names a folder with one CT series; without it a synthetic one of 512 × 512 ×
 //! 133 voxels is written first. `benches/peers/read_series.py` does the same with pydicom and
-//! SimpleITK.
+//! SimpleITK, and makes compressed copies of a series.
 
 use criterion::{Criterion, Throughput};
 use ndarray::Array3;
+use nodulus::formats::cohort::files_below;
 use nodulus::formats::dicom::{
-    NewSeries, Numbering, Tolerances, find_series, read_series, write_series,
+    NewSeries, Numbering, SeriesFiles, Tolerances, find_series, read_series, write_series,
 };
 use nodulus::volume::{Geometry, Volume};
 use std::path::{Path, PathBuf};
@@ -22,22 +23,26 @@ fn main() {
         write(temp.path());
         temp.path().to_owned()
     });
-    let series = find_series(&folder).expect("a folder of DICOM files");
-    let [series] = &series[..] else { panic!("`{}` needs one CT series", folder.display()) };
+    let found = find(&folder);
+    let [series] = &found[..] else { panic!("`{}` needs one CT series", folder.display()) };
     let mut group = criterion.benchmark_group("dicom_series");
     group.sample_size(20).throughput(Throughput::Elements(series.files.len() as u64));
-    group.bench_function("find", |b| b.iter(|| find_series(&folder).expect("as before")));
+    group.bench_function("find", |b| b.iter(|| find(&folder)));
     group.bench_function("read", |b| {
         b.iter(|| read_series(&series.files, &Tolerances::default()).expect("a series"));
     });
     group.bench_function("find_and_read", |b| {
         b.iter(|| {
-            let found = find_series(&folder).expect("as before");
+            let found = find(&folder);
             read_series(&found[0].files, &Tolerances::default()).expect("a series")
         });
     });
     group.finish();
     criterion.final_summary();
+}
+
+fn find(folder: &Path) -> Vec<SeriesFiles> {
+    find_series(&files_below(folder).expect("a folder")).expect("DICOM files")
 }
 
 /// A series whose voxels are noise from -1024 to 3071 HU.

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 use ndarray::Array3;
+use nodulus::formats::cohort::files_below;
 use nodulus::formats::dicom::{Tolerances, find_series, read_series};
 use nodulus::formats::{image_file, metaimage, nifti};
 use nodulus::volume::{Geometry, Volume};
@@ -20,7 +21,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let series = std::env::var_os("NODULUS_BENCH_SERIES").map(PathBuf::from);
     let volume = series.map_or_else(synthetic, |folder| {
-        let series = find_series(&folder).expect("a folder of DICOM files");
+        let series = find_series(&files_below(&folder).expect("a folder")).expect("DICOM files");
         let files = &series.first().expect("a CT series").files;
         read_series(files, &Tolerances::default()).expect("a series").volume
     });

@@ -7,6 +7,7 @@
 
 use fs_err as fs;
 use ndarray::{Array3, s};
+use nodulus::formats::cohort::files_below;
 use nodulus::formats::dicom::{Tolerances, find_series, read_series};
 use nodulus::tables::parquet::{PartReader, PartWriter, Provenance};
 use nodulus::tables::{Roi, Table};
@@ -101,7 +102,7 @@ fn bytes(row: &Roi) -> impl Iterator<Item = u8> + '_ {
 
 fn voxels() -> Array3<i16> {
     if let Some(folder) = std::env::var_os("NODULUS_BENCH_SERIES").map(PathBuf::from) {
-        let series = find_series(&folder).expect("a folder of DICOM files");
+        let series = find_series(&files_below(&folder).expect("a folder")).expect("DICOM files");
         let files = &series.first().expect("a CT series").files;
         let series = read_series(files, &Tolerances::default()).expect("a series");
         return series.volume.into_voxels();

@@ -1,7 +1,8 @@
 //! Which files of a folder make up a case, by the layout of the cohort.
 
+use super::case_files::{CaseFiles, has_extension};
 use super::scan_geometry::ScanGeometries;
-use super::{dicom, image_file, lidc_xml, pairing, volumes};
+use super::{archive, dicom, image_file, lidc_folders, lidc_xml, pairing, volumes};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use fs_err as fs;
 use rayon::prelude::*;
@@ -14,11 +15,12 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
-    /// LIDC-IDRI: DICOM series, each in a folder with the readers' XML.
+    /// LIDC-IDRI: DICOM series in folders and archives, with the readers' XML.
     Lidc,
     /// LUNA16: image files named by their series; the readers' XML in another folder.
     Luna16,
-    /// CTs, each a DICOM folder or an image file, and masks or outlines of one or more readers.
+    /// CTs, each a DICOM folder, an archive of one or an image file, and masks or outlines of one or more
+    /// readers.
     Volumes,
     /// LIDC-IDRI's XML alone, with a table of scan geometry in place of the images.
     LidcAnnotations,
@@ -100,13 +102,16 @@ pub enum Error {
     /// An image file could not be read.
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),
-    /// A folder has no CT series.
-    #[error("`{path}` holds no CT series, but {}", modalities_text(modalities))]
+    /// An archive could not be unpacked.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// A folder or archive has no CT series.
+    #[error("`{path}` holds no CT series, but {}", kinds_text(kinds))]
     NoSeries {
-        /// The folder.
+        /// The folder or archive.
         path: PathBuf,
-        /// DICOM modalities of its files.
-        modalities: BTreeSet<String>,
+        /// DICOM modalities of its files, with what a CT's are instead of slices.
+        kinds: BTreeSet<String>,
     },
 }
 
@@ -121,19 +126,23 @@ pub struct Image {
     pub volume: Volume<i16>,
 }
 
-/// Lists a cohort's cases, sorted by id; none where the folder is empty.
+/// Lists a cohort's cases, sorted by id; none where the folder is empty. `series_of` tells the series in
+/// the files of a folder, whose path below the root is given too; [`dicom::series_uids`] does.
 ///
 /// # Errors
 ///
 /// Fails if a folder is missing or cannot be read, or a pattern is not one.
-pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+pub fn cases(
+    location: &Location<'_>,
+    series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
+) -> Result<Vec<Case>, Error> {
     for folder in [Some(location.root), location.annotations].into_iter().flatten() {
         if !folder.is_dir() {
             return Err(Error::NotAFolder(folder.to_owned()));
         }
     }
     let mut cases = match location.layout {
-        Layout::Lidc => lidc(location.root)?,
+        Layout::Lidc => lidc_folders::cases(location.root, series_of)?,
         Layout::Luna16 => luna16(location.root, location.annotations)?,
         Layout::Volumes => volumes::cases(location.root, location.image, &location.masks)?,
         Layout::LidcAnnotations => {
@@ -145,69 +154,76 @@ pub fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
     Ok(cases)
 }
 
-/// Reads the scans of a case, one or the CT series of a DICOM folder, and gives what `each` makes of
-/// them; one is in memory at a time.
+/// Reads the scans of a case, one or the CT series of a DICOM folder or archive, and gives what `each`
+/// makes of them; one is in memory at a time.
 ///
 /// # Errors
 ///
 /// Fails if there is no scan; `each` is told of one that cannot be read.
 pub fn read_images<R>(
-    path: &Path,
+    files: &CaseFiles,
     tolerances: &dicom::Tolerances,
     mut each: impl FnMut(Result<Image, Error>) -> R,
 ) -> Result<Vec<R>, Error> {
-    if !path.is_dir() {
-        let volume = image_file::read(path)?;
-        let series_instance_uid = image_file::series(path, &volume);
+    if files.is_image_file() {
+        let volume = image_file::read(&files.path)?;
+        let series_instance_uid = image_file::series(&files.path, &volume);
         return Ok(vec![each(Ok(Image { series_instance_uid, info: None, volume }))]);
     }
-    let read = |files: dicom::SeriesFiles| {
-        let dicom::CtSeries { info, volume, .. } = dicom::read_series(&files.files, tolerances)?;
+    let named = |error| files.named(error);
+    let series = dicom::find_series(&files.dicom).map_err(named)?;
+    if series.is_empty() {
+        let kinds = dicom::kinds(&files.dicom).map_err(named)?;
+        return Err(Error::NoSeries { path: files.path.clone(), kinds });
+    }
+    let read = |slices: dicom::SeriesFiles| {
+        let series = dicom::read_series(&slices.files, tolerances).map_err(named)?;
+        let dicom::CtSeries { info, volume, .. } = series;
         Ok(Image {
             series_instance_uid: info.series_instance_uid.clone(),
             info: Some(info),
             volume,
         })
     };
-    Ok(series_of(path)?.into_iter().map(|files| each(read(files))).collect())
+    Ok(series.into_iter().map(|slices| each(read(slices))).collect())
 }
 
-/// Reads some slices of one scan of a case: an image file's, or a series' of a DICOM folder; `None`
-/// where the folder does not hold it. What is then not checked is said with each format.
+/// Reads some slices of one scan of a case: an image file's, or a series' of a DICOM folder or archive,
+/// whatever else there cannot be read; `None` where it is not there. What is then not checked is said
+/// with each format.
 ///
 /// # Errors
 ///
-/// Fails if there is no scan, or it cannot be read.
+/// Fails if the scan cannot be read.
 pub fn read_slices(
-    path: &Path,
+    files: &CaseFiles,
     tolerances: &dicom::Tolerances,
     series_instance_uid: &str,
     wanted: &SliceRanges,
 ) -> Result<Option<LoadedSlices<i16>>, Error> {
-    if !path.is_dir() {
-        return Ok(Some(image_file::read_slices(path, wanted)?));
+    if files.is_image_file() {
+        return Ok(Some(image_file::read_slices(&files.path, wanted)?));
     }
-    let mut series = series_of(path)?.into_iter();
-    let series = series.find(|series| series.series_instance_uid == series_instance_uid);
-    let read = |series: dicom::SeriesFiles| dicom::read_slices(&series.files, tolerances, wanted);
-    Ok(series.map(read).transpose()?)
+    let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
+    if slices.is_empty() {
+        return Ok(None);
+    }
+    let loaded = dicom::read_slices(&slices, tolerances, wanted);
+    Ok(Some(loaded.map_err(|error| files.named(error))?))
 }
 
-/// The CT series of a DICOM folder, one or more.
-fn series_of(folder: &Path) -> Result<Vec<dicom::SeriesFiles>, Error> {
-    let series = dicom::find_series(folder)?;
-    if series.is_empty() {
-        let modalities = dicom::modalities(folder)?;
-        return Err(Error::NoSeries { path: folder.to_owned(), modalities });
-    }
-    Ok(series)
-}
+/// How many times its own bytes a compressed archive of slices holds, at most.
+///
+/// METHOD: CT slices shrink to half or a third of their bytes; more is not known before unpacking.
+const ARCHIVE_TIMES: u64 = 4;
 
 /// Bytes that reading a case takes at most, by its files' headers and lengths: its scan, or after it
 /// its masks. What cannot be read counts for nothing.
 pub fn memory_bytes(case: &Case) -> u64 {
+    let length = |file: &Path| fs::metadata(file).map_or(0, |file| file.len());
     let image = match &case.images[..] {
         [file, ..] if image_file::is_one(file) => image_file::memory_bytes(file),
+        [file] if archive::is_one(file) => ARCHIVE_TIMES.saturating_mul(length(file)),
         files => dicom::memory_bytes(files),
     };
     let mask = |file: &PathBuf| {
@@ -215,36 +231,14 @@ pub fn memory_bytes(case: &Case) -> u64 {
             image_file::memory_bytes(file)
         } else {
             // Segmentations and structure sets: the file, and as much again for what is made of it.
-            fs::metadata(file).map_or(0, |file| 2 * file.len())
+            2 * length(file)
         }
     };
     image.max(case.annotations.iter().map(mask).sum())
 }
 
-fn lidc(root: &Path) -> Result<Vec<Case>, Error> {
-    let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    for file in files_below(root)? {
-        if let Some(folder) = file.parent() {
-            folders.entry(folder.to_owned()).or_default().push(file);
-        }
-    }
-    let mut cases = Vec::new();
-    for (folder, files) in folders {
-        let (annotations, images): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| has_extension(file, "xml"));
-        let images: Vec<_> = images.into_iter().filter(|file| may_be_dicom(file)).collect();
-        if images.is_empty() {
-            cases.extend(annotations.into_iter().map(|file| without_scan(root, file)));
-        } else {
-            let case_id = relative(root, &folder);
-            cases.push(Case { case_id, has_scan: true, images, annotations, ..Case::default() });
-        }
-    }
-    Ok(cases)
-}
-
 /// A file of annotations that belongs to no scan.
-fn without_scan(root: &Path, file: PathBuf) -> Case {
+pub(super) fn without_scan(root: &Path, file: PathBuf) -> Case {
     let case_id = relative(root, &file);
     let (images, annotations) = (Vec::new(), vec![file]);
     Case { case_id, images, annotations, ..Case::default() }
@@ -338,23 +332,11 @@ pub(super) fn entries_below(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<Path
     Ok((files, folders))
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
-}
-
-fn modalities_text(modalities: &BTreeSet<String>) -> String {
-    match modalities.len() {
+fn kinds_text(kinds: &BTreeSet<String>) -> String {
+    match kinds.len() {
         0 => "no DICOM file".to_owned(),
-        _ => modalities.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        _ => kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
     }
-}
-
-/// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
-pub(super) fn may_be_dicom(path: &Path) -> bool {
-    let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
-    !other.iter().any(|extension| has_extension(path, extension))
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("LICENSE"))
 }
 
 /// A path below a root, with `/` on every machine.
@@ -372,6 +354,10 @@ mod tests {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "x").unwrap();
+    }
+
+    fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+        super::cases(location, &|_, files| dicom::series_uids(files))
     }
 
     fn location(layout: Layout, root: &Path) -> Location<'_> {
@@ -436,9 +422,9 @@ mod tests {
         let cases = cases(&location).unwrap();
         assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
         assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
-        let error = read_images(&place("x.raw"), &dicom::Tolerances::default(), |_| ())
-            .unwrap_err()
-            .to_string();
+        let files = CaseFiles::at(&place("x.raw")).unwrap();
+        let error = read_images(&files, &dicom::Tolerances::default(), |_| ());
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("x.raw` has no image's name"), "{error}");
     }
 

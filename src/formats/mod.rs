@@ -1,5 +1,7 @@
 //! Files to volumes and marks, and back: one shape for each format, `read(path)` and `write`.
 
+pub mod archive;
+pub mod case_files;
 pub mod cohort;
 pub mod dicom;
 pub mod image_file;
@@ -15,6 +17,7 @@ pub mod data_manifest;
 
 mod elements;
 mod voxel_stream;
+mod lidc_folders;
 
 #[cfg(test)]
 mod damaged_image_tests;

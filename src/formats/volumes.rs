@@ -1,8 +1,9 @@
 //! Cases of the layout `volumes`: one image each, with the masks of its readers.
 
+use super::case_files::may_be_dicom;
 use super::cohort::{self, Case, Error};
-use super::image_file;
 use super::pairing::{self, Files, Key, Pattern};
+use super::{archive, image_file};
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ fn paired(root: &Path, pattern: &Pattern, key: Key, files: &Files) -> Result<Vec
     }
 }
 
-/// The images among paths that fit an image's pattern: image files, folders that hold files which may
+/// The images among paths that fit an image's pattern: image files, archives, folders that hold files which may
 /// be DICOM, and the folders of such files. Where there is none, the folders themselves, so that they
 /// are told of.
 fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
@@ -116,7 +117,7 @@ fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Err
             let mut files = fs::read_dir(&place)?.filter_map(|entry| Some(entry.ok()?.path()));
             let holds_slices = files.any(|file| is_slice(&file) && file.is_file());
             if holds_slices { &mut found } else { &mut empty }.insert(path.clone());
-        } else if image_file::is_one(&place) {
+        } else if image_file::is_one(&place) || archive::is_one(&place) {
             found.insert(path.clone());
         } else if is_slice(&place) {
             found.insert(cohort::relative(root, place.parent().unwrap_or(root)));
@@ -127,7 +128,7 @@ fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Err
 
 fn is_slice(file: &Path) -> bool {
     let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    !hidden && cohort::may_be_dicom(file) && !image_file::is_one(file) && !image_file::is_data(file)
+    !hidden && may_be_dicom(file) && !image_file::is_one(file) && !image_file::is_data(file)
 }
 
 fn image_files(image: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -135,7 +136,7 @@ fn image_files(image: &Path) -> Result<Vec<PathBuf>, Error> {
         return Ok(image_file::files(image));
     }
     let files = cohort::files_below(image)?;
-    Ok(files.into_iter().filter(|file| cohort::may_be_dicom(file)).collect())
+    Ok(files.into_iter().filter(|file| may_be_dicom(file)).collect())
 }
 
 #[cfg(test)]

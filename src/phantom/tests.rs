@@ -2,6 +2,7 @@
 
 use super::scan::{Cohort, Scan};
 use super::{Config, Error, NoduleType, PatientTruth, Truth, write};
+use crate::formats::cohort::files_below;
 use crate::formats::{dicom, lidc_xml, luna_csv, metaimage, nifti};
 use crate::imaging::rasterise;
 use crate::volume::{PlacedMask, Slices};
@@ -16,7 +17,7 @@ fn small() -> Config {
 
 /// Every file's hash by its path.
 fn hashes(root: &Path) -> BTreeMap<String, [u8; 32]> {
-    let files = crate::formats::cohort::files_below(root).unwrap();
+    let files = files_below(root).unwrap();
     let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
     files.iter().map(|path| (name(path), Sha256::digest(fs::read(path).unwrap()).into())).collect()
 }
@@ -104,7 +105,7 @@ fn every_format_holds_the_same_scan_and_marks() {
         let PatientTruth { patient_id, study_instance_uid, series_instance_uid, .. } = patient;
         let names = [patient_id, study_instance_uid, series_instance_uid];
         let below = names.iter().fold(folder.path().join("lidc"), |path, name| path.join(name));
-        let found = dicom::find_series(&below).unwrap();
+        let found = dicom::find_series(&files_below(&below).unwrap()).unwrap();
         let ct = dicom::read_series(&found[0].files, &dicom::Tolerances::default()).unwrap();
         assert_eq!(ct.info.series_instance_uid, patient.series_instance_uid);
         assert_eq!(ct.volume, scan.volume);
@@ -120,7 +121,7 @@ fn every_format_holds_the_same_scan_and_marks() {
         let scan = Scan::draw(&config, Cohort::Clinical, n).unwrap();
         let below = folder.path().join("clinical").join(&patient.patient_id);
         let labels = nifti::read_labels(&below.join("mask.nii.gz")).unwrap();
-        let found = dicom::find_series(&below.join("ct")).unwrap();
+        let found = dicom::find_series(&files_below(&below.join("ct")).unwrap()).unwrap();
         let ct = dicom::read_series(&found[0].files, &dicom::Tolerances::default());
         assert_eq!(ct.unwrap().volume, scan.volume);
         assert!(scan.volume.voxels().iter().all(|v| (0..=1000).contains(v)));

@@ -3,6 +3,7 @@
 use crate::formats::cohort::{self, Case, Layout};
 use crate::stages::ingest::{self, Cohort};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The cases of a cohort of volumes.
@@ -58,7 +59,9 @@ pub enum State {
 pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
     let cohorts = config.cohorts.iter().filter(|cohort| cohort.source == Layout::Volumes);
     let pairs = |cohort: &Cohort| {
-        let (error, cases) = match cohort::cases(&cohort.location(None)) {
+        // Cases of volumes do not depend on the series in their folders.
+        let no_series = |_: &str, _: &[PathBuf]| BTreeSet::new();
+        let (error, cases) = match cohort::cases(&cohort.location(None), &no_series) {
             Ok(cases) => (None, cases),
             Err(error) => (Some(error.to_string()), Vec::new()),
         };

@@ -1,14 +1,15 @@
 //! The sources of a run: which files there are, what is in them, and the frozen list of them.
 
 use crate::formats::cohort::{self, Case};
-use crate::formats::luna_csv;
 use crate::formats::scan_geometry::{self, ScanGeometry};
+use crate::formats::{dicom, luna_csv};
 use crate::stages::ingest::{self, SourceCase, Sources};
 use crate::tables::manifest::InputRef;
 use crate::tables::{hash, store};
 use fs_err as fs;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,8 +57,23 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// What each case held when it was last read, by cohort and case.
-type Cache = BTreeMap<String, Known>;
+/// What was read before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cache {
+    /// What each case held, by cohort and case.
+    cases: BTreeMap<String, Known>,
+    /// Which series each DICOM folder held, by cohort and folder.
+    folders: BTreeMap<String, KnownFolder>,
+}
+
+/// Which series a folder held when its headers were last read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KnownFolder {
+    /// Hash of the files' names, sizes and times of change.
+    stat: String,
+    /// The series.
+    series: BTreeSet<String>,
+}
 
 /// What a case held when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +107,7 @@ pub fn freeze(
 /// Lists and hashes the sources without writing to the store.
 ///
 /// A file that has kept its name, size and time of change is taken to have kept its content; its
-/// hash is then not computed again. A case with a file that cannot be read is listed with what is
+/// header is then not read and its hash not computed again. A case with a file that cannot be read is listed with what is
 /// wrong in place of a hash, and fails in ingest.
 ///
 /// # Errors
@@ -111,10 +127,17 @@ fn hash_all(
         Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
         None => None,
     };
+    // A damaged cache costs time, never a wrong answer.
+    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    let folders = RefCell::new(&mut cache.folders);
     let mut listed: Vec<Listed<'_>> = Vec::new();
     for cohort in &config.cohorts {
         let geometries = cohort.read_scan_geometry()?;
-        let cases = cohort::cases(&cohort.location(geometries.as_ref()))
+        let series_of = |folder: &str, files: &[PathBuf]| {
+            let id = format!("{}/{folder}", cohort.name);
+            series_of(&mut folders.borrow_mut(), id, files)
+        };
+        let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_of)
             .map_err(|source| Error::Cohort { cohort: cohort.name.clone(), source })?;
         if cases.is_empty() {
             return Err(empty(cohort));
@@ -124,8 +147,6 @@ fn hash_all(
             Listed { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         }));
     }
-    // A damaged cache costs time, never a wrong answer.
-    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let total = listed.len();
     let mut cases = Vec::with_capacity(total);
     for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
@@ -133,7 +154,7 @@ fn hash_all(
             .par_iter()
             .map(|listed| {
                 let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
-                let (known, fresh) = content(listed, cache.get(&id));
+                let (known, fresh) = content(listed, cache.cases.get(&id));
                 (id, known, fresh)
             })
             .collect();
@@ -144,7 +165,7 @@ fn hash_all(
                 case: listed.case.clone(),
                 content_sha256: known.content.clone(),
             });
-            cache.insert(id, known);
+            cache.cases.insert(id, known);
         }
         if changed {
             save(&cache)?;
@@ -171,7 +192,7 @@ pub fn record_path(key: &str) -> PathBuf {
 fn empty(cohort: &ingest::Cohort) -> Error {
     use cohort::Layout;
     let expected = match cohort.source {
-        Layout::Lidc => "folder with DICOM files".to_owned(),
+        Layout::Lidc => "folder or archive with DICOM files".to_owned(),
         Layout::Luna16 => "`.mhd` file, nor `.mha`, `.nii` or `.nii.gz`".to_owned(),
         Layout::Volumes => format!("`{}`", cohort.image),
         Layout::LidcAnnotations => "`.xml` file, nor does the table of scan geometry".to_owned(),
@@ -238,6 +259,25 @@ fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
     (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
 }
 
+/// Which series a folder holds; headers are read where its files are not those of last time.
+fn series_of(
+    known: &mut BTreeMap<String, KnownFolder>,
+    id: String,
+    files: &[PathBuf],
+) -> BTreeSet<String> {
+    let stats: Vec<String> = files
+        .iter()
+        .map(|path| format!("{}\n{}", path.file_name().unwrap_or_default().display(), stat(path)))
+        .collect();
+    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
+    if let Some(known) = known.get(&id).filter(|known| known.stat == stat) {
+        return known.series.clone();
+    }
+    let series = dicom::series_uids(files);
+    known.insert(id, KnownFolder { stat, series: series.clone() });
+    series
+}
+
 fn stat(path: &Path) -> String {
     let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -290,6 +330,51 @@ mod tests {
         assert_ne!(freeze(&config(&a), &store, &|_, _| {}).unwrap().1, first);
         fs::write(folder.path().join("s").join(CACHE), "damaged").unwrap();
         assert_eq!(freeze(&config(&b), &store, &|_, _| {}).unwrap().1, first);
+    }
+
+    #[test]
+    fn headers_of_an_unchanged_folder_are_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("1.dcm");
+        fs::write(&file, "no DICOM").unwrap();
+        let files = [file.clone()];
+        let mut known = BTreeMap::new();
+        let mut list = || series_of(&mut known, "c/f".to_owned(), &files);
+        assert_eq!(list(), BTreeSet::new());
+        let kept = fs::metadata(&file).unwrap().modified().unwrap();
+        write_slice(&file);
+        assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
+        // Same name, size and time: what it held before.
+        let length = fs::metadata(&file).unwrap().len() as usize;
+        let changed = fs::metadata(&file).unwrap().modified().unwrap();
+        fs::write(&file, vec![0; length]).unwrap();
+        set_modified(&file, changed);
+        assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
+        set_modified(&file, kept);
+        assert_eq!(list(), BTreeSet::new());
+    }
+
+    fn set_modified(file: &Path, time: std::time::SystemTime) {
+        let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+        file.file().set_modified(time).unwrap();
+    }
+
+    /// A file of series 2.25.1, as far as listing reads.
+    fn write_slice(file: &Path) {
+        let element = |group: u16, number: u16, vr: &str, value: &str| {
+            let length = (value.len() as u16).to_le_bytes();
+            let tag = [group.to_le_bytes(), number.to_le_bytes()].concat();
+            [&tag, vr.as_bytes(), &length, value.as_bytes()].concat()
+        };
+        let bytes = [
+            vec![0; 128],
+            b"DICM".to_vec(),
+            element(0x0002, 0x0010, "UI", "1.2.840.10008.1.2.1\0"),
+            element(0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2\0"),
+            element(0x0008, 0x0060, "CS", "CT"),
+            element(0x0020, 0x000E, "UI", "2.25.1"),
+        ];
+        fs::write(file, bytes.concat()).unwrap();
     }
 
     #[test]

@@ -175,11 +175,7 @@ impl Table {
     pub const fn schema_version(self) -> u32 {
         match self {
             Self::Marks => 3,
-            Self::Scans
-            | Self::Nodules
-            | Self::Rois
-            | Self::Samples
-            | Self::NoduleMetrics => 2,
+            Self::Scans | Self::Nodules | Self::Rois | Self::Samples | Self::NoduleMetrics => 2,
             _ => 1,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
+use nodulus::formats::cohort::files_below;
 use nodulus::formats::dicom::{self, NewSeries, Numbering};
 use nodulus::formats::{image_file, metaimage, nifti};
 use nodulus::tables::Scan;
@@ -102,7 +103,7 @@ fn write_all(folder: &Path, volume: &Volume<i16>) -> Vec<&'static str> {
 
 fn read(path: &Path) -> Volume<i16> {
     if path.is_dir() {
-        let series = dicom::find_series(path).unwrap();
+        let series = dicom::find_series(&files_below(path).unwrap()).unwrap();
         dicom::read_series(&series[0].files, &dicom::Tolerances::default()).unwrap().volume
     } else {
         image_file::read(path).unwrap()

@@ -8,6 +8,7 @@ mod cli;
 mod clinical;
 mod compressed;
 mod demo;
+mod dicom_trees;
 mod fixture;
 mod images;
 mod kill;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A copy of the phantom's first two LIDC-style patients, and the files of the first one's series,
 /// from the lowest slice up.
-fn two_patients(to: &Path) -> Vec<PathBuf> {
+pub(crate) fn two_patients(to: &Path) -> Vec<PathBuf> {
     let from = annotations::phantom().join("lidc");
     let mut patients: Vec<_> =
         fs_err::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -26,7 +26,20 @@ fn two_patients(to: &Path) -> Vec<PathBuf> {
     slices
 }
 
-fn ingest(folder: &Path, sets: &[&str]) -> (Vec<Scan>, PathBuf) {
+/// Packs a folder's files, with paths below it, into a tar archive, compressed as its name says.
+pub(crate) fn pack(folder: &Path, archive: &Path) {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_dir_all(".", folder).unwrap();
+    let bytes = tar.into_inner().unwrap();
+    let bytes = match archive.extension().unwrap().to_str().unwrap() {
+        "zst" => zstd::encode_all(&bytes[..], 1).unwrap(),
+        "tar" => bytes,
+        other => panic!("{other}"),
+    };
+    fs_err::write(archive, bytes).unwrap();
+}
+
+pub(crate) fn ingest(folder: &Path, sets: &[&str]) -> (Vec<Scan>, PathBuf) {
     let store = folder.join("store");
     let root = format!("ingest.cohorts.0.root={}", folder.join("lidc").display());
     let mut arguments = vec!["ingest", "pipelines/lidc.toml", "--progress", "none", "--store"];
@@ -96,12 +109,8 @@ fn a_series_that_is_there_twice_is_merged_in_neither_place() {
         let folder = tempfile::tempdir().unwrap();
         let lidc = folder.path().join("lidc");
         let slices = two_patients(&lidc);
-        let copy = lidc.join("copy");
-        fs_err::create_dir(&copy).unwrap();
-        for file in fs_err::read_dir(slices[0].parent().unwrap()).unwrap() {
-            let file = file.unwrap().path();
-            fs_err::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
-        }
+        // In a folder it would be the same slices again; an archive is a case of its own.
+        pack(slices[0].parent().unwrap(), &lidc.join("copy.tar"));
         let (scans, store) = ingest(folder.path(), &[shard_size]);
         assert_eq!(scans.len(), 3);
         let root = format!("ingest.cohorts.0.root={}", lidc.display());
@@ -114,9 +123,9 @@ fn a_series_that_is_there_twice_is_merged_in_neither_place() {
         let failures = fixture::rows::<Failure>(&store);
         assert_eq!(failures.len(), 2, "{failures:?}");
         let cause = &failures[0].cause;
-        assert!(cause.contains("more than once: `") && cause.contains("`copy`"), "{cause}");
+        assert!(cause.contains("more than once: `") && cause.contains("`copy.tar`"), "{cause}");
         let nodules = fixture::rows::<Nodule>(&store);
-        let twice = scans.iter().find(|scan| scan.path.as_deref() == Some("copy")).unwrap();
+        let twice = scans.iter().find(|scan| scan.path.as_deref() == Some("copy.tar")).unwrap();
         assert!(!nodules.is_empty());
         assert!(nodules.iter().all(|n| n.series_instance_uid != twice.series_instance_uid));
     }

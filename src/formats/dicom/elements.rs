@@ -1,6 +1,7 @@
 //! The wanted elements of a file, without reading what lies between them.
 
 use super::error::name;
+use super::functional_groups::{self, Frames};
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
 use super::{Error, Problem, deflated};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -25,6 +26,10 @@ pub(super) struct Elements {
     pub(super) values: InMemDicomObject,
     /// The pixel data, where it is wanted and there.
     pub(super) pixels: Option<PixelData>,
+    /// The bits of `PixelPaddingValue`, where it is wanted and there.
+    pub(super) padding: Option<u16>,
+    /// What a file of several frames says of each, where it is wanted and there.
+    pub(super) frames: Frames,
     /// First byte of the data set in the file.
     pub(super) data_set: u64,
     /// Length of the file, or of the data set where it is deflated.
@@ -80,7 +85,7 @@ fn scan_data_set(
 ) -> Result<Elements, Problem> {
     let encoding = syntax::encoding(&transfer_syntax);
     let mut found = Vec::new();
-    let mut pixels = None;
+    let (mut pixels, mut padding, mut frames) = (None, None, Frames::default());
     while scanner.at < scanner.end {
         let element = scanner.header(encoding)?;
         if wanted.last().is_none_or(|last| element.tag > *last) {
@@ -88,9 +93,25 @@ fn scan_data_set(
         }
         if element.tag == tags::PIXEL_DATA {
             pixels = Some(PixelData { offset: scanner.at, length: element.length });
+            if element.length.is_none() && frames.are_there() {
+                frames.fragments = scanner.fragments(encoding)?;
+            }
             break;
         }
+        if wanted.contains(&element.tag) && functional_groups::is_one(element.tag) {
+            scanner.append_frames(&element, encoding, &mut frames)?;
+            continue;
+        }
         match element.length {
+            // US or SS, as the pixels are: the same bits.
+            Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                let mut bytes = [0; 2];
+                scanner.fill(&mut bytes, || name(element.tag))?;
+                padding = Some(encoding.u16(bytes));
+            }
+            Some(length) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                scanner.skip(length, element.tag)?;
+            }
             Some(length) if wanted.contains(&element.tag) => {
                 element.check()?;
                 found.extend(element.raw());
@@ -102,7 +123,7 @@ fn scan_data_set(
     }
     let values = decode(found, encoding)?;
     let (data_set, length) = (0, scanner.end);
-    Ok(Elements { transfer_syntax, values, pixels, data_set, length })
+    Ok(Elements { transfer_syntax, values, pixels, padding, frames, data_set, length })
 }
 
 /// Decodes elements whose lengths are known to be right.
@@ -135,18 +156,26 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn raw(&self) -> &[u8] {
+    pub(super) fn raw(&self) -> &[u8] {
         &self.bytes[..self.n_bytes]
     }
 
-    /// Refuses a wanted element that is not text or short integers: none of them is anything else.
-    fn check(&self) -> Result<(), Problem> {
-        use VR::{AE, CS, DS, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
+    /// How elements inside this one are encoded.
+    ///
+    /// PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
+    pub(super) fn inside(&self, encoding: Encoding) -> Encoding {
+        if self.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
+    }
+
+    /// Refuses a wanted element that is not text or numbers of the lengths that are wanted.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        use VR::{AE, CS, DS, FD, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
         let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
         let expected = match self.vr.or_else(in_dictionary) {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
-            Some(AE | CS | DS | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
+            Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",
+            Some(AE | CS | DS | FD | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
                 return Ok(());
             }
             _ => "text or short integers",
@@ -225,12 +254,12 @@ impl<R: Read + Seek> Scanner<R> {
     }
 
     /// Passes over an element without a length, to its delimiter.
-    fn skip_sequence(&mut self, element: &Header, encoding: Encoding) -> Result<(), Problem> {
-        // PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
-        let inside = |element: &Header, encoding| {
-            if element.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
-        };
-        let mut open = vec![inside(element, encoding)];
+    pub(super) fn skip_sequence(
+        &mut self,
+        element: &Header,
+        encoding: Encoding,
+    ) -> Result<(), Problem> {
+        let mut open = vec![element.inside(encoding)];
         while let Some(&encoding) = open.last() {
             let element = self.header(encoding)?;
             match element.length {
@@ -238,7 +267,7 @@ impl<R: Read + Seek> Scanner<R> {
                     open.pop();
                 }
                 Some(length) => self.skip(length, element.tag)?,
-                None => open.push(inside(&element, encoding)),
+                None => open.push(element.inside(encoding)),
             }
         }
         Ok(())
@@ -249,7 +278,12 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(self.reader.read_exact(bytes)?)
     }
 
-    fn append(&mut self, length: u64, tag: Tag, bytes: &mut Vec<u8>) -> Result<(), Problem> {
+    pub(super) fn append(
+        &mut self,
+        length: u64,
+        tag: Tag,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
         let start = bytes.len();
         self.advance(length, || name(tag))?;
         bytes.resize(start + length as usize, 0);

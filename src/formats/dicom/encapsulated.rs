@@ -1,10 +1,158 @@
-//! The fragments of one frame: PS3.5, A.4.
+//! The fragments of frames: PS3.5, A.4.
 
 use super::Problem;
+use super::elements::{self, Scanner};
+use super::functional_groups::MAX_FRAMES;
+use super::syntax::Encoding;
 use std::borrow::Cow;
+use std::io::{Read, Seek};
 
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 const SEQUENCE_END: [u8; 4] = [0xFE, 0xFF, 0xDD, 0xE0];
+
+/// Where a part of a frame is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fragment {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+/// The basic offset table and the fragments of a file of several frames.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    table: Vec<u8>,
+    all: Vec<Fragment>,
+}
+
+impl<R: Read + Seek> Scanner<R> {
+    /// Lists the fragments of encapsulated pixel data without reading them.
+    pub(super) fn fragments(&mut self, encoding: Encoding) -> Result<Fragments, Problem> {
+        let mut found = Fragments::default();
+        let mut n_items = 0;
+        loop {
+            let item = self.header(encoding)?;
+            let (at, tag) = (self.at, item.tag);
+            match item.length {
+                _ if tag == elements::SEQUENCE_END => return Ok(found),
+                Some(length) if tag == elements::ITEM => {
+                    if n_items > 0 {
+                        found.all.push(Fragment { offset: at, length });
+                        self.skip(length, tag)?;
+                    } else if length <= 4 * MAX_FRAMES as u64 {
+                        self.append(length, tag, &mut found.table)?;
+                    } else {
+                        let found = format!("a basic offset table of {length} bytes");
+                        let expected = "4 bytes a frame";
+                        return Err(Problem::Malformed { at, found, expected });
+                    }
+                }
+                _ => {
+                    let expected = "an item or a delimiter";
+                    return Err(Problem::Malformed { at, found: format!("tag {tag}"), expected });
+                }
+            }
+            n_items += 1;
+        }
+    }
+}
+
+impl Fragments {
+    /// The fragments of each of `n_frames`, two or more, and of an only one. `extended` are the
+    /// bytes of `ExtendedOffsetTable` and `ExtendedOffsetTableLengths`.
+    ///
+    /// An offset table tells, or there is one fragment a frame; anything else could be read in
+    /// more than one way.
+    pub(super) fn of_frames(
+        &self,
+        n_frames: usize,
+        extended: (Option<&[u8]>, Option<&[u8]>),
+    ) -> Result<Vec<Vec<Fragment>>, Problem> {
+        let all = &self.all;
+        let problem = |found: String, expected: String| Problem::Compressed {
+            what: "encapsulated pixel data",
+            found,
+            expected,
+        };
+        if all.is_empty() || all.len() < n_frames {
+            let expected = format!("at least one for each of {n_frames} frames");
+            return Err(problem(format!("{} fragments", all.len()), expected));
+        }
+        // PS3.5, A.4: offsets are counted from the first item behind the table.
+        let start = |at: usize| all[at].offset - all[0].offset;
+        match extended {
+            (Some(offsets), Some(lengths)) => {
+                let (offsets, lengths) = (numbers(offsets), numbers(lengths));
+                if !self.table.is_empty()
+                    || [offsets.len(), lengths.len(), all.len()] != [n_frames; 3]
+                {
+                    let found = format!(
+                        "an extended offset table of {} frames with {} lengths, a basic one of {} \
+                         bytes, {} fragments",
+                        offsets.len(),
+                        lengths.len(),
+                        self.table.len(),
+                        all.len()
+                    );
+                    let expected = format!("one of each for {n_frames} frames, and no basic one");
+                    return Err(problem(found, expected));
+                }
+                for (at, fragment) in all.iter().enumerate() {
+                    // A frame of odd length is padded.
+                    let padded = lengths[at].checked_next_multiple_of(2);
+                    if offsets[at] != start(at) || padded != Some(fragment.length) {
+                        let (offset, length) = (offsets[at], lengths[at]);
+                        let found = format!("frame {} at {offset} of {length} bytes", at + 1);
+                        let expected = format!("{} of {} bytes", start(at), fragment.length);
+                        return Err(problem(found, expected));
+                    }
+                }
+            }
+            (None, None) if !self.table.is_empty() => {
+                return self.by_table(n_frames).ok_or_else(|| {
+                    let found = format!("a basic offset table of {} bytes", self.table.len());
+                    let expected = format!("{n_frames} starts of fragments, ascending from 0");
+                    problem(found, expected)
+                });
+            }
+            (None, None) => {}
+            _ => {
+                let found = "an extended offset table or its lengths alone".to_owned();
+                return Err(problem(found, "both or neither".to_owned()));
+            }
+        }
+        match n_frames {
+            1 => Ok(vec![all.clone()]),
+            n if n == all.len() => Ok(all.iter().map(|fragment| vec![*fragment]).collect()),
+            n => {
+                let found = format!("{} fragments without an offset table", all.len());
+                Err(problem(found, format!("{n}, one a frame")))
+            }
+        }
+    }
+
+    fn by_table(&self, n_frames: usize) -> Option<Vec<Vec<Fragment>>> {
+        let (numbers, rest) = self.table.as_chunks::<4>();
+        if numbers.len() != n_frames || !rest.is_empty() {
+            return None;
+        }
+        let mut frames: Vec<Vec<Fragment>> = Vec::new();
+        let mut starts =
+            numbers.iter().map(|bytes| u64::from(u32::from_le_bytes(*bytes))).peekable();
+        let first = self.all.first()?.offset;
+        for fragment in &self.all {
+            if starts.next_if_eq(&(fragment.offset - first)).is_some() {
+                frames.push(Vec::new());
+            }
+            frames.last_mut()?.push(*fragment);
+        }
+        starts.next().is_none().then_some(frames)
+    }
+}
+
+/// Numbers of 8 bytes.
+fn numbers(bytes: &[u8]) -> Vec<u64> {
+    bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
+}
 
 /// Joins the fragments in a file's end, which begins at byte `at` with the offset table.
 pub(super) fn frame(bytes: &[u8], at: u64) -> Result<Cow<'_, [u8]>, Problem> {

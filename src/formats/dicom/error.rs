@@ -150,9 +150,59 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error as if what was read below `from` lay below `to`.
+    pub(in crate::formats) fn moved(self, from: &Path, to: &Path) -> Self {
+        let moved = |path: PathBuf| match path.strip_prefix(from) {
+            Ok(below) => to.join(below),
+            Err(_) => path,
+        };
+        match self {
+            Self::Io(error) => Self::Io(moved_io(&error, from, to)),
+            Self::File { file, problem } => {
+                let problem = match *problem {
+                    Problem::Io(error) => Problem::Io(moved_io(&error, from, to)),
+                    problem => problem,
+                };
+                Self::File { file: moved(file), problem: Box::new(problem) }
+            }
+            Self::NoSlices { n_files, folder } => Self::NoSlices { n_files, folder: moved(folder) },
+            Self::Mixed { attribute, file, found, first, expected } => {
+                Self::Mixed { attribute, file: moved(file), found, first: moved(first), expected }
+            }
+            Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm } => {
+                let (file, first) = (moved(file), moved(first));
+                Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm }
+            }
+            Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing } => {
+                let (before, after) = (moved(before), moved(after));
+                Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
+            }
+            Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance } => {
+                let (before, after) = (moved(before), moved(after));
+                Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance }
+            }
+            Self::Drift { file, drift_mm, spacing_mm } => {
+                Self::Drift { file: moved(file), drift_mm, spacing_mm }
+            }
+            Self::Conflict { file, other, position_mm } => {
+                Self::Conflict { file: moved(file), other: moved(other), position_mm }
+            }
+            Self::Refused { series, reason } => {
+                Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
+            }
+            Self::Unwritable { .. } => self,
+        }
+    }
+
     pub(super) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
         Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
     }
+}
+
+/// An error of the file system that names the file, as if that lay elsewhere.
+pub(in crate::formats) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
+    let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
+    io::Error::new(error.kind(), message)
 }
 
 /// What is wrong with one file.
@@ -225,7 +275,7 @@ pub enum Problem {
     #[error("in the inflated data set: {0}")]
     Inflated(Box<Self>),
     /// A voxel's value cannot be stored.
-    #[error("the voxel at column {i}, row {j} is {hu} HU, expected -32768 to 32767")]
+    #[error("the voxel at column {i}, row {j} is {hu} HU{padding}, expected -32768 to 32767")]
     Range {
         /// Column.
         i: usize,
@@ -233,7 +283,12 @@ pub enum Problem {
         j: usize,
         /// Its value.
         hu: i32,
+        /// Says that it is the padding's, where it is; else empty.
+        padding: &'static str,
     },
+    /// Something is wrong with one frame of several.
+    #[error("frame {0}: {1}")]
+    Frame(usize, Box<Self>),
     /// The slice has no place in space.
     #[error(transparent)]
     Geometry(#[from] crate::volume::InvalidGeometry),

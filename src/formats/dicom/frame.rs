@@ -4,6 +4,7 @@ use super::header::Slice;
 use super::syntax::Packing;
 use super::{Error, Problem, codec, deflated, encapsulated, pixels};
 use fs_err::File;
+use std::borrow::Cow;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// Reads a slice in HU. `raw` is memory to work in.
@@ -11,7 +12,7 @@ pub(super) fn read(slice: &Slice, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(
     let mut file = File::open(&slice.file)?;
     load(slice, &mut file, raw, hu.len())
         .and_then(|()| pixels::decode(raw, &slice.pixels, slice.size[0], hu))
-        .map_err(|problem| Error::file(&slice.file, problem))
+        .map_err(|problem| Error::file(&slice.name(), problem))
 }
 
 /// Two bytes for each voxel.
@@ -19,7 +20,7 @@ fn load(slice: &Slice, file: &mut File, raw: &mut Vec<u8>, n_voxels: usize) -> R
     let format = &slice.pixels;
     match format.packing {
         Packing::Plain => {
-            file.seek(SeekFrom::Start(format.offset))?;
+            file.seek(SeekFrom::Start(slice.place.offset))?;
             raw.resize(2 * n_voxels, 0);
             file.read_exact(raw)?;
         }
@@ -27,7 +28,7 @@ fn load(slice: &Slice, file: &mut File, raw: &mut Vec<u8>, n_voxels: usize) -> R
             let file_length = file.metadata()?.len();
             file.seek(SeekFrom::Start(format.data_set))?;
             let inflated = deflated::inflate(BufReader::new(file), file_length)?;
-            let start = format.offset as usize;
+            let start = slice.place.offset as usize;
             let end = start + 2 * n_voxels;
             let pixels = inflated.get(start..end).ok_or_else(|| Problem::Truncated {
                 element: "the inflated pixel data".to_owned(),
@@ -38,10 +39,18 @@ fn load(slice: &Slice, file: &mut File, raw: &mut Vec<u8>, n_voxels: usize) -> R
             raw.extend(pixels);
         }
         Packing::Encapsulated(codec) => {
-            file.seek(SeekFrom::Start(format.offset))?;
-            let mut rest = Vec::new();
-            file.read_to_end(&mut rest)?;
-            let frame = encapsulated::frame(&rest, format.offset)?;
+            let mut bytes = Vec::new();
+            let frame = if slice.place.fragments.is_empty() {
+                file.seek(SeekFrom::Start(slice.place.offset))?;
+                file.read_to_end(&mut bytes)?;
+                encapsulated::frame(&bytes, slice.place.offset)?
+            } else {
+                for fragment in &slice.place.fragments {
+                    file.seek(SeekFrom::Start(fragment.offset))?;
+                    file.by_ref().take(fragment.length).read_to_end(&mut bytes)?;
+                }
+                Cow::Owned(bytes)
+            };
             let expected = codec::Expected {
                 columns: slice.size[0],
                 rows: slice.size[1],

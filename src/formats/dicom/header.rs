@@ -1,12 +1,14 @@
 //! The attributes of one slice.
 
-use super::elements::{self, Elements};
+use super::elements::{self, Elements, PixelData};
+use super::encapsulated::Fragment;
 use super::error::name;
 use super::pixels::PixelFormat;
+use super::sop_class::{self, SopClass};
 use super::syntax::{self, Packing};
-use super::{Error, Problem};
+use super::{Error, Problem, multi_frame};
 use dicom_core::Tag;
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     pub(super) file: PathBuf,
+    pub(super) place: FramePlace,
     pub(super) series_instance_uid: String,
     pub(super) study_instance_uid: String,
     pub(super) frame_of_reference_uid: Option<String>,
@@ -38,11 +41,39 @@ pub(super) struct Slice {
     pub(super) pixels: PixelFormat,
 }
 
+impl Slice {
+    /// The file, and which of its frames where it has several.
+    pub(super) fn name(&self) -> PathBuf {
+        match self.place.number {
+            None => self.file.clone(),
+            Some(number) => format!("{}, frame {number}", self.file.display()).into(),
+        }
+    }
+}
+
+/// Where the pixels of a slice are in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FramePlace {
+    /// The frame, from 1, in a file of several.
+    pub(super) number: Option<usize>,
+    /// First byte in the file; in the data set, where it is deflated; of the pixel data, where it is
+    /// encapsulated.
+    pub(super) offset: u64,
+    /// Its fragments, in an encapsulated file of several frames; all there are in one of a single.
+    pub(super) fragments: Vec<Fragment>,
+}
+
+impl FramePlace {
+    pub(super) const fn at(offset: u64) -> Self {
+        Self { number: None, offset, fragments: Vec::new() }
+    }
+}
+
 /// Of a slice whose file does not have to be as long as its pixels are: 4096 × 4096.
 const MAX_COMPRESSED_VOXELS: u64 = 1 << 24;
 
 /// In the order of their tags, as reading ends after the last one.
-const WANTED: [Tag; 31] = [
+const WANTED: [Tag; 36] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -71,78 +102,104 @@ const WANTED: [Tag; 31] = [
     tags::BITS_STORED,
     tags::HIGH_BIT,
     tags::PIXEL_REPRESENTATION,
+    tags::PIXEL_PADDING_VALUE,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    tags::EXTENDED_OFFSET_TABLE,
+    tags::EXTENDED_OFFSET_TABLE_LENGTHS,
     tags::PIXEL_DATA,
 ];
 
-/// Reads a slice's header; none where it is a localizer.
-pub(super) fn read(file: &Path) -> Result<Option<Slice>, Error> {
-    let slice = match elements::read(file, &WANTED)? {
+/// Reads the header of a slice, or of each frame of a file of several; none where it is a localizer.
+pub(super) fn read(file: &Path) -> Result<Vec<Slice>, Error> {
+    let slices = match elements::read(file, &WANTED)? {
         None => Err(Problem::NotDicom),
-        Some(elements) if is_localizer(&elements.values) => Ok(None),
-        Some(elements) => slice(file, &elements).map(Some),
+        Some(elements) if is_localizer(&elements.values, tags::IMAGE_TYPE) => Ok(Vec::new()),
+        Some(elements) => slices(file, &elements),
     };
-    slice.map_err(|problem| Error::file(file, problem))
+    slices.map_err(|problem| Error::file(file, problem))
 }
 
-/// Whether a file is a scout view, which some scanners put into the series that it plans.
-pub(super) fn is_localizer(values: &InMemDicomObject) -> bool {
-    text(values, tags::IMAGE_TYPE).is_ok_and(|found| {
+/// Whether an image type, a file's or a frame's, is that of a scout view, which some scanners put
+/// into the series that it plans.
+pub(super) fn is_localizer(values: &InMemDicomObject, image_type: Tag) -> bool {
+    text(values, image_type).is_ok_and(|found| {
         found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
     })
 }
 
-fn slice(file: &Path, elements: &Elements) -> Result<Slice, Problem> {
+fn slices(file: &Path, elements: &Elements) -> Result<Vec<Slice>, Problem> {
     let values = &elements.values;
     expect(values, tags::MODALITY, "CT", "CT")?;
-    expect(
-        values,
-        tags::SOP_CLASS_UID,
-        uids::CT_IMAGE_STORAGE,
-        "CT Image Storage, one slice a file",
-    )?;
+    let class = required(values, tags::SOP_CLASS_UID, text)?;
+    match sop_class::of(&class) {
+        SopClass::MultiFrameCt => return multi_frame::slices(file, elements),
+        SopClass::Ct => {}
+        SopClass::NoScan(_) | SopClass::Other => {
+            let expected = "CT Image, Enhanced CT or Legacy Converted Enhanced CT Storage";
+            return Err(Problem::value(tags::SOP_CLASS_UID, class, expected));
+        }
+    }
     if let Some(frames) = text(values, tags::NUMBER_OF_FRAMES)?.filter(|frames| frames != "1") {
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }
-    let spacing: [f64; 2] = required(values, tags::PIXEL_SPACING, numbers)?;
+    let offset = pixel_offset(elements, size(values)?)?;
+    Ok(vec![slice(file, elements, values, FramePlace::at(offset))?])
+}
+
+/// Voxels along i and j.
+pub(super) fn size(values: &InMemDicomObject) -> Result<[usize; 2], Problem> {
+    Ok([integer(values, tags::COLUMNS)?, integer(values, tags::ROWS)?].map(usize::from))
+}
+
+/// A slice of a file: `own` are the attributes that may differ from frame to frame.
+pub(super) fn slice(
+    file: &Path,
+    elements: &Elements,
+    own: &InMemDicomObject,
+    place: FramePlace,
+) -> Result<Slice, Problem> {
+    let values = &elements.values;
+    let spacing: [f64; 2] = required(own, tags::PIXEL_SPACING, numbers)?;
     if spacing.iter().any(|mm| *mm <= 0.0) {
         let found = format!("{spacing:?}");
         return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
     }
-    let size = [integer(values, tags::COLUMNS)?, integer(values, tags::ROWS)?].map(usize::from);
+    let tube_current =
+        number(own, tags::X_RAY_TUBE_CURRENT)?.or(number(own, tags::X_RAY_TUBE_CURRENT_INM_A)?);
     Ok(Slice {
         file: file.to_owned(),
+        place,
         series_instance_uid: required(values, tags::SERIES_INSTANCE_UID, text)?,
         study_instance_uid: required(values, tags::STUDY_INSTANCE_UID, text)?,
         frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
         sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
         // Of type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
-        size,
+        size: size(values)?,
         // DICOM has the distance between rows, which is along j, first.
         spacing_mm: [spacing[1], spacing[0]],
-        position_mm: required(values, tags::IMAGE_POSITION_PATIENT, numbers)?,
-        orientation: required(values, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
-        thickness_mm: number(values, tags::SLICE_THICKNESS)?,
-        spacing_between_slices_mm: number(values, tags::SPACING_BETWEEN_SLICES)?,
+        position_mm: required(own, tags::IMAGE_POSITION_PATIENT, numbers)?,
+        orientation: required(own, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
+        thickness_mm: number(own, tags::SLICE_THICKNESS)?,
+        spacing_between_slices_mm: number(own, tags::SPACING_BETWEEN_SLICES)?,
         manufacturer: text(values, tags::MANUFACTURER)?,
         model: text(values, tags::MANUFACTURER_MODEL_NAME)?,
-        kernel: text(values, tags::CONVOLUTION_KERNEL)?,
-        kvp: number(values, tags::KVP)?,
-        tube_current: number(values, tags::X_RAY_TUBE_CURRENT)?,
+        kernel: text(own, tags::CONVOLUTION_KERNEL)?,
+        kvp: number(own, tags::KVP)?,
+        tube_current,
         transfer_syntax: elements.transfer_syntax.clone(),
-        pixels: pixel_format(elements, size)?,
+        pixels: pixel_format(elements, own)?,
     })
 }
 
-fn pixel_format(elements: &Elements, size: [usize; 2]) -> Result<PixelFormat, Problem> {
+fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelFormat, Problem> {
     let values = &elements.values;
     let packing = syntax::packing(&elements.transfer_syntax)?;
     expect_integer(values, tags::SAMPLES_PER_PIXEL, 1)?;
-    // MONOCHROME1 would show dense tissue dark: no scanner writes HU so, and which way its values
-    // run is not for us to guess.
-    expect(values, tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2", "MONOCHROME2")?;
+    expect_monochrome(values)?;
     let bits_allocated = bits_allocated(values, packing)?;
     let bits_stored = integer(values, tags::BITS_STORED)?;
     let high_bit = integer(values, tags::HIGH_BIT)?;
@@ -163,23 +220,33 @@ fn pixel_format(elements: &Elements, size: [usize; 2]) -> Result<PixelFormat, Pr
         1 => true,
         other => return Err(Problem::value(tags::PIXEL_REPRESENTATION, other, "0 or 1")),
     };
-    let offset = pixel_offset(elements, packing, size)?;
-    let slope = required(values, tags::RESCALE_SLOPE, number)?;
+    let slope = required(own, tags::RESCALE_SLOPE, number)?;
     if slope <= 0.0 {
         return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
     }
     Ok(PixelFormat {
         packing,
         data_set: elements.data_set,
-        offset,
         big_endian: syntax::encoding(&elements.transfer_syntax).big_endian,
         bits_allocated: bits_allocated.into(),
         bits_stored: bits_stored.into(),
         high_bit: high_bit.into(),
         signed,
         slope,
-        intercept: required(values, tags::RESCALE_INTERCEPT, number)?,
+        intercept: required(own, tags::RESCALE_INTERCEPT, number)?,
+        padding: elements.padding,
     })
+}
+
+/// METHOD: `MONOCHROME1` and `MONOCHROME2` differ in what is shown bright (PS3.3, C.7.6.3.1.2), and HU
+/// come out of the modality's rescaling before that (PS3.4, N.2): both are read alike.
+fn expect_monochrome(values: &InMemDicomObject) -> Result<(), Problem> {
+    let found = required(values, tags::PHOTOMETRIC_INTERPRETATION, text)?;
+    if matches!(found.as_str(), "MONOCHROME1" | "MONOCHROME2") {
+        return Ok(());
+    }
+    let expected = "MONOCHROME1 or MONOCHROME2";
+    Err(Problem::value(tags::PHOTOMETRIC_INTERPRETATION, found, expected))
 }
 
 /// PS3.3, C.8.2.1.1.4: 16. Only JPEG baseline makes slices of 8, as it has no more.
@@ -195,26 +262,41 @@ fn bits_allocated(values: &InMemDicomObject, packing: Packing) -> Result<u16, Pr
 }
 
 /// Where the pixels begin, once it is seen that they are all there, or that they are in fragments.
-fn pixel_offset(elements: &Elements, packing: Packing, size: [usize; 2]) -> Result<u64, Problem> {
-    let Some(pixels) = elements.pixels else {
-        return Err(Problem::Missing(name(tags::PIXEL_DATA)));
-    };
-    let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
-    let n_voxels = (size[0] * size[1]) as u64;
-    if let Packing::Encapsulated(_) = packing {
-        if pixels.length.is_some() {
-            return Err(Problem::value(tags::PIXEL_DATA, found, "encapsulated fragments"));
-        }
-        if !(1..=MAX_COMPRESSED_VOXELS).contains(&n_voxels) {
-            let found = format!("of {} x {} voxels", size[0], size[1]);
-            let expected = format!("1 to {MAX_COMPRESSED_VOXELS}, as it is compressed");
-            return Err(Problem::value(tags::PIXEL_DATA, found, expected));
-        }
+fn pixel_offset(elements: &Elements, size: [usize; 2]) -> Result<u64, Problem> {
+    let pixels = elements.pixels.ok_or_else(|| Problem::Missing(name(tags::PIXEL_DATA)))?;
+    if let Packing::Encapsulated(_) = syntax::packing(&elements.transfer_syntax)? {
+        check_compressed(pixels, size)?;
         return Ok(pixels.offset);
     }
+    let n_voxels = (size[0] * size[1]) as u64;
+    plain_offset(elements, pixels, n_voxels, || format!("{} x {}", size[0], size[1]))
+}
+
+/// Refuses pixel data that is not in fragments, or whose frames are too large.
+pub(super) fn check_compressed(pixels: PixelData, size: [usize; 2]) -> Result<(), Problem> {
+    if let Some(length) = pixels.length {
+        let found = format!("{length} bytes");
+        return Err(Problem::value(tags::PIXEL_DATA, found, "encapsulated fragments"));
+    }
+    if !(1..=MAX_COMPRESSED_VOXELS).contains(&((size[0] * size[1]) as u64)) {
+        let found = format!("of {} x {} voxels", size[0], size[1]);
+        let expected = format!("1 to {MAX_COMPRESSED_VOXELS}, as it is compressed");
+        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+    }
+    Ok(())
+}
+
+/// Where pixels that are not compressed begin, once it is seen that they are all there.
+pub(super) fn plain_offset(
+    elements: &Elements,
+    pixels: PixelData,
+    n_voxels: u64,
+    size: impl Fn() -> String,
+) -> Result<u64, Problem> {
     let expected = 2 * n_voxels;
     if pixels.length != Some(expected) || expected == 0 {
-        let expected = format!("{expected} bytes, 2 for each of {} x {} voxels", size[0], size[1]);
+        let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
+        let expected = format!("{expected} bytes, 2 for each of {} voxels", size());
         return Err(Problem::value(tags::PIXEL_DATA, found, expected));
     }
     let (end, length) = (pixels.offset + expected, elements.length);
@@ -224,9 +306,13 @@ fn pixel_offset(elements: &Elements, packing: Packing, size: [usize; 2]) -> Resu
     Ok(pixels.offset)
 }
 
-type Read<T> = fn(&InMemDicomObject, Tag) -> Result<Option<T>, Problem>;
+pub(super) type Read<T> = fn(&InMemDicomObject, Tag) -> Result<Option<T>, Problem>;
 
-fn required<T>(values: &InMemDicomObject, tag: Tag, read: Read<T>) -> Result<T, Problem> {
+pub(super) fn required<T>(
+    values: &InMemDicomObject,
+    tag: Tag,
+    read: Read<T>,
+) -> Result<T, Problem> {
     read(values, tag)?.ok_or_else(|| Problem::Missing(name(tag)))
 }
 

@@ -1,5 +1,6 @@
-//! CT series in DICOM files: single-frame CT Image Storage; `docs/dicom.md` lists the transfer
-//! syntaxes. Segmentations and structure sets drawn on them: `docs/clinical.md`.
+//! CT series in DICOM files: CT Image Storage, and Enhanced CT of several frames a file;
+//! `docs/dicom.md` lists the transfer syntaxes. Segmentations and structure sets drawn on them:
+//! `docs/clinical.md`.
 //!
 //! A header is read up to its pixel data and no further, and only the attributes that are used;
 //! lengths are checked against the file before anything is allocated.
@@ -12,20 +13,24 @@ mod encapsulated;
 mod error;
 mod find;
 mod frame;
+mod functional_groups;
 mod header;
 mod memory;
+mod multi_frame;
 mod nested;
 mod pixels;
 mod read;
 mod segmentation;
+mod sop_class;
 mod stack;
 mod structure_set;
 mod syntax;
 mod write;
 
 pub use drawn::{Drawn, Referenced, read_drawn};
+pub(super) use error::moved_io;
 pub use error::{Error, Problem};
-pub use find::{SeriesFiles, find_series, modalities};
+pub use find::{SeriesFiles, files_of_series, find_series, kinds, series_uids};
 pub use memory::memory_bytes;
 pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series, read_slices};
 pub use segmentation::{Plane, Segment, Segmentation};
@@ -37,6 +42,8 @@ pub use write::{NewSeries, Numbering, write_series};
 mod compressed_tests;
 #[cfg(test)]
 mod drawn_tests;
+#[cfg(test)]
+mod multi_frame_tests;
 #[cfg(test)]
 mod real_tests;
 #[cfg(test)]

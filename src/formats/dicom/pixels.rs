@@ -9,8 +9,6 @@ pub(super) struct PixelFormat {
     pub(super) packing: Packing,
     /// First byte of the data set in the file.
     pub(super) data_set: u64,
-    /// First byte in the file; in the data set, where it is deflated.
-    pub(super) offset: u64,
     pub(super) big_endian: bool,
     /// 16, or 8 where pixels are encapsulated.
     pub(super) bits_allocated: u32,
@@ -21,12 +19,14 @@ pub(super) struct PixelFormat {
     pub(super) signed: bool,
     pub(super) slope: f64,
     pub(super) intercept: f64,
+    /// The bits of `PixelPaddingValue`, whose sign is that of the pixels.
+    pub(super) padding: Option<u16>,
 }
 
 /// Decodes a slice. `raw` has two bytes for each voxel of `hu`.
 ///
-/// Padding is a pixel value like any other here: what `PixelPaddingValue` marks comes out rescaled,
-/// -3024 HU on many scans.
+/// METHOD: padding is a pixel value like any other: what `PixelPaddingValue` marks comes out rescaled,
+/// -3024 HU on many scans, as in pydicom and ITK. Where that does not fit into 16 bits the error tells.
 pub(super) fn decode(
     raw: &[u8],
     format: &PixelFormat,
@@ -49,7 +49,13 @@ pub(super) fn decode(
     };
     match misfit {
         None => Ok(()),
-        Some((at, hu)) => Err(Problem::Range { i: at % columns, j: at / columns, hu }),
+        Some((at, hu)) => {
+            let stored = |bits: u16| bits << up >> down;
+            let is_padding =
+                format.padding.is_some_and(|bits| stored(bits) == word(pairs[at]) >> down);
+            let padding = if is_padding { ", PixelPaddingValue" } else { "" };
+            Err(Problem::Range { i: at % columns, j: at / columns, hu, padding })
+        }
     }
 }
 
@@ -110,7 +116,6 @@ mod tests {
     const PLAIN: PixelFormat = PixelFormat {
         packing: Packing::Plain,
         data_set: 0,
-        offset: 0,
         big_endian: false,
         bits_allocated: 16,
         bits_stored: 16,
@@ -118,6 +123,7 @@ mod tests {
         signed: true,
         slope: 1.0,
         intercept: -1024.0,
+        padding: None,
     };
 
     fn hu(raw: &[u8], format: &PixelFormat) -> Result<Vec<i16>, String> {

@@ -96,14 +96,14 @@ impl RefusedSeries {
 ///
 /// Slices are ordered by `ImagePositionPatient` along their normal, i × j; i is the direction of a
 /// row, j that of a column, k ascends along the normal. The spacing along k is the median gap.
-/// Localizers are passed over; a slice that repeats another, voxel for voxel, is left out and
+/// A frame of an enhanced CT is a slice like any other. Localizers are passed over; a slice that repeats another, voxel for voxel, is left out and
 /// counted. Headers are read first, then pixels straight into the volume: at most one slice a thread
 /// is held beside it.
 ///
 /// # Errors
 ///
-/// Fails if there is no slice; if a file is not a single-frame CT Image Storage in a transfer syntax
-/// that is read, is cut off or malformed, or lacks an attribute; if slices differ in series,
+/// Fails if there is no slice; if a file is neither CT Image, Enhanced CT nor Legacy Converted Enhanced
+/// CT Storage in a transfer syntax that is read, is cut off or malformed, or lacks an attribute; if slices differ in series,
 /// study, patient, frame of reference, size, spacing or orientation; if they are missing, unevenly
 /// spaced, or shifted sideways (a tilted gantry); if two at one position differ; if a single slice
 /// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits. What slices have against
@@ -199,8 +199,8 @@ fn check_duplicates(stack: &Stack<'_>, loaded: &LoadedSlices<i16>) -> Result<(),
         if !kept.iter().eq(&hu) {
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {
-                file: stack.slices[k].file.clone(),
-                other: slice.file.clone(),
+                file: stack.slices[k].name(),
+                other: slice.name(),
                 position_mm: along.map(|(a, b)| a * b).sum(),
             });
         }
@@ -363,6 +363,38 @@ mod tests {
     }
 
     #[test]
+    fn padding_has_the_sign_of_the_pixels_and_display_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        // 63536 and -2000 are the same bits; the first voxel has them.
+        let paddings = [PrimitiveValue::from(63536u16), PrimitiveValue::from(-2000i16)];
+        for (vr, padding) in [VR::US, VR::SS].into_iter().zip(paddings) {
+            set(&files[1], tags::PIXEL_PADDING_VALUE, vr, padding);
+            set(&files[1], tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1");
+            samples::edit(&files[1], |object| {
+                let pixels = object.element(tags::PIXEL_DATA).unwrap();
+                let mut words = pixels.to_multi_int::<u16>().unwrap();
+                words[0] = 63536;
+                let words = PrimitiveValue::U16(words.into_iter().collect());
+                object.put_element(DataElement::new(tags::PIXEL_DATA, VR::OW, words));
+            });
+            let mut expected = samples::volume().into_voxels();
+            expected[[1, 0, 0]] = -3024;
+            assert_eq!(read(&files).unwrap().volume.into_voxels(), expected);
+            // Without a sign it would be 62512 HU, whichever way it is written.
+            for file in &files {
+                set(file, tags::PIXEL_REPRESENTATION, VR::US, 0u16);
+            }
+            let error = refused(&files);
+            let told = "column 0, row 0 is 62512 HU, PixelPaddingValue, expected -32768 to 32767";
+            assert!(error.contains(told), "{error}");
+            for file in &files {
+                set(file, tags::PIXEL_REPRESENTATION, VR::US, 1u16);
+            }
+        }
+    }
+
+    #[test]
     fn repeated_slices_are_counted_and_contradictions_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut files = samples::write(folder.path(), &samples::volume());
@@ -388,19 +420,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cases: [(Tag, VR, PrimitiveValue, &str); 14] = [
             (tags::MODALITY, VR::CS, "MR".into(), "Modality (0008,0060) is MR, expected CT"),
-            (
-                tags::SOP_CLASS_UID,
-                VR::UI,
-                "1.2.840.10008.5.1.4.1.1.2.1".into(),
-                "expected CT Image",
-            ),
+            (tags::SOP_CLASS_UID, VR::UI, "1.2.3".into(), "is 1.2.3, expected CT Image, Enhanced"),
             (tags::NUMBER_OF_FRAMES, VR::IS, "2".into(), "is 2, expected 1"),
-            (
-                tags::PHOTOMETRIC_INTERPRETATION,
-                VR::CS,
-                "MONOCHROME1".into(),
-                "expected MONOCHROME2",
-            ),
+            (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB".into(), "expected MONOCHROME1 or"),
             (tags::SAMPLES_PER_PIXEL, VR::US, 3u16.into(), "is 3, expected 1"),
             (tags::BITS_ALLOCATED, VR::US, 8u16.into(), "is 8, expected 16"),
             (tags::BITS_STORED, VR::US, 17u16.into(), "is 17, expected 1 to 16"),

@@ -2,8 +2,8 @@
 
 use super::Tolerances;
 use super::{CtSeries, find_series, read_series};
+use crate::formats::cohort::files_below;
 use crate::volume::Volume;
-use fs_err as fs;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -77,13 +77,7 @@ fn unpacked(scan: &str, temp: &Path) -> Option<PathBuf> {
 
 /// The only CT series below a folder.
 fn series_below(folder: &Path) -> CtSeries {
-    let mut folders = vec![folder.to_owned()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        found.extend(find_series(&folder).unwrap());
-        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        folders.extend(entries.filter(|path| path.is_dir()));
-    }
+    let found = find_series(&files_below(folder).unwrap()).unwrap();
     let [series] = &found[..] else { panic!("{} series below {}", found.len(), folder.display()) };
     read_series(&series.files, &Tolerances::default()).unwrap()
 }

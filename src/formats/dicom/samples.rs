@@ -1,6 +1,6 @@
 //! A small series for tests, and changes to its files.
 
-use super::header::Slice;
+use super::header::{FramePlace, Slice};
 use super::pixels::PixelFormat;
 use super::syntax::Packing;
 use super::write::{NewSeries, Numbering, write_series};
@@ -65,6 +65,7 @@ pub(super) fn edit(file: &Path, change: impl FnOnce(&mut DefaultDicomObject)) {
 pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
     Slice {
         file: number.to_string().into(),
+        place: FramePlace::at(0),
         series_instance_uid: SERIES.to_owned(),
         study_instance_uid: "2.25.11".to_owned(),
         frame_of_reference_uid: Some("2.25.12".to_owned()),
@@ -85,7 +86,6 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
         pixels: PixelFormat {
             packing: Packing::Plain,
             data_set: 0,
-            offset: 0,
             big_endian: false,
             bits_allocated: 16,
             bits_stored: 16,
@@ -93,6 +93,7 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
             signed: true,
             slope: 1.0,
             intercept: -1024.0,
+            padding: None,
         },
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn stack<'a>(slices: &'a [Slice], tolerances: &Tolerances) -> Result<
     let mut ordered: Vec<&Slice> = slices.iter().collect();
     // Of two slices at one position the least UID is kept, whatever order the files come in.
     ordered.sort_by(|a, b| {
-        along(a).total_cmp(&along(b)).then_with(|| a.sop_instance_uid.cmp(&b.sop_instance_uid))
+        let own = |slice: &'a Slice| (&slice.sop_instance_uid, slice.place.number);
+        along(a).total_cmp(&along(b)).then_with(|| own(a).cmp(&own(b)))
     });
     check_sideways(&ordered, axes[2], tolerances)?;
     let mut kept: Vec<&Slice> = Vec::new();
@@ -81,7 +82,7 @@ pub(super) fn stack<'a>(slices: &'a [Slice], tolerances: &Tolerances) -> Result<
     let direction = std::array::from_fn(|at| axes[at % 3][at / 3]);
     let origin = kept[0];
     let geometry = Geometry::new(size, [si, sj, spacing_k_mm], origin.position_mm, direction)
-        .map_err(|error| Error::file(&origin.file, error))?;
+        .map_err(|error| Error::file(&origin.name(), error))?;
     Ok(Stack { geometry, slices: kept, duplicates, gap_max_deviation_mm })
 }
 
@@ -126,9 +127,9 @@ fn check_same(first: &Slice, slices: &[Slice]) -> Result<(), Error> {
             if !same(slice, first) {
                 return Err(Error::Mixed {
                     attribute,
-                    file: slice.file.clone(),
+                    file: slice.name(),
                     found: show(slice),
-                    first: first.file.clone(),
+                    first: first.name(),
                     expected: show(first),
                 });
             }
@@ -149,7 +150,7 @@ fn axes(slice: &Slice) -> Result<[[f64; 3]; 3], Error> {
         let found = format!("{:?}, off by {deviation:.1e}", slice.orientation);
         let expected = format!("two unit vectors at right angles to within {ROUNDING_TOLERANCE:e}");
         let problem = Problem::value(tags::IMAGE_ORIENTATION_PATIENT, found, expected);
-        return Err(Error::file(&slice.file, problem));
+        return Err(Error::file(&slice.name(), problem));
     }
     let k = unit(cross(i, j));
     let i = unit(cross(j, k));
@@ -174,8 +175,8 @@ fn check_sideways(
     match worst.map(|slice| (slice, offset(slice))) {
         Some((slice, (sideways_mm, along_mm))) if sideways_mm > tolerance_mm => {
             Err(Error::Tilted {
-                file: slice.file.clone(),
-                first: first.file.clone(),
+                file: slice.name(),
+                first: first.name(),
                 sideways_mm,
                 along_mm,
                 tolerance_mm,
@@ -202,7 +203,7 @@ fn even_spacing(
     }
     let gap_mm = gaps[worst];
     if deviation(gap_mm) > tolerances.slice_gap * spacing_mm {
-        let (before, after) = (slices[worst].file.clone(), slices[worst + 1].file.clone());
+        let (before, after) = (slices[worst].name(), slices[worst + 1].name());
         let steps = |gap: f64| (gap / spacing_mm).round().max(1.0);
         let off_steps =
             |gap: f64| (gap - steps(gap) * spacing_mm).abs() > tolerances.slice_gap * gap;
@@ -215,7 +216,7 @@ fn even_spacing(
         });
     }
     if drift(drifted) > tolerances.off_grid * spacing_mm {
-        let file = slices[drifted].file.clone();
+        let file = slices[drifted].name();
         return Err(Error::Drift { file, drift_mm: drift(drifted), spacing_mm });
     }
     Ok((spacing_mm, deviation(gap_mm)))
@@ -228,7 +229,7 @@ fn spacing_of_single(slice: &Slice) -> Result<f64, Error> {
             let found = other.map_or("missing".to_owned(), |mm| mm.to_string());
             let expected = "a distance in mm, over 0, as the series has a single slice";
             let problem = Problem::value(tags::SPACING_BETWEEN_SLICES, found, expected);
-            Err(Error::file(&slice.file, problem))
+            Err(Error::file(&slice.name(), problem))
         }
     }
 }

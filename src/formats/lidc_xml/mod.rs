@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub use read::{Error, read};
+pub use read::{Error, parse, read};
 pub use write::write;
 
 /// The reads of one series.

@@ -73,7 +73,12 @@ pub fn read(path: &Path) -> Result<Annotations, Error> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
+/// The marks of one series in a text, as [`read`]; `path` is where it came from.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
     let document =
         Document::parse(text).map_err(|source| Error::Xml { path: path.to_owned(), source })?;
     let root = Element { node: document.root_element(), path };

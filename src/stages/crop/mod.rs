@@ -8,6 +8,7 @@ pub(in crate::stages) mod test_rows;
 pub use error::CropError;
 
 use super::{Task, memory};
+use crate::formats::case_files::CaseFiles;
 use crate::formats::cohort;
 use crate::formats::dicom::Tolerances;
 use crate::imaging::crop::{crop_mask, crop_slice};
@@ -198,7 +199,7 @@ fn read_slices(
     let series = &scan.series_instance_uid;
     let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
     let path = root.join(path);
-    let volume = cohort::read_slices(&path, tolerances, series, wanted)?;
+    let volume = cohort::read_slices(&CaseFiles::at(&path)?, tolerances, series, wanted)?;
     let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
     let size = volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {

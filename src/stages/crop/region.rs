@@ -86,17 +86,17 @@ mod tests {
     use crate::stages::crop::test_rows::{close, nodule};
     use crate::stages::crop::transform;
     use crate::tables::{Nodule, Roi};
-    use crate::volume::{Geometry, Volume};
+    use crate::volume::{Geometry, LoadedSlices, Volume};
     use ndarray::Array3;
     use proptest::prelude::*;
 
     /// 40 columns, 36 rows, 3 slices of 0.7 × 0.8 mm, turned about z; HU are 20 j + 3 i.
-    fn volume() -> Volume<i16> {
+    fn volume() -> LoadedSlices<i16> {
         let turned = [0.6, -0.8, 0.0, 0.8, 0.6, 0.0, 0.0, 0.0, 1.0];
         let geometry =
             Geometry::new([40, 36, 3], [0.7, 0.8, 2.0], [-7.0, 3.0, -5.0], turned).unwrap();
         let value = |(_, j, i): (usize, usize, usize)| (20 * j + 3 * i) as i16;
-        Volume::new(geometry, Array3::from_shape_fn((3, 36, 40), value)).unwrap()
+        Volume::new(geometry, Array3::from_shape_fn((3, 36, 40), value)).unwrap().into()
     }
 
     fn config(oversize: WhenOversize, spacing_mm: Option<f64>) -> Config {

@@ -2,12 +2,14 @@
 
 use super::mask_readings::Reading;
 use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
+use crate::formats::case_files::CaseFiles;
 use crate::formats::cohort::{self, Image, Layout};
 use crate::formats::mask_file::MaskFile;
 use crate::formats::scan_geometry::ScanGeometries;
 use crate::formats::{dicom, lidc_xml, mask_file};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
+use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -65,11 +67,12 @@ impl Reader<'_> {
         if let Some(problem) = &source.case.problem {
             return Err(CaseError::Pairing(problem.clone()));
         }
+        let has_image = source.case.has_scan && cohort.source.has_images();
+        let opened = has_image.then(|| CaseFiles::of_case(&cohort.root, &source.case));
+        let files = opened.transpose()?;
         let mut x_ray = None;
-        let scans = match self.scans(cohort, source) {
-            Err(CaseError::Image(cohort::Error::NoSeries { modalities, .. }))
-                if x_rays(&modalities) =>
-            {
+        let scans = match self.scans(cohort, source, files.as_ref()) {
+            Err(CaseError::Image(cohort::Error::NoSeries { kinds, .. })) if x_rays(&kinds) => {
                 let case = &source.case.case_id;
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
                 let exclusion =
@@ -80,7 +83,7 @@ impl Reader<'_> {
             scans => scans?,
         };
         // Masks take as much memory as scans, which are gone by now.
-        let (mut rows, mut annotations) = read_annotations(cohort, source);
+        let (mut rows, mut annotations) = read_annotations(cohort, source, files.as_ref());
         rows.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
         for scan in scans {
@@ -116,15 +119,19 @@ impl Reader<'_> {
     }
 
     /// The rows of a case's scans, and where each lies; what cannot be read is a failure.
-    fn scans(&self, cohort: &Cohort, source: &SourceCase) -> Result<Vec<Placed>, CaseError> {
-        if !source.case.has_scan {
-            Ok(Vec::new())
-        } else if cohort.source.has_images() {
-            let path = cohort.root.join(&source.case.case_id);
-            let placed = |image| self.of_image(cohort, source, image);
-            Ok(cohort::read_images(&path, &self.config.tolerances, placed)?)
-        } else {
-            Ok(vec![self.without_image(cohort, source)?])
+    fn scans(
+        &self,
+        cohort: &Cohort,
+        source: &SourceCase,
+        files: Option<&CaseFiles>,
+    ) -> Result<Vec<Placed>, CaseError> {
+        match files {
+            Some(files) => {
+                let placed = |image| self.of_image(cohort, source, image);
+                Ok(cohort::read_images(files, &self.config.tolerances, placed)?)
+            }
+            None if source.case.has_scan => Ok(vec![self.without_image(cohort, source)?]),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -175,8 +182,8 @@ fn below(root: &Path, message: &str) -> String {
     message.replace(&format!("{}/", root.display()), "")
 }
 
-fn x_rays(modalities: &BTreeSet<String>) -> bool {
-    !modalities.is_empty() && modalities.iter().all(|m| X_RAYS.contains(&m.as_str()))
+fn x_rays(kinds: &BTreeSet<String>) -> bool {
+    !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
 }
 
 /// Reads of a scan that is not there.
@@ -228,13 +235,24 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
 }
 
 /// The annotations that can be read; the rows say which cannot, but for masks, which say it themselves.
-fn read_annotations(cohort: &Cohort, source: &SourceCase) -> (CaseRows, Vec<(String, Annotation)>) {
+fn read_annotations(
+    cohort: &Cohort,
+    source: &SourceCase,
+    files: Option<&CaseFiles>,
+) -> (CaseRows, Vec<(String, Annotation)>) {
     let mut rows = CaseRows::default();
     let mut annotations = Vec::new();
-    for (n, path) in source.case.annotations.iter().enumerate() {
+    let packed = files.filter(|_| cohort.source == Layout::Lidc);
+    let packed = packed.iter().flat_map(|files| &files.annotations);
+    for (n, path) in source.case.annotations.iter().chain(packed).enumerate() {
         let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
-        let name = cohort::relative(base, path);
-        match read_annotation(cohort, source.case.readers.get(n), path) {
+        let told = files.map_or(path.clone(), |files| files.name(path));
+        let name = cohort::relative(base, &told);
+        let read = match files {
+            Some(files) if told != *path => read_packed(files, path, &told),
+            _ => read_annotation(cohort, source.case.readers.get(n), path),
+        };
+        match read {
             Ok(annotation) => annotations.push((name, annotation)),
             Err(CaseError::Xml(lidc_xml::Error::XRay(_))) => {
                 let reason = "reads of a chest X-ray (IdriReadMessage), not of a CT".to_owned();
@@ -272,6 +290,13 @@ fn read_annotation(
     })
 }
 
+/// Reads XML that lies in an archive.
+fn read_packed(files: &CaseFiles, path: &Path, told: &Path) -> Result<Annotation, CaseError> {
+    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
+    let text = text.map_err(lidc_xml::Error::Io)?;
+    Ok(Annotation::Lidc(lidc_xml::parse(told, &text)?))
+}
+
 /// One case could not be read.
 #[derive(Debug, thiserror::Error)]
 enum CaseError {
@@ -291,7 +316,7 @@ enum CaseError {
         "it names none of the folder's series, so that it may be of any: keep one series a folder"
     )]
     WhichSeries,
-    #[error("`{path}` reads series {series}, which is not in its folder")]
+    #[error("`{path}` reads series {series}, which is not in its folder or archive")]
     OtherSeries { path: String, series: String },
     #[error("`{path}` reads series {series}, and its folder holds no image")]
     NoImage { path: String, series: String },
