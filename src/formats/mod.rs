@@ -7,6 +7,7 @@ pub mod lidc_xml;
 pub mod luna_csv;
 pub mod metaimage;
 pub mod nifti;
+pub mod npz;
 pub mod scan_geometry;
 pub mod data_manifest;
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod compressed;
 mod demo;
+mod export;
 mod fixture;
 mod images;
 mod kill;

@@ -4,7 +4,9 @@ pub mod content;
 pub mod html;
 
 mod charts;
+mod cohort_charts;
 mod gather;
+mod histogram;
 mod overlay;
 mod readers;
 mod text;
@@ -36,7 +38,7 @@ pub const READS: &[Output] = &[
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Metrics for which models are compared in pairs.
 const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];

@@ -143,6 +143,7 @@ mod tests {
             n_nodules,
             n_roi_slices: 0,
             samples: Vec::new(),
+            histograms: Vec::new(),
         }
     }
 

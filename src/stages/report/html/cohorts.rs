@@ -2,8 +2,9 @@
 
 use super::table::Group;
 use super::{Page, distinct};
-use crate::stages::report::content::{Cohort, Count};
-use crate::stages::report::text::{NONE, counted, escape, integer, words};
+use crate::stages::report::cohort_charts;
+use crate::stages::report::content::{Cohort, Count, Histogram, Quantity};
+use crate::stages::report::text::{NONE, counted, decimal, escape, integer, words};
 
 impl Page<'_> {
     pub(super) fn cohorts(&mut self) {
@@ -72,6 +73,53 @@ impl Page<'_> {
             "Files and marks left out, by rule. Each is a row of <code>exclusions</code>.",
             &["Rule", "Left out"],
             left_out,
+        );
+    }
+
+    /// How spacings, thickness and diameters are spread over each cohort.
+    pub(super) fn histograms(&mut self) {
+        let cohorts = &self.content.cohorts;
+        let drawn = |of_scans: bool| -> Vec<(&str, Vec<&Histogram>)> {
+            let is_drawn = |h: &&Histogram| (h.quantity != Quantity::Diameter) == of_scans;
+            let row = |c: &'_ Cohort| c.histograms.iter().filter(is_drawn).collect();
+            cohorts.iter().map(|c| (c.name.as_str(), row(c))).collect()
+        };
+        for (of_scans, name, what) in [
+            (true, "Spacing and thickness of the slices", "scans that later stages use"),
+            (false, "Diameters of the nodules", "nodules, each the mean of its marks’ diameters"),
+        ] {
+            let rows = drawn(of_scans);
+            if rows.iter().all(|(_, charts)| charts.iter().all(|chart| chart.n == 0)) {
+                continue;
+            }
+            let chart = cohort_charts::histograms(&rows);
+            let caption = format!(
+                "{name}, a row for each cohort: number of {what}, by value. Above the bars: number, \
+                 median (least to greatest)."
+            );
+            self.figure(&chart, name, &caption);
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        for quantity in cohorts.iter().flat_map(|c| &c.histograms).map(|h| h.quantity) {
+            let title = cohort_charts::title(quantity);
+            if groups.iter().any(|group| group.name.as_deref() == Some(title)) {
+                continue;
+            }
+            let row = |cohort: &Cohort| {
+                let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
+                let value = |value| decimal(value, cohort_charts::decimals(quantity));
+                let numbers = [integer(h.n), integer(h.n_unknown), value(h.median)];
+                let range = [value(h.min), value(h.max)];
+                Some(std::iter::once(escape(&cohort.name)).chain(numbers).chain(range).collect())
+            };
+            let rows = cohorts.iter().filter_map(row).collect();
+            groups.push(Group { name: Some(title.to_owned()), rows });
+        }
+        self.table(
+            "The same in numbers. Slice thickness is what the scanner says, which other formats than \
+             DICOM do not.",
+            &["Cohort", "n", "Unknown", "Median", "Least", "Greatest"],
+            groups,
         );
     }
 
