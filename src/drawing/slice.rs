@@ -24,15 +24,15 @@ pub fn draw(
     canvas: &mut Canvas,
     [left, top]: [usize; 2],
     side: usize,
-    hu: ArrayView2<'_, i16>,
+    hu: &ArrayView2<'_, i16>,
     window_hu: [f64; 2],
     outlines: &[Outline<'_>],
 ) {
     let (nj, ni) = hu.dim();
-    let longest = ni.max(nj);
-    if longest == 0 || side == 0 {
+    if ni == 0 || nj == 0 {
         return;
     }
+    let longest = ni.max(nj);
     let [width, height] = [ni, nj].map(|n| (n * side / longest).max(1));
     // The pixel of the slice under a pixel of the picture.
     let pixel = |x: usize, y: usize| [y * nj / height, x * ni / width];
@@ -84,7 +84,7 @@ mod tests {
         let hu = mask.mapv(|inside| if inside == 1 { 300 } else { -900 });
         let mut canvas = Canvas::new([9, 9], [0; 3]);
         let outline = Outline { mask: mask.view(), colour: RED, dashed: false };
-        draw(&mut canvas, [1, 0], 8, hu.view(), [-1000.0, 400.0], &[outline]);
+        draw(&mut canvas, [1, 0], 8, &hu.view(), [-1000.0, 400.0], &[outline]);
         // Four columns and three rows of two pixels each.
         let expected = [
             ".........",
@@ -104,13 +104,14 @@ mod tests {
     fn what_has_no_pixel_is_not_drawn() {
         let mut canvas = Canvas::new([4, 4], [7; 3]);
         let before = canvas.clone();
-        let empty = Array2::zeros((0, 3));
-        draw(&mut canvas, [0, 0], 4, empty.view(), [0.0, 1.0], &[]);
+        for empty in [(0, 3), (3, 0), (0, 0)] {
+            draw(&mut canvas, [0, 0], 4, &Array2::zeros(empty).view(), [0.0, 1.0], &[]);
+        }
         assert_eq!(canvas, before);
         // A mask of another size is left out.
         let mask = Array2::ones((1, 1));
         let outline = Outline { mask: mask.view(), colour: RED, dashed: false };
-        draw(&mut canvas, [0, 0], 4, Array2::zeros((2, 2)).view(), [0.0, 1.0], &[outline]);
+        draw(&mut canvas, [0, 0], 4, &Array2::zeros((2, 2)).view(), [0.0, 1.0], &[outline]);
         assert!(!drawn(&canvas).concat().contains('#'));
     }
 }

@@ -44,19 +44,19 @@ impl Array {
         let (n, type_name, data): (usize, String, Vec<u8>) = match &self.values {
             Values::U8(values) => (values.len(), "|u1".to_owned(), values.clone()),
             Values::I16(values) => {
-                (values.len(), "<i2".to_owned(), bytes(values, |v| v.to_le_bytes()))
+                (values.len(), "<i2".to_owned(), bytes(values, i16::to_le_bytes))
             }
             Values::I64(values) => {
-                (values.len(), "<i8".to_owned(), bytes(values, |v| v.to_le_bytes()))
+                (values.len(), "<i8".to_owned(), bytes(values, i64::to_le_bytes))
             }
             Values::F64(values) => {
-                (values.len(), "<f8".to_owned(), bytes(values, |v| v.to_le_bytes()))
+                (values.len(), "<f8".to_owned(), bytes(values, f64::to_le_bytes))
             }
             Values::Text(text) => {
                 let mut letters: Vec<u32> = text.chars().map(u32::from).collect();
                 // numpy has no text of no letters; the letter 0 ends it.
                 letters.resize(letters.len().max(1), 0);
-                (1, format!("<U{}", letters.len()), bytes(&letters, |v| v.to_le_bytes()))
+                (1, format!("<U{}", letters.len()), bytes(&letters, u32::to_le_bytes))
             }
         };
         let expected = self.shape.iter().try_fold(1usize, |n, length| n.checked_mul(*length));

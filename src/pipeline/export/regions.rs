@@ -80,6 +80,12 @@ pub(in crate::pipeline) struct Tables {
     pub(in crate::pipeline) cohorts: BTreeSet<String>,
 }
 
+/// The column of `scans` that names the cohort.
+#[derive(Deserialize)]
+struct Cohort {
+    cohort: String,
+}
+
 /// The columns of `scans` that place a region.
 #[derive(Deserialize)]
 struct Scan {
@@ -139,10 +145,6 @@ impl Tables {
             check_made_of(samples, &rois)?;
         }
         let mut cohorts = BTreeSet::new();
-        #[derive(Deserialize)]
-        struct Cohort {
-            cohort: String,
-        }
         for batch in scans.columns::<Cohort>(Table::Scans, &["cohort"]) {
             cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }

@@ -91,24 +91,19 @@ pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<Abo
             n_nodules += 1;
             let window = *window_hu.get_or_insert(options.window_hu.unwrap_or(region.window_hu));
             for k in shown(&region, options.what) {
-                let sheet = match page.take() {
-                    Some(sheet) => sheet,
-                    None => {
-                        let last = (n_tiles + layout.n_tiles()).min(n_all);
-                        let pages =
-                            [n_tiles / layout.n_tiles() + 1, n_all.div_ceil(layout.n_tiles())];
-                        let head = page::Head {
-                            cohort: &cohort,
-                            what: options.what,
-                            pages,
-                            tiles: [n_tiles + 1, last, n_all],
-                            window_hu: window,
-                            model: model.as_deref(),
-                        };
-                        Page::new(layout, &head)
-                    }
-                };
-                let sheet = page.insert(sheet);
+                let sheet = page.get_or_insert_with(|| {
+                    let last = (n_tiles + layout.n_tiles()).min(n_all);
+                    let page = n_tiles / layout.n_tiles() + 1;
+                    let head = page::Head {
+                        cohort: &cohort,
+                        what: options.what,
+                        pages: [page, n_all.div_ceil(layout.n_tiles())],
+                        tiles: [n_tiles + 1, last, n_all],
+                        window_hu: window,
+                        model: model.as_deref(),
+                    };
+                    Page::new(layout, &head)
+                });
                 let predicted = masks.of(&region, k)?;
                 sheet.add(&Tile { region: &region, k, predicted: predicted.as_ref() }, window);
                 n_tiles += 1;

@@ -133,7 +133,7 @@ impl Page {
             // Where it runs along the reference, both are seen.
             outlines.push(Outline { mask: predicted.view(), colour: PREDICTION, dashed: true });
         }
-        slice::draw(&mut self.canvas, [x, y], side, hu, window_hu, &outlines);
+        slice::draw(&mut self.canvas, [x, y], side, &hu, window_hu, &outlines);
         let scale = self.layout.scale();
         let [si, sj, sk] = region.hu.geometry().spacing().ijk();
         let lines = [

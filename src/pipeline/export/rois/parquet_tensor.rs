@@ -8,7 +8,7 @@ use crate::pipeline::export::regions::Region;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::errors::ParquetError;
-use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::{
     ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int16Array, Int64Array, RecordBatch,
@@ -83,7 +83,9 @@ impl Parts {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
         for column in TENSORS {
             let leaf = ColumnPath::new([column, "list", "item"].map(str::to_owned).into());
-            properties = properties.set_column_dictionary_enabled(leaf, false);
+            properties = properties
+                .set_column_statistics_enabled(leaf.clone(), EnabledStatistics::None)
+                .set_column_dictionary_enabled(leaf, false);
         }
         let file = File::create(&path)?;
         let writer = ArrowWriter::try_new(file, Arc::new(schema(shape)), Some(properties.build()))
@@ -144,8 +146,10 @@ fn schema([nj, ni]: [usize; 2]) -> Schema {
     ])
 }
 
+/// A tensor's value: null in none of them, but the type says that it could be, as Arrow's own does;
+/// pyarrow knows no other.
 fn item(value: DataType) -> Arc<Field> {
-    Arc::new(Field::new("item", value, false))
+    Arc::new(Field::new("item", value, true))
 }
 
 /// The rows of a region.

@@ -79,16 +79,12 @@ impl Page<'_> {
     /// How spacings, thickness and diameters are spread over each cohort.
     pub(super) fn histograms(&mut self) {
         let cohorts = &self.content.cohorts;
-        let drawn = |of_scans: bool| -> Vec<(&str, Vec<&Histogram>)> {
-            let is_drawn = |h: &&Histogram| (h.quantity != Quantity::Diameter) == of_scans;
-            let row = |c: &'_ Cohort| c.histograms.iter().filter(is_drawn).collect();
-            cohorts.iter().map(|c| (c.name.as_str(), row(c))).collect()
-        };
         for (of_scans, name, what) in [
             (true, "Spacing and thickness of the slices", "scans that later stages use"),
             (false, "Diameters of the nodules", "nodules, each the mean of its marks’ diameters"),
         ] {
-            let rows = drawn(of_scans);
+            let rows: Vec<_> =
+                cohorts.iter().map(|c| (c.name.as_str(), drawn(c, of_scans))).collect();
             if rows.iter().all(|(_, charts)| charts.iter().all(|chart| chart.n == 0)) {
                 continue;
             }
@@ -137,6 +133,12 @@ impl Page<'_> {
             groups,
         );
     }
+}
+
+/// The histograms of a cohort's scans, or of its nodules.
+fn drawn(cohort: &Cohort, of_scans: bool) -> Vec<&Histogram> {
+    let histograms = cohort.histograms.iter();
+    histograms.filter(|h| (h.quantity != Quantity::Diameter) == of_scans).collect()
 }
 
 fn of(counts: &[Count], name: &str) -> Option<u64> {
