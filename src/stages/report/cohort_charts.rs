@@ -10,6 +10,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const ROW: u32 = 260;
 const NAME: u32 = 44;
 const TITLES: u32 = 50;
+/// Pixels of the text above the bars, and to the right of them.
+const LABEL: u32 = 40;
+const MARGIN: u32 = 24;
 
 /// A row for each cohort, named, and in it a chart for each histogram; one below the other they show
 /// the same quantity.
@@ -67,10 +70,9 @@ fn draw(area: &Area<'_>, histogram: &Histogram, colour: RGBColor) -> Drawn {
     let highest = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
     let (low, high) = (start, start + width * counts.len().max(1) as f64);
     let mut chart = ChartBuilder::on(area);
-    chart.margin_left(10).margin_right(24).margin_top(6);
+    chart.margin_left(10).margin_right(MARGIN).margin_top(LABEL);
     chart.x_label_area_size(40).y_label_area_size(66);
-    // Room for a line of text above the bars.
-    let mut chart = chart.build_cartesian_2d(low..high, 0.0..highest * 1.3)?;
+    let mut chart = chart.build_cartesian_2d(low..high, 0.0..highest * 1.05)?;
     let decimals = match high - low {
         range if range < 0.5 => 2,
         range if range < 5.0 => 1,
@@ -96,7 +98,8 @@ fn draw(area: &Area<'_>, histogram: &Histogram, colour: RGBColor) -> Drawn {
         },
     ))?;
     let right = text_style().pos(Pos::new(HPos::Right, VPos::Top));
-    chart.draw_series([Text::new(label, (high, highest * 1.3), right)])?;
+    let (width, _) = area.dim_in_pixel();
+    area.draw(&Text::new(label, ((width - MARGIN) as i32, 4), right))?;
     Ok(())
 }
 

@@ -104,9 +104,12 @@ impl Page<'_> {
             let row = |cohort: &Cohort| {
                 let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
                 let value = |value| decimal(value, cohort_charts::decimals(quantity));
-                let numbers = [integer(h.n), integer(h.n_unknown), value(h.median)];
-                let range = [value(h.min), value(h.max)];
-                Some(std::iter::once(escape(&cohort.name)).chain(numbers).chain(range).collect())
+                let range = match (h.min, h.max) {
+                    (Some(_), Some(_)) => format!("{} to {}", value(h.min), value(h.max)),
+                    _ => NONE.to_owned(),
+                };
+                let numbers = [integer(h.n), integer(h.n_unknown), value(h.median), range];
+                Some(std::iter::once(escape(&cohort.name)).chain(numbers).collect())
             };
             let rows = cohorts.iter().filter_map(row).collect();
             groups.push(Group { name: Some(title.to_owned()), rows });
@@ -114,7 +117,7 @@ impl Page<'_> {
         self.table(
             "The same in numbers. Slice thickness is what the scanner says, which other formats than \
              DICOM do not.",
-            &["Cohort", "n", "Unknown", "Median", "Least", "Greatest"],
+            &["Cohort", "n", "Unknown", "Median", "Range"],
             groups,
         );
     }

@@ -1,5 +1,8 @@
 //! Nodules' regions out of a store, one after the other: `rois` put together to volumes again.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Error, check_cohort, check_made_of};
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{Store, Version};
@@ -255,10 +258,10 @@ impl Facts {
         };
         // The scan's voxel (0, 0, 0) is where its regions are counted from.
         let scan = of_scan(*origin_mm)?;
-        let mut hu = Vec::with_capacity(slices.len() * ni * nj);
+        let mut hu = Vec::new();
         let (mut mask, mut others) = (Vec::new(), Vec::new());
         for (n, roi) in slices.iter().enumerate() {
-            let k = first.slice_index + n as i64;
+            let k = first.slice_index.saturating_add(n as i64);
             if roi.slice_index != k {
                 return Err(wrong("index of a slice", &roi.slice_index, &k));
             }
