@@ -6,6 +6,7 @@
 pub mod volume;
 pub mod formats;
 pub mod imaging;
+pub mod drawing;
 pub mod metrics;
 pub mod model;
 pub mod tables;

@@ -1,5 +1,7 @@
 //! What can be asked for.
 
+use super::export::ExportArguments;
+use super::montage::MontageArguments;
 use crate::stages::Stage;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -73,11 +75,18 @@ pub(super) enum Command {
     /// Print the columns of a table, or write the schemas of all
     #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
     Schema(SchemaArguments),
-    /// Write a cohort's nodules, other findings, series and candidates as LUNA16's files
+    /// Write what others read: LUNA16's files, or nodules' regions
     #[command(
-        after_help = "Example:\n  nodulus export --store store/demo --cohort luna16 --format luna16 --to out/luna16\n  nodulus export --store store/luna16 --format luna16 --to out/luna16 --candidates /data/luna16/candidates_V2.csv"
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Example:\n  nodulus export rois --store store/demo --to nifti --out out/nifti\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16"
     )]
     Export(ExportArguments),
+    /// Draw nodules with their outlines on contact sheets
+    #[command(
+        after_help = "Example:\n  nodulus montage --store store/demo --cohort clinical --out out/montage\n  nodulus montage --store store/demo --cohort luna16 --out out/slices --what slices --window=-1350,150"
+    )]
+    Montage(MontageArguments),
     /// Match two tables of nodules one to one, and say where they differ
     #[command(
         after_help = "Example:\n  nodulus compare-nodules store/luna16 /data/luna16/annotations.csv --min-marks 3\n  nodulus compare-nodules store/demo store/demo --cohort lidc --cohort luna16\n\nA store stands for its current `nodules`. Exit status: 0 compared, different or not, 1 stopped by an error, 2 usage."
@@ -233,38 +242,6 @@ pub(super) struct SchemaArguments {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ExportArguments {
-    /// Folder of the store
-    #[arg(long, value_name = "DIR")]
-    pub(super) store: PathBuf,
-    /// Whose files to write
-    #[arg(long, value_enum)]
-    pub(super) format: ExportFormat,
-    /// Folder to write to; files of an earlier export are replaced
-    #[arg(long, value_name = "DIR")]
-    pub(super) to: PathBuf,
-    /// Cohort, where the store has several
-    #[arg(long, value_name = "NAME")]
-    pub(super) cohort: Option<String>,
-    /// Marks that a nodule has at least, to be in `annotations.csv`
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
-    pub(super) min_marks: i64,
-    /// Candidates in LUNA16's columns, to be written with their classes set anew
-    #[arg(long, value_name = "FILE")]
-    pub(super) candidates: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// Whose files an export writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ExportFormat {
-    /// `annotations.csv`, `annotations_excluded.csv`, `seriesuids.csv` and `candidates.csv`
-    Luna16,
 }
 
 #[derive(Debug, Args)]

@@ -1,41 +1,184 @@
 //! `nodulus export`.
 
-use super::arguments::{ExportArguments, ExportFormat};
 use super::{Ending, Error, format};
-use crate::pipeline::luna16_export::{self, Export, Options};
+use crate::pipeline::export::{Record, luna16, rois};
+use crate::tables::Split;
 use crate::tables::store::Store;
+use clap::{Args, Subcommand, ValueEnum};
 use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Write a cohort's nodules, other findings, series and candidates as LUNA16's files
+    #[command(
+        after_help = "Example:\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16\n  nodulus export luna16 --store store/luna16 --out out/luna16 --candidates /data/luna16/candidates_V2.csv"
+    )]
+    Luna16(Luna16Arguments),
+    /// Write nodules' regions with their masks
+    #[command(
+        after_help = "Example:\n  nodulus export rois --store store/demo --to nifti --out out/nifti\n  nodulus export rois --store store/demo --to npz --out out/npz --cohort clinical --split test\n  nodulus export rois --store store/demo --to nnunet --out nnUNet_raw/Dataset501_Nodules"
+    )]
+    Rois(RoisArguments),
+}
+
+#[derive(Debug, Args)]
+struct Luna16Arguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Folder to write to; an earlier export is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Cohort, where the store has several
+    #[arg(long, value_name = "NAME")]
+    cohort: Option<String>,
+    /// Marks that a nodule has at least, to be in `annotations.csv`
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
+    min_marks: i64,
+    /// Candidates in LUNA16's columns, to be written with their classes set anew
+    #[arg(long, value_name = "FILE")]
+    candidates: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RoisArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// How to write them
+    #[arg(long, value_enum)]
+    to: RoisFormat,
+    /// Folder to write to; an earlier export is replaced. For nnU-Net its name is `DatasetNNN_NAME`
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Cohort; all where not given
+    #[arg(long, value_name = "NAME")]
+    cohort: Option<String>,
+    /// Splits, by comma; all where not given
+    #[arg(long, value_name = "SPLITS", value_enum, value_delimiter = ',')]
+    split: Vec<SplitName>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How regions are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoisFormat {
+    /// `ID_hu.nii.gz` and `ID_mask.nii.gz`: nodule 1, other nodules 2
+    Nifti,
+    /// `ID.npz`, for `numpy.load`
+    Npz,
+    /// Parquet with a tensor for each slice
+    ParquetTensor,
+    /// A data set for nnU-Net
+    Nnunet,
+}
+
+/// A split.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
 
 pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    match &arguments.what {
+        What::Luna16(arguments) => export_luna16(arguments, out),
+        What::Rois(arguments) => export_rois(arguments, out),
+    }
+}
+
+fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Ending, Error> {
     let store = Store::open(&arguments.store)?;
-    let options = Options {
+    let options = luna16::Options {
         cohort: arguments.cohort.as_deref(),
         min_marks: arguments.min_marks,
         candidates: arguments.candidates.as_deref(),
     };
-    let export = match arguments.format {
-        ExportFormat::Luna16 => luna16_export::export(&store, &arguments.to, options)?,
-    };
+    let record = luna16::export(&store, &arguments.out, options)?;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &export)?;
-        writeln!(out)?;
-        return Ok(Ending::Well);
+        return json(&record, out);
     }
-    let Export { record, n_unplaced, n_candidates_left_out } = export;
+    let about = record.about;
     writeln!(
         out,
         "cohort {}, nodules of at least {} marks, to {}\n",
-        record.cohort,
-        record.min_marks,
-        arguments.to.display()
+        about.cohort,
+        about.min_marks,
+        arguments.out.display()
     )?;
-    let rows = record.files.into_iter().map(|file| vec![file.file, file.rows.to_string()]);
+    let luna16::Counts { annotations, annotations_excluded, seriesuids, candidates } = about.rows;
+    let files = [
+        ("annotations.csv", Some(annotations)),
+        ("annotations_excluded.csv", Some(annotations_excluded)),
+        ("seriesuids.csv", Some(seriesuids)),
+        ("candidates.csv", candidates),
+    ];
+    let rows =
+        files.into_iter().filter_map(|(file, n)| Some(vec![file.to_owned(), n?.to_string()]));
     writeln!(out, "{}", format::table(&["file", "rows"], rows))?;
-    if n_unplaced > 0 {
-        writeln!(out, "\n{n_unplaced} marks have no place in their scan and are in no file")?;
+    if about.n_unplaced > 0 {
+        let n = about.n_unplaced;
+        writeln!(out, "\n{n} marks have no place in their scan and are in no file")?;
     }
-    if n_candidates_left_out > 0 {
-        writeln!(out, "\n{n_candidates_left_out} candidates are of other scans and left out")?;
+    if about.n_candidates_left_out > 0 {
+        let n = about.n_candidates_left_out;
+        writeln!(out, "\n{n} candidates are of other scans and left out")?;
     }
+    Ok(Ending::Well)
+}
+
+fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    let store = Store::open(&arguments.store)?;
+    let splits: Vec<Split> = arguments
+        .split
+        .iter()
+        .map(|split| match split {
+            SplitName::Train => Split::Train,
+            SplitName::Validation => Split::Validation,
+            SplitName::Test => Split::Test,
+        })
+        .collect();
+    let options = rois::Options {
+        format: match arguments.to {
+            RoisFormat::Nifti => rois::Format::Nifti,
+            RoisFormat::Npz => rois::Format::Npz,
+            RoisFormat::ParquetTensor => rois::Format::ParquetTensor,
+            RoisFormat::Nnunet => rois::Format::Nnunet,
+        },
+        cohort: arguments.cohort.as_deref(),
+        splits: &splits,
+    };
+    let record = rois::export(&store, &arguments.out, options)?;
+    if arguments.json {
+        return json(&record, out);
+    }
+    let rois::About { n_patients, n_nodules, n_slices, n_nodules_by_split, .. } = record.about;
+    writeln!(
+        out,
+        "{n_nodules} nodules of {n_patients} patients, {n_slices} slices: {} files in {}\n",
+        record.files.len(),
+        arguments.out.display()
+    )?;
+    let rows = n_nodules_by_split.into_iter().map(|(split, n)| vec![split, n.to_string()]);
+    writeln!(out, "{}", format::table(&["split", "nodules"], rows))?;
+    Ok(Ending::Well)
+}
+
+fn json<A: serde::Serialize>(record: &Record<A>, out: &mut dyn Write) -> Result<Ending, Error> {
+    serde_json::to_writer_pretty(&mut *out, record)?;
+    writeln!(out)?;
     Ok(Ending::Well)
 }

@@ -7,6 +7,7 @@ mod export;
 mod export_schema;
 mod format;
 mod lineage;
+mod montage;
 mod pairs;
 mod phantom;
 mod progress;
@@ -16,7 +17,9 @@ mod status;
 mod tables;
 mod verify;
 
-use crate::pipeline::{compare_nodules as comparison, config, luna16_export, nodule_table, runner};
+use crate::pipeline::{
+    compare_nodules as comparison, config, export as exporting, nodule_table, runner,
+};
 use crate::tables::store;
 pub use arguments::Cli;
 use arguments::Command;
@@ -59,7 +62,7 @@ enum Error {
     #[error(transparent)]
     Model(#[from] crate::model::Error),
     #[error(transparent)]
-    Export(#[from] luna16_export::Error),
+    Export(#[from] exporting::Error),
     #[error(transparent)]
     NoduleTable(#[from] nodule_table::Error),
     #[error(transparent)]
@@ -113,6 +116,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
         Command::Schema(arguments) => export_schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
+        Command::Montage(arguments) => montage::montage(arguments, out),
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),

@@ -10,6 +10,7 @@ pub mod luna_csv;
 pub mod mask_file;
 pub mod metaimage;
 pub mod nifti;
+pub mod npz;
 pub mod pairing;
 pub mod scan_geometry;
 pub mod volumes;

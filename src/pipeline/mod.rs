@@ -9,7 +9,8 @@ pub mod plan;
 pub mod runner;
 pub mod status;
 pub mod lineage;
-pub mod luna16_export;
+pub mod export;
+pub mod montage;
 pub mod nodule_table;
 pub mod compare_nodules;
 

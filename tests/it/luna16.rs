@@ -35,7 +35,7 @@ fn phantom(file: &str) -> String {
 
 fn export(to: &Path, more: &[&str]) -> Value {
     let (store, to) = (store(), to.to_str().unwrap());
-    let mut arguments = vec!["export", "--store", &store, "--format", "luna16", "--to", to];
+    let mut arguments = vec!["export", "luna16", "--store", &store, "--out", to];
     arguments.extend(["--cohort", "luna16", "--json"]);
     arguments.extend(more);
     serde_json::from_str(&fixture::run_well(&arguments)).unwrap()
@@ -71,7 +71,7 @@ fn an_export_is_what_the_phantom_wrote_as_luna16() {
     let own = to.join("annotations.csv");
     let found = compare(own.to_str().unwrap(), &phantom("annotations.csv"), &[]);
     let n = all_matched(&found, 0.000_5 * 3f64.sqrt() + 1e-9);
-    assert_eq!(export["files"][0]["rows"], n);
+    assert_eq!(export["rows"]["annotations"], n);
 
     let sorted = |mut rows: Vec<Candidate>| {
         rows.sort_by(|a, b| a.series_instance_uid.cmp(&b.series_instance_uid));
@@ -148,10 +148,10 @@ fn an_export_replaces_its_own_files_and_no_others() {
 
     let known = fs_err::read(phantom("annotations.csv")).unwrap();
     let to = phantom("");
-    let arguments = ["export", "--store", &store(), "--format", "luna16", "--to", &to];
+    let arguments = ["export", "luna16", "--store", &store(), "--out", &to];
     let (error, status) = fixture::run_badly(&[&arguments[..], &["--cohort", "luna16"]].concat());
     assert_eq!(status, Some(1), "{error}");
-    assert!(error.contains("annotations.csv` is there already"), "{error}");
+    assert!(error.contains("is there already and no export made it"), "{error}");
     assert_eq!(fs_err::read(phantom("annotations.csv")).unwrap(), known);
 }
 
@@ -166,8 +166,8 @@ fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
     let (store, to) = (folder.path().join("store"), folder.path().join("out"));
     let export = || {
         let [store, to] = [&store, &to].map(|path| path.to_str().unwrap());
-        let arguments = ["export", "--format", "luna16", "--cohort", "luna16", "--store", store];
-        fixture::run(&[&arguments[..], &["--to", to]].concat())
+        let arguments = ["export", "luna16", "--cohort", "luna16", "--store", store];
+        fixture::run(&[&arguments[..], &["--out", to]].concat())
     };
     stage("ingest", "ingest.shard_size=2");
     stage("merge", "merge.min_marks=4");
@@ -191,7 +191,7 @@ fn what_cannot_be_exported_or_compared_is_said() {
     let (here, store) = (folder.path().to_str().unwrap(), store());
     let nowhere = format!("{here}/none.csv");
     let csv = phantom("annotations.csv");
-    let export = ["export", "--format", "luna16", "--to", here, "--store"];
+    let export = ["export", "luna16", "--out", here, "--store"];
     for (arguments, more, expected, code) in [
         (&export[..], &[store.as_str()][..], "(clinical, luna16): name one with `--cohort`", 2),
         (&export, &[&store, "--cohort", "luna"], "it has: clinical, luna16", 2),
@@ -237,7 +237,7 @@ fn annotations_without_images_are_compared_along_the_images_axes_and_not_exporte
         "{error}"
     );
     let to = format!("{here}/out");
-    let arguments = ["export", "--store", &blind, "--format", "luna16", "--to", &to];
+    let arguments = ["export", "luna16", "--store", &blind, "--out", &to];
     let (error, status) = fixture::run_badly(&arguments);
     assert_eq!(status, Some(1));
     assert!(error.contains("scans of cohort `lidc` came without images"), "{error}");

@@ -8,11 +8,17 @@ use fs_err as fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Code of signed 16-bit integers.
-const SIGNED: i16 = 4;
+/// A stored type: its code and its bits.
+type Stored = (i16, i16);
 
-/// Code of unsigned 16-bit integers.
-const UNSIGNED: i16 = 512;
+/// Unsigned bytes.
+const BYTE: Stored = (2, 8);
+
+/// Signed 16-bit integers.
+const SIGNED: Stored = (4, 16);
+
+/// Unsigned 16-bit integers.
+const UNSIGNED: Stored = (512, 16);
 
 /// Writes Hounsfield units as signed 16-bit integers with an sform, compressed where the name ends
 /// with `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
@@ -35,6 +41,16 @@ pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
     write_bytes(path, header, labels.voxels().iter().flat_map(|label| label.to_le_bytes()))
 }
 
+/// Writes labels up to 255 as unsigned bytes; else as [`write()`].
+///
+/// # Errors
+///
+/// Fails as [`write()`] does.
+pub fn write_byte_labels(path: &Path, labels: &Volume<u8>) -> io::Result<()> {
+    let header = header(labels.geometry(), BYTE)?;
+    write_bytes(path, header, labels.voxels().iter().copied())
+}
+
 fn write_bytes(
     path: &Path,
     mut bytes: Vec<u8>,
@@ -50,7 +66,7 @@ fn write_bytes(
 }
 
 /// The header, little-endian, with the standard's byte offsets.
-fn header(geometry: &Geometry, datatype: i16) -> io::Result<Vec<u8>> {
+fn header(geometry: &Geometry, (code, bits): Stored) -> io::Result<Vec<u8>> {
     let mut header = vec![0; HEADER_BYTES];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());
@@ -62,8 +78,8 @@ fn header(geometry: &Geometry, datatype: i16) -> io::Result<Vec<u8>> {
         })?;
         put(42 + 2 * n, &length.to_le_bytes());
     }
-    put(70, &datatype.to_le_bytes());
-    put(72, &16i16.to_le_bytes());
+    put(70, &code.to_le_bytes());
+    put(72, &bits.to_le_bytes());
     let spacing = geometry.spacing().ijk();
     for (n, spacing) in [1.0].into_iter().chain(spacing).enumerate() {
         put(76 + 4 * n, &(spacing as f32).to_le_bytes());

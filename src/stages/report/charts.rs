@@ -15,7 +15,7 @@ use std::ops::Range;
 /// Colours of models, in their order.
 ///
 /// METHOD: Okabe and Ito's palette, told apart with every common colour blindness.
-const SERIES: [RGBColor; 6] = [
+pub(super) const SERIES: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
@@ -25,17 +25,17 @@ const SERIES: [RGBColor; 6] = [
 ];
 /// Colours after which they repeat.
 pub(super) const N_COLOURS: usize = SERIES.len();
-const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
-const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+pub(super) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
+pub(super) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
 /// Pixels of a chart: twice those of the page, since coordinates are whole numbers.
 const WIDTH: u32 = 1440;
 const HEIGHT: u32 = 560;
 const TEXT: i32 = 26;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Loss and Dice by epoch, phases one after the other; a line for each run, fold and phase.
 pub(super) fn training(epochs: &[Epoch]) -> String {
@@ -145,7 +145,7 @@ pub(super) fn by_diameter(models: &[Model], nodules: &[NoduleScore]) -> String {
     })
 }
 
-fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+pub(super) fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
@@ -156,7 +156,7 @@ fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     text
 }
 
-fn text_style() -> TextStyle<'static> {
+pub(super) fn text_style() -> TextStyle<'static> {
     ("sans-serif", TEXT).into_font().color(&INK)
 }
 

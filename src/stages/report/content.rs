@@ -66,7 +66,7 @@ pub struct Count {
 }
 
 /// What became of a cohort on its way to the samples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cohort {
     /// Name in the pipeline file.
     pub name: String,
@@ -100,6 +100,48 @@ pub struct Cohort {
     pub split_by: Vec<String>,
     /// Slices chosen for learning, by split.
     pub samples: Vec<SplitCount>,
+    /// Spacings and thickness of the scans that later stages use, diameters of the nodules.
+    pub histograms: Vec<Histogram>,
+}
+
+/// What a histogram is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Quantity {
+    /// Distance between slices.
+    #[serde(rename = "spacing_k_mm")]
+    SliceSpacing,
+    /// Distance between columns.
+    #[serde(rename = "spacing_i_mm")]
+    PixelSpacing,
+    /// DICOM `SliceThickness`.
+    #[serde(rename = "slice_thickness_mm")]
+    SliceThickness,
+    /// Mean of the diameters of a nodule's marks.
+    #[serde(rename = "diameter_mm")]
+    Diameter,
+}
+
+/// How a quantity is spread over a cohort; every cohort of a report has the same bars.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Histogram {
+    /// Column of `scans` or `nodules`.
+    pub quantity: Quantity,
+    /// Scans or nodules with a value.
+    pub n: u64,
+    /// Scans or nodules without.
+    pub n_unknown: u64,
+    /// Least value; none without one.
+    pub min: Option<f64>,
+    /// Median; none without a value.
+    pub median: Option<f64>,
+    /// Greatest value; none without one.
+    pub max: Option<f64>,
+    /// Where the first bar starts.
+    pub start: f64,
+    /// How wide a bar is.
+    pub width: f64,
+    /// Values in each bar; empty without a value.
+    pub counts: Vec<u64>,
 }
 
 /// A split's share of a cohort.

@@ -1,9 +1,10 @@
 //! Reads what a report is made from, a batch of rows at a time.
 
 use super::content::{
-    Cohort, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore, Source, SplitCount,
-    StageFailures,
+    Cohort, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore, Quantity, Source,
+    SplitCount, StageFailures,
 };
+use super::histogram::histograms;
 use super::overlay::Slice;
 use super::{Config, Error, Pick, readers};
 use crate::metrics::METRIC_DEFINITION;
@@ -46,6 +47,7 @@ struct MarkKindOf {
 struct NoduleCount {
     cohort: String,
     more_marks_than_readers: bool,
+    diameter_mm: f64,
 }
 
 /// Sets that a cohort's counts come from.
@@ -66,6 +68,8 @@ struct Tally {
     n_shared_slices: u64,
     split_by: BTreeSet<String>,
     samples: BTreeMap<String, Learnt>,
+    /// Values of [`QUANTITIES`].
+    values: [Vec<Option<f64>>; QUANTITIES.len()],
 }
 
 /// What a split holds of a cohort.
@@ -76,6 +80,10 @@ struct Learnt {
     n_slices: u64,
     n_empty_slices: u64,
 }
+
+/// What histograms are drawn of: three of the scans that later stages use, one of the nodules.
+const QUANTITIES: [Quantity; 4] =
+    [Quantity::SliceSpacing, Quantity::PixelSpacing, Quantity::SliceThickness, Quantity::Diameter];
 
 /// Everything but comparisons and examples.
 pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error> {
@@ -210,6 +218,12 @@ fn cohorts(
             tally.patients.insert(scan.patient_id);
             tally.n_scans += 1;
             tally.n_excluded += u64::from(!scan.included);
+            if scan.included {
+                let [spacing_k, spacing_i, thickness, _] = &mut tally.values;
+                spacing_k.push(scan.spacing_k_mm);
+                spacing_i.push(Some(scan.spacing_i_mm));
+                thickness.push(scan.slice_thickness_mm);
+            }
             for reason in scan.exclusion_reasons {
                 *tally.exclusions.entry(reason).or_default() += 1;
             }
@@ -229,12 +243,13 @@ fn cohorts(
         }
     }
     let nodules = task.table(Table::Nodules)?;
-    let columns = ["cohort", "more_marks_than_readers"];
+    let columns = ["cohort", "more_marks_than_readers", "diameter_mm"];
     for batch in nodules.columns::<NoduleCount>(Table::Nodules, &columns) {
         for nodule in batch? {
             let tally = tallies.entry(nodule.cohort).or_default();
             tally.n_nodules += 1;
             tally.n_more_marks_than_readers += u64::from(nodule.more_marks_than_readers);
+            tally.values[3].push(Some(nodule.diameter_mm));
         }
     }
     let columns = ["cohort", "nodule_id", "n_other_nodules", "oversize"];
@@ -270,8 +285,21 @@ fn cohorts(
             learnt.n_empty_slices += u64::from(sample.role == Role::AdjacentEmpty.name());
         }
     }
-    let cohorts = order.into_iter().filter_map(|name| Some(cohort(tallies.remove(&name)?, name)));
-    Ok((cohorts.collect(), splits))
+    let mut values = [const { Vec::new() }; QUANTITIES.len()];
+    let mut cohorts = Vec::new();
+    for name in order {
+        let Some(mut tally) = tallies.remove(&name) else { continue };
+        for (all, own) in values.iter_mut().zip(&mut tally.values) {
+            all.push(std::mem::take(own));
+        }
+        cohorts.push(cohort(tally, name));
+    }
+    for (quantity, values) in QUANTITIES.into_iter().zip(&values) {
+        for (cohort, histogram) in cohorts.iter_mut().zip(histograms(quantity, values)) {
+            cohort.histograms.push(histogram);
+        }
+    }
+    Ok((cohorts, splits))
 }
 
 fn cohort(tally: Tally, name: String) -> Cohort {
@@ -299,6 +327,7 @@ fn cohort(tally: Tally, name: String) -> Cohort {
         n_shared_slices: tally.n_shared_slices,
         split_by: tally.split_by.into_iter().collect(),
         samples: tally.samples.into_iter().map(split).collect(),
+        histograms: Vec::new(),
     }
 }
 

@@ -4,7 +4,9 @@ pub mod content;
 pub mod html;
 
 mod charts;
+mod cohort_charts;
 mod gather;
+mod histogram;
 mod overlay;
 mod readers;
 mod text;

@@ -147,6 +147,7 @@ mod tests {
             n_shared_slices: 0,
             split_by: Vec::new(),
             samples: Vec::new(),
+            histograms: Vec::new(),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::table::Group;
 use super::{Page, distinct};
-use crate::stages::report::content::{Cohort, Count};
-use crate::stages::report::text::{NONE, counted, escape, integer, words};
+use crate::stages::report::cohort_charts;
+use crate::stages::report::content::{Cohort, Count, Histogram, Quantity};
+use crate::stages::report::text::{NONE, counted, decimal, escape, integer, words};
 
 impl Page<'_> {
     pub(super) fn cohorts(&mut self) {
@@ -87,6 +88,52 @@ impl Page<'_> {
         );
     }
 
+    /// How spacings, thickness and diameters are spread over each cohort.
+    pub(super) fn histograms(&mut self) {
+        let cohorts = &self.content.cohorts;
+        for (of_scans, name, what) in [
+            (true, "Spacing and thickness of the slices", "scans that later stages use"),
+            (false, "Diameters of the nodules", "nodules, each the mean of its marks’ diameters"),
+        ] {
+            let rows: Vec<_> =
+                cohorts.iter().map(|c| (c.name.as_str(), drawn(c, of_scans))).collect();
+            if rows.iter().all(|(_, charts)| charts.iter().all(|chart| chart.n == 0)) {
+                continue;
+            }
+            let chart = cohort_charts::histograms(&rows);
+            let caption = format!(
+                "{name}, a row for each cohort: number of {what}, by value. Above the bars: number, \
+                 median (least to greatest)."
+            );
+            self.figure(&chart, name, &caption);
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        for quantity in cohorts.iter().flat_map(|c| &c.histograms).map(|h| h.quantity) {
+            let title = cohort_charts::title(quantity);
+            if groups.iter().any(|group| group.name.as_deref() == Some(title)) {
+                continue;
+            }
+            let row = |cohort: &Cohort| {
+                let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
+                let value = |value| decimal(value, cohort_charts::decimals(quantity));
+                let range = match (h.min, h.max) {
+                    (Some(_), Some(_)) => format!("{} to {}", value(h.min), value(h.max)),
+                    _ => NONE.to_owned(),
+                };
+                let numbers = [integer(h.n), integer(h.n_unknown), value(h.median), range];
+                Some(std::iter::once(escape(&cohort.name)).chain(numbers).collect())
+            };
+            let rows = cohorts.iter().filter_map(row).collect();
+            groups.push(Group { name: Some(title.to_owned()), rows });
+        }
+        self.table(
+            "The same in numbers. Slice thickness is what the scanner says, which other formats than \
+             DICOM do not.",
+            &["Cohort", "n", "Unknown", "Median", "Range"],
+            groups,
+        );
+    }
+
     pub(super) fn failures(&mut self) {
         self.section("failures");
         let groups = self.content.failures.iter().map(|stage| Group {
@@ -101,6 +148,12 @@ impl Page<'_> {
             groups,
         );
     }
+}
+
+/// The histograms of a cohort's scans, or of its nodules.
+fn drawn(cohort: &Cohort, of_scans: bool) -> Vec<&Histogram> {
+    let histograms = cohort.histograms.iter();
+    histograms.filter(|h| (h.quantity != Quantity::Diameter) == of_scans).collect()
 }
 
 fn of(counts: &[Count], name: &str) -> Option<u64> {

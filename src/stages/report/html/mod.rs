@@ -23,6 +23,7 @@ pub fn render(content: &Content) -> String {
     page.head();
     page.abstract_();
     page.cohorts();
+    page.histograms();
     page.readers();
     page.failures();
     page.training();

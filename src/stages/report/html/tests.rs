@@ -3,8 +3,8 @@
 use super::render;
 use crate::metrics::Metric;
 use crate::stages::report::content::{
-    Ceiling, Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Model, NoduleScore,
-    Pairwise, Readers, Source, SplitCount, StageFailures,
+    Ceiling, Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Histogram, Model,
+    NoduleScore, Pairwise, Quantity, Readers, Source, SplitCount, StageFailures,
 };
 use crate::stages::report::overlay::Slice;
 use crate::tables::{RatingAgreement, Summary};
@@ -41,7 +41,20 @@ fn cohort(name: &str, layout: &str, scale: u64) -> Cohort {
             split("validation", scale, 4 * scale, 80 * scale),
             split("test", 3 * scale, 14 * scale, 260 * scale),
         ],
+        histograms: vec![
+            histogram(Quantity::SliceSpacing, 10 * scale),
+            histogram(Quantity::PixelSpacing, 10 * scale),
+            histogram(Quantity::SliceThickness, 0),
+            histogram(Quantity::Diameter, 1_048 * scale),
+        ],
     }
+}
+
+fn histogram(quantity: Quantity, n: u64) -> Histogram {
+    let value = |value: f64| (n > 0).then_some(value);
+    let counts = if n == 0 { vec![] } else { vec![n / 2, 0, n - n / 2] };
+    let (min, median, max) = (value(0.625), value(1.25), value(2.875));
+    Histogram { quantity, n, n_unknown: 4, min, median, max, start: 0.5, width: 1.0, counts }
 }
 
 fn epochs() -> Vec<Epoch> {
@@ -316,6 +329,25 @@ fn the_main_numbers_stand_in_the_page() {
         assert!(page.contains(text), "no `{text}`");
     }
     assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn cohorts_have_histograms_with_their_numbers() {
+    let page = render(&sample());
+    for text in [
+        "aria-label=\"Spacing and thickness of the slices\"",
+        "aria-label=\"Diameters of the nodules\"",
+        "n 10, 1.25 (0.62 to 2.88)",
+        "n 2096, 1.2 (0.6 to 2.9)",
+        "Slice spacing (mm)</th></tr>\n<tr><th scope=\"row\">luna</th><td>20</td><td>4</td>\
+         <td>1.25</td><td>0.62 to 2.88</td></tr>",
+        "Slice thickness (mm)</th></tr>\n<tr><th scope=\"row\">luna</th><td>0</td><td>4</td>\
+         <td>–</td><td>–</td></tr>",
+    ] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    let json = serde_json::to_string(&sample()).unwrap();
+    assert!(json.contains("{\"quantity\":\"spacing_k_mm\",\"n\":20,\"n_unknown\":4"), "{json}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A store's rows to those of LUNA16's files.
 
-use super::Error;
 use crate::formats::luna_csv::{Annotation, Candidate, Finding};
+use crate::pipeline::export::Error;
 use crate::tables::MarkKind;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,16 +68,9 @@ pub(super) const MARK_COLUMNS: [&str; 8] = [
     "diameter_mm",
 ];
 
-/// The cohort asked for, or the only one.
-pub(super) fn cohort(scans: &[Scan], asked: Option<&str>) -> Result<String, Error> {
-    let found: BTreeSet<&str> = scans.iter().map(|scan| scan.cohort.as_str()).collect();
-    let names = || found.iter().map(ToString::to_string).collect();
-    match (asked, found.first()) {
-        (Some(asked), _) if found.contains(asked) => Ok(asked.to_owned()),
-        (Some(asked), _) => Err(Error::NoCohort { cohort: asked.to_owned(), found: names() }),
-        (None, Some(only)) if found.len() == 1 => Ok((*only).to_owned()),
-        (None, _) => Err(Error::Cohorts { found: names() }),
-    }
+/// The cohorts that have scans.
+pub(super) fn cohorts(scans: &[Scan]) -> BTreeSet<String> {
+    scans.iter().map(|scan| scan.cohort.clone()).collect()
 }
 
 /// The rows of the files.
@@ -225,19 +218,6 @@ mod tests {
         let excluded = Scan { included: false, ..scan("c", "1.4") };
         let scans = [scan("c", "1.3"), scan("c", "1.2"), excluded, scan("d", "1.5")];
         Rows::new("c".to_owned(), 3, &scans).unwrap()
-    }
-
-    #[test]
-    fn a_cohort_is_chosen_by_name_where_there_are_several() {
-        let one = [scan("c", "1.2"), scan("c", "1.3")];
-        let two = [scan("d", "1.2"), scan("c", "1.3")];
-        assert_eq!(cohort(&one, None).unwrap(), "c");
-        assert_eq!(cohort(&two, Some("d")).unwrap(), "d");
-        let error = cohort(&two, None).unwrap_err();
-        assert_eq!(error.to_string(), "store has 2 cohorts (c, d): name one with `--cohort`");
-        let error = cohort(&one, Some("d")).unwrap_err();
-        assert_eq!(error.to_string(), "store has no scans of cohort `d`; it has: c");
-        assert!(cohort(&[], None).unwrap_err().is_choice());
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! `nodulus montage`.
+
+use super::{Ending, Error};
+use crate::pipeline::montage::{self, Options};
+use crate::tables::store::Store;
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct MontageArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Folder to write to; an earlier export is replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Cohort, where the store has several
+    #[arg(long, value_name = "NAME")]
+    cohort: Option<String>,
+    /// HU shown as black and as white; those that normalise to 0 and 1 where not given
+    #[arg(long, value_name = "LOW,HIGH", value_parser = window, allow_hyphen_values = true)]
+    window: Option<[f64; 2]>,
+    /// What a tile shows
+    #[arg(long, value_enum, default_value = "nodules")]
+    what: What,
+    /// Tiles beside each other
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    columns: u16,
+    /// Tiles below each other
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    rows: u16,
+    /// Pixels along a tile
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(64..))]
+    tile: u16,
+    /// Model whose masks are drawn; the only network where not given
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a tile shows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// A nodule's central slice
+    Nodules,
+    /// A slice, of all that a nodule's region has
+    Slices,
+}
+
+pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    let store = Store::open(&arguments.store)?;
+    let options = Options {
+        cohort: arguments.cohort.as_deref(),
+        window_hu: arguments.window,
+        what: match arguments.what {
+            What::Nodules => montage::What::Nodules,
+            What::Slices => montage::What::Slices,
+        },
+        grid: [arguments.columns, arguments.rows].map(usize::from),
+        tile: arguments.tile.into(),
+        model: arguments.model.as_deref(),
+    };
+    let record = montage::draw(&store, &arguments.out, options)?;
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &record)?;
+        writeln!(out)?;
+        return Ok(Ending::Well);
+    }
+    let montage::About { cohort, window_hu: [low, high], model, n_nodules, n_tiles, .. } =
+        record.about;
+    writeln!(
+        out,
+        "cohort {cohort}: {n_nodules} nodules, {n_tiles} tiles on {} pages in {}; window {low} to {high} HU, {}",
+        record.files.len(),
+        arguments.out.display(),
+        model.map_or("no predictions".to_owned(), |model| format!("predictions by {model}")),
+    )?;
+    Ok(Ending::Well)
+}
+
+/// Two numbers, the first the lower.
+fn window(text: &str) -> Result<[f64; 2], String> {
+    let numbers =
+        text.split_once(',').map(|(low, high)| [low, high].map(|v| v.trim().parse::<f64>()));
+    match numbers {
+        Some([Ok(low), Ok(high)]) if low < high && low.is_finite() && high.is_finite() => {
+            Ok([low, high])
+        }
+        _ => Err("expected two numbers, the lower one first, as in -1000,400".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_two_numbers_in_order() {
+        assert_eq!(window("-1350,150"), Ok([-1350.0, 150.0]));
+        assert_eq!(window("0, 1.5"), Ok([0.0, 1.5]));
+        for text in ["", "400", "400,-1000", "1,1", "a,b", "NaN,1", "0,inf", "1,2,3"] {
+            assert!(window(text).is_err(), "{text}");
+        }
+    }
+}

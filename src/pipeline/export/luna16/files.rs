@@ -1,0 +1,50 @@
+//! LUNA16's files from their rows.
+
+use super::rows::Rows;
+use crate::formats::luna_csv::{self, Candidate};
+use crate::pipeline::export::Error;
+use serde::Serialize;
+use std::path::Path;
+
+/// The nodules of the reference standard.
+const ANNOTATIONS: &str = "annotations.csv";
+/// Marks that are in none of them.
+const FINDINGS: &str = "annotations_excluded.csv";
+/// The scans.
+const SERIES: &str = "seriesuids.csv";
+/// Candidates with their classes.
+const CANDIDATES: &str = "candidates.csv";
+
+/// Rows of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Nodules of the reference standard.
+    pub annotations: usize,
+    /// Marks that are in none of them.
+    pub annotations_excluded: usize,
+    /// Scans.
+    pub seriesuids: usize,
+    /// Candidates, where any were given.
+    pub candidates: Option<usize>,
+}
+
+/// Writes the files into a folder.
+pub(super) fn write(
+    folder: &Path,
+    rows: &Rows,
+    candidates: Option<&[Candidate]>,
+) -> Result<Counts, Error> {
+    let series: Vec<&str> = rows.series.iter().map(String::as_str).collect();
+    luna_csv::write_annotations(&folder.join(ANNOTATIONS), &rows.annotations)?;
+    luna_csv::write_findings(&folder.join(FINDINGS), &rows.findings)?;
+    luna_csv::write_series_uids(&folder.join(SERIES), &series)?;
+    if let Some(candidates) = candidates {
+        luna_csv::write_candidates(&folder.join(CANDIDATES), candidates)?;
+    }
+    Ok(Counts {
+        annotations: rows.annotations.len(),
+        annotations_excluded: rows.findings.len(),
+        seriesuids: series.len(),
+        candidates: candidates.map(<[Candidate]>::len),
+    })
+}

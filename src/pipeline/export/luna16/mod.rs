@@ -1,0 +1,111 @@
+//! A store's cohort as LUNA16's files.
+
+mod rows;
+mod files;
+
+pub use files::Counts;
+
+use super::folder::{Folder, Record};
+use super::{Error, check_made_of, one_cohort};
+use crate::formats::luna_csv;
+use crate::tables::store::Store;
+use crate::tables::{Output, Table, hash};
+use rows::{Mark, Nodule, Rows, Scan};
+use serde::Serialize;
+use std::path::Path;
+
+/// What to export.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The cohort; `None` for the only one.
+    pub cohort: Option<&'a str>,
+    /// Marks that a nodule of the reference standard has at least.
+    pub min_marks: i64,
+    /// Candidates whose classes are set anew.
+    pub candidates: Option<&'a Path>,
+}
+
+/// What was exported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// The cohort.
+    pub cohort: String,
+    /// Marks that a nodule of the reference standard has at least.
+    pub min_marks: i64,
+    /// SHA-256 of the file that the candidates came from, if any.
+    pub candidates_sha256: Option<String>,
+    /// Rows of the files, by their names.
+    pub rows: Counts,
+    /// Marks that have no place in their scan, and are in no file.
+    pub n_unplaced: usize,
+    /// Candidates of other scans, which are in no file.
+    pub n_candidates_left_out: usize,
+}
+
+/// Writes a cohort of a store as LUNA16's files into a folder, which is made if need be.
+///
+/// - `annotations.csv`: nodules with at least `min_marks` marks; mean centre and diameter.
+/// - `annotations_excluded.csv`: every mark that is in none of them, at its own centre; -1 is the
+///   diameter of points.
+/// - `seriesuids.csv`: the scans that later stages use; rows of other scans are in no file.
+/// - `candidates.csv`, where candidates are given: those of these scans, with classes set anew.
+/// - `export.json`: cohort, settings, keys of the tables, SHA-256 of the files ([`Record`]).
+///
+/// Rows are by series, within one as in the store or the candidates' file. Files are written aside
+/// and moved to their place when all are finished; those of an earlier export are replaced.
+///
+/// # Errors
+///
+/// Fails if the store lacks a table or the cohort, its nodules are not of its marks, its scans came
+/// without images, or the folder has a file that no export made.
+pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
+    let folder = Folder::open(to)?;
+    let [scans, nodules, marks] = [Table::Scans, Table::Nodules, Table::Marks]
+        .map(|table| store.require(Output::Table(table)));
+    let (scans, nodules, marks) = (scans?, nodules?, marks?);
+    for version in [&scans, &marks] {
+        check_made_of(&nodules, version)?;
+    }
+    let merged_with = nodules.manifest.config.get("min_marks").and_then(serde_json::Value::as_i64);
+    if let Some(found) = merged_with.filter(|found| *found > options.min_marks) {
+        return Err(Error::MinMarks { found, asked: options.min_marks });
+    }
+
+    let mut all = Vec::new();
+    for batch in scans.columns::<Scan>(Table::Scans, &rows::SCAN_COLUMNS) {
+        all.extend(batch?);
+    }
+    let cohort = one_cohort(&rows::cohorts(&all), options.cohort)?;
+    let mut rows = Rows::new(cohort.clone(), options.min_marks, &all)?;
+    for batch in nodules.columns::<Nodule>(Table::Nodules, &rows::NODULE_COLUMNS) {
+        for nodule in batch? {
+            rows.add_nodule(nodule)?;
+        }
+    }
+    for batch in marks.columns::<Mark>(Table::Marks, &rows::MARK_COLUMNS) {
+        for mark in batch? {
+            rows.add_mark(mark);
+        }
+    }
+    rows.sort();
+    let mut candidates = None;
+    let mut n_candidates_left_out = 0;
+    if let Some(path) = options.candidates {
+        let read = luna_csv::read_candidates(path)?;
+        let n_read = read.len();
+        let classed = rows.classed(read);
+        n_candidates_left_out = n_read - classed.len();
+        candidates = Some(classed);
+    }
+    let counts = files::write(folder.aside(), &rows, candidates.as_deref())?;
+    let about = About {
+        cohort,
+        min_marks: options.min_marks,
+        candidates_sha256: options.candidates.map(hash::sha256_file).transpose()?,
+        rows: counts,
+        n_unplaced: rows.n_unplaced,
+        n_candidates_left_out,
+    };
+    let inputs = [&scans, &nodules, &marks].map(|version| version.manifest.as_input());
+    folder.publish("luna16", about, inputs.into())
+}

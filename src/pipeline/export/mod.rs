@@ -1,0 +1,64 @@
+//! What others read, out of a store: LUNA16's files, and nodules' regions in four formats.
+
+mod error;
+pub(super) mod folder;
+pub(super) mod regions;
+pub mod luna16;
+pub mod rois;
+
+pub use error::Error;
+pub use folder::{FileRecord, Record};
+
+use crate::tables::store::Version;
+use std::collections::BTreeSet;
+
+/// Fails if a table was made of another version of one of its inputs.
+pub(super) fn check_made_of(made: &Version, of: &Version) -> Result<(), Error> {
+    let now = of.manifest.as_input();
+    let then = made.manifest.inputs.iter().find(|input| input.name == now.name);
+    if then.is_some_and(|then| then.content_sha256 != now.content_sha256) {
+        let (made, stage) = (made.manifest.output.to_string(), made.manifest.stage.clone());
+        return Err(Error::Stale { made, of: now.name, stage });
+    }
+    Ok(())
+}
+
+/// The cohort asked for, or the only one of those that have scans.
+pub(super) fn one_cohort(found: &BTreeSet<String>, asked: Option<&str>) -> Result<String, Error> {
+    check_cohort(found, asked)?;
+    match (asked, found.first()) {
+        (Some(asked), _) => Ok(asked.to_owned()),
+        (None, Some(only)) if found.len() == 1 => Ok(only.clone()),
+        (None, _) => Err(Error::Cohorts { found: found.iter().cloned().collect() }),
+    }
+}
+
+/// Fails if a cohort is asked for that has no scans.
+fn check_cohort(found: &BTreeSet<String>, asked: Option<&str>) -> Result<(), Error> {
+    match asked {
+        Some(asked) if !found.contains(asked) => Err(Error::NoCohort {
+            cohort: asked.to_owned(),
+            found: found.iter().cloned().collect(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cohort_is_chosen_by_name_where_there_are_several() {
+        let found = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let (one, two) = (found(&["c"]), found(&["c", "d"]));
+        assert_eq!(one_cohort(&one, None).unwrap(), "c");
+        assert_eq!(one_cohort(&two, Some("d")).unwrap(), "d");
+        let error = one_cohort(&two, None).unwrap_err();
+        assert_eq!(error.to_string(), "store has 2 cohorts (c, d): name one with `--cohort`");
+        let error = one_cohort(&one, Some("d")).unwrap_err();
+        assert_eq!(error.to_string(), "store has no scans of cohort `d`; it has: c");
+        assert!(one_cohort(&found(&[]), None).unwrap_err().is_choice());
+        assert!(check_cohort(&two, None).is_ok());
+    }
+}

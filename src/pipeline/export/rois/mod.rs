@@ -1,0 +1,179 @@
+//! Nodules' regions as files that others read: NIfTI, numpy, Parquet with tensors, nnU-Net.
+
+mod index;
+mod nifti;
+mod npz;
+mod parquet_tensor;
+mod nnunet;
+
+use super::Error;
+use super::folder::{Folder, Record};
+use super::regions::{Region, Selection, Tables};
+use crate::tables::Split;
+use crate::tables::store::Store;
+use index::Index;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// How regions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// A pair of NIfTI files for each nodule.
+    Nifti,
+    /// A file of numpy arrays for each nodule.
+    Npz,
+    /// Rows of Parquet with a tensor for each slice.
+    ParquetTensor,
+    /// A data set as nnU-Net takes it.
+    Nnunet,
+}
+
+/// What to export.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// How.
+    pub format: Format,
+    /// The cohort; `None` for all.
+    pub cohort: Option<&'a str>,
+    /// Splits; all nodules where there are none.
+    pub splits: &'a [Split],
+}
+
+/// What was exported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// How.
+    pub format: Format,
+    /// The cohort asked for.
+    pub cohort: Option<String>,
+    /// The splits; all nodules where there are none.
+    pub splits: Vec<Split>,
+    /// Patients.
+    pub n_patients: usize,
+    /// Nodules.
+    pub n_nodules: usize,
+    /// Slices of their regions.
+    pub n_slices: usize,
+    /// Nodules by split; `none` are those that `samples` does not have.
+    pub n_nodules_by_split: BTreeMap<String, usize>,
+}
+
+/// Where a format keeps what it has begun.
+enum Writer {
+    Nifti(Index),
+    Npz(Index),
+    ParquetTensor(parquet_tensor::Parts),
+    Nnunet(Index, nnunet::DataSet),
+}
+
+/// Writes the regions of a store's nodules into a folder, which is made if need be.
+///
+/// One region at a time is in memory, and a few words for each nodule. Files are written aside and
+/// moved to their place when all are finished; those of an earlier export are replaced.
+///
+/// # Errors
+///
+/// Fails if the store lacks a table or the cohort, its tables are not made of each other, no nodule
+/// is left, a region has no known place in the patient, or the folder has a file that no export
+/// made.
+pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
+    let mut selection = Selection { cohort: options.cohort, splits: options.splits };
+    if options.format == Format::Nnunet {
+        nnunet::check_name(to)?;
+        if selection.splits.is_empty() {
+            selection.splits = &[Split::Train, Split::Validation, Split::Test];
+        }
+    }
+    let tables = Tables::open(store, !selection.splits.is_empty())?;
+    let folder = Folder::open(to)?;
+    let aside = folder.aside();
+    let mut writer = match options.format {
+        Format::Nifti => Writer::Nifti(Index::create(aside)?),
+        Format::Npz => Writer::Npz(Index::create(aside)?),
+        Format::ParquetTensor => Writer::ParquetTensor(parquet_tensor::Parts::new(aside)),
+        Format::Nnunet => Writer::Nnunet(Index::create(aside)?, nnunet::DataSet::create(aside)?),
+    };
+    let mut about = About {
+        format: options.format,
+        cohort: options.cohort.map(ToOwned::to_owned),
+        splits: selection.splits.to_vec(),
+        n_patients: 0,
+        n_nodules: 0,
+        n_slices: 0,
+        n_nodules_by_split: BTreeMap::new(),
+    };
+    let mut patients = BTreeSet::new();
+    let mut nodules = BTreeSet::new();
+    for shard in 0..tables.n_shards() {
+        tables.each(shard, selection, |region| {
+            check_name(&region.nodule_id)?;
+            if !nodules.insert(region.nodule_id.clone()) {
+                return Err(refused(&region, "region", "one of several", "its only one"));
+            }
+            about.n_nodules += 1;
+            about.n_slices += region.roi_ids.len();
+            let split = region.split.as_deref().unwrap_or("none").to_owned();
+            *about.n_nodules_by_split.entry(split).or_default() += 1;
+            patients.insert(region.patient_id.clone());
+            match &mut writer {
+                Writer::Nifti(index) => {
+                    nifti::write(aside, &region).and_then(|()| index.add(&region))
+                }
+                Writer::Npz(index) => npz::write(aside, &region).and_then(|()| index.add(&region)),
+                Writer::ParquetTensor(parts) => parts.add(&region),
+                Writer::Nnunet(index, set) => set.add(&region).and_then(|()| index.add(&region)),
+            }
+        })?;
+    }
+    if about.n_nodules == 0 {
+        return Err(Error::NoRegions(selection.to_string()));
+    }
+    about.n_patients = patients.len();
+    match writer {
+        Writer::Nifti(index) | Writer::Npz(index) => index.finish()?,
+        Writer::ParquetTensor(parts) => parts.finish()?,
+        Writer::Nnunet(index, set) => {
+            index.finish()?;
+            set.finish(to)?;
+        }
+    }
+    folder.publish("rois", about, tables.inputs())
+}
+
+/// Fails if an id cannot be the name of a file.
+fn check_name(id: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !id.is_empty() && !id.starts_with('.') && id.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Error::Region {
+        nodule_id: id.to_owned(),
+        what: "id",
+        found: "no name of a file".to_owned(),
+        expected: "ASCII letters, digits, `-`, `_` and `.`".to_owned(),
+    })
+}
+
+fn refused(region: &Region, what: &'static str, found: &str, expected: &str) -> Error {
+    Error::Region {
+        nodule_id: region.nodule_id.clone(),
+        what,
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_leads_elsewhere_is_no_name() {
+        assert!(check_name("n-0123456789abcdef").is_ok());
+        for id in ["", "..", "../n", "a/b", ".n", "a b", "ä"] {
+            assert!(check_name(id).is_err(), "{id}");
+        }
+    }
+}

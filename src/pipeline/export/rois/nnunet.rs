@@ -1,0 +1,98 @@
+//! A data set as nnU-Net takes it.
+//!
+//! Source: nnU-Net's `documentation/dataset_format.md` and `verify_dataset_integrity`.
+
+use crate::formats::nifti;
+use crate::pipeline::export::Error;
+use crate::pipeline::export::regions::Region;
+use crate::stages::balance::nnunet_splits;
+use crate::tables::{Split, manifest};
+use crate::volume::Volume;
+use fs_err as fs;
+use ndarray::Zip;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Fails if a folder's name is not `DatasetNNN_NAME`.
+pub(super) fn check_name(to: &Path) -> Result<(), Error> {
+    let name = to.file_name().and_then(|name| name.to_str()).and_then(|name| {
+        let (number, name) = name.strip_prefix("Dataset")?.split_once('_')?;
+        let digits = number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (digits && !name.is_empty() && name.chars().all(plain)).then_some(())
+    });
+    name.ok_or_else(|| Error::DatasetName(to.to_owned()))
+}
+
+/// A data set that is being written.
+pub(super) struct DataSet {
+    folder: PathBuf,
+    /// Cases to train on, with the fold that each is held out in.
+    training: Vec<(String, Option<i64>)>,
+    n_test: usize,
+}
+
+impl DataSet {
+    pub(super) fn create(folder: &Path) -> Result<Self, Error> {
+        for name in ["imagesTr", "labelsTr", "imagesTs", "labelsTs"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        Ok(Self { folder: folder.to_owned(), training: Vec::new(), n_test: 0 })
+    }
+
+    /// Writes the image and the label of a nodule.
+    ///
+    /// METHOD: the scan's other nodules are nodule too, as they are when our networks learn; as
+    /// background they would be wrong. nnU-Net's folds are over train and validation together.
+    pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
+        let id = &region.nodule_id;
+        let end = if region.split.as_deref() == Some(Split::Test.name()) {
+            self.n_test += 1;
+            "Ts"
+        } else {
+            self.training.push((id.clone(), region.fold));
+            "Tr"
+        };
+        let labels =
+            Zip::from(&region.mask).and(&region.others).map_collect(|own, other| own | other);
+        let labels = Volume::new(*region.hu.geometry(), labels).map_err(|error| {
+            super::refused(region, "mask", &error.to_string(), "that of its pixels")
+        })?;
+        let path = |kind: &str, name: String| self.folder.join(format!("{kind}{end}")).join(name);
+        nifti::write(&path("images", format!("{id}_0000.nii.gz")), &region.hu)?;
+        nifti::write_byte_labels(&path("labels", format!("{id}.nii.gz")), &labels)?;
+        Ok(())
+    }
+
+    /// Writes `dataset.json` and `splits_final.json`.
+    pub(super) fn finish(self, to: &Path) -> Result<(), Error> {
+        if self.training.is_empty() {
+            return Err(Error::NoTraining(self.n_test));
+        }
+        let dataset = json!({
+            "name": to.file_name().unwrap_or_default().to_string_lossy(),
+            "description": "Regions of interest about lung nodules, Hounsfield units",
+            "channel_names": { "0": "CT" },
+            "labels": { "background": 0, "nodule": 1 },
+            "numTraining": self.training.len(),
+            "file_ending": ".nii.gz",
+        });
+        manifest::write(&self.folder.join("dataset.json"), &dataset)?;
+        let folds = nnunet_splits(self.training)?;
+        manifest::write(&self.folder.join("splits_final.json"), &folds)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_nnunets_name() {
+        assert!(check_name(Path::new("raw/Dataset501_Nodules")).is_ok());
+        for name in ["nodules", "Dataset1_N", "Dataset501", "Dataset501_", "Dataset501_a b", ".."] {
+            assert!(check_name(&Path::new("raw").join(name)).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One page: what it says at its head, and its tiles.
+
+use super::{Error, Region, What};
+use crate::drawing::canvas::{Canvas, Colour, text_width};
+use crate::drawing::slice::{self, Outline};
+use ndarray::{Array2, Axis};
+
+const PAPER: Colour = [0x14, 0x17, 0x1a];
+const INK: Colour = [0xe4, 0xe6, 0xe8];
+const SOFT: Colour = [0xa2, 0xa9, 0xb1];
+/// The readers' consensus and the prediction, as in the report.
+const REFERENCE: Colour = [0xf0, 0xb4, 0x29];
+const PREDICTION: Colour = [0x56, 0xc8, 0xff];
+const OTHERS: Colour = [0xff, 0x7a, 0xc6];
+
+/// Pixels around everything, and between the tiles.
+const MARGIN: usize = 12;
+/// Pixels from one line of text to the next, at scale 1.
+const LINE: usize = 11;
+/// Lines under a tile.
+const CAPTION_LINES: usize = 3;
+/// Scale of the text of the head, whatever the tiles' size.
+const HEAD_SCALE: usize = 2;
+/// Pixels of a page: 8,000 × 8,000, 192 MB in memory.
+const MOST_PIXELS: usize = 64_000_000;
+
+/// How many tiles a page has, and how large they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    columns: usize,
+    rows: usize,
+    tile: usize,
+}
+
+impl Layout {
+    /// # Errors
+    ///
+    /// Fails if the tiles alone are more than a page may have.
+    pub(super) fn new([columns, rows]: [usize; 2], tile: usize) -> Result<Self, Error> {
+        let layout = Self { columns, rows, tile };
+        let [width, height] = [columns, rows].map(|n| n.saturating_mul(tile.saturating_mul(2)));
+        let found = width.saturating_mul(height) / 4;
+        if found > MOST_PIXELS {
+            return Err(Error::Page { columns, rows, tile, found, most: MOST_PIXELS });
+        }
+        Ok(layout)
+    }
+
+    pub(super) fn n_tiles(self) -> usize {
+        self.columns * self.rows
+    }
+
+    /// Scale of the captions: 21 letters fit under a tile of 128 pixels and more.
+    fn scale(self) -> usize {
+        (self.tile / 128).max(1)
+    }
+
+    /// Pixels of a tile with its caption.
+    fn cell(self) -> [usize; 2] {
+        [self.tile, self.tile + LINE * CAPTION_LINES * self.scale()]
+    }
+}
+
+/// What a page says at its head.
+pub(super) struct Head<'a> {
+    pub(super) cohort: &'a str,
+    pub(super) what: What,
+    /// This page, and all.
+    pub(super) pages: [usize; 2],
+    /// First tile, last tile, and all.
+    pub(super) tiles: [usize; 3],
+    pub(super) window_hu: [f64; 2],
+    pub(super) model: Option<&'a str>,
+}
+
+/// A slice to show.
+pub(super) struct Tile<'a> {
+    pub(super) region: &'a Region,
+    /// The slice, counted from the region's first.
+    pub(super) k: usize,
+    /// Predicted mask, where there is one.
+    pub(super) predicted: Option<&'a Array2<u8>>,
+}
+
+/// A page that tiles are added to.
+pub(super) struct Page {
+    layout: Layout,
+    canvas: Canvas,
+    /// Pixels above the first tile.
+    top: usize,
+    n: usize,
+}
+
+impl Page {
+    /// A page with its head and room for as many tiles as it will have.
+    pub(super) fn new(layout: Layout, head: &Head<'_>) -> Self {
+        let [cell_width, cell_height] = layout.cell();
+        let width = layout.columns * (cell_width + MARGIN) + MARGIN;
+        let items = items(head);
+        let (places, head_height) = places(&items, width);
+        let [first, last, _] = head.tiles;
+        let rows = (last + 1 - first).div_ceil(layout.columns);
+        let height = head_height + rows * (cell_height + MARGIN);
+        let mut canvas = Canvas::new([width, height], PAPER);
+        for ((colour, text), [x, y]) in items.iter().zip(places) {
+            let mut x = x;
+            if let Some(colour) = colour {
+                canvas.fill([x, y + 2 * HEAD_SCALE], [6 * HEAD_SCALE, 3 * HEAD_SCALE], *colour);
+                x += SWATCH;
+            }
+            canvas.text([x, y], text, HEAD_SCALE, INK);
+        }
+        Self { layout, canvas, top: head_height, n: 0 }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.n == self.layout.n_tiles()
+    }
+
+    /// Draws the next tile.
+    pub(super) fn add(&mut self, tile: &Tile<'_>, window_hu: [f64; 2]) {
+        let Layout { columns, tile: side, .. } = self.layout;
+        let [cell_width, cell_height] = self.layout.cell();
+        let x = MARGIN + self.n % columns * (cell_width + MARGIN);
+        let y = self.top + self.n / columns * (cell_height + MARGIN);
+        self.n += 1;
+        let Tile { region, k, predicted } = *tile;
+        let Some(hu) = region.hu.slice(k) else { return };
+        let [own, others] = [&region.mask, &region.others].map(|mask| mask.index_axis(Axis(0), k));
+        let outline = |mask, colour| Outline { mask, colour, dashed: false };
+        let mut outlines = vec![outline(others, OTHERS), outline(own, REFERENCE)];
+        if let Some(predicted) = predicted {
+            // Where it runs along the reference, both are seen.
+            outlines.push(Outline { mask: predicted.view(), colour: PREDICTION, dashed: true });
+        }
+        slice::draw(&mut self.canvas, [x, y], side, &hu, window_hu, &outlines);
+        let scale = self.layout.scale();
+        let [si, sj, sk] = region.hu.geometry().spacing().ijk();
+        let lines = [
+            (INK, region.nodule_id.clone()),
+            (INK, format!("{:.1} mm  k {}", region.diameter_mm, region.first_slice + k as i64)),
+            (SOFT, format!("{sj:.2}x{si:.2}x{sk:.2} mm")),
+        ];
+        for (n, (colour, text)) in lines.into_iter().enumerate() {
+            let letters = side / text_width("-", scale).max(1);
+            let text: String = text.chars().take(letters).collect();
+            self.canvas.text([x, y + side + (2 + LINE * n) * scale], &text, scale, colour);
+        }
+    }
+
+    pub(super) fn to_png(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.canvas.to_png()?)
+    }
+}
+
+/// Pixels that a colour takes before its name.
+const SWATCH: usize = 9 * HEAD_SCALE;
+
+/// The parts of the head, each with a colour or without.
+fn items(head: &Head<'_>) -> Vec<(Option<Colour>, String)> {
+    let ([page, pages], [first, last, all]) = (head.pages, head.tiles);
+    let [low, high] = head.window_hu;
+    let tiles = match head.what {
+        What::Nodules => format!("nodules {first} to {last} of {all}, central slices"),
+        What::Slices => format!("slices {first} to {last} of {all}"),
+    };
+    let mut items = vec![
+        (None, format!("cohort {}", head.cohort)),
+        (None, format!("page {page} of {pages}")),
+        (None, tiles),
+        (None, format!("window {low} to {high} HU")),
+        (Some(REFERENCE), "readers' consensus".to_owned()),
+        (Some(OTHERS), "other nodules".to_owned()),
+    ];
+    if let Some(model) = head.model {
+        items.push((Some(PREDICTION), format!("prediction by {model}")));
+    }
+    items.push((None, "under a tile: nodule, diameter, slice k, spacing j x i x k".to_owned()));
+    items
+}
+
+/// Where the parts of the head are, one after the other on as many lines as they need, and how far
+/// down they reach.
+fn places(items: &[(Option<Colour>, String)], width: usize) -> (Vec<[usize; 2]>, usize) {
+    const BETWEEN: usize = 16 * HEAD_SCALE;
+    let line = (LINE + 2) * HEAD_SCALE;
+    let [mut x, mut y] = [MARGIN; 2];
+    let mut places = Vec::with_capacity(items.len());
+    for (colour, text) in items {
+        let needed = text_width(text, HEAD_SCALE) + if colour.is_some() { SWATCH } else { 0 };
+        if x > MARGIN && x + needed + MARGIN > width {
+            (x, y) = (MARGIN, y + line);
+        }
+        places.push([x, y]);
+        x += needed + BETWEEN;
+    }
+    (places, y + line + MARGIN / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_takes_as_many_lines_as_it_needs() {
+        let head = Head {
+            cohort: "c",
+            what: What::Nodules,
+            pages: [1, 1],
+            tiles: [1, 2, 2],
+            window_hu: [-1000.0, 400.0],
+            model: Some("m"),
+        };
+        let items = items(&head);
+        assert!(items.iter().any(|(_, text)| text == "window -1000 to 400 HU"));
+        let lines = |width| {
+            let (places, height) = places(&items, width);
+            let mut rows: Vec<usize> = places.iter().map(|place| place[1]).collect();
+            assert!(rows.iter().all(|y| y + LINE * HEAD_SCALE <= height));
+            rows.dedup();
+            rows.len()
+        };
+        assert_eq!((lines(10_000), lines(10)), (1, items.len()));
+        assert!(lines(1600) < 4);
+    }
+
+    #[test]
+    fn a_page_has_an_end() {
+        assert!(Layout::new([6, 4], 256).is_ok());
+        assert!(Layout::new([64, 64], 1024).unwrap_err().to_string().contains("64 × 64 tiles"));
+        assert!(Layout::new([usize::MAX; 2], 1).is_err());
+    }
+}

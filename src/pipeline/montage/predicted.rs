@@ -1,0 +1,108 @@
+//! A model's masks, shard by shard.
+
+use super::{Error, Output, Region, Store, Table, Tables};
+use crate::pipeline::export::check_made_of;
+use crate::stages::infer::THRESHOLD;
+use crate::tables::manifest::InputRef;
+use crate::tables::store::Version;
+use crate::volume::Mask;
+use ndarray::Array2;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The predictions of one model.
+pub(super) struct Predicted {
+    version: Version,
+    model: String,
+}
+
+/// Packed masks of a shard, by the slice's id.
+#[derive(Default)]
+pub(super) struct Masks(BTreeMap<String, Vec<u8>>);
+
+/// The columns of `predictions` that are read.
+#[derive(Deserialize)]
+struct Prediction {
+    roi_id: String,
+    model_id: String,
+    #[serde(with = "serde_bytes")]
+    mask_bits: Vec<u8>,
+}
+
+impl Predicted {
+    /// The model asked for, or the only network; `None` where none has predicted.
+    pub(super) fn open(
+        store: &Store,
+        tables: &Tables,
+        asked: Option<&str>,
+    ) -> Result<Option<Self>, Error> {
+        #[derive(Deserialize)]
+        struct Model {
+            model_id: String,
+        }
+        let Some(version) = store.current(Output::Table(Table::Predictions))? else {
+            return match asked {
+                Some(_) => Err(store
+                    .require(Output::Table(Table::Predictions))
+                    .err()
+                    .map_or_else(|| unknown(asked, BTreeSet::new()), Error::Store)),
+                None => Ok(None),
+            };
+        };
+        check_made_of(&version, &tables.rois)?;
+        let mut found = BTreeSet::new();
+        for batch in version.columns::<Model>(Table::Predictions, &["model_id"]) {
+            found.extend(batch?.into_iter().map(|row| row.model_id));
+        }
+        let networks: Vec<&String> = found.iter().filter(|model| *model != THRESHOLD).collect();
+        let model = match (asked, networks.as_slice()) {
+            (Some(asked), _) if found.contains(asked) => asked.to_owned(),
+            (None, [only]) => (*only).clone(),
+            (None, []) => return Ok(None),
+            _ => return Err(unknown(asked, found)),
+        };
+        Ok(Some(Self { version, model }))
+    }
+
+    pub(super) fn model(&self) -> String {
+        self.model.clone()
+    }
+
+    pub(super) fn input(&self) -> InputRef {
+        self.version.manifest.as_input()
+    }
+
+    /// The masks of a shard.
+    pub(super) fn masks(&self, shard: usize) -> Result<Masks, Error> {
+        let mut masks = BTreeMap::new();
+        let columns = ["roi_id", "model_id", "mask_bits"];
+        for batch in self.version.shard_columns::<Prediction>(shard, Table::Predictions, &columns) {
+            let batch = batch?.into_iter().filter(|row| row.model_id == self.model);
+            masks.extend(batch.map(|row| (row.roi_id, row.mask_bits)));
+        }
+        Ok(Masks(masks))
+    }
+}
+
+impl Masks {
+    /// The mask of a region's slice, indexed `[j, i]`; `None` where it was not predicted.
+    pub(super) fn of(&self, region: &Region, k: usize) -> Result<Option<Array2<u8>>, Error> {
+        let Some(bits) = region.roi_ids.get(k).and_then(|id| self.0.get(id)) else {
+            return Ok(None);
+        };
+        let [ni, nj, _] = region.hu.geometry().size();
+        let refused = |error: &dyn std::fmt::Display| Error::Region {
+            nodule_id: region.nodule_id.clone(),
+            what: "predicted mask",
+            found: error.to_string(),
+            expected: format!("{ni} × {nj} pixels"),
+        };
+        let mask = Mask::from_bits([ni, nj, 1], bits.clone()).map_err(|error| refused(&error))?;
+        let pixels = mask.to_bools().into_iter().map(u8::from).collect();
+        Array2::from_shape_vec((nj, ni), pixels).map(Some).map_err(|error| refused(&error))
+    }
+}
+
+fn unknown(model: Option<&str>, found: BTreeSet<String>) -> Error {
+    Error::Model { model: model.map(ToOwned::to_owned), found: found.into_iter().collect() }
+}

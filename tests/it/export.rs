@@ -1,0 +1,240 @@
+//! Nodules' regions for other programs, and contact sheets of them.
+
+use crate::{fixture, python};
+use nodulus::tables::Roi;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn store() -> String {
+    fixture::finished().join("store").to_str().unwrap().to_owned()
+}
+
+/// Runs `export rois` on a store and returns the record that it printed.
+fn export(store: &str, format: &str, to: &Path, more: &[&str]) -> Value {
+    let to = to.to_str().unwrap();
+    let arguments = ["export", "rois", "--store", store, "--to", format, "--out", to, "--json"];
+    serde_json::from_str(&fixture::run_well(&[&arguments[..], more].concat())).unwrap()
+}
+
+fn montage(to: &Path, more: &[&str]) -> Value {
+    let (store, to) = (store(), to.to_str().unwrap());
+    let arguments = ["montage", "--store", &store, "--out", to, "--cohort", "clinical", "--json"];
+    serde_json::from_str(&fixture::run_well(&[&arguments[..], more].concat())).unwrap()
+}
+
+/// Ids of the cohort's nodules that have a region; of all cohorts where none is named.
+fn nodules(cohort: &str) -> BTreeSet<String> {
+    let rois = fixture::rows::<Roi>(store().as_ref()).into_iter();
+    rois.filter(|roi| cohort.is_empty() || roi.cohort == cohort).map(|roi| roi.nodule_id).collect()
+}
+
+#[test]
+fn simpleitk_nibabel_numpy_pyarrow_and_nnunets_rules_agree_with_the_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store();
+    for (format, name) in [
+        ("nifti", "nifti"),
+        ("npz", "npz"),
+        ("parquet-tensor", "tensor"),
+        ("nnunet", "Dataset501_Nodules"),
+    ] {
+        export(&store, format, &folder.path().join(name), &[]);
+    }
+    let rows = ["show", "scans", "--store", &store, "--json", "--rows", "100"];
+    let phantom = |cohort: &str| fixture::finished().join("store/phantom").join(cohort);
+    let roots = json!({ "luna16": phantom("luna16"), "clinical": phantom("clinical") });
+    let arguments =
+        [folder.path().to_str().unwrap(), &fixture::run_well(&rows), &roots.to_string()];
+    let Some(text) = python::script("check_exports.py", &arguments) else { return };
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["nodules"], nodules("").len(), "{found}");
+    assert!(found["voxels_compared"].as_u64().unwrap() > 1000, "{found}");
+    assert!(found["test"].as_u64().unwrap() > 0 && found["folds"].as_u64().unwrap() > 1, "{found}");
+}
+
+#[test]
+fn each_example_of_the_docs_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, name) in [
+        ("nifti", "out/nifti"),
+        ("npz", "out/npz"),
+        ("parquet-tensor", "out/tensor"),
+        ("nnunet", "nnUNet_raw/Dataset501_Nodules"),
+    ] {
+        export(&store(), format, &folder.path().join(name), &[]);
+    }
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/export.md");
+    let arguments = [docs.to_str().unwrap(), folder.path().to_str().unwrap()];
+    let Some(text) = python::script("run_examples.py", &arguments) else { return };
+    let printed: Vec<String> = serde_json::from_str(&text).unwrap();
+    assert_eq!(printed.len(), 4);
+    assert!(
+        printed[2].ends_with(", 64, 64)\n") && printed[3].starts_with("(64, 64, "),
+        "{printed:?}"
+    );
+}
+
+#[test]
+fn an_export_is_the_same_again_and_takes_the_place_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("out");
+    let first = export(&store(), "npz", &to, &[]);
+    assert_eq!(first, export(&store(), "npz", &to, &[]));
+    assert_eq!(first["n_nodules"], nodules("").len());
+    assert_eq!(first["files"].as_array().unwrap().len(), nodules("").len() + 1);
+    let by_split = first["n_nodules_by_split"].as_object().unwrap();
+    let sum: u64 = by_split.values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(first["n_nodules"], sum);
+
+    let test = export(&store(), "nifti", &to, &["--cohort", "clinical", "--split", "test"]);
+    assert_eq!(test["n_nodules"], test["n_nodules_by_split"]["test"]);
+    let mut names: Vec<_> = fs_err::read_dir(&to)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let recorded = test["files"].as_array().unwrap().iter().map(|f| f["file"].as_str().unwrap());
+    let mut recorded: Vec<&str> = recorded.chain(["export.json"]).collect();
+    recorded.sort_unstable();
+    assert_eq!(names, recorded);
+    let written: Value =
+        serde_json::from_slice(&fs_err::read(to.join("export.json")).unwrap()).unwrap();
+    assert_eq!(written, test);
+}
+
+#[test]
+fn what_cannot_be_exported_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (store, out, mine) = (store(), path("out"), path("mine"));
+    fs_err::create_dir_all(&mine).unwrap();
+    fs_err::write(path("mine/notes.txt"), "mine").unwrap();
+    let empty = path("empty/store");
+    fs_err::create_dir_all(path("empty")).unwrap();
+    let pipeline = fixture::pipeline(&folder.path().join("empty"));
+    fixture::run_well(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);
+    let rois = ["export", "rois", "--to", "npz", "--store"];
+    for (arguments, more, expected, code) in [
+        (&rois[..], &[&path("none"), "--out", &out][..], "there is no store at", 1),
+        (&rois, &[&empty, "--out", &out], "`rois` is not in store", 1),
+        (&rois, &[&store, "--out", &mine], "notes.txt` is there already and no export made it", 1),
+        (&rois, &[&store, "--out", &out, "--cohort", "lidc"], "it has: clinical, luna16", 2),
+        (&rois, &[&store, "--out", &out, "--split", "train,dev"], "[possible values: train", 2),
+        (
+            &rois,
+            &[&store, "--out", &out, "--cohort", "clinical", "--split", "validation"],
+            "no nodule of cohort `clinical` in the split validation has a region",
+            1,
+        ),
+        (
+            &["export", "rois", "--to", "nnunet", "--store"],
+            &[&store, "--out", &out],
+            "expected a folder `DatasetNNN_NAME`",
+            2,
+        ),
+        (
+            &["export", "rois", "--to", "nnunet", "--store"],
+            &[&store, "--out", &path("Dataset501_A"), "--split", "test"],
+            "nodules is of train or validation",
+            1,
+        ),
+        (&["montage", "--store"], &[&store, "--out", &out], "(clinical, luna16): name one", 2),
+        (&["montage", "--store"], &[&empty, "--out", &out], "`rois` is not in store", 1),
+        (
+            &["montage", "--cohort", "clinical", "--store"],
+            &[&store, "--out", &out, "--model", "other"],
+            "no predictions by `other`; the store has predictions by: ",
+            2,
+        ),
+        (
+            &["montage", "--cohort", "clinical", "--store"],
+            &[&store, "--out", &out, "--window", "400,-1000"],
+            "the lower one first",
+            2,
+        ),
+    ] {
+        let (error, status) = fixture::run_badly(&[arguments, more].concat());
+        assert_eq!(status, Some(code), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    // An export that fails leaves nothing.
+    assert!(!Path::new(&out).exists() && !folder.path().join("Dataset501_A").exists());
+    assert_eq!(fs_err::read_dir(&mine).unwrap().count(), 1);
+}
+
+#[test]
+fn tables_that_were_not_made_of_each_other_are_not_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let stage = |stage: &str, more: &[&str]| {
+        let arguments = [stage, pipeline.to_str().unwrap(), "--progress", "none"];
+        fixture::run_well(&[&arguments[..], more].concat());
+    };
+    for name in ["ingest", "merge", "crop"] {
+        stage(name, &[]);
+    }
+    let (store, out) = (folder.path().join("store"), folder.path().join("out"));
+    let store = store.to_str().unwrap();
+    // Without samples there are no splits, and nothing that needs them.
+    let record = export(store, "npz", &out, &[]);
+    assert_eq!(record["n_nodules"], record["n_nodules_by_split"]["none"]);
+    let arguments = ["export", "rois", "--store", store, "--out", out.to_str().unwrap()];
+    let (error, status) =
+        fixture::run_badly(&[&arguments[..], &["--to", "npz", "--split", "test"]].concat());
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("`samples` is not in store"), "{error}");
+    // Regions of other slices than those that were split.
+    stage("balance", &[]);
+    stage("crop", &["--set", "crop.margin_slices=0"]);
+    let (error, status) = fixture::run_badly(&[&arguments[..], &["--to", "npz"]].concat());
+    assert_eq!(status, Some(1), "{error}");
+    assert!(
+        error.contains("`samples` was made of another version of `rois`: run balance"),
+        "{error}"
+    );
+}
+
+/// Pixels of a PNG: its width, and red, green and blue of each.
+fn pixels(path: &Path) -> (usize, Vec<[u8; 3]>) {
+    let file = fs_err::read(path).unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    assert_eq!(info.color_type, png::ColorType::Rgb);
+    (info.width as usize, bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect())
+}
+
+#[test]
+fn a_montage_has_every_nodule_on_pages_of_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let n = nodules("clinical").len();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let record = montage(&one, &["--columns", "1", "--rows", "1", "--tile", "128"]);
+    assert_eq!(record["window_hu"], json!([0.0, 1000.0]));
+    assert_eq!([&record["n_nodules"], &record["n_tiles"]], [n; 2]);
+    let files = record["files"].as_array().unwrap();
+    assert_eq!(files.len(), n);
+    assert_eq!(files[0]["file"], "montage-0001.png");
+    let again = montage(&two, &["--columns", "1", "--rows", "1", "--tile", "128"]);
+    assert_eq!(record["files"], again["files"]);
+    // Each tile has the outline of its nodule.
+    let of = |colour: [u8; 3]| {
+        let found = |file: &Value| {
+            let (_, pixels) = pixels(&one.join(file["file"].as_str().unwrap()));
+            // More than the legend's swatch.
+            pixels.iter().filter(|pixel| **pixel == colour).count() > 72
+        };
+        files.iter().filter(|file| found(file)).count()
+    };
+    assert_eq!(of([0xf0, 0xb4, 0x29]), n);
+    assert_eq!(record["model"], "proposed");
+
+    let slices = fixture::rows::<Roi>(store().as_ref());
+    let slices = slices.iter().filter(|roi| roi.cohort == "clinical").count();
+    let record = montage(&two, &["--what", "slices", "--window=-1000,400", "--rows", "2"]);
+    assert_eq!(record["n_tiles"], slices);
+    assert_eq!(record["files"].as_array().unwrap().len(), slices.div_ceil(12));
+    let (width, _) = pixels(&two.join("montage-0001.png"));
+    assert_eq!(width, 6 * (256 + 12) + 12);
+}
