@@ -13,7 +13,7 @@ name = "zraw"
 source = "volumes"
 root = "{{FOLDER}}"
 image = "{patient}.mhd"
-mask = "{patient}-mask.nii.gz"
+mask = "{patient}-mask-of-mhd.nii.gz"
 
 [[ingest.cohorts]]
 name = "reals"
@@ -30,8 +30,8 @@ checkpoint = "unused.safetensors"
 fn cohorts(folder: &Path) -> PathBuf {
     write_zraw(folder, "a");
     write_reals(&folder.join("b-ct.nii.gz"));
-    write_mask(&folder.join("a-mask.nii.gz"));
-    fs_err::copy(folder.join("a-mask.nii.gz"), folder.join("b-mask.nii.gz")).unwrap();
+    write_mask(&folder.join("a-mask-of-mhd.nii.gz"));
+    fs_err::copy(folder.join("a-mask-of-mhd.nii.gz"), folder.join("b-mask.nii.gz")).unwrap();
     let path = folder.join("large.toml");
     fs_err::write(&path, PIPELINE.replace("{{FOLDER}}", folder.to_str().unwrap())).unwrap();
     path

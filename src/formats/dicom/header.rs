@@ -145,8 +145,10 @@ fn slices(file: &Path, elements: &Elements) -> Result<Vec<Slice>, Problem> {
     if let Some(frames) = text(values, tags::NUMBER_OF_FRAMES)?.filter(|frames| frames != "1") {
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }
-    let offset = pixel_offset(elements, size(values)?)?;
-    Ok(vec![slice(file, elements, values, FramePlace::at(offset))?])
+    let mut slice = slice(file, elements, values, FramePlace::at(0))?;
+    // How pixels are stored is told before a length that does not follow from it.
+    slice.place.offset = pixel_offset(elements, slice.size)?;
+    Ok(vec![slice])
 }
 
 /// Voxels along i and j.
