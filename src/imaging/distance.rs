@@ -1,87 +1,200 @@
-//! Distance to a set of voxels.
+//! Distance between sets of voxels.
 
-use crate::volume::Mask;
+use rayon::prelude::*;
 
-/// Distance in millimetres from every voxel's centre to the nearest set voxel's centre, k, then j,
-/// then i; 0 on the set, infinite everywhere where the mask is empty.
+/// Voxels of a box from which on its slices are shared among threads: fewer are done sooner by one.
+const SHARED_FROM: usize = 1 << 16;
+/// Voxels asked for on a line up to which each looks for its nearest by itself.
+const FEW: u32 = 4;
+
+/// Squared distances, mm², from the centre of each voxel of a set to the nearest centre of another
+/// set in the same box, in the order of `from`; infinite where `to` has no voxel.
 ///
-/// `spacing_mm` is along i, j, k. A mask of one slice gives the distance within the slice.
+/// Sets are ascending indices into the box, whose `size` and `spacing_mm` are along i, j, k and whose
+/// voxels are counted k, then j, then i. A box of one slice gives distances within the slice.
 ///
 /// METHOD: the exact Euclidean transform by lower envelopes of parabolas, one axis after the other
-/// (Felzenszwalb and Huttenlocher 2012), in 64 bits.
-pub fn distance_to_set(mask: &Mask, spacing_mm: [f64; 3]) -> Vec<f64> {
-    let size = mask.size();
-    let mut squares: Vec<f64> =
-        mask.to_bools().into_iter().map(|set| if set { 0.0 } else { f64::INFINITY }).collect();
-    let mut stride = 1;
-    for axis in 0..3 {
-        let length = size[axis];
-        let mut envelope = Envelope::new(spacing_mm[axis], length);
-        for block in squares.chunks_exact_mut((stride * length).max(1)) {
-            for start in 0..stride {
-                envelope.transform(&mut block[start..], stride);
-            }
-        }
-        stride *= length;
+/// (Felzenszwalb and Huttenlocher 2012), in 64 bits and linear time. Along the first axis the
+/// envelope is that of a row's voxels themselves; along the last one only lines with voxels of
+/// `from` matter, and on a line with four of them or fewer each looks outwards from itself until
+/// nothing farther can be nearer.
+pub fn squared_distances(
+    from: &[usize],
+    to: &[usize],
+    size: [usize; 3],
+    spacing_mm: [f64; 3],
+) -> Vec<f64> {
+    let [ni, nj, nk] = size;
+    let last = if nk > 1 { 2 } else { 1 };
+    let n_voxels = ni * nj * nk;
+    if to.is_empty() || from.is_empty() {
+        return vec![f64::INFINITY; from.len()];
     }
-    squares.into_iter().map(f64::sqrt).collect()
+    let shared = n_voxels >= SHARED_FROM;
+    let mut squares = vec![f64::INFINITY; n_voxels];
+    let steps = squares_of_steps(spacing_mm[0], ni);
+    let fill = |columns: &mut Envelope, k: usize, plane: &mut [f64]| {
+        let start = k * ni * nj;
+        let of_slice =
+            to.partition_point(|v| *v < start)..to.partition_point(|v| *v < start + ni * nj);
+        if of_slice.is_empty() {
+            return;
+        }
+        along_rows(plane, to[of_slice].iter().map(|v| v - start), ni, &steps);
+        if last == 2 {
+            (0..ni).for_each(|i| columns.transform(&mut plane[i..], ni));
+        }
+    };
+    let columns = || Envelope::new(spacing_mm[1], nj);
+    if shared {
+        let planes = squares.par_chunks_mut(ni * nj).enumerate();
+        planes.for_each_init(columns, |columns, (k, plane)| fill(columns, k, plane));
+    } else {
+        let mut columns = columns();
+        let planes = squares.chunks_mut(ni * nj).enumerate();
+        for (k, plane) in planes {
+            fill(&mut columns, k, plane);
+        }
+    }
+
+    let stride = n_voxels / size[last];
+    let mut n_asked = vec![0u32; stride];
+    for voxel in from {
+        n_asked[voxel % stride] += 1;
+    }
+    let mut line = Envelope::new(spacing_mm[last], size[last]);
+    for start in (0..stride).filter(|start| n_asked[*start] > FEW) {
+        line.transform(&mut squares[start..], stride);
+    }
+    let nearest = |voxel: &usize| {
+        let (place, start) = (voxel / stride, voxel % stride);
+        if n_asked[start] > FEW {
+            return squares[*voxel];
+        }
+        outwards(&squares[start..], stride, place, &line.steps)
+    };
+    if shared {
+        from.par_iter().with_min_len(1024).map(nearest).collect()
+    } else {
+        from.iter().map(nearest).collect()
+    }
 }
 
-/// The lower envelope of parabolas over one line of voxels.
+/// Squares of 0, 1, 2, … steps of a spacing.
+fn squares_of_steps(spacing: f64, n: usize) -> Vec<f64> {
+    (0..n).map(|step| (step as f64 * spacing).powi(2)).collect()
+}
+
+/// Squared distances within each row that has a voxel of the set, whose voxels are ascending.
+fn along_rows(plane: &mut [f64], set: impl Iterator<Item = usize>, ni: usize, steps: &[f64]) {
+    let mut before: Option<usize> = None;
+    for voxel in set {
+        let row = voxel - voxel % ni;
+        if let Some(before) = before.filter(|before| *before >= row) {
+            // Up to the middle the voxel before is nearer.
+            let middle = before.midpoint(voxel);
+            plane[before..=middle].copy_from_slice(&steps[..=middle - before]);
+            fill_up_to(plane, middle + 1, voxel, steps);
+        } else {
+            if let Some(before) = before {
+                fill_from(plane, before, ni, steps);
+            }
+            fill_up_to(plane, row, voxel, steps);
+        }
+        before = Some(voxel);
+    }
+    if let Some(before) = before {
+        fill_from(plane, before, ni, steps);
+    }
+}
+
+fn fill_up_to(plane: &mut [f64], first: usize, voxel: usize, steps: &[f64]) {
+    plane[first..=voxel].iter_mut().rev().zip(steps).for_each(|(square, step)| *square = *step);
+}
+
+/// Fills the rest of a voxel's row.
+fn fill_from(plane: &mut [f64], voxel: usize, ni: usize, steps: &[f64]) {
+    let n = ni - voxel % ni;
+    plane[voxel..voxel + n].copy_from_slice(&steps[..n]);
+}
+
+/// The least of value and squared distance over a line, seen from one place on it.
+fn outwards(line: &[f64], stride: usize, place: usize, steps: &[f64]) -> f64 {
+    let mut least = line[place * stride];
+    for (step, square) in steps.iter().enumerate().skip(1) {
+        if *square >= least {
+            break;
+        }
+        if let Some(low) = place.checked_sub(step) {
+            least = least.min(line[low * stride] + square);
+        }
+        if place + step < steps.len() {
+            least = least.min(line[(place + step) * stride] + square);
+        }
+    }
+    least
+}
+
+/// The lower envelope of parabolas over a line of voxels.
 struct Envelope {
-    spacing: f64,
-    /// Squared distances of the line.
-    line: Vec<f64>,
-    /// Voxels whose parabolas make up the envelope, from left to right.
-    apexes: Vec<usize>,
-    /// Where each of them begins to be the lowest, in voxels.
-    begins: Vec<f64>,
+    /// Squares of 0, 1, 2, … steps along the line, mm².
+    steps: Vec<f64>,
+    /// Halves of the inverse of the spacing's square times 0 (which is not asked for), 1, 2, …
+    inverses: Vec<f64>,
+    /// Parabolas that make up the envelope, from left to right.
+    parabolas: Vec<Parabola>,
+}
+
+#[derive(Clone, Copy)]
+struct Parabola {
+    apex: usize,
+    height: f64,
+    /// Where it begins to be the lowest, in voxels.
+    begin: f64,
 }
 
 impl Envelope {
     fn new(spacing: f64, length: usize) -> Self {
-        Self { spacing, line: vec![0.0; length], apexes: Vec::new(), begins: Vec::new() }
+        let inverse = |n: usize| 0.5 / (n as f64 * spacing * spacing);
+        Self {
+            steps: squares_of_steps(spacing, length),
+            inverses: (0..length).map(inverse).collect(),
+            parabolas: Vec::with_capacity(length),
+        }
     }
 
     /// Replaces each value of a line by the least of value and squared distance over the line.
     fn transform(&mut self, values: &mut [f64], stride: usize) {
-        for (value, from) in self.line.iter_mut().zip(values.iter().step_by(stride)) {
-            *value = *from;
-        }
-        self.apexes.clear();
-        self.begins.clear();
-        for apex in (0..self.line.len()).filter(|n| self.line[*n] < f64::INFINITY) {
+        let length = self.steps.len();
+        self.parabolas.clear();
+        for (apex, height) in values.iter().step_by(stride).take(length).enumerate() {
+            if *height == f64::INFINITY {
+                continue;
+            }
             let mut begin = f64::NEG_INFINITY;
-            while let (Some(&last), Some(&last_begin)) = (self.apexes.last(), self.begins.last()) {
-                begin = self.crossing(last, apex);
-                if begin > last_begin {
+            while let Some(last) = self.parabolas.last() {
+                // Where the two meet; the last one lies before.
+                begin = 0.5 * (last.apex + apex) as f64
+                    + (height - last.height) * self.inverses[apex - last.apex];
+                if begin > last.begin {
                     break;
                 }
-                // The last parabola is nowhere the lowest.
-                self.apexes.pop();
-                self.begins.pop();
+                // The last one is nowhere the lowest.
+                self.parabolas.pop();
                 begin = f64::NEG_INFINITY;
             }
-            self.apexes.push(apex);
-            self.begins.push(begin);
+            self.parabolas.push(Parabola { apex, height: *height, begin });
         }
-        let mut lowest = 0;
-        for (n, value) in values.iter_mut().step_by(stride).take(self.line.len()).enumerate() {
-            while self.begins.get(lowest + 1).is_some_and(|begin| *begin < n as f64) {
-                lowest += 1;
+        let mut rest = self.parabolas.iter();
+        let Some(mut lowest) = rest.next() else { return };
+        let mut next = rest.next();
+        for (n, value) in values.iter_mut().step_by(stride).take(length).enumerate() {
+            while let Some(parabola) = next.filter(|parabola| parabola.begin < n as f64) {
+                lowest = parabola;
+                next = rest.next();
             }
-            if let Some(&apex) = self.apexes.get(lowest) {
-                let distance = n.abs_diff(apex) as f64 * self.spacing;
-                *value = distance * distance + self.line[apex];
-            }
+            *value = self.steps[n.abs_diff(lowest.apex)] + lowest.height;
         }
-    }
-
-    /// Where the parabolas of two voxels meet, in voxels; `a` lies before `b`.
-    fn crossing(&self, a: usize, b: usize) -> f64 {
-        let rise = (self.line[b] - self.line[a]) / (self.spacing * self.spacing);
-        let (a, b) = (a as f64, b as f64);
-        f64::midpoint(a, b) + rise / (2.0 * (b - a))
     }
 }
 
@@ -90,11 +203,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Distances of every voxel of a box.
+    fn of_all(to: &[usize], size: [usize; 3], spacing_mm: [f64; 3]) -> Vec<f64> {
+        let all: Vec<usize> = (0..size.iter().product()).collect();
+        let squares = squared_distances(&all, to, size, spacing_mm);
+        squares.into_iter().map(f64::sqrt).collect()
+    }
+
     #[test]
     fn known_distances() {
-        let mut mask = Mask::empty([4, 3, 2]);
-        mask.set(0, 0, 0, true);
-        let distances = distance_to_set(&mask, [3.0, 4.0, 12.0]);
+        let distances = of_all(&[0], [4, 3, 2], [3.0, 4.0, 12.0]);
         assert_eq!(distances.len(), 24);
         let at = |i: usize, j: usize, k: usize| distances[(k * 3 + j) * 4 + i];
         for (found, expected) in [
@@ -109,10 +227,35 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_mask_is_infinitely_far() {
-        let distances = distance_to_set(&Mask::empty([3, 2, 1]), [1.0; 3]);
-        assert_eq!(distances, vec![f64::INFINITY; 6]);
-        assert_eq!(distance_to_set(&Mask::empty([0, 2, 1]), [1.0; 3]), [] as [f64; 0]);
+    fn an_empty_set_is_infinitely_far() {
+        assert_eq!(of_all(&[], [3, 2, 1], [1.0; 3]), vec![f64::INFINITY; 6]);
+        assert_eq!(of_all(&[], [0, 2, 1], [1.0; 3]), [] as [f64; 0]);
+        assert_eq!(squared_distances(&[], &[1], [3, 2, 1], [1.0; 3]), [] as [f64; 0]);
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        // Past the size from which slices are shared: a few voxels of a box of 48 × 40 × 40.
+        let size = [48, 40, 40];
+        let n: usize = size.iter().product();
+        assert!(n >= SHARED_FROM);
+        let to: Vec<usize> = (0..n).step_by(7919).collect();
+        let from: Vec<usize> = (0..n).step_by(501).collect();
+        let found = squared_distances(&from, &to, size, [0.7, 0.8, 2.5]);
+        for (voxel, found) in from.iter().zip(found) {
+            let expected = least(*voxel, &to, size, [0.7, 0.8, 2.5]);
+            assert!((found.sqrt() - expected).abs() < 1e-12, "{found}, expected {expected}");
+        }
+    }
+
+    /// The least distance of a voxel to a set, over every pair.
+    fn least(voxel: usize, to: &[usize], [ni, nj, _]: [usize; 3], spacing: [f64; 3]) -> f64 {
+        let place = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
+        let far = |to: &usize| {
+            let (a, b) = (place(voxel), place(*to));
+            (0..3).map(|x| (a[x].abs_diff(b[x]) as f64 * spacing[x]).powi(2)).sum::<f64>().sqrt()
+        };
+        to.iter().map(far).fold(f64::INFINITY, f64::min)
     }
 
     proptest! {
@@ -120,23 +263,20 @@ mod tests {
         fn every_distance_is_the_least_of_all(
             size in prop::array::uniform3(1usize..9),
             seed in prop::collection::vec(prop::bool::weighted(0.07), 8 * 8 * 8),
+            asked in prop::collection::vec(prop::bool::weighted(0.4), 8 * 8 * 8),
             spacing in prop::array::uniform3(0.3..5.0f64),
         ) {
-            let [ni, nj, nk] = size;
-            let mask = Mask::from_fn(size, |i, j, k| seed[(k * 8 + j) * 8 + i]);
-            let distances = distance_to_set(&mask, spacing);
-            prop_assert_eq!(distances.len(), ni * nj * nk);
-            for (n, distance) in distances.into_iter().enumerate() {
-                let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
-                let far = |to: [usize; 3]| {
-                    let square = |a: usize| (voxel[a].abs_diff(to[a]) as f64 * spacing[a]).powi(2);
-                    (0..3).map(square).sum::<f64>().sqrt()
-                };
-                let expected = mask.voxels().map(far).fold(f64::INFINITY, f64::min);
+            let n: usize = size.iter().product();
+            let to: Vec<usize> = (0..n).filter(|v| seed[*v]).collect();
+            let from: Vec<usize> = (0..n).filter(|v| asked[*v]).collect();
+            let found = squared_distances(&from, &to, size, spacing);
+            prop_assert_eq!(found.len(), from.len());
+            for (voxel, found) in from.iter().zip(found) {
+                let (found, expected) = (found.sqrt(), least(*voxel, &to, size, spacing));
                 prop_assert!(
-                    distance.total_cmp(&expected).is_eq()
-                        || (distance - expected).abs() <= 1e-12 * expected,
-                    "{} {}", distance, expected
+                    found.total_cmp(&expected).is_eq()
+                        || (found - expected).abs() <= 1e-12 * expected,
+                    "{} {}", found, expected
                 );
             }
         }

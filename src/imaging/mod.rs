@@ -15,6 +15,7 @@ pub mod matching;
 pub mod components;
 pub mod crop;
 pub mod normalise;
+pub mod surface;
 pub mod distance;
 
 #[cfg(test)]

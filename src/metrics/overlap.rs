@@ -18,7 +18,12 @@ impl Counts {
     ///
     /// A voxel outside a mask's box is background, as everywhere in this layer.
     pub fn of(prediction: &Mask, reference: &Mask) -> Self {
-        let shared = prediction.voxels().filter(|&[i, j, k]| reference.get(i, j, k)).count();
+        let shared = if prediction.size() == reference.size() {
+            let bytes = prediction.bits().iter().zip(reference.bits());
+            bytes.map(|(a, b)| (a & b).count_ones() as usize).sum()
+        } else {
+            prediction.voxels().filter(|&[i, j, k]| reference.get(i, j, k)).count()
+        };
         Self {
             true_positive: shared as u64,
             false_positive: (prediction.count() - shared) as u64,
@@ -77,6 +82,14 @@ mod tests {
         assert_eq!(counts.sensitivity(), Some(2.0 / 10.0));
         assert_eq!(counts.dice(), Some(4.0 / 16.0));
         assert_eq!(counts.iou(), Some(2.0 / 14.0));
+    }
+
+    #[test]
+    fn masks_of_other_sizes_are_compared_voxel_by_voxel() {
+        let prediction = Mask::from_fn([5, 3, 1], |i, _, _| i < 2);
+        let reference = Mask::from_fn([4, 2, 2], |i, _, _| i > 0);
+        let expected = Counts { true_positive: 2, false_positive: 4, false_negative: 10 };
+        assert_eq!(Counts::of(&prediction, &reference), expected);
     }
 
     #[test]

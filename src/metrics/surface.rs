@@ -1,7 +1,8 @@
 //! How far the surfaces of two masks lie apart.
 
-use crate::imaging::distance::distance_to_set;
-use crate::volume::{Mask, PlacedMask};
+use crate::imaging::distance::squared_distances;
+use crate::imaging::surface::surface;
+use crate::volume::Mask;
 
 /// Distances from each surface voxel to the nearest one of the other surface, both ways.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,17 +22,15 @@ impl SurfaceDistances {
     /// and MONAI, not between meshed surfaces as in `surface-distance`.
     pub fn between(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Option<Self> {
         let n_axes = if prediction.size()[2] == 1 && reference.size()[2] == 1 { 2 } else { 3 };
-        let prediction = surface(prediction, n_axes)?;
-        let reference = surface(reference, n_axes)?;
-        // Every nearest pair lies within the box of both surfaces, so the transform needs no more.
-        let start: [usize; 3] =
-            std::array::from_fn(|a| prediction.start[a].min(reference.start[a]));
-        let end: [usize; 3] = std::array::from_fn(|a| prediction.end()[a].max(reference.end()[a]));
-        let (prediction, reference) =
-            (in_box(&prediction, start, end), in_box(&reference, start, end));
+        // Every nearest pair lies within the box of both masks, so the transform needs no more.
+        let [[low_p, high_p], [low_r, high_r]] = [prediction.bounds()?, reference.bounds()?];
+        let start: [usize; 3] = std::array::from_fn(|a| low_p[a].min(low_r[a]));
+        let size: [usize; 3] = std::array::from_fn(|a| high_p[a].max(high_r[a]) - start[a]);
+        let [prediction, reference] =
+            [prediction, reference].map(|mask| surface(mask, start, size, n_axes));
         Some(Self {
-            to_reference: directed(&prediction, &reference, spacing_mm),
-            to_prediction: directed(&reference, &prediction, spacing_mm),
+            to_reference: directed(&prediction, &reference, size, spacing_mm),
+            to_prediction: directed(&reference, &prediction, size, spacing_mm),
         })
     }
 
@@ -72,35 +71,13 @@ impl SurfaceDistances {
     }
 }
 
-/// The mask minus its erosion by the neighbours along its first axes: 4 in a plane, 6 in space.
-fn surface(mask: &Mask, n_axes: usize) -> Option<PlacedMask> {
-    let mut surface = Mask::empty(mask.size());
-    for voxel in mask.voxels() {
-        let neighbour = |axis: usize, step: usize| {
-            let mut near = voxel;
-            // Below 0 the index wraps to one that no box reaches, and outside it a mask is clear.
-            near[axis] = near[axis].wrapping_add(step);
-            mask.get(near[0], near[1], near[2])
-        };
-        let inside = (0..n_axes).all(|axis| neighbour(axis, 1) && neighbour(axis, usize::MAX));
-        surface.set(voxel[0], voxel[1], voxel[2], !inside);
-    }
-    PlacedMask { start: [0; 3], mask: surface }.trimmed()
-}
-
-fn in_box(placed: &PlacedMask, start: [usize; 3], end: [usize; 3]) -> Mask {
-    Mask::from_fn(std::array::from_fn(|a| end[a] - start[a]), |i, j, k| {
-        placed.get(i + start[0], j + start[1], k + start[2])
-    })
-}
-
 /// Distances from each voxel of one set to the nearest of another in the same box, ascending.
-fn directed(from: &Mask, to: &Mask, spacing_mm: [f64; 3]) -> Vec<f64> {
-    let distance = distance_to_set(to, spacing_mm);
-    let [ni, nj, _] = from.size();
-    let mut distances: Vec<f64> =
-        from.voxels().map(|[i, j, k]| distance[(k * nj + j) * ni + i]).collect();
+fn directed(from: &[usize], to: &[usize], size: [usize; 3], spacing_mm: [f64; 3]) -> Vec<f64> {
+    let mut distances = squared_distances(from, to, size, spacing_mm);
     distances.sort_unstable_by(f64::total_cmp);
+    for square in &mut distances {
+        *square = square.sqrt();
+    }
     distances
 }
 
@@ -114,21 +91,6 @@ pub(crate) fn percentile(ascending: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_solid_cube_keeps_its_shell() {
-        let cube = Mask::from_fn([5, 5, 5], |_, _, _| true);
-        assert_eq!(surface(&cube, 3).unwrap().mask.count(), 125 - 27);
-        assert_eq!(surface(&cube, 2).unwrap().mask.count(), 5 * (25 - 9));
-        assert_eq!(surface(&Mask::empty([5, 5, 5]), 3), None);
-    }
-
-    #[test]
-    fn a_diagonal_neighbour_does_not_open_the_surface() {
-        // 3 × 3 × 3 without its corners: the centre's six neighbours are all set.
-        let mask = Mask::from_fn([3, 3, 3], |i, j, k| i == 1 || j == 1 || k == 1);
-        assert_eq!(surface(&mask, 3).unwrap().mask.count(), mask.count() - 1);
-    }
 
     #[test]
     fn bars_one_apart_along_each_axis() {

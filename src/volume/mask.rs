@@ -115,6 +115,54 @@ impl Mask {
         })
     }
 
+    /// Up to 64 voxels of a row, `n` of them from (i, j, k) on, the first one as the lowest bit.
+    ///
+    /// Voxels outside the box are clear.
+    pub fn row_bits(&self, i: usize, j: usize, k: usize, n: usize) -> u64 {
+        let Some(first) = self.index(i, j, k) else { return 0 };
+        let n = n.min(self.size[0] - i).min(64);
+        // 64 bits from any bit on lie in nine bytes.
+        let mut bytes = [0; 16];
+        let from = &self.bits[first / 8..];
+        let taken = from.len().min(9);
+        bytes[..taken].copy_from_slice(&from[..taken]);
+        let bits = (u128::from_le_bytes(bytes) >> (first % 8)) as u64;
+        if n < 64 { bits & ((1 << n) - 1) } else { bits }
+    }
+
+    /// The smallest box with every voxel set: its first voxel, and the first past it, i, j, k;
+    /// `None` where there is none.
+    pub fn bounds(&self) -> Option<[[usize; 3]; 2]> {
+        let [ni, nj, _] = self.size;
+        let place = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
+        let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+        let mut grow = |voxel: [usize; 3]| {
+            for a in 0..3 {
+                low[a] = low[a].min(voxel[a]);
+                high[a] = high[a].max(voxel[a] + 1);
+            }
+        };
+        for (at, chunk) in self.bits.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let word = u64::from_le_bytes(word);
+            if word == 0 {
+                continue;
+            }
+            let [first, last] = [word.trailing_zeros(), word.ilog2()].map(|b| 64 * at + b as usize);
+            let (first, last) = (place(first), place(last));
+            if first[1..] == last[1..] {
+                grow(first);
+                grow(last);
+            } else {
+                // The word reaches over the end of a row.
+                let bits = (0..64).filter(|bit| word >> bit & 1 == 1);
+                bits.for_each(|bit| grow(place(64 * at + bit)));
+            }
+        }
+        (low[0] != usize::MAX).then_some([low, high])
+    }
+
     /// Every voxel as a boolean, i fastest.
     pub fn to_bools(&self) -> Vec<bool> {
         let n: usize = self.size.iter().product();
@@ -241,6 +289,26 @@ mod tests {
             prop_assert_eq!(mask.voxels().count(), mask.count());
             prop_assert!(mask.voxels().all(|[i, j, k]| mask.get(i, j, k)));
             prop_assert_eq!(Mask::from_bits([5, 4, 3], mask.bits().to_vec()).unwrap(), mask);
+        }
+
+        #[test]
+        fn bounds_and_rows_are_those_of_the_voxels(
+            size in (1..150usize, 1..5usize, 1..4usize),
+            bools in prop::collection::vec(prop::bool::weighted(0.02), 150 * 5 * 4),
+            at in (0..150usize, 0..5usize, 0..4usize, 0..70usize),
+        ) {
+            let mask = Mask::from_fn(size.into(), |i, j, k| bools[(k * 5 + j) * 150 + i]);
+            let voxels: Vec<[usize; 3]> = mask.voxels().collect();
+            let low = |a: usize| voxels.iter().map(|v| v[a]).min();
+            let high = |a: usize| voxels.iter().map(|v| v[a] + 1).max();
+            let found = mask.bounds();
+            for a in 0..3 {
+                prop_assert_eq!(found.map(|[start, _]| start[a]), low(a));
+                prop_assert_eq!(found.map(|[_, end]| end[a]), high(a));
+            }
+            let (i, j, k, n) = at;
+            let row = mask.row_bits(i, j, k, n);
+            prop_assert!((0..64).all(|b| (row >> b & 1 == 1) == (b < n && mask.get(i + b, j, k))));
         }
 
         #[test]
