@@ -5,7 +5,7 @@
 
 use super::elements::{self, Header, ITEM, ITEM_END, SEQUENCE_END, Scanner};
 use super::error::name;
-use super::syntax::{self, EXPLICIT_LITTLE, Encoding, IMPLICIT_LITTLE};
+use super::syntax::{self, EXPLICIT_LITTLE, Encoding};
 use super::{Error, Problem, deflated, header};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
@@ -121,12 +121,7 @@ impl<'a> Reading<'a> {
         let is_sequence = element.vr.or_else(in_dictionary) == Some(VR::SQ);
         match element.length {
             None if element.tag == tags::PIXEL_DATA => Ok(Value::Fragments(self.fragments()?)),
-            None => {
-                // PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
-                let unknown = element.vr == Some(VR::UN);
-                let encoding = if unknown { IMPLICIT_LITTLE } else { encoding };
-                Ok(Value::Items(self.items(encoding, depth + 1, true)?))
-            }
+            None => Ok(Value::Items(self.items(element.inside(encoding), depth + 1, true)?)),
             Some(length) if is_sequence => {
                 let end = self.scanner.end_of(length, element.tag)?;
                 let outer = mem::replace(&mut self.scanner.end, end);

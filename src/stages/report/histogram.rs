@@ -1,6 +1,7 @@
 //! How a quantity is spread over a cohort's scans or nodules.
 
 use super::content::{Histogram, Quantity};
+use crate::metrics::summary::median;
 
 /// Bars that an axis has at most.
 const MOST_BARS: usize = 24;
@@ -90,11 +91,6 @@ impl Bars {
 fn steps(value: f64, width: f64) -> f64 {
     let steps = value / width;
     if (steps - steps.round()).abs() < 1e-6 { steps.round() } else { steps.floor() }
-}
-
-fn median(ascending: &[f64]) -> Option<f64> {
-    let last = ascending.len().checked_sub(1)?;
-    Some(f64::midpoint(ascending[last / 2], ascending[ascending.len() / 2]))
 }
 
 #[cfg(test)]
