@@ -316,7 +316,9 @@ enum CaseError {
         "it names none of the folder's series, so that it may be of any: keep one series a folder"
     )]
     WhichSeries,
-    #[error("`{path}` reads series {series}, which is not in its folder or archive")]
+    #[error(
+        "`{path}` reads series {series}, which is not among those of its folder or archive that could be read"
+    )]
     OtherSeries { path: String, series: String },
     #[error("`{path}` reads series {series}, and its folder holds no image")]
     NoImage { path: String, series: String },

@@ -6,7 +6,7 @@ mod tests;
 use super::{Error, check_cohort, check_made_of};
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{Store, Version};
-use crate::tables::{Output, Roi, Split, Table};
+use crate::tables::{Neighbours, Output, Roi, Split, Table};
 use crate::volume::{Geometry, Mask, Volume};
 use ndarray::Array3;
 use serde::Deserialize;
@@ -45,6 +45,8 @@ pub(in crate::pipeline) struct Region {
     pub(in crate::pipeline) mask: Array3<u8>,
     /// Mask of the scan's other nodules, likewise.
     pub(in crate::pipeline) others: Array3<u8>,
+    /// What is learnt from those.
+    pub(in crate::pipeline) neighbours: Neighbours,
     /// Shard of the store that it is from.
     pub(in crate::pipeline) shard: usize,
 }
@@ -227,6 +229,9 @@ impl Facts {
             return Err(wrong("direction", &first.direction, &"9 numbers"));
         };
         let size = [first.width, first.height].map(|n| usize::try_from(n).unwrap_or(0));
+        let Some(neighbours) = Neighbours::from_name(&first.neighbours) else {
+            return Err(wrong("neighbours", &first.neighbours, &"include or ignore"));
+        };
         let [ni, nj] = size;
         let shape = (slices.len(), nj, ni);
         let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
@@ -248,6 +253,9 @@ impl Facts {
             }
             if frame(roi) != frame(first) {
                 return Err(wrong("frame of a slice", &frame(roi), &frame(first)));
+            }
+            if roi.neighbours != first.neighbours {
+                return Err(wrong("neighbours of a slice", &roi.neighbours, &first.neighbours));
             }
             let pixels = roi.pixels_hu();
             hu.extend(
@@ -278,6 +286,7 @@ impl Facts {
             hu: Volume::new(geometry, hu).map_err(|error| wrong("shape", &error, &shape))?,
             mask: Array3::from_shape_vec(shape, mask).map_err(array)?,
             others: Array3::from_shape_vec(shape, others).map_err(array)?,
+            neighbours,
             shard,
         })
     }

@@ -77,11 +77,12 @@ fn slices_become_a_volume_in_the_scans_frame() {
 #[test]
 fn what_is_not_one_region_is_refused_by_name() {
     type Case = (&'static str, fn(&mut Roi));
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         ("index of a slice is 8, expected 6", |roi| roi.slice_index = 8),
         ("first pixel of a slice in mm is [", |roi| roi.origin_z_mm = 31.0),
         ("frame of a slice", |roi| roi.start_i = 0.0),
         ("frame of a slice", |roi| roi.spacing_j_mm = 0.6),
+        ("neighbours of a slice", |roi| roi.neighbours = "ignore".to_owned()),
         ("bytes of a slice is 11, expected 12", |roi| roi.hu.truncate(11)),
         ("mask of a slice", |roi| roi.mask_bits.push(0)),
         ("mask of a slice", |roi| roi.other_mask_bits = vec![0xff]),
@@ -95,6 +96,9 @@ fn what_is_not_one_region_is_refused_by_name() {
     let elsewhere = Roi { direction: vec![1.0], ..slice(5) };
     let error = facts().region(&[elsewhere], 0).unwrap_err().to_string();
     assert!(error.contains("direction is [1.0], expected \"9 numbers\""), "{error}");
+    let unknown = Roi { neighbours: "both".to_owned(), ..slice(5) };
+    let error = facts().region(&[unknown], 0).unwrap_err().to_string();
+    assert!(error.contains("neighbours is \"both\", expected \"include or ignore\""), "{error}");
     assert!(facts().region(&[], 0).is_err());
 }
 

@@ -6,10 +6,10 @@ use crate::formats::nifti;
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
 use crate::stages::balance::nnunet_splits;
-use crate::tables::{Split, manifest};
+use crate::tables::{Neighbours, Split, manifest};
 use crate::volume::Volume;
 use fs_err as fs;
-use ndarray::Zip;
+use ndarray::{Array3, Zip};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -24,12 +24,34 @@ pub(super) fn check_name(to: &Path) -> Result<(), Error> {
     name.ok_or_else(|| Error::DatasetName(to.to_owned()))
 }
 
+/// Label of a nodule.
+const NODULE: u8 = 1;
+
+/// Label of pixels that nothing is learnt from: nnU-Net wants the highest.
+const IGNORE: u8 = 2;
+
+/// METHOD: the scan's other nodules are what they are when our networks learn: nodule too, or nothing
+/// that is learnt from; as background they would be wrong.
+fn labels(own: &Array3<u8>, others: &Array3<u8>, neighbours: Neighbours) -> Array3<u8> {
+    let other = match neighbours {
+        Neighbours::Include => NODULE,
+        Neighbours::Ignore => IGNORE,
+    };
+    Zip::from(own).and(others).map_collect(|own, others| match (own, others) {
+        (0, 0) => 0,
+        (0, _) => other,
+        _ => NODULE,
+    })
+}
+
 /// A data set that is being written.
 pub(super) struct DataSet {
     folder: PathBuf,
     /// Cases to train on, with the fold that each is held out in.
     training: Vec<(String, Option<i64>)>,
     n_test: usize,
+    /// Whether a region says that nothing is learnt from other nodules.
+    ignores: bool,
 }
 
 impl DataSet {
@@ -37,13 +59,12 @@ impl DataSet {
         for name in ["imagesTr", "labelsTr", "imagesTs", "labelsTs"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        Ok(Self { folder: folder.to_owned(), training: Vec::new(), n_test: 0 })
+        Ok(Self { folder: folder.to_owned(), training: Vec::new(), n_test: 0, ignores: false })
     }
 
     /// Writes the image and the label of a nodule.
     ///
-    /// METHOD: the scan's other nodules are nodule too, as they are when our networks learn; as
-    /// background they would be wrong. nnU-Net's folds are over train and validation together.
+    /// METHOD: nnU-Net's folds are over train and validation together.
     pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
         let id = &region.nodule_id;
         let end = if region.split.as_deref() == Some(Split::Test.name()) {
@@ -53,8 +74,8 @@ impl DataSet {
             self.training.push((id.clone(), region.fold));
             "Tr"
         };
-        let labels =
-            Zip::from(&region.mask).and(&region.others).map_collect(|own, other| own | other);
+        self.ignores |= region.neighbours == Neighbours::Ignore;
+        let labels = labels(&region.mask, &region.others, region.neighbours);
         let labels = Volume::new(*region.hu.geometry(), labels).map_err(|error| {
             super::refused(region, "mask", &error.to_string(), "that of its pixels")
         })?;
@@ -69,11 +90,15 @@ impl DataSet {
         if self.training.is_empty() {
             return Err(Error::NoTraining(self.n_test));
         }
+        let mut labels = json!({ "background": 0, "nodule": NODULE });
+        if self.ignores {
+            labels["ignore"] = json!(IGNORE);
+        }
         let dataset = json!({
             "name": to.file_name().unwrap_or_default().to_string_lossy(),
             "description": "Regions of interest about lung nodules, Hounsfield units",
             "channel_names": { "0": "CT" },
-            "labels": { "background": 0, "nodule": 1 },
+            "labels": labels,
             "numTraining": self.training.len(),
             "file_ending": ".nii.gz",
         });
@@ -87,6 +112,32 @@ impl DataSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn other_nodules_are_nodule_or_ignored() {
+        let (own, others) = (array![[[0, 1, 1, 0]]], array![[[0, 0, 1, 1]]]);
+        assert_eq!(labels(&own, &others, Neighbours::Include), array![[[0, 1, 1, 1]]]);
+        assert_eq!(labels(&own, &others, Neighbours::Ignore), array![[[0, 1, 1, 2]]]);
+    }
+
+    #[test]
+    fn the_ignore_label_is_declared_where_it_may_be() {
+        for ignores in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut set = DataSet::create(folder.path()).unwrap();
+            set.training = (0..2).map(|n| (format!("n{n}"), Some(n))).collect();
+            set.ignores = ignores;
+            set.finish(Path::new("Dataset501_A")).unwrap();
+            let text = fs::read_to_string(folder.path().join("dataset.json")).unwrap();
+            let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let mut expected = json!({ "background": 0, "nodule": 1 });
+            if ignores {
+                expected["ignore"] = json!(2);
+            }
+            assert_eq!(found["labels"], expected);
+        }
+    }
 
     #[test]
     fn a_folder_has_nnunets_name() {
