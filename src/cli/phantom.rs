@@ -18,7 +18,7 @@ pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Resu
     }
     let progress = Progress::new(arguments.progress);
     let summary = phantom::write(&arguments.out, &config, &|done, total| {
-        progress.count("phantom", done as u64, total as u64);
+        progress.count("phantom", done as u64, total as u64, "");
     })?;
     progress.end();
     let phantom::Summary { patients, clinical_patients, nodules, already_complete } = summary;

@@ -68,7 +68,7 @@ pub(super) fn run(
     let progress = Progress::new(arguments.progress);
     if let Some(phantom) = section.phantom.filter(|_| stages.contains(&Stage::Ingest)) {
         let count =
-            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64);
+            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
         phantom::write(&store.root().join("phantom"), &phantom, &count)?;
     }
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
@@ -92,13 +92,13 @@ pub(super) fn run(
 fn show(progress: &Progress, event: runner::Progress) {
     match event {
         runner::Progress::Sources { done, total } => {
-            progress.count("sources", done as u64, total as u64);
+            progress.count("sources", done as u64, total as u64, "");
         }
         runner::Progress::Begin(stage) => {
             progress.line(&format!("{stage}: {}", stage.description()));
         }
-        runner::Progress::Stage(stage, Event::Cases { done, total }) => {
-            progress.count(stage.name(), done as u64, total as u64);
+        runner::Progress::Stage(stage, Event::Cases { done, total, note }) => {
+            progress.count(stage.name(), done as u64, total as u64, &note);
         }
         runner::Progress::Stage(stage, Event::Note(text)) => {
             progress.line(&format!("{stage}: {text}"));

@@ -10,7 +10,7 @@ pub(super) fn verify(arguments: &VerifyArguments, out: &mut dyn Write) -> Result
     let manifest = data_manifest::read(&arguments.manifest)?;
     let progress = Progress::new(arguments.progress);
     let report = data_manifest::verify(&manifest, &arguments.root, &|done, total| {
-        progress.count("verify", done, total);
+        progress.count("verify", done, total, "");
     })?;
     progress.end();
     if arguments.json {

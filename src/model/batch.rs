@@ -11,6 +11,8 @@ pub const IGNORED: u8 = 2;
 /// An image with what is in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
+    /// Name of the image, for messages.
+    pub id: String,
     /// Values in 0..1, rows along j one after the other, i fastest.
     pub image: Vec<f32>,
     /// 1 for nodule, 0 for none, [`IGNORED`] for neither, in the image's order.
@@ -37,15 +39,24 @@ fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
     }
 }
 
-/// Checks an example's size; `index` is its place among the others.
-pub(super) fn check(example: &Example, index: usize, side: usize) -> Result<()> {
-    check_len("image", example.image.len(), index, side)?;
-    check_len("mask", example.mask.len(), index, side)
+/// Checks an example's size.
+pub(super) fn check(example: &Example, side: usize) -> Result<()> {
+    let id = || format!("`{}`", example.id);
+    check_len("image", example.image.len(), id, side)?;
+    check_len("mask", example.mask.len(), id, side)
 }
 
-fn check_len(what: &'static str, found: usize, index: usize, side: usize) -> Result<()> {
+fn check_len(
+    what: &'static str,
+    found: usize,
+    example: impl FnOnce() -> String,
+    side: usize,
+) -> Result<()> {
     let expected = side * side;
-    if found == expected { Ok(()) } else { Err(Error::Example { index, what, found, expected }) }
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Example { example: example(), what, found, expected })
 }
 
 /// Images as `[B, 1, side, side]`.
@@ -56,7 +67,7 @@ pub(super) fn input<'a>(
     let count = images.len();
     let mut values = buffer::take(count * side * side);
     for (index, (place, image)) in values.chunks_exact_mut(side * side).zip(images).enumerate() {
-        check_len("image", image.len(), index, side)?;
+        check_len("image", image.len(), || index.to_string(), side)?;
         place.copy_from_slice(image);
     }
     Ok(Value::constant(tensor(values, (count, 1, side, side))?))
@@ -70,6 +81,7 @@ mod tests {
     fn mirrors_are_along_the_axis_they_name() {
         let flipped = |along_i, along_j| {
             let mut example = Example {
+                id: "a".to_owned(),
                 image: vec![1.0, 2.0, 3.0, 4.0],
                 mask: vec![1, 0, 0, 0],
                 has_nodule: Some(true),

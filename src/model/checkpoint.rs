@@ -28,7 +28,7 @@ pub(super) struct Description {
 }
 
 /// The weights file that a path means: itself, or the one in the folder.
-fn weights_path(path: &Path) -> PathBuf {
+pub(super) fn weights_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
 }
 
@@ -101,24 +101,35 @@ pub(super) fn write(path: &Path, arrays: Vec<(String, Vec<usize>, Vec<f32>)>) ->
 /// Arrays by name.
 pub(super) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Reads named arrays.
+/// Reads named arrays, all of them 32-bit floats.
 pub(super) fn read(path: &Path) -> Result<Arrays> {
+    let (arrays, others) = read_floats(path)?;
+    match others.first() {
+        None => Ok(arrays),
+        Some(name) => Err(wrong(path, format!("tensor `{name}` is not of 32-bit floats (F32)"))),
+    }
+}
+
+/// Reads the named arrays that are of 32-bit floats, and the names of the others.
+pub(super) fn read_floats(path: &Path) -> Result<(Arrays, Vec<String>)> {
     let file = fs::read(path)?;
     let tensors = SafeTensors::deserialize(&file)
         .map_err(|error| wrong(path, format!("no safetensors file: {error}")))?;
-    let array = |(name, tensor): (String, TensorView)| {
+    let mut others = Vec::new();
+    let mut arrays = Arrays::new();
+    for (name, tensor) in tensors.tensors() {
         if tensor.dtype() != Dtype::F32 {
-            let problem = format!("tensor `{name}` is {:?}, expected F32", tensor.dtype());
-            return Err(wrong(path, problem));
+            others.push(name);
+            continue;
         }
         let (chunks, _) = tensor.data().as_chunks::<4>();
         let values: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             return Err(wrong(path, format!("tensor `{name}` has the value {value}")));
         }
-        Ok((name, (tensor.shape().to_vec(), values)))
-    };
-    tensors.tensors().into_iter().map(array).collect()
+        arrays.insert(name, (tensor.shape().to_vec(), values));
+    }
+    Ok((arrays, others))
 }
 
 /// Writes JSON that people can read.

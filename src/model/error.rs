@@ -28,10 +28,10 @@ pub enum Error {
         problem: String,
     },
     /// An example whose image or mask is not of the network's size.
-    #[error("example {index}: {what} has {found} pixels, expected {expected}")]
+    #[error("example {example}: {what} has {found} pixels, expected {expected}")]
     Example {
-        /// Place in the batch or epoch, from 0.
-        index: usize,
+        /// Its name, or its place in the batch from 0.
+        example: String,
         /// `image` or `mask`.
         what: &'static str,
         /// Pixels found.
@@ -40,7 +40,11 @@ pub enum Error {
         expected: usize,
     },
     /// A loss that is not a number.
-    #[error("epoch {epoch}, batch {batch}: the loss is {loss}; a lower learning rate may help")]
+    #[error(
+        "epoch {epoch}, batch {batch}: the loss is {loss} on {}; look at these images, or lower the \
+         learning rate or set clip_norm",
+        examples.join(", ")
+    )]
     Diverged {
         /// Epoch, as given.
         epoch: usize,
@@ -48,6 +52,8 @@ pub enum Error {
         batch: usize,
         /// The loss.
         loss: f64,
+        /// Names of the batch's images.
+        examples: Vec<String>,
     },
     /// A file cannot be read or written.
     #[error(transparent)]

@@ -20,6 +20,8 @@ pub(super) struct Rates {
     pub(super) decay: f64,
     /// Whether the decay acts on the parameters themselves (`AdamW`) instead of on the gradients.
     pub(super) decoupled: bool,
+    /// What the gradients are scaled down to where their norm over all parameters is larger.
+    pub(super) clip_norm: Option<f64>,
 }
 
 /// Moving means of a parameter's gradients.
@@ -56,6 +58,11 @@ impl Adam {
         gradients: &Gradients,
         rates: Rates,
     ) -> Result<()> {
+        let scale = match rates.clip_norm {
+            // METHOD: one norm over all parameters, as `torch.nn.utils.clip_grad_norm_` takes it.
+            Some(limit) => (limit / (norm(gradients)? + 1e-6)).min(1.0) as f32,
+            None => 1.0,
+        };
         for (index, gradient) in gradients.iter() {
             let gradient = view(gradient)?;
             let moments = &mut self.moments[index];
@@ -64,15 +71,30 @@ impl Adam {
                 moments.second = vec![0.0; gradient.len()];
             }
             moments.steps += 1;
-            let update = Update { gradient: &gradient, moments: RefCell::new(moments), rates };
+            let moments = RefCell::new(moments);
+            let update = Update { gradient: &gradient, scale, moments, rates };
             parameters.tensors[index].inplace_op1(&update)?;
         }
         Ok(())
     }
 }
 
+/// The Euclidean norm of all gradients together, the same for any number of threads.
+fn norm(gradients: &Gradients) -> Result<f64> {
+    let mut squares = Vec::new();
+    for (index, gradient) in gradients.iter() {
+        let chunks = view(gradient)?;
+        let square = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let sums: Vec<f64> = chunks.par_chunks(CHUNK).map(square).collect();
+        squares.push((index, sums.iter().sum::<f64>()));
+    }
+    squares.sort_unstable_by_key(|(index, _)| *index);
+    Ok(squares.iter().map(|(_, square)| square).sum::<f64>().sqrt())
+}
+
 struct Update<'a> {
     gradient: &'a [f32],
+    scale: f32,
     moments: RefCell<&'a mut Moments>,
     rates: Rates,
 }
@@ -93,7 +115,8 @@ impl InplaceOp1 for Update<'_> {
         if first.len() != n || second.len() != n {
             candle_core::bail!("moments of {} values for a parameter of {n}", first.len());
         }
-        let Rates { learning, decay, decoupled } = self.rates;
+        let Rates { learning, decay, decoupled, .. } = self.rates;
+        let scale = self.scale;
         let [b1, b2] = BETAS.map(|beta| beta as f32);
         let steps = i32::try_from(*steps).unwrap_or(i32::MAX);
         let [c1, c2] = BETAS.map(|beta| 1.0 - beta.powi(steps));
@@ -108,7 +131,7 @@ impl InplaceOp1 for Update<'_> {
             .for_each(|((values, gradients), (first, second))| {
                 let moments = first.iter_mut().zip(second);
                 for ((p, g), (m, v)) in values.iter_mut().zip(gradients).zip(moments) {
-                    let g = g + onto_gradient * *p;
+                    let g = scale * g + onto_gradient * *p;
                     *m = b1 * *m + (1.0 - b1) * g;
                     *v = b2 * *v + (1.0 - b2) * g * g;
                     *p = kept * *p - rate * *m / (v.sqrt() * root + epsilon);
@@ -165,12 +188,42 @@ mod tests {
             seen
         };
         for (decay, decoupled) in [(0.0, false), (0.5, false), (0.5, true)] {
-            let found = three_steps(Rates { learning: 0.1, decay, decoupled });
+            let found = three_steps(Rates { learning: 0.1, decay, decoupled, clip_norm: None });
             for (f, e) in found.iter().zip(expected(decay, decoupled)) {
                 assert!((f64::from(*f) - e).abs() < 1e-5, "{f} {e}");
             }
         }
-        let found = three_steps(Rates { learning: 0.1, decay: 0.0, decoupled: false });
-        assert!((found[0] - 0.9).abs() < 1e-6);
+        let rates = Rates { learning: 0.1, decay: 0.0, decoupled: false, clip_norm: None };
+        assert!((three_steps(rates)[0] - 0.9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gradients_are_scaled_down_together_and_never_up() {
+        let mut specs = Vec::new();
+        let mut scope = Scope::new(&mut specs);
+        for name in ["p", "q"] {
+            scope.parameter(name, &[2], Start::Constant(0.0));
+        }
+        let first_moments = |clip_norm| {
+            let parameters = Parameters::draw(specs.clone(), 1).unwrap();
+            let mut tape = Tape::recording();
+            let gradient = |values: [f32; 2]| tensor(values.to_vec(), 2).unwrap();
+            let mut seed = |index: usize, values| {
+                (tape.parameter(&parameters.tensors[index], Some(index)), gradient(values))
+            };
+            // Norm 13.
+            let seeds = vec![seed(0, [3.0, 4.0]), seed(1, [0.0, 12.0])];
+            let gradients = tape.backward(seeds).unwrap();
+            let mut adam = Adam::new(2);
+            let rates = Rates { learning: 0.1, decay: 0.0, decoupled: false, clip_norm };
+            adam.step(&parameters, &gradients, rates).unwrap();
+            adam.moments.iter().flat_map(|m| m.first.clone()).collect::<Vec<f32>>()
+        };
+        let whole = [0.3f32, 0.4, 0.0, 1.2];
+        for (clip_norm, scale) in [(None, 1.0), (Some(13.5), 1.0), (Some(6.5), 0.5), (Some(0.13), 0.01)] {
+            for (found, expected) in first_moments(clip_norm).iter().zip(whole) {
+                assert!((found - scale * expected).abs() < 1e-6, "{clip_norm:?}: {found}");
+            }
+        }
     }
 }

@@ -22,6 +22,9 @@ pub struct Phase {
     pub weight_decay: f64,
     /// Whether the decay acts on the parameters themselves (`AdamW`) instead of on the gradients.
     pub decoupled_decay: bool,
+    /// The largest norm that the gradients of all parameters together may have: larger ones are
+    /// scaled down to it. Left out, they stay as they are.
+    pub clip_norm: Option<f64>,
     /// Whether the threshold dynamics take part.
     pub std: bool,
     /// What stays as it is: blocks (`S1` to `S9`, `C1` to `C5`) or patterns of parameter names. A
@@ -46,6 +49,7 @@ impl Default for Phase {
             decay_every: 0,
             weight_decay: 1e-8,
             decoupled_decay: false,
+            clip_norm: None,
             std: true,
             freeze: Vec::new(),
             flips: true,
@@ -80,6 +84,9 @@ impl Phase {
                 "learning_rate {} and decay_factor {} must be positive",
                 self.learning_rate, self.decay_factor
             ));
+        }
+        if let Some(limit) = self.clip_norm.filter(|limit| !limit.is_finite() || *limit <= 0.0) {
+            return wrong(format!("clip_norm {limit}, expected a positive number or none"));
         }
         let weights = [self.weight_decay, self.segmentation_weight, self.classification_weight];
         if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {

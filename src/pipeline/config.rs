@@ -1,6 +1,6 @@
 //! Pipeline files: TOML, one section a stage.
 
-use super::mask_settings;
+use super::{mask_settings, train_settings};
 use crate::formats::pairing;
 use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -246,16 +246,7 @@ impl Config {
         )?;
         self.check_regions()?;
         if let Some(train) = &self.train {
-            let (size, model_size) = (self.crop.size, train.model.image_size);
-            let found = format!("{model_size}, while `crop.size` is {size}");
-            range(model_size == size, "train.model.image_size", "the same as `crop.size`", found)?;
-            range(
-                !train.phases.is_empty(),
-                "train.phases",
-                "at least one phase",
-                "none".to_owned(),
-            )?;
-            train.model.check()?;
+            train_settings::check(train, self.crop.size)?;
         }
         if self.has_images() && self.train.is_none() && self.infer.checkpoint.is_none() {
             return Err(Error::NoWeights);
@@ -305,7 +296,7 @@ impl Config {
     }
 }
 
-fn range(
+pub(super) fn range(
     ok: bool,
     setting: &'static str,
     expected: &'static str,

@@ -1,7 +1,7 @@
 //! Where the masks of a cohort of volumes are, and how they are read: whether a pipeline file says what
 //! can be.
 
-use super::config::Error;
+use super::config::{Error, range};
 use crate::formats::cohort::Layout;
 use crate::formats::mask_file::MaskRules;
 use crate::formats::volumes;
@@ -10,9 +10,6 @@ use std::collections::BTreeSet;
 
 /// Checks where a cohort's masks are and how they are read.
 pub(super) fn check(cohort: &Cohort) -> Result<(), Error> {
-    let range = |ok: bool, setting, expected, found: String| {
-        if ok { Ok(()) } else { Err(Error::Range { setting, expected, found }) }
-    };
     let has_masks = cohort.source == Layout::Volumes;
     let is_plain =
         cohort.mask.is_none() && cohort.readers.is_empty() && cohort.masks == MaskRules::default();

@@ -3,6 +3,7 @@
 
 pub mod config;
 mod mask_settings;
+mod train_settings;
 pub mod sources;
 pub mod pairs;
 pub mod plan;

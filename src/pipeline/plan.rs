@@ -8,9 +8,6 @@ use crate::tables::manifest::{InputRef, Manifest};
 use crate::tables::{Output, Table};
 use serde_json::Value;
 
-/// Name of weights from outside the store among a stage's inputs.
-pub const OUTSIDE_CHECKPOINT: &str = "checkpoint";
-
 /// What a stage reads under a configuration: without `[train]` there is neither log nor checkpoint
 /// of the store's own.
 pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {

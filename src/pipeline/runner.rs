@@ -1,7 +1,7 @@
 //! Runs stages one after the other, each if what it would make is not there yet.
 
 use super::config::Config;
-use super::plan::{self, OUTSIDE_CHECKPOINT};
+use super::plan;
 use super::sources;
 use crate::model::{Device, WEIGHTS_FILE};
 use crate::stages::ingest::Sources;
@@ -14,7 +14,7 @@ use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table, hash, job};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How to run.
@@ -96,8 +96,13 @@ pub enum Error {
         maker: Stage,
     },
     /// Weights from outside cannot be read.
-    #[error("cannot read the weights that `infer.checkpoint` names")]
-    Checkpoint(#[source] io::Error),
+    #[error("cannot read the weights that `{setting}` names")]
+    Weights {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// A stage left work undone.
     #[error("{stage} ended with {pending} shards undone")]
     Undone {
@@ -221,25 +226,50 @@ pub fn job_spec(
         n_shards = n_shards.max(version.manifest.n_shards());
         inputs.push(version.manifest.as_input());
     }
-    if stage == Stage::Infer
-        && let Some(checkpoint) = outside_checkpoint(config)?
-    {
-        let content_sha256 = hash::sha256_file(&checkpoint).map_err(Error::Checkpoint)?;
-        inputs.retain(|input| input.name != OUTSIDE_CHECKPOINT);
-        let name = OUTSIDE_CHECKPOINT.to_owned();
+    if let Some(outside) = OutsideWeights::of(config, stage) {
+        let content_sha256 = hash::sha256_file(&outside.file()?)
+            .map_err(|source| Error::Weights { setting: outside.setting, source })?;
+        inputs.retain(|input| input.name != outside.input);
+        let name = outside.input.to_owned();
         inputs.push(InputRef { name, key: content_sha256[..16].to_owned(), content_sha256 });
     }
     plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
 }
 
-/// The file of weights that `infer.checkpoint` names: itself, or the current one of a store.
-fn outside_checkpoint(config: &Config) -> Result<Option<PathBuf>, Error> {
-    let Some(path) = &config.infer.checkpoint else { return Ok(None) };
-    if !path.join("store.json").exists() {
-        return Ok(Some(path.clone()));
+/// Weights from outside the store that a stage reads.
+struct OutsideWeights<'a> {
+    /// The setting that names them.
+    setting: &'static str,
+    /// Their name among the stage's inputs.
+    input: &'static str,
+    path: &'a Path,
+}
+
+impl<'a> OutsideWeights<'a> {
+    fn of(config: &'a Config, stage: Stage) -> Option<Self> {
+        match stage {
+            Stage::Train => {
+                let initial = config.train.as_ref()?.initial.as_ref()?;
+                let (setting, input) = ("train.initial.checkpoint", "initial weights");
+                Some(Self { setting, input, path: &initial.checkpoint })
+            }
+            Stage::Infer => {
+                let path = config.infer.checkpoint.as_deref()?;
+                Some(Self { setting: "infer.checkpoint", input: "checkpoint", path })
+            }
+            _ => None,
+        }
     }
-    let version = Store::open(path)?.require(Output::Checkpoint)?;
-    Ok(Some(version.files_folder().join(WEIGHTS_FILE)))
+
+    /// The file: itself, that of a checkpoint's folder, or the current one of a store.
+    fn file(&self) -> Result<PathBuf, Error> {
+        if self.path.join("store.json").exists() {
+            let version = Store::open(self.path)?.require(Output::Checkpoint)?;
+            return Ok(version.files_folder().join(WEIGHTS_FILE));
+        }
+        let is_folder = self.path.is_dir();
+        Ok(if is_folder { self.path.join(WEIGHTS_FILE) } else { self.path.to_owned() })
+    }
 }
 
 /// The stage that writes an output; `failures` come from every stage.
@@ -259,13 +289,15 @@ fn run_stage(
     let roots: BTreeMap<String, PathBuf> =
         config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
     let report = |event| progress(Progress::Stage(stage, event));
-    let checkpoint = outside_checkpoint(config)?;
+    let weights = |stage| OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose();
+    let (checkpoint, initial) = (weights(Stage::Infer)?, weights(Stage::Train)?);
     let task = Task {
         store,
         job,
         roots: &roots,
         tolerances: config.ingest.tolerances,
         checkpoint: checkpoint.as_deref(),
+        initial: initial.as_deref(),
         device: options.device,
         max_memory: options.max_memory,
         progress: &report,

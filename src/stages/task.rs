@@ -17,6 +17,8 @@ pub enum Event {
         done: usize,
         /// To do.
         total: usize,
+        /// What else there is to say of how far it is, in a few words; often nothing.
+        note: String,
     },
     /// A line of text.
     Note(String),
@@ -34,6 +36,8 @@ pub struct Task<'a> {
     pub tolerances: Tolerances,
     /// Weights from elsewhere in place of those of the store.
     pub checkpoint: Option<&'a Path>,
+    /// Weights that training starts from.
+    pub initial: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
     /// Bytes that scans may take in memory at once.
@@ -74,6 +78,6 @@ impl Task<'_> {
 
     /// Reports progress in cases.
     pub fn cases(&self, done: usize, total: usize) {
-        (self.progress)(Event::Cases { done, total });
+        (self.progress)(Event::Cases { done, total, note: String::new() });
     }
 }

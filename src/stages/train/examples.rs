@@ -52,6 +52,24 @@ pub(super) enum Order {
     },
 }
 
+/// How many samples there are.
+pub(super) fn count(samples: &Version, selection: &Selection) -> Result<usize, Error> {
+    let mut count = 0;
+    for batch in samples.rows::<Sample>() {
+        count += batch?.iter().filter(|sample| selection.holds(sample)).count();
+    }
+    Ok(count)
+}
+
+/// What a stream of examples is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) rois: Version,
+    pub(super) samples: Version,
+    pub(super) selection: Selection,
+    pub(super) order: Order,
+}
+
 type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, parquet::Error>>>;
 
 /// The stream. It is the same for the same selection and order, on every machine.
@@ -68,8 +86,10 @@ pub(super) struct Examples {
     random: Option<ChaCha12Rng>,
 }
 
-impl Examples {
-    pub(super) fn new(rois: Version, samples: Version, selection: Selection, order: Order) -> Self {
+impl Stream {
+    /// Opens it at its first example.
+    pub(super) fn open(self) -> Examples {
+        let Self { rois, samples, selection, order } = self;
         let mut shards: Vec<usize> = (0..rois.manifest.n_shards()).collect();
         let (capacity, random) = match order {
             Order::Stored => (1, None),
@@ -80,7 +100,7 @@ impl Examples {
                 (buffer.max(1), Some(random))
             }
         };
-        Self {
+        Examples {
             rois,
             samples,
             selection,
@@ -93,7 +113,9 @@ impl Examples {
             random,
         }
     }
+}
 
+impl Examples {
     /// The next selected region, in the order of storage.
     fn read(&mut self) -> Result<Option<Roi>, Error> {
         loop {
@@ -183,7 +205,7 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     };
     let mask = own.to_bools().into_iter().zip(others.to_bools()).map(pixel).collect();
     let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
-    Ok(Example { image, mask, has_nodule })
+    Ok(Example { id: roi.roi_id.clone(), image, mask, has_nodule })
 }
 
 #[cfg(test)]

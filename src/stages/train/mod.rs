@@ -1,21 +1,26 @@
 //! Train: `rois`, `samples` → `training_log`, checkpoint.
 
 mod examples;
+mod prefetch;
 mod resume;
 
 use super::{Event, Task};
-use crate::model::{self, EpochLog, Trainer};
+use crate::model::{self, Epoch, EpochLog, Example, Trainer, Transfer, WEIGHTS_FILE};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
-use examples::{Examples, Order, Selection};
+use examples::{Order, Selection, Stream};
+use prefetch::prefetch;
+use resume::Course;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Outputs read.
 pub const READS: &[Output] = &[Output::Table(Table::Rois), Output::Table(Table::Samples)];
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::TrainingLog), Output::Checkpoint];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Settings: `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +38,28 @@ pub struct Config {
     /// Fold of `samples` that is held out for validation, in place of the validation split.
     #[serde(default)]
     pub fold: Option<i64>,
+    /// Weights to start from; drawn at random where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Initial>,
+    /// Minutes between saves within an epoch, 0 for one after each batch; every epoch is saved. No
+    /// result depends on it.
+    #[serde(default = "default_save_minutes", skip_serializing)]
+    pub save_minutes: f64,
     /// What is trained on what, in order; each phase goes on with the weights of the one before.
     pub phases: Vec<Phase>,
+}
+
+/// Weights from elsewhere: `[train.initial]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Initial {
+    /// A safetensors file, a checkpoint's folder, or another store, for its current weights. Their
+    /// content, not their path, is part of the key.
+    #[serde(skip_serializing)]
+    pub checkpoint: PathBuf,
+    /// What is put before the file's names: `classifier.` for torchvision's ResNet-50.
+    #[serde(default)]
+    pub prefix: String,
 }
 
 /// A phase of training: `[[train.phases]]`.
@@ -45,6 +70,10 @@ pub struct Phase {
     pub name: String,
     /// Cohorts whose samples are learnt from.
     pub cohorts: Vec<String>,
+    /// Epochs in a row without a better validation Dice that end the phase; left out, it never ends
+    /// early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// How they are learnt from.
     pub schedule: model::Phase,
 }
@@ -57,12 +86,19 @@ fn default_shuffle_buffer() -> usize {
     2048
 }
 
-/// Trains every phase, or goes on after the last finished epoch.
+fn default_save_minutes() -> f64 {
+    10.0
+}
+
+/// Validation examples that are read ahead.
+const VALIDATION_AHEAD: usize = 32;
+
+/// Trains every phase, or goes on where it was stopped.
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, a phase has no samples, the network cannot be trained, or the store cannot be read or
-/// written to.
+/// Fails if a patient is in two splits, a phase has no samples, nothing of the weights to start from
+/// fits, the network cannot be trained, or the store cannot be read or written to.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     if task.job.pending().is_empty() {
         return Ok(());
@@ -70,66 +106,212 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = task.job.resume_folder()?;
     let mut trainer = Trainer::new(&config.model, config.seed, task.device)?;
-    let mut log: Vec<TrainingLog> = resume::load(&folder, &mut trainer)?;
-    let total: usize = config.phases.iter().map(|phase| phase.schedule.epochs).sum();
-    let mut before = 0;
-    for (number, phase) in config.phases.iter().enumerate() {
-        let done = log.len().saturating_sub(before).min(phase.schedule.epochs);
-        before += phase.schedule.epochs;
-        if done == phase.schedule.epochs {
-            continue;
-        }
-        trainer.begin_phase(&phase.schedule, done > 0)?;
-        for epoch in done + 1..=phase.schedule.epochs {
-            let order = Order::Shuffled {
-                seed: config.seed,
-                phase: number,
-                epoch,
-                buffer: config.shuffle_buffer,
-            };
-            let mut examples = select(config, task, phase, Split::Train, order)?;
-            let learnt = trainer.epoch(&phase.schedule, epoch, &mut examples)?;
-            if learnt.n_samples == 0 {
-                let cohorts = phase.cohorts.join(", ");
-                return Err(Error::NoSamples { phase: phase.name.clone(), cohorts });
-            }
-            let mut held_out = select(config, task, phase, Split::Validation, Order::Stored)?;
-            let validation = trainer.evaluate(phase.schedule.std, &mut held_out)?;
-            log.push(transform(task.job.key(), config.fold, &learnt, phase, epoch, validation));
-            resume::save(&folder, &trainer, &log)?;
-            (task.progress)(Event::Note(describe(&learnt, phase, epoch, validation)));
-            task.cases(log.len(), total);
-        }
-    }
-    let writer = task.job.shard(0)?;
-    let mut part = writer.part::<TrainingLog>()?;
-    let last = log.last().and_then(|row| row.dice);
-    part.write(log)?;
-    let metadata = json!({
+    let transfer = transfer(config, task, &mut trainer)?;
+    let mut course = resume::load(&folder, &mut trainer)?;
+    let counts = count(config, task)?;
+    let about = json!({
         "run_id": task.job.key(),
         "seed": config.seed,
         "phases": config.phases,
         "fold": config.fold,
         "data": task.job.spec().inputs,
-        "epochs": total,
-        "training_dice": last,
+        "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
-    trainer.save_checkpoint(&writer.files(Output::Checkpoint)?, &metadata)?;
+    for (number, phase) in config.phases.iter().enumerate() {
+        if is_over(phase, course.rows_of(phase)) {
+            continue;
+        }
+        let begun = course.epoch.is_some() || !course.rows_of(phase).is_empty();
+        trainer.begin_phase(&phase.schedule, begun)?;
+        while !is_over(phase, course.rows_of(phase)) {
+            let epoch = course.rows_of(phase).len() + 1;
+            let source = Source { config, task, phase: number, n_samples: &counts, folder: &folder };
+            let learnt = source.learn(&mut trainer, &mut course, epoch)?;
+            let validation = source.validate(&mut trainer)?;
+            let row = transform(task.job.key(), config.fold, &learnt, phase, epoch, validation);
+            (task.progress)(Event::Note(describe(&row, phase)));
+            course.log.push(row);
+            if number + 1 == config.phases.len() {
+                resume::keep_best(&folder, &trainer, course.rows_of(phase), &about)?;
+            }
+            resume::save(&folder, &trainer, &course)?;
+        }
+    }
+    let writer = task.job.shard(0)?;
+    let files = writer.files(Output::Checkpoint)?;
+    trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
+    resume::copy_best(&folder, &files)?;
+    let mut part = writer.part::<TrainingLog>()?;
+    part.write(course.log)?;
     writer.commit(vec![part.finish()?], Vec::new())?;
     Ok(())
 }
 
-fn select(
+/// What a checkpoint says of its origin, with the epoch that it is of.
+fn described(about: &Value, row: Option<&TrainingLog>) -> Value {
+    let mut about = about.clone();
+    if let (Some(about), Some(row)) = (about.as_object_mut(), row) {
+        about.insert("phase".to_owned(), json!(row.phase));
+        about.insert("epoch".to_owned(), json!(row.epoch));
+        about.insert("training_dice".to_owned(), json!(row.dice));
+        about.insert("validation_dice".to_owned(), json!(row.validation_dice));
+    }
+    about
+}
+
+/// Starts from weights from elsewhere, where the settings name some, and says what fitted.
+fn transfer(
     config: &Config,
     task: &Task<'_>,
-    phase: &Phase,
-    split: Split,
-    order: Order,
-) -> Result<Examples, Error> {
-    let selection = Selection { cohorts: phase.cohorts.clone(), split, fold: config.fold };
-    let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
-    Ok(Examples::new(rois, samples, selection, order))
+    trainer: &mut Trainer,
+) -> Result<Option<Transfer>, Error> {
+    let (Some(initial), Some(path)) = (&config.initial, task.initial) else { return Ok(None) };
+    let found = trainer.transfer(path, &initial.prefix)?;
+    (task.progress)(Event::Note(format!(
+        "starts from {}: {} tensors taken, {} not in it, {} of another shape, {} of it unused",
+        path.display(),
+        found.taken.len(),
+        found.missing.len(),
+        found.other_shape.len(),
+        found.unused.len()
+    )));
+    for (what, names) in [("not in it", &found.missing), ("another shape", &found.other_shape)] {
+        if !names.is_empty() {
+            (task.progress)(Event::Note(format!("{what}: {}", names.join(", "))));
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Training samples of each phase.
+fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
+    let samples = task.table(Table::Samples)?;
+    let mut counts = Vec::new();
+    for phase in &config.phases {
+        let count = |split| examples::count(&samples, &selection(config, phase, split));
+        let cohorts = || phase.cohorts.join(", ");
+        let n_samples = count(Split::Train)?;
+        if n_samples == 0 {
+            return Err(Error::NoSamples { phase: phase.name.clone(), cohorts: cohorts() });
+        }
+        if phase.patience.is_some() && count(Split::Validation)? == 0 {
+            return Err(Error::NoValidation { phase: phase.name.clone(), cohorts: cohorts() });
+        }
+        counts.push(n_samples);
+    }
+    Ok(counts)
+}
+
+fn selection(config: &Config, phase: &Phase, split: Split) -> Selection {
+    Selection { cohorts: phase.cohorts.clone(), split, fold: config.fold }
+}
+
+/// Whether a phase has ended, by the log of its epochs.
+///
+/// METHOD: early stopping looks at the mean validation Dice, and ends a phase when `patience` epochs
+/// in a row were no better than the best before them.
+fn is_over(phase: &Phase, rows: &[TrainingLog]) -> bool {
+    let since_best = best(rows).map_or(rows.len(), |best| rows.len() - best.epoch as usize);
+    rows.len() >= phase.schedule.epochs
+        || phase.patience.is_some_and(|patience| since_best >= patience)
+}
+
+/// The epoch of the highest validation Dice, the first of equals; `None` where none has one.
+fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
+    let mut best: Option<&TrainingLog> = None;
+    for row in rows.iter().filter(|row| row.validation_dice.is_some()) {
+        if best.is_none_or(|best| row.validation_dice > best.validation_dice) {
+            best = Some(row);
+        }
+    }
+    best
+}
+
+/// Where the examples of a phase come from, and where its state goes.
+struct Source<'a> {
+    config: &'a Config,
+    task: &'a Task<'a>,
+    /// Number of the phase, from 0.
+    phase: usize,
+    /// Training samples of each phase.
+    n_samples: &'a [usize],
+    folder: &'a Path,
+}
+
+impl Source<'_> {
+    /// Learns an epoch, or what is left of the one under way.
+    fn learn(
+        &self,
+        trainer: &mut Trainer,
+        course: &mut Course,
+        number: usize,
+    ) -> Result<EpochLog, Error> {
+        let phase = &self.config.phases[self.phase];
+        let order = Order::Shuffled {
+            seed: self.config.seed,
+            phase: self.phase,
+            epoch: number,
+            buffer: self.config.shuffle_buffer,
+        };
+        let stream = self.stream(Split::Train, order)?;
+        let every = Duration::from_secs_f64(60.0 * self.config.save_minutes);
+        let mut saved = Instant::now();
+        let mut epoch = course.epoch.take().unwrap_or_else(|| Epoch::new(number));
+        let (rate, learnt) = (phase.schedule.learning_rate_at(number), epoch.examples());
+        std::thread::scope(|scope| {
+            let ahead = 2 * phase.schedule.batch;
+            let examples = prefetch(scope, ahead, move || stream.open().skip(learnt));
+            loop {
+                let batch = examples.iter().take(phase.schedule.batch);
+                let mut batch = batch.collect::<Result<Vec<Example>, Error>>()?;
+                if batch.is_empty() {
+                    return Ok(epoch.log(rate));
+                }
+                trainer.learn(&phase.schedule, &mut epoch, &mut batch)?;
+                self.show(&epoch.log(rate), number);
+                if saved.elapsed() >= every {
+                    course.epoch = Some(epoch);
+                    resume::save(self.folder, trainer, course)?;
+                    epoch = course.epoch.take().unwrap_or_default();
+                    saved = Instant::now();
+                }
+            }
+        })
+    }
+
+    /// Mean Dice over the validation samples, `None` where there are none.
+    fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
+        let std = self.config.phases[self.phase].schedule.std;
+        let stream = self.stream(Split::Validation, Order::Stored)?;
+        std::thread::scope(|scope| {
+            let examples = prefetch(scope, VALIDATION_AHEAD, move || stream.open());
+            trainer.evaluate(std, &mut examples.into_iter())
+        })
+    }
+
+    fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
+        let selection = selection(self.config, &self.config.phases[self.phase], split);
+        let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
+        Ok(Stream { rois, samples, selection, order })
+    }
+
+    /// Shows how far an epoch has come, of all that is to be learnt.
+    fn show(&self, log: &EpochLog, number: usize) {
+        let phases = self.config.phases.iter().zip(self.n_samples);
+        let of_phases: Vec<usize> = phases.map(|(p, n)| p.schedule.epochs * n).collect();
+        let before: usize = of_phases[..self.phase].iter().sum();
+        let done = before + (number - 1) * self.n_samples[self.phase] + log.n_samples;
+        let phase = &self.config.phases[self.phase];
+        let note = format!(
+            "{} {number}/{}, loss {:.4}, Dice {}",
+            phase.name,
+            phase.schedule.epochs,
+            log.loss,
+            decimals(log.dice)
+        );
+        (self.task.progress)(Event::Cases { done, total: of_phases.iter().sum(), note });
+    }
 }
 
 /// The log's row of an epoch.
@@ -160,16 +342,20 @@ pub fn transform(
     }
 }
 
-fn describe(learnt: &EpochLog, phase: &Phase, epoch: usize, validation: Option<f64>) -> String {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+fn decimals(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
+}
+
+fn describe(row: &TrainingLog, phase: &Phase) -> String {
     format!(
-        "{} epoch {epoch}/{}: loss {:.4}, Dice {}, validation Dice {}, {:.1} slices/s",
+        "{} epoch {}/{}: loss {:.4}, Dice {}, validation Dice {}, {:.1} slices/s",
         phase.name,
+        row.epoch,
         phase.schedule.epochs,
-        learnt.loss,
-        number(learnt.dice),
-        number(validation),
-        learnt.n_samples as f64 / learnt.seconds.max(1e-9),
+        row.loss,
+        decimals(row.dice),
+        decimals(row.validation_dice),
+        row.samples_per_second.unwrap_or(0.0),
     )
 }
 
@@ -181,6 +367,17 @@ pub enum Error {
         "phase `{phase}` has no training samples from cohorts {cohorts}: look at the `samples` table and `[balance]`"
     )]
     NoSamples {
+        /// The phase.
+        phase: String,
+        /// Its cohorts.
+        cohorts: String,
+    },
+    /// A phase is to end early, and there is nothing to tell when.
+    #[error(
+        "phase `{phase}` has `patience` and no validation samples from cohorts {cohorts}: set `[balance]` \
+         split or `train.fold`, or leave `patience` out"
+    )]
+    NoValidation {
         /// The phase.
         phase: String,
         /// Its cohorts.

@@ -1,59 +1,131 @@
-//! What an interrupted training goes on from: the state after the last finished epoch.
+//! What an interrupted training goes on from.
+//!
+//! A folder for each saved state, named by the finished epochs and the batches of the one under way,
+//! and one with the best weights so far.
 
-use super::Error;
-use crate::model::Trainer;
+use super::{Error, best, described};
+use crate::model::{BEST_WEIGHTS_FILE, Epoch, Trainer};
 use crate::tables::parquet::{PartReader, PartWriter, Provenance};
 use crate::tables::{Table, TrainingLog, durable};
 use fs_err::{self as fs, File};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Name of the log beside the state; it is put there last, and makes the state whole. It is Parquet
 /// because numbers come back from JSON with another last bit.
 const LOG: &str = "log.parquet";
 
-/// Keeps the state after an epoch and drops the one before.
-pub(super) fn save(folder: &Path, trainer: &Trainer, log: &[TrainingLog]) -> Result<(), Error> {
-    let state = folder.join(format!("{:06}", log.len()));
+/// What the names of states, and of the best weights, begin with.
+const STATE: &str = "state-";
+const BEST: &str = "best-";
+
+/// How far a training has come.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Finished epochs of all phases.
+    pub(super) log: Vec<TrainingLog>,
+    /// The epoch under way when it was stopped.
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl Course {
+    /// The finished epochs of a phase.
+    pub(super) fn rows_of(&self, phase: &super::Phase) -> &[TrainingLog] {
+        let of_phase = |row: &TrainingLog| row.phase == phase.name;
+        let first = self.log.iter().position(of_phase).unwrap_or(self.log.len());
+        let rows = &self.log[first..];
+        &rows[..rows.iter().position(|row| !of_phase(row)).unwrap_or(rows.len())]
+    }
+}
+
+/// Keeps the state and drops the ones before, with best weights that are no longer the best.
+pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<(), Error> {
+    let batches = course.epoch.as_ref().map_or(0, Epoch::batches);
+    let state = folder.join(format!("{STATE}{:06}-{batches:09}", course.log.len()));
     remove(&state)?;
     fs::create_dir_all(&state)?;
-    trainer.save_state(&state)?;
-    for entry in fs::read_dir(&state)? {
-        File::open(entry?.path())?.sync_all()?;
-    }
+    trainer.save_state(&state, course.epoch.as_ref())?;
+    sync(&state)?;
     let unfinished = state.join("log.unfinished");
     let mut writer = PartWriter::create(&unfinished, &Provenance::new())?;
-    writer.write(log.iter().cloned())?;
+    writer.write(course.log.iter().cloned())?;
     writer.finish()?;
     durable::publish(&unfinished, &state.join(LOG))?;
-    for older in states(folder)?.into_iter().filter(|other| *other != state) {
+    for older in named(folder, STATE)?.into_iter().filter(|other| *other != state) {
         remove(&older)?;
     }
+    // A state under way is of the epochs that the best weights are of.
+    let mut older = named(folder, BEST)?;
+    older.pop();
+    older.iter().try_for_each(|older| remove(older))?;
     Ok(())
 }
 
-/// Takes up the last whole state; an empty log where there is none.
-pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Vec<TrainingLog>, Error> {
-    for state in states(folder)?.into_iter().rev() {
+/// Takes up the last whole state; the beginning where there is none.
+pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Course, Error> {
+    for state in named(folder, STATE)?.into_iter().rev() {
         if state.join(LOG).exists() {
             let mut log = Vec::new();
             for batch in PartReader::open(&state.join(LOG), Table::TrainingLog, None)? {
                 log.extend(batch?);
             }
-            trainer.load_state(&state)?;
-            return Ok(log);
+            let epoch = trainer.load_state(&state)?;
+            return Ok(Course { log, epoch });
         }
     }
-    Ok(Vec::new())
+    Ok(Course::default())
 }
 
-/// States, from the first epoch to the last.
-fn states(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut states = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        states.push(entry?.path());
+/// Keeps the weights where the last of a phase's epochs is its best, until the next state is saved
+/// beside those of the best before: a run that is killed between has both.
+pub(super) fn keep_best(
+    folder: &Path,
+    trainer: &Trainer,
+    rows: &[TrainingLog],
+    about: &Value,
+) -> Result<(), Error> {
+    let last = rows.last();
+    if let Some(row) = best(rows).filter(|best| Some(*best) == last) {
+        let kept = folder.join(format!("{BEST}{:06}", row.epoch));
+        remove(&kept)?;
+        fs::create_dir_all(&kept)?;
+        trainer.save_checkpoint(&kept.join(BEST_WEIGHTS_FILE), &described(about, Some(row)))?;
+        sync(&kept)?;
     }
-    states.sort();
-    Ok(states)
+    Ok(())
+}
+
+/// Copies the best weights to where a checkpoint is written, if there are any.
+pub(super) fn copy_best(folder: &Path, to: &Path) -> Result<(), Error> {
+    if let Some(kept) = named(folder, BEST)?.pop() {
+        for entry in fs::read_dir(&kept)? {
+            let path = entry?.path();
+            if let Some(name) = path.file_name() {
+                fs::copy(&path, to.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Folders whose names begin so, from the first to the last.
+fn named(folder: &Path, start: &str) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(start) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn remove(folder: &Path) -> std::io::Result<()> {
