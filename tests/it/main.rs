@@ -12,6 +12,7 @@ mod images;
 mod kill;
 mod line;
 mod luna16;
+mod networks;
 mod python;
 mod real;
 mod series;

@@ -224,7 +224,7 @@ mod tests {
             learning_rate: 1e-3,
             loss: 2.0,
             loss_segmentation: 1.5,
-            loss_classification: 0.5,
+            loss_classification: Some(0.5),
             dice: Some(0.25),
             iou: None,
             n_samples: 30,
