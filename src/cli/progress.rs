@@ -30,7 +30,12 @@ impl Progress {
         let terminal = io::stderr().is_terminal();
         let bar = style == ProgressStyle::Bar || (style == ProgressStyle::Auto && terminal);
         let log = style == ProgressStyle::Log || (style == ProgressStyle::Auto && !terminal);
-        Self { bar: bar.then(bar_on_stderr), log, last_line: Mutex::new(None), begun: Mutex::new(None) }
+        Self {
+            bar: bar.then(bar_on_stderr),
+            log,
+            last_line: Mutex::new(None),
+            begun: Mutex::new(None),
+        }
     }
 
     /// So much is done of what there is to do; `note` says more of it, in a few words.
@@ -119,7 +124,9 @@ mod tests {
 
     #[test]
     fn durations_are_in_the_units_that_matter() {
-        for (seconds, text) in [(0, "0 s"), (41, "41 s"), (725, "12 min 05 s"), (11_250, "3 h 07 min")] {
+        for (seconds, text) in
+            [(0, "0 s"), (41, "41 s"), (725, "12 min 05 s"), (11_250, "3 h 07 min")]
+        {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
     }

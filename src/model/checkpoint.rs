@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Name of a checkpoint's weights.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 
+/// Name of the weights of the epoch with the best validation, beside those of the last epoch.
+pub const BEST_WEIGHTS_FILE: &str = "best.safetensors";
+
 /// What `model.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,20 +39,16 @@ fn wrong(path: &Path, problem: impl Into<String>) -> Error {
     Error::Checkpoint { path: path.to_owned(), problem: problem.into() }
 }
 
-/// Writes `model.safetensors` and `model.json` into a folder.
-pub(super) fn save(
-    folder: &Path,
-    parameters: &Parameters,
-    description: &Description,
-) -> Result<()> {
+/// Writes a weights file, and its description beside it with the extension `json`.
+pub(super) fn save(path: &Path, parameters: &Parameters, description: &Description) -> Result<()> {
     let values = parameters
         .specs
         .iter()
         .zip(&parameters.tensors)
         .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), view(tensor)?.to_vec())))
         .collect::<Result<_>>()?;
-    write(&folder.join(WEIGHTS_FILE), values)?;
-    write_json(&folder.join(WEIGHTS_FILE).with_extension("json"), description)
+    write(path, values)?;
+    write_json(&path.with_extension("json"), description)
 }
 
 /// Reads what a checkpoint says of itself.
@@ -171,7 +170,7 @@ mod tests {
             metadata: serde_json::json!({"epochs": 3}),
         };
         let written = parameters(two);
-        save(folder.path(), &written, &description).unwrap();
+        save(&folder.path().join(WEIGHTS_FILE), &written, &description).unwrap();
         assert_eq!(describe(folder.path()).unwrap(), description);
         for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
             let mut read = parameters(two);
@@ -226,6 +225,11 @@ mod tests {
         let text = r#"{"config": {"architecture": "u_net"}, "std": true, "metadata": null}"#;
         fs::write(folder.path().join("model.json"), text).unwrap();
         let error = describe(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("model.json: unknown variant `u_net`, expected `proposed`"));
+        assert!(
+            error.contains(
+                "model.json: unknown variant `u_net`, expected one of `proposed`, `unet`,"
+            ),
+            "{error}"
+        );
     }
 }

@@ -106,9 +106,9 @@ impl Epoch {
     pub fn log(&self, learning_rate: f64) -> EpochLog {
         let mean = |sum: Sum| sum.value() / self.examples.max(1) as f64;
         let [loss, loss_segmentation] = self.losses.map(mean);
-        let [dice, iou] = self.overlaps.map(|sum| {
-            (self.n_overlaps > 0).then(|| sum.value() / self.n_overlaps as f64)
-        });
+        let [dice, iou] = self
+            .overlaps
+            .map(|sum| (self.n_overlaps > 0).then(|| sum.value() / self.n_overlaps as f64));
         EpochLog {
             learning_rate,
             loss,
@@ -135,8 +135,14 @@ mod tests {
         epoch.add(1, [6.0, 5.0], Some(0.0), &[], 0.5);
         let log = epoch.log(0.1);
         assert_eq!((epoch.batches(), epoch.examples()), (2, 4));
-        assert_eq!((log.loss, log.loss_segmentation, log.loss_classification), (3.0, 2.0, Some(0.75)));
-        assert_eq!((log.dice, log.iou, log.n_samples, log.seconds), (Some(0.75), Some(0.5), 4, 2.0));
+        assert_eq!(
+            (log.loss, log.loss_segmentation, log.loss_classification),
+            (3.0, 2.0, Some(0.75))
+        );
+        assert_eq!(
+            (log.dice, log.iou, log.n_samples, log.seconds),
+            (Some(0.75), Some(0.5), 4, 2.0)
+        );
     }
 
     #[test]

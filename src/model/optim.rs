@@ -220,7 +220,9 @@ mod tests {
             adam.moments.iter().flat_map(|m| m.first.clone()).collect::<Vec<f32>>()
         };
         let whole = [0.3f32, 0.4, 0.0, 1.2];
-        for (clip_norm, scale) in [(None, 1.0), (Some(13.5), 1.0), (Some(6.5), 0.5), (Some(0.13), 0.01)] {
+        for (clip_norm, scale) in
+            [(None, 1.0), (Some(13.5), 1.0), (Some(6.5), 0.5), (Some(0.13), 0.01)]
+        {
             for (found, expected) in first_moments(clip_norm).iter().zip(whole) {
                 assert!((found - scale * expected).abs() < 1e-6, "{clip_norm:?}: {found}");
             }

@@ -52,7 +52,9 @@ pub(super) fn transfer(path: &Path, prefix: &str, parameters: &mut Parameters) -
                 (&[out, 3, height, width], &[o, 1, h, w]) if [out, height, width] == [o, h, w] => {
                     let area = h * w;
                     let kernels = values.chunks_exact(3 * area);
-                    let sum = |kernel: &[f32], p: usize| kernel[p] + kernel[area + p] + kernel[2 * area + p];
+                    let sum = |kernel: &[f32], p: usize| {
+                        kernel[p] + kernel[area + p] + kernel[2 * area + p]
+                    };
                     let summed = kernels.flat_map(|kernel| (0..area).map(move |p| sum(kernel, p)));
                     *place = tensor(summed.collect(), expected)?;
                     found.summed.push(name.clone());
@@ -130,7 +132,10 @@ mod tests {
             parameters.tensors.iter().map(|t| view(t).unwrap().to_vec()).collect();
         // Of 0 to 5 and 6 to 11, each three channels of two.
         assert_eq!(values[0], [0.0 + 2.0 + 4.0, 1.0 + 3.0 + 5.0, 24.0, 27.0]);
-        assert_eq!((&values[1][..], &values[2][..], &values[3][..]), (&[9.0; 4][..], &[0.0][..], &[9.0][..]));
+        assert_eq!(
+            (&values[1][..], &values[2][..], &values[3][..]),
+            (&[9.0; 4][..], &[0.0][..], &[9.0][..])
+        );
     }
 
     #[test]

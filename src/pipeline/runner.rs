@@ -289,7 +289,8 @@ fn run_stage(
     let roots: BTreeMap<String, PathBuf> =
         config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
     let report = |event| progress(Progress::Stage(stage, event));
-    let weights = |stage| OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose();
+    let weights =
+        |stage| OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose();
     let (checkpoint, initial) = (weights(Stage::Infer)?, weights(Stage::Train)?);
     let task = Task {
         store,

@@ -1,6 +1,7 @@
 use super::*;
-use crate::model::epoch::EpochLog;
+use crate::model::checkpoint::WEIGHTS_FILE;
 use crate::model::config::{Mode, Preset};
+use crate::model::epoch::EpochLog;
 use crate::model::infer::Predictor;
 
 type Examples = Vec<std::result::Result<Example, Error>>;
@@ -38,7 +39,12 @@ impl Trainer {
     }
 
     /// Learns a whole epoch.
-    pub(in crate::model) fn epoch(&mut self, phase: &Phase, number: usize, examples: &[Example]) -> EpochLog {
+    pub(in crate::model) fn epoch(
+        &mut self,
+        phase: &Phase,
+        number: usize,
+        examples: &[Example],
+    ) -> EpochLog {
         let mut epoch = Epoch::new(number);
         self.go_on(phase, &mut epoch, examples, usize::MAX);
         epoch.log(phase.learning_rate_at(number))
@@ -51,9 +57,7 @@ fn stream(examples: &[Example]) -> std::vec::IntoIter<std::result::Result<Exampl
 
 fn bits(trainer: &Trainer) -> Vec<u32> {
     let tensors = trainer.parameters.tensors.iter();
-    tensors
-        .flat_map(|t| view(t).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>())
-        .collect()
+    tensors.flat_map(|t| view(t).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect()
 }
 
 #[test]
@@ -126,7 +130,9 @@ fn discs_are_learnt_and_predicted() {
     let dice = trainer.evaluate(true, &mut stream(&others)).unwrap().unwrap();
     assert!(dice > 0.8, "{dice}");
     let folder = tempfile::tempdir().unwrap();
-    trainer.save_checkpoint(folder.path(), &serde_json::json!({"run": 1})).unwrap();
+    trainer
+        .save_checkpoint(&folder.path().join(WEIGHTS_FILE), &serde_json::json!({"run": 1}))
+        .unwrap();
     let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
     assert_eq!((predictor.image_size(), &predictor.metadata()["run"]), (64, &1.into()));
     let images: Vec<Vec<f32>> = others.iter().map(|example| example.image.clone()).collect();

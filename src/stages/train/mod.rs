@@ -1,19 +1,20 @@
 //! Train: `rois`, `samples` → `training_log`, checkpoint.
 
+mod course;
 mod examples;
 mod prefetch;
 mod resume;
+mod source;
 
 use super::{Event, Task};
-use crate::model::{self, Epoch, EpochLog, Example, Trainer, Transfer, WEIGHTS_FILE};
+use crate::model::{self, EpochLog, Trainer, Transfer, WEIGHTS_FILE};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
-use examples::{Order, Selection, Stream};
-use prefetch::prefetch;
-use resume::Course;
+use course::is_over;
+use examples::Selection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use source::Source;
+use std::path::PathBuf;
 
 /// Outputs read.
 pub const READS: &[Output] = &[Output::Table(Table::Rois), Output::Table(Table::Samples)];
@@ -90,9 +91,6 @@ fn default_save_minutes() -> f64 {
     10.0
 }
 
-/// Validation examples that are read ahead.
-const VALIDATION_AHEAD: usize = 32;
-
 /// Trains every phase, or goes on where it was stopped.
 ///
 /// # Errors
@@ -126,7 +124,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         trainer.begin_phase(&phase.schedule, begun)?;
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
-            let source = Source { config, task, phase: number, n_samples: &counts, folder: &folder };
+            let source =
+                Source { config, task, phase: number, n_samples: &counts, folder: &folder };
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
             let row = transform(task.job.key(), config.fold, &learnt, phase, epoch, validation);
@@ -205,113 +204,6 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
 
 fn selection(config: &Config, phase: &Phase, split: Split) -> Selection {
     Selection { cohorts: phase.cohorts.clone(), split, fold: config.fold }
-}
-
-/// Whether a phase has ended, by the log of its epochs.
-///
-/// METHOD: early stopping looks at the mean validation Dice, and ends a phase when `patience` epochs
-/// in a row were no better than the best before them.
-fn is_over(phase: &Phase, rows: &[TrainingLog]) -> bool {
-    let since_best = best(rows).map_or(rows.len(), |best| rows.len() - best.epoch as usize);
-    rows.len() >= phase.schedule.epochs
-        || phase.patience.is_some_and(|patience| since_best >= patience)
-}
-
-/// The epoch of the highest validation Dice, the first of equals; `None` where none has one.
-fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
-    let mut best: Option<&TrainingLog> = None;
-    for row in rows.iter().filter(|row| row.validation_dice.is_some()) {
-        if best.is_none_or(|best| row.validation_dice > best.validation_dice) {
-            best = Some(row);
-        }
-    }
-    best
-}
-
-/// Where the examples of a phase come from, and where its state goes.
-struct Source<'a> {
-    config: &'a Config,
-    task: &'a Task<'a>,
-    /// Number of the phase, from 0.
-    phase: usize,
-    /// Training samples of each phase.
-    n_samples: &'a [usize],
-    folder: &'a Path,
-}
-
-impl Source<'_> {
-    /// Learns an epoch, or what is left of the one under way.
-    fn learn(
-        &self,
-        trainer: &mut Trainer,
-        course: &mut Course,
-        number: usize,
-    ) -> Result<EpochLog, Error> {
-        let phase = &self.config.phases[self.phase];
-        let order = Order::Shuffled {
-            seed: self.config.seed,
-            phase: self.phase,
-            epoch: number,
-            buffer: self.config.shuffle_buffer,
-        };
-        let stream = self.stream(Split::Train, order)?;
-        let every = Duration::from_secs_f64(60.0 * self.config.save_minutes);
-        let mut saved = Instant::now();
-        let mut epoch = course.epoch.take().unwrap_or_else(|| Epoch::new(number));
-        let (rate, learnt) = (phase.schedule.learning_rate_at(number), epoch.examples());
-        std::thread::scope(|scope| {
-            let ahead = 2 * phase.schedule.batch;
-            let examples = prefetch(scope, ahead, move || stream.open().skip(learnt));
-            loop {
-                let batch = examples.iter().take(phase.schedule.batch);
-                let mut batch = batch.collect::<Result<Vec<Example>, Error>>()?;
-                if batch.is_empty() {
-                    return Ok(epoch.log(rate));
-                }
-                trainer.learn(&phase.schedule, &mut epoch, &mut batch)?;
-                self.show(&epoch.log(rate), number);
-                if saved.elapsed() >= every {
-                    course.epoch = Some(epoch);
-                    resume::save(self.folder, trainer, course)?;
-                    epoch = course.epoch.take().unwrap_or_default();
-                    saved = Instant::now();
-                }
-            }
-        })
-    }
-
-    /// Mean Dice over the validation samples, `None` where there are none.
-    fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
-        let std = self.config.phases[self.phase].schedule.std;
-        let stream = self.stream(Split::Validation, Order::Stored)?;
-        std::thread::scope(|scope| {
-            let examples = prefetch(scope, VALIDATION_AHEAD, move || stream.open());
-            trainer.evaluate(std, &mut examples.into_iter())
-        })
-    }
-
-    fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
-        let selection = selection(self.config, &self.config.phases[self.phase], split);
-        let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
-        Ok(Stream { rois, samples, selection, order })
-    }
-
-    /// Shows how far an epoch has come, of all that is to be learnt.
-    fn show(&self, log: &EpochLog, number: usize) {
-        let phases = self.config.phases.iter().zip(self.n_samples);
-        let of_phases: Vec<usize> = phases.map(|(p, n)| p.schedule.epochs * n).collect();
-        let before: usize = of_phases[..self.phase].iter().sum();
-        let done = before + (number - 1) * self.n_samples[self.phase] + log.n_samples;
-        let phase = &self.config.phases[self.phase];
-        let note = format!(
-            "{} {number}/{}, loss {:.4}, Dice {}",
-            phase.name,
-            phase.schedule.epochs,
-            log.loss,
-            decimals(log.dice)
-        );
-        (self.task.progress)(Event::Cases { done, total: of_phases.iter().sum(), note });
-    }
 }
 
 /// The log's row of an epoch.
@@ -433,7 +325,7 @@ mod tests {
             learning_rate: 1e-3,
             loss: 2.0,
             loss_segmentation: 1.5,
-            loss_classification: 0.5,
+            loss_classification: Some(0.5),
             dice: Some(0.25),
             iou: None,
             n_samples: 30,
@@ -442,6 +334,7 @@ mod tests {
         let phase = Phase {
             name: "pretrain".to_owned(),
             cohorts: Vec::new(),
+            patience: None,
             schedule: model::Phase::default(),
         };
         let row = transform("run", Some(2), &learnt, &phase, 3, Some(0.5));

@@ -3,7 +3,8 @@
 //! A folder for each saved state, named by the finished epochs and the batches of the one under way,
 //! and one with the best weights so far.
 
-use super::{Error, best, described};
+use super::course::{Course, best};
+use super::{Error, described};
 use crate::model::{BEST_WEIGHTS_FILE, Epoch, Trainer};
 use crate::tables::parquet::{PartReader, PartWriter, Provenance};
 use crate::tables::{Table, TrainingLog, durable};
@@ -18,25 +19,6 @@ const LOG: &str = "log.parquet";
 /// What the names of states, and of the best weights, begin with.
 const STATE: &str = "state-";
 const BEST: &str = "best-";
-
-/// How far a training has come.
-#[derive(Debug, Default)]
-pub(super) struct Course {
-    /// Finished epochs of all phases.
-    pub(super) log: Vec<TrainingLog>,
-    /// The epoch under way when it was stopped.
-    pub(super) epoch: Option<Epoch>,
-}
-
-impl Course {
-    /// The finished epochs of a phase.
-    pub(super) fn rows_of(&self, phase: &super::Phase) -> &[TrainingLog] {
-        let of_phase = |row: &TrainingLog| row.phase == phase.name;
-        let first = self.log.iter().position(of_phase).unwrap_or(self.log.len());
-        let rows = &self.log[first..];
-        &rows[..rows.iter().position(|row| !of_phase(row)).unwrap_or(rows.len())]
-    }
-}
 
 /// Keeps the state and drops the ones before, with best weights that are no longer the best.
 pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<(), Error> {

@@ -216,16 +216,16 @@ impl Trainer {
         Ok(dice.map(|[dice, _]| dice).collect())
     }
 
-    /// Writes `model.safetensors` and `model.json`, for inference and for training further, into a
-    /// folder; `metadata` is what there is to say of the weights' origin.
+    /// Writes a weights file, for inference and for training further, and its description beside it
+    /// with the extension `json`; `metadata` is what there is to say of the weights' origin.
     ///
     /// # Errors
     ///
     /// Fails if the files cannot be written.
-    pub fn save_checkpoint(&self, folder: &Path, metadata: &serde_json::Value) -> Result<()> {
+    pub fn save_checkpoint(&self, path: &Path, metadata: &serde_json::Value) -> Result<()> {
         let (config, metadata) = (self.config.clone(), metadata.clone());
         let description = Description { config, std: self.std, metadata };
-        checkpoint::save(folder, &self.parameters, &description)
+        checkpoint::save(path, &self.parameters, &description)
     }
 }
 

@@ -1,0 +1,98 @@
+//! How far a training has come, and when a phase of it is over.
+
+use super::Phase;
+use crate::model::Epoch;
+use crate::tables::TrainingLog;
+
+/// How far a training has come.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Finished epochs of all phases.
+    pub(super) log: Vec<TrainingLog>,
+    /// The epoch under way when it was stopped.
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl Course {
+    /// The finished epochs of a phase.
+    pub(super) fn rows_of(&self, phase: &Phase) -> &[TrainingLog] {
+        let of_phase = |row: &TrainingLog| row.phase == phase.name;
+        let first = self.log.iter().position(of_phase).unwrap_or(self.log.len());
+        let rows = &self.log[first..];
+        &rows[..rows.iter().position(|row| !of_phase(row)).unwrap_or(rows.len())]
+    }
+}
+
+/// Whether a phase has ended, by the log of its epochs.
+///
+/// METHOD: early stopping looks at the mean validation Dice, and ends a phase when `patience` epochs
+/// in a row were no better than the best before them.
+pub(super) fn is_over(phase: &Phase, rows: &[TrainingLog]) -> bool {
+    let since_best = best(rows).map_or(rows.len(), |best| rows.len() - best.epoch as usize);
+    rows.len() >= phase.schedule.epochs
+        || phase.patience.is_some_and(|patience| since_best >= patience)
+}
+
+/// The epoch of the highest validation Dice, the first of equals; `None` where none has one.
+pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
+    let mut best: Option<&TrainingLog> = None;
+    for row in rows.iter().filter(|row| row.validation_dice.is_some()) {
+        if best.is_none_or(|best| row.validation_dice > best.validation_dice) {
+            best = Some(row);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model;
+    use crate::stages::train::transform;
+
+    fn phase(name: &str, epochs: usize, patience: Option<usize>) -> Phase {
+        let schedule = model::Phase { epochs, ..model::Phase::default() };
+        Phase { name: name.to_owned(), cohorts: Vec::new(), patience, schedule }
+    }
+
+    /// The epochs of a phase with these validation Dices.
+    fn rows(phase: &Phase, dice: &[Option<f64>]) -> Vec<TrainingLog> {
+        let row = |(n, dice): (usize, &Option<f64>)| {
+            transform("run", None, &Epoch::new(n + 1).log(1e-3), phase, n + 1, *dice)
+        };
+        dice.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn a_phase_ends_with_its_epochs_or_its_patience() {
+        let over = |patience, dice: &[f64]| {
+            let phase = phase("a", 6, patience);
+            let dice: Vec<Option<f64>> = dice.iter().copied().map(Some).collect();
+            is_over(&phase, &rows(&phase, &dice))
+        };
+        assert!(!over(None, &[0.5; 5]) && over(None, &[0.5; 6]));
+        assert!(!over(Some(2), &[]) && !over(Some(2), &[0.5, 0.4]));
+        // As good as the best is not better.
+        assert!(over(Some(2), &[0.5, 0.4, 0.5]));
+        assert!(!over(Some(2), &[0.5, 0.4, 0.6]) && !over(Some(2), &[0.5, 0.4, 0.6, 0.5]));
+        assert!(over(Some(2), &[0.5, 0.4, 0.6, 0.5, 0.6]));
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_the_highest() {
+        let phase = phase("a", 9, None);
+        let best_of = |dice: &[Option<f64>]| best(&rows(&phase, dice)).map(|row| row.epoch);
+        assert_eq!(best_of(&[]), None);
+        assert_eq!(best_of(&[None, None]), None);
+        assert_eq!(best_of(&[None, Some(0.5), Some(0.7), Some(0.7), None, Some(0.1)]), Some(3));
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_their_phase() {
+        let [a, b, c] = ["a", "b", "c"].map(|name| phase(name, 2, None));
+        let log = [rows(&a, &[None; 2]), rows(&b, &[None; 1])].concat();
+        let course = Course { log, epoch: None };
+        assert_eq!([&a, &b, &c].map(|phase| course.rows_of(phase).len()), [2, 1, 0]);
+        assert_eq!(course.rows_of(&b)[0].phase, "b");
+    }
+}

@@ -1,0 +1,100 @@
+//! A phase's epochs: its examples streamed to the network.
+
+use super::course::Course;
+use super::examples::{Order, Stream};
+use super::prefetch::prefetch;
+use super::{Config, Error, decimals, resume, selection};
+use crate::model::{Epoch, EpochLog, Example, Trainer};
+use crate::stages::{Event, Task};
+use crate::tables::{Split, Table};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Validation examples that are read ahead.
+const VALIDATION_AHEAD: usize = 32;
+
+/// Where the examples of a phase come from, and where its state goes.
+pub(super) struct Source<'a> {
+    pub(super) config: &'a Config,
+    pub(super) task: &'a Task<'a>,
+    /// Number of the phase, from 0.
+    pub(super) phase: usize,
+    /// Training samples of each phase.
+    pub(super) n_samples: &'a [usize],
+    pub(super) folder: &'a Path,
+}
+
+impl Source<'_> {
+    /// Learns an epoch, or what is left of the one under way.
+    pub(super) fn learn(
+        &self,
+        trainer: &mut Trainer,
+        course: &mut Course,
+        number: usize,
+    ) -> Result<EpochLog, Error> {
+        let phase = &self.config.phases[self.phase];
+        let order = Order::Shuffled {
+            seed: self.config.seed,
+            phase: self.phase,
+            epoch: number,
+            buffer: self.config.shuffle_buffer,
+        };
+        let stream = self.stream(Split::Train, order)?;
+        let every = Duration::from_secs_f64(60.0 * self.config.save_minutes);
+        let mut saved = Instant::now();
+        let mut epoch = course.epoch.take().unwrap_or_else(|| Epoch::new(number));
+        let (rate, learnt) = (phase.schedule.learning_rate_at(number), epoch.examples());
+        std::thread::scope(|scope| {
+            let ahead = 2 * phase.schedule.batch;
+            let examples = prefetch(scope, ahead, move || stream.open().skip(learnt));
+            loop {
+                let batch = examples.iter().take(phase.schedule.batch);
+                let mut batch = batch.collect::<Result<Vec<Example>, Error>>()?;
+                if batch.is_empty() {
+                    return Ok(epoch.log(rate));
+                }
+                trainer.learn(&phase.schedule, &mut epoch, &mut batch)?;
+                self.show(&epoch.log(rate), number);
+                if saved.elapsed() >= every {
+                    course.epoch = Some(epoch);
+                    resume::save(self.folder, trainer, course)?;
+                    epoch = course.epoch.take().unwrap_or_default();
+                    saved = Instant::now();
+                }
+            }
+        })
+    }
+
+    /// Mean Dice over the validation samples, `None` where there are none.
+    pub(super) fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
+        let std = self.config.phases[self.phase].schedule.std;
+        let stream = self.stream(Split::Validation, Order::Stored)?;
+        std::thread::scope(|scope| {
+            let examples = prefetch(scope, VALIDATION_AHEAD, move || stream.open());
+            trainer.evaluate(std, &mut examples.into_iter())
+        })
+    }
+
+    fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
+        let selection = selection(self.config, &self.config.phases[self.phase], split);
+        let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
+        Ok(Stream { rois, samples, selection, order })
+    }
+
+    /// Shows how far an epoch has come, of all that is to be learnt.
+    fn show(&self, log: &EpochLog, number: usize) {
+        let phases = self.config.phases.iter().zip(self.n_samples);
+        let of_phases: Vec<usize> = phases.map(|(p, n)| p.schedule.epochs * n).collect();
+        let before: usize = of_phases[..self.phase].iter().sum();
+        let done = before + (number - 1) * self.n_samples[self.phase] + log.n_samples;
+        let phase = &self.config.phases[self.phase];
+        let note = format!(
+            "{} {number}/{}, loss {:.4}, Dice {}",
+            phase.name,
+            phase.schedule.epochs,
+            log.loss,
+            decimals(log.dice)
+        );
+        (self.task.progress)(Event::Cases { done, total: of_phases.iter().sum(), note });
+    }
+}
