@@ -57,7 +57,7 @@ fn settings_that_a_network_does_not_have_are_refused() {
         let pipeline = pipeline.to_str().unwrap();
         let (error, status) =
             fixture::run_badly(&["run", pipeline, "--set", unet, "--set", set, "--dry-run"]);
-        assert_eq!(status, Some(1), "{set}: {error}");
+        assert_eq!(status, Some(2), "{set}: {error}");
         error
     };
     for set in ["mode=std", "std_steps=5", "combination=false", "dilations=[1]"] {

@@ -20,7 +20,7 @@ pub const READS: &[Output] =
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::Predictions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Model id of the best single threshold.
 pub const THRESHOLD: &str = "threshold";
