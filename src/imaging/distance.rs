@@ -135,6 +135,8 @@ fn outwards(line: &[f64], stride: usize, place: usize, steps: &[f64]) -> f64 {
 
 /// The lower envelope of parabolas over a line of voxels.
 struct Envelope {
+    /// Distance between voxels of the line, mm.
+    spacing: f64,
     /// Squares of 0, 1, 2, … steps along the line, mm².
     steps: Vec<f64>,
     /// Halves of the inverse of the spacing's square times 0 (which is not asked for), 1, 2, …
@@ -145,6 +147,7 @@ struct Envelope {
 
 #[derive(Clone, Copy)]
 struct Parabola {
+    /// Its voxel on the line.
     apex: usize,
     height: f64,
     /// Where it begins to be the lowest, in voxels.
@@ -155,6 +158,7 @@ impl Envelope {
     fn new(spacing: f64, length: usize) -> Self {
         let inverse = |n: usize| 0.5 / (n as f64 * spacing * spacing);
         Self {
+            spacing,
             steps: squares_of_steps(spacing, length),
             inverses: (0..length).map(inverse).collect(),
             parabolas: Vec::with_capacity(length),
@@ -164,13 +168,14 @@ impl Envelope {
     /// Replaces each value of a line by the least of value and squared distance over the line.
     fn transform(&mut self, values: &mut [f64], stride: usize) {
         let length = self.steps.len();
-        self.parabolas.clear();
+        let parabolas = &mut self.parabolas;
+        parabolas.clear();
         for (apex, height) in values.iter().step_by(stride).take(length).enumerate() {
             if *height == f64::INFINITY {
                 continue;
             }
             let mut begin = f64::NEG_INFINITY;
-            while let Some(last) = self.parabolas.last() {
+            while let Some(last) = parabolas.last() {
                 // Where the two meet; the last one lies before.
                 begin = 0.5 * (last.apex + apex) as f64
                     + (height - last.height) * self.inverses[apex - last.apex];
@@ -178,20 +183,23 @@ impl Envelope {
                     break;
                 }
                 // The last one is nowhere the lowest.
-                self.parabolas.pop();
+                parabolas.pop();
                 begin = f64::NEG_INFINITY;
             }
-            self.parabolas.push(Parabola { apex, height: *height, begin });
-        }
-        let mut rest = self.parabolas.iter();
-        let Some(mut lowest) = rest.next() else { return };
-        let mut next = rest.next();
-        for (n, value) in values.iter_mut().step_by(stride).take(length).enumerate() {
-            while let Some(parabola) = next.filter(|parabola| parabola.begin < n as f64) {
-                lowest = parabola;
-                next = rest.next();
+            // One that begins past the line is nowhere the lowest on it.
+            if begin < length as f64 {
+                parabolas.push(Parabola { apex, height: *height, begin });
             }
-            *value = self.steps[n.abs_diff(lowest.apex)] + lowest.height;
+        }
+        let ends = parabolas.iter().skip(1).map(|next| (next.begin.floor() + 1.0).max(0.0) as usize);
+        let mut first = 0;
+        for (parabola, end) in parabolas.iter().zip(ends.chain([length])) {
+            let end = end.min(length);
+            for n in first..end {
+                let distance = n.abs_diff(parabola.apex) as f64 * self.spacing;
+                values[n * stride] = distance * distance + parabola.height;
+            }
+            first = first.max(end);
         }
     }
 }
