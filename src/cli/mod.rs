@@ -6,7 +6,9 @@ mod completions;
 mod export;
 mod export_schema;
 mod format;
+mod froc;
 mod lineage;
+mod metrics;
 mod phantom;
 mod progress;
 mod run;
@@ -15,7 +17,10 @@ mod status;
 mod tables;
 mod verify;
 
-use crate::pipeline::{compare_nodules as comparison, config, luna16_export, nodule_table, runner};
+use crate::pipeline::{
+    compare_masks, compare_nodules as comparison, config, detections, luna16_export, nodule_table,
+    runner,
+};
 use crate::tables::store;
 pub use arguments::Cli;
 use arguments::Command;
@@ -61,6 +66,10 @@ enum Error {
     Export(#[from] luna16_export::Error),
     #[error(transparent)]
     NoduleTable(#[from] nodule_table::Error),
+    #[error(transparent)]
+    Masks(#[from] compare_masks::Error),
+    #[error(transparent)]
+    Detections(#[from] detections::Error),
     #[error(transparent)]
     Comparison(#[from] comparison::NoCommonPlaces),
     #[error("cannot query the table")]
@@ -113,6 +122,8 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Schema(arguments) => export_schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
+        Command::Metrics(arguments) => metrics::metrics(arguments, out),
+        Command::Froc(arguments) => froc::froc(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => completions::completions(arguments, out),

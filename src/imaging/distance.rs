@@ -35,7 +35,8 @@ pub fn squared_distances(
     let steps = squares_of_steps(spacing_mm[0], ni);
     let fill = |columns: &mut Envelope, k: usize, plane: &mut [f64]| {
         let start = k * ni * nj;
-        let of_slice = to.partition_point(|v| *v < start)..to.partition_point(|v| *v < start + ni * nj);
+        let of_slice =
+            to.partition_point(|v| *v < start)..to.partition_point(|v| *v < start + ni * nj);
         if of_slice.is_empty() {
             return;
         }
@@ -191,7 +192,8 @@ impl Envelope {
                 parabolas.push(Parabola { apex, height: *height, begin });
             }
         }
-        let ends = parabolas.iter().skip(1).map(|next| (next.begin.floor() + 1.0).max(0.0) as usize);
+        let ends =
+            parabolas.iter().skip(1).map(|next| (next.begin.floor() + 1.0).max(0.0) as usize);
         let mut first = 0;
         for (parabola, end) in parabolas.iter().zip(ends.chain([length])) {
             let end = end.min(length);

@@ -101,7 +101,8 @@ pub fn froc(
     let (mut n_false_positives, mut n_ignored, mut n_repeated) = (0, 0, 0);
     let mut entries: Vec<Entry> = Vec::new();
     let mut n_nodules_of = vec![0usize; n_scans];
-    let (findings, detections) = (by_scan(n_scans, findings, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
+    let (findings, detections) =
+        (by_scan(n_scans, findings, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
     for scan in 0..n_scans {
         let detections = most_suspicious(&detections[scan]);
         let mut unclaimed = vec![true; detections.len()];
@@ -295,12 +296,8 @@ mod tests {
 
     #[test]
     fn tied_scores_make_one_straight_piece() {
-        let found = froc(
-            1,
-            &[nodule(0, 0.0)],
-            &[detection(0, 0.0, 0.5), detection(0, 50.0, 0.5)],
-            1,
-        );
+        let found =
+            froc(1, &[nodule(0, 0.0)], &[detection(0, 0.0, 0.5), detection(0, 50.0, 0.5)], 1);
         let expected = [0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0];
         assert_eq!(sensitivities_of(&found.unwrap()), expected);
     }

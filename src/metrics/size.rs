@@ -267,7 +267,8 @@ mod tests {
 
     #[test]
     fn what_was_missed_is_off_by_all_of_its_size() {
-        let (none, some) = (Size::default(), size(&Mask::from_fn([2, 2, 2], |_, _, _| true), [1.0; 3]));
+        let (none, some) =
+            (Size::default(), size(&Mask::from_fn([2, 2, 2], |_, _, _| true), [1.0; 3]));
         let missed = Measure::Volume.error(&none, &some);
         assert_eq!(missed, SizeError { signed: Some(-8.0), relative: Some(-1.0) });
         let spurious = Measure::Volume.error(&some, &none);

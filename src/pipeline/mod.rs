@@ -9,6 +9,8 @@ pub mod status;
 pub mod lineage;
 pub mod luna16_export;
 pub mod nodule_table;
+pub mod compare_masks;
 pub mod compare_nodules;
+pub mod detections;
 
 pub use config::Config;

@@ -174,6 +174,7 @@ impl Table {
     pub const fn schema_version(self) -> u32 {
         match self {
             Self::Scans | Self::Marks | Self::Nodules => 2,
+            Self::SliceMetrics | Self::NoduleMetrics | Self::Summary => 2,
             _ => 1,
         }
     }

@@ -105,6 +105,7 @@ impl Page<'_> {
                 signed(comparison.median_difference, decimals),
                 p_value(comparison.p),
                 p_value(comparison.p_holm),
+                signed(comparison.rank_biserial, 2),
             ];
             match groups.last_mut().filter(|group| group.name == name) {
                 Some(group) => group.rows.push(row),
@@ -114,8 +115,8 @@ impl Page<'_> {
         self.table(
             "Differences on the same nodules, of those for which both models have a value. p: \
              Wilcoxon’s signed-rank test, two-sided; corrected: by Holm over every row of this \
-             table.",
-            &["Difference", "Pairs", "Mean", "Median", "p", "p, corrected"],
+             table. Effect: matched-pairs rank-biserial correlation, from −1 to 1.",
+            &["Difference", "Pairs", "Mean", "Median", "p", "p, corrected", "Effect"],
             groups,
         );
     }
