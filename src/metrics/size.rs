@@ -260,8 +260,7 @@ mod tests {
         // 6 × 3 pixels: from (-0.5, 0) to (5.5, 2), 6 long and 2 up.
         let mask = Mask::from_fn([6, 3, 1], |_, _, _| true);
         let long = 40f64.sqrt();
-        // Through the hull's corner (0, -0.5), along (2, -6)/√40, to the upper edge at j = 2.5:
-        // 3 up, 1 to the left, which is outside. Through (5, -0.5) the chord meets j = 2.5 at i = 4.
+        // Across (6, 2) the chord from the lower edge's end (5, -0.5) meets the upper edge at (4, 2.5).
         assert_axes(&mask, [1.0; 3], [long, 10f64.sqrt()]);
     }
 

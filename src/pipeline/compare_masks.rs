@@ -123,7 +123,7 @@ fn same_grid(a: &Geometry, b: &Geometry) -> bool {
         })
 }
 
-fn grid(geometry: &Geometry) -> String {
+fn grid(geometry: Geometry) -> String {
     format!(
         "{:?} voxels of {:?} mm from {:?} mm with axes {:?}",
         geometry.size(),
