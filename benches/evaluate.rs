@@ -156,7 +156,7 @@ fn evaluate_all(root: &Path) {
     job.finish().expect("a store");
     let seconds = begun.elapsed().as_secs_f64();
     let rows = store.require(Output::Table(Table::SliceMetrics)).expect("scores").manifest.rows;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
     let mut out = std::io::stdout().lock();
     writeln!(out, "{rows} slices in {seconds:.1} s, {peak}").expect("a terminal");

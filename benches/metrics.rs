@@ -129,7 +129,7 @@ fn main() {
     for (n, pair) in pairs.iter().enumerate() {
         for (side, mask) in pair.masks.iter().enumerate() {
             let bytes: Vec<u8> = mask.to_bools().into_iter().map(u8::from).collect();
-            std::fs::write(folder.path().join(format!("{n}-{side}.raw")), bytes).expect("space");
+            fs_err::write(folder.path().join(format!("{n}-{side}.raw")), bytes).expect("space");
         }
     }
     let mut peer = std::env::var("NODULUS_PYTHON").ok().map(|p| Peer::start(&p, folder.path()));

@@ -249,8 +249,8 @@ mod tests {
         Detection { scan, place_mm: [x, 0.0, 0.0], score }
     }
 
-    fn sensitivities_of(froc: &Froc) -> [f64; 7] {
-        froc.points.map(|point| point.sensitivity)
+    fn sensitivities_of(froc: &Froc) -> Vec<f64> {
+        froc.points.iter().map(|point| point.sensitivity).collect()
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(froc(0, &[], &[], 1), None);
         assert_eq!(froc(3, &[], &[detection(0, 0.0, 1.0)], 1), None);
         let none = froc(1, &[nodule(0, 0.0)], &[], 1).unwrap();
-        assert_eq!((sensitivities_of(&none), none.n_nodules), ([0.0; 7], 1));
+        assert_eq!((sensitivities_of(&none), none.n_nodules), (vec![0.0; 7], 1));
     }
 
     /// The numbers of `tests/golden/froc.py`, which follows LUNA16's script step by step.

@@ -24,7 +24,7 @@ pub struct Size {
 /// METHOD: axes as RECIST 1.1 (Eisenhauer et al. 2009) has them measured: the longest diameter over all
 /// axial slices, and in its slice the longest one at right angles to it. A diameter runs between the
 /// middles of pixels' outer edges, as between the vertices of marching squares (pyradiomics'
-/// Maximum2DDiameterSlice): a bar of n pixels is n spacings long, and one pixel is as large as itself,
+/// `Maximum2DDiameterSlice`): a bar of n pixels is n spacings long, and one pixel is as large as itself,
 /// where centres would make it 0 and corners longer than it is wide. Diameters are those of the convex
 /// hull, so that one over a notch or between two parts of a mask counts. Of slices or diameters with
 /// the same long axis the one with the longer short axis is taken, so that neither order nor
