@@ -174,8 +174,13 @@ impl Table {
     /// Raised when a column is added, removed or changes meaning.
     pub const fn schema_version(self) -> u32 {
         match self {
-            Self::Marks => 3,
-            Self::Scans | Self::Nodules | Self::Rois | Self::Samples | Self::NoduleMetrics => 2,
+            Self::Marks | Self::NoduleMetrics => 3,
+            Self::Scans
+            | Self::Nodules
+            | Self::Rois
+            | Self::Samples
+            | Self::SliceMetrics
+            | Self::Summary => 2,
             _ => 1,
         }
     }

@@ -275,6 +275,8 @@ pub struct Comparison {
     pub p: Option<f64>,
     /// The same after Holm's correction over the report's comparisons.
     pub p_holm: Option<f64>,
+    /// Matched-pairs rank-biserial correlation, above 0 where the model's values are the larger.
+    pub rank_biserial: Option<f64>,
 }
 
 /// A nodule's scores by one model.

@@ -38,7 +38,7 @@ pub const READS: &[Output] = &[
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Metrics for which models are compared in pairs.
 const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
@@ -136,7 +136,7 @@ fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric
         .filter_map(|(nodule, value)| Some(value - of_baseline.get(nodule)?))
         .collect();
     let n = differences.len();
-    let p = wilcoxon(&differences).map(|test| test.p);
+    let test = wilcoxon(&differences);
     let mean = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
     differences.sort_by(f64::total_cmp);
     let median = (n > 0).then(|| f64::midpoint(differences[(n - 1) / 2], differences[n / 2]));
@@ -147,8 +147,9 @@ fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric
         n_pairs: n as u64,
         mean_difference: mean,
         median_difference: median,
-        p,
+        p: test.map(|test| test.p),
         p_holm: None,
+        rank_biserial: test.map(|test| test.rank_biserial),
     }
 }
 
@@ -185,25 +186,9 @@ mod tests {
             nodule_id: nodule.to_owned(),
             patient_id: nodule.to_owned(),
             model_id: model.to_owned(),
-            n_slices: 1,
-            true_positive: 1,
-            false_positive: 0,
-            false_negative: 0,
-            precision: None,
-            sensitivity: None,
             dice: Some(dice),
-            iou: None,
-            hausdorff_mm: None,
-            hausdorff_95_mm: None,
-            assd_mm: None,
-            masd_mm: None,
-            surface_dice_1mm: None,
-            predicted_volume_mm3: 1.0,
-            reference_volume_mm3: 1.0,
-            cut_volume_mm3: 0.0,
-            oversize: None,
             outcome: "scored".to_owned(),
-            metric_definition: "x".to_owned(),
+            ..NoduleMetrics::default()
         }
     }
 

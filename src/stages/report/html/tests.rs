@@ -234,6 +234,7 @@ fn sample() -> Content {
         median_difference: Some(mean * 0.9),
         p: Some(p),
         p_holm: Some(2.0 * p),
+        rank_biserial: Some(0.5),
     };
     let source = |table: &str, n_rows: u64| Source {
         table: table.to_owned(),
