@@ -44,13 +44,14 @@ fn main() {
 fn row<R: Row>(values: &Value) -> R {
     let mut row = Map::new();
     for field in R::TABLE.schema().fields() {
-        use arrow::datatypes::DataType::{Boolean, Float64, Int64, Utf8};
+        use arrow::datatypes::DataType::{Boolean, FixedSizeList, Float64, Int64, Utf8};
         let value = match field.data_type() {
             _ if field.is_nullable() => Value::Null,
             Utf8 => json!("x"),
             Int64 => json!(1),
             Float64 => json!(1.0),
             Boolean => json!(false),
+            FixedSizeList(_, n) => json!(vec![1.0; *n as usize]),
             _ => json!([]),
         };
         row.insert(field.name().clone(), value);

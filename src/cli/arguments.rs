@@ -294,9 +294,9 @@ pub(super) struct FrocArguments {
     /// Nodules, as LUNA16's `annotations.csv`
     #[arg(long, value_name = "FILE")]
     pub(super) reference: PathBuf,
-    /// Other findings, as LUNA16's `annotations_excluded.csv`
+    /// Other findings, as LUNA16's `annotations_excluded.csv`; without it no detection is ignored
     #[arg(long, value_name = "FILE")]
-    pub(super) excluded: PathBuf,
+    pub(super) excluded: Option<PathBuf>,
     /// Scans, as LUNA16's `seriesuids.csv`
     #[arg(long, value_name = "FILE")]
     pub(super) seriesuids: PathBuf,

@@ -9,7 +9,7 @@ use std::io::Write;
 pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Ending, Error> {
     let files = Files {
         annotations: &arguments.reference,
-        excluded: &arguments.excluded,
+        excluded: arguments.excluded.as_deref(),
         series: &arguments.seriesuids,
         detections: &arguments.candidates,
     };

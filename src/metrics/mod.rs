@@ -12,6 +12,7 @@ pub mod summary;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
+pub mod paired;
 pub mod fleiss;
 pub mod classifier;
 pub mod froc;

@@ -78,7 +78,8 @@ enum Drawn {
 /// prediction's where the reference is a DICOM SEG. Two of them lie on the slices that both list, or
 /// that lie between those: at least two, so that they are measured in space.
 ///
-/// METHOD: nothing is resampled: what that does to a mask would count as the prediction's error.
+/// METHOD: nothing is resampled: what that does to a mask would count as the prediction's error. Axial
+/// slices are those across the axis nearest to the patient's z, whichever of a file's axes that is.
 ///
 /// # Errors
 ///
@@ -106,6 +107,7 @@ pub fn compare(
                 .map_err(|source| refused(prediction, reference, source))?
         }
     };
+    let grid = axial(&grid);
     let [own, predicted] = drawn;
     let own = own.on(&grid, reference, prediction)?;
     let predicted = predicted.on(&grid, prediction, reference)?;
@@ -115,6 +117,17 @@ pub fn compare(
         predicted: size(&predicted, spacing_mm),
         reference: size(&own, spacing_mm),
     })
+}
+
+/// The same voxels with the axis nearest to z last.
+fn axial(grid: &Geometry) -> Geometry {
+    let upright = |axis: &usize| grid.axis(*axis)[2].abs();
+    let k = (0..3).max_by(|a, b| upright(a).total_cmp(&upright(b))).unwrap_or(2);
+    let order = [(0..3).find(|a| *a != k).unwrap_or(0), (0..3).rfind(|a| *a != k).unwrap_or(1), k];
+    let (size, spacing_mm) = (grid.size(), grid.spacing().ijk());
+    let direction = std::array::from_fn(|n| grid.axis(order[n % 3])[n / 3]);
+    Geometry::new(order.map(|a| size[a]), order.map(|a| spacing_mm[a]), grid.origin_mm(), direction)
+        .unwrap_or(*grid)
 }
 
 fn refused(file: &Path, other: &Path, source: segments::Error) -> Error {
@@ -257,5 +270,16 @@ mod tests {
         nifti::write_labels(&b, &Volume::new(turned, flipped).unwrap()).unwrap();
         let found = compare(&a, &b, None).unwrap();
         assert_eq!((found.scores.dice, found.scores.hausdorff_mm), (Some(1.0), Some(0.0)));
+        // Rows along the patient, slices from front to back.
+        let swapped = Array3::from_shape_fn((5, 4, 6), |(k, j, i)| voxels[[j, k, i]]);
+        let direction = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+        let coronal =
+            Geometry::new([6, 4, 5], [0.7, 2.5, 0.8], [1.0, 2.0, 3.0], direction).unwrap();
+        nifti::write_labels(&b, &Volume::new(coronal, swapped).unwrap()).unwrap();
+        let [upright, lying] = [(&a, &b), (&b, &a)].map(|(r, p)| compare(r, p, None).unwrap());
+        assert_eq!(upright.scores.dice, Some(1.0));
+        for found in [upright.reference.short_axis_mm, lying.reference.short_axis_mm] {
+            assert!((found - 0.8).abs() < 1e-6, "{found}");
+        }
     }
 }

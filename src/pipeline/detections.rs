@@ -36,8 +36,8 @@ pub enum Error {
 pub struct Files<'a> {
     /// `annotations.csv`.
     pub annotations: &'a Path,
-    /// `annotations_excluded.csv`.
-    pub excluded: &'a Path,
+    /// `annotations_excluded.csv`; none are excluded without it.
+    pub excluded: Option<&'a Path>,
     /// `seriesuids.csv`.
     pub series: &'a Path,
     /// The submission: `seriesuid, coordX, coordY, coordZ, probability`.
@@ -65,7 +65,8 @@ pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<Froc, Error> {
         let (scan, diameter_mm) = (scan(&row.series_instance_uid)?, Some(row.diameter_mm));
         Some(Finding { scan, centre_mm, diameter_mm, included: true })
     }));
-    findings.extend(read_findings(files.excluded)?.iter().filter_map(|row| {
+    let excluded = files.excluded.map(read_findings).transpose()?.unwrap_or_default();
+    findings.extend(excluded.iter().filter_map(|row| {
         let (scan, diameter_mm) = (scan(&row.series_instance_uid)?, row.diameter_mm);
         let centre_mm = [row.x_mm, row.y_mm, row.z_mm];
         Some(Finding { scan, centre_mm, diameter_mm, included: false })
@@ -111,7 +112,7 @@ mod tests {
             place("submission.csv", &(submission + "1.3,82,2,-300,0.9\n9.9,0,0,0,1\n"));
         let files = Files {
             annotations: &annotations,
-            excluded: &excluded,
+            excluded: Some(&excluded),
             series: &series,
             detections: &detections,
         };

@@ -1,7 +1,8 @@
 //! Evaluate: `scans`, `marks`, `nodules`, `reader_agreement`, `rois`, `samples`, `predictions` →
-//! `slice_metrics`, `nodule_metrics`, `summary`.
+//! `slice_metrics`, `nodule_metrics`, `summary`, `comparisons`.
 
 mod classifier;
+mod comparisons;
 mod readers;
 mod rows;
 mod subgroups;
@@ -11,9 +12,10 @@ pub use readers::READER;
 
 use super::Task;
 use crate::metrics::{score, size};
+use crate::tables::store::Version;
 use crate::tables::{
-    Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table, mask_box, parquet,
-    shard, store,
+    Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
+    mask_box, parquet, shard, store,
 };
 use crate::volume::{BitsMismatch, Mask};
 use classifier::Judgements;
@@ -39,6 +41,7 @@ pub const WRITES: &[Output] = &[
     Output::Table(Table::NoduleMetrics),
     Output::Table(Table::SliceMetrics),
     Output::Table(Table::Summary),
+    Output::Table(Table::Comparisons),
 ];
 /// Raised when the stage's results change.
 pub const VERSION: u32 = 3;
@@ -131,27 +134,13 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let mut nodule_part = writer.part::<NoduleMetrics>()?;
         let mut slice_part = writer.part::<SliceMetrics>()?;
         let mut summary_part = writer.part::<Summary>()?;
+        let mut comparison_part = writer.part::<Comparison>()?;
         let mut failures = Vec::new();
         let mut scored = Vec::new();
         let mut judgements = Judgements::default();
         let total = rois.manifest.n_shards();
         for source in 0..total {
-            let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
-            let mut probabilities: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
-            for batch in predictions.shard_columns::<Predicted>(
-                source,
-                Table::Predictions,
-                PREDICTED_COLUMNS,
-            ) {
-                for row in batch? {
-                    if let Some(probability) = row.nodule_probability {
-                        let of_slice = probabilities.entry(row.roi_id.clone()).or_default();
-                        of_slice.push((row.model_id.clone(), probability));
-                    }
-                    let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-                    masks.insert(row.roi_id, row.mask_bits);
-                }
-            }
+            let (predicted, probabilities) = read_predictions(&predictions, source)?;
             if predicted.is_empty() {
                 task.cases(source + 1, total);
                 continue;
@@ -207,10 +196,37 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
         });
         summary_part.write(rows)?;
-        let parts = vec![nodule_part.finish()?, slice_part.finish()?, summary_part.finish()?];
+        comparison_part.write(comparisons::compare(&scored, config.seed))?;
+        let parts = vec![
+            nodule_part.finish()?,
+            slice_part.finish()?,
+            summary_part.finish()?,
+            comparison_part.finish()?,
+        ];
         writer.commit(parts, failures)?;
     }
     Ok(())
+}
+
+/// Masks by model and nodule, and the models' probabilities by slice.
+type Predictions =
+    (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
+
+/// What was predicted in a shard of the sources.
+fn read_predictions(table: &Version, source: usize) -> Result<Predictions, parquet::Error> {
+    let (mut predicted, mut probabilities) = Predictions::default();
+    let table = table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS);
+    for batch in table {
+        for row in batch? {
+            if let Some(probability) = row.nodule_probability {
+                let of_slice = probabilities.entry(row.roi_id.clone()).or_default();
+                of_slice.push((row.model_id.clone(), probability));
+            }
+            let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
+            masks.insert(row.roi_id, row.mask_bits);
+        }
+    }
+    Ok((predicted, probabilities))
 }
 
 /// A nodule and what its readers are worth, or why that is not known.

@@ -106,8 +106,9 @@ impl Page<'_> {
                     self.label(&comparison.model_id),
                     self.label(&comparison.baseline_id)
                 ),
-                integer(comparison.n_pairs),
+                integer(comparison.n_pairs as u64),
                 signed(comparison.mean_difference, decimals),
+                interval(comparison.ci_low, comparison.ci_high, decimals),
                 signed(comparison.median_difference, decimals),
                 p_value(comparison.p),
                 p_value(comparison.p_holm),
@@ -122,7 +123,16 @@ impl Page<'_> {
             "Differences on the same nodules, of those for which both models have a value. p: \
              Wilcoxon’s signed-rank test, two-sided; corrected: by Holm over every row of this \
              table. Effect: matched-pairs rank-biserial correlation, from −1 to 1.",
-            &["Difference", "Pairs", "Mean", "Median", "p", "p, corrected", "Effect"],
+            &[
+                "Difference",
+                "Pairs",
+                "Mean",
+                "95% interval",
+                "Median",
+                "p",
+                "p, corrected",
+                "Effect",
+            ],
             groups,
         );
     }
