@@ -92,6 +92,16 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus compare-nodules store/luna16 /data/luna16/annotations.csv --min-marks 3\n  nodulus compare-nodules store/demo store/demo --cohort lidc --cohort luna16\n\nA store stands for its current `nodules`. Exit status: 0 compared, different or not, 1 stopped by an error, 2 usage."
     )]
     CompareNodules(CompareNodulesArguments),
+    /// Print every metric of a predicted mask against a reference mask
+    #[command(
+        after_help = "Example:\n  nodulus metrics reference.nii.gz prediction.nii.gz\n  nodulus metrics segmentation.dcm prediction.mha --label 2 --json\n\nBoth masks must be on the same voxels. Undefined metrics are `-`, or null in JSON (docs/metrics.md)."
+    )]
+    Metrics(MetricsArguments),
+    /// Measure a detector as LUNA16 does: sensitivity by false positives a scan
+    #[command(
+        after_help = "Example:\n  nodulus froc --reference annotations.csv --excluded annotations_excluded.csv --seriesuids seriesuids.csv --candidates submission.csv"
+    )]
+    Froc(FrocArguments),
     /// Write a synthetic cohort in the real formats, with known truth
     #[command(after_help = "Example:\n  nodulus phantom data/phantom --seed 1 --patients 8")]
     Phantom(PhantomArguments),
@@ -260,6 +270,42 @@ pub(super) struct CompareNodulesArguments {
     /// Unmatched nodules that are listed of each side; 0 lists all, as `--json` does
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(super) list: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MetricsArguments {
+    /// Reference mask: NIfTI, MetaImage or DICOM SEG
+    pub(super) reference: PathBuf,
+    /// Predicted mask: NIfTI, MetaImage or DICOM SEG
+    pub(super) prediction: PathBuf,
+    /// Voxels with this value, or the segment of this number, make up the masks; all but 0, or every segment, where not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) label: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FrocArguments {
+    /// Nodules, as LUNA16's `annotations.csv`
+    #[arg(long, value_name = "FILE")]
+    pub(super) reference: PathBuf,
+    /// Other findings, as LUNA16's `annotations_excluded.csv`; without it no detection is ignored
+    #[arg(long, value_name = "FILE")]
+    pub(super) excluded: Option<PathBuf>,
+    /// Scans, as LUNA16's `seriesuids.csv`
+    #[arg(long, value_name = "FILE")]
+    pub(super) seriesuids: PathBuf,
+    /// Submission: seriesuid, coordX, coordY, coordZ, probability
+    #[arg(long, value_name = "FILE")]
+    pub(super) candidates: PathBuf,
+    /// Decides the bootstrap's resamples
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -6,7 +6,9 @@ mod completions;
 mod export;
 mod export_schema;
 mod format;
+mod froc;
 mod lineage;
+mod metrics;
 mod montage;
 mod pairs;
 mod phantom;
@@ -18,7 +20,8 @@ mod tables;
 mod verify;
 
 use crate::pipeline::{
-    compare_nodules as comparison, config, export as exporting, nodule_table, runner,
+    compare_masks, compare_nodules as comparison, config, detections, export as exporting,
+    nodule_table, runner,
 };
 use crate::tables::store;
 pub use arguments::Cli;
@@ -65,6 +68,10 @@ enum Error {
     Export(#[from] exporting::Error),
     #[error(transparent)]
     NoduleTable(#[from] nodule_table::Error),
+    #[error(transparent)]
+    Masks(#[from] compare_masks::Error),
+    #[error(transparent)]
+    Detections(#[from] detections::Error),
     #[error(transparent)]
     Comparison(#[from] comparison::NoCommonPlaces),
     #[error("cannot query the table")]
@@ -118,6 +125,8 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Export(arguments) => export::export(arguments, out),
         Command::Montage(arguments) => montage::montage(arguments, out),
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
+        Command::Metrics(arguments) => metrics::metrics(arguments, out),
+        Command::Froc(arguments) => froc::froc(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => completions::completions(arguments, out),

@@ -2,7 +2,7 @@
 
 use super::components;
 use super::regrid::{self, Fit, OnGrid, OtherGrid, SLICE_TOLERANCE};
-use crate::formats::dicom::{Segment, Segmentation};
+use crate::formats::dicom::{Plane, Segment, Segmentation};
 use crate::volume::{Geometry, InvalidGeometry, PlacedMask};
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub enum Error {
     /// Two frames show one segment at one place.
     #[error("frames {0} and {1} show segment {2} at one place")]
     Repeated(usize, usize, u16),
-    /// The frames make up no grid that could be resampled.
-    #[error("frames make up no grid that could be resampled: {0}")]
+    /// The frames make up no grid.
+    #[error("frames make up no grid: {0}")]
     NoGrid(String),
     /// A frame has no place.
     #[error(transparent)]
@@ -110,13 +110,42 @@ fn once<P: Ord>(segment: &Segment, places: impl Iterator<Item = P>) -> Result<()
     Ok(())
 }
 
-/// The grid that the frames make up, and the slice of each in it.
+/// The grid that the frames make up, each a slice of it.
+fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
+    let (slices, grid) = grid(&segmentation.planes, segmentation.spacing_between_slices_mm, 1)?;
+    for segment in &segmentation.segments {
+        once(segment, segment.frames.iter().map(|(frame, _)| slices[*frame]))?;
+    }
+    Ok(Lie::Other(slices, grid))
+}
+
+/// The grid that the frames of several segmentations make up together, of at least `n_slices`.
+///
+/// # Errors
+///
+/// Fails if there is no such grid, or they give different distances of slices.
+pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<Geometry, Error> {
+    let planes: Vec<Plane> = segmentations.iter().flat_map(|s| s.planes.iter().copied()).collect();
+    let mut steps = segmentations.iter().filter_map(|s| s.spacing_between_slices_mm);
+    let step = steps.next();
+    if let Some((a, b)) =
+        step.zip(steps.find(|other| step.is_some_and(|s| (s - other).abs() > SAME_PLANE_MM)))
+    {
+        return Err(Error::NoGrid(format!("SpacingBetweenSlices is {a} mm and {b} mm")));
+    }
+    Ok(grid(&planes, step, n_slices)?.1)
+}
+
+/// The grid that planes make up, of at least `n_slices`, and the slice of each in it.
 ///
 /// METHOD: slices are `SpacingBetweenSlices` apart, or where that is missing as far as the nearest two
 /// frames; each frame must lie at a whole number of such steps from the first.
-fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
+fn grid(
+    planes: &[Plane],
+    spacing_between_slices_mm: Option<f64>,
+    n_slices: usize,
+) -> Result<(Vec<usize>, Geometry), Error> {
     let no_grid = |why: String| Error::NoGrid(why);
-    let planes = &segmentation.planes;
     let first = planes.first().ok_or_else(|| no_grid("there are none".to_owned()))?;
     let normal = first.geometry(1.0, 1)?.axis(2);
     let mut along = Vec::with_capacity(planes.len());
@@ -141,7 +170,7 @@ fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
     sorted.sort_by(f64::total_cmp);
     let gaps = sorted.windows(2).map(|pair| pair[1] - pair[0]);
     let nearest = gaps.filter(|gap| *gap > SAME_PLANE_MM).min_by(f64::total_cmp);
-    let step = segmentation.spacing_between_slices_mm.or(nearest);
+    let step = spacing_between_slices_mm.or(nearest);
     let step = step
         .filter(|step| *step > 0.0)
         .ok_or_else(|| no_grid("there is one frame, and no SpacingBetweenSlices".to_owned()))?;
@@ -160,13 +189,11 @@ fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
         }
         slices.push(steps as usize);
     }
-    for segment in &segmentation.segments {
-        once(segment, segment.frames.iter().map(|(frame, _)| slices[*frame]))?;
-    }
     let mut bottom = *first;
     bottom.position_mm = std::array::from_fn(|a| first.position_mm[a] + lowest * normal[a]);
-    let n_slices = slices.iter().max().map_or(0, |last| last + 1);
-    Ok(Lie::Other(slices, bottom.geometry(step, n_slices)?))
+    let n_slices = slices.iter().max().map_or(0, |last| last + 1).max(n_slices);
+    let grid = bottom.geometry(step, n_slices)?;
+    Ok((slices, grid))
 }
 
 #[cfg(test)]
@@ -244,6 +271,19 @@ mod tests {
         assert!(matches!(lie(&frames(&[0.9]), &image(), true), Err(Error::NoGrid(_))));
         let far = lie(&frames(&[0.9, 2.9, 1e9]), &image(), true);
         assert!(matches!(far, Err(Error::NoGrid(_))));
+    }
+
+    #[test]
+    fn several_share_one_grid() {
+        let [low, high] = [frames(&[2.0, 4.0]), frames(&[8.0])];
+        let grid = common_grid(&[&low, &high], 2).unwrap();
+        assert_eq!((grid.size(), grid.spacing().ijk()), ([4, 3, 4], [0.5, 0.75, 2.0]));
+        assert_eq!(voxels(&high, &grid, false), BTreeSet::from([[0, 1, 3]]));
+        let of = |step| Segmentation { spacing_between_slices_mm: Some(step), ..high.clone() };
+        assert_eq!(common_grid(&[&of(2.0), &of(2.0)], 2).unwrap().size(), [4, 3, 2]);
+        let error = common_grid(&[&of(2.0), &of(1.0)], 2).unwrap_err().to_string();
+        assert_eq!(error, "frames make up no grid: SpacingBetweenSlices is 2 mm and 1 mm");
+        assert!(matches!(common_grid(&[&high, &high], 2), Err(Error::NoGrid(_))));
     }
 
     #[test]

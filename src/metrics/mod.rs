@@ -5,16 +5,23 @@
 
 pub mod overlap;
 pub mod surface;
+pub mod size;
 pub mod score;
 pub mod metric;
 pub mod summary;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
+pub mod paired;
 pub mod fleiss;
+pub mod classifier;
+pub mod froc;
+#[cfg(test)]
+mod edge_cases;
 #[cfg(test)]
 mod golden;
 
 pub use metric::Metric;
 pub use score::{METRIC_DEFINITION, Outcome, Scores, score};
+pub use size::{Measure, Size, SizeError, size};
 pub use summary::{Case, Summary, summarise};

@@ -11,6 +11,8 @@ pub struct Wilcoxon {
     pub statistic: f64,
     /// Two-sided p-value.
     pub p: f64,
+    /// Matched-pairs rank-biserial correlation, -1 to 1: above 0 where differences tend to be positive.
+    pub rank_biserial: f64,
 }
 
 /// Most pairs without ties for which the exact distribution is used.
@@ -23,7 +25,8 @@ const EXACT_WITH_TIES_UP_TO: usize = 13;
 /// METHOD: Wilcoxon 1945, pairs that do not differ left out, ties at their mean rank. As
 /// `scipy.stats.wilcoxon` decides: the exact distribution for up to 50 pairs without ties and up to
 /// 13 with them, else the normal approximation with its correction for ties, without one for
-/// continuity.
+/// continuity. Effect size: the rank sum of the positive differences minus that of the negative, as a
+/// share of both (Kerby 2014).
 pub fn wilcoxon(differences: &[f64]) -> Option<Wilcoxon> {
     let mut ordered: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let n = ordered.len();
@@ -55,7 +58,8 @@ pub fn wilcoxon(differences: &[f64]) -> Option<Wilcoxon> {
         // Twice the normal tail past |z|.
         erfc(z.abs() / SQRT_2)
     };
-    Some(Wilcoxon { n, statistic: smaller as f64 / 2.0, p })
+    let rank_biserial = (2.0 * plus as f64 - all as f64) / all as f64;
+    Some(Wilcoxon { n, statistic: smaller as f64 / 2.0, p, rank_biserial })
 }
 
 /// Share of the 2ⁿ sign patterns whose rank sum is as small as the one found, times two.
@@ -101,8 +105,9 @@ mod tests {
     fn three_pairs_all_one_way() {
         // One pattern of eight is as extreme on each side.
         let result = wilcoxon(&[0.1, 0.3, 0.2]).unwrap();
-        assert_eq!(result, Wilcoxon { n: 3, statistic: 0.0, p: 0.25 });
-        assert_eq!(wilcoxon(&[-0.1, -0.3, -0.2]), Some(result));
+        assert_eq!(result, Wilcoxon { n: 3, statistic: 0.0, p: 0.25, rank_biserial: 1.0 });
+        let other_way = wilcoxon(&[-0.1, -0.3, -0.2]);
+        assert_eq!(other_way, Some(Wilcoxon { rank_biserial: -1.0, ..result }));
     }
 
     #[test]
@@ -110,7 +115,8 @@ mod tests {
         // |d| = 1, 1, 2: ranks 1.5, 1.5, 3. Sum of the negative: 1.5.
         // Patterns with a sum of at most 1.5: {}, {1.5}, {1.5}: 3 of 8, twice.
         let result = wilcoxon(&[1.0, -1.0, 2.0]).unwrap();
-        assert_eq!(result, Wilcoxon { n: 3, statistic: 1.5, p: 0.75 });
+        // Sum of the positive: 4.5, of all 6.
+        assert_eq!(result, Wilcoxon { n: 3, statistic: 1.5, p: 0.75, rank_biserial: 0.5 });
     }
 
     #[test]
@@ -122,7 +128,8 @@ mod tests {
 
     #[test]
     fn balanced_signs_give_one() {
-        assert_eq!(wilcoxon(&[1.0, -1.0]), Some(Wilcoxon { n: 2, statistic: 1.5, p: 1.0 }));
+        let balanced = Wilcoxon { n: 2, statistic: 1.5, p: 1.0, rank_biserial: 0.0 };
+        assert_eq!(wilcoxon(&[1.0, -1.0]), Some(balanced));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod lineage;
 pub mod export;
 pub mod montage;
 pub mod nodule_table;
+pub mod compare_masks;
 pub mod compare_nodules;
+pub mod detections;
 
 pub use config::Config;

@@ -15,6 +15,7 @@ pub mod predictions;
 pub mod slice_metrics;
 pub mod nodule_metrics;
 pub mod summary;
+pub mod comparisons;
 pub mod exclusions;
 pub mod failures;
 pub mod output;
@@ -28,6 +29,7 @@ pub mod shard;
 pub mod job;
 pub mod store;
 
+pub use comparisons::Comparison;
 pub use exclusions::Exclusion;
 pub use failures::Failure;
 pub use marks::{Mark, MarkKind};
@@ -75,6 +77,8 @@ pub enum Table {
     NoduleMetrics,
     /// See [`summary`].
     Summary,
+    /// See [`comparisons`].
+    Comparisons,
     /// See [`exclusions`].
     Exclusions,
     /// See [`failures`].
@@ -89,7 +93,7 @@ pub trait Row: Serialize + DeserializeOwned + 'static {
 
 impl Table {
     /// Every table, in data-flow order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -102,6 +106,7 @@ impl Table {
         Self::SliceMetrics,
         Self::NoduleMetrics,
         Self::Summary,
+        Self::Comparisons,
         Self::Exclusions,
         Self::Failures,
     ];
@@ -121,6 +126,7 @@ impl Table {
             Self::SliceMetrics => "slice_metrics",
             Self::NoduleMetrics => "nodule_metrics",
             Self::Summary => "summary",
+            Self::Comparisons => "comparisons",
             Self::Exclusions => "exclusions",
             Self::Failures => "failures",
         }
@@ -146,6 +152,7 @@ impl Table {
             Self::SliceMetrics => "a slice × model",
             Self::NoduleMetrics => "a nodule × model",
             Self::Summary => "a model × metric × subgroup",
+            Self::Comparisons => "two models × metric",
             Self::Exclusions => "a thing that a rule left out",
             Self::Failures => "a case that failed",
         }
@@ -166,6 +173,7 @@ impl Table {
             Self::SliceMetrics => slice_metrics::schema(),
             Self::NoduleMetrics => nodule_metrics::schema(),
             Self::Summary => summary::schema(),
+            Self::Comparisons => comparisons::schema(),
             Self::Exclusions => exclusions::schema(),
             Self::Failures => failures::schema(),
         }
@@ -174,12 +182,13 @@ impl Table {
     /// Raised when a column is added, removed or changes meaning.
     pub const fn schema_version(self) -> u32 {
         match self {
-            Self::Marks => 3,
+            Self::Marks | Self::NoduleMetrics => 3,
             Self::Scans
             | Self::Nodules
             | Self::Rois
             | Self::Samples
-            | Self::NoduleMetrics
+            | Self::SliceMetrics
+            | Self::Summary
             | Self::TrainingLog => 2,
             _ => 1,
         }
@@ -228,7 +237,7 @@ impl Table {
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
             Self::NoduleMetrics => &["nodule_id"],
             Self::Exclusions | Self::Failures => &["case_id"],
-            Self::RatingAgreement | Self::TrainingLog | Self::Summary => &[],
+            Self::RatingAgreement | Self::TrainingLog | Self::Summary | Self::Comparisons => &[],
         }
     }
 

@@ -2,12 +2,13 @@
 
 use super::schema::{column, nullable};
 use super::{Row, Table};
-use crate::metrics::Metric;
+use crate::metrics::{Measure, Metric, SizeError};
 use arrow::datatypes::{DataType, Schema};
 use serde::{Deserialize, Serialize};
 
 /// A nodule × a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 #[expect(missing_docs, reason = "each column is described in `schema`")]
 pub struct NoduleMetrics {
     pub nodule_id: String,
@@ -30,6 +31,20 @@ pub struct NoduleMetrics {
     pub reference_volume_mm3: f64,
     pub cut_volume_mm3: f64,
     pub oversize: Option<String>,
+    pub volume_error_mm3: Option<f64>,
+    pub volume_relative_error: Option<f64>,
+    pub predicted_equivalent_diameter_mm: f64,
+    pub reference_equivalent_diameter_mm: f64,
+    pub equivalent_diameter_error_mm: Option<f64>,
+    pub equivalent_diameter_relative_error: Option<f64>,
+    pub predicted_long_axis_mm: f64,
+    pub reference_long_axis_mm: f64,
+    pub long_axis_error_mm: Option<f64>,
+    pub long_axis_relative_error: Option<f64>,
+    pub predicted_short_axis_mm: f64,
+    pub reference_short_axis_mm: f64,
+    pub short_axis_error_mm: Option<f64>,
+    pub short_axis_relative_error: Option<f64>,
     pub outcome: String,
     pub metric_definition: String,
 }
@@ -49,6 +64,19 @@ impl NoduleMetrics {
             Metric::SurfaceDice => self.surface_dice_1mm,
         }
     }
+
+    /// How far a measure of the prediction is off.
+    pub const fn size_error(&self, measure: Measure) -> SizeError {
+        let (signed, relative) = match measure {
+            Measure::Volume => (self.volume_error_mm3, self.volume_relative_error),
+            Measure::EquivalentDiameter => {
+                (self.equivalent_diameter_error_mm, self.equivalent_diameter_relative_error)
+            }
+            Measure::LongAxis => (self.long_axis_error_mm, self.long_axis_relative_error),
+            Measure::ShortAxis => (self.short_axis_error_mm, self.short_axis_relative_error),
+        };
+        SizeError { signed, relative }
+    }
 }
 
 impl Row for NoduleMetrics {
@@ -58,7 +86,7 @@ impl Row for NoduleMetrics {
 /// Columns of `nodule_metrics`.
 pub fn schema() -> Schema {
     use DataType::{Float64, Int64, Utf8};
-    Schema::new(vec![
+    let mut fields = vec![
         column("nodule_id", Utf8, "nodule at the centre"),
         column("patient_id", Utf8, "patient of the series"),
         column("model_id", Utf8, "model, or `threshold` for the best single threshold"),
@@ -79,8 +107,21 @@ pub fn schema() -> Schema {
         nullable("assd_mm", Float64, "mean over both surfaces' distances, pooled"),
         nullable("masd_mm", Float64, "mean of the two directed mean surface distances"),
         nullable("surface_dice_1mm", Float64, "share of both surfaces within 1 mm of the other"),
-        column("predicted_volume_mm3", Float64, "volume of the prediction"),
-        column("reference_volume_mm3", Float64, "volume of the reference in the region"),
+    ];
+    for (measure, what) in MEASURES {
+        let [name, error, _, relative] = measure.names();
+        fields.extend([
+            column(&format!("predicted_{name}"), Float64, &format!("{what} of the prediction")),
+            column(
+                &format!("reference_{name}"),
+                Float64,
+                &format!("{what} of the reference in the region"),
+            ),
+            nullable(error, Float64, "prediction minus reference; null where both are empty"),
+            nullable(relative, Float64, "the same as a share; null where the reference is empty"),
+        ]);
+    }
+    fields.extend([
         column(
             "cut_volume_mm3",
             Float64,
@@ -93,5 +134,14 @@ pub fn schema() -> Schema {
         ),
         column("outcome", Utf8, "scored, missed, spurious or both_empty"),
         column("metric_definition", Utf8, "name and version of the definitions"),
-    ])
+    ]);
+    Schema::new(fields)
 }
+
+/// What is measured of both masks; an empty mask measures 0.
+const MEASURES: [(Measure, &str); 4] = [
+    (Measure::Volume, "volume"),
+    (Measure::EquivalentDiameter, "diameter of the sphere of the volume"),
+    (Measure::LongAxis, "longest diameter in an axial slice"),
+    (Measure::ShortAxis, "longest diameter across the long axis, in its slice,"),
+];

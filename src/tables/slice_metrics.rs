@@ -27,6 +27,10 @@ pub struct SliceMetrics {
     pub surface_dice_1mm: Option<f64>,
     pub predicted_volume_mm3: f64,
     pub reference_volume_mm3: f64,
+    pub predicted_long_axis_mm: f64,
+    pub reference_long_axis_mm: f64,
+    pub predicted_short_axis_mm: f64,
+    pub reference_short_axis_mm: f64,
     pub outcome: String,
     pub metric_definition: String,
 }
@@ -61,6 +65,10 @@ pub fn schema() -> Schema {
         nullable("surface_dice_1mm", Float64, "share of both surfaces within 1 mm of the other"),
         column("predicted_volume_mm3", Float64, "volume of the prediction"),
         column("reference_volume_mm3", Float64, "volume of the reference"),
+        column("predicted_long_axis_mm", Float64, "longest diameter of the prediction"),
+        column("reference_long_axis_mm", Float64, "longest diameter of the reference"),
+        column("predicted_short_axis_mm", Float64, "longest diameter across it"),
+        column("reference_short_axis_mm", Float64, "longest diameter across it"),
         column("outcome", Utf8, "scored, missed, spurious or both_empty"),
         column("metric_definition", Utf8, "name and version of the definitions"),
     ])

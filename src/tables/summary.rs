@@ -31,21 +31,37 @@ impl Row for Summary {
 pub fn schema() -> Schema {
     use DataType::{Float64, Int64, Utf8};
     Schema::new(vec![
-        column("model_id", Utf8, "model, or `threshold` for the best single threshold"),
-        column("metric", Utf8, "column of `nodule_metrics`"),
+        column(
+            "model_id",
+            Utf8,
+            "model, `threshold` for the best single threshold, or `reader` for each reader against the consensus of the others",
+        ),
+        column(
+            "metric",
+            Utf8,
+            "column of `nodule_metrics`; with `slice_` over slices; `*_absolute_error_*`; `classifier_auc`, `_brier` and `_ece` (docs/metrics.md)",
+        ),
         column("subgroup", Utf8, "all, or `name=value`"),
-        column("n_total", Int64, "nodules in the subgroup"),
+        column("n_total", Int64, "nodules (or slices) in the subgroup"),
         column("n_valid", Int64, "nodules for which the metric is defined"),
         column("n_missed", Int64, "nodules without any predicted voxel"),
-        nullable("mean", Float64, "mean over the valid"),
+        nullable("mean", Float64, "mean over the valid; of a classifier the metric itself"),
         nullable("sd", Float64, "standard deviation over the valid; null under two"),
         nullable("median", Float64, "median over the valid"),
-        nullable("ci_low", Float64, "lower end of the mean's 95% bootstrap interval, by patient"),
-        nullable("ci_high", Float64, "upper end of the mean's 95% bootstrap interval, by patient"),
+        nullable(
+            "ci_low",
+            Float64,
+            "lower end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient",
+        ),
+        nullable(
+            "ci_high",
+            Float64,
+            "upper end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient",
+        ),
         nullable(
             "worst_case_mean",
             Float64,
-            "mean in which a missed nodule counts with the region's diagonal",
+            "mean in which a missed nodule counts with the region's diagonal; null of a classifier",
         ),
     ])
 }

@@ -13,12 +13,18 @@ fn sigkill_at_any_moment_changes_no_byte() {
     let peaceful = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(peaceful.path());
     let begun = Instant::now();
-    fixture::run_well(&["run", path.to_str().unwrap(), "--progress", "none"]);
+    // With validation, so that there are weights of the best epoch.
+    let validated = ["--set", "balance.splits.clinical.validation=0.3"];
+    let plain = ["run", path.to_str().unwrap(), "--progress", "none"];
+    fixture::run_well(&[&plain[..], &validated].concat());
     let whole = begun.elapsed();
 
     let disturbed = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(disturbed.path());
-    let arguments = ["run", path.to_str().unwrap(), "--progress", "none"];
+    // Training is saved after each batch, so that most kills are resumed in the midst of an epoch.
+    let saved = ["--set", "train.save_minutes=0"];
+    let plain = ["run", path.to_str().unwrap(), "--progress", "none"];
+    let arguments = [&plain[..], &validated, &saved].concat();
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut killed = 0;
     while killed < KILLS {
@@ -44,6 +50,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
         outputs.keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(names(&expected), names(&found));
+    assert!(names(&expected).iter().any(|name| name.ends_with("/best.safetensors")));
     for (name, bytes) in &expected {
         let log = name.starts_with("training_log/") && name.contains("/meta/");
         if !timed(name) && !log {

@@ -404,4 +404,5 @@ def main():
     print(json.dumps({name: part(folder / name) for name, part in parts.items()}))
 
 
-main()
+if __name__ == "__main__":
+    main()

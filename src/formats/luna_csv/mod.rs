@@ -1,4 +1,4 @@
-//! LUNA16's CSV files: nodules, other findings, candidates and the list of series.
+//! LUNA16's CSV files: nodules, other findings, candidates, submissions and the list of series.
 //!
 //! Positions are patient millimetres, LPS. A byte order mark, `\r\n` and blank lines at the end are
 //! read over; more columns than LUNA16's are left alone. Source: the LUNA16 challenge (Setio et al.
@@ -8,10 +8,12 @@ mod rows;
 mod annotations;
 mod findings;
 mod candidates;
+mod detections;
 mod series_uids;
 
 pub use annotations::{Annotation, read_annotations, write_annotations};
 pub use candidates::{Candidate, read_candidates, write_candidates};
+pub use detections::{Detection, read_detections};
 pub use findings::{Finding, read_findings, write_findings};
 pub use series_uids::{read_series_uids, write_series_uids};
 

@@ -30,10 +30,19 @@ impl<const N: usize> Fields<'_, N> {
         if text.is_empty() { Err(self.wrong(field, "some text")) } else { Ok(text.to_owned()) }
     }
 
-    /// The value of a name as a finite number.
+    /// The value of a name as finite millimetres.
     pub(super) fn millimetres(&self, field: usize) -> Result<f64, Error> {
+        self.finite(field, "finite millimetres")
+    }
+
+    /// The value of a name as a finite number.
+    pub(super) fn number(&self, field: usize) -> Result<f64, Error> {
+        self.finite(field, "a finite number")
+    }
+
+    fn finite(&self, field: usize, expected: &'static str) -> Result<f64, Error> {
         let number = self.values[field].parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| self.wrong(field, "finite millimetres"))
+        number.ok_or_else(|| self.wrong(field, expected))
     }
 
     /// The value of a name as 0 or 1.

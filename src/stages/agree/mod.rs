@@ -158,7 +158,7 @@ pub fn transform(
     if readers.len() < 2 {
         return Ok(None);
     }
-    let masks = masks(&readers)?;
+    let masks = reader_masks(&readers)?;
     let mut pairs = Vec::new();
     for (n, (session_a, a)) in masks.iter().enumerate() {
         for (session_b, b) in &masks[n + 1..] {
@@ -177,7 +177,13 @@ pub fn transform(
 }
 
 /// Each reader's mask, all in one box: that of every mark, at least two slices deep.
-fn masks(readers: &BTreeMap<i64, Vec<&Mark>>) -> Result<Vec<(i64, Mask)>, mask_box::Error> {
+///
+/// # Errors
+///
+/// Fails if a mark's box and bits do not fit each other.
+pub fn reader_masks(
+    readers: &BTreeMap<i64, Vec<&Mark>>,
+) -> Result<Vec<(i64, Mask)>, mask_box::Error> {
     let mut placed: Vec<(i64, Vec<PlacedMask>)> = Vec::new();
     for (session, marks) in readers {
         let masks: Result<Vec<_>, _> = marks.iter().map(|mark| mark.placed()).collect();

@@ -1,29 +1,50 @@
-//! Evaluate: `nodules`, `rois`, `predictions` → `slice_metrics`, `nodule_metrics`, `summary`.
+//! Evaluate: `scans`, `marks`, `nodules`, `reader_agreement`, `rois`, `samples`, `predictions` →
+//! `slice_metrics`, `nodule_metrics`, `summary`, `comparisons`.
 
+mod classifier;
+mod comparisons;
+mod readers;
+mod rows;
+mod subgroups;
 mod summaries;
 
+pub use readers::READER;
+
 use super::Task;
-use crate::metrics::{METRIC_DEFINITION, Scores, score};
+use crate::metrics::{score, size};
+use crate::tables::store::Version;
 use crate::tables::{
-    Failure, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table, parquet, shard, store,
+    Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
+    mask_box, parquet, shard, store,
 };
 use crate::volume::{BitsMismatch, Mask};
+use classifier::Judgements;
 use rayon::prelude::*;
+use rows::{Found, nodule_row, slice_row};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use summaries::{Scored, Subgroups};
+use std::collections::{BTreeMap, BTreeSet};
+use subgroups::{Spacings, Subgroups};
+use summaries::Scored;
 
 /// Outputs read.
-pub const READS: &[Output] =
-    &[Output::Table(Table::Nodules), Output::Table(Table::Rois), Output::Table(Table::Predictions)];
+pub const READS: &[Output] = &[
+    Output::Table(Table::Scans),
+    Output::Table(Table::Marks),
+    Output::Table(Table::Nodules),
+    Output::Table(Table::ReaderAgreement),
+    Output::Table(Table::Rois),
+    Output::Table(Table::Samples),
+    Output::Table(Table::Predictions),
+];
 /// Outputs written.
 pub const WRITES: &[Output] = &[
     Output::Table(Table::NoduleMetrics),
     Output::Table(Table::SliceMetrics),
     Output::Table(Table::Summary),
+    Output::Table(Table::Comparisons),
 ];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Settings: `[evaluate]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,50 +107,53 @@ struct Predicted {
     roi_id: String,
     nodule_id: String,
     model_id: String,
+    nodule_probability: Option<f64>,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
 }
 
-const PREDICTED_COLUMNS: &[&str] = &["roi_id", "nodule_id", "model_id", "mask_bits"];
+const PREDICTED_COLUMNS: &[&str] =
+    &["roi_id", "nodule_id", "model_id", "nodule_probability", "mask_bits"];
 
 /// Predicted masks of a nodule's slices, by the slice.
 pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 
-/// Scores every prediction, a shard of them at a time.
+/// Scores every prediction, a shard of the sources at a time; of earlier shards a few numbers for
+/// each slice and nodule are kept.
 ///
 /// # Errors
 ///
 /// Fails if the store cannot be read or written to; a nodule that cannot be scored becomes a row
 /// of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    let mut subgroups = Subgroups::of(task.table(Table::Nodules)?.rows::<Nodule>())?;
+    let spacings = subgroups::spacings(task)?;
+    let mut subgroups = Subgroups::read(task, &spacings)?;
     let (rois, predictions) = (task.table(Table::Rois)?, task.table(Table::Predictions)?);
     for shard in task.job.pending() {
         let writer = task.job.shard(shard)?;
         let mut nodule_part = writer.part::<NoduleMetrics>()?;
         let mut slice_part = writer.part::<SliceMetrics>()?;
         let mut summary_part = writer.part::<Summary>()?;
+        let mut comparison_part = writer.part::<Comparison>()?;
         let mut failures = Vec::new();
         let mut scored = Vec::new();
+        let mut judgements = Judgements::default();
         let total = rois.manifest.n_shards();
         for source in 0..total {
-            let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
-            for batch in predictions.shard_columns::<Predicted>(
-                source,
-                Table::Predictions,
-                PREDICTED_COLUMNS,
-            ) {
-                for row in batch? {
-                    let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-                    masks.insert(row.roi_id, row.mask_bits);
-                }
+            let (predicted, probabilities) = read_predictions(&predictions, source)?;
+            if predicted.is_empty() {
+                task.cases(source + 1, total);
+                continue;
             }
             let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-            if !predicted.is_empty() {
-                for batch in rois.shard_columns::<Slice>(source, Table::Rois, SLICE_COLUMNS) {
-                    for slice in batch? {
-                        regions.entry(slice.nodule_id.clone()).or_default().push(slice);
+            for batch in rois.shard_columns::<Slice>(source, Table::Rois, SLICE_COLUMNS) {
+                for slice in batch? {
+                    for (model_id, probability) in
+                        probabilities.get(&slice.roi_id).into_iter().flatten()
+                    {
+                        judgements.add(model_id, &slice, *probability);
                     }
+                    regions.entry(slice.nodule_id.clone()).or_default().push(slice);
                 }
             }
             let work: Vec<_> = predicted.into_iter().collect();
@@ -157,17 +181,86 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                     Err(error) => failures.push(Failure::new("evaluate", nodule_id, &error, None)),
                 }
             }
+            let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
+            for (nodule_id, result) in read_by_others(task, source, &wanted, &spacings)? {
+                match result {
+                    Ok(rows) => scored.extend(rows),
+                    Err(error) => failures.push(Failure::new("evaluate", &nodule_id, &error, None)),
+                }
+            }
             task.cases(source + 1, total);
         }
-        summary_part.write(summarise(config, &subgroups, &scored))?;
-        let parts = vec![nodule_part.finish()?, slice_part.finish()?, summary_part.finish()?];
+        let mut rows = summaries::summarise(&subgroups, &scored, config.seed);
+        rows.extend(judgements.rows(config.seed));
+        rows.sort_by(|a, b| {
+            (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
+        });
+        summary_part.write(rows)?;
+        comparison_part.write(comparisons::compare(&scored, config.seed))?;
+        let parts = vec![
+            nodule_part.finish()?,
+            slice_part.finish()?,
+            summary_part.finish()?,
+            comparison_part.finish()?,
+        ];
         writer.commit(parts, failures)?;
     }
     Ok(())
 }
 
-fn summarise(config: &Config, subgroups: &Subgroups, scored: &[Scored]) -> Vec<Summary> {
-    summaries::summarise(subgroups, scored, config.seed)
+/// Masks by model and nodule, and the models' probabilities by slice.
+type Predictions =
+    (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
+
+/// What was predicted in a shard of the sources.
+fn read_predictions(table: &Version, source: usize) -> Result<Predictions, parquet::Error> {
+    let (mut predicted, mut probabilities) = Predictions::default();
+    let table = table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS);
+    for batch in table {
+        for row in batch? {
+            if let Some(probability) = row.nodule_probability {
+                let of_slice = probabilities.entry(row.roi_id.clone()).or_default();
+                of_slice.push((row.model_id.clone(), probability));
+            }
+            let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
+            masks.insert(row.roi_id, row.mask_bits);
+        }
+    }
+    Ok((predicted, probabilities))
+}
+
+/// A nodule and what its readers are worth, or why that is not known.
+type ReadByOthers = (String, Result<Vec<Scored>, mask_box::Error>);
+
+/// The readers of a shard's scored nodules, each against the others.
+fn read_by_others(
+    task: &Task<'_>,
+    source: usize,
+    wanted: &BTreeSet<&str>,
+    spacings: &Spacings,
+) -> Result<Vec<ReadByOthers>, Error> {
+    let mut nodules: Vec<Nodule> = Vec::new();
+    for batch in task.table(Table::Nodules)?.shard_rows::<Nodule>(source) {
+        nodules.extend(
+            batch?.into_iter().filter(|nodule| {
+                nodule.n_readers > 1 && wanted.contains(nodule.nodule_id.as_str())
+            }),
+        );
+    }
+    let ids: BTreeSet<&str> =
+        nodules.iter().flat_map(|nodule| &nodule.mark_ids).map(String::as_str).collect();
+    let mut marks: BTreeMap<String, Mark> = BTreeMap::new();
+    for batch in task.table(Table::Marks)?.shard_rows::<Mark>(source) {
+        let batch = batch?.into_iter().filter(|mark| ids.contains(mark.mark_id.as_str()));
+        marks.extend(batch.map(|mark| (mark.mark_id.clone(), mark)));
+    }
+    let of_nodule = |nodule: &Nodule| {
+        let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
+        let spacing_mm = *spacings.get(&series)?;
+        let marks: Vec<&Mark> = nodule.mark_ids.iter().filter_map(|id| marks.get(id)).collect();
+        Some((nodule.nodule_id.clone(), readers::against_the_others(nodule, &marks, spacing_mm)))
+    };
+    Ok(nodules.par_iter().filter_map(of_nodule).collect())
 }
 
 /// Size and spacing of a nodule's region.
@@ -223,13 +316,11 @@ pub fn transform(
         });
         own.voxels().for_each(|[i, j, _]| reference.set(i, j, k, true));
         kept.voxels().for_each(|[i, j, _]| prediction.set(i, j, k, true));
-        rows.push(slice_row(model_id, slice, &score(&kept, &own, spacing_mm), &region));
+        rows.push(slice_row(model_id, slice, &found(&kept, &own, spacing_mm)));
     }
-    let scores = score(&prediction, &reference, spacing_mm);
-    let nodule = NoduleMetrics {
-        cut_volume_mm3: slices.iter().map(|slice| cut_volume_mm3(slice)).sum(),
-        ..nodule_row(model_id, first, &scores, &region)
-    };
+    let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
+    let found = found(&prediction, &reference, spacing_mm);
+    let nodule = NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &found, &region) };
     Ok((nodule, rows, region))
 }
 
@@ -239,66 +330,10 @@ fn cut_volume_mm3(slice: &Slice) -> f64 {
     slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
 }
 
-/// Volumes of prediction and reference.
-fn volumes(scores: &Scores, region: &Region) -> [f64; 2] {
-    let voxel_mm3: f64 = region.spacing_mm.iter().product();
-    [
-        (scores.true_positive + scores.false_positive) as f64 * voxel_mm3,
-        (scores.true_positive + scores.false_negative) as f64 * voxel_mm3,
-    ]
-}
-
-fn nodule_row(model_id: &str, slice: &Slice, scores: &Scores, region: &Region) -> NoduleMetrics {
-    let [predicted_volume_mm3, reference_volume_mm3] = volumes(scores, region);
-    NoduleMetrics {
-        nodule_id: slice.nodule_id.clone(),
-        patient_id: slice.patient_id.clone(),
-        model_id: model_id.to_owned(),
-        n_slices: region.size[2] as i64,
-        true_positive: scores.true_positive as i64,
-        false_positive: scores.false_positive as i64,
-        false_negative: scores.false_negative as i64,
-        precision: scores.precision,
-        sensitivity: scores.sensitivity,
-        dice: scores.dice,
-        iou: scores.iou,
-        hausdorff_mm: scores.hausdorff_mm,
-        hausdorff_95_mm: scores.hausdorff_95_mm,
-        assd_mm: scores.assd_mm,
-        masd_mm: scores.masd_mm,
-        surface_dice_1mm: scores.surface_dice_1mm,
-        predicted_volume_mm3,
-        reference_volume_mm3,
-        cut_volume_mm3: 0.0,
-        oversize: slice.oversize.clone(),
-        outcome: scores.outcome.name().to_owned(),
-        metric_definition: METRIC_DEFINITION.to_owned(),
-    }
-}
-
-fn slice_row(model_id: &str, slice: &Slice, scores: &Scores, region: &Region) -> SliceMetrics {
-    let [predicted_volume_mm3, reference_volume_mm3] = volumes(scores, region);
-    SliceMetrics {
-        roi_id: slice.roi_id.clone(),
-        nodule_id: slice.nodule_id.clone(),
-        patient_id: slice.patient_id.clone(),
-        model_id: model_id.to_owned(),
-        true_positive: scores.true_positive as i64,
-        false_positive: scores.false_positive as i64,
-        false_negative: scores.false_negative as i64,
-        precision: scores.precision,
-        sensitivity: scores.sensitivity,
-        dice: scores.dice,
-        iou: scores.iou,
-        hausdorff_mm: scores.hausdorff_mm,
-        hausdorff_95_mm: scores.hausdorff_95_mm,
-        assd_mm: scores.assd_mm,
-        masd_mm: scores.masd_mm,
-        surface_dice_1mm: scores.surface_dice_1mm,
-        predicted_volume_mm3,
-        reference_volume_mm3,
-        outcome: scores.outcome.name().to_owned(),
-        metric_definition: METRIC_DEFINITION.to_owned(),
+fn found(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Found {
+    Found {
+        scores: score(prediction, reference, spacing_mm),
+        sizes: [prediction, reference].map(|mask| size(mask, spacing_mm)),
     }
 }
 
@@ -345,7 +380,7 @@ pub enum Error {
 mod tests {
     use super::*;
 
-    fn slice(k: i64, mask: u8, others: u8) -> Slice {
+    pub(in crate::stages::evaluate) fn slice(k: i64, mask: u8, others: u8) -> Slice {
         Slice {
             roi_id: format!("r{k}"),
             nodule_id: "n".to_owned(),
@@ -377,6 +412,10 @@ mod tests {
         assert_eq!(counts, (3, 1, 1));
         assert_eq!(nodule.dice, Some(6.0 / 8.0));
         assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
+        assert_eq!((nodule.volume_error_mm3, nodule.volume_relative_error), (Some(0.0), Some(0.0)));
+        // Columns 0 to 2 of slice 8, of which the reference has two.
+        assert!((nodule.predicted_long_axis_mm - 1.5).abs() < 1e-12);
+        assert!((nodule.long_axis_error_mm.unwrap() - 0.5).abs() < 1e-12);
         assert_eq!(rows.iter().map(|r| r.roi_id.as_str()).collect::<Vec<_>>(), ["r7", "r8"]);
         assert_eq!((rows[0].false_positive, rows[1].false_positive), (0, 1));
         assert_eq!(region.size, [4, 2, 2]);

@@ -1,125 +1,85 @@
 //! Metrics over nodules and over slices, in all and in subgroups.
 
 use super::Region;
+use super::subgroups::Subgroups;
 use crate::metrics::summary::diagonal_mm;
-use crate::metrics::{Case, Metric, Outcome, summarise as summary_of};
-use crate::tables::{Nodule, NoduleMetrics, SliceMetrics, Summary, parquet};
+use crate::metrics::{Case, Measure, Metric, Outcome, summarise as summary_of};
+use crate::tables::{NoduleMetrics, SliceMetrics, Summary};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-
-/// Prefix of the metrics that are means over slices.
-const SLICE_PREFIX: &str = "slice_";
-
-/// The subgroups that each nodule belongs to, beside `all`.
-#[derive(Debug, Default)]
-pub(super) struct Subgroups(BTreeMap<String, Vec<String>>);
-
-impl Subgroups {
-    pub(super) fn of(
-        nodules: impl Iterator<Item = Result<Vec<Nodule>, parquet::Error>>,
-    ) -> Result<Self, parquet::Error> {
-        let mut subgroups = BTreeMap::new();
-        for batch in nodules {
-            subgroups.extend(
-                batch?.into_iter().map(|nodule| (nodule.nodule_id.clone(), names(&nodule))),
-            );
-        }
-        Ok(Self(subgroups))
-    }
-
-    /// Puts a nodule into one more subgroup, once.
-    pub(super) fn add(&mut self, nodule_id: &str, subgroup: &str) {
-        if let Some(subgroups) = self.0.get_mut(nodule_id)
-            && subgroups.iter().all(|name| name != subgroup)
-        {
-            subgroups.push(subgroup.to_owned());
-        }
-    }
-}
-
-/// METHOD: bands of diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm).
-fn names(nodule: &Nodule) -> Vec<String> {
-    let band = match nodule.diameter_mm {
-        d if d < 6.0 => "under_6",
-        d if d <= 8.0 => "6_to_8",
-        _ => "over_8",
-    };
-    let kind = nodule.nodule_type.as_deref().unwrap_or("unknown");
-    vec![
-        "all".to_owned(),
-        format!("cohort={}", nodule.cohort),
-        format!("diameter_mm={band}"),
-        format!("nodule_type={kind}"),
-    ]
-}
+use std::sync::Arc;
 
 /// One value of one metric.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scored {
-    model_id: String,
-    metric: String,
-    nodule_id: String,
-    patient_id: String,
-    value: Option<f64>,
-    missed: bool,
-    worst: f64,
+    pub(super) model_id: Arc<str>,
+    pub(super) metric: &'static str,
+    pub(super) nodule_id: Arc<str>,
+    pub(super) patient_id: Arc<str>,
+    pub(super) value: Option<f64>,
+    pub(super) missed: bool,
+    pub(super) worst: f64,
 }
 
-/// A nodule's values, in 3D.
+/// A nodule's values, in 3D: scores, then errors of size.
 pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
-    let worst = diagonal_mm(region.size, region.spacing_mm);
-    Metric::ALL
+    let diagonal = diagonal_mm(region.size, region.spacing_mm);
+    let scores = Metric::ALL
         .into_iter()
-        .map(|metric| Scored {
-            model_id: row.model_id.clone(),
-            metric: metric.name().to_owned(),
-            nodule_id: row.nodule_id.clone(),
-            patient_id: row.patient_id.clone(),
-            value: row.value(metric),
-            missed: row.outcome == Outcome::Missed.name(),
-            worst: metric.worst(worst),
-        })
-        .collect()
+        .map(|metric| (metric.name(), row.value(metric), metric.worst(diagonal)));
+    let errors = Measure::ALL.into_iter().flat_map(|measure| {
+        let error = row.size_error(measure);
+        let [_, signed, absolute, relative] = measure.names();
+        // What was missed has its errors already.
+        [(signed, error.signed), (absolute, error.signed.map(f64::abs)), (relative, error.relative)]
+            .map(|(name, value)| (name, value, value.unwrap_or(0.0)))
+    });
+    let ids: [Arc<str>; 3] =
+        [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
+    let missed = row.outcome == Outcome::Missed.name();
+    scores.chain(errors).map(|value| scored(&ids, missed, value)).collect()
 }
 
-/// A slice's overlap, in 2D; none of a slice without nodule and prediction.
+/// A slice's overlap and distances, in 2D; none of a slice without nodule and prediction.
 pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<Scored> {
+    if row.outcome == Outcome::BothEmpty.name() {
+        return Vec::new();
+    }
     let [width, height, _] = region.size;
-    let worst = diagonal_mm([width, height, 1], region.spacing_mm);
+    let diagonal = diagonal_mm([width, height, 1], region.spacing_mm);
+    let ids: [Arc<str>; 3] =
+        [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
+    let missed = row.outcome == Outcome::Missed.name();
     let values = [
-        (Metric::Dice, row.dice),
-        (Metric::Iou, row.iou),
-        (Metric::Hausdorff, row.hausdorff_mm),
-        (Metric::Assd, row.assd_mm),
+        ("slice_dice", row.dice, 0.0),
+        ("slice_iou", row.iou, 0.0),
+        ("slice_hausdorff_mm", row.hausdorff_mm, diagonal),
+        ("slice_assd_mm", row.assd_mm, diagonal),
     ];
-    values
-        .into_iter()
-        .filter(|_| row.outcome != Outcome::BothEmpty.name())
-        .map(|(metric, value)| Scored {
-            model_id: row.model_id.clone(),
-            metric: format!("{SLICE_PREFIX}{}", metric.name()),
-            nodule_id: row.nodule_id.clone(),
-            patient_id: row.patient_id.clone(),
-            value,
-            missed: row.outcome == Outcome::Missed.name(),
-            worst: metric.worst(worst),
-        })
-        .collect()
+    values.map(|value| scored(&ids, missed, value)).into()
+}
+
+fn scored(
+    [model_id, nodule_id, patient_id]: &[Arc<str>; 3],
+    missed: bool,
+    (metric, value, worst): (&'static str, Option<f64>, f64),
+) -> Scored {
+    let (model_id, nodule_id) = (model_id.clone(), nodule_id.clone());
+    Scored { model_id, metric, nodule_id, patient_id: patient_id.clone(), value, missed, worst }
 }
 
 /// A row for each model, metric and subgroup that has a nodule; by model, metric, subgroup.
 pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> Vec<Summary> {
     let mut groups: BTreeMap<(&str, &str, &str), Vec<Case<'_>>> = BTreeMap::new();
-    let all = vec!["all".to_owned()];
     for row in scored {
-        for subgroup in subgroups.0.get(&row.nodule_id).unwrap_or(&all) {
+        for subgroup in subgroups.of(&row.nodule_id) {
             let case = Case {
                 patient: &row.patient_id,
                 value: row.value,
                 missed: row.missed,
                 worst: row.worst,
             };
-            groups.entry((&row.model_id, &row.metric, subgroup)).or_default().push(case);
+            groups.entry((&*row.model_id, row.metric, subgroup)).or_default().push(case);
         }
     }
     let groups: Vec<_> = groups.into_iter().collect();
@@ -148,47 +108,61 @@ pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::crop::test_rows::nodule;
+    use crate::stages::evaluate::subgroups::tests::facts;
 
-    fn scored(nodule: &str, value: Option<f64>, missed: bool) -> Scored {
-        Scored {
-            model_id: "m".to_owned(),
-            metric: "assd_mm".to_owned(),
-            nodule_id: nodule.to_owned(),
-            patient_id: nodule.to_owned(),
-            value,
-            missed,
-            worst: 100.0,
-        }
+    fn assd(nodule: &str, value: Option<f64>, missed: bool) -> Scored {
+        let ids: [Arc<str>; 3] = ["m", nodule, nodule].map(Into::into);
+        scored(&ids, missed, ("assd_mm", value, 100.0))
     }
 
     #[test]
     fn a_missed_nodule_stays_in_the_denominators() {
-        let mut a = nodule("a", [0, 0, 0], [1, 1, 1]);
-        a.diameter_mm = 5.9;
+        let mut a = facts("a", 5.9);
         a.nodule_type = Some("solid".to_owned());
-        let b = nodule("b", [0, 0, 0], [1, 1, 1]);
-        let mut subgroups = Subgroups::of([Ok(vec![a, b])].into_iter()).unwrap();
+        let mut subgroups = Subgroups::of_facts(&[a, facts("b", 7.0)]);
         for _ in 0..2 {
             subgroups.add("b", "oversize=cropped");
         }
-        let rows =
-            summarise(&subgroups, &[scored("a", Some(2.0), false), scored("b", None, true)], 1);
+        let rows = summarise(&subgroups, &[assd("a", Some(2.0), false), assd("b", None, true)], 1);
         let names: Vec<&str> = rows.iter().map(|row| row.subgroup.as_str()).collect();
         assert_eq!(
             names,
             [
                 "all",
                 "cohort=c",
+                "diameter_mm=6_to_8",
                 "diameter_mm=under_6",
+                "n_readers=3",
                 "nodule_type=solid",
                 "nodule_type=unknown",
-                "oversize=cropped"
+                "oversize=cropped",
+                "spacing_k_mm=unknown"
             ]
         );
         assert_eq!(rows[5].n_total, 1);
         let all = &rows[0];
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));
+    }
+
+    #[test]
+    fn errors_of_size_count_what_was_missed() {
+        let row = NoduleMetrics {
+            model_id: "m".to_owned(),
+            nodule_id: "a".to_owned(),
+            volume_error_mm3: Some(-8.0),
+            volume_relative_error: Some(-1.0),
+            outcome: "missed".to_owned(),
+            ..NoduleMetrics::default()
+        };
+        let region = Region { size: [4, 4, 4], spacing_mm: [1.0; 3] };
+        let rows = summarise(&Subgroups::default(), &of_nodule(&row, region), 1);
+        let mean = |metric: &str| {
+            let row = rows.iter().find(|row| row.metric == metric).unwrap();
+            (row.mean, row.worst_case_mean, row.n_missed)
+        };
+        assert_eq!(mean("volume_error_mm3"), (Some(-8.0), Some(-8.0), 1));
+        assert_eq!(mean("volume_absolute_error_mm3"), (Some(8.0), Some(8.0), 1));
+        assert_eq!(mean("long_axis_error_mm"), (None, Some(0.0), 1));
     }
 }

@@ -1,7 +1,7 @@
 //! What a report says: `report.json`, and the source of the page.
 
 use super::overlay::Slice;
-use crate::tables::{RatingAgreement, Summary};
+use crate::tables::{Comparison, RatingAgreement, Summary};
 use serde::Serialize;
 
 /// A whole report. Lists may be empty: the page then says so.
@@ -254,27 +254,6 @@ pub struct Model {
     pub model_id: String,
     /// What it is, in a few words.
     pub label: String,
-}
-
-/// A paired comparison of two models on the nodules for which both have a value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
-    /// Column of `nodule_metrics`.
-    pub metric: String,
-    /// The model.
-    pub model_id: String,
-    /// What it is compared with.
-    pub baseline_id: String,
-    /// Nodules with both values.
-    pub n_pairs: u64,
-    /// Mean of model minus baseline.
-    pub mean_difference: Option<f64>,
-    /// Median of model minus baseline.
-    pub median_difference: Option<f64>,
-    /// p of the Wilcoxon signed-rank test, two-sided; none where no pair differs.
-    pub p: Option<f64>,
-    /// The same after Holm's correction over the report's comparisons.
-    pub p_holm: Option<f64>,
 }
 
 /// A nodule's scores by one model.

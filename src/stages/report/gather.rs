@@ -11,8 +11,8 @@ use crate::metrics::METRIC_DEFINITION;
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{
-    Exclusion, NoduleMetrics, Output, Oversize, Prediction, Roi, Role, Sample, Scan, Summary,
-    Table, TrainingLog, leak,
+    Comparison, Exclusion, NoduleMetrics, Output, Oversize, Prediction, Roi, Role, Sample, Scan,
+    Summary, Table, TrainingLog, leak,
 };
 use crate::volume::Mask;
 use serde::Deserialize;
@@ -85,12 +85,16 @@ struct Learnt {
 const QUANTITIES: [Quantity; 4] =
     [Quantity::SliceSpacing, Quantity::PixelSpacing, Quantity::SliceThickness, Quantity::Diameter];
 
-/// Everything but comparisons and examples.
+/// Everything but examples.
 pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error> {
     let scores = scores(task)?;
     let mut summary = Vec::new();
     for batch in task.table(Table::Summary)?.rows::<Summary>() {
         summary.extend(batch?);
+    }
+    let mut comparisons = Vec::new();
+    for batch in task.table(Table::Comparisons)?.rows::<Comparison>() {
+        comparisons.extend(batch?);
     }
     let facts = facts(task, &scores)?;
     let patients: BTreeSet<&str> = scores.iter().map(|row| row.patient_id.as_str()).collect();
@@ -116,7 +120,7 @@ pub(super) fn counts(config: &Config, task: &Task<'_>) -> Result<Content, Error>
         models: models(&scores),
         summary,
         ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
-        comparisons: Vec::new(),
+        comparisons,
         nodules: scores
             .iter()
             .map(|row| NoduleScore {

@@ -12,13 +12,10 @@ mod readers;
 mod text;
 
 use super::Task;
-use crate::metrics::holm::holm;
-use crate::metrics::wilcoxon::wilcoxon;
-use crate::metrics::{Metric, Outcome};
+use crate::metrics::Outcome;
 use crate::tables::{NoduleMetrics, Output, Table, durable, leak, parquet, shard, store};
-use content::{Comparison, Content};
+use content::Content;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Outputs read.
 pub const READS: &[Output] = &[
@@ -34,14 +31,12 @@ pub const READS: &[Output] = &[
     Output::Table(Table::Predictions),
     Output::Table(Table::NoduleMetrics),
     Output::Table(Table::Summary),
+    Output::Table(Table::Comparisons),
 ];
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
-
-/// Metrics for which models are compared in pairs.
-const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
+pub const VERSION: u32 = 4;
 
 /// Settings: `[report]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +63,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     for shard in task.job.pending() {
         let mut content = gather::counts(config, task)?;
         let scores = gather::scores(task)?;
-        let picks = transform(&mut content, &scores);
+        let picks = transform(&content, &scores);
         content.examples = gather::examples(task, &scores, &picks)?;
         let writer = task.job.shard(shard)?;
         let folder = writer.files(Output::Report)?;
@@ -89,24 +84,11 @@ pub struct Pick {
     nodule_id: String,
 }
 
-/// Compares the first model with each other one, and picks its best, median and worst nodule.
-///
-/// METHOD: pairs are nodules for which both models have a value; a nodule that one of them missed
-/// has a Dice of 0 and no distance. Holm's correction is over all comparisons of the report.
-pub fn transform(content: &mut Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
+/// Picks the best, median and worst nodule of the first model.
+pub fn transform(content: &Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
     let Some(model) = content.models.first().map(|model| model.model_id.clone()) else {
         return Vec::new();
     };
-    for baseline in content.models.iter().skip(1) {
-        for metric in COMPARED {
-            content.comparisons.push(compare(scores, &model, &baseline.model_id, metric));
-        }
-    }
-    let p: Vec<f64> = content.comparisons.iter().filter_map(|comparison| comparison.p).collect();
-    let tested = content.comparisons.iter_mut().filter(|comparison| comparison.p.is_some());
-    for (comparison, corrected) in tested.zip(holm(&p)) {
-        comparison.p_holm = Some(corrected);
-    }
     let mut ranked: Vec<(f64, &str)> = scores
         .iter()
         .filter(|row| row.model_id == model && row.outcome != Outcome::BothEmpty.name())
@@ -123,33 +105,6 @@ pub fn transform(content: &mut Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
         }
     }
     picks
-}
-
-fn compare(scores: &[NoduleMetrics], model: &str, baseline: &str, metric: Metric) -> Comparison {
-    let values = |id: &str| -> BTreeMap<&str, f64> {
-        let rows = scores.iter().filter(|row| row.model_id == id);
-        rows.filter_map(|row| Some((row.nodule_id.as_str(), row.value(metric)?))).collect()
-    };
-    let (of_model, of_baseline) = (values(model), values(baseline));
-    let mut differences: Vec<f64> = of_model
-        .iter()
-        .filter_map(|(nodule, value)| Some(value - of_baseline.get(nodule)?))
-        .collect();
-    let n = differences.len();
-    let p = wilcoxon(&differences).map(|test| test.p);
-    let mean = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
-    differences.sort_by(f64::total_cmp);
-    let median = (n > 0).then(|| f64::midpoint(differences[(n - 1) / 2], differences[n / 2]));
-    Comparison {
-        metric: metric.name().to_owned(),
-        model_id: model.to_owned(),
-        baseline_id: baseline.to_owned(),
-        n_pairs: n as u64,
-        mean_difference: mean,
-        median_difference: median,
-        p,
-        p_holm: None,
-    }
 }
 
 /// The stage stopped.
@@ -185,25 +140,9 @@ mod tests {
             nodule_id: nodule.to_owned(),
             patient_id: nodule.to_owned(),
             model_id: model.to_owned(),
-            n_slices: 1,
-            true_positive: 1,
-            false_positive: 0,
-            false_negative: 0,
-            precision: None,
-            sensitivity: None,
             dice: Some(dice),
-            iou: None,
-            hausdorff_mm: None,
-            hausdorff_95_mm: None,
-            assd_mm: None,
-            masd_mm: None,
-            surface_dice_1mm: None,
-            predicted_volume_mm3: 1.0,
-            reference_volume_mm3: 1.0,
-            cut_volume_mm3: 0.0,
-            oversize: None,
             outcome: "scored".to_owned(),
-            metric_definition: "x".to_owned(),
+            ..NoduleMetrics::default()
         }
     }
 
@@ -230,30 +169,20 @@ mod tests {
     }
 
     #[test]
-    fn models_are_compared_nodule_by_nodule() {
+    fn the_first_models_nodules_are_picked_by_their_dice() {
         let mut scores = Vec::new();
         for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
             scores.push(row(&n.to_string(), "m", 0.3 + gain));
-            scores.push(row(&n.to_string(), "threshold", 0.3));
+            scores.push(row(&n.to_string(), "threshold", 0.95));
         }
         scores.push(row("unpaired", "m", 0.0));
-        let mut content = content(&["m", "threshold"]);
-        let picks = transform(&mut content, &scores);
-        let dice = &content.comparisons[0];
-        assert_eq!((dice.metric.as_str(), dice.n_pairs), ("dice", 6));
-        assert!((dice.mean_difference.unwrap() - 0.35).abs() < 1e-12);
-        assert!((dice.median_difference.unwrap() - 0.35).abs() < 1e-12);
-        // Six differences of one sign: 2 / 2^6.
-        assert!((dice.p.unwrap() - 0.03125).abs() < 1e-12);
-        assert_eq!(content.comparisons[1].n_pairs, 0);
+        let picks = transform(&content(&["m", "threshold"]), &scores);
         let ids: Vec<_> = picks.iter().map(|pick| (pick.rank, pick.nodule_id.as_str())).collect();
         assert_eq!(ids, [("best", "5"), ("median", "2"), ("worst", "unpaired")]);
     }
 
     #[test]
-    fn nothing_evaluated_is_nothing_compared() {
-        let mut content = content(&[]);
-        assert_eq!(transform(&mut content, &[]), []);
-        assert!(content.comparisons.is_empty());
+    fn nothing_evaluated_is_nothing_picked() {
+        assert_eq!(transform(&content(&[]), &[]), []);
     }
 }

@@ -7,11 +7,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::content::{Comparison, Content, Epoch, Example, Model, Pairwise};
+use super::content::{Content, Epoch, Example, Model, Pairwise};
 use super::text::{NONE, counted, decimal, escape, integer, interval, p_value, signed, words};
 use super::{charts, overlay};
 use crate::metrics::Metric;
-use crate::tables::Summary;
+use crate::tables::{Comparison, Summary};
 use std::fmt::Write as _;
 use table::{Group, Table};
 
@@ -119,7 +119,7 @@ impl Page<'_> {
                 self.label(&comparison.model_id),
                 self.label(&comparison.baseline_id),
                 signed(comparison.mean_difference, 3),
-                counted(comparison.n_pairs, "pair", "pairs"),
+                counted(comparison.n_pairs as u64, "pair", "pairs"),
                 if p.starts_with('&') { format!("p {p}") } else { format!("p = {p}") },
             );
         }

@@ -3,7 +3,9 @@
 use super::table::Group;
 use super::{ALL, Page, distinct};
 use crate::metrics::{Metric, bootstrap};
+use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
+use crate::stages::report::content::Model;
 use crate::stages::report::text::{
     NONE, SLICE_PREFIX, decimal, decimals, escape, integer, interval, known, metric_title, p_value,
     signed, subgroup_title,
@@ -42,10 +44,14 @@ impl Page<'_> {
     /// A table of the metrics whose names start with a prefix.
     fn scores(&mut self, caption: &str, prefix: &str) {
         let mut groups = Vec::new();
+        let readers = Model {
+            model_id: READER.to_owned(),
+            label: "Each reader against the others".to_owned(),
+        };
         for metric in Metric::ALL {
             let name = format!("{prefix}{}", metric.name());
             let mut rows = Vec::new();
-            for model in &self.content.models {
+            for model in self.content.models.iter().chain([&readers]) {
                 let Some(row) = self.row(model, &name, ALL) else { continue };
                 let decimals = decimals(&name);
                 rows.push(vec![
@@ -100,11 +106,13 @@ impl Page<'_> {
                     self.label(&comparison.model_id),
                     self.label(&comparison.baseline_id)
                 ),
-                integer(comparison.n_pairs),
+                integer(comparison.n_pairs as u64),
                 signed(comparison.mean_difference, decimals),
+                interval(comparison.ci_low, comparison.ci_high, decimals),
                 signed(comparison.median_difference, decimals),
                 p_value(comparison.p),
                 p_value(comparison.p_holm),
+                signed(comparison.rank_biserial, 2),
             ];
             match groups.last_mut().filter(|group| group.name == name) {
                 Some(group) => group.rows.push(row),
@@ -114,8 +122,17 @@ impl Page<'_> {
         self.table(
             "Differences on the same nodules, of those for which both models have a value. p: \
              Wilcoxon’s signed-rank test, two-sided; corrected: by Holm over every row of this \
-             table.",
-            &["Difference", "Pairs", "Mean", "Median", "p", "p, corrected"],
+             table. Effect: matched-pairs rank-biserial correlation, from −1 to 1.",
+            &[
+                "Difference",
+                "Pairs",
+                "Mean",
+                "95% interval",
+                "Median",
+                "p",
+                "p, corrected",
+                "Effect",
+            ],
             groups,
         );
     }

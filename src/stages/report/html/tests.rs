@@ -3,11 +3,11 @@
 use super::render;
 use crate::metrics::Metric;
 use crate::stages::report::content::{
-    Ceiling, Cohort, Comparison, Content, Count, Epoch, Evaluation, Example, Histogram, Model,
-    NoduleScore, Pairwise, Quantity, Readers, Source, SplitCount, StageFailures,
+    Ceiling, Cohort, Content, Count, Epoch, Evaluation, Example, Histogram, Model, NoduleScore,
+    Pairwise, Quantity, Readers, Source, SplitCount, StageFailures,
 };
 use crate::stages::report::overlay::Slice;
-use crate::tables::{RatingAgreement, Summary};
+use crate::tables::{Comparison, RatingAgreement, Summary};
 use crate::volume::Mask;
 
 fn count(name: &str, n: u64) -> Count {
@@ -231,9 +231,13 @@ fn sample() -> Content {
         baseline_id: "threshold".to_owned(),
         n_pairs: 42,
         mean_difference: Some(mean),
+        ci_low: Some(mean - 0.1),
+        ci_high: Some(mean + 0.1),
         median_difference: Some(mean * 0.9),
+        wilcoxon_statistic: Some(21.0),
         p: Some(p),
         p_holm: Some(2.0 * p),
+        rank_biserial: Some(0.5),
     };
     let source = |table: &str, n_rows: u64| Source {
         table: table.to_owned(),

@@ -1,0 +1,57 @@
+//! A submission to LUNA16: places that a detector found, and how sure it is of each.
+
+use super::{Error, rows};
+use std::path::Path;
+
+/// The file's columns.
+const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "probability"];
+
+/// A place that a detector found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// Series of the scan.
+    pub series_instance_uid: String,
+    /// Place, x.
+    pub x_mm: f64,
+    /// Place, y.
+    pub y_mm: f64,
+    /// Place, z.
+    pub z_mm: f64,
+    /// How sure the detector is; the file's `probability`, which may be any number.
+    pub score: f64,
+}
+
+/// Reads a submission; none where it has only its first line.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, lacks a column, or a value is no finite number.
+pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
+    rows::read(path, NAMES, |fields| {
+        Ok(Detection {
+            series_instance_uid: fields.text(0)?,
+            x_mm: fields.millimetres(1)?,
+            y_mm: fields.millimetres(2)?,
+            z_mm: fields.millimetres(3)?,
+            score: fields.number(4)?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_file::{file, message};
+    use super::*;
+
+    #[test]
+    fn scores_are_any_finite_number() {
+        let text = "seriesuid,coordX,coordY,coordZ,probability\n1.3,1,2,3,-4.5\n";
+        let (_folder, path) = file(text);
+        let rows = read_detections(&path).unwrap();
+        assert_eq!((rows.len(), rows[0].series_instance_uid.as_str()), (1, "1.3"));
+        assert!((rows[0].score + 4.5).abs() < 1e-12);
+        let (_folder, path) = file(&text.replace("-4.5", "inf"));
+        let error = read_detections(&path).unwrap_err();
+        assert_eq!(message(&error), "`, line 2: probability is \"inf\", expected a finite number");
+    }
+}

@@ -1,0 +1,285 @@
+//! Two files with masks of one scan: every metric of the one against the other.
+
+use crate::formats::dicom::Segmentation;
+use crate::formats::mask_file::{self, MaskFile, MaskRules};
+use crate::imaging::regrid::{self, Fit, OtherGrid};
+use crate::imaging::segments;
+use crate::metrics::{METRIC_DEFINITION, Measure, Metric, Scores, Size, score, size};
+use crate::volume::{Geometry, Mask, PlacedMask};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Masks that cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read as a mask.
+    #[error(transparent)]
+    Read(#[from] mask_file::Error),
+    /// Outlines have no voxels of their own.
+    #[error("`{0}` is a structure set, expected a mask: NIfTI, MetaImage or DICOM SEG")]
+    StructureSet(PathBuf),
+    /// The masks are on different grids.
+    #[error("`{file}` does not lie on the voxels of `{other}`")]
+    Grids {
+        /// The mask.
+        file: PathBuf,
+        /// The mask whose grid is taken.
+        other: PathBuf,
+        /// Both grids.
+        #[source]
+        grids: Box<OtherGrid>,
+    },
+    /// A segmentation does not lie on the other mask's slices.
+    #[error("`{file}` does not lie on the slices of `{other}`")]
+    Segments {
+        /// The segmentation.
+        file: PathBuf,
+        /// The mask whose grid is taken.
+        other: PathBuf,
+        /// Why not.
+        #[source]
+        source: segments::Error,
+    },
+    /// Places of the two segmentations cannot be compared.
+    #[error("`{reference}` is in frame of reference {}, `{prediction}` in {}", .frames[0], .frames[1])]
+    Frames {
+        /// File of the reference.
+        reference: PathBuf,
+        /// File of the prediction.
+        prediction: PathBuf,
+        /// What each names.
+        frames: Box<[String; 2]>,
+    },
+}
+
+/// Every metric of a prediction against a reference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaskComparison {
+    /// Counts, overlaps and distances, as in `nodule_metrics`.
+    pub scores: Scores,
+    /// Size of the prediction.
+    pub predicted: Size,
+    /// Size of the reference.
+    pub reference: Size,
+}
+
+/// What a file holds.
+enum Drawn {
+    /// A voxel for each of its grid.
+    Voxels(Geometry, Mask),
+    /// Frames, each with a place of its own.
+    Segments(Segmentation),
+}
+
+/// Reads two masks and compares them over their whole grid; with `label` the voxels that have it, or the
+/// segment of that number, else every voxel that is not 0, or every segment.
+///
+/// Voxels must be the same, in whatever order a file has them; the grid is that of the reference, or the
+/// prediction's where the reference is a DICOM SEG. Two of them lie on the slices that both list, or
+/// that lie between those: at least two, so that they are measured in space.
+///
+/// METHOD: nothing is resampled: what that does to a mask would count as the prediction's error. Axial
+/// slices are those across the axis nearest to the patient's z, whichever of a file's axes that is.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read as a mask, the masks are on different grids, or in different frames of
+/// reference as far as they name any.
+pub fn compare(
+    reference: &Path,
+    prediction: &Path,
+    label: Option<u16>,
+) -> Result<MaskComparison, Error> {
+    let drawn = [read(reference, label)?, read(prediction, label)?];
+    let grid = match &drawn {
+        [Drawn::Voxels(grid, _), _] | [_, Drawn::Voxels(grid, _)] => *grid,
+        [Drawn::Segments(a), Drawn::Segments(b)] => {
+            let frames = [a, b].map(|drawn| &drawn.referenced.frames_of_reference);
+            if frames.iter().all(|uids| !uids.is_empty()) && frames[0] != frames[1] {
+                let frames = frames.map(|uids| Vec::from_iter(uids.clone()).join(" and "));
+                return Err(Error::Frames {
+                    reference: reference.to_owned(),
+                    prediction: prediction.to_owned(),
+                    frames: Box::new(frames),
+                });
+            }
+            segments::common_grid(&[a, b], 2)
+                .map_err(|source| refused(prediction, reference, source))?
+        }
+    };
+    let grid = axial(&grid);
+    let [own, predicted] = drawn;
+    let own = own.on(&grid, reference, prediction)?;
+    let predicted = predicted.on(&grid, prediction, reference)?;
+    let spacing_mm = grid.spacing().ijk();
+    Ok(MaskComparison {
+        scores: score(&predicted, &own, spacing_mm),
+        predicted: size(&predicted, spacing_mm),
+        reference: size(&own, spacing_mm),
+    })
+}
+
+/// The same voxels with the axis nearest to z last.
+fn axial(grid: &Geometry) -> Geometry {
+    let upright = |axis: &usize| grid.axis(*axis)[2].abs();
+    let k = (0..3).max_by(|a, b| upright(a).total_cmp(&upright(b))).unwrap_or(2);
+    let order = [(0..3).find(|a| *a != k).unwrap_or(0), (0..3).rfind(|a| *a != k).unwrap_or(1), k];
+    let (size, spacing_mm) = (grid.size(), grid.spacing().ijk());
+    let direction = std::array::from_fn(|n| grid.axis(order[n % 3])[n / 3]);
+    Geometry::new(order.map(|a| size[a]), order.map(|a| spacing_mm[a]), grid.origin_mm(), direction)
+        .unwrap_or(*grid)
+}
+
+fn refused(file: &Path, other: &Path, source: segments::Error) -> Error {
+    Error::Segments { file: file.to_owned(), other: other.to_owned(), source }
+}
+
+fn read(path: &Path, label: Option<u16>) -> Result<Drawn, Error> {
+    match mask_file::read(path, &MaskRules::default())? {
+        MaskFile::Labels(volume) => {
+            let voxels = volume.voxels();
+            let mask = Mask::from_fn(volume.geometry().size(), |i, j, k| {
+                let value = voxels[[k, j, i]];
+                label.map_or(value != 0, |label| value == label)
+            });
+            Ok(Drawn::Voxels(*volume.geometry(), mask))
+        }
+        MaskFile::Segmentation(mut segmentation) => {
+            segmentation.segments.retain(|segment| label.is_none_or(|n| n == segment.number));
+            Ok(Drawn::Segments(segmentation))
+        }
+        MaskFile::StructureSet(_) => Err(Error::StructureSet(path.to_owned())),
+    }
+}
+
+impl Drawn {
+    /// The mask on a grid, that of `other` or of both files.
+    fn on(self, grid: &Geometry, file: &Path, other: &Path) -> Result<Mask, Error> {
+        let placed =
+            match self {
+                Self::Voxels(own, mask) if own == *grid => return Ok(mask),
+                Self::Voxels(own, mask) => {
+                    let on = regrid::exact(&own, grid, Fit::Volume).map_err(|grids| {
+                        Error::Grids { file: file.to_owned(), other: other.to_owned(), grids }
+                    })?;
+                    vec![on.place(&PlacedMask { start: [0; 3], mask })]
+                }
+                Self::Segments(segmentation) => {
+                    let lie = segments::lie(&segmentation, grid, false)
+                        .map_err(|source| refused(file, other, source))?;
+                    let segments = segmentation.segments.iter();
+                    segments.flat_map(|segment| lie.place(segment, grid, false)).collect()
+                }
+            };
+        let mut mask = Mask::empty(grid.size());
+        for [i, j, k] in placed.iter().flatten().flat_map(PlacedMask::voxels) {
+            mask.set(i, j, k, true);
+        }
+        Ok(mask)
+    }
+}
+
+impl MaskComparison {
+    /// Names and values, in the order in which they are printed; null where undefined.
+    pub fn values(&self) -> Map<String, Value> {
+        let scores = &self.scores;
+        let mut values = Map::new();
+        let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
+        put("outcome", json!(scores.outcome.name()));
+        put("true_positive", json!(scores.true_positive));
+        put("false_positive", json!(scores.false_positive));
+        put("false_negative", json!(scores.false_negative));
+        for metric in Metric::ALL {
+            put(metric.name(), json!(metric.of(scores)));
+        }
+        for measure in Measure::ALL {
+            let [name, signed, _, relative] = measure.names();
+            let error = measure.error(&self.predicted, &self.reference);
+            put(&format!("predicted_{name}"), json!(measure.of(&self.predicted)));
+            put(&format!("reference_{name}"), json!(measure.of(&self.reference)));
+            put(signed, json!(error.signed));
+            put(relative, json!(error.relative));
+        }
+        put("metric_definition", json!(METRIC_DEFINITION));
+        values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::{metaimage, nifti};
+    use crate::volume::Volume;
+    use ndarray::Array3;
+    use std::error::Error as _;
+
+    fn geometry(origin: f64) -> Geometry {
+        Geometry::new([6, 5, 4], [0.7, 0.8, 2.5], [origin, 2.0, 3.0], Geometry::AXIAL).unwrap()
+    }
+
+    /// A bar of a label along i in slice 1.
+    fn bar(from: usize, to: usize, label: u16) -> Array3<u16> {
+        let inside = |k, j, i: usize| k == 1 && j == 2 && (from..to).contains(&i);
+        Array3::from_shape_fn((4, 5, 6), |(k, j, i)| if inside(k, j, i) { label } else { 0 })
+    }
+
+    #[test]
+    fn masks_of_two_formats_are_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.nii.gz", "b.mhd"].map(|name| folder.path().join(name));
+        let reference = Volume::new(geometry(1.0), bar(0, 4, 1)).unwrap();
+        nifti::write_labels(&a, &reference).unwrap();
+        let write = |geometry, label: i16| {
+            let voxels = bar(1, 5, 1).mapv(|v| v as i16 * label);
+            metaimage::write(&b, &Volume::new(geometry, voxels).unwrap(), false).unwrap();
+        };
+        write(geometry(1.0), 3);
+        let found = compare(&a, &b, None).unwrap();
+        assert_eq!((found.scores.true_positive, found.scores.false_positive), (3, 1));
+        let values = found.values();
+        assert_eq!(values["dice"], json!(0.75));
+        assert!((values["reference_long_axis_mm"].as_f64().unwrap() - 2.8).abs() < 1e-6);
+        assert_eq!(values["volume_error_mm3"], json!(0.0));
+        // A label that the prediction does not have.
+        let missed = compare(&a, &b, Some(1)).unwrap();
+        assert_eq!(missed.values()["outcome"], json!("missed"));
+        assert_eq!(missed.values()["assd_mm"], Value::Null);
+        write(geometry(1.0), -1);
+        assert!(matches!(compare(&a, &b, None), Err(Error::Read(_))));
+        write(geometry(1.1), 1);
+        let error = compare(&a, &b, None).unwrap_err();
+        assert!(error.to_string().contains("b.mhd` does not lie on the voxels of `"), "{error}");
+        let grids = error.source().unwrap().to_string();
+        assert!(grids.contains("origin [1.1, 2.0, 3.0] mm"), "{grids}");
+        let error = compare(&folder.path().join("a.txt"), &b, None).unwrap_err();
+        assert!(matches!(error, Error::Read(_)));
+    }
+
+    #[test]
+    fn voxels_in_another_order_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.nii", "b.nii"].map(|name| folder.path().join(name));
+        let voxels = bar(0, 4, 1);
+        nifti::write_labels(&a, &Volume::new(geometry(1.0), voxels.clone()).unwrap()).unwrap();
+        // Columns from the patient's left to the right.
+        let flipped = Array3::from_shape_fn((4, 5, 6), |(k, j, i)| voxels[[k, j, 5 - i]]);
+        let mut direction = Geometry::AXIAL;
+        direction[0] = -1.0;
+        let origin = [1.0 + 5.0 * 0.7, 2.0, 3.0];
+        let turned = Geometry::new([6, 5, 4], [0.7, 0.8, 2.5], origin, direction).unwrap();
+        nifti::write_labels(&b, &Volume::new(turned, flipped).unwrap()).unwrap();
+        let found = compare(&a, &b, None).unwrap();
+        assert_eq!((found.scores.dice, found.scores.hausdorff_mm), (Some(1.0), Some(0.0)));
+        // Rows along the patient, slices from front to back.
+        let swapped = Array3::from_shape_fn((5, 4, 6), |(k, j, i)| voxels[[j, k, i]]);
+        let direction = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+        let coronal =
+            Geometry::new([6, 4, 5], [0.7, 2.5, 0.8], [1.0, 2.0, 3.0], direction).unwrap();
+        nifti::write_labels(&b, &Volume::new(coronal, swapped).unwrap()).unwrap();
+        let [upright, lying] = [(&a, &b), (&b, &a)].map(|(r, p)| compare(r, p, None).unwrap());
+        assert_eq!(upright.scores.dice, Some(1.0));
+        for found in [upright.reference.short_axis_mm, lying.reference.short_axis_mm] {
+            assert!((found - 0.8).abs() < 1e-6, "{found}");
+        }
+    }
+}

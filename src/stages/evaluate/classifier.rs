@@ -1,0 +1,85 @@
+//! What the network's probability that a slice holds nodule is worth.
+
+use super::Slice;
+use crate::metrics::classifier::{Classified, Judged, classify};
+use crate::tables::Summary;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A slice's patient, the probability given and whether it was so.
+type Judgement = (Arc<str>, f64, bool);
+
+/// The judged slices of each model.
+#[derive(Debug, Default)]
+pub(super) struct Judgements(BTreeMap<String, Vec<Judgement>>);
+
+impl Judgements {
+    /// Adds a model's probability for a slice.
+    ///
+    /// METHOD: a slice is true where it shows the nodule of its region. One that shows other nodules
+    /// alone is left out: the network learns it as true, and the reference calls it neither.
+    pub(super) fn add(&mut self, model_id: &str, slice: &Slice, probability: f64) {
+        let shows = |bits: &[u8]| bits.iter().any(|byte| *byte != 0);
+        let own = shows(&slice.mask_bits);
+        if own || !shows(&slice.other_mask_bits) {
+            let judged = (slice.patient_id.as_str().into(), probability, own);
+            self.0.entry(model_id.to_owned()).or_default().push(judged);
+        }
+    }
+
+    /// Three rows for each model that gave probabilities.
+    pub(super) fn rows(&self, seed: u64) -> Vec<Summary> {
+        let of_model = |(model_id, judged): (&String, &Vec<Judgement>)| {
+            let judged = judged.iter().map(|(patient, probability, truth)| Judged {
+                patient,
+                probability: *probability,
+                truth: *truth,
+            });
+            rows(model_id, &classify(&judged.collect::<Vec<_>>(), seed))
+        };
+        self.0.iter().flat_map(of_model).collect()
+    }
+}
+
+fn rows(model_id: &str, found: &Classified) -> [Summary; 3] {
+    [
+        ("classifier_auc", found.auc),
+        ("classifier_brier", found.brier),
+        ("classifier_ece", found.ece),
+    ]
+    .map(|(metric, estimate)| Summary {
+        model_id: model_id.to_owned(),
+        metric: metric.to_owned(),
+        subgroup: "all".to_owned(),
+        n_total: found.n as i64,
+        n_valid: if estimate.value.is_some() { found.n as i64 } else { 0 },
+        n_missed: 0,
+        mean: estimate.value,
+        sd: None,
+        median: None,
+        ci_low: estimate.interval.map(|interval| interval[0]),
+        ci_high: estimate.interval.map(|interval| interval[1]),
+        worst_case_mean: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::evaluate::tests::slice;
+
+    #[test]
+    fn a_slice_with_another_nodule_alone_is_not_judged() {
+        let mut judgements = Judgements::default();
+        judgements.add("m", &slice(7, 0b11, 0b100), 0.9);
+        judgements.add("m", &slice(8, 0, 0), 0.2);
+        judgements.add("m", &slice(9, 0, 0b100), 0.8);
+        let rows = judgements.rows(1);
+        let found: Vec<_> =
+            rows.iter().map(|row| (row.metric.as_str(), row.n_total, row.mean)).collect();
+        assert_eq!(found[0], ("classifier_auc", 2, Some(1.0)));
+        assert_eq!((found[1].0, found[2].0), ("classifier_brier", "classifier_ece"));
+        assert!((found[1].2.unwrap() - 0.025).abs() < 1e-12);
+        assert_eq!(rows[0].ci_low, None);
+    }
+}

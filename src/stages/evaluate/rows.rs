@@ -1,0 +1,90 @@
+//! Scores to rows.
+
+use super::{Region, Slice};
+use crate::metrics::{METRIC_DEFINITION, Measure, Scores, Size};
+use crate::tables::{NoduleMetrics, SliceMetrics};
+
+/// Scores of one prediction, and the sizes of prediction and reference.
+pub(super) struct Found {
+    pub(super) scores: Scores,
+    pub(super) sizes: [Size; 2],
+}
+
+pub(super) fn nodule_row(
+    model_id: &str,
+    slice: &Slice,
+    found: &Found,
+    region: &Region,
+) -> NoduleMetrics {
+    let Found { scores, sizes: [predicted, reference] } = found;
+    let [volume, diameter, long, short] =
+        Measure::ALL.map(|measure| measure.error(predicted, reference));
+    NoduleMetrics {
+        nodule_id: slice.nodule_id.clone(),
+        patient_id: slice.patient_id.clone(),
+        model_id: model_id.to_owned(),
+        n_slices: region.size[2] as i64,
+        true_positive: scores.true_positive as i64,
+        false_positive: scores.false_positive as i64,
+        false_negative: scores.false_negative as i64,
+        precision: scores.precision,
+        sensitivity: scores.sensitivity,
+        dice: scores.dice,
+        iou: scores.iou,
+        hausdorff_mm: scores.hausdorff_mm,
+        hausdorff_95_mm: scores.hausdorff_95_mm,
+        assd_mm: scores.assd_mm,
+        masd_mm: scores.masd_mm,
+        surface_dice_1mm: scores.surface_dice_1mm,
+        predicted_volume_mm3: predicted.volume_mm3,
+        reference_volume_mm3: reference.volume_mm3,
+        cut_volume_mm3: 0.0,
+        oversize: slice.oversize.clone(),
+        volume_error_mm3: volume.signed,
+        volume_relative_error: volume.relative,
+        predicted_equivalent_diameter_mm: predicted.equivalent_diameter_mm,
+        reference_equivalent_diameter_mm: reference.equivalent_diameter_mm,
+        equivalent_diameter_error_mm: diameter.signed,
+        equivalent_diameter_relative_error: diameter.relative,
+        predicted_long_axis_mm: predicted.long_axis_mm,
+        reference_long_axis_mm: reference.long_axis_mm,
+        long_axis_error_mm: long.signed,
+        long_axis_relative_error: long.relative,
+        predicted_short_axis_mm: predicted.short_axis_mm,
+        reference_short_axis_mm: reference.short_axis_mm,
+        short_axis_error_mm: short.signed,
+        short_axis_relative_error: short.relative,
+        outcome: scores.outcome.name().to_owned(),
+        metric_definition: METRIC_DEFINITION.to_owned(),
+    }
+}
+
+pub(super) fn slice_row(model_id: &str, slice: &Slice, found: &Found) -> SliceMetrics {
+    let Found { scores, sizes: [predicted, reference] } = found;
+    SliceMetrics {
+        roi_id: slice.roi_id.clone(),
+        nodule_id: slice.nodule_id.clone(),
+        patient_id: slice.patient_id.clone(),
+        model_id: model_id.to_owned(),
+        true_positive: scores.true_positive as i64,
+        false_positive: scores.false_positive as i64,
+        false_negative: scores.false_negative as i64,
+        precision: scores.precision,
+        sensitivity: scores.sensitivity,
+        dice: scores.dice,
+        iou: scores.iou,
+        hausdorff_mm: scores.hausdorff_mm,
+        hausdorff_95_mm: scores.hausdorff_95_mm,
+        assd_mm: scores.assd_mm,
+        masd_mm: scores.masd_mm,
+        surface_dice_1mm: scores.surface_dice_1mm,
+        predicted_volume_mm3: predicted.volume_mm3,
+        reference_volume_mm3: reference.volume_mm3,
+        predicted_long_axis_mm: predicted.long_axis_mm,
+        reference_long_axis_mm: reference.long_axis_mm,
+        predicted_short_axis_mm: predicted.short_axis_mm,
+        reference_short_axis_mm: reference.short_axis_mm,
+        outcome: scores.outcome.name().to_owned(),
+        metric_definition: METRIC_DEFINITION.to_owned(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The subgroups that each nodule belongs to.
+
+use crate::stages::Task;
+use crate::tables::Table;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The columns of `nodules` that subgroups come from.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Facts {
+    pub(super) nodule_id: String,
+    pub(super) cohort: String,
+    pub(super) series_instance_uid: String,
+    pub(super) diameter_mm: f64,
+    pub(super) n_readers: i64,
+    pub(super) nodule_type: Option<String>,
+}
+
+const FACTS: &[&str] =
+    &["nodule_id", "cohort", "series_instance_uid", "diameter_mm", "n_readers", "nodule_type"];
+
+/// The columns of `scans` that tell the spacing.
+#[derive(Deserialize)]
+struct ScanSpacing {
+    cohort: String,
+    series_instance_uid: String,
+    spacing_i_mm: f64,
+    spacing_j_mm: f64,
+    spacing_k_mm: Option<f64>,
+}
+
+const SPACING: &[&str] =
+    &["cohort", "series_instance_uid", "spacing_i_mm", "spacing_j_mm", "spacing_k_mm"];
+
+#[derive(Deserialize)]
+struct Fold {
+    nodule_id: String,
+    fold: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Agreement {
+    nodule_id: String,
+    dice_mean: f64,
+}
+
+/// Spacing of each scan along i, j, k, by cohort and series.
+pub(super) type Spacings = BTreeMap<(String, String), [f64; 3]>;
+
+/// Reads the scans' spacings; a scan without one along k is left out.
+///
+/// # Errors
+///
+/// Fails if `scans` cannot be read.
+pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, super::Error> {
+    let mut spacings = Spacings::new();
+    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(Table::Scans, SPACING) {
+        spacings.extend(batch?.into_iter().filter_map(|scan| {
+            let spacing_mm = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm?];
+            Some(((scan.cohort, scan.series_instance_uid), spacing_mm))
+        }));
+    }
+    Ok(spacings)
+}
+
+/// Names of each nodule's subgroups, `all` first.
+#[derive(Debug, Default)]
+pub(super) struct Subgroups(BTreeMap<String, Vec<String>>);
+
+impl Subgroups {
+    /// Reads what nodules are told apart by.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a table cannot be read.
+    pub(super) fn read(task: &Task<'_>, spacings: &Spacings) -> Result<Self, super::Error> {
+        let mut folds: BTreeMap<String, i64> = BTreeMap::new();
+        for batch in
+            task.table(Table::Samples)?.columns::<Fold>(Table::Samples, &["nodule_id", "fold"])
+        {
+            folds.extend(batch?.into_iter().filter_map(|row| Some((row.nodule_id, row.fold?))));
+        }
+        let mut dice: BTreeMap<String, f64> = BTreeMap::new();
+        let (table, columns) = (Table::ReaderAgreement, ["nodule_id", "dice_mean"]);
+        for batch in task.table(table)?.columns::<Agreement>(table, &columns) {
+            dice.extend(batch?.into_iter().map(|row| (row.nodule_id, row.dice_mean)));
+        }
+        let mut subgroups = BTreeMap::new();
+        for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, FACTS) {
+            for facts in batch? {
+                let series = (facts.cohort.clone(), facts.series_instance_uid.clone());
+                let spacing_k_mm = spacings.get(&series).map(|spacing| spacing[2]);
+                let (fold, dice) = (folds.get(&facts.nodule_id), dice.get(&facts.nodule_id));
+                let names = names(&facts, spacing_k_mm, fold.copied(), dice.copied());
+                subgroups.insert(facts.nodule_id, names);
+            }
+        }
+        Ok(Self(subgroups))
+    }
+
+    /// Puts a nodule into one more subgroup, once.
+    pub(super) fn add(&mut self, nodule_id: &str, subgroup: &str) {
+        if let Some(subgroups) = self.0.get_mut(nodule_id)
+            && subgroups.iter().all(|name| name != subgroup)
+        {
+            subgroups.push(subgroup.to_owned());
+        }
+    }
+
+    /// A nodule's subgroups.
+    pub(super) fn of(&self, nodule_id: &str) -> impl Iterator<Item = &str> {
+        let names = self.0.get(nodule_id).map(|names| names.iter().map(String::as_str));
+        std::iter::once("all").chain(names.into_iter().flatten())
+    }
+}
+
+/// METHOD: bands of diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm); of the
+/// spacing along k its limit for thin slices (1.5 mm) and LUNA16's for any (2.5 mm); of the mean Dice
+/// between a nodule's readers 0.7 and 0.8, about thirds of LIDC-IDRI.
+fn names(
+    facts: &Facts,
+    spacing_k_mm: Option<f64>,
+    fold: Option<i64>,
+    dice: Option<f64>,
+) -> Vec<String> {
+    let diameter = match facts.diameter_mm {
+        d if d < 6.0 => "under_6",
+        d if d <= 8.0 => "6_to_8",
+        _ => "over_8",
+    };
+    let spacing = match spacing_k_mm {
+        None => "unknown",
+        Some(s) if s <= 1.5 => "up_to_1.5",
+        Some(s) if s <= 2.5 => "1.5_to_2.5",
+        Some(_) => "over_2.5",
+    };
+    let dice = dice.map(|dice| match dice {
+        d if d < 0.7 => "under_0.7",
+        d if d <= 0.8 => "0.7_to_0.8",
+        _ => "over_0.8",
+    });
+    let kind = facts.nodule_type.as_deref().unwrap_or("unknown");
+    let mut names = vec![
+        format!("cohort={}", facts.cohort),
+        format!("diameter_mm={diameter}"),
+        format!("nodule_type={kind}"),
+        format!("n_readers={}", facts.n_readers),
+        format!("spacing_k_mm={spacing}"),
+    ];
+    names.extend(dice.map(|dice| format!("reader_dice={dice}")));
+    names.extend(fold.map(|fold| format!("fold={fold}")));
+    names
+}
+
+#[cfg(test)]
+impl Subgroups {
+    /// Of nodules without scan, fold and pairs of readers.
+    pub(super) fn of_facts(facts: &[Facts]) -> Self {
+        let of = |facts: &Facts| (facts.nodule_id.clone(), names(facts, None, None, None));
+        Self(facts.iter().map(of).collect())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::stages::evaluate) fn facts(nodule_id: &str, diameter_mm: f64) -> Facts {
+        Facts {
+            nodule_id: nodule_id.to_owned(),
+            cohort: "c".to_owned(),
+            series_instance_uid: "s".to_owned(),
+            diameter_mm,
+            n_readers: 3,
+            nodule_type: None,
+        }
+    }
+
+    #[test]
+    fn bands_hold_their_upper_ends() {
+        let mut solid = facts("n", 8.0);
+        solid.nodule_type = Some("solid".to_owned());
+        assert_eq!(
+            names(&solid, Some(2.5), Some(4), Some(0.8)),
+            [
+                "cohort=c",
+                "diameter_mm=6_to_8",
+                "nodule_type=solid",
+                "n_readers=3",
+                "spacing_k_mm=1.5_to_2.5",
+                "reader_dice=0.7_to_0.8",
+                "fold=4"
+            ]
+        );
+        let other = names(&facts("n", 5.9), None, None, None);
+        assert_eq!(other[1..3], ["diameter_mm=under_6", "nodule_type=unknown"]);
+        assert_eq!((other.len(), other[4].as_str()), (5, "spacing_k_mm=unknown"));
+    }
+}

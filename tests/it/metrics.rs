@@ -1,0 +1,160 @@
+//! Metrics of mask files, of a finished store and of detections.
+
+use crate::{fixture, python};
+use nodulus::metrics::holm::holm;
+use nodulus::tables::{Comparison, Summary};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+const FORMATS: [&str; 4] = ["nii.gz", "mha", "dcm", "coronal.nii.gz"];
+
+fn metrics(files: [&Path; 2], label: &str) -> Map<String, Value> {
+    let files = files.map(|file| file.to_str().unwrap());
+    let mut arguments = vec!["metrics", files[0], files[1], "--json"];
+    if !label.is_empty() {
+        arguments.extend(["--label", label]);
+    }
+    serde_json::from_str(&fixture::run_well(&arguments)).unwrap()
+}
+
+#[test]
+fn masks_of_every_two_formats_are_worth_what_scipy_and_simpleitk_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(text) = python::script("mask_metrics.py", &[folder.path().to_str().unwrap()]) else {
+        return;
+    };
+    let expected: BTreeMap<String, BTreeMap<String, f64>> = serde_json::from_str(&text).unwrap();
+    assert_eq!(expected.len(), 3);
+    let file = |name: &str| folder.path().join(name);
+    for (label, expected) in &expected {
+        let mut sizes: BTreeSet<String> = BTreeSet::new();
+        for reference in FORMATS {
+            for prediction in FORMATS {
+                let files = [
+                    file(&format!("reference.{reference}")),
+                    file(&format!("prediction.{prediction}")),
+                ];
+                let found = metrics([&files[0], &files[1]], label);
+                for (name, expected) in expected {
+                    let value = found[name].as_f64().unwrap();
+                    // NIfTI keeps spacings in 32 bits.
+                    let tolerance = 1e-6 * expected.abs().max(1.0);
+                    assert!(
+                        (value - expected).abs() <= tolerance,
+                        "{reference} and {prediction}, label `{label}`: {name} is {value}, expected {expected}"
+                    );
+                }
+                let axes = ["reference_long_axis_mm", "predicted_short_axis_mm"];
+                sizes.insert(
+                    axes.map(|name| format!("{:.4}", found[name].as_f64().unwrap())).concat(),
+                );
+            }
+        }
+        assert_eq!(sizes.len(), 1, "axes depend on the format: {sizes:?}");
+    }
+    let badly = |prediction: &str| {
+        let files = [file("reference.dcm"), file(prediction)];
+        fixture::run_badly(&["metrics", files[0].to_str().unwrap(), files[1].to_str().unwrap()])
+    };
+    let (error, status) = badly("elsewhere.mha");
+    assert_eq!(status, Some(1));
+    assert!(error.contains("reference.dcm` does not lie on the slices of `"), "{error}");
+    assert!(error.contains("voxel centres differ by"), "{error}");
+    let (error, _) = badly("other-frame.dcm");
+    assert!(error.contains("reference.dcm` is in frame of reference "), "{error}");
+    let table = fixture::run_well(&[
+        "metrics",
+        file("reference.mha").to_str().unwrap(),
+        file("prediction.dcm").to_str().unwrap(),
+    ]);
+    for name in ["dice", "hausdorff_95_mm", "volume_error_mm3", "short_axis_relative_error"] {
+        assert!(table.contains(name), "{table}");
+    }
+}
+
+#[test]
+fn a_summary_has_every_subgroup_the_readers_and_the_classifier() {
+    let rows = fixture::rows::<Summary>(&fixture::finished().join("store"));
+    let names: BTreeSet<&str> =
+        rows.iter().map(|row| row.subgroup.split('=').next().unwrap()).collect();
+    let expected =
+        ["all", "cohort", "diameter_mm", "n_readers", "nodule_type", "reader_dice", "spacing_k_mm"];
+    assert_eq!(names, BTreeSet::from(expected));
+    let of = |model: &str, metric: &str| {
+        let all = |row: &&Summary| {
+            (row.model_id.as_str(), row.metric.as_str(), row.subgroup.as_str())
+                == (model, metric, "all")
+        };
+        rows.iter().find(all).unwrap_or_else(|| panic!("no {metric} of {model}"))
+    };
+    let network = rows.iter().find(|row| row.metric == "classifier_auc").unwrap();
+    for metric in ["classifier_auc", "classifier_brier", "classifier_ece"] {
+        let row = of(&network.model_id, metric);
+        let (low, high) = (row.ci_low.unwrap(), row.ci_high.unwrap());
+        assert!(0.0 <= low && low <= high && high <= 1.0, "{row:?}");
+    }
+    let readers = of("reader", "dice");
+    assert!(readers.mean.unwrap() > 0.5, "{readers:?}");
+    for metric in ["volume_error_mm3", "long_axis_absolute_error_mm", "slice_assd_mm"] {
+        assert!(of("threshold", metric).n_total > 0);
+    }
+    // Each nodule is in one subgroup of each kind that all nodules have.
+    for kind in ["cohort=", "diameter_mm=", "nodule_type=", "n_readers=", "spacing_k_mm="] {
+        let dice = rows.iter().filter(|row| {
+            row.model_id == "threshold" && row.metric == "dice" && row.subgroup.starts_with(kind)
+        });
+        assert_eq!(
+            dice.map(|row| row.n_total).sum::<i64>(),
+            of("threshold", "dice").n_total,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn models_are_compared_in_pairs() {
+    let rows = fixture::rows::<Comparison>(&fixture::finished().join("store"));
+    let metrics: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
+    assert_eq!(metrics, ["dice", "hausdorff_95_mm", "assd_mm"]);
+    for row in &rows {
+        assert_eq!(row.baseline_id, "threshold");
+        assert_ne!(row.model_id, "threshold");
+    }
+    let tested: Vec<&Comparison> = rows.iter().filter(|row| row.p.is_some()).collect();
+    assert!(!tested.is_empty());
+    let p: Vec<f64> = tested.iter().filter_map(|row| row.p).collect();
+    for (row, expected) in tested.iter().zip(holm(&p)) {
+        assert!((row.p_holm.unwrap() - expected).abs() < 1e-12, "{row:?}");
+        assert!(row.rank_biserial.unwrap().abs() <= 1.0, "{row:?}");
+    }
+}
+
+#[test]
+fn a_reference_detects_itself() {
+    let luna16 = fixture::finished().join("store/phantom/luna16");
+    let folder = tempfile::tempdir().unwrap();
+    let submission = folder.path().join("submission.csv");
+    let annotations = fs_err::read_to_string(luna16.join("annotations.csv")).unwrap();
+    let n_nodules = annotations.lines().count() - 1;
+    fs_err::write(&submission, annotations.replace("diameter_mm", "probability")).unwrap();
+    let [annotations, series] =
+        ["annotations.csv", "seriesuids.csv"].map(|name| luna16.join(name).display().to_string());
+    let arguments = [
+        "froc",
+        "--reference",
+        &annotations,
+        "--seriesuids",
+        &series,
+        "--candidates",
+        submission.to_str().unwrap(),
+        "--json",
+    ];
+    let found: Value = serde_json::from_str(&fixture::run_well(&arguments)).unwrap();
+    assert_eq!(found["n_nodules"], n_nodules);
+    assert_eq!(found["n_false_positives"], 0);
+    assert_eq!(found["score"], 1.0);
+    for point in found["points"].as_array().unwrap() {
+        assert_eq!((&point["sensitivity"], &point["ci_low"]), (&1.0.into(), &1.0.into()));
+    }
+}
