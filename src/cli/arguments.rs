@@ -56,6 +56,15 @@ pub(super) enum Command {
     /// Write the report
     #[command(after_help = "Example:\n  nodulus report pipelines/demo.toml")]
     Report(RunArguments),
+    /// Train, predict and score each row of an experiment, and print its table
+    #[command(
+        after_help = "Example:\n  nodulus experiment pipelines/table1.toml\n  nodulus experiment pipelines/table3.toml --out table3.md --set train.seed=2\n\nRows that are done are not done again (docs/experiments.md)."
+    )]
+    Experiment(ExperimentArguments),
+    /// Train a model for each fold, score each on the patients that it did not see, and all of them
+    /// together on the test patients
+    #[command(after_help = "Example:\n  nodulus cross-validate pipelines/demo.toml --set balance.folds=5")]
+    CrossValidate(CrossValidateArguments),
     /// Say what exists, what is stale and why
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
     Status(StatusArguments),
@@ -153,6 +162,16 @@ pub(super) struct RunArguments {
     /// Run a stage again even where nothing changed; may be given again
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     pub(super) force: Vec<Stage>,
+    /// Say what would run and which files of volumes go together, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) means: MeansArguments,
+}
+
+/// What a run may use, and how it tells what it does.
+#[derive(Debug, Args)]
+pub(super) struct MeansArguments {
     /// Threads; all cores where not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
@@ -163,15 +182,37 @@ pub(super) struct RunArguments {
     /// Where networks run
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(super) device: String,
-    /// Say what would run and which files of volumes go together, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) progress: ProgressStyle,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExperimentArguments {
+    /// Experiment file: rows over one pipeline file
+    pub(super) experiment: PathBuf,
+    /// Folder of the store, in place of the experiment file's
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+    /// A setting of every row's pipeline, in place of the files'; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Write the table as Markdown, too
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) means: MeansArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CrossValidateArguments {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArguments,
+    #[command(flatten)]
+    pub(super) means: MeansArguments,
 }
 
 /// How progress is shown.

@@ -3,11 +3,13 @@
 mod arguments;
 mod compare_nodules;
 mod completions;
+mod experiment;
 mod export;
 mod export_schema;
 mod format;
 mod froc;
 mod lineage;
+mod means;
 mod metrics;
 mod montage;
 mod pairs;
@@ -20,7 +22,8 @@ mod tables;
 mod verify;
 
 use crate::pipeline::{
-    compare_masks, compare_nodules as comparison, config, detections, export as exporting,
+    compare_masks, compare_nodules as comparison, config, detections, experiment as experiments,
+    export as exporting,
     nodule_table, runner,
 };
 use crate::tables::store;
@@ -52,6 +55,8 @@ enum Error {
     Usage(String),
     #[error(transparent)]
     Run(#[from] runner::Error),
+    #[error(transparent)]
+    Experiment(#[from] experiments::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -86,6 +91,7 @@ impl Error {
     fn ending(&self) -> Ending {
         match self {
             Self::Config(_) | Self::Usage(_) => Ending::Usage,
+            Self::Experiment(error) if error.is_choice() => Ending::Usage,
             Self::Export(error) if error.is_choice() => Ending::Usage,
             Self::NoduleTable(error) if error.is_choice() => Ending::Usage,
             _ => Ending::Stopped,
@@ -117,6 +123,8 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, None, out),
+        Command::Experiment(arguments) => experiment::experiment(arguments, out),
+        Command::CrossValidate(arguments) => experiment::cross_validate(arguments, out),
         Command::Status(arguments) => status::status(arguments, out),
         Command::Tables(arguments) => tables::tables(arguments, out),
         Command::Show(arguments) => show::show(arguments, out),

@@ -3,25 +3,17 @@
 use super::arguments::RunArguments;
 use super::pairs::write as write_pairs;
 use super::progress::Progress;
-use super::{Ending, Error, format, status};
+use super::{Ending, Error, format, means, status};
 use crate::metrics::Metric;
-use crate::model::Device;
-use crate::phantom;
-use crate::pipeline::{Config, config, pairs, runner};
-use crate::stages::{Event, Stage};
+use crate::pipeline::runner::{self, Chosen};
+use crate::pipeline::{Config, pairs};
+use crate::stages::Stage;
 use crate::tables::store::Store;
 use crate::tables::{Output, Summary, Table};
-use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
-
-/// The part of a pipeline file that makes a synthetic cohort.
-#[derive(Deserialize)]
-struct PhantomSection {
-    phantom: Option<phantom::Config>,
-}
 
 /// Runs one stage, or all that a pipeline file has.
 pub(super) fn run(
@@ -31,7 +23,6 @@ pub(super) fn run(
 ) -> Result<Ending, Error> {
     let pipeline = &arguments.pipeline;
     let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
-    let section: PhantomSection = config::section(&pipeline.pipeline, &pipeline.sets)?;
     let stages: Vec<Stage> = match stage {
         Some(stage) if !config.stages().any(|s| s == stage) => {
             let why = if stage == Stage::Train && config.train.is_none() {
@@ -47,7 +38,7 @@ pub(super) fn run(
     if arguments.dry_run {
         let ingests = stages.contains(&Stage::Ingest);
         let pairs = if ingests { pairs::list(&config.ingest) } else { Vec::new() };
-        if arguments.json {
+        if arguments.means.json {
             let stages = status::stages(&config)?.unwrap_or_default();
             serde_json::to_writer_pretty(&mut *out, &json!({"stages": stages, "pairs": pairs}))?;
             writeln!(out)?;
@@ -57,54 +48,30 @@ pub(super) fn run(
         }
         return Ok(Ending::Well);
     }
-    let threads = usize::from(arguments.threads.unwrap_or(0));
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
-    let device = Device::from_name(&arguments.device)?;
+    let device = means::begin(&arguments.means)?;
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
-    let progress = Progress::new(arguments.progress);
-    if let Some(phantom) = section.phantom.filter(|_| stages.contains(&Stage::Ingest)) {
-        let count =
-            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
-        phantom::write(&store.root().join("phantom"), &phantom, &count)?;
+    let progress = Progress::new(arguments.means.progress);
+    if stages.contains(&Stage::Ingest) {
+        means::write_phantom(&pipeline.pipeline, &pipeline.sets, &store, &progress)?;
     }
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
     let options = runner::Options {
         force: &force,
         stages: &stages,
         device: &device,
-        max_memory: arguments.max_memory,
+        max_memory: arguments.means.max_memory,
+        chosen: &Chosen::new(),
     };
-    let done = runner::run(&config, &store, &options, &|event| show(&progress, event))?;
+    let done = runner::run(&config, &store, &options, &|event| means::show(&progress, event))?;
     progress.end();
     let n_failures = runner::n_failures(&store)?;
-    if arguments.json {
+    if arguments.means.json {
         write_json(&store, &done, n_failures, out)?;
     } else {
         write_text(&store, &done, n_failures, out)?;
     }
     Ok(if n_failures > 0 { Ending::FailedCases } else { Ending::Well })
-}
-
-fn show(progress: &Progress, event: runner::Progress) {
-    match event {
-        runner::Progress::Sources { done, total } => {
-            progress.count("sources", done as u64, total as u64, "");
-        }
-        runner::Progress::Begin(stage) => {
-            progress.line(&format!("{stage}: {}", stage.description()));
-        }
-        runner::Progress::Stage(stage, Event::Cases { done, total, note }) => {
-            progress.count(stage.name(), done as u64, total as u64, &note);
-        }
-        runner::Progress::Stage(stage, Event::Note(text)) => {
-            progress.line(&format!("{stage}: {text}"));
-        }
-        runner::Progress::End(_) => {}
-    }
 }
 
 fn write_text(

@@ -8,6 +8,7 @@ pub mod sources;
 pub mod pairs;
 pub mod plan;
 pub mod runner;
+pub mod experiment;
 pub mod status;
 pub mod lineage;
 pub mod export;

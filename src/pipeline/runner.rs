@@ -27,7 +27,13 @@ pub struct Options<'a> {
     pub device: &'a Device,
     /// Bytes that scans may take in memory at once.
     pub max_memory: u64,
+    /// Inputs in place of the store's current ones.
+    pub chosen: &'a Chosen,
 }
+
+/// Versions of outputs that stages read in place of the current ones; several of one output where a
+/// stage reads several.
+pub type Chosen = BTreeMap<Output, Vec<InputRef>>;
 
 /// What became of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +168,7 @@ pub fn run(
             let listing = |done, total| progress(Progress::Sources { done, total });
             frozen = Some(sources::freeze(&config.ingest, store, &listing)?);
         }
-        let job = store.job(job_spec(config, store, stage, frozen.as_ref())?);
+        let job = store.job(job_spec(config, store, stage, frozen.as_ref(), options.chosen)?);
         let begun = Instant::now();
         if options.force.contains(&stage) {
             job.discard()?;
@@ -199,7 +205,7 @@ pub fn run(
     Ok(done)
 }
 
-/// The work of a stage on the store as it is now.
+/// The work of a stage on the store as it is now, or on chosen inputs.
 ///
 /// # Errors
 ///
@@ -209,6 +215,7 @@ pub fn job_spec(
     store: &Store,
     stage: Stage,
     frozen: Option<&(Sources, InputRef)>,
+    chosen: &Chosen,
 ) -> Result<job::JobSpec, Error> {
     let mut inputs = Vec::new();
     let mut n_shards = 1;
@@ -217,6 +224,10 @@ pub fn job_spec(
         inputs.push(input.clone());
     }
     for output in plan::reads(config, stage) {
+        if let Some(versions) = chosen.get(&output) {
+            inputs.extend(versions.iter().cloned());
+            continue;
+        }
         let version = store.current(output)?.ok_or_else(|| Error::InputMissing {
             stage,
             output,

@@ -1,7 +1,7 @@
 //! What exists, what is stale and why.
 
 use super::plan;
-use super::runner::{self, Error};
+use super::runner::{self, Chosen, Error};
 use super::{Config, sources};
 use crate::stages::Stage;
 use crate::tables::store::Store;
@@ -76,7 +76,7 @@ pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error>
         } else if let Some(earlier) = first {
             State::Waiting { stage: earlier }
         } else {
-            let spec = runner::job_spec(config, store, stage, Some(&frozen))?;
+            let spec = runner::job_spec(config, store, stage, Some(&frozen), &Chosen::new())?;
             let job = store.job(spec);
             let pending = job.pending().len();
             let total = job.spec().n_shards;

@@ -3,6 +3,7 @@
 use crate::formats::dicom::Tolerances;
 use crate::model::Device;
 use crate::tables::job::Job;
+use crate::tables::manifest::InputRef;
 use crate::tables::store::{self, Store, Version};
 use crate::tables::{Output, Table};
 use std::collections::BTreeMap;
@@ -55,6 +56,20 @@ impl Task<'_> {
     pub fn input(&self, output: Output) -> Result<Version, store::Error> {
         self.optional_input(output)?
             .ok_or_else(|| store::Error::NotMade { output, store: self.store.root().to_owned() })
+    }
+
+    /// All versions of an input that the job was planned with: several models' predictions, or several
+    /// folds' weights.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job has no such input, or the store cannot be read.
+    pub fn inputs(&self, output: Output) -> Result<Vec<Version>, store::Error> {
+        let missing = || store::Error::NotMade { output, store: self.store.root().to_owned() };
+        let inputs = self.job.spec().inputs.iter().filter(|input| input.name == output.name());
+        let version = |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
+        let versions = inputs.map(version).collect::<Result<Vec<_>, _>>()?;
+        if versions.is_empty() { Err(missing()) } else { Ok(versions) }
     }
 
     /// [`Self::input`], or `None` where the job was planned without it.

@@ -128,7 +128,8 @@ pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let spacings = subgroups::spacings(task)?;
     let mut subgroups = Subgroups::read(task, &spacings)?;
-    let (rois, predictions) = (task.table(Table::Rois)?, task.table(Table::Predictions)?);
+    let rois = task.table(Table::Rois)?;
+    let predictions = task.inputs(Output::Table(Table::Predictions))?;
     for shard in task.job.pending() {
         let writer = task.job.shard(shard)?;
         let mut nodule_part = writer.part::<NoduleMetrics>()?;
@@ -213,10 +214,12 @@ type Predictions =
     (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
 
 /// What was predicted in a shard of the sources.
-fn read_predictions(table: &Version, source: usize) -> Result<Predictions, parquet::Error> {
+fn read_predictions(tables: &[Version], source: usize) -> Result<Predictions, parquet::Error> {
     let (mut predicted, mut probabilities) = Predictions::default();
-    let table = table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS);
-    for batch in table {
+    let batches = tables.iter().flat_map(|table| {
+        table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS)
+    });
+    for batch in batches {
         for row in batch? {
             if let Some(probability) = row.nodule_probability {
                 let of_slice = probabilities.entry(row.roi_id.clone()).or_default();

@@ -1,0 +1,174 @@
+//! `nodulus experiment` and `nodulus cross-validate`.
+
+use super::arguments::{CrossValidateArguments, ExperimentArguments, MeansArguments};
+use super::progress::Progress;
+use super::{Ending, Error, format, means};
+use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
+use crate::pipeline::runner;
+use crate::tables::durable;
+use crate::tables::store::Store;
+use serde_json::json;
+use std::io::Write;
+
+/// Runs an experiment file.
+pub(super) fn experiment(arguments: &ExperimentArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+    let mut experiment = Experiment::read(&arguments.experiment)?;
+    if let Some(store) = &arguments.store {
+        store.clone_into(&mut experiment.store);
+    }
+    let (lines, ending) = run(&experiment, &arguments.sets, &arguments.means, out)?;
+    if let Some(path) = &arguments.out {
+        durable::write(path, markdown(&experiment, &lines).as_bytes())?;
+    }
+    Ok(ending)
+}
+
+/// Cross-validates a pipeline's model.
+pub(super) fn cross_validate(
+    arguments: &CrossValidateArguments,
+    out: &mut dyn Write,
+) -> Result<Ending, Error> {
+    let pipeline = &arguments.pipeline;
+    let experiment =
+        Experiment::cross_validation(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
+    Ok(run(&experiment, &pipeline.sets, &arguments.means, out)?.1)
+}
+
+fn run(
+    experiment: &Experiment,
+    sets: &[String],
+    arguments: &MeansArguments,
+    out: &mut dyn Write,
+) -> Result<(Vec<Line>, Ending), Error> {
+    let device = means::begin(arguments)?;
+    let store = Store::create(&experiment.store)?;
+    let _lock = store.lock()?;
+    let progress = Progress::new(arguments.progress);
+    means::write_phantom(&experiment.pipeline, &experiment.settings(sets), &store, &progress)?;
+    let show = |event| means::show(&progress, event);
+    let means = Means {
+        sets,
+        store: &store,
+        device: &device,
+        max_memory: arguments.max_memory,
+        progress: &show,
+    };
+    let lines = experiment::run(experiment, &means)?;
+    progress.end();
+    let n_failures = runner::n_failures(&store)?;
+    if arguments.json {
+        let value = json!({
+            "title": experiment.title,
+            "store": store.root(),
+            "rows": lines,
+            "n_failures": n_failures,
+        });
+        serde_json::to_writer_pretty(&mut *out, &value)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}\n", experiment.title)?;
+        writeln!(out, "{}", format::table(&head(), lines.iter().flat_map(text)))?;
+        writeln!(out, "\n* best of its column; mean [95% interval by patient] over the nodules where defined")?;
+        if n_failures > 0 {
+            let root = store.root().display();
+            writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
+        }
+    }
+    Ok((lines, if n_failures > 0 { Ending::FailedCases } else { Ending::Well }))
+}
+
+fn head() -> Vec<&'static str> {
+    let names = METRICS.iter().map(|metric| metric.name());
+    ["model", "nodules", "missed"].into_iter().chain(names).chain(["p (Dice, to best)"]).collect()
+}
+
+/// A line, and under it what the paper found on its own data, where it has figures.
+fn text(line: &Line) -> Vec<Vec<String>> {
+    let cell = |cell: &Cell| {
+        let mark = if cell.is_best { " *" } else { "" };
+        format!("{}{mark}", with_interval(cell))
+    };
+    let mut rows = vec![row(line, cell)];
+    if line.cells.iter().any(|cell| cell.paper.is_some()) {
+        let figures = line.cells.iter().map(|cell| format::number(cell.paper));
+        let ends = [String::new(), String::new()];
+        let head = ["  the paper's, on its data".to_owned()].into_iter().chain(ends);
+        rows.push(head.chain(figures).chain([String::new()]).collect());
+    }
+    rows
+}
+
+fn row(line: &Line, cell: impl Fn(&Cell) -> String) -> Vec<String> {
+    let numbers = [line.n_nodules, line.n_missed].map(|n| n.to_string());
+    let p = line.p_against_best.map_or(String::new(), |p| format!("{p:.3}"));
+    let head = [line.model_id.clone()].into_iter().chain(numbers);
+    head.chain(line.cells.iter().map(cell)).chain([p]).collect()
+}
+
+fn with_interval(cell: &Cell) -> String {
+    let mean = format::number(cell.mean);
+    cell.interval.map_or(mean.clone(), |[low, high]| format!("{mean} [{low:.3}, {high:.3}]"))
+}
+
+/// The table as Markdown: the best of each column in bold, the paper's figures in italics.
+fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
+    let mut text = format!("**{}**\n\n| {} |\n", experiment.title, head().join(" | "));
+    text.push_str(&format!("|---|{}\n", "---:|".repeat(METRICS.len() + 3)));
+    for line in lines {
+        let cell = |cell: &Cell| {
+            let value = with_interval(cell);
+            if cell.is_best { format!("**{value}**") } else { value }
+        };
+        text.push_str(&format!("| {} |\n", row(line, cell).join(" | ")));
+        if line.cells.iter().any(|cell| cell.paper.is_some()) {
+            let figures = line.cells.iter().map(|cell| match cell.paper {
+                Some(figure) => format!("*{figure:.3}*"),
+                None => String::new(),
+            });
+            let figures: Vec<String> = figures.collect();
+            text.push_str(&format!("| *the paper's {}, on its data* | | | {} | |\n", line.model_id, figures.join(" | ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_papers_figures_stand_apart_and_the_best_is_bold() {
+        let experiment = Experiment {
+            title: "T".to_owned(),
+            pipeline: "p.toml".into(),
+            store: "s".into(),
+            set: BTreeMap::new(),
+            folds: false,
+            rows: Vec::new(),
+        };
+        let cells = METRICS.map(|metric| Cell {
+            metric: metric.name(),
+            mean: Some(0.5),
+            interval: Some([0.25, 0.75]),
+            n_valid: 3,
+            is_best: metric.name() == "dice",
+            paper: (metric.name() == "dice").then_some(0.801),
+        });
+        let line = Line {
+            model_id: "m".to_owned(),
+            n_nodules: 4,
+            n_missed: 1,
+            cells: cells.into(),
+            p_against_best: Some(0.0312),
+        };
+        let text = markdown(&experiment, &[line]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "**T**");
+        assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
+        assert!(lines[4].starts_with("| m | 4 | 1 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["));
+        assert!(lines[4].ends_with(" | 0.031 |"), "{}", lines[4]);
+        assert!(lines[5].starts_with("| *the paper's m, on its data* | | |  |  | *0.801* |"), "{}", lines[5]);
+        assert_eq!(lines[4].matches('|').count(), lines[5].matches('|').count());
+    }
+}
