@@ -2,7 +2,7 @@
 
 use super::arguments::SchemaArguments;
 use super::{Ending, Error, format};
-use crate::model;
+use crate::model::{self, Architecture, Preset};
 use crate::tables::schema::describe;
 use crate::tables::{Table, durable};
 use serde_json::{Value, json};
@@ -43,18 +43,22 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
     Ok(Ending::Well)
 }
 
-/// The files of `schemas/`: one for each table, and the names and shapes of the network's
-/// parameters.
+/// The files of `schemas/`: one for each table, and the names and shapes of each network's
+/// parameters, with the widths of its paper.
 fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
         files.push((format!("{table}.json"), pretty(&describe(table))?));
     }
-    let parameters: serde_json::Map<String, Value> =
-        model::parameter_table(&model::Config::default())?
+    let mut parameters = serde_json::Map::new();
+    for architecture in Architecture::ALL {
+        let config = model::Config::of(architecture, Preset::Paper);
+        let table: serde_json::Map<String, Value> = model::parameter_table(&config)?
             .into_iter()
             .map(|(name, shape)| (name, json!(shape)))
             .collect();
+        parameters.insert(architecture.name().to_owned(), Value::Object(table));
+    }
     files.push(("model-parameters.json".to_owned(), pretty(&Value::Object(parameters))?));
     Ok(files)
 }

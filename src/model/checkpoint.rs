@@ -215,6 +215,11 @@ mod tests {
         let text = r#"{"config": {"architecture": "u_net"}, "std": true, "metadata": null}"#;
         fs::write(folder.path().join("model.json"), text).unwrap();
         let error = describe(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("model.json: unknown variant `u_net`, expected `proposed`"));
+        assert!(
+            error.contains(
+                "model.json: unknown variant `u_net`, expected one of `proposed`, `unet`,"
+            ),
+            "{error}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! What a network looks like.
 
 use super::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A family of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +10,52 @@ use serde::{Deserialize, Serialize};
 pub enum Architecture {
     /// Classifier, segmenter, combination of their features, threshold dynamics.
     Proposed,
+    /// U-Net (2015) with batch norm.
+    #[serde(rename = "unet")]
+    UNet,
+    /// `ResU-Net` (2018).
+    #[serde(rename = "resunet")]
+    ResUNet,
+    /// `ResUNet++` (2019).
+    #[serde(rename = "resunet_plus_plus")]
+    ResUNetPlusPlus,
+    /// `DeepLabv3+` (2018) on `ResNet-50`.
+    #[serde(rename = "deeplab_v3_plus")]
+    DeepLabV3Plus,
+}
+
+impl Architecture {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Proposed, Self::UNet, Self::ResUNet, Self::ResUNetPlusPlus, Self::DeepLabV3Plus];
+
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::UNet => "unet",
+            Self::ResUNet => "resunet",
+            Self::ResUNetPlusPlus => "resunet_plus_plus",
+            Self::DeepLabV3Plus => "deeplab_v3_plus",
+        }
+    }
+
+    /// What an image's rows and columns must be a multiple of.
+    pub const fn stride(self) -> usize {
+        match self {
+            Self::Proposed => 32,
+            Self::UNet | Self::DeepLabV3Plus => 16,
+            Self::ResUNet | Self::ResUNetPlusPlus => 8,
+        }
+    }
+
+    /// Whether it has a pyramid of dilated convolutions.
+    const fn has_pyramid(self) -> bool {
+        match self {
+            Self::Proposed | Self::ResUNetPlusPlus | Self::DeepLabV3Plus => true,
+            Self::UNet | Self::ResUNet => false,
+        }
+    }
 }
 
 /// What the threshold dynamics take into account.
@@ -27,22 +74,23 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// For tests and demonstrations: width 8, a classifier of a quarter of `ResNet-50`'s width.
+    /// For tests and demonstrations: width 8, a `ResNet-50` of a quarter of its width.
     Tiny,
-    /// The paper's.
+    /// As in the network's own paper.
     Paper,
 }
 
 /// A network's configuration. Read from a file, it starts from `preset` (`paper` where none is
-/// named) and takes the fields that are given over it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Fields")]
+/// named) and takes the fields that are given over it; a field that its architecture has no use for
+/// is refused, and left out when written. In memory such a field has the same value in every preset.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Fields")]
 pub struct Config {
     /// Family.
     pub architecture: Architecture,
-    /// Rows and columns of an image, a multiple of 32.
+    /// Rows and columns of an image, a multiple of [`Architecture::stride`].
     pub image_size: usize,
-    /// Channels of the segmenter's first block.
+    /// Channels of the segmenter's first block; of the backbone's for `DeepLabv3+`.
     pub width: usize,
     /// Channels of the classifier's first block; `ResNet-50` has 64.
     pub classifier_width: usize,
@@ -86,11 +134,35 @@ struct Fields {
     std_score: Option<f64>,
 }
 
-impl From<Fields> for Config {
-    fn from(fields: Fields) -> Self {
-        let base = Self::preset(fields.preset.unwrap_or(Preset::Paper));
-        Self {
-            architecture: fields.architecture.unwrap_or(base.architecture),
+impl TryFrom<Fields> for Config {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> std::result::Result<Self, String> {
+        let architecture = fields.architecture.unwrap_or(Architecture::Proposed);
+        let is_proposed = architecture == Architecture::Proposed;
+        let given = [
+            ("classifier_width", fields.classifier_width.is_some(), is_proposed),
+            ("mode", fields.mode.is_some(), is_proposed),
+            ("combination", fields.combination.is_some(), is_proposed),
+            ("dilations", fields.dilations.is_some(), architecture.has_pyramid()),
+            ("std_steps", fields.std_steps.is_some(), is_proposed),
+            ("std_radius", fields.std_radius.is_some(), is_proposed),
+            ("std_boundary", fields.std_boundary.is_some(), is_proposed),
+            ("std_entropy", fields.std_entropy.is_some(), is_proposed),
+            ("std_sigma", fields.std_sigma.is_some(), is_proposed),
+            ("std_score", fields.std_score.is_some(), is_proposed),
+        ];
+        if let Some((name, ..)) = given.iter().find(|(_, given, used)| *given && !used) {
+            let settings = if architecture.has_pyramid() { ", `dilations`" } else { "" };
+            return Err(format!(
+                "`{name}` is no setting of architecture `{}`, whose settings are `image_size`, \
+                 `width`{settings}",
+                architecture.name()
+            ));
+        }
+        let base = Self::of(architecture, fields.preset.unwrap_or(Preset::Paper));
+        Ok(Self {
+            architecture,
             image_size: fields.image_size.unwrap_or(base.image_size),
             width: fields.width.unwrap_or(base.width),
             classifier_width: fields.classifier_width.unwrap_or(base.classifier_width),
@@ -103,7 +175,34 @@ impl From<Fields> for Config {
             std_entropy: fields.std_entropy.unwrap_or(base.std_entropy),
             std_sigma: fields.std_sigma.unwrap_or(base.std_sigma),
             std_score: fields.std_score.unwrap_or(base.std_score),
+        })
+    }
+}
+
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let is_proposed = self.architecture == Architecture::Proposed;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("architecture", &self.architecture)?;
+        map.serialize_entry("image_size", &self.image_size)?;
+        map.serialize_entry("width", &self.width)?;
+        if is_proposed {
+            map.serialize_entry("classifier_width", &self.classifier_width)?;
+            map.serialize_entry("mode", &self.mode)?;
+            map.serialize_entry("combination", &self.combination)?;
         }
+        if self.architecture.has_pyramid() {
+            map.serialize_entry("dilations", &self.dilations)?;
+        }
+        if is_proposed {
+            map.serialize_entry("std_steps", &self.std_steps)?;
+            map.serialize_entry("std_radius", &self.std_radius)?;
+            map.serialize_entry("std_boundary", &self.std_boundary)?;
+            map.serialize_entry("std_entropy", &self.std_entropy)?;
+            map.serialize_entry("std_sigma", &self.std_sigma)?;
+            map.serialize_entry("std_score", &self.std_score)?;
+        }
+        map.end()
     }
 }
 
@@ -114,21 +213,41 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A named configuration.
+    /// A named configuration of the proposed network.
     pub fn preset(preset: Preset) -> Self {
-        let (width, classifier_width) = match preset {
-            Preset::Tiny => (8, 16),
-            Preset::Paper => (64, 64),
+        Self::of(Architecture::Proposed, preset)
+    }
+
+    /// A named configuration.
+    pub fn of(architecture: Architecture, preset: Preset) -> Self {
+        // METHOD: widths of the papers; ResUNet++'s is its authors' code's.
+        let width = match (preset, architecture) {
+            (Preset::Tiny, Architecture::DeepLabV3Plus)
+            | (Preset::Paper, Architecture::ResUNetPlusPlus) => 16,
+            (Preset::Tiny, _) => 8,
+            (Preset::Paper, _) => 64,
+        };
+        let classifier_width = match (architecture, preset) {
+            (Architecture::Proposed, Preset::Tiny) => 16,
+            _ => 64,
+        };
+        // METHOD: ASPP as in ResUNet++, with these dilations in arXiv 2410.20154, with its own in
+        // ResUNet++'s authors' code; rates of DeepLabv3+ at stride 16.
+        let dilations = match architecture {
+            Architecture::ResUNetPlusPlus => vec![1, 6, 12, 18],
+            Architecture::DeepLabV3Plus => vec![6, 12, 18],
+            Architecture::Proposed | Architecture::UNet | Architecture::ResUNet => {
+                vec![1, 5, 10, 15]
+            }
         };
         Self {
-            architecture: Architecture::Proposed,
+            architecture,
             image_size: 128,
             width,
             classifier_width,
             mode: Mode::StdPrior,
             combination: true,
-            // METHOD: ASPP as in ResUNet++ with these dilations, arXiv 2410.20154.
-            dilations: vec![1, 5, 10, 15],
+            dilations,
             std_steps: 10,
             // METHOD: the paper gives no kernel size: odd side 2 ceil(3 * 5/3) + 1 = 11.
             std_radius: 5,
@@ -146,8 +265,9 @@ impl Config {
     /// Fails at the first field that does not, and names it.
     pub fn check(&self) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(32) {
-            format!("image_size {} is no multiple of 32", self.image_size)
+        let stride = self.architecture.stride();
+        let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(stride) {
+            format!("image_size {} is no multiple of {stride}", self.image_size)
         } else if self.width == 0 || self.classifier_width == 0 {
             format!(
                 "width {} and classifier_width {} must be at least 1",
@@ -186,6 +306,38 @@ mod tests {
         assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config);
         let error = serde_json::from_str::<Config>(r#"{"widht": 8}"#).unwrap_err().to_string();
         assert!(error.contains("unknown field `widht`"), "{error}");
+    }
+
+    #[test]
+    fn every_architecture_has_its_name_and_only_its_own_settings() {
+        for architecture in Architecture::ALL {
+            let name = format!("{:?}", architecture.name());
+            assert_eq!(serde_json::to_string(&architecture).unwrap(), name);
+            for preset in [Preset::Tiny, Preset::Paper] {
+                let config = Config::of(architecture, preset);
+                assert!(config.check().is_ok());
+                let written = serde_json::to_string(&config).unwrap();
+                assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config);
+                let read = format!(
+                    r#"{{"architecture": {name}, "preset": {}}}"#,
+                    serde_json::to_string(&preset).unwrap()
+                );
+                assert_eq!(serde_json::from_str::<Config>(&read).unwrap(), config);
+            }
+        }
+        let refused = |text: &str| serde_json::from_str::<Config>(text).unwrap_err().to_string();
+        assert_eq!(
+            refused(r#"{"architecture": "unet", "mode": "std"}"#),
+            "`mode` is no setting of architecture `unet`, whose settings are `image_size`, `width`"
+        );
+        assert!(
+            refused(r#"{"architecture": "resunet", "dilations": [1]}"#).contains("`dilations` is")
+        );
+        for given in ["\"std_steps\": 5", "\"combination\": true", "\"classifier_width\": 64"] {
+            let text = format!(r#"{{"architecture": "deeplab_v3_plus", {given}}}"#);
+            let message = refused(&text);
+            assert!(message.contains("`image_size`, `width`, `dilations`"), "{message}");
+        }
     }
 
     #[test]

@@ -1,61 +1,59 @@
-//! The network against `PyTorch`: numbers made by `tests/golden/network.py`, in double precision.
+//! Every network against `PyTorch`: numbers made by `tests/golden/networks.py`, in double precision.
 
 use super::batch::{self, Example};
 use super::checkpoint::{self, Description};
-use super::config::{Config, Preset};
+use super::config::{Architecture, Config, Preset};
 use super::device::Device;
 use super::error::Error;
 use super::infer::Predictor;
 use super::layers::Pass;
 use super::loss;
+use super::network::{Found, Network, parameter_table};
 use super::ops::{tensor, view};
 use super::parameters::Parameters;
 use super::phase::Phase;
-use super::proposed::Proposed;
 use super::train::Trainer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Golden {
-    parameters: BTreeMap<String, Vec<usize>>,
-    plain: Case,
-    std_prior: Case,
+    paper_parameters: BTreeMap<String, usize>,
+    cases: BTreeMap<String, Case>,
 }
 
 #[derive(Deserialize)]
 struct Case {
+    config: Config,
+    std: bool,
+    parameters: BTreeMap<String, Vec<usize>>,
     evaluation: Outputs,
-    training: Training,
-    after_a_step: BTreeMap<String, f64>,
+    training: Outputs,
+    /// Norm, and product with numbers.
+    gradients: BTreeMap<String, [f64; 2]>,
+    /// A place, the one of the largest gradient where there is one, and the value there.
+    after_a_step: BTreeMap<String, (usize, f64)>,
+    losses: Vec<f64>,
 }
 
 #[derive(Deserialize)]
 struct Outputs {
     logits: Vec<f64>,
-    scores: Vec<f64>,
+    scores: Option<Vec<f64>>,
 }
 
-#[derive(Deserialize)]
-struct Training {
-    logits: Vec<f64>,
-    scores: Vec<f64>,
-    loss: f64,
-    gradients: BTreeMap<String, [f64; 2]>,
-}
+/// Images in a batch.
+const IMAGES: usize = 3;
 
-const SIDE: usize = 64;
+/// Every so many pixels' logits are compared.
+const SAMPLED: usize = 197;
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("../../tests/golden/network.json")).unwrap()
-}
-
-fn config() -> Config {
-    Config { image_size: SIDE, width: 2, classifier_width: 4, ..Config::preset(Preset::Tiny) }
+    serde_json::from_str(include_str!("../../tests/golden/networks.json")).unwrap()
 }
 
 /// `numbers` of the Python file.
-fn numbers(seed: usize, n: usize) -> Vec<f32> {
+pub(super) fn numbers(seed: usize, n: usize) -> Vec<f32> {
     let number = |i: usize| {
         let mut x = (i as u32).wrapping_mul(2_654_435_761);
         x = x.wrapping_add((seed as u32).wrapping_mul(40_503));
@@ -68,8 +66,8 @@ fn numbers(seed: usize, n: usize) -> Vec<f32> {
 }
 
 /// `fill` of the Python file.
-fn parameters() -> Parameters {
-    let (_, specs) = Proposed::new(&config()).unwrap();
+fn parameters(config: &Config) -> Parameters {
+    let (_, specs) = Network::new(config).unwrap();
     let mut parameters = Parameters::draw(specs, 0).unwrap();
     let mut order: Vec<usize> = (0..parameters.specs.len()).collect();
     order.sort_by_key(|&i| parameters.specs[i].name.clone());
@@ -92,118 +90,174 @@ fn parameters() -> Parameters {
     parameters
 }
 
-fn examples() -> Vec<Example> {
-    let pixels = numbers(1000, 3 * SIDE * SIDE);
+fn examples(side: usize) -> Vec<Example> {
+    let pixels = numbers(1000, IMAGES * side * side);
     let example = |n: usize| {
-        let image = &pixels[n * SIDE * SIDE..(n + 1) * SIDE * SIDE];
+        let image = &pixels[n * side * side..(n + 1) * side * side];
         let inside = |p: usize| {
-            let (di, dj) = ((p % SIDE).abs_diff(40 - 6 * n), (p / SIDE).abs_diff(20 + 5 * n));
-            di * di + dj * dj < 16 * n * n
+            let distance = |at: usize, centre: i64| (at as i64 - centre).pow(2);
+            let (centre_i, centre_j) = ((side / 2) as i64 - 6 * n as i64, side / 3 + 5 * n);
+            distance(p % side, centre_i) + distance(p / side, centre_j as i64) < (16 * n * n) as i64
         };
         Example {
             image: image.iter().map(|x| x / 2.0 + 0.5).collect(),
-            mask: (0..SIDE * SIDE).map(|p| u8::from(inside(p))).collect(),
+            mask: (0..side * side).map(|p| u8::from(inside(p))).collect(),
             has_nodule: Some(n > 0),
         }
     };
-    (0..3).map(example).collect()
+    (0..IMAGES).map(example).collect()
 }
 
-fn assert_close(what: &str, found: impl IntoIterator<Item = f32>, expected: &[f64]) {
-    let found: Vec<f32> = found.into_iter().collect();
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// Asserts that numbers agree to 1e-4 of the largest.
+fn assert_close(what: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1.0f64, |m, e| m.max(e.abs()));
+    let largest = expected.iter().fold(0.0f64, |m, e| m.max(e.abs()));
     for (f, e) in found.iter().zip(expected) {
-        assert!((f64::from(*f) - e).abs() < 1e-3 * largest, "{what}: {f}, PyTorch {e}");
+        assert!((f64::from(*f) - e).abs() <= 1e-4 * largest, "{what}: {f}, PyTorch {e}");
+    }
+}
+
+fn assert_outputs(what: &str, found: &Found, expected: &Outputs) {
+    let logits = view(found.logits.tensor()).unwrap();
+    let sample: Vec<f32> = logits.iter().step_by(SAMPLED).copied().collect();
+    assert_close(what, &sample, &expected.logits);
+    let scores = found.nodule_logit.as_ref().map(|v| view(v.tensor()).unwrap().to_vec());
+    assert_eq!(scores.is_some(), expected.scores.is_some(), "{what}");
+    if let (Some(scores), Some(expected)) = (scores, &expected.scores) {
+        assert_close(what, &scores, expected);
     }
 }
 
 #[test]
 fn names_and_shapes_are_pytorchs() {
-    let found: BTreeMap<_, _> = super::parameter_table(&config()).unwrap().into_iter().collect();
-    assert_eq!(found, golden().parameters);
-}
-
-#[test]
-fn outputs_and_gradients_are_pytorchs() {
     let golden = golden();
-    let parameters = parameters();
-    let (network, specs) = Proposed::new(&config()).unwrap();
-    let examples = examples();
-    let input = || batch::input(examples.iter().map(|e| e.image.as_slice()), SIDE).unwrap();
-    for (std, case) in [(false, golden.plain), (true, golden.std_prior)] {
-        let found = network.forward(&mut Pass::inference(&parameters), &input(), std).unwrap();
-        let sample = |logits: &[f32]| logits.iter().step_by(397).copied().collect::<Vec<f32>>();
-        let logits = view(found.logits.tensor()).unwrap();
-        assert_close("evaluation", sample(&logits), &case.evaluation.logits);
-        let scores = view(found.nodule_logit.tensor()).unwrap().to_vec();
-        assert_close("evaluation's scores", scores, &case.evaluation.scores);
-
-        let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
-        let mut pass = Pass::training(&parameters, &trained);
-        let found = network.forward(&mut pass, &input(), std).unwrap();
-        let logits = view(found.logits.tensor()).unwrap().to_vec();
-        let scores = view(found.nodule_logit.tensor()).unwrap().to_vec();
-        assert_close("training", sample(&logits), &case.training.logits);
-        assert_close("training's scores", scores.clone(), &case.training.scores);
-        let masks: Vec<u8> = examples.iter().flat_map(|e| e.mask.clone()).collect();
-        let pixels = loss::segmentation(&logits, &masks, SIDE * SIDE);
-        let images = loss::classification(&scores, &[false, true, true].map(Some));
-        assert_close("loss", [(pixels.value + images.value) as f32], &[case.training.loss]);
-        let seed = |gradient, shape| tensor(gradient, shape).unwrap();
-        let (tape, _) = pass.finish();
-        let gradients = tape
-            .backward(vec![
-                (found.logits, seed(pixels.gradient, vec![3, 1, SIDE, SIDE])),
-                (found.nodule_logit, seed(images.gradient, vec![3])),
-            ])
-            .unwrap();
-        let mut seen = 0;
-        for (index, gradient) in gradients.iter() {
-            let name = &specs[index].name;
-            let gradient = view(gradient).unwrap();
-            let [norm, product] = case.training.gradients[name];
-            let dot = |a: &[f32], b: &[f32]| -> f64 {
-                a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-            };
-            let found =
-                [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
-            for (f, e) in found.iter().zip([norm, product]) {
-                // Where a norm follows, the gradient of a shift is 0 but for rounding.
-                assert!((f - e).abs() < 5e-3 * norm + 1e-4, "{name}: {found:?}, {norm} {product}");
-            }
-            seen += 1;
-        }
-        assert_eq!(seen, case.training.gradients.len());
+    for (name, case) in golden.cases {
+        let found: BTreeMap<_, _> = parameter_table(&case.config).unwrap().into_iter().collect();
+        assert_eq!(found, case.parameters, "{name}");
+    }
+    for architecture in Architecture::ALL {
+        let (_, specs) = Network::new(&Config::of(architecture, Preset::Paper)).unwrap();
+        let trained = specs.iter().filter(|spec| spec.trained);
+        let count: usize = trained.map(|spec| spec.shape.iter().product::<usize>()).sum();
+        let name = architecture.name();
+        assert_eq!(Some(&count), golden.paper_parameters.get(name), "{name}");
     }
 }
 
 #[test]
-fn a_step_of_training_is_pytorchs() {
-    let golden = golden();
-    let folder = tempfile::tempdir().unwrap();
-    for (std, case) in [(false, golden.plain), (true, golden.std_prior)] {
-        let description = Description { config: config(), std, metadata: ().into() };
-        checkpoint::save(folder.path(), &parameters(), &description).unwrap();
-        let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
-        let images: Vec<Vec<f32>> = examples().into_iter().map(|e| e.image).collect();
-        let probabilities =
-            predictor.predict(&images).unwrap().into_iter().flat_map(|p| p.probability);
-        let expected: Vec<f64> =
-            case.evaluation.logits.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
-        assert_close("probabilities", probabilities.step_by(397), &expected);
+fn outputs_and_gradients_are_pytorchs() {
+    for (name, case) in golden().cases {
+        let (parameters, side) = (parameters(&case.config), case.config.image_size);
+        let (network, specs) = Network::new(&case.config).unwrap();
+        let examples = examples(side);
+        let input = || batch::input(examples.iter().map(|e| e.image.as_slice()), side).unwrap();
+        let found = network.forward(&mut Pass::inference(&parameters), &input(), case.std).unwrap();
+        assert_outputs(&format!("{name}, evaluation"), &found, &case.evaluation);
 
-        let mut trainer = Trainer::new(&config(), 1, &Device::Cpu).unwrap();
+        let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+        let mut pass = Pass::training(&parameters, &trained);
+        let found = network.forward(&mut pass, &input(), case.std).unwrap();
+        assert_outputs(&format!("{name}, training"), &found, &case.training);
+        let masks: Vec<u8> = examples.iter().flat_map(|e| e.mask.clone()).collect();
+        let pixels = loss::segmentation(&view(found.logits.tensor()).unwrap(), &masks, side * side);
+        let mut value = pixels.value;
+        let seed = |gradient, shape| tensor(gradient, shape).unwrap();
+        let shape = vec![IMAGES, 1, side, side];
+        let mut seeds = vec![(found.logits, seed(pixels.gradient, shape))];
+        if let Some(logit) = found.nodule_logit {
+            let scores = view(logit.tensor()).unwrap().to_vec();
+            let images = loss::classification(&scores, &[false, true, true].map(Some));
+            value += images.value;
+            seeds.push((logit, seed(images.gradient, vec![IMAGES])));
+        }
+        assert_close(&format!("{name}, loss"), &[value as f32], &case.losses[..1]);
+        let (tape, _) = pass.finish();
+        let gradients = tape.backward(seeds).unwrap();
+        let mut seen = 0;
+        for (index, gradient) in gradients.iter() {
+            let of = &specs[index].name;
+            let gradient = view(gradient).unwrap();
+            let [norm, product] = case.gradients[of];
+            let found =
+                [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
+            for (f, e) in found.iter().zip([norm, product]) {
+                // Where a norm follows, the gradient of a shift is 0 but for rounding. PyTorch in
+                // single precision is off by up to 3e-2 of a norm.
+                let close = (f - e).abs() < 5e-3 * norm + 1e-5;
+                assert!(close, "{name}, {of}: {found:?}, PyTorch {norm} {product}");
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, case.gradients.len(), "{name}");
+    }
+}
+
+/// How far a loss may be off after so many steps, of itself. Adam's first steps have the gradients'
+/// signs, which rounding decides where they are near 0, and deep norms over few values enlarge it:
+/// from weights 1e-7 apart, `PyTorch`'s own losses in double precision part by up to 9.5e-2 of the
+/// proposed network, 1.3e-2 of `DeepLabv3+` and 6e-4 of the others, and meet again. Single precision
+/// parts no further.
+fn follows(config: &Config, step: usize) -> f64 {
+    match (config.architecture, step) {
+        (Architecture::UNet | Architecture::ResUNet | Architecture::ResUNetPlusPlus, _) => 2e-3,
+        (_, 0) => 1e-4,
+        (_, 1) => 1e-2,
+        (_, 2..15) => 1e-1,
+        _ => 2e-2,
+    }
+}
+
+#[test]
+fn steps_of_training_are_pytorchs() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, case) in golden().cases {
+        let (config, std) = (case.config.clone(), case.std);
+        let examples = examples(config.image_size);
+        let description = Description { config: config.clone(), std, metadata: ().into() };
+        checkpoint::save(folder.path(), &parameters(&config), &description).unwrap();
+        let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
+        let images: Vec<Vec<f32>> = examples.iter().map(|e| e.image.clone()).collect();
+        let predictions = predictor.predict(&images).unwrap();
+        let probabilities: Vec<f32> =
+            predictions.iter().flat_map(|p| p.probability.iter().copied()).collect();
+        let sample: Vec<f32> = probabilities.into_iter().step_by(SAMPLED).collect();
+        let sigmoids = |v: &[f64]| v.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect::<Vec<_>>();
+        assert_close(&name, &sample, &sigmoids(&case.evaluation.logits));
+        let scores: Option<Vec<f32>> = predictions.iter().map(|p| p.nodule_probability).collect();
+        assert_eq!(scores.is_some(), case.evaluation.scores.is_some(), "{name}");
+        if let (Some(scores), Some(expected)) = (scores, &case.evaluation.scores) {
+            assert_close(&name, &scores, &sigmoids(expected));
+        }
+
+        let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
         trainer.load_weights(folder.path()).unwrap();
-        let phase = Phase { batch: 3, flips: false, std, ..Phase::default() };
+        let phase = Phase { batch: IMAGES, flips: false, std, ..Phase::default() };
         trainer.begin_phase(&phase, false).unwrap();
-        let mut stream = examples().into_iter().map(Ok::<_, Error>);
-        let log = trainer.epoch(&phase, 1, &mut stream).unwrap();
-        assert_close("loss", [log.loss as f32], &[case.training.loss]);
-        trainer.save_checkpoint(folder.path(), &().into()).unwrap();
-        let after = checkpoint::read(&folder.path().join("model.safetensors")).unwrap();
-        for (name, expected) in case.after_a_step {
-            assert_close(&name, [after[&name].1[0]], &[expected]);
+        for (step, expected) in case.losses.iter().enumerate() {
+            let mut stream = examples.iter().cloned().map(Ok::<_, Error>);
+            let log = trainer.epoch(&phase, step + 1, &mut stream).unwrap();
+            assert_eq!(log.loss_classification.is_some(), case.evaluation.scores.is_some());
+            let close = (log.loss - expected).abs() < follows(&case.config, step) * expected;
+            assert!(close, "{name}, step {step}: loss {}, PyTorch {expected}", log.loss);
+            if step > 0 {
+                continue;
+            }
+            trainer.save_checkpoint(folder.path(), &().into()).unwrap();
+            let after = checkpoint::read(&folder.path().join("model.safetensors")).unwrap();
+            for (of, (at, expected)) in &case.after_a_step {
+                // A gradient that is all rounding has a step of any direction.
+                if case.gradients.get(of).is_some_and(|[norm, _]| *norm < 1e-6) {
+                    continue;
+                }
+                let found = f64::from(after[of].1[*at]);
+                // A step is 1e-3.
+                let close = (found - expected).abs() < 1e-5 * expected.abs().max(1.0);
+                assert!(close, "{name}, {of} after a step: {found}, PyTorch {expected}");
+            }
         }
     }
 }

@@ -6,10 +6,10 @@ use super::config::Config;
 use super::device::Device;
 use super::error::Result;
 use super::layers::Pass;
+use super::network::Network;
 use super::ops::sigmoid::sigmoids;
 use super::ops::view;
 use super::parameters::Parameters;
-use super::proposed::Proposed;
 use std::path::Path;
 
 /// What a network says of an image.
@@ -17,13 +17,13 @@ use std::path::Path;
 pub struct Prediction {
     /// Probability of nodule of each pixel, in the image's order.
     pub probability: Vec<f32>,
-    /// Probability that there is a nodule.
-    pub nodule_probability: f32,
+    /// Probability that there is a nodule; `None` where the network has no classifier.
+    pub nodule_probability: Option<f32>,
 }
 
 /// A trained network.
 pub struct Predictor {
-    network: Proposed,
+    network: Network,
     parameters: Parameters,
     description: Description,
 }
@@ -40,7 +40,7 @@ impl Predictor {
         // Operators run where their tensors are, and there is one device yet.
         let Device::Cpu = device;
         let description = checkpoint::describe(path)?;
-        let (network, specs) = Proposed::new(&description.config)?;
+        let (network, specs) = Network::new(&description.config)?;
         let mut parameters = Parameters::draw(specs, 0)?;
         checkpoint::load(path, &mut parameters)?;
         Ok(Self { network, parameters, description })
@@ -80,9 +80,12 @@ impl Predictor {
         let mut pass = Pass::inference(&self.parameters);
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
         let probabilities = sigmoids(&view(found.logits.tensor())?);
-        let scores = sigmoids(&view(found.nodule_logit.tensor())?);
+        let scores = match &found.nodule_logit {
+            Some(logit) => sigmoids(&view(logit.tensor())?).into_iter().map(Some).collect(),
+            None => vec![None; images.len()],
+        };
         let predictions = probabilities.chunks(side * side).zip(scores);
-        let prediction = |(probability, nodule_probability): (&[f32], f32)| Prediction {
+        let prediction = |(probability, nodule_probability): (&[f32], Option<f32>)| Prediction {
             probability: probability.to_vec(),
             nodule_probability,
         };

@@ -1,6 +1,8 @@
 //! How a network is trained for a while.
 
+use super::config::Config;
 use super::error::{Error, Result};
+use super::network::Network;
 use super::parameters::Spec;
 use serde::{Deserialize, Serialize};
 
@@ -22,16 +24,16 @@ pub struct Phase {
     pub weight_decay: f64,
     /// Whether the decay acts on the parameters themselves (`AdamW`) instead of on the gradients.
     pub decoupled_decay: bool,
-    /// Whether the threshold dynamics take part.
+    /// Whether the threshold dynamics take part, where the network has them.
     pub std: bool,
-    /// What stays as it is: blocks (`S1` to `S9`, `C1` to `C5`) or patterns of parameter names. A
-    /// batch norm of it runs as in evaluation.
+    /// What stays as it is: blocks of the proposed network (`S1` to `S9`, `C1` to `C5`) or patterns
+    /// of parameter names. A batch norm of it runs as in evaluation.
     pub freeze: Vec<String>,
     /// Whether each example is mirrored along each axis or not, at random.
     pub flips: bool,
     /// Weight of the segmentation's loss.
     pub segmentation_weight: f64,
-    /// Weight of the classification's loss.
+    /// Weight of the classification's loss, where the network has a classifier.
     pub classification_weight: f64,
 }
 
@@ -62,6 +64,17 @@ impl Phase {
             Some(times) => self.learning_rate * self.decay_factor.powf(times as f64),
             None => self.learning_rate,
         }
+    }
+
+    /// Checks that a network can be trained so.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a field makes no sense, or if something that is to be frozen is not there.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let (_, specs) = Network::new(config)?;
+        self.trained(&specs)?;
+        Ok(())
     }
 
     /// Whether each parameter changes in this phase.
@@ -108,7 +121,8 @@ impl Phase {
             }
             if !met {
                 return wrong(format!(
-                    "freeze \"{name}\" is no block (S1 to S9, C1 to C5) and meets no parameter's name"
+                    "freeze \"{name}\" is no block and no parameter's name of this network (blocks are S1 to \
+                     S9 and C1 to C5 of the proposed network)"
                 ));
             }
         }
@@ -140,11 +154,14 @@ fn block(name: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::config::{Config, Preset};
-    use crate::model::proposed::Proposed;
+    use crate::model::config::{Architecture, Preset};
 
     fn frozen(freeze: &[&str]) -> Result<Vec<String>> {
-        let (_, specs) = Proposed::new(&Config::preset(Preset::Tiny))?;
+        frozen_of(Architecture::Proposed, freeze)
+    }
+
+    fn frozen_of(architecture: Architecture, freeze: &[&str]) -> Result<Vec<String>> {
+        let (_, specs) = Network::new(&Config::of(architecture, Preset::Tiny))?;
         let freeze = freeze.iter().map(|&name| name.to_owned()).collect();
         let trained = Phase { freeze, ..Phase::default() }.trained(&specs)?;
         let of_specs = specs.into_iter().zip(trained);
@@ -175,8 +192,19 @@ mod tests {
     fn what_cannot_be_frozen_is_refused() {
         let message = |freeze: &[&str]| frozen(freeze).unwrap_err().to_string();
         assert!(message(&["S10"]).contains("freeze \"S10\" is no block"));
-        assert!(message(&["encoder.*"]).contains("meets no parameter's name"));
+        assert!(message(&["encoder.*"]).contains("no parameter's name of this network"));
         assert!(message(&["["]).contains("freeze \"[\": Pattern syntax error"));
         assert!(message(&["*"]).contains("leaves nothing to train"));
+    }
+
+    #[test]
+    fn other_networks_have_no_such_blocks_and_freeze_by_name() {
+        for architecture in Architecture::ALL.into_iter().skip(1) {
+            for block in ["S1", "C5"] {
+                let message = frozen_of(architecture, &[block]).unwrap_err().to_string();
+                assert!(message.contains(&format!("freeze \"{block}\" is no block")), "{message}");
+            }
+            assert_eq!(frozen_of(architecture, &["out.*"]).unwrap(), ["out.weight", "out.bias"]);
+        }
     }
 }

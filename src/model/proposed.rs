@@ -4,45 +4,15 @@
 
 use super::config::{Config, Mode};
 use super::error::Result;
-use super::layers::{Addend, BatchNorm, Combination, Conv, Pass, Pyramid, ResidualUnit, up};
+use super::layers::{Combination, Conv, Pass, Pyramid, ResidualUnit, Stem, up};
+use super::ops::concatenation::Enlargement;
 use super::ops::convolution::Window;
 use super::ops::sigmoid::{sigmoids, softplus_inverse};
 use super::ops::threshold_dynamics::ThresholdDynamics;
 use super::ops::view;
-use super::parameters::{Scope, Spec, Start};
-use super::resnet::ResNet;
+use super::parameters::{Scope, Start};
+use super::resnet::Classifier;
 use super::tape::Value;
-
-/// S1: 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution; skip path as in [`ResidualUnit`].
-struct Stem {
-    conv1: Conv,
-    norm: BatchNorm,
-    conv2: Conv,
-    skip: Conv,
-    skip_norm: BatchNorm,
-}
-
-impl Stem {
-    fn new(scope: &mut Scope, width: usize) -> Self {
-        let window = Window::centred(3, 1);
-        let mut main = scope.inner("main");
-        let conv1 = Conv::new(main.inner("conv1"), [1, width], window);
-        let norm = BatchNorm::new(main.inner("bn"), width);
-        let conv2 = Conv::new(main.inner("conv2"), [width; 2], window);
-        let mut inner = scope.inner("skip");
-        let skip = Conv::new(inner.inner("conv"), [1, width], Window::centred(1, 1));
-        let skip_norm = BatchNorm::new(inner.inner("bn"), width);
-        Self { conv1, norm, conv2, skip, skip_norm }
-    }
-
-    fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let main = self.conv1.forward(pass, x)?;
-        let main = self.norm.rectified(pass, &main)?;
-        let main = self.conv2.forward(pass, &main)?;
-        let skip = self.skip.forward(pass, x)?;
-        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
-    }
-}
 
 struct Segmenter {
     s1: Stem,
@@ -63,7 +33,7 @@ impl Segmenter {
         for i in 0..4 {
             let mut scope = scope.inner(&format!("s{}", i + 2));
             let (from, to) = (w << i, w << (i + 1));
-            let unit = ResidualUnit::new(&mut scope, [from, to], 2);
+            let unit = ResidualUnit::separable(&mut scope, [from, to], 2);
             let classifier = config.classifier_width << if i == 0 { 0 } else { i + 1 };
             let combination = config
                 .combination
@@ -71,14 +41,14 @@ impl Segmenter {
             encoder.push((unit, combination));
         }
         let pyramid = |scope: &mut Scope, channels| {
-            Pyramid::new(&mut scope.inner("aspp"), channels, &config.dilations)
+            Pyramid::new(&mut scope.inner("aspp"), [channels; 2], &config.dilations)
         };
         let s5_pyramid = pyramid(&mut scope.inner("s5"), 16 * w);
         let mut decoder = Vec::new();
         for i in (0..4).rev() {
             let (below, to) = (w << (i + 1), w << i);
             let mut scope = scope.inner(&format!("s{}", 9 - i));
-            decoder.push(ResidualUnit::new(&mut scope, [below + to, to], 1));
+            decoder.push(ResidualUnit::separable(&mut scope, [below + to, to], 1));
         }
         let mut s9 = scope.inner("s9");
         let s9_pyramid = pyramid(&mut s9, w);
@@ -98,7 +68,7 @@ impl Segmenter {
         }
         x = self.s5_pyramid.forward(pass, &x)?;
         for (unit, skip) in self.decoder.iter().zip(skips.iter().rev()) {
-            x = up(pass, &x, skip)?;
+            x = up(pass, Enlargement::Bilinear, &x, skip)?;
             x = unit.forward(pass, &x)?;
         }
         x = self.s9_pyramid.forward(pass, &x)?;
@@ -109,31 +79,16 @@ impl Segmenter {
 /// The network.
 pub(super) struct Proposed {
     config: Config,
-    classifier: ResNet,
+    classifier: Classifier,
     segmenter: Segmenter,
     sigma: Option<usize>,
     score: Option<usize>,
 }
 
-/// What the network finds in a batch.
-pub(super) struct Found {
-    /// Before the logistic function, `[B, 1, H, W]`.
-    pub(super) logits: Value,
-    /// Before the logistic function, `[B]`.
-    pub(super) nodule_logit: Value,
-}
-
 impl Proposed {
-    /// The network and what its parameters are.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the configuration makes no network.
-    pub(super) fn new(config: &Config) -> Result<(Self, Vec<Spec>)> {
-        config.check()?;
-        let mut specs = Vec::new();
-        let mut scope = Scope::new(&mut specs);
-        let classifier = ResNet::new(&mut scope.inner("classifier"), config.classifier_width);
+    /// The network of a checked configuration.
+    pub(super) fn new(scope: &mut Scope, config: &Config) -> Self {
+        let classifier = Classifier::new(&mut scope.inner("classifier"), config.classifier_width);
         let segmenter = Segmenter::new(&mut scope.inner("segmenter"), config);
         let mut std = scope.inner("std");
         let mut positive = |name: &str, value: f64| {
@@ -142,17 +97,16 @@ impl Proposed {
         };
         let sigma = (config.mode != Mode::None).then(|| positive("sigma", config.std_sigma));
         let score = (config.mode == Mode::StdPrior).then(|| positive("l2", config.std_score));
-        Ok((Self { config: config.clone(), classifier, segmenter, sigma, score }, specs))
+        Self { config: config.clone(), classifier, segmenter, sigma, score }
     }
 
-    /// Applies it to `[B, 1, image_size, image_size]`; with the threshold dynamics, if there are any, where
-    /// `std` is set.
-    pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<Found> {
-        let features = self.classifier.forward(pass, x)?;
-        let u = self.segmenter.forward(pass, x, &features.blocks)?;
-        let nodule_logit = features.logit;
+    /// The logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, 1, H, W]`; with the
+    /// threshold dynamics, if there are any, where `std` is set.
+    pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<[Value; 2]> {
+        let (features, nodule_logit) = self.classifier.forward(pass, x)?;
+        let u = self.segmenter.forward(pass, x, &features)?;
         let Some(sigma) = self.sigma.filter(|_| std) else {
-            return Ok(Found { logits: u, nodule_logit });
+            return Ok([u, nodule_logit]);
         };
         let sigma = pass.parameter(sigma);
         let l2 = self.score.map(|index| pass.parameter(index));
@@ -171,24 +125,15 @@ impl Proposed {
         let inputs: Vec<&Value> =
             [Some(&u), Some(&sigma), l2.as_ref()].into_iter().flatten().collect();
         let logits = pass.apply(operator, &inputs)?;
-        Ok(Found { logits, nodule_logit })
+        Ok([logits, nodule_logit])
     }
-}
-
-/// Names and shapes of all parameters and running statistics of a network, in weights files' names.
-///
-/// # Errors
-///
-/// Fails if the configuration makes no network.
-pub fn parameter_table(config: &Config) -> Result<Vec<(String, Vec<usize>)>> {
-    let (_, specs) = Proposed::new(config)?;
-    Ok(specs.into_iter().map(|spec| (spec.name, spec.shape)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::config::Preset;
+    use crate::model::network::{Network, parameter_table};
     use crate::model::ops::tensor;
     use crate::model::parameters::Parameters;
 
@@ -237,28 +182,63 @@ mod tests {
         assert!(shape(&none, "segmenter.s2.combine.merge.weight").is_none());
     }
 
+    /// Logits of pixels and images for the same image and weights, with the threshold dynamics
+    /// where `std` is set.
+    fn found(mode: Mode, std: bool) -> [Vec<f32>; 2] {
+        let config = Config {
+            image_size: 32,
+            width: 2,
+            classifier_width: 2,
+            mode,
+            ..Config::preset(Preset::Tiny)
+        };
+        let (network, specs) = Network::new(&config).unwrap();
+        let parameters = Parameters::draw(specs, 1).unwrap();
+        let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
+        let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
+        let found = network.forward(&mut Pass::inference(&parameters), &x, std).unwrap();
+        [found.logits, found.nodule_logit.unwrap()].map(|v| view(v.tensor()).unwrap().to_vec())
+    }
+
     #[test]
-    fn an_image_gives_a_logit_for_each_pixel_and_one_for_the_nodule() {
-        for mode in [Mode::None, Mode::Std, Mode::StdPrior] {
+    fn each_mode_changes_what_it_names() {
+        let [plain, score] = found(Mode::None, true);
+        assert!(plain.iter().chain(&score).all(|v| v.is_finite()));
+        // Without the dynamics every mode is the segmenter alone; with them, each is another.
+        for mode in [Mode::Std, Mode::StdPrior] {
+            assert_eq!(found(mode, false), [plain.clone(), score.clone()]);
+            let [logits, same_score] = found(mode, true);
+            assert!(logits != plain && same_score == score);
+        }
+        let ([std, _], [prior, _]) = (found(Mode::Std, true), found(Mode::StdPrior, true));
+        assert!(std != prior && std.iter().zip(&prior).all(|(std, prior)| prior <= std));
+    }
+
+    #[test]
+    fn the_segmenter_sees_the_classifier_through_the_combination_alone() {
+        for combination in [false, true] {
             let config = Config {
                 image_size: 32,
                 width: 2,
                 classifier_width: 2,
-                mode,
+                combination,
                 ..Config::preset(Preset::Tiny)
             };
-            let (network, specs) = Proposed::new(&config).unwrap();
+            let (network, specs) = Network::new(&config).unwrap();
+            let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
             let parameters = Parameters::draw(specs, 1).unwrap();
-            let run = |std| {
-                let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
-                let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
-                let found = network.forward(&mut Pass::inference(&parameters), &x, std).unwrap();
-                assert_eq!(found.nodule_logit.tensor().dims(), [2]);
-                assert_eq!(found.logits.tensor().dims(), [2, 1, 32, 32]);
-                view(found.logits.tensor()).unwrap().to_vec()
+            let mut pass = Pass::training(&parameters, &trained);
+            let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
+            let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
+            let logits = network.forward(&mut pass, &x, true).unwrap().logits;
+            let gradient = logits.tensor().ones_like().unwrap();
+            let (tape, _) = pass.finish();
+            let gradients = tape.backward(vec![(logits, gradient)]).unwrap();
+            // The prior is detached, so that only the combination leads there.
+            let reached = |(index, _): (usize, _)| {
+                parameters.specs[index].name.starts_with("classifier.conv1.")
             };
-            assert!(run(true).iter().all(|v| v.is_finite()));
-            assert_eq!(run(true) == run(false), mode == Mode::None);
+            assert_eq!(gradients.iter().any(reached), combination);
         }
     }
 }

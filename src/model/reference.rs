@@ -4,7 +4,7 @@
 use super::layers::Pass;
 use super::ops::{tensor, view};
 use super::parameters::{Parameters, Scope, Spec, Start};
-use super::resnet::ResNet;
+use super::resnet::Classifier;
 use super::tape::Value;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{
@@ -91,7 +91,7 @@ fn parameters(specs: Vec<Spec>) -> Parameters {
 #[test]
 fn the_classifier_is_resnet_50_of_candle_nns_layers() {
     let mut specs = Vec::new();
-    let network = ResNet::new(&mut Scope::new(&mut specs), WIDTH);
+    let network = Classifier::new(&mut Scope::new(&mut specs), WIDTH);
     let parameters = parameters(specs);
     let named = parameters.specs.iter().map(|spec| spec.name.clone());
     let vb = VarBuilder::from_tensors(
@@ -104,13 +104,13 @@ fn the_classifier_is_resnet_50_of_candle_nns_layers() {
     let (features, logit) = resnet50(&vb, &x);
 
     let mut pass = Pass::inference(&parameters);
-    let found = network.forward(&mut pass, &Value::constant(x.copy().unwrap())).unwrap();
+    let (blocks, score) = network.forward(&mut pass, &Value::constant(x.copy().unwrap())).unwrap();
     for (name, expected, found) in features[..4]
         .iter()
-        .zip(&found.blocks)
+        .zip(&blocks)
         .enumerate()
         .map(|(n, (expected, found))| (format!("C{}", n + 1), expected, found))
-        .chain([("score".to_owned(), &logit, &found.logit)])
+        .chain([("score".to_owned(), &logit, &score)])
     {
         assert_eq!(expected.dims(), found.tensor().dims(), "{name}");
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -1,4 +1,4 @@
-//! `ResNet-50` for one input channel and one score, with torchvision's parameter names.
+//! `ResNet-50` (He 2016) for one input channel, with torchvision's parameter names.
 
 use super::error::Result;
 use super::layers::{Addend, BatchNorm, Conv, Pass};
@@ -20,8 +20,9 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    fn new(scope: &mut Scope, from: usize, inner: usize, stride: usize) -> Self {
-        let to = inner * EXPANSION;
+    /// A block with this window in the middle.
+    fn new(scope: &mut Scope, from: usize, inner: usize, window: Window) -> Self {
+        let (to, stride) = (inner * EXPANSION, window.stride);
         let mut conv = |i: usize, counts: [usize; 2], window| {
             let conv = Conv::of_resnet(scope.inner(&format!("conv{i}")), counts, window);
             (conv, BatchNorm::new(scope.inner(&format!("bn{i}")), counts[1]))
@@ -29,7 +30,7 @@ impl Bottleneck {
         let convs = [
             conv(1, [from, inner], Window::centred(1, 1)),
             // The stride lies in the 3 × 3 convolution, as in torchvision.
-            conv(2, [inner, inner], Window::centred(3, stride)),
+            conv(2, [inner, inner], window),
             conv(3, [inner, to], Window::centred(1, 1)),
         ];
         let downsample = (stride != 1 || from != to).then(|| {
@@ -58,27 +59,39 @@ impl Bottleneck {
     }
 }
 
-/// A classifier.
+/// Pixels of the input along each axis of one of the last features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutputStride {
+    /// The last layer keeps the size that it is given.
+    Sixteen,
+    /// As in the paper.
+    ThirtyTwo,
+}
+
+/// The network without its head.
 pub(super) struct ResNet {
     conv1: Conv,
     bn1: BatchNorm,
     layers: Vec<Vec<Bottleneck>>,
-    weight: usize,
-    bias: usize,
 }
 
-/// What a classifier finds in a batch.
+/// What it finds in a batch.
 pub(super) struct Features {
     /// C1 to C4: `[B, w, H/2, W/2]`, `[B, 4w, H/4, W/4]`, `[B, 8w, H/8, W/8]`,
     /// `[B, 16w, H/16, W/16]`.
     pub(super) blocks: [Value; 4],
-    /// The score before the logistic function, `[B]`.
-    pub(super) logit: Value,
+    /// Of the last layer: `[B, 32w, H/32, W/32]`, or as large as C4.
+    pub(super) last: Value,
 }
 
 impl ResNet {
-    /// A classifier with `width` channels in its first block; `ResNet-50` has 64.
-    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
+    /// Channels of the last layer for each of the first block.
+    pub(super) const LAST: usize = 32;
+
+    /// A network with `width` channels in its first block; `ResNet-50` has 64.
+    // METHOD: at stride 16 the last layer's first block has no stride, and its other blocks have
+    // dilation 2: torchvision's `replace_stride_with_dilation`, for which its weights are right.
+    pub(super) fn new(scope: &mut Scope, width: usize, stride: OutputStride) -> Self {
         let conv1 = Conv::of_resnet(scope.inner("conv1"), [1, width], Window::centred(7, 2));
         let bn1 = BatchNorm::new(scope.inner("bn1"), width);
         let mut channels = width;
@@ -86,25 +99,26 @@ impl ResNet {
         for (l, depth) in DEPTHS.into_iter().enumerate() {
             let mut scope = scope.inner(&format!("layer{}", l + 1));
             let inner = width << l;
+            let dilated = stride == OutputStride::Sixteen && l == DEPTHS.len() - 1;
             let blocks = (0..depth).map(|b| {
-                let stride = if l > 0 && b == 0 { 2 } else { 1 };
+                let window = match (dilated, b) {
+                    (false, 0) if l > 0 => Window::centred(3, 2),
+                    (true, 1..) => Window::dilated(2),
+                    _ => Window::centred(3, 1),
+                };
                 let from = std::mem::replace(&mut channels, inner * EXPANSION);
-                Bottleneck::new(&mut scope.inner(&b.to_string()), from, inner, stride)
+                Bottleneck::new(&mut scope.inner(&b.to_string()), from, inner, window)
             });
             layers.push(blocks.collect());
         }
-        let mut fc = scope.inner("fc");
-        let start = Start::Uniform(1.0 / (channels as f32).sqrt());
-        let weight = fc.parameter("weight", &[1, channels], start);
-        let bias = fc.parameter("bias", &[1], start);
-        Self { conv1, bn1, layers, weight, bias }
+        Self { conv1, bn1, layers }
     }
 
     /// Applies it to `[B, 1, H, W]`.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Features> {
         let c1 = self.conv1.forward(pass, x)?;
         let c1 = self.bn1.rectified(pass, &c1)?;
-        let mut x = pass.apply(MaxPool, &[&c1])?;
+        let mut x = pass.apply(MaxPool(Window::centred(3, 2)), &[&c1])?;
         let mut found = vec![c1];
         for layer in &self.layers {
             for block in layer {
@@ -112,9 +126,35 @@ impl ResNet {
             }
             found.push(x.clone());
         }
-        let (weight, bias) = (pass.parameter(self.weight), pass.parameter(self.bias));
-        let logit = pass.apply(MeanScore, &[&x, &weight, &bias])?;
         let blocks = std::array::from_fn(|i| found[i].clone());
-        Ok(Features { blocks, logit })
+        Ok(Features { blocks, last: x })
+    }
+}
+
+/// The network with a head for one score.
+pub(super) struct Classifier {
+    trunk: ResNet,
+    weight: usize,
+    bias: usize,
+}
+
+impl Classifier {
+    /// A classifier with `width` channels in its first block.
+    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
+        let trunk = ResNet::new(scope, width, OutputStride::ThirtyTwo);
+        let channels = ResNet::LAST * width;
+        let mut fc = scope.inner("fc");
+        let start = Start::Uniform(1.0 / (channels as f32).sqrt());
+        let weight = fc.parameter("weight", &[1, channels], start);
+        let bias = fc.parameter("bias", &[1], start);
+        Self { trunk, weight, bias }
+    }
+
+    /// Its features C1 to C4, and its score before the logistic function, `[B]`.
+    pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<([Value; 4], Value)> {
+        let Features { blocks, last } = self.trunk.forward(pass, x)?;
+        let (weight, bias) = (pass.parameter(self.weight), pass.parameter(self.bias));
+        let logit = pass.apply(MeanScore, &[&last, &weight, &bias])?;
+        Ok((blocks, logit))
     }
 }

@@ -8,12 +8,12 @@ use super::device::Device;
 use super::error::{Error, Result};
 use super::layers::{BatchNorm, Pass};
 use super::loss;
+use super::network::Network;
 use super::ops::normalised_sum::Statistics;
 use super::ops::{tensor, view};
 use super::optim::{Adam, Moments, Rates};
 use super::parameters::Parameters;
 use super::phase::Phase;
-use super::proposed::Proposed;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,8 @@ pub struct EpochLog {
     pub loss: f64,
     /// Its segmentation part, without its weight.
     pub loss_segmentation: f64,
-    /// Its classification part, without its weight.
-    pub loss_classification: f64,
+    /// Its classification part, without its weight; `None` where the network has no classifier.
+    pub loss_classification: Option<f64>,
     /// Mean Dice over the images with nodule, as they were when learnt; `None` where there was none.
     pub dice: Option<f64>,
     /// Mean intersection over union, as above.
@@ -47,7 +47,7 @@ pub struct EpochLog {
 pub struct Trainer {
     config: Config,
     seed: u64,
-    network: Proposed,
+    network: Network,
     parameters: Parameters,
     trained: Vec<bool>,
     adam: Adam,
@@ -81,7 +81,7 @@ impl Trainer {
     pub fn new(config: &Config, seed: u64, device: &Device) -> Result<Self> {
         // Operators run where their tensors are, and there is one device yet.
         let Device::Cpu = device;
-        let (network, specs) = Proposed::new(config)?;
+        let (network, specs) = Network::new(config)?;
         let trained = specs.iter().map(|spec| spec.trained).collect();
         let adam = Adam::new(specs.len());
         let parameters = Parameters::draw(specs, seed)?;
@@ -169,26 +169,29 @@ impl Trainer {
         let masks: Vec<u8> =
             batch.iter().flat_map(|example| example.mask.iter().copied()).collect();
         let targets: Vec<Option<bool>> = batch.iter().map(|example| example.has_nodule).collect();
-        let (segmentation, classification) = {
+        let segmentation = {
             let logits = view(found.logits.tensor())?;
             for (logits, mask) in logits.chunks(side * side).zip(masks.chunks(side * side)) {
                 sums.overlaps.extend(loss::overlap(logits, mask));
             }
-            let scores = view(found.nodule_logit.tensor())?;
-            (
-                loss::segmentation(&logits, &masks, side * side),
-                loss::classification(&scores, &targets),
-            )
+            loss::segmentation(&logits, &masks, side * side)
         };
-        let weights = [phase.segmentation_weight, phase.classification_weight];
-        let total = weights[0] * segmentation.value + weights[1] * classification.value;
-        sums.add(batch.len(), [total, segmentation.value, classification.value]);
+        let mut total = phase.segmentation_weight * segmentation.value;
+        let of_segmentation = segmentation.value;
+        let mut parts = vec![(found.logits, segmentation, phase.segmentation_weight)];
+        let mut of_classification = None;
+        if let Some(logit) = found.nodule_logit {
+            let classification = loss::classification(&view(logit.tensor())?, &targets);
+            total += phase.classification_weight * classification.value;
+            of_classification = Some(classification.value);
+            parts.push((logit, classification, phase.classification_weight));
+        }
+        sums.add(batch.len(), [total, of_segmentation], of_classification);
         if !total.is_finite() {
             return Ok(total);
         }
         let mut seeds = Vec::new();
-        let parts = [(found.logits, segmentation), (found.nodule_logit, classification)];
-        for ((value, mut loss), weight) in parts.into_iter().zip(weights) {
+        for (value, mut loss, weight) in parts {
             loss.gradient.iter_mut().for_each(|g| *g *= weight as f32);
             let gradient = tensor(loss.gradient, value.tensor().dims())?;
             seeds.push((value, gradient));
@@ -353,15 +356,20 @@ impl Drop for Trainer {
 #[derive(Default)]
 struct Sums {
     examples: usize,
-    losses: [f64; 3],
+    /// Total, segmentation.
+    losses: [f64; 2],
+    loss_classification: Option<f64>,
     overlaps: Vec<[f64; 2]>,
 }
 
 impl Sums {
-    fn add(&mut self, examples: usize, losses: [f64; 3]) {
+    fn add(&mut self, examples: usize, losses: [f64; 2], classification: Option<f64>) {
         self.examples += examples;
         for (sum, loss) in self.losses.iter_mut().zip(losses) {
             *sum += loss * examples as f64;
+        }
+        if let Some(loss) = classification {
+            *self.loss_classification.get_or_insert(0.0) += loss * examples as f64;
         }
     }
 
@@ -371,13 +379,13 @@ impl Sums {
     }
 
     fn log(&self, learning_rate: f64, seconds: f64) -> EpochLog {
-        let [loss, loss_segmentation, loss_classification] =
-            self.losses.map(|sum| sum / self.examples.max(1) as f64);
+        let mean = |sum: f64| sum / self.examples.max(1) as f64;
+        let [loss, loss_segmentation] = self.losses.map(mean);
         EpochLog {
             learning_rate,
             loss,
             loss_segmentation,
-            loss_classification,
+            loss_classification: self.loss_classification.map(mean),
             dice: self.mean_overlap(0),
             iou: self.mean_overlap(1),
             n_samples: self.examples,

@@ -256,6 +256,9 @@ impl Config {
                 "none".to_owned(),
             )?;
             train.model.check()?;
+            for phase in &train.phases {
+                phase.schedule.check(&train.model)?;
+            }
         }
         if self.has_images() && self.train.is_none() && self.infer.checkpoint.is_none() {
             return Err(Error::NoWeights);

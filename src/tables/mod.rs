@@ -175,7 +175,12 @@ impl Table {
     pub const fn schema_version(self) -> u32 {
         match self {
             Self::Marks => 3,
-            Self::Scans | Self::Nodules | Self::Rois | Self::Samples | Self::NoduleMetrics => 2,
+            Self::Scans
+            | Self::Nodules
+            | Self::Rois
+            | Self::Samples
+            | Self::NoduleMetrics
+            | Self::TrainingLog => 2,
             _ => 1,
         }
     }

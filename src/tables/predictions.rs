@@ -38,7 +38,7 @@ pub fn schema() -> Schema {
         nullable(
             "nodule_probability",
             Float64,
-            "probability that the slice holds nodule; null for a threshold",
+            "probability that the slice holds nodule; null for a model without a classifier",
         ),
         column(
             "mask_bits",

@@ -17,6 +17,7 @@ mod large_scan;
 mod line;
 mod luna16;
 mod memory;
+mod networks;
 mod python;
 mod real;
 mod regions;

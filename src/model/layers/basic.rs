@@ -3,6 +3,7 @@
 use crate::model::error::Result;
 use crate::model::ops::convolution::{Convolution, Window};
 use crate::model::ops::normalised_sum::{NormalisedSum, Statistics, Term};
+use crate::model::ops::up_convolution::UpConvolution;
 use crate::model::ops::view;
 use crate::model::parameters::{Parameters, Scope, Start};
 use crate::model::tape::{Operator, Tape, Value};
@@ -212,5 +213,60 @@ impl Conv {
                 pass.apply(operator, &[x, &weight, &bias])
             }
         }
+    }
+}
+
+/// A transposed convolution that doubles an image's size.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::model) struct UpConv {
+    weight: usize,
+    bias: usize,
+}
+
+impl UpConv {
+    /// A 2 × 2 convolution, transposed, with bias.
+    // METHOD: weights start normal with variance 2 / fan-in (He 2015); a pixel has one input a channel.
+    pub(in crate::model) fn new(mut scope: Scope, [channels, filters]: [usize; 2]) -> Self {
+        let start = Start::Normal((2.0 / channels as f32).sqrt());
+        Self {
+            weight: scope.parameter("weight", &[channels, filters, 2, 2], start),
+            bias: scope.parameter("bias", &[filters], Start::Constant(0.0)),
+        }
+    }
+
+    /// Applies it.
+    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let (weight, bias) = (pass.parameter(self.weight), pass.parameter(self.bias));
+        pass.apply(UpConvolution, &[x, &weight, &bias])
+    }
+}
+
+/// Convolution, norm, `ReLU`.
+pub(in crate::model) struct ConvUnit {
+    conv: Conv,
+    norm: BatchNorm,
+}
+
+impl ConvUnit {
+    /// A convolution `conv` and a norm `bn`, each with the number after its name.
+    pub(in crate::model) fn numbered(
+        scope: &mut Scope,
+        number: &str,
+        counts: [usize; 2],
+        window: Window,
+    ) -> Self {
+        let conv = Conv::new(scope.inner(&format!("conv{number}")), counts, window);
+        Self { conv, norm: BatchNorm::new(scope.inner(&format!("bn{number}")), counts[1]) }
+    }
+
+    /// A convolution `conv` and a norm `bn`.
+    pub(in crate::model) fn new(mut scope: Scope, counts: [usize; 2], window: Window) -> Self {
+        Self::numbered(&mut scope, "", counts, window)
+    }
+
+    /// Applies it.
+    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let x = self.conv.forward(pass, x)?;
+        self.norm.rectified(pass, &x)
     }
 }

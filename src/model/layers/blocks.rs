@@ -1,16 +1,54 @@
-//! The segmenter's building blocks.
+//! Building blocks of segmenters.
 
 use super::basic::{Addend, BatchNorm, Conv, Pass};
 use crate::model::error::Result;
-use crate::model::ops::concatenation::Concatenation;
+use crate::model::ops::concatenation::{Concatenation, Enlargement};
 use crate::model::ops::convolution::Window;
 use crate::model::ops::depthwise::Depthwise;
 use crate::model::parameters::{Scope, Start};
 use crate::model::tape::Value;
 
 /// `below` enlarged to twice its size, then `skip`.
-pub(in crate::model) fn up(pass: &mut Pass, below: &Value, skip: &Value) -> Result<Value> {
-    pass.apply(Concatenation { enlarged: true }, &[below, skip])
+pub(in crate::model) fn up(
+    pass: &mut Pass,
+    how: Enlargement,
+    below: &Value,
+    skip: &Value,
+) -> Result<Value> {
+    pass.apply(Concatenation { enlarged: Some(how) }, &[below, skip])
+}
+
+/// 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution; skip path as in [`ResidualUnit`].
+pub(in crate::model) struct Stem {
+    conv1: Conv,
+    norm: BatchNorm,
+    conv2: Conv,
+    skip: Conv,
+    skip_norm: BatchNorm,
+}
+
+impl Stem {
+    /// The first unit of a network, from one channel to `width`.
+    pub(in crate::model) fn new(scope: &mut Scope, width: usize) -> Self {
+        let window = Window::centred(3, 1);
+        let mut inner = scope.inner("main");
+        let conv1 = Conv::new(inner.inner("conv1"), [1, width], window);
+        let norm = BatchNorm::new(inner.inner("bn"), width);
+        let conv2 = Conv::new(inner.inner("conv2"), [width; 2], window);
+        let mut inner = scope.inner("skip");
+        let skip = Conv::new(inner.inner("conv"), [1, width], Window::centred(1, 1));
+        let skip_norm = BatchNorm::new(inner.inner("bn"), width);
+        Self { conv1, norm, conv2, skip, skip_norm }
+    }
+
+    /// Applies it.
+    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let main = self.conv1.forward(pass, x)?;
+        let main = self.norm.rectified(pass, &main)?;
+        let main = self.conv2.forward(pass, &main)?;
+        let skip = self.skip.forward(pass, x)?;
+        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
+    }
 }
 
 /// 3 × 3 depthwise, then 1 × 1 convolution.
@@ -40,12 +78,18 @@ impl SeparableConv {
     }
 }
 
-/// Main path: norm, `ReLU`, separable convolution, norm, `ReLU`, 3 × 3 convolution. Skip path: 1 × 1
+/// A residual unit's first convolution.
+enum First {
+    Separable(SeparableConv),
+    Plain(Conv),
+}
+
+/// Main path: norm, `ReLU`, 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution. Skip path: 1 × 1
 /// convolution, norm. Their sum.
 // METHOD: a convolution has no bias where a batch norm follows it or is added to it.
 pub(in crate::model) struct ResidualUnit {
     norm1: BatchNorm,
-    separable: SeparableConv,
+    first: First,
     norm2: BatchNorm,
     conv: Conv,
     skip: Conv,
@@ -53,23 +97,49 @@ pub(in crate::model) struct ResidualUnit {
 }
 
 impl ResidualUnit {
-    /// A unit from and to so many channels.
-    pub(in crate::model) fn new(scope: &mut Scope, [from, to]: [usize; 2], stride: usize) -> Self {
+    /// A unit from and to so many channels, its first convolution separable.
+    pub(in crate::model) fn separable(
+        scope: &mut Scope,
+        counts: [usize; 2],
+        stride: usize,
+    ) -> Self {
+        Self::new(scope, counts, stride, "conv", |main| {
+            First::Separable(SeparableConv::new(main, counts, stride, false))
+        })
+    }
+
+    /// A unit of plain convolutions.
+    pub(in crate::model) fn plain(scope: &mut Scope, counts: [usize; 2], stride: usize) -> Self {
+        Self::new(scope, counts, stride, "conv2", |main| {
+            First::Plain(Conv::new(main.inner("conv1"), counts, Window::centred(3, stride)))
+        })
+    }
+
+    fn new(
+        scope: &mut Scope,
+        [from, to]: [usize; 2],
+        stride: usize,
+        second: &str,
+        first: impl FnOnce(&mut Scope) -> First,
+    ) -> Self {
         let mut main = scope.inner("main");
         let norm1 = BatchNorm::new(main.inner("bn1"), from);
-        let separable = SeparableConv::new(&mut main, [from, to], stride, false);
+        let first = first(&mut main);
         let norm2 = BatchNorm::new(main.inner("bn2"), to);
-        let conv = Conv::new(main.inner("conv"), [to, to], Window::centred(3, 1));
+        let conv = Conv::new(main.inner(second), [to, to], Window::centred(3, 1));
         let mut inner = scope.inner("skip");
         let skip = Conv::new(inner.inner("conv"), [from, to], Window::centred(1, stride));
         let skip_norm = BatchNorm::new(inner.inner("bn"), to);
-        Self { norm1, separable, norm2, conv, skip, skip_norm }
+        Self { norm1, first, norm2, conv, skip, skip_norm }
     }
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let main = self.norm1.rectified(pass, x)?;
-        let main = self.separable.forward(pass, &main)?;
+        let main = match &self.first {
+            First::Separable(conv) => conv.forward(pass, &main)?,
+            First::Plain(conv) => conv.forward(pass, &main)?,
+        };
         let main = self.norm2.rectified(pass, &main)?;
         let main = self.conv.forward(pass, &main)?;
         let skip = self.skip.forward(pass, x)?;
@@ -85,17 +155,21 @@ pub(in crate::model) struct Pyramid {
 }
 
 impl Pyramid {
-    /// A pyramid that keeps the number of channels.
-    pub(in crate::model) fn new(scope: &mut Scope, channels: usize, dilations: &[usize]) -> Self {
-        let counts = [channels; 2];
+    /// A pyramid from and to so many channels.
+    pub(in crate::model) fn new(
+        scope: &mut Scope,
+        counts: [usize; 2],
+        dilations: &[usize],
+    ) -> Self {
+        let channels = counts[1];
         let branches = dilations.iter().enumerate().map(|(i, &dilation)| {
             let mut scope = scope.inner(&i.to_string());
-            let window = Window { size: 3, stride: 1, padding: dilation, dilation };
+            let window = Window::dilated(dilation);
             let conv = Conv::new(scope.inner("conv"), counts, window);
             (conv, BatchNorm::new(scope.inner("bn"), channels))
         });
         let branches = branches.collect();
-        let out = Conv::with_bias(scope.inner("out"), counts, Window::centred(1, 1));
+        let out = Conv::with_bias(scope.inner("out"), [channels; 2], Window::centred(1, 1));
         Self { branches, out }
     }
 
@@ -141,7 +215,7 @@ impl Combination {
         classifier: &Value,
     ) -> Result<Value> {
         let t = self.classifier.forward(pass, classifier)?;
-        let both = pass.apply(Concatenation { enlarged: false }, &[segmenter, &t])?;
+        let both = pass.apply(Concatenation { enlarged: None }, &[segmenter, &t])?;
         let merged = self.merge.forward(pass, &both)?;
         self.separable.forward(pass, &merged)
     }

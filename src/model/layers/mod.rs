@@ -3,5 +3,5 @@
 mod basic;
 mod blocks;
 
-pub(super) use basic::{Addend, BatchNorm, Conv, Pass};
-pub(super) use blocks::{Combination, Pyramid, ResidualUnit, up};
+pub(super) use basic::{Addend, BatchNorm, Conv, ConvUnit, Pass, UpConv};
+pub(super) use blocks::{Combination, Pyramid, ResidualUnit, Stem, up};

@@ -1,4 +1,4 @@
-//! Channels of one tensor after those of another, the first enlarged on the way where asked for.
+//! Channels of several tensors after each other, the first enlarged on the way where asked for.
 
 use super::vector::vectorised;
 use super::{planes_per_task, tensor, view};
@@ -8,91 +8,138 @@ use crate::model::tape::{Gradient, Operator, Step};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// Inputs `[B, C, h, w]` and `[B, D, H, W]`, output `[B, C + D, H, W]`.
+/// How a tensor comes to twice its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::model) enum Enlargement {
+    /// Each pixel four times.
+    Nearest,
+    /// Pixels as areas: what `PyTorch` calls `align_corners = false`.
+    Bilinear,
+}
+
+/// Inputs `[B, C, h, w]`, `[B, D, H, W]` and so on, output `[B, C + D + ..., H, W]`.
 pub(in crate::model) struct Concatenation {
-    /// Whether the first tensor is enlarged to twice its size (bilinear, pixels as areas: what
-    /// `PyTorch` calls `align_corners = false`); otherwise the sizes are equal.
-    pub(in crate::model) enlarged: bool,
+    /// How the first tensor is enlarged to twice its size; otherwise all sizes are equal.
+    pub(in crate::model) enlarged: Option<Enlargement>,
 }
 
 struct Sizes {
     images: usize,
-    first: usize,
-    second: usize,
+    channels: Vec<usize>,
     height: usize,
     width: usize,
 }
 
 impl Operator for Concatenation {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let sizes = self.sizes(inputs)?;
-        let (a, b) = (view(inputs[0])?, view(inputs[1])?);
-        let Sizes { images, first, second, height, width } = sizes;
-        let (channels, n) = (first + second, height * width);
-        let n_first = if self.enlarged { n / 4 } else { n };
-        let mut y = buffer::take(images * channels * n);
+        let Sizes { images, channels, height, width } = self.sizes(inputs)?;
+        let values = inputs.iter().map(|input| view(input)).collect::<Result<Vec<_>>>()?;
+        let values: Vec<&[f32]> = values.iter().map(|values| &**values).collect();
+        let (total, n) = (channels.iter().sum(), height * width);
+        let mut y = buffer::take(images * total * n);
         let planes = y.par_chunks_exact_mut(n).with_min_len(planes_per_task(n)).enumerate();
         planes.for_each(|(i, y)| {
-            let (image, c) = (i / channels, i % channels);
-            if c >= first {
-                let at = (image * second + c - first) * n;
-                y.copy_from_slice(&b[at..at + n]);
+            let (image, mut c) = (i / total, i % total);
+            for (input, (values, count)) in values.iter().zip(&channels).enumerate() {
+                if c >= *count {
+                    c -= count;
+                    continue;
+                }
+                let enlarged = self.enlarged.filter(|_| input == 0);
+                let n_from = if enlarged.is_some() { n / 4 } else { n };
+                let from = &values[(image * count + c) * n_from..][..n_from];
+                match enlarged {
+                    None => y.copy_from_slice(from),
+                    Some(Enlargement::Nearest) => repeat(from, width / 2, y),
+                    Some(Enlargement::Bilinear) => enlarge(from, width / 2, y),
+                }
                 return;
             }
-            let a = &a[(image * first + c) * n_first..][..n_first];
-            if self.enlarged {
-                enlarge(a, width / 2, y);
-            } else {
-                y.copy_from_slice(a);
-            }
         });
-        tensor(y, (images, channels, height, width))
+        tensor(y, (images, total, height, width))
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
-        let Sizes { images, first, second, height, width } = self.sizes(step.inputs)?;
+        let Sizes { images, channels, height, width } = self.sizes(step.inputs)?;
         let gradient = view(step.gradient.tensor())?;
-        let (channels, n) = (first + second, height * width);
-        let part = |wanted: bool, start: usize, count: usize, reduced: bool| {
-            if !wanted {
-                return Ok(None);
+        let (total, n): (usize, usize) = (channels.iter().sum(), height * width);
+        let mut start = 0;
+        let mut found = Vec::new();
+        for (input, count) in channels.into_iter().enumerate() {
+            let first = start;
+            start += count;
+            if !step.wanted[input] {
+                found.push(None);
+                continue;
             }
-            let n_part = if reduced { n / 4 } else { n };
-            let mut values = buffer::take(images * count * n_part);
-            let planes = values.par_chunks_exact_mut(n_part).with_min_len(planes_per_task(n));
+            let enlarged = self.enlarged.filter(|_| input == 0);
+            let n_to = if enlarged.is_some() { n / 4 } else { n };
+            let mut values = buffer::take(images * count * n_to);
+            let planes = values.par_chunks_exact_mut(n_to).with_min_len(planes_per_task(n));
             planes.enumerate().for_each(|(i, to)| {
-                let from = (i / count * channels + start + i % count) * n;
-                let from = &gradient[from..from + n];
-                if reduced {
-                    reduce(from, width / 2, to);
-                } else {
-                    to.copy_from_slice(from);
+                let from = &gradient[(i / count * total + first + i % count) * n..][..n];
+                match enlarged {
+                    None => to.copy_from_slice(from),
+                    Some(Enlargement::Nearest) => sum_squares(from, width / 2, to),
+                    Some(Enlargement::Bilinear) => reduce(from, width / 2, to),
                 }
             });
-            let size = if reduced { [height / 2, width / 2] } else { [height, width] };
-            let shape = (images, count, size[0], size[1]);
-            Ok::<_, Error>(Some(Gradient::new(tensor(values, shape)?)))
-        };
-        Ok(vec![
-            part(step.wanted[0], 0, first, self.enlarged)?,
-            part(step.wanted[1], first, second, false)?,
-        ])
+            let values = tensor(values, step.inputs[input].dims())?;
+            found.push(Some(Gradient::new(values)));
+        }
+        Ok(found)
     }
 }
 
 impl Concatenation {
     fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
-        let factor = if self.enlarged { 2 } else { 1 };
-        match (inputs[0].dims(), inputs[1].dims()) {
-            (&[images, first, h, w], &[images_too, second, height, width])
-                if images == images_too && [h * factor, w * factor] == [height, width] =>
-            {
-                Ok(Sizes { images, first, second, height, width })
+        let factor = if self.enlarged.is_some() { 2 } else { 1 };
+        let wrong = || Error::Shape {
+            operator: "concatenation",
+            problem: format!(
+                "{:?} do not fit, the first enlarged {factor} times",
+                inputs.iter().map(|input| input.dims()).collect::<Vec<_>>()
+            ),
+        };
+        let mut found: Option<Sizes> = None;
+        for input in inputs {
+            let [images, channels, mut height, mut width] = *input.dims() else {
+                return Err(wrong());
+            };
+            let Some(sizes) = &mut found else {
+                [height, width] = [height * factor, width * factor];
+                found = Some(Sizes { images, channels: vec![channels], height, width });
+                continue;
+            };
+            if [images, height, width] != [sizes.images, sizes.height, sizes.width] {
+                return Err(wrong());
             }
-            (a, b) => Err(Error::Shape {
-                operator: "concatenation",
-                problem: format!("{a:?} enlarged {factor} times does not fit {b:?}"),
-            }),
+            sizes.channels.push(channels);
+        }
+        let has_pixels = |sizes: &Sizes| {
+            sizes.height * sizes.width > 0 && sizes.channels.iter().all(|channels| *channels > 0)
+        };
+        found.filter(has_pixels).ok_or_else(wrong)
+    }
+}
+
+/// Writes a plane of `width` columns with each pixel four times.
+fn repeat(from: &[f32], width: usize, to: &mut [f32]) {
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(4 * width)) {
+        let (upper, lower) = to.split_at_mut(2 * width);
+        let (pairs, _) = upper.as_chunks_mut::<2>();
+        pairs.iter_mut().zip(from).for_each(|(to, from)| *to = [*from; 2]);
+        lower.copy_from_slice(upper);
+    }
+}
+
+/// The transpose of [`repeat`].
+fn sum_squares(from: &[f32], width: usize, to: &mut [f32]) {
+    for (from, to) in from.chunks_exact(4 * width).zip(to.chunks_exact_mut(width)) {
+        let (upper, lower) = from.split_at(2 * width);
+        let ((upper, _), (lower, _)) = (upper.as_chunks::<2>(), lower.as_chunks::<2>());
+        for ((to, upper), lower) in to.iter_mut().zip(upper).zip(lower) {
+            *to = upper[0] + upper[1] + lower[0] + lower[1];
         }
     }
 }
@@ -170,11 +217,14 @@ mod tests {
     use super::super::check::{assert_gradients, output, random};
     use super::*;
 
+    const BILINEAR: Concatenation = Concatenation { enlarged: Some(Enlargement::Bilinear) };
+    const NEAREST: Concatenation = Concatenation { enlarged: Some(Enlargement::Nearest) };
+
     #[test]
     fn enlarging_keeps_a_ramp_and_the_border() {
         let a = tensor(vec![0.0, 4.0, 8.0, 0.0, 4.0, 8.0], (1, 1, 2, 3)).unwrap();
         let b = tensor(vec![9.0; 24], (1, 1, 4, 6)).unwrap();
-        let y = output(&Concatenation { enlarged: true }, &[a, b]);
+        let y = output(&BILINEAR, &[a, b]);
         for row in y[..24].chunks(6) {
             assert_eq!(row, [0.0, 1.0, 3.0, 5.0, 7.0, 8.0]);
         }
@@ -182,20 +232,39 @@ mod tests {
     }
 
     #[test]
+    fn pixels_are_repeated() {
+        let a = tensor(vec![1.0, 2.0], (1, 1, 1, 2)).unwrap();
+        let b = tensor(vec![9.0; 8], (1, 1, 2, 4)).unwrap();
+        let y = output(&NEAREST, &[a, b]);
+        assert_eq!(y[..8], [1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(y[8..], [9.0; 8]);
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let (a, b) = (random(&[1, 2, 3, 4], 1), random(&[1, 2, 3, 4], 2));
+        let error = NEAREST.forward(&[&a, &b]).unwrap_err().to_string();
+        assert!(error.contains("[[1, 2, 3, 4], [1, 2, 3, 4]] do not fit"), "{error}");
+        assert!(NEAREST.forward(&[]).is_err());
+    }
+
+    #[test]
     fn channels_follow_each_other_in_each_image() {
         let a = tensor(vec![1.0, 2.0], (2, 1, 1, 1)).unwrap();
         let b = tensor(vec![3.0, 4.0, 5.0, 6.0], (2, 2, 1, 1)).unwrap();
-        let y = output(&Concatenation { enlarged: false }, &[a, b]);
+        let y = output(&Concatenation { enlarged: None }, &[a, b]);
         assert_eq!(y, [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
     }
 
     #[test]
     fn gradients_are_difference_quotients() {
         let inputs = [random(&[2, 2, 3, 4], 1), random(&[2, 3, 6, 8], 2)];
-        assert_gradients(|| Box::new(Concatenation { enlarged: true }), &inputs, 0.5, 1e-5);
+        assert_gradients(|| Box::new(BILINEAR), &inputs, 0.5, 1e-5);
         let inputs = [random(&[2, 2, 1, 1], 1), random(&[2, 1, 2, 2], 2)];
-        assert_gradients(|| Box::new(Concatenation { enlarged: true }), &inputs, 0.5, 1e-5);
-        let inputs = [random(&[2, 2, 3, 4], 1), random(&[2, 3, 3, 4], 2)];
-        assert_gradients(|| Box::new(Concatenation { enlarged: false }), &inputs, 0.5, 1e-5);
+        assert_gradients(|| Box::new(BILINEAR), &inputs, 0.5, 1e-5);
+        let inputs = [random(&[1, 2, 3, 5], 1), random(&[1, 1, 6, 10], 2)];
+        assert_gradients(|| Box::new(NEAREST), &inputs, 0.5, 1e-5);
+        let inputs = [[2, 2, 3, 4], [2, 3, 3, 4], [2, 1, 3, 4]].map(|shape| random(&shape, 1));
+        assert_gradients(|| Box::new(Concatenation { enlarged: None }), &inputs, 0.5, 1e-5);
     }
 }

@@ -1,5 +1,6 @@
-//! Maximum over 3 × 3 windows, stride 2, padding 1.
+//! Maximum over windows.
 
+use super::strips::Window;
 use super::{planes_per_task, tensor, view};
 use crate::model::buffer;
 use crate::model::error::{Error, Result};
@@ -7,13 +8,18 @@ use crate::model::tape::{Gradient, Operator, Step};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// Input `[B, C, H, W]`, output `[B, C, ceil(H / 2), ceil(W / 2)]`.
-pub(in crate::model) struct MaxPool;
+/// Input `[B, C, H, W]`, output as a convolution of that window has it. Its padding never wins.
+pub(in crate::model) struct MaxPool(pub(in crate::model) Window);
+
+impl MaxPool {
+    /// Windows of 2 × 2 beside each other; the last row or column is left out where it is alone.
+    pub(in crate::model) const HALF: Self =
+        Self(Window { size: 2, stride: 2, padding: 0, dilation: 1 });
+}
 
 impl Operator for MaxPool {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let [planes, height, width] = sizes(inputs[0])?;
-        let (ho, wo) = (height.div_ceil(2), width.div_ceil(2));
+        let Sizes { planes, size: [height, width], size_out: [ho, wo] } = self.sizes(inputs[0])?;
         let x = view(inputs[0])?;
         let mut y = buffer::take(planes * ho * wo);
         y.par_chunks_exact_mut(ho * wo)
@@ -21,7 +27,7 @@ impl Operator for MaxPool {
             .with_min_len(planes_per_task(height * width))
             .for_each(|(y, x)| {
                 for (i, y) in y.iter_mut().enumerate() {
-                    *y = x[first_maximum(x, height, width, i / wo, i % wo)];
+                    *y = x[self.first_maximum(x, [height, width], [i / wo, i % wo])];
                 }
             });
         let dims = inputs[0].dims();
@@ -29,8 +35,8 @@ impl Operator for MaxPool {
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
-        let [planes, height, width] = sizes(step.inputs[0])?;
-        let (ho, wo) = (height.div_ceil(2), width.div_ceil(2));
+        let sizes = self.sizes(step.inputs[0])?;
+        let Sizes { planes, size: [height, width], size_out: [ho, wo] } = sizes;
         let (x, gradient) = (view(step.inputs[0])?, view(step.gradient.tensor())?);
         let mut found = buffer::zeros(planes * height * width);
         found
@@ -40,38 +46,50 @@ impl Operator for MaxPool {
             .with_min_len(planes_per_task(height * width))
             .for_each(|((found, x), gradient)| {
                 for (i, gradient) in gradient.iter().enumerate() {
-                    found[first_maximum(x, height, width, i / wo, i % wo)] += gradient;
+                    found[self.first_maximum(x, [height, width], [i / wo, i % wo])] += gradient;
                 }
             });
         Ok(vec![Some(Gradient::new(tensor(found, step.inputs[0].dims())?))])
     }
 }
 
-fn sizes(x: &Tensor) -> Result<[usize; 3]> {
-    match *x.dims() {
-        [images, channels, height, width] if height * width > 0 => {
-            Ok([images * channels, height, width])
-        }
-        ref found => Err(Error::Shape {
-            operator: "max-pool",
-            problem: format!("input {found:?}, expected [B, C, H, W]"),
-        }),
-    }
+struct Sizes {
+    planes: usize,
+    size: [usize; 2],
+    size_out: [usize; 2],
 }
 
-/// Where the largest value under a window lies; the first of several, as in `PyTorch`.
-fn first_maximum(x: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
-    let top = (2 * row).saturating_sub(1);
-    let left = (2 * column).saturating_sub(1);
-    let rows = (2 * row + 2).min(height) - top;
-    let columns = (2 * column + 2).min(width) - left;
-    let mut best = (f32::NEG_INFINITY, top * width + left);
-    for at in (0..rows).map(|r| (top + r) * width + left) {
-        for (c, value) in x[at..at + columns].iter().enumerate() {
-            best = if *value > best.0 { (*value, at + c) } else { best };
-        }
+impl MaxPool {
+    fn sizes(&self, x: &Tensor) -> Result<Sizes> {
+        let window = self.0;
+        let wrong = || Error::Shape {
+            operator: "max-pool",
+            problem: format!("{window:?} does not fit {:?}", x.dims()),
+        };
+        let [images, channels, height, width] = *x.dims() else { return Err(wrong()) };
+        // A window holds a pixel wherever its padding is less than itself.
+        let fits = height * width > 0 && window.padding < window.size && window.dilation == 1;
+        let output = |n| window.output(n).filter(|_| fits).ok_or_else(wrong);
+        let size_out = [output(height)?, output(width)?];
+        Ok(Sizes { planes: images * channels, size: [height, width], size_out })
     }
-    best.1
+
+    /// Where the largest value under a window lies; the first of several, as in `PyTorch`.
+    fn first_maximum(&self, x: &[f32], [height, width]: [usize; 2], at: [usize; 2]) -> usize {
+        let Window { size, stride, padding, .. } = self.0;
+        let [top, left] = at.map(|at| (at * stride).saturating_sub(padding));
+        let [bottom, right] = at.map(|at| at * stride + size - padding);
+        let rows = top..bottom.min(height);
+        let columns = left..right.min(width);
+        let mut best = (f32::NEG_INFINITY, top * width + left);
+        for row in rows {
+            let line = &x[row * width..][..width];
+            for (c, value) in line[columns.clone()].iter().enumerate() {
+                best = if *value > best.0 { (*value, row * width + left + c) } else { best };
+            }
+        }
+        best.1
+    }
 }
 
 #[cfg(test)]
@@ -79,18 +97,29 @@ mod tests {
     use super::super::check::{assert_gradients, output, random};
     use super::*;
 
+    const OVERLAPPING: MaxPool = MaxPool(Window { size: 3, stride: 2, padding: 1, dilation: 1 });
+
     #[test]
     fn windows_overlap_and_end_at_the_border() {
         let x = tensor((0..16u8).map(f32::from).collect(), (1, 1, 4, 4)).unwrap();
-        assert_eq!(output(&MaxPool, &[x]), [5.0, 7.0, 13.0, 15.0]);
+        assert_eq!(output(&OVERLAPPING, &[x]), [5.0, 7.0, 13.0, 15.0]);
         let x = tensor(vec![-3.0, -1.0, -2.0], (1, 1, 1, 3)).unwrap();
-        assert_eq!(output(&MaxPool, &[x]), [-1.0, -1.0]);
+        assert_eq!(output(&OVERLAPPING, &[x]), [-1.0, -1.0]);
+    }
+
+    #[test]
+    fn halves_leave_a_lone_row_out() {
+        let x = tensor((0..15u8).map(f32::from).collect(), (1, 1, 3, 5)).unwrap();
+        assert_eq!(output(&MaxPool::HALF, &[x]), [6.0, 8.0]);
+        let error = MaxPool::HALF.forward(&[&random(&[1, 1, 1, 4], 1)]).unwrap_err().to_string();
+        assert!(error.ends_with("does not fit [1, 1, 1, 4]"), "{error}");
     }
 
     #[test]
     fn gradients_are_difference_quotients() {
         for size in [[2, 3, 6, 8], [1, 2, 5, 7]] {
-            assert_gradients(|| Box::new(MaxPool), &[random(&size, 3)], 1e-3, 1e-2);
+            assert_gradients(|| Box::new(OVERLAPPING), &[random(&size, 3)], 1e-3, 1e-2);
+            assert_gradients(|| Box::new(MaxPool::HALF), &[random(&size, 3)], 1e-3, 1e-2);
         }
     }
 
@@ -98,10 +127,10 @@ mod tests {
     fn the_first_of_equal_values_takes_the_gradient() {
         let x = Tensor::zeros((1, 1, 2, 2), candle_core::DType::F32, &candle_core::Device::Cpu);
         let x = x.unwrap();
-        let y = MaxPool.forward(&[&x]).unwrap();
+        let y = OVERLAPPING.forward(&[&x]).unwrap();
         let gradient = Gradient::new(y.ones_like().unwrap());
         let step = Step { inputs: &[&x], output: &y, gradient: &gradient, wanted: &[true] };
-        let found = MaxPool.backward(&step).unwrap().remove(0).unwrap();
+        let found = OVERLAPPING.backward(&step).unwrap().remove(0).unwrap();
         assert_eq!(view(found.tensor()).unwrap()[..], [1.0, 0.0, 0.0, 0.0]);
     }
 }

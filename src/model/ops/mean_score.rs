@@ -69,8 +69,8 @@ fn sizes(inputs: &[&Tensor]) -> Result<[usize; 3]> {
     }
 }
 
-/// Mean of each plane.
-fn means(x: &[f32], n: usize) -> Vec<f64> {
+/// Mean of each plane of `n` values.
+pub(super) fn means(x: &[f32], n: usize) -> Vec<f64> {
     x.par_chunks_exact(n)
         .with_min_len(planes_per_task(n))
         .map(|plane| plane.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64)

@@ -11,14 +11,21 @@ mod direct;
 pub(super) mod vector;
 pub(super) mod convolution;
 pub(super) mod depthwise;
+pub(super) mod up_convolution;
 pub(super) mod normalised_sum;
 pub(super) mod max_pool;
 pub(super) mod concatenation;
+pub(super) mod bilinear;
 pub(super) mod mean_score;
+pub(super) mod global_mean;
 pub(super) mod sigmoid;
+pub(super) mod gate;
+pub(super) mod multiplication;
 pub(super) mod threshold_dynamics;
 #[cfg(test)]
 mod check;
+#[cfg(test)]
+mod golden;
 
 use super::buffer;
 use super::error::{Error, Result};

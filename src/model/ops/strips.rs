@@ -26,6 +26,11 @@ impl Window {
         Self { size, stride, padding: size / 2, dilation: 1 }
     }
 
+    /// A 3 × 3 kernel of so many pixels between its elements that keeps the image's size.
+    pub(in crate::model) fn dilated(dilation: usize) -> Self {
+        Self { size: 3, stride: 1, padding: dilation, dilation }
+    }
+
     /// Pixels along an axis of the output, `None` where the kernel does not fit.
     pub(super) fn output(self, input: usize) -> Option<usize> {
         let room = (input + 2 * self.padding).checked_sub(self.reach() + 1)?;

@@ -20,7 +20,7 @@ pub const READS: &[Output] =
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::Predictions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Model id of the best single threshold.
 pub const THRESHOLD: &str = "threshold";
@@ -33,8 +33,8 @@ pub struct Config {
     /// another store, for its current ones. Their content, not their path, is part of the key.
     #[serde(skip_serializing)]
     pub checkpoint: Option<PathBuf>,
-    /// Id of the model in the tables.
-    pub model_id: String,
+    /// Id of the model in the tables; left out, its architecture's name.
+    pub model_id: Option<String>,
     /// Splits whose nodules are predicted.
     pub splits: Vec<Split>,
     /// Cohorts whose nodules are predicted; all where there are none.
@@ -49,7 +49,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             checkpoint: None,
-            model_id: "proposed".to_owned(),
+            model_id: None,
             splits: vec![Split::Test],
             cohorts: Vec::new(),
             batch: 16,
@@ -72,6 +72,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     };
     leak::check(samples.rows::<Sample>())?;
     let predictor = Predictor::load(&weights, task.device)?;
+    let architecture = predictor.config().architecture.name();
+    let model_id = config.model_id.as_deref().unwrap_or(architecture);
     let mut chosen = BTreeSet::new();
     for batch in samples.rows::<Sample>() {
         let batch = batch?.into_iter().filter(|sample| {
@@ -100,7 +102,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             let batch: Vec<Roi> =
                 batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)).collect();
             for slices in batch.chunks(config.batch.max(1)) {
-                let (rows, failed) = predict(config, &predictor, slices)?;
+                let (rows, failed) = predict(model_id, &predictor, slices)?;
                 predictions.write(rows)?;
                 failures.extend(failed);
             }
@@ -116,7 +118,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 }
 
 fn predict(
-    config: &Config,
+    model_id: &str,
     predictor: &Predictor,
     slices: &[Roi],
 ) -> Result<(Vec<Prediction>, Vec<Failure>), Error> {
@@ -137,10 +139,7 @@ fn predict(
     }
     let predicted = predictor.predict(&images)?;
     let rows = readable.iter().zip(predicted);
-    Ok((
-        rows.map(|(roi, predicted)| transform(&config.model_id, roi, &predicted)).collect(),
-        failures,
-    ))
+    Ok((rows.map(|(roi, predicted)| transform(model_id, roi, &predicted)).collect(), failures))
 }
 
 /// The row of a predicted slice.
@@ -158,7 +157,7 @@ pub fn transform(model_id: &str, roi: &Roi, predicted: &model::Prediction) -> Pr
         nodule_id: roi.nodule_id.clone(),
         model_id: model_id.to_owned(),
         probability: Some(bytes.collect()),
-        nodule_probability: Some(f64::from(predicted.nodule_probability)),
+        nodule_probability: predicted.nodule_probability.map(f64::from),
         mask_bits: mask.into_bits(),
     }
 }
@@ -213,7 +212,7 @@ mod tests {
     fn probabilities_become_bytes_and_a_mask_at_one_half() {
         let roi = roi(&[0, 0, 0, 0], &[true; 4], &[0]);
         let probability = vec![0.0, 0.499, 0.5, 1.0];
-        let predicted = model::Prediction { probability, nodule_probability: 0.25 };
+        let predicted = model::Prediction { probability, nodule_probability: Some(0.25) };
         let row = transform("m", &roi, &predicted);
         assert_eq!(row.probability, Some(vec![0, 127, 128, 255]));
         assert_eq!(row.mask_bits, [0b1100]);

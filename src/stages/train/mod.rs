@@ -15,7 +15,7 @@ pub const READS: &[Output] = &[Output::Table(Table::Rois), Output::Table(Table::
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::TrainingLog), Output::Checkpoint];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Settings: `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -236,7 +236,7 @@ mod tests {
             learning_rate: 1e-3,
             loss: 2.0,
             loss_segmentation: 1.5,
-            loss_classification: 0.5,
+            loss_classification: Some(0.5),
             dice: Some(0.25),
             iou: None,
             n_samples: 30,

@@ -1,32 +1,13 @@
-"""The proposed network in PyTorch, in double precision: outputs, losses, gradients, one step of Adam.
+"""The proposed network in PyTorch, with its parameters' names.
 
-    python tests/golden/network.py > tests/golden/network.json
-
-Written from the paper's description and torchvision's names, not from the Rust code. Parameters and
-inputs are made by `numbers`, which the test makes again.
+Written from the paper's description (arXiv 2410.20154) and torchvision's names, not from the Rust code.
 """
 
-import json
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-torch.set_default_dtype(torch.float64)
-
-SIZE, WIDTH, CLASSIFIER_WIDTH, BATCH = 64, 2, 4, 3
 DILATIONS = [1, 5, 10, 15]
-
-
-def numbers(seed: int, n: int) -> np.ndarray:
-    """n numbers in -1..1 that any language can make: 32-bit integers, multiplied and mixed."""
-    i = np.arange(n, dtype=np.uint64)
-    x = (i * np.uint64(2654435761) + np.uint64(seed) * np.uint64(40503)) & np.uint64(0xFFFFFFFF)
-    x ^= x >> np.uint64(15)
-    x = (x * np.uint64(2246822519)) & np.uint64(0xFFFFFFFF)
-    x ^= x >> np.uint64(13)
-    return (x.astype(np.float64) / 2**31 - 1).astype(np.float32).astype(np.float64)
 
 
 def conv(i, o, k, stride=1, dilation=1, bias=False):
@@ -34,10 +15,10 @@ def conv(i, o, k, stride=1, dilation=1, bias=False):
 
 
 class Bottleneck(nn.Module):
-    def __init__(self, i, width, stride):
+    def __init__(self, i, width, stride, dilation=1):
         super().__init__()
         self.conv1, self.bn1 = conv(i, width, 1), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3, stride), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = conv(width, width, 3, stride, dilation), nn.BatchNorm2d(width)
         self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
         self.downsample = None
         if stride != 1 or i != 4 * width:
@@ -51,24 +32,36 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, w):
+    """ResNet-50's features; `dilated`: stride 16, as torchvision's replace_stride_with_dilation has it."""
+
+    def __init__(self, w, dilated=False):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(1, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
         i = w
-        for n, (depth, stride) in enumerate([(3, 1), (4, 2), (6, 2), (3, 2)]):
+        for n, (depth, stride) in enumerate([(3, 1), (4, 2), (6, 2), (3, 1 if dilated else 2)]):
             blocks = []
             for b in range(depth):
-                blocks.append(Bottleneck(i, w << n, stride if b == 0 else 1))
+                dilation = 2 if dilated and n == 3 and b > 0 else 1
+                blocks.append(Bottleneck(i, w << n, stride if b == 0 else 1, dilation))
                 i = 4 * (w << n)
             setattr(self, f"layer{n + 1}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(i, 1)
 
-    def forward(self, x):
+    def features(self, x):
         c1 = F.relu(self.bn1(self.conv1(x)))
         c2 = self.layer1(F.max_pool2d(c1, 3, 2, 1))
         c3 = self.layer2(c2)
         c4 = self.layer3(c3)
-        return [c1, c2, c3, c4], self.fc(self.layer4(c4).mean((2, 3))).squeeze(1)
+        return [c1, c2, c3, c4], self.layer4(c4)
+
+
+class Classifier(ResNet):
+    def __init__(self, w):
+        super().__init__(w)
+        self.fc = nn.Linear(32 * w, 1)
+
+    def forward(self, x):
+        blocks, last = self.features(x)
+        return blocks, self.fc(last.mean((2, 3))).squeeze(1)
 
 
 class Separable(nn.Module):
@@ -142,11 +135,11 @@ class Combine(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, i, o, stride=1, combine=None, aspp=False, out=False):
+    def __init__(self, i, o, stride=1, combine=0, aspp=False, out=False):
         super().__init__()
         self.main = StemMain(o) if i == 1 else Main(i, o, stride)
         self.skip = Skip(i, o, stride)
-        if combine is not None:
+        if combine:
             self.combine = Combine(o, combine)
         if aspp:
             self.aspp = Aspp(o)
@@ -158,13 +151,13 @@ class Block(nn.Module):
 
 
 class Segmenter(nn.Module):
-    def __init__(self, w, c):
+    def __init__(self, w, c, combination):
         super().__init__()
         self.s1 = Block(1, w)
-        self.s2 = Block(w, 2 * w, 2, c)
-        self.s3 = Block(2 * w, 4 * w, 2, 4 * c)
-        self.s4 = Block(4 * w, 8 * w, 2, 8 * c)
-        self.s5 = Block(8 * w, 16 * w, 2, 16 * c, aspp=True)
+        self.s2 = Block(w, 2 * w, 2, combination and c)
+        self.s3 = Block(2 * w, 4 * w, 2, combination and 4 * c)
+        self.s4 = Block(4 * w, 8 * w, 2, combination and 8 * c)
+        self.s5 = Block(8 * w, 16 * w, 2, combination and 16 * c, aspp=True)
         self.s6 = Block(24 * w, 8 * w)
         self.s7 = Block(12 * w, 4 * w)
         self.s8 = Block(6 * w, 2 * w)
@@ -175,7 +168,9 @@ class Segmenter(nn.Module):
         skips = []
         for block, feature in zip([self.s2, self.s3, self.s4, self.s5], features):
             skips.append(x)
-            x = block.combine(block.unit(x), feature)
+            x = block.unit(x)
+            if hasattr(block, "combine"):
+                x = block.combine(x, feature)
         x = self.s5.aspp(x)
         for block in [self.s6, self.s7, self.s8, self.s9]:
             up = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -186,13 +181,15 @@ class Segmenter(nn.Module):
 class Std(nn.Module):
     """Soft threshold dynamics; parameters before softplus."""
 
-    def __init__(self, steps=10, radius=5):
+    def __init__(self, prior, steps=10, radius=5):
         super().__init__()
-        self.sigma, self.l2 = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+        self.sigma = nn.Parameter(torch.zeros(1))
+        self.l2 = nn.Parameter(torch.zeros(1)) if prior else None
         self.steps, self.radius = steps, radius
 
     def forward(self, u, c):
-        sigma, l2 = F.softplus(self.sigma), F.softplus(self.l2)
+        sigma = F.softplus(self.sigma)
+        l2 = 0 if self.l2 is None else F.softplus(self.l2)
         at = torch.arange(-self.radius, self.radius + 1)
         g = torch.exp(-(at**2) / (2 * sigma**2))
         kernel = torch.outer(g, g) / g.sum() ** 2
@@ -205,91 +202,17 @@ class Std(nn.Module):
 
 
 class Proposed(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.classifier, self.segmenter = ResNet(CLASSIFIER_WIDTH), Segmenter(WIDTH, CLASSIFIER_WIDTH)
-        self.std = Std()
+    """Gives the logits of pixels and images; `std`: whether the threshold dynamics, if any, take part."""
 
-    def forward(self, x, std):
+    def __init__(self, width, classifier_width, mode="std_prior", combination=True):
+        super().__init__()
+        self.classifier = Classifier(classifier_width)
+        self.segmenter = Segmenter(width, classifier_width, combination)
+        self.std = None if mode == "none" else Std(mode == "std_prior")
+
+    def forward(self, x, std=True):
         features, score = self.classifier(x)
         u = self.segmenter(x, features)
-        if not std:
+        if not std or self.std is None:
             return u, score
         return self.std(u, torch.sigmoid(score).detach()), score
-
-
-def fill(net):
-    """Sets every parameter and running statistic by its place in the order of names."""
-    named = dict(net.named_parameters()) | dict(net.named_buffers())
-    names = sorted(name for name in named if not name.endswith("num_batches_tracked"))
-    with torch.no_grad():
-        for seed, name in enumerate(names):
-            t = named[name]
-            x = numbers(seed, t.numel())
-            if name.endswith("running_var") or t.dim() == 1 and name.endswith(".weight"):
-                x = 1 + x / 2
-            elif t.dim() > 1:
-                x = x * np.float32(np.sqrt(3 / np.prod(t.shape[1:])))
-            else:
-                x = x / 2
-            t.copy_(torch.from_numpy(np.asarray(x, dtype=np.float32).astype(np.float64)).reshape(t.shape))
-    return names
-
-
-def loss(logits, score, mask, nodule):
-    x = torch.sigmoid(logits)
-    both, either = (x * mask).sum((1, 2, 3)), (x + mask).sum((1, 2, 3))
-    dice = (1 - (2 * both + 1) / (either + 1)).mean()
-    return (
-        F.binary_cross_entropy_with_logits(logits, mask) + dice
-        + F.binary_cross_entropy_with_logits(score, nodule)
-    )
-
-
-def main():
-    image = torch.from_numpy(numbers(1000, BATCH * SIZE**2).reshape(BATCH, 1, SIZE, SIZE) / 2 + 0.5)
-    at = torch.arange(SIZE)
-    mask = torch.stack([
-        ((at[:, None] - 20 - 5 * n) ** 2 + (at[None, :] - 40 + 6 * n) ** 2 < (4 * n) ** 2)[None]
-        for n in range(BATCH)
-    ]).double()
-    nodule = torch.tensor([0.0, 1.0, 1.0])
-    found = {}
-    for name, std in [("plain", False), ("std_prior", True)]:
-        net = Proposed()
-        names = fill(net)
-        net.eval()
-        with torch.no_grad():
-            u, score = net(image, std)
-        case = {
-            "evaluation": {"logits": u.flatten()[::397].tolist(), "scores": score.tolist()},
-        }
-        net.train()
-        u, score = net(image, std)
-        value = loss(u, score, mask, nodule)
-        optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-8)
-        value.backward()
-        case["training"] = {
-            "logits": u.detach().flatten()[::397].tolist(),
-            "scores": score.tolist(),
-            "loss": value.item(),
-            # Norm, and product with the same numbers each time.
-            "gradients": {
-                k: [p.grad.norm().item(), (p.grad.flatten() @ torch.from_numpy(numbers(7, p.numel()))).item()]
-                for k, p in sorted(net.named_parameters()) if p.grad is not None
-            },
-        }
-        optimiser.step()
-        state = net.state_dict()
-        case["after_a_step"] = {
-            k: state[k].flatten()[0].item()
-            for k in ["classifier.bn1.running_mean", "classifier.bn1.running_var",
-                      "classifier.fc.bias", "segmenter.s9.out.weight", "segmenter.s5.aspp.2.bn.running_var"]
-        }
-        found[name] = case
-    shapes = {k: list(v.shape) for k, v in sorted(net.state_dict().items()) if not k.endswith("num_batches_tracked")}
-    rounded = json.loads(json.dumps(found), parse_float=lambda v: float(f"{float(v):.7g}"))
-    print(json.dumps({"parameters": shapes, **rounded}))
-
-
-main()

@@ -1,0 +1,73 @@
+"""Operators in PyTorch, in double precision: outputs, and gradients for a given gradient of the output.
+
+    python tests/golden/operators.py > tests/golden/operators.json
+
+Needs torch (2.15 made the numbers) and numpy. Inputs are `numbers` by their place; odd sizes, single images.
+"""
+
+import json
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+
+
+def numbers(seed: int, n: int) -> np.ndarray:
+    """n numbers in -1..1, as in networks.py."""
+    i = np.arange(n, dtype=np.uint64)
+    x = (i * np.uint64(2654435761) + np.uint64(seed) * np.uint64(40503)) & np.uint64(0xFFFFFFFF)
+    x ^= x >> np.uint64(15)
+    x = (x * np.uint64(2246822519)) & np.uint64(0xFFFFFFFF)
+    x ^= x >> np.uint64(13)
+    return (x.astype(np.float64) / 2**31 - 1).astype(np.float32).astype(np.float64)
+
+
+def tensor(seed, shape):
+    return torch.from_numpy(numbers(seed, int(np.prod(shape))).reshape(shape))
+
+
+def bilinear(*size):
+    return lambda x: F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def after(mode):
+    def f(a, b, *more):
+        options = {} if mode == "nearest" else {"align_corners": False}
+        return torch.cat([F.interpolate(a, scale_factor=2, mode=mode, **options), b, *more], 1)
+    return f
+
+
+# Name, function, shapes of its inputs.
+CASES = [
+    ("up_convolution", lambda x, w, b: F.conv_transpose2d(x, w, b, 2), [[1, 3, 5, 7], [3, 2, 2, 2], [2]]),
+    ("max_pool_2", lambda x: F.max_pool2d(x, 2), [[1, 2, 5, 7]]),
+    ("max_pool_3", lambda x: F.max_pool2d(x, 3, 2, 1), [[1, 2, 5, 7]]),
+    ("global_mean", lambda x: x.mean((2, 3), keepdim=True), [[1, 3, 3, 5]]),
+    ("gate", lambda x, g: x * torch.sigmoid(g), [[1, 3, 3, 5], [1, 3, 1, 1]]),
+    ("multiplication", lambda a, b: a * b, [[1, 2, 3, 5], [1, 2, 3, 5]]),
+    ("bilinear_7_11", bilinear(7, 11), [[1, 2, 3, 5]]),
+    ("bilinear_2_3", bilinear(2, 3), [[1, 2, 5, 7]]),
+    ("bilinear_3_5", bilinear(3, 5), [[1, 2, 1, 1]]),
+    ("bilinear_12_20", bilinear(12, 20), [[1, 1, 3, 5]]),
+    ("concatenation_nearest", after("nearest"), [[1, 2, 3, 5], [1, 1, 6, 10]]),
+    ("concatenation_bilinear", after("bilinear"), [[1, 1, 3, 5], [1, 1, 6, 10], [1, 1, 6, 10]]),
+]
+
+
+def main():
+    found = {}
+    for name, f, shapes in CASES:
+        inputs = [tensor(n, shape).requires_grad_() for n, shape in enumerate(shapes)]
+        y = f(*inputs)
+        y.backward(tensor(99, y.shape))
+        found[name] = {
+            "inputs": shapes, "shape": list(y.shape), "output": y.flatten().tolist(),
+            "gradients": [x.grad.flatten().tolist() for x in inputs],
+        }
+    text = json.dumps(found, separators=(",", ":"))
+    print(json.dumps(json.loads(text, parse_float=lambda v: float(f"{float(v):.7g}")), separators=(",", ":")))
+
+
+main()

@@ -1,0 +1,71 @@
+//! Every network, and every switch of the proposed one, from a pipeline file to its score.
+
+use crate::fixture;
+use nodulus::tables::{NoduleMetrics, Prediction, TrainingLog};
+use serde_json::Value;
+use std::path::Path;
+
+/// Runs the small pipeline with some settings, one epoch a phase, and returns its stages that ran.
+fn run(pipeline: &Path, sets: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--json", "--progress", "none"];
+    let epochs = ["train.phases.0.schedule.epochs=1", "train.phases.1.schedule.epochs=1"];
+    for &set in epochs.iter().chain(sets) {
+        arguments.extend(["--set", set]);
+    }
+    let output: Value = serde_json::from_str(&fixture::run_well(&arguments)).unwrap();
+    let ran = output["stages"].as_array().unwrap().iter().filter(|s| !s["seconds"].is_null());
+    ran.map(|s| s["stage"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_network_is_trained_and_scored_from_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let store = folder.path().join("store");
+    run(&pipeline, &[]);
+    for name in ["unet", "resunet", "resunet_plus_plus", "deeplab_v3_plus"] {
+        let ran = run(&pipeline, &[&format!("train.model.architecture={name}")]);
+        assert_eq!(ran, ["train", "infer", "evaluate", "report"], "{name}");
+        let log: Vec<TrainingLog> = fixture::rows(&store);
+        assert_eq!(log.len(), 2);
+        assert!(log.iter().all(|row| row.loss_classification.is_none() && row.loss > 0.0));
+        let mut predicted: Vec<Prediction> = fixture::rows(&store);
+        predicted.retain(|row| row.model_id == name);
+        assert!(!predicted.is_empty(), "{name}");
+        // No classifier: no probability of a nodule, which is not the same as 0.
+        let is_segmented = |row: &Prediction| {
+            row.nodule_probability.is_none() && row.probability.as_ref().unwrap().len() == 64 * 64
+        };
+        assert!(predicted.iter().all(is_segmented), "{name}");
+        let metrics: Vec<NoduleMetrics> = fixture::rows(&store);
+        assert!(metrics.iter().any(|row| row.model_id == name), "{name}");
+    }
+    for switch in ["mode=\"none\"", "mode=\"std\"", "combination=false"] {
+        let ran = run(&pipeline, &[&format!("train.model.{switch}")]);
+        assert_eq!(ran, ["train", "infer", "evaluate", "report"], "{switch}");
+        let log: Vec<TrainingLog> = fixture::rows(&store);
+        assert!(log.iter().all(|row| row.loss_classification.is_some()), "{switch}");
+    }
+}
+
+#[test]
+fn settings_that_a_network_does_not_have_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let refused = |set: &str| {
+        let unet = "train.model.architecture=unet";
+        let pipeline = pipeline.to_str().unwrap();
+        let (error, status) =
+            fixture::run_badly(&["run", pipeline, "--set", unet, "--set", set, "--dry-run"]);
+        assert_eq!(status, Some(2), "{set}: {error}");
+        error
+    };
+    for set in ["mode=std", "std_steps=5", "combination=false", "dilations=[1]"] {
+        let error = refused(&format!("train.model.{set}"));
+        let name = set.split('=').next().unwrap();
+        let expected = format!("`{name}` is no setting of architecture `unet`");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let error = refused("train.phases.0.schedule.freeze=[\"S1\"]");
+    assert!(error.contains("freeze \"S1\" is no block"), "{error}");
+}
