@@ -63,7 +63,9 @@ pub(super) enum Command {
     Experiment(ExperimentArguments),
     /// Train a model for each fold, score each on the patients that it did not see, and all of them
     /// together on the test patients
-    #[command(after_help = "Example:\n  nodulus cross-validate pipelines/demo.toml --set balance.folds=5")]
+    #[command(
+        after_help = "Example:\n  nodulus cross-validate pipelines/demo.toml --set balance.folds=5"
+    )]
     CrossValidate(CrossValidateArguments),
     /// Say what exists, what is stale and why
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]

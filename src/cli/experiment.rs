@@ -11,7 +11,10 @@ use serde_json::json;
 use std::io::Write;
 
 /// Runs an experiment file.
-pub(super) fn experiment(arguments: &ExperimentArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+pub(super) fn experiment(
+    arguments: &ExperimentArguments,
+    out: &mut dyn Write,
+) -> Result<Ending, Error> {
     let mut experiment = Experiment::read(&arguments.experiment)?;
     if let Some(store) = &arguments.store {
         store.clone_into(&mut experiment.store);
@@ -29,8 +32,11 @@ pub(super) fn cross_validate(
     out: &mut dyn Write,
 ) -> Result<Ending, Error> {
     let pipeline = &arguments.pipeline;
-    let experiment =
-        Experiment::cross_validation(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
+    let experiment = Experiment::cross_validation(
+        &pipeline.pipeline,
+        &pipeline.sets,
+        pipeline.store.as_deref(),
+    )?;
     Ok(run(&experiment, &pipeline.sets, &arguments.means, out)?.1)
 }
 
@@ -68,7 +74,10 @@ fn run(
     } else {
         writeln!(out, "{}\n", experiment.title)?;
         writeln!(out, "{}", format::table(&head(), lines.iter().flat_map(text)))?;
-        writeln!(out, "\n* best of its column; mean [95% interval by patient] over the nodules where defined")?;
+        writeln!(
+            out,
+            "\n* best of its column; mean [95% interval by patient] over the nodules where defined"
+        )?;
         if n_failures > 0 {
             let root = store.root().display();
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
@@ -112,24 +121,23 @@ fn with_interval(cell: &Cell) -> String {
 
 /// The table as Markdown: the best of each column in bold, the paper's figures in italics.
 fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
-    let mut text = format!("**{}**\n\n| {} |\n", experiment.title, head().join(" | "));
-    text.push_str(&format!("|---|{}\n", "---:|".repeat(METRICS.len() + 3)));
+    let mut rows =
+        vec![head().join(" | "), format!("---|{}---:", "---:|".repeat(METRICS.len() + 2))];
     for line in lines {
         let cell = |cell: &Cell| {
             let value = with_interval(cell);
             if cell.is_best { format!("**{value}**") } else { value }
         };
-        text.push_str(&format!("| {} |\n", row(line, cell).join(" | ")));
+        rows.push(row(line, cell).join(" | "));
         if line.cells.iter().any(|cell| cell.paper.is_some()) {
-            let figures = line.cells.iter().map(|cell| match cell.paper {
-                Some(figure) => format!("*{figure:.3}*"),
-                None => String::new(),
-            });
-            let figures: Vec<String> = figures.collect();
-            text.push_str(&format!("| *the paper's {}, on its data* | | | {} | |\n", line.model_id, figures.join(" | ")));
+            let figure =
+                |cell: &Cell| cell.paper.map_or(String::new(), |figure| format!("*{figure:.3}*"));
+            let figures: Vec<String> = line.cells.iter().map(figure).collect();
+            let name = format!("*the paper's {}, on its data*", line.model_id);
+            rows.push(format!("{name} | | | {} | ", figures.join(" | ")));
         }
     }
-    text
+    format!("**{}**\n\n| {} |\n", experiment.title, rows.join(" |\n| "))
 }
 
 #[cfg(test)]
@@ -166,9 +174,17 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "**T**");
         assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
-        assert!(lines[4].starts_with("| m | 4 | 1 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["));
+        assert!(
+            lines[4].starts_with(
+                "| m | 4 | 1 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["
+            )
+        );
         assert!(lines[4].ends_with(" | 0.031 |"), "{}", lines[4]);
-        assert!(lines[5].starts_with("| *the paper's m, on its data* | | |  |  | *0.801* |"), "{}", lines[5]);
+        assert!(
+            lines[5].starts_with("| *the paper's m, on its data* | | |  |  | *0.801* |"),
+            "{}",
+            lines[5]
+        );
         assert_eq!(lines[4].matches('|').count(), lines[5].matches('|').count());
     }
 }

@@ -23,8 +23,7 @@ mod verify;
 
 use crate::pipeline::{
     compare_masks, compare_nodules as comparison, config, detections, experiment as experiments,
-    export as exporting,
-    nodule_table, runner,
+    export as exporting, nodule_table, runner,
 };
 use crate::tables::store;
 pub use arguments::Cli;

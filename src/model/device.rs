@@ -10,16 +10,17 @@ pub enum Device {
 }
 
 impl Device {
-    /// The device of a name: `cpu`, `cuda`, or `auto` for the best that there is.
+    /// The device of a name: `cpu`, `cuda:N`, or `auto` for the best that there is.
     ///
     /// # Errors
     ///
-    /// Fails for another name, and for `cuda` in a build without it.
+    /// Fails for another name, and for `cuda:N`, which no build has yet.
     pub fn from_name(name: &str) -> Result<Self> {
-        let problem = match name {
-            "cpu" | "auto" => return Ok(Self::Cpu),
-            "cuda" => "this build has no CUDA; use \"cpu\" or \"auto\"",
-            _ => "unknown, expected \"auto\", \"cpu\" or \"cuda\"",
+        let number = name.strip_prefix("cuda:").map(str::parse::<u16>);
+        let problem = match (name, number) {
+            ("cpu" | "auto", _) => return Ok(Self::Cpu),
+            ("cuda", _) | (_, Some(Ok(_))) => "this build has no CUDA; use \"cpu\" or \"auto\"",
+            _ => "unknown, expected \"auto\", \"cpu\" or \"cuda:N\"",
         };
         Err(Error::Device { found: name.to_owned(), problem })
     }
@@ -39,8 +40,11 @@ mod tests {
     #[test]
     fn cuda_is_refused_by_name() {
         assert_eq!(Device::from_name("auto").unwrap(), Device::Cpu);
-        let message = Device::from_name("cuda").unwrap_err().to_string();
-        assert_eq!(message, "device \"cuda\": this build has no CUDA; use \"cpu\" or \"auto\"");
-        assert!(Device::from_name("gpu").unwrap_err().to_string().contains("expected \"auto\""));
+        let message = Device::from_name("cuda:1").unwrap_err().to_string();
+        assert_eq!(message, "device \"cuda:1\": this build has no CUDA; use \"cpu\" or \"auto\"");
+        for name in ["gpu", "cuda:x", "cuda1", "cuda:", ""] {
+            let message = Device::from_name(name).unwrap_err().to_string();
+            assert!(message.contains("expected \"auto\", \"cpu\" or \"cuda:N\""), "{message}");
+        }
     }
 }

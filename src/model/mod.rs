@@ -26,6 +26,7 @@ mod transfer;
 mod epoch;
 mod train;
 mod infer;
+mod ensemble;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use batch::{Example, IGNORED};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE};
 pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;
+pub use ensemble::Ensemble;
 pub use epoch::{Epoch, EpochLog};
 pub use error::{Error, Result};
 pub use infer::{Prediction, Predictor};

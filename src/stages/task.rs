@@ -67,7 +67,8 @@ impl Task<'_> {
     pub fn inputs(&self, output: Output) -> Result<Vec<Version>, store::Error> {
         let missing = || store::Error::NotMade { output, store: self.store.root().to_owned() };
         let inputs = self.job.spec().inputs.iter().filter(|input| input.name == output.name());
-        let version = |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
+        let version =
+            |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
         let versions = inputs.map(version).collect::<Result<Vec<_>, _>>()?;
         if versions.is_empty() { Err(missing()) } else { Ok(versions) }
     }

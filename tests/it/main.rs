@@ -9,6 +9,7 @@ mod clinical;
 mod compressed;
 mod demo;
 mod dicom_trees;
+mod experiments;
 mod export;
 mod fixture;
 mod images;

@@ -156,7 +156,11 @@ impl Experiment {
     /// # Errors
     ///
     /// Fails if the pipeline file is not valid.
-    pub fn cross_validation(pipeline: &Path, sets: &[String], store: Option<&Path>) -> Result<Self, config::Error> {
+    pub fn cross_validation(
+        pipeline: &Path,
+        sets: &[String],
+        store: Option<&Path>,
+    ) -> Result<Self, config::Error> {
         let config = Config::read(pipeline, sets, store)?;
         let architecture = config.train.as_ref().map(|train| train.model.architecture.name());
         let name = config.infer.model_id.as_deref().or(architecture).unwrap_or_default();
@@ -204,7 +208,12 @@ impl Experiment {
     }
 
     /// A row's pipeline, with settings that the experiment adds.
-    fn config(&self, row: &Row, means: &Means<'_>, added: &[(&str, toml::Value)]) -> Result<Config, Error> {
+    fn config(
+        &self,
+        row: &Row,
+        means: &Means<'_>,
+        added: &[(&str, toml::Value)],
+    ) -> Result<Config, Error> {
         let pair = |(key, value): (&String, &toml::Value)| format!("{key}={value}");
         let mut sets: Vec<String> = self.set.iter().chain(&row.set).map(pair).collect();
         sets.extend(means.sets.iter().cloned());
@@ -243,7 +252,8 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
         };
         let before: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
-        let settings: Vec<_> = before.iter().filter_map(|stage| config.stage(*stage).ok()).collect();
+        let settings: Vec<_> =
+            before.iter().filter_map(|stage| config.stage(*stage).ok()).collect();
         if shared.as_ref() != Some(&settings) {
             step(&config, &before, &Chosen::new())?;
             shared = Some(settings);
@@ -291,7 +301,12 @@ fn current(store: &Store, output: Output) -> Result<InputRef, store::Error> {
     Ok(store.require(output)?.manifest.as_input())
 }
 
-fn go(config: &Config, means: &Means<'_>, stages: &[Stage], chosen: &Chosen) -> Result<(), runner::Error> {
+fn go(
+    config: &Config,
+    means: &Means<'_>,
+    stages: &[Stage],
+    chosen: &Chosen,
+) -> Result<(), runner::Error> {
     let options = Options {
         force: &BTreeSet::new(),
         stages,
@@ -320,6 +335,10 @@ mod tests {
         let later = "[[rows]]\nname = \"a\"\nfrom = \"b\"\n[[rows]]\nname = \"b\"\n";
         assert_eq!(read(later).unwrap_err(), "row `a` starts from `b`, which is no row before it");
         let other = "[[rows]]\nname = \"a\"\npaper = { auc = 0.9 }\n";
-        assert!(read(other).unwrap_err().starts_with("row `a` has the paper's `auc`; metrics are: precision, "));
+        assert!(
+            read(other)
+                .unwrap_err()
+                .starts_with("row `a` has the paper's `auc`; metrics are: precision, ")
+        );
     }
 }

@@ -4,7 +4,8 @@ mod threshold;
 
 use super::Task;
 use crate::imaging::normalise::normalise_slice;
-use crate::model::{self, Predictor};
+use crate::model::{self, Ensemble};
+use crate::tables::store::Version;
 use crate::tables::{
     Failure, Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store,
 };
@@ -37,6 +38,10 @@ pub struct Config {
     pub model_id: Option<String>,
     /// Splits whose nodules are predicted.
     pub splits: Vec<Split>,
+    /// Fold of `samples` whose nodules are predicted, in place of the splits': the one that the weights
+    /// were trained without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<i64>,
     /// Cohorts whose nodules are predicted; all where there are none.
     pub cohorts: Vec<String>,
     /// Slices that go through the network together.
@@ -51,6 +56,7 @@ impl Default for Config {
             checkpoint: None,
             model_id: None,
             splits: vec![Split::Test],
+            fold: None,
             cohorts: Vec::new(),
             batch: 16,
             threshold: true,
@@ -67,18 +73,22 @@ impl Default for Config {
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let weights = match task.checkpoint {
-        Some(path) => path.to_owned(),
-        None => task.input(Output::Checkpoint)?.files_folder(),
+        Some(path) => vec![path.to_owned()],
+        None => task.inputs(Output::Checkpoint)?.iter().map(Version::files_folder).collect(),
     };
     leak::check(samples.rows::<Sample>())?;
-    let predictor = Predictor::load(&weights, task.device)?;
+    let predictor = Ensemble::load(&weights, task.device)?;
+    check_fold(config.fold, &predictor)?;
     let architecture = predictor.config().architecture.name();
     let model_id = config.model_id.as_deref().unwrap_or(architecture);
     let mut chosen = BTreeSet::new();
     for batch in samples.rows::<Sample>() {
         let batch = batch?.into_iter().filter(|sample| {
-            config.splits.iter().any(|split| split.name() == sample.split)
-                && (config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort))
+            let wanted = match config.fold {
+                Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
+                None => config.splits.iter().any(|split| split.name() == sample.split),
+            };
+            wanted && (config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort))
         });
         chosen.extend(batch.map(|sample| sample.nodule_id));
     }
@@ -117,9 +127,22 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// A fold is predicted by weights that were trained without it.
+fn check_fold(fold: Option<i64>, predictor: &Ensemble) -> Result<(), Error> {
+    let Some(expected) = fold else { return Ok(()) };
+    for metadata in predictor.metadata() {
+        let found = metadata["fold"].as_i64();
+        if found != Some(expected) {
+            let found = found.map_or("no fold".to_owned(), |fold| format!("fold {fold}"));
+            return Err(Error::Fold { found, expected });
+        }
+    }
+    Ok(())
+}
+
 fn predict(
     model_id: &str,
-    predictor: &Predictor,
+    predictor: &Ensemble,
     slices: &[Roi],
 ) -> Result<(Vec<Prediction>, Vec<Failure>), Error> {
     let mut images = Vec::with_capacity(slices.len());
@@ -178,6 +201,14 @@ pub enum Error {
         bytes: usize,
         /// Rows and columns that the network takes.
         side: usize,
+    },
+    /// The fold that is to be predicted was learnt from.
+    #[error("`infer.fold` is {expected}, and the weights were trained without {found}")]
+    Fold {
+        /// What the weights were trained without.
+        found: String,
+        /// The fold to predict.
+        expected: i64,
     },
     /// The samples do not say whom nothing was learnt from.
     #[error(transparent)]

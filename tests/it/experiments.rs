@@ -1,0 +1,152 @@
+//! Experiments and cross-validation: every row from one file, done once, and scored together.
+
+use crate::fixture;
+use nodulus::tables::{Comparison, NoduleMetrics, Sample};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// An experiment over the small pipeline: two networks, and one that starts from another.
+fn experiment(folder: &Path) -> PathBuf {
+    fixture::pipeline(folder);
+    let path = folder.join("experiment.toml");
+    let phases = |cohort: &str| {
+        format!("[{{ name = \"p\", cohorts = [\"{cohort}\"], schedule = {{ epochs = 1 }} }}]")
+    };
+    let text = format!(
+        "title = \"Small\"\npipeline = \"small.toml\"\nstore = \"{store}\"\n\
+         set = {{ \"train.phases\" = {clinical} }}\n\
+         [[rows]]\nname = \"before\"\nscored = false\nset = {{ \"train.phases\" = {luna16} }}\n\
+         [[rows]]\nname = \"U-Net\"\nset = {{ \"train.model.architecture\" = \"unet\" }}\npaper = {{ dice = 0.753 }}\n\
+         [[rows]]\nname = \"proposed\"\nfrom = \"before\"\nset = {{ \"train.phases.0.schedule.freeze\" = [\"C1\"] }}\n",
+        store = folder.join("store").display(),
+        clinical = phases("clinical"),
+        luna16 = phases("luna16"),
+    );
+    fs_err::write(&path, text).unwrap();
+    path
+}
+
+/// Runs a command; what it printed as JSON, and what it said on the way.
+fn run(arguments: &[&str]) -> (Value, String) {
+    let more = ["--json", "--progress", "log"];
+    let output = fixture::run(&[arguments, &more].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    (serde_json::from_slice(&output.stdout).unwrap(), said)
+}
+
+#[test]
+fn every_row_is_trained_once_and_scored_with_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = (experiment(folder.path()), folder.path().join("store"));
+    let file = folder.path().join("table.md");
+    let arguments = ["experiment", path.to_str().unwrap(), "--out", file.to_str().unwrap()];
+    let (table, said) = run(&arguments);
+    // What rows share is made once; each row trains, and starts from weights where it says so.
+    let begun = |said: &str, stage: &str| said.matches(&format!("\n{stage}: ")).count();
+    assert_eq!(begun(&said, "crop"), 1, "{said}");
+    assert_eq!(said.matches("starts from ").count(), 1, "{said}");
+    assert_eq!(said.matches(" epoch 1/1: ").count(), 3, "{said}");
+    let rows = table["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["model_id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["U-Net", "proposed"]);
+
+    // The numbers are those of the store's tables.
+    let metrics: Vec<NoduleMetrics> = fixture::rows(&store);
+    for row in rows {
+        let of_model: Vec<&NoduleMetrics> =
+            metrics.iter().filter(|m| m.model_id == row["model_id"].as_str().unwrap()).collect();
+        assert!(!of_model.is_empty());
+        assert_eq!(row["n_nodules"], of_model.len());
+        let dice: Vec<f64> = of_model.iter().filter_map(|m| m.dice).collect();
+        let cell = row["cells"].as_array().unwrap().iter().find(|c| c["metric"] == "dice").unwrap();
+        let mean = dice.iter().sum::<f64>() / dice.len() as f64;
+        assert!((cell["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    }
+    let comparisons: Vec<Comparison> = fixture::rows(&store);
+    let pairs: BTreeSet<[&str; 2]> =
+        comparisons.iter().map(|row| [row.model_id.as_str(), row.baseline_id.as_str()]).collect();
+    assert!(pairs.contains(&["U-Net", "proposed"]) || pairs.contains(&["proposed", "U-Net"]));
+    let text = fs_err::read_to_string(&file).unwrap();
+    assert!(
+        text.contains("| *the paper's U-Net, on its data* |") && text.contains("*0.753*"),
+        "{text}"
+    );
+
+    // Again: the same table, and nothing is made.
+    let (again, said) = run(&arguments);
+    assert_eq!(again, table);
+    for stage in ["ingest", "crop", "infer", "evaluate"] {
+        assert_eq!(begun(&format!("\n{said}"), stage), 0, "{said}");
+    }
+    assert!(!said.contains(" epoch "), "{said}");
+}
+
+#[test]
+fn each_fold_is_scored_by_the_model_that_did_not_see_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
+    let sets = [
+        "balance.folds=3",
+        "infer.cohorts=[\"luna16\", \"clinical\"]",
+        "train.phases.0.schedule.epochs=1",
+        "train.phases.1.schedule.epochs=1",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let arguments = [&["cross-validate", pipeline.to_str().unwrap()][..], &sets].concat();
+    let (table, said) = run(&arguments);
+    assert_eq!(said.matches("pretrain epoch 1/1: ").count(), 3, "{said}");
+    let names: Vec<&str> =
+        table["rows"].as_array().unwrap().iter().map(|r| r["model_id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["proposed", "proposed, all folds"]);
+
+    let samples: Vec<Sample> = fixture::rows(&store);
+    let nodules = |test: bool| -> BTreeSet<String> {
+        let held = samples.iter().filter(|s| (s.split == "test") == test);
+        held.map(|s| s.nodule_id.clone()).collect()
+    };
+    let metrics: Vec<NoduleMetrics> = fixture::rows(&store);
+    let scored = |model: &str| -> Vec<String> {
+        let mut of: Vec<String> =
+            metrics.iter().filter(|m| m.model_id == model).map(|m| m.nodule_id.clone()).collect();
+        of.sort();
+        of
+    };
+    // Every nodule that is learnt from once, by the fold's model; test nodules by all of them.
+    assert_eq!(scored("proposed"), nodules(false).into_iter().collect::<Vec<_>>());
+    assert_eq!(scored("proposed, all folds"), nodules(true).into_iter().collect::<Vec<_>>());
+    assert!(!nodules(true).is_empty());
+
+    let (again, said) = run(&arguments);
+    assert!(again == table && !said.contains(" epoch "), "{said}");
+
+    // A fold that the weights were trained on is not predicted by them.
+    let leak = ["infer", pipeline.to_str().unwrap(), "--progress", "none", "--set", "infer.fold=0"];
+    let (error, status) = fixture::run_badly(&[&leak[..], &sets].concat());
+    assert_eq!(status, Some(1));
+    assert!(
+        error.contains("`infer.fold` is 0, and the weights were trained without fold 2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_experiment_that_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = experiment(folder.path());
+    let text = fs_err::read_to_string(&path).unwrap();
+    for (from, to, expected) in [
+        ("name = \"U-Net\"", "name = \"proposed\"", "two rows are named `proposed`"),
+        ("from = \"before\"", "from = \"after\"", "row `proposed` starts from `after`"),
+        ("\"unet\"", "\"vnet\"", "row `U-Net`"),
+        ("title", "name", "unknown field `name`"),
+        ("small.toml", "other.toml", "other.toml"),
+    ] {
+        fs_err::write(&path, text.replace(from, to)).unwrap();
+        let arguments = ["experiment", path.to_str().unwrap(), "--progress", "none"];
+        let (error, status) = fixture::run_badly(&arguments);
+        assert!(error.contains(expected), "{from}: {error}");
+        assert!(matches!(status, Some(1 | 2)), "{from}: {status:?}");
+    }
+}
