@@ -6,7 +6,9 @@ mod completions;
 mod export;
 mod export_schema;
 mod format;
+mod frame;
 mod froc;
+mod join_conditions;
 mod lineage;
 mod metrics;
 mod montage;
@@ -15,6 +17,7 @@ mod phantom;
 mod progress;
 mod run;
 mod show;
+mod sql;
 mod status;
 mod tables;
 mod verify;
@@ -120,6 +123,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Status(arguments) => status::status(arguments, out),
         Command::Tables(arguments) => tables::tables(arguments, out),
         Command::Show(arguments) => show::show(arguments, out),
+        Command::Sql(arguments) => sql::sql(arguments, out),
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
         Command::Schema(arguments) => export_schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
