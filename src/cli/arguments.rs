@@ -2,6 +2,7 @@
 
 use super::export::ExportArguments;
 use super::montage::MontageArguments;
+use super::sql::SqlArguments;
 use crate::stages::Stage;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -80,6 +81,11 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus show nodules --store store/demo --where patient_id=LIDC-IDRI-0001"
     )]
     Show(ShowArguments),
+    /// Ask the tables in SQL
+    #[command(
+        after_help = "Example:\n  nodulus sql \"SELECT cohort, count(*) AS nodules FROM nodules GROUP BY cohort\" --store store/demo\n  nodulus sql \"SELECT * FROM summary WHERE metric = 'dice'\" --store store/demo --format parquet --out dice.parquet\n\nTables go by their names (`nodulus tables`), columns by theirs (`nodulus schema TABLE`). The dialect is polars': docs/query.md."
+    )]
+    Sql(SqlArguments),
     /// Follow a table back to the source files and their hashes
     #[command(after_help = "Example:\n  nodulus lineage summary --store store/demo")]
     Lineage(LineageArguments),

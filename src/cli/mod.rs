@@ -7,7 +7,9 @@ mod experiment;
 mod export;
 mod export_schema;
 mod format;
+mod frame;
 mod froc;
+mod join_conditions;
 mod lineage;
 mod means;
 mod metrics;
@@ -17,6 +19,7 @@ mod phantom;
 mod progress;
 mod run;
 mod show;
+mod sql;
 mod status;
 mod tables;
 mod verify;
@@ -127,6 +130,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::Status(arguments) => status::status(arguments, out),
         Command::Tables(arguments) => tables::tables(arguments, out),
         Command::Show(arguments) => show::show(arguments, out),
+        Command::Sql(arguments) => sql::sql(arguments, out),
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
         Command::Schema(arguments) => export_schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),

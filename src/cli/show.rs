@@ -1,16 +1,13 @@
 //! `nodulus show`.
 
 use super::arguments::ShowArguments;
-use super::{Ending, Error, format};
+use super::frame::{self, Rows};
+use super::{Ending, Error};
 use crate::tables::store::Store;
 use crate::tables::{Output, Table};
 use arrow::datatypes::DataType;
-use polars::prelude::{AnyValue, Expr, LazyFrame, PlRefPath, ScanArgsParquet, Series, col, lit};
-use serde_json::{Map, Value, json};
+use polars::prelude::{Expr, col, lit};
 use std::io::Write;
-
-/// More columns than these are shown one below the other.
-const MOST_COLUMNS_ABREAST: usize = 8;
 
 pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Ending, Error> {
     let table = super::tables::table(&arguments.table)?;
@@ -21,42 +18,17 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<End
         .map(|filter| predicate(table, filter))
         .collect::<Result<Vec<_>, _>>()?;
     let version = Store::open(&arguments.store)?.require(Output::Table(table))?;
-    let files =
-        version.files().iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
-    let mut rows = LazyFrame::scan_parquet_files(files, ScanArgsParquet::default())?;
+    let mut rows = frame::scan(&version)?;
     for filter in filters {
         rows = rows.filter(filter);
     }
     let selected: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
     let frame = rows.select(selected).limit(arguments.rows).collect()?;
-    let mut records = Vec::with_capacity(frame.height());
-    for row in 0..frame.height() {
-        let mut record = Vec::with_capacity(columns.len());
-        for column in frame.columns() {
-            record.push(json_value(&column.get(row)?));
-        }
-        records.push(record);
-    }
+    let rows = Rows::of(&frame)?;
     if arguments.json {
-        for record in records {
-            let object: Map<String, Value> = columns.iter().cloned().zip(record).collect();
-            serde_json::to_writer(&mut *out, &object)?;
-            writeln!(out)?;
-        }
-    } else if columns.len() > MOST_COLUMNS_ABREAST {
-        let all = records.iter().enumerate().flat_map(|(n, record)| {
-            let head = vec![format!("row {}", n + 1), String::new()];
-            let fields = columns
-                .iter()
-                .zip(record)
-                .map(|(name, value)| vec![format!("  {name}"), text(value)]);
-            std::iter::once(head).chain(fields)
-        });
-        writeln!(out, "{}", format::table(&["column", "value"], all))?;
+        rows.write_json(out)?;
     } else {
-        let head: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let rows = records.iter().map(|record| record.iter().map(text).collect());
-        writeln!(out, "{}", format::table(&head, rows))?;
+        rows.write_table(out)?;
     }
     Ok(Ending::Well)
 }
@@ -96,36 +68,4 @@ fn unknown_column(table: Table, name: &str) -> Error {
     let schema = table.schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     Error::Usage(format!("`{table}` has no column `{name}`; it has: {}", names.join(", ")))
-}
-
-fn json_value(value: &AnyValue<'_>) -> Value {
-    let list =
-        |items: &Series| items.iter().map(|item| json_value(&item)).collect::<Vec<_>>().into();
-    match value {
-        AnyValue::Null => Value::Null,
-        AnyValue::Boolean(v) => json!(v),
-        AnyValue::Int64(v) => json!(v),
-        AnyValue::Float64(v) => json!(v),
-        AnyValue::String(v) => json!(v),
-        AnyValue::StringOwned(v) => json!(v.as_str()),
-        AnyValue::List(items) | AnyValue::Array(items, _) => list(items),
-        AnyValue::Binary(bytes) => json!(format!("{} bytes", bytes.len())),
-        AnyValue::BinaryOwned(bytes) => json!(format!("{} bytes", bytes.len())),
-        other => json!(other.to_string()),
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::String(text) => text.clone(),
-        other => {
-            let text = other.to_string();
-            if text.chars().count() > 80 {
-                text.chars().take(77).chain("...".chars()).collect()
-            } else {
-                text
-            }
-        }
-    }
 }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Frames that a grid of them has, at most.
 const MOST_FRAMES: f64 = 65_536.0;
 
+/// Voxels of a grid that several segmentations share, at most: 2 GiB of bits.
+const MOST_VOXELS: usize = 1 << 34;
+
 /// Frames closer than this along their normal are at one place.
 const SAME_PLANE_MM: f64 = 1e-3;
 
@@ -123,7 +126,7 @@ fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
 ///
 /// # Errors
 ///
-/// Fails if there is no such grid, or they give different distances of slices.
+/// Fails if there is no such grid, it is too large, or they give different distances of slices.
 pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<Geometry, Error> {
     let planes: Vec<Plane> = segmentations.iter().flat_map(|s| s.planes.iter().copied()).collect();
     let mut steps = segmentations.iter().filter_map(|s| s.spacing_between_slices_mm);
@@ -133,7 +136,12 @@ pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<G
     {
         return Err(Error::NoGrid(format!("SpacingBetweenSlices is {a} mm and {b} mm")));
     }
-    Ok(grid(&planes, step, n_slices)?.1)
+    let (_, grid) = grid(&planes, step, n_slices)?;
+    if grid.n_voxels() > MOST_VOXELS {
+        let why = format!("{:?} voxels are more than {MOST_VOXELS}", grid.size());
+        return Err(Error::NoGrid(why));
+    }
+    Ok(grid)
 }
 
 /// The grid that planes make up, of at least `n_slices`, and the slice of each in it.
@@ -284,6 +292,10 @@ mod tests {
         let error = common_grid(&[&of(2.0), &of(1.0)], 2).unwrap_err().to_string();
         assert_eq!(error, "frames make up no grid: SpacingBetweenSlices is 2 mm and 1 mm");
         assert!(matches!(common_grid(&[&high, &high], 2), Err(Error::NoGrid(_))));
+        let mut far = frames(&[0.0, 1.0, 60_000.0]);
+        far.planes.iter_mut().for_each(|plane| plane.size = [1024, 1024]);
+        let error = common_grid(&[&far], 2).unwrap_err().to_string();
+        assert!(error.contains("[1024, 1024, 60001] voxels are more than"), "{error}");
     }
 
     #[test]

@@ -78,6 +78,65 @@ fn show_filters_by_id_and_refuses_what_is_no_column() {
 }
 
 #[test]
+fn sql_answers_in_every_format_and_names_what_there_is() {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    let store = fixture::finished().join("store");
+    let store = store.to_str().unwrap();
+    let query =
+        "SELECT patient_id, count(*) AS n FROM nodules GROUP BY patient_id ORDER BY patient_id";
+    let ask =
+        |format: &str| fixture::run_well(&["sql", query, "--store", store, "--format", format]);
+    let json = ask("json");
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert!(first["n"].as_u64().unwrap() > 0, "{first}");
+    let csv = ask("csv");
+    assert_eq!(csv.lines().next(), Some("patient_id,n"));
+    assert_eq!(csv.lines().count(), json.lines().count() + 1);
+    assert!(ask("table").starts_with("patient_id"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("rois.parquet");
+    let query = "SELECT roi_id, hu FROM rois LIMIT 3";
+    let mut arguments = vec!["sql", query, "--store", store, "--format", "parquet"];
+    let (error, status) = fixture::run_badly(&arguments);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("`--format parquet` needs `--out FILE`"), "{error}");
+    arguments.extend(["--out", out.to_str().unwrap()]);
+    assert_eq!(fixture::run_well(&arguments), "");
+    let file = SerializedFileReader::try_from(out.as_path()).unwrap();
+    assert_eq!(file.metadata().file_metadata().num_rows(), 3);
+    let inside = fixture::finished().join("store/rois/x.csv");
+    let (error, status) =
+        fixture::run_badly(&["sql", query, "--store", store, "--out", inside.to_str().unwrap()]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("x.csv` is in the store, expected a file elsewhere"), "{error}");
+
+    let badly = |query: &str| {
+        let (error, status) = fixture::run_badly(&["sql", query, "--store", store]);
+        assert_eq!(status, Some(2), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        error
+    };
+    let error = badly("SELECT * FROM nodule");
+    assert!(
+        error.contains("'nodule' was not found; the store has: scans, marks, nodules"),
+        "{error}"
+    );
+    for query in ["SELECT nodul FROM nodules", "SELECT n_marks FROM nodules WHERE nodul = '1'"] {
+        let error = badly(query);
+        assert!(
+            error.contains("nodul") && error.contains("; `nodules` has: nodule_id, "),
+            "{error}"
+        );
+    }
+    badly("SELEC 1");
+    let error = badly(
+        "SELECT m.dice FROM nodule_metrics m JOIN nodules n ON n.nodule_id = m.nodule_id AND n.cohort = 'a'",
+    );
+    assert!(error.contains("`n.cohort = 'a'` compares no column of one table"), "{error}");
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     use std::io::Read as _;
     use std::process::Stdio;

@@ -1,4 +1,4 @@
-"""Runs each SQL block of a Markdown file over views of the tables; prints rows found and first row."""
+"""Runs each SQL block of a Markdown file over views of the tables in DuckDB, and prints the answers."""
 
 import json
 import re
@@ -13,5 +13,5 @@ text = open(path, encoding="utf-8").read()
 answers = []
 for question, sql in re.findall(r"^## (.+?)\n.*?```sql\n(.+?)```", text, re.S | re.M):
     rows = connection.execute(sql).fetchall()
-    answers.append({"question": question, "rows": len(rows), "first": str(rows[:1])})
+    answers.append({"question": question, "sql": sql, "rows": rows})
 print(json.dumps(answers))
