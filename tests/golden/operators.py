@@ -39,8 +39,52 @@ def after(mode):
     return f
 
 
+def convolution(**options):
+    return lambda x, w, *b: F.conv2d(x, w, *b, **options)
+
+
+def norm(x, w, b):
+    return F.batch_norm(x, None, None, w, b, training=True)
+
+
+def fixed_norm(x, w, b):
+    n = x.shape[1]
+    return F.batch_norm(x, tensor(50, [n]), 1 + tensor(51, [n]) / 2, w, b, training=False)
+
+
+def threshold_dynamics(scores, steps, boundary, entropy):
+    """Minimises the energy of arXiv 2410.20154; gives the last argument of the sigmoid."""
+    def f(u, sigma, *l2):
+        t = torch.arange(-5, 6)
+        kernel = torch.exp(-t * t / (2 * F.softplus(sigma) ** 2))
+        kernel = torch.outer(kernel, kernel) / kernel.sum() ** 2
+        prior = F.softplus(l2[0]) * (1 - torch.tensor(scores)).reshape(-1, 1, 1, 1) if l2 else 0
+        v = u
+        for _ in range(steps):
+            x = torch.sigmoid(v)
+            smooth = F.conv2d(F.pad(1 - 2 * x, [5] * 4, mode="replicate"), kernel[None, None])
+            v = (u - boundary * smooth - prior) / entropy
+        return v
+    return f
+
+
 # Name, function, shapes of its inputs.
 CASES = [
+    ("convolution_3", convolution(padding=1), [[1, 3, 5, 7], [2, 3, 3, 3], [2]]),
+    ("convolution_3_half", convolution(padding=1, stride=2), [[2, 2, 7, 5], [3, 2, 3, 3]]),
+    ("convolution_7_half", convolution(padding=3, stride=2), [[1, 1, 9, 7], [2, 1, 7, 7]]),
+    ("convolution_1_half", convolution(stride=2), [[1, 3, 5, 7], [2, 3, 1, 1], [2]]),
+    ("convolution_3_dilated", convolution(padding=5, dilation=5), [[2, 2, 7, 9], [2, 2, 3, 3], [2]]),
+    ("depthwise", convolution(padding=1, groups=3), [[1, 3, 5, 7], [3, 1, 3, 3]]),
+    ("depthwise_half", convolution(padding=1, stride=2, groups=2), [[2, 2, 7, 5], [2, 1, 3, 3]]),
+    ("norm", norm, [[2, 3, 3, 5], [3], [3]]),
+    ("norm_relu", lambda *x: F.relu(norm(*x)), [[1, 3, 5, 3], [3], [3]]),
+    ("fixed_norm_relu", lambda *x: F.relu(fixed_norm(*x)), [[2, 3, 3, 5], [3], [3]]),
+    ("sum_relu", lambda x, w, b, y: F.relu(norm(x, w, b) + y), [[2, 3, 3, 5], [3], [3], [2, 3, 3, 5]]),
+    ("sum_of_norms", lambda *x: norm(*x[:3]) + norm(*x[3:]), [[2, 2, 3, 5], [2], [2]] * 2),
+    ("mean_score", lambda x, w, b: (x.mean((2, 3)) @ w.T + b).flatten(), [[3, 4, 5, 3], [1, 4], [1]]),
+    ("threshold_dynamics", threshold_dynamics([0.8, 0.1], 10, 1.0, 1.0), [[2, 1, 7, 5], [1], [1]]),
+    ("threshold_dynamics_plain", threshold_dynamics([], 3, 0.5, 1.5), [[1, 1, 5, 9], [1]]),
     ("up_convolution", lambda x, w, b: F.conv_transpose2d(x, w, b, 2), [[1, 3, 5, 7], [3, 2, 2, 2], [2]]),
     ("max_pool_2", lambda x: F.max_pool2d(x, 2), [[1, 2, 5, 7]]),
     ("max_pool_3", lambda x: F.max_pool2d(x, 3, 2, 1), [[1, 2, 5, 7]]),
