@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-torch.set_default_dtype(torch.float64)
-
 SIZE, WIDTH, CLASSIFIER_WIDTH, BATCH = 64, 2, 4, 3
 DILATIONS = [1, 5, 10, 15]
 
@@ -205,9 +203,9 @@ class Std(nn.Module):
 
 
 class Proposed(nn.Module):
-    def __init__(self):
+    def __init__(self, width=WIDTH, classifier_width=CLASSIFIER_WIDTH):
         super().__init__()
-        self.classifier, self.segmenter = ResNet(CLASSIFIER_WIDTH), Segmenter(WIDTH, CLASSIFIER_WIDTH)
+        self.classifier, self.segmenter = ResNet(classifier_width), Segmenter(width, classifier_width)
         self.std = Std()
 
     def forward(self, x, std):
@@ -247,6 +245,7 @@ def loss(logits, score, mask, nodule):
 
 
 def main():
+    torch.set_default_dtype(torch.float64)
     image = torch.from_numpy(numbers(1000, BATCH * SIZE**2).reshape(BATCH, 1, SIZE, SIZE) / 2 + 0.5)
     at = torch.arange(SIZE)
     mask = torch.stack([
@@ -292,4 +291,5 @@ def main():
     print(json.dumps({"parameters": shapes, **rounded}))
 
 
-main()
+if __name__ == "__main__":
+    main()
