@@ -132,7 +132,7 @@ fn outputs_and_gradients_are_pytorchs() {
     let examples = examples();
     let input = || batch::input(examples.iter().map(|e| e.image.as_slice()), SIDE).unwrap();
     for (std, case) in [(false, golden.plain), (true, golden.std_prior)] {
-        let found = network.forward(&mut Pass::inference(&parameters), &input(), std).unwrap();
+        let found = network.forward(&mut Pass::evaluation(&parameters), &input(), std).unwrap();
         let sample = |logits: &[f32]| logits.iter().step_by(397).copied().collect::<Vec<f32>>();
         let logits = view(found.logits.tensor()).unwrap();
         assert_close("evaluation", sample(&logits), &case.evaluation.logits);

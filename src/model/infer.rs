@@ -5,7 +5,7 @@ use super::checkpoint::{self, Description};
 use super::config::Config;
 use super::device::Device;
 use super::error::Result;
-use super::layers::Pass;
+use super::layers::{Folded, Pass};
 use super::ops::sigmoid::sigmoids;
 use super::ops::view;
 use super::parameters::Parameters;
@@ -25,6 +25,7 @@ pub struct Prediction {
 pub struct Predictor {
     network: Proposed,
     parameters: Parameters,
+    folded: Folded,
     description: Description,
 }
 
@@ -43,7 +44,8 @@ impl Predictor {
         let (network, specs) = Proposed::new(&description.config)?;
         let mut parameters = Parameters::draw(specs, 0)?;
         checkpoint::load(path, &mut parameters)?;
-        Ok(Self { network, parameters, description })
+        let folded = Folded::new(parameters.specs.len());
+        Ok(Self { network, parameters, folded, description })
     }
 
     /// The network's configuration.
@@ -77,7 +79,7 @@ impl Predictor {
     fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
         let x = batch::input(images.iter().map(Vec::as_slice), side)?;
-        let mut pass = Pass::inference(&self.parameters);
+        let mut pass = Pass::folded(&self.parameters, &self.folded);
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
         let probabilities = sigmoids(&view(found.logits.tensor())?);
         let scores = sigmoids(&view(found.nodule_logit.tensor())?);

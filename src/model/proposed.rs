@@ -36,11 +36,9 @@ impl Stem {
     }
 
     fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let main = self.conv1.forward(pass, x)?;
-        let main = self.norm.rectified(pass, &main)?;
-        let main = self.conv2.forward(pass, &main)?;
-        let skip = self.skip.forward(pass, x)?;
-        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
+        let main = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.norm), x)], true)?;
+        let main = Addend::Convolved(&self.conv2, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
     }
 }
 
@@ -96,13 +94,12 @@ impl Segmenter {
             }
             skips.push(std::mem::replace(&mut x, next));
         }
-        x = self.s5_pyramid.forward(pass, &x)?;
+        x = self.s5_pyramid.forward(pass, &x, None)?;
         for (unit, skip) in self.decoder.iter().zip(skips.iter().rev()) {
             x = up(pass, &x, skip)?;
             x = unit.forward(pass, &x)?;
         }
-        x = self.s9_pyramid.forward(pass, &x)?;
-        self.out.forward(pass, &x)
+        self.s9_pyramid.forward(pass, &x, Some(&self.out))
     }
 }
 
@@ -252,7 +249,7 @@ mod tests {
             let run = |std| {
                 let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
                 let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
-                let found = network.forward(&mut Pass::inference(&parameters), &x, std).unwrap();
+                let found = network.forward(&mut Pass::evaluation(&parameters), &x, std).unwrap();
                 assert_eq!(found.nodule_logit.tensor().dims(), [2]);
                 assert_eq!(found.logits.tensor().dims(), [2, 1, 32, 32]);
                 view(found.logits.tensor()).unwrap().to_vec()

@@ -103,7 +103,7 @@ fn the_classifier_is_resnet_50_of_candle_nns_layers() {
     let x = tensor(pixels, (2, 1, 64, 64)).unwrap();
     let (features, logit) = resnet50(&vb, &x);
 
-    let mut pass = Pass::inference(&parameters);
+    let mut pass = Pass::evaluation(&parameters);
     let found = network.forward(&mut pass, &Value::constant(x.copy().unwrap())).unwrap();
     for (name, expected, found) in features[..4]
         .iter()

@@ -4,7 +4,6 @@ use super::basic::{Addend, BatchNorm, Conv, Pass};
 use crate::model::error::Result;
 use crate::model::ops::concatenation::Concatenation;
 use crate::model::ops::convolution::Window;
-use crate::model::ops::depthwise::Depthwise;
 use crate::model::parameters::{Scope, Start};
 use crate::model::tape::Value;
 
@@ -31,12 +30,6 @@ impl SeparableConv {
             Conv::new(inner, [from, to], window)
         };
         Self { depthwise, stride, pointwise }
-    }
-
-    fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let weight = pass.parameter(self.depthwise);
-        let x = pass.apply(Depthwise { stride: self.stride }, &[x, &weight])?;
-        self.pointwise.forward(pass, &x)
     }
 }
 
@@ -68,12 +61,11 @@ impl ResidualUnit {
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let main = self.norm1.rectified(pass, x)?;
-        let main = self.separable.forward(pass, &main)?;
-        let main = self.norm2.rectified(pass, &main)?;
-        let main = self.conv.forward(pass, &main)?;
-        let skip = self.skip.forward(pass, x)?;
-        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
+        let SeparableConv { depthwise, stride, pointwise } = &self.separable;
+        let main = pass.depthwise(*depthwise, *stride, Some(self.norm1), x)?;
+        let main = pass.sum(&[Addend::Convolved(pointwise, Some(self.norm2), &main)], true)?;
+        let main = Addend::Convolved(&self.conv, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
     }
 }
 
@@ -99,17 +91,15 @@ impl Pyramid {
         Self { branches, out }
     }
 
-    /// Applies it.
-    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let branches = self
-            .branches
-            .iter()
-            .map(|(conv, norm)| Ok((*norm, conv.forward(pass, x)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let addends: Vec<Addend> =
-            branches.iter().map(|(norm, x)| Addend::Normalised(*norm, x)).collect();
-        let sum = pass.sum(&addends, false)?;
-        self.out.forward(pass, &sum)
+    /// Applies it, then a 1 × 1 convolution where there is one.
+    pub(in crate::model) fn forward(
+        &self,
+        pass: &mut Pass,
+        x: &Value,
+        then: Option<&Conv>,
+    ) -> Result<Value> {
+        let then: Vec<&Conv> = [Some(&self.out), then].into_iter().flatten().collect();
+        pass.pyramid(&self.branches, &then, x)
     }
 }
 
@@ -143,6 +133,8 @@ impl Combination {
         let t = self.classifier.forward(pass, classifier)?;
         let both = pass.apply(Concatenation { enlarged: false }, &[segmenter, &t])?;
         let merged = self.merge.forward(pass, &both)?;
-        self.separable.forward(pass, &merged)
+        let SeparableConv { depthwise, stride, pointwise } = &self.separable;
+        let x = pass.depthwise(*depthwise, *stride, None, &merged)?;
+        pointwise.forward(pass, &x)
     }
 }
