@@ -69,6 +69,7 @@ pub(super) fn run(
         stages: &stages,
         device: &device,
         workers: workers as usize,
+        memory: arguments.max_memory,
     };
     let done = runner::run(&config, &store, &options, &|event| show(&progress, event))?;
     progress.end();

@@ -139,6 +139,14 @@ impl Config {
         }
     }
 
+    /// Bytes that an image takes on its way through the network.
+    // METHOD: what the last unit holds at once, 9 tensors of `width` channels at full size, and the
+    // classifier's features.
+    pub fn image_bytes(&self) -> u64 {
+        let channels = (9 * self.width + self.classifier_width) as u64;
+        4 * channels * (self.image_size * self.image_size) as u64
+    }
+
     /// Checks that the fields make a network.
     ///
     /// # Errors

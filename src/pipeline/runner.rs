@@ -27,6 +27,8 @@ pub struct Options<'a> {
     pub device: &'a Device,
     /// Scans that may be in memory at once.
     pub workers: usize,
+    /// Bytes of memory that a stage may take.
+    pub memory: u64,
 }
 
 /// What became of a stage.
@@ -268,6 +270,7 @@ fn run_stage(
         checkpoint: checkpoint.as_deref(),
         device: options.device,
         workers: options.workers,
+        memory: options.memory,
         progress: &report,
     };
     match stage {

@@ -42,6 +42,8 @@ pub struct Task<'a> {
     pub device: &'a Device,
     /// Scans that may be in memory at once.
     pub workers: usize,
+    /// Bytes of memory that a stage may take.
+    pub memory: u64,
     /// Is told how the work goes on.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }

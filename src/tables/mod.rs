@@ -173,7 +173,7 @@ impl Table {
     /// Raised when a column is added, removed or changes meaning.
     pub const fn schema_version(self) -> u32 {
         match self {
-            Self::Scans | Self::Marks | Self::Nodules => 2,
+            Self::Scans | Self::Marks | Self::Nodules | Self::Predictions => 2,
             _ => 1,
         }
     }

@@ -213,7 +213,7 @@ impl BatchNorm {
     /// What it comes to in each channel with the running statistics.
     pub(super) fn affine(self, parameters: &Parameters) -> Result<Vec<Affine>> {
         let [scale, shift] = [self.weight, self.bias].map(|index| &parameters.tensors[index]);
-        Ok(affine(&self.running(parameters)?, &*view(scale)?, &*view(shift)?))
+        Ok(affine(&self.running(parameters)?, &view(scale)?, &view(shift)?))
     }
 
     /// `max(0, norm(x))`.

@@ -205,7 +205,9 @@ fn weights(
         let affine: Vec<Affine> = norm.affine(parameters)?;
         let each = weight.len() / filters;
         for ((weight, sum), (scale, added)) in weight.chunks_mut(each).zip(&mut shift).zip(affine) {
-            weight.iter_mut().for_each(|weight| *weight *= scale);
+            for weight in weight {
+                *weight *= scale;
+            }
             *sum = scale * *sum + added;
         }
     }

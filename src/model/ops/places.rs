@@ -28,7 +28,6 @@ pub(super) struct Place<'a> {
     pub(super) pixel: usize,
     values: &'a mut [f32],
     addend: Option<&'a [f32]>,
-    finish: Finish<'a>,
 }
 
 impl Place<'_> {
@@ -39,10 +38,10 @@ impl Place<'_> {
 
     /// Writes sums from pixel `start` of the place on.
     #[inline(always)]
-    pub(super) fn write(&mut self, start: usize, sums: &[f32], shift: f32) {
-        let lowest = if self.finish.rectified { 0.0 } else { f32::NEG_INFINITY };
+    pub(super) fn write(&mut self, start: usize, sums: &[f32], shift: f32, finish: Finish) {
+        let lowest = if finish.rectified { 0.0 } else { f32::NEG_INFINITY };
         let to = &mut self.values[start..start + sums.len()];
-        match (self.addend, self.finish.addend) {
+        match (self.addend, finish.addend) {
             (Some(addend), _) => {
                 for ((to, sum), addend) in to.iter_mut().zip(sums).zip(&addend[start..]) {
                     *to = (sum + shift + addend).max(lowest);
@@ -81,25 +80,26 @@ pub(super) fn units<'a>(
     y: &'a mut [f32],
     [filters, n]: [usize; 2],
     [pixels, filters_each]: [usize; 2],
-    finish: Finish<'a>,
+    addend: Addend<'a>,
 ) -> Vec<Unit<'a>> {
     let images = y.len() / (filters * n);
     let groups = filters.div_ceil(filters_each);
     let mut units: Vec<Unit> = (0..(images * n).div_ceil(pixels) * groups)
         .map(|i| {
             let (pixel, filter) = (i / groups * pixels, i % groups * filters_each);
+            let places = Vec::with_capacity(filters_each);
             Unit {
                 pixel,
                 pixels: pixels.min(images * n - pixel),
                 filter,
                 filters: filters_each.min(filters - filter),
-                places: Vec::new(),
+                places,
             }
         })
         .collect();
     for (i, plane) in y.chunks_exact_mut(n).enumerate() {
         let (image, filter) = (i / filters, i % filters);
-        let mut addend = match finish.addend {
+        let mut addend = match addend {
             Addend::Other(values) => Some(&values[i * n..(i + 1) * n]),
             Addend::None | Addend::Output => None,
         };
@@ -109,7 +109,7 @@ pub(super) fn units<'a>(
             let len = ((group + 1) * pixels - pixel).min(rest.len());
             let (values, others) = rest.split_at_mut(len);
             let (own, other_addend) = addend.map(|a| a.split_at(len)).unzip();
-            let place = Place { filter, pixel, values, addend: own, finish };
+            let place = Place { filter, pixel, values, addend: own };
             units[group * groups + filter / filters_each].places.push(place);
             (rest, addend) = (others, other_addend);
             pixel += len;
@@ -132,7 +132,7 @@ mod tests {
         let mut y = vec![0.0; 30];
         let other = vec![0.5; 30];
         let finish = Finish { addend: Addend::Other(&other), rectified: true };
-        let units = units(&mut y, [3, 5], [4, 2], finish);
+        let units = units(&mut y, [3, 5], [4, 2], finish.addend);
         assert_eq!(units.len(), 6);
         assert_eq!(
             (units[5].pixel, units[5].pixels, units[5].filter, units[5].filters),
@@ -143,7 +143,7 @@ mod tests {
                 assert!(place.pixel >= unit.pixel);
                 assert!(place.pixel + place.len() <= unit.pixel + unit.pixels);
                 let sums: Vec<f32> = (0..place.len()).map(|i| (place.pixel + i) as f32).collect();
-                place.write(0, &sums, -10.0 * place.filter as f32);
+                place.write(0, &sums, -10.0 * place.filter as f32, finish);
             }
         }
         for (i, y) in y.iter().enumerate() {

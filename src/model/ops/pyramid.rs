@@ -3,7 +3,8 @@
 
 use super::prepared::{Addend, Finish, Prepared};
 use super::strips::Window;
-use super::{vector, with_scratch};
+use super::vector;
+use crate::model::buffer;
 use crate::model::error::{Error, Result};
 use rayon::prelude::*;
 
@@ -80,17 +81,16 @@ impl Pyramid {
         let images = images.zip(y.par_chunks_mut(self.shift.len() * pixels));
         images.try_for_each(|(x, y)| {
             let finish = Finish { addend: Addend::None, rectified: false };
-            with_scratch(self.planes.len() * pixels, |products| {
-                self.products.run(x, finish, products)?;
-                for (y, shift) in y.chunks_exact_mut(pixels).zip(&self.shift) {
-                    y.fill(*shift);
-                }
-                for (plane, values) in self.planes.iter().zip(products.chunks_exact(pixels)) {
-                    let to = &mut y[plane.filter * pixels..][..pixels];
-                    self.add(plane, values, to);
-                }
-                Ok(())
-            })
+            let mut products = buffer::take(self.planes.len() * pixels);
+            self.products.run(x, finish, &mut products)?;
+            for (y, shift) in y.chunks_exact_mut(pixels).zip(&self.shift) {
+                y.fill(*shift);
+            }
+            for (plane, values) in self.planes.iter().zip(products.chunks_exact(pixels)) {
+                self.add(plane, values, &mut y[plane.filter * pixels..][..pixels]);
+            }
+            buffer::give(products);
+            Ok(())
         })
     }
 
