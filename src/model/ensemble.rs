@@ -54,17 +54,27 @@ impl Ensemble {
         [&self.first].into_iter().chain(&self.others).map(Predictor::metadata)
     }
 
-    /// Predicts a batch of images, values in 0..1, i fastest; empty for none.
+    /// Images that may go through the networks together in so many bytes, as
+    /// [`Predictor::batch_within`] tells of one.
+    pub fn batch_within(&self, bytes: u64) -> usize {
+        self.first.batch_within(bytes / (1 + self.others.len()) as u64)
+    }
+
+    /// Predicts a batch of images, values in 0..1, i fastest; empty for none. With `flips`, their mirror
+    /// images too.
     ///
     /// METHOD: the mean of the networks' probabilities, of pixels and of the image.
     ///
     /// # Errors
     ///
     /// Fails if an image is not of [`Self::image_size`].
-    pub fn predict(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
-        let mut sums = self.first.predict(images)?;
+    pub fn predict(&self, images: &[Vec<f32>], flips: bool) -> Result<Vec<Prediction>> {
+        let predict = |network: &Predictor| {
+            if flips { network.predict_flipped(images) } else { network.predict(images) }
+        };
+        let mut sums = predict(&self.first)?;
         for other in &self.others {
-            for (sum, prediction) in sums.iter_mut().zip(other.predict(images)?) {
+            for (sum, prediction) in sums.iter_mut().zip(predict(other)?) {
                 let pixels = sum.probability.iter_mut().zip(prediction.probability);
                 pixels.for_each(|(sum, p)| *sum += p);
                 let of_both = sum.nodule_probability.zip(prediction.nodule_probability);
@@ -102,7 +112,7 @@ mod tests {
             [1, 2, 3].map(|n| written(&format!("{n}.safetensors"), n, Architecture::Proposed));
         let images = vec![vec![0.25f32; 1024], (0..1024).map(|p| p as f32 / 1024.0).collect()];
         let ensemble = Ensemble::load(&paths, &Device::Cpu).unwrap();
-        let found = ensemble.predict(&images).unwrap();
+        let found = ensemble.predict(&images, false).unwrap();
         let single = paths.map(|path| Predictor::load(&path, &Device::Cpu).unwrap());
         let single = single.map(|predictor| predictor.predict(&images).unwrap());
         for (n, found) in found.iter().enumerate() {

@@ -187,6 +187,7 @@ impl Table {
             | Self::Nodules
             | Self::Rois
             | Self::Samples
+            | Self::Predictions
             | Self::SliceMetrics
             | Self::Summary
             | Self::TrainingLog => 2,

@@ -1,7 +1,7 @@
 //! Training ends early, keeps its best weights, and starts from weights that are there.
 
 use crate::fixture;
-use nodulus::tables::TrainingLog;
+use nodulus::tables::{Prediction, TrainingLog};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,19 @@ fn a_phase_ends_early_and_its_best_weights_are_kept() {
     let weights = ["best", "model"].map(|n| fs_err::read(files.join(format!("{n}.safetensors"))));
     let [best, last] = weights.map(Result::unwrap);
     assert!(best.len() == last.len() && best != last);
+
+    // Either predicts.
+    let predicted = ["last", "best"].map(|weights| {
+        let chosen = format!("infer.weights={weights}");
+        let sets = [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen]].concat();
+        let arguments = arguments("infer", &pipeline, &sets);
+        fixture::run_well(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut rows: Vec<Prediction> = fixture::rows(&store);
+        rows.retain(|row| row.model_id == "proposed");
+        rows
+    });
+    let [of_last, of_best] = &predicted;
+    assert!(!of_last.is_empty() && of_last.len() == of_best.len() && of_last != of_best);
 }
 
 #[test]
@@ -121,8 +134,10 @@ fn what_training_cannot_do_is_said() {
             "train.initial.checkpoint=nowhere",
             "cannot read the weights that `train.initial.checkpoint`",
         ),
+        ("infer.weights=best", "has none: its last phase had no validation samples"),
     ] {
-        let arguments = arguments("train", &pipeline, &[set]);
+        let stage = if set.starts_with("infer.") { "infer" } else { "train" };
+        let arguments = arguments(stage, &pipeline, &[set]);
         let (error, status) =
             fixture::run_badly(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(status == Some(1) || status == Some(2), "{set}");

@@ -209,7 +209,7 @@ impl Trainer {
             batch::check(example, side)?;
         }
         let x = batch::input(batch.iter().map(|example| example.image.as_slice()), side)?;
-        let found = self.network.forward(&mut Pass::inference(&self.parameters), &x, std)?;
+        let found = self.network.forward(&mut Pass::evaluation(&self.parameters), &x, std)?;
         let logits = view(found.logits.tensor())?;
         let overlaps = logits.chunks(side * side).zip(batch);
         let dice = overlaps.filter_map(|(logits, example)| loss::overlap(logits, &example.mask));

@@ -1,19 +1,19 @@
 //! Infer: `rois`, `samples`, checkpoint → `predictions`.
 
+mod network;
+mod nodules;
 mod threshold;
 
 use super::Task;
-use crate::imaging::normalise::normalise_slice;
-use crate::model::{self, Ensemble};
-use crate::tables::store::Version;
-use crate::tables::{
-    Failure, Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store,
-};
+use crate::model::{self, BEST_WEIGHTS_FILE, Ensemble, WEIGHTS_FILE};
+use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
 use crate::volume::Mask;
+use network::Network;
+use nodules::Nodules;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use threshold::Histograms;
+
+pub use threshold::Threshold;
 
 /// Outputs read.
 pub const READS: &[Output] =
@@ -21,7 +21,7 @@ pub const READS: &[Output] =
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::Predictions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Model id of the best single threshold.
 pub const THRESHOLD: &str = "threshold";
@@ -34,6 +34,8 @@ pub struct Config {
     /// another store, for its current ones. Their content, not their path, is part of the key.
     #[serde(skip_serializing)]
     pub checkpoint: Option<PathBuf>,
+    /// Which of the store's weights predict.
+    pub weights: Weights,
     /// Id of the model in the tables; left out, its architecture's name.
     pub model_id: Option<String>,
     /// Splits whose nodules are predicted.
@@ -44,21 +46,87 @@ pub struct Config {
     pub fold: Option<i64>,
     /// Cohorts whose nodules are predicted; all where there are none.
     pub cohorts: Vec<String>,
-    /// Slices that go through the network together.
-    pub batch: usize,
+    /// Slices that go through the network together. What is predicted does not depend on it, so it is
+    /// no part of the key.
+    #[serde(skip_serializing)]
+    pub batch: Batch,
+    /// Predict mirror images too, and take the mean: four times the work.
+    pub flips: bool,
+    /// Least probability of a nodule's pixel.
+    pub probability_threshold: ProbabilityThreshold,
     /// Also predict with the best single threshold, as a baseline.
     pub threshold: bool,
+}
+
+/// Which weights of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// Those of the last epoch.
+    Last,
+    /// Those of the epoch with the best validation Dice.
+    Best,
+}
+
+impl Weights {
+    /// Their file in a checkpoint's folder.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Last => WEIGHTS_FILE,
+            Self::Best => BEST_WEIGHTS_FILE,
+        }
+    }
+}
+
+/// How many slices go through the network together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of slices or \"auto\"")]
+pub enum Batch {
+    /// So many.
+    Slices(usize),
+    /// Named way to choose.
+    Named(BatchName),
+}
+
+/// See [`Batch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchName {
+    /// As many as `--max-memory` holds, up to 32.
+    Auto,
+}
+
+/// Where the least probability of a nodule's pixel comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number or \"validation\"")]
+pub enum ProbabilityThreshold {
+    /// From here.
+    Fixed(f64),
+    /// Named way to choose.
+    Named(ThresholdName),
+}
+
+/// See [`ProbabilityThreshold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdName {
+    /// Of 0.01 to 0.99, the one with the highest mean Dice over the nodules of the validation split.
+    Validation,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             checkpoint: None,
+            weights: Weights::Last,
             model_id: None,
             splits: vec![Split::Test],
             fold: None,
             cohorts: Vec::new(),
-            batch: 16,
+            batch: Batch::Named(BatchName::Auto),
+            flips: false,
+            // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
+            probability_threshold: ProbabilityThreshold::Fixed(0.5),
             threshold: true,
         }
     }
@@ -74,35 +142,37 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let weights = match task.checkpoint {
         Some(path) => vec![path.to_owned()],
-        None => task.inputs(Output::Checkpoint)?.iter().map(Version::files_folder).collect(),
+        None => stored_weights(config, task)?,
     };
     leak::check(samples.rows::<Sample>())?;
     let predictor = Ensemble::load(&weights, task.device)?;
-    check_fold(config.fold, &predictor)?;
+    check_fold(config, &predictor)?;
     let architecture = predictor.config().architecture.name();
-    let model_id = config.model_id.as_deref().unwrap_or(architecture);
-    let mut chosen = BTreeSet::new();
+    let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
+    let mut nodules = Nodules::default();
     for batch in samples.rows::<Sample>() {
-        let batch = batch?.into_iter().filter(|sample| {
-            let wanted = match config.fold {
-                Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-                None => config.splits.iter().any(|split| split.name() == sample.split),
-            };
-            wanted && (config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort))
-        });
-        chosen.extend(batch.map(|sample| sample.nodule_id));
+        batch?.into_iter().for_each(|sample| nodules.add(config, sample));
     }
-    let mut threshold = None;
-    if config.threshold && !task.job.pending().is_empty() {
-        let mut histograms = Histograms::default();
-        for batch in rois.rows::<Roi>() {
-            batch?
-                .iter()
-                .filter(|roi| chosen.contains(&roi.nodule_id))
-                .for_each(|roi| histograms.add(roi));
-        }
-        threshold = histograms.best();
+    let network = Network {
+        batch: match config.batch {
+            Batch::Slices(slices) => slices.max(1),
+            Batch::Named(BatchName::Auto) => predictor.batch_within(task.max_memory),
+        },
+        flips: config.flips,
+        predictor,
+    };
+    if task.job.pending().is_empty() {
+        return Ok(());
     }
+    let probability = match config.probability_threshold {
+        ProbabilityThreshold::Fixed(value) => Threshold { value, from: "setting" },
+        ProbabilityThreshold::Named(ThresholdName::Validation) => Threshold {
+            value: network.best_probability(&rois, &nodules.validation)?,
+            from: Split::Validation.name(),
+        },
+    };
+    let baseline = if config.threshold { nodules.best_hu(&rois)? } else { None };
+    let chosen = &nodules.chosen;
     let total = task.job.spec().n_shards;
     for shard in task.job.pending() {
         let writer = task.job.shard(shard)?;
@@ -111,14 +181,17 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         for batch in rois.shard_rows::<Roi>(shard) {
             let batch: Vec<Roi> =
                 batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)).collect();
-            for slices in batch.chunks(config.batch.max(1)) {
-                let (rows, failed) = predict(model_id, &predictor, slices)?;
-                predictions.write(rows)?;
+            for slices in batch.chunks(network.batch) {
+                let (predicted, failed) = network.predict(slices)?;
+                let rows = predicted.into_iter();
+                predictions.write(
+                    rows.map(|(roi, predicted)| transform(&model_id, roi, &predicted, probability)),
+                )?;
                 failures.extend(failed);
             }
-            if let Some(threshold) = threshold {
+            if let Some(baseline) = baseline {
                 predictions
-                    .write(batch.iter().filter_map(|roi| threshold::predict(roi, threshold)))?;
+                    .write(batch.iter().filter_map(|roi| threshold::predict(roi, baseline)))?;
             }
         }
         writer.commit(vec![predictions.finish()?], failures)?;
@@ -127,9 +200,25 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The weights that the store's checkpoints have.
+fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = Vec::new();
+    for version in task.inputs(Output::Checkpoint)? {
+        let path = version.files_folder().join(config.weights.file());
+        if config.weights == Weights::Best && !path.exists() {
+            return Err(Error::NoBest(version.manifest.key));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
 /// A fold is predicted by weights that were trained without it.
-fn check_fold(fold: Option<i64>, predictor: &Ensemble) -> Result<(), Error> {
-    let Some(expected) = fold else { return Ok(()) };
+fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
+    let Some(expected) = config.fold else { return Ok(()) };
+    if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
+        return Err(Error::FoldThreshold);
+    }
     for metadata in predictor.metadata() {
         let found = metadata["fold"].as_i64();
         if found != Some(expected) {
@@ -140,39 +229,16 @@ fn check_fold(fold: Option<i64>, predictor: &Ensemble) -> Result<(), Error> {
     Ok(())
 }
 
-fn predict(
+/// The row of a predicted slice; a pixel is nodule where its probability is at least the threshold.
+pub fn transform(
     model_id: &str,
-    predictor: &Ensemble,
-    slices: &[Roi],
-) -> Result<(Vec<Prediction>, Vec<Failure>), Error> {
-    let mut images = Vec::with_capacity(slices.len());
-    let mut readable = Vec::with_capacity(slices.len());
-    let mut failures = Vec::new();
-    let side = predictor.image_size();
-    for roi in slices {
-        match roi.pixels_hu().filter(|_| [roi.height, roi.width] == [side as i64; 2]) {
-            Some(hu) => {
-                images.push(normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu));
-                readable.push(roi);
-            }
-            None => {
-                failures.push(Failure::new("infer", &roi.roi_id, &Error::shape(roi, side), None));
-            }
-        }
-    }
-    let predicted = predictor.predict(&images)?;
-    let rows = readable.iter().zip(predicted);
-    Ok((rows.map(|(roi, predicted)| transform(model_id, roi, &predicted)).collect(), failures))
-}
-
-/// The row of a predicted slice.
-///
-/// METHOD: a pixel is nodule where its probability is at least 0.5 (the paper's text says no
-/// other).
-pub fn transform(model_id: &str, roi: &Roi, predicted: &model::Prediction) -> Prediction {
+    roi: &Roi,
+    predicted: &model::Prediction,
+    threshold: Threshold,
+) -> Prediction {
     let width = roi.width as usize;
     let mask = Mask::from_fn([width, roi.height as usize, 1], |i, j, _| {
-        predicted.probability.get(j * width + i).is_some_and(|p| *p >= 0.5)
+        predicted.probability.get(j * width + i).is_some_and(|p| f64::from(*p) >= threshold.value)
     });
     let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);
     Prediction {
@@ -181,6 +247,8 @@ pub fn transform(model_id: &str, roi: &Roi, predicted: &model::Prediction) -> Pr
         model_id: model_id.to_owned(),
         probability: Some(bytes.collect()),
         nodule_probability: predicted.nodule_probability.map(f64::from),
+        threshold: threshold.value,
+        threshold_from: threshold.from.to_owned(),
         mask_bits: mask.into_bits(),
     }
 }
@@ -202,6 +270,17 @@ pub enum Error {
         /// Rows and columns that the network takes.
         side: usize,
     },
+    /// There are no weights of a best epoch.
+    #[error(
+        "`infer.weights` is \"best\", and checkpoint {0} has none: its last phase had no validation samples"
+    )]
+    NoBest(String),
+    /// A threshold is to be chosen on the nodules that are scored.
+    #[error(
+        "`infer.fold` has its nodules scored, and \"validation\" would choose the threshold on nodules that \
+         its weights learnt from: give `infer.probability_threshold` a number"
+    )]
+    FoldThreshold,
     /// The fold that is to be predicted was learnt from.
     #[error("`infer.fold` is {expected}, and the weights were trained without {found}")]
     Fold {
@@ -213,6 +292,11 @@ pub enum Error {
     /// The samples do not say whom nothing was learnt from.
     #[error(transparent)]
     Leak(#[from] leak::Error),
+    /// A threshold is to be chosen on nothing.
+    #[error(
+        "`infer.probability_threshold` is \"validation\", and no nodule of the cohorts predicted is in the validation split: set `balance.split`, or give a number"
+    )]
+    NoValidation,
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -244,9 +328,12 @@ mod tests {
         let roi = roi(&[0, 0, 0, 0], &[true; 4], &[0]);
         let probability = vec![0.0, 0.499, 0.5, 1.0];
         let predicted = model::Prediction { probability, nodule_probability: Some(0.25) };
-        let row = transform("m", &roi, &predicted);
+        let threshold = Threshold { value: 0.5, from: "setting" };
+        let row = transform("m", &roi, &predicted, threshold);
         assert_eq!(row.probability, Some(vec![0, 127, 128, 255]));
         assert_eq!(row.mask_bits, [0b1100]);
         assert_eq!((row.model_id.as_str(), row.nodule_probability), ("m", Some(0.25)));
+        let lower = transform("m", &roi, &predicted, Threshold { value: 0.4, ..threshold });
+        assert_eq!((lower.mask_bits, lower.threshold), (vec![0b1110], 0.4));
     }
 }

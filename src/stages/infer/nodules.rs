@@ -1,0 +1,100 @@
+//! Which nodules are predicted, and which a threshold is chosen on.
+
+use super::threshold::{Histograms, Threshold};
+use super::{Config, Error};
+use crate::tables::store::Version;
+use crate::tables::{Roi, Sample, Split};
+use std::collections::BTreeSet;
+
+/// The nodules of the cohorts, by what they are for.
+#[derive(Default)]
+pub(super) struct Nodules {
+    /// To be predicted.
+    pub(super) chosen: BTreeSet<String>,
+    /// Of the validation split.
+    pub(super) validation: BTreeSet<String>,
+    /// Of every split but test.
+    learning: BTreeSet<String>,
+}
+
+impl Nodules {
+    pub(super) fn add(&mut self, config: &Config, sample: Sample) {
+        if !(config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)) {
+            return;
+        }
+        if sample.split == Split::Validation.name() {
+            self.validation.insert(sample.nodule_id.clone());
+        }
+        if sample.split != Split::Test.name() {
+            self.learning.insert(sample.nodule_id.clone());
+        }
+        let is_wanted = match config.fold {
+            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == sample.split),
+        };
+        if is_wanted {
+            self.chosen.insert(sample.nodule_id);
+        }
+    }
+
+    /// The best threshold in Hounsfield units.
+    ///
+    /// METHOD: it is chosen on the nodules of the training and validation splits. Where there are
+    /// none, it is chosen on the very nodules that it is scored on, which favours the baseline: no
+    /// threshold chosen beforehand can do better. The table says which.
+    pub(super) fn best_hu(&self, rois: &Version) -> Result<Option<Threshold>, Error> {
+        let (nodules, from) = if self.learning.is_empty() {
+            (&self.chosen, "scored")
+        } else {
+            (&self.learning, "learning")
+        };
+        let mut histograms = Histograms::of_hu();
+        for batch in rois.rows::<Roi>() {
+            batch?
+                .iter()
+                .filter(|roi| nodules.contains(&roi.nodule_id))
+                .for_each(|roi| histograms.add_hu(roi));
+        }
+        Ok(histograms.best().map(|value| Threshold { value, from }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_is_never_chosen_on_test() {
+        let mut nodules = Nodules::default();
+        let config = Config { cohorts: vec!["a".to_owned()], ..Config::default() };
+        let samples = [
+            ("n1", "a", Split::Test),
+            ("n2", "a", Split::Validation),
+            ("n3", "a", Split::Train),
+            ("n4", "b", Split::Validation),
+        ]
+        .map(|(id, cohort, split)| Sample {
+            roi_id: format!("{id}-0"),
+            nodule_id: id.to_owned(),
+            cohort: cohort.to_owned(),
+            patient_id: id.to_owned(),
+            series_instance_uid: id.to_owned(),
+            role: "nodule".to_owned(),
+            split: split.name().to_owned(),
+            fold: (split != Split::Test).then_some(1),
+            split_by: "patient".to_owned(),
+        });
+        samples.iter().for_each(|sample| nodules.add(&config, sample.clone()));
+        let of_fold = |fold| {
+            let mut nodules = Nodules::default();
+            let config = Config { fold: Some(fold), ..Config::default() };
+            samples.iter().for_each(|sample| nodules.add(&config, sample.clone()));
+            nodules.chosen
+        };
+        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(nodules.chosen, set(&["n1"]));
+        assert_eq!(nodules.validation, set(&["n2"]));
+        assert_eq!(nodules.learning, set(&["n2", "n3"]));
+        assert_eq!([of_fold(1), of_fold(0)], [set(&["n2", "n3", "n4"]), set(&[])]);
+    }
+}
