@@ -2,6 +2,7 @@
 
 use super::arguments::{CrossValidateArguments, ExperimentArguments, MeansArguments};
 use super::progress::Progress;
+use super::run::report;
 use super::{Ending, Error, format, means};
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
 use crate::pipeline::runner;
@@ -62,11 +63,13 @@ fn run(
     let lines = experiment::run(experiment, &means)?;
     progress.end();
     let n_failures = runner::n_failures(&store)?;
+    let report = report(&store)?;
     if arguments.json {
         let value = json!({
             "title": experiment.title,
             "store": store.root(),
             "rows": lines,
+            "report": report,
             "n_failures": n_failures,
         });
         serde_json::to_writer_pretty(&mut *out, &value)?;
@@ -78,6 +81,9 @@ fn run(
             out,
             "\n* best of its column; mean [95% interval by patient] over the nodules where defined"
         )?;
+        if let Some(report) = report {
+            writeln!(out, "\nreport  {}", report.display())?;
+        }
         if n_failures > 0 {
             let root = store.root().display();
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;

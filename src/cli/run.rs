@@ -13,7 +13,7 @@ use crate::tables::{Output, Summary, Table};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Runs one stage, or all that a pipeline file has.
 pub(super) fn run(
@@ -149,9 +149,10 @@ fn write_json(
     Ok(())
 }
 
-fn report(store: &Store) -> Result<Option<std::path::PathBuf>, Error> {
+/// The store's current report, where there is one.
+pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     let version = store.current(Output::Report)?;
-    Ok(version.map(|version| version.files_folder().join(Path::new("report.html"))))
+    Ok(version.map(|version| version.files_folder().join("report.html")))
 }
 
 /// Dice over all nodules, one row a model.

@@ -99,6 +99,51 @@ fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
     (pairs > 0).then(|| doubled as f64 / (2 * pairs) as f64)
 }
 
+/// Place of a probability's bin: [0, 0.1], (0.1, 0.2], …
+fn bin_of(probability: f64) -> usize {
+    ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
+}
+
+/// A reliability diagram in the making: the bins of the calibration error, case by case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reliability {
+    /// The bins, from 0 to 1.
+    pub bins: [Bin; BINS],
+}
+
+/// The cases whose probability lies in a bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// Cases.
+    pub n: u64,
+    /// Cases that were so.
+    pub n_true: u64,
+    /// Sum of the probabilities.
+    pub probabilities: f64,
+}
+
+impl Reliability {
+    /// Adds a case.
+    pub fn add(&mut self, probability: f64, truth: bool) {
+        let bin = &mut self.bins[bin_of(probability)];
+        bin.n += 1;
+        bin.n_true += u64::from(truth);
+        bin.probabilities += probability;
+    }
+}
+
+impl Bin {
+    /// Mean of the probabilities; `None` without a case.
+    pub fn mean_probability(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.probabilities / self.n as f64)
+    }
+
+    /// Share of the cases that were so; `None` without a case.
+    pub fn share_true(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.n_true as f64 / self.n as f64)
+    }
+}
+
 /// What Brier score and calibration need to know of some cases.
 #[derive(Clone, Debug, Default)]
 struct Tally {
@@ -113,10 +158,9 @@ struct Tally {
 impl Tally {
     fn add(&mut self, case: &Judged<'_>) {
         let difference = f64::from(u8::from(case.truth)) - case.probability;
-        let bin = (case.probability * BINS as f64).ceil() as usize;
         self.n += 1.0;
         self.squares.push(difference * difference);
-        self.differences.push((bin.clamp(1, BINS) - 1, difference));
+        self.differences.push((bin_of(case.probability), difference));
     }
 
     /// Sums up in an order that does not depend on that of the cases.
@@ -180,6 +224,25 @@ mod tests {
         // A patient alone has cases of one kind in half of the resamples.
         assert_eq!(found.auc.interval, None);
         assert!(found.brier.interval.is_some());
+    }
+
+    #[test]
+    fn the_diagram_has_the_bins_of_the_calibration_error() {
+        let cases =
+            [(0.0, false), (0.1, true), (0.35, true), (0.4, false), (0.8, true), (1.0, true)];
+        let mut reliability = Reliability::default();
+        cases.iter().for_each(|(probability, truth)| reliability.add(*probability, *truth));
+        let filled: Vec<(usize, u64, u64)> = (0..BINS)
+            .map(|place| (place, reliability.bins[place].n, reliability.bins[place].n_true))
+            .filter(|(_, n, _)| *n > 0)
+            .collect();
+        assert_eq!(filled, [(0, 2, 1), (3, 2, 1), (7, 1, 1), (9, 1, 1)]);
+        let off =
+            |bin: &Bin| Some(bin.n as f64 * (bin.share_true()? - bin.mean_probability()?).abs());
+        let ece: f64 = reliability.bins.iter().filter_map(off).sum::<f64>() / cases.len() as f64;
+        let judged: Vec<Judged<'_>> = cases.iter().map(|(p, t)| judged("a", *p, *t)).collect();
+        assert_close(classify(&judged, 1).ece.value, ece);
+        assert_eq!((Bin::default().share_true(), Bin::default().mean_probability()), (None, None));
     }
 
     #[test]

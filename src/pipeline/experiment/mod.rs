@@ -227,9 +227,9 @@ impl Experiment {
     }
 }
 
-/// Trains, predicts and scores every row, and returns the table. The caller holds the store's lock.
+/// Trains, predicts and scores every row, reports on them, and returns the table. The caller holds the store's lock.
 ///
-/// The store's current `nodule_metrics`, `summary` and `comparisons` are then those of all rows.
+/// The store's current `nodule_metrics`, `summary`, `comparisons` and report are then those of all rows.
 ///
 /// # Errors
 ///
@@ -237,7 +237,7 @@ impl Experiment {
 pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Error> {
     experiment.check()?;
     let mut weights: BTreeMap<&str, PathBuf> = BTreeMap::new();
-    let mut predictions = Vec::new();
+    let (mut predictions, mut logs) = (Vec::new(), Vec::new());
     let mut shared: Option<Vec<serde_json::Value>> = None;
     for row in &experiment.rows {
         let name = toml::Value::String(row.name.clone());
@@ -267,6 +267,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
                 let config = experiment.config(row, means, &added)?;
                 step(&config, &[Stage::Train, Stage::Infer], &Chosen::new())?;
+                logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
                 folds.push(current(means.store, Output::Checkpoint)?);
                 predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             }
@@ -277,6 +278,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             continue;
         }
         step(&config, &[Stage::Train], &Chosen::new())?;
+        logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
         let version = means.store.require(Output::Checkpoint)?;
         weights.insert(&row.name, version.files_folder().join(WEIGHTS_FILE));
         if row.scored {
@@ -286,8 +288,11 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     }
     let last = experiment.rows.last().ok_or(Error::NoRows)?;
     let config = experiment.config(last, means, &[])?;
-    let chosen = Chosen::from([(Output::Table(Table::Predictions), predictions)]);
-    go(&config, means, &[Stage::Evaluate], &chosen)
+    let chosen = Chosen::from([
+        (Output::Table(Table::Predictions), predictions),
+        (Output::Table(Table::TrainingLog), logs),
+    ]);
+    go(&config, means, &[Stage::Evaluate, Stage::Report], &chosen)
         .map_err(|source| Error::Run { row: last.name.clone(), source })?;
     table::read(experiment, means.store)
 }

@@ -4,18 +4,19 @@ pub mod content;
 pub mod html;
 
 mod charts;
-mod cohort_charts;
 mod gather;
 mod histogram;
 mod overlay;
 mod readers;
 mod text;
+mod volumes;
 
 use super::Task;
 use crate::metrics::Outcome;
-use crate::tables::{NoduleMetrics, Output, Table, durable, leak, parquet, shard, store};
+use crate::tables::{Output, Table, durable, leak, parquet, shard, store};
 use content::Content;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Outputs read.
 pub const READS: &[Output] = &[
@@ -36,7 +37,7 @@ pub const READS: &[Output] = &[
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Report];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Settings: `[report]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,10 +62,8 @@ impl Default for Config {
 /// Fails if a patient is in two splits, or the store cannot be read or written to.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     for shard in task.job.pending() {
-        let mut content = gather::counts(config, task)?;
-        let scores = gather::scores(task)?;
-        let picks = transform(&content, &scores);
-        content.examples = gather::examples(task, &scores, &picks)?;
+        let mut content = gather::content(config, task)?;
+        content.cases = gather::cases(task, &content, &transform(&content))?;
         let writer = task.job.shard(shard)?;
         let folder = writer.files(Output::Report)?;
         let mut json = serde_json::to_vec_pretty(&content)?;
@@ -84,24 +83,35 @@ pub struct Pick {
     nodule_id: String,
 }
 
-/// Picks the best, median and worst nodule of the first model.
-pub fn transform(content: &Content, scores: &[NoduleMetrics]) -> Vec<Pick> {
-    let Some(model) = content.models.first().map(|model| model.model_id.clone()) else {
-        return Vec::new();
-    };
-    let mut ranked: Vec<(f64, &str)> = scores
-        .iter()
-        .filter(|row| row.model_id == model && row.outcome != Outcome::BothEmpty.name())
-        .filter_map(|row| Some((row.dice?, row.nodule_id.as_str())))
-        .collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+/// Picks the best, median and worst nodule of the leading model; and of the next model that was scored
+/// on none of the nodules of a model before it, as folds' models are.
+///
+/// METHOD: by Dice over the nodule's region, a missed nodule counting 0; the median is the lower of two.
+/// Ties go to the smaller nodule id. The threshold leads only where there is no model.
+pub fn transform(content: &Content) -> Vec<Pick> {
     let mut picks: Vec<Pick> = Vec::new();
-    let last = ranked.len().saturating_sub(1);
-    for (rank, place) in [("best", 0), ("median", last / 2), ("worst", last)] {
-        if let Some((_, nodule_id)) = ranked.get(place)
-            && picks.iter().all(|pick| pick.nodule_id != *nodule_id)
-        {
-            picks.push(Pick { rank, model_id: model.clone(), nodule_id: (*nodule_id).to_owned() });
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for model_id in content.ranking() {
+        let of_model = content
+            .nodules
+            .iter()
+            .map(|nodule| &nodule.row)
+            .filter(|row| row.model_id == model_id && row.outcome != Outcome::BothEmpty.name());
+        let mut ranked: Vec<(f64, &str)> =
+            of_model.filter_map(|row| Some((row.dice?, row.nodule_id.as_str()))).collect();
+        if ranked.iter().any(|(_, nodule_id)| seen.contains(nodule_id)) {
+            continue;
+        }
+        seen.extend(ranked.iter().map(|(_, nodule_id)| nodule_id));
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        let last = ranked.len().saturating_sub(1);
+        for (rank, place) in [("best", 0), ("median", last / 2), ("worst", last)] {
+            if let Some((_, nodule_id)) = ranked.get(place)
+                && picks.iter().all(|pick| pick.nodule_id != *nodule_id)
+            {
+                let (model_id, nodule_id) = (model_id.to_owned(), (*nodule_id).to_owned());
+                picks.push(Pick { rank, model_id, nodule_id });
+            }
         }
     }
     picks
@@ -133,56 +143,73 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use content::{Ceiling, Evaluation, Model};
+    use crate::tables::{NoduleMetrics, Summary};
+    use content::{Model, NoduleScore};
 
-    fn row(nodule: &str, model: &str, dice: f64) -> NoduleMetrics {
-        NoduleMetrics {
+    fn score(nodule: &str, model: &str, dice: f64) -> NoduleScore {
+        let row = NoduleMetrics {
             nodule_id: nodule.to_owned(),
             patient_id: nodule.to_owned(),
             model_id: model.to_owned(),
             dice: Some(dice),
             outcome: "scored".to_owned(),
             ..NoduleMetrics::default()
+        };
+        NoduleScore { diameter_mm: 8.0, row }
+    }
+
+    fn content(models: &[(&str, f64)], nodules: Vec<NoduleScore>) -> Content {
+        let model = |id: &str| Model { model_id: id.to_owned(), ..Model::default() };
+        let summary = |(id, mean): &(&str, f64)| Summary {
+            model_id: (*id).to_owned(),
+            metric: "dice".to_owned(),
+            subgroup: "all".to_owned(),
+            n_total: 1,
+            n_valid: 1,
+            n_missed: 0,
+            mean: Some(*mean),
+            sd: None,
+            median: None,
+            ci_low: None,
+            ci_high: None,
+            worst_case_mean: None,
+        };
+        Content {
+            models: models.iter().map(|(id, _)| model(id)).collect(),
+            summary: models.iter().map(summary).collect(),
+            nodules,
+            ..Content::default()
         }
     }
 
-    fn content(models: &[&str]) -> Content {
-        let model = |id: &&str| Model { model_id: (*id).to_owned(), label: String::new() };
-        Content {
-            title: String::new(),
-            run_id: String::new(),
-            tool_version: String::new(),
-            metric_definition: String::new(),
-            sources: Vec::new(),
-            cohorts: Vec::new(),
-            readers: Vec::new(),
-            failures: Vec::new(),
-            training: Vec::new(),
-            evaluation: Evaluation { split: String::new(), n_patients: 0, n_nodules: 0 },
-            models: models.iter().map(model).collect(),
-            summary: Vec::new(),
-            ceiling: Ceiling::default(),
-            comparisons: Vec::new(),
-            nodules: Vec::new(),
-            examples: Vec::new(),
-        }
+    fn picked(content: &Content) -> Vec<[String; 3]> {
+        let picks = transform(content).into_iter();
+        picks.map(|pick| [pick.rank.to_owned(), pick.model_id, pick.nodule_id]).collect()
     }
 
     #[test]
-    fn the_first_models_nodules_are_picked_by_their_dice() {
+    fn the_leading_models_nodules_are_picked_by_their_dice() {
         let mut scores = Vec::new();
         for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
-            scores.push(row(&n.to_string(), "m", 0.3 + gain));
-            scores.push(row(&n.to_string(), "threshold", 0.95));
+            scores.push(score(&n.to_string(), "a", 0.2));
+            scores.push(score(&n.to_string(), "m", 0.3 + gain));
+            scores.push(score(&n.to_string(), "threshold", 0.95));
         }
-        scores.push(row("unpaired", "m", 0.0));
-        let picks = transform(&content(&["m", "threshold"]), &scores);
-        let ids: Vec<_> = picks.iter().map(|pick| (pick.rank, pick.nodule_id.as_str())).collect();
-        assert_eq!(ids, [("best", "5"), ("median", "2"), ("worst", "unpaired")]);
+        scores.push(score("unpaired", "m", 0.0));
+        let found = picked(&content(&[("a", 0.2), ("m", 0.6), ("threshold", 0.95)], scores));
+        assert_eq!(found, [["best", "m", "5"], ["median", "m", "2"], ["worst", "m", "unpaired"]]);
+    }
+
+    #[test]
+    fn a_model_of_other_nodules_has_its_own_picks() {
+        let scores =
+            vec![score("1", "folds", 0.9), score("2", "folds", 0.4), score("3", "all", 0.7)];
+        let found = picked(&content(&[("all", 0.7), ("folds", 0.65)], scores));
+        assert_eq!(found, [["best", "all", "3"], ["best", "folds", "1"], ["worst", "folds", "2"]]);
     }
 
     #[test]
     fn nothing_evaluated_is_nothing_picked() {
-        assert_eq!(transform(&content(&[]), &[]), []);
+        assert_eq!(picked(&content(&[], Vec::new())), [[""; 3]; 0]);
     }
 }

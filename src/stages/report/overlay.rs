@@ -1,14 +1,13 @@
 //! A slice with the outlines of its masks.
 
-use super::text::escape;
 use crate::drawing::png::{encode_grey, grey};
 use crate::volume::Mask;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt::Write as _;
 
-/// An axial slice with a reference and a prediction.
+/// An axial slice with its reference.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Slice {
+pub struct Picture {
     /// Pixels along i and j.
     pub size: [usize; 2],
     /// Distance between pixel centres along i and j.
@@ -19,94 +18,95 @@ pub struct Slice {
     pub window_hu: [f64; 2],
     /// Mask of the readers.
     pub reference: Mask,
-    /// Mask of the model.
-    pub prediction: Mask,
 }
 
 /// Side of a panel, in the figure's own units.
 const PANEL: f64 = 300.0;
-/// Space between the panels.
-const GAP: f64 = 12.0;
 /// The enlarged field is this many times as wide as what is outlined in it.
 const FIELD: f64 = 2.0;
 /// The enlarged field is never smaller.
 const LEAST_FIELD_MM: f64 = 18.0;
 
-/// Draws the whole slice, and beside it the outlined part enlarged; `id` is unique in the page.
-///
-/// A slice that has no picture (no pixels, or as many as its size does not say) becomes a sentence.
-pub(super) fn figure(slice: &Slice, id: &str, description: &str) -> String {
-    let png = match png(slice) {
-        Ok(png) => STANDARD.encode(png),
-        Err(error) => {
-            return format!("<p>The slice cannot be shown: {}.</p>", escape(&error.to_string()));
-        }
-    };
-    let size_mm = [0, 1].map(|a| slice.size[a] as f64 * slice.spacing_mm[a]);
-    let whole = [0.0, 0.0, size_mm[0], size_mm[1]];
-    let [x, y, side] = field(slice);
-    let bar_mm = if side > 60.0 { 20.0 } else { 5.0 };
-    let bar = bar_mm / side * PANEL;
-    let (left, right) = (PANEL + GAP + 10.0, PANEL + GAP + 10.0 + bar);
-    let mut svg = format!(
-        "<svg class=\"slice\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width} {PANEL}\" \
-         width=\"{width}\" height=\"{PANEL}\">\n",
-        label = escape(description),
-        width = 2.0 * PANEL + GAP,
-    );
-    panel(&mut svg, 0.0, whole, |svg| {
-        let _ = write!(
-            svg,
-            "<image id=\"{id}\" style=\"image-rendering:pixelated\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" \
-             href=\"data:image/png;base64,{png}\"/>\
-             <rect class=\"field\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{side:.2}\" height=\"{side:.2}\"/>",
-            size_mm[0], size_mm[1],
-        );
-    });
-    panel(&mut svg, PANEL + GAP, [x, y, side, side], |svg| {
-        let _ = write!(
-            svg,
-            "<use href=\"#{id}\"/><path class=\"reference\" d=\"{}\"/>\
-             <path class=\"prediction\" d=\"{}\"/>",
-            outline(&slice.reference, slice.spacing_mm),
-            outline(&slice.prediction, slice.spacing_mm),
-        );
-    });
-    let _ = write!(
-        svg,
-        "<path class=\"bar\" d=\"M{left:.1} {y}H{right:.1}\"/>\
-         <text class=\"bar\" x=\"{left:.1}\" y=\"{above}\">{bar_mm} mm</text></svg>",
-        y = PANEL - 12.0,
-        above = PANEL - 19.0,
-    );
-    svg
+/// A slice as SVG: whole, and its outlined part enlarged for each prediction.
+pub(super) struct Panels {
+    /// The whole slice, with the field that is enlarged.
+    pub(super) whole: String,
+    /// The field with both outlines, in the order of the predictions; all show the same millimetres.
+    pub(super) enlarged: Vec<String>,
 }
 
-/// A square window on millimetres of the slice: `[x, y, width, height]`.
-fn panel(svg: &mut String, at: f64, view: [f64; 4], draw: impl FnOnce(&mut String)) {
-    let [x, y, width, height] = view;
-    let _ = write!(
-        svg,
-        "<svg x=\"{at}\" y=\"0\" width=\"{PANEL}\" height=\"{PANEL}\" \
-         viewBox=\"{x:.2} {y:.2} {width:.2} {height:.2}\">",
+/// Draws a slice with predictions; `id` is unique in the page, descriptions are escaped.
+///
+/// # Errors
+///
+/// Fails if the slice has no picture: no pixels, or as many as its size does not say.
+pub(super) fn panels(
+    picture: &Picture,
+    predictions: &[(&Mask, String)],
+    id: &str,
+    description: &str,
+) -> Result<Panels, png::EncodingError> {
+    let png = STANDARD.encode(png(picture)?);
+    let size_mm = [0, 1].map(|a| picture.size[a] as f64 * picture.spacing_mm[a]);
+    let [x, y, side] = field(picture, predictions);
+    // A slice that is not square keeps its shape, in the middle of a square.
+    let edge = size_mm[0].max(size_mm[1]);
+    let start = size_mm.map(|length| (length - edge) / 2.0);
+    let image = format!(
+        "<image id=\"{id}\" style=\"image-rendering:pixelated\" width=\"{:.2}\" height=\"{:.2}\" \
+         preserveAspectRatio=\"none\" href=\"data:image/png;base64,{png}\"/>\
+         <rect class=\"field\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{side:.2}\" height=\"{side:.2}\"/>",
+        size_mm[0], size_mm[1],
     );
-    draw(svg);
-    svg.push_str("</svg>\n");
+    let whole = panel([start[0], start[1], edge], &image, "", description);
+    let bar = bar(side);
+    let enlarged = predictions.iter().map(|(mask, description)| {
+        let drawing = format!(
+            "<use href=\"#{id}\"/><path class=\"reference\" d=\"{}\"/>\
+             <path class=\"prediction\" d=\"{}\"/>",
+            outline(&picture.reference, picture.spacing_mm),
+            outline(mask, picture.spacing_mm),
+        );
+        panel([x, y, side], &drawing, &bar, description)
+    });
+    Ok(Panels { enlarged: enlarged.collect(), whole })
+}
+
+/// A scale bar of a round length, for a field of some millimetres.
+fn bar(side_mm: f64) -> String {
+    let bar_mm = if side_mm > 60.0 { 20.0 } else { 5.0 };
+    format!(
+        "<path class=\"bar\" d=\"M10 {y}h{length:.1}\"/><text x=\"10\" y=\"{above}\">{bar_mm} mm</text>",
+        y = PANEL - 12.0,
+        length = bar_mm / side_mm * PANEL,
+        above = PANEL - 19.0,
+    )
+}
+
+/// A square window on millimetres of the slice, from x and y on; `over` is in the panel's own units.
+fn panel([x, y, side]: [f64; 3], drawing: &str, over: &str, description: &str) -> String {
+    format!(
+        "<svg class=\"slice\" role=\"img\" aria-label=\"{description}\" \
+         viewBox=\"0 0 {PANEL} {PANEL}\" width=\"{PANEL}\" height=\"{PANEL}\">\
+         <svg width=\"{PANEL}\" height=\"{PANEL}\" viewBox=\"{x:.2} {y:.2} {side:.2} {side:.2}\">\
+         {drawing}</svg>{over}</svg>"
+    )
 }
 
 /// The square to enlarge, in millimetres: x, y and side; the slice's middle where nothing is outlined.
-fn field(slice: &Slice) -> [f64; 3] {
-    let [dx, dy] = slice.spacing_mm;
+fn field(picture: &Picture, predictions: &[(&Mask, String)]) -> [f64; 3] {
+    let spacing_mm = picture.spacing_mm;
     let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    for [i, j, _] in slice.reference.voxels().chain(slice.prediction.voxels()) {
-        for (a, first) in [i as f64 * dx, j as f64 * dy].into_iter().enumerate() {
-            low[a] = low[a].min(first);
-            high[a] = high[a].max(first + slice.spacing_mm[a]);
+    let masks = predictions.iter().map(|(mask, _)| *mask).chain([&picture.reference]);
+    for [i, j, _] in masks.flat_map(Mask::voxels) {
+        for (a, at) in [i, j].into_iter().enumerate() {
+            low[a] = low[a].min(at as f64 * spacing_mm[a]);
+            high[a] = high[a].max((at + 1) as f64 * spacing_mm[a]);
         }
     }
     if low[0] > high[0] {
-        let whole = [0, 1].map(|a| slice.size[a] as f64 * slice.spacing_mm[a]);
-        (low, high) = ([whole[0] / 2.0, whole[1] / 2.0], [whole[0] / 2.0, whole[1] / 2.0]);
+        let middle = [0, 1].map(|a| picture.size[a] as f64 * spacing_mm[a] / 2.0);
+        (low, high) = (middle, middle);
     }
     let extent = (high[0] - low[0]).max(high[1] - low[1]);
     let side = (FIELD * extent).max(LEAST_FIELD_MM);
@@ -115,9 +115,9 @@ fn field(slice: &Slice) -> [f64; 3] {
 }
 
 /// The slice in 256 greys.
-fn png(slice: &Slice) -> Result<Vec<u8>, png::EncodingError> {
-    let pixels: Vec<u8> = slice.hu.iter().map(|hu| grey(*hu, slice.window_hu)).collect();
-    encode_grey(slice.size, &pixels)
+fn png(picture: &Picture) -> Result<Vec<u8>, png::EncodingError> {
+    let pixels: Vec<u8> = picture.hu.iter().map(|hu| grey(*hu, picture.window_hu)).collect();
+    encode_grey(picture.size, &pixels)
 }
 
 /// The line around a mask of one slice, along the pixels' edges, as an SVG path in millimetres.
@@ -155,11 +155,11 @@ fn runs(n: usize, holds: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    /// A bright disc on a dark gradient, with a prediction one pixel to the right.
-    pub(in super::super) fn disc() -> Slice {
+    /// A bright disc on a dark gradient, and a prediction one pixel to the right.
+    fn disc() -> (Picture, Mask) {
         let disc = |ci: f64| {
             Mask::from_fn([64, 48, 1], |i, j, _| {
                 (i as f64 - ci).powi(2) + (j as f64 - 24.0).powi(2) < 49.0
@@ -169,14 +169,8 @@ pub(super) mod tests {
         let hu = (0..48 * 64)
             .map(|n| if reference.get(n % 64, n / 64, 0) { 40 } else { -900 + (n % 64) as i16 })
             .collect();
-        Slice {
-            size: [64, 48],
-            spacing_mm: [0.7, 0.7],
-            hu,
-            window_hu: [-1000.0, 400.0],
-            reference,
-            prediction: disc(31.0),
-        }
+        let (size, window_hu) = ([64, 48], [-1000.0, 400.0]);
+        (Picture { size, spacing_mm: [0.7, 0.7], hu, window_hu, reference }, disc(31.0))
     }
 
     #[test]
@@ -190,8 +184,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_field_surrounds_both_masks() {
-        let [x, y, side] = field(&disc());
+    fn the_field_surrounds_every_mask() {
+        let (picture, prediction) = disc();
+        let [x, y, side] = field(&picture, &[(&prediction, String::new())]);
         // Pixels 24 to 37 and 18 to 30: 14 × 0.7 mm wide, twice that to see.
         assert!((side - 19.6).abs() < 1e-9, "{side}");
         assert!((x - (31.0 * 0.7 - 9.8)).abs() < 1e-9, "{x}");
@@ -199,12 +194,28 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn each_prediction_has_a_panel_of_the_same_field() {
+        let (picture, prediction) = disc();
+        let nothing = Mask::empty([64, 48, 1]);
+        let predictions = [(&prediction, "a".to_owned()), (&nothing, "b".to_owned())];
+        let Panels { whole, enlarged } = panels(&picture, &predictions, "slice-0", "w").unwrap();
+        assert!(whole.contains("<image id=\"slice-0\"") && whole.contains("aria-label=\"w\""));
+        assert_eq!(enlarged.len(), 2);
+        for (panel, label) in enlarged.iter().zip(["a", "b"]) {
+            assert!(panel.contains("<use href=\"#slice-0\"/>"), "{panel}");
+            assert!(panel.contains("viewBox=\"11.90 7.35 19.60 19.60\""), "{panel}");
+            assert!(panel.contains(&format!("aria-label=\"{label}\"")), "{panel}");
+        }
+        assert!(enlarged[1].contains("<path class=\"prediction\" d=\"\"/>"));
+    }
+
+    #[test]
     fn a_slice_without_a_picture_says_so() {
-        let mut slice = disc();
-        slice.hu.pop();
-        assert!(figure(&slice, "a", "").contains("cannot be shown"));
-        slice.size = [0, 0];
-        slice.hu.clear();
-        assert!(figure(&slice, "a", "").contains("cannot be shown"));
+        let (mut picture, _) = disc();
+        picture.hu.pop();
+        assert!(panels(&picture, &[], "a", "").is_err());
+        picture.size = [0, 0];
+        picture.hu.clear();
+        assert!(panels(&picture, &[], "a", "").is_err());
     }
 }

@@ -41,15 +41,6 @@ pub(super) fn pairs(task: &Task<'_>) -> Result<Vec<Pairs>, Error> {
     Ok(pairs)
 }
 
-/// Every row of `rating_agreement`.
-pub(super) fn ratings(task: &Task<'_>) -> Result<Vec<RatingAgreement>, Error> {
-    let mut ratings = Vec::new();
-    for batch in task.table(Table::RatingAgreement)?.rows::<RatingAgreement>() {
-        ratings.extend(batch?);
-    }
-    Ok(ratings)
-}
-
 /// The readers of each cohort, in the order of the cohorts.
 pub(super) fn of_cohorts(
     cohorts: &[Cohort],

@@ -2,14 +2,17 @@
 
 use super::table::Group;
 use super::{Page, distinct};
-use crate::stages::report::cohort_charts;
+use crate::stages::report::charts;
 use crate::stages::report::content::{Cohort, Count, Histogram, Quantity};
 use crate::stages::report::text::{NONE, counted, decimal, escape, integer, words};
+use std::fmt::Write as _;
 
 impl Page<'_> {
     pub(super) fn cohorts(&mut self) {
-        self.section("cohorts");
         let cohorts = &self.content.cohorts;
+        for cohort in cohorts {
+            self.html.push_str(&flow(cohort));
+        }
         let names: Vec<String> = cohorts.iter().map(|cohort| escape(&cohort.name)).collect();
         let heads: Vec<&str> =
             std::iter::once("Cohort").chain(names.iter().map(String::as_str)).collect();
@@ -100,22 +103,22 @@ impl Page<'_> {
             if rows.iter().all(|(_, charts)| charts.iter().all(|chart| chart.n == 0)) {
                 continue;
             }
-            let chart = cohort_charts::histograms(&rows);
+            let chart = charts::histograms(&rows);
             let caption = format!(
                 "{name}, a row for each cohort: number of {what}, by value. Above the bars: number, \
                  median (least to greatest)."
             );
-            self.figure(&chart, name, &caption);
+            self.wide(&[(chart, name.to_owned())], &caption);
         }
         let mut groups: Vec<Group> = Vec::new();
         for quantity in cohorts.iter().flat_map(|c| &c.histograms).map(|h| h.quantity) {
-            let title = cohort_charts::title(quantity);
+            let title = charts::title(quantity);
             if groups.iter().any(|group| group.name.as_deref() == Some(title)) {
                 continue;
             }
             let row = |cohort: &Cohort| {
                 let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
-                let value = |value| decimal(value, cohort_charts::decimals(quantity));
+                let value = |value| decimal(value, charts::decimals(quantity));
                 let range = match (h.min, h.max) {
                     (Some(_), Some(_)) => format!("{} to {}", value(h.min), value(h.max)),
                     _ => NONE.to_owned(),
@@ -135,7 +138,6 @@ impl Page<'_> {
     }
 
     pub(super) fn failures(&mut self) {
-        self.section("failures");
         let groups = self.content.failures.iter().map(|stage| Group {
             name: Some(format!("{}: {}", escape(&stage.stage), counted(stage.n, "case", "cases"))),
             rows: stage.causes.iter().map(count).collect(),
@@ -148,6 +150,47 @@ impl Page<'_> {
             groups,
         );
     }
+}
+
+/// A cohort's way from its files to the slices that are learnt from: at each step how many there are,
+/// and what was left out before the next.
+fn flow(cohort: &Cohort) -> String {
+    let reasons = |counts: &[Count], title: fn(&str) -> String| {
+        let each = counts.iter().map(|c| format!("{}: {}", title(&c.name), integer(c.n)));
+        each.collect::<Vec<String>>()
+    };
+    let mut out = reasons(&cohort.exclusions, escape);
+    if cohort.n_excluded > 0 {
+        out.insert(0, format!("left out: {}", integer(cohort.n_excluded)));
+    }
+    let n_marks = cohort.marks.iter().map(|count| count.n).sum();
+    let mut steps = vec![
+        (
+            cohort.n_scans,
+            "scans read",
+            vec![format!("of {}", counted(cohort.n_patients, "patient", "patients"))],
+        ),
+        (cohort.n_scans - cohort.n_excluded.min(cohort.n_scans), "scans used", out),
+        (n_marks, "marks", reasons(&cohort.marks, words)),
+        (cohort.n_nodules, "nodules", Vec::new()),
+        (cohort.n_roi_slices, "slices of their regions", Vec::new()),
+    ];
+    let samples = cohort.samples.iter();
+    let chosen = samples.clone().map(|s| s.n_slices).sum();
+    let splits = samples.map(|s| {
+        let nodules = counted(s.n_nodules, "nodule", "nodules");
+        format!("{}: {} of {nodules}", words(&s.split), integer(s.n_slices))
+    });
+    steps.push((chosen, "slices chosen for learning and scoring", splits.collect()));
+    let mut html = format!("<h3>{}</h3>\n<ol class=\"flow\">", escape(&cohort.name));
+    for (n, what, notes) in steps {
+        let _ = write!(html, "<li><b>{}</b> {what}", integer(n));
+        for note in notes {
+            let _ = write!(html, "<br><small>{note}</small>");
+        }
+        html.push_str("</li>");
+    }
+    html + "</ol>\n"
 }
 
 /// The histograms of a cohort's scans, or of its nodules.

@@ -1,54 +1,64 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
+mod calibration;
+mod cases;
 mod cohorts;
+mod comparisons;
+mod provenance;
 mod readers;
 mod results;
 mod table;
+mod training;
+mod volumes;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;
 
-use super::content::{Content, Epoch, Example, Model, Pairwise};
-use super::text::{NONE, counted, decimal, escape, integer, interval, p_value, signed, words};
-use super::{charts, overlay};
+use super::content::{Content, Pairwise};
+use super::text::{counted, decimal, escape, interval, p_value, signed};
 use crate::metrics::Metric;
-use crate::tables::{Comparison, Summary};
+use crate::stages::evaluate::READER;
+use crate::tables::Comparison;
 use std::fmt::Write as _;
 use table::{Group, Table};
 
-/// The subgroup that holds every nodule.
-const ALL: &str = "all";
 /// Renders a report; the same content gives the same bytes.
 pub fn render(content: &Content) -> String {
     let mut page = Page { content, html: String::new(), tables: 0, figures: 0 };
     page.head();
     page.abstract_();
-    page.cohorts();
-    page.histograms();
-    page.readers();
-    page.failures();
-    page.training();
-    page.results();
-    page.comparisons();
-    page.subgroups();
-    page.examples();
-    page.methods();
-    page.sources();
+    for (n, (anchor, title, write)) in SECTIONS.into_iter().enumerate() {
+        let n = n + 1;
+        let _ = writeln!(page.html, "<section id=\"{anchor}\">\n<h2>{n}. {title}</h2>");
+        write(&mut page);
+        page.html.push_str("</section>\n");
+    }
     page.html.push_str("</main>\n</body>\n</html>\n");
     page.html
 }
 
+/// Writes a section below its heading.
+type Write = fn(&mut Page<'_>);
+
 /// Sections with their anchors, in order.
-const SECTIONS: [(&str, &str); 10] = [
-    ("cohorts", "Cohorts"),
-    ("readers", "Readers"),
-    ("failures", "Failed cases"),
-    ("training", "Training"),
-    ("results", "Results"),
-    ("comparisons", "Comparisons"),
-    ("subgroups", "Subgroups"),
-    ("examples", "Examples"),
-    ("methods", "Definitions"),
-    ("sources", "Sources"),
+const SECTIONS: [(&str, &str, Write); 13] = [
+    ("cohorts", "Cohorts", |page| {
+        page.cohorts();
+        page.histograms();
+    }),
+    ("readers", "Readers", |page| page.readers()),
+    ("failures", "Failed cases", |page| page.failures()),
+    ("training", "Training", |page| page.training()),
+    ("results", "Results", |page| page.results()),
+    ("distributions", "Distributions", |page| page.distributions()),
+    ("volumes", "Volumes", |page| page.volumes()),
+    ("calibration", "Classifier", |page| page.calibration()),
+    ("comparisons", "Comparisons", |page| page.comparisons()),
+    ("subgroups", "Subgroups", |page| page.subgroups()),
+    ("cases", "Cases", |page| page.cases()),
+    ("definitions", "Definitions", |page| page.definitions()),
+    ("provenance", "Provenance", |page| page.provenance()),
 ];
 
 struct Page<'a> {
@@ -87,7 +97,9 @@ impl Page<'_> {
             escape(&evaluation.split),
         );
         for model in &self.content.models {
-            let Some(dice) = self.row(model, Metric::Dice.name(), ALL) else { continue };
+            let Some(dice) = self.content.of_all(&model.model_id, Metric::Dice.name()) else {
+                continue;
+            };
             let _ = writeln!(
                 text,
                 "<li>{}: mean Dice <b>{}</b>, 95% interval {}, n\u{a0}=\u{a0}{}, {} missed</li>",
@@ -96,6 +108,16 @@ impl Page<'_> {
                 interval(dice.ci_low, dice.ci_high, 3),
                 dice.n_valid,
                 dice.n_missed,
+            );
+        }
+        if let Some(dice) = self.content.of_all(READER, Metric::Dice.name()) {
+            let _ = writeln!(
+                text,
+                "<li>Each reader against the others: mean Dice <b>{}</b>, 95% interval {}, \
+                 n\u{a0}=\u{a0}{}</li>",
+                decimal(dice.mean, 3),
+                interval(dice.ci_low, dice.ci_high, 3),
+                dice.n_valid,
             );
         }
         let of_dice = |row: &&Pairwise| row.metric == Metric::Dice.name();
@@ -110,8 +132,12 @@ impl Page<'_> {
                 self.content.ceiling.n_nodules,
             );
         }
-        let of_dice = |c: &&Comparison| c.metric == Metric::Dice.name();
-        for comparison in self.content.comparisons.iter().filter(of_dice) {
+        let leader = self.content.ranking().first().copied();
+        let with_leader = |c: &&Comparison| {
+            c.metric == Metric::Dice.name()
+                && leader.is_none_or(|id| c.model_id == id || c.baseline_id == id)
+        };
+        for comparison in self.content.comparisons.iter().filter(with_leader) {
             let p = p_value(comparison.p_holm);
             let _ = writeln!(
                 text,
@@ -125,133 +151,16 @@ impl Page<'_> {
         }
         let _ = write!(
             self.html,
-            "<div class=\"abstract\">{text}</ul></div>\n<nav aria-label=\"Sections\"><ol>\n"
+            "<section id=\"summary\" class=\"abstract\">{text}</ul></section>\n<nav aria-label=\"Sections\"><ol>\n"
         );
-        for (anchor, title) in SECTIONS {
+        for (anchor, title, _) in SECTIONS {
             let _ = writeln!(self.html, "<li><a href=\"#{anchor}\">{title}</a></li>");
         }
         self.html.push_str("</ol></nav>\n");
     }
 
-    fn training(&mut self) {
-        self.section("training");
-        let epochs = &self.content.training;
-        if epochs.is_empty() {
-            self.html.push_str("<p>Epochs trained in this run: none.</p>\n");
-            return;
-        }
-        let chart = charts::training(epochs);
-        self.figure(
-            &chart,
-            "Loss and Dice by epoch",
-            "Mean loss (left), and mean Dice over slices with nodule (right) by epoch: faint on the \
-             training slices, full on the validation slices. Phases follow each other.",
-        );
-        // The last epoch of each phase, run and fold.
-        let mut last: Vec<&Epoch> = Vec::new();
-        for epoch in epochs {
-            let same = |other: &&Epoch| {
-                (&other.run_id, &other.phase, other.fold)
-                    == (&epoch.run_id, &epoch.phase, epoch.fold)
-            };
-            match last.iter().position(same) {
-                Some(at) => last[at] = epoch,
-                None => last.push(epoch),
-            }
-        }
-        let rows = last.into_iter().map(|epoch| {
-            vec![
-                escape(&epoch.phase),
-                epoch.fold.map_or(NONE.to_owned(), integer),
-                integer(epoch.epoch),
-                format!("{:.2e}", epoch.learning_rate),
-                decimal(Some(epoch.loss), 4),
-                decimal(epoch.dice, 3),
-                decimal(epoch.validation_dice, 3),
-            ]
-        });
-        let groups = vec![Group { name: None, rows: rows.collect() }];
-        self.table(
-            "State after the last epoch of each phase.",
-            &[
-                "Phase",
-                "Fold held out",
-                "Epochs",
-                "Learning rate",
-                "Loss",
-                "Dice, training",
-                "Dice, validation",
-            ],
-            groups,
-        );
-    }
-
-    fn examples(&mut self) {
-        self.section("examples");
-        if self.content.examples.is_empty() {
-            self.html.push_str("<p>Nodules predicted: none.</p>\n");
-            return;
-        }
-        self.html.push_str(
-            "<ul class=\"legend\"><li><span class=\"swatch reference\"></span>readers’ consensus</li>\
-             <li><span class=\"swatch prediction\"></span>prediction</li></ul>\n",
-        );
-        for (n, example) in self.content.examples.iter().enumerate() {
-            let Example { rank, nodule_id, model_id, slice, .. } = example;
-            let description =
-                format!("Slice of nodule {nodule_id} with the outlines of both masks");
-            let picture = overlay::figure(slice, &format!("slice-{n}"), &description);
-            let caption = format!(
-                "{}: nodule <code>{}</code>, {} mm in diameter, by {}. Dice {}, 95% Hausdorff distance {} mm \
-                 over its region. Axial slice at z = {} mm; black to white: {} to {} HU. Right: the \
-                 square enlarged.",
-                words(rank),
-                escape(nodule_id),
-                decimal(Some(example.diameter_mm), 1),
-                self.label(model_id),
-                decimal(example.dice, 3),
-                decimal(example.hausdorff_95_mm, 2),
-                decimal(Some(example.z_mm), 2),
-                decimal(Some(slice.window_hu[0]), 0),
-                decimal(Some(slice.window_hu[1]), 0),
-            );
-            self.figures += 1;
-            let _ = writeln!(
-                self.html,
-                "<figure>{picture}<figcaption><b>Figure {}.</b> {caption}</figcaption></figure>",
-                self.figures
-            );
-        }
-    }
-
-    fn methods(&mut self) {
-        self.section("methods");
+    fn definitions(&mut self) {
         self.html.push_str(include_str!("definitions.html"));
-    }
-
-    fn sources(&mut self) {
-        self.section("sources");
-        let rows = self.content.sources.iter().map(|source| {
-            vec![
-                format!("<code>{}</code>", escape(&source.table)),
-                format!("<code>{}</code>", escape(&source.key)),
-                integer(source.n_rows),
-                format!("<code>{}</code>", escape(&source.path)),
-            ]
-        });
-        let groups = vec![Group { name: None, rows: rows.collect() }];
-        self.table(
-            "Tables that this report was made from; folders are relative to the store.",
-            &["Table", "Key", "Rows", "Folder"],
-            groups,
-        );
-    }
-
-    fn section(&mut self, anchor: &str) {
-        let found = SECTIONS.iter().enumerate().find(|(_, section)| section.0 == anchor);
-        if let Some((n, (_, title))) = found {
-            let _ = writeln!(self.html, "<h2 id=\"{anchor}\">{}. {title}</h2>", n + 1);
-        }
     }
 
     fn table(&mut self, caption: &str, heads: &[&str], groups: Vec<Group>) {
@@ -260,20 +169,36 @@ impl Page<'_> {
         table.write(&mut self.html);
     }
 
-    fn figure(&mut self, picture: &str, description: &str, caption: &str) {
+    /// A figure of charts, each with what it shows, one below the other.
+    fn wide(&mut self, charts: &[(String, String)], caption: &str) {
+        self.charts("wide", charts, caption);
+    }
+
+    /// The same, beside each other where there is room.
+    fn panels(&mut self, charts: &[(String, String)], caption: &str) {
+        self.charts("panels", charts, caption);
+    }
+
+    fn charts(&mut self, class: &str, charts: &[(String, String)], caption: &str) {
         self.figures += 1;
+        let _ = writeln!(self.html, "<figure><div class=\"{class}\">");
+        for (picture, description) in charts {
+            let _ = writeln!(
+                self.html,
+                "<div class=\"chart\" role=\"img\" aria-label=\"{}\">\n{picture}</div>",
+                escape(description)
+            );
+        }
         let _ = writeln!(
             self.html,
-            "<figure><div class=\"chart\" role=\"img\" aria-label=\"{description}\">\n{picture}</div>\
-             <figcaption><b>Figure {}.</b> {caption}</figcaption></figure>",
+            "</div><figcaption><b>Figure {}.</b> {caption}</figcaption></figure>",
             self.figures
         );
     }
 
-    fn row(&self, model: &Model, metric: &str, subgroup: &str) -> Option<&Summary> {
-        self.content.summary.iter().find(|row| {
-            row.model_id == model.model_id && row.metric == metric && row.subgroup == subgroup
-        })
+    /// A model's place among all.
+    fn place(&self, model_id: &str) -> Option<usize> {
+        self.content.models.iter().position(|model| model.model_id == model_id)
     }
 
     /// A model's label, or its id where it has none, escaped.

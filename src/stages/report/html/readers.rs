@@ -13,7 +13,6 @@ const CEILING: &str = "Readers with each other <small>ceiling, in pairs</small>"
 
 impl Page<'_> {
     pub(super) fn readers(&mut self) {
-        self.section("readers");
         let groups = self.content.readers.iter().map(|readers| Group {
             name: Some(compared(readers)),
             rows: readers.pairwise.iter().map(pairwise).collect(),

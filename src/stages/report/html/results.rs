@@ -1,24 +1,18 @@
 //! What the models are worth.
 
+use super::Page;
 use super::table::Group;
-use super::{ALL, Page, distinct};
 use crate::metrics::{Metric, bootstrap};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
-use crate::stages::report::content::Model;
+use crate::stages::report::content::{ALL, Model, NoduleScore};
 use crate::stages::report::text::{
-    NONE, SLICE_PREFIX, decimal, decimals, escape, integer, interval, known, metric_title, p_value,
-    signed, subgroup_title,
+    SLICE_PREFIX, decimal, decimals, escape, integer, interval, known, metric_title,
 };
 use crate::tables::Summary;
-use std::fmt::Write as _;
-
-/// Metrics of the subgroups' table; the others are in `summary`.
-const OF_SUBGROUPS: [Metric; 3] = [Metric::Dice, Metric::Sensitivity, Metric::Hausdorff95];
 
 impl Page<'_> {
     pub(super) fn results(&mut self) {
-        self.section("results");
         let caption = format!(
             "Scores over nodules, in three dimensions. Mean with its 95% interval (bootstrap, {} \
              resamples of patients; drawn from 0 to 1, or to the largest distance); n: nodules for \
@@ -38,7 +32,6 @@ impl Page<'_> {
                 SLICE_PREFIX,
             );
         }
-        self.figures_of_nodules();
     }
 
     /// A table of the metrics whose names start with a prefix.
@@ -47,12 +40,13 @@ impl Page<'_> {
         let readers = Model {
             model_id: READER.to_owned(),
             label: "Each reader against the others".to_owned(),
+            ..Model::default()
         };
         for metric in Metric::ALL {
             let name = format!("{prefix}{}", metric.name());
             let mut rows = Vec::new();
             for model in self.content.models.iter().chain([&readers]) {
-                let Some(row) = self.row(model, &name, ALL) else { continue };
+                let Some(row) = self.content.of_all(&model.model_id, &name) else { continue };
                 let decimals = decimals(&name);
                 rows.push(vec![
                     escape(&model.label),
@@ -74,120 +68,53 @@ impl Page<'_> {
         self.table(caption, &heads, groups);
     }
 
-    fn figures_of_nodules(&mut self) {
-        if self.content.nodules.is_empty() || self.content.models.is_empty() {
+    pub(super) fn distributions(&mut self) {
+        let models: Vec<(&Model, Vec<&NoduleScore>)> = self
+            .content
+            .models
+            .iter()
+            .map(|model| (model, self.scores_of(&model.model_id)))
+            .collect();
+        if models.iter().all(|(_, scores)| scores.is_empty()) {
+            self.html.push_str("<p>Nodules scored: none.</p>\n");
             return;
         }
-        let (models, nodules) = (&self.content.models, &self.content.nodules);
-        let chart = charts::distribution(models, nodules);
-        self.figure(
-            &chart,
-            "Dice of each nodule, by model",
-            "Dice of each nodule: a point each, with the quartiles (box) and the median (line).",
+        let of_metric = |metric: Metric| {
+            let values = |scores: &[&NoduleScore]| {
+                scores.iter().filter_map(|score| score.row.value(metric)).collect()
+            };
+            let rows: Vec<(&Model, Vec<f64>)> =
+                models.iter().map(|(model, scores)| (*model, values(scores))).collect();
+            let readers = self.content.of_all(READER, metric.name()).and_then(|row| row.mean);
+            let title = metric_title(metric.name());
+            (charts::distribution(metric, &title, &rows, readers), format!("{title} by model"))
+        };
+        let charts = Metric::ALL.map(of_metric);
+        let largest = self.content.nodules.iter().map(|score| score.diameter_mm);
+        let largest = largest.filter(|mm| mm.is_finite()).fold(0.0, f64::max);
+        let of_model = |(place, (model, scores)): (usize, &(&Model, Vec<&NoduleScore>))| {
+            let chart = charts::by_diameter(&model.label, place, scores, largest);
+            (chart, format!("Dice by diameter: {}", model.label))
+        };
+        let by_diameter: Vec<_> = models.iter().enumerate().map(of_model).collect();
+        let caption = format!(
+            "Each metric by model, over the nodules for which it is defined: box from the first to the \
+             third quartile, line at the median, whiskers to the last nodule within 1.5 lengths of the \
+             box. Each nodule is a point; of more than {} only those past the whiskers are. Dashed: \
+             mean of each reader against the others, where readers were compared.",
+            charts::MOST_POINTS
         );
-        let chart = charts::by_diameter(models, nodules);
-        let legend = self.legend();
-        self.figure(
-            &(chart + &legend),
-            "Dice of each nodule, by its diameter",
-            "Dice of each nodule by its diameter. Crosses: nodules that were missed.",
-        );
-    }
-
-    pub(super) fn comparisons(&mut self) {
-        self.section("comparisons");
-        let mut groups: Vec<Group> = Vec::new();
-        for comparison in &self.content.comparisons {
-            let name = Some(metric_title(&comparison.metric));
-            let decimals = decimals(&comparison.metric);
-            let row = vec![
-                format!(
-                    "{} − {}",
-                    self.label(&comparison.model_id),
-                    self.label(&comparison.baseline_id)
-                ),
-                integer(comparison.n_pairs as u64),
-                signed(comparison.mean_difference, decimals),
-                interval(comparison.ci_low, comparison.ci_high, decimals),
-                signed(comparison.median_difference, decimals),
-                p_value(comparison.p),
-                p_value(comparison.p_holm),
-                signed(comparison.rank_biserial, 2),
-            ];
-            match groups.last_mut().filter(|group| group.name == name) {
-                Some(group) => group.rows.push(row),
-                None => groups.push(Group { name, rows: vec![row] }),
-            }
-        }
-        self.table(
-            "Differences on the same nodules, of those for which both models have a value. p: \
-             Wilcoxon’s signed-rank test, two-sided; corrected: by Holm over every row of this \
-             table. Effect: matched-pairs rank-biserial correlation, from −1 to 1.",
-            &[
-                "Difference",
-                "Pairs",
-                "Mean",
-                "95% interval",
-                "Median",
-                "p",
-                "p, corrected",
-                "Effect",
-            ],
-            groups,
+        self.panels(&charts, &caption);
+        self.panels(
+            &by_diameter,
+            "Dice of each nodule by its diameter, a chart for each model. Crosses: nodules that were \
+             missed.",
         );
     }
 
-    pub(super) fn subgroups(&mut self) {
-        self.section("subgroups");
-        let rows = self.content.summary.iter().filter(|row| row.subgroup != ALL);
-        let mut groups = Vec::new();
-        for subgroup in distinct(rows.map(|row| &row.subgroup)) {
-            let mut rows = Vec::new();
-            for model in &self.content.models {
-                let find = |metric: Metric| self.row(model, metric.name(), subgroup);
-                let Some(first) = OF_SUBGROUPS.into_iter().find_map(find) else { continue };
-                let mut row = vec![
-                    escape(&model.label),
-                    first.n_total.to_string(),
-                    first.n_missed.to_string(),
-                ];
-                for metric in OF_SUBGROUPS {
-                    let decimals = decimals(metric.name());
-                    let cell = find(metric).map_or(NONE.to_owned(), |row| {
-                        format!(
-                            "{} <small>{}</small>",
-                            decimal(row.mean, decimals),
-                            interval(row.ci_low, row.ci_high, decimals)
-                        )
-                    });
-                    row.push(cell);
-                }
-                rows.push(row);
-            }
-            groups.push(Group { name: Some(subgroup_title(subgroup)), rows });
-        }
-        let titles = OF_SUBGROUPS.map(|metric| metric_title(metric.name()));
-        let mut heads = vec!["Model", "Nodules", "Missed"];
-        heads.extend(titles.iter().map(String::as_str));
-        self.table(
-            "Means with their 95% intervals in subgroups of nodules. No correction for the number \
-             of subgroups; an interval needs two patients.",
-            &heads,
-            groups,
-        );
-    }
-
-    fn legend(&self) -> String {
-        let mut html = "<ul class=\"legend\">".to_owned();
-        for (n, model) in self.content.models.iter().enumerate() {
-            let _ = write!(
-                html,
-                "<li><span class=\"swatch s{}\"></span>{}</li>",
-                n % charts::N_COLOURS,
-                escape(&model.label)
-            );
-        }
-        html + "</ul>"
+    /// The scores of a model.
+    pub(super) fn scores_of(&self, model_id: &str) -> Vec<&NoduleScore> {
+        self.content.nodules.iter().filter(|score| score.row.model_id == model_id).collect()
     }
 
     /// A mean and its interval on a line from 0 to 1, or to the largest distance of the metric.

@@ -1,8 +1,8 @@
 //! Histograms of the cohorts, as SVG inside the page.
 
-use super::charts::{Area, Drawn, GRID, INK, SERIES, svg, text_style};
-use super::content::{Histogram, Quantity};
-use super::text::decimal;
+use super::{Area, Drawn, GRID, INK, WIDE, colour, svg, text_style};
+use crate::stages::report::content::{Histogram, Quantity};
+use crate::stages::report::text::decimal;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -16,9 +16,9 @@ const MARGIN: u32 = 24;
 
 /// A row for each cohort, named, and in it a chart for each histogram; one below the other they show
 /// the same quantity.
-pub(super) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> String {
+pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> String {
     let n = cohorts.len() as u32;
-    svg(n * (ROW + NAME) + TITLES, |area| {
+    svg([WIDE, n * (ROW + NAME) + TITLES], |area| {
         let (body, titles) = area.split_vertically(n * (ROW + NAME));
         let left = text_style().pos(Pos::new(HPos::Left, VPos::Center));
         for (row, (place, (name, charts))) in
@@ -28,7 +28,7 @@ pub(super) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> String {
             head.draw(&Text::new((*name).to_owned(), (10, NAME as i32 / 2), left.clone()))?;
             for (cell, histogram) in charts_area.split_evenly((1, charts.len())).iter().zip(charts)
             {
-                draw(cell, histogram, SERIES[row % SERIES.len()])?;
+                draw(cell, histogram, colour(row))?;
             }
         }
         let columns = cohorts.first().map_or(0, |(_, charts)| charts.len());
@@ -45,7 +45,7 @@ pub(super) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> String {
 }
 
 /// A quantity with its unit.
-pub(super) const fn title(quantity: Quantity) -> &'static str {
+pub(in crate::stages::report) const fn title(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::SliceSpacing => "Slice spacing (mm)",
         Quantity::PixelSpacing => "In-plane spacing (mm)",
@@ -55,7 +55,7 @@ pub(super) const fn title(quantity: Quantity) -> &'static str {
 }
 
 /// Decimals in which a quantity is given.
-pub(super) const fn decimals(quantity: Quantity) -> usize {
+pub(in crate::stages::report) const fn decimals(quantity: Quantity) -> usize {
     match quantity {
         Quantity::SliceSpacing | Quantity::PixelSpacing | Quantity::SliceThickness => 2,
         Quantity::Diameter => 1,

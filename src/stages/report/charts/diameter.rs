@@ -1,0 +1,56 @@
+//! Dice by the nodules' size.
+
+use super::{Axis, PANEL, ceiling, colour, frame, head, svg};
+use crate::metrics::Outcome;
+use crate::stages::report::content::NoduleScore;
+use plotters::prelude::*;
+
+/// Dice of each nodule of a model, named, by the nodule's diameter; missed nodules are crosses. The axis
+/// reaches `largest_mm`, so that models can be compared; `place` is the model's among all.
+pub(in crate::stages::report) fn by_diameter(
+    name: &str,
+    place: usize,
+    nodules: &[&NoduleScore],
+    largest_mm: f64,
+) -> String {
+    svg(PANEL, |area| {
+        head(area, name)?;
+        let x = Axis::new("Diameter of the nodule (mm)", 0.0..ceiling(largest_mm));
+        let mut chart = frame(area, &x, &Axis::new("Dice", 0.0..1.0))?;
+        let colour = colour(place).mix(0.7);
+        let at = |missed: bool| {
+            let of = move |score: &&&NoduleScore| {
+                (score.row.outcome == Outcome::Missed.name()) == missed
+                    && score.diameter_mm.is_finite()
+            };
+            nodules.iter().filter(of).filter_map(|score| Some((score.diameter_mm, score.row.dice?)))
+        };
+        chart.draw_series(at(false).map(|at| Circle::new(at, 7, colour.filled())))?;
+        chart.draw_series(at(true).map(|at| Cross::new(at, 9, colour.stroke_width(4))))?;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::report::charts::tests::assert_drawn;
+    use crate::tables::NoduleMetrics;
+
+    #[test]
+    fn charts_draw_whatever_comes() {
+        let score = |diameter_mm, outcome: &str| NoduleScore {
+            diameter_mm,
+            row: NoduleMetrics {
+                dice: Some(0.0),
+                outcome: outcome.to_owned(),
+                ..NoduleMetrics::default()
+            },
+        };
+        let scores = [score(8.0, "missed"), score(f64::NAN, "scored"), score(9.0, "scored")];
+        let text = by_diameter("<i>", 9, &scores.iter().collect::<Vec<_>>(), 9.0);
+        assert_drawn(&text);
+        assert_eq!(text.matches("<circle").count(), 1);
+        assert_drawn(&by_diameter("", 0, &[], f64::NEG_INFINITY));
+    }
+}

@@ -1,0 +1,174 @@
+//! Charts, as SVG inside the page.
+//!
+//! Colours here are those of the light page; the style sheet replaces them, attribute by attribute,
+//! where the page is dark. A chart has one model, named in it, so that colours are no key to anything and
+//! may repeat.
+
+mod calibration;
+mod cohorts;
+mod diameter;
+mod distribution;
+mod training;
+mod volumes;
+
+pub(super) use calibration::reliability;
+pub(super) use cohorts::{decimals, histograms, title};
+pub(super) use diameter::by_diameter;
+pub(super) use distribution::{MOST_POINTS, distribution};
+pub(super) use training::training;
+pub(super) use volumes::{bland_altman, volume_range};
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::ops::Range;
+
+/// Colours of models, in their order; they repeat.
+///
+/// METHOD: Okabe and Ito's palette, told apart with every common colour blindness.
+const SERIES: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xB2),
+    RGBColor(0xD5, 0x5E, 0x00),
+    RGBColor(0x00, 0x9E, 0x73),
+    RGBColor(0xCC, 0x79, 0xA7),
+    RGBColor(0xE6, 0x9F, 0x00),
+    RGBColor(0x56, 0xB4, 0xE9),
+];
+const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
+const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+
+/// Pixels of a chart across the page: twice those of the page, since coordinates are whole numbers.
+const WIDE: u32 = 1440;
+/// Pixels of a chart that has another one beside it.
+const PANEL: [u32; 2] = [880, 560];
+const TEXT: i32 = 26;
+/// Pixels above a chart for its name.
+const HEAD: i32 = 44;
+/// Letters of a name that a chart has room for.
+const LETTERS: usize = 56;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+fn colour(place: usize) -> RGBColor {
+    SERIES[place % SERIES.len()]
+}
+
+fn svg([width, height]: [u32; 2], draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
+        // A string takes whatever is drawn: only files and fonts can fail, and there are none here.
+        let _ = draw(&area);
+        let _ = area.present();
+    }
+    text
+}
+
+fn text_style() -> TextStyle<'static> {
+    ("sans-serif", TEXT).into_font().color(&INK)
+}
+
+/// A name at the upper left of a chart, cut where it is too long.
+fn head(area: &Area<'_>, name: &str) -> Drawn {
+    let cut = name.chars().count() > LETTERS;
+    let kept: String = name.chars().take(if cut { LETTERS - 1 } else { LETTERS }).collect();
+    let name = if cut { kept + "…" } else { kept };
+    let left = text_style().pos(Pos::new(HPos::Left, VPos::Top));
+    Ok(area.draw(&Text::new(name, (10, 8), left))?)
+}
+
+/// What an axis shows.
+struct Axis<'a> {
+    name: &'a str,
+    range: Range<f64>,
+    /// Whether only whole numbers are named.
+    whole: bool,
+}
+
+impl<'a> Axis<'a> {
+    fn new(name: &'a str, range: Range<f64>) -> Self {
+        Self { name, range, whole: false }
+    }
+
+    /// A number on the axis, with as many decimals as its length asks for.
+    fn label(&self, value: f64) -> String {
+        match self.range.end - self.range.start {
+            _ if self.whole && value.fract() != 0.0 => String::new(),
+            _ if self.whole => format!("{value:.0}"),
+            length if length < 0.5 => format!("{value:.2}"),
+            length if length < 8.0 => format!("{value:.1}"),
+            // No minus before a nought.
+            _ => format!("{:.0}", value + 0.0),
+        }
+    }
+}
+
+/// A chart below its name.
+fn frame<'a>(
+    area: &Area<'a>,
+    x: &Axis<'_>,
+    y: &Axis<'_>,
+) -> Result<Chart<'a>, Box<dyn std::error::Error>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.margin(12).margin_top(HEAD + 8).margin_right(30);
+    chart.x_label_area_size(76).y_label_area_size(112);
+    let mut chart = chart.build_cartesian_2d(x.range.clone(), y.range.clone())?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(INK.stroke_width(2))
+        .label_style(text_style())
+        .x_labels(7)
+        .y_labels(6)
+        .x_label_formatter(&|value| x.label(*value))
+        .y_label_formatter(&|value| y.label(*value))
+        .x_desc(x.name)
+        .y_desc(y.name)
+        .draw()?;
+    Ok(chart)
+}
+
+/// A line from one end of the chart to the other, dashed.
+fn dashed(chart: &mut Chart<'_>, ends: [(f64, f64); 2], style: ShapeStyle) -> Drawn {
+    chart.draw_series(DashedLineSeries::new(ends, 10, 8, style))?;
+    Ok(())
+}
+
+/// The end of an axis from 0: the largest value with some room, 1 where there is none.
+fn ceiling(largest: f64) -> f64 {
+    if largest > 0.0 { largest * 1.08 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chart is whole, and nothing in it is markup or no number.
+    pub(super) fn assert_drawn(text: &str) {
+        assert!(text.trim_end().ends_with("</svg>"), "{text}");
+        assert!(!text.contains("<i>") && !text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+
+    #[test]
+    fn axes_have_as_many_decimals_as_they_need() {
+        let label = |range: Range<f64>, value| Axis::new("", range).label(value);
+        assert_eq!(label(0.0..0.4, 0.1), "0.10");
+        assert_eq!(label(0.0..1.0, 0.1), "0.1");
+        assert_eq!(label(-50.0..50.0, -0.0), "0");
+        let epochs = Axis { whole: true, ..Axis::new("", 1.0..3.0) };
+        assert_eq!([1.0, 1.5, 3.0].map(|epoch| epochs.label(epoch)), ["1", "", "3"]);
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let drawn = |name: &str| svg(PANEL, |area| head(area, name));
+        assert!(drawn(&"é".repeat(LETTERS)).contains(&"é".repeat(LETTERS)));
+        let long = drawn(&"é".repeat(LETTERS + 1));
+        assert!(long.contains(&format!("{}…", "é".repeat(LETTERS - 1))), "{long}");
+    }
+}

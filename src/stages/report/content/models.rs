@@ -1,0 +1,119 @@
+//! What the models are, and what they are worth nodule by nodule.
+
+use crate::stages::report::overlay::Picture;
+use crate::tables::NoduleMetrics;
+use crate::volume::Mask;
+use serde::Serialize;
+
+/// A model, or the best single threshold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// Id in the tables.
+    pub model_id: String,
+    /// What it is, in a few words.
+    pub label: String,
+    /// Keys of its `predictions`.
+    pub predictions: Vec<String>,
+    /// Keys of the weights that predicted, several where folds' models predict together.
+    pub checkpoints: Vec<String>,
+}
+
+/// A nodule's scores by one model: a row of `nodule_metrics`, and the nodule's diameter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoduleScore {
+    /// Diameter of the nodule; not a number, null in JSON, where unknown.
+    pub diameter_mm: f64,
+    /// Every column of the row.
+    #[serde(flatten)]
+    pub row: NoduleMetrics,
+}
+
+/// How far a model's volumes agree with the readers' (Bland and Altman), mm³: predicted minus reference.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VolumeAgreement {
+    /// The model.
+    pub model_id: String,
+    /// Nodules; one that was missed differs by all of its volume.
+    pub n: u64,
+    /// Mean difference; none without a nodule.
+    pub mean_mm3: Option<f64>,
+    /// Lower end of the mean's 95% bootstrap interval, by patient; none under two patients.
+    pub ci_low_mm3: Option<f64>,
+    /// Upper end of it.
+    pub ci_high_mm3: Option<f64>,
+    /// Standard deviation of the differences; none under two nodules.
+    pub sd_mm3: Option<f64>,
+    /// Lower 95% limit of agreement; none under two nodules.
+    pub lower_limit_mm3: Option<f64>,
+    /// Upper 95% limit of agreement.
+    pub upper_limit_mm3: Option<f64>,
+}
+
+/// What a model's probability that a slice holds nodule is worth, bin by bin. AUC, Brier score and
+/// calibration error are rows of `summary`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Calibration {
+    /// The model.
+    pub model_id: String,
+    /// Slices judged.
+    pub n: u64,
+    /// Bins of equal width from 0 to 1.
+    pub bins: Vec<CalibrationBin>,
+}
+
+/// The slices whose probability lies in a bin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CalibrationBin {
+    /// Lower end, which belongs to the bin before, but for 0.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Slices.
+    pub n: u64,
+    /// Mean of their probabilities; none without a slice.
+    pub mean_probability: Option<f64>,
+    /// Share of them that hold nodule; none without a slice.
+    pub share_with_nodule: Option<f64>,
+}
+
+/// A nodule to look at, as every model predicted it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Case {
+    /// Why it is shown: `best`, `median` or `worst` by Dice.
+    pub rank: String,
+    /// The model whose Dice ranks it.
+    pub ranked_by: String,
+    /// The nodule.
+    pub nodule_id: String,
+    /// Diameter of the nodule.
+    pub diameter_mm: f64,
+    /// Position of the slice, LPS.
+    pub z_mm: f64,
+    /// Models' predictions, in the order of the models.
+    pub predictions: Vec<CasePrediction>,
+    /// The slice; not part of `report.json`.
+    #[serde(skip)]
+    pub picture: Picture,
+}
+
+/// A model's prediction of a nodule to look at; numbers are over the nodule's whole region.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CasePrediction {
+    /// The model.
+    pub model_id: String,
+    /// Dice, where defined.
+    pub dice: Option<f64>,
+    /// Hausdorff distance, where defined.
+    pub hausdorff_mm: Option<f64>,
+    /// 95th percentile Hausdorff distance, where defined.
+    pub hausdorff_95_mm: Option<f64>,
+    /// Average symmetric surface distance, where defined.
+    pub assd_mm: Option<f64>,
+    /// Volume of the prediction.
+    pub predicted_volume_mm3: f64,
+    /// Volume of the readers' consensus.
+    pub reference_volume_mm3: f64,
+    /// The mask on the slice; not part of `report.json`.
+    #[serde(skip)]
+    pub mask: Mask,
+}

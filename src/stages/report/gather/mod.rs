@@ -1,0 +1,146 @@
+//! Reads what a report is made from, a batch of rows at a time.
+
+mod cases;
+mod cohorts;
+mod models;
+mod provenance;
+
+pub(super) use cases::cases;
+
+use super::content::{Content, Count, Epoch, Evaluation, NoduleScore, StageFailures};
+use super::{Config, Error, VERSION, readers, volumes};
+use crate::metrics::METRIC_DEFINITION;
+use crate::stages::Task;
+use crate::tables::{NoduleMetrics, Output, Row, Summary, Table, TrainingLog};
+use models::Predicted;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The columns of `nodules` that tell about scored nodules.
+#[derive(Deserialize)]
+struct Facts {
+    nodule_id: String,
+    diameter_mm: f64,
+    n_readers: i64,
+}
+
+/// Everything but the cases to look at.
+pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<Content, Error> {
+    let scores: Vec<NoduleMetrics> = rows(task)?;
+    let summary: Vec<Summary> = rows(task)?;
+    let facts = facts(task, &scores)?;
+    let predicted = Predicted::read(task)?;
+    let patients: BTreeSet<&str> = scores.iter().map(|row| row.patient_id.as_str()).collect();
+    let nodules: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
+    let (cohorts, splits) = cohorts::cohorts(task, &nodules)?;
+    let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
+    let pairs = readers::pairs(task)?;
+    let models = predicted.models(&scores);
+    Ok(Content {
+        report_version: VERSION,
+        title: config.title.clone(),
+        run_id: task.job.key().to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        metric_definition: METRIC_DEFINITION.to_owned(),
+        readers: readers::of_cohorts(&cohorts, &pairs, &rows(task)?, config.seed),
+        cohorts,
+        failures: failures(task)?,
+        training: training(task, &predicted)?,
+        evaluation: Evaluation {
+            split: splits.into_iter().collect::<Vec<_>>().join(", "),
+            n_patients: patients.len() as u64,
+            n_nodules: nodules.len() as u64,
+        },
+        volumes: volumes::agreement(&models, &summary),
+        calibration: predicted.calibration(&models),
+        models,
+        summary,
+        ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
+        comparisons: rows(task)?,
+        nodules: scores
+            .into_iter()
+            .map(|row| NoduleScore { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })
+            .collect(),
+        cases: Vec::new(),
+        provenance: provenance::provenance(task)?,
+    })
+}
+
+/// Every row of a small table.
+fn rows<R: Row>(task: &Task<'_>) -> Result<Vec<R>, Error> {
+    let mut rows = Vec::new();
+    for batch in task.table(R::TABLE)?.rows::<R>() {
+        rows.extend(batch?);
+    }
+    Ok(rows)
+}
+
+fn failures(task: &Task<'_>) -> Result<Vec<StageFailures>, Error> {
+    let mut stages: Vec<(String, BTreeMap<String, u64>)> = Vec::new();
+    for input in &task.job.spec().inputs {
+        let Some(output) = Output::from_name(&input.name) else { continue };
+        let Some(version) = task.store.version(output, &input.key)? else { continue };
+        for failure in version.manifest.shards.iter().flat_map(|shard| &shard.failures) {
+            if stages.last().is_none_or(|(stage, _)| *stage != failure.stage) {
+                stages.push((failure.stage.clone(), BTreeMap::new()));
+            }
+            if let Some((_, causes)) = stages.last_mut() {
+                *causes.entry(failure.cause.clone()).or_default() += 1;
+            }
+        }
+    }
+    Ok(stages
+        .into_iter()
+        .map(|(stage, causes)| {
+            let n = causes.values().sum();
+            let mut causes = counted(causes);
+            causes.sort_by(|a, b| b.n.cmp(&a.n).then(a.name.cmp(&b.name)));
+            StageFailures { stage, n, causes }
+        })
+        .collect())
+}
+
+/// The epochs of every training run, in the order of the runs.
+fn training(task: &Task<'_>, predicted: &Predicted) -> Result<Vec<Epoch>, Error> {
+    let log = Output::Table(Table::TrainingLog);
+    if task.optional_input(log)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut epochs = Vec::new();
+    for version in task.inputs(log)? {
+        for batch in version.rows::<TrainingLog>() {
+            epochs.extend(batch?.into_iter().map(|row| Epoch {
+                model_id: predicted.model_of_run(&row.run_id),
+                run_id: row.run_id,
+                phase: row.phase,
+                epoch: row.epoch.unsigned_abs(),
+                fold: row.fold.map(i64::unsigned_abs),
+                learning_rate: row.learning_rate,
+                loss: row.loss,
+                dice: row.dice,
+                validation_dice: row.validation_dice,
+            }));
+        }
+    }
+    Ok(epochs)
+}
+
+fn counted(counts: BTreeMap<String, u64>) -> Vec<Count> {
+    counts.into_iter().map(|(name, n)| Count { name, n }).collect()
+}
+
+/// Facts about every scored nodule, by its id.
+fn facts(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, Facts>, Error> {
+    let wanted: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
+    let mut facts = BTreeMap::new();
+    let columns = ["nodule_id", "diameter_mm", "n_readers"];
+    for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, &columns) {
+        let batch = batch?.into_iter().filter(|nodule| wanted.contains(nodule.nodule_id.as_str()));
+        facts.extend(batch.map(|nodule| (nodule.nodule_id.clone(), nodule)));
+    }
+    Ok(facts)
+}
+
+fn diameter_mm(facts: &BTreeMap<String, Facts>, nodule_id: &str) -> f64 {
+    facts.get(nodule_id).map_or(f64::NAN, |nodule| nodule.diameter_mm)
+}

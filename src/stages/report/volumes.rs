@@ -1,0 +1,68 @@
+//! How far predicted volumes agree with the readers'.
+
+use super::content::{ALL, Model, VolumeAgreement};
+use crate::metrics::Measure;
+use crate::tables::Summary;
+
+/// Standard deviations from the mean to a 95% limit.
+const DEVIATIONS: f64 = 1.96;
+
+/// The limits of agreement of every model, from `summary`'s errors of volume over all nodules; models
+/// without such a row are left out.
+///
+/// METHOD: Bland and Altman 1986: mean difference ± 1.96 standard deviations (n - 1) of the differences,
+/// in which 95% of them lie if they are normal. A missed nodule differs by all of its volume.
+pub(super) fn agreement(models: &[Model], summary: &[Summary]) -> Vec<VolumeAgreement> {
+    let [_, error, ..] = Measure::Volume.names();
+    let of_model = |model: &Model| {
+        let row = summary.iter().find(|row| {
+            row.model_id == model.model_id && row.metric == error && row.subgroup == ALL
+        })?;
+        let limit = |side: f64| Some(row.mean? + side * DEVIATIONS * row.sd?);
+        Some(VolumeAgreement {
+            model_id: model.model_id.clone(),
+            n: row.n_valid.unsigned_abs(),
+            mean_mm3: row.mean,
+            ci_low_mm3: row.ci_low,
+            ci_high_mm3: row.ci_high,
+            sd_mm3: row.sd,
+            lower_limit_mm3: limit(-1.0),
+            upper_limit_mm3: limit(1.0),
+        })
+    };
+    models.iter().filter_map(of_model).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_lie_about_the_mean_of_all_nodules() {
+        let row = |model: &str, subgroup: &str, sd: Option<f64>| Summary {
+            model_id: model.to_owned(),
+            metric: "volume_error_mm3".to_owned(),
+            subgroup: subgroup.to_owned(),
+            n_total: 4,
+            n_valid: 3,
+            n_missed: 0,
+            mean: Some(-10.0),
+            sd,
+            median: None,
+            ci_low: Some(-12.0),
+            ci_high: Some(-8.0),
+            worst_case_mean: None,
+        };
+        let model = |id: &str| Model { model_id: id.to_owned(), ..Model::default() };
+        let rows =
+            [row("m", "cohort=a", Some(1.0)), row("m", "all", Some(50.0)), row("n", "all", None)];
+        let found = agreement(&[model("n"), model("m"), model("other")], &rows);
+        let ids: Vec<_> = found.iter().map(|row| row.model_id.as_str()).collect();
+        assert_eq!(ids, ["n", "m"]);
+        assert_eq!((found[0].lower_limit_mm3, found[0].mean_mm3), (None, Some(-10.0)));
+        assert_eq!(
+            (found[1].lower_limit_mm3, found[1].upper_limit_mm3),
+            (Some(-108.0), Some(88.0))
+        );
+    }
+}
