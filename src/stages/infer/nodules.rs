@@ -84,11 +84,15 @@ mod tests {
             fold: (split != Split::Test).then_some(1),
             split_by: "patient".to_owned(),
         });
-        samples.iter().for_each(|sample| nodules.add(&config, sample.clone()));
+        for sample in &samples {
+            nodules.add(&config, sample.clone());
+        }
         let of_fold = |fold| {
             let mut nodules = Nodules::default();
             let config = Config { fold: Some(fold), ..Config::default() };
-            samples.iter().for_each(|sample| nodules.add(&config, sample.clone()));
+            for sample in &samples {
+                nodules.add(&config, sample.clone());
+            }
             nodules.chosen
         };
         let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
