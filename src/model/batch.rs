@@ -27,7 +27,8 @@ impl Example {
     }
 }
 
-fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
+/// Mirrors an image along i, j, both or neither.
+pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
     // All pixels in reverse are both mirrors at once.
     if along_j {
         pixels.reverse();

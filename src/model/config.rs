@@ -258,6 +258,21 @@ impl Config {
         }
     }
 
+    /// Bytes that an image takes on its way through the network.
+    // METHOD: what the last unit holds at once: of channels at full size, its input before and after
+    // its first norm, or what that is made of, and what its convolutions make of it; for `DeepLabv3+`,
+    // whose features are a quarter of the size along each axis, the classes' features.
+    pub fn image_bytes(&self) -> u64 {
+        let channels = match self.architecture {
+            Architecture::Proposed => 9 * self.width + self.classifier_width,
+            Architecture::UNet => 6 * self.width,
+            Architecture::ResUNet => 9 * self.width,
+            Architecture::ResUNetPlusPlus => 15 * self.width,
+            Architecture::DeepLabV3Plus => 3 * self.width,
+        };
+        4 * (channels * self.image_size * self.image_size) as u64
+    }
+
     /// Checks that the fields make a network.
     ///
     /// # Errors

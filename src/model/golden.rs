@@ -155,7 +155,8 @@ fn outputs_and_gradients_are_pytorchs() {
         let (network, specs) = Network::new(&case.config).unwrap();
         let examples = examples(side);
         let input = || batch::input(examples.iter().map(|e| e.image.as_slice()), side).unwrap();
-        let found = network.forward(&mut Pass::inference(&parameters), &input(), case.std).unwrap();
+        let found =
+            network.forward(&mut Pass::evaluation(&parameters), &input(), case.std).unwrap();
         assert_outputs(&format!("{name}, evaluation"), &found, &case.evaluation);
 
         let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();

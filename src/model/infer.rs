@@ -5,7 +5,7 @@ use super::checkpoint::{self, Description};
 use super::config::Config;
 use super::device::Device;
 use super::error::Result;
-use super::layers::Pass;
+use super::layers::{Folded, Pass};
 use super::network::Network;
 use super::ops::sigmoid::sigmoids;
 use super::ops::view;
@@ -25,6 +25,7 @@ pub struct Prediction {
 pub struct Predictor {
     network: Network,
     parameters: Parameters,
+    folded: Folded,
     description: Description,
 }
 
@@ -43,7 +44,8 @@ impl Predictor {
         let (network, specs) = Network::new(&description.config)?;
         let mut parameters = Parameters::draw(specs, 0)?;
         checkpoint::load(path, &mut parameters)?;
-        Ok(Self { network, parameters, description })
+        let folded = Folded::new(parameters.specs.len());
+        Ok(Self { network, parameters, folded, description })
     }
 
     /// The network's configuration.
@@ -59,6 +61,47 @@ impl Predictor {
     /// What the checkpoint's writer said of the weights' origin.
     pub fn metadata(&self) -> &serde_json::Value {
         &self.description.metadata
+    }
+
+    /// Images that may go through the network together in so many bytes beside its weights; at least
+    /// 1, and no more than gain by it.
+    // METHOD: weights take up to 4 times their size once prepared.
+    pub fn batch_within(&self, bytes: u64) -> usize {
+        const MOST: u64 = 32;
+        let weights: usize = self.parameters.tensors.iter().map(|t| 4 * t.elem_count()).sum();
+        let rest = bytes.saturating_sub(4 * weights as u64);
+        (rest / self.config().image_bytes().max(1)).clamp(1, MOST) as usize
+    }
+
+    /// [`Self::predict`] of the images, and of their mirror images along i, along j and along both,
+    /// turned back: the mean of the four.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::predict`].
+    pub fn predict_flipped(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
+        let side = self.image_size();
+        let mut sums = self.predict(images)?;
+        for mirrored in [[true, false], [false, true], [true, true]] {
+            let mut flipped = images.to_vec();
+            for image in &mut flipped {
+                batch::flip(image, side, mirrored);
+            }
+            for (sum, mut found) in sums.iter_mut().zip(self.predict(&flipped)?) {
+                batch::flip(&mut found.probability, side, mirrored);
+                if let (Some(sum), Some(found)) =
+                    (&mut sum.nodule_probability, found.nodule_probability)
+                {
+                    *sum += found;
+                }
+                sum.probability.iter_mut().zip(found.probability).for_each(|(s, p)| *s += p);
+            }
+        }
+        for sum in &mut sums {
+            sum.nodule_probability = sum.nodule_probability.map(|p| p / 4.0);
+            sum.probability.iter_mut().for_each(|p| *p /= 4.0);
+        }
+        Ok(sums)
     }
 
     /// Predicts a batch of images, values in 0..1, i fastest; empty for none.
@@ -77,7 +120,7 @@ impl Predictor {
     fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
         let x = batch::input(images.iter().map(Vec::as_slice), side)?;
-        let mut pass = Pass::inference(&self.parameters);
+        let mut pass = Pass::folded(&self.parameters, &self.folded);
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
         let probabilities = sigmoids(&view(found.logits.tensor())?);
         let scores = match &found.nodule_logit {
@@ -90,5 +133,168 @@ impl Predictor {
             nodule_probability,
         };
         Ok(predictions.map(prediction).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::config::{Architecture, Mode, Preset};
+    use crate::model::error::Error;
+    use crate::model::network::Found;
+    use crate::model::reference;
+    use crate::model::{Example, Phase, Trainer};
+
+    fn predictor(config: &Config, seed: u64, std: bool) -> Predictor {
+        let (network, specs) = Network::new(config).unwrap();
+        let parameters = reference::parameters(specs, seed);
+        let folded = Folded::new(parameters.specs.len());
+        let description = Description { config: config.clone(), std, metadata: ().into() };
+        Predictor { network, parameters, folded, description }
+    }
+
+    fn images(n: usize, side: usize) -> Vec<Vec<f32>> {
+        let pixel = |i: usize, p: usize| ((p * 37 + i * 11 + p / side * 5) % 101) as f32 / 100.0;
+        (0..n).map(|i| (0..side * side).map(|p| pixel(i, p)).collect()).collect()
+    }
+
+    /// How far the folded network is from the unfolded one.
+    #[derive(Debug)]
+    struct Difference {
+        /// Largest of the logits, by the largest logit.
+        logits: f32,
+        /// Largest of the probabilities, the images' among them.
+        probabilities: f32,
+    }
+
+    fn difference(predictor: &Predictor, images: &[Vec<f32>]) -> Difference {
+        let x = batch::input(images.iter().map(Vec::as_slice), predictor.image_size()).unwrap();
+        let [unfolded, folded] = [
+            Pass::evaluation(&predictor.parameters),
+            Pass::folded(&predictor.parameters, &predictor.folded),
+        ]
+        .map(|mut pass| {
+            let found = predictor.network.forward(&mut pass, &x, predictor.description.std);
+            let Found { logits, nodule_logit } = found.unwrap();
+            let scores = nodule_logit.map(|logit| view(logit.tensor()).unwrap().to_vec());
+            (view(logits.tensor()).unwrap().to_vec(), scores.unwrap_or_default())
+        });
+        let largest = |a: &[f32], b: &[f32]| {
+            assert_eq!(a.len(), b.len());
+            a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()))
+        };
+        let probabilities = largest(&sigmoids(&unfolded.0), &sigmoids(&folded.0));
+        let scores = largest(&sigmoids(&unfolded.1), &sigmoids(&folded.1));
+        let scale = largest(&unfolded.0, &vec![0.0; unfolded.0.len()]);
+        let logits = largest(&unfolded.0, &folded.0) / scale;
+        Difference { logits, probabilities: probabilities.max(scores) }
+    }
+
+    #[test]
+    fn the_folded_network_is_the_unfolded_one() {
+        let tiny = Config { image_size: 64, ..Config::preset(Preset::Tiny) };
+        let wide = Config { width: 32, classifier_width: 32, ..tiny.clone() };
+        let mut cases = Vec::new();
+        for mode in [Mode::None, Mode::Std, Mode::StdPrior] {
+            for combination in [true, false] {
+                cases.push((Config { mode, combination, ..tiny.clone() }, 3));
+            }
+        }
+        cases.push((Config { image_size: 96, ..tiny.clone() }, 1));
+        cases.push((Config { dilations: vec![1], ..tiny }, 2));
+        cases.push((wide, 2));
+        for architecture in Architecture::ALL {
+            cases.push((Config::of(architecture, Preset::Tiny), 2));
+        }
+        for (seed, (config, n)) in cases.into_iter().enumerate() {
+            for std in [false, true] {
+                let predictor = predictor(&config, seed as u64, std);
+                let images = images(n, config.image_size);
+                // With such norms logits are large: rounding is by the largest.
+                let found = difference(&predictor, &images);
+                assert!(found.logits <= 1e-5, "{config:?}, std {std}: {found:?}");
+                // What an image comes to does not depend on what else is in the batch.
+                let alone = predictor.predict(&images[..1]).unwrap();
+                assert_eq!(alone[0], predictor.predict(&images).unwrap()[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trained_network_gives_the_same_probabilities_folded() {
+        for architecture in Architecture::ALL {
+            let config = Config { image_size: 64, ..Config::of(architecture, Preset::Tiny) };
+            let side = config.image_size;
+            let images = images(4, side);
+            let mask = (0..side * side).map(|p| u8::from(p % side > 25 && p / side > 40));
+            let mask: Vec<u8> = mask.collect();
+            let example = |image: &Vec<f32>| {
+                let (image, mask) = (image.clone(), mask.clone());
+                Ok::<_, Error>(Example { image, mask, has_nodule: Some(true) })
+            };
+            let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
+            let phase = Phase { batch: 4, ..Phase::default() };
+            trainer.begin_phase(&phase, false).unwrap();
+            // Until running statistics are those of the features.
+            for epoch in 1..=24 {
+                trainer.epoch(&phase, epoch, &mut images.iter().map(example)).unwrap();
+            }
+            let folder = tempfile::tempdir().unwrap();
+            trainer.save_checkpoint(folder.path(), &().into()).unwrap();
+            let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
+            let found = difference(&predictor, &images);
+            // With no Winograd the proposed network's differ as much: both ways round.
+            let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
+            assert!(found.logits <= 1e-5, "{architecture:?}: {found:?}");
+            assert!(found.probabilities <= most, "{architecture:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn mirror_images_are_turned_back_before_they_are_averaged() {
+        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
+        let predictor = predictor(&config, 3, true);
+        let images = images(2, 32);
+        let found = predictor.predict_flipped(&images).unwrap();
+        let plain = predictor.predict(&images).unwrap();
+        assert!(found[0].probability != plain[0].probability);
+        // The mean over mirror images is that of the mirrored image, mirrored.
+        for mirrored in [[true, false], [false, true], [true, true]] {
+            let mut flipped = images.clone();
+            for image in &mut flipped {
+                batch::flip(image, 32, mirrored);
+            }
+            for (mut other, found) in
+                predictor.predict_flipped(&flipped).unwrap().into_iter().zip(&found)
+            {
+                batch::flip(&mut other.probability, 32, mirrored);
+                let pairs = other.probability.iter().zip(&found.probability);
+                assert!(pairs.fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) < 1e-6);
+                let score = |p: &Prediction| p.nodule_probability.unwrap();
+                assert!((score(&other) - score(found)).abs() < 1e-6);
+            }
+        }
+        // By hand, at one pixel: row 3, column 5.
+        let pixel = |mirrored: [bool; 2]| {
+            let mut image = images[1].clone();
+            batch::flip(&mut image, 32, mirrored);
+            let i = if mirrored[0] { 31 - 5 } else { 5 };
+            let j = if mirrored[1] { 31 - 3 } else { 3 };
+            predictor.predict(&[image]).unwrap()[0].probability[j * 32 + i]
+        };
+        let mean = [[false, false], [true, false], [false, true], [true, true]].map(pixel);
+        let mean = mean.iter().sum::<f32>() / 4.0;
+        assert!((found[1].probability[3 * 32 + 5] - mean).abs() < 1e-6);
+    }
+
+    #[test]
+    fn memory_decides_how_many_images_go_together() {
+        let predictor = predictor(&Config::preset(Preset::Tiny), 1, true);
+        let one = predictor.config().image_bytes();
+        assert_eq!(predictor.batch_within(0), 1);
+        assert_eq!(predictor.batch_within(u64::MAX), 32);
+        let weights: usize =
+            predictor.parameters.tensors.iter().map(candle_core::Tensor::elem_count).sum();
+        assert_eq!(predictor.batch_within(16 * weights as u64 + 5 * one), 5);
     }
 }

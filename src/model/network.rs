@@ -109,7 +109,7 @@ mod tests {
                 let values = (0..images * side * side).map(|i| (i % 7) as f32 / 7.0).collect();
                 let x = Value::constant(tensor(values, (images, 1, side, side)).unwrap());
                 for mut pass in
-                    [Pass::inference(&parameters), Pass::training(&parameters, &trained)]
+                    [Pass::evaluation(&parameters), Pass::training(&parameters, &trained)]
                 {
                     let found = network.forward(&mut pass, &x, true).unwrap();
                     assert_eq!(found.logits.tensor().dims(), [images, 1, side, side]);

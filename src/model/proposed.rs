@@ -66,13 +66,12 @@ impl Segmenter {
             }
             skips.push(std::mem::replace(&mut x, next));
         }
-        x = self.s5_pyramid.forward(pass, &x)?;
+        x = self.s5_pyramid.forward(pass, &x, None)?;
         for (unit, skip) in self.decoder.iter().zip(skips.iter().rev()) {
             x = up(pass, Enlargement::Bilinear, &x, skip)?;
             x = unit.forward(pass, &x)?;
         }
-        x = self.s9_pyramid.forward(pass, &x)?;
-        self.out.forward(pass, &x)
+        self.s9_pyramid.forward(pass, &x, Some(&self.out))
     }
 }
 
@@ -196,7 +195,7 @@ mod tests {
         let parameters = Parameters::draw(specs, 1).unwrap();
         let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
         let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
-        let found = network.forward(&mut Pass::inference(&parameters), &x, std).unwrap();
+        let found = network.forward(&mut Pass::evaluation(&parameters), &x, std).unwrap();
         [found.logits, found.nodule_logit.unwrap()].map(|v| view(v.tensor()).unwrap().to_vec())
     }
 

@@ -43,19 +43,14 @@ impl Bottleneck {
 
     fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let [first, second, third] = &self.convs;
-        let y = first.0.forward(pass, x)?;
-        let y = first.1.rectified(pass, &y)?;
-        let y = second.0.forward(pass, &y)?;
-        let y = second.1.rectified(pass, &y)?;
-        let y = third.0.forward(pass, &y)?;
-        let main = Addend::Normalised(third.1, &y);
-        match &self.downsample {
-            None => pass.sum(&[main, Addend::Plain(x)], true),
-            Some((conv, norm)) => {
-                let skip = conv.forward(pass, x)?;
-                pass.sum(&[main, Addend::Normalised(*norm, &skip)], true)
-            }
-        }
+        let y = pass.sum(&[Addend::Convolved(&first.0, Some(first.1), x)], true)?;
+        let y = pass.sum(&[Addend::Convolved(&second.0, Some(second.1), &y)], true)?;
+        let main = Addend::Convolved(&third.0, Some(third.1), &y);
+        let skip = match &self.downsample {
+            None => Addend::Plain(x),
+            Some((conv, norm)) => Addend::Convolved(conv, Some(*norm), x),
+        };
+        pass.sum(&[main, skip], true)
     }
 }
 
@@ -116,8 +111,7 @@ impl ResNet {
 
     /// Applies it to `[B, 1, H, W]`.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Features> {
-        let c1 = self.conv1.forward(pass, x)?;
-        let c1 = self.bn1.rectified(pass, &c1)?;
+        let c1 = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.bn1), x)], true)?;
         let mut x = pass.apply(MaxPool(Window::centred(3, 2)), &[&c1])?;
         let mut found = vec![c1];
         for layer in &self.layers {

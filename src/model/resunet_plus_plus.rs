@@ -44,8 +44,7 @@ impl Excitation {
 
     fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mean = pass.apply(GlobalMean, &[x])?;
-        let inner = self.reduce.forward(pass, &mean)?;
-        let inner = pass.sum(&[Addend::Plain(&inner)], true)?;
+        let inner = pass.sum(&[Addend::Convolved(&self.reduce, None, &mean)], true)?;
         let weights = self.expand.forward(pass, &inner)?;
         pass.apply(Gate, &[x, &weights])
     }
@@ -92,8 +91,9 @@ impl Attention {
     fn forward(&self, pass: &mut Pass, skip: &Value, below: &Value) -> Result<Value> {
         let skip = self.skip.forward(pass, skip)?;
         let skip = pass.apply(MaxPool::HALF, &[&skip])?;
-        let own = self.below.forward(pass, below)?;
-        let both = pass.sum(&[Addend::Plain(&skip), Addend::Plain(&own)], false)?;
+        let own = self.below.norm.rectified(pass, below)?;
+        let own = Addend::Convolved(&self.below.conv, None, &own);
+        let both = pass.sum(&[Addend::Plain(&skip), own], false)?;
         let weights = self.both.forward(pass, &both)?;
         pass.apply(Multiplication, &[below, &weights])
     }
@@ -160,14 +160,13 @@ impl ResUNetPlusPlus {
             let next = excitation.forward(pass, &next)?;
             skips.push(std::mem::replace(&mut x, next));
         }
-        x = self.bridge.forward(pass, &x)?;
+        x = self.bridge.forward(pass, &x, None)?;
         for (level, skip) in self.decoder.iter().zip(skips.iter().rev()) {
             x = level.attention.forward(pass, skip, &x)?;
             x = up(pass, Enlargement::Nearest, &x, skip)?;
             x = level.unit.forward(pass, &x)?;
             x = level.excitation.forward(pass, &x)?;
         }
-        x = self.pyramid.forward(pass, &x)?;
-        self.out.forward(pass, &x)
+        self.pyramid.forward(pass, &x, Some(&self.out))
     }
 }

@@ -120,6 +120,11 @@ impl Value {
         Self { held: Rc::new(Held { tensor, borrowed: false }), node: None }
     }
 
+    /// A tensor that belongs to someone else and has no gradient.
+    pub(super) fn borrowed(tensor: &Tensor) -> Self {
+        Self { held: Rc::new(Held { tensor: tensor.clone(), borrowed: true }), node: None }
+    }
+
     /// The tensor.
     pub(super) fn tensor(&self) -> &Tensor {
         &self.held.tensor
@@ -150,12 +155,11 @@ impl Tape {
 
     /// A tensor that belongs to someone else; `index` where its gradient is wanted.
     pub(super) fn parameter(&mut self, tensor: &Tensor, index: Option<usize>) -> Value {
-        let held = Rc::new(Held { tensor: tensor.clone(), borrowed: true });
         let node = index.filter(|_| self.recording).map(|index| {
             self.nodes.push(Node::Parameter(index));
             self.nodes.len() - 1
         });
-        Value { held, node }
+        Value { node, ..Value::borrowed(tensor) }
     }
 
     /// Applies an operator.

@@ -250,7 +250,7 @@ impl Trainer {
             batch::check(example, index, side)?;
         }
         let x = batch::input(batch.iter().map(|example| example.image.as_slice()), side)?;
-        let found = self.network.forward(&mut Pass::inference(&self.parameters), &x, std)?;
+        let found = self.network.forward(&mut Pass::evaluation(&self.parameters), &x, std)?;
         let logits = view(found.logits.tensor())?;
         for (logits, example) in logits.chunks(side * side).zip(batch) {
             sums.overlaps.extend(loss::overlap(logits, &example.mask));

@@ -245,6 +245,7 @@ impl Config {
             threshold.to_string(),
         )?;
         self.check_regions()?;
+        self.check_inference()?;
         if let Some(train) = &self.train {
             let (size, model_size) = (self.crop.size, train.model.image_size);
             let found = format!("{model_size}, while `crop.size` is {size}");
@@ -302,6 +303,23 @@ impl Config {
                 "crop.window",
                 "from a lower to a higher value",
                 found,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The settings of `[infer]`.
+    fn check_inference(&self) -> Result<(), Error> {
+        if let infer::Batch::Slices(batch) = self.infer.batch {
+            let ok = (1..=4096).contains(&batch);
+            range(ok, "infer.batch", "\"auto\" or from 1 to 4096", batch.to_string())?;
+        }
+        if let infer::ProbabilityThreshold::Fixed(threshold) = self.infer.probability_threshold {
+            range(
+                threshold > 0.0 && threshold < 1.0,
+                "infer.probability_threshold",
+                "\"validation\" or over 0 and under 1",
+                threshold.to_string(),
             )?;
         }
         Ok(())
@@ -471,6 +489,11 @@ mod tests {
                 "balance.split={test=0.2,test_lesions=11}",
                 "`balance.split` must be of `test` and `test_lesions` one alone, got test 0.2 and test_lesions 11",
             ),
+            ("infer.batch=0", "`infer.batch` must be \"auto\" or from 1 to 4096, got 0"),
+            (
+                "infer.probability_threshold=1.0",
+                "`infer.probability_threshold` must be \"validation\" or over 0 and under 1, got 1",
+            ),
             ("ingest.shard_size=0", "`ingest.shard_size` must be at least 1, got 0"),
             (
                 "nonsense",
@@ -479,6 +502,10 @@ mod tests {
         ] {
             assert_eq!(read(FILE, &[set]).unwrap_err().to_string(), expected);
         }
+        let sets = ["infer.batch=auto", "infer.probability_threshold=validation"];
+        assert!(read(FILE, &sets).is_ok());
+        let error = read(FILE, &["infer.probability_threshold=test"]).unwrap_err().to_string();
+        assert!(error.contains("a number or \"validation\""), "{error}");
         let error = read(&FILE.replace("checkpoint = \"w\"\n", ""), &[]).unwrap_err();
         assert!(matches!(error, Error::NoWeights), "{error}");
     }

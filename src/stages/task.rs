@@ -36,7 +36,7 @@ pub struct Task<'a> {
     pub checkpoint: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans may take in memory at once.
+    /// Bytes that scans, or a batch of slices and the network, may take in memory at once.
     pub max_memory: u64,
     /// Is told how the work goes on.
     pub progress: &'a (dyn Fn(Event) + Sync),

@@ -179,6 +179,7 @@ impl Table {
             | Self::Nodules
             | Self::Rois
             | Self::Samples
+            | Self::Predictions
             | Self::NoduleMetrics
             | Self::TrainingLog => 2,
             _ => 1,

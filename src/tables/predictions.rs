@@ -15,6 +15,8 @@ pub struct Prediction {
     #[serde(with = "serde_bytes")]
     pub probability: Option<Vec<u8>>,
     pub nodule_probability: Option<f64>,
+    pub threshold: f64,
+    pub threshold_from: String,
     #[serde(with = "serde_bytes")]
     pub mask_bits: Vec<u8>,
 }
@@ -39,6 +41,16 @@ pub fn schema() -> Schema {
             "nodule_probability",
             Float64,
             "probability that the slice holds nodule; null for a model without a classifier",
+        ),
+        column(
+            "threshold",
+            Float64,
+            "least probability, or for `threshold` least HU, of a nodule's pixel",
+        ),
+        column(
+            "threshold_from",
+            Utf8,
+            "what the threshold was chosen on: setting (nothing), validation, learning (train and validation) or scored (the very nodules predicted)",
         ),
         column(
             "mask_bits",

@@ -15,8 +15,6 @@ import torch.nn.functional as F
 from comparison_networks import DeepLabV3Plus, ResUNet, ResUNetPlusPlus, UNet
 from proposed_network import Proposed
 
-torch.set_default_dtype(torch.float64)
-
 BATCH, STEPS, SAMPLED = 3, 20, 197
 PROPOSED = {"architecture": "proposed", "image_size": 64, "width": 2, "classifier_width": 4}
 
@@ -144,6 +142,7 @@ def record(build, config, std):
 
 
 def main():
+    torch.set_default_dtype(torch.float64)
     found = {
         "paper_parameters": {
             name: sum(p.numel() for p in build(**arguments).parameters())
@@ -155,4 +154,5 @@ def main():
     print(json.dumps(json.loads(text, parse_float=lambda v: float(f"{float(v):.6g}")), separators=(",", ":")))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -49,6 +49,40 @@ fn every_network_is_trained_and_scored_from_the_same_file() {
 }
 
 #[test]
+fn inference_s_settings_run_it_alone_and_are_named_in_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = fixture::pipeline(folder.path());
+    let store = folder.path().join("store");
+    let split = "balance.splits.clinical={validation=0.4,test=0.4}";
+    let network = |rows: Vec<Prediction>| -> Vec<Prediction> {
+        rows.into_iter().filter(|row| row.model_id != "threshold").collect()
+    };
+    run(&pipeline, &[split]);
+    let rows: Vec<Prediction> = fixture::rows(&store);
+    let is_baseline = |row: &&Prediction| row.model_id == "threshold";
+    assert!(rows.iter().filter(is_baseline).all(|row| row.threshold_from == "learning"));
+    let plain = network(rows);
+    assert!(plain.iter().all(|row| (row.threshold, &*row.threshold_from) == (0.5, "setting")));
+
+    // What is predicted does not depend on the batch.
+    assert!(run(&pipeline, &[split, "infer.batch=1"]).is_empty());
+    let ran = run(&pipeline, &[split, "infer.flips=true"]);
+    assert_eq!(ran, ["infer", "evaluate", "report"]);
+    let flipped = network(fixture::rows(&store));
+    assert_eq!(flipped.len(), plain.len());
+    assert!(flipped.iter().zip(&plain).all(|(a, b)| a.roi_id == b.roi_id));
+    assert!(flipped.iter().zip(&plain).any(|(a, b)| a.probability != b.probability));
+
+    let ran = run(&pipeline, &[split, "infer.probability_threshold=validation"]);
+    assert_eq!(ran, ["infer", "evaluate", "report"]);
+    let chosen = network(fixture::rows(&store));
+    for (row, plain) in chosen.iter().zip(&plain) {
+        assert_eq!((&*row.threshold_from, &row.probability), ("validation", &plain.probability));
+        assert!((0.01..=0.99).contains(&row.threshold));
+    }
+}
+
+#[test]
 fn settings_that_a_network_does_not_have_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());

@@ -1,8 +1,10 @@
 //! Convolution and batch norm, and the pass through a network that they take part in.
 
-use crate::model::error::Result;
+use super::folded::Folded;
+use crate::model::error::{Error, Result};
 use crate::model::ops::convolution::{Convolution, Window};
-use crate::model::ops::normalised_sum::{NormalisedSum, Statistics, Term};
+use crate::model::ops::depthwise::Depthwise;
+use crate::model::ops::normalised_sum::{Affine, NormalisedSum, Statistics, Term, affine};
 use crate::model::ops::up_convolution::UpConvolution;
 use crate::model::ops::view;
 use crate::model::parameters::{Parameters, Scope, Start};
@@ -16,27 +18,44 @@ type Found = Vec<(BatchNorm, Rc<RefCell<Statistics>>)>;
 /// One pass of a batch through a network.
 pub(in crate::model) struct Pass<'a> {
     parameters: &'a Parameters,
-    /// Whether each parameter is trained; `None` outside training.
-    trained: Option<&'a [bool]>,
+    way: Way<'a>,
     tape: Tape,
     /// Statistics of the batch norms that ran on the batch's own.
     statistics: Found,
+}
+
+/// How a pass runs.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// With gradients; whether each parameter is trained.
+    Training(&'a [bool]),
+    /// One operator after the other.
+    Evaluation,
+    /// With operators that are folded into each other.
+    Folded(&'a Folded),
 }
 
 impl<'a> Pass<'a> {
     /// A pass that gradients can be had of; `trained` tells for each parameter whether it changes.
     pub(in crate::model) fn training(parameters: &'a Parameters, trained: &'a [bool]) -> Self {
         let tape = Tape::recording();
-        Self { parameters, trained: Some(trained), tape, statistics: Vec::new() }
+        Self { parameters, way: Way::Training(trained), tape, statistics: Vec::new() }
     }
 
-    /// A pass for the output's sake.
-    pub(in crate::model) fn inference(parameters: &'a Parameters) -> Self {
-        Self { parameters, trained: None, tape: Tape::forgetful(), statistics: Vec::new() }
+    /// A pass for the output's sake, between steps of training: nothing is prepared for it.
+    pub(in crate::model) fn evaluation(parameters: &'a Parameters) -> Self {
+        let tape = Tape::forgetful();
+        Self { parameters, way: Way::Evaluation, tape, statistics: Vec::new() }
+    }
+
+    /// A pass for the output's sake with parameters that stay as they are.
+    pub(in crate::model) fn folded(parameters: &'a Parameters, folded: &'a Folded) -> Self {
+        let tape = Tape::forgetful();
+        Self { parameters, way: Way::Folded(folded), tape, statistics: Vec::new() }
     }
 
     fn is_trained(&self, index: usize) -> bool {
-        self.trained.is_some_and(|trained| trained[index])
+        matches!(self.way, Way::Training(trained) if trained[index])
     }
 
     /// A parameter's value.
@@ -56,6 +75,9 @@ impl<'a> Pass<'a> {
 
     /// Adds up tensors of one shape; negative sums become 0 where `rectified`.
     pub(in crate::model) fn sum(&mut self, addends: &[Addend], rectified: bool) -> Result<Value> {
+        if let Way::Folded(folded) = self.way {
+            return folded.sum(self.parameters, addends, rectified);
+        }
         let mut terms = Vec::new();
         let mut inputs = Vec::new();
         for addend in addends {
@@ -68,6 +90,16 @@ impl<'a> Pass<'a> {
                     terms.push(self.term(norm)?);
                     let (scale, shift) = (self.parameter(norm.weight), self.parameter(norm.bias));
                     inputs.extend([x.clone(), scale, shift]);
+                }
+                Addend::Convolved(conv, None, x) => {
+                    terms.push(Term::Plain);
+                    inputs.push(conv.forward(self, x)?);
+                }
+                Addend::Convolved(conv, Some(norm), x) => {
+                    let x = conv.forward(self, x)?;
+                    terms.push(self.term(norm)?);
+                    let (scale, shift) = (self.parameter(norm.weight), self.parameter(norm.bias));
+                    inputs.extend([x, scale, shift]);
                 }
             }
         }
@@ -82,14 +114,54 @@ impl<'a> Pass<'a> {
             self.statistics.push((norm, found.clone()));
             return Ok(Term::Batch(found));
         }
-        let values = |index: usize| -> Result<Vec<f32>> {
-            Ok(view(&self.parameters.tensors[index])?.to_vec())
-        };
-        Ok(Term::Fixed(Statistics {
-            mean: values(norm.mean)?,
-            variance: values(norm.variance)?,
-            count: 0,
-        }))
+        Ok(Term::Fixed(norm.running(self.parameters)?))
+    }
+
+    /// Depthwise convolution, after a norm and a rectifier where there is one.
+    pub(in crate::model) fn depthwise(
+        &mut self,
+        weight: usize,
+        stride: usize,
+        before: Option<BatchNorm>,
+        x: &Value,
+    ) -> Result<Value> {
+        let operator = Depthwise { stride };
+        match (self.way, before) {
+            (Way::Folded(_), Some(norm)) => {
+                let before = norm.affine(self.parameters)?;
+                let inputs = [x.tensor(), &self.parameters.tensors[weight]];
+                Ok(Value::constant(operator.run(&inputs, Some(&before))?))
+            }
+            (_, Some(norm)) => {
+                let x = norm.rectified(self, x)?;
+                self.depthwise(weight, stride, None, &x)
+            }
+            (_, None) => {
+                let weight = self.parameter(weight);
+                self.apply(operator, &[x, &weight])
+            }
+        }
+    }
+
+    /// Sum of normalised convolutions of one input, then 1 × 1 convolutions.
+    pub(in crate::model) fn pyramid(
+        &mut self,
+        branches: &[(Conv, BatchNorm)],
+        then: &[&Conv],
+        x: &Value,
+    ) -> Result<Value> {
+        if let Way::Folded(folded) = self.way
+            && let Some(found) = folded.pyramid(self.parameters, branches, then, x)?
+        {
+            return Ok(found);
+        }
+        let addends: Vec<Addend> =
+            branches.iter().map(|(conv, norm)| Addend::Convolved(conv, Some(*norm), x)).collect();
+        let mut x = self.sum(&addends, false)?;
+        for conv in then {
+            x = conv.forward(self, &x)?;
+        }
+        Ok(x)
     }
 
     /// The tape, and the statistics that the running ones are to follow.
@@ -105,13 +177,15 @@ pub(in crate::model) enum Addend<'a> {
     Plain(&'a Value),
     /// Normalised.
     Normalised(BatchNorm, &'a Value),
+    /// Convolved and, where there is a norm, normalised.
+    Convolved(&'a Conv, Option<BatchNorm>, &'a Value),
 }
 
 /// Batch norm: indices of its parameters and running statistics.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::model) struct BatchNorm {
-    weight: usize,
-    bias: usize,
+    pub(super) weight: usize,
+    pub(super) bias: usize,
     mean: usize,
     variance: usize,
 }
@@ -129,6 +203,18 @@ impl BatchNorm {
             mean: scope.statistic("running_mean", &shape, Start::Constant(0.0)),
             variance: scope.statistic("running_var", &shape, Start::Constant(1.0)),
         }
+    }
+
+    /// The running statistics.
+    pub(super) fn running(self, parameters: &Parameters) -> Result<Statistics> {
+        let values = |index: usize| Ok::<_, Error>(view(&parameters.tensors[index])?.to_vec());
+        Ok(Statistics { mean: values(self.mean)?, variance: values(self.variance)?, count: 0 })
+    }
+
+    /// What it comes to in each channel with the running statistics.
+    pub(super) fn affine(self, parameters: &Parameters) -> Result<Vec<Affine>> {
+        let [scale, shift] = [self.weight, self.bias].map(|index| &parameters.tensors[index]);
+        Ok(affine(&self.running(parameters)?, &view(scale)?, &view(shift)?))
     }
 
     /// `max(0, norm(x))`.
@@ -159,9 +245,9 @@ impl BatchNorm {
 /// A convolution.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::model) struct Conv {
-    window: Window,
-    weight: usize,
-    bias: Option<usize>,
+    pub(super) window: Window,
+    pub(super) weight: usize,
+    pub(super) bias: Option<usize>,
 }
 
 impl Conv {
@@ -204,6 +290,9 @@ impl Conv {
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        if let Way::Folded(folded) = pass.way {
+            return folded.conv(pass.parameters, self, x);
+        }
         let weight = pass.parameter(self.weight);
         let operator = Convolution(self.window);
         match self.bias {
@@ -266,7 +355,6 @@ impl ConvUnit {
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let x = self.conv.forward(pass, x)?;
-        self.norm.rectified(pass, &x)
+        pass.sum(&[Addend::Convolved(&self.conv, Some(self.norm), x)], true)
     }
 }

@@ -4,7 +4,6 @@ use super::basic::{Addend, BatchNorm, Conv, Pass};
 use crate::model::error::Result;
 use crate::model::ops::concatenation::{Concatenation, Enlargement};
 use crate::model::ops::convolution::Window;
-use crate::model::ops::depthwise::Depthwise;
 use crate::model::parameters::{Scope, Start};
 use crate::model::tape::Value;
 
@@ -43,11 +42,9 @@ impl Stem {
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let main = self.conv1.forward(pass, x)?;
-        let main = self.norm.rectified(pass, &main)?;
-        let main = self.conv2.forward(pass, &main)?;
-        let skip = self.skip.forward(pass, x)?;
-        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
+        let main = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.norm), x)], true)?;
+        let main = Addend::Convolved(&self.conv2, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
     }
 }
 
@@ -69,12 +66,6 @@ impl SeparableConv {
             Conv::new(inner, [from, to], window)
         };
         Self { depthwise, stride, pointwise }
-    }
-
-    fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let weight = pass.parameter(self.depthwise);
-        let x = pass.apply(Depthwise { stride: self.stride }, &[x, &weight])?;
-        self.pointwise.forward(pass, &x)
     }
 }
 
@@ -135,15 +126,18 @@ impl ResidualUnit {
 
     /// Applies it.
     pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let main = self.norm1.rectified(pass, x)?;
         let main = match &self.first {
-            First::Separable(conv) => conv.forward(pass, &main)?,
-            First::Plain(conv) => conv.forward(pass, &main)?,
+            First::Separable(SeparableConv { depthwise, stride, pointwise }) => {
+                let main = pass.depthwise(*depthwise, *stride, Some(self.norm1), x)?;
+                pass.sum(&[Addend::Convolved(pointwise, Some(self.norm2), &main)], true)?
+            }
+            First::Plain(conv) => {
+                let main = self.norm1.rectified(pass, x)?;
+                pass.sum(&[Addend::Convolved(conv, Some(self.norm2), &main)], true)?
+            }
         };
-        let main = self.norm2.rectified(pass, &main)?;
-        let main = self.conv.forward(pass, &main)?;
-        let skip = self.skip.forward(pass, x)?;
-        pass.sum(&[Addend::Plain(&main), Addend::Normalised(self.skip_norm, &skip)], false)
+        let main = Addend::Convolved(&self.conv, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
     }
 }
 
@@ -173,17 +167,15 @@ impl Pyramid {
         Self { branches, out }
     }
 
-    /// Applies it.
-    pub(in crate::model) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let branches = self
-            .branches
-            .iter()
-            .map(|(conv, norm)| Ok((*norm, conv.forward(pass, x)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let addends: Vec<Addend> =
-            branches.iter().map(|(norm, x)| Addend::Normalised(*norm, x)).collect();
-        let sum = pass.sum(&addends, false)?;
-        self.out.forward(pass, &sum)
+    /// Applies it, then a 1 × 1 convolution where there is one.
+    pub(in crate::model) fn forward(
+        &self,
+        pass: &mut Pass,
+        x: &Value,
+        then: Option<&Conv>,
+    ) -> Result<Value> {
+        let then: Vec<&Conv> = [Some(&self.out), then].into_iter().flatten().collect();
+        pass.pyramid(&self.branches, &then, x)
     }
 }
 
@@ -217,6 +209,8 @@ impl Combination {
         let t = self.classifier.forward(pass, classifier)?;
         let both = pass.apply(Concatenation { enlarged: None }, &[segmenter, &t])?;
         let merged = self.merge.forward(pass, &both)?;
-        self.separable.forward(pass, &merged)
+        let SeparableConv { depthwise, stride, pointwise } = &self.separable;
+        let x = pass.depthwise(*depthwise, *stride, None, &merged)?;
+        pointwise.forward(pass, &x)
     }
 }

@@ -1,5 +1,6 @@
 //! Depthwise convolution: one kernel for each channel, 3 × 3, padding 1.
 
+use super::normalised_sum::Affine;
 use super::vector::{self, vectorised};
 use super::{planes_per_task, tensor, view, with_scratch};
 use crate::model::buffer;
@@ -73,31 +74,25 @@ impl Plane {
     }
 }
 
-impl Operator for Depthwise {
-    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let (images, channels, plane) = self.sizes(inputs)?;
-        let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
-        let (n, n_out) = (plane.pixels(), plane.pixels_out());
-        let mut y = buffer::take(images * channels * n_out);
-        let planes = y.par_chunks_exact_mut(n_out).zip(x.par_chunks_exact(n));
-        planes.with_min_len(planes_per_task(n)).enumerate().for_each(|(i, (y, x))| {
-            with_scratch(plane.padded() + plane.line(), |scratch| {
-                let (line, sums) = scratch.split_at_mut(plane.padded());
-                plane.lay(x, plane.width, plane.pitch() + 1, 1, line);
-                correlate(plane, line, &kernel(&weight, i % channels), sums);
-                let rows = sums.chunks_exact(plane.pitch()).step_by(plane.stride);
-                for (y, row) in y.chunks_exact_mut(plane.width_out).zip(rows) {
-                    if plane.stride == 1 {
-                        y.copy_from_slice(&row[..y.len()]);
-                    } else {
-                        y.iter_mut()
-                            .zip(row.iter().step_by(plane.stride))
-                            .for_each(|(y, v)| *y = *v);
+impl Plane {
+    /// Makes each pixel of a line `max(0, scale * x + shift)`; the border stays.
+    fn rectify(self, (scale, shift): Affine, line: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in line[self.pitch()..].chunks_mut(self.pitch()).take(self.height) {
+                    for x in &mut row[1..=self.width] {
+                        *x = (scale * *x + shift).max(0.0);
                     }
                 }
-            });
-        });
-        tensor(y, (images, channels, plane.height_out, plane.width_out))
+            },
+        );
+    }
+}
+
+impl Operator for Depthwise {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.run(inputs, None)
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
@@ -150,6 +145,50 @@ impl Operator for Depthwise {
 }
 
 impl Depthwise {
+    /// The output where the input is `max(0, scale * x + shift)` of each channel, or as it is.
+    ///
+    /// # Errors
+    ///
+    /// As the operator's.
+    pub(in crate::model) fn run(
+        &self,
+        inputs: &[&Tensor],
+        before: Option<&[Affine]>,
+    ) -> Result<Tensor> {
+        let (images, channels, plane) = self.sizes(inputs)?;
+        let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
+        if let Some(before) = before.filter(|before| before.len() != channels) {
+            return Err(Error::Shape {
+                operator: "depthwise convolution",
+                problem: format!("{} scales for {channels} channels", before.len()),
+            });
+        }
+        let (n, n_out) = (plane.pixels(), plane.pixels_out());
+        let mut y = buffer::take(images * channels * n_out);
+        let planes = y.par_chunks_exact_mut(n_out).zip(x.par_chunks_exact(n));
+        planes.with_min_len(planes_per_task(n)).enumerate().for_each(|(i, (y, x))| {
+            with_scratch(plane.padded() + plane.line(), |scratch| {
+                let (line, sums) = scratch.split_at_mut(plane.padded());
+                plane.lay(x, plane.width, plane.pitch() + 1, 1, line);
+                if let Some(before) = before {
+                    plane.rectify(before[i % channels], line);
+                }
+                correlate(plane, line, &kernel(&weight, i % channels), sums);
+                let rows = sums.chunks_exact(plane.pitch()).step_by(plane.stride);
+                for (y, row) in y.chunks_exact_mut(plane.width_out).zip(rows) {
+                    if plane.stride == 1 {
+                        y.copy_from_slice(&row[..y.len()]);
+                    } else {
+                        y.iter_mut()
+                            .zip(row.iter().step_by(plane.stride))
+                            .for_each(|(y, v)| *y = *v);
+                    }
+                }
+            });
+        });
+        tensor(y, (images, channels, plane.height_out, plane.width_out))
+    }
+
     fn sizes(&self, inputs: &[&Tensor]) -> Result<(usize, usize, Plane)> {
         match (inputs[0].dims(), inputs[1].dims()) {
             (&[images, channels, height, width], &[kernels, 1, 3, 3])

@@ -54,7 +54,7 @@ pub(in crate::model) struct NormalisedSum {
 }
 
 /// What a channel of one term adds: `scale * x + shift`.
-type Affine = (f32, f32);
+pub(in crate::model) type Affine = (f32, f32);
 
 impl Operator for NormalisedSum {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
@@ -187,7 +187,12 @@ fn inverse_deviation(variance: f32) -> f64 {
     1.0 / (f64::from(variance) + EPSILON).sqrt()
 }
 
-fn affine(statistics: &Statistics, scale: &[f32], shift: &[f32]) -> Vec<Affine> {
+/// What normalising by statistics, then scaling and shifting, comes to in each channel.
+pub(in crate::model) fn affine(
+    statistics: &Statistics,
+    scale: &[f32],
+    shift: &[f32],
+) -> Vec<Affine> {
     let moments = statistics.mean.iter().zip(&statistics.variance);
     moments
         .zip(scale.iter().zip(shift))

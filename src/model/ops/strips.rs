@@ -38,7 +38,7 @@ impl Window {
     }
 
     /// From the kernel's first element to its last.
-    pub(super) fn reach(self) -> usize {
+    pub(in crate::model) fn reach(self) -> usize {
         self.dilation * (self.size - 1)
     }
 
@@ -51,7 +51,7 @@ impl Window {
     }
 
     /// Elements of the kernel that meet the input anywhere.
-    fn met(self, input: usize, output: usize) -> Vec<usize> {
+    pub(super) fn met(self, input: usize, output: usize) -> Vec<usize> {
         (0..self.size).filter(|&k| !self.valid(k, input, output).is_empty()).collect()
     }
 }

@@ -1,57 +1,83 @@
-//! The baseline that a network must beat: one threshold for every slice.
+//! Thresholds: the one that turns probabilities into a mask, and the baseline that a network must beat,
+//! one threshold in Hounsfield units for every slice.
 
 use super::THRESHOLD;
 use crate::tables::{Prediction, Roi};
 use crate::volume::Mask;
 use std::collections::BTreeMap;
 
-/// Lowest threshold tried, in Hounsfield units.
-const LOWEST_HU: i64 = -1000;
-/// Distance between thresholds tried.
-const STEP_HU: i64 = 10;
-/// Number of thresholds tried: up to 1000 HU.
-const N_THRESHOLDS: usize = 201;
+/// A threshold, and what it was chosen on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// Least value of a nodule's pixel.
+    pub value: f64,
+    /// As in the table.
+    pub from: &'static str,
+}
 
-/// For each nodule, how many pixels in and out of its mask lie in each step.
-#[derive(Debug, Default)]
+/// For each nodule, how many pixels in and out of its mask lie between each two of the thresholds
+/// tried.
+#[derive(Debug)]
 pub(super) struct Histograms {
+    /// From the lowest to the highest.
+    thresholds: Vec<f64>,
     nodules: BTreeMap<String, [Vec<u64>; 2]>,
 }
 
 impl Histograms {
+    /// Thresholds from -1000 to 1000 HU, 10 HU apart.
+    pub(super) fn of_hu() -> Self {
+        Self::new((0..=200).map(|n| f64::from(10 * n - 1000)))
+    }
+
+    /// Probabilities from 0.01 to 0.99, 0.01 apart.
+    pub(super) fn of_probabilities() -> Self {
+        Self::new((1..100).map(|n| f64::from(n) / 100.0))
+    }
+
+    fn new(thresholds: impl Iterator<Item = f64>) -> Self {
+        Self { thresholds: thresholds.collect(), nodules: BTreeMap::new() }
+    }
+
+    /// Counts a slice's values in Hounsfield units.
+    pub(super) fn add_hu(&mut self, roi: &Roi) {
+        if let Some(hu) = roi.pixels_hu() {
+            self.add(roi, hu.into_iter().map(f64::from));
+        }
+    }
+
     /// Counts a slice's pixels; those of other nodules are left out, as in the metrics.
-    pub(super) fn add(&mut self, roi: &Roi) {
-        let Some((hu, own, others)) = pixels(roi) else { return };
+    pub(super) fn add(&mut self, roi: &Roi, values: impl Iterator<Item = f64>) {
+        let size = [roi.width as usize, roi.height as usize, 1];
+        let mask =
+            |bits: &Vec<u8>| Mask::from_bits(size, bits.clone()).ok().map(|mask| mask.to_bools());
+        let (Some(own), Some(others)) = (mask(&roi.mask_bits), mask(&roi.other_mask_bits)) else {
+            return;
+        };
         // One bin more, for pixels below every threshold.
-        let empty = || std::array::from_fn(|_| vec![0; N_THRESHOLDS + 1]);
+        let bins = self.thresholds.len() + 1;
+        let empty = || std::array::from_fn(|_| vec![0; bins]);
         let counts = self.nodules.entry(roi.nodule_id.clone()).or_insert_with(empty);
-        for ((hu, own), other) in hu.into_iter().zip(own).zip(others) {
+        for ((value, own), other) in values.zip(own).zip(others) {
             if own || !other {
-                counts[usize::from(!own)][bin(hu)] += 1;
+                let bin = self.thresholds.partition_point(|threshold| *threshold <= value);
+                counts[usize::from(!own)][bin] += 1;
             }
         }
     }
 
-    /// The threshold with the highest mean Dice over the nodules; `None` without nodules.
-    ///
-    /// METHOD: it is chosen on the very nodules that it is scored on, which favours the baseline:
-    /// no threshold chosen beforehand can do better.
-    pub(super) fn best(&self) -> Option<i16> {
-        let mut best: Option<(f64, usize)> = None;
-        for n in 0..N_THRESHOLDS {
+    /// The threshold with the highest mean Dice over the nodules, the lowest of several; `None`
+    /// without nodules.
+    pub(super) fn best(&self) -> Option<f64> {
+        let mut best: Option<(f64, f64)> = None;
+        for (n, threshold) in self.thresholds.iter().enumerate() {
             let dice: f64 = self.nodules.values().map(|counts| dice(counts, n)).sum();
             if !self.nodules.is_empty() && best.is_none_or(|(highest, _)| dice > highest) {
-                best = Some((dice, n));
+                best = Some((dice, *threshold));
             }
         }
-        best.map(|(_, n)| (LOWEST_HU + STEP_HU * n as i64) as i16)
+        best.map(|(_, threshold)| threshold)
     }
-}
-
-/// Steps up to and including the value; 0 where it is below every threshold.
-fn bin(hu: i16) -> usize {
-    let steps = (i64::from(hu) - LOWEST_HU).div_euclid(STEP_HU) + 1;
-    steps.clamp(0, N_THRESHOLDS as i64) as usize
 }
 
 /// Dice of the pixels at or over the n-th threshold.
@@ -62,28 +88,23 @@ fn dice([inside, outside]: &[Vec<u64>; 2], n: usize) -> f64 {
     2.0 * true_positive as f64 / (true_positive + false_positive + reference).max(1) as f64
 }
 
-/// The row of a slice under a threshold.
-pub(super) fn predict(roi: &Roi, threshold_hu: i16) -> Option<Prediction> {
+/// The row of a slice under a threshold in Hounsfield units.
+pub(super) fn predict(roi: &Roi, threshold: Threshold) -> Option<Prediction> {
     let hu = roi.pixels_hu()?;
     let width = roi.width as usize;
-    let mask =
-        Mask::from_fn([width, roi.height as usize, 1], |i, j, _| hu[j * width + i] >= threshold_hu);
+    let mask = Mask::from_fn([width, roi.height as usize, 1], |i, j, _| {
+        f64::from(hu[j * width + i]) >= threshold.value
+    });
     Some(Prediction {
         roi_id: roi.roi_id.clone(),
         nodule_id: roi.nodule_id.clone(),
         model_id: THRESHOLD.to_owned(),
         probability: None,
         nodule_probability: None,
+        threshold: threshold.value,
+        threshold_from: threshold.from.to_owned(),
         mask_bits: mask.into_bits(),
     })
-}
-
-fn pixels(roi: &Roi) -> Option<(Vec<i16>, Vec<bool>, Vec<bool>)> {
-    let hu = roi.pixels_hu()?;
-    let size = [roi.width as usize, roi.height as usize, 1];
-    let mask =
-        |bits: &Vec<u8>| Mask::from_bits(size, bits.clone()).ok().map(|mask| mask.to_bools());
-    Some((hu, mask(&roi.mask_bits)?, mask(&roi.other_mask_bits)?))
 }
 
 #[cfg(test)]
@@ -95,20 +116,31 @@ mod tests {
     fn the_best_threshold_parts_nodule_and_background() {
         // Nodule at 0 and 40 HU; background at -900, 20 and, in another nodule, 500 HU.
         let roi = roi(&[0, 40, -900, 20, 500], &[true, true, false, false, false], &[16]);
-        let mut histograms = Histograms::default();
+        let mut histograms = Histograms::of_hu();
         assert_eq!(histograms.best(), None);
-        histograms.add(&roi);
+        histograms.add_hu(&roi);
         // At -890..=0: TP 2, FP 1 → 4/5; above 20 and up to 40: TP 1, FP 0 → 2/3.
-        assert_eq!(histograms.best(), Some(-890));
-        let row = predict(&roi, 30).unwrap();
+        assert_eq!(histograms.best(), Some(-890.0));
+        let row = predict(&roi, Threshold { value: 30.0, from: "learning" }).unwrap();
         assert_eq!(row.mask_bits, [0b1_0010]);
+        assert_eq!((row.threshold, row.threshold_from.as_str()), (30.0, "learning"));
+    }
+
+    #[test]
+    fn a_probability_at_the_threshold_is_above_it() {
+        let roi = roi(&[0; 4], &[true, true, false, false], &[0]);
+        let mut histograms = Histograms::of_probabilities();
+        // Both of the nodule from 0.3 down, none of the background from 0.3 up.
+        let values = [0.3, 0.9, 0.295, 0.001];
+        histograms.add(&roi, values.into_iter());
+        assert_eq!(histograms.best(), Some(0.3));
     }
 
     #[test]
     fn bins_hold_what_a_threshold_takes() {
-        assert_eq!(
-            [bin(-1024), bin(-1000), bin(-991), bin(-990), bin(3000)],
-            [0, 1, 1, 2, N_THRESHOLDS]
-        );
+        let thresholds = Histograms::of_hu().thresholds;
+        let bin = |hu: f64| thresholds.partition_point(|threshold| *threshold <= hu);
+        let bins = [-1024.0, -1000.0, -991.0, -990.0, 3000.0].map(bin);
+        assert_eq!(bins, [0, 1, 1, 2, thresholds.len()]);
     }
 }

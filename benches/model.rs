@@ -1,0 +1,88 @@
+//! The network on the processor: inference and training steps, and the memory that they take.
+//!
+//!     cargo bench --bench model -- FOLDER CONFIGURATION WORK ROUNDS
+//!
+//! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`. Reads `FOLDER/CONFIGURATION`, a
+//! checkpoint of five steps of training that it makes where there is none, and prints the seconds of
+//! each round after two that do not count, then the process's peak memory, as one line of JSON. `infer`
+//! leaves the probabilities that it finds in `FOLDER/CONFIGURATION/probabilities`. `benches/peers/model.py` does the
+//! same in `PyTorch` with the same weights, and with `--rounds` starts both in turn.
+
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+use nodulus::model::{Config, Device, Error, Example, Phase, Predictor, Preset, Trainer};
+use std::path::Path;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BATCH: usize = 10;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let [folder, preset, work, rounds] = &arguments[..] else {
+        println!("usage: cargo bench --bench model -- FOLDER paper|tiny infer|train ROUNDS");
+        return;
+    };
+    let folder = Path::new(folder).join(preset);
+    let preset = if preset == "tiny" { Preset::Tiny } else { Preset::Paper };
+    let config = Config::preset(preset);
+    let rounds: usize = rounds.parse().expect("a number of rounds");
+    let side = config.image_size;
+    let images: Vec<Vec<f32>> = (0..BATCH)
+        .map(|n| (0..side * side).map(move |p| ((p * 37 + n * 11 + p / side) % 101) as f32 / 100.0))
+        .map(Iterator::collect)
+        .collect();
+    let examples: Vec<Example> = images
+        .iter()
+        .map(|image| Example {
+            image: image.clone(),
+            mask: image.iter().map(|v| u8::from(*v > 0.9)).collect(),
+            has_nodule: Some(true),
+        })
+        .collect();
+    let phase = Phase { batch: BATCH, flips: false, std: true, ..Phase::default() };
+    let step = |trainer: &mut Trainer| {
+        let mut stream = examples.iter().cloned().map(Ok::<_, Error>);
+        trainer.epoch(&phase, 1, &mut stream).expect("a finite loss");
+    };
+    if !folder.join("model.safetensors").exists() {
+        fs_err::create_dir_all(&folder).expect("a folder that can be written to");
+        let mut trainer = Trainer::new(&config, 1, &Device::Cpu).expect("a configuration");
+        trainer.begin_phase(&phase, false).expect("a schedule");
+        (0..5).for_each(|_| step(&mut trainer));
+        trainer.save_checkpoint(&folder, &().into()).expect("a folder that can be written to");
+        return;
+    }
+    let mut seconds = Vec::new();
+    let mut time = |round: &mut dyn FnMut()| {
+        for n in 0..rounds + 2 {
+            let start = Instant::now();
+            round();
+            if n >= 2 {
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+        }
+    };
+    if work == "infer" {
+        let predictor = Predictor::load(&folder, &Device::Cpu).expect("a checkpoint");
+        let mut bytes = Vec::new();
+        time(&mut || {
+            let found = predictor.predict(&images).expect("images of its size");
+            bytes =
+                found.into_iter().flat_map(|p| p.probability).flat_map(f32::to_le_bytes).collect();
+        });
+        fs_err::write(folder.join("probabilities"), bytes)
+            .expect("a folder that can be written to");
+    } else {
+        let mut trainer = Trainer::new(&config, 1, &Device::Cpu).expect("a configuration");
+        trainer.load_weights(&folder).expect("a checkpoint");
+        trainer.begin_phase(&phase, false).expect("a schedule");
+        time(&mut || step(&mut trainer));
+    }
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|line| line.split_whitespace().next()).unwrap_or("0");
+    println!("{{\"seconds\": {seconds:?}, \"peak_kib\": {kib}}}");
+}

@@ -1,0 +1,128 @@
+"""The network on the processor, in PyTorch and in nodulus, with the same weights, images and threads.
+
+    cargo bench --bench model --no-run          # prints BENCH, the program
+    python benches/peers/model.py FOLDER BENCH
+
+Runs, one after the other and round about, processes of nodulus and of PyTorch (eager, and TorchScript
+frozen and optimised for inference), each of which does its work a few times and tells its seconds and
+its peak memory. Prints the medians over all of them and the ratios, and the largest difference between
+nodulus's probabilities and those of PyTorch.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+THREADS, BATCH, TURNS = 2, 10, 3
+ROUNDS = {"paper": 3, "tiny": 10}
+
+
+def work(folder, preset, kind, rounds):
+    """What one process does."""
+    import numpy as np
+    import torch
+    from safetensors.torch import load_file
+
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
+    import networks
+
+    torch.set_num_threads(THREADS)
+    net = networks.Proposed(*{"paper": (64, 64), "tiny": (8, 16)}[preset])
+    missing, unexpected = net.load_state_dict(load_file(folder / preset / "model.safetensors"), strict=False)
+    assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
+    side = 128
+    p = np.arange(side * side)
+    image = np.stack([(p * 37 + n * 11 + p // side) % 101 for n in range(BATCH)]) / np.float32(100)
+    x = torch.from_numpy(image.astype(np.float32)).reshape(BATCH, 1, side, side)
+    if kind == "train":
+        net.train()
+        optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-8)
+        mask, nodule = (x > 0.9).float(), torch.ones(BATCH)
+
+        def once():
+            optimiser.zero_grad()
+            logits, score = net(x, True)
+            networks.loss(logits, score, mask, nodule).backward()
+            optimiser.step()
+    else:
+        net.eval()
+        with torch.inference_mode():
+            if kind == "frozen":
+                class Whole(torch.nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.net = net
+
+                    def forward(self, x):
+                        return self.net(x, True)
+
+                traced = torch.jit.trace(Whole().eval(), x)
+                run = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+            else:
+                run = lambda x: net(x, True)
+
+        def once():
+            with torch.inference_mode():
+                logits, score = run(x)
+                return torch.sigmoid(logits), torch.sigmoid(score), logits
+
+    seconds = []
+    for n in range(rounds + 2):
+        start = time.perf_counter()
+        once()
+        seconds.append(time.perf_counter() - start)
+    found = {}
+    if kind == "eager":
+        probability, _, logits = once()
+        own = np.fromfile(folder / preset / "probabilities", np.float32)
+        found["difference"] = float(np.abs(probability.numpy().ravel() - own).max())
+        found["logit"] = float(logits.abs().max())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds[2:], "peak_kib": peak, **found}))
+
+
+def main(folder, bench):
+    runs = {}
+    environment = dict(os.environ, RAYON_NUM_THREADS=str(THREADS), OMP_NUM_THREADS=str(THREADS))
+    found_eager = {}
+    for preset, rounds in ROUNDS.items():
+        # Makes the checkpoint.
+        subprocess.run([bench, folder, preset, "infer", "1"], env=environment, check=True, capture_output=True)
+        works = {
+            "infer": {"nodulus": "infer", "PyTorch": "eager", "TorchScript, frozen": "frozen"},
+            "train": {"nodulus": "train", "PyTorch": "train"},
+        }
+        for what, who in works.items():
+            for _ in range(TURNS):
+                for name, kind in who.items():
+                    program = [bench] if name == "nodulus" else [sys.executable, __file__]
+                    command = [*program, folder, preset, kind, str(rounds)]
+                    out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+                    found = json.loads(out.stdout.splitlines()[-1])
+                    found_eager = found if kind == "eager" else found_eager
+                    seconds, peaks = runs.setdefault((preset, what, name), ([], []))
+                    seconds.extend(found["seconds"])
+                    peaks.append(found["peak_kib"])
+            if what == "infer":
+                print(f"{preset} largest difference from PyTorch, eager: {found_eager['difference']:.1e}; "
+                      f"largest logit {found_eager['logit']:.1f}", flush=True)
+            own, own_peak = (statistics.median(v) for v in runs[preset, what, "nodulus"])
+            for name in who:
+                median, peak = (statistics.median(v) for v in runs[preset, what, name])
+                print(
+                    f"{preset} {what:5} {name:20} {median * 1e3:8.1f} ms  {peak / 2**20:5.2f} GiB"
+                    f"  time of nodulus / its {own / median:.2f}, memory {own_peak / peak:.2f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        main(*sys.argv[1:])
+    else:
+        work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
