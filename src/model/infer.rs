@@ -244,7 +244,10 @@ mod tests {
             trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
             let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
             let found = difference(&predictor, &images);
-            assert!(found.probabilities <= 1e-5, "{architecture:?}: {found:?}");
+            // With no Winograd the proposed network's differ as much: both ways round.
+            let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
+            assert!(found.logits <= 1e-5, "{architecture:?}: {found:?}");
+            assert!(found.probabilities <= most, "{architecture:?}: {found:?}");
         }
     }
 
