@@ -82,6 +82,7 @@ fn every_row_is_trained_once_and_scored_with_the_others() {
     let of = |value: &Value, name: &str| -> Vec<Value> {
         value.as_array().unwrap().iter().map(|item| item[name].clone()).collect()
     };
+    assert_eq!(report["title"], "Small");
     assert_eq!(of(&report["models"], "model_id"), ["U-Net", "proposed"]);
     assert_eq!(
         of(&report["training"], "model_id"),
