@@ -1,6 +1,6 @@
 //! Experiments and cross-validation: every row from one file, done once, and scored together.
 
-use crate::fixture;
+use crate::{fixture, report_page};
 use nodulus::tables::{Comparison, NoduleMetrics, Sample};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -74,10 +74,29 @@ fn every_row_is_trained_once_and_scored_with_the_others() {
         "{text}"
     );
 
+    // One report for all rows: each scored one a model with its cases, each trained one with its epochs.
+    let page = Path::new(table["report"].as_str().unwrap());
+    assert_eq!(page.parent().unwrap(), fixture::report(&store));
+    let text = fs_err::read(page.with_extension("json")).unwrap();
+    let report: Value = serde_json::from_slice(&text).unwrap();
+    let of = |value: &Value, name: &str| -> Vec<Value> {
+        value.as_array().unwrap().iter().map(|item| item[name].clone()).collect()
+    };
+    assert_eq!(report["title"], "Small");
+    assert_eq!(of(&report["models"], "model_id"), ["U-Net", "proposed"]);
+    assert_eq!(
+        of(&report["training"], "model_id"),
+        [Value::Null, "U-Net".into(), "proposed".into()]
+    );
+    for case in report["cases"].as_array().unwrap() {
+        assert_eq!(of(&case["predictions"], "model_id"), ["U-Net", "proposed"]);
+    }
+    report_page::assert_opens(page, "experiment");
+
     // Again: the same table, and nothing is made.
     let (again, said) = run(&arguments);
     assert_eq!(again, table);
-    for stage in ["ingest", "crop", "infer", "evaluate"] {
+    for stage in ["ingest", "crop", "infer", "evaluate", "report"] {
         assert_eq!(begun(&format!("\n{said}"), stage), 0, "{said}");
     }
     assert!(!said.contains(" epoch "), "{said}");

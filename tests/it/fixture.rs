@@ -123,6 +123,12 @@ pub(crate) fn rows<R: nodulus::tables::Row>(store: &Path) -> Vec<R> {
     version.rows::<R>().flat_map(Result::unwrap).collect()
 }
 
+/// The folder of a store's current report.
+pub(crate) fn report(store: &Path) -> PathBuf {
+    let store = nodulus::tables::store::Store::open(store).unwrap();
+    store.require(nodulus::tables::Output::Report).unwrap().files_folder()
+}
+
 /// Every file of the store's outputs with its bytes, by its path; nothing that is unfinished.
 pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();

@@ -23,6 +23,7 @@ mod networks;
 mod python;
 mod real;
 mod regions;
+mod report_page;
 mod series;
 mod training;
 mod wiring;

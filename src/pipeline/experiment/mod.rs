@@ -287,7 +287,8 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         }
     }
     let last = experiment.rows.last().ok_or(Error::NoRows)?;
-    let config = experiment.config(last, means, &[])?;
+    let title = toml::Value::String(experiment.title.clone());
+    let config = experiment.config(last, means, &[("report.title", title)])?;
     let chosen = Chosen::from([
         (Output::Table(Table::Predictions), predictions),
         (Output::Table(Table::TrainingLog), logs),

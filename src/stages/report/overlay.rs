@@ -76,9 +76,10 @@ pub(super) fn panels(
 fn bar(side_mm: f64) -> String {
     let bar_mm = if side_mm > 60.0 { 20.0 } else { 5.0 };
     format!(
-        "<path class=\"bar\" d=\"M10 {y}h{length:.1}\"/><text x=\"10\" y=\"{above}\">{bar_mm} mm</text>",
+        "<path class=\"under\" d=\"M9 {y}h{under:.1}\"/><path class=\"bar\" d=\"M10 {y}h{length:.1}\"/><text x=\"10\" y=\"{above}\">{bar_mm} mm</text>",
         y = PANEL - 12.0,
         length = bar_mm / side_mm * PANEL,
+        under = bar_mm / side_mm * PANEL + 2.0,
         above = PANEL - 19.0,
     )
 }

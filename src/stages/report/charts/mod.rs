@@ -16,8 +16,9 @@ pub(super) use cohorts::{decimals, histograms, title};
 pub(super) use diameter::by_diameter;
 pub(super) use distribution::{MOST_POINTS, distribution};
 pub(super) use training::training;
-pub(super) use volumes::{bland_altman, volume_range};
+pub(super) use volumes::{bland_altman, largest_volume};
 
+use super::text::decimal;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -98,10 +99,9 @@ impl<'a> Axis<'a> {
         match self.range.end - self.range.start {
             _ if self.whole && value.fract() != 0.0 => String::new(),
             _ if self.whole => format!("{value:.0}"),
-            length if length < 0.5 => format!("{value:.2}"),
-            length if length < 8.0 => format!("{value:.1}"),
-            // No minus before a nought.
-            _ => format!("{:.0}", value + 0.0),
+            length if length < 0.5 => decimal(Some(value), 2),
+            length if length < 8.0 => decimal(Some(value), 1),
+            _ => decimal(Some(value), 0),
         }
     }
 }
@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(label(0.0..0.4, 0.1), "0.10");
         assert_eq!(label(0.0..1.0, 0.1), "0.1");
         assert_eq!(label(-50.0..50.0, -0.0), "0");
+        assert_eq!(label(-50.0..50.0, -20.0), "\u{2212}20");
         let epochs = Axis { whole: true, ..Axis::new("", 1.0..3.0) };
         assert_eq!([1.0, 1.5, 3.0].map(|epoch| epochs.label(epoch)), ["1", "", "3"]);
     }

@@ -2,55 +2,56 @@
 
 use super::{Axis, INK, PANEL, ceiling, colour, dashed, frame, head, svg, text_style};
 use crate::stages::report::content::{NoduleScore, VolumeAgreement};
+use crate::stages::report::text::signed;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Largest mean of two volumes, and largest difference to either side, of charts that share their axes.
-pub(in crate::stages::report) fn volume_range<'a>(
+/// Largest mean of two volumes: the end of an axis that charts share.
+pub(in crate::stages::report) fn largest_volume<'a>(
     nodules: impl Iterator<Item = &'a NoduleScore>,
-    agreement: &[VolumeAgreement],
-) -> (f64, f64) {
-    let points = nodules.filter_map(point);
-    let (x, y) = points.fold((0.0f64, 0.0f64), |(x, y), at| (x.max(at.0), y.max(at.1.abs())));
-    let limits = agreement.iter().flat_map(|row| [row.lower_limit_mm3, row.upper_limit_mm3]);
-    (x, limits.flatten().map(f64::abs).fold(y, f64::max))
+) -> f64 {
+    nodules.filter_map(point).map(|at| at.0).fold(0.0, f64::max)
 }
 
 /// Difference of each nodule's volumes by their mean, for a model, named: the mean difference as a line,
-/// the limits of agreement dashed. The axes reach what `volume_range` said.
+/// the limits of agreement dashed, each with its value. The horizontal axis reaches `largest_mm3`.
 pub(in crate::stages::report) fn bland_altman(
     name: &str,
     place: usize,
     nodules: &[&NoduleScore],
     agreement: &VolumeAgreement,
-    (largest_mean, largest_difference): (f64, f64),
+    largest_mm3: f64,
 ) -> String {
     svg(PANEL, |area| {
         head(area, name)?;
-        let (right, top) = (ceiling(largest_mean), ceiling(largest_difference));
+        let lines = [
+            (agreement.upper_limit_mm3, "+1.96 SD", VPos::Bottom),
+            (agreement.mean_mm3, "mean", VPos::Bottom),
+            (agreement.lower_limit_mm3, "−1.96 SD", VPos::Top),
+        ];
+        let points: Vec<(f64, f64)> = nodules.iter().filter_map(|score| point(score)).collect();
+        let heights = points.iter().map(|at| at.1).chain(lines.iter().filter_map(|line| line.0));
+        // Room for the values beyond the limits.
+        let top = 1.15 * ceiling(heights.map(f64::abs).fold(0.0, f64::max));
+        let right = ceiling(largest_mm3);
         let x = Axis::new("Mean of predicted and reference volume (mm³)", 0.0..right);
         let y = Axis::new("Predicted − reference (mm³)", -top..top);
         let mut chart = frame(area, &x, &y)?;
         let across = |at: f64| [(0.0, at), (right, at)];
         chart.draw_series([PathElement::new(across(0.0), INK.mix(0.4).stroke_width(2))])?;
         let colour = colour(place);
-        chart.draw_series(
-            nodules
-                .iter()
-                .filter_map(|score| point(score))
-                .map(|at| Circle::new(at, 6, colour.mix(0.6).filled())),
-        )?;
-        if let Some(mean) = agreement.mean_mm3 {
-            chart.draw_series([PathElement::new(across(mean), INK.stroke_width(3))])?;
-        }
-        for (limit, text, side) in [
-            (agreement.upper_limit_mm3, "+1.96 SD", VPos::Bottom),
-            (agreement.lower_limit_mm3, "−1.96 SD", VPos::Top),
-        ] {
-            let Some(limit) = limit else { continue };
-            dashed(&mut chart, across(limit), INK.stroke_width(3))?;
+        let points = points.into_iter();
+        chart.draw_series(points.map(|at| Circle::new(at, 6, colour.mix(0.6).filled())))?;
+        for (value, text, side) in lines {
+            let Some(value) = value.filter(|value| value.is_finite()) else { continue };
+            if text == "mean" {
+                chart.draw_series([PathElement::new(across(value), INK.stroke_width(3))])?;
+            } else {
+                dashed(&mut chart, across(value), INK.stroke_width(3))?;
+            }
+            let text = format!("{text} {}", signed(Some(value), 0));
             let style = text_style().pos(Pos::new(HPos::Right, side));
-            chart.draw_series([Text::new(text, (right, limit), style)])?;
+            chart.draw_series([Text::new(text, (right, value), style)])?;
         }
         Ok(())
     })
@@ -72,7 +73,7 @@ mod tests {
     use crate::tables::NoduleMetrics;
 
     #[test]
-    fn a_point_is_the_mean_and_the_difference_and_axes_hold_all() {
+    fn a_point_is_the_mean_and_the_difference() {
         let score = |predicted: f64, reference: f64, error: Option<f64>| NoduleScore {
             diameter_mm: 8.0,
             row: NoduleMetrics {
@@ -101,14 +102,13 @@ mod tests {
             scores.each_ref().map(point),
             [Some((450.0, 100.0)), Some((150.0, -300.0)), None]
         );
-        let range = volume_range(scores.iter(), std::slice::from_ref(&agreement));
-        assert_eq!(range, (450.0, 654.4));
-        assert_eq!(volume_range([].into_iter(), &[]), (0.0, 0.0));
-        for range in [range, (0.0, 0.0)] {
-            let text =
-                bland_altman("<i>", 1, &scores.iter().collect::<Vec<_>>(), &agreement, range);
-            assert_drawn(&text);
-            assert_eq!(text.matches("<circle").count(), 2);
-        }
+        assert_eq!((largest_volume(scores.iter()), largest_volume([].into_iter())), (450.0, 0.0));
+        let scores: Vec<&NoduleScore> = scores.iter().collect();
+        let text = bland_altman("<i>", 1, &scores, &agreement, 450.0);
+        assert_drawn(&text);
+        assert_eq!(text.matches("<circle").count(), 2);
+        assert!(text.contains("mean −100") && text.contains("−1.96 SD −654"), "{text}");
+        let unknown = VolumeAgreement { mean_mm3: None, lower_limit_mm3: None, ..agreement };
+        assert_drawn(&bland_altman("", 0, &[], &unknown, 0.0));
     }
 }

@@ -72,13 +72,17 @@ impl Page<'_> {
     }
 
     fn numbers(&self, prediction: &CasePrediction) -> String {
+        let mm = |name: &str, value: Option<f64>| {
+            let unit = if value.is_some() { " mm" } else { "" };
+            format!("{name} {}{unit}", decimal(value, 2))
+        };
         format!(
-            "<b>{}</b><br>Dice {} · HD {} mm · HD95 {} mm<br>ASSD {} mm · {} of {} mm³",
+            "<b>{}</b><br/>Dice {} · {}<br/>{} · {}<br/>{} of {} mm³",
             self.label(&prediction.model_id),
             decimal(prediction.dice, 3),
-            decimal(prediction.hausdorff_mm, 2),
-            decimal(prediction.hausdorff_95_mm, 2),
-            decimal(prediction.assd_mm, 2),
+            mm("ASSD", prediction.assd_mm),
+            mm("HD", prediction.hausdorff_mm),
+            mm("HD95", prediction.hausdorff_95_mm),
             decimal(Some(prediction.predicted_volume_mm3), 0),
             decimal(Some(prediction.reference_volume_mm3), 0),
         )

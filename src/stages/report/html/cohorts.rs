@@ -186,7 +186,7 @@ fn flow(cohort: &Cohort) -> String {
     for (n, what, notes) in steps {
         let _ = write!(html, "<li><b>{}</b> {what}", integer(n));
         for note in notes {
-            let _ = write!(html, "<br><small>{note}</small>");
+            let _ = write!(html, "<br/><small>{note}</small>");
         }
         html.push_str("</li>");
     }

@@ -24,7 +24,7 @@ impl Page<'_> {
         let rows = content.provenance.iter().map(source).collect();
         let keys = |keys: &[String]| {
             let keys: Vec<String> = keys.iter().map(|key| code(key)).collect();
-            if keys.is_empty() { NONE.to_owned() } else { keys.join("<br>") }
+            if keys.is_empty() { NONE.to_owned() } else { keys.join("<br/>") }
         };
         let model = |model: &Model| {
             vec![escape(&model.label), keys(&model.predictions), keys(&model.checkpoints)]
@@ -91,7 +91,7 @@ fn code(text: &str) -> String {
 fn halves(hash: &str) -> String {
     match hash.split_at_checked(hash.len() / 2) {
         Some((first, second)) if hash.len() > 32 => {
-            format!("<code>{}<br>{}</code>", escape(first), escape(second))
+            format!("<code>{}<br/>{}</code>", escape(first), escape(second))
         }
         _ => code(hash),
     }
@@ -140,15 +140,15 @@ mod tests {
         let settings =
             json!({"seed": 7, "phases": [{"seed": 8, "cohorts": ["a", "b"]}], "fold": null});
         let expected = [
-            ("fold", "null"),
-            ("phases.0.cohorts", "[\"a\",\"b\"]"),
-            ("phases.0.seed", "8"),
             ("seed", "7"),
+            ("phases.0.seed", "8"),
+            ("phases.0.cohorts", "[\"a\",\"b\"]"),
+            ("fold", "null"),
         ];
         let found = leaves(&settings);
         let found: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(found, expected);
-        assert_eq!(seeds(&settings), "8, 7");
+        assert_eq!(seeds(&settings), "7, 8");
         assert_eq!(
             (seeds(&Value::Null), seeds(&json!({"seeds": 1}))),
             ("–".to_owned(), "–".to_owned())
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_hash_is_on_two_lines() {
         let hash = "0123456789abcdef".repeat(4);
-        assert_eq!(halves(&hash), format!("<code>{}<br>{}</code>", &hash[..32], &hash[32..]));
+        assert_eq!(halves(&hash), format!("<code>{}<br/>{}</code>", &hash[..32], &hash[32..]));
         assert_eq!(halves("abc"), "<code>abc</code>");
     }
 }

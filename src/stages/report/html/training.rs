@@ -24,7 +24,9 @@ impl Page<'_> {
         let charts: Vec<(String, String)> = models
             .iter()
             .enumerate()
-            .map(|(place, (name, epochs))| {
+            .map(|(n, (name, epochs))| {
+                let model = epochs.first().and_then(|epoch| self.place(epoch.model_id.as_deref()?));
+                let place = model.unwrap_or(self.content.models.len() + n);
                 (charts::training(name, place, epochs), format!("Loss and Dice by epoch: {name}"))
             })
             .collect();

@@ -14,12 +14,12 @@ impl Page<'_> {
             self.html.push_str("<p>Volumes compared: none.</p>\n");
             return;
         }
-        let range = charts::volume_range(self.content.nodules.iter(), agreement);
+        let largest = charts::largest_volume(self.content.nodules.iter());
         let of_model = |row: &VolumeAgreement| {
             let place = self.place(&row.model_id);
             let name = place.map_or(&row.model_id, |place| &self.content.models[place].label);
             let scores = self.scores_of(&row.model_id);
-            let chart = charts::bland_altman(name, place.unwrap_or(0), &scores, row, range);
+            let chart = charts::bland_altman(name, place.unwrap_or(0), &scores, row, largest);
             (chart, format!("Difference of predicted and reference volume by their mean: {name}"))
         };
         let charts: Vec<_> = agreement.iter().map(of_model).collect();
@@ -38,8 +38,8 @@ impl Page<'_> {
         self.panels(
             &charts,
             "Volume of each nodule, predicted minus reference, by the mean of both (Bland and Altman), a \
-             chart for each model, all with the same axes. Line: mean difference; dashed: 95% limits of \
-             agreement.",
+             chart for each model, each with its own vertical axis. Line: mean difference; dashed: 95% \
+             limits of agreement.",
         );
         self.table(
             "Agreement of volumes, predicted minus reference, mm³. Limits of agreement: mean ± 1.96 \
