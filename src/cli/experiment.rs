@@ -115,7 +115,10 @@ fn text(line: &Line) -> Vec<Vec<String>> {
 
 fn row(line: &Line, cell: impl Fn(&Cell) -> String) -> Vec<String> {
     let numbers = [line.n_nodules, line.n_missed].map(|n| n.to_string());
-    let p = line.p_against_best.map_or(String::new(), |p| format!("{p:.3}"));
+    let p = line.p_against_best.map_or(String::new(), |p| match p {
+        p if p < 0.0005 => "< 0.001".to_owned(),
+        p => format!("{p:.3}"),
+    });
     let head = [line.model_id.clone()].into_iter().chain(numbers);
     head.chain(line.cells.iter().map(cell)).chain([p]).collect()
 }

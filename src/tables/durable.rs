@@ -13,7 +13,7 @@ const UNFINISHED: &str = ".tmp";
 ///
 /// Fails if the folder cannot be written to; the old content then stays.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}{UNFINISHED}", std::process::id()));
@@ -32,13 +32,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// The folder that a file is in: that of a bare name is the current one.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// Moves a finished file to its place and makes the move last.
 ///
 /// # Errors
 ///
 /// Fails if either folder cannot be written to.
 pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
-    let folder = to.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(to);
     fs::create_dir_all(folder)?;
     File::open(from)?.sync_all()?;
     fs::rename(from, to)?;
@@ -73,6 +81,13 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_name_is_in_the_current_folder() {
+        assert_eq!(folder_of(Path::new("table.md")), Path::new("."));
+        assert_eq!(folder_of(Path::new("out/table.md")), Path::new("out"));
+        assert_eq!(folder_of(Path::new("/table.md")), Path::new("/"));
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_content_and_nothing_beside_it() {
