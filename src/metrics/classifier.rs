@@ -231,7 +231,9 @@ mod tests {
         let cases =
             [(0.0, false), (0.1, true), (0.35, true), (0.4, false), (0.8, true), (1.0, true)];
         let mut reliability = Reliability::default();
-        cases.iter().for_each(|(probability, truth)| reliability.add(*probability, *truth));
+        for (probability, truth) in cases {
+            reliability.add(probability, truth);
+        }
         let filled: Vec<(usize, u64, u64)> = (0..BINS)
             .map(|place| (place, reliability.bins[place].n, reliability.bins[place].n_true))
             .filter(|(_, n, _)| *n > 0)
