@@ -31,7 +31,7 @@ pub(super) struct Description {
 }
 
 /// The weights file that a path means: itself, or the one in the folder.
-pub(super) fn weights_path(path: &Path) -> PathBuf {
+pub fn weights_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
 }
 

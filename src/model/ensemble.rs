@@ -51,7 +51,7 @@ impl Ensemble {
 
     /// What the checkpoints' writers said of the weights' origin.
     pub fn metadata(&self) -> impl Iterator<Item = &serde_json::Value> {
-        [&self.first].into_iter().chain(&self.others).map(Predictor::metadata)
+        self.networks().map(Predictor::metadata)
     }
 
     /// Images that may go through the networks together in so many bytes, as
@@ -61,34 +61,19 @@ impl Ensemble {
     }
 
     /// Predicts a batch of images, values in 0..1, i fastest; empty for none. With `flips`, their mirror
-    /// images too.
-    ///
-    /// METHOD: the mean of the networks' probabilities, of pixels and of the image.
+    /// images too. The networks' probabilities are averaged.
     ///
     /// # Errors
     ///
     /// Fails if an image is not of [`Self::image_size`].
     pub fn predict(&self, images: &[Vec<f32>], flips: bool) -> Result<Vec<Prediction>> {
-        let predict = |network: &Predictor| {
+        Prediction::means(self.networks().map(|network| {
             if flips { network.predict_flipped(images) } else { network.predict(images) }
-        };
-        let mut sums = predict(&self.first)?;
-        for other in &self.others {
-            for (sum, prediction) in sums.iter_mut().zip(predict(other)?) {
-                let pixels = sum.probability.iter_mut().zip(prediction.probability);
-                pixels.for_each(|(sum, p)| *sum += p);
-                let of_both = sum.nodule_probability.zip(prediction.nodule_probability);
-                sum.nodule_probability = of_both.map(|(sum, p)| sum + p);
-            }
-        }
-        if !self.others.is_empty() {
-            let n = (1 + self.others.len()) as f32;
-            for sum in &mut sums {
-                sum.probability.iter_mut().for_each(|p| *p /= n);
-                sum.nodule_probability = sum.nodule_probability.map(|p| p / n);
-            }
-        }
-        Ok(sums)
+        }))
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &Predictor> {
+        [&self.first].into_iter().chain(&self.others)
     }
 }
 

@@ -21,6 +21,35 @@ pub struct Prediction {
     pub nodule_probability: Option<f32>,
 }
 
+impl Prediction {
+    /// The means of several predictions of each image, given one after the other.
+    ///
+    /// METHOD: the mean of probabilities, of pixels and of the image.
+    pub(super) fn means(predictions: impl Iterator<Item = Result<Vec<Self>>>) -> Result<Vec<Self>> {
+        let mut sums: Vec<Self> = Vec::new();
+        let mut n = 0.0;
+        for predictions in predictions {
+            n += 1.0;
+            let predictions = predictions?;
+            if sums.is_empty() {
+                sums = predictions;
+                continue;
+            }
+            for (sum, other) in sums.iter_mut().zip(predictions) {
+                let pixels = sum.probability.iter_mut().zip(other.probability);
+                pixels.for_each(|(sum, p)| *sum += p);
+                let of_both = sum.nodule_probability.zip(other.nodule_probability);
+                sum.nodule_probability = of_both.map(|(sum, p)| sum + p);
+            }
+        }
+        for sum in &mut sums {
+            sum.probability.iter_mut().for_each(|p| *p /= n);
+            sum.nodule_probability = sum.nodule_probability.map(|p| p / n);
+        }
+        Ok(sums)
+    }
+}
+
 /// A trained network.
 pub struct Predictor {
     network: Network,
@@ -81,27 +110,18 @@ impl Predictor {
     /// As [`Self::predict`].
     pub fn predict_flipped(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
-        let mut sums = self.predict(images)?;
-        for mirrored in [[true, false], [false, true], [true, true]] {
+        let mirrors = [[false, false], [true, false], [false, true], [true, true]];
+        Prediction::means(mirrors.into_iter().map(|mirrored| {
             let mut flipped = images.to_vec();
             for image in &mut flipped {
                 batch::flip(image, side, mirrored);
             }
-            for (sum, mut found) in sums.iter_mut().zip(self.predict(&flipped)?) {
-                batch::flip(&mut found.probability, side, mirrored);
-                if let (Some(sum), Some(found)) =
-                    (&mut sum.nodule_probability, found.nodule_probability)
-                {
-                    *sum += found;
-                }
-                sum.probability.iter_mut().zip(found.probability).for_each(|(s, p)| *s += p);
+            let mut found = self.predict(&flipped)?;
+            for prediction in &mut found {
+                batch::flip(&mut prediction.probability, side, mirrored);
             }
-        }
-        for sum in &mut sums {
-            sum.nodule_probability = sum.nodule_probability.map(|p| p / 4.0);
-            sum.probability.iter_mut().for_each(|p| *p /= 4.0);
-        }
-        Ok(sums)
+            Ok(found)
+        }))
     }
 
     /// Predicts a batch of images, values in 0..1, i fastest; empty for none.

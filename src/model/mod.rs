@@ -33,7 +33,7 @@ mod reference;
 mod golden;
 
 pub use batch::{Example, IGNORED};
-pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE};
+pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
 pub use config::{Architecture, Config, Mode, Preset};
 pub use device::Device;
 pub use ensemble::Ensemble;

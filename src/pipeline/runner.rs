@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::plan;
 use super::sources;
-use crate::model::{Device, WEIGHTS_FILE};
+use crate::model::{Device, weights_path};
 use crate::stages::ingest::Sources;
 use crate::stages::{
     Event, Stage, Task, agree, balance, crop, evaluate, infer, ingest, merge, report, train,
@@ -276,10 +276,9 @@ impl<'a> OutsideWeights<'a> {
     fn file(&self) -> Result<PathBuf, Error> {
         if self.path.join("store.json").exists() {
             let version = Store::open(self.path)?.require(Output::Checkpoint)?;
-            return Ok(version.files_folder().join(WEIGHTS_FILE));
+            return Ok(weights_path(&version.files_folder()));
         }
-        let is_folder = self.path.is_dir();
-        Ok(if is_folder { self.path.join(WEIGHTS_FILE) } else { self.path.to_owned() })
+        Ok(weights_path(self.path))
     }
 }
 
