@@ -1,0 +1,3 @@
+//! New scans in, results out.
+
+pub mod scored;
