@@ -3,7 +3,9 @@
 use super::{Error, format};
 use crate::tables::Table;
 use crate::tables::partitions::TableFiles;
-use polars::prelude::{AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series};
+use polars::prelude::{
+    AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series,
+};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -17,6 +19,9 @@ pub(super) fn scan(table: Table, files: &TableFiles) -> Result<LazyFrame, Error>
     let mut arguments = ScanArgsParquet::default();
     if table.partition_column().is_some() {
         arguments.hive_options = HiveOptions::new_enabled();
+        // What the store's own path has of `name=value` is no column.
+        let folder = files.glob.parent().and_then(std::path::Path::parent);
+        arguments.hive_options.hive_start_idx = folder.map_or(0, |path| path.as_os_str().len());
     }
     Ok(LazyFrame::scan_parquet_files(paths, arguments)?)
 }

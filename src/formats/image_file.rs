@@ -129,9 +129,8 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// format and place it is kept. The UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562)
 /// with bits of a SHA-256.
 pub fn series(path: &Path, volume: &Volume<i16>) -> String {
-    let stem = stem(path);
-    if is_uid(&stem) {
-        return stem;
+    if let Some(named) = series_by_name(path) {
+        return named;
     }
     let mut hash = Sha256::new();
     for n in volume.geometry().size() {
@@ -148,6 +147,11 @@ pub fn series(path: &Path, volume: &Volume<i16>) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     format!("2.25.{}", u128::from_be_bytes(bytes))
+}
+
+/// The series that an image's name is; `None` where that is no UID.
+pub fn series_by_name(path: &Path) -> Option<String> {
+    Some(stem(path)).filter(|stem| is_uid(stem))
 }
 
 /// Numbers joined by dots, 64 characters at most (DICOM PS3.5, 9.1).

@@ -24,6 +24,7 @@ pub mod parquet;
 pub mod foreign;
 pub mod hash;
 pub mod durable;
+pub mod clock;
 pub mod lock;
 pub mod manifest;
 pub mod shard;

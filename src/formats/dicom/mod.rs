@@ -5,6 +5,7 @@
 //! A header is read up to its pixel data and no further, and only the attributes that are used;
 //! lengths are checked against the file before anything is allocated.
 
+mod announced;
 mod codec;
 mod deflated;
 mod drawn;
@@ -18,6 +19,7 @@ mod header;
 mod memory;
 mod multi_frame;
 mod nested;
+mod open;
 mod pixels;
 mod read;
 mod segmentation;
@@ -27,11 +29,13 @@ mod structure_set;
 mod syntax;
 mod write;
 
+pub use announced::announced_instances;
 pub use drawn::{Drawn, Referenced, read_drawn};
 pub(super) use error::moved_io;
 pub use error::{Error, Problem};
-pub use find::{SeriesFiles, files_of_series, find_series, kinds, series_uids};
+pub use find::{SeriesFiles, files_of_series, find_series, kinds, series_of_each, series_uids};
 pub use memory::memory_bytes;
+pub use open::OpenSeries;
 pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series, read_slices};
 pub use segmentation::{Plane, Segment, Segmentation};
 pub use stack::Tolerances;

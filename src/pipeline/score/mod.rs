@@ -1,3 +1,24 @@
-//! New scans in, results out.
+//! New scans in, results out: what a nightly job does with a folder that scans arrive in.
 
 pub mod scored;
+pub mod settings;
+pub mod night;
+pub mod summary;
+pub mod status;
+pub mod candidates;
+pub mod model;
+pub mod view;
+mod budget;
+mod discover;
+mod ledger;
+mod nodules;
+mod places;
+mod read;
+mod rows;
+mod scan;
+mod segment;
+mod stamp;
+mod told;
+
+pub use settings::Settings;
+pub use summary::Summary;
