@@ -3,7 +3,8 @@
 use super::arguments::{PipelineArguments, bytes};
 use super::{Ending, Error, format};
 use crate::model::Device;
-use crate::pipeline::score::night::{self, Event, Options};
+use crate::pipeline::score::event::Event;
+use crate::pipeline::score::night::{self, Options};
 use crate::pipeline::score::settings::Settings;
 use crate::pipeline::score::status::{self, Status};
 use crate::pipeline::score::summary::{Stopped, Summary};

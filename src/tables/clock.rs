@@ -5,12 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// A time as `2026-01-31T23:59:59.000Z`; one before 1970 is taken for its start.
+/// A time to the second as `2026-01-31T23:59:59Z`; one before 1970 is taken for its start.
 pub fn timestamp(time: SystemTime) -> String {
-    let since = since_1970(time);
-    let of_day = since.as_secs() % DAY;
+    let of_day = since_1970(time).as_secs() % DAY;
     let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{}T{h:02}:{m:02}:{s:02}.{:03}Z", day(time), since.subsec_millis())
+    format!("{}T{h:02}:{m:02}:{s:02}Z", day(time))
 }
 
 /// A day as `2026-01-31`.
@@ -20,7 +19,7 @@ pub fn day(time: SystemTime) -> String {
 }
 
 /// Time since 1970.
-pub fn since_1970(time: SystemTime) -> Duration {
+fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -43,12 +42,12 @@ mod tests {
     #[test]
     fn days_are_those_of_the_calendar() {
         for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
-            (1_767_225_599, "2025-12-31T23:59:59.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }

@@ -3,6 +3,7 @@
 pub mod scored;
 pub mod settings;
 pub mod night;
+pub mod event;
 pub mod summary;
 pub mod status;
 pub mod candidates;
@@ -19,6 +20,8 @@ mod scan;
 mod segment;
 mod stamp;
 mod told;
+mod triage;
+mod write;
 
 pub use settings::Settings;
 pub use summary::Summary;

@@ -2,21 +2,21 @@
 
 use super::budget::{Budget, Taken};
 use super::candidates::{self, Candidates};
-use super::discover::{Found, Known, Source, discover};
-use super::ledger::{Attempt, Ledger, Made, Outcome, Record, Scored, State};
+use super::discover::{Found, Known, discover};
+use super::event::Event;
+use super::ledger::{Ledger, Made};
 use super::model::{self, Model};
 use super::read::{Looked, Ready, What, Work, panicked, read};
 use super::scored::ScoredScan;
 use super::settings::Settings;
-use super::summary::{Cause, Seconds, Stopped, Summary};
-use super::{nodules, rows, segment, told, view};
-use crate::formats::image_file;
+use super::summary::{Seconds, Stopped, Summary};
+use super::triage::Triage;
+use super::write::Writer;
+use super::{nodules, segment, told, view};
 use crate::model::Device;
 use crate::tables::store::{self, Store};
 use crate::tables::{clock, hash, lock, manifest};
 use crate::volume::LoadedSlices;
-use serde::Serialize;
-use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -31,9 +31,6 @@ pub const VERSION: u32 = 1;
 /// Where what was read of the input is kept, in the store.
 const KNOWN: &str = "cache/input.json";
 
-/// Time between two writings of the table.
-const BETWEEN_VIEWS: Duration = Duration::from_mins(1);
-
 /// What a run may use.
 pub struct Options<'a> {
     /// Where networks run.
@@ -46,57 +43,6 @@ pub struct Options<'a> {
     pub retry_failed: bool,
     /// Set from outside to end the run; no scan is begun then.
     pub stop: &'a AtomicBool,
-}
-
-/// What happens in a run; no path and no patient is named.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The input is listed.
-    Listed {
-        /// Series in it.
-        found: usize,
-        /// Of them, those to look at.
-        to_do: usize,
-    },
-    /// A series is scored.
-    Scored {
-        /// The series.
-        series: String,
-        /// Its nodules.
-        nodules: usize,
-        /// Seconds that the model took.
-        seconds: f64,
-    },
-    /// Something could not be scored.
-    Failed {
-        /// The series, or what the file is called.
-        series: String,
-        /// Why.
-        cause: String,
-    },
-    /// A series has no candidates yet.
-    Waiting {
-        /// The series.
-        series: String,
-    },
-    /// A series still arrives.
-    Settling {
-        /// The series.
-        series: String,
-    },
-    /// Something is doubtful.
-    Warning {
-        /// What.
-        text: String,
-    },
-    /// The run ends before everything is done.
-    Stopped {
-        /// Why.
-        why: Stopped,
-        /// Series that are left.
-        left: usize,
-    },
 }
 
 /// The run stopped.
@@ -158,7 +104,7 @@ pub fn run(
         (Ok(()), _) => 3,
     };
     // The first error matters more than that its summary cannot be kept either.
-    let kept = summary.write(store);
+    let kept = summary.write(store, now);
     result = result.and(kept.map_err(Error::from));
     (summary, result)
 }
@@ -197,8 +143,17 @@ fn work(
         summary.warnings.push(text.clone());
         tell(Event::Warning { text });
     }
-    let mut triage = Triage { settings, options, candidates: &candidates, now, summary, tell };
-    let work = triage.sort(found, &model, &mut ledger)?;
+    let parts = [model.sha256.clone(), settings.of_results().to_string(), VERSION.to_string()];
+    let recipe = hash::sha256_parts(parts.iter().map(String::as_str));
+    let mut triage = Triage {
+        settings,
+        retry_failed: options.retry_failed,
+        candidates: &candidates,
+        now,
+        summary,
+        tell,
+    };
+    let work = triage.sort(found, &recipe, &model.name.id, &mut ledger)?;
     tell(Event::Listed { found: summary.found, to_do: work.len() });
 
     let deadline = options.max_time.map(|time| begun + time);
@@ -219,131 +174,14 @@ fn refuse_nested(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sorts the series into those to look at and those not.
-struct Triage<'a> {
-    settings: &'a Settings,
-    options: &'a Options<'a>,
-    candidates: &'a Candidates,
-    now: SystemTime,
-    summary: &'a mut Summary,
-    tell: &'a (dyn Fn(Event) + Sync),
-}
-
-impl Triage<'_> {
-    /// What there is to do, those first that have waited longest.
-    fn sort(
-        &mut self,
-        found: Vec<Found>,
-        model: &Model,
-        ledger: &mut Ledger,
-    ) -> Result<Vec<Work>, Error> {
-        // A file or folder that could not be read, and is no longer found, is none any more.
-        let ids: BTreeSet<&str> = found.iter().map(|found| found.id.as_str()).collect();
-        let gone = ledger.entries().map(|(id, _)| id.clone());
-        let gone: Vec<String> =
-            gone.filter(|id| told::is_name(id) && !ids.contains(id.as_str())).collect();
-        gone.iter().try_for_each(|id| ledger.remove(id))?;
-        let settings_text = self.settings.of_results().to_string();
-        let version = VERSION.to_string();
-        let recipe = hash::sha256_parts([&*model.sha256, &settings_text, &version]);
-        let mut work = Vec::new();
-        for found in found {
-            if let Some(todo) = self.look(found, &recipe, &model.name.id, ledger)? {
-                work.push(todo);
-            }
-        }
-        work.sort_by(|a, b| {
-            let order = |work: &Work| (work.found.stamp.newest, work.found.id.clone());
-            order(a).cmp(&order(b))
-        });
-        Ok(work)
-    }
-
-    fn look(
-        &mut self,
-        found: Found,
-        recipe: &str,
-        model_id: &str,
-        ledger: &mut Ledger,
-    ) -> Result<Option<Work>, Error> {
-        if self.is_settling(&found) {
-            self.summary.settling += 1;
-            self.summary.settling_series.push(found.id.clone());
-            (self.tell)(Event::Settling { series: found.id });
-            return Ok(None);
-        }
-        let stem = match &found.source {
-            Source::Image(path) => image_file::stem(path),
-            Source::Folders(_) | Source::Archive(_) => String::new(),
-        };
-        let names = [found.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
-        let candidates = self.candidates.of(names).to_vec();
-        let state = ledger.entry(&found.id).map(|entry| entry.state.clone());
-        if candidates.is_empty() && found.problem.is_none() {
-            match state {
-                // What was scored stays, though its candidates are gone.
-                Some(State::Scored(_)) => self.summary.unchanged += 1,
-                Some(State::Failed(..)) => self.summary.failed_before += 1,
-                Some(State::Waiting(_)) => self.summary.waiting += 1,
-                None => {
-                    self.summary.waiting += 1;
-                    let mut record = ledger.read(&found.id)?;
-                    record.waiting_since = Some(clock::timestamp(self.now));
-                    ledger.write(&record)?;
-                    (self.tell)(Event::Waiting { series: found.id });
-                }
-            }
-            return Ok(None);
-        }
-        let candidates_sha256 = candidates::sha256(&candidates);
-        let before = match state {
-            Some(State::Scored(of)) => Some(of),
-            Some(State::Failed(of, _)) if !self.options.retry_failed => {
-                if of.is_as(&found.stamp.text, &candidates_sha256, recipe) {
-                    self.summary.failed_before += 1;
-                    return Ok(None);
-                }
-                Some(of)
-            }
-            Some(State::Failed(..) | State::Waiting(_)) | None => None,
-        };
-        if before.as_ref().is_some_and(|of| of.is_as(&found.stamp.text, &candidates_sha256, recipe))
-        {
-            self.summary.unchanged += 1;
-            return Ok(None);
-        }
-        let made = Made {
-            stamp: found.stamp.text.clone(),
-            content_sha256: String::new(),
-            candidates_sha256,
-            recipe_sha256: recipe.to_owned(),
-            model_id: model_id.to_owned(),
-        };
-        Ok(Some(Work { found, candidates, made, before }))
-    }
-
-    /// METHOD: files arrive one by one, and a series may lack its last ones for a while: it is read when
-    /// no file has changed for `settle_seconds`, and as many instances are there as are announced or
-    /// `announced_hours` have passed.
-    fn is_settling(&self, found: &Found) -> bool {
-        // A time in the future is as good as now.
-        let age = self.now.duration_since(found.stamp.newest).unwrap_or_default();
-        if age < Duration::from_secs(self.settings.settle_seconds) {
-            return true;
-        }
-        let is_whole = found.announced.is_none_or(|announced| found.n_files >= announced);
-        !is_whole && age.as_secs_f64() < 3600.0 * self.settings.announced_hours
-    }
-}
-
 /// A scan that was scored, or what became of a series else.
-struct Finished<'a> {
-    found: Found,
-    made: Made,
-    what: End<'a>,
+pub(super) struct Finished<'a> {
+    pub(super) found: Found,
+    pub(super) made: Made,
+    pub(super) what: End<'a>,
 }
 
-enum End<'a> {
+pub(super) enum End<'a> {
     Scored(Box<Done<'a>>),
     Same,
     Settling,
@@ -351,21 +189,21 @@ enum End<'a> {
 }
 
 /// A scored scan, with what of it is in memory.
-struct Done<'a> {
-    scan: ScoredScan,
-    slices: LoadedSlices<i16>,
-    seconds: f64,
+pub(super) struct Done<'a> {
+    pub(super) scan: ScoredScan,
+    pub(super) slices: LoadedSlices<i16>,
+    pub(super) seconds: f64,
     _memory: Taken<'a>,
 }
 
 /// The work of a run.
-struct Night<'a> {
-    settings: &'a Settings,
-    store: &'a Store,
+pub(super) struct Night<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) store: &'a Store,
     options: &'a Options<'a>,
-    model: &'a Model,
+    pub(super) model: &'a Model,
     deadline: Option<Instant>,
-    tell: &'a (dyn Fn(Event) + Sync),
+    pub(super) tell: &'a (dyn Fn(Event) + Sync),
 }
 
 impl Night<'_> {
@@ -403,13 +241,7 @@ impl Night<'_> {
                 }
             });
             let writer = scope.spawn(|| {
-                let mut writer = Writer {
-                    night: self,
-                    ledger,
-                    summary,
-                    stale: BTreeSet::new(),
-                    last: Instant::now(),
-                };
+                let mut writer = Writer::new(self, ledger, summary);
                 let result = writer.write_all(from_scorer, |since| add(|s| &mut s.write, since));
                 broken.store(result.is_err(), Ordering::SeqCst);
                 result
@@ -489,102 +321,4 @@ impl Night<'_> {
         let seconds = since.elapsed().as_secs_f64();
         Ok(Done { scan, slices: ready.slices, seconds, _memory: ready.memory })
     }
-}
-
-/// Puts results into the store.
-struct Writer<'a> {
-    night: &'a Night<'a>,
-    ledger: &'a mut Ledger,
-    summary: &'a mut Summary,
-    /// Days whose rows are not in the table yet.
-    stale: BTreeSet<String>,
-    last: Instant,
-}
-
-impl Writer<'_> {
-    /// Writes what comes; returns how many series that were.
-    fn write_all(
-        &mut self,
-        finished: Receiver<Finished<'_>>,
-        busy: impl Fn(Instant),
-    ) -> Result<usize, Error> {
-        let mut n = 0;
-        for finished in finished {
-            let since = Instant::now();
-            self.write(finished)?;
-            n += 1;
-            if self.last.elapsed() >= BETWEEN_VIEWS {
-                self.bring_up_to_date()?;
-            }
-            busy(since);
-        }
-        let since = Instant::now();
-        self.bring_up_to_date()?;
-        busy(since);
-        Ok(n)
-    }
-
-    fn bring_up_to_date(&mut self) -> Result<(), Error> {
-        view::write(self.night.store.root(), self.ledger, &self.stale)?;
-        self.stale.clear();
-        self.last = Instant::now();
-        Ok(())
-    }
-
-    fn write(&mut self, finished: Finished<'_>) -> Result<(), Error> {
-        let Finished { found, made, what } = finished;
-        let tell = self.night.tell;
-        let mut record = self.ledger.read(&found.id)?;
-        match what {
-            End::Settling => {
-                self.summary.settling += 1;
-                self.summary.settling_series.push(found.id.clone());
-                tell(Event::Settling { series: found.id });
-                return Ok(());
-            }
-            End::Same => {
-                if let Some(current) = &mut record.current {
-                    current.of.stamp = made.stamp;
-                    match current.outcome {
-                        Outcome::Scored(_) => self.summary.unchanged += 1,
-                        Outcome::Failed(_) => self.summary.failed_before += 1,
-                    }
-                }
-            }
-            End::Failed(cause) => {
-                self.summary.failed += 1;
-                self.summary.failures.push(Cause { id: found.id.clone(), cause: cause.clone() });
-                tell(Event::Failed { series: found.id, cause: cause.clone() });
-                record.supersede(attempt(made, Outcome::Failed(cause)));
-            }
-            End::Scored(done) => {
-                let Done { scan, seconds, .. } = *done;
-                self.take(&mut record, &scan, made);
-                let (series, nodules) = (found.id, scan.nodules.len());
-                tell(Event::Scored { series, nodules, seconds });
-            }
-        }
-        self.stale.extend(self.ledger.write(&record)?);
-        Ok(())
-    }
-
-    fn take(&mut self, record: &mut Record, scan: &ScoredScan, made: Made) {
-        let scored = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Scored(_));
-        self.summary.superseded += usize::from(record.current.as_ref().is_some_and(scored));
-        self.summary.scored += 1;
-        self.summary.nodules += scan.nodules.len();
-        for warning in &scan.warnings {
-            let text = format!("{}: {warning}", record.id);
-            self.summary.warnings.push(text.clone());
-            (self.night.tell)(Event::Warning { text });
-        }
-        let scored =
-            Scored { rows: rows::rows(scan), outputs: Vec::new(), warnings: scan.warnings.clone() };
-        record.supersede(attempt(made, Outcome::Scored(scored)));
-    }
-}
-
-fn attempt(of: Made, outcome: Outcome) -> Attempt {
-    let now = SystemTime::now();
-    Attempt { of, at: clock::timestamp(now), scored_on: clock::day(now), outcome }
 }

@@ -1,8 +1,10 @@
 //! What a run of the nightly job did.
 
+use crate::tables::clock;
 use crate::tables::store::{self, Store};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Folder of the summaries in the store.
 const FOLDER: &str = "runs";
@@ -94,15 +96,16 @@ pub struct Cause {
 }
 
 impl Summary {
-    /// Keeps it in the store, by the time when the run began.
+    /// Keeps it in the store, by the time when the run began, to the millisecond.
     ///
     /// # Errors
     ///
     /// Fails if the store cannot be written to.
-    pub fn write(&self, store: &Store) -> Result<(), store::Error> {
+    pub fn write(&self, store: &Store, begun: SystemTime) -> Result<(), store::Error> {
+        let fraction = begun.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
         // No colons, for file systems that know none.
-        let name = self.started.replace(':', "");
-        store.write_record(&Path::new(FOLDER).join(format!("{name}.json")), self)
+        let name = format!("{}-{fraction:03}.json", clock::timestamp(begun).replace(':', ""));
+        store.write_record(&Path::new(FOLDER).join(name), self)
     }
 
     /// The last run's; `None` where there was none.
