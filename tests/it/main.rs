@@ -24,6 +24,7 @@ mod python;
 mod real;
 mod regions;
 mod report_page;
+mod score;
 mod series;
 mod training;
 mod wiring;

@@ -302,3 +302,7 @@ fn place_stamp(input: &Path, path: &Path, files: &[PathBuf]) -> io::Result<Stamp
     let stamp = Stamp::of(&stamps(files)?);
     Ok(Stamp::joined(&[(relative(input, path), stamp)]))
 }
+
+#[cfg(test)]
+#[path = "discover_tests.rs"]
+mod tests;

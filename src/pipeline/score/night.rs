@@ -8,6 +8,7 @@ use super::ledger::{Ledger, Made};
 use super::model::{self, Model};
 use super::read::{Looked, Ready, What, Work, panicked, read};
 use super::scored::ScoredScan;
+use super::segment::Network;
 use super::settings::Settings;
 use super::summary::{Seconds, Stopped, Summary};
 use super::triage::Triage;
@@ -305,8 +306,12 @@ impl Night<'_> {
     ) -> Result<Done<'a>, segment::Error> {
         let since = Instant::now();
         let networks = &self.model.networks;
-        let marked =
-            segment::segment(self.settings, networks, batch, &ready.slices, &ready.places)?;
+        let network = Network {
+            side: networks.image_size(),
+            batch,
+            predict: &|images| networks.predict(images, self.settings.flips),
+        };
+        let marked = segment::segment(self.settings, &network, &ready.slices, &ready.places)?;
         let (files, sop_instance_uids) = ready.scan.instances();
         let scan = ScoredScan {
             series_instance_uid: id.to_owned(),

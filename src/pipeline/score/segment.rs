@@ -5,7 +5,7 @@ use super::settings::{Region, Settings};
 use crate::imaging::components;
 use crate::imaging::crop::{Grid, crop_slice};
 use crate::imaging::normalise::normalise_slice;
-use crate::model::{self, Ensemble, Prediction};
+use crate::model::{self, Prediction};
 use crate::volume::{Geometry, LoadedSlices, Mask, PlacedMask, SliceRanges};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,6 +30,16 @@ pub(super) struct Marked {
     /// Greatest probability of nodule of its slices; `None` without a classifier.
     pub(super) probability: Option<f64>,
     pub(super) warnings: Vec<String>,
+}
+
+/// How regions are predicted.
+pub(super) struct Network<'a> {
+    /// Pixels of a region along i and j.
+    pub(super) side: usize,
+    /// Regions that are predicted together.
+    pub(super) batch: usize,
+    /// Predicts regions, values in 0..1.
+    pub(super) predict: &'a dyn Fn(&[Vec<f32>]) -> model::Result<Vec<Prediction>>,
 }
 
 /// What slices of a scan its candidates need.
@@ -79,12 +89,11 @@ fn slices_in(geometry: &Geometry, mm: f64) -> usize {
 /// nearest to it, within `reach_mm`.
 pub(super) fn segment(
     settings: &Settings,
-    networks: &Ensemble,
-    batch: usize,
+    network: &Network<'_>,
     slices: &LoadedSlices<i16>,
     places: &[Placed],
 ) -> Result<Vec<Marked>, Error> {
-    let side = networks.image_size();
+    let Network { side, batch, predict } = *network;
     let geometry = slices.geometry();
     let mut windows: Vec<Window> =
         places.iter().map(|placed| Window::new(settings, geometry, *placed, side)).collect();
@@ -102,7 +111,7 @@ pub(super) fn segment(
                 .iter()
                 .map(|(n, k)| windows[*n].image(settings, slices, *k))
                 .collect::<Result<Vec<_>, _>>()?;
-            let found = networks.predict(&images, settings.flips)?;
+            let found = predict(&images)?;
             for ((n, k), prediction) in some.iter().zip(found) {
                 windows[*n].see(settings.probability_threshold, *k, &prediction)?;
             }
@@ -287,3 +296,7 @@ fn probability_at(grid: &Grid, probability: &[f32], voxel: [usize; 2]) -> f64 {
     let along_i = |j| value(i, j) + di * (value(i + 1, j) - value(i, j));
     along_i(j) + dj * (along_i(j + 1) - along_i(j))
 }
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;
