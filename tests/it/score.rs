@@ -225,8 +225,9 @@ fn changed_content_and_candidates_supersede() {
     assert_eq!(of(&rows, false).len(), old.len());
     assert_eq!(rows.len(), first.len() + old.len());
     // Other candidates of one series alone.
-    let other = |line: &str| {
-        if line.starts_with(&changed) { line.replace(",1", ",0") } else { line.to_owned() }
+    let other = |line: &str| match line.strip_suffix(",1") {
+        Some(row) if line.starts_with(&changed) => format!("{row},0"),
+        _ => line.to_owned(),
     };
     let text = fs_err::read_to_string(job.candidates()).unwrap();
     let same: Vec<String> = text.lines().map(other).collect();
