@@ -6,6 +6,7 @@
 //! lengths are checked against the file before anything is allocated.
 
 mod codec;
+mod date;
 mod deflated;
 mod drawn;
 mod elements;
@@ -27,6 +28,7 @@ mod structure_set;
 mod syntax;
 mod write;
 
+pub use date::Date;
 pub use drawn::{Drawn, Referenced, read_drawn};
 pub(super) use error::moved_io;
 pub use error::{Error, Problem};
