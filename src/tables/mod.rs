@@ -16,6 +16,7 @@ pub mod slice_metrics;
 pub mod nodule_metrics;
 pub mod summary;
 pub mod comparisons;
+pub mod scores;
 pub mod exclusions;
 pub mod failures;
 pub mod output;
@@ -28,6 +29,7 @@ pub mod manifest;
 pub mod shard;
 pub mod job;
 pub mod store;
+pub mod partitions;
 
 pub use comparisons::Comparison;
 pub use exclusions::Exclusion;
@@ -42,6 +44,7 @@ pub use reader_agreement::ReaderAgreement;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
+pub use scores::Score;
 pub use slice_metrics::SliceMetrics;
 pub use summary::Summary;
 pub use training_log::TrainingLog;
@@ -83,6 +86,8 @@ pub enum Table {
     Exclusions,
     /// See [`failures`].
     Failures,
+    /// See [`scores`].
+    Scores,
 }
 
 /// The row type of a table; its field names are the table's column names.
@@ -92,8 +97,8 @@ pub trait Row: Serialize + DeserializeOwned + 'static {
 }
 
 impl Table {
-    /// Every table, in data-flow order.
-    pub const ALL: [Self; 15] = [
+    /// The tables that the stages write, in data-flow order.
+    pub const OF_STAGES: [Self; 15] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -110,6 +115,17 @@ impl Table {
         Self::Exclusions,
         Self::Failures,
     ];
+
+    /// Every table: those of the stages, then those of the nightly job.
+    pub const ALL: [Self; 16] = {
+        let mut all = [Self::Scores; 16];
+        let mut n = 0;
+        while n < Self::OF_STAGES.len() {
+            all[n] = Self::OF_STAGES[n];
+            n += 1;
+        }
+        all
+    };
 
     /// Name of the table's folder.
     pub const fn name(self) -> &'static str {
@@ -129,6 +145,7 @@ impl Table {
             Self::Comparisons => "comparisons",
             Self::Exclusions => "exclusions",
             Self::Failures => "failures",
+            Self::Scores => "scores",
         }
     }
 
@@ -155,6 +172,7 @@ impl Table {
             Self::Comparisons => "two models × metric",
             Self::Exclusions => "a thing that a rule left out",
             Self::Failures => "a case that failed",
+            Self::Scores => "a nodule of a scan that the nightly job scored",
         }
     }
 
@@ -176,6 +194,7 @@ impl Table {
             Self::Comparisons => comparisons::schema(),
             Self::Exclusions => exclusions::schema(),
             Self::Failures => failures::schema(),
+            Self::Scores => scores::schema(),
         }
     }
 
@@ -192,6 +211,15 @@ impl Table {
             | Self::Summary
             | Self::TrainingLog => 2,
             _ => 1,
+        }
+    }
+
+    /// The column that a folder stands for, `STORE/TABLE/COLUMN=VALUE/`, where each value has a folder;
+    /// readers of Hive's layout add it, and files do not have it.
+    pub const fn partition_column(self) -> Option<&'static str> {
+        match self {
+            Self::Scores => Some("scored_on"),
+            _ => None,
         }
     }
 
@@ -238,6 +266,7 @@ impl Table {
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
             Self::NoduleMetrics => &["nodule_id"],
             Self::Exclusions | Self::Failures => &["case_id"],
+            Self::Scores => &["series_instance_uid", "patient_id", "nodule_id"],
             Self::RatingAgreement | Self::TrainingLog | Self::Summary | Self::Comparisons => &[],
         }
     }
