@@ -1,7 +1,7 @@
 //! Where the lungs lie in a scan, and how two scans of a patient lie to each other.
 
 use super::components;
-use crate::volume::{Geometry, Mask, PlacedMask, Volume};
+use crate::volume::{Geometry, LoadedSlices, Mask, PlacedMask, SliceRanges};
 use serde::{Deserialize, Serialize};
 
 /// What is less dense is air or lung.
@@ -68,23 +68,32 @@ pub enum Unaligned {
     },
 }
 
-/// The lungs' box; `None` where there is no lung to be seen. Values outside the field of view may be
-/// anything under -400 HU.
+/// The slices that [`lung_box`] looks at.
+pub fn slices_needed(geometry: &Geometry) -> SliceRanges {
+    let step = step(geometry)[2];
+    (0..geometry.size()[2]).step_by(step).map(|k| k..k + 1).collect()
+}
+
+/// Voxels from one that is looked at to the next, along i, j, k.
+fn step(geometry: &Geometry) -> [usize; 3] {
+    geometry.spacing().ijk().map(|mm| (STEP_MM / mm).round().max(1.0) as usize)
+}
+
+/// The lungs' box; `None` where there is no lung to be seen, or one of [`slices_needed`] is not loaded.
+/// Values outside the field of view may be anything under -400 HU.
 ///
 /// METHOD: voxels 3 mm apart or more, under -400 HU; their 26-connected parts that reach an edge of a
 /// slice are air outside; parts that touch more of something else than of the body, which is the
 /// largest part of the rest, are inside the table or between table and arms; of those left the
 /// largest, and others with a fifth of its volume or more. Along each axis of the grid the box reaches from the first to the
 /// last plane with 1,000 mm² of lung: the trachea has less, and goes on above the lungs.
-pub fn lung_box(volume: &Volume<i16>) -> Option<LungBox> {
-    let geometry = volume.geometry();
-    let (size, spacing) = (geometry.size(), geometry.spacing().ijk());
-    let step = spacing.map(|mm| (STEP_MM / mm).round().max(1.0) as usize);
+pub fn lung_box(scan: &LoadedSlices<i16>) -> Option<LungBox> {
+    let geometry = scan.geometry();
+    let (size, spacing, step) = (geometry.size(), geometry.spacing().ijk(), step(geometry));
     let coarse: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(step[a]));
-    let voxels = volume.voxels();
-    let is_air = |i: usize, j: usize, k: usize| {
-        voxels[[k * step[2], j * step[1], i * step[0]]] < AIR_HU
-    };
+    let slices: Vec<_> = (0..coarse[2]).map(|k| scan.slice(k * step[2])).collect::<Option<_>>()?;
+    let is_air =
+        |i: usize, j: usize, k: usize| slices[k][[j * step[1], i * step[0]]] < AIR_HU;
     let whole = |mask| PlacedMask { start: [0; 3], mask };
     let body = components::split(&whole(Mask::from_fn(coarse, |i, j, k| !is_air(i, j, k))));
     let body = body.into_iter().max_by_key(|part| part.mask.count())?;
@@ -206,6 +215,7 @@ pub fn alignment(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::Volume;
     use ndarray::Array3;
     use proptest::prelude::*;
 
@@ -239,13 +249,17 @@ mod tests {
         Volume::new(geometry, Array3::from_shape_fn((60, 80, 100), hu)).unwrap()
     }
 
+    fn boxed_of(volume: Volume<i16>) -> Option<LungBox> {
+        lung_box(&volume.into())
+    }
+
     fn near(found: [f64; 3], expected: [f64; 3], within_mm: f64) -> bool {
         found.iter().zip(expected).all(|(f, e)| (f - e).abs() <= within_mm)
     }
 
     #[test]
     fn the_box_holds_both_lungs_and_nothing_else() {
-        let found = lung_box(&scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
+        let found = boxed_of(scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
         // Half axes of 30 and 12 voxels of 3 mm about the middle, 18 of 3 mm, 24 of 4 mm; planes near the ends
         // have less than 1,000 mm² of lung.
         assert!(near(found.low_mm, [-90.0, -54.0, -96.0], 8.0), "{found:?}");
@@ -257,8 +271,8 @@ mod tests {
     fn the_box_is_the_patients_however_the_grid_lies() {
         // i and j reversed, and k downwards with i: a rotation, as scans are stored.
         let reversed = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0];
-        let found = lung_box(&scan([150.0, 108.0, -120.0], reversed)).unwrap();
-        let plain = lung_box(&scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
+        let found = boxed_of(scan([150.0, 108.0, -120.0], reversed)).unwrap();
+        let plain = boxed_of(scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
         let mirrored: [f64; 3] = std::array::from_fn(|a| -[plain.high_mm, plain.low_mm][0][a]);
         assert!(near([found.low_mm[0], found.low_mm[1], 0.0], [mirrored[0], mirrored[1], 0.0], 1e-9));
         assert!((found.low_mm[2] - plain.low_mm[2]).abs() < 1e-9);
@@ -269,10 +283,26 @@ mod tests {
         let whole = scan([0.0; 3], Geometry::AXIAL);
         let geometry = Geometry::new([100, 80, 30], [3.0, 3.0, 4.0], [0.0; 3], Geometry::AXIAL);
         let lower = whole.voxels().slice(ndarray::s![..30, .., ..]).to_owned();
-        let found = lung_box(&Volume::new(geometry.unwrap(), lower).unwrap()).unwrap();
+        let found = boxed_of(Volume::new(geometry.unwrap(), lower).unwrap()).unwrap();
         assert_eq!(found.cut, [[false; 2], [false; 2], [false, true]]);
-        assert!(lung_box(&whole.clone().map(|_| -1000i16)).is_none());
-        assert!(lung_box(&whole.map(|_| 40i16)).is_none());
+        assert!(boxed_of(whole.clone().map(|_| -1000i16)).is_none());
+        assert!(boxed_of(whole.map(|_| 40i16)).is_none());
+    }
+
+    #[test]
+    fn every_third_millimetre_is_enough() {
+        let geometry = Geometry::new([9, 9, 10], [0.7, 3.0, 1.25], [0.0; 3], Geometry::AXIAL);
+        let wanted = slices_needed(&geometry.unwrap());
+        assert_eq!(wanted.iter().flatten().collect::<Vec<_>>(), [0, 2, 4, 6, 8]);
+        let whole = scan([0.0; 3], Geometry::AXIAL);
+        let (geometry, all) = (*whole.geometry(), whole.voxels().clone());
+        let expected = boxed_of(whole);
+        let wanted = slices_needed(&geometry);
+        let some = LoadedSlices::new(geometry, &wanted, all.clone()).unwrap();
+        assert_eq!(lung_box(&some), expected);
+        let first: SliceRanges = std::iter::once(0..30).collect();
+        let voxels = all.slice(ndarray::s![..30, .., ..]).to_owned();
+        assert_eq!(lung_box(&LoadedSlices::new(geometry, &first, voxels).unwrap()), None);
     }
 
     fn boxed(low_mm: [f64; 3], high_mm: [f64; 3]) -> LungBox {
@@ -308,8 +338,8 @@ mod tests {
 
         #[test]
         fn a_moved_scan_is_moved_back(shift in prop::array::uniform3(-400.0..400.0f64)) {
-            let earlier = lung_box(&scan([0.0; 3], Geometry::AXIAL)).unwrap();
-            let later = lung_box(&scan(shift, Geometry::AXIAL)).unwrap();
+            let earlier = boxed_of(scan([0.0; 3], Geometry::AXIAL)).unwrap();
+            let later = boxed_of(scan(shift, Geometry::AXIAL)).unwrap();
             let found = alignment(&earlier, &later, 0.0001).unwrap();
             prop_assert!(near(found, shift, 1e-9), "{:?}", found);
             let back = alignment(&later, &earlier, 0.0001).unwrap();

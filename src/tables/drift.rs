@@ -1,4 +1,4 @@
-//! `drift`: one row for each night × quantity × model.
+//! `drift`: one row for each night × quantity × model, in a folder for each day.
 
 use super::schema::{column, list, nullable};
 use super::{Row, Table};

@@ -1,4 +1,4 @@
-//! `growth`: one row for each nodule of two scans of a patient, matched or not.
+//! `growth`: one row for each nodule of two scans of a patient, matched or not, in a folder for each day.
 
 use super::schema::{axes, column, nullable, nullable_axes};
 use super::{Row, Table};

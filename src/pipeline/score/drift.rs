@@ -2,7 +2,7 @@
 
 use crate::metrics::{Distribution, shift};
 use crate::model::{MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
-use crate::tables::Drift;
+use crate::tables::{Drift, Score};
 use std::collections::BTreeMap;
 
 /// A scored nodule, as far as drift goes; nodules of superseded results are none.
@@ -18,6 +18,19 @@ pub struct Measured {
     pub volume_mm3: f64,
     /// Mean HU; `None` where the model marks nothing.
     pub mean_hu: Option<f64>,
+}
+
+impl Measured {
+    /// Of a row of `scores` of a day.
+    pub fn of(night: &str, score: &Score) -> Self {
+        Self {
+            night: night.to_owned(),
+            model_id: score.model_id.clone(),
+            probability: score.probability,
+            volume_mm3: score.volume_mm3,
+            mean_hu: score.mean_hu,
+        }
+    }
 }
 
 /// What is compared.
