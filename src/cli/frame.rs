@@ -3,7 +3,9 @@
 use super::{Error, format};
 use crate::tables::Table;
 use crate::tables::partitions::TableFiles;
-use polars::prelude::{AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series};
+use polars::prelude::{
+    AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series,
+};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 

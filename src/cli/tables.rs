@@ -2,8 +2,8 @@
 
 use super::arguments::TablesArguments;
 use super::{Ending, Error, format};
-use crate::tables::store::Store;
 use crate::tables::Table;
+use crate::tables::store::Store;
 use serde_json::json;
 use std::io::Write;
 

@@ -92,8 +92,7 @@ pub fn lung_box(scan: &LoadedSlices<i16>) -> Option<LungBox> {
     let (size, spacing, step) = (geometry.size(), geometry.spacing().ijk(), step(geometry));
     let coarse: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(step[a]));
     let slices: Vec<_> = (0..coarse[2]).map(|k| scan.slice(k * step[2])).collect::<Option<_>>()?;
-    let is_air =
-        |i: usize, j: usize, k: usize| slices[k][[j * step[1], i * step[0]]] < AIR_HU;
+    let is_air = |i: usize, j: usize, k: usize| slices[k][[j * step[1], i * step[0]]] < AIR_HU;
     let whole = |mask| PlacedMask { start: [0; 3], mask };
     let body = components::split(&whole(Mask::from_fn(coarse, |i, j, k| !is_air(i, j, k))));
     let body = body.into_iter().max_by_key(|part| part.mask.count())?;
@@ -229,7 +228,8 @@ mod tests {
                 let d = [(x - c[0]) / r[0], (y - c[1]) / r[1], (z - c[2]) / r[2]];
                 d.iter().map(|d| d * d).sum::<f64>() <= 1.0
             };
-            let lungs = [-18.0, 18.0].iter().any(|side| ball([*side, 0.0, 0.0], [12.0, 18.0, 24.0]));
+            let lungs =
+                [-18.0, 18.0].iter().any(|side| ball([*side, 0.0, 0.0], [12.0, 18.0, 24.0]));
             let trachea = z > 0.0 && (x * x + y * y).sqrt() < 3.0;
             let gas = ball([20.0, -5.0, -29.0], [6.0, 6.0, 3.0]);
             let table = (66..=72).contains(&j) && (10..90).contains(&i);
@@ -274,7 +274,11 @@ mod tests {
         let found = boxed_of(scan([150.0, 108.0, -120.0], reversed)).unwrap();
         let plain = boxed_of(scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
         let mirrored: [f64; 3] = std::array::from_fn(|a| -[plain.high_mm, plain.low_mm][0][a]);
-        assert!(near([found.low_mm[0], found.low_mm[1], 0.0], [mirrored[0], mirrored[1], 0.0], 1e-9));
+        assert!(near(
+            [found.low_mm[0], found.low_mm[1], 0.0],
+            [mirrored[0], mirrored[1], 0.0],
+            1e-9
+        ));
         assert!((found.low_mm[2] - plain.low_mm[2]).abs() < 1e-9);
     }
 

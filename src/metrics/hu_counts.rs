@@ -115,13 +115,19 @@ mod tests {
     #[test]
     fn pixels_are_counted() {
         let mut counts = HuCounts::default();
-        assert_eq!((counts.mean(), counts.range(), counts.share_outside(0.0, 1.0)), (None, None, None));
+        assert_eq!(
+            (counts.mean(), counts.range(), counts.share_outside(0.0, 1.0)),
+            (None, None, None)
+        );
         counts.add(&[i16::MIN, i16::MAX]);
         counts.add(&[-1, 0, 0, 50]);
         assert_eq!(counts.n(), 6);
         assert_eq!(counts.mean(), Some(48.0 / 6.0));
         let range = counts.range().unwrap();
-        assert_eq!([range.min, range.p1, range.p99, range.max], [-32768.0, -32768.0, 32767.0, 32767.0]);
+        assert_eq!(
+            [range.min, range.p1, range.p99, range.max],
+            [-32768.0, -32768.0, 32767.0, 32767.0]
+        );
         assert_eq!(counts.share_outside(-1.0, 50.0), Some(2.0 / 6.0));
         let found = counts.distribution(&[0.0, 50.0]);
         assert_eq!((found.counts.as_slice(), found.median), (&[2, 2, 2][..], Some(0.0)));

@@ -79,11 +79,8 @@ pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error>
     let first = Acquisition::draw(&mut rng("acquisition"), &config, Cohort::Lidc, 0)?;
     let grid = first.grid;
     let second = later(&first, plan)?;
-    let out_of_range = |key, found, expected: &str| Error::Setting {
-        key,
-        found,
-        expected: expected.to_owned(),
-    };
+    let out_of_range =
+        |key, found, expected: &str| Error::Setting { key, found, expected: expected.to_owned() };
     let second_date = plan.date.plus_days(plan.days).ok_or_else(|| {
         out_of_range("days", plan.days.unsigned_abs() as usize, "a day of the years 1 to 9999")
     })?;
@@ -106,13 +103,13 @@ pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error>
         }
         let texture = Texture::draw(&mut rng("texture"));
         let body = Body { chest, tubes, texture, nodules, small: Vec::new() };
-        let scan =
-            Scan::acquire(seed, Cohort::Lidc, patient.to_owned(), acquisition, body, name)?;
+        let scan = Scan::acquire(seed, Cohort::Lidc, patient.to_owned(), acquisition, body, name)?;
         let names = Names::new(seed, &scan, name);
         cohorts::write_series(&out.join(name), &scan, &names, Some(date), -1024.0)?;
         visits.push(visit(scan, names, date));
     }
-    let [first, second] = <[Visit; 2]>::try_from(visits).map_err(|_| out_of_range("visits", 0, "2"))?;
+    let [first, second] =
+        <[Visit; 2]>::try_from(visits).map_err(|_| out_of_range("visits", 0, "2"))?;
     Ok([first, second])
 }
 

@@ -43,13 +43,33 @@ pub fn schema() -> Schema {
         column("n", Int64, "of these, those that have a value"),
         nullable("mean", Float64, "mean of the values; null of none"),
         nullable("median", Float64, "median of the values; null of none"),
-        column("n_training", Int64, "nodules that the model's profile has a value of; 0 without a profile"),
+        column(
+            "n_training",
+            Int64,
+            "nodules that the model's profile has a value of; 0 without a profile",
+        ),
         nullable("training_mean", Float64, "mean of the profile's values; null of none"),
         nullable("training_median", Float64, "median of the profile's values; null of none"),
-        column("edges", list(Float64), "where bins part: a value there is in the upper one; the outer bins have no end"),
+        column(
+            "edges",
+            list(Float64),
+            "where bins part: a value there is in the upper one; the outer bins have no end",
+        ),
         column("counts", list(Int64), "values in each bin, one more than edges"),
-        column("training_counts", list(Int64), "the profile's values in each bin; empty without a profile"),
-        nullable("psi", Float64, "population stability index against the profile; null under 20 values of either"),
-        nullable("psi_limit", Float64, "what the index stays under in 95 of 100 nights by chance alone; null as psi"),
+        column(
+            "training_counts",
+            list(Int64),
+            "the profile's values in each bin; empty without a profile",
+        ),
+        nullable(
+            "psi",
+            Float64,
+            "population stability index against the profile; null under 20 values of either",
+        ),
+        nullable(
+            "psi_limit",
+            Float64,
+            "what the index stays under in 95 of 100 nights by chance alone; null as psi",
+        ),
     ])
 }

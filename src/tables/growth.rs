@@ -48,11 +48,19 @@ pub fn schema() -> Schema {
         column("patient_id", Utf8, "patient of both scans"),
         column("series_instance_uid", Utf8, "the later series"),
         column("earlier_series_instance_uid", Utf8, "the earlier series"),
-        nullable("acquired_on", Utf8, "day of the later scan, YYYY-MM-DD; null where it is unknown"),
+        nullable(
+            "acquired_on",
+            Utf8,
+            "day of the later scan, YYYY-MM-DD; null where it is unknown",
+        ),
         nullable("earlier_acquired_on", Utf8, "day of the earlier scan; null where it is unknown"),
         nullable("days", Int64, "days between both; null where a day is unknown"),
         column("model_id", Utf8, "model that scored the later scan"),
-        column("earlier_model_id", Utf8, "model that scored the earlier scan: another one may draw otherwise"),
+        column(
+            "earlier_model_id",
+            Utf8,
+            "model that scored the earlier scan: another one may draw otherwise",
+        ),
         nullable("nodule_id", Utf8, "nodule of the later scan; null where it has none"),
         nullable("earlier_nodule_id", Utf8, "nodule of the earlier scan; null where it has none"),
         column("matched", Boolean, "whether both are one nodule"),
@@ -73,14 +81,34 @@ pub fn schema() -> Schema {
         "centroid in the later scan, LPS; in the earlier one where it has no nodule",
     ));
     fields.extend([
-        nullable("distance_mm", Float64, "distance of both centroids once aligned; null unless matched"),
+        nullable(
+            "distance_mm",
+            Float64,
+            "distance of both centroids once aligned; null unless matched",
+        ),
         nullable("volume_mm3", Float64, "volume in the later scan; null where it has no nodule"),
-        nullable("earlier_volume_mm3", Float64, "volume in the earlier scan; null where it has no nodule"),
+        nullable(
+            "earlier_volume_mm3",
+            Float64,
+            "volume in the earlier scan; null where it has no nodule",
+        ),
         nullable("change_mm3", Float64, "later minus earlier volume; null unless matched"),
-        nullable("change_percent", Float64, "that, % of the earlier volume; null unless matched, or where it was 0"),
-        nullable("doubling_days", Float64, "volume doubling time, days; null unless the volume grew over some days"),
+        nullable(
+            "change_percent",
+            Float64,
+            "that, % of the earlier volume; null unless matched, or where it was 0",
+        ),
+        nullable(
+            "doubling_days",
+            Float64,
+            "volume doubling time, days; null unless the volume grew over some days",
+        ),
         nullable("shrunk", Boolean, "whether the volume fell; null unless matched"),
-        nullable("significant", Boolean, "whether the volume changed by 25% or more; null as change_percent"),
+        nullable(
+            "significant",
+            Boolean,
+            "whether the volume changed by 25% or more; null as change_percent",
+        ),
     ]);
     Schema::new(fields)
 }

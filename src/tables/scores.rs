@@ -43,10 +43,18 @@ pub fn schema() -> Schema {
     use DataType::{Boolean, Float64, Int64, Utf8};
     let place = |prefix: &str, what: &str| axes(prefix, &["x", "y", "z"], "_mm", &Float64, what);
     let first = vec![
-        column("series_instance_uid", Utf8, "series of the scan; replaced where outputs are de-identified"),
+        column(
+            "series_instance_uid",
+            Utf8,
+            "series of the scan; replaced where outputs are de-identified",
+        ),
         nullable("study_instance_uid", Utf8, "study of the scan; null for an image file"),
         nullable("patient_id", Utf8, "patient, or what replaces them; null for an image file"),
-        column("nodule_id", Utf8, "stable id of the nodule: of its series and its candidate's place"),
+        column(
+            "nodule_id",
+            Utf8,
+            "stable id of the nodule: of its series and its candidate's place",
+        ),
         column("nodule_number", Int64, "number in the scan, from 1: its segment in the SEG"),
     ];
     let measured = vec![
@@ -57,7 +65,11 @@ pub fn schema() -> Schema {
         ),
         column("volume_mm3", Float64, "volume of the mask; 0 where the model marks no voxel"),
         column("equivalent_diameter_mm", Float64, "diameter of the sphere of that volume"),
-        nullable("axial_diameter_mm", Float64, "longest diameter in an axial slice; null without a mask"),
+        nullable(
+            "axial_diameter_mm",
+            Float64,
+            "longest diameter in an axial slice; null without a mask",
+        ),
         nullable(
             "axial_short_diameter_mm",
             Float64,
@@ -68,12 +80,20 @@ pub fn schema() -> Schema {
         column("model_id", Utf8, "what scored it: architecture and start of the weights' SHA-256"),
         column("warnings", list(Utf8), "what makes the nodule's numbers doubtful"),
         column("scan_warnings", list(Utf8), "what makes all of the scan's numbers doubtful"),
-        column("superseded", Boolean, "whether the scan was scored again since, as its content, candidates or model changed"),
+        column(
+            "superseded",
+            Boolean,
+            "whether the scan was scored again since, as its content, candidates or model changed",
+        ),
     ];
     let fields = first
         .into_iter()
         .chain(place("candidate_", "the candidate's place, LPS"))
-        .chain([nullable("candidate_score", Float64, "the detector's score; null where it gave none")])
+        .chain([nullable(
+            "candidate_score",
+            Float64,
+            "the detector's score; null where it gave none",
+        )])
         .chain(place(
             "centroid_",
             "mean place of the mask's voxels, LPS; the candidate's where there is none",

@@ -22,8 +22,11 @@ impl Date {
             1..=12 => 31,
             _ => return None,
         };
-        ((1..=9999).contains(&year) && (1..=days).contains(&day))
-            .then_some(Self { year, month, day })
+        ((1..=9999).contains(&year) && (1..=days).contains(&day)).then_some(Self {
+            year,
+            month,
+            day,
+        })
     }
 
     /// A DICOM date (`20260131`), or the first eight digits of a date and time; `None` where it is none.
@@ -60,7 +63,8 @@ impl Date {
         let first = |year: i32| Self { year, month: 1, day: 1 }.number();
         let year = years.rev().map(|y| y as i32).find(|year| first(*year) <= number)?;
         let of_year = |month, day| Self::new(year, month, day);
-        (1..=12).flat_map(|month| (1..=31).filter_map(move |day| of_year(month, day)))
+        (1..=12)
+            .flat_map(|month| (1..=31).filter_map(move |day| of_year(month, day)))
             .find(|date| date.number() == number)
     }
 
@@ -71,7 +75,8 @@ impl Date {
         let (year, month) = (i64::from(self.year), i64::from(self.month));
         let years = if month > 2 { year } else { year - 1 };
         let months = (month + 9) % 12;
-        years * 365 + years / 4 - years / 100 + years / 400
+        years * 365 + years / 4 - years / 100
+            + years / 400
             + (153 * months + 2) / 5
             + i64::from(self.day)
             - 1

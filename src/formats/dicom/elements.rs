@@ -175,7 +175,9 @@ impl Header {
         let expected = match self.vr.or_else(in_dictionary) {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
             Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",
-            Some(AE | CS | DA | DS | DT | FD | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
+            Some(
+                AE | CS | DA | DS | DT | FD | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT,
+            ) => {
                 return Ok(());
             }
             _ => "text or short integers",

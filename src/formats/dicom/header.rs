@@ -1,8 +1,8 @@
 //! The attributes of one slice.
 
+use super::date::Date;
 use super::elements::{self, Elements, PixelData};
 use super::encapsulated::Fragment;
-use super::date::Date;
 use super::error::name;
 use super::pixels::PixelFormat;
 use super::sop_class::{self, SopClass};

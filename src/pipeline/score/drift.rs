@@ -196,7 +196,8 @@ pub(super) mod tests {
         other.iter_mut().for_each(|nodule| nodule.probability = Some(0.95));
         nodules.extend(other);
         let rows = by_night(&nodules, &profiles("m"));
-        let names: Vec<_> = rows.iter().map(|row| (row.first_night.as_str(), row.quantity.as_str())).collect();
+        let names: Vec<_> =
+            rows.iter().map(|row| (row.first_night.as_str(), row.quantity.as_str())).collect();
         assert_eq!(names.len(), 6);
         assert_eq!(names[0], ("2026-11-23", "probability"));
         assert_eq!(names[5], ("2026-11-24", "mean_hu"));
@@ -211,7 +212,10 @@ pub(super) mod tests {
 
         let all = over_nights(&nodules, &profiles("m"));
         assert_eq!(all.len(), 3);
-        assert_eq!((all[0].first_night.as_str(), all[0].last_night.as_str(), all[0].n), ("2026-11-23", "2026-11-24", 100));
+        assert_eq!(
+            (all[0].first_night.as_str(), all[0].last_night.as_str(), all[0].n),
+            ("2026-11-23", "2026-11-24", 100)
+        );
         assert_eq!(all[0].counts, [5, 5, 5, 5, 5, 5, 5, 5, 5, 55]);
     }
 
@@ -222,7 +226,9 @@ pub(super) mod tests {
         let rows = by_night(&night("2026-11-23", "m", 30), &BTreeMap::new());
         assert!(rows.iter().all(|row| row.psi.is_none() && row.training_counts.is_empty()));
         assert_eq!((rows[0].n_training, rows[0].counts.len()), (0, 10));
-        assert!(by_night(&[], &profiles("m")).is_empty() && over_nights(&[], &profiles("m")).is_empty());
+        assert!(
+            by_night(&[], &profiles("m")).is_empty() && over_nights(&[], &profiles("m")).is_empty()
+        );
     }
 
     #[test]

@@ -89,8 +89,8 @@ impl Visit {
 /// same moment. A scan that was scored before and is of a later day is taken for the later one.
 pub fn rows(rule: &Rule, scored: &[Visit], new: &Visit) -> Vec<Growth> {
     let another_time = |other: &&Visit| {
-        let same_study =
-            other.study_instance_uid.is_some() && other.study_instance_uid == new.study_instance_uid;
+        let same_study = other.study_instance_uid.is_some()
+            && other.study_instance_uid == new.study_instance_uid;
         other.patient_id == new.patient_id
             && other.series_instance_uid != new.series_instance_uid
             && !same_study
@@ -281,24 +281,43 @@ mod tests {
     #[test]
     fn nodules_are_matched_and_measured_where_the_scans_are_aligned() {
         let shift = [20.0, -15.0, 400.0];
-        let earlier =
-            visit("a", "2025-01-01", &[([50.0, 0.0, -100.0], 100.0), ([-60.0, 20.0, -50.0], 300.0)]);
+        let earlier = visit(
+            "a",
+            "2025-01-01",
+            &[([50.0, 0.0, -100.0], 100.0), ([-60.0, 20.0, -50.0], 300.0)],
+        );
         let mut later = visit(
             "b",
             "2025-04-11",
-            &[([-40.0, 8.0, 350.0], 150.0), ([70.0, -15.0, 303.0], 200.0), ([0.0, 0.0, 200.0], 60.0)],
+            &[
+                ([-40.0, 8.0, 350.0], 150.0),
+                ([70.0, -15.0, 303.0], 200.0),
+                ([0.0, 0.0, 200.0], 60.0),
+            ],
         );
         later.lungs = Some(moved(&BOX, shift));
         let rows = compare(&Rule::default(), &earlier, &later);
         assert_eq!(rows.len(), 3);
         let [shrunk, grown, new] = &rows[..] else { panic!() };
-        assert_eq!((grown.nodule_id.as_deref(), grown.earlier_nodule_id.as_deref()), (Some("b-1"), Some("a-0")));
+        assert_eq!(
+            (grown.nodule_id.as_deref(), grown.earlier_nodule_id.as_deref()),
+            (Some("b-1"), Some("a-0"))
+        );
         assert_eq!((grown.days, grown.distance_mm), (Some(100), Some(3.0)));
         assert_eq!((grown.change_mm3, grown.change_percent), (Some(100.0), Some(100.0)));
-        assert_eq!((grown.doubling_days, grown.shrunk, grown.significant), (Some(100.0), Some(false), Some(true)));
+        assert_eq!(
+            (grown.doubling_days, grown.shrunk, grown.significant),
+            (Some(100.0), Some(false), Some(true))
+        );
         assert_eq!([grown.shift_x_mm, grown.shift_y_mm, grown.shift_z_mm], shift.map(Some));
-        assert_eq!((shrunk.earlier_nodule_id.as_deref(), shrunk.distance_mm), (Some("a-1"), Some(3.0)));
-        assert_eq!((shrunk.change_percent, shrunk.doubling_days, shrunk.shrunk), (Some(-50.0), None, Some(true)));
+        assert_eq!(
+            (shrunk.earlier_nodule_id.as_deref(), shrunk.distance_mm),
+            (Some("a-1"), Some(3.0))
+        );
+        assert_eq!(
+            (shrunk.change_percent, shrunk.doubling_days, shrunk.shrunk),
+            (Some(-50.0), None, Some(true))
+        );
         assert!(!new.matched && new.earlier_nodule_id.is_none() && new.change_mm3.is_none());
         let reason = new.reason.as_deref().unwrap();
         assert!(reason.starts_with("the nearest nodule of the earlier scan is 1"), "{reason}");
@@ -333,7 +352,8 @@ mod tests {
         let (first, second) = (visit("a", "2025-01-01", &at), visit("b", "2025-02-01", &at));
         let rule = Rule::default();
         // The earlier one comes in late.
-        for rows in [rows(&rule, &[first.clone()], &second), rows(&rule, &[second.clone()], &first)] {
+        for rows in [rows(&rule, &[first.clone()], &second), rows(&rule, &[second.clone()], &first)]
+        {
             assert_eq!(rows.len(), 1);
             assert_eq!((rows[0].series_instance_uid.as_str(), rows[0].days), ("b", Some(31)));
         }
@@ -347,7 +367,14 @@ mod tests {
             Visit { study_instance_uid: first.study_instance_uid.clone(), ..second.clone() };
         assert!(rows(&rule, &[other, first.clone(), same_study], &first).is_empty());
         let nobody = Visit { patient_id: String::new(), ..first };
-        assert!(rows(&rule, &[Visit { series_instance_uid: "d".to_owned(), ..nobody.clone() }], &nobody).is_empty());
+        assert!(
+            rows(
+                &rule,
+                &[Visit { series_instance_uid: "d".to_owned(), ..nobody.clone() }],
+                &nobody
+            )
+            .is_empty()
+        );
     }
 
     fn any_nodules() -> impl Strategy<Value = Vec<([f64; 3], f64)>> {

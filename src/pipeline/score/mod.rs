@@ -4,4 +4,5 @@ pub mod scored;
 pub mod warnings;
 pub mod growth;
 pub mod drift;
+mod drift_charts;
 pub mod page;

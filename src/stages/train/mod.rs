@@ -8,9 +8,7 @@ mod resume;
 mod source;
 
 use super::{Event, Task};
-use crate::model::{
-    self, BEST_WEIGHTS_FILE, EpochLog, Profile, Trainer, Transfer, WEIGHTS_FILE,
-};
+use crate::model::{self, BEST_WEIGHTS_FILE, EpochLog, Profile, Trainer, Transfer, WEIGHTS_FILE};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
 use course::{Course, best, is_over};
 use examples::Selection;

@@ -67,10 +67,9 @@ fn acquisition(profile: &mut Profile, scans: &[Scan]) {
     profile.spacing_k_mm = Range::of(scans.iter().filter_map(|scan| scan.spacing_k_mm));
     profile.slice_thickness_mm = Range::of(scans.iter().filter_map(|s| s.slice_thickness_mm));
     for scan in scans {
-        for (counts, name) in [
-            (&mut profile.kernels, &scan.kernel),
-            (&mut profile.manufacturers, &scan.manufacturer),
-        ] {
+        for (counts, name) in
+            [(&mut profile.kernels, &scan.kernel), (&mut profile.manufacturers, &scan.manufacturer)]
+        {
             if let Some(name) = name {
                 *counts.entry(name.clone()).or_default() += 1;
             }
@@ -185,8 +184,7 @@ mod tests {
             ("b", roi(&[7; 4], &[false; 4], &[0])),
         ];
         for (id, slice) in slices {
-            let slice =
-                Roi { spacing_i_mm: 0.5, spacing_j_mm: 0.5, spacing_k_mm: 80.0, ..slice };
+            let slice = Roi { spacing_i_mm: 0.5, spacing_j_mm: 0.5, spacing_k_mm: 80.0, ..slice };
             let pixels = pixels(&slice).unwrap();
             let seen = nodules.entry(id.to_owned()).or_default();
             seen.add(&slice, &pixels.hu, pixels.own.voxels());
