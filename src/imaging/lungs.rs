@@ -157,9 +157,9 @@ fn placed(geometry: &Geometry, ends: [[usize; 2]; 3], step: [usize; 3]) -> LungB
     for corner in 0..8usize {
         let at = |a: usize| ends[a][(corner >> a) & 1] * step[a];
         let place = geometry.voxel_to_patient(std::array::from_fn(|a| at(a) as f64));
-        for axis in 0..3 {
-            found.low_mm[axis] = found.low_mm[axis].min(place[axis]);
-            found.high_mm[axis] = found.high_mm[axis].max(place[axis]);
+        for (axis, mm) in place.into_iter().enumerate() {
+            found.low_mm[axis] = found.low_mm[axis].min(mm);
+            found.high_mm[axis] = found.high_mm[axis].max(mm);
         }
     }
     for (a, [first, last]) in ends.into_iter().enumerate() {

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(shift(&counted(&[40, 60]), &counted(&[9, 10])), None);
         assert_eq!(shift(&counted(&[40, 60]), &counted(&[10, 10, 10])), None);
         let same = shift(&counted(&[30]), &counted(&[50])).unwrap();
-        assert_eq!([same.psi, same.limit], [0.0, 0.0]);
+        assert_eq!(same, Shift { psi: 0.0, limit: 0.0 });
     }
 
     #[derive(Deserialize)]
@@ -145,7 +145,7 @@ mod tests {
         limit: f64,
     }
 
-    /// `tests/golden/stability.py`: NumPy's histograms and logarithms, SciPy's χ².
+    /// `tests/golden/stability.py`: histograms and logarithms of `numpy`, χ² of `scipy`.
     #[test]
     fn numpy_and_scipy_come_to_the_same() {
         let text = include_str!("../../tests/golden/stability.json");

@@ -193,7 +193,9 @@ pub(super) mod tests {
     fn a_night_like_the_training_has_an_index_near_zero_and_another_has_not() {
         let mut nodules = night("2026-11-23", "m", 50);
         let mut other = night("2026-11-24", "m", 50);
-        other.iter_mut().for_each(|nodule| nodule.probability = Some(0.95));
+        for nodule in &mut other {
+            nodule.probability = Some(0.95);
+        }
         nodules.extend(other);
         let rows = by_night(&nodules, &profiles("m"));
         let names: Vec<_> =

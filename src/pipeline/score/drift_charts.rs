@@ -2,8 +2,7 @@
 
 use super::drift::Quantity;
 use crate::stages::report::charts::{
-    Area, Chart, Drawn, GRID, HEAD, INK, PANEL, WIDE, ceiling, colour, dashed, head, svg,
-    text_style,
+    Area, Chart, GRID, HEAD, INK, PANEL, WIDE, ceiling, colour, dashed, head, svg, text_style,
 };
 use crate::stages::report::text::decimal;
 use crate::tables::Drift;

@@ -147,15 +147,12 @@ pub fn compare(rule: &Rule, earlier: &Visit, later: &Visit) -> Vec<Growth> {
     let mut rows = Vec::new();
     for (nodule, partner) in later.nodules.iter().zip(&matched) {
         let row = later_row(&blank, nodule);
-        rows.push(match partner {
-            Some(e) => {
-                let before = &earlier.nodules[*e];
-                pair(row, before, nodule, distance(before, nodule))
-            }
-            None => {
-                let mut distances = earlier.nodules.iter().filter_map(|e| distance(e, nodule));
-                Growth { reason: Some(alone(least(&mut distances), "earlier")), ..row }
-            }
+        rows.push(if let Some(e) = partner {
+            let before = &earlier.nodules[*e];
+            pair(row, before, nodule, distance(before, nodule))
+        } else {
+            let mut distances = earlier.nodules.iter().filter_map(|e| distance(e, nodule));
+            Growth { reason: Some(alone(least(&mut distances), "earlier")), ..row }
         });
     }
     for (e, nodule) in earlier.nodules.iter().enumerate() {
@@ -199,7 +196,7 @@ fn blank(earlier: &Visit, later: &Visit, shift: Option<&[f64; 3]>) -> Growth {
 fn later_row(blank: &Growth, nodule: &VisitNodule) -> Growth {
     let [x_mm, y_mm, z_mm] = nodule.centroid_mm;
     let (nodule_id, volume_mm3) = (Some(nodule.nodule_id.clone()), Some(nodule.volume_mm3));
-    Growth { nodule_id, volume_mm3, x_mm, y_mm, z_mm, ..blank.clone() }
+    Growth { nodule_id, x_mm, y_mm, z_mm, volume_mm3, ..blank.clone() }
 }
 
 fn pair(row: Growth, before: &VisitNodule, after: &VisitNodule, mm: Option<f64>) -> Growth {
@@ -233,6 +230,7 @@ pub fn doubling_days(days: i64, earlier_mm3: f64, later_mm3: f64) -> Option<f64>
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::slice::from_ref;
 
     const BOX: LungBox = LungBox {
         low_mm: [-130.0, -90.0, -300.0],
@@ -352,7 +350,7 @@ mod tests {
         let (first, second) = (visit("a", "2025-01-01", &at), visit("b", "2025-02-01", &at));
         let rule = Rule::default();
         // The earlier one comes in late.
-        for rows in [rows(&rule, &[first.clone()], &second), rows(&rule, &[second.clone()], &first)]
+        for rows in [rows(&rule, from_ref(&first), &second), rows(&rule, from_ref(&second), &first)]
         {
             assert_eq!(rows.len(), 1);
             assert_eq!((rows[0].series_instance_uid.as_str(), rows[0].days), ("b", Some(31)));
@@ -399,7 +397,7 @@ mod tests {
             let (a, b) = (visit("a", "2025-01-01", &before), visit("b", "2025-02-01", &after));
             let rule = Rule::default();
             let found = compare(&rule, &a, &b);
-            let shown = |row: &Growth| row.nodule_id.is_some() as usize + row.earlier_nodule_id.is_some() as usize;
+            let shown = |row: &Growth| [&row.nodule_id, &row.earlier_nodule_id].into_iter().flatten().count();
             prop_assert_eq!(found.iter().map(shown).sum::<usize>(), before.len() + after.len());
             prop_assert!(found.iter().all(|row| row.matched == row.reason.is_none()));
             prop_assert!(found.iter().all(|row| row.distance_mm.is_none_or(|mm| mm <= 15.0)));

@@ -55,7 +55,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn head(&mut self) {
-        let nights = self.days();
+        let nights = days(self.content);
         let when = match (nights.first(), nights.last()) {
             (Some(first), Some(last)) if first == last => escape(first),
             (Some(first), Some(last)) => format!("{} to {}", escape(first), escape(last)),
@@ -71,7 +71,7 @@ impl Page<'_> {
              <section id=\"summary\" class=\"abstract\"><ul>\n",
             env!("CARGO_PKG_VERSION"),
         );
-        for model in self.models() {
+        for model in models(self.content) {
             let of_model = || self.content.nights.iter().filter(|row| row.model_id == model);
             let with_index = || of_model().filter(|row| row.psi.is_some());
             let nodules = of_model().filter(|row| row.quantity == Quantity::Probability.name());
@@ -97,14 +97,14 @@ impl Page<'_> {
 
     fn stability(&mut self) {
         self.section("stability", "Stability");
-        let days = self.days();
+        let days = days(self.content);
         let chart = |model: &str| {
             let rows: Vec<&Drift> =
                 self.content.nights.iter().filter(|row| row.model_id == model).collect();
             let picture = psi_by_night(model, &days, &rows);
             (picture, format!("Population stability index by night of {model}"))
         };
-        let charts: Vec<_> = self.models().into_iter().map(chart).collect();
+        let charts: Vec<_> = models(self.content).into_iter().map(chart).collect();
         let [some, large] = SHIFTS;
         let caption = format!(
             "Population stability index against the training, by night; a night of under {} nodules has \
@@ -117,7 +117,7 @@ impl Page<'_> {
 
     fn distributions(&mut self) {
         self.section("distributions", "Distributions");
-        for model in self.models() {
+        for model in models(self.content) {
             let rows = self.content.all.iter().filter(|row| row.model_id == model);
             let chart = |(place, row): (usize, &Drift)| {
                 (shares(row, place), format!("{} of all nights beside the training", row.quantity))
@@ -142,7 +142,7 @@ impl Page<'_> {
                 rows: rows.map(cells).collect(),
             }
         };
-        let groups = self.models().into_iter().map(group).collect();
+        let groups = models(self.content).into_iter().map(group).collect();
         let heads =
             ["Night", "Quantity", "n", "Mean", "Training", "Median", "Training", "PSI", "Limit"];
         self.table(
@@ -207,18 +207,18 @@ impl Page<'_> {
         let table = Table { number: self.tables, caption: caption.to_owned(), heads, groups };
         table.write(&mut self.html);
     }
+}
 
-    fn days(&self) -> Vec<&str> {
-        let days: BTreeSet<&str> =
-            self.content.nights.iter().map(|row| row.first_night.as_str()).collect();
-        days.into_iter().collect()
-    }
+/// The nights, in order.
+fn days<'a>(content: &Content<'a>) -> Vec<&'a str> {
+    let days: BTreeSet<&str> = content.nights.iter().map(|row| row.first_night.as_str()).collect();
+    days.into_iter().collect()
+}
 
-    fn models(&self) -> Vec<&str> {
-        let models: BTreeSet<&str> =
-            self.content.nights.iter().map(|row| row.model_id.as_str()).collect();
-        models.into_iter().collect()
-    }
+/// The models, in order.
+fn models<'a>(content: &Content<'a>) -> Vec<&'a str> {
+    let models: BTreeSet<&str> = content.nights.iter().map(|row| row.model_id.as_str()).collect();
+    models.into_iter().collect()
 }
 
 /// Whether the index is above what chance alone keeps it under.
@@ -255,7 +255,9 @@ mod tests {
     fn a_page_shows_nights_models_and_warnings_and_nothing_of_them_is_markup() {
         let mut nodules = night("2026-11-22", "<m>", 50);
         nodules.extend(night("2026-11-23", "<m>", 40));
-        nodules.iter_mut().skip(50).for_each(|nodule| nodule.mean_hu = Some(900.0));
+        for nodule in &mut nodules[50..] {
+            nodule.mean_hu = Some(900.0);
+        }
         nodules.extend(night("2026-11-23", "other", 3));
         let profiles = profiles("<m>");
         let (nights, all) = (by_night(&nodules, &profiles), over_nights(&nodules, &profiles));

@@ -213,8 +213,7 @@ mod tests {
         );
         assert_eq!(profile.kernels, BTreeMap::from([("SOFT".to_owned(), 2)]));
         assert!(profile.manufacturers.is_empty());
-        let thickness = profile.slice_thickness_mm.unwrap();
-        assert_eq!([thickness.min, thickness.max], [1.0, 2.5]);
+        assert_eq!(profile.slice_thickness_mm, Range::of([2.5, 1.0]));
         assert_eq!(profile.spacing_i_mm, Range::of([0.7; 3]));
     }
 }
