@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// What is less dense is air or lung.
 ///
-/// METHOD: -400 HU lies between lung (-900 to -700) and soft tissue (0 to 60): Hu, Hoffman and
-/// Reinhardt 2001 come to -400 to -500 for most scans by their iteration.
+/// METHOD: chosen between lung (-900 to -700 HU) and soft tissue (0 to 60), where Hu, Hoffman and Reinhardt
+/// 2001 look for their threshold: edges of the box depend on it by a voxel or less.
 const AIR_HU: i16 = -400;
 
 /// Distance between the voxels that are looked at.

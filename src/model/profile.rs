@@ -10,8 +10,8 @@ pub const PROBABILITY_EDGES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8,
 
 /// Where bins of a nodule's volume part, mm³.
 ///
-/// METHOD: spheres of 3, 4, 5, 6, 8, 10, 15, 20 and 30 mm, rounded: sizes that guidelines and LIDC part
-/// nodules by (Fleischner Society 2017, BTS 2015).
+/// METHOD: spheres of 3, 4, 5, 6, 8, 10, 15, 20 and 30 mm, rounded: sizes that LIDC, the guidelines
+/// (`MacMahon` 2017, Callister 2015) and staging part nodules by, and some between.
 pub const VOLUME_EDGES_MM3: [f64; 9] =
     [14.0, 34.0, 65.0, 113.0, 268.0, 524.0, 1767.0, 4189.0, 14137.0];
 

@@ -1,8 +1,7 @@
 //! Which nodules of a patient's earlier scans are which of a new one, and how they have grown.
 
-use super::scored::ScoredScan;
-use crate::formats::dicom::Date;
-use crate::imaging::lungs::{LungBox, alignment};
+use super::visit::{Visit, VisitNodule};
+use crate::imaging::lungs::alignment;
 use crate::imaging::matching::best_matching;
 use crate::tables::Growth;
 use ndarray::Array2;
@@ -29,60 +28,6 @@ impl Default for Rule {
 ///
 /// METHOD: 25%, within which volumes measured twice differ (Callister et al. 2015, BTS guidelines).
 const SIGNIFICANT_PERCENT: f64 = 25.0;
-
-/// What is known of a scored scan for its comparison with others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Visit {
-    /// The series.
-    pub series_instance_uid: String,
-    /// DICOM `StudyInstanceUID`; `None` of an image file.
-    pub study_instance_uid: Option<String>,
-    /// DICOM `PatientID`; empty where it is unknown.
-    pub patient_id: String,
-    /// Day of the scan.
-    pub acquired_on: Option<Date>,
-    /// Model that scored it.
-    pub model_id: String,
-    /// Box about its lungs; `None` where no lung is seen.
-    pub lungs: Option<LungBox>,
-    /// Its nodules.
-    pub nodules: Vec<VisitNodule>,
-}
-
-/// A nodule of a visit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VisitNodule {
-    /// Stable id.
-    pub nodule_id: String,
-    /// Centroid, LPS.
-    pub centroid_mm: [f64; 3],
-    /// Volume; 0 where the model marks nothing.
-    pub volume_mm3: f64,
-}
-
-impl Visit {
-    /// Of a scored scan and the box about its lungs.
-    pub fn of(scan: &ScoredScan, lungs: Option<LungBox>) -> Self {
-        let info = scan.info.as_ref();
-        Self {
-            series_instance_uid: scan.series_instance_uid.clone(),
-            study_instance_uid: info.map(|info| info.study_instance_uid.clone()),
-            patient_id: info.map(|info| info.patient_id.clone()).unwrap_or_default(),
-            acquired_on: info.and_then(|info| info.acquired_on),
-            model_id: scan.model.id.clone(),
-            lungs,
-            nodules: scan
-                .nodules
-                .iter()
-                .map(|nodule| VisitNodule {
-                    nodule_id: nodule.nodule_id.clone(),
-                    centroid_mm: nodule.centroid_mm,
-                    volume_mm3: nodule.volume_mm3,
-                })
-                .collect(),
-        }
-    }
-}
 
 /// Rows of a new scan against each earlier scored one of its patient: [`compare`]. None for a patient
 /// without an id, for other patients' scans, and for other series of the same study, which show the
@@ -229,6 +174,8 @@ pub fn doubling_days(days: i64, earlier_mm3: f64, later_mm3: f64) -> Option<f64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::dicom::Date;
+    use crate::imaging::lungs::LungBox;
     use proptest::prelude::*;
     use std::slice::from_ref;
 

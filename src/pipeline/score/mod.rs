@@ -2,6 +2,7 @@
 
 pub mod scored;
 pub mod warnings;
+pub mod visit;
 pub mod growth;
 pub mod drift;
 mod drift_charts;
