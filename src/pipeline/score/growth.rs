@@ -55,9 +55,9 @@ pub fn rows(rule: &Rule, scored: &[Visit], new: &Visit) -> Vec<Growth> {
 /// One row for each nodule of both scans, matched ones together: those of the later scan in their
 /// order, then those that the earlier one alone has.
 ///
-/// METHOD: places of the earlier scan are moved by [`alignment`] of the lungs' boxes; as many pairs as can be
-/// within the tolerance, of these the least sum of distances ([`best_matching`]). Where the boxes do not
-/// tell, no pair is guessed.
+/// METHOD: places of the earlier scan are moved by [`alignment`] of the lungs' boxes; then the pairs within
+/// the tolerance with the least sum of distances, where a nodule that stays alone counts half the
+/// tolerance. Where the boxes do not tell, no pair is guessed.
 pub fn compare(rule: &Rule, earlier: &Visit, later: &Visit) -> Vec<Growth> {
     let shift = match (&earlier.lungs, &later.lungs) {
         (Some(before), Some(after)) => {
@@ -71,13 +71,9 @@ pub fn compare(rule: &Rule, earlier: &Visit, later: &Visit) -> Vec<Growth> {
         let squares = (0..3).map(|n| (a.centroid_mm[n] + shift[n] - b.centroid_mm[n]).powi(2));
         Some(squares.sum::<f64>().sqrt())
     };
-    let within = |(l, e): (usize, usize)| {
-        let mm = distance(&earlier.nodules[e], &later.nodules[l])?;
-        (mm <= rule.tolerance_mm).then_some([mm, 0.0])
-    };
-    let costs = Array2::from_shape_fn((later.nodules.len(), earlier.nodules.len()), within);
-    let matched = best_matching(&costs);
-
+    let matched = matching(rule, [later.nodules.len(), earlier.nodules.len()], |l, e| {
+        distance(&earlier.nodules[e], &later.nodules[l])
+    });
     let blank = blank(earlier, later, shift.as_ref().ok());
     let alone = |nearest: Option<f64>, other: &str| match (&shift, nearest) {
         (Err(why), _) => why.clone(),
@@ -116,6 +112,29 @@ pub fn compare(rule: &Rule, earlier: &Visit, later: &Visit) -> Vec<Growth> {
         }
     }
     rows
+}
+
+/// The place in the earlier scan of each nodule of the later one, or `None`.
+///
+/// Each nodule may also be matched to a stand-in of its own at half the tolerance: most pairs is not best,
+/// as a nodule that vanished would push its neighbours' pairs along.
+fn matching(
+    rule: &Rule,
+    [n, m]: [usize; 2],
+    distance_mm: impl Fn(usize, usize) -> Option<f64>,
+) -> Vec<Option<usize>> {
+    let alone = Some([rule.tolerance_mm / 2.0, 0.0]);
+    let cost = |(row, column): (usize, usize)| match (row < n, column < m) {
+        (true, true) => {
+            let mm = distance_mm(row, column).filter(|mm| *mm <= rule.tolerance_mm)?;
+            Some([mm, 0.0])
+        }
+        (true, false) => alone.filter(|_| column - m == row),
+        (false, true) => alone.filter(|_| row - n == column),
+        (false, false) => Some([0.0, 0.0]),
+    };
+    let matched = best_matching(&Array2::from_shape_fn((n + m, m + n), cost));
+    matched.into_iter().take(n).map(|column| column.filter(|column| *column < m)).collect()
 }
 
 /// What all rows of two scans share.
@@ -267,6 +286,17 @@ mod tests {
         let reason = new.reason.as_deref().unwrap();
         assert!(reason.starts_with("the nearest nodule of the earlier scan is 1"), "{reason}");
         assert!(reason.ends_with(" mm away, expected 15 mm at most"), "{reason}");
+    }
+
+    #[test]
+    fn a_nodule_that_vanished_does_not_push_the_others_along() {
+        // In a row, 9 mm apart: the first one of the earlier scan is gone, a new one is at the end.
+        let places = |from: u32| (from..from + 3).map(|n| ([9.0 * f64::from(n), 0.0, 0.0], 100.0));
+        let earlier = visit("a", "2025-01-01", &places(0).collect::<Vec<_>>());
+        let later = visit("b", "2025-02-01", &places(1).collect::<Vec<_>>());
+        let found = pairs(&compare(&Rule::default(), &earlier, &later));
+        let expected = [("a-1", "b-0"), ("a-2", "b-1")];
+        assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]

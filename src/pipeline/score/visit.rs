@@ -21,7 +21,7 @@ pub struct Visit {
     pub model_id: String,
     /// Box about its lungs; `None` where no lung is seen.
     pub lungs: Option<LungBox>,
-    /// Its nodules.
+    /// Its nodules that the model marks.
     pub nodules: Vec<VisitNodule>,
 }
 
@@ -33,7 +33,7 @@ pub struct VisitNodule {
     pub nodule_id: String,
     /// Centroid, LPS.
     pub centroid_mm: [f64; 3],
-    /// Volume; 0 where the model marks nothing.
+    /// Volume of the mask.
     pub volume_mm3: f64,
 }
 
@@ -51,6 +51,8 @@ impl Visit {
             nodules: scan
                 .nodules
                 .iter()
+                // METHOD: a candidate without a mask has no volume to compare.
+                .filter(|nodule| nodule.mask.is_some())
                 .map(|nodule| VisitNodule {
                     nodule_id: nodule.nodule_id.clone(),
                     centroid_mm: nodule.centroid_mm,
