@@ -159,6 +159,7 @@ fn profiles(
     files: &Path,
 ) -> Result<(), Error> {
     let Some(phase) = config.phases.last() else { return Ok(()) };
+    (task.progress)(Event::Note("profile of the training cohort".to_owned()));
     let cohort = profile::cohort(config, phase, task)?;
     let of_phase = course.rows_of(phase);
     for (name, row) in [(WEIGHTS_FILE, course.log.last()), (BEST_WEIGHTS_FILE, best(of_phase))] {
