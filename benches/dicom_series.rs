@@ -60,6 +60,7 @@ fn write(folder: &Path) {
         frame_of_reference_uid: "2.25.12",
         sop_instance_uids: &sop_instance_uids,
         patient_id: "bench",
+        study_date: None,
         slice_thickness_mm: 2.5,
         manufacturer: "nodulus",
         model: "bench",

@@ -69,6 +69,7 @@ fn write_dicom(folder: &Path) {
             frame_of_reference_uid: "2.25.12",
             sop_instance_uids: uids,
             patient_id: "bench",
+            study_date: None,
             slice_thickness_mm: 0.3,
             manufacturer: "nodulus",
             model: "bench",

@@ -13,6 +13,7 @@ pub mod overlap;
 pub mod chains;
 pub mod matching;
 pub mod components;
+pub mod lungs;
 pub mod crop;
 pub mod normalise;
 pub mod surface;

@@ -5,7 +5,7 @@ use super::scan::{Cohort, Scan};
 use super::seed::{stream, uid};
 use super::truth::PatientTruth;
 use super::{Config, Error};
-use crate::formats::dicom::{self, NewSeries};
+use crate::formats::dicom::{self, Date, NewSeries};
 use crate::formats::lidc_xml::{self, Annotations};
 use crate::formats::luna_csv::{Annotation, Candidate};
 use crate::formats::scan_geometry::NewRow;
@@ -59,16 +59,17 @@ fn heights(scan: &Scan) -> Vec<f64> {
 }
 
 /// Names of a series.
-struct Names {
-    study: String,
-    series: String,
+pub(super) struct Names {
+    pub(super) study: String,
+    pub(super) series: String,
     frame: String,
     slices: Vec<String>,
 }
 
 impl Names {
-    fn new(seed: u64, scan: &Scan) -> Self {
-        let name = |part: &str| uid(seed, &[&scan.patient, part]);
+    /// Of a patient's scan; `visit` tells several of one patient apart and is else empty.
+    pub(super) fn new(seed: u64, scan: &Scan, visit: &str) -> Self {
+        let name = |part: &str| uid(seed, &[&format!("{}{visit}", scan.patient), part]);
         let n_slices = scan.volume.geometry().size()[2];
         Self {
             study: name("study"),
@@ -82,7 +83,7 @@ impl Names {
 /// Writes a patient with four readers: `lidc/PATIENT/STUDY/SERIES/` and `luna16/`.
 pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
     let scan = Scan::draw(config, Cohort::Lidc, index)?;
-    let names = Names::new(config.seed, &scan);
+    let names = Names::new(config.seed, &scan, "");
     let blank = Annotations {
         series_instance_uid: names.series.clone(),
         study_instance_uid: Some(names.study.clone()),
@@ -91,7 +92,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     };
     let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
     let folder = out.join("lidc").join(&scan.patient).join(&names.study).join(&names.series);
-    write_series(&folder, &scan, &names, -1024.0)?;
+    write_series(&folder, &scan, &names, None, -1024.0)?;
     let xml = format!("{:03}.xml", index + 1);
     lidc_xml::write(&folder.join(&xml), &reading.annotations)?;
 
@@ -118,9 +119,9 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
 /// Writes a patient of the clinic: `clinical/PATIENT/ct/` and `clinical/PATIENT/mask.nii.gz`.
 pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
     let scan = Scan::draw(config, Cohort::Clinical, index)?;
-    let names = Names::new(config.seed, &scan);
+    let names = Names::new(config.seed, &scan, "");
     let folder = out.join("clinical").join(&scan.patient);
-    write_series(&folder.join("ct"), &scan, &names, 0.0)?;
+    write_series(&folder.join("ct"), &scan, &names, None, 0.0)?;
     let mut rng = stream(config.seed, &[&scan.patient, "reader"]);
     let mut labels = Array3::<u16>::zeros(scan.volume.voxels().dim());
     for (label, nodule) in (1..).zip(&scan.nodules) {
@@ -144,10 +145,11 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
     })
 }
 
-fn write_series(
+pub(super) fn write_series(
     folder: &Path,
     scan: &Scan,
     names: &Names,
+    study_date: Option<Date>,
     rescale_intercept: f64,
 ) -> Result<(), Error> {
     let acquisition = &scan.acquisition;
@@ -158,6 +160,7 @@ fn write_series(
         frame_of_reference_uid: &names.frame,
         sop_instance_uids: &names.slices,
         patient_id: &scan.patient,
+        study_date,
         slice_thickness_mm: acquisition.slice_thickness_mm,
         manufacturer,
         model,

@@ -17,6 +17,8 @@ pub mod nodule_metrics;
 pub mod summary;
 pub mod comparisons;
 pub mod scores;
+pub mod growth;
+pub mod drift;
 pub mod exclusions;
 pub mod failures;
 pub mod output;
@@ -33,8 +35,10 @@ pub mod store;
 pub mod partitions;
 
 pub use comparisons::Comparison;
+pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;
+pub use growth::Growth;
 pub use marks::{Mark, MarkKind};
 pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
@@ -89,6 +93,10 @@ pub enum Table {
     Failures,
     /// See [`scores`].
     Scores,
+    /// See [`growth`].
+    Growth,
+    /// See [`drift`].
+    Drift,
 }
 
 /// The row type of a table; its field names are the table's column names.
@@ -118,13 +126,15 @@ impl Table {
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 16] = {
-        let mut all = [Self::Scores; 16];
+    pub const ALL: [Self; 18] = {
+        let mut all = [Self::Scores; 18];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
             n += 1;
         }
+        all[16] = Self::Growth;
+        all[17] = Self::Drift;
         all
     };
 
@@ -147,6 +157,8 @@ impl Table {
             Self::Exclusions => "exclusions",
             Self::Failures => "failures",
             Self::Scores => "scores",
+            Self::Growth => "growth",
+            Self::Drift => "drift",
         }
     }
 
@@ -174,6 +186,8 @@ impl Table {
             Self::Exclusions => "a thing that a rule left out",
             Self::Failures => "a case that failed",
             Self::Scores => "a nodule of a scan that the nightly job scored",
+            Self::Growth => "a nodule of two scans of a patient",
+            Self::Drift => "a night × quantity × model",
         }
     }
 
@@ -196,6 +210,8 @@ impl Table {
             Self::Exclusions => exclusions::schema(),
             Self::Failures => failures::schema(),
             Self::Scores => scores::schema(),
+            Self::Growth => growth::schema(),
+            Self::Drift => drift::schema(),
         }
     }
 
@@ -219,7 +235,7 @@ impl Table {
     /// readers of Hive's layout add it, and files do not have it.
     pub const fn partition_column(self) -> Option<&'static str> {
         match self {
-            Self::Scores => Some("scored_on"),
+            Self::Scores | Self::Growth | Self::Drift => Some("scored_on"),
             _ => None,
         }
     }
@@ -267,8 +283,12 @@ impl Table {
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
             Self::NoduleMetrics => &["nodule_id"],
             Self::Exclusions | Self::Failures => &["case_id"],
-            Self::Scores => &["series_instance_uid", "patient_id", "nodule_id"],
-            Self::RatingAgreement | Self::TrainingLog | Self::Summary | Self::Comparisons => &[],
+            Self::Scores | Self::Growth => &["series_instance_uid", "patient_id", "nodule_id"],
+            Self::RatingAgreement
+            | Self::TrainingLog
+            | Self::Summary
+            | Self::Comparisons
+            | Self::Drift => &[],
         }
     }
 

@@ -12,6 +12,7 @@ mod dicom_trees;
 mod experiments;
 mod export;
 mod fixture;
+mod follow_up;
 mod images;
 mod kill;
 mod large_scan;

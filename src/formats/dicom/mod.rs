@@ -7,6 +7,7 @@
 
 mod announced;
 mod codec;
+mod date;
 mod deflated;
 mod drawn;
 mod elements;
@@ -30,6 +31,7 @@ mod syntax;
 mod write;
 
 pub use announced::announced_instances;
+pub use date::Date;
 pub use drawn::{Drawn, Referenced, read_drawn};
 pub(super) use error::moved_io;
 pub use error::{Error, Problem};

@@ -1,5 +1,6 @@
 //! Files of a series to a volume.
 
+use super::date::Date;
 use super::header::{self, Slice};
 use super::open::OpenSeries;
 use super::stack::{Stack, Tolerances};
@@ -20,6 +21,9 @@ pub struct SeriesInfo {
     pub frame_of_reference_uid: Option<String>,
     /// DICOM `PatientID`, may be empty.
     pub patient_id: String,
+    /// DICOM `AcquisitionDate`, else that of `AcquisitionDateTime`, else `StudyDate`; `None` where none
+    /// of them is a date.
+    pub acquired_on: Option<Date>,
     /// Greatest DICOM `SliceThickness` of the slices, which is not the spacing.
     pub slice_thickness_mm: Option<f64>,
     /// Largest deviation of a slice gap from the spacing along k; `None` where it was not measured,
@@ -203,6 +207,7 @@ pub(super) fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo
         study_instance_uid: slice.study_instance_uid.clone(),
         frame_of_reference_uid: slice.frame_of_reference_uid.clone(),
         patient_id: slice.patient_id.clone(),
+        acquired_on: slice.acquired_on,
         slice_thickness_mm,
         slice_gap_max_deviation_mm: None,
         n_missing_slices: None,
@@ -280,6 +285,7 @@ mod tests {
                 study_instance_uid: "2.25.11".to_owned(),
                 frame_of_reference_uid: Some("2.25.12".to_owned()),
                 patient_id: "P-7".to_owned(),
+                acquired_on: Date::new(2026, 1, 31),
                 slice_thickness_mm: Some(3.0),
                 slice_gap_max_deviation_mm: Some(0.0),
                 n_missing_slices: Some(0),
@@ -312,6 +318,24 @@ mod tests {
                 assert!((found - expected).abs() < 1e-9, "{found} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn the_day_of_acquisition_comes_before_that_of_the_study() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        let acquired_on = || read(&files).unwrap().info.acquired_on;
+        set(&files[0], tags::ACQUISITION_DATE_TIME, VR::DT, "20260202235959.5");
+        assert_eq!(acquired_on(), Date::new(2026, 2, 2));
+        set(&files[0], tags::ACQUISITION_DATE, VR::DA, "20260201");
+        assert_eq!(acquired_on(), Date::new(2026, 2, 1));
+        for file in &files {
+            for tag in [tags::ACQUISITION_DATE, tags::STUDY_DATE] {
+                set(file, tag, VR::DA, "20261301");
+            }
+            set(file, tags::ACQUISITION_DATE_TIME, VR::DT, "");
+        }
+        assert_eq!(acquired_on(), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A volume to the files of a series.
 
-use super::{Error, Problem};
+use super::{Date, Error, Problem};
 use crate::volume::Volume;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -24,6 +24,8 @@ pub struct NewSeries<'a> {
     pub sop_instance_uids: &'a [String],
     /// DICOM `PatientID`.
     pub patient_id: &'a str,
+    /// DICOM `StudyDate`; empty where it is unknown.
+    pub study_date: Option<Date>,
     /// DICOM `SliceThickness`; the spacing is the volume's.
     pub slice_thickness_mm: f64,
     /// DICOM `Manufacturer`.
@@ -171,12 +173,14 @@ fn attributes(
         |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
     let orientation = [geometry.axis(0), geometry.axis(1)].concat();
     let position = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
+    let study_date = series.study_date.map(|date| date.to_string().replace('-', ""));
+    let study_date = study_date.unwrap_or_default();
     let texts: [(Tag, VR, String); 36] = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192".to_owned()),
         (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
         (tags::SOP_INSTANCE_UID, VR::UI, series.sop_instance_uids[k].clone()),
-        (tags::STUDY_DATE, VR::DA, String::new()),
+        (tags::STUDY_DATE, VR::DA, study_date),
         (tags::STUDY_TIME, VR::TM, String::new()),
         (tags::ACCESSION_NUMBER, VR::SH, String::new()),
         (tags::MODALITY, VR::CS, "CT".to_owned()),

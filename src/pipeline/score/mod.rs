@@ -25,3 +25,9 @@ mod write;
 
 pub use settings::Settings;
 pub use summary::Summary;
+pub mod warnings;
+pub mod visit;
+pub mod growth;
+pub mod drift;
+mod drift_charts;
+pub mod page;
