@@ -137,7 +137,7 @@ pub fn read_slices(
 }
 
 /// Headers of the slices among the files; one or more.
-fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
+pub(super) fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
     let headers: Vec<_> = files.par_iter().map(|file| header::read(file)).collect();
     let mut slices = Vec::new();
     for header in headers {

@@ -69,6 +69,7 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
         series_instance_uid: SERIES.to_owned(),
         study_instance_uid: "2.25.11".to_owned(),
         frame_of_reference_uid: Some("2.25.12".to_owned()),
+        sop_class_uid: "1.2.840.10008.5.1.4.1.1.2".to_owned(),
         sop_instance_uid: format!("2.25.100.{number}"),
         patient_id: "P-7".to_owned(),
         size: [3, 2],

@@ -1,6 +1,7 @@
 //! A volume to the files of a series.
 
 use super::{Error, Problem};
+use crate::formats::uid::is_uid;
 use crate::volume::Volume;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -55,7 +56,7 @@ pub enum Numbering {
 }
 
 /// Identifies this writer: a UUID as a UID (PS3.5, B.2).
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.222069653534294406491359857001208619822";
+pub(super) const IMPLEMENTATION_CLASS_UID: &str = "2.25.222069653534294406491359857001208619822";
 
 /// Writes one file for each slice into a folder, which is made if need be; paths are in the order of k.
 ///
@@ -114,15 +115,6 @@ fn check(series: &NewSeries<'_>, volume: &Volume<i16>) -> Result<(), Error> {
         return refuse("RescaleSlope", found, "a number over 0".to_owned());
     }
     Ok(())
-}
-
-/// PS3.5, 9.1.
-fn is_uid(uid: &str) -> bool {
-    let number = |part: &str| {
-        part.bytes().all(|b| b.is_ascii_digit())
-            && (part == "0" || !part.starts_with('0') && !part.is_empty())
-    };
-    uid.len() <= 64 && uid.split('.').all(number)
 }
 
 fn write_slice(
@@ -233,7 +225,7 @@ fn stored(voxels: &ArrayView2<'_, i16>, series: &NewSeries<'_>) -> Result<Vec<u8
 }
 
 /// A number in a decimal string's 16 characters.
-fn decimal(value: f64) -> String {
+pub(super) fn decimal(value: f64) -> String {
     let shortest = value.to_string();
     if shortest.len() <= 16 {
         return shortest;
@@ -255,16 +247,6 @@ mod tests {
         assert_eq!(decimal(1e-20), "0.00000000000000");
         assert_eq!(decimal(-1.25e200), "-1.25000000e200");
         assert!((decimal(-1.0 / 3.0e5).parse::<f64>().unwrap() + 1.0 / 3.0e5).abs() < 1e-13);
-    }
-
-    #[test]
-    fn uids_are_checked() {
-        for good in ["1.2.840.10008.1.2", "2.25.0", "1.0.3"] {
-            assert!(is_uid(good), "{good}");
-        }
-        for bad in ["", "1..2", "1.02", "1.a", ".1", &"1.2".repeat(40)] {
-            assert!(!is_uid(bad), "{bad}");
-        }
     }
 
     #[test]
