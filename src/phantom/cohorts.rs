@@ -13,6 +13,7 @@ use crate::formats::{metaimage, nifti};
 use crate::volume::Volume;
 use fs_err as fs;
 use ndarray::Array3;
+use rand::Rng;
 use std::path::Path;
 
 /// METHOD: LUNA16's reference is every nodule of 3 mm or more that at least 3 of 4 readers marked.
@@ -58,8 +59,11 @@ fn heights(scan: &Scan) -> Vec<f64> {
     (0..geometry.size()[2]).map(|k| geometry.voxel_to_patient([0.0, 0.0, k as f64])[2]).collect()
 }
 
-/// Names of a series.
+/// Names of a series and of its patient.
 struct Names {
+    patient: String,
+    birth_date: String,
+    study_date: String,
     study: String,
     series: String,
     frame: String,
@@ -70,7 +74,15 @@ impl Names {
     fn new(seed: u64, scan: &Scan) -> Self {
         let name = |part: &str| uid(seed, &[&scan.patient, part]);
         let n_slices = scan.volume.geometry().size()[2];
+        // Of nobody, but as a clinic's are, so that it can be seen whether results tell of them.
+        let mut rng = stream(seed, &[&scan.patient, "person"]);
+        let mut date = |from: &str, within: i64| {
+            dicom::shifted_date(from, rng.random_range(0..within)).unwrap_or_default()
+        };
         Self {
+            patient: format!("Phantomas^{}", scan.patient),
+            birth_date: date("19300101", 25_000),
+            study_date: date("20080101", 4_000),
             study: name("study"),
             series: name("series"),
             frame: name("frame of reference"),
@@ -158,6 +170,9 @@ fn write_series(
         frame_of_reference_uid: &names.frame,
         sop_instance_uids: &names.slices,
         patient_id: &scan.patient,
+        patient_name: &names.patient,
+        patient_birth_date: &names.birth_date,
+        study_date: &names.study_date,
         slice_thickness_mm: acquisition.slice_thickness_mm,
         manufacturer,
         model,

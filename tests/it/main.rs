@@ -24,6 +24,7 @@ mod python;
 mod real;
 mod regions;
 mod report_page;
+mod scored_files;
 mod series;
 mod training;
 mod wiring;

@@ -25,6 +25,12 @@ pub struct NewSeries<'a> {
     pub sop_instance_uids: &'a [String],
     /// DICOM `PatientID`.
     pub patient_id: &'a str,
+    /// DICOM `PatientName`, may be empty.
+    pub patient_name: &'a str,
+    /// DICOM `PatientBirthDate`, `YYYYMMDD`, may be empty.
+    pub patient_birth_date: &'a str,
+    /// DICOM `StudyDate`, `YYYYMMDD`, may be empty.
+    pub study_date: &'a str,
     /// DICOM `SliceThickness`; the spacing is the volume's.
     pub slice_thickness_mm: f64,
     /// DICOM `Manufacturer`.
@@ -168,16 +174,16 @@ fn attributes(
         (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
         (tags::SOP_INSTANCE_UID, VR::UI, series.sop_instance_uids[k].clone()),
-        (tags::STUDY_DATE, VR::DA, String::new()),
+        (tags::STUDY_DATE, VR::DA, series.study_date.to_owned()),
         (tags::STUDY_TIME, VR::TM, String::new()),
         (tags::ACCESSION_NUMBER, VR::SH, String::new()),
         (tags::MODALITY, VR::CS, "CT".to_owned()),
         (tags::MANUFACTURER, VR::LO, series.manufacturer.to_owned()),
         (tags::REFERRING_PHYSICIAN_NAME, VR::PN, String::new()),
         (tags::MANUFACTURER_MODEL_NAME, VR::LO, series.model.to_owned()),
-        (tags::PATIENT_NAME, VR::PN, String::new()),
+        (tags::PATIENT_NAME, VR::PN, series.patient_name.to_owned()),
         (tags::PATIENT_ID, VR::LO, series.patient_id.to_owned()),
-        (tags::PATIENT_BIRTH_DATE, VR::DA, String::new()),
+        (tags::PATIENT_BIRTH_DATE, VR::DA, series.patient_birth_date.to_owned()),
         (tags::PATIENT_SEX, VR::CS, String::new()),
         (tags::SLICE_THICKNESS, VR::DS, decimal(series.slice_thickness_mm)),
         (tags::KVP, VR::DS, decimal(series.kvp)),
