@@ -60,6 +60,8 @@ fn write(folder: &Path) {
         frame_of_reference_uid: "2.25.12",
         sop_instance_uids: &sop_instance_uids,
         patient_id: "bench",
+        patient_name: "",
+        patient_birth_date: None,
         study_date: None,
         slice_thickness_mm: 2.5,
         manufacturer: "nodulus",

@@ -69,6 +69,8 @@ fn write_dicom(folder: &Path) {
             frame_of_reference_uid: "2.25.12",
             sop_instance_uids: uids,
             patient_id: "bench",
+            patient_name: "",
+            patient_birth_date: None,
             study_date: None,
             slice_thickness_mm: 0.3,
             manufacturer: "nodulus",

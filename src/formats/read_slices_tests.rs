@@ -85,6 +85,8 @@ fn series(folder: &Path) -> Vec<PathBuf> {
         frame_of_reference_uid: "1.2.5",
         sop_instance_uids: &uids,
         patient_id: "p",
+        patient_name: "",
+        patient_birth_date: None,
         study_date: None,
         slice_thickness_mm: 2.5,
         manufacturer: "m",

@@ -3,6 +3,7 @@
 pub mod irregularity;
 pub mod rasterise;
 mod outline;
+pub mod pixel_edges;
 pub mod planar_contours;
 pub mod regrid;
 pub mod segments;

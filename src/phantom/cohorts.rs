@@ -13,6 +13,7 @@ use crate::formats::{metaimage, nifti};
 use crate::volume::Volume;
 use fs_err as fs;
 use ndarray::Array3;
+use rand::Rng;
 use std::path::Path;
 
 /// METHOD: LUNA16's reference is every nodule of 3 mm or more that at least 3 of 4 readers marked.
@@ -58,8 +59,11 @@ fn heights(scan: &Scan) -> Vec<f64> {
     (0..geometry.size()[2]).map(|k| geometry.voxel_to_patient([0.0, 0.0, k as f64])[2]).collect()
 }
 
-/// Names of a series.
+/// Names of a series and of its patient.
 pub(super) struct Names {
+    patient: String,
+    birth_date: Option<Date>,
+    study_date: Option<Date>,
     pub(super) study: String,
     pub(super) series: String,
     frame: String,
@@ -71,7 +75,15 @@ impl Names {
     pub(super) fn new(seed: u64, scan: &Scan, visit: &str) -> Self {
         let name = |part: &str| uid(seed, &[&format!("{}{visit}", scan.patient), part]);
         let n_slices = scan.volume.geometry().size()[2];
+        // Of nobody, but as a clinic's are, so that it can be seen whether results tell of them.
+        let mut rng = stream(seed, &[&scan.patient, "person"]);
+        let mut date = |year: i32, within: i64| {
+            Date::new(year, 1, 1)?.plus_days(rng.random_range(0..within))
+        };
         Self {
+            patient: format!("Phantomas^{}", scan.patient),
+            birth_date: date(1930, 25_000),
+            study_date: date(2008, 4_000),
             study: name("study"),
             series: name("series"),
             frame: name("frame of reference"),
@@ -92,7 +104,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     };
     let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
     let folder = out.join("lidc").join(&scan.patient).join(&names.study).join(&names.series);
-    write_series(&folder, &scan, &names, None, -1024.0)?;
+    write_series(&folder, &scan, &names, names.study_date, -1024.0)?;
     let xml = format!("{:03}.xml", index + 1);
     lidc_xml::write(&folder.join(&xml), &reading.annotations)?;
 
@@ -121,7 +133,7 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
     let scan = Scan::draw(config, Cohort::Clinical, index)?;
     let names = Names::new(config.seed, &scan, "");
     let folder = out.join("clinical").join(&scan.patient);
-    write_series(&folder.join("ct"), &scan, &names, None, 0.0)?;
+    write_series(&folder.join("ct"), &scan, &names, names.study_date, 0.0)?;
     let mut rng = stream(config.seed, &[&scan.patient, "reader"]);
     let mut labels = Array3::<u16>::zeros(scan.volume.voxels().dim());
     for (label, nodule) in (1..).zip(&scan.nodules) {
@@ -160,6 +172,8 @@ pub(super) fn write_series(
         frame_of_reference_uid: &names.frame,
         sop_instance_uids: &names.slices,
         patient_id: &scan.patient,
+        patient_name: &names.patient,
+        patient_birth_date: names.birth_date,
         study_date,
         slice_thickness_mm: acquisition.slice_thickness_mm,
         manufacturer,

@@ -1,5 +1,6 @@
 //! Days and times, UTC.
 
+use crate::formats::dicom::Date;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds of a day.
@@ -12,27 +13,16 @@ pub fn timestamp(time: SystemTime) -> String {
     format!("{}T{h:02}:{m:02}:{s:02}Z", day(time))
 }
 
-/// A day as `2026-01-31`.
+/// A day as `2026-01-31`; empty after the year 9999.
 pub fn day(time: SystemTime) -> String {
-    let [year, month, day] = civil(since_1970(time).as_secs() / DAY);
-    format!("{year:04}-{month:02}-{day:02}")
+    let days = (since_1970(time).as_secs() / DAY) as i64;
+    let date = Date::new(1970, 1, 1).and_then(|first| first.plus_days(days));
+    date.map_or_else(String::new, |date| date.to_string())
 }
 
 /// Time since 1970.
 fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// Year, month and day, so many days after 1970-01-01 (H. Hinnant, `civil_from_days`).
-fn civil(days: u64) -> [u64; 3] {
-    let z = days + 719_468;
-    let (era, of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    [year_of_era + 400 * era + u64::from(month <= 2), month, day]
 }
 
 #[cfg(test)]

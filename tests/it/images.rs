@@ -75,6 +75,8 @@ fn write_series(folder: &Path, volume: &Volume<i16>) {
         frame_of_reference_uid: "1.2.5",
         sop_instance_uids: &uids,
         patient_id: "p",
+        patient_name: "",
+        patient_birth_date: None,
         study_date: None,
         slice_thickness_mm: 1.25,
         manufacturer: "m",

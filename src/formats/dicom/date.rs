@@ -49,6 +49,11 @@ impl Date {
         if dashed { Self::from_dicom(&text.replace('-', "")) } else { None }
     }
 
+    /// As DICOM writes it, `20260131`.
+    pub fn to_dicom(self) -> String {
+        format!("{:04}{:02}{:02}", self.year, self.month, self.day)
+    }
+
     /// Days from another day to this one; negative where this one is earlier.
     pub fn days_since(self, earlier: Self) -> i64 {
         self.number() - earlier.number()
@@ -81,6 +86,12 @@ impl Date {
             + i64::from(self.day)
             - 1
     }
+}
+
+/// The date `days` later, negative for earlier; `None` where the text is no date `YYYYMMDD`.
+pub fn shifted_date(date: &str, days: i64) -> Option<String> {
+    let date = Date::from_dicom(date).filter(|_| date.len() == 8)?;
+    date.plus_days(days).map(Date::to_dicom)
 }
 
 /// `2026-01-31`.
@@ -140,7 +151,39 @@ mod tests {
         assert_eq!(date("0001-01-01").plus_days(-1), None);
     }
 
+    #[test]
+    fn dates_are_shifted_over_months_and_leap_days() {
+        for (date, days, expected) in [
+            ("20240228", 1, "20240229"),
+            ("20230228", 1, "20230301"),
+            ("20000301", -1, "20000229"),
+            ("19000301", -1, "19000228"),
+            ("20261124", -365, "20251124"),
+            ("19691231", 1, "19700101"),
+        ] {
+            assert_eq!(shifted_date(date, days).as_deref(), Some(expected), "{date} {days}");
+        }
+        for bad in ["", "2024", "20240230", "20241301", "20240001", "2024-2-3", "2024022é"] {
+            assert_eq!(shifted_date(bad, 1), None, "{bad}");
+        }
+        assert_eq!(shifted_date("00010101", -1000), None);
+        assert_eq!(shifted_date("20240101", i64::MAX), None);
+        assert_eq!(shifted_date("20240101", i64::MIN), None);
+    }
+
     proptest! {
+        #[test]
+        fn intervals_hold(
+            year in 1900i32..2100, month in 1u8..13, day in 1u8..29,
+            apart in -4000i64..4000, shift in -4000i64..4000,
+        ) {
+            let first = Date::new(year, month, day).unwrap().to_dicom();
+            let second = shifted_date(&first, apart).unwrap();
+            let [a, b] = [&first, &second].map(|date| shifted_date(date, shift).unwrap());
+            prop_assert_eq!(shifted_date(&a, apart).unwrap(), b);
+            prop_assert_eq!(shifted_date(&a, -shift).unwrap(), first);
+        }
+
         #[test]
         fn days_are_added_and_counted_alike(
             year in 1..=9999i32, month in 1..=12u8, day in 1..=28u8, days in -200_000..200_000i64,

@@ -21,6 +21,7 @@ pub(super) struct Slice {
     pub(super) series_instance_uid: String,
     pub(super) study_instance_uid: String,
     pub(super) frame_of_reference_uid: Option<String>,
+    pub(super) sop_class_uid: String,
     pub(super) sop_instance_uid: String,
     pub(super) patient_id: String,
     /// Day of acquisition, or of the study.
@@ -183,6 +184,7 @@ pub(super) fn slice(
         series_instance_uid: required(values, tags::SERIES_INSTANCE_UID, text)?,
         study_instance_uid: required(values, tags::STUDY_INSTANCE_UID, text)?,
         frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
+        sop_class_uid: required(values, tags::SOP_CLASS_UID, text)?,
         sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
         // Of type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),

@@ -1,5 +1,8 @@
 //! New scans in, results out: what a nightly job does with a folder that scans arrive in.
 
+pub mod deliver;
+pub mod identity;
+mod keyed_hash;
 pub mod scored;
 pub mod settings;
 pub mod night;
@@ -31,3 +34,6 @@ pub mod growth;
 pub mod drift;
 mod drift_charts;
 pub mod page;
+
+pub use deliver::{Delivered, Output, deliver};
+pub use identity::Identity;
