@@ -1,7 +1,9 @@
 //! A patient who is scanned twice, from files to growth.
 
-use nodulus::formats::dicom::{Date, SeriesInfo, Tolerances, read_series, read_slices};
-use nodulus::imaging::lungs;
+use nodulus::formats::dicom::{
+    Date, SeriesInfo, Tolerances, find_series, read_series, read_slices,
+};
+use nodulus::imaging::lungs::{self, LungBox};
 use nodulus::metrics::{HuCounts, size};
 use nodulus::model::Profile;
 use nodulus::phantom::{FollowUp, Visit as Made, write_follow_up};
@@ -10,6 +12,8 @@ use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::pipeline::score::visit::Visit;
 use nodulus::pipeline::score::warnings::{Found, warnings};
 use nodulus::tables::Growth;
+use nodulus::volume::SliceRanges;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn plan(seed: u64) -> FollowUp {
@@ -130,6 +134,38 @@ fn a_scan_of_part_of_the_lungs_is_not_matched() {
     later.lungs = None;
     let told = rows(&Rule::default(), &[earlier], &later);
     assert!(told.iter().all(|row| !row.matched && row.reason.is_some()), "{told:?}");
+}
+
+/// `tests/golden/lung_box.py`: the same rule by scipy.
+#[test]
+fn the_lungs_of_two_real_scans_are_where_scipy_has_them() {
+    let Some(scans) = crate::fixture::real_scans() else { return };
+    let text = include_str!("../golden/lung_box.json");
+    let golden: BTreeMap<String, LungBox> = serde_json::from_str(text).unwrap();
+    assert_eq!(golden.len(), 2);
+    for (patient, expected) in golden {
+        let series = find_series(&below(&scans.join(&patient))).unwrap().remove(0);
+        let geometry = {
+            let none = SliceRanges::default();
+            *read_slices(&series.files, &Tolerances::default(), &none).unwrap().geometry()
+        };
+        let needed = lungs::slices_needed(&geometry);
+        let slices = read_slices(&series.files, &Tolerances::default(), &needed).unwrap();
+        let found = lungs::lung_box(&slices).unwrap();
+        assert_eq!(found.cut, expected.cut, "{patient}");
+        for (found, expected) in
+            [(found.low_mm, expected.low_mm), (found.high_mm, expected.high_mm)]
+        {
+            let pairs = found.iter().zip(expected);
+            assert!(pairs.fold(0.0, |most, (f, e)| (f - e).abs().max(most)) < 1e-6, "{patient}");
+        }
+    }
+}
+
+/// All files below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
 }
 
 #[test]
