@@ -77,9 +77,8 @@ impl Names {
         let n_slices = scan.volume.geometry().size()[2];
         // Of nobody, but as a clinic's are, so that it can be seen whether results tell of them.
         let mut rng = stream(seed, &[&scan.patient, "person"]);
-        let mut date = |year: i32, within: i64| {
-            Date::new(year, 1, 1)?.plus_days(rng.random_range(0..within))
-        };
+        let mut date =
+            |year: i32, within: i64| Date::new(year, 1, 1)?.plus_days(rng.random_range(0..within));
         Self {
             patient: format!("Phantomas^{}", scan.patient),
             birth_date: date(1930, 25_000),

@@ -2,7 +2,7 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
-use nodulus::formats::dicom::{self, NewSeries, Numbering, Tolerances};
+use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, Tolerances};
 use nodulus::pipeline::score::identity::{Settings, Uids};
 use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::pipeline::score::{Delivered, Identity, Output, deliver};
@@ -26,8 +26,8 @@ fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
         sop_instance_uids,
         patient_id: "PAT-4711",
         patient_name: "Mustermann^Erika",
-        patient_birth_date: "19561104",
-        study_date: "20240131",
+        patient_birth_date: Date::new(1956, 11, 4),
+        study_date: Date::new(2024, 1, 31),
         slice_thickness_mm: 2.5,
         manufacturer: "Maker",
         model: "M 1",

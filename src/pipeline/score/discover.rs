@@ -25,6 +25,8 @@ pub(super) struct Known {
 pub(super) struct Found {
     /// The series; what the place is called where there is none.
     pub(super) id: String,
+    /// The same as results and logs name it.
+    pub(super) name: String,
     pub(super) source: Source,
     /// Of all its files.
     pub(super) stamp: Stamp,
@@ -91,12 +93,16 @@ impl Source {
 /// Lists the series below the input, by id. `known` is what was read before, and is brought up to date.
 ///
 /// Hidden files and folders are passed over, and links to folders are not followed. A place that cannot
-/// be read is listed with its problem.
+/// be read is listed with its problem. `name` makes of an id what results call it.
 ///
 /// # Errors
 ///
 /// Fails if the input is no folder that can be read.
-pub(super) fn discover(input: &Path, known: &mut Known) -> io::Result<Vec<Found>> {
+pub(super) fn discover(
+    input: &Path,
+    known: &mut Known,
+    name: &dyn Fn(&str) -> String,
+) -> io::Result<Vec<Found>> {
     let mut places = BTreeMap::new();
     let mut parts: Vec<Found> = Vec::new();
     let mut left = vec![input.to_owned()];
@@ -118,11 +124,11 @@ pub(super) fn discover(input: &Path, known: &mut Known) -> io::Result<Vec<Found>
         is_input = false;
     }
     known.places = places;
-    Ok(join(input, parts))
+    Ok(join(input, parts, name))
 }
 
 /// Parts of a series in several places become one.
-fn join(input: &Path, parts: Vec<Found>) -> Vec<Found> {
+fn join(input: &Path, parts: Vec<Found>, name: &dyn Fn(&str) -> String) -> Vec<Found> {
     let mut by_id: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     for part in parts {
         by_id.entry(part.id.clone()).or_default().push(part);
@@ -132,6 +138,7 @@ fn join(input: &Path, parts: Vec<Found>) -> Vec<Found> {
         parts.sort_by(|a, b| a.source.first().cmp(b.source.first()));
         let mut parts = parts.into_iter();
         let Some(mut whole) = parts.next() else { continue };
+        whole.name = name(&whole.id);
         let mut stamps = vec![(relative(input, whole.source.first()), whole.stamp.clone())];
         for part in parts {
             stamps.push((relative(input, part.source.first()), part.stamp));
@@ -188,6 +195,7 @@ fn look(input: &Path, folder: &Path, known: &Known) -> io::Result<Looked> {
         for held in &place.series {
             looked.found.push(Found {
                 id: held.series_instance_uid.clone(),
+                name: String::new(),
                 source: source(path.clone()),
                 stamp: stamp.clone(),
                 n_files: held.n_files,
@@ -230,6 +238,7 @@ fn of_folder(
         let doubt = doubt.map(|cause| format!("a file of its folder cannot be read: {cause}"));
         found.push(Found {
             id: held.series_instance_uid.clone(),
+            name: String::new(),
             source: Source::Folders(vec![source]),
             stamp: Stamp::of(held.own(stamps)),
             n_files: held.n_files,
@@ -249,6 +258,7 @@ fn of_folder(
 fn unreadable(input: &Path, path: &Path, cause: &str) -> Found {
     Found {
         id: told::name(input, path),
+        name: String::new(),
         source: Source::Folders(Vec::new()),
         stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },
         n_files: 0,

@@ -18,12 +18,15 @@ fn write(folder: &Path, series: &str) -> Vec<PathBuf> {
         frame_of_reference_uid: "2.25.2",
         sop_instance_uids: &uids,
         patient_id: "DOE^JOHN",
+        patient_name: "",
+        patient_birth_date: None,
+        study_date: None,
         slice_thickness_mm: 1.0,
         manufacturer: "Maker",
         model: "M",
         kernel: "SOFT",
         kvp: 120.0,
-        tube_current: 100.0,
+        tube_current: 100,
         rescale_slope: 1.0,
         rescale_intercept: -1024.0,
         numbering: Numbering::AlongK,
@@ -32,7 +35,7 @@ fn write(folder: &Path, series: &str) -> Vec<PathBuf> {
 }
 
 fn find(input: &Path, known: &mut Known) -> Vec<Found> {
-    discover(input, known).unwrap()
+    discover(input, known, &str::to_owned).unwrap()
 }
 
 #[test]
@@ -125,6 +128,6 @@ fn what_cannot_be_read_is_a_place_or_a_problem_of_its_series() {
     // Its name is a series: what is wrong is told where it is read.
     assert_eq!(of("1.5").problem, None);
     assert!(of("1.6").problem.clone().unwrap().starts_with("the series is there twice, in file-"));
-    assert!(discover(&place("none"), &mut Known::default()).is_err());
+    assert!(discover(&place("none"), &mut Known::default(), &str::to_owned).is_err());
     assert!(find(&place("copy"), &mut Known::default()).len() == 1);
 }

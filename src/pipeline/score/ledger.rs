@@ -3,8 +3,10 @@
 //! A record is the truth of its series: it is put in place at once, when all that it tells of is there.
 //! Tables are made of records.
 
+use super::growth::{self, Rule};
+use super::visit::Visit;
 use crate::tables::manifest::{self, Error};
-use crate::tables::{Score, durable, hash};
+use crate::tables::{Growth, Score, durable, hash};
 use fs_err as fs;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,15 @@ pub(super) struct Attempt {
     /// Its day, which is that of its rows.
     pub(super) scored_on: String,
     pub(super) outcome: Outcome,
+}
+
+impl Attempt {
+    fn visit(&self) -> Option<&Visit> {
+        match &self.outcome {
+            Outcome::Scored(scored) => scored.visit.as_ref(),
+            Outcome::Failed(_) => None,
+        }
+    }
 }
 
 /// What a result is made of.
@@ -74,7 +85,7 @@ impl Made {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
     /// Its nodules.
-    Scored(Scored),
+    Scored(Box<Scored>),
     /// Why not.
     Failed(String),
 }
@@ -86,6 +97,9 @@ pub(super) struct Scored {
     /// Files that were written for it, below the folder of outputs.
     pub(super) outputs: Vec<PathBuf>,
     pub(super) warnings: Vec<String>,
+    /// What later scans of the patient are compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) visit: Option<Visit>,
 }
 
 impl Record {
@@ -133,6 +147,21 @@ impl Record {
 pub(super) struct Entry {
     pub(super) state: State,
     made_on: BTreeMap<String, Vec<String>>,
+    compared: Option<Compared>,
+}
+
+/// A result that others of the patient are compared with.
+#[derive(Clone, Debug, PartialEq)]
+struct Compared {
+    patient_id: String,
+    at: String,
+    scored_on: String,
+}
+
+impl Entry {
+    fn patient(&self) -> Option<&str> {
+        self.compared.as_ref().map(|compared| compared.patient_id.as_str())
+    }
 }
 
 /// Where a series stands.
@@ -151,6 +180,8 @@ pub(super) enum State {
 pub(super) struct Ledger {
     store: PathBuf,
     entries: BTreeMap<String, Entry>,
+    /// Series of each patient.
+    patients: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Ledger {
@@ -171,7 +202,14 @@ impl Ledger {
             Ok(record.and_then(|record| Some((record.id.clone(), entry(&record)?))))
         };
         let entries: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { store: store.to_owned(), entries: entries.into_iter().flatten().collect() })
+        let entries: BTreeMap<String, Entry> = entries.into_iter().flatten().collect();
+        let mut patients: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (id, entry) in &entries {
+            if let Some(patient) = entry.patient() {
+                patients.entry(patient.to_owned()).or_default().insert(id.clone());
+            }
+        }
+        Ok(Self { store: store.to_owned(), entries, patients })
     }
 
     /// Takes away what an interrupted write left.
@@ -211,14 +249,72 @@ impl Ledger {
     /// Fails if the store cannot be written to.
     pub(super) fn write(&mut self, record: &Record) -> Result<BTreeSet<String>, Error> {
         manifest::write(&self.path(&record.id), record)?;
-        let before = match entry(record) {
+        let now = entry(record);
+        if let Some(patient) = now.as_ref().and_then(Entry::patient) {
+            let series = self.patients.entry(patient.to_owned()).or_default();
+            series.insert(record.id.clone());
+        }
+        let before = match now {
             Some(entry) => self.entries.insert(record.id.clone(), entry),
             None => self.entries.remove(&record.id),
         };
+        let mut days = BTreeSet::new();
+        for patient in before.iter().chain(self.entries.get(&record.id)).filter_map(Entry::patient)
+        {
+            // Rows of growth are of the later one of two results.
+            let others = self.compared(patient).map(|(_, other)| other.scored_on.clone());
+            days.extend(others);
+        }
         let before = before.map(|entry| entry.made_on).unwrap_or_default();
         let now = record.made_on();
         let all = before.keys().chain(now.keys());
-        Ok(all.filter(|day| before.get(*day) != now.get(*day)).cloned().collect())
+        days.extend(all.filter(|day| before.get(*day) != now.get(*day)).cloned());
+        Ok(days)
+    }
+
+    /// The results of a patient that are compared with each other, by series.
+    fn compared<'a>(
+        &'a self,
+        patient: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Compared)> {
+        let ids = self.patients.get(patient).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.entries.get(id)?.compared.as_ref()?)))
+    }
+
+    /// For each result of a day, in the order of series: itself, and the earlier ones of its patient.
+    fn compared_on(&self, day: &str) -> Vec<(&String, Vec<&String>)> {
+        let mut found = Vec::new();
+        for (id, entry) in &self.entries {
+            let Some(own) = entry.compared.as_ref().filter(|own| own.scored_on == day) else {
+                continue;
+            };
+            let earlier = self.compared(&own.patient_id);
+            let earlier = earlier.filter(|(other, of)| (&of.at, *other) < (&own.at, id));
+            let earlier: Vec<&String> = earlier.map(|(other, _)| other).collect();
+            if !earlier.is_empty() {
+                found.push((id, earlier));
+            }
+        }
+        found
+    }
+
+    /// Growth since the earlier scored scans of the patients of a day.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn growth_on(&self, day: &str) -> Result<Vec<Growth>, Error> {
+        let visit = |id: &str| -> Result<Option<Visit>, Error> {
+            Ok(self.read(id)?.current.as_ref().and_then(Attempt::visit).cloned())
+        };
+        let mut rows = Vec::new();
+        for (id, earlier) in self.compared_on(day) {
+            let Some(own) = visit(id)? else { continue };
+            let others = earlier.into_iter().map(|id| visit(id)).collect::<Result<Vec<_>, _>>()?;
+            let others: Vec<Visit> = others.into_iter().flatten().collect();
+            rows.extend(growth::rows(&Rule::default(), &others, &own));
+        }
+        Ok(rows)
     }
 
     /// Forgets a record.
@@ -241,7 +337,14 @@ impl Ledger {
         let made =
             self.entries.iter().filter_map(|(id, entry)| Some((id, entry.made_on.get(day)?)));
         let parts = made.flat_map(|(id, made)| std::iter::once(id).chain(made));
-        hash::sha256_parts(parts.map(String::as_str))
+        let compared = self.compared_on(day);
+        let at = |id: &'_ String| {
+            let compared = self.entries.get(id).and_then(|entry| entry.compared.as_ref());
+            compared.map_or(String::new(), |compared| format!("{id} {}", compared.at))
+        };
+        let compared = compared.iter().flat_map(|(id, earlier)| earlier.iter().chain([id]));
+        let compared: Vec<String> = compared.map(|id| at(id)).collect();
+        hash::sha256_parts(parts.chain(&compared).map(String::as_str))
     }
 
     /// All rows of a day, by series and number.
@@ -276,7 +379,12 @@ fn entry(record: &Record) -> Option<Entry> {
         (None, Some(since)) => State::Waiting(since.clone()),
         (None, None) => return None,
     };
-    Some(Entry { state, made_on: record.made_on() })
+    let compared = record.current.as_ref().and_then(|attempt| {
+        let patient_id = attempt.visit()?.patient_id.clone();
+        let Attempt { at, scored_on, .. } = attempt.clone();
+        (!patient_id.is_empty()).then_some(Compared { patient_id, at, scored_on })
+    });
+    Some(Entry { state, made_on: record.made_on(), compared })
 }
 
 fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -329,7 +437,10 @@ mod tests {
             scan_warnings: Vec::new(),
             superseded: false,
         };
-        Outcome::Scored(Scored { rows: (1..=n_rows).map(row).collect(), ..Scored::default() })
+        Outcome::Scored(Box::new(Scored {
+            rows: (1..=n_rows).map(row).collect(),
+            ..Scored::default()
+        }))
     }
 
     #[test]

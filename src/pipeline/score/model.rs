@@ -1,7 +1,7 @@
 //! What scores.
 
 use super::scored::ScoringModel;
-use crate::model::{self, Device, Ensemble};
+use crate::model::{self, Device, Ensemble, Profile};
 use crate::pipeline::runner::weights_file;
 use crate::tables::{hash, store};
 use std::path::PathBuf;
@@ -20,6 +20,9 @@ pub enum Error {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// What the checkpoint says of its training is none.
+    #[error("the checkpoint's profile of its training cohort cannot be read")]
+    Profile(#[from] serde_json::Error),
     /// The weights are no network's.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -31,6 +34,8 @@ pub(super) struct Model {
     pub(super) name: ScoringModel,
     /// SHA-256 of all that it is made of.
     pub(super) sha256: String,
+    /// What it was trained on, where its checkpoint says so; of several the first one's.
+    pub(super) profile: Option<Profile>,
 }
 
 impl Model {
@@ -57,6 +62,7 @@ impl Model {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let parts = weights.iter().chain(&described).map(String::as_str);
-        Ok(Self { networks, name, sha256: hash::sha256_parts(parts) })
+        let profile = networks.metadata().next().map(Profile::of).transpose()?.flatten();
+        Ok(Self { networks, name, sha256: hash::sha256_parts(parts), profile })
     }
 }

@@ -4,16 +4,21 @@ use super::budget::{Budget, Taken};
 use super::candidates::{self, Candidates};
 use super::discover::{Found, Known, discover};
 use super::event::Event;
+use super::identity::Identity;
 use super::ledger::{Ledger, Made};
 use super::model::{self, Model};
 use super::read::{Looked, Ready, What, Work, panicked, read};
+use super::scan::OpenScan;
 use super::scored::ScoredScan;
 use super::segment::Network;
 use super::settings::Settings;
 use super::summary::{Seconds, Stopped, Summary};
 use super::triage::Triage;
+use super::view::Views;
 use super::write::Writer;
-use super::{nodules, segment, told, view};
+use super::{identity, nodules, segment, told, view, warnings};
+use crate::imaging::lungs::LungBox;
+use crate::metrics::HuCounts;
 use crate::model::Device;
 use crate::tables::store::{self, Store};
 use crate::tables::{clock, hash, lock, manifest};
@@ -63,6 +68,9 @@ pub enum Error {
     /// The candidates cannot be read.
     #[error(transparent)]
     Candidates(#[from] candidates::Error),
+    /// The key of pseudonyms cannot be used.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
     /// The model cannot be made ready.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -120,6 +128,7 @@ fn work(
 ) -> Result<(), Error> {
     let now = SystemTime::now();
     refuse_nested(settings)?;
+    let identity = Identity::new(settings.deidentify.as_ref())?;
     let candidates = Candidates::read(&settings.candidates.0)?;
     let loading = Instant::now();
     let model = Model::load(&settings.model.0, options.device)?;
@@ -128,12 +137,15 @@ fn work(
 
     let mut ledger = Ledger::open(store.root())?;
     ledger.tidy()?;
-    view::write(store.root(), &ledger, &view::lagging(store.root(), &ledger))?;
+    let views = Views::open(store, &model)?;
+    let lagging = views.lagging(&ledger);
+    views.write(&ledger, &lagging)?;
     let listing = Instant::now();
     // A damaged record of what was read costs time, never a wrong answer.
     let before: Known = store.read_record(Path::new(KNOWN)).ok().flatten().unwrap_or_default();
     let mut known = before.clone();
-    let found = discover(&settings.input, &mut known).map_err(Error::Input)?;
+    let name = |id: &str| if told::is_name(id) { id.to_owned() } else { identity.uid(id) };
+    let found = discover(&settings.input, &mut known, &name).map_err(Error::Input)?;
     if known != before {
         store.write_record(Path::new(KNOWN), &known)?;
     }
@@ -144,7 +156,18 @@ fn work(
         summary.warnings.push(text.clone());
         tell(Event::Warning { text });
     }
-    let parts = [model.sha256.clone(), settings.of_results().to_string(), VERSION.to_string()];
+    if model.profile.is_none() {
+        let text = warnings::without_profile(&model.name.id);
+        summary.warnings.push(text.clone());
+        tell(Event::Warning { text });
+    }
+    // Whom results name is part of them; the key itself is not told.
+    let parts = [
+        model.sha256.clone(),
+        settings.of_results().to_string(),
+        identity.id("recipe") + &identity.uid("1.2.3"),
+        VERSION.to_string(),
+    ];
     let recipe = hash::sha256_parts(parts.iter().map(String::as_str));
     let mut triage = Triage {
         settings,
@@ -158,8 +181,10 @@ fn work(
     tell(Event::Listed { found: summary.found, to_do: work.len() });
 
     let deadline = options.max_time.map(|time| begun + time);
-    let night = Night { settings, store, options, model: &model, deadline, tell };
-    night.work(work, &mut ledger, summary)
+    let night = Night { settings, identity, views: &views, options, model: &model, deadline, tell };
+    let result = night.work(work, &mut ledger, summary);
+    views.page()?;
+    result
 }
 
 /// Outputs would be taken for scans, and the input is not written to.
@@ -193,14 +218,18 @@ pub(super) enum End<'a> {
 pub(super) struct Done<'a> {
     pub(super) scan: ScoredScan,
     pub(super) slices: LoadedSlices<i16>,
+    pub(super) lungs: Option<LungBox>,
     pub(super) seconds: f64,
+    /// Keeps the files of an archive.
+    _source: OpenScan,
     _memory: Taken<'a>,
 }
 
 /// The work of a run.
 pub(super) struct Night<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) store: &'a Store,
+    pub(super) identity: Identity,
+    pub(super) views: &'a Views<'a>,
     options: &'a Options<'a>,
     pub(super) model: &'a Model,
     deadline: Option<Instant>,
@@ -311,19 +340,35 @@ impl Night<'_> {
             batch,
             predict: &|images| networks.predict(images, self.settings.flips),
         };
-        let marked = segment::segment(self.settings, &network, &ready.slices, &ready.places)?;
-        let (files, sop_instance_uids) = ready.scan.instances();
+        let Ready { scan: source, slices, places, lungs, mut warnings, memory } = ready;
+        let (marked, pixels) = segment::segment(self.settings, &network, &slices, &places)?;
+        warnings.extend(self.outside(&source, &pixels));
+        let (files, sop_instance_uids) = source.instances();
         let scan = ScoredScan {
             series_instance_uid: id.to_owned(),
-            info: ready.scan.info().cloned(),
+            info: source.info().cloned(),
             files,
             sop_instance_uids,
-            geometry: *ready.slices.geometry(),
+            geometry: *slices.geometry(),
             model: self.model.name.clone(),
-            nodules: nodules::nodules(id, &ready.slices, marked),
-            warnings: ready.warnings,
+            scored_at: clock::timestamp(SystemTime::now()),
+            nodules: nodules::nodules(id, &slices, marked),
+            warnings,
         };
         let seconds = since.elapsed().as_secs_f64();
-        Ok(Done { scan, slices: ready.slices, seconds, _memory: ready.memory })
+        Ok(Done { scan, slices, lungs, seconds, _source: source, _memory: memory })
+    }
+
+    /// Where the scan is outside what the model was trained on.
+    fn outside(&self, scan: &OpenScan, regions: &HuCounts) -> Vec<String> {
+        let Some(profile) = &self.model.profile else { return Vec::new() };
+        let info = scan.info();
+        let found = warnings::Found {
+            spacing_mm: scan.geometry().spacing().ijk(),
+            slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
+            kernel: info.and_then(|info| info.kernel.as_deref()),
+            regions,
+        };
+        warnings::warnings(profile, &found)
     }
 }

@@ -8,6 +8,7 @@ use super::scan::{self, OpenScan, ScanFiles};
 use super::segment::{self, Placed};
 use super::settings::Settings;
 use super::told;
+use crate::imaging::lungs::{self, LungBox};
 use crate::volume::LoadedSlices;
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -52,6 +53,8 @@ pub(super) struct Ready<'a> {
     pub(super) slices: LoadedSlices<i16>,
     pub(super) places: Vec<Placed>,
     pub(super) warnings: Vec<String>,
+    /// The box about the lungs of a patient with an id.
+    pub(super) lungs: Option<LungBox>,
     pub(super) memory: Taken<'a>,
 }
 
@@ -130,8 +133,15 @@ fn look<'a>(
                 .push(format!("candidate at {:?} mm is not in the scan", candidate.place_mm)),
         }
     }
+    let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
     let wanted = segment::wanted(&settings.region, &geometry, &places);
+    let wanted = if has_patient {
+        wanted.iter().chain(lungs::slices_needed(&geometry).iter()).collect()
+    } else {
+        wanted
+    };
     let memory = budget.take(scan.memory_bytes(&wanted))?;
     let slices = scan.read_slices(&wanted)?;
-    Ok(What::Ready(Box::new(Ready { scan, slices, places, warnings, memory })))
+    let lungs = if has_patient { lungs::lung_box(&slices) } else { None };
+    Ok(What::Ready(Box::new(Ready { scan, slices, places, warnings, lungs, memory })))
 }

@@ -5,6 +5,7 @@ use super::settings::{Region, Settings};
 use crate::imaging::components;
 use crate::imaging::crop::{Grid, crop_slice};
 use crate::imaging::normalise::normalise_slice;
+use crate::metrics::HuCounts;
 use crate::model::{self, Prediction};
 use crate::volume::{Geometry, LoadedSlices, Mask, PlacedMask, SliceRanges};
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub(super) struct Marked {
     pub(super) warnings: Vec<String>,
 }
 
+/// Images, values in 0..1, to what a model says of each.
+type Predict<'a> = dyn Fn(&[Vec<f32>]) -> model::Result<Vec<Prediction>> + 'a;
+
 /// How regions are predicted.
 pub(super) struct Network<'a> {
     /// Pixels of a region along i and j.
@@ -39,7 +43,7 @@ pub(super) struct Network<'a> {
     /// Regions that are predicted together.
     pub(super) batch: usize,
     /// Predicts regions, values in 0..1.
-    pub(super) predict: &'a dyn Fn(&[Vec<f32>]) -> model::Result<Vec<Prediction>>,
+    pub(super) predict: &'a Predict<'a>,
 }
 
 /// What slices of a scan its candidates need.
@@ -76,7 +80,7 @@ fn slices_in(geometry: &Geometry, mm: f64) -> usize {
     ((mm / geometry.spacing().ijk()[2]).ceil() as usize).max(1)
 }
 
-/// Marks each candidate's nodule.
+/// Marks each candidate's nodule, and counts the pixels of all regions that were predicted.
 ///
 /// METHOD: a region as in training, about the candidate in each slice. Slices within `reach_mm` are
 /// predicted first; where the nodule goes on to the last of them, as many more on that side, until it
@@ -92,11 +96,12 @@ pub(super) fn segment(
     network: &Network<'_>,
     slices: &LoadedSlices<i16>,
     places: &[Placed],
-) -> Result<Vec<Marked>, Error> {
+) -> Result<(Vec<Marked>, HuCounts), Error> {
     let Network { side, batch, predict } = *network;
     let geometry = slices.geometry();
     let mut windows: Vec<Window> =
         places.iter().map(|placed| Window::new(settings, geometry, *placed, side)).collect();
+    let mut pixels = HuCounts::default();
     loop {
         let to_do: Vec<(usize, usize)> = windows
             .iter()
@@ -109,7 +114,7 @@ pub(super) fn segment(
         for some in to_do.chunks(batch) {
             let images = some
                 .iter()
-                .map(|(n, k)| windows[*n].image(settings, slices, *k))
+                .map(|(n, k)| windows[*n].image(settings, slices, *k, &mut pixels))
                 .collect::<Result<Vec<_>, _>>()?;
             let found = predict(&images)?;
             for ((n, k), prediction) in some.iter().zip(found) {
@@ -120,7 +125,8 @@ pub(super) fn segment(
             window.grow(settings, geometry);
         }
     }
-    Ok(windows.into_iter().map(|window| window.marked(settings, geometry)).collect())
+    let marked = windows.into_iter().map(|window| window.marked(settings, geometry));
+    Ok((marked.collect(), pixels))
 }
 
 /// A candidate's region and what is seen of it.
@@ -174,10 +180,12 @@ impl Window {
         settings: &Settings,
         slices: &LoadedSlices<i16>,
         k: usize,
+        counts: &mut HuCounts,
     ) -> Result<Vec<f32>, Error> {
         let Region { padding_hu, window, .. } = settings.region;
         let slice = slices.slice(k).ok_or(Error::Slice(k))?;
         let (pixels, _) = crop_slice(slice, &self.grid, padding_hu);
+        counts.add(&pixels);
         Ok(normalise_slice(&pixels, window.low_hu, window.high_hu))
     }
 

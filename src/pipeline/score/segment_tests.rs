@@ -49,7 +49,8 @@ fn mark(settings: &Settings, slices: &LoadedSlices<i16>, at: &[[f64; 3]]) -> (Ve
     };
     let places: Vec<Placed> = at.iter().map(place).collect();
     let network = Network { side: 32, batch: 7, predict: &predict };
-    let marked = segment(settings, &network, slices, &places).unwrap();
+    let (marked, pixels) = segment(settings, &network, slices, &places).unwrap();
+    assert_eq!(pixels.n(), 1024 * *shown.borrow() as u64);
     (marked, shown.into_inner())
 }
 

@@ -1,9 +1,12 @@
 //! The file of a nightly job: `[score]`.
 
+use super::deliver::Output;
+use super::identity;
 use crate::formats::dicom::Tolerances;
 use crate::pipeline::config::{self, range};
 use crate::stages::crop::Window;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What the file holds.
@@ -45,6 +48,12 @@ pub struct Settings {
     /// Predict mirror images too, and take the mean: four times the work.
     #[serde(default)]
     pub flips: bool,
+    /// Files that are written for each scan.
+    #[serde(default)]
+    pub outputs: BTreeSet<Output>,
+    /// Whom outputs name; the patients as they are where not given.
+    #[serde(default)]
+    pub deidentify: Option<identity::Settings>,
     /// Least probability of a nodule's voxel.
     #[serde(default = "probability_threshold")]
     pub probability_threshold: f64,
@@ -127,7 +136,8 @@ impl Settings {
         let folder = path.parent().unwrap_or(Path::new(""));
         let own = [&mut settings.input, &mut settings.store];
         let lists = [&mut settings.model.0, &mut settings.candidates.0];
-        let paths = own.into_iter().chain(settings.output.as_mut());
+        let key = settings.deidentify.as_mut().map(|deidentify| &mut deidentify.key);
+        let paths = own.into_iter().chain(settings.output.as_mut()).chain(key);
         for path in paths.chain(lists.into_iter().flatten()) {
             *path = folder.join(&*path);
         }

@@ -2,6 +2,7 @@
 //! patients, and no patient id.
 
 use crate::formats::cohort::relative;
+use crate::formats::uid;
 use crate::tables::{Failure, hash};
 use std::error::Error;
 use std::path::Path;
@@ -13,6 +14,9 @@ const PREFIX: &str = "file-";
 pub(super) fn name(input: &Path, path: &Path) -> String {
     hash::id(PREFIX, [relative(input, path).as_str()])
 }
+
+/// Begins UIDs of the standard's own things.
+const STANDARD: &str = "1.2.840.10008.";
 
 /// Whether that is what a file or folder is called; a series has a UID.
 pub(super) fn is_name(id: &str) -> bool {
@@ -45,11 +49,46 @@ pub(super) fn cause(input: &Path, error: &(dyn Error + 'static)) -> String {
     pieces.collect()
 }
 
+/// A text with UIDs as results name them.
+pub(super) fn renamed(text: &str, name: &dyn Fn(&str) -> String) -> String {
+    let is_of_uid = |c: char| c.is_ascii_digit() || c == '.';
+    let mut renamed = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_of_uid) {
+        let end = rest[start..].find(|c| !is_of_uid(c)).map_or(rest.len(), |n| start + n);
+        let found = rest[start..end].trim_end_matches('.');
+        renamed.push_str(&rest[..start]);
+        // Numbers with a fraction stay.
+        let is_long = found.matches('.').count() >= 2 && !found.starts_with(STANDARD);
+        let is_one = is_long && uid::is_uid(found);
+        renamed.push_str(&if is_one { name(found) } else { found.to_owned() });
+        rest = &rest[start + found.len()..];
+        if found.is_empty() {
+            renamed.push_str(&rest[..1]);
+            rest = &rest[1..];
+        }
+    }
+    renamed + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::dicom;
     use std::io;
+
+    #[test]
+    fn uids_are_renamed_and_numbers_stay() {
+        let name = |uid: &str| format!("<{uid}>");
+        for (text, expected) in [
+            ("series 2.25.7 is off by 3.5 mm...", "series <2.25.7> is off by 3.5 mm..."),
+            ("`1.3.6.1.`, 1.2.840.10008.1.2", "`<1.3.6.1>.`, 1.2.840.10008.1.2"),
+            ("", ""),
+            (".", "."),
+        ] {
+            assert_eq!(renamed(text, &name), expected);
+        }
+    }
 
     #[test]
     fn neither_paths_nor_patients_are_told() {

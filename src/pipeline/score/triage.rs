@@ -34,7 +34,7 @@ impl Triage<'_> {
         ledger: &mut Ledger,
     ) -> Result<Vec<Work>, manifest::Error> {
         // A file or folder that could not be read, and is no longer found, is none any more.
-        let ids: BTreeSet<&str> = found.iter().map(|found| found.id.as_str()).collect();
+        let ids: BTreeSet<&str> = found.iter().map(|found| found.name.as_str()).collect();
         let gone = ledger.entries().map(|(id, _)| id.clone());
         let gone: Vec<String> =
             gone.filter(|id| told::is_name(id) && !ids.contains(id.as_str())).collect();
@@ -46,7 +46,7 @@ impl Triage<'_> {
             }
         }
         work.sort_by(|a, b| {
-            let order = |work: &Work| (work.found.stamp.newest, work.found.id.clone());
+            let order = |work: &Work| (work.found.stamp.newest, work.found.name.clone());
             order(a).cmp(&order(b))
         });
         Ok(work)
@@ -61,8 +61,8 @@ impl Triage<'_> {
     ) -> Result<Option<Work>, manifest::Error> {
         if self.is_settling(&found) {
             self.summary.settling += 1;
-            self.summary.settling_series.push(found.id.clone());
-            (self.tell)(Event::Settling { series: found.id });
+            self.summary.settling_series.push(found.name.clone());
+            (self.tell)(Event::Settling { series: found.name });
             return Ok(None);
         }
         let stem = match &found.source {
@@ -71,7 +71,7 @@ impl Triage<'_> {
         };
         let names = [found.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
         let candidates = self.candidates.of(names).to_vec();
-        let state = ledger.entry(&found.id).map(|entry| entry.state.clone());
+        let state = ledger.entry(&found.name).map(|entry| entry.state.clone());
         if candidates.is_empty() && found.problem.is_none() {
             match state {
                 // What was scored stays, though its candidates are gone.
@@ -80,10 +80,10 @@ impl Triage<'_> {
                 Some(State::Waiting(_)) => self.summary.waiting += 1,
                 None => {
                     self.summary.waiting += 1;
-                    let mut record = ledger.read(&found.id)?;
+                    let mut record = ledger.read(&found.name)?;
                     record.waiting_since = Some(clock::timestamp(self.now));
                     ledger.write(&record)?;
-                    (self.tell)(Event::Waiting { series: found.id });
+                    (self.tell)(Event::Waiting { series: found.name });
                 }
             }
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Files of small scans, read back.
 
 use super::*;
-use crate::formats::dicom::{self, Drawn, NewSeries, Numbering, Tolerances};
+use crate::formats::dicom::{self, Date, Drawn, NewSeries, Numbering, Tolerances};
 use crate::formats::nifti;
 use crate::imaging::planar_contours;
 use crate::pipeline::score::identity::{Settings, Uids};
@@ -48,8 +48,8 @@ fn scan(folder: &Path) -> (ScoredScan, LoadedSlices<i16>) {
         sop_instance_uids: &uids,
         patient_id: "P-7",
         patient_name: "Muster^Max",
-        patient_birth_date: "19400229",
-        study_date: "20240131",
+        patient_birth_date: Date::new(1940, 2, 29),
+        study_date: Date::new(2024, 1, 31),
         slice_thickness_mm: 2.0,
         manufacturer: "Maker",
         model: "M 1",
