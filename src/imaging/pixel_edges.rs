@@ -9,13 +9,14 @@ type Corner = [usize; 2];
 /// Steps to the next corner, each to the right of the one before it where j runs down.
 const STEPS: [[isize; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 
-/// The outlines of a slice of a mask, each of them points (i, j) in pixels from the centre of the scan's first one;
-/// none where it has no voxel.
+/// The outlines of a slice of a mask, each of them points (i, j) in pixels from the centre of the
+/// scan's first one; none where it has no voxel.
 ///
-/// METHOD: lines run along the edges of pixels, half a pixel off every centre, so that whichever rule tells
-/// what is inside, even-odd or winding, with or without what lies on a line, gives the same voxels. Pixels that share
-/// a corner alone have lines of their own. A hole is joined to a line above it by a channel without width, there and back:
-/// the keyhole of DICOM (PS3.3, C.8.8.6.3).
+/// METHOD: lines run along the edges of pixels, half a pixel off every centre, so that whichever
+/// rule tells what is inside, even-odd or winding, with or without what lies on a line, gives the
+/// same voxels. Pixels that share a corner alone have lines of their own. A hole is joined to a
+/// line above it by a channel without width, there and back: the keyhole of DICOM (PS3.3,
+/// C.8.8.6.3).
 pub fn outlines(placed: &PlacedMask, k: usize) -> Vec<Vec<[f64; 2]>> {
     let Some(k) = k.checked_sub(placed.start[2]) else { return Vec::new() };
     let (mut outer, mut holes) = (Vec::new(), Vec::new());
@@ -32,8 +33,8 @@ pub fn outlines(placed: &PlacedMask, k: usize) -> Vec<Vec<[f64; 2]>> {
     outer.iter().map(|line| corners(line).into_iter().map(centred).collect()).collect()
 }
 
-/// Every closed line between pixels that are set and others, by all the corners that it passes, with what is set on
-/// its right where j runs down.
+/// Every closed line between pixels that are set and others, by all the corners that it passes,
+/// with what is set on its right where j runs down.
 fn closed_lines(mask: &Mask, k: usize) -> Vec<Vec<Corner>> {
     let [ni, nj, _] = mask.size();
     // The directions in which a line leaves a corner; two where pixels meet at it alone.
@@ -146,7 +147,8 @@ mod tests {
         PlacedMask { start: [3, 2, 1], mask }
     }
 
-    /// Whether a centre is inside by its winding number, which shares nothing with `planar_contours`.
+    /// Whether a centre is inside by its winding number, which shares nothing with
+    /// `planar_contours`.
     fn winds(lines: &[Vec<[f64; 2]>], [x, y]: [f64; 2]) -> i32 {
         let mut winding = 0;
         for line in lines {

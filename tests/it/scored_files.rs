@@ -1,4 +1,5 @@
-//! The files of scored scans, opened by other programs: highdicom, dcmqi, pydicom, SimpleITK and dciodvfy.
+//! The files of scored scans, opened by other programs: highdicom, dcmqi, pydicom, SimpleITK and
+//! dciodvfy.
 
 use crate::{fixture, python};
 use ndarray::Array3;
@@ -53,8 +54,8 @@ fn write_ct(folder: &Path) -> Vec<PathBuf> {
     dicom::write_series(folder, &series(&uids), &volume).unwrap()
 }
 
-/// A shell with a hole in it, a nodule at the scan's edge that touches it, one over two slices that are apart, and one
-/// without voxels.
+/// A shell with a hole in it, a nodule at the scan's edge that touches it, one over two slices that
+/// are apart, and one without voxels.
 fn masks() -> Vec<Option<PlacedMask>> {
     let shell = Mask::from_fn([11, 11, 5], |i, j, k| {
         let of = |n: usize, c: f64| (n as f64 - c).powi(2);

@@ -41,8 +41,8 @@ enum Action {
 }
 
 /// METHOD: the Basic Application Level Confidentiality Profile with the option Retain Longitudinal
-/// Temporal Information with Modified Dates (PS3.15 2024e, table E.1-1), for each attribute that is taken over
-/// from a series. Times are emptied as the profile without options has it.
+/// Temporal Information with Modified Dates (PS3.15 2024e, table E.1-1), for each attribute that is
+/// taken over from a series. Times are emptied as the profile without options has it.
 const ACTIONS: [(Tag, Action); 15] = [
     (tags::STUDY_DATE, Action::Shift),
     (tags::STUDY_TIME, Action::Empty),

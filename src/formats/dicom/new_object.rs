@@ -71,8 +71,9 @@ pub(super) fn put_code(to: &mut Item, tag: Tag, of: Code) {
 
 /// Gives a data set its own UIDs, and makes a file of it.
 ///
-/// METHOD: `SeriesInstanceUID` and `SOPInstanceUID` follow from a SHA-256 of all the rest, so that the same
-/// content always makes the same file, and other content another instance of another series.
+/// METHOD: `SeriesInstanceUID` and `SOPInstanceUID` follow from a SHA-256 of all the rest, so that
+/// the same content always makes the same file, and other content another instance of another
+/// series.
 pub(super) fn sealed(
     mut object: Item,
     sop_class_uid: &str,

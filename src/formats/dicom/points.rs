@@ -25,8 +25,8 @@ pub struct Points {
 /// A point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// Where in the file it is: `region 3`, or the positions of content items `1.4.2`. Free text of the file, which may
-    /// name the patient, is not taken over.
+    /// Where in the file it is: `region 3`, or the positions of content items `1.4.2`. Free text of
+    /// the file, which may name the patient, is not taken over.
     pub label: String,
     /// Where it is.
     pub place: Place,
@@ -59,15 +59,15 @@ pub enum Place {
 
 /// Reads the points of a structure set or of a structured report.
 ///
-/// METHOD: of a structure set, each contour of type POINT is a point, and each region with closed contours is one: the
-/// mean of their centroids, weighted by area. Of a report, each POINT of SCOORD3D or SCOORD is one that is an item of a
-/// container or a finding; one that a measurement was inferred from is not. What is marked otherwise is listed as
-/// unread.
+/// METHOD: of a structure set, each contour of type POINT is a point, and each region with closed
+/// contours is one: the mean of their centroids, weighted by area. Of a report, each POINT of
+/// SCOORD3D or SCOORD is one that is an item of a container or a finding; one that a measurement
+/// was inferred from is not. What is marked otherwise is listed as unread.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is neither of them in a transfer syntax that is read, is cut off or malformed,
-/// or lacks an attribute that a point needs.
+/// Fails if the file cannot be read, is neither of them in a transfer syntax that is read, is cut
+/// off or malformed, or lacks an attribute that a point needs.
 pub fn read_points(file: &Path) -> Result<Points, Error> {
     let whole = Whole::read(file)?;
     parse(&whole).map_err(|problem| Error::file(file, problem))
@@ -153,7 +153,8 @@ fn add_region(found: &mut Points, roi: &Roi) {
     found.unread.extend(unread);
 }
 
-/// The mean of the centroids of closed lines, weighted by area; of their points, where none has an area.
+/// The mean of the centroids of closed lines, weighted by area; of their points, where none has an
+/// area.
 fn centroid(contours: &[&PatientContour]) -> Option<[f64; 3]> {
     let mut sum = [0.0; 4];
     for contour in contours {

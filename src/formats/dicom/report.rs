@@ -1,4 +1,5 @@
-//! Points in structured reports: measurement reports (PS3.16, TID 1500), and those of detectors (TID 4100).
+//! Points in structured reports: measurement reports (PS3.16, TID 1500), and those of detectors
+//! (TID 4100).
 
 use super::Problem;
 use super::nested::{DataSet, Whole, required};
@@ -33,7 +34,8 @@ const WANTED: [Tag; 24] = [
     tags::REFERENCED_FRAME_OF_REFERENCE_UID,
 ];
 
-/// How sure a report is of a finding, the more telling first: Probability of cancer is another question.
+/// How sure a report is of a finding, the more telling first: Probability of cancer is another
+/// question.
 ///
 /// METHOD: DCM Certainty of Finding, Certainty of Feature, Probability; PS3.16, TID 4104 and 4105.
 const SCORES: [&str; 3] = ["111012", "111011", "122157"];
@@ -74,7 +76,8 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Goes through the items below one; `place` are the positions of that one and of those above it, from 1.
+    /// Goes through the items below one; `place` are the positions of that one and of those above
+    /// it, from 1.
     fn add_items(
         &mut self,
         parent: &'a DataSet<'a>,
@@ -167,7 +170,8 @@ impl<'a> Reading<'a> {
         Ok(Ok(Place::Image { sop_instance_uid, frame, ij }))
     }
 
-    /// An item, or the one that it stands for: a path of positions from the root, which is 1 (PS3.3, C.17.3.2.5).
+    /// An item, or the one that it stands for: a path of positions from the root, which is 1
+    /// (PS3.3, C.17.3.2.5).
     fn resolved(&self, item: &'a DataSet<'a>) -> Result<&'a DataSet<'a>, Problem> {
         let tag = tags::REFERENCED_CONTENT_ITEM_IDENTIFIER;
         let path = item.unsigned_longs(tag)?;

@@ -15,8 +15,8 @@ use dicom_dictionary_std::{tags, uids};
 pub struct NewSegment<'a> {
     /// `SegmentLabel`, 64 characters at most.
     pub label: String,
-    /// `TrackingID`: the same for the same finding in whichever object; `TrackingUID` follows from it and the
-    /// series.
+    /// `TrackingID`: the same for the same finding in whichever object; `TrackingUID` follows from
+    /// it and the series.
     pub tracking_id: &'a str,
     /// Its voxels on the series' grid.
     pub mask: &'a PlacedMask,
@@ -44,17 +44,17 @@ pub(super) const LUNG: Code = ("39607008", "SCT", "Lung");
 /// CID 7162.
 const FAMILY: Code = ("123110", "DCM", "Artificial Intelligence");
 
-/// Makes a segmentation; `None` where no segment has a voxel, as the standard has no segmentation without
-/// a segment (C.8.20.2: `SegmentSequence` has one item or more).
+/// Makes a segmentation; `None` where no segment has a voxel, as the standard has no segmentation
+/// without a segment (C.8.20.2: `SegmentSequence` has one item or more).
 ///
-/// Segments without a voxel are left out, and the others numbered from 1 (C.8.20.2.6). Only slices with voxels
-/// become frames, by segment and then along k; each lies where the header of its slice has it. The same input makes the same
-/// bytes.
+/// Segments without a voxel are left out, and the others numbered from 1 (C.8.20.2.6). Only slices
+/// with voxels become frames, by segment and then along k; each lies where the header of its slice
+/// has it. The same input makes the same bytes.
 ///
 /// # Errors
 ///
-/// Fails if the series has no frame of reference, a mask reaches off its grid, or there are more than
-/// 65,535 segments.
+/// Fails if the series has no frame of reference, a mask reaches off its grid, or there are more
+/// than 65,535 segments.
 pub fn segmentation(
     source: &SourceSeries,
     creation: &Creation<'_>,
@@ -121,8 +121,8 @@ fn frames(segments: &[&NewSegment<'_>]) -> Vec<Frame> {
     frames
 }
 
-/// PS3.5, 8.1.1 and annex D: frame after frame without padding, the first pixel as the lowest bit, and an
-/// even number of bytes.
+/// PS3.5, 8.1.1 and annex D: frame after frame without padding, the first pixel as the lowest bit,
+/// and an even number of bytes.
 fn packed(source: &SourceSeries, segments: &[&NewSegment<'_>], frames: &[Frame]) -> Vec<u8> {
     let [columns, rows] = source.size;
     let n_pixels = columns * rows;

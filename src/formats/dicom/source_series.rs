@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 /// A CT series as objects drawn on it refer to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSeries {
-    /// Attributes of patient, study and image that such objects repeat; empty where the series has none.
+    /// Attributes of patient, study and image that such objects repeat; empty where the series has
+    /// none.
     pub(super) texts: BTreeMap<Tag, String>,
     pub(super) series_instance_uid: String,
     pub(super) frame_of_reference_uid: Option<String>,
@@ -65,8 +66,9 @@ pub(super) const REPEATED: [Tag; 16] = [
 ];
 
 impl SourceSeries {
-    /// Reads the headers of a series' files, given in any order. `sop_instance_uids` are those of its
-    /// slices in the order of k, and `geometry` is where they lie, as [`super::read_series`] gave them.
+    /// Reads the headers of a series' files, given in any order. `sop_instance_uids` are those of
+    /// its slices in the order of k, and `geometry` is where they lie, as [`super::read_series`]
+    /// gave them.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ pub struct NewRoi {
     pub number: u16,
     /// `ROIName`, 64 characters at most.
     pub name: String,
-    /// Its outlines; a hole is joined to the line around it by a channel that goes there and back (C.8.8.6.3).
+    /// Its outlines; a hole is joined to the line around it by a channel that goes there and back
+    /// (C.8.8.6.3).
     pub contours: Vec<NewContour>,
 }
 
@@ -35,14 +36,16 @@ const KIND: Kind = Kind {
     series_description: "Lung nodules, automatic outlines",
 };
 
-/// The retired class by which a structure set names its study (C.8.8.5, `RTReferencedStudySequence`).
+/// The retired class by which a structure set names its study (C.8.8.5,
+/// `RTReferencedStudySequence`).
 const STUDY_CLASS: &str = "1.2.840.10008.3.1.2.3.1";
 
-/// Makes a structure set; `None` where no region has a contour, as the standard has none without a region (C.8.8.5:
-/// `StructureSetROISequence` has one item or more).
+/// Makes a structure set; `None` where no region has a contour, as the standard has none without a
+/// region (C.8.8.5: `StructureSetROISequence` has one item or more).
 ///
-/// Regions without a contour are left out. The same input makes the same bytes, which are in implicit VR
-/// little endian, as in explicit VR a long contour's points would not fit their length of 16 bits.
+/// Regions without a contour are left out. The same input makes the same bytes, which are in
+/// implicit VR little endian, as in explicit VR a long contour's points would not fit their length
+/// of 16 bits.
 ///
 /// # Errors
 ///

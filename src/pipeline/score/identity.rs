@@ -13,8 +13,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// File with the key, 16 to 4,096 bytes besides white space at its ends. The same key gives the same pseudonyms;
-    /// who has it can try which patient one stands for.
+    /// File with the key, 16 to 4,096 bytes besides white space at its ends. The same key gives the
+    /// same pseudonyms; who has it can try which patient one stands for.
     pub key: PathBuf,
     /// What becomes of UIDs.
     #[serde(default)]
@@ -109,9 +109,10 @@ impl Identity {
 
     /// Whom the results of a study name.
     ///
-    /// METHOD: a pseudonym is 128 bits of the keyed hash of the patient's id; the shift, 1 to 3,652 days back, follows from
-    /// the same, so that intervals between a patient's studies hold and no date is in the future. Where a study has no
-    /// patient's id, it stands for a patient of its own.
+    /// METHOD: a pseudonym is 128 bits of the keyed hash of the patient's id; the shift, 1 to 3,652
+    /// days back, follows from the same, so that intervals between a patient's studies hold and no
+    /// date is in the future. Where a study has no patient's id, it stands for a patient of its
+    /// own.
     pub fn person(&self, patient_id: &str, study_instance_uid: &str) -> Person {
         let Self::Pseudonyms { key, .. } = self else {
             return Person { patient_id: patient_id.to_owned(), shift_days: 0 };
@@ -137,7 +138,8 @@ impl Identity {
         }
     }
 
-    /// An id of a nodule, or any other that was made from UIDs or a patient's id, as results name it.
+    /// An id of a nodule, or any other that was made from UIDs or a patient's id, as results name
+    /// it.
     pub fn id(&self, of: &str) -> String {
         match self {
             Self::Pseudonyms { key, .. } => hexadecimal(&keyed_hash::of_parts(key, &["id", of])),
@@ -153,7 +155,8 @@ impl Identity {
         }
     }
 
-    /// What DICOM objects take, with `uid` from [`Self::uid`]; `None` where patients stay as they are.
+    /// What DICOM objects take, with `uid` from [`Self::uid`]; `None` where patients stay as they
+    /// are.
     pub(super) fn pseudonyms<'a>(
         &self,
         person: &Person,

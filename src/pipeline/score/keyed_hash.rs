@@ -1,7 +1,7 @@
 //! HMAC-SHA256 (RFC 2104).
 //!
-//! Written out, as the crate would turn on features of `digest` that half of the dependencies are then
-//! built again for.
+//! Written out, as the crate would turn on features of `digest` that half of the dependencies are
+//! then built again for.
 
 use sha2::{Digest, Sha256};
 

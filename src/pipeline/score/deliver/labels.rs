@@ -4,8 +4,8 @@ use super::Error;
 use crate::formats::nifti;
 use crate::pipeline::score::scored::ScoredScan;
 
-/// A `.nii.gz` on the scan's grid with each nodule's number in its voxels, and 0 elsewhere. A voxel of several is of the
-/// least number; the segmentation and the structure set have it in each.
+/// A `.nii.gz` on the scan's grid with each nodule's number in its voxels, and 0 elsewhere. A voxel
+/// of several is of the least number; the segmentation and the structure set have it in each.
 pub(super) fn bytes(scan: &ScoredScan) -> Result<Vec<u8>, Error> {
     let [ni, ..] = scan.geometry.size();
     let bytes = nifti::label_bytes(&scan.geometry, |k, labels| {

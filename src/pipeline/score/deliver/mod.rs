@@ -95,16 +95,17 @@ struct Case<'a> {
     person: Person,
 }
 
-/// Writes the files that are wanted of a scan into a folder, which is made if need be: each beside its place, synced and
-/// renamed. `hu` are slices of the scan, of which the overlay needs [`slices_needed`].
+/// Writes the files that are wanted of a scan into a folder, which is made if need be: each beside
+/// its place, synced and renamed. `hu` are slices of the scan, of which the overlay needs
+/// [`slices_needed`].
 ///
-/// Names are the series' UID, or one made from its name where that is none, and a fixed word; nothing of the patient. A
-/// file that is there is replaced. The same scan gives the same bytes.
+/// Names are the series' UID, or one made from its name where that is none, and a fixed word;
+/// nothing of the patient. A file that is there is replaced. The same scan gives the same bytes.
 ///
 /// # Errors
 ///
-/// Fails if a DICOM file of the scan cannot be read again, `scored_at` is no time, a mask reaches off the scan, or a file
-/// cannot be written.
+/// Fails if a DICOM file of the scan cannot be read again, `scored_at` is no time, a mask reaches
+/// off the scan, or a file cannot be written.
 pub fn deliver(
     scan: &ScoredScan,
     hu: &LoadedSlices<i16>,

@@ -18,7 +18,8 @@ const OTHERS: Colour = [0xff, 0x7a, 0xc6];
 /// METHOD: air to bone, as regions are normalised for the network.
 const WINDOW_HU: [f64; 2] = [-1000.0, 400.0];
 
-/// METHOD: the side of what is shown, twice the largest nodule by definition (3 cm); it grows with a larger mask.
+/// METHOD: the side of what is shown, twice the largest nodule by definition (3 cm); it grows with
+/// a larger mask.
 const SIDE_MM: f64 = 60.0;
 
 /// Pixels of a tile, around it, and from one line of text to the next.
@@ -32,8 +33,8 @@ const CAPTION_LINES: usize = 3;
 const COLUMNS: usize = 4;
 const MOST_TILES: usize = 200;
 
-/// The slice of a nodule that is shown: the one with the most voxels, of several the middle one; the candidate's where
-/// there is no mask. `None` where that is off the scan.
+/// The slice of a nodule that is shown: the one with the most voxels, of several the middle one;
+/// the candidate's where there is no mask. `None` where that is off the scan.
 fn shown(scan: &ScoredScan, nodule: &ScoredNodule) -> Option<usize> {
     let Some(placed) = nodule.mask.as_ref().filter(|placed| !placed.mask.is_empty()) else {
         let place = scan.geometry.patient_to_voxel(nodule.candidate_mm);
