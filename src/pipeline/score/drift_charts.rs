@@ -35,7 +35,7 @@ pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> 
         };
         let axes = [-0.5..end, 0.0..ceiling(largest)];
         let index = |y: &f64| decimal(Some(*y), 2);
-        let mut chart = frame(area, axes, nights.len().min(8), &day, &index)?;
+        let mut chart = frame(area, axes, nights.len().min(7) + 1, &day, &index)?;
         for at in SHIFTS {
             dashed(&mut chart, [(-0.5, at), (end, at)], INK.stroke_width(2))?;
         }
