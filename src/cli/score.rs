@@ -13,6 +13,7 @@ use crate::tables::store::{self, Store};
 use clap::{Args, Subcommand, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ pub(super) struct ScoreArguments {
     #[command(subcommand)]
     command: Option<ScoreCommand>,
     #[command(flatten)]
-    run: Option<ScoreRunArguments>,
+    run: ScoreRunArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,8 +44,14 @@ struct ScoreStatusArguments {
 
 #[derive(Debug, Args)]
 struct ScoreRunArguments {
-    #[command(flatten)]
-    pipeline: PipelineArguments,
+    /// File of the job
+    pipeline: Option<PathBuf>,
+    /// Folder of the store, in place of the file's
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A setting in place of the file's; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
     /// Begin no scan later than this
     #[arg(long, value_name = "N")]
     max_minutes: Option<f64>,
@@ -80,19 +87,17 @@ enum Log {
 }
 
 pub(super) fn score(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<Ending, Error> {
-    match (&arguments.command, &arguments.run) {
-        (Some(ScoreCommand::Status(arguments)), _) => status(arguments, out),
-        (None, Some(arguments)) => run(arguments, out),
-        (None, None) => Err(Error::Usage("`nodulus score` needs the file of the job".to_owned())),
+    match &arguments.command {
+        Some(ScoreCommand::Status(arguments)) => status(arguments, out),
+        None => run(&arguments.run, out),
     }
 }
 
-fn settings(pipeline: &PipelineArguments) -> Result<Settings, Error> {
-    Ok(Settings::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?)
-}
-
 fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Error> {
-    let settings = settings(&arguments.pipeline)?;
+    let Some(file) = &arguments.pipeline else {
+        return Err(Error::Usage("`nodulus score` needs the file of the job".to_owned()));
+    };
+    let settings = Settings::read(file, &arguments.sets, arguments.store.as_deref())?;
     let max_time = match arguments.max_minutes.map(|minutes| 60.0 * minutes) {
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|error| {
             Error::Usage(format!("`--max-minutes {}`: {error}", seconds / 60.0))
@@ -182,7 +187,8 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Ending, Error> {
-    let settings = settings(&arguments.pipeline)?;
+    let PipelineArguments { pipeline, store, sets } = &arguments.pipeline;
+    let settings = Settings::read(pipeline, sets, store.as_deref())?;
     let status = match Store::open(&settings.store) {
         Ok(store) => status::status(&store)?,
         Err(store::Error::Missing(_)) => Status::default(),

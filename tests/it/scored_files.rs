@@ -3,11 +3,16 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
+<<<<<<< HEAD
 use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, Tolerances};
+=======
+use nodulus::formats::dicom::{self, NewSeries, Numbering, SourceSeries, Tolerances};
+>>>>>>> deliver
 use nodulus::pipeline::score::identity::{Settings, Uids};
 use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::pipeline::score::{Delivered, Identity, Output, deliver};
 use nodulus::volume::{Geometry, Mask, PlacedMask, Volume};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -192,6 +197,37 @@ fn validate(cases: &[Value]) {
             assert!(said.contains(object), "{file} is not seen as a {object}: {said}");
         }
     }
+}
+
+#[test]
+fn points_of_another_programs_report_are_read() {
+    #[derive(Deserialize)]
+    struct Said {
+        points_mm: [[f64; 3]; 2],
+        score: f64,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ct = folder.path().join("ct");
+    let files = write_ct(&ct);
+    let report = folder.path().join("report.dcm");
+    let arguments = ["report", ct.to_str().unwrap(), report.to_str().unwrap()];
+    let Some(text) = python::script("scored_files.py", &arguments) else { return };
+    let said: Said = serde_json::from_str(&text).unwrap();
+    let found = dicom::read_points(&report).unwrap();
+    assert_eq!(found.referenced.series, BTreeSet::from(["2.25.4001".to_owned()]));
+    assert!(found.instances.contains("2.25.4004.3"));
+    assert_eq!(found.unread.len(), 1, "{:?}", found.unread);
+    assert!(found.unread[0].ends_with("is a graphic of type POLYLINE"), "{:?}", found.unread);
+    let (scan, _) = scan(&files);
+    let source = SourceSeries::read(&files, &scan.sop_instance_uids, &scan.geometry).unwrap();
+    assert_eq!(found.points.len(), 2);
+    for (point, expected) in found.points.iter().zip(said.points_mm) {
+        assert_eq!(point.finding.as_deref(), Some("27925004, SCT"));
+        // Reports keep places in 32 bits.
+        let place = point.place.in_patient(&source).unwrap();
+        assert!((0..3).all(|a| (place[a] - expected[a]).abs() < 1e-4), "{place:?} {expected:?}");
+    }
+    assert_eq!([found.points[0].score, found.points[1].score], [Some(said.score), None]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
     python scored_files.py enhance FOLDER FILE     the slices of a series as one Legacy Converted Enhanced CT
     python scored_files.py check CASES             a JSON file: what each case's files have to hold
+    python scored_files.py report FOLDER FILE      points on a series as a measurement report; prints where they are
 
 Segmentations are opened with highdicom and, where it is there, dcmqi's segimage2itkimage; structure sets
 with pydicom, and the voxels within their lines found by the angle that each line turns about a centre;
@@ -37,6 +38,63 @@ def enhance(folder, file):
         instance_number=1,
     )
     made.save_as(file)
+
+
+def report(folder, file):
+    """A point in the patient with a certainty, one on a slice, and a polygon, which is no point."""
+    slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(folder).iterdir())]
+    scan = Scan(sorted(pathlib.Path(folder).iterdir()))
+    on, row, column = slices[2], 7.25, 11.5
+    in_patient = scan.places[4] + scan.matrix @ [20, 10, 0]
+    certainty = highdicom.sr.Measurement(
+        name=codes.DCM.CertaintyOfFinding, value=62.5, unit=codes.UCUM.Percent
+    )
+
+    def group(region, measurements=None):
+        return highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=highdicom.sr.TrackingIdentifier(uid="1.2.3", identifier="Herd"),
+            referenced_region=region,
+            finding_type=codes.SCT.Nodule,
+            measurements=measurements,
+        )
+
+    kinds, kinds3d = highdicom.sr.GraphicTypeValues, highdicom.sr.GraphicTypeValues3D
+    source = highdicom.sr.SourceImageForRegion(on.SOPClassUID, on.SOPInstanceUID)
+    square = numpy.array([[1, 1], [5, 1], [5, 5], [1, 1]], float)
+    groups = [
+        group(
+            highdicom.sr.ImageRegion3D(kinds3d.POINT, in_patient[None], on.FrameOfReferenceUID),
+            [certainty],
+        ),
+        group(highdicom.sr.ImageRegion(kinds.POINT, numpy.array([[column, row]]), source)),
+        group(highdicom.sr.ImageRegion(kinds.POLYLINE, square, source)),
+    ]
+    observer = highdicom.sr.ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=highdicom.sr.DeviceObserverIdentifyingAttributes(uid="1.2.4"),
+    )
+    made = highdicom.sr.Comprehensive3DSR(
+        evidence=slices,
+        content=highdicom.sr.MeasurementReport(
+            observation_context=highdicom.sr.ObservationContext(observer_device_context=observer),
+            procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
+            imaging_measurements=groups,
+        )[0],
+        series_instance_uid="2.25.77003",
+        series_number=3,
+        sop_instance_uid="2.25.77004",
+        instance_number=1,
+        manufacturer="m",
+    )
+    made.save_as(file)
+    axes = numpy.array(on.ImageOrientationPatient, float)
+    # A slice's first pixel is centred at (0.5, 0.5) of what SCOORD counts.
+    on_slice = (
+        numpy.array(on.ImagePositionPatient, float)
+        + axes[:3] * on.PixelSpacing[1] * (column - 0.5)
+        + axes[3:] * on.PixelSpacing[0] * (row - 0.5)
+    )
+    print(json.dumps({"points_mm": [in_patient.tolist(), on_slice.tolist()], "score": 0.625}))
 
 
 class Scan:
@@ -222,4 +280,4 @@ def check(cases):
 
 
 if __name__ == "__main__":
-    {"enhance": enhance, "check": check}[sys.argv[1]](*sys.argv[2:])
+    {"enhance": enhance, "check": check, "report": report}[sys.argv[1]](*sys.argv[2:])

@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 
 /// What takes the place of what tells who a patient is.
 pub struct Pseudonyms<'a> {
-    /// Takes the place of `PatientID` and `PatientName`.
+    /// Takes the place of `PatientID`, and of the given name.
     pub patient_id: String,
     /// Days that dates are moved by.
     pub shift_days: i64,
@@ -76,17 +76,17 @@ impl SourceSeries {
             let Some(text) = self.texts.remove(&tag) else { continue };
             let text = match action {
                 Action::Remove | Action::Empty => None,
-                Action::Pseudonym => Some(pseudonyms.patient_id.clone()),
+                // Put below, also where the series had none.
+                Action::Pseudonym => None,
                 Action::Shift => date::shifted_date(&text, pseudonyms.shift_days),
                 Action::Uid => Some(new_uid(&text)),
                 Action::Keep => Some(text),
             };
             self.texts.extend(text.map(|text| (tag, text)));
         }
-        // Also where the series had none.
-        for tag in [tags::PATIENT_ID, tags::PATIENT_NAME] {
-            self.texts.insert(tag, pseudonyms.patient_id.clone());
-        }
+        let patient_id = &pseudonyms.patient_id;
+        self.texts.insert(tags::PATIENT_ID, patient_id.clone());
+        self.texts.insert(tags::PATIENT_NAME, format!("Pseudonym^{patient_id}"));
         self.series_instance_uid = new_uid(&self.series_instance_uid);
         self.frame_of_reference_uid = self.frame_of_reference_uid.as_deref().map(new_uid);
         for slice in &mut self.slices {

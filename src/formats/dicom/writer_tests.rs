@@ -208,7 +208,8 @@ fn pseudonyms_take_the_place_of_the_patient() {
         }
         assert_eq!(bytes.contains("2.25.12\0"), !replaced);
         let object = object_of(&made);
-        assert_eq!(text(&object, tags::PATIENT_NAME), "N1");
+        assert_eq!(text(&object, tags::PATIENT_NAME), "Pseudonym^N1");
+        assert_eq!(text(&object, tags::PATIENT_ID), "N1");
         assert_eq!(text(&object, tags::STUDY_DATE), "20231231");
         assert_eq!(text(&object, tags::CONTENT_DATE), "20261024");
         assert_eq!(text(&object, tags::PATIENT_IDENTITY_REMOVED), "YES");

@@ -67,13 +67,13 @@ pub fn label_bytes(
     encoder.write_all(&header)?;
     let [ni, nj, nk] = geometry.size();
     let mut labels = vec![0u16; ni * nj];
-    let mut bytes = Vec::with_capacity(2 * labels.len());
+    let mut bytes: Vec<[u8; 2]> = Vec::with_capacity(labels.len());
     for k in 0..nk {
         labels.fill(0);
         fill(k, &mut labels);
         bytes.clear();
-        bytes.extend(labels.iter().flat_map(|label| label.to_le_bytes()));
-        encoder.write_all(&bytes)?;
+        bytes.extend(labels.iter().map(|label| label.to_le_bytes()));
+        encoder.write_all(bytes.as_flattened())?;
     }
     encoder.finish()
 }
