@@ -26,6 +26,7 @@ mod real;
 mod regions;
 mod report_page;
 mod score;
+mod score_outputs;
 mod scored_files;
 mod series;
 mod training;

@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// A job on a copy of the phantom's DICOM series; of each patient one candidate in ten is a nodule's.
-struct Job {
+pub(crate) struct Job {
     folder: tempfile::TempDir,
 }
 
 impl Job {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let job = Self { folder: tempfile::tempdir().unwrap() };
         copy(&phantom().join("lidc"), &job.input());
         fs_err::write(job.candidates(), candidates(|_| true)).unwrap();
@@ -28,11 +28,11 @@ impl Job {
         job
     }
 
-    fn input(&self) -> PathBuf {
+    pub(crate) fn input(&self) -> PathBuf {
         self.folder.path().join("in")
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
@@ -40,7 +40,7 @@ impl Job {
         self.folder.path().join("score.toml")
     }
 
-    fn candidates(&self) -> PathBuf {
+    pub(crate) fn candidates(&self) -> PathBuf {
         self.folder.path().join("candidates.csv")
     }
 
@@ -49,7 +49,7 @@ impl Job {
     }
 
     /// Runs the job, which must end with a status; its summary and its log.
-    fn run(&self, status: i32, more: &[&str]) -> (Value, String) {
+    pub(crate) fn run(&self, status: i32, more: &[&str]) -> (Value, String) {
         let output = self.command(more).output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{log}");
@@ -59,12 +59,12 @@ impl Job {
     }
 
     /// Of a run that ends well: found, scored, superseded, unchanged, waiting, settling, left.
-    fn counts(&self, more: &[&str]) -> [u64; 7] {
+    pub(crate) fn counts(&self, more: &[&str]) -> [u64; 7] {
         counts(&self.run(0, more).0)
     }
 
     /// The rows of `scores`.
-    fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         let store = self.store();
         let arguments =
             ["show", "scores", "--store", store.to_str().unwrap(), "--json", "--rows", "1000"];
@@ -79,7 +79,7 @@ impl Job {
     }
 
     /// The folders of the series, sorted.
-    fn series(&self) -> Vec<PathBuf> {
+    pub(crate) fn series(&self) -> Vec<PathBuf> {
         let files = files(&self.input());
         let folders = files.keys().filter(|file| file.extension().is_some_and(|e| e == "dcm"));
         let folders: BTreeSet<PathBuf> = folders.map(|f| f.parent().unwrap().to_owned()).collect();
@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file below a folder, with its bytes.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut left = vec![folder.to_owned()];
     while let Some(folder) = left.pop() {
@@ -135,7 +135,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The series that a slice is of.
-fn series_of(folder: &Path) -> String {
+pub(crate) fn series_of(folder: &Path) -> String {
     let file = folder.join("000001.dcm");
     let object = dicom_object::open_file(file).unwrap();
     let uid = object.element(dicom_dictionary_std::tags::SERIES_INSTANCE_UID).unwrap();

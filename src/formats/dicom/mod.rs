@@ -51,7 +51,7 @@ pub use find::{SeriesFiles, files_of_series, find_series, kinds, series_of_each,
 pub use memory::memory_bytes;
 pub use new_object::NewObject;
 pub use open::OpenSeries;
-pub use points::{Place, Point, Points, read_points};
+pub use points::{Place, Point, Points, may_hold_points, read_points};
 pub use read::{CtSeries, RefusedSeries, SeriesInfo, read_series, read_slices};
 pub use segmentation::{Plane, Segment, Segmentation};
 pub use segmentation_writer::{NewSegment, segmentation};

@@ -4,10 +4,20 @@ use super::drawn::Referenced;
 use super::nested::{Whole, required};
 use super::source_series::SourceSeries;
 use super::structure_set::{PatientContour, Roi};
-use super::{Error, Problem, report, structure_set};
+use super::{Error, Problem, elements, header, report, structure_set};
 use dicom_dictionary_std::{tags, uids};
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Structure sets, and the reports whose points are read.
+const CLASSES: [&str; 6] = [
+    uids::RT_STRUCTURE_SET_STORAGE,
+    uids::ENHANCED_SR_STORAGE,
+    uids::COMPREHENSIVE_SR_STORAGE,
+    uids::COMPREHENSIVE3_DSR_STORAGE,
+    uids::EXTENSIBLE_SR_STORAGE,
+    uids::CHEST_CADSR_STORAGE,
+];
 
 /// Points of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +83,13 @@ pub fn read_points(file: &Path) -> Result<Points, Error> {
     parse(&whole).map_err(|problem| Error::file(file, problem))
 }
 
+/// Whether a file is one that [`read_points`] reads, by its SOP class; false where it cannot be read.
+pub fn may_hold_points(file: &Path) -> bool {
+    let elements = elements::read(file, &[tags::SOP_CLASS_UID]).ok().flatten();
+    let class = elements.and_then(|e| header::text(&e.values, tags::SOP_CLASS_UID).ok().flatten());
+    class.is_some_and(|class| CLASSES.contains(&class.as_str()))
+}
+
 pub(super) fn parse(whole: &Whole) -> Result<Points, Problem> {
     let wanted = [tags::SOP_CLASS_UID];
     let data = whole.data_set(&wanted)?;
@@ -85,11 +102,7 @@ pub(super) fn parse(whole: &Whole) -> Result<Points, Problem> {
             }
             Ok(found)
         }
-        uids::ENHANCED_SR_STORAGE
-        | uids::COMPREHENSIVE_SR_STORAGE
-        | uids::COMPREHENSIVE3_DSR_STORAGE
-        | uids::EXTENSIBLE_SR_STORAGE
-        | uids::CHEST_CADSR_STORAGE => report::parse(whole),
+        class if CLASSES.contains(&class) => report::parse(whole),
         other => {
             let expected = "RT Structure Set, Enhanced, Comprehensive, Comprehensive 3D or Extensible SR, \
                             or Chest CAD SR Storage";

@@ -1,6 +1,8 @@
-//! Where to look: candidates of a detector or a radiologist, from tables.
+//! Where to look: candidates of a detector or a radiologist, from tables, structure sets and reports.
 
+use super::told;
 use crate::formats::cohort::files_below;
+use crate::formats::dicom::{self, Point, Points};
 use crate::formats::luna_csv::{self, read_places};
 use crate::tables::{foreign, hash};
 use serde::Deserialize;
@@ -32,6 +34,12 @@ pub enum Error {
     /// A Parquet file could not be read.
     #[error(transparent)]
     Parquet(#[from] foreign::Error),
+    /// A DICOM file could not be read.
+    #[error(transparent)]
+    Dicom(#[from] dicom::Error),
+    /// A structure set or report is of no series.
+    #[error("`{0}` names no series that its points are of")]
+    NoSeries(PathBuf),
     /// A place is no place.
     #[error("`{path}`, row {row}: {found:?} is no place; expected finite millimetres")]
     Place {
@@ -44,16 +52,25 @@ pub enum Error {
     },
 }
 
-/// Candidates by the series, or the name of an image file, that their table has.
+/// What there is to score in a scan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OfScan {
+    /// Places.
+    pub candidates: Vec<Candidate>,
+    /// Points of DICOM files, whose places are told by the scan's headers.
+    pub points: Vec<Point>,
+}
+
+/// Candidates by the series, or the name of an image file, that their file has.
 #[derive(Debug, Default)]
 pub struct Candidates {
-    by_scan: BTreeMap<String, Vec<Candidate>>,
-    /// Tables that could not be read: their scans wait.
-    pub unreadable: Vec<Error>,
+    by_scan: BTreeMap<String, OfScan>,
+    /// Files that could not be read, and why: their scans wait.
+    pub unreadable: Vec<String>,
 }
 
 impl Candidates {
-    /// Reads tables, and folders of tables; a table of a folder that cannot be read is kept as such.
+    /// Reads files, and folders of them; a file of a folder that cannot be read is kept as such.
     ///
     /// # Errors
     ///
@@ -68,9 +85,9 @@ impl Candidates {
                 found.add(path)?;
                 continue;
             }
-            for file in files_below(path)?.iter().filter(|file| is_table(file)) {
+            for file in files_below(path)?.iter().filter(|file| is_table(file) || is_dicom(file)) {
                 if let Err(error) = found.add(file) {
-                    found.unreadable.push(error);
+                    found.unreadable.push(told::cause(path, &error));
                 }
             }
         }
@@ -78,26 +95,62 @@ impl Candidates {
     }
 
     /// The candidates of a scan, by the first of its names that has some.
-    pub fn of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> &[Candidate] {
+    pub fn of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> OfScan {
         let found = names.into_iter().find_map(|name| self.by_scan.get(name));
-        found.map_or(&[], Vec::as_slice)
+        found.cloned().unwrap_or_default()
+    }
+
+    /// Adds the points of a structure set or report of the input, for each series that it names; one that cannot be
+    /// read is kept as such.
+    pub fn add_points(&mut self, input: &Path, path: &Path) {
+        if let Err(error) = self.read_points(path) {
+            self.unreadable.push(told::cause(input, &error));
+        }
+    }
+
+    fn read_points(&mut self, path: &Path) -> Result<(), Error> {
+        let Points { referenced, points, .. } = dicom::read_points(path)?;
+        if referenced.series.is_empty() {
+            return Err(Error::NoSeries(path.to_owned()));
+        }
+        for series in referenced.series {
+            self.by_scan.entry(series).or_default().points.extend(points.clone());
+        }
+        Ok(())
     }
 
     fn add(&mut self, path: &Path) -> Result<(), Error> {
+        if is_dicom(path) {
+            return self.read_points(path);
+        }
         let is_parquet = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
         let rows = if is_parquet { read_parquet(path)? } else { read_csv(path)? };
         for (scan, candidate) in rows {
-            self.by_scan.entry(scan).or_default().push(candidate);
+            self.by_scan.entry(scan).or_default().candidates.push(candidate);
         }
         Ok(())
     }
 }
 
-/// SHA-256 of a scan's candidates, in their order.
-pub fn sha256(candidates: &[Candidate]) -> String {
-    let text = |candidate: &Candidate| format!("{:?} {:?}", candidate.place_mm, candidate.score);
-    let texts: Vec<String> = candidates.iter().map(text).collect();
-    hash::sha256_parts(texts.iter().map(String::as_str))
+impl OfScan {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.candidates.is_empty() && self.points.is_empty()
+    }
+
+    /// SHA-256 of what there is, in its order.
+    pub fn sha256(&self) -> String {
+        let place = |c: &Candidate| format!("{:?} {:?}", c.place_mm, c.score);
+        let point = |point: &Point| format!("{:?} {:?}", point.place, point.score);
+        let candidates = self.candidates.iter().map(place);
+        let texts: Vec<String> = candidates.chain(self.points.iter().map(point)).collect();
+        hash::sha256_parts(texts.iter().map(String::as_str))
+    }
+}
+
+/// Of a folder's files, those named `.dcm`.
+fn is_dicom(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("dcm"))
 }
 
 fn is_table(path: &Path) -> bool {
@@ -183,13 +236,14 @@ mod tests {
         let paths = [place("a.csv"), place("b.parquet"), place("c.parquet")];
         for found in [Candidates::read(&paths), Candidates::read(&[folder.path().to_owned()])] {
             let found = found.unwrap();
-            let xs: Vec<_> = found.of(["none", "1.2"]).iter().map(|c| c.place_mm[0]).collect();
+            let xs: Vec<_> =
+                found.of(["none", "1.2"]).candidates.iter().map(|c| c.place_mm[0]).collect();
             assert_eq!(xs, [1.0, 9.0, 8.0]);
-            assert_eq!(found.of(["1.2"])[1].score, Some(0.5));
-            assert_eq!(found.of(["1.3"])[0].score, None);
+            assert_eq!(found.of(["1.2"]).candidates[1].score, Some(0.5));
+            assert_eq!(found.of(["1.3"]).candidates[0].score, None);
             assert!(found.of(["1.4"]).is_empty() && found.unreadable.is_empty());
         }
-        let hash = |candidates: &Candidates| sha256(candidates.of(["1.2"]));
+        let hash = |candidates: &Candidates| candidates.of(["1.2"]).sha256();
         let [one, other] = [&paths[..1], &paths[..2]].map(|p| Candidates::read(p).unwrap());
         assert_ne!(hash(&one), hash(&other));
     }
@@ -206,6 +260,6 @@ mod tests {
         assert!(error("c.parquet").contains("has no column series_instance_uid; found series"));
         assert!(error("d.csv").contains("which `score.candidates` names"));
         let found = Candidates::read(&[folder.path().to_owned()]).unwrap();
-        assert_eq!((found.unreadable.len(), found.of(["1.2"]).len()), (2, 1));
+        assert_eq!((found.unreadable.len(), found.of(["1.2"]).candidates.len()), (2, 1));
     }
 }

@@ -93,7 +93,7 @@ impl Source {
 /// Lists the series below the input, by id. `known` is what was read before, and is brought up to date.
 ///
 /// Hidden files and folders are passed over, and links to folders are not followed. A place that cannot
-/// be read is listed with its problem. `name` makes of an id what results call it.
+/// be read is listed with its problem. Files that may hold points are listed besides. `name` makes of an id what results call it.
 ///
 /// # Errors
 ///
@@ -102,9 +102,9 @@ pub(super) fn discover(
     input: &Path,
     known: &mut Known,
     name: &dyn Fn(&str) -> String,
-) -> io::Result<Vec<Found>> {
+) -> io::Result<(Vec<Found>, Vec<PathBuf>)> {
     let mut places = BTreeMap::new();
-    let mut parts: Vec<Found> = Vec::new();
+    let (mut parts, mut points): (Vec<Found>, Vec<PathBuf>) = (Vec::new(), Vec::new());
     let mut left = vec![input.to_owned()];
     let mut is_input = true;
     while !left.is_empty() {
@@ -116,6 +116,7 @@ pub(super) fn discover(
                     left.extend(looked.folders);
                     places.extend(looked.places);
                     parts.extend(looked.found);
+                    points.extend(looked.points);
                 }
                 Err(error) if is_input => return Err(error),
                 Err(error) => parts.push(unreadable(input, &folder, &told::cause(input, &error))),
@@ -124,7 +125,8 @@ pub(super) fn discover(
         is_input = false;
     }
     known.places = places;
-    Ok(join(input, parts, name))
+    points.sort();
+    Ok((join(input, parts, name), points))
 }
 
 /// Parts of a series in several places become one.
@@ -163,15 +165,17 @@ fn join(input: &Path, parts: Vec<Found>, name: &dyn Fn(&str) -> String) -> Vec<F
 }
 
 /// What a folder itself holds.
+#[derive(Default)]
 struct Looked {
     folders: Vec<PathBuf>,
     places: Vec<(String, Place)>,
     found: Vec<Found>,
+    points: Vec<PathBuf>,
 }
 
 fn look(input: &Path, folder: &Path, known: &Known) -> io::Result<Looked> {
     let entries = entries(folder)?;
-    let mut looked = Looked { folders: entries.folders, places: Vec::new(), found: Vec::new() };
+    let mut looked = Looked { folders: entries.folders, ..Looked::default() };
     let before = |id: &str, stamp: &Stamp| {
         known.places.get(id).filter(|place| place.stamp == stamp.text).cloned()
     };
@@ -181,6 +185,7 @@ fn look(input: &Path, folder: &Path, known: &Known) -> io::Result<Looked> {
         let place = before(&id, &stamp)
             .unwrap_or_else(|| Place::folder(input, &entries.dicom, stamp.text.clone()));
         looked.found.extend(of_folder(input, folder, &place, &entries.dicom, &files));
+        looked.points.extend(place.points.iter().filter_map(|n| entries.dicom.get(*n)).cloned());
         looked.places.push((id, place));
     }
     for path in entries.archives.iter().chain(&entries.images) {

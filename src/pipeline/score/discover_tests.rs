@@ -35,7 +35,7 @@ fn write(folder: &Path, series: &str) -> Vec<PathBuf> {
 }
 
 fn find(input: &Path, known: &mut Known) -> Vec<Found> {
-    discover(input, known, &str::to_owned).unwrap()
+    discover(input, known, &str::to_owned).unwrap().0
 }
 
 #[test]

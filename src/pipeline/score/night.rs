@@ -129,7 +129,7 @@ fn work(
     let now = SystemTime::now();
     refuse_nested(settings)?;
     let identity = Identity::new(settings.deidentify.as_ref())?;
-    let candidates = Candidates::read(&settings.candidates.0)?;
+    let mut candidates = Candidates::read(&settings.candidates.0)?;
     let loading = Instant::now();
     let model = Model::load(&settings.model.0, options.device)?;
     summary.model_id.clone_from(&model.name.id);
@@ -145,14 +145,17 @@ fn work(
     let before: Known = store.read_record(Path::new(KNOWN)).ok().flatten().unwrap_or_default();
     let mut known = before.clone();
     let name = |id: &str| if told::is_name(id) { id.to_owned() } else { identity.uid(id) };
-    let found = discover(&settings.input, &mut known, &name).map_err(Error::Input)?;
+    let (found, points) = discover(&settings.input, &mut known, &name).map_err(Error::Input)?;
+    if settings.points_in_input {
+        points.iter().for_each(|file| candidates.add_points(&settings.input, file));
+    }
     if known != before {
         store.write_record(Path::new(KNOWN), &known)?;
     }
     summary.seconds.list = listing.elapsed().as_secs_f64();
     summary.found = found.len();
-    for error in &candidates.unreadable {
-        let text = told::cause(&settings.input, error);
+    for text in &candidates.unreadable {
+        let text = if identity.is_replaced() { told::renamed(text, &name) } else { text.clone() };
         summary.warnings.push(text.clone());
         tell(Event::Warning { text });
     }

@@ -15,6 +15,9 @@ pub(super) struct Place {
     pub(super) stamp: String,
     /// Its CT series.
     pub(super) series: Vec<Held>,
+    /// Which of its files may hold points, as indices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) points: Vec<usize>,
     /// What of it cannot be read, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<String>,
@@ -52,10 +55,11 @@ impl Place {
     /// Reads what the files of a folder are.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
         let mut held: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut points) = (Vec::new(), Vec::new());
         for (n, uid) in dicom::series_of_each(files).into_iter().enumerate() {
             match uid {
                 Ok(Some(uid)) => held.entry(uid).or_default().push(n),
+                Ok(None) if dicom::may_hold_points(&files[n]) => points.push(n),
                 Ok(None) => {}
                 Err(error) => unreadable.push(told::cause(input, &error)),
             }
@@ -66,7 +70,7 @@ impl Place {
             let held = Held::whole(series, own.len(), announced);
             if is_alone { held } else { Held { files: own, ..held } }
         });
-        Self { stamp, series: series.collect(), unreadable }
+        Self { stamp, series: series.collect(), points, unreadable }
     }
 
     /// Reads which series an archive holds.
@@ -76,6 +80,7 @@ impl Place {
                 let mut place = Self::folder(input, &files.dicom, stamp);
                 // Its files are unpacked again where they are read.
                 place.series.iter_mut().for_each(|held| held.files.clear());
+                place.points.clear();
                 if place.series.is_empty() && place.unreadable.is_empty() {
                     place.unreadable.push("archive without a CT series".to_owned());
                 }
@@ -94,7 +99,7 @@ impl Place {
         match series {
             Ok(series) => {
                 let series = vec![Held::whole(series, 1, None)];
-                Self { stamp, series, unreadable: Vec::new() }
+                Self { stamp, series, points: Vec::new(), unreadable: Vec::new() }
             }
             Err(error) => Self::unreadable(input, &error, stamp),
         }
@@ -102,7 +107,8 @@ impl Place {
 
     /// A place of which nothing can be read.
     pub(super) fn unreadable(input: &Path, error: &(dyn Error + 'static), stamp: String) -> Self {
-        Self { stamp, series: Vec::new(), unreadable: vec![told::cause(input, error)] }
+        let unreadable = vec![told::cause(input, error)];
+        Self { stamp, series: Vec::new(), points: Vec::new(), unreadable }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A series of the input to what the model needs of it.
 
 use super::budget::{Budget, Taken, TooLarge};
-use super::candidates::Candidate;
+use super::candidates::{Candidate, OfScan};
 use super::discover::Found;
 use super::ledger::Made;
 use super::scan::{self, OpenScan, ScanFiles};
@@ -21,7 +21,7 @@ const MOST_CANDIDATES: usize = u16::MAX as usize;
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) found: Found,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: OfScan,
     /// What its result is made of, but for the content, which is not read yet.
     pub(super) made: Made,
     /// What its last result was made of, unless that is to be tried again.
@@ -114,12 +114,14 @@ fn look<'a>(
     if before.as_ref().is_some_and(|before| before.is_of_same(made)) {
         return Ok(What::Same);
     }
-    if candidates.len() > MOST_CANDIDATES {
-        return Err(Error::Candidates(candidates.len()));
+    let n_candidates = candidates.candidates.len() + candidates.points.len();
+    if n_candidates > MOST_CANDIDATES {
+        return Err(Error::Candidates(n_candidates));
     }
     let scan = files.open(&settings.tolerances)?;
     let geometry = *scan.geometry();
     let mut warnings = found.warnings.clone();
+    let candidates = placed(candidates, &scan, &mut warnings)?;
     let mut seen = BTreeSet::new();
     let mut places: Vec<Placed> = Vec::with_capacity(candidates.len());
     for candidate in candidates {
@@ -127,7 +129,7 @@ fn look<'a>(
         if !seen.insert(bits) {
             continue;
         }
-        match Placed::new(*candidate, &geometry) {
+        match Placed::new(candidate, &geometry) {
             Some(placed) => places.push(placed),
             None => warnings
                 .push(format!("candidate at {:?} mm is not in the scan", candidate.place_mm)),
@@ -144,4 +146,22 @@ fn look<'a>(
     let slices = scan.read_slices(&wanted)?;
     let lungs = if has_patient { lungs::lung_box(&slices) } else { None };
     Ok(What::Ready(Box::new(Ready { scan, slices, places, warnings, lungs, memory })))
+}
+
+/// The places of candidates and points; a point that is not on the scan is a warning.
+fn placed(
+    of: &OfScan,
+    scan: &OpenScan,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Candidate>, scan::Error> {
+    let mut candidates = of.candidates.clone();
+    let source = if of.points.is_empty() { None } else { scan.source_series()? };
+    for point in &of.points {
+        match source.as_ref().and_then(|source| point.place.in_patient(source)) {
+            Some(place_mm) => candidates.push(Candidate { place_mm, score: point.score }),
+            None => warnings
+                .push(format!("the point at {} of its file is not of the scan", point.label)),
+        }
+    }
+    Ok(candidates)
 }

@@ -2,7 +2,7 @@
 
 use super::discover::{Folder, Source};
 use crate::formats::case_files::CaseFiles;
-use crate::formats::dicom::{self, OpenSeries, SeriesInfo, Tolerances};
+use crate::formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
 use crate::formats::{cohort, image_file};
 use crate::tables::hash;
 use crate::volume::{Geometry, LoadedSlices, SliceRanges};
@@ -120,6 +120,14 @@ impl OpenScan {
             Self::Dicom { series, .. } => (series.files.clone(), series.sop_instance_uids.clone()),
             Self::Image { .. } => (Vec::new(), Vec::new()),
         }
+    }
+
+    /// The series as objects that are drawn on it name it; `None` of an image file.
+    pub(super) fn source_series(&self) -> Result<Option<SourceSeries>, Error> {
+        let Self::Dicom { series, unpacked } = self else { return Ok(None) };
+        let OpenSeries { files, sop_instance_uids, geometry, .. } = &**series;
+        let source = SourceSeries::read(files, sop_instance_uids, geometry);
+        Ok(Some(source.map_err(|error| named(error, unpacked.as_ref()))?))
     }
 
     /// Bytes that some slices take in memory.

@@ -30,9 +30,13 @@ pub struct Settings {
     /// What scores: a checkpoint's folder, a weights file, or a store, for its current weights; several
     /// predict together.
     pub model: Paths,
-    /// Places to score: LUNA16's CSV files, Parquet tables, or folders of them.
+    /// Places to score: LUNA16's CSV files, Parquet tables, structure sets and reports (`.dcm`), or folders
+    /// of them.
     #[serde(default)]
     pub candidates: Paths,
+    /// Take the points of structure sets and reports in the input for candidates.
+    #[serde(default)]
+    pub points_in_input: bool,
     /// Seconds that none of a series' files may have changed in before it is read.
     #[serde(default = "settle_seconds")]
     pub settle_seconds: u64,

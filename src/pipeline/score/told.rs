@@ -38,7 +38,7 @@ pub(super) fn cause(input: &Path, error: &(dyn Error + 'static)) -> String {
             Some((path, frame)) => (path, format!(", frame {frame}")),
             None => (piece, String::new()),
         };
-        if Path::new(path).starts_with(input) {
+        if path != input.as_os_str() && Path::new(path).starts_with(input) {
             format!("{}{frame}", name(input, Path::new(path)))
         } else if has_patient {
             "(not told)".to_owned()

@@ -1,6 +1,6 @@
 //! Which series there is something to do for.
 
-use super::candidates::{self, Candidates};
+use super::candidates::Candidates;
 use super::discover::{Found, Source};
 use super::event::Event;
 use super::ledger::{Ledger, Made, State};
@@ -70,7 +70,7 @@ impl Triage<'_> {
             Source::Folders(_) | Source::Archive(_) => String::new(),
         };
         let names = [found.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
-        let candidates = self.candidates.of(names).to_vec();
+        let candidates = self.candidates.of(names);
         let state = ledger.entry(&found.name).map(|entry| entry.state.clone());
         if candidates.is_empty() && found.problem.is_none() {
             match state {
@@ -88,7 +88,7 @@ impl Triage<'_> {
             }
             return Ok(None);
         }
-        let candidates_sha256 = candidates::sha256(&candidates);
+        let candidates_sha256 = candidates.sha256();
         let before = match state {
             Some(State::Scored(of)) => Some(of),
             Some(State::Failed(of, _)) if !self.retry_failed => {
