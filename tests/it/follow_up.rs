@@ -67,6 +67,7 @@ fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
             name: "proposed".to_owned(),
             version: "0".to_owned(),
         },
+        scored_at: "2026-11-24T12:52:27Z".to_owned(),
         nodules: made.nodules.iter().enumerate().map(nodule).collect(),
         warnings: Vec::new(),
     }

@@ -147,7 +147,9 @@ fn work(
     let name = |id: &str| if told::is_name(id) { id.to_owned() } else { identity.uid(id) };
     let (found, points) = discover(&settings.input, &mut known, &name).map_err(Error::Input)?;
     if settings.points_in_input {
-        points.iter().for_each(|file| candidates.add_points(&settings.input, file));
+        for file in &points {
+            candidates.add_points(&settings.input, file);
+        }
     }
     if known != before {
         store.write_record(Path::new(KNOWN), &known)?;
