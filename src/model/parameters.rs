@@ -100,6 +100,23 @@ impl Parameters {
         let tensors = tensors.collect::<Result<_>>()?;
         Ok(Self { specs, tensors })
     }
+
+    /// No values yet: each tensor is empty.
+    pub(super) fn unset(specs: Vec<Spec>) -> Result<Self> {
+        let tensors = specs.iter().map(|_| tensor(Vec::new(), 0)).collect::<Result<_>>()?;
+        Ok(Self { specs, tensors })
+    }
+
+    /// How many numbers the parameters are when none is unset.
+    pub(super) fn n_values(&self) -> usize {
+        self.specs.iter().map(|spec| spec.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Forgets a parameter's values.
+    pub(super) fn unset_one(&mut self, index: usize) -> Result<()> {
+        self.tensors[index] = tensor(Vec::new(), 0)?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
