@@ -127,6 +127,11 @@ struct Sizes {
 }
 
 impl Convolution {
+    /// Rows and columns of the output, once all inputs are known to fit.
+    pub(super) fn size_out(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
+        Ok(self.sizes(inputs)?.size_out)
+    }
+
     fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
         let window = self.0;
         let wrong = || Error::Shape {

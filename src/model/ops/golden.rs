@@ -37,7 +37,7 @@ fn operator(name: &str) -> Box<dyn Operator> {
     let norm = || Term::Batch(Rc::default());
     let sum = |terms, rectified| Box::new(NormalisedSum { terms, rectified });
     let dynamics = |score: &[f32], steps, boundary, entropy| {
-        let score = (!score.is_empty()).then(|| score.to_vec());
+        let score = (!score.is_empty()).then(|| made_of(score));
         Box::new(ThresholdDynamics { score, steps, radius: 5, boundary, entropy })
     };
     match name {
@@ -53,8 +53,9 @@ fn operator(name: &str) -> Box<dyn Operator> {
         "norm" => sum(vec![norm()], false),
         "norm_relu" => sum(vec![norm()], true),
         "fixed_norm_relu" => {
-            let variance = numbers(51, 3).iter().map(|x| 1.0 + x / 2.0).collect();
-            let statistics = Statistics { mean: numbers(50, 3), variance, count: 0 };
+            let variance: Vec<f32> = numbers(51, 3).iter().map(|x| 1.0 + x / 2.0).collect();
+            let [mean, variance] = [numbers(50, 3), variance].map(|values| made_of(&values));
+            let statistics = Statistics { mean, variance, count: 0 };
             sum(vec![Term::Fixed(statistics)], true)
         }
         "sum_relu" => sum(vec![norm(), Term::Plain], true),
@@ -76,6 +77,10 @@ fn operator(name: &str) -> Box<dyn Operator> {
         "concatenation_bilinear" => concatenation(Enlargement::Bilinear),
         _ => panic!("no operator {name}"),
     }
+}
+
+fn made_of(values: &[f32]) -> Tensor {
+    tensor(values.to_vec(), values.len()).unwrap()
 }
 
 fn made(seed: usize, shape: &[usize]) -> Tensor {
@@ -101,6 +106,27 @@ fn transposed(x: &Tensor) -> Tensor {
     stored.transpose(last - 1, last).unwrap()
 }
 
+/// Asserts that the operator as composed for cards is `PyTorch`'s, whatever the inputs' layout.
+fn assert_composed(name: &str, operator: &dyn Operator, inputs: &[&Tensor], case: &Case) {
+    let name = format!("{name}, composed");
+    let strided: Vec<Tensor> = inputs.iter().map(|x| transposed(x)).collect();
+    for inputs in [inputs.to_vec(), strided.iter().collect()] {
+        let y = operator.compose(&inputs).unwrap();
+        assert_eq!(y.dims(), case.shape, "{name}");
+        assert_close(&name, &y.contiguous().unwrap(), &case.output);
+        let gradient = Gradient::new(made(99, &case.shape));
+        let wanted = vec![true; inputs.len()];
+        let step = Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
+        let found = operator.compose_back(&step).unwrap();
+        assert_eq!(found.len(), case.gradients.len(), "{name}");
+        for (n, (found, expected)) in found.iter().zip(&case.gradients).enumerate() {
+            let found = found.as_ref().unwrap();
+            assert_eq!(found.dims(), case.inputs[n], "{name}, gradient {n}");
+            assert_close(&format!("{name}, gradient {n}"), &found.contiguous().unwrap(), expected);
+        }
+    }
+}
+
 #[test]
 fn outputs_and_gradients_are_pytorchs() {
     let cases: BTreeMap<String, Case> =
@@ -112,6 +138,7 @@ fn outputs_and_gradients_are_pytorchs() {
         let inputs: Vec<Tensor> =
             case.inputs.iter().enumerate().map(|(n, shape)| made(n, shape)).collect();
         let inputs: Vec<&Tensor> = inputs.iter().collect();
+        assert_composed(&name, &*operator, &inputs, &case);
         let y = operator.forward(&inputs).unwrap();
         assert_eq!(y.dims(), case.shape, "{name}");
         assert_close(&name, &y, &case.output);
