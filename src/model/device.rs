@@ -78,6 +78,21 @@ impl Place {
     pub(super) fn composed() -> Self {
         Self { tensors: candle_core::Device::Cpu, operators: Operators::Composed }
     }
+
+    /// Where tests of composed operators run: the processor, and the first card where there is one.
+    #[cfg(test)]
+    #[expect(clippy::print_stderr, reason = "says what is not tested")]
+    pub(super) fn all_composed() -> &'static [Self] {
+        static PLACES: std::sync::OnceLock<Vec<Place>> = std::sync::OnceLock::new();
+        PLACES.get_or_init(|| {
+            let mut places = vec![Self::composed()];
+            match Device::from_name("cuda:0") {
+                Ok(device) => places.push(device.place()),
+                Err(error) => eprintln!("not tested on a card: {error}"),
+            }
+            places
+        })
+    }
 }
 
 impl Device {

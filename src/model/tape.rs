@@ -151,6 +151,22 @@ impl Tape {
         Self { operators, nodes: Vec::new(), recording: false }
     }
 
+    /// Bytes of all that is kept for the way back, parameters left out.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let mut sizes = std::collections::BTreeMap::new();
+        for node in &self.nodes {
+            if let Node::Operator { inputs, output, .. } = node {
+                for Value { held, .. } in inputs.iter().chain([output]) {
+                    if !held.borrowed {
+                        sizes.insert(Rc::as_ptr(held), 4 * held.tensor.elem_count());
+                    }
+                }
+            }
+        }
+        sizes.values().sum()
+    }
+
     /// How operators run.
     pub(super) fn operators(&self) -> Operators {
         self.operators

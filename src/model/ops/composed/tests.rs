@@ -1,6 +1,7 @@
 //! Composed operators against those of the processor, where shapes are odd.
 
 use super::Composed;
+use crate::model::device::Place;
 use crate::model::ops::bilinear::Bilinear;
 use crate::model::ops::check::random;
 use crate::model::ops::concatenation::{Concatenation, Enlargement};
@@ -16,36 +17,44 @@ use crate::model::ops::threshold_dynamics::ThresholdDynamics;
 use crate::model::ops::up_convolution::UpConvolution;
 use crate::model::ops::{tensor, values};
 use crate::model::tape::{Gradient, Operator, Step};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::rc::Rc;
 
-/// Asserts that outputs and gradients of two ways are the same but for rounding.
-fn assert_same(operator: &dyn Operator, shapes: &[&[usize]]) {
+type Make<'a> = &'a dyn Fn(&Device) -> Box<dyn Operator>;
+
+/// Asserts that outputs and gradients of two ways are the same but for rounding, on every device.
+fn assert_same(make: Make, shapes: &[&[usize]]) {
     let inputs: Vec<Tensor> =
         shapes.iter().enumerate().map(|(n, shape)| random(shape, n as u64 + 1)).collect();
-    assert_same_of(operator, &inputs.iter().collect::<Vec<_>>());
+    assert_same_of(make, &inputs.iter().collect::<Vec<_>>());
 }
 
-fn assert_same_of(operator: &dyn Operator, inputs: &[&Tensor]) {
-    let what = || inputs.iter().map(|input| input.dims().to_vec()).collect::<Vec<_>>();
+fn assert_same_of(make: Make, inputs: &[&Tensor]) {
+    let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
+    let operator = make(&Device::Cpu);
     let y = operator.forward(inputs).unwrap();
     let gradient = Gradient::new(random(y.dims(), 99));
     let wanted = vec![true; inputs.len()];
     let step = Step { inputs, output: &y, gradient: &gradient, wanted: &wanted };
     let expected = operator.backward(&step).unwrap();
-    let found = operator.compose(inputs).unwrap();
-    assert_close(&format!("{:?}", what()), &found, &y);
-    let step = Step { output: &found, ..step };
-    let found = operator.compose_back(&step).unwrap();
-    assert_eq!(found.len(), expected.len());
-    for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let what = format!("{:?}, gradient {n}", what());
-        assert_close(&what, found.as_ref().unwrap(), expected.as_ref().unwrap().tensor());
+    for Place { tensors: device, .. } in Place::all_composed() {
+        let operator = make(device);
+        let there: Vec<Tensor> = inputs.iter().map(|x| x.to_device(device).unwrap()).collect();
+        let there: Vec<&Tensor> = there.iter().collect();
+        let found = operator.compose(&there).unwrap();
+        assert_close(&format!("{shapes:?}"), &found, &y);
+        let gradient = Gradient::borrowed(gradient.tensor().to_device(device).unwrap());
+        let step = Step { inputs: &there, output: &found, gradient: &gradient, wanted: &wanted };
+        let found = operator.compose_back(&step).unwrap();
+        assert_eq!(found.len(), expected.len());
+        for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let what = format!("{shapes:?}, gradient {n}");
+            assert_close(&what, found.as_ref().unwrap(), expected.as_ref().unwrap().tensor());
+        }
+        let wanted = vec![false; inputs.len()];
+        let found = operator.compose_back(&Step { wanted: &wanted, ..step }).unwrap();
+        assert_eq!(found.len(), inputs.len());
     }
-    // What is not wanted is not computed, where the processor's operator does not either.
-    let wanted = vec![false; inputs.len()];
-    let nothing = operator.compose_back(&Step { wanted: &wanted, ..step }).unwrap();
-    assert_eq!(nothing.len(), inputs.len());
 }
 
 fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
@@ -78,8 +87,8 @@ fn convolutions() {
         {
             let (x, w) = ([images, channels, height, width], window.size);
             let weight = [filters, channels, w, w];
-            assert_same(&Convolution(window), &[&x, &weight]);
-            assert_same(&Convolution(window), &[&x, &weight, &[filters]]);
+            assert_same(&|_| Box::new(Convolution(window)), &[&x, &weight]);
+            assert_same(&|_| Box::new(Convolution(window)), &[&x, &weight, &[filters]]);
         }
     }
 }
@@ -91,17 +100,18 @@ fn convolutions_of_single_channels() {
             [[1, 1, 1, 1], [2, 3, 7, 12], [1, 5, 8, 6], [3, 1, 2, 9]]
         {
             let x = [images, channels, height, width];
-            assert_same(&Depthwise { stride }, &[&x, &[channels, 1, 3, 3]]);
+            assert_same(&|_| Box::new(Depthwise { stride }), &[&x, &[channels, 1, 3, 3]]);
         }
     }
-    assert_same(&UpConvolution, &[&[1, 1, 1, 1], &[1, 1, 2, 2], &[1]]);
-    assert_same(&UpConvolution, &[&[2, 3, 5, 4], &[3, 7, 2, 2], &[7]]);
+    assert_same(&|_| Box::new(UpConvolution), &[&[1, 1, 1, 1], &[1, 1, 2, 2], &[1]]);
+    assert_same(&|_| Box::new(UpConvolution), &[&[2, 3, 5, 4], &[3, 7, 2, 2], &[7]]);
 }
 
 #[test]
 fn maxima() {
     let windows = [Window::centred(3, 2), Window::centred(3, 1), Window::centred(5, 3)];
-    for pool in windows.map(MaxPool).into_iter().chain([MaxPool::HALF]) {
+    for window in windows.into_iter().chain([MaxPool::HALF.0]) {
+        let pool = |_: &Device| Box::new(MaxPool(window)) as Box<dyn Operator>;
         for shape in [[1, 1, 2, 2], [2, 3, 7, 12], [1, 2, 9, 5]] {
             assert_same(&pool, &[&shape]);
             // All equal, and rows that are: the first takes the gradient.
@@ -115,14 +125,16 @@ fn maxima() {
 #[test]
 fn other_sizes() {
     for (shape, size) in [([2, 2, 3, 5], [7, 11]), ([1, 2, 5, 7], [2, 3]), ([1, 1, 1, 1], [3, 2])] {
-        assert_same(&Bilinear { size }, &[&shape]);
+        assert_same(&|_| Box::new(Bilinear { size }), &[&shape]);
     }
     for how in [Enlargement::Nearest, Enlargement::Bilinear] {
-        let concatenation = Concatenation { enlarged: Some(how) };
+        let concatenation =
+            |_: &Device| Box::new(Concatenation { enlarged: Some(how) }) as Box<dyn Operator>;
         assert_same(&concatenation, &[&[1, 1, 1, 1], &[1, 2, 2, 2]]);
         assert_same(&concatenation, &[&[2, 3, 5, 3], &[2, 1, 10, 6], &[2, 2, 10, 6]]);
     }
-    let concatenation = Concatenation { enlarged: None };
+    let concatenation =
+        |_: &Device| Box::new(Concatenation { enlarged: None }) as Box<dyn Operator>;
     assert_same(&concatenation, &[&[2, 3, 5, 3], &[2, 1, 5, 3]]);
     assert_same(&concatenation, &[&[1, 3, 1, 3]]);
 }
@@ -130,25 +142,25 @@ fn other_sizes() {
 #[test]
 fn sums_and_norms() {
     let batch = || Term::Batch(Rc::default());
-    let fixed = || {
-        Term::Fixed(Statistics {
-            mean: tensor(vec![0.2, -0.3, 0.1], 3).unwrap(),
-            variance: tensor(vec![0.5, 2.0, 0.1], 3).unwrap(),
-            count: 0,
-        })
+    let fixed = |device: &Device| {
+        let on = |values: [f32; 3]| tensor(values.to_vec(), 3).unwrap().to_device(device).unwrap();
+        let (mean, variance) = (on([0.2, -0.3, 0.1]), on([0.5, 2.0, 0.1]));
+        Term::Fixed(Statistics { mean, variance, count: 0 })
     };
     for shape in [[1, 3, 1, 2], [2, 3, 7, 5]] {
         for rectified in [false, true] {
-            let sum = |terms| NormalisedSum { terms, rectified };
-            assert_same(&sum(vec![batch()]), &[&shape, &[3], &[3]]);
-            assert_same(&sum(vec![fixed()]), &[&shape, &[3], &[3]]);
-            assert_same(&sum(vec![Term::Plain, Term::Plain]), &[&shape, &shape]);
-            let terms = vec![batch(), Term::Plain, fixed()];
-            assert_same(&sum(terms), &[&shape, &[3], &[3], &shape, &shape, &[3], &[3]]);
+            let sum = |terms| Box::new(NormalisedSum { terms, rectified });
+            assert_same(&|_| sum(vec![batch()]), &[&shape, &[3], &[3]]);
+            assert_same(&|device| sum(vec![fixed(device)]), &[&shape, &[3], &[3]]);
+            assert_same(&|_| sum(vec![Term::Plain, Term::Plain]), &[&shape, &shape]);
+            let shapes: [&[usize]; 7] = [&shape, &[3], &[3], &shape, &shape, &[3], &[3]];
+            assert_same(&|device| sum(vec![batch(), Term::Plain, fixed(device)]), &shapes);
         }
     }
     // One value a channel: no deviation.
-    let alone = NormalisedSum { terms: vec![batch()], rectified: false };
+    let alone = |_: &Device| {
+        Box::new(NormalisedSum { terms: vec![batch()], rectified: false }) as Box<dyn Operator>
+    };
     assert_same(&alone, &[&[1, 3, 1, 1], &[3], &[3]]);
 }
 
@@ -182,20 +194,24 @@ fn a_batchs_statistics_are_left() {
 fn means_and_products() {
     for shape in [[1, 1, 1, 1], [3, 4, 2, 5]] {
         let [images, channels, ..] = shape;
-        assert_same(&GlobalMean, &[&shape]);
-        assert_same(&MeanScore, &[&shape, &[1, channels], &[1]]);
-        assert_same(&Multiplication, &[&shape, &shape]);
-        assert_same(&Gate, &[&shape, &[images, channels, 1, 1]]);
+        assert_same(&|_| Box::new(GlobalMean), &[&shape]);
+        assert_same(&|_| Box::new(MeanScore), &[&shape, &[1, channels], &[1]]);
+        assert_same(&|_| Box::new(Multiplication), &[&shape, &shape]);
+        assert_same(&|_| Box::new(Gate), &[&shape, &[images, channels, 1, 1]]);
     }
 }
 
 #[test]
 fn dynamics() {
     for (size, radius) in [([9, 7], 5), ([1, 1], 5), ([2, 17], 1), ([4, 3], 0)] {
-        for (score, steps) in [(None, 10), (Some(vec![0.9, 0.2]), 10), (None, 0)] {
-            let score = score.map(|score| tensor(score, 2).unwrap());
-            let has_score = score.is_some();
-            let dynamics = ThresholdDynamics { score, steps, radius, boundary: 0.7, entropy: 1.3 };
+        for (has_score, steps) in [(false, 10), (true, 10), (false, 0)] {
+            let dynamics = |device: &Device| {
+                let score = tensor(vec![0.9, 0.2], 2).unwrap().to_device(device).unwrap();
+                let score = has_score.then_some(score);
+                let (boundary, entropy) = (0.7, 1.3);
+                Box::new(ThresholdDynamics { score, steps, radius, boundary, entropy })
+                    as Box<dyn Operator>
+            };
             let u = (random(&[2, 1, size[0], size[1]], 1) * 4.0).unwrap();
             let (sigma, l2) = (random(&[1], 2), random(&[1], 3));
             let inputs = [&u, &sigma, &l2];
