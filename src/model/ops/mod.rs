@@ -79,7 +79,11 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<candle_core::Shape>) -> 
 
 /// A tensor's values in order, wherever they are.
 pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>> {
-    Ok(tensor.flatten_all()?.to_vec1()?)
+    if tensor.device().is_cpu() {
+        return Ok(tensor.flatten_all()?.to_vec1()?);
+    }
+    // A view of a card's memory would be copied with all that it is a part of.
+    Ok(tensor.force_contiguous()?.flatten_all()?.to_vec1()?)
 }
 
 /// Changes the values of a tensor on the processor that is all of its memory.
