@@ -107,7 +107,7 @@ impl Folded {
                     inputs.push(x.tensor());
                 }
                 Addend::Normalised(norm, x) => {
-                    terms.push(Term::Fixed(norm.running(parameters)?));
+                    terms.push(Term::Fixed(norm.running(parameters)));
                     let [scale, shift] =
                         [norm.weight, norm.bias].map(|index| &parameters.tensors[index]);
                     inputs.extend([x.tensor(), scale, shift]);
