@@ -2,6 +2,7 @@
 
 use super::export::ExportArguments;
 use super::montage::MontageArguments;
+use super::score::ScoreArguments;
 use super::sql::SqlArguments;
 use crate::stages::Stage;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -119,6 +120,13 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus froc --reference annotations.csv --excluded annotations_excluded.csv --seriesuids seriesuids.csv --candidates submission.csv"
     )]
     Froc(FrocArguments),
+    /// Score what is new in a folder that scans arrive in: the nightly job
+    #[command(
+        args_conflicts_with_subcommands = true,
+        arg_required_else_help = true,
+        after_help = "Example:\n  nodulus score pipelines/score.toml\n  nodulus score pipelines/score.toml --max-minutes 360 --log json\n  nodulus score status pipelines/score.toml\n\nExit status: 0 all well, 1 stopped by an error, 2 usage, 3 finished with scans that failed (docs/nightly.md)."
+    )]
+    Score(ScoreArguments),
     /// Write a synthetic cohort in the real formats, with known truth
     #[command(after_help = "Example:\n  nodulus phantom data/phantom --seed 1 --patients 8")]
     Phantom(PhantomArguments),
@@ -411,7 +419,7 @@ fn stage(name: &str) -> Result<Stage, String> {
 }
 
 /// A number of bytes with a unit: B, KiB, MiB, GiB, TiB, or K, M, G, T for the same.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let shift = match unit.trim() {

@@ -1,8 +1,11 @@
 //! Tables of a store as polars has them, and their rows as people and programs read them.
 
 use super::{Error, format};
-use crate::tables::store::Version;
-use polars::prelude::{AnyValue, DataFrame, LazyFrame, PlRefPath, ScanArgsParquet, Series};
+use crate::tables::Table;
+use crate::tables::partitions::TableFiles;
+use polars::prelude::{
+    AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series,
+};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -10,10 +13,17 @@ use std::io::Write;
 const MOST_COLUMNS_ABREAST: usize = 8;
 
 /// A table's rows, not yet read.
-pub(super) fn scan(version: &Version) -> Result<LazyFrame, Error> {
-    let files =
-        version.files().iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
-    Ok(LazyFrame::scan_parquet_files(files, ScanArgsParquet::default())?)
+pub(super) fn scan(table: Table, files: &TableFiles) -> Result<LazyFrame, Error> {
+    let paths =
+        files.files.iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
+    let mut arguments = ScanArgsParquet::default();
+    if table.partition_column().is_some() {
+        arguments.hive_options = HiveOptions::new_enabled();
+        // What the store's own path has of `name=value` is no column.
+        let folder = files.glob.parent().and_then(std::path::Path::parent);
+        arguments.hive_options.hive_start_idx = folder.map_or(0, |path| path.as_os_str().len());
+    }
+    Ok(LazyFrame::scan_parquet_files(paths, arguments)?)
 }
 
 /// The columns' names, and the values of each row.

@@ -19,12 +19,17 @@ struct PhantomSection {
 
 /// Starts the threads, and finds the device.
 pub(super) fn begin(arguments: &MeansArguments) -> Result<Device, Error> {
-    let threads = usize::from(arguments.threads.unwrap_or(0));
+    start(arguments.threads, &arguments.device)
+}
+
+/// Starts so many threads, or one a core, and finds the device of a name.
+pub(super) fn start(threads: Option<u16>, device: &str) -> Result<Device, Error> {
+    let threads = usize::from(threads.unwrap_or(0));
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
         .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
-    Ok(Device::from_name(&arguments.device)?)
+    Ok(Device::from_name(device)?)
 }
 
 /// Writes the synthetic cohort that a pipeline file asks for into the store's folder.

@@ -18,6 +18,7 @@ mod pairs;
 mod phantom;
 mod progress;
 mod run;
+mod score;
 mod show;
 mod sql;
 mod status;
@@ -26,7 +27,7 @@ mod verify;
 
 use crate::pipeline::{
     compare_masks, compare_nodules as comparison, config, detections, experiment as experiments,
-    export as exporting, nodule_table, runner,
+    export as exporting, nodule_table, runner, score as nightly,
 };
 use crate::tables::store;
 pub use arguments::Cli;
@@ -81,6 +82,8 @@ enum Error {
     Detections(#[from] detections::Error),
     #[error(transparent)]
     Comparison(#[from] comparison::NoCommonPlaces),
+    #[error(transparent)]
+    Score(#[from] nightly::night::Error),
     #[error("cannot query the table")]
     Polars(#[from] polars::error::PolarsError),
     #[error("cannot write JSON")]
@@ -138,6 +141,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Ending, Error> {
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
         Command::Metrics(arguments) => metrics::metrics(arguments, out),
         Command::Froc(arguments) => froc::froc(arguments, out),
+        Command::Score(arguments) => score::score(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => completions::completions(arguments, out),

@@ -3,7 +3,7 @@
 use super::arguments::ShowArguments;
 use super::frame::{self, Rows};
 use super::{Ending, Error};
-use crate::tables::store::Store;
+use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table};
 use arrow::datatypes::DataType;
 use polars::prelude::{Expr, col, lit};
@@ -17,8 +17,12 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<End
         .iter()
         .map(|filter| predicate(table, filter))
         .collect::<Result<Vec<_>, _>>()?;
-    let version = Store::open(&arguments.store)?.require(Output::Table(table))?;
-    let mut rows = frame::scan(&version)?;
+    let store = Store::open(&arguments.store)?;
+    let files = store.table_files(table)?.ok_or_else(|| store::Error::NotMade {
+        output: Output::Table(table),
+        store: store.root().to_owned(),
+    })?;
+    let mut rows = frame::scan(table, &files)?;
     for filter in filters {
         rows = rows.filter(filter);
     }
@@ -38,10 +42,12 @@ fn columns(table: Table, asked: &[String]) -> Result<Vec<String>, Error> {
     let schema = table.schema();
     if asked.is_empty() {
         let names = schema.fields().iter().map(|field| field.name().clone());
+        let names = names.chain(table.partition_column().map(str::to_owned));
         return Ok(names.filter(|name| !table.pixel_columns().contains(&name.as_str())).collect());
     }
     for name in asked {
-        if schema.field_with_name(name).is_err() {
+        let is_partition = table.partition_column() == Some(name.as_str());
+        if schema.field_with_name(name).is_err() && !is_partition {
             return Err(unknown_column(table, name));
         }
     }
@@ -52,6 +58,9 @@ fn predicate(table: Table, filter: &str) -> Result<Expr, Error> {
     let (name, value) = filter.split_once('=').ok_or_else(|| {
         Error::Usage(format!("`--where {filter}` is not of the form COLUMN=VALUE"))
     })?;
+    if table.partition_column() == Some(name) {
+        return Ok(col(name).cast(polars::prelude::DataType::String).eq(lit(value)));
+    }
     let schema = table.schema();
     let field = schema.field_with_name(name).map_err(|_| unknown_column(table, name))?;
     let wrong = |kind| Error::Usage(format!("`--where {filter}`: `{name}` is {kind}"));
@@ -66,6 +75,7 @@ fn predicate(table: Table, filter: &str) -> Result<Expr, Error> {
 
 fn unknown_column(table: Table, name: &str) -> Error {
     let schema = table.schema();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let names: Vec<&str> = names.chain(table.partition_column()).collect();
     Error::Usage(format!("`{table}` has no column `{name}`; it has: {}", names.join(", ")))
 }

@@ -4,7 +4,7 @@ use super::frame::{self, Rows};
 use super::join_conditions::one_sided;
 use super::{Ending, Error};
 use crate::tables::store::Store;
-use crate::tables::{Output, Table, durable};
+use crate::tables::{Table, durable};
 use clap::{Args, ValueEnum};
 use polars::error::PolarsError;
 use polars::prelude::{DataFrame, LazyFrame, ParquetWriter};
@@ -57,8 +57,8 @@ pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Endin
     let mut tables = Vec::new();
     let mut context = SQLContext::new();
     for table in Table::ALL {
-        if let Some(version) = store.current(Output::Table(table))? {
-            context.register(table.name(), frame::scan(&version)?);
+        if let Some(files) = store.table_files(table)? {
+            context.register(table.name(), frame::scan(table, &files)?);
             tables.push(table);
         }
     }
@@ -122,8 +122,8 @@ fn explain(query: &str, tables: &[Table], error: &PolarsError) -> String {
         let columns = tables.iter().filter(|table| named.iter().any(|name| name == table.name()));
         let columns = columns.map(|table| {
             let schema = table.schema();
-            let fields: Vec<&str> =
-                schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let fields = schema.fields().iter().map(|field| field.name().as_str());
+            let fields: Vec<&str> = fields.chain(table.partition_column()).collect();
             format!("; `{table}` has: {}", fields.join(", "))
         });
         // polars lists those of one of the tables.

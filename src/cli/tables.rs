@@ -2,8 +2,8 @@
 
 use super::arguments::TablesArguments;
 use super::{Ending, Error, format};
+use crate::tables::Table;
 use crate::tables::store::Store;
-use crate::tables::{Output, Table};
 use serde_json::json;
 use std::io::Write;
 
@@ -11,9 +11,8 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
     let store = Store::open(&arguments.store)?;
     let mut found = Vec::new();
     for table in Table::ALL {
-        if let Some(version) = store.current(Output::Table(table))? {
-            let glob = version.files_folder().join("*.parquet").display().to_string();
-            found.push((table, version.manifest.rows, glob));
+        if let Some(files) = store.table_files(table)? {
+            found.push((table, files.rows, files.glob.display().to_string()));
         }
     }
     if arguments.json {
@@ -26,7 +25,8 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
     } else if arguments.sql {
         for (table, _, glob) in found {
             let glob = glob.replace('\'', "''");
-            writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}');")?;
+            let hive = table.partition_column().map_or("", |_| ", hive_partitioning = true");
+            writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")?;
         }
     } else if found.is_empty() {
         writeln!(out, "store `{}` has no tables yet", store.root().display())?;

@@ -94,7 +94,7 @@ pub(super) fn has_extension(path: &Path, extension: &str) -> bool {
 }
 
 /// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
-pub(super) fn may_be_dicom(path: &Path) -> bool {
+pub fn may_be_dicom(path: &Path) -> bool {
     let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
     !other.iter().any(|extension| has_extension(path, extension))
         && !archive::is_one(path)

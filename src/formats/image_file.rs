@@ -1,6 +1,6 @@
 //! Images of one file, or of a header and what it names: which format a name stands for.
 
-use super::{metaimage, nifti};
+use super::{metaimage, nifti, uid};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -129,9 +129,8 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// format and place it is kept. The UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562)
 /// with bits of a SHA-256.
 pub fn series(path: &Path, volume: &Volume<i16>) -> String {
-    let stem = stem(path);
-    if is_uid(&stem) {
-        return stem;
+    if let Some(named) = series_by_name(path) {
+        return named;
     }
     let mut hash = Sha256::new();
     for n in volume.geometry().size() {
@@ -143,17 +142,12 @@ pub fn series(path: &Path, volume: &Volume<i16>) -> String {
         bytes.extend(slice.iter().map(|value| value.to_le_bytes()));
         hash.update(bytes.as_flattened());
     }
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    format!("2.25.{}", u128::from_be_bytes(bytes))
+    uid::of_digest(&hash.finalize().into())
 }
 
-/// Numbers joined by dots, 64 characters at most (DICOM PS3.5, 9.1).
-fn is_uid(name: &str) -> bool {
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    name.len() <= 64 && name.contains('.') && name.split('.').all(number)
+/// The series that an image's name is; `None` where that is no UID.
+pub fn series_by_name(path: &Path) -> Option<String> {
+    Some(stem(path)).filter(|stem| uid::is_uid(stem))
 }
 
 #[cfg(test)]
@@ -205,7 +199,7 @@ mod tests {
             series(&place(name), &volume)
         };
         let first = read_series("a.mhd");
-        assert!(first.starts_with("2.25.") && is_uid(&first), "{first}");
+        assert!(first.starts_with("2.25.") && uid::is_uid(&first), "{first}");
         for name in ["b.mha", "c.nii", "d.nii.gz"] {
             assert_eq!(read_series(name), first, "{name}");
             assert_eq!(files(&place(name)), [place(name)]);
@@ -216,15 +210,5 @@ mod tests {
         fs::write(place("e.hdr"), "").unwrap();
         fs::write(place("e.img.gz"), "").unwrap();
         assert_eq!(files(&place("e.hdr")), [place("e.hdr"), place("e.img.gz")]);
-    }
-
-    #[test]
-    fn only_numbers_and_dots_are_a_uid() {
-        for (name, expected) in
-            [("1.3.6", true), ("1", false), ("1..3", false), ("1.a", false), ("1.3.", false)]
-        {
-            assert_eq!(is_uid(name), expected, "{name}");
-        }
-        assert!(!is_uid(&format!("1.{}", "2".repeat(63))));
     }
 }

@@ -13,6 +13,7 @@ pub mod nifti;
 pub mod npz;
 pub mod pairing;
 pub mod scan_geometry;
+pub mod uid;
 pub mod volumes;
 pub mod data_manifest;
 

@@ -3,6 +3,7 @@
 pub mod irregularity;
 pub mod rasterise;
 mod outline;
+pub mod pixel_edges;
 pub mod planar_contours;
 pub mod regrid;
 pub mod segments;
@@ -13,6 +14,7 @@ pub mod overlap;
 pub mod chains;
 pub mod matching;
 pub mod components;
+pub mod lungs;
 pub mod crop;
 pub mod normalise;
 pub mod surface;

@@ -82,13 +82,17 @@ fn on_slice(
     let k = slice.map_or(ijk[2].round(), |k| k as f64);
     let [.., step_mm] = image.spacing().ijk();
     let (distance_mm, tolerance_mm) = ((ijk[2] - k).abs() * step_mm, SLICE_TOLERANCE * step_mm);
-    let in_plane = image.nearest_voxel([ijk[0], ijk[1], 0.0]);
+    // The outermost pixels reach half a pixel further than their centres.
+    let on_image = (0..2).all(|a| {
+        let near = 0.5 + LINE_TOLERANCE_MM / image.spacing().ijk()[a];
+        (-near..=image.size()[a] as f64 - 1.0 + near).contains(&ijk[a])
+    });
     let [.., n_slices] = image.size();
     if distance_mm > tolerance_mm || !(0.0..n_slices as f64).contains(&k) {
         let k = k as i64;
         return Err(OffImage::Slice { point_mm, k, distance_mm, tolerance_mm, n_slices });
     }
-    if in_plane.is_none() {
+    if !on_image {
         return Err(OffImage::Edge { point_mm, ijk, size: image.size() });
     }
     *slice = Some(k as usize);

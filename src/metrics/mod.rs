@@ -9,6 +9,8 @@ pub mod size;
 pub mod score;
 pub mod metric;
 pub mod summary;
+pub mod distribution;
+pub mod hu_counts;
 pub mod bootstrap;
 pub mod wilcoxon;
 pub mod holm;
@@ -21,6 +23,8 @@ mod edge_cases;
 #[cfg(test)]
 mod golden;
 
+pub use distribution::{Distribution, Shift, shift};
+pub use hu_counts::{HuCounts, Range};
 pub use metric::Metric;
 pub use score::{METRIC_DEFINITION, Outcome, Scores, score};
 pub use size::{Measure, Size, SizeError, size};

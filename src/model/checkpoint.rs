@@ -48,6 +48,11 @@ pub(super) fn save(path: &Path, parameters: &Parameters, description: &Descripti
         .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), values(tensor)?)))
         .collect::<Result<_>>()?;
     write(path, values)?;
+    save_description(path, description)
+}
+
+/// Writes what there is to say of a weights file, beside it.
+pub(super) fn save_description(path: &Path, description: &Description) -> Result<()> {
     write_json(&path.with_extension("json"), description)
 }
 

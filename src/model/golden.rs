@@ -199,8 +199,12 @@ fn outputs_and_gradients(place: &Place) {
                 [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
             for (f, e) in found.iter().zip([norm, product]) {
                 // Where a norm follows, the gradient of a shift is 0 but for rounding. PyTorch in
-                // single precision is off by up to 3e-2 of a norm.
-                let close = (f - e).abs() < 5e-3 * norm + 1e-5;
+                // single precision is off by up to 3e-2 of a norm, and so may plain sums be.
+                let most = match place.operators {
+                    Operators::Host => 5e-3,
+                    Operators::Composed => 3e-2,
+                };
+                let close = (f - e).abs() < most * norm + 1e-5;
                 assert!(close, "{name}, {of}: {found:?}, PyTorch {norm} {product}");
             }
             seen += 1;
@@ -213,13 +217,14 @@ fn outputs_and_gradients(place: &Place) {
 /// signs, which rounding decides where they are near 0, and deep norms over few values enlarge it:
 /// from weights 1e-7 apart, `PyTorch`'s own losses in double precision part by up to 9.5e-2 of the
 /// proposed network, 1.3e-2 of `DeepLabv3+` and 6e-4 of the others, and meet again. Single precision
-/// parts no further.
-fn follows(config: &Config, step: usize) -> f64 {
+/// parts no further with the processor's operators; with plain sums by up to half as much again.
+fn follows(config: &Config, step: usize, operators: Operators) -> f64 {
     match (config.architecture, step) {
         (Architecture::UNet | Architecture::ResUNet | Architecture::ResUNetPlusPlus, _) => 2e-3,
         (_, 0) => 1e-4,
         (_, 1) => 1e-2,
-        (_, 2..15) => 1e-1,
+        (_, 2..15) if operators == Operators::Host => 1e-1,
+        (_, 2..15) => 1.5e-1,
         _ => 2e-2,
     }
 }
@@ -266,7 +271,7 @@ fn steps_of_training(place: &Place) {
         for (step, expected) in case.losses.iter().enumerate() {
             let log = trainer.epoch(&phase, step + 1, &examples);
             assert_eq!(log.loss_classification.is_some(), case.evaluation.scores.is_some());
-            let close = (log.loss - expected).abs() < follows(&case.config, step) * expected;
+            let close = (log.loss - expected).abs() < follows(&case.config, step, place.operators) * expected;
             assert!(close, "{name}, step {step}: loss {}, PyTorch {expected}", log.loss);
             if step > 0 {
                 continue;

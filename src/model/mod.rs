@@ -22,6 +22,7 @@ mod optim;
 mod phase;
 mod batch;
 mod checkpoint;
+mod profile;
 mod transfer;
 mod epoch;
 mod train;
@@ -42,5 +43,8 @@ pub use error::{Error, Result};
 pub use infer::{Prediction, Predictor};
 pub use network::parameter_table;
 pub use phase::Phase;
+pub use profile::{
+    MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3, pixel_edges_hu,
+};
 pub use train::Trainer;
 pub use transfer::Transfer;

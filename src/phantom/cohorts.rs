@@ -5,7 +5,7 @@ use super::scan::{Cohort, Scan};
 use super::seed::{stream, uid};
 use super::truth::PatientTruth;
 use super::{Config, Error};
-use crate::formats::dicom::{self, NewSeries};
+use crate::formats::dicom::{self, Date, NewSeries};
 use crate::formats::lidc_xml::{self, Annotations};
 use crate::formats::luna_csv::{Annotation, Candidate};
 use crate::formats::scan_geometry::NewRow;
@@ -13,6 +13,7 @@ use crate::formats::{metaimage, nifti};
 use crate::volume::Volume;
 use fs_err as fs;
 use ndarray::Array3;
+use rand::Rng;
 use std::path::Path;
 
 /// METHOD: LUNA16's reference is every nodule of 3 mm or more that at least 3 of 4 readers marked.
@@ -58,19 +59,30 @@ fn heights(scan: &Scan) -> Vec<f64> {
     (0..geometry.size()[2]).map(|k| geometry.voxel_to_patient([0.0, 0.0, k as f64])[2]).collect()
 }
 
-/// Names of a series.
-struct Names {
-    study: String,
-    series: String,
+/// Names of a series and of its patient.
+pub(super) struct Names {
+    patient: String,
+    birth_date: Option<Date>,
+    study_date: Option<Date>,
+    pub(super) study: String,
+    pub(super) series: String,
     frame: String,
     slices: Vec<String>,
 }
 
 impl Names {
-    fn new(seed: u64, scan: &Scan) -> Self {
-        let name = |part: &str| uid(seed, &[&scan.patient, part]);
+    /// Of a patient's scan; `visit` tells several of one patient apart and is else empty.
+    pub(super) fn new(seed: u64, scan: &Scan, visit: &str) -> Self {
+        let name = |part: &str| uid(seed, &[&format!("{}{visit}", scan.patient), part]);
         let n_slices = scan.volume.geometry().size()[2];
+        // Of nobody, but as a clinic's are, so that it can be seen whether results tell of them.
+        let mut rng = stream(seed, &[&scan.patient, "person"]);
+        let mut date =
+            |year: i32, within: i64| Date::new(year, 1, 1)?.plus_days(rng.random_range(0..within));
         Self {
+            patient: format!("Phantomas^{}", scan.patient),
+            birth_date: date(1930, 25_000),
+            study_date: date(2008, 4_000),
             study: name("study"),
             series: name("series"),
             frame: name("frame of reference"),
@@ -82,7 +94,7 @@ impl Names {
 /// Writes a patient with four readers: `lidc/PATIENT/STUDY/SERIES/` and `luna16/`.
 pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
     let scan = Scan::draw(config, Cohort::Lidc, index)?;
-    let names = Names::new(config.seed, &scan);
+    let names = Names::new(config.seed, &scan, "");
     let blank = Annotations {
         series_instance_uid: names.series.clone(),
         study_instance_uid: Some(names.study.clone()),
@@ -91,7 +103,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     };
     let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
     let folder = out.join("lidc").join(&scan.patient).join(&names.study).join(&names.series);
-    write_series(&folder, &scan, &names, -1024.0)?;
+    write_series(&folder, &scan, &names, names.study_date, -1024.0)?;
     let xml = format!("{:03}.xml", index + 1);
     lidc_xml::write(&folder.join(&xml), &reading.annotations)?;
 
@@ -118,9 +130,9 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
 /// Writes a patient of the clinic: `clinical/PATIENT/ct/` and `clinical/PATIENT/mask.nii.gz`.
 pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
     let scan = Scan::draw(config, Cohort::Clinical, index)?;
-    let names = Names::new(config.seed, &scan);
+    let names = Names::new(config.seed, &scan, "");
     let folder = out.join("clinical").join(&scan.patient);
-    write_series(&folder.join("ct"), &scan, &names, 0.0)?;
+    write_series(&folder.join("ct"), &scan, &names, names.study_date, 0.0)?;
     let mut rng = stream(config.seed, &[&scan.patient, "reader"]);
     let mut labels = Array3::<u16>::zeros(scan.volume.voxels().dim());
     for (label, nodule) in (1..).zip(&scan.nodules) {
@@ -144,10 +156,11 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
     })
 }
 
-fn write_series(
+pub(super) fn write_series(
     folder: &Path,
     scan: &Scan,
     names: &Names,
+    study_date: Option<Date>,
     rescale_intercept: f64,
 ) -> Result<(), Error> {
     let acquisition = &scan.acquisition;
@@ -158,6 +171,9 @@ fn write_series(
         frame_of_reference_uid: &names.frame,
         sop_instance_uids: &names.slices,
         patient_id: &scan.patient,
+        patient_name: &names.patient,
+        patient_birth_date: names.birth_date,
+        study_date,
         slice_thickness_mm: acquisition.slice_thickness_mm,
         manufacturer,
         model,

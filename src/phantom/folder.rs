@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Grows whenever the same configuration gives other bytes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Marks a complete phantom.
 const COMPLETE: &str = "phantom.json";

@@ -19,9 +19,11 @@ mod readers;
 mod truth;
 mod traps;
 mod cohorts;
+mod follow_up;
 mod folder;
 
 pub use folder::Summary;
+pub use follow_up::{FollowUp, Visit, VisitNodule, write_follow_up};
 pub use nodule::NoduleType;
 pub use noise::Kernel;
 pub use traps::TRAPS;

@@ -183,6 +183,13 @@ impl Nodule {
         }
     }
 
+    /// The same nodule, `scale` times as wide.
+    pub(super) fn scaled(&self, scale: f64) -> Self {
+        let core = self.core.as_ref().map(|(core, hu)| (core.scaled(scale), *hu));
+        let (shape, radius_mm) = (self.shape.scaled(scale), self.radius_mm * scale);
+        Self { shape, radius_mm, core, ..self.clone() }
+    }
+
     /// The nodule as someone draws it who errs by `bias_mm` everywhere and by up to about
     /// `jitter_mm` here and there.
     pub(super) fn redrawn(&self, rng: &mut impl Rng, bias_mm: f64, jitter_mm: f64) -> Self {

@@ -61,6 +61,15 @@ pub(super) struct Scan {
     pub(super) volume: Volume<i16>,
 }
 
+/// What a scan shows.
+pub(super) struct Body {
+    pub(super) chest: Chest,
+    pub(super) tubes: Tubes,
+    pub(super) texture: Texture,
+    pub(super) nodules: Vec<Nodule>,
+    pub(super) small: Vec<Nodule>,
+}
+
 impl Cohort {
     /// Name of a patient, from 1.
     pub(super) fn patient(self, index: usize) -> String {
@@ -88,15 +97,30 @@ impl Scan {
         let n_small = placing.random_range(0..=3);
         let small = placing::small_nodules(&mut placing, &chest, &grid, &nodules, n_small);
 
+        let texture = Texture::draw(&mut rng("texture"));
+        let body = Body { chest, tubes, texture, nodules, small };
+        Self::acquire(config.seed, cohort, patient, acquisition, body, "")
+    }
+
+    /// Makes the scan of a body; `visit` tells several of one patient apart and is else empty.
+    pub(super) fn acquire(
+        seed: u64,
+        cohort: Cohort,
+        patient: String,
+        acquisition: Acquisition,
+        body: Body,
+        visit: &str,
+    ) -> Result<Self, Error> {
+        let Body { chest, tubes, texture, nodules, small } = body;
+        let grid = acquisition.grid;
         let mut hu = paint_chest(&grid, &chest);
         tubes.paint(&mut hu, &grid, &chest);
-        let texture = Texture::draw(&mut rng("texture"));
         for nodule in nodules.iter().chain(&small) {
             nodule.paint(&mut hu, &grid, &chest, &texture);
         }
         noise::blur(&mut hu, acquisition.kernel);
         let sd = acquisition.noise_hu as f32;
-        noise::add(&mut hu, acquisition.kernel, sd, config.seed, &patient);
+        noise::add(&mut hu, acquisition.kernel, sd, seed, &format!("{patient}{visit}"));
         let voxels = hu.mapv(|hu| stored(f64::from(hu), cohort));
         let volume = Volume::new(acquisition.geometry, voxels)?;
         let height = grid.half_mm(2);
@@ -124,7 +148,7 @@ impl Scan {
 }
 
 impl Acquisition {
-    fn draw(
+    pub(super) fn draw(
         rng: &mut ChaCha8Rng,
         config: &Config,
         cohort: Cohort,

@@ -1,5 +1,6 @@
 //! Random numbers and identifiers that follow from a seed and a name.
 
+use crate::formats::uid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -11,11 +12,7 @@ pub(super) fn stream(seed: u64, names: &[&str]) -> ChaCha8Rng {
 
 /// A DICOM unique identifier below `2.25`: a version 8 UUID as a decimal number.
 pub(super) fn uid(seed: u64, names: &[&str]) -> String {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest(seed, names)[..16]);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    format!("2.25.{}", u128::from_be_bytes(bytes))
+    uid::of_digest(&digest(seed, names))
 }
 
 /// A number from `low` up to `high`, all equally likely.

@@ -272,14 +272,19 @@ impl<'a> OutsideWeights<'a> {
         }
     }
 
-    /// The file: itself, that of a checkpoint's folder, or the current one of a store.
-    fn file(&self) -> Result<PathBuf, Error> {
-        if self.path.join("store.json").exists() {
-            let version = Store::open(self.path)?.require(Output::Checkpoint)?;
-            return Ok(weights_path(&version.files_folder()));
-        }
-        Ok(weights_path(self.path))
+    fn file(&self) -> Result<PathBuf, store::Error> {
+        weights_file(self.path)
     }
+}
+
+/// The weights file that a path means: itself, that of a checkpoint's folder, or the current one of a
+/// store.
+pub(super) fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
+    if path.join("store.json").exists() {
+        let version = Store::open(path)?.require(Output::Checkpoint)?;
+        return Ok(weights_path(&version.files_folder()));
+    }
+    Ok(weights_path(path))
 }
 
 /// The stage that writes an output; `failures` come from every stage.

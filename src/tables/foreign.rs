@@ -10,9 +10,19 @@ use std::path::{Path, PathBuf};
 /// Such a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not Parquet, or its columns have other types.
+    /// It is not Parquet, or another table of a store.
     #[error(transparent)]
     Parquet(#[from] parquet::Error),
+    /// Its columns have other types.
+    #[error("columns of `{path}` cannot be read as {}", wanted.join(", "))]
+    Types {
+        /// The file.
+        path: PathBuf,
+        /// The columns.
+        wanted: Vec<String>,
+        /// What differs.
+        source: Box<serde_arrow::Error>,
+    },
     /// It lacks columns.
     #[error("`{path}` has no column {}; found {}", missing.join(", "), found.join(", "))]
     Missing {
@@ -25,14 +35,11 @@ pub enum Error {
     },
 }
 
-/// Some columns of all rows of a file; `T`'s fields are the columns named.
-///
-/// Columns are found by name, and may be of another version of the table; those of `needed` must
-/// be there, those of `wanted` may be. A file that names itself another table is refused.
+/// [`read_columns`] of a table, whichever version of it; a file that names itself another is refused.
 ///
 /// # Errors
 ///
-/// Fails if the file is not Parquet, is another table, or its columns do not fit.
+/// As [`read_columns`], and if the file is another table.
 pub fn read<T: DeserializeOwned>(
     path: &Path,
     table: Table,
@@ -50,6 +57,25 @@ pub fn read<T: DeserializeOwned>(
         let path = path.to_owned();
         return Err(parquet::Error::OtherTable { path, found, expected: table }.into());
     }
+    drop(builder);
+    read_columns(path, needed, wanted)
+}
+
+/// Some columns of all rows of a file; `T`'s fields are the columns named.
+///
+/// Columns are found by name: those of `needed` must be there, those of `wanted` may be.
+///
+/// # Errors
+///
+/// Fails if the file is not Parquet, or its columns do not fit.
+pub fn read_columns<T: DeserializeOwned>(
+    path: &Path,
+    needed: &[&str],
+    wanted: &[&str],
+) -> Result<Vec<T>, Error> {
+    let wrong = |source| parquet::Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(parquet::Error::from)?.into_parts().0;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let found: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
     let missing: Vec<String> = needed
         .iter()
@@ -66,7 +92,8 @@ pub fn read<T: DeserializeOwned>(
     for batch in batches {
         let batch = batch.map_err(|error| wrong(error.into()))?;
         rows.extend(serde_arrow::from_record_batch::<Vec<T>>(&batch).map_err(|source| {
-            parquet::Error::Columns { path: path.to_owned(), table, source: Box::new(source) }
+            let wanted = needed.iter().map(ToString::to_string).collect();
+            Error::Types { path: path.to_owned(), wanted, source: Box::new(source) }
         })?);
     }
     Ok(rows)

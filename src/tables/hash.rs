@@ -59,7 +59,8 @@ pub fn id<'a>(prefix: &str, parts: impl IntoIterator<Item = &'a str>) -> String 
     format!("{prefix}{}", &digest[..KEY_DIGITS])
 }
 
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes in lower-case hexadecimal.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string cannot fail.

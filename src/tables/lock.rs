@@ -1,9 +1,12 @@
 //! One run at a time on a store.
 
+use super::clock;
 use fs_err::{File, OpenOptions};
 use std::fs::TryLockError;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// The right to write to a store; given up when dropped or when the process ends, however it ends.
 #[derive(Debug)]
@@ -60,9 +63,39 @@ impl Lock {
         }
         file.file().set_len(0).map_err(not_writable)?;
         file.rewind().map_err(not_writable)?;
-        write!(file, "process {} on {}", std::process::id(), host()).map_err(not_writable)?;
+        write!(file, "{}", this_process()).map_err(not_writable)?;
         Ok(Self { _file: file })
     }
+}
+
+/// The holder of a store's lock, as it names itself; `None` where no process has it.
+///
+/// # Errors
+///
+/// Fails if the lock file cannot be opened.
+pub fn holder(store: &Path) -> io::Result<Option<String>> {
+    let mut file = match File::open(store.join("lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.file().try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) => {
+            let mut name = String::new();
+            file.read_to_string(&mut name)?;
+            Ok(Some(name.trim().to_owned()))
+        }
+    }
+}
+
+/// This process as others are told of it: its number, its machine, and when it began.
+pub fn this_process() -> String {
+    static BEGUN: OnceLock<SystemTime> = OnceLock::new();
+    let begun = *BEGUN.get_or_init(SystemTime::now);
+    let since = clock::timestamp(begun);
+    format!("process {} on {} since {since}", std::process::id(), host())
 }
 
 /// This machine's name.
@@ -83,7 +116,9 @@ mod tests {
         let first = Lock::take(store.path()).unwrap();
         let error = Lock::take(store.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("process {} on ", std::process::id())), "{error}");
+        assert_eq!(holder(store.path()).unwrap(), Some(this_process()));
         drop(first);
+        assert_eq!(holder(store.path()).unwrap(), None);
         Lock::take(store.path()).unwrap();
     }
 }

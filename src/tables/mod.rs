@@ -16,6 +16,9 @@ pub mod slice_metrics;
 pub mod nodule_metrics;
 pub mod summary;
 pub mod comparisons;
+pub mod scores;
+pub mod growth;
+pub mod drift;
 pub mod exclusions;
 pub mod failures;
 pub mod output;
@@ -23,15 +26,19 @@ pub mod parquet;
 pub mod foreign;
 pub mod hash;
 pub mod durable;
+pub mod clock;
 pub mod lock;
 pub mod manifest;
 pub mod shard;
 pub mod job;
 pub mod store;
+pub mod partitions;
 
 pub use comparisons::Comparison;
+pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;
+pub use growth::Growth;
 pub use marks::{Mark, MarkKind};
 pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
@@ -42,6 +49,7 @@ pub use reader_agreement::ReaderAgreement;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
+pub use scores::Score;
 pub use slice_metrics::SliceMetrics;
 pub use summary::Summary;
 pub use training_log::TrainingLog;
@@ -83,6 +91,12 @@ pub enum Table {
     Exclusions,
     /// See [`failures`].
     Failures,
+    /// See [`scores`].
+    Scores,
+    /// See [`growth`].
+    Growth,
+    /// See [`drift`].
+    Drift,
 }
 
 /// The row type of a table; its field names are the table's column names.
@@ -92,8 +106,8 @@ pub trait Row: Serialize + DeserializeOwned + 'static {
 }
 
 impl Table {
-    /// Every table, in data-flow order.
-    pub const ALL: [Self; 15] = [
+    /// The tables that the stages write, in data-flow order.
+    pub const OF_STAGES: [Self; 15] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -110,6 +124,19 @@ impl Table {
         Self::Exclusions,
         Self::Failures,
     ];
+
+    /// Every table: those of the stages, then those of the nightly job.
+    pub const ALL: [Self; 18] = {
+        let mut all = [Self::Scores; 18];
+        let mut n = 0;
+        while n < Self::OF_STAGES.len() {
+            all[n] = Self::OF_STAGES[n];
+            n += 1;
+        }
+        all[16] = Self::Growth;
+        all[17] = Self::Drift;
+        all
+    };
 
     /// Name of the table's folder.
     pub const fn name(self) -> &'static str {
@@ -129,6 +156,9 @@ impl Table {
             Self::Comparisons => "comparisons",
             Self::Exclusions => "exclusions",
             Self::Failures => "failures",
+            Self::Scores => "scores",
+            Self::Growth => "growth",
+            Self::Drift => "drift",
         }
     }
 
@@ -155,6 +185,9 @@ impl Table {
             Self::Comparisons => "two models × metric",
             Self::Exclusions => "a thing that a rule left out",
             Self::Failures => "a case that failed",
+            Self::Scores => "a nodule of a scan that the nightly job scored",
+            Self::Growth => "a nodule of two scans of a patient",
+            Self::Drift => "a night × quantity × model",
         }
     }
 
@@ -176,6 +209,9 @@ impl Table {
             Self::Comparisons => comparisons::schema(),
             Self::Exclusions => exclusions::schema(),
             Self::Failures => failures::schema(),
+            Self::Scores => scores::schema(),
+            Self::Growth => growth::schema(),
+            Self::Drift => drift::schema(),
         }
     }
 
@@ -192,6 +228,15 @@ impl Table {
             | Self::Summary
             | Self::TrainingLog => 2,
             _ => 1,
+        }
+    }
+
+    /// The column that a folder stands for, `STORE/TABLE/COLUMN=VALUE/`, where each value has a folder;
+    /// readers of Hive's layout add it, and files do not have it.
+    pub const fn partition_column(self) -> Option<&'static str> {
+        match self {
+            Self::Scores | Self::Growth | Self::Drift => Some("scored_on"),
+            _ => None,
         }
     }
 
@@ -238,7 +283,12 @@ impl Table {
             Self::Predictions | Self::SliceMetrics => &["roi_id", "nodule_id"],
             Self::NoduleMetrics => &["nodule_id"],
             Self::Exclusions | Self::Failures => &["case_id"],
-            Self::RatingAgreement | Self::TrainingLog | Self::Summary | Self::Comparisons => &[],
+            Self::Scores | Self::Growth => &["series_instance_uid", "patient_id", "nodule_id"],
+            Self::RatingAgreement
+            | Self::TrainingLog
+            | Self::Summary
+            | Self::Comparisons
+            | Self::Drift => &[],
         }
     }
 

@@ -15,9 +15,9 @@ pub enum Output {
 }
 
 impl Output {
-    /// Every output, in data-flow order.
+    /// Every output of the stages, in data-flow order.
     pub fn all() -> impl Iterator<Item = Self> {
-        Table::ALL.into_iter().map(Self::Table).chain([Self::Checkpoint, Self::Report])
+        Table::OF_STAGES.into_iter().map(Self::Table).chain([Self::Checkpoint, Self::Report])
     }
 
     /// Name of the output's folder.

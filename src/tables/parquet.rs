@@ -248,7 +248,15 @@ impl<T: DeserializeOwned> Iterator for PartReader<T> {
     }
 }
 
-fn check_metadata(path: &Path, table: Table, file: &FileMetaData) -> Result<(), Error> {
+/// Rows of a Parquet file, by its footer.
+pub(super) fn n_rows(path: &Path) -> Result<u64, Error> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path)?.into_parts().0;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(read)?;
+    Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
+}
+
+pub(super) fn check_metadata(path: &Path, table: Table, file: &FileMetaData) -> Result<(), Error> {
     let metadata = file.key_value_metadata();
     let value = |key: &str| {
         metadata?.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.clone())

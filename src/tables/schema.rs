@@ -63,12 +63,16 @@ pub(super) fn nullable_axes(
 /// The JSON that `schemas/<table>.json` holds.
 pub fn describe(table: Table) -> Value {
     let schema = table.schema();
-    json!({
+    let mut description = json!({
         "table": table.name(),
         "row": table.row_description(),
         "schema_version": table.schema_version(),
         "columns": columns(&schema),
-    })
+    });
+    if let Some(column) = table.partition_column() {
+        description["partitioned_by"] = json!(column);
+    }
+    description
 }
 
 fn columns(schema: &Schema) -> Vec<Value> {

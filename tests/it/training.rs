@@ -1,8 +1,11 @@
 //! Training ends early, keeps its best weights, and starts from weights that are there.
 
 use crate::fixture;
-use nodulus::tables::{Prediction, TrainingLog};
+use nodulus::metrics::{Distribution, Range};
+use nodulus::model::{PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
+use nodulus::tables::{Prediction, Roi, Sample, Scan, TrainingLog};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Settings under which the clinical patients are learnt from and looked at in one phase.
@@ -75,6 +78,82 @@ fn a_phase_ends_early_and_its_best_weights_are_kept() {
     });
     let [of_last, of_best] = &predicted;
     assert!(!of_last.is_empty() && of_last.len() == of_best.len() && of_last != of_best);
+
+    // And each says what it was trained on, and what it predicts of the validation split.
+    for (name, rows) in [("model.json", of_last), ("best.json", of_best)] {
+        let profile = Profile::of(&described(&files.join(name))["metadata"]).unwrap().unwrap();
+        assert_eq!(
+            (profile.phase.as_str(), profile.cohorts.as_slice()),
+            ("all", &["clinical".to_owned()][..])
+        );
+        check_cohort(&store, &profile);
+        check_predicted(&store, &profile.predicted, rows);
+    }
+}
+
+/// Holds a profile against the tables that it was made of.
+fn check_cohort(store: &Path, profile: &Profile) {
+    let mut samples: Vec<Sample> = fixture::rows(store);
+    samples.retain(|sample| sample.cohort == "clinical" && sample.split == "train");
+    let slices: BTreeSet<String> = samples.iter().map(|sample| sample.roi_id.clone()).collect();
+    let mut rois: Vec<Roi> = fixture::rows(store);
+    rois.retain(|roi| slices.contains(&roi.roi_id));
+    let mut scans: Vec<Scan> = fixture::rows(store);
+    scans.retain(|scan| rois.iter().any(|roi| roi.series_instance_uid == scan.series_instance_uid));
+    let mut volumes: BTreeMap<String, f64> = BTreeMap::new();
+    for roi in &rois {
+        let pixel_mm3 = roi.spacing_i_mm * roi.spacing_j_mm * roi.spacing_k_mm;
+        *volumes.entry(roi.nodule_id.clone()).or_default() += roi.n_mask_pixels as f64 * pixel_mm3;
+    }
+    assert_eq!(
+        [profile.n_scans, profile.n_nodules, profile.n_slices],
+        [scans.len(), volumes.len(), rois.len()].map(|n| n as u64)
+    );
+    let volumes = Distribution::of(&VOLUME_EDGES_MM3, volumes.into_values());
+    assert_eq!(profile.volume_mm3.counts, volumes.counts);
+    assert_eq!(profile.kernels.values().sum::<u64>(), scans.len() as u64);
+    assert_eq!(profile.manufacturers.values().sum::<u64>(), scans.len() as u64);
+    let thickness = scans.iter().filter_map(|scan| scan.slice_thickness_mm);
+    assert_eq!(profile.slice_thickness_mm, Range::of(thickness));
+    assert_eq!(profile.spacing_k_mm, Range::of(scans.iter().filter_map(|s| s.spacing_k_mm)));
+    let pixels: Vec<f64> =
+        rois.iter().flat_map(|roi| roi.pixels_hu().unwrap()).map(f64::from).collect();
+    assert_eq!(profile.region_pixels.n(), pixels.len() as u64);
+    let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
+    assert!((profile.region_pixels.mean.unwrap() - mean).abs() < 1e-6);
+    // The clinic's intensities run from 0 to 1000.
+    let range = profile.region_hu.unwrap();
+    assert!(range.min >= 0.0 && range.max <= 1000.0 && profile.region_mean_hu.unwrap().min > 0.0);
+}
+
+/// Holds what a profile says of predictions against those of `infer`.
+fn check_predicted(store: &Path, predicted: &Predicted, rows: &[Prediction]) {
+    let rois: BTreeMap<String, Roi> =
+        fixture::rows::<Roi>(store).into_iter().map(|roi| (roi.roi_id.clone(), roi)).collect();
+    let mut nodules: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for row in rows {
+        let roi = &rois[&row.roi_id];
+        let pixels =
+            row.mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
+        let n: u32 = pixels.map(u8::count_ones).sum();
+        let (score, volume) = nodules.entry(row.nodule_id.clone()).or_insert((0.0, 0.0));
+        *score = score.max(row.nodule_probability.unwrap());
+        *volume += f64::from(n) * roi.spacing_i_mm * roi.spacing_j_mm * roi.spacing_k_mm;
+    }
+    assert_eq!(
+        (predicted.split.as_str(), predicted.n_nodules),
+        ("validation", nodules.len() as u64)
+    );
+    let scores = Distribution::of(&PROBABILITY_EDGES, nodules.values().map(|(score, _)| *score));
+    let volumes = Distribution::of(&VOLUME_EDGES_MM3, nodules.values().map(|(_, mm3)| *mm3));
+    for (found, expected) in [(&predicted.probability, &scores), (&predicted.volume_mm3, &volumes)]
+    {
+        assert_eq!(found.counts, expected.counts);
+        assert!(
+            (found.mean.unwrap() - expected.mean.unwrap()).abs() < 1e-6,
+            "{found:?} {expected:?}"
+        );
+    }
 }
 
 #[test]

@@ -169,15 +169,16 @@ impl Header {
 
     /// Refuses a wanted element that is not text or numbers of the lengths that are wanted.
     pub(super) fn check(&self) -> Result<(), Problem> {
-        use VR::{AE, CS, DS, FD, IS, LO, LT, PN, SH, SS, ST, UC, UI, US, UT};
+        use VR::{AE, AS, CS, DA, DS, DT, FD, IS, LO, LT, PN, SH, SS, ST, TM, UC, UI, US, UT};
         let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
         let expected = match self.vr.or_else(in_dictionary) {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
             Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",
-            Some(AE | CS | DS | FD | IS | LO | LT | PN | SH | SS | ST | UC | UI | US | UT) => {
-                return Ok(());
-            }
+            Some(
+                AE | AS | CS | DA | DS | DT | FD | IS | LO | LT | PN | SH | SS | ST | TM | UC | UI
+                | US | UT,
+            ) => return Ok(()),
             _ => "text or short integers",
         };
         let vr = self.vr.map_or("no representation", VR::to_string);

@@ -34,7 +34,7 @@ const WANTED: [Tag; 4] =
 /// DICOM: a slice must not vanish from its series unseen.
 pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
     let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for (file, uid) in files.iter().zip(each(files)) {
+    for (file, uid) in files.iter().zip(series_of_each(files)) {
         if let Some(uid) = uid? {
             series.entry(uid).or_default().push(file.clone());
         }
@@ -45,14 +45,14 @@ pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
 
 /// The files of one CT series, as [`find_series`]; files that tell no series are passed over.
 pub fn files_of_series(files: &[PathBuf], series_instance_uid: &str) -> Vec<PathBuf> {
-    let found = files.iter().zip(each(files));
+    let found = files.iter().zip(series_of_each(files));
     let own = found.filter(|(_, uid)| matches!(uid, Ok(Some(uid)) if uid == series_instance_uid));
     own.map(|(file, _)| file.clone()).collect()
 }
 
 /// The CT series among files, as [`find_series`]; files that tell no series are passed over.
 pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
-    each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
+    series_of_each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
 }
 
 /// What DICOM files are, for files among which no CT series is: their modality, with what makes it no
@@ -78,7 +78,8 @@ pub fn kinds(files: &[PathBuf]) -> Result<BTreeSet<String>, Error> {
     Ok(found)
 }
 
-fn each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
+/// The CT series that each file is of, as [`find_series`] tells; `None` for one that is passed over.
+pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
     files.par_iter().map(|file| series_of(file)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The attributes of one slice.
 
+use super::date::Date;
 use super::elements::{self, Elements, PixelData};
 use super::encapsulated::Fragment;
 use super::error::name;
@@ -20,8 +21,11 @@ pub(super) struct Slice {
     pub(super) series_instance_uid: String,
     pub(super) study_instance_uid: String,
     pub(super) frame_of_reference_uid: Option<String>,
+    pub(super) sop_class_uid: String,
     pub(super) sop_instance_uid: String,
     pub(super) patient_id: String,
+    /// Day of acquisition, or of the study.
+    pub(super) acquired_on: Option<Date>,
     /// Voxels along i and j.
     pub(super) size: [usize; 2],
     /// Spacing along i and j.
@@ -73,11 +77,14 @@ impl FramePlace {
 const MAX_COMPRESSED_VOXELS: u64 = 1 << 24;
 
 /// In the order of their tags, as reading ends after the last one.
-const WANTED: [Tag; 36] = [
+const WANTED: [Tag; 39] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
     tags::SOP_INSTANCE_UID,
+    tags::STUDY_DATE,
+    tags::ACQUISITION_DATE,
+    tags::ACQUISITION_DATE_TIME,
     tags::MODALITY,
     tags::MANUFACTURER,
     tags::MANUFACTURER_MODEL_NAME,
@@ -177,9 +184,11 @@ pub(super) fn slice(
         series_instance_uid: required(values, tags::SERIES_INSTANCE_UID, text)?,
         study_instance_uid: required(values, tags::STUDY_INSTANCE_UID, text)?,
         frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
+        sop_class_uid: required(values, tags::SOP_CLASS_UID, text)?,
         sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
         // Of type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
+        acquired_on: acquired_on(values),
         size: size(values)?,
         // DICOM has the distance between rows, which is along j, first.
         spacing_mm: [spacing[1], spacing[0]],
@@ -195,6 +204,14 @@ pub(super) fn slice(
         transfer_syntax: elements.transfer_syntax.clone(),
         pixels: pixel_format(elements, own)?,
     })
+}
+
+/// METHOD: the day of acquisition, else that of the study, which may begin the day before. What is no
+/// date is none: no image depends on it.
+fn acquired_on(values: &InMemDicomObject) -> Option<Date> {
+    [tags::ACQUISITION_DATE, tags::ACQUISITION_DATE_TIME, tags::STUDY_DATE]
+        .into_iter()
+        .find_map(|tag| Date::from_dicom(&text(values, tag).ok()??))
 }
 
 fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelFormat, Problem> {

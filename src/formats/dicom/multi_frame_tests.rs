@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const ENHANCED: &str = "1.2.840.10008.5.1.4.1.1.2.1";
 
 /// The slices of [`samples::volume`] as one file, changed by `change` before it is written.
-fn enhanced(folder: &Path, change: impl FnOnce(&mut DefaultDicomObject)) -> PathBuf {
+pub(super) fn enhanced(folder: &Path, change: impl FnOnce(&mut DefaultDicomObject)) -> PathBuf {
     let slices = samples::write(folder, &samples::volume());
     let of = |file: &PathBuf| dicom_object::open_file(file).unwrap();
     let mut object = of(&slices[0]);

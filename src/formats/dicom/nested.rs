@@ -19,6 +19,9 @@ use std::path::Path;
 /// Sequences inside each other; a structure set has four.
 const MAX_DEPTH: usize = 16;
 
+/// Numbers of one element that are wanted: a point, or the way to a content item.
+const MAX_WORDS: usize = 16;
+
 /// A file's bytes, its data set inflated where that is deflated.
 pub(super) struct Whole {
     bytes: Vec<u8>,
@@ -271,6 +274,30 @@ impl<'a> DataSet<'a> {
         let n = found.len();
         let expected = || format!("{N} decimal numbers");
         found.try_into().map_err(|_| Problem::value(tag, format!("{n} numbers"), expected()))
+    }
+
+    /// Exactly `N` finite numbers of 32 bits.
+    pub(super) fn floats<const N: usize>(&self, tag: Tag) -> Result<[f64; N], Problem> {
+        let words = required(self.words(tag)?, tag)?;
+        let numbers: Vec<f64> = words.into_iter().map(|bits| f32::from_bits(bits).into()).collect();
+        let refused = || Problem::value(tag, format!("{numbers:?}"), format!("{N} finite numbers"));
+        let is_finite = numbers.iter().all(|number| number.is_finite());
+        numbers.as_slice().try_into().ok().filter(|_| is_finite).ok_or_else(refused)
+    }
+
+    /// Unsigned numbers of 32 bits; none where they are missing.
+    pub(super) fn unsigned_longs(&self, tag: Tag) -> Result<Vec<u32>, Problem> {
+        Ok(self.words(tag)?.unwrap_or_default())
+    }
+
+    fn words(&self, tag: Tag) -> Result<Option<Vec<u32>>, Problem> {
+        let Some(bytes) = self.bytes(tag) else { return Ok(None) };
+        let (words, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() || words.len() > MAX_WORDS {
+            let expected = format!("4 for each of {MAX_WORDS} numbers at most");
+            return Err(Problem::value(tag, format!("{} bytes", bytes.len()), expected));
+        }
+        Ok(Some(words.iter().map(|word| self.encoding.u32(*word)).collect()))
     }
 
     /// The pixel data.

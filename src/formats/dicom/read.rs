@@ -1,7 +1,9 @@
 //! Files of a series to a volume.
 
+use super::date::Date;
 use super::header::{self, Slice};
-use super::stack::{self, Stack, Tolerances};
+use super::open::OpenSeries;
+use super::stack::{Stack, Tolerances};
 use super::{Error, frame};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use ndarray::Array3;
@@ -19,6 +21,9 @@ pub struct SeriesInfo {
     pub frame_of_reference_uid: Option<String>,
     /// DICOM `PatientID`, may be empty.
     pub patient_id: String,
+    /// DICOM `AcquisitionDate`, else that of `AcquisitionDateTime`, else `StudyDate`; `None` where none
+    /// of them is a date.
+    pub acquired_on: Option<Date>,
     /// Greatest DICOM `SliceThickness` of the slices, which is not the spacing.
     pub slice_thickness_mm: Option<f64>,
     /// Largest deviation of a slice gap from the spacing along k; `None` where it was not measured,
@@ -109,17 +114,9 @@ impl RefusedSeries {
 /// has no `SpacingBetweenSlices`; or if a value does not fit into 16 bits. What slices have against
 /// each other, rather than one file, is an [`Error::Refused`].
 pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSeries, Error> {
-    let slices = read_headers(files)?;
-    let (stack, loaded) = load(&slices, tolerances, &SliceRanges::all())?;
-    let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
-    let info = SeriesInfo {
-        slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
-        n_missing_slices: Some(0),
-        n_duplicate_slices: stack.duplicates.len(),
-        ..info(stack.slices[0], thickness.reduce(f64::max))
-    };
-    let sop_instance_uids = stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect();
-    Ok(CtSeries { info, volume: whole(loaded), sop_instance_uids })
+    let open = OpenSeries::open(files, tolerances)?;
+    let volume = whole(open.read_slices(&SliceRanges::all())?);
+    Ok(CtSeries { info: open.info, volume, sop_instance_uids: open.sop_instance_uids })
 }
 
 /// Reads some slices of one CT series: the headers of all its files, as [`read_series`], and the
@@ -133,11 +130,11 @@ pub fn read_slices(
     tolerances: &Tolerances,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, Error> {
-    Ok(load(&read_headers(files)?, tolerances, wanted)?.1)
+    OpenSeries::open(files, tolerances)?.read_slices(wanted)
 }
 
 /// Headers of the slices among the files; one or more.
-fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
+pub(super) fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
     let headers: Vec<_> = files.par_iter().map(|file| header::read(file)).collect();
     let mut slices = Vec::new();
     for header in headers {
@@ -150,28 +147,23 @@ fn read_headers(files: &[PathBuf]) -> Result<Vec<Slice>, Error> {
     Ok(slices)
 }
 
-/// Puts slices in order, and reads the voxels of the wanted ones.
-fn load<'a>(
-    slices: &'a [Slice],
-    tolerances: &Tolerances,
-    wanted: &SliceRanges,
-) -> Result<(Stack<'a>, LoadedSlices<i16>), Error> {
-    let refused = |reason: Error| match (reason, slices.first()) {
+/// A refusal of slices, with what is known of them.
+pub(super) fn refused(slices: &[Slice], reason: Error) -> Error {
+    match (reason, slices.first()) {
         (Error::File { file, problem }, _) => Error::File { file, problem },
         (reason, Some(first)) => {
             let series = Box::new(RefusedSeries::new(slices, first, &reason));
             Error::Refused { series, reason: Box::new(reason) }
         }
         (reason, None) => reason,
-    };
-    let stack = stack::stack(slices, tolerances).map_err(refused)?;
-    let loaded = read_voxels(&stack, wanted)?;
-    check_duplicates(&stack, &loaded).map_err(refused)?;
-    Ok((stack, loaded))
+    }
 }
 
 /// Voxels of the wanted slices.
-fn read_voxels(stack: &Stack<'_>, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+pub(super) fn read_voxels(
+    stack: &Stack<'_>,
+    wanted: &SliceRanges,
+) -> Result<LoadedSlices<i16>, Error> {
     let [columns, rows, n_slices] = stack.geometry.size();
     let wanted = wanted.within(&(0..n_slices));
     let slices: Vec<&Slice> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
@@ -190,7 +182,7 @@ fn read_voxels(stack: &Stack<'_>, wanted: &SliceRanges) -> Result<LoadedSlices<i
 }
 
 /// Refuses a slice that lies where a loaded one does and is not the same.
-fn check_duplicates(stack: &Stack<'_>, loaded: &LoadedSlices<i16>) -> Result<(), Error> {
+pub(super) fn check_duplicates(stack: &Stack<'_>, loaded: &LoadedSlices<i16>) -> Result<(), Error> {
     let [columns, rows, _] = stack.geometry.size();
     let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
     for &(slice, k) in &stack.duplicates {
@@ -209,12 +201,13 @@ fn check_duplicates(stack: &Stack<'_>, loaded: &LoadedSlices<i16>) -> Result<(),
 }
 
 /// What a slice says of its series; its place among others is left open.
-fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo {
+pub(super) fn info(slice: &Slice, slice_thickness_mm: Option<f64>) -> SeriesInfo {
     SeriesInfo {
         series_instance_uid: slice.series_instance_uid.clone(),
         study_instance_uid: slice.study_instance_uid.clone(),
         frame_of_reference_uid: slice.frame_of_reference_uid.clone(),
         patient_id: slice.patient_id.clone(),
+        acquired_on: slice.acquired_on,
         slice_thickness_mm,
         slice_gap_max_deviation_mm: None,
         n_missing_slices: None,
@@ -292,6 +285,7 @@ mod tests {
                 study_instance_uid: "2.25.11".to_owned(),
                 frame_of_reference_uid: Some("2.25.12".to_owned()),
                 patient_id: "P-7".to_owned(),
+                acquired_on: Date::new(2026, 1, 31),
                 slice_thickness_mm: Some(3.0),
                 slice_gap_max_deviation_mm: Some(0.0),
                 n_missing_slices: Some(0),
@@ -324,6 +318,24 @@ mod tests {
                 assert!((found - expected).abs() < 1e-9, "{found} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn the_day_of_acquisition_comes_before_that_of_the_study() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        let acquired_on = || read(&files).unwrap().info.acquired_on;
+        set(&files[0], tags::ACQUISITION_DATE_TIME, VR::DT, "20260202235959.5");
+        assert_eq!(acquired_on(), Date::new(2026, 2, 2));
+        set(&files[0], tags::ACQUISITION_DATE, VR::DA, "20260201");
+        assert_eq!(acquired_on(), Date::new(2026, 2, 1));
+        for file in &files {
+            for tag in [tags::ACQUISITION_DATE, tags::STUDY_DATE] {
+                set(file, tag, VR::DA, "20261301");
+            }
+            set(file, tags::ACQUISITION_DATE_TIME, VR::DT, "");
+        }
+        assert_eq!(acquired_on(), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A small series for tests, and changes to its files.
 
+use super::date::Date;
 use super::header::{FramePlace, Slice};
 use super::pixels::PixelFormat;
 use super::syntax::Packing;
@@ -36,6 +37,9 @@ pub(super) fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
         frame_of_reference_uid: "2.25.12",
         sop_instance_uids,
         patient_id: "P-7",
+        patient_name: "Muster^Max",
+        patient_birth_date: Date::new(1940, 2, 29),
+        study_date: Date::new(2026, 1, 31),
         slice_thickness_mm: 3.0,
         manufacturer: "Maker",
         model: "Ümlaut 1",
@@ -69,8 +73,10 @@ pub(super) fn slice_at(number: usize, position_mm: [f64; 3]) -> Slice {
         series_instance_uid: SERIES.to_owned(),
         study_instance_uid: "2.25.11".to_owned(),
         frame_of_reference_uid: Some("2.25.12".to_owned()),
+        sop_class_uid: "1.2.840.10008.5.1.4.1.1.2".to_owned(),
         sop_instance_uid: format!("2.25.100.{number}"),
         patient_id: "P-7".to_owned(),
+        acquired_on: None,
         size: [3, 2],
         spacing_mm: [0.5, 0.75],
         position_mm,

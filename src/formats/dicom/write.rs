@@ -1,6 +1,7 @@
 //! A volume to the files of a series.
 
-use super::{Error, Problem};
+use super::{Date, Error, Problem};
+use crate::formats::uid::is_uid;
 use crate::volume::Volume;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -24,6 +25,12 @@ pub struct NewSeries<'a> {
     pub sop_instance_uids: &'a [String],
     /// DICOM `PatientID`.
     pub patient_id: &'a str,
+    /// DICOM `PatientName`, may be empty.
+    pub patient_name: &'a str,
+    /// DICOM `PatientBirthDate`; empty where it is unknown.
+    pub patient_birth_date: Option<Date>,
+    /// DICOM `StudyDate`; empty where it is unknown.
+    pub study_date: Option<Date>,
     /// DICOM `SliceThickness`; the spacing is the volume's.
     pub slice_thickness_mm: f64,
     /// DICOM `Manufacturer`.
@@ -55,7 +62,7 @@ pub enum Numbering {
 }
 
 /// Identifies this writer: a UUID as a UID (PS3.5, B.2).
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.222069653534294406491359857001208619822";
+pub(super) const IMPLEMENTATION_CLASS_UID: &str = "2.25.222069653534294406491359857001208619822";
 
 /// Writes one file for each slice into a folder, which is made if need be; paths are in the order of k.
 ///
@@ -116,15 +123,6 @@ fn check(series: &NewSeries<'_>, volume: &Volume<i16>) -> Result<(), Error> {
     Ok(())
 }
 
-/// PS3.5, 9.1.
-fn is_uid(uid: &str) -> bool {
-    let number = |part: &str| {
-        part.bytes().all(|b| b.is_ascii_digit())
-            && (part == "0" || !part.starts_with('0') && !part.is_empty())
-    };
-    uid.len() <= 64 && uid.split('.').all(number)
-}
-
 fn write_slice(
     file: &Path,
     series: &NewSeries<'_>,
@@ -171,21 +169,22 @@ fn attributes(
         |values: &[f64]| values.iter().map(|v| decimal(*v)).collect::<Vec<_>>().join("\\");
     let orientation = [geometry.axis(0), geometry.axis(1)].concat();
     let position = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
+    let date = |date: Option<Date>| date.map_or(String::new(), Date::to_dicom);
     let texts: [(Tag, VR, String); 36] = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192".to_owned()),
         (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
         (tags::SOP_INSTANCE_UID, VR::UI, series.sop_instance_uids[k].clone()),
-        (tags::STUDY_DATE, VR::DA, String::new()),
+        (tags::STUDY_DATE, VR::DA, date(series.study_date)),
         (tags::STUDY_TIME, VR::TM, String::new()),
         (tags::ACCESSION_NUMBER, VR::SH, String::new()),
         (tags::MODALITY, VR::CS, "CT".to_owned()),
         (tags::MANUFACTURER, VR::LO, series.manufacturer.to_owned()),
         (tags::REFERRING_PHYSICIAN_NAME, VR::PN, String::new()),
         (tags::MANUFACTURER_MODEL_NAME, VR::LO, series.model.to_owned()),
-        (tags::PATIENT_NAME, VR::PN, String::new()),
+        (tags::PATIENT_NAME, VR::PN, series.patient_name.to_owned()),
         (tags::PATIENT_ID, VR::LO, series.patient_id.to_owned()),
-        (tags::PATIENT_BIRTH_DATE, VR::DA, String::new()),
+        (tags::PATIENT_BIRTH_DATE, VR::DA, date(series.patient_birth_date)),
         (tags::PATIENT_SEX, VR::CS, String::new()),
         (tags::SLICE_THICKNESS, VR::DS, decimal(series.slice_thickness_mm)),
         (tags::KVP, VR::DS, decimal(series.kvp)),
@@ -233,7 +232,7 @@ fn stored(voxels: &ArrayView2<'_, i16>, series: &NewSeries<'_>) -> Result<Vec<u8
 }
 
 /// A number in a decimal string's 16 characters.
-fn decimal(value: f64) -> String {
+pub(super) fn decimal(value: f64) -> String {
     let shortest = value.to_string();
     if shortest.len() <= 16 {
         return shortest;
@@ -255,16 +254,6 @@ mod tests {
         assert_eq!(decimal(1e-20), "0.00000000000000");
         assert_eq!(decimal(-1.25e200), "-1.25000000e200");
         assert!((decimal(-1.0 / 3.0e5).parse::<f64>().unwrap() + 1.0 / 3.0e5).abs() < 1e-13);
-    }
-
-    #[test]
-    fn uids_are_checked() {
-        for good in ["1.2.840.10008.1.2", "2.25.0", "1.0.3"] {
-            assert!(is_uid(good), "{good}");
-        }
-        for bad in ["", "1..2", "1.02", "1.a", ".1", &"1.2".repeat(40)] {
-            assert!(!is_uid(bad), "{bad}");
-        }
     }
 
     #[test]

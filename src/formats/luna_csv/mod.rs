@@ -9,12 +9,14 @@ mod annotations;
 mod findings;
 mod candidates;
 mod detections;
+mod places;
 mod series_uids;
 
 pub use annotations::{Annotation, read_annotations, write_annotations};
 pub use candidates::{Candidate, read_candidates, write_candidates};
 pub use detections::{Detection, read_detections};
 pub use findings::{Finding, read_findings, write_findings};
+pub use places::{Place, read_places};
 pub use series_uids::{read_series_uids, write_series_uids};
 
 use std::io;

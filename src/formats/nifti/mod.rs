@@ -14,7 +14,7 @@ mod tests;
 
 pub use error::Error;
 pub use orientation::Unplaced;
-pub use write::{write, write_byte_labels, write_labels};
+pub use write::{label_bytes, write, write_byte_labels, write_labels};
 
 use super::elements::Voxel;
 use super::voxel_stream::room;

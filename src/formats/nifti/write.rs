@@ -51,6 +51,33 @@ pub fn write_byte_labels(path: &Path, labels: &Volume<u8>) -> io::Result<()> {
     write_bytes(path, header, labels.voxels().iter().copied())
 }
 
+/// The bytes of a `.nii.gz` of labels of 16 bits, made a slice at a time: `fill` is given k and the
+/// slice's labels, j then i, all 0. Else as [`write()`].
+///
+/// # Errors
+///
+/// Fails if an axis is longer than NIfTI-1 can say (32767).
+pub fn label_bytes(
+    geometry: &Geometry,
+    mut fill: impl FnMut(usize, &mut [u16]),
+) -> io::Result<Vec<u8>> {
+    let header = header(geometry, UNSIGNED)?;
+    // Labels are mostly 0, which any level packs alike.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&header)?;
+    let [ni, nj, nk] = geometry.size();
+    let mut labels = vec![0u16; ni * nj];
+    let mut bytes: Vec<[u8; 2]> = Vec::with_capacity(labels.len());
+    for k in 0..nk {
+        labels.fill(0);
+        fill(k, &mut labels);
+        bytes.clear();
+        bytes.extend(labels.iter().map(|label| label.to_le_bytes()));
+        encoder.write_all(bytes.as_flattened())?;
+    }
+    encoder.finish()
+}
+
 fn write_bytes(
     path: &Path,
     mut bytes: Vec<u8>,

@@ -216,9 +216,20 @@ impl Trainer {
     ///
     /// Fails if the files cannot be written.
     pub fn save_checkpoint(&self, path: &Path, metadata: &serde_json::Value) -> Result<()> {
-        let (config, metadata) = (self.config.clone(), metadata.clone());
-        let description = Description { config, std: self.std, metadata };
-        checkpoint::save(path, &self.parameters, &description)
+        checkpoint::save(path, &self.parameters, &self.description(metadata))
+    }
+
+    /// Writes the description of a weights file of the present phase alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
+    pub fn save_description(&self, path: &Path, metadata: &serde_json::Value) -> Result<()> {
+        checkpoint::save_description(path, &self.description(metadata))
+    }
+
+    fn description(&self, metadata: &serde_json::Value) -> Description {
+        Description { config: self.config.clone(), std: self.std, metadata: metadata.clone() }
     }
 }
 

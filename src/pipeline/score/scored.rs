@@ -19,6 +19,8 @@ pub struct ScoredScan {
     pub geometry: Geometry,
     /// What scored it.
     pub model: ScoringModel,
+    /// When it was scored, in UTC: `2026-11-24T12:52:27Z`.
+    pub scored_at: String,
     /// Its nodules, by number; empty where no candidate came to one.
     pub nodules: Vec<ScoredNodule>,
     /// What makes the whole scan doubtful: it is outside what the model knows.

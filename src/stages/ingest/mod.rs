@@ -31,7 +31,7 @@ pub const READS: &[Output] = &[];
 pub const WRITES: &[Output] =
     &[Output::Table(Table::Scans), Output::Table(Table::Marks), Output::Table(Table::Exclusions)];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Settings: `[ingest]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

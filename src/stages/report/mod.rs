@@ -3,12 +3,12 @@
 pub mod content;
 pub mod html;
 
-mod charts;
+pub(crate) mod charts;
 mod gather;
 mod histogram;
 mod overlay;
 mod readers;
-mod text;
+pub(crate) mod text;
 mod volumes;
 
 use super::Task;

@@ -3,10 +3,10 @@
 use crate::metrics::Metric;
 
 /// Stands where there is no value.
-pub(super) const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 /// Text that cannot be taken for markup, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -24,7 +24,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A count with a comma every three digits.
-pub(super) fn integer(n: u64) -> String {
+pub(crate) fn integer(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -37,12 +37,12 @@ pub(super) fn integer(n: u64) -> String {
 }
 
 /// A count with what is counted, in the singular or the plural.
-pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", integer(n), if n == 1 { one } else { many })
 }
 
 /// A number with some decimals and a true minus sign; a dash where it is none or not finite.
-pub(super) fn decimal(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn decimal(value: Option<f64>, decimals: usize) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else {
         return NONE.to_owned();
     };

@@ -23,7 +23,7 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    fn holds(&self, sample: &Sample) -> bool {
+    pub(super) fn holds(&self, sample: &Sample) -> bool {
         let learning = sample.split != Split::Test.name();
         self.cohorts.contains(&sample.cohort)
             && match (self.fold, self.split) {
@@ -116,6 +116,11 @@ impl Stream {
 }
 
 impl Examples {
+    /// The selected regions themselves, in the order of storage.
+    pub(super) fn rois(mut self) -> impl Iterator<Item = Result<Roi, Error>> {
+        std::iter::from_fn(move || self.read().transpose())
+    }
+
     /// The next selected region, in the order of storage.
     fn read(&mut self) -> Result<Option<Roi>, Error> {
         loop {
@@ -168,11 +173,15 @@ impl Iterator for Examples {
     }
 }
 
-/// METHOD: other nodules of the scan in the region are learnt as `neighbours` says: as nodule, or not
-/// at all. In the latter case an image that shows no other nodule than those has none and is not free
-/// of nodules either, so that the classifier learns nothing from it. Where the nodule and another
-/// overlap, the pixel is the nodule's.
-fn example(roi: &Roi) -> Result<Example, Error> {
+/// A region's pixels, and which of them are of its nodule and of others.
+pub(super) struct Pixels {
+    pub(super) hu: Vec<i16>,
+    pub(super) own: Mask,
+    pub(super) others: Mask,
+}
+
+/// The pixels of a region.
+pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
     let wrong = || Error::Pixels {
         roi_id: roi.roi_id.clone(),
         found: roi.hu.len(),
@@ -183,7 +192,15 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     let size = [roi.width as usize, roi.height as usize, 1];
     let [own, others] = [&roi.mask_bits, &roi.other_mask_bits]
         .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
-    let (own, others) = (own?, others?);
+    Ok(Pixels { hu, own: own?, others: others? })
+}
+
+/// METHOD: other nodules of the scan in the region are learnt as `neighbours` says: as nodule, or not
+/// at all. In the latter case an image that shows no other nodule than those has none and is not free
+/// of nodules either, so that the classifier learns nothing from it. Where the nodule and another
+/// overlap, the pixel is the nodule's.
+fn example(roi: &Roi) -> Result<Example, Error> {
+    let Pixels { hu, own, others } = pixels(roi)?;
     let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
         roi_id: roi.roi_id.clone(),
         found: roi.neighbours.clone(),

@@ -1,27 +1,31 @@
-//! Train: `rois`, `samples` → `training_log`, checkpoint.
+//! Train: `scans`, `rois`, `samples` → `training_log`, checkpoint.
 
 mod course;
 mod examples;
 mod prefetch;
+mod profile;
 mod resume;
 mod source;
 
 use super::{Event, Task};
-use crate::model::{self, Device, EpochLog, Precision, Trainer, Transfer, WEIGHTS_FILE};
+use crate::model::{
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Profile, Trainer, Transfer, WEIGHTS_FILE,
+};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
-use course::is_over;
+use course::{Course, best, is_over};
 use examples::Selection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use source::Source;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Outputs read.
-pub const READS: &[Output] = &[Output::Table(Table::Rois), Output::Table(Table::Samples)];
+pub const READS: &[Output] =
+    &[Output::Table(Table::Scans), Output::Table(Table::Rois), Output::Table(Table::Samples)];
 /// Outputs written.
 pub const WRITES: &[Output] = &[Output::Table(Table::TrainingLog), Output::Checkpoint];
 /// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Settings: `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,10 +129,9 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         about.insert("precision".to_owned(), json!(config.precision));
     }
     for (number, phase) in config.phases.iter().enumerate() {
-        if is_over(phase, course.rows_of(phase)) {
-            continue;
-        }
-        let begun = course.epoch.is_some() || !course.rows_of(phase).is_empty();
+        let over = is_over(phase, course.rows_of(phase));
+        let begun = over || course.epoch.is_some() || !course.rows_of(phase).is_empty();
+        // Also of a phase that is over: the weights that are written tell how it was.
         trainer.begin_phase(&phase.schedule, begun)?;
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
@@ -149,9 +152,38 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let files = writer.files(Output::Checkpoint)?;
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;
+    profiles(config, task, &trainer, &course, &about, &files)?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
     writer.commit(vec![part.finish()?], Vec::new())?;
+    Ok(())
+}
+
+/// Adds the profile of the training cohort to what each file of weights says of its origin.
+fn profiles(
+    config: &Config,
+    task: &Task<'_>,
+    trainer: &Trainer,
+    course: &Course,
+    about: &Value,
+    files: &Path,
+) -> Result<(), Error> {
+    let Some(phase) = config.phases.last() else { return Ok(()) };
+    (task.progress)(Event::Note("profile of the training cohort".to_owned()));
+    let cohort = profile::cohort(config, phase, task)?;
+    let of_phase = course.rows_of(phase);
+    for (name, row) in [(WEIGHTS_FILE, course.log.last()), (BEST_WEIGHTS_FILE, best(of_phase))] {
+        let weights = files.join(name);
+        if weights.exists() {
+            let predicted = profile::predicted(config, phase, task, &weights)?;
+            let mut about = described(about, row);
+            if let Some(about) = about.as_object_mut() {
+                let profile = Profile { predicted, ..cohort.clone() };
+                about.insert(Profile::KEY.to_owned(), json!(profile));
+            }
+            trainer.save_description(&weights, &about)?;
+        }
+    }
     Ok(())
 }
 

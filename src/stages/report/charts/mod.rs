@@ -36,28 +36,29 @@ const SERIES: [RGBColor; 6] = [
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x56, 0xB4, 0xE9),
 ];
-const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
-const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
+pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
 /// Pixels of a chart across the page: twice those of the page, since coordinates are whole numbers.
-const WIDE: u32 = 1440;
+pub(crate) const WIDE: u32 = 1440;
 /// Pixels of a chart that has another one beside it.
-const PANEL: [u32; 2] = [880, 560];
+pub(crate) const PANEL: [u32; 2] = [880, 560];
 const TEXT: i32 = 26;
 /// Pixels above a chart for its name.
-const HEAD: i32 = 44;
+pub(crate) const HEAD: i32 = 44;
 /// Letters of a name that a chart has room for.
 const LETTERS: usize = 56;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Chart<'a> =
+    ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(crate) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn colour(place: usize) -> RGBColor {
+pub(crate) fn colour(place: usize) -> RGBColor {
     SERIES[place % SERIES.len()]
 }
 
-fn svg([width, height]: [u32; 2], draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+pub(crate) fn svg([width, height]: [u32; 2], draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
@@ -68,12 +69,12 @@ fn svg([width, height]: [u32; 2], draw: impl FnOnce(&Area<'_>) -> Drawn) -> Stri
     text
 }
 
-fn text_style() -> TextStyle<'static> {
+pub(crate) fn text_style() -> TextStyle<'static> {
     ("sans-serif", TEXT).into_font().color(&INK)
 }
 
 /// A name at the upper left of a chart, cut where it is too long.
-fn head(area: &Area<'_>, name: &str) -> Drawn {
+pub(crate) fn head(area: &Area<'_>, name: &str) -> Drawn {
     let cut = name.chars().count() > LETTERS;
     let kept: String = name.chars().take(if cut { LETTERS - 1 } else { LETTERS }).collect();
     let name = if cut { kept + "…" } else { kept };
@@ -134,13 +135,13 @@ fn frame<'a>(
 }
 
 /// A line from one end of the chart to the other, dashed.
-fn dashed(chart: &mut Chart<'_>, ends: [(f64, f64); 2], style: ShapeStyle) -> Drawn {
+pub(crate) fn dashed(chart: &mut Chart<'_>, ends: [(f64, f64); 2], style: ShapeStyle) -> Drawn {
     chart.draw_series(DashedLineSeries::new(ends, 10, 8, style))?;
     Ok(())
 }
 
 /// The end of an axis from 0: the largest value with some room, 1 where there is none.
-fn ceiling(largest: f64) -> f64 {
+pub(crate) fn ceiling(largest: f64) -> f64 {
     if largest > 0.0 { largest * 1.08 } else { 1.0 }
 }
 

@@ -7,7 +7,7 @@ mod comparisons;
 mod provenance;
 mod readers;
 mod results;
-mod table;
+pub(crate) mod table;
 mod training;
 mod volumes;
 #[cfg(test)]
@@ -22,6 +22,9 @@ use crate::stages::evaluate::READER;
 use crate::tables::Comparison;
 use std::fmt::Write as _;
 use table::{Group, Table};
+
+/// How pages look: light and dark, on screen and on paper.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Renders a report; the same content gives the same bytes.
 pub fn render(content: &Content) -> String {
@@ -80,7 +83,7 @@ impl Page<'_> {
              <h1>{title}</h1>\n<p class=\"from\">Run <code>{run}</code> · nodulus {version} · \
              metrics <code>{definition}</code></p>\n</header>\n",
             title = escape(title),
-            style = include_str!("style.css"),
+            style = STYLE,
             run = escape(run_id),
             version = escape(tool_version),
             definition = escape(metric_definition),

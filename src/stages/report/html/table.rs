@@ -3,29 +3,29 @@
 use std::fmt::Write as _;
 
 /// A table; every text in it is markup already.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// Number in the page.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// What the numbers are.
-    pub(super) caption: String,
+    pub(crate) caption: String,
     /// Heads of the columns, the first one over the rows' names.
-    pub(super) heads: &'a [&'a str],
+    pub(crate) heads: &'a [&'a str],
     /// Rows under a name of their own, or under none.
-    pub(super) groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// Rows that belong together.
 #[derive(Default)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// Name over the rows.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Cells; the first one names the row.
-    pub(super) rows: Vec<Vec<String>>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Table<'_> {
     /// Appends the table to a page; a table without a row says so.
-    pub(super) fn write(&self, page: &mut String) {
+    pub(crate) fn write(&self, page: &mut String) {
         let _ = write!(
             page,
             "<div class=\"table\"><table>\n<caption><b>Table {}.</b> {}</caption>\n<thead><tr>",

@@ -1,0 +1,177 @@
+//! Tables with a folder for each value of a column, in Hive's layout: `STORE/scores/scored_on=2026-01-31/`.
+
+use super::parquet::{self, PartWriter, Provenance};
+use super::store::{self, Store};
+use super::{Output, Row, Table, durable};
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use fs_err::{self as fs, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file of a folder; there is one.
+const FILE: &str = "part-0.parquet";
+
+/// The files of a table, however they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFiles {
+    /// Parquet files, in order.
+    pub files: Vec<PathBuf>,
+    /// A pattern of them, for other programs.
+    pub glob: PathBuf,
+    /// Rows in all of them.
+    pub rows: u64,
+}
+
+/// The folders of a table.
+#[derive(Clone, Debug)]
+pub struct Partitions {
+    folder: PathBuf,
+    table: Table,
+    column: &'static str,
+}
+
+impl Partitions {
+    /// Those of a table in a store; `None` for a table that has none.
+    pub fn of(store: &Path, table: Table) -> Option<Self> {
+        let column = table.partition_column()?;
+        Some(Self { folder: store.join(table.name()), table, column })
+    }
+
+    /// The file of a value.
+    pub fn file(&self, value: &str) -> PathBuf {
+        self.folder.join(format!("{}={value}", self.column)).join(FILE)
+    }
+
+    /// The values that have a file, sorted; none where there is no folder.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be read.
+    pub fn values(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut values = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let value = name.strip_prefix(self.column).and_then(|rest| rest.strip_prefix('='));
+            values.extend(value.filter(|value| self.file(value).exists()).map(str::to_owned));
+        }
+        values.sort();
+        Ok(values)
+    }
+
+    /// What a file says of itself under a key of its provenance; `None` where it is not there, is damaged,
+    /// or has another version of the columns.
+    pub fn provenance(&self, value: &str, key: &str) -> Option<String> {
+        let file = File::open(self.file(value)).ok()?.into_parts().0;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;
+        let metadata = builder.metadata().file_metadata();
+        parquet::check_metadata(&self.file(value), self.table, metadata).ok()?;
+        let key = format!("nodulus.{key}");
+        metadata.key_value_metadata()?.iter().find(|entry| entry.key == key)?.value.clone()
+    }
+
+    /// Puts the rows of a value in place of those that are there, all at once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn write<R: Row>(
+        &self,
+        value: &str,
+        rows: impl IntoIterator<Item = R>,
+        provenance: &Provenance,
+    ) -> Result<(), parquet::Error> {
+        let file = self.file(value);
+        let beside = file.with_extension(format!("parquet.{}.tmp", std::process::id()));
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+            durable::remove_unfinished(folder)?;
+        }
+        let mut part = PartWriter::<R>::create(&beside, provenance)?;
+        part.write(rows)?;
+        part.finish()?;
+        Ok(durable::publish(&beside, &file)?)
+    }
+
+    /// Takes the file of a value away.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn remove(&self, value: &str) -> io::Result<()> {
+        fs::remove_file(self.file(value))
+    }
+
+    fn files(&self) -> Result<Option<TableFiles>, parquet::Error> {
+        let files: Vec<PathBuf> = self.values()?.iter().map(|value| self.file(value)).collect();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let mut rows = 0;
+        for file in &files {
+            rows += parquet::n_rows(file)?;
+        }
+        let glob = self.folder.join(format!("{}=*", self.column)).join("*.parquet");
+        Ok(Some(TableFiles { files, glob, rows }))
+    }
+}
+
+impl Store {
+    /// The files of a table: of its current version, or of all its folders; `None` where nothing has made
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn table_files(&self, table: Table) -> Result<Option<TableFiles>, store::Error> {
+        if let Some(partitions) = Partitions::of(self.root(), table) {
+            return Ok(partitions.files()?);
+        }
+        Ok(self.current(Output::Table(table))?.map(|version| TableFiles {
+            files: version.files(),
+            glob: version.files_folder().join("*.parquet"),
+            rows: version.manifest.rows,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Score;
+    use crate::tables::parquet::PartReader;
+
+    #[test]
+    fn a_value_is_replaced_as_a_whole_and_says_what_it_was_made_of() {
+        let store = tempfile::tempdir().unwrap();
+        assert!(Partitions::of(store.path(), Table::Rois).is_none());
+        let partitions = Partitions::of(store.path(), Table::Scores).unwrap();
+        assert_eq!(partitions.values().unwrap(), [""; 0]);
+        assert_eq!(partitions.files().unwrap(), None);
+        let made = |of: &str| Provenance::from([("records".to_owned(), of.to_owned())]);
+        for of in ["a", "b"] {
+            partitions.write(of_day(1), Vec::<Score>::new(), &made(of)).unwrap();
+        }
+        partitions.write(of_day(2), Vec::<Score>::new(), &made("c")).unwrap();
+        assert_eq!(partitions.values().unwrap(), [of_day(1), of_day(2)]);
+        assert_eq!(partitions.provenance(of_day(1), "records").as_deref(), Some("b"));
+        let files = partitions.files().unwrap().unwrap();
+        assert_eq!((files.rows, files.files.len()), (0, 2));
+        assert!(files.glob.ends_with("scores/scored_on=*/*.parquet"));
+        let reader = PartReader::<Score>::open(&files.files[0], Table::Scores, None).unwrap();
+        assert_eq!(reader.count(), 0);
+        // Damaged, and gone.
+        fs::write(partitions.file(of_day(1)), "x").unwrap();
+        assert_eq!(partitions.provenance(of_day(1), "records"), None);
+        partitions.remove(of_day(2)).unwrap();
+        assert_eq!(partitions.values().unwrap(), [of_day(1)]);
+    }
+
+    fn of_day(n: usize) -> &'static str {
+        ["2026-01-30", "2026-01-31", "2026-02-01"][n]
+    }
+}

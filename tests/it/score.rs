@@ -1,0 +1,531 @@
+//! The nightly job on a phantom's scans.
+
+use crate::fixture;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A job on a copy of the phantom's DICOM series; of each patient one candidate in ten is a nodule's.
+pub(crate) struct Job {
+    folder: tempfile::TempDir,
+}
+
+impl Job {
+    pub(crate) fn new() -> Self {
+        let job = Self { folder: tempfile::tempdir().unwrap() };
+        copy(&phantom().join("lidc"), &job.input());
+        fs_err::write(job.candidates(), candidates(|_| true)).unwrap();
+        let model = fixture::finished().join("store");
+        let file = format!(
+            "[score]\ninput = \"in\"\nstore = \"store\"\nmodel = {:?}\ncandidates = \"candidates.csv\"\n\
+             settle_seconds = 0\n",
+            model.to_str().unwrap()
+        );
+        fs_err::write(job.file(), file).unwrap();
+        job
+    }
+
+    pub(crate) fn input(&self) -> PathBuf {
+        self.folder.path().join("in")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("score.toml")
+    }
+
+    pub(crate) fn candidates(&self) -> PathBuf {
+        self.folder.path().join("candidates.csv")
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        fixture::nodulus(&[&["score", self.file().to_str().unwrap(), "--json"], more].concat())
+    }
+
+    /// Runs the job, which must end with a status; its summary and its log.
+    pub(crate) fn run(&self, status: i32, more: &[&str]) -> (Value, String) {
+        let output = self.command(more).output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{log}");
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["exit_status"], status);
+        (summary, log)
+    }
+
+    /// Of a run that ends well: found, scored, superseded, unchanged, waiting, settling, left.
+    pub(crate) fn counts(&self, more: &[&str]) -> [u64; 7] {
+        counts(&self.run(0, more).0)
+    }
+
+    /// The rows of `scores`.
+    pub(crate) fn rows(&self) -> Vec<Value> {
+        let store = self.store();
+        let arguments =
+            ["show", "scores", "--store", store.to_str().unwrap(), "--json", "--rows", "1000"];
+        let text = fixture::run_well(&arguments);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn status(&self) -> Value {
+        let file = self.file();
+        let text = fixture::run_well(&["score", "status", file.to_str().unwrap(), "--json"]);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The folders of the series, sorted.
+    pub(crate) fn series(&self) -> Vec<PathBuf> {
+        let files = files(&self.input());
+        let folders = files.keys().filter(|file| file.extension().is_some_and(|e| e == "dcm"));
+        let folders: BTreeSet<PathBuf> = folders.map(|f| f.parent().unwrap().to_owned()).collect();
+        folders.into_iter().collect()
+    }
+}
+
+fn counts(summary: &Value) -> [u64; 7] {
+    ["found", "scored", "superseded", "unchanged", "waiting", "settling", "left"]
+        .map(|name| summary[name].as_u64().unwrap())
+}
+
+fn phantom() -> PathBuf {
+    fixture::finished().join("store/phantom")
+}
+
+/// The phantom's nodules and every tenth of the other candidates, of the series chosen.
+fn candidates(chosen: impl Fn(&str) -> bool) -> String {
+    let text = fs_err::read_to_string(phantom().join("luna16/candidates.csv")).unwrap();
+    let head = text.lines().next().unwrap();
+    let rows = text.lines().skip(1).enumerate().filter(|(n, line)| {
+        let is_chosen = chosen(line.split(',').next().unwrap());
+        is_chosen && (line.ends_with(",1") || n % 10 == 0)
+    });
+    let rows: Vec<&str> = rows.map(|(_, line)| line).collect();
+    assert!(!rows.is_empty());
+    format!("{head}\n{}\n", rows.join("\n"))
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (file, bytes) in files(from) {
+        let to = to.join(file.strip_prefix(from).unwrap());
+        fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+        fs_err::write(to, bytes).unwrap();
+    }
+}
+
+/// Every file below a folder, with its bytes.
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.insert(path.clone(), fs_err::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The series that a slice is of.
+pub(crate) fn series_of(folder: &Path) -> String {
+    let file = folder.join("000001.dcm");
+    let object = dicom_object::open_file(file).unwrap();
+    let uid = object.element(dicom_dictionary_std::tags::SERIES_INSTANCE_UID).unwrap();
+    uid.to_str().unwrap().trim_matches('\0').to_owned()
+}
+
+#[test]
+fn a_folder_is_scored_once_and_only_once() {
+    let job = Job::new();
+    let before = files(&job.input());
+    let (summary, log) = job.run(0, &["--log", "json"]);
+    assert_eq!(counts(&summary), [3, 3, 0, 0, 0, 0, 0]);
+    let rows = job.rows();
+    assert_eq!(summary["nodules"], rows.len());
+    assert!(rows.len() >= 6);
+    for row in &rows {
+        assert!(row["probability"].as_f64().is_some_and(|p| (0.0..=1.0).contains(&p)), "{row}");
+        assert!(row["model_id"].as_str().unwrap().starts_with("proposed-"));
+        let (volume, mean) = (row["volume_mm3"].as_f64().unwrap(), &row["mean_hu"]);
+        assert_eq!(volume > 0.0, mean.is_f64(), "{row}");
+    }
+    for line in log.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(event["time"].is_string() && event["event"].is_string(), "{line}");
+    }
+    // Nothing is new: not a byte changes but for the run's own summary.
+    let kept = |job: &Job| -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = files(&job.store()).into_iter();
+        files
+            .filter(|(path, _)| {
+                !path.starts_with(job.store().join("runs")) && !path.ends_with("lock")
+            })
+            .collect()
+    };
+    let store = kept(&job);
+    assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    assert_eq!(kept(&job), store);
+    assert_eq!(files(&job.store().join("runs")).len(), 2);
+    // The same files elsewhere are the same content.
+    let series = job.series();
+    fs_err::rename(&series[0], series[0].with_file_name("moved")).unwrap();
+    assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    assert_eq!(job.rows(), rows);
+    // Nothing was written to the input, and nobody is named.
+    let contents =
+        |files: &BTreeMap<PathBuf, Vec<u8>>| files.values().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(contents(&files(&job.input())), contents(&before));
+    let patients: Vec<String> = fs_err::read_dir(phantom().join("lidc"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let status = job.status();
+    assert_eq!((status["scored"].as_u64(), status["holder"].is_null()), (Some(3), true));
+    let told = log + &status.to_string() + &summary.to_string();
+    for patient in patients {
+        assert!(!told.contains(&patient), "{patient} is named");
+    }
+    assert!(!told.contains(job.folder.path().to_str().unwrap()), "{told}");
+}
+
+#[test]
+fn changed_content_and_candidates_supersede() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let first = job.rows();
+    let folder = &job.series()[1];
+    let changed = series_of(folder);
+    let slice = folder.join("000009.dcm");
+    let mut bytes = fs_err::read(&slice).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&slice, bytes).unwrap();
+    assert_eq!(job.counts(&[]), [3, 1, 1, 2, 0, 0, 0]);
+    let of = |rows: &[Value], superseded: bool| -> Vec<Value> {
+        let of =
+            |row: &&Value| row["series_instance_uid"] == changed && row["superseded"] == superseded;
+        rows.iter().filter(of).cloned().collect()
+    };
+    let rows = job.rows();
+    let old: Vec<Value> = of(&first, false)
+        .into_iter()
+        .map(|mut row| {
+            row["superseded"] = true.into();
+            row
+        })
+        .collect();
+    assert_eq!(of(&rows, true), old);
+    assert_eq!(of(&rows, false).len(), old.len());
+    assert_eq!(rows.len(), first.len() + old.len());
+    // Other candidates of one series alone.
+    let other = |line: &str| match line.strip_suffix(",1") {
+        Some(row) if line.starts_with(&changed) => format!("{row},0"),
+        _ => line.to_owned(),
+    };
+    let text = fs_err::read_to_string(job.candidates()).unwrap();
+    let same: Vec<String> = text.lines().map(other).collect();
+    fs_err::write(job.candidates(), same.join("\n")).unwrap();
+    // What `class` says is the reference's, and no candidate's.
+    assert_eq!(job.counts(&[])[1], 0);
+    let fewer: Vec<&str> = text.lines().take(text.lines().count() - 1).collect();
+    fs_err::write(job.candidates(), fewer.join("\n")).unwrap();
+    assert_eq!(job.counts(&[])[1..4], [1, 1, 2]);
+    // A setting that results depend on is for all.
+    assert_eq!(job.counts(&["--set", "score.probability_threshold=0.4"])[1..4], [3, 3, 0]);
+}
+
+#[test]
+fn a_scan_waits_for_its_candidates_and_for_its_slices() {
+    let job = Job::new();
+    let folders = job.series();
+    let [a, b, _] = [0, 1, 2].map(|n| series_of(&folders[n]));
+    fs_err::write(job.candidates(), candidates(|series| series == a)).unwrap();
+    assert_eq!(job.counts(&["--set", "score.settle_seconds=3600"]), [3, 0, 0, 0, 0, 3, 0]);
+    assert_eq!(job.status()["settling"].as_array().unwrap().len(), 3);
+    assert_eq!(job.counts(&[]), [3, 1, 0, 0, 2, 0, 0]);
+    let waiting = job.status()["waiting"].clone();
+    assert_eq!(waiting.as_array().unwrap().len(), 2);
+    assert_eq!(job.counts(&[]), [3, 0, 0, 1, 2, 0, 0]);
+    assert_eq!(job.status()["waiting"], waiting);
+    // As a detector writes them: a table a scan, in a folder.
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir_all(&tables).unwrap();
+    fs_err::write(tables.join("a.csv"), candidates(|series| series == a)).unwrap();
+    fs_err::write(tables.join("b.csv"), candidates(|series| series == b)).unwrap();
+    fs_err::write(tables.join("c.csv"), "seriesuid\n").unwrap();
+    // More instances are announced than there are.
+    let slice = folders[1].join("000001.dcm");
+    let mut object = dicom_object::open_file(&slice).unwrap();
+    object.put_element(dicom_core::DataElement::new(
+        dicom_dictionary_std::tags::NUMBER_OF_SERIES_RELATED_INSTANCES,
+        dicom_core::VR::IS,
+        dicom_core::PrimitiveValue::from("99"),
+    ));
+    object.write_to_file(&slice).unwrap();
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let (summary, _) = job.run(0, &["--set", &set]);
+    assert_eq!(counts(&summary), [3, 0, 0, 1, 1, 1, 0]);
+    assert_eq!(summary["warnings"].as_array().unwrap().len(), 1, "{summary}");
+    assert!(summary["warnings"][0].as_str().unwrap().contains("column coordX is there 0 times"));
+    assert_eq!(
+        job.counts(&["--set", &set, "--set", "score.announced_hours=0"]),
+        [3, 1, 0, 1, 1, 0, 0]
+    );
+}
+
+#[test]
+fn one_bad_scan_does_not_stop_the_night() {
+    let job = Job::new();
+    let folder = &job.series()[0];
+    let slice = folder.join("000003.dcm");
+    let whole = fs_err::read(&slice).unwrap();
+    fs_err::write(&slice, &whole[..whole.len() - 100]).unwrap();
+    fs_err::write(job.input().join("more.zip"), "PK no archive").unwrap();
+    let (summary, log) = job.run(3, &[]);
+    assert_eq!(counts(&summary), [4, 2, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        (summary["failed"].as_u64(), summary["failures"].as_array().unwrap().len()),
+        (Some(2), 2)
+    );
+    let series = series_of(folder);
+    let failure =
+        summary["failures"].as_array().unwrap().iter().find(|f| f["id"] == series.as_str());
+    let cause = failure.unwrap()["cause"].as_str().unwrap();
+    assert!(cause.starts_with("file-") && cause.contains("would end at byte"), "{cause}");
+    assert!(log.contains(&format!("{series} failed: file-")), "{log}");
+    assert_eq!(job.status()["failed"].as_array().unwrap().len(), 2);
+    // It is not tried again until it changes, or that is asked for.
+    let (summary, _) = job.run(0, &[]);
+    assert_eq!(
+        (summary["failed_before"].as_u64(), summary["unchanged"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(job.run(3, &["--retry-failed"]).0["failed"], 2);
+    fs_err::write(&slice, whole).unwrap();
+    fs_err::remove_file(job.input().join("more.zip")).unwrap();
+    assert_eq!(job.counts(&[]), [3, 1, 0, 2, 0, 0, 0]);
+    assert_eq!(job.status()["failed"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn two_jobs_at_once_do_not_clash() {
+    let job = Job::new();
+    let mut children: Vec<_> = (0..3)
+        .map(|_| {
+            job.command(&["--log", "none"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut ended = Vec::new();
+    for child in &mut children {
+        let mut error = String::new();
+        std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut error).unwrap();
+        let status = child.wait().unwrap().code();
+        assert!(
+            status == Some(0) || error.contains("is in use by process "),
+            "{status:?}: {error}"
+        );
+        ended.push(status);
+    }
+    assert!(ended.contains(&Some(0)), "{ended:?}");
+    assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    // A holder is named, by `status` too, for as long as it lives.
+    let store = nodulus::tables::store::Store::open(&job.store()).unwrap();
+    let lock = store.lock().unwrap();
+    let output = job.command(&[]).output().unwrap();
+    let holder = format!("process {} on ", std::process::id());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&holder));
+    assert!(job.status()["holder"].as_str().unwrap().starts_with(&holder));
+    drop(lock);
+    // What a killed holder leaves is no lock.
+    fs_err::write(job.store().join("lock"), "process 1 on elsewhere").unwrap();
+    assert_eq!(job.counts(&[])[3], 3);
+}
+
+#[test]
+fn a_job_that_is_killed_is_completed_by_the_next() {
+    let (peaceful, job) = (Job::new(), Job::new());
+    let begun = Instant::now();
+    assert_eq!(peaceful.counts(&[])[1], 3);
+    let whole = begun.elapsed();
+    for n in 1..=8 {
+        let mut child =
+            job.command(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(f64::from(n) / 9.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let (summary, _) = job.run(0, &[]);
+    let [found, scored, superseded, unchanged, ..] = counts(&summary);
+    assert_eq!((found, superseded, scored + unchanged), (3, 0, 3));
+    assert_eq!(job.rows(), peaceful.rows());
+    let unfinished =
+        files(&job.store()).into_keys().filter(|path| path.to_str().unwrap().contains(".tmp"));
+    assert_eq!(unfinished.collect::<Vec<_>>(), [""; 0].map(PathBuf::from));
+    // A table that is lost or behind is made again from the records.
+    let tables: Vec<PathBuf> = files(&job.store().join("scores")).into_keys().collect();
+    fs_err::write(&tables[0], "x").unwrap();
+    assert_eq!(job.counts(&[])[3], 3);
+    assert_eq!(job.rows(), peaceful.rows());
+}
+
+#[test]
+fn a_night_ends_between_scans() {
+    let job = Job::new();
+    let (summary, log) = job.run(0, &["--max-minutes", "0"]);
+    assert_eq!(counts(&summary), [3, 0, 0, 0, 0, 0, 3]);
+    assert_eq!(summary["stopped"], "max_minutes");
+    assert!(log.contains("stopped by --max-minutes, 3 series are left"), "{log}");
+    // More scans than are under way at once, so that a signal leaves some.
+    let clinical = phantom().join("clinical");
+    for n in 0..2 {
+        copy(&clinical, &job.input().join(n.to_string()));
+    }
+    let truth: Value =
+        serde_json::from_slice(&fs_err::read(phantom().join("truth.json")).unwrap()).unwrap();
+    let mut text = fs_err::read_to_string(phantom().join("luna16/candidates.csv")).unwrap();
+    for patient in truth["clinical"].as_array().unwrap() {
+        let [x, y, z] = [0, 1, 2].map(|a| &patient["nodules"][0]["centre_mm"][a]);
+        let series = patient["series_instance_uid"].as_str().unwrap();
+        text += &format!("{series},{x},{y},{z},1\n");
+    }
+    fs_err::write(job.candidates(), text).unwrap();
+    let mut child = job.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || log.next().map(Result::unwrap);
+    while let Some(line) = next() {
+        if line.contains("to look at") {
+            break;
+        }
+    }
+    let signalled = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    while next().is_some() {}
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["stopped"], "signal", "{summary}");
+    let left = summary["left"].as_u64().unwrap();
+    assert!(left >= 2, "{summary}");
+    assert_eq!(job.counts(&[])[1], left);
+}
+
+#[test]
+fn what_cannot_be_is_told_and_an_empty_folder_is_none_of_it() {
+    let job = Job::new();
+    let empty = job.folder.path().join("empty");
+    fs_err::create_dir_all(&empty).unwrap();
+    let set = |name: &str, path: &Path| format!("score.{name}={:?}", path.to_str().unwrap());
+    let input = set("input", &empty);
+    assert_eq!(job.counts(&["--set", &input]), [0; 7]);
+    let missing = empty.join("none");
+    for (set, expected) in [
+        (set("input", &missing), "cannot read `score.input`"),
+        (set("candidates", &missing), "which `score.candidates` names"),
+        (set("model", &missing), "none"),
+        (
+            set("store", &job.input().join("store")),
+            "lies in `score.input`, which is never written to",
+        ),
+        (set("output", &job.input().join("out")), "lies in `score.input`"),
+    ] {
+        let output = job.command(&["--set", &set]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(expected), "{error}");
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["exit_status"], 1);
+        assert!(summary["error"].is_string(), "{summary}");
+    }
+    fs_err::remove_dir_all(job.input().join("store")).unwrap();
+    let (error, status) =
+        fixture::run_badly(&["score", job.file().to_str().unwrap(), "--max-minutes", "-1"]);
+    assert_eq!(status, Some(2), "{error}");
+    let (_, status) =
+        fixture::run_badly(&["score", job.file().to_str().unwrap(), "--set", "score.x=1"]);
+    assert_eq!(status, Some(2));
+}
+
+#[test]
+fn a_scan_is_the_same_in_every_format() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let key = |row: &Value| {
+        let names = ["series_instance_uid", "nodule_id", "volume_mm3", "mean_hu", "probability"];
+        names.map(|name| row[name].to_string())
+    };
+    let expected: Vec<_> = job.rows().iter().map(key).collect();
+    // MetaImage, as LUNA16 has the scans.
+    let store = job.folder.path().join("metaimage");
+    let set = [
+        format!("score.input={:?}", phantom().join("luna16").to_str().unwrap()),
+        format!("score.store={:?}", store.to_str().unwrap()),
+    ];
+    assert_eq!(job.counts(&["--set", &set[0], "--set", &set[1]])[1], 3);
+    let arguments =
+        ["show", "scores", "--store", store.to_str().unwrap(), "--json", "--rows", "1000"];
+    let text = fixture::run_well(&arguments);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.iter().map(key).collect::<Vec<_>>(), expected);
+    assert!(rows.iter().all(|row| row["patient_id"].is_null()));
+    // An archive of a series.
+    let folder = &job.series()[0];
+    let archive = job.input().join("series.tar");
+    let mut tar = tar::Builder::new(fs_err::File::create(&archive).unwrap());
+    tar.append_dir_all("s", folder).unwrap();
+    tar.finish().unwrap();
+    fs_err::remove_dir_all(folder).unwrap();
+    assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    assert_eq!(job.counts(&["--set", "score.probability_threshold=0.51"])[1], 3);
+}
+
+#[test]
+fn analysts_read_the_table() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let n = job.rows().len();
+    let store = job.store();
+    let store = store.to_str().unwrap();
+    let sql = "SELECT scored_on, count(*) AS n FROM scores GROUP BY scored_on";
+    let text = fixture::run_well(&["sql", sql, "--store", store, "--format", "json"]);
+    let row: Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!(row["n"], n);
+    let day = row["scored_on"].as_str().unwrap().to_owned();
+    let shown = fixture::run_well(&[
+        "show",
+        "scores",
+        "--store",
+        store,
+        "--where",
+        &format!("scored_on={day}"),
+        "--rows",
+        "1000",
+        "--json",
+    ]);
+    assert_eq!(shown.lines().count(), n);
+    let tables = fixture::run_well(&["tables", "--store", store, "--json"]);
+    let tables: Value = serde_json::from_str(&tables).unwrap();
+    assert_eq!((&tables[0]["table"], &tables[0]["rows"]), (&"scores".into(), &n.into()));
+    let views = fixture::run_well(&["tables", "--store", store, "--sql"]);
+    let folder = job.store().join("scores");
+    let Some(text) = crate::python::script("read_scores.py", &[folder.to_str().unwrap(), &views])
+    else {
+        return;
+    };
+    let found: Value = serde_json::from_str(&text).unwrap();
+    for reader in ["duckdb", "polars", "pandas"] {
+        assert_eq!(found[reader]["rows"], n, "{reader}");
+        assert_eq!(found[reader]["scored_on"], day, "{reader}");
+    }
+}

@@ -1,0 +1,219 @@
+//! What the nightly job leaves for each study, and what it says of patients over time.
+
+use crate::fixture;
+use crate::score::{Job, files};
+use serde_json::Value;
+use std::path::Path;
+
+const OUTPUTS: &str = "score.outputs=[\"seg\",\"rtstruct\",\"nifti\",\"png\",\"json\"]";
+
+#[test]
+fn files_are_written_for_each_study_and_older_ones_stay() {
+    let job = Job::new();
+    let set = ["--set", OUTPUTS, "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.counts(&set)[1], 3);
+    let output = job.store().join("output");
+    let names = |end: &str| {
+        let files = files(&output).into_keys();
+        files.filter(|file| file.to_str().unwrap().ends_with(end)).collect::<Vec<_>>()
+    };
+    // A scan in which nothing is marked has neither of DICOM's.
+    let masked: std::collections::BTreeSet<String> = job
+        .rows()
+        .iter()
+        .filter(|row| row["volume_mm3"].as_f64() > Some(0.0))
+        .map(|row| row["series_instance_uid"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(!masked.is_empty());
+    assert_eq!(names("_segmentation.dcm").len(), masked.len());
+    assert_eq!(names("_structure_set.dcm").len(), masked.len());
+    for (end, n) in [("_labels.nii.gz", 3), ("_overlay.png", 3), ("_nodules.json", 3)] {
+        assert_eq!(names(end).len(), n, "{end}");
+    }
+    let before = files(&output);
+    assert_eq!(job.counts(&set)[3], 3);
+    assert_eq!(files(&output), before);
+    // Other results are beside them.
+    assert_eq!(job.counts(&["--set", OUTPUTS, "--set", "score.probability_threshold=0.4"])[2], 3);
+    let after = files(&output);
+    assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
+    assert_eq!(names("_nodules.json").len(), 6);
+    // Nothing unfinished, and the record tells where they are.
+    assert!(after.keys().all(|path| !path.to_str().unwrap().contains(".tmp")));
+    let records = files(&job.store().join("series"));
+    let record: Value = serde_json::from_slice(records.values().next().unwrap()).unwrap();
+    let kept = record["current"]["outcome"]["scored"]["outputs"].as_array().unwrap();
+    assert!(kept.len() >= 3);
+    assert!(kept.iter().all(|path| output.join(path.as_str().unwrap()).is_file()), "{record}");
+}
+
+#[test]
+fn nobody_is_named_where_outputs_are_de_identified() {
+    let job = Job::new();
+    fs_err::write(job.store().with_file_name("key"), "0123456789abcdef0123456789abcdef").unwrap();
+    let set = ["--set", OUTPUTS, "--set", "score.deidentify.key=\"key\"", "--log", "json"];
+    // One scan fails and one waits, so that logs tell of them too.
+    let series = job.series();
+    let slice = series[0].join("000003.dcm");
+    let bytes = fs_err::read(&slice).unwrap();
+    fs_err::write(&slice, &bytes[..bytes.len() - 9]).unwrap();
+    let waiting = crate::score::series_of(&series[1]);
+    let text = fs_err::read_to_string(job.candidates()).unwrap();
+    let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&waiting)).collect();
+    fs_err::write(job.candidates(), kept.join("\n")).unwrap();
+    let (summary, log) = job.run(3, &set);
+    assert_eq!((&summary["scored"], &summary["waiting"]), (&1.into(), &1.into()));
+    let mut told = vec![log.into_bytes(), summary.to_string().into_bytes()];
+    let cache = job.store().join("cache");
+    for (path, bytes) in files(&job.store()) {
+        // What was read of the input knows its series, and no patient.
+        let is_cache = path.starts_with(&cache);
+        told.push(path.to_str().unwrap().as_bytes().to_vec());
+        let (_, patients) = secrets(&series);
+        for secret in &patients {
+            assert!(!holds(&bytes, secret), "{secret} is in {}", path.display());
+        }
+        if !is_cache {
+            told.push(bytes);
+        }
+    }
+    let (uids, patients) = secrets(&series);
+    for secret in uids.iter().chain(&patients) {
+        assert!(!told.iter().any(|bytes| holds(bytes, secret)), "{secret} is told");
+    }
+    assert_eq!(job.counts(&set[..4])[3], 1);
+    // Without it, results are others.
+    assert_eq!(job.run(3, &["--set", OUTPUTS]).0["scored"], 1);
+    assert!(job.rows().iter().any(|row| row["patient_id"] == patients[2].as_str()));
+}
+
+/// UIDs of the series and studies; names and ids of the patients.
+fn secrets(series: &[std::path::PathBuf]) -> (Vec<String>, Vec<String>) {
+    use dicom_dictionary_std::tags;
+    let (mut uids, mut patients) = (Vec::new(), Vec::new());
+    for folder in series {
+        let object = dicom_object::open_file(folder.join("000001.dcm")).unwrap();
+        let text = |tag| {
+            let text = object.element(tag).unwrap().to_str().unwrap().into_owned();
+            text.trim_matches(['\0', ' ']).to_owned()
+        };
+        uids.extend([tags::SERIES_INSTANCE_UID, tags::STUDY_INSTANCE_UID].map(text));
+        patients.push(text(tags::PATIENT_ID));
+        let name = text(tags::PATIENT_NAME);
+        patients.extend(Some(name).filter(|name| !name.is_empty()));
+    }
+    patients.sort();
+    patients.dedup();
+    (uids, patients)
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    !text.is_empty() && bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn drift_is_a_table_and_a_page() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let store = job.store();
+    let arguments = ["show", "drift", "--store", store.to_str().unwrap(), "--json", "--rows", "99"];
+    let text = fixture::run_well(&arguments);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let quantities: Vec<&str> = rows.iter().map(|row| row["quantity"].as_str().unwrap()).collect();
+    assert_eq!(quantities, ["probability", "volume_mm3", "mean_hu"]);
+    assert_eq!(rows[0]["n_nodules"], job.rows().len());
+    assert!(rows[0]["n_training"].as_i64() > Some(0), "{}", rows[0]);
+    let page = fs_err::read_to_string(store.join("drift.html")).unwrap();
+    assert!(page.contains("<h1>Drift</h1>") && page.contains("proposed-"));
+}
+
+#[test]
+fn a_patient_s_scans_are_compared() {
+    let job = Job::new();
+    let input = job.store().with_file_name("visits");
+    let plan = nodulus::phantom::FollowUp {
+        seed: 3,
+        size: 128,
+        slices: 64,
+        date: nodulus::formats::dicom::Date::from_iso("2025-11-20").unwrap(),
+        days: 120,
+        growth: 2.0,
+        shift_mm: [7.3, -12.8, 315.5],
+        view: [3.0, -2.0, 2.0],
+    };
+    let visits = nodulus::phantom::write_follow_up(&input, &plan).unwrap();
+    let mut text = "seriesuid,coordX,coordY,coordZ\n".to_owned();
+    for visit in &visits {
+        for nodule in &visit.nodules {
+            let [x, y, z] = nodule.centre_mm;
+            text += &format!("{},{x},{y},{z}\n", visit.series_instance_uid);
+        }
+    }
+    fs_err::write(job.candidates(), text).unwrap();
+    let set = format!("score.input={:?}", input.to_str().unwrap());
+    let later = Path::new("later");
+    fs_err::rename(input.join(later), input.with_file_name("aside")).unwrap();
+    assert_eq!(job.counts(&["--set", &set])[1], 1);
+    let store = job.store();
+    let growth = || -> Vec<Value> {
+        let arguments =
+            ["show", "growth", "--store", store.to_str().unwrap(), "--json", "--rows", "99"];
+        let text = fixture::run_well(&arguments);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!(growth(), [Value::Null; 0]);
+    fs_err::rename(input.with_file_name("aside"), input.join(later)).unwrap();
+    assert_eq!(job.counts(&["--set", &set])[1], 1);
+    let rows = growth();
+    assert!(!rows.is_empty());
+    for row in &rows {
+        assert_eq!(
+            (&row["days"], &row["acquired_on"]),
+            (&120.into(), &"2026-03-20".into()),
+            "{row}"
+        );
+        assert_eq!(row["series_instance_uid"], visits[1].series_instance_uid);
+        assert_eq!(row["earlier_series_instance_uid"], visits[0].series_instance_uid);
+    }
+    // Scored again, both are compared once, not twice.
+    let again = ["--set", &set, "--set", "score.probability_threshold=0.51"];
+    assert_eq!(job.counts(&again)[2], 2);
+    let pairs = |rows: &[Value]| rows.iter().filter(|row| row["matched"] == true).count();
+    assert!(
+        growth().len() <= 2 * rows.len()
+            && pairs(&growth()) <= pairs(&rows).max(visits[1].nodules.len())
+    );
+}
+
+#[test]
+fn points_of_dicom_files_are_candidates() {
+    let job = Job::new();
+    // Our own structure sets, back in.
+    assert_eq!(
+        job.counts(&[
+            "--set",
+            "score.outputs=[\"rtstruct\"]",
+            "--set",
+            "score.probability_threshold=0.3"
+        ])[1],
+        3
+    );
+    let sets = files(&job.store().join("output"));
+    assert!(!sets.is_empty());
+    let folder = job.input().join("sets");
+    fs_err::create_dir_all(&folder).unwrap();
+    for (n, bytes) in sets.values().enumerate() {
+        fs_err::write(folder.join(format!("{n}.dcm")), bytes).unwrap();
+    }
+    let store = job.store().with_file_name("points");
+    let set = format!("score.store={:?}", store.to_str().unwrap());
+    let none = ["--set", &set, "--set", "score.candidates=[]"];
+    assert_eq!(job.counts(&none)[4], 3);
+    let with = [&none[..], &["--set", "score.points_in_input=true"]].concat();
+    assert_eq!(job.counts(&with)[1], sets.len() as u64);
+    let arguments =
+        ["show", "scores", "--store", store.to_str().unwrap(), "--json", "--rows", "999"];
+    let n = fixture::run_well(&arguments).lines().count();
+    let masked = job.rows().iter().filter(|row| row["volume_mm3"].as_f64() > Some(0.0)).count();
+    assert_eq!(n, masked);
+}

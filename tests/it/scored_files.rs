@@ -1,0 +1,260 @@
+//! The files of scored scans, opened by other programs: highdicom, dcmqi, pydicom, SimpleITK and
+//! dciodvfy.
+
+use crate::{fixture, python};
+use ndarray::Array3;
+use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
+use nodulus::pipeline::score::identity::{Settings, Uids};
+use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use nodulus::pipeline::score::{Delivered, Identity, Output, deliver};
+use nodulus::volume::{Geometry, Mask, PlacedMask, Volume};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SIZE: [usize; 3] = [40, 32, 12];
+
+/// What must not be in a de-identified file.
+const PATIENT: [&str; 6] =
+    ["Mustermann", "Erika", "PAT-4711", "19561104", "20240131", "2024-01-31"];
+
+fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
+    NewSeries {
+        series_instance_uid: "2.25.4001",
+        study_instance_uid: "2.25.4002",
+        frame_of_reference_uid: "2.25.4003",
+        sop_instance_uids,
+        patient_id: "PAT-4711",
+        patient_name: "Mustermann^Erika",
+        patient_birth_date: Date::new(1956, 11, 4),
+        study_date: Date::new(2024, 1, 31),
+        slice_thickness_mm: 2.5,
+        manufacturer: "Maker",
+        model: "M 1",
+        kernel: "SOFT",
+        kvp: 120.0,
+        tube_current: 250,
+        rescale_slope: 1.0,
+        rescale_intercept: -1024.0,
+        numbering: Numbering::AgainstK,
+    }
+}
+
+/// A CT that is turned about two axes, in single files.
+fn write_ct(folder: &Path) -> Vec<PathBuf> {
+    let ([s, c], [t, d]) = ([0.28, 0.96], [0.6, 0.8]);
+    // A turn about z, then one about x.
+    let direction = [c, -s, 0.0, d * s, d * c, -t, t * s, t * c, d];
+    let geometry = Geometry::new(SIZE, [0.703_125, 0.8, 2.5], [-120.5, 33.25, -378.125], direction);
+    let hu = |(k, j, i)| ((k * 37 + j * 11 + i * 5) % 1400) as i16 - 1000;
+    let voxels = Array3::from_shape_fn((SIZE[2], SIZE[1], SIZE[0]), hu);
+    let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
+    let uids: Vec<String> = (0..SIZE[2]).map(|k| format!("2.25.4004.{k}")).collect();
+    dicom::write_series(folder, &series(&uids), &volume).unwrap()
+}
+
+/// A shell with a hole in it, a nodule at the scan's edge that touches it, one over two slices that
+/// are apart, and one without voxels.
+fn masks() -> Vec<Option<PlacedMask>> {
+    let shell = Mask::from_fn([11, 11, 5], |i, j, k| {
+        let of = |n: usize, c: f64| (n as f64 - c).powi(2);
+        let r2 = of(i, 5.0) + of(j, 5.0) + 4.0 * of(k, 2.0);
+        (6.0..28.0).contains(&r2)
+    });
+    let edge = Mask::from_fn([6, 5, 3], |i, j, k| (i + j + k) % 3 != 0);
+    let apart = Mask::from_fn([5, 4, 4], |i, j, k| (k == 0 || k == 3) && (i != 2 || j < 2));
+    vec![
+        Some(PlacedMask { start: [3, 3, 4], mask: shell }),
+        Some(PlacedMask { start: [0, 0, 6], mask: edge }),
+        Some(PlacedMask { start: [35, 28, 8], mask: apart }),
+        None,
+    ]
+}
+
+fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
+    let read = dicom::read_series(files, &Tolerances::default()).unwrap();
+    let geometry = *read.volume.geometry();
+    let nodules = (1..).zip(masks()).map(|(number, mask)| ScoredNodule {
+        number,
+        nodule_id: format!("nod_{number}"),
+        candidate_mm: geometry.voxel_to_patient([8.0, 8.0, 6.0]),
+        candidate_score: Some(0.5),
+        probability: Some(0.75),
+        centroid_mm: [0.0; 3],
+        volume_mm3: 100.0,
+        equivalent_diameter_mm: 5.75,
+        axial_diameter_mm: Some(6.0),
+        axial_short_diameter_mm: Some(5.0),
+        mean_hu: Some(-100.0),
+        mask,
+        warnings: Vec::new(),
+    });
+    let scan = ScoredScan {
+        series_instance_uid: read.info.series_instance_uid.clone(),
+        info: Some(read.info),
+        files: files.to_vec(),
+        sop_instance_uids: read.sop_instance_uids,
+        geometry,
+        model: ScoringModel {
+            id: "proposed-0123456789ab".to_owned(),
+            name: "proposed".to_owned(),
+            version: "0.1.0".to_owned(),
+        },
+        scored_at: "2026-11-24T12:52:27Z".to_owned(),
+        nodules: nodules.collect(),
+        warnings: Vec::new(),
+    };
+    (scan, read.volume)
+}
+
+/// Writes all files of a scan, and says what they have to hold.
+fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
+    let (scan, hu) = scan(files);
+    let wanted =
+        BTreeSet::from([Output::Seg, Output::Rtstruct, Output::Nifti, Output::Png, Output::Json]);
+    let delivered = deliver(&scan, &hu.into(), &wanted, identity, out).unwrap();
+    let mut paths = serde_json::Map::new();
+    for delivered in &delivered {
+        let Delivered::Written { output, path, .. } = delivered else { panic!("{delivered:?}") };
+        let name = serde_json::to_value(output).unwrap().as_str().unwrap().to_owned();
+        paths.insert(name, json!(path));
+    }
+    let voxels: serde_json::Map<String, Value> = scan
+        .nodules
+        .iter()
+        .filter_map(|nodule| {
+            let voxels: Vec<[usize; 3]> = nodule.mask.as_ref()?.voxels().collect();
+            Some((format!("Nodule {}", nodule.number), json!(voxels)))
+        })
+        .collect();
+    json!({
+        "ct": files, "files": paths, "voxels": voxels, "algorithm": scan.model.id,
+        "version": scan.model.version, "is_deidentified": identity.is_replaced(),
+        "uids_replaced": uids_replaced,
+    })
+}
+
+/// Every case: as it is, and with pseudonyms.
+fn cases(files: &[PathBuf], folder: &Path) -> Vec<Value> {
+    let key = folder.join("key");
+    fs_err::create_dir_all(folder).unwrap();
+    fs_err::write(&key, "correct horse battery staple").unwrap();
+    let with = |uids| Identity::new(Some(&Settings { key: key.clone(), uids })).unwrap();
+    vec![
+        case(files, &Identity::AsIs, false, &folder.join("plain")),
+        case(files, &with(Uids::Replace), true, &folder.join("replaced")),
+        case(files, &with(Uids::Keep), false, &folder.join("kept")),
+    ]
+}
+
+fn files_of(case: &Value) -> Vec<PathBuf> {
+    let files = case["files"].as_object().unwrap();
+    files.values().map(|path| PathBuf::from(path.as_str().unwrap())).collect()
+}
+
+#[test]
+fn other_programs_find_the_same_voxels_instances_and_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let ct = folder.path().join("ct");
+    let files = write_ct(&ct);
+    let mut all = cases(&files, &folder.path().join("single"));
+    let enhanced = folder.path().join("enhanced.dcm");
+    let arguments = ["enhance", ct.to_str().unwrap(), enhanced.to_str().unwrap()];
+    if python::script("scored_files.py", &arguments).is_none() {
+        return;
+    }
+    all.extend(cases(&[enhanced], &folder.path().join("multi")));
+    let list = folder.path().join("cases.json");
+    fs_err::write(&list, serde_json::to_vec(&all).unwrap()).unwrap();
+    let text = python::script("scored_files.py", &["check", list.to_str().unwrap()]).unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    if found["dcmqi"] != true {
+        fixture::skip("dcmqi is not in the Python environment: segmentations were not read by it");
+    }
+    validate(&all);
+}
+
+/// Holds every object against the standard with dicom3tools' dciodvfy.
+fn validate(cases: &[Value]) {
+    for case in cases {
+        for name in ["seg", "rtstruct"] {
+            let file = case["files"][name].as_str().unwrap();
+            let Ok(output) = Command::new("dciodvfy").arg(file).output() else {
+                fixture::skip("no dciodvfy; install dicom3tools");
+                return;
+            };
+            let said = String::from_utf8_lossy(&output.stderr).into_owned()
+                + &String::from_utf8_lossy(&output.stdout);
+            let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("Error")).collect();
+            assert!(errors.is_empty(), "{file}: {errors:#?}");
+            let object = if name == "seg" { "Segmentation" } else { "RTStructureSet" };
+            assert!(said.contains(object), "{file} is not seen as a {object}: {said}");
+        }
+    }
+}
+
+#[test]
+fn points_of_another_programs_report_are_read() {
+    #[derive(Deserialize)]
+    struct Said {
+        points_mm: [[f64; 3]; 2],
+        score: f64,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ct = folder.path().join("ct");
+    let files = write_ct(&ct);
+    let report = folder.path().join("report.dcm");
+    let arguments = ["report", ct.to_str().unwrap(), report.to_str().unwrap()];
+    let Some(text) = python::script("scored_files.py", &arguments) else { return };
+    let said: Said = serde_json::from_str(&text).unwrap();
+    let found = dicom::read_points(&report).unwrap();
+    assert_eq!(found.referenced.series, BTreeSet::from(["2.25.4001".to_owned()]));
+    assert!(found.instances.contains("2.25.4004.3"));
+    assert_eq!(found.unread.len(), 1, "{:?}", found.unread);
+    assert!(found.unread[0].ends_with("is a graphic of type POLYLINE"), "{:?}", found.unread);
+    let (scan, _) = scan(&files);
+    let source = SourceSeries::read(&files, &scan.sop_instance_uids, &scan.geometry).unwrap();
+    assert_eq!(found.points.len(), 2);
+    for (point, expected) in found.points.iter().zip(said.points_mm) {
+        assert_eq!(point.finding.as_deref(), Some("27925004, SCT"));
+        // Reports keep places in 32 bits.
+        let place = point.place.in_patient(&source).unwrap();
+        assert!((0..3).all(|a| (place[a] - expected[a]).abs() < 1e-4), "{place:?} {expected:?}");
+    }
+    assert_eq!([found.points[0].score, found.points[1].score], [Some(said.score), None]);
+}
+
+#[test]
+fn objects_keep_to_the_standard() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write_ct(&folder.path().join("ct"));
+    validate(&cases(&files, &folder.path().join("out")));
+}
+
+#[test]
+fn nothing_of_the_patient_is_in_a_deidentified_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write_ct(&folder.path().join("ct"));
+    let all = cases(&files, &folder.path().join("out"));
+    let told = |case: &Value, part: &str| {
+        files_of(case).iter().any(|path| {
+            let bytes = fs_err::read(path).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.contains(part) || bytes.windows(part.len()).any(|at| at == part.as_bytes())
+        })
+    };
+    // The search finds them where they are.
+    assert_eq!(PATIENT.map(|part| told(&all[0], part)), [true, true, true, true, true, false]);
+    for case in &all[1..] {
+        for part in PATIENT.into_iter().chain(["20261124", "2026-11-24", "125227"]) {
+            assert!(!told(case, part), "{part}");
+        }
+    }
+    // UIDs have a number behind them that is no other's beginning.
+    for uid in ["2.25.4001", "2.25.4002", "2.25.4003", "2.25.4004.7"] {
+        let ends = ["\0", "\"", "_", " "].map(|end| format!("{uid}{end}"));
+        assert!(!ends.iter().any(|uid| told(&all[1], uid)), "{uid}");
+    }
+}

@@ -1,0 +1,283 @@
+"""Opens the files of scored scans with other programs and compares what they hold.
+
+    python scored_files.py enhance FOLDER FILE     the slices of a series as one Legacy Converted Enhanced CT
+    python scored_files.py check CASES             a JSON file: what each case's files have to hold
+    python scored_files.py report FOLDER FILE      points on a series as a measurement report; prints where they are
+
+Segmentations are opened with highdicom and, where it is there, dcmqi's segimage2itkimage; structure sets
+with pydicom, and the voxels within their lines found by the angle that each line turns about a centre;
+labels with SimpleITK and nibabel.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+import highdicom
+import nibabel
+import numpy
+import PIL.Image
+import pydicom
+import SimpleITK
+from highdicom.legacy import LegacyConvertedEnhancedCTImage
+from pydicom.sr.codedict import codes
+
+DCMQI = pathlib.Path(sysconfig.get_path("scripts")) / "segimage2itkimage"
+
+
+def enhance(folder, file):
+    slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(folder).iterdir())]
+    made = LegacyConvertedEnhancedCTImage(
+        legacy_datasets=slices,
+        series_instance_uid="2.25.77001",
+        series_number=2,
+        sop_instance_uid="2.25.77002",
+        instance_number=1,
+    )
+    made.save_as(file)
+
+
+def report(folder, file):
+    """A point in the patient with a certainty, one on a slice, and a polygon, which is no point."""
+    slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(folder).iterdir())]
+    scan = Scan(sorted(pathlib.Path(folder).iterdir()))
+    on, row, column = slices[2], 7.25, 11.5
+    in_patient = scan.places[4] + scan.matrix @ [20, 10, 0]
+    certainty = highdicom.sr.Measurement(
+        name=codes.DCM.CertaintyOfFinding, value=62.5, unit=codes.UCUM.Percent
+    )
+
+    def group(region, measurements=None):
+        return highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=highdicom.sr.TrackingIdentifier(uid="1.2.3", identifier="Herd"),
+            referenced_region=region,
+            finding_type=codes.SCT.Nodule,
+            measurements=measurements,
+        )
+
+    kinds, kinds3d = highdicom.sr.GraphicTypeValues, highdicom.sr.GraphicTypeValues3D
+    source = highdicom.sr.SourceImageForRegion(on.SOPClassUID, on.SOPInstanceUID)
+    square = numpy.array([[1, 1], [5, 1], [5, 5], [1, 1]], float)
+    groups = [
+        group(
+            highdicom.sr.ImageRegion3D(kinds3d.POINT, in_patient[None], on.FrameOfReferenceUID),
+            [certainty],
+        ),
+        group(highdicom.sr.ImageRegion(kinds.POINT, numpy.array([[column, row]]), source)),
+        group(highdicom.sr.ImageRegion(kinds.POLYLINE, square, source)),
+    ]
+    observer = highdicom.sr.ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=highdicom.sr.DeviceObserverIdentifyingAttributes(uid="1.2.4"),
+    )
+    made = highdicom.sr.Comprehensive3DSR(
+        evidence=slices,
+        content=highdicom.sr.MeasurementReport(
+            observation_context=highdicom.sr.ObservationContext(observer_device_context=observer),
+            procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
+            imaging_measurements=groups,
+        )[0],
+        series_instance_uid="2.25.77003",
+        series_number=3,
+        sop_instance_uid="2.25.77004",
+        instance_number=1,
+        manufacturer="m",
+    )
+    made.save_as(file)
+    axes = numpy.array(on.ImageOrientationPatient, float)
+    # A slice's first pixel is centred at (0.5, 0.5) of what SCOORD counts.
+    on_slice = (
+        numpy.array(on.ImagePositionPatient, float)
+        + axes[:3] * on.PixelSpacing[1] * (column - 0.5)
+        + axes[3:] * on.PixelSpacing[0] * (row - 0.5)
+    )
+    print(json.dumps({"points_mm": [in_patient.tolist(), on_slice.tolist()], "score": 0.625}))
+
+
+class Scan:
+    """A CT as pydicom reads it: its frames along the normal, and where they lie."""
+
+    def __init__(self, files):
+        self.sets = [pydicom.dcmread(file) for file in files]
+        self.is_multi_frame = "PerFrameFunctionalGroupsSequence" in self.sets[0]
+        if self.is_multi_frame:
+            shared = self.sets[0].SharedFunctionalGroupsSequence[0]
+            each = self.sets[0].PerFrameFunctionalGroupsSequence
+            group = lambda name: getattr(each[0] if name in each[0] else shared, name)[0]
+            places = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in each]
+            axes = group("PlaneOrientationSequence").ImageOrientationPatient
+            spacing = group("PixelMeasuresSequence").PixelSpacing
+            names = [(self.sets[0].SOPInstanceUID, n + 1) for n in range(len(each))]
+        else:
+            places = [one.ImagePositionPatient for one in self.sets]
+            axes, spacing = self.sets[0].ImageOrientationPatient, self.sets[0].PixelSpacing
+            names = [(one.SOPInstanceUID, None) for one in self.sets]
+        axes = numpy.array(axes, float)
+        normal = numpy.cross(axes[:3], axes[3:])
+        places = numpy.array(places, float)
+        order = numpy.argsort(places @ normal)
+        self.names = [names[n] for n in order]
+        self.places = places[order]
+        step = (self.places[-1] - self.places[0]) @ normal / (len(order) - 1)
+        self.matrix = numpy.stack([axes[:3] * spacing[1], axes[3:] * spacing[0], normal * step], 1)
+        self.size = (self.sets[0].Columns, self.sets[0].Rows, len(order))
+
+    def voxel(self, point):
+        """Where a point in the patient is on the grid, i, j, k."""
+        return numpy.linalg.solve(self.matrix, numpy.asarray(point, float) - self.places[0])
+
+    def whole_voxel(self, point):
+        found = self.voxel(point)
+        assert numpy.allclose(found, numpy.rint(found), atol=0.01), found
+        return tuple(int(x) for x in numpy.rint(found))
+
+
+def check_segmentation(case, scan):
+    path = case["files"]["seg"]
+    seg = highdicom.seg.segread(path)
+    assert seg.segmentation_type == highdicom.seg.SegmentationTypeValues.BINARY
+    numbers = list(seg.segment_numbers)
+    labels = {n: seg.get_segment_description(n).segment_label for n in numbers}
+    assert sorted(labels.values()) == sorted(case["voxels"]), labels
+    for n in numbers:
+        told = seg.get_segment_description(n)
+        assert told.segmented_property_category == codes.SCT.MorphologicallyAbnormalStructure
+        assert told.segmented_property_type == codes.SCT.Nodule
+        assert list(told.primary_anatomic_structures or []) == []
+        assert told.anatomic_regions[0] == codes.SCT.Lung
+        assert told.algorithm_type == highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+        algorithm = told.algorithm_identification
+        assert (algorithm.name, algorithm.version) == (case["algorithm"], case["version"])
+        assert algorithm.family == codes.cid7162.ArtificialIntelligence
+        assert told.tracking_id and told.tracking_uid
+    series = seg.ReferencedSeriesSequence
+    assert len(series) == 1
+    told = [item.ReferencedSOPInstanceUID for item in series[0].ReferencedInstanceSequence]
+    own = list(dict.fromkeys(uid for uid, _ in scan.names))
+    classes = {item.ReferencedSOPClassUID for item in series[0].ReferencedInstanceSequence}
+    assert classes == {scan.sets[0].SOPClassUID}
+    if case["uids_replaced"]:
+        assert len(told) == len(own) and not set(told) & set(own)
+        assert seg.FrameOfReferenceUID != scan.sets[0].FrameOfReferenceUID
+        names = [(told[0], n) if n else (told[k], n) for k, (_, n) in enumerate(scan.names)]
+    else:
+        assert told == own
+        assert series[0].SeriesInstanceUID == scan.sets[0].SeriesInstanceUID
+        assert seg.FrameOfReferenceUID == scan.sets[0].FrameOfReferenceUID
+        names = scan.names
+    # By the images that each frame was made from.
+    if scan.is_multi_frame:
+        pixels = seg.get_pixels_by_source_frame(
+            names[0][0], [frame for _, frame in names], assert_missing_frames_are_empty=True
+        )
+    else:
+        pixels = seg.get_pixels_by_source_instance(
+            [uid for uid, _ in names], assert_missing_frames_are_empty=True
+        )
+    for at, n in enumerate(numbers):
+        found = {(int(i), int(j), int(k)) for k, j, i in numpy.argwhere(pixels[..., at])}
+        assert found == case["voxels"][labels[n]], labels[n]
+    # By where they lie.
+    for n in numbers:
+        volume = seg.get_volume(segment_numbers=[n])
+        array = volume.array[..., 0] if volume.array.ndim == 4 else volume.array
+        points = volume.map_indices_to_reference(numpy.argwhere(array))
+        found = {scan.whole_voxel(point) for point in points}
+        assert found == case["voxels"][labels[n]], labels[n]
+    return labels
+
+
+def check_by_dcmqi(case, scan, labels):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [DCMQI, "--inputDICOM", case["files"]["seg"], "--outputDirectory", folder, "-p", "n", "-t", "nrrd"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        for n, label in labels.items():
+            image = SimpleITK.ReadImage(str(pathlib.Path(folder) / f"n-{n}.nrrd"))
+            array = SimpleITK.GetArrayFromImage(image)
+            points = [
+                image.TransformIndexToPhysicalPoint([int(i), int(j), int(k)])
+                for k, j, i in numpy.argwhere(array)
+            ]
+            found = {scan.whole_voxel(point) for point in points}
+            assert found == case["voxels"][label], label
+
+
+def turns(line, size):
+    """How often a line turns about each pixel's centre, indexed j, i."""
+    j, i = numpy.indices((size[1], size[0]))
+    total = numpy.zeros(i.shape)
+    for a, b in zip(line, numpy.roll(line, -1, axis=0)):
+        ax, ay, bx, by = a[0] - i, a[1] - j, b[0] - i, b[1] - j
+        total += numpy.arctan2(ax * by - ay * bx, ax * bx + ay * by)
+    return numpy.rint(total / (2 * numpy.pi)).astype(int)
+
+
+def check_structure_set(case, scan):
+    made = pydicom.dcmread(case["files"]["rtstruct"])
+    assert made.Modality == "RTSTRUCT"
+    names = {roi.ROINumber: roi.ROIName for roi in made.StructureSetROISequence}
+    for drawn in made.ROIContourSequence:
+        found = set()
+        for contour in drawn.ContourSequence:
+            assert contour.ContourGeometricType == "CLOSED_PLANAR"
+            points = numpy.array(contour.ContourData, float).reshape(-1, 3)
+            assert len(points) == contour.NumberOfContourPoints
+            line = numpy.array([scan.voxel(point) for point in points])
+            k = int(numpy.rint(line[0, 2]))
+            assert numpy.allclose(line[:, 2], k, atol=0.01)
+            image = contour.ContourImageSequence[0]
+            uid, frame = scan.names[k]
+            assert case["uids_replaced"] or image.ReferencedSOPInstanceUID == uid
+            assert image.get("ReferencedFrameNumber") == frame
+            turned = turns(line[:, :2], scan.size)
+            # Every line turns the same way, once.
+            assert set(numpy.unique(turned)) <= {0, 1}
+            found |= {(int(i), int(j), k) for j, i in numpy.argwhere(turned)}
+        assert found == case["voxels"][names[drawn.ReferencedROINumber]]
+
+
+def check_labels(case, scan):
+    image = SimpleITK.ReadImage(case["files"]["nifti"])
+    assert image.GetSize() == scan.size
+    array = SimpleITK.GetArrayFromImage(image)
+    assert (numpy.asarray(nibabel.load(case["files"]["nifti"]).dataobj).T == array).all()
+    expected = numpy.zeros(array.shape, array.dtype)
+    # The least number holds.
+    for label in sorted(case["voxels"], key=lambda label: -int(label.split()[1])):
+        for i, j, k in case["voxels"][label]:
+            expected[k, j, i] = int(label.split()[1])
+    assert (array == expected).all()
+    far = image.TransformIndexToPhysicalPoint([n - 1 for n in scan.size])
+    assert numpy.allclose(scan.voxel(far), numpy.array(scan.size) - 1, atol=0.01)
+
+
+def check(cases):
+    has_dcmqi = DCMQI.exists()
+    for case in json.loads(pathlib.Path(cases).read_text()):
+        case["voxels"] = {label: {tuple(v) for v in of} for label, of in case["voxels"].items()}
+        scan = Scan(case["ct"])
+        labels = check_segmentation(case, scan)
+        if has_dcmqi:
+            check_by_dcmqi(case, scan, labels)
+        check_structure_set(case, scan)
+        check_labels(case, scan)
+        PIL.Image.open(case["files"]["png"]).load()
+        document = json.loads(pathlib.Path(case["files"]["json"]).read_text())
+        assert [nodule["number"] for nodule in document["nodules"] if nodule["mask"]]
+        for name in ("seg", "rtstruct"):
+            made = pydicom.dcmread(case["files"][name])
+            removed = made.get("PatientIdentityRemoved") == "YES"
+            assert removed == case["is_deidentified"]
+            own = scan.sets[0]
+            if not removed:
+                for keyword in ("PatientName", "PatientID", "StudyDate", "StudyInstanceUID", "PatientBirthDate"):
+                    assert made.get(keyword) == own.get(keyword), keyword
+    print(json.dumps({"dcmqi": has_dcmqi}))
+
+
+if __name__ == "__main__":
+    {"enhance": enhance, "check": check, "report": report}[sys.argv[1]](*sys.argv[2:])
