@@ -58,7 +58,8 @@ fn mark(settings: &Settings, slices: &LoadedSlices<i16>, at: &[[f64; 3]]) -> (Ve
 fn a_nodule_is_followed_to_its_end_and_no_further() {
     // Slices 14 to 24, with the candidate at one end of it.
     let nodule = block([25, 20, 14], [6, 5, 11]);
-    let (marked, shown) = mark(&settings(""), &scan(std::slice::from_ref(&nodule)), &[[27.0, 22.0, 15.0]]);
+    let (marked, shown) =
+        mark(&settings(""), &scan(std::slice::from_ref(&nodule)), &[[27.0, 22.0, 15.0]]);
     assert_eq!(marked[0].mask.as_ref(), Some(&nodule));
     assert_eq!(marked[0].warnings, [""; 0]);
     // 13 to 17 first; 11, 12 as it goes on to ... 13 does not: only upwards, two at a time.
@@ -109,7 +110,8 @@ fn a_resampled_region_marks_the_same_place() {
     let nodule = block([22, 18, 20], [9, 9, 3]);
     for spacing_mm in [0.4, 0.75, 1.1] {
         let settings = settings(&format!("spacing_mm = {spacing_mm}\n"));
-        let (marked, _) = mark(&settings, &scan(std::slice::from_ref(&nodule)), &[[26.0, 22.0, 21.0]]);
+        let (marked, _) =
+            mark(&settings, &scan(std::slice::from_ref(&nodule)), &[[26.0, 22.0, 21.0]]);
         let found = marked[0].mask.clone().unwrap();
         let centre = found.centroid().unwrap();
         for (a, expected) in [26.0, 22.0, 21.0].into_iter().enumerate() {
