@@ -271,7 +271,8 @@ fn steps_of_training(place: &Place) {
         for (step, expected) in case.losses.iter().enumerate() {
             let log = trainer.epoch(&phase, step + 1, &examples);
             assert_eq!(log.loss_classification.is_some(), case.evaluation.scores.is_some());
-            let close = (log.loss - expected).abs() < follows(&case.config, step, place.operators) * expected;
+            let close = (log.loss - expected).abs()
+                < follows(&case.config, step, place.operators) * expected;
             assert!(close, "{name}, step {step}: loss {}, PyTorch {expected}", log.loss);
             if step > 0 {
                 continue;

@@ -3,6 +3,7 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
+use nodulus::formats::cohort::files_below;
 use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
 use nodulus::pipeline::score::identity::{Settings, Uids};
 use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
@@ -174,6 +175,20 @@ fn other_programs_find_the_same_voxels_instances_and_codes() {
         fixture::skip("dcmqi is not in the Python environment: segmentations were not read by it");
     }
     validate(&all);
+}
+
+#[test]
+fn objects_of_a_real_scan_are_read_by_other_programs() {
+    let Some(real) = fixture::real_scans() else { return };
+    let series = dicom::find_series(&files_below(&real.join("LIDC-IDRI-0001")).unwrap()).unwrap();
+    // The other series is a chest X-ray.
+    let largest = series.into_iter().max_by_key(|series| series.files.len()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let all = [case(&largest.files, &Identity::AsIs, false, &folder.path().join("out"))];
+    validate(&all);
+    let list = folder.path().join("cases.json");
+    fs_err::write(&list, serde_json::to_vec(&all).unwrap()).unwrap();
+    python::script("scored_files.py", &["check", list.to_str().unwrap()]);
 }
 
 /// Holds every object against the standard with dicom3tools' dciodvfy.

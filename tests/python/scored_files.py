@@ -275,7 +275,8 @@ def check(cases):
             own = scan.sets[0]
             if not removed:
                 for keyword in ("PatientName", "PatientID", "StudyDate", "StudyInstanceUID", "PatientBirthDate"):
-                    assert made.get(keyword) == own.get(keyword), keyword
+                    told, expected = (str(one.get(keyword) or "") for one in (made, own))
+                    assert told == expected, keyword
     print(json.dumps({"dcmqi": has_dcmqi}))
 
 
