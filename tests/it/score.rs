@@ -3,6 +3,7 @@
 use crate::fixture;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -398,7 +399,7 @@ fn a_night_ends_between_scans() {
     for patient in truth["clinical"].as_array().unwrap() {
         let [x, y, z] = [0, 1, 2].map(|a| &patient["nodules"][0]["centre_mm"][a]);
         let series = patient["series_instance_uid"].as_str().unwrap();
-        text += &format!("{series},{x},{y},{z},1\n");
+        writeln!(text, "{series},{x},{y},{z},1").unwrap();
     }
     fs_err::write(job.candidates(), text).unwrap();
     let mut child = job.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

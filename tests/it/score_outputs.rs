@@ -3,6 +3,7 @@
 use crate::fixture;
 use crate::score::{Job, files};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::path::Path;
 
 const OUTPUTS: &str = "score.outputs=[\"seg\",\"rtstruct\",\"nifti\",\"png\",\"json\"]";
@@ -146,7 +147,7 @@ fn a_patient_s_scans_are_compared() {
     for visit in &visits {
         for nodule in &visit.nodules {
             let [x, y, z] = nodule.centre_mm;
-            text += &format!("{},{x},{y},{z}\n", visit.series_instance_uid);
+            writeln!(text, "{},{x},{y},{z}", visit.series_instance_uid).unwrap();
         }
     }
     fs_err::write(job.candidates(), text).unwrap();

@@ -75,9 +75,8 @@ impl SourceSeries {
         for (tag, action) in ACTIONS {
             let Some(text) = self.texts.remove(&tag) else { continue };
             let text = match action {
-                Action::Remove | Action::Empty => None,
-                // Put below, also where the series had none.
-                Action::Pseudonym => None,
+                // Pseudonyms are put below, also where the series had nothing.
+                Action::Remove | Action::Empty | Action::Pseudonym => None,
                 Action::Shift => date::shifted_date(&text, pseudonyms.shift_days),
                 Action::Uid => Some(new_uid(&text)),
                 Action::Keep => Some(text),
