@@ -19,6 +19,7 @@ pub(super) fn scan(table: Table, files: &TableFiles) -> Result<LazyFrame, Error>
     let mut arguments = ScanArgsParquet::default();
     if table.partition_column().is_some() {
         arguments.hive_options = HiveOptions::new_enabled();
+        arguments.hive_options.try_parse_dates = false;
         // What the store's own path has of `name=value` is no column.
         let folder = files.glob.parent().and_then(std::path::Path::parent);
         arguments.hive_options.hive_start_idx = folder.map_or(0, |path| path.as_os_str().len());
