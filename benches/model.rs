@@ -1,8 +1,9 @@
-//! The network on the processor: inference and training steps, and the memory that they take.
+//! The network on a device: inference and training steps, and the memory that they take.
 //!
-//!     cargo bench --bench model -- FOLDER CONFIGURATION WORK ROUNDS
+//!     cargo bench --bench model -- FOLDER CONFIGURATION WORK ROUNDS [DEVICE [PRECISION]]
 //!
-//! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`. Reads `FOLDER/CONFIGURATION`, a
+//! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`; `DEVICE` is as `nodulus run` takes
+//! it, `cpu` where it is left out; `PRECISION` is `f32` or, on a card, `tf32`. Reads `FOLDER/CONFIGURATION`, a
 //! checkpoint of five steps of training that it makes where there is none, and prints the seconds of
 //! each round after two that do not count, then the process's peak memory, as one line of JSON. `infer`
 //! leaves the probabilities that it finds in `FOLDER/CONFIGURATION/probabilities`. `benches/peers/model.py` does the
@@ -11,7 +12,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use nodulus::model::{
-    Config, Device, Epoch, Example, Phase, Predictor, Preset, Trainer, WEIGHTS_FILE,
+    Config, Device, Epoch, Example, Phase, Precision, Predictor, Preset, Trainer, WEIGHTS_FILE,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -23,10 +24,19 @@ const BATCH: usize = 10;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let [folder, preset, work, rounds] = &arguments[..] else {
-        println!("usage: cargo bench --bench model -- FOLDER paper|tiny infer|train ROUNDS");
-        return;
+    let (device, precision) = match &arguments[..] {
+        [_, _, _, _] => ("cpu", "f32"),
+        [_, _, _, _, device] => (device.as_str(), "f32"),
+        [_, _, _, _, device, precision] => (device.as_str(), precision.as_str()),
+        _ => {
+            println!("usage: model FOLDER paper|tiny infer|train ROUNDS [DEVICE [f32|tf32]]");
+            return;
+        }
     };
+    let [folder, preset, work, rounds] = &arguments[..4] else { return };
+    let device = Device::from_name(device).expect("a device");
+    let precision = if precision == "tf32" { Precision::Tf32 } else { Precision::F32 };
+    device.set_precision(precision).expect("a precision of the device");
     let folder = Path::new(folder).join(preset);
     let preset = if preset == "tiny" { Preset::Tiny } else { Preset::Paper };
     let config = Config::preset(preset);
@@ -71,7 +81,7 @@ fn main() {
         }
     };
     if work == "infer" {
-        let predictor = Predictor::load(&folder, &Device::Cpu).expect("a checkpoint");
+        let predictor = Predictor::load(&folder, &device).expect("a checkpoint");
         let mut bytes = Vec::new();
         time(&mut || {
             let found = predictor.predict(&images).expect("images of its size");
@@ -81,7 +91,7 @@ fn main() {
         fs_err::write(folder.join("probabilities"), bytes)
             .expect("a folder that can be written to");
     } else {
-        let mut trainer = Trainer::new(&config, 1, &Device::Cpu).expect("a configuration");
+        let mut trainer = Trainer::new(&config, 1, &device).expect("a configuration");
         trainer.transfer(&folder, "").expect("a checkpoint");
         trainer.begin_phase(&phase, false).expect("a schedule");
         time(&mut || step(&mut trainer));

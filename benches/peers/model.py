@@ -1,10 +1,11 @@
-"""The network on the processor, in PyTorch and in nodulus, with the same weights, images and threads.
+"""The network on a device, in PyTorch and in nodulus, with the same weights, images and threads.
 
-    cargo bench --bench model --no-run          # prints BENCH, the program
-    python benches/peers/model.py FOLDER BENCH
+    cargo bench --bench model --no-run          # prints BENCH, the program; --features cudnn for a card
+    python benches/peers/model.py FOLDER BENCH [DEVICE [PRECISION]]
 
+DEVICE is `cpu`, where it is left out, or `cuda:N`; PRECISION is `f32` or, on a card, `tf32`, for both programs.
 Runs, one after the other and round about, processes of nodulus and of PyTorch (eager, and TorchScript
-frozen and optimised for inference), each of which does its work a few times and tells its seconds and
+frozen and optimised for inference; on a card torch.compile in its place), each of which does its work a few times and tells its seconds and
 its peak memory. Prints the medians over all of them and the ratios, and the largest difference between
 nodulus's probabilities and those of PyTorch.
 """
@@ -22,7 +23,7 @@ THREADS, BATCH, TURNS = 2, 10, 3
 ROUNDS = {"paper": 3, "tiny": 10}
 
 
-def work(folder, preset, kind, rounds):
+def work(folder, preset, kind, rounds, device, precision):
     """What one process does."""
     import numpy as np
     import torch
@@ -32,23 +33,29 @@ def work(folder, preset, kind, rounds):
     import networks
 
     torch.set_num_threads(THREADS)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    # What a card is asked for is done when it is waited for.
+    wait = (lambda: torch.cuda.synchronize(device)) if device.startswith("cuda") else (lambda: None)
     net = networks.Proposed(*{"paper": (64, 64), "tiny": (8, 16)}[preset])
     missing, unexpected = net.load_state_dict(load_file(folder / preset / "model.safetensors"), strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
     side = 128
     p = np.arange(side * side)
     image = np.stack([(p * 37 + n * 11 + p // side) % 101 for n in range(BATCH)]) / np.float32(100)
-    x = torch.from_numpy(image.astype(np.float32)).reshape(BATCH, 1, side, side)
-    if kind == "train":
+    host = torch.from_numpy(image.astype(np.float32)).reshape(BATCH, 1, side, side)
+    net, x = net.to(device), host.to(device)
+    if kind in ("train", "train compiled"):
         net.train()
+        forward = torch.compile(lambda x: net(x, True)) if "compiled" in kind else lambda x: net(x, True)
         optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-8)
-        mask, nodule = (x > 0.9).float(), torch.ones(BATCH)
+        mask, nodule = (x > 0.9).float(), torch.ones(BATCH, device=device)
 
         def once():
             optimiser.zero_grad()
-            logits, score = net(x, True)
+            logits, score = forward(host.to(device))
             networks.loss(logits, score, mask, nodule).backward()
             optimiser.step()
+            wait()
     else:
         net.eval()
         with torch.inference_mode():
@@ -63,13 +70,15 @@ def work(folder, preset, kind, rounds):
 
                 traced = torch.jit.trace(Whole().eval(), x)
                 run = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+            elif kind == "compiled":
+                run = torch.compile(lambda x: net(x, True))
             else:
                 run = lambda x: net(x, True)
 
         def once():
             with torch.inference_mode():
-                logits, score = run(x)
-                return torch.sigmoid(logits), torch.sigmoid(score), logits
+                logits, score = run(host.to(device))
+                return torch.sigmoid(logits).cpu(), torch.sigmoid(score).cpu(), logits.cpu()
 
     seconds = []
     for n in range(rounds + 2):
@@ -86,7 +95,7 @@ def work(folder, preset, kind, rounds):
     print(json.dumps({"seconds": seconds[2:], "peak_kib": peak, **found}))
 
 
-def main(folder, bench):
+def main(folder, bench, device="cpu", precision="f32"):
     runs = {}
     environment = dict(os.environ, RAYON_NUM_THREADS=str(THREADS), OMP_NUM_THREADS=str(THREADS))
     found_eager = {}
@@ -97,11 +106,14 @@ def main(folder, bench):
             "infer": {"nodulus": "infer", "PyTorch": "eager", "TorchScript, frozen": "frozen"},
             "train": {"nodulus": "train", "PyTorch": "train"},
         }
+        if device != "cpu":
+            works["infer"] = {"nodulus": "infer", "PyTorch": "eager", "torch.compile": "compiled"}
+            works["train"]["torch.compile"] = "train compiled"
         for what, who in works.items():
             for _ in range(TURNS):
                 for name, kind in who.items():
                     program = [bench] if name == "nodulus" else [sys.executable, __file__]
-                    command = [*program, folder, preset, kind, str(rounds)]
+                    command = [*program, folder, preset, kind, str(rounds), device, precision]
                     out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
                     found = json.loads(out.stdout.splitlines()[-1])
                     found_eager = found if kind == "eager" else found_eager
@@ -122,7 +134,7 @@ def main(folder, bench):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
+    if len(sys.argv) <= 5:
         main(*sys.argv[1:])
     else:
-        work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        work(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:])

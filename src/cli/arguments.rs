@@ -195,7 +195,7 @@ pub(super) struct MeansArguments {
     /// more fails alone
     #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = bytes)]
     pub(super) max_memory: u64,
-    /// Where networks run
+    /// Where networks run: cpu, cuda:N for a card, or auto for the first card that works
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(super) device: String,
     /// Print JSON

@@ -19,7 +19,6 @@ pub(super) fn scan(table: Table, files: &TableFiles) -> Result<LazyFrame, Error>
     let mut arguments = ScanArgsParquet::default();
     if table.partition_column().is_some() {
         arguments.hive_options = HiveOptions::new_enabled();
-        // Days are text here as in the other tables.
         arguments.hive_options.try_parse_dates = false;
         // What the store's own path has of `name=value` is no column.
         let folder = files.glob.parent().and_then(std::path::Path::parent);

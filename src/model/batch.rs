@@ -1,6 +1,7 @@
 //! Examples, and how they become tensors.
 
 use super::buffer;
+use super::device::{Operators, Place};
 use super::error::{Error, Result};
 use super::ops::tensor;
 use super::tape::Value;
@@ -60,10 +61,11 @@ fn check_len(
     Err(Error::Example { example: example(), what, found, expected })
 }
 
-/// Images as `[B, 1, side, side]`.
+/// Images as `[B, 1, side, side]`, copied to a place at once.
 pub(super) fn input<'a>(
     images: impl ExactSizeIterator<Item = &'a [f32]>,
     side: usize,
+    place: &Place,
 ) -> Result<Value> {
     let count = images.len();
     let mut values = buffer::take(count * side * side);
@@ -71,7 +73,11 @@ pub(super) fn input<'a>(
         check_len("image", image.len(), || index.to_string(), side)?;
         place.copy_from_slice(image);
     }
-    Ok(Value::constant(tensor(values, (count, 1, side, side))?))
+    let images = tensor(values, (count, 1, side, side))?;
+    Ok(match place.operators {
+        Operators::Host => Value::constant(images),
+        Operators::Composed => Value::borrowed(&images.to_device(&place.tensors)?),
+    })
 }
 
 #[cfg(test)]
@@ -99,7 +105,8 @@ mod tests {
     #[test]
     fn an_image_of_another_size_is_refused() {
         let images = [vec![0.0; 4], vec![0.0; 5]];
-        let error = input(images.iter().map(Vec::as_slice), 2).err().unwrap().to_string();
+        let error =
+            input(images.iter().map(Vec::as_slice), 2, &Place::host()).err().unwrap().to_string();
         assert_eq!(error, "example 1: image has 5 pixels, expected 4");
     }
 }

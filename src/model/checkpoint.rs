@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::error::{Error, Result};
-use super::ops::{tensor, view};
+use super::ops::{tensor, values};
 use super::parameters::Parameters;
 use fs_err as fs;
 use safetensors::SafeTensors;
@@ -45,7 +45,7 @@ pub(super) fn save(path: &Path, parameters: &Parameters, description: &Descripti
         .specs
         .iter()
         .zip(&parameters.tensors)
-        .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), view(tensor)?.to_vec())))
+        .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), values(tensor)?)))
         .collect::<Result<_>>()?;
     write(path, values)?;
     save_description(path, description)
@@ -153,6 +153,7 @@ pub(super) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ops::view;
     use crate::model::parameters::{Scope, Start};
 
     fn parameters(build: fn(&mut Scope)) -> Parameters {

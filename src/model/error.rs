@@ -5,13 +5,13 @@ use std::path::PathBuf;
 /// A network cannot be built, trained, run, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A device that this build cannot use.
+    /// A device that cannot be used.
     #[error("device \"{found}\": {problem}")]
     Device {
         /// The name asked for.
         found: String,
         /// Why it cannot be used.
-        problem: &'static str,
+        problem: String,
     },
     /// A configuration that makes no network.
     #[error("model configuration: {0}")]

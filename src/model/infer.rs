@@ -3,12 +3,12 @@
 use super::batch;
 use super::checkpoint::{self, Description};
 use super::config::Config;
-use super::device::Device;
+use super::device::{Device, Operators, Place};
 use super::error::Result;
 use super::layers::{Folded, Pass};
 use super::network::Network;
 use super::ops::sigmoid::sigmoids;
-use super::ops::view;
+use super::ops::values;
 use super::parameters::Parameters;
 use std::path::Path;
 
@@ -67,14 +67,30 @@ impl Predictor {
     /// Fails if a file cannot be read, or if the weights are not those of the network that the JSON
     /// file describes; the error names the first difference.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        // Operators run where their tensors are, and there is one device yet.
-        let Device::Cpu = device;
+        Self::at(path, &device.place())
+    }
+
+    /// See [`Self::load`].
+    pub(super) fn at(path: &Path, place: &Place) -> Result<Self> {
         let description = checkpoint::describe(path)?;
         let (network, specs) = Network::new(&description.config)?;
-        let mut parameters = Parameters::draw(specs, 0)?;
+        let mut parameters = Parameters::unset(specs)?;
         checkpoint::load(path, &mut parameters)?;
+        parameters.move_to(place)?;
         let folded = Folded::new(parameters.specs.len());
-        Ok(Self { network, parameters, folded, description })
+        let mut predictor = Self { network, parameters, folded, description };
+        predictor.prepare()?;
+        Ok(predictor)
+    }
+
+    /// Prepares the convolutions, and lets go of the weights that they are made of.
+    fn prepare(&mut self) -> Result<()> {
+        let side = self.image_size();
+        self.predict(&[vec![0.0; side * side]])?;
+        for index in self.folded.spent() {
+            self.parameters.unset_one(index)?;
+        }
+        Ok(())
     }
 
     /// The network's configuration.
@@ -94,12 +110,18 @@ impl Predictor {
 
     /// Images that may go through the network together in so many bytes beside its weights; at least
     /// 1, and no more than gain by it.
-    // METHOD: weights take up to 4 times their size once prepared.
+    // METHOD: weights take up to 4 times their size once prepared. Composed operators keep no result
+    // for the next one: the input with a border, a product and two sums beside what the last unit holds.
     pub fn batch_within(&self, bytes: u64) -> usize {
         const MOST: u64 = 32;
-        let weights: usize = self.parameters.tensors.iter().map(|t| 4 * t.elem_count()).sum();
+        let copies = match self.parameters.place.operators {
+            Operators::Host => 1,
+            Operators::Composed => 3,
+        };
+        let weights = 4 * self.parameters.n_values();
         let rest = bytes.saturating_sub(4 * weights as u64);
-        (rest / self.config().image_bytes().max(1)).clamp(1, MOST) as usize
+        let image = copies * self.config().image_bytes();
+        (rest / image.max(1)).clamp(1, MOST) as usize
     }
 
     /// [`Self::predict`] of the images, and of their mirror images along i, along j and along both,
@@ -133,18 +155,21 @@ impl Predictor {
         if images.is_empty() {
             return Ok(Vec::new());
         }
-        // Within the pool, so that operators need not wake it.
-        rayon::scope(|_| self.predict_batch(images))
+        self.parameters.place.operators.run(|| self.predict_batch(images))
     }
 
     fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
-        let x = batch::input(images.iter().map(Vec::as_slice), side)?;
-        let mut pass = Pass::folded(&self.parameters, &self.folded);
+        let place = &self.parameters.place;
+        let x = batch::input(images.iter().map(Vec::as_slice), side, place)?;
+        let mut pass = match place.operators {
+            Operators::Host => Pass::folded(&self.parameters, &self.folded),
+            Operators::Composed => Pass::evaluation(&self.parameters),
+        };
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
-        let probabilities = sigmoids(&view(found.logits.tensor())?);
+        let probabilities = sigmoids(&values(found.logits.tensor())?);
         let scores = match &found.nodule_logit {
-            Some(logit) => sigmoids(&view(logit.tensor())?).into_iter().map(Some).collect(),
+            Some(logit) => sigmoids(&values(logit.tensor())?).into_iter().map(Some).collect(),
             None => vec![None; images.len()],
         };
         let predictions = probabilities.chunks(side * side).zip(scores);
@@ -162,6 +187,7 @@ mod tests {
     use crate::model::checkpoint::WEIGHTS_FILE;
     use crate::model::config::{Architecture, Mode, Preset};
     use crate::model::network::Found;
+    use crate::model::ops::view;
     use crate::model::reference;
     use crate::model::{Example, Phase, Trainer};
 
@@ -188,7 +214,8 @@ mod tests {
     }
 
     fn difference(predictor: &Predictor, images: &[Vec<f32>]) -> Difference {
-        let x = batch::input(images.iter().map(Vec::as_slice), predictor.image_size()).unwrap();
+        let side = predictor.image_size();
+        let x = batch::input(images.iter().map(Vec::as_slice), side, &Place::host()).unwrap();
         let [unfolded, folded] = [
             Pass::evaluation(&predictor.parameters),
             Pass::folded(&predictor.parameters, &predictor.folded),
@@ -262,7 +289,12 @@ mod tests {
             }
             let folder = tempfile::tempdir().unwrap();
             trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
-            let predictor = Predictor::load(folder.path(), &Device::Cpu).unwrap();
+            let loaded = Predictor::load(folder.path(), &Device::Cpu).unwrap();
+            let mut predictor = predictor(&config, 1, loaded.description.std);
+            checkpoint::load(folder.path(), &mut predictor.parameters).unwrap();
+            // What it lets go of is not missed.
+            let before = predictor.predict(&images).unwrap();
+            assert_eq!(loaded.predict(&images).unwrap(), before);
             let found = difference(&predictor, &images);
             // With no Winograd the proposed network's differ as much: both ways round.
             let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
@@ -314,8 +346,7 @@ mod tests {
         let one = predictor.config().image_bytes();
         assert_eq!(predictor.batch_within(0), 1);
         assert_eq!(predictor.batch_within(u64::MAX), 32);
-        let weights: usize =
-            predictor.parameters.tensors.iter().map(candle_core::Tensor::elem_count).sum();
+        let weights = predictor.parameters.n_values();
         assert_eq!(predictor.batch_within(16 * weights as u64 + 5 * one), 5);
     }
 }

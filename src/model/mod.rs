@@ -36,7 +36,7 @@ mod golden;
 pub use batch::{Example, IGNORED};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
 pub use config::{Architecture, Config, Mode, Preset};
-pub use device::Device;
+pub use device::{Card, Device, Precision};
 pub use ensemble::Ensemble;
 pub use epoch::{Epoch, EpochLog};
 pub use error::{Error, Result};

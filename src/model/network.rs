@@ -121,6 +121,34 @@ mod tests {
         }
     }
 
+    /// `cargo test --release --lib what_a_step_keeps -- --ignored --nocapture`
+    #[test]
+    #[ignore = "prints figures of docs/gpu.md"]
+    #[expect(clippy::print_stdout, reason = "that is its purpose")]
+    fn what_a_step_keeps() {
+        for architecture in Architecture::ALL {
+            for preset in [Preset::Tiny, Preset::Paper] {
+                let config = Config::of(architecture, preset);
+                let (network, specs) = Network::new(&config).unwrap();
+                let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+                let parameters = Parameters::draw(specs, 1).unwrap();
+                let side = config.image_size;
+                let x = tensor(vec![0.5; side * side], (1, 1, side, side)).unwrap();
+                let mut pass = Pass::training(&parameters, &trained);
+                network.forward(&mut pass, &Value::constant(x), true).unwrap();
+                let weights: usize = parameters.tensors.iter().map(|t| 4 * t.elem_count()).sum();
+                let mib = |bytes: f64| bytes / f64::from(1 << 20);
+                println!(
+                    "{} {preset:?}: weights {:.0} MiB, an image {:.0} MiB in training, {:.0} MiB in inference",
+                    architecture.name(),
+                    mib(weights as f64),
+                    mib(pass.finish().0.bytes() as f64),
+                    mib(3.0 * config.image_bytes() as f64)
+                );
+            }
+        }
+    }
+
     #[test]
     fn no_two_parameters_have_one_name() {
         for architecture in Architecture::ALL {

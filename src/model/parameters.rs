@@ -1,5 +1,6 @@
 //! A network's numbers by name.
 
+use super::device::Place;
 use super::error::Result;
 use super::ops::tensor;
 use candle_core::Tensor;
@@ -74,10 +75,12 @@ impl<'a> Scope<'a> {
 pub(super) struct Parameters {
     pub(super) specs: Vec<Spec>,
     pub(super) tensors: Vec<Tensor>,
+    /// Where they are.
+    pub(super) place: Place,
 }
 
 impl Parameters {
-    /// Draws values; each parameter has a stream of random numbers of its own.
+    /// Draws values on the processor; each parameter has a stream of random numbers of its own.
     pub(super) fn draw(specs: Vec<Spec>, seed: u64) -> Result<Self> {
         let tensors = specs.iter().enumerate().map(|(i, spec)| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -98,7 +101,33 @@ impl Parameters {
             tensor(values, spec.shape.as_slice())
         });
         let tensors = tensors.collect::<Result<_>>()?;
-        Ok(Self { specs, tensors })
+        Ok(Self { specs, tensors, place: Place::host() })
+    }
+
+    /// Moves all of them that are not there yet.
+    pub(super) fn move_to(&mut self, place: &Place) -> Result<()> {
+        for tensor in &mut self.tensors {
+            *tensor = tensor.to_device(&place.tensors)?;
+        }
+        self.place = place.clone();
+        Ok(())
+    }
+
+    /// No values yet: each tensor is empty.
+    pub(super) fn unset(specs: Vec<Spec>) -> Result<Self> {
+        let tensors = specs.iter().map(|_| tensor(Vec::new(), 0)).collect::<Result<_>>()?;
+        Ok(Self { specs, tensors, place: Place::host() })
+    }
+
+    /// How many numbers the parameters are when none is unset.
+    pub(super) fn n_values(&self) -> usize {
+        self.specs.iter().map(|spec| spec.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Forgets a parameter's values.
+    pub(super) fn unset_one(&mut self, index: usize) -> Result<()> {
+        self.tensors[index] = tensor(Vec::new(), 0)?;
+        Ok(())
     }
 }
 

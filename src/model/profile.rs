@@ -56,7 +56,8 @@ pub struct Profile {
     pub kernels: BTreeMap<String, u64>,
     /// Scans by DICOM `Manufacturer`; those without one are in none.
     pub manufacturers: BTreeMap<String, u64>,
-    /// Mean of the pixels of a scan's regions, over the scans.
+    /// Mean of the pixels of a scan's regions, over the scans; slices of regions that reach past the image
+    /// are left out, as below.
     pub region_mean_hu: Option<Range>,
     /// Pixels of all regions.
     pub region_hu: Option<Range>,

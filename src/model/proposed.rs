@@ -7,9 +7,8 @@ use super::error::Result;
 use super::layers::{Combination, Conv, Pass, Pyramid, ResidualUnit, Stem, up};
 use super::ops::concatenation::Enlargement;
 use super::ops::convolution::Window;
-use super::ops::sigmoid::{sigmoids, softplus_inverse};
+use super::ops::sigmoid::softplus_inverse;
 use super::ops::threshold_dynamics::ThresholdDynamics;
-use super::ops::view;
 use super::parameters::{Scope, Start};
 use super::resnet::Classifier;
 use super::tape::Value;
@@ -111,7 +110,7 @@ impl Proposed {
         let l2 = self.score.map(|index| pass.parameter(index));
         // METHOD: the score is a prior; no gradient goes through it into the classifier.
         let score = match &l2 {
-            Some(_) => Some(sigmoids(&view(nodule_logit.tensor())?)),
+            Some(_) => Some(pass.detached_sigmoid(&nodule_logit)?),
             None => None,
         };
         let operator = ThresholdDynamics {
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
     use crate::model::config::Preset;
     use crate::model::network::{Network, parameter_table};
-    use crate::model::ops::tensor;
+    use crate::model::ops::{tensor, view};
     use crate::model::parameters::Parameters;
 
     fn shape(config: &Config, name: &str) -> Option<Vec<usize>> {

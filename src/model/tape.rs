@@ -5,14 +5,16 @@
 //! gradient, memory is used again as soon as nothing needs it, and operators take what they need.
 
 use super::buffer;
+use super::device::Operators;
 use super::error::{Error, Result};
-use super::ops::{vector, view};
-use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
+use super::ops::composed::Composed;
+use super::ops::{change, vector, view};
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// An operator of any number of inputs and one output.
-pub(super) trait Operator {
+/// An operator of any number of inputs and one output, for the processor.
+pub(super) trait Operator: Composed {
     /// The output.
     ///
     /// # Errors
@@ -43,7 +45,7 @@ pub(super) struct Step<'a> {
 /// A tensor whose memory is used again when the last owner lets go of it.
 struct Held {
     tensor: Tensor,
-    /// Parameters belong to someone else.
+    /// Parameters belong to someone else; composed operators share memory among their results.
     borrowed: bool,
 }
 
@@ -65,15 +67,31 @@ impl Gradient {
         Self(Rc::new(Held { tensor, borrowed: false }))
     }
 
+    /// Takes a tensor whose memory others may use.
+    pub(super) fn borrowed(tensor: Tensor) -> Self {
+        Self(Rc::new(Held { tensor, borrowed: true }))
+    }
+
     /// The tensor.
     pub(super) fn tensor(&self) -> &Tensor {
         &self.0.tensor
     }
 
     fn plus(self, other: &Self) -> Result<Self> {
+        if self.0.borrowed {
+            return Ok(Self::borrowed((self.tensor() + other.tensor())?));
+        }
         let sum = if Rc::strong_count(&self.0) == 1 { self } else { self.copied()? };
         let addend = view(other.tensor())?;
-        sum.tensor().inplace_op1(&AddOnto(&addend))?;
+        change(sum.tensor(), |sum| {
+            if sum.len() != addend.len() {
+                candle_core::bail!("gradients of {} and {} values", sum.len(), addend.len());
+            }
+            sum.par_chunks_mut(1 << 14).zip(addend.par_chunks(1 << 14)).for_each(|(to, from)| {
+                vector::add(to, from);
+            });
+            Ok(())
+        })?;
         Ok(sum)
     }
 
@@ -82,27 +100,6 @@ impl Gradient {
         let mut to = buffer::take(from.len());
         to.copy_from_slice(&from);
         Ok(Self::new(super::ops::tensor(to, self.tensor().dims())?))
-    }
-}
-
-struct AddOnto<'a>(&'a [f32]);
-
-impl InplaceOp1 for AddOnto<'_> {
-    fn name(&self) -> &'static str {
-        "add-onto"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let CpuStorage::F32(values) = storage else {
-            candle_core::bail!("gradients are f32");
-        };
-        if layout.start_offset() != 0 || values.len() != self.0.len() {
-            candle_core::bail!("gradients of {} and {} values", values.len(), self.0.len());
-        }
-        values.par_chunks_mut(1 << 14).zip(self.0.par_chunks(1 << 14)).for_each(|(to, from)| {
-            vector::add(to, from);
-        });
-        Ok(())
     }
 }
 
@@ -138,19 +135,41 @@ enum Node {
 
 /// What was computed, in order.
 pub(super) struct Tape {
+    operators: Operators,
     nodes: Vec<Node>,
     recording: bool,
 }
 
 impl Tape {
     /// A tape that keeps what `backward` needs.
-    pub(super) fn recording() -> Self {
-        Self { nodes: Vec::new(), recording: true }
+    pub(super) fn recording(operators: Operators) -> Self {
+        Self { operators, nodes: Vec::new(), recording: true }
     }
 
     /// A tape that keeps nothing.
-    pub(super) fn forgetful() -> Self {
-        Self { nodes: Vec::new(), recording: false }
+    pub(super) fn forgetful(operators: Operators) -> Self {
+        Self { operators, nodes: Vec::new(), recording: false }
+    }
+
+    /// Bytes of all that is kept for the way back, parameters left out.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let mut sizes = std::collections::BTreeMap::new();
+        for node in &self.nodes {
+            if let Node::Operator { inputs, output, .. } = node {
+                for Value { held, .. } in inputs.iter().chain([output]) {
+                    if !held.borrowed {
+                        sizes.insert(Rc::as_ptr(held), 4 * held.tensor.elem_count());
+                    }
+                }
+            }
+        }
+        sizes.values().sum()
+    }
+
+    /// How operators run.
+    pub(super) fn operators(&self) -> Operators {
+        self.operators
     }
 
     /// A tensor that belongs to someone else; `index` where its gradient is wanted.
@@ -169,7 +188,10 @@ impl Tape {
         inputs: &[&Value],
     ) -> Result<Value> {
         let tensors: Vec<&Tensor> = inputs.iter().map(|input| input.tensor()).collect();
-        let mut output = Value::constant(operator.forward(&tensors)?);
+        let mut output = match self.operators {
+            Operators::Host => Value::constant(operator.forward(&tensors)?),
+            Operators::Composed => Value::borrowed(&operator.compose(&tensors)?),
+        };
         if self.recording && inputs.iter().any(|input| input.node.is_some()) {
             output.node = Some(self.nodes.len());
             self.nodes.push(Node::Operator {
@@ -197,7 +219,11 @@ impl Tape {
                     ),
                 });
             }
-            add(&mut gradients, value.node, Gradient::new(gradient))?;
+            let gradient = match self.operators {
+                Operators::Host => Gradient::new(gradient),
+                Operators::Composed => Gradient::borrowed(gradient),
+            };
+            add(&mut gradients, value.node, gradient)?;
         }
         let mut found = Gradients::default();
         while let Some(node) = self.nodes.pop() {
@@ -215,7 +241,13 @@ impl Tape {
                         gradient: &gradient,
                         wanted: &wanted,
                     };
-                    let parts = operator.backward(&step)?;
+                    let parts = match self.operators {
+                        Operators::Host => operator.backward(&step)?,
+                        Operators::Composed => {
+                            let parts = operator.compose_back(&step)?.into_iter();
+                            parts.map(|part| part.map(Gradient::borrowed)).collect()
+                        }
+                    };
                     drop(gradient);
                     for (input, part) in inputs.iter().zip(parts) {
                         if let Some(part) = part {

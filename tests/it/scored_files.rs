@@ -3,12 +3,8 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
-<<<<<<< HEAD
-use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
-=======
 use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{self, NewSeries, Numbering, SourceSeries, Tolerances};
->>>>>>> deliver
+use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
 use nodulus::pipeline::score::identity::{Settings, Uids};
 use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::pipeline::score::{Delivered, Identity, Output, deliver};

@@ -1,19 +1,21 @@
 //! Convolution and batch norm, and the pass through a network that they take part in.
 
 use super::folded::Folded;
-use crate::model::error::{Error, Result};
+use crate::model::device::Operators;
+use crate::model::error::Result;
+use crate::model::ops::composed;
 use crate::model::ops::convolution::{Convolution, Window};
 use crate::model::ops::depthwise::Depthwise;
-use crate::model::ops::normalised_sum::{Affine, NormalisedSum, Statistics, Term, affine};
+use crate::model::ops::normalised_sum::{Affine, Left, NormalisedSum, Statistics, Term, affine};
+use crate::model::ops::sigmoid::sigmoids;
 use crate::model::ops::up_convolution::UpConvolution;
-use crate::model::ops::view;
+use crate::model::ops::{tensor, view};
 use crate::model::parameters::{Parameters, Scope, Start};
 use crate::model::tape::{Operator, Tape, Value};
-use std::cell::RefCell;
-use std::rc::Rc;
+use candle_core::Tensor;
 
 /// What each trained batch norm found in its batch.
-type Found = Vec<(BatchNorm, Rc<RefCell<Statistics>>)>;
+type Found = Vec<(BatchNorm, Left)>;
 
 /// One pass of a batch through a network.
 pub(in crate::model) struct Pass<'a> {
@@ -38,19 +40,19 @@ enum Way<'a> {
 impl<'a> Pass<'a> {
     /// A pass that gradients can be had of; `trained` tells for each parameter whether it changes.
     pub(in crate::model) fn training(parameters: &'a Parameters, trained: &'a [bool]) -> Self {
-        let tape = Tape::recording();
+        let tape = Tape::recording(parameters.place.operators);
         Self { parameters, way: Way::Training(trained), tape, statistics: Vec::new() }
     }
 
     /// A pass for the output's sake, between steps of training: nothing is prepared for it.
     pub(in crate::model) fn evaluation(parameters: &'a Parameters) -> Self {
-        let tape = Tape::forgetful();
+        let tape = Tape::forgetful(parameters.place.operators);
         Self { parameters, way: Way::Evaluation, tape, statistics: Vec::new() }
     }
 
     /// A pass for the output's sake with parameters that stay as they are.
     pub(in crate::model) fn folded(parameters: &'a Parameters, folded: &'a Folded) -> Self {
-        let tape = Tape::forgetful();
+        let tape = Tape::forgetful(parameters.place.operators);
         Self { parameters, way: Way::Folded(folded), tape, statistics: Vec::new() }
     }
 
@@ -87,7 +89,7 @@ impl<'a> Pass<'a> {
                     inputs.push(x.clone());
                 }
                 Addend::Normalised(norm, x) => {
-                    terms.push(self.term(norm)?);
+                    terms.push(self.term(norm));
                     let (scale, shift) = (self.parameter(norm.weight), self.parameter(norm.bias));
                     inputs.extend([x.clone(), scale, shift]);
                 }
@@ -97,7 +99,7 @@ impl<'a> Pass<'a> {
                 }
                 Addend::Convolved(conv, Some(norm), x) => {
                     let x = conv.forward(self, x)?;
-                    terms.push(self.term(norm)?);
+                    terms.push(self.term(norm));
                     let (scale, shift) = (self.parameter(norm.weight), self.parameter(norm.bias));
                     inputs.extend([x, scale, shift]);
                 }
@@ -108,13 +110,13 @@ impl<'a> Pass<'a> {
     }
 
     /// A frozen batch norm runs as in evaluation.
-    fn term(&mut self, norm: BatchNorm) -> Result<Term> {
+    fn term(&mut self, norm: BatchNorm) -> Term {
         if self.is_trained(norm.weight) {
-            let found = Rc::<RefCell<Statistics>>::default();
+            let found = Left::default();
             self.statistics.push((norm, found.clone()));
-            return Ok(Term::Batch(found));
+            return Term::Batch(found);
         }
-        Ok(Term::Fixed(norm.running(self.parameters)?))
+        Term::Fixed(norm.running(self.parameters))
     }
 
     /// Depthwise convolution, after a norm and a rectifier where there is one.
@@ -140,6 +142,14 @@ impl<'a> Pass<'a> {
                 let weight = self.parameter(weight);
                 self.apply(operator, &[x, &weight])
             }
+        }
+    }
+
+    /// The logistic function of a value, without a gradient.
+    pub(in crate::model) fn detached_sigmoid(&self, x: &Value) -> Result<Tensor> {
+        match self.tape.operators() {
+            Operators::Host => tensor(sigmoids(&view(x.tensor())?), x.tensor().dims()),
+            Operators::Composed => composed::sigmoid(x.tensor()),
         }
     }
 
@@ -206,15 +216,16 @@ impl BatchNorm {
     }
 
     /// The running statistics.
-    pub(super) fn running(self, parameters: &Parameters) -> Result<Statistics> {
-        let values = |index: usize| Ok::<_, Error>(view(&parameters.tensors[index])?.to_vec());
-        Ok(Statistics { mean: values(self.mean)?, variance: values(self.variance)?, count: 0 })
+    pub(super) fn running(self, parameters: &Parameters) -> Statistics {
+        let [mean, variance] =
+            [self.mean, self.variance].map(|index| parameters.tensors[index].clone());
+        Statistics { mean, variance, count: 0 }
     }
 
     /// What it comes to in each channel with the running statistics.
     pub(super) fn affine(self, parameters: &Parameters) -> Result<Vec<Affine>> {
         let [scale, shift] = [self.weight, self.bias].map(|index| &parameters.tensors[index]);
-        Ok(affine(&self.running(parameters)?, &view(scale)?, &view(shift)?))
+        affine(&self.running(parameters), &view(scale)?, &view(shift)?)
     }
 
     /// `max(0, norm(x))`.
@@ -227,16 +238,13 @@ impl BatchNorm {
         self,
         parameters: &Parameters,
         batch: &Statistics,
-    ) -> Result<[(usize, Vec<f32>); 2]> {
+    ) -> Result<[(usize, Tensor); 2]> {
         // The running variance is the sample's, the one that normalises the population's.
         let sample = batch.count as f32 / (batch.count.max(2) - 1) as f32;
-        let follow = |index: usize, values: &[f32], factor: f32| -> Result<_> {
-            let old = view(&parameters.tensors[index])?;
-            let next = old
-                .iter()
-                .zip(values)
-                .map(|(old, new)| (1.0 - Self::MOMENTUM) * old + Self::MOMENTUM * factor * new);
-            Ok((index, next.collect()))
+        let follow = |index: usize, values: &Tensor, factor: f32| -> Result<_> {
+            let part = |of: &Tensor, weight: f32| of.affine(f64::from(weight), 0.0);
+            let old = part(&parameters.tensors[index], 1.0 - Self::MOMENTUM)?;
+            Ok((index, (old + part(values, Self::MOMENTUM * factor)?)?))
         };
         Ok([follow(self.mean, &batch.mean, 1.0)?, follow(self.variance, &batch.variance, sample)?])
     }

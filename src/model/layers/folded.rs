@@ -12,12 +12,15 @@ use crate::model::parameters::Parameters;
 use crate::model::tape::{Operator, Value};
 use candle_core::Tensor;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The convolutions of a network, each prepared when it is first used: for the size of the images that
 /// it then sees.
 pub(in crate::model) struct Folded {
     /// By the index of the convolution's weights.
     ready: Vec<OnceLock<Ready>>,
+    /// Indices of the weights that others were made of.
+    spent: Vec<AtomicBool>,
 }
 
 enum Ready {
@@ -28,15 +31,31 @@ enum Ready {
 impl Folded {
     /// Nothing prepared yet, for so many parameters.
     pub(in crate::model) fn new(parameters: usize) -> Self {
-        Self { ready: (0..parameters).map(|_| OnceLock::new()).collect() }
+        Self {
+            ready: (0..parameters).map(|_| OnceLock::new()).collect(),
+            spent: (0..parameters).map(|_| AtomicBool::new(false)).collect(),
+        }
     }
 
-    /// What is ready under an index, or is made now.
-    fn ready(&self, index: usize, make: impl FnOnce() -> Result<Ready>) -> Result<&Ready> {
+    /// Weights that nothing reads again, as what was made of them is ready.
+    pub(in crate::model) fn spent(&self) -> impl Iterator<Item = usize> {
+        (0..self.spent.len()).filter(|index| self.spent[*index].load(Ordering::Relaxed))
+    }
+
+    /// What is ready under an index, or is made now of the weights of some convolutions.
+    fn ready(
+        &self,
+        index: usize,
+        of: &[&Conv],
+        make: impl FnOnce() -> Result<Ready>,
+    ) -> Result<&Ready> {
         let place = &self.ready[index];
         if place.get().is_none() {
             // Made twice, it is the same.
             let _ = place.set(make()?);
+            for conv in of {
+                self.spent[conv.weight].store(true, Ordering::Relaxed);
+            }
         }
         place.get().ok_or_else(|| unfit("nothing prepared".to_owned()))
     }
@@ -51,7 +70,7 @@ impl Folded {
         onto: Option<Vec<f32>>,
     ) -> Result<(Vec<f32>, [usize; 4])> {
         let [images, channels, height, width] = sizes(x)?;
-        let ready = self.ready(conv.weight, || {
+        let ready = self.ready(conv.weight, &[conv], || {
             let (weight, shift) = weights(parameters, conv, norm)?;
             let size = [height, width];
             Ok(Ready::Convolution(Prepared::new(conv.window, &weight, shift, channels, size)?))
@@ -88,7 +107,7 @@ impl Folded {
                     inputs.push(x.tensor());
                 }
                 Addend::Normalised(norm, x) => {
-                    terms.push(Term::Fixed(norm.running(parameters)?));
+                    terms.push(Term::Fixed(norm.running(parameters)));
                     let [scale, shift] =
                         [norm.weight, norm.bias].map(|index| &parameters.tensors[index]);
                     inputs.extend([x.tensor(), scale, shift]);
@@ -148,7 +167,9 @@ impl Folded {
         if planes * filters > channels {
             return Ok(None);
         }
-        let ready = self.ready(first.weight, || {
+        let of: Vec<&Conv> =
+            branches.iter().map(|(conv, _)| conv).chain(then.iter().copied()).collect();
+        let ready = self.ready(first.weight, &of, || {
             let mut ends = Vec::new();
             for conv in then {
                 ends.push(weights(parameters, conv, None)?);

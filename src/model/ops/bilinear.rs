@@ -67,13 +67,13 @@ impl Operator for Bilinear {
 
 /// The two pixels that a pixel of the output lies between, and how much each counts.
 #[derive(Clone, Copy)]
-struct Place {
-    at: [usize; 2],
-    weights: [f32; 2],
+pub(super) struct Place {
+    pub(super) at: [usize; 2],
+    pub(super) weights: [f32; 2],
 }
 
 impl Bilinear {
-    fn sizes(&self, x: &Tensor) -> Result<[usize; 4]> {
+    pub(super) fn sizes(&self, x: &Tensor) -> Result<[usize; 4]> {
         match *x.dims() {
             [images, channels, height, width]
                 if height * width > 0 && self.size[0] * self.size[1] > 0 =>
@@ -87,7 +87,7 @@ impl Bilinear {
         }
     }
 
-    fn places(&self, from: [usize; 2]) -> [Vec<Place>; 2] {
+    pub(super) fn places(&self, from: [usize; 2]) -> [Vec<Place>; 2] {
         std::array::from_fn(|axis| {
             let (from, to) = (from[axis], self.size[axis]);
             let place = |i: usize| {

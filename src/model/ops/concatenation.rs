@@ -23,9 +23,9 @@ pub(in crate::model) struct Concatenation {
     pub(in crate::model) enlarged: Option<Enlargement>,
 }
 
-struct Sizes {
+pub(super) struct Sizes {
     images: usize,
-    channels: Vec<usize>,
+    pub(super) channels: Vec<usize>,
     height: usize,
     width: usize,
 }
@@ -92,7 +92,7 @@ impl Operator for Concatenation {
 }
 
 impl Concatenation {
-    fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
+    pub(super) fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
         let factor = if self.enlarged.is_some() { 2 } else { 1 };
         let wrong = || Error::Shape {
             operator: "concatenation",

@@ -189,6 +189,12 @@ impl Depthwise {
         tensor(y, (images, channels, plane.height_out, plane.width_out))
     }
 
+    /// Rows and columns of the output, once all inputs are known to fit.
+    pub(super) fn size_out(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
+        let (_, _, plane) = self.sizes(inputs)?;
+        Ok([plane.height_out, plane.width_out])
+    }
+
     fn sizes(&self, inputs: &[&Tensor]) -> Result<(usize, usize, Plane)> {
         match (inputs[0].dims(), inputs[1].dims()) {
             (&[images, channels, height, width], &[kernels, 1, 3, 3])

@@ -48,7 +48,7 @@ impl Operator for Gate {
 }
 
 /// Pixels of an image.
-fn pixels(inputs: &[&Tensor]) -> Result<usize> {
+pub(super) fn pixels(inputs: &[&Tensor]) -> Result<usize> {
     match (inputs[0].dims(), inputs[1].dims()) {
         (&[images, channels, height, width], &[images_too, channels_too, 1, 1])
             if [images, channels] == [images_too, channels_too] && height * width > 0 =>

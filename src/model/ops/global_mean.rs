@@ -28,7 +28,7 @@ impl Operator for GlobalMean {
     }
 }
 
-fn sizes(x: &Tensor) -> Result<[usize; 3]> {
+pub(super) fn sizes(x: &Tensor) -> Result<[usize; 3]> {
     match *x.dims() {
         [images, channels, height, width] if height * width > 0 => {
             Ok([images, channels, height * width])

@@ -13,10 +13,11 @@ use super::normalised_sum::{NormalisedSum, Statistics, Term};
 use super::strips::Window;
 use super::threshold_dynamics::ThresholdDynamics;
 use super::up_convolution::UpConvolution;
-use super::{tensor, view};
+use super::{tensor, values};
+use crate::model::device::Place;
 use crate::model::golden::numbers;
 use crate::model::tape::{Gradient, Operator, Step};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -29,7 +30,8 @@ struct Case {
     gradients: Vec<Vec<f64>>,
 }
 
-fn operator(name: &str) -> Box<dyn Operator> {
+fn operator(name: &str, device: &Device) -> Box<dyn Operator> {
+    let on = |values: &[f32]| made_of(values).to_device(device).unwrap();
     let bilinear = |size| Box::new(Bilinear { size });
     let concatenation = |how| Box::new(Concatenation { enlarged: Some(how) });
     let centred = |size, stride| Window::centred(size, stride);
@@ -37,7 +39,7 @@ fn operator(name: &str) -> Box<dyn Operator> {
     let norm = || Term::Batch(Rc::default());
     let sum = |terms, rectified| Box::new(NormalisedSum { terms, rectified });
     let dynamics = |score: &[f32], steps, boundary, entropy| {
-        let score = (!score.is_empty()).then(|| score.to_vec());
+        let score = (!score.is_empty()).then(|| on(score));
         Box::new(ThresholdDynamics { score, steps, radius: 5, boundary, entropy })
     };
     match name {
@@ -53,8 +55,9 @@ fn operator(name: &str) -> Box<dyn Operator> {
         "norm" => sum(vec![norm()], false),
         "norm_relu" => sum(vec![norm()], true),
         "fixed_norm_relu" => {
-            let variance = numbers(51, 3).iter().map(|x| 1.0 + x / 2.0).collect();
-            let statistics = Statistics { mean: numbers(50, 3), variance, count: 0 };
+            let variance: Vec<f32> = numbers(51, 3).iter().map(|x| 1.0 + x / 2.0).collect();
+            let [mean, variance] = [numbers(50, 3), variance].map(|values| on(&values));
+            let statistics = Statistics { mean, variance, count: 0 };
             sum(vec![Term::Fixed(statistics)], true)
         }
         "sum_relu" => sum(vec![norm(), Term::Plain], true),
@@ -78,12 +81,16 @@ fn operator(name: &str) -> Box<dyn Operator> {
     }
 }
 
+fn made_of(values: &[f32]) -> Tensor {
+    tensor(values.to_vec(), values.len()).unwrap()
+}
+
 fn made(seed: usize, shape: &[usize]) -> Tensor {
     tensor(numbers(seed, shape.iter().product()), shape).unwrap()
 }
 
 fn assert_close(what: &str, found: &Tensor, expected: &[f64]) {
-    let found = view(found).unwrap();
+    let found = values(found).unwrap();
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(1.0f64, |m, e| m.max(e.abs()));
     for (f, e) in found.iter().zip(expected) {
@@ -101,6 +108,30 @@ fn transposed(x: &Tensor) -> Tensor {
     stored.transpose(last - 1, last).unwrap()
 }
 
+/// Asserts that the operator as composed for cards is `PyTorch`'s, whatever the inputs' layout.
+fn assert_composed(name: &str, device: &Device, inputs: &[&Tensor], case: &Case) {
+    let operator = operator(name, device);
+    let name = format!("{name}, composed, {device:?}");
+    let inputs: Vec<Tensor> = inputs.iter().map(|x| x.to_device(device).unwrap()).collect();
+    let strided: Vec<Tensor> = inputs.iter().map(transposed).collect();
+    for inputs in [inputs, strided] {
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        let y = operator.compose(&inputs).unwrap();
+        assert_eq!(y.dims(), case.shape, "{name}");
+        assert_close(&name, &y, &case.output);
+        let gradient = Gradient::borrowed(made(99, &case.shape).to_device(device).unwrap());
+        let wanted = vec![true; inputs.len()];
+        let step = Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
+        let found = operator.compose_back(&step).unwrap();
+        assert_eq!(found.len(), case.gradients.len(), "{name}");
+        for (n, (found, expected)) in found.iter().zip(&case.gradients).enumerate() {
+            let found = found.as_ref().unwrap();
+            assert_eq!(found.dims(), case.inputs[n], "{name}, gradient {n}");
+            assert_close(&format!("{name}, gradient {n}"), found, expected);
+        }
+    }
+}
+
 #[test]
 fn outputs_and_gradients_are_pytorchs() {
     let cases: BTreeMap<String, Case> =
@@ -108,10 +139,13 @@ fn outputs_and_gradients_are_pytorchs() {
     assert_eq!(cases.len(), 27);
     let mut n_refused = 0;
     for (name, case) in cases {
-        let operator = operator(&name);
+        let operator = operator(&name, &Device::Cpu);
         let inputs: Vec<Tensor> =
             case.inputs.iter().enumerate().map(|(n, shape)| made(n, shape)).collect();
         let inputs: Vec<&Tensor> = inputs.iter().collect();
+        for Place { tensors: device, .. } in Place::all_composed() {
+            assert_composed(&name, device, &inputs, &case);
+        }
         let y = operator.forward(&inputs).unwrap();
         assert_eq!(y.dims(), case.shape, "{name}");
         assert_close(&name, &y, &case.output);

@@ -60,6 +60,11 @@ struct Sizes {
 }
 
 impl MaxPool {
+    /// Rows and columns of the output, once the input is known to fit.
+    pub(super) fn size_out(&self, x: &Tensor) -> Result<[usize; 2]> {
+        Ok(self.sizes(x)?.size_out)
+    }
+
     fn sizes(&self, x: &Tensor) -> Result<Sizes> {
         let window = self.0;
         let wrong = || Error::Shape {

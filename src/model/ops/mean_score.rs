@@ -55,7 +55,7 @@ impl Operator for MeanScore {
     }
 }
 
-fn sizes(inputs: &[&Tensor]) -> Result<[usize; 3]> {
+pub(super) fn sizes(inputs: &[&Tensor]) -> Result<[usize; 3]> {
     match (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) {
         (&[images, channels, height, width], &[1, weights], &[1])
             if channels == weights && height * width > 0 =>

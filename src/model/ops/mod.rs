@@ -4,6 +4,8 @@
 //! channel, row, column). Sums run in an order that depends on the shapes alone, so that results
 //! are the same bit for bit however many threads there are.
 
+pub(super) mod composed;
+pub(super) mod cuda;
 mod product;
 mod strips;
 mod stack;
@@ -34,7 +36,7 @@ mod golden;
 
 use super::buffer;
 use super::error::{Error, Result};
-use candle_core::{CpuStorage, Storage, StorageRef, Tensor};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, StorageRef, Tensor};
 use std::cell::RefCell;
 
 /// A contiguous tensor's values.
@@ -73,6 +75,38 @@ impl std::ops::Deref for View<'_> {
 /// A tensor of these values.
 pub(super) fn tensor(values: Vec<f32>, shape: impl Into<candle_core::Shape>) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)?)
+}
+
+/// A tensor's values in order, wherever they are.
+pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>> {
+    if tensor.device().is_cpu() {
+        return Ok(tensor.flatten_all()?.to_vec1()?);
+    }
+    // A view of a card's memory would be copied with all that it is a part of.
+    Ok(tensor.force_contiguous()?.flatten_all()?.to_vec1()?)
+}
+
+/// Changes the values of a tensor on the processor that is all of its memory.
+pub(super) fn change(
+    tensor: &Tensor,
+    f: impl FnOnce(&mut [f32]) -> candle_core::Result<()>,
+) -> candle_core::Result<()> {
+    tensor.inplace_op1(&Change(RefCell::new(Some(f))))
+}
+
+struct Change<F>(RefCell<Option<F>>);
+
+impl<F: FnOnce(&mut [f32]) -> candle_core::Result<()>> InplaceOp1 for Change<F> {
+    fn name(&self) -> &'static str {
+        "change"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        match (storage, layout.contiguous_offsets(), self.0.take()) {
+            (CpuStorage::F32(values), Some((0, end)), Some(f)) if end == values.len() => f(values),
+            _ => candle_core::bail!("no tensor of f32 that is all of its memory: {layout:?}"),
+        }
+    }
 }
 
 thread_local! {

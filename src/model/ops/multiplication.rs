@@ -12,12 +12,7 @@ pub(in crate::model) struct Multiplication;
 
 impl Operator for Multiplication {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        if inputs[0].dims() != inputs[1].dims() {
-            return Err(Error::Shape {
-                operator: "multiplication",
-                problem: format!("{:?} and {:?}", inputs[0].dims(), inputs[1].dims()),
-            });
-        }
+        check(inputs)?;
         tensor(multiplied(&view(inputs[0])?, &view(inputs[1])?), inputs[0].dims())
     }
 
@@ -31,6 +26,16 @@ impl Operator for Multiplication {
             wanted.then(|| found(other)).transpose()
         };
         Ok(vec![part(step.wanted[0], step.inputs[1])?, part(step.wanted[1], step.inputs[0])?])
+    }
+}
+
+/// Fails if the inputs are not of one shape.
+pub(super) fn check(inputs: &[&Tensor]) -> Result<()> {
+    match [inputs[0].dims(), inputs[1].dims()] {
+        [a, b] if a == b => Ok(()),
+        [a, b] => {
+            Err(Error::Shape { operator: "multiplication", problem: format!("{a:?} and {b:?}") })
+        }
     }
 }
 

@@ -12,18 +12,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Added to variances before their root is taken, as `PyTorch` does by default.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// Each channel's mean and variance (of the population, not the sample).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 pub(in crate::model) struct Statistics {
-    /// Means.
-    pub(in crate::model) mean: Vec<f32>,
-    /// Variances.
-    pub(in crate::model) variance: Vec<f32>,
+    /// Means, `[C]`.
+    pub(in crate::model) mean: Tensor,
+    /// Variances, `[C]`.
+    pub(in crate::model) variance: Tensor,
     /// Values that each of them is over; 0 for running statistics.
     pub(in crate::model) count: usize,
 }
+
+/// Where a forward pass leaves a batch's statistics.
+pub(in crate::model) type Left = Rc<RefCell<Option<Statistics>>>;
 
 /// One addend.
 pub(in crate::model) enum Term {
@@ -31,13 +34,13 @@ pub(in crate::model) enum Term {
     Plain,
     /// Normalised by the batch's own statistics, which are left here; three inputs: the tensor,
     /// scale and shift of each channel.
-    Batch(Rc<RefCell<Statistics>>),
+    Batch(Left),
     /// Normalised by given statistics; three inputs, as above.
     Fixed(Statistics),
 }
 
 impl Term {
-    fn inputs(&self) -> usize {
+    pub(super) fn inputs(&self) -> usize {
         match self {
             Self::Plain => 1,
             Self::Batch(_) | Self::Fixed(_) => 3,
@@ -69,12 +72,12 @@ impl Operator for NormalisedSum {
             let affine: Vec<Affine> = match term {
                 Term::Plain => vec![(1.0, 0.0); channels],
                 Term::Batch(found) => {
-                    let statistics = statistics(&x, shape);
-                    let affine = affine(&statistics, &view(own[1])?, &view(own[2])?);
-                    found.replace(statistics);
+                    let statistics = statistics(&x, shape)?;
+                    let affine = affine(&statistics, &view(own[1])?, &view(own[2])?)?;
+                    found.replace(Some(statistics));
                     affine
                 }
-                Term::Fixed(statistics) => affine(statistics, &view(own[1])?, &view(own[2])?),
+                Term::Fixed(statistics) => affine(statistics, &view(own[1])?, &view(own[2])?)?,
             };
             addends.push((x, affine));
         }
@@ -125,13 +128,16 @@ impl Operator for NormalisedSum {
                     continue;
                 }
                 Term::Batch(statistics) => {
-                    saved = statistics.borrow();
-                    (&*saved, true)
+                    saved = left(statistics)?;
+                    (&saved, true)
                 }
                 Term::Fixed(statistics) => (statistics, false),
             };
-            let back = Back { g: &g, gated: gated_by_input, shape, statistics, of_batch };
-            found.extend(back.run(inputs, wanted)?);
+            let [mean, variance] = [view(&statistics.mean)?, view(&statistics.variance)?];
+            let gated = gated_by_input;
+            let back = Back { g: &g, gated, shape, mean: &mean, variance: &variance, of_batch };
+            let affine = affine(statistics, &view(inputs[1])?, &view(inputs[2])?)?;
+            found.extend(back.run(inputs, wanted, &affine)?);
         }
         Ok(found)
     }
@@ -139,7 +145,7 @@ impl Operator for NormalisedSum {
 
 impl NormalisedSum {
     /// Images, channels and pixels, once all inputs are known to fit.
-    fn shape(&self, inputs: &[&Tensor]) -> Result<[usize; 3]> {
+    pub(super) fn shape(&self, inputs: &[&Tensor]) -> Result<[usize; 3]> {
         let wrong = || Error::Shape {
             operator: "normalised sum",
             problem: format!(
@@ -161,7 +167,7 @@ impl NormalisedSum {
                 }
             }
             if let Term::Fixed(statistics) = term
-                && [statistics.mean.len(), statistics.variance.len()] != [channels; 2]
+                && [statistics.mean.dims(), statistics.variance.dims()] != [[channels]; 2]
             {
                 return Err(wrong());
             }
@@ -192,15 +198,22 @@ pub(in crate::model) fn affine(
     statistics: &Statistics,
     scale: &[f32],
     shift: &[f32],
-) -> Vec<Affine> {
-    let moments = statistics.mean.iter().zip(&statistics.variance);
-    moments
-        .zip(scale.iter().zip(shift))
-        .map(|((mean, variance), (scale, shift))| {
-            let scale = f64::from(*scale) * inverse_deviation(*variance);
-            (scale as f32, (f64::from(*shift) - f64::from(*mean) * scale) as f32)
-        })
-        .collect()
+) -> Result<Vec<Affine>> {
+    let (mean, variance) = (view(&statistics.mean)?, view(&statistics.variance)?);
+    let moments = mean.iter().zip(&*variance);
+    let affine = moments.zip(scale.iter().zip(shift)).map(|((mean, variance), (scale, shift))| {
+        let scale = f64::from(*scale) * inverse_deviation(*variance);
+        (scale as f32, (f64::from(*shift) - f64::from(*mean) * scale) as f32)
+    });
+    Ok(affine.collect())
+}
+
+/// The statistics that a forward pass has left.
+pub(in crate::model) fn left(found: &Left) -> Result<Statistics> {
+    found.borrow().clone().ok_or_else(|| Error::Shape {
+        operator: "normalised sum",
+        problem: "no statistics: backward without forward".to_owned(),
+    })
 }
 
 /// Adds up pairs that `f` makes of each plane, by channel, over images.
@@ -223,20 +236,20 @@ fn channel_pairs(
         .collect()
 }
 
-fn statistics(x: &[f32], shape: [usize; 3]) -> Statistics {
+fn statistics(x: &[f32], shape: [usize; 3]) -> Result<Statistics> {
     let [images, channels, n] = shape;
     // Differences from one of the channel's own values: no digits are lost where the mean is large
     // beside the deviation.
     let pivot = |c: usize| x[c * n];
     let sums = channel_pairs(shape, |c, plane| vector::moments(&x[plane], pivot(c)));
     let count = images * n;
-    let mut found = Statistics { count, ..Statistics::default() };
+    let (mut mean, mut variance) = (Vec::new(), Vec::new());
     for (c, (sum, squares)) in sums.into_iter().enumerate().take(channels) {
         let shifted = sum / count as f64;
-        found.mean.push((f64::from(pivot(c)) + shifted) as f32);
-        found.variance.push((squares / count as f64 - shifted * shifted).max(0.0) as f32);
+        mean.push((f64::from(pivot(c)) + shifted) as f32);
+        variance.push((squares / count as f64 - shifted * shifted).max(0.0) as f32);
     }
-    found
+    Ok(Statistics { mean: tensor(mean, channels)?, variance: tensor(variance, channels)?, count })
 }
 
 /// The backward pass of one normalised term.
@@ -245,17 +258,23 @@ struct Back<'a> {
     /// Whether the gradient counts only where the normalised input is positive.
     gated: bool,
     shape: [usize; 3],
-    statistics: &'a Statistics,
+    mean: &'a [f32],
+    variance: &'a [f32],
     of_batch: bool,
 }
 
 impl Back<'_> {
-    fn run(&self, inputs: &[&Tensor], wanted: &[bool]) -> Result<[Option<Gradient>; 3]> {
-        let (x, scale, shift) = (view(inputs[0])?, view(inputs[1])?, view(inputs[2])?);
+    fn run(
+        &self,
+        inputs: &[&Tensor],
+        wanted: &[bool],
+        affine: &[Affine],
+    ) -> Result<[Option<Gradient>; 3]> {
+        let (x, scale) = (view(inputs[0])?, view(inputs[1])?);
         let [images, channels, n] = self.shape;
-        let gates: Vec<Option<Gate>> = affine(self.statistics, &scale, &shift)
-            .into_iter()
-            .map(|(scale, shift)| self.gated.then_some(Gate { scale, shift }))
+        let gates: Vec<Option<Gate>> = affine
+            .iter()
+            .map(|&(scale, shift)| self.gated.then_some(Gate { scale, shift }))
             .collect();
         let sums = if self.of_batch && wanted[0] || wanted[1] || wanted[2] {
             self.sums(&x, &gates)
@@ -264,7 +283,7 @@ impl Back<'_> {
         };
         let mut found = [None, None, None];
         if wanted[1] {
-            let values = sums.iter().zip(&self.statistics.variance);
+            let values = sums.iter().zip(self.variance);
             let values = values.map(|((_, q), v)| (q * inverse_deviation(*v)) as f32).collect();
             found[1] = Some(Gradient::new(tensor(values, channels)?));
         }
@@ -276,10 +295,10 @@ impl Back<'_> {
             let count = if self.of_batch { (images * n) as f64 } else { f64::INFINITY };
             let factors: Vec<[f32; 3]> = (0..channels)
                 .map(|c| {
-                    let inverse = inverse_deviation(self.statistics.variance[c]);
+                    let inverse = inverse_deviation(self.variance[c]);
                     let of_g = f64::from(scale[c]) * inverse;
                     let of_x = -of_g * inverse * inverse * sums[c].1 / count;
-                    let mean = f64::from(self.statistics.mean[c]);
+                    let mean = f64::from(self.mean[c]);
                     let constant = -of_g * sums[c].0 / count - of_x * mean;
                     [of_g as f32, of_x as f32, constant as f32]
                 })
@@ -293,7 +312,7 @@ impl Back<'_> {
     /// For each channel the sums of `g` and of `g * (x - mean)`.
     fn sums(&self, x: &[f32], gates: &[Option<Gate>]) -> Vec<(f64, f64)> {
         channel_pairs(self.shape, |c, plane| {
-            let mean = self.statistics.mean[c];
+            let mean = self.mean[c];
             vector::weighted_sums(&self.g[plane.clone()], &x[plane], gates[c], mean)
         })
     }
@@ -322,8 +341,8 @@ mod tests {
 
     fn fixed() -> Term {
         Term::Fixed(Statistics {
-            mean: vec![0.2, -0.3, 0.1],
-            variance: vec![0.5, 2.0, 0.1],
+            mean: tensor(vec![0.2, -0.3, 0.1], 3).unwrap(),
+            variance: tensor(vec![0.5, 2.0, 0.1], 3).unwrap(),
             count: 0,
         })
     }
@@ -337,7 +356,7 @@ mod tests {
         let x = tensor(vec![1.0, 3.0, 1005.0, 1007.0, 5.0, 7.0, 1001.0, 1003.0], (2, 2, 1, 2));
         let scale = tensor(vec![1.0, 2.0], 2).unwrap();
         let shift = tensor(vec![0.0, 10.0], 2).unwrap();
-        let found = Rc::<RefCell<Statistics>>::default();
+        let found = Left::default();
         let operator = NormalisedSum { terms: vec![Term::Batch(found.clone())], rectified: false };
         let y = output(&operator, &[x.unwrap(), scale, shift]);
         // 1 3 5 7: mean 4, variance 5.
@@ -347,9 +366,9 @@ mod tests {
             let e = if i / 2 % 2 == 1 { 2.0 * e + 10.0 } else { e };
             assert!((y - e).abs() < 1e-4, "{y} {e}");
         }
-        let statistics = found.borrow();
-        assert_eq!(*statistics.mean, [4.0, 1004.0]);
-        assert_eq!(*statistics.variance, [5.0, 5.0]);
+        let statistics = left(&found).unwrap();
+        assert_eq!(view(&statistics.mean).unwrap()[..], [4.0, 1004.0]);
+        assert_eq!(view(&statistics.variance).unwrap()[..], [5.0, 5.0]);
         assert_eq!(statistics.count, 4);
     }
 

@@ -8,7 +8,7 @@ use super::with_scratch;
 use std::ops::Range;
 
 /// A square kernel and how it moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::model) struct Window {
     /// Rows and columns of the kernel.
     pub(in crate::model) size: usize,

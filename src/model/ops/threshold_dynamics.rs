@@ -19,8 +19,8 @@ use rayon::prelude::*;
 // METHOD: energy and iteration of arXiv 2410.20154. Kernel `k`: Gaussian of deviation sigma, cut off
 // at `radius` and normalised; the border is replicated, so that a constant image has no boundary.
 pub(in crate::model) struct ThresholdDynamics {
-    /// Nodule probability `c` of each image; without it l2 is 0. It has no gradient.
-    pub(in crate::model) score: Option<Vec<f32>>,
+    /// Nodule probability `c` of each image, `[B]`; without it l2 is 0. It has no gradient.
+    pub(in crate::model) score: Option<Tensor>,
     /// Iterations.
     pub(in crate::model) steps: usize,
     /// Pixels of the kernel on each side of its centre.
@@ -34,6 +34,8 @@ pub(in crate::model) struct ThresholdDynamics {
 /// The iteration for the images of one batch.
 struct Dynamics<'a> {
     operator: &'a ThresholdDynamics,
+    /// `1 - c` of each image; empty without a score.
+    doubt: Vec<f32>,
     height: usize,
     width: usize,
     kernel: Vec<f32>,
@@ -99,28 +101,35 @@ impl Operator for ThresholdDynamics {
 
 impl ThresholdDynamics {
     fn dynamics(&self, inputs: &[&Tensor]) -> Result<Dynamics<'_>> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
-        let size = match *shapes.as_slice() {
-            [&[_, 1, height, width], [1]] if self.score.is_none() => Some([height, width]),
-            [&[images, 1, height, width], [1], [1]] => {
-                let scores = self.score.as_ref().map(Vec::len);
-                (scores == Some(images)).then_some([height, width])
-            }
-            _ => None,
-        };
-        let Some([height, width]) = size.filter(|size| size.iter().all(|n| *n > 0)) else {
-            return Err(Error::Shape {
-                operator: "threshold dynamics",
-                problem: format!("inputs {shapes:?}, scores {:?}", self.score),
-            });
-        };
+        let [height, width] = self.size(inputs)?;
         let sigma = softplus(f64::from(view(inputs[1])?[0]));
         let (kernel, slope) = gaussian(sigma, self.radius);
         let l2 = match inputs.get(2) {
             Some(raw) => softplus(f64::from(view(raw)?[0])) as f32,
             None => 0.0,
         };
-        Ok(Dynamics { operator: self, height, width, kernel, slope, l2 })
+        let doubt = match &self.score {
+            Some(score) => view(score)?.iter().map(|c| 1.0 - c).collect(),
+            None => Vec::new(),
+        };
+        Ok(Dynamics { operator: self, doubt, height, width, kernel, slope, l2 })
+    }
+
+    /// Rows and columns, once all inputs are known to fit.
+    pub(super) fn size(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
+        let scores = self.score.as_ref().map(Tensor::dims);
+        let size = match *shapes.as_slice() {
+            [&[_, 1, height, width], [1]] if self.score.is_none() => Some([height, width]),
+            [&[images, 1, height, width], [1], [1]] => {
+                (scores == Some(&[images])).then_some([height, width])
+            }
+            _ => None,
+        };
+        size.filter(|size| size.iter().all(|n| *n > 0)).ok_or_else(|| Error::Shape {
+            operator: "threshold dynamics",
+            problem: format!("inputs {shapes:?}, scores {scores:?}"),
+        })
     }
 }
 
@@ -138,7 +147,7 @@ fn gaussian(sigma: f64, radius: usize) -> (Vec<f32>, Vec<f32>) {
 impl Dynamics<'_> {
     /// `l2 (1 - c)`.
     fn prior(&self, image: usize) -> f32 {
-        self.operator.score.as_ref().map_or(0.0, |score| self.l2 * (1.0 - score[image]))
+        self.doubt.get(image).map_or(0.0, |doubt| self.l2 * doubt)
     }
 
     /// Iterates; `seen` gets each `x` that a step starts from.
@@ -172,7 +181,7 @@ impl Dynamics<'_> {
         let mut of_v = gradient.to_vec();
         let (mut difference, mut a, mut b) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         let mut parts = Parts::default();
-        let weight = self.operator.score.as_ref().map_or(0.0, |score| 1.0 - score[image]);
+        let weight = self.doubt.get(image).copied().unwrap_or(0.0);
         while let Some(x) = states.pop() {
             // From v = (u - boundary k*difference - prior) / entropy:
             for (of_u, of_v) in of_u.iter_mut().zip(&mut of_v) {
@@ -295,6 +304,7 @@ mod tests {
     }
 
     fn dynamics(score: Option<Vec<f32>>, steps: usize) -> ThresholdDynamics {
+        let score = score.map(|score| tensor(score.clone(), score.len()).unwrap());
         ThresholdDynamics { score, steps, radius: 5, boundary: 1.0, entropy: 1.0 }
     }
 

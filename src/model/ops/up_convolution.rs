@@ -50,12 +50,12 @@ impl Operator for UpConvolution {
 }
 
 #[derive(Clone, Copy)]
-struct Sizes {
-    images: usize,
-    channels: usize,
-    filters: usize,
-    height: usize,
-    width: usize,
+pub(super) struct Sizes {
+    pub(super) images: usize,
+    pub(super) channels: usize,
+    pub(super) filters: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
 }
 
 /// Rows of the input whose products stay in a core's cache.
@@ -67,7 +67,7 @@ struct Tile {
 }
 
 impl Sizes {
-    fn new(inputs: &[&Tensor]) -> Result<Self> {
+    pub(super) fn new(inputs: &[&Tensor]) -> Result<Self> {
         match (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) {
             (&[images, channels, height, width], &[depth, filters, 2, 2], &[biases])
                 if depth == channels

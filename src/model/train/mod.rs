@@ -8,23 +8,22 @@ use super::batch::{self, Example};
 use super::buffer;
 use super::checkpoint::{self, Description};
 use super::config::Config;
-use super::device::Device;
+use super::device::{Device, Operators, Place};
 use super::epoch::Epoch;
 use super::error::{Error, Result};
 use super::layers::{BatchNorm, Pass};
-use super::loss;
+use super::loss::{self, Measured};
 use super::network::Network;
-use super::ops::normalised_sum::Statistics;
-use super::ops::{tensor, view};
+use super::ops::normalised_sum::{Left, left};
+use super::ops::values;
 use super::optim::{Adam, Rates};
 use super::parameters::Parameters;
 use super::phase::Phase;
+use super::tape::Value;
 use super::transfer::{self, Transfer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::cell::RefCell;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::Instant;
 
 /// A network in training.
@@ -48,14 +47,18 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// Fails if the configuration makes no network.
+    /// Fails if the configuration makes no network, or the device has no memory for it.
     pub fn new(config: &Config, seed: u64, device: &Device) -> Result<Self> {
-        // Operators run where their tensors are, and there is one device yet.
-        let Device::Cpu = device;
+        Self::at(config, seed, &device.place())
+    }
+
+    /// See [`Self::new`].
+    pub(super) fn at(config: &Config, seed: u64, place: &Place) -> Result<Self> {
         let (network, specs) = Network::new(config)?;
         let trained = specs.iter().map(|spec| spec.trained).collect();
         let adam = Adam::new(specs.len());
-        let parameters = Parameters::draw(specs, seed)?;
+        let mut parameters = Parameters::draw(specs, seed)?;
+        parameters.move_to(place)?;
         let config = config.clone();
         Ok(Self { config, seed, network, parameters, trained, adam, phases: 0, std: true })
     }
@@ -67,7 +70,10 @@ impl Trainer {
     ///
     /// Fails if it cannot be read, or if nothing of it fits.
     pub fn transfer(&mut self, path: &Path, prefix: &str) -> Result<Transfer> {
-        transfer::transfer(path, prefix, &mut self.parameters)
+        let found = transfer::transfer(path, prefix, &mut self.parameters)?;
+        let place = self.parameters.place.clone();
+        self.parameters.move_to(&place)?;
+        Ok(found)
     }
 
     /// Starts a phase, or goes on with it where `resumed`: then the optimiser's state is kept.
@@ -103,8 +109,8 @@ impl Trainer {
                 example.flip(self.config.image_size, [flips.random(), flips.random()]);
             }
         }
-        // Within the pool, so that operators need not wake it.
-        let loss = rayon::scope(|_| self.step(phase, epoch, batch))?;
+        let operators = self.parameters.place.operators;
+        let loss = operators.run(|| self.step(phase, epoch, batch))?;
         if loss.is_finite() {
             return Ok(());
         }
@@ -117,41 +123,27 @@ impl Trainer {
     fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[Example]) -> Result<f64> {
         let start = Instant::now();
         let side = self.config.image_size;
-        let x = batch::input(batch.iter().map(|example| example.image.as_slice()), side)?;
+        let images = batch.iter().map(|example| example.image.as_slice());
+        let x = batch::input(images, side, &self.parameters.place)?;
         let mut pass = Pass::training(&self.parameters, &self.trained);
         let found = self.network.forward(&mut pass, &x, phase.std)?;
-        let masks: Vec<u8> =
-            batch.iter().flat_map(|example| example.mask.iter().copied()).collect();
-        let targets: Vec<Option<bool>> = batch.iter().map(|example| example.has_nodule).collect();
-        let mut overlaps = Vec::new();
-        let segmentation = {
-            let logits = view(found.logits.tensor())?;
-            for (logits, mask) in logits.chunks(side * side).zip(masks.chunks(side * side)) {
-                overlaps.extend(loss::overlap(logits, mask));
-            }
-            loss::segmentation(&logits, &masks, side * side)
+        let weights = [phase.segmentation_weight, phase.classification_weight];
+        let (pixels, images) = (found.logits.tensor(), found.nodule_logit.as_ref());
+        let images = images.map(Value::tensor);
+        let measured = match self.parameters.place.operators {
+            Operators::Host => loss::measure(pixels, images, batch, weights)?,
+            Operators::Composed => loss::composed::measure(pixels, images, batch, weights)?,
         };
-        let mut total = phase.segmentation_weight * segmentation.value;
-        let of_segmentation = segmentation.value;
-        let mut parts = vec![(found.logits, segmentation, phase.segmentation_weight)];
-        let mut of_classification = None;
-        if let Some(logit) = found.nodule_logit {
-            let classification = loss::classification(&view(logit.tensor())?, &targets);
-            total += phase.classification_weight * classification.value;
-            of_classification = Some(classification.value);
-            parts.push((logit, classification, phase.classification_weight));
-        }
-        let losses = [total, of_segmentation];
+        let Measured { segmentation, classification, overlaps, gradients } = measured;
+        let total =
+            weights[0] * segmentation + classification.map_or(0.0, |loss| weights[1] * loss);
+        let losses = [total, segmentation];
         if !total.is_finite() {
-            epoch.add(batch.len(), losses, of_classification, &overlaps, 0.0);
+            epoch.add(batch.len(), losses, classification, &overlaps, 0.0);
             return Ok(total);
         }
-        let mut seeds = Vec::new();
-        for (value, mut loss, weight) in parts {
-            loss.gradient.iter_mut().for_each(|g| *g *= weight as f32);
-            let gradient = tensor(loss.gradient, value.tensor().dims())?;
-            seeds.push((value, gradient));
-        }
+        let logits = [Some(found.logits), found.nodule_logit].into_iter().flatten();
+        let seeds = logits.zip(gradients).collect();
         drop(x);
         let (tape, statistics) = pass.finish();
         let gradients = tape.backward(seeds)?;
@@ -161,19 +153,18 @@ impl Trainer {
             decoupled: phase.decoupled_decay,
             clip_norm: phase.clip_norm,
         };
-        self.adam.step(&self.parameters, &gradients, rates)?;
+        self.adam.step(&mut self.parameters, &gradients, rates)?;
         self.follow(&statistics)?;
         let seconds = start.elapsed().as_secs_f64();
-        epoch.add(batch.len(), losses, of_classification, &overlaps, seconds);
+        epoch.add(batch.len(), losses, classification, &overlaps, seconds);
         Ok(total)
     }
 
     /// Moves running statistics towards a batch's.
-    fn follow(&mut self, statistics: &[(BatchNorm, Rc<RefCell<Statistics>>)]) -> Result<()> {
+    fn follow(&mut self, statistics: &[(BatchNorm, Left)]) -> Result<()> {
         for (norm, found) in statistics {
-            for (index, values) in norm.follow(&self.parameters, &found.borrow())? {
-                let shape = self.parameters.specs[index].shape.as_slice();
-                self.parameters.tensors[index] = tensor(values, shape)?;
+            for (index, next) in norm.follow(&self.parameters, &left(found)?)? {
+                self.parameters.tensors[index] = next;
             }
         }
         Ok(())
@@ -198,7 +189,8 @@ impl Trainer {
                 let sum: f64 = dice.iter().sum();
                 return Ok((!dice.is_empty()).then(|| sum / dice.len() as f64));
             }
-            dice.extend(rayon::scope(|_| self.evaluate_batch(std, &batch))?);
+            let operators = self.parameters.place.operators;
+            dice.extend(operators.run(|| self.evaluate_batch(std, &batch))?);
         }
     }
 
@@ -208,9 +200,10 @@ impl Trainer {
         for example in batch {
             batch::check(example, side)?;
         }
-        let x = batch::input(batch.iter().map(|example| example.image.as_slice()), side)?;
+        let images = batch.iter().map(|example| example.image.as_slice());
+        let x = batch::input(images, side, &self.parameters.place)?;
         let found = self.network.forward(&mut Pass::evaluation(&self.parameters), &x, std)?;
-        let logits = view(found.logits.tensor())?;
+        let logits = values(found.logits.tensor())?;
         let overlaps = logits.chunks(side * side).zip(batch);
         let dice = overlaps.filter_map(|(logits, example)| loss::overlap(logits, &example.mask));
         Ok(dice.map(|[dice, _]| dice).collect())

@@ -5,8 +5,9 @@ use crate::model::checkpoint;
 use crate::model::config::Config;
 use crate::model::epoch::Epoch;
 use crate::model::error::{Error, Result};
-use crate::model::ops::{tensor, view};
+use crate::model::ops::{tensor, values};
 use crate::model::optim::Moments;
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,19 +37,17 @@ impl Trainer {
         let mut arrays = Vec::new();
         let parameters = self.parameters.specs.iter().zip(&self.parameters.tensors);
         for ((spec, tensor), moments) in parameters.zip(&self.adam.moments) {
-            arrays.push((spec.name.clone(), spec.shape.clone(), view(tensor)?.to_vec()));
-            if moments.steps > 0 {
-                let shape = || spec.shape.clone();
-                arrays.push((format!("adam.first.{}", spec.name), shape(), moments.first.clone()));
-                arrays.push((
-                    format!("adam.second.{}", spec.name),
-                    shape(),
-                    moments.second.clone(),
-                ));
+            arrays.push((spec.name.clone(), spec.shape.clone(), values(tensor)?));
+            if let Some(Moments { first, second, .. }) = moments {
+                for (which, moment) in [("first", first), ("second", second)] {
+                    let name = format!("adam.{which}.{}", spec.name);
+                    arrays.push((name, spec.shape.clone(), values(moment)?));
+                }
             }
         }
         checkpoint::write(&folder.join(STATE), arrays)?;
-        let steps = self.adam.moments.iter().map(|moments| moments.steps).collect();
+        let steps = |moments: &Option<Moments>| moments.as_ref().map_or(0, |moments| moments.steps);
+        let steps = self.adam.moments.iter().map(steps).collect();
         let (config, seed, phases) = (self.config.clone(), self.seed, self.phases);
         let state = State { config, seed, phases, epoch: epoch.cloned(), steps };
         checkpoint::write_json(&folder.join(STATE).with_extension("json"), &state)
@@ -87,13 +86,17 @@ impl Trainer {
         let mut moments = Vec::new();
         for (spec, steps) in specs.iter().zip(state.steps) {
             let shape = spec.shape.as_slice();
-            tensors.push(tensor(take(spec.name.clone(), shape)?, shape)?);
+            let place = &self.parameters.place.tensors;
+            let mut take = |name: String| -> Result<Tensor> {
+                Ok(tensor(take(name, shape)?, shape)?.to_device(place)?)
+            };
+            tensors.push(take(spec.name.clone())?);
             moments.push(if steps == 0 {
-                Moments::default()
+                None
             } else {
-                let first = take(format!("adam.first.{}", spec.name), shape)?;
-                let second = take(format!("adam.second.{}", spec.name), shape)?;
-                Moments { first, second, steps }
+                let first = take(format!("adam.first.{}", spec.name))?;
+                let second = take(format!("adam.second.{}", spec.name))?;
+                Some(Moments { first, second, steps })
             });
         }
         self.parameters.tensors = tensors;

@@ -3,6 +3,7 @@ use crate::model::checkpoint::WEIGHTS_FILE;
 use crate::model::config::{Mode, Preset};
 use crate::model::epoch::EpochLog;
 use crate::model::infer::Predictor;
+use crate::model::ops::view;
 
 type Examples = Vec<std::result::Result<Example, Error>>;
 

@@ -39,7 +39,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn load(paths: &[PathBuf], device: Device) -> Result<Self, Error> {
+    pub(super) fn load(paths: &[PathBuf], device: &Device) -> Result<Self, Error> {
         let files = paths.iter().map(|path| weights_file(path)).collect::<Result<Vec<_>, _>>()?;
         let sha256 = |path: PathBuf| {
             hash::sha256_file(&path).map_err(|source| Error::Io { path: path.clone(), source })
@@ -50,7 +50,7 @@ impl Model {
             .iter()
             .map(|file| sha256(file.with_extension("json")))
             .collect::<Result<_, _>>()?;
-        let networks = Ensemble::load(&files, &device)?;
+        let networks = Ensemble::load(&files, device)?;
         let architecture = networks.config().architecture.name();
         let digits = match &weights[..] {
             [one] => one.clone(),

@@ -131,7 +131,7 @@ fn work(
     let identity = Identity::new(settings.deidentify.as_ref())?;
     let mut candidates = Candidates::read(&settings.candidates.0)?;
     let loading = Instant::now();
-    let model = Model::load(&settings.model.0, options.device)?;
+    let model = Model::load(&settings.model.0, &options.device)?;
     summary.model_id.clone_from(&model.name.id);
     summary.seconds.model = loading.elapsed().as_secs_f64();
 

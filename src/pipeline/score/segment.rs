@@ -184,8 +184,10 @@ impl Window {
     ) -> Result<Vec<f32>, Error> {
         let Region { padding_hu, window, .. } = settings.region;
         let slice = slices.slice(k).ok_or(Error::Slice(k))?;
-        let (pixels, _) = crop_slice(slice, &self.grid, padding_hu);
-        counts.add(&pixels);
+        let (pixels, padded) = crop_slice(slice, &self.grid, padding_hu);
+        if !padded {
+            counts.add(&pixels);
+        }
         Ok(normalise_slice(&pixels, window.low_hu, window.high_hu))
     }
 

@@ -32,6 +32,16 @@ fn settings(more: &str) -> Settings {
 
 /// What a model that sees soft tissue marks, and how many regions it was shown.
 fn mark(settings: &Settings, slices: &LoadedSlices<i16>, at: &[[f64; 3]]) -> (Vec<Marked>, usize) {
+    let (marked, pixels, shown) = mark_and_count(settings, slices, at);
+    assert!(pixels.n() <= 1024 * shown as u64);
+    (marked, shown)
+}
+
+fn mark_and_count(
+    settings: &Settings,
+    slices: &LoadedSlices<i16>,
+    at: &[[f64; 3]],
+) -> (Vec<Marked>, HuCounts, usize) {
     let shown = RefCell::new(0);
     let predict = |images: &[Vec<f32>]| {
         *shown.borrow_mut() += images.len();
@@ -50,8 +60,22 @@ fn mark(settings: &Settings, slices: &LoadedSlices<i16>, at: &[[f64; 3]]) -> (Ve
     let places: Vec<Placed> = at.iter().map(place).collect();
     let network = Network { side: 32, batch: 7, predict: &predict };
     let (marked, pixels) = segment(settings, &network, slices, &places).unwrap();
-    assert_eq!(pixels.n(), 1024 * *shown.borrow() as u64);
-    (marked, shown.into_inner())
+    (marked, pixels, shown.into_inner())
+}
+
+#[test]
+fn pixels_past_the_image_are_not_counted() {
+    let slices = scan(&[block([25, 20, 15], [3, 3, 2])]);
+    let count = |at: &[[f64; 3]]| {
+        let (_, pixels, shown) = mark_and_count(&settings(""), &slices, at);
+        (pixels.n(), shown)
+    };
+    let (inside, at_border) = ([26.0, 21.0, 15.0], [50.0, 45.0, 15.0]);
+    let (n, shown) = count(&[inside]);
+    assert!(shown >= 5);
+    assert_eq!(n, 1024 * shown as u64);
+    assert_eq!(count(&[at_border]), (0, 5));
+    assert_eq!(count(&[inside, at_border]), (n, shown + 5));
 }
 
 #[test]

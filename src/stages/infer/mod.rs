@@ -5,7 +5,7 @@ mod nodules;
 mod threshold;
 
 use super::Task;
-use crate::model::{self, BEST_WEIGHTS_FILE, Ensemble, WEIGHTS_FILE};
+use crate::model::{self, BEST_WEIGHTS_FILE, Ensemble, Precision, WEIGHTS_FILE};
 use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
 use crate::volume::Mask;
 use network::Network;
@@ -50,6 +50,9 @@ pub struct Config {
     /// no part of the key.
     #[serde(skip_serializing)]
     pub batch: Batch,
+    /// How precisely a card multiplies; the processor has `f32` alone.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Predict mirror images too, and take the mean: four times the work.
     pub flips: bool,
     /// Least probability of a nodule's pixel.
@@ -92,7 +95,7 @@ pub enum Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchName {
-    /// As many as `--max-memory` holds, up to 32.
+    /// As many as `--max-memory`, or a card's free memory, holds; up to 32.
     Auto,
 }
 
@@ -124,6 +127,7 @@ impl Default for Config {
             fold: None,
             cohorts: Vec::new(),
             batch: Batch::Named(BatchName::Auto),
+            precision: Precision::F32,
             flips: false,
             // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
             probability_threshold: ProbabilityThreshold::Fixed(0.5),
@@ -145,6 +149,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         None => stored_weights(config, task)?,
     };
     leak::check(samples.rows::<Sample>())?;
+    task.device.set_precision(config.precision)?;
     let predictor = Ensemble::load(&weights, task.device)?;
     check_fold(config, &predictor)?;
     let architecture = predictor.config().architecture.name();
@@ -156,7 +161,10 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let network = Network {
         batch: match config.batch {
             Batch::Slices(slices) => slices.max(1),
-            Batch::Named(BatchName::Auto) => predictor.batch_within(task.max_memory),
+            Batch::Named(BatchName::Auto) => {
+                let bytes = task.device.free_bytes()?.unwrap_or(task.max_memory);
+                predictor.batch_within(bytes)
+            }
         },
         flips: config.flips,
         predictor,

@@ -8,7 +8,9 @@ mod resume;
 mod source;
 
 use super::{Event, Task};
-use crate::model::{self, BEST_WEIGHTS_FILE, EpochLog, Profile, Trainer, Transfer, WEIGHTS_FILE};
+use crate::model::{
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Profile, Trainer, Transfer, WEIGHTS_FILE,
+};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
 use course::{Course, best, is_over};
 use examples::Selection;
@@ -41,6 +43,9 @@ pub struct Config {
     /// Fold of `samples` that is held out for validation, in place of the validation split.
     #[serde(default)]
     pub fold: Option<i64>,
+    /// How precisely a card multiplies; the processor has `f32` alone.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Weights to start from; drawn at random where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<Initial>,
@@ -105,11 +110,12 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     }
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = task.job.resume_folder()?;
+    task.device.set_precision(config.precision)?;
     let mut trainer = Trainer::new(&config.model, config.seed, task.device)?;
     let transfer = transfer(config, task, &mut trainer)?;
     let mut course = resume::load(&folder, &mut trainer)?;
     let counts = count(config, task)?;
-    let about = json!({
+    let mut about = json!({
         "run_id": task.job.key(),
         "seed": config.seed,
         "phases": config.phases,
@@ -118,6 +124,10 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
+    if let (Device::Cuda(_), Some(about)) = (task.device, about.as_object_mut()) {
+        about.insert("device".to_owned(), json!(task.device.name()));
+        about.insert("precision".to_owned(), json!(config.precision));
+    }
     for (number, phase) in config.phases.iter().enumerate() {
         let over = is_over(phase, course.rows_of(phase));
         let begun = over || course.epoch.is_some() || !course.rows_of(phase).is_empty();

@@ -31,11 +31,14 @@ pub(super) fn cohort(config: &Config, phase: &Phase, task: &Task<'_>) -> Result<
         let pixels = pixels(&roi)?;
         let seen: &mut Seen = nodules.entry(roi.nodule_id.clone()).or_default();
         seen.add(&roi, &pixels.hu, pixels.own.voxels());
-        all.add(&pixels.hu);
         let key = (roi.cohort, roi.series_instance_uid);
         let (sum, n): &mut (f64, u64) = scans.entry(key).or_default();
-        *sum += pixels.hu.iter().copied().map(f64::from).sum::<f64>();
-        *n += pixels.hu.len() as u64;
+        // Pixels past the image are no one's tissue, and are not told apart.
+        if !roi.padded {
+            all.add(&pixels.hu);
+            *sum += pixels.hu.iter().copied().map(f64::from).sum::<f64>();
+            *n += pixels.hu.len() as u64;
+        }
         n_slices += 1;
     }
     let mut profile = Profile {

@@ -1,15 +1,13 @@
 //! Adam.
 
+mod composed;
+mod host;
+
+use super::device::Operators;
 use super::error::Result;
-use super::ops::view;
 use super::parameters::Parameters;
 use super::tape::Gradients;
-use candle_core::{CpuStorage, InplaceOp1, Layout};
-use rayon::prelude::*;
-use std::cell::RefCell;
-
-/// Values that one thread updates at a time.
-const CHUNK: usize = 1 << 14;
+use candle_core::Tensor;
 
 /// Settings of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,13 +22,13 @@ pub(super) struct Rates {
     pub(super) clip_norm: Option<f64>,
 }
 
-/// Moving means of a parameter's gradients.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Moving means of a parameter's gradients, each of its shape.
+#[derive(Clone, Debug)]
 pub(super) struct Moments {
     /// Of the gradients.
-    pub(super) first: Vec<f32>,
+    pub(super) first: Tensor,
     /// Of their squares.
-    pub(super) second: Vec<f32>,
+    pub(super) second: Tensor,
     /// Steps that they are over.
     pub(super) steps: u64,
 }
@@ -38,8 +36,8 @@ pub(super) struct Moments {
 /// Adam (Kingma and Ba 2015), as `PyTorch` computes it.
 #[derive(Default)]
 pub(super) struct Adam {
-    /// By parameter; empty until its first step.
-    pub(super) moments: Vec<Moments>,
+    /// By parameter; `None` until its first step.
+    pub(super) moments: Vec<Option<Moments>>,
 }
 
 const BETAS: [f64; 2] = [0.9, 0.999];
@@ -48,103 +46,60 @@ const EPSILON: f64 = 1e-8;
 impl Adam {
     /// An optimiser that has seen nothing.
     pub(super) fn new(parameters: usize) -> Self {
-        Self { moments: vec![Moments::default(); parameters] }
+        Self { moments: vec![None; parameters] }
     }
 
     /// Moves the parameters that there are gradients for.
     pub(super) fn step(
         &mut self,
-        parameters: &Parameters,
+        parameters: &mut Parameters,
         gradients: &Gradients,
         rates: Rates,
     ) -> Result<()> {
-        let scale = match rates.clip_norm {
-            // METHOD: one norm over all parameters, as `torch.nn.utils.clip_grad_norm_` takes it.
-            Some(limit) => (limit / (norm(gradients)? + 1e-6)).min(1.0) as f32,
-            None => 1.0,
-        };
-        for (index, gradient) in gradients.iter() {
-            let gradient = view(gradient)?;
-            let moments = &mut self.moments[index];
-            if moments.steps == 0 {
-                moments.first = vec![0.0; gradient.len()];
-                moments.second = vec![0.0; gradient.len()];
-            }
-            moments.steps += 1;
-            let moments = RefCell::new(moments);
-            let update = Update { gradient: &gradient, scale, moments, rates };
-            parameters.tensors[index].inplace_op1(&update)?;
+        match parameters.place.operators {
+            Operators::Host => host::step(&mut self.moments, parameters, gradients, rates),
+            Operators::Composed => composed::step(&mut self.moments, parameters, gradients, rates),
         }
-        Ok(())
     }
 }
 
-/// The Euclidean norm of all gradients together, the same for any number of threads.
-fn norm(gradients: &Gradients) -> Result<f64> {
-    let mut squares = Vec::new();
-    for (index, gradient) in gradients.iter() {
-        let chunks = view(gradient)?;
-        let square = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-        let sums: Vec<f64> = chunks.par_chunks(CHUNK).map(square).collect();
-        squares.push((index, sums.iter().sum::<f64>()));
-    }
-    squares.sort_unstable_by_key(|(index, _)| *index);
-    Ok(squares.iter().map(|(_, square)| square).sum::<f64>().sqrt())
+/// The numbers of one update.
+struct Update {
+    /// Of the first moment.
+    rate: f32,
+    /// Of the second moment's root.
+    root: f32,
+    /// Of the parameter, onto its gradient.
+    onto_gradient: f32,
+    /// Part of the parameter that is kept.
+    kept: f32,
 }
 
-struct Update<'a> {
-    gradient: &'a [f32],
-    scale: f32,
-    moments: RefCell<&'a mut Moments>,
-    rates: Rates,
-}
-
-impl InplaceOp1 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "adam"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let mut moments = self.moments.borrow_mut();
-        let Moments { first, second, steps } = &mut **moments;
-        let n = self.gradient.len();
-        let values = match storage {
-            CpuStorage::F32(values) if layout.start_offset() == 0 && values.len() == n => values,
-            _ => candle_core::bail!("parameter of other than {n} values of f32"),
-        };
-        if first.len() != n || second.len() != n {
-            candle_core::bail!("moments of {} values for a parameter of {n}", first.len());
-        }
-        let Rates { learning, decay, decoupled, .. } = self.rates;
-        let scale = self.scale;
-        let [b1, b2] = BETAS.map(|beta| beta as f32);
-        let steps = i32::try_from(*steps).unwrap_or(i32::MAX);
+impl Update {
+    /// The update of a step, from 1.
+    fn new(rates: Rates, step: u64) -> Self {
+        let Rates { learning, decay, decoupled, .. } = rates;
+        let steps = i32::try_from(step).unwrap_or(i32::MAX);
         let [c1, c2] = BETAS.map(|beta| 1.0 - beta.powi(steps));
-        let (rate, root) = ((learning / c1) as f32, (1.0 / c2.sqrt()) as f32);
-        let onto_gradient = if decoupled { 0.0 } else { decay as f32 };
-        let kept = if decoupled { (1.0 - learning * decay) as f32 } else { 1.0 };
-        let epsilon = EPSILON as f32;
-        values
-            .par_chunks_mut(CHUNK)
-            .zip(self.gradient.par_chunks(CHUNK))
-            .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
-            .for_each(|((values, gradients), (first, second))| {
-                let moments = first.iter_mut().zip(second);
-                for ((p, g), (m, v)) in values.iter_mut().zip(gradients).zip(moments) {
-                    let g = scale * g + onto_gradient * *p;
-                    *m = b1 * *m + (1.0 - b1) * g;
-                    *v = b2 * *v + (1.0 - b2) * g * g;
-                    *p = kept * *p - rate * *m / (v.sqrt() * root + epsilon);
-                }
-            });
-        Ok(())
+        Self {
+            rate: (learning / c1) as f32,
+            root: (1.0 / c2.sqrt()) as f32,
+            onto_gradient: if decoupled { 0.0 } else { decay as f32 },
+            kept: if decoupled { (1.0 - learning * decay) as f32 } else { 1.0 },
+        }
     }
+}
+
+/// What gradients of a norm are multiplied by.
+// METHOD: one norm over all parameters, as `torch.nn.utils.clip_grad_norm_` takes it.
+fn clipped(norm: f64, limit: f64) -> f64 {
+    (limit / (norm + 1e-6)).min(1.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ops::tensor;
+    use crate::model::ops::{tensor, view};
     use crate::model::parameters::{Scope, Start};
     use crate::model::tape::{Tape, Value};
 
@@ -152,16 +107,16 @@ mod tests {
     fn three_steps(rates: Rates) -> Vec<f32> {
         let mut specs = Vec::new();
         Scope::new(&mut specs).parameter("p", &[1], Start::Constant(1.0));
-        let parameters = Parameters::draw(specs, 1).unwrap();
+        let mut parameters = Parameters::draw(specs, 1).unwrap();
         let mut adam = Adam::new(1);
         let mut seen = Vec::new();
         for _ in 0..3 {
-            let mut tape = Tape::recording();
+            let mut tape = Tape::recording(Operators::Host);
             let p: Value = tape.parameter(&parameters.tensors[0], Some(0));
             let value = view(p.tensor()).unwrap()[0];
             let gradients =
                 tape.backward(vec![(p, tensor(vec![2.0 * value], 1).unwrap())]).unwrap();
-            adam.step(&parameters, &gradients, rates).unwrap();
+            adam.step(&mut parameters, &gradients, rates).unwrap();
             seen.push(view(&parameters.tensors[0]).unwrap()[0]);
         }
         seen
@@ -205,8 +160,8 @@ mod tests {
             scope.parameter(name, &[2], Start::Constant(0.0));
         }
         let first_moments = |clip_norm| {
-            let parameters = Parameters::draw(specs.clone(), 1).unwrap();
-            let mut tape = Tape::recording();
+            let mut parameters = Parameters::draw(specs.clone(), 1).unwrap();
+            let mut tape = Tape::recording(Operators::Host);
             let gradient = |values: [f32; 2]| tensor(values.to_vec(), 2).unwrap();
             let mut seed = |index: usize, values| {
                 (tape.parameter(&parameters.tensors[index], Some(index)), gradient(values))
@@ -216,8 +171,9 @@ mod tests {
             let gradients = tape.backward(seeds).unwrap();
             let mut adam = Adam::new(2);
             let rates = Rates { learning: 0.1, decay: 0.0, decoupled: false, clip_norm };
-            adam.step(&parameters, &gradients, rates).unwrap();
-            adam.moments.iter().flat_map(|m| m.first.clone()).collect::<Vec<f32>>()
+            adam.step(&mut parameters, &gradients, rates).unwrap();
+            let moments = adam.moments.iter().flatten();
+            moments.flat_map(|m| view(&m.first).unwrap().to_vec()).collect::<Vec<f32>>()
         };
         let whole = [0.3f32, 0.4, 0.0, 1.2];
         for (clip_norm, scale) in

@@ -1,8 +1,63 @@
 //! What training makes small, and its gradients.
 
-use super::batch::IGNORED;
+pub(super) mod composed;
+
+use super::batch::{Example, IGNORED};
+use super::error::Result;
 use super::ops::sigmoid::sigmoid;
+use super::ops::{tensor, view};
+use candle_core::Tensor;
 use rayon::prelude::*;
+
+/// What a batch has come to.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// Loss of the pixels, without its weight.
+    pub(super) segmentation: f64,
+    /// Loss of the images, without its weight; `None` where the network has no classifier.
+    pub(super) classification: Option<f64>,
+    /// Dice and `IoU` of each image with nodule.
+    pub(super) overlaps: Vec<[f64; 2]>,
+    /// Gradients of the weighted losses with respect to the logits of the pixels and of the images.
+    pub(super) gradients: Vec<Tensor>,
+}
+
+/// Measures the logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, that a network gives for a
+/// batch, with weights for the losses of both.
+pub(super) fn measure(
+    pixels: &Tensor,
+    images: Option<&Tensor>,
+    batch: &[Example],
+    weights: [f64; 2],
+) -> Result<Measured> {
+    let weighted = |mut gradient: Vec<f32>, weight: f64, logits: &Tensor| {
+        for g in &mut gradient {
+            *g *= weight as f32;
+        }
+        tensor(gradient, logits.dims())
+    };
+    let masks: Vec<u8> = batch.iter().flat_map(|example| example.mask.iter().copied()).collect();
+    let logits = view(pixels)?;
+    let n = logits.len() / batch.len().max(1);
+    let overlaps = logits.chunks(n).zip(masks.chunks(n));
+    let overlaps = overlaps.filter_map(|(logits, mask)| overlap(logits, mask)).collect();
+    let loss = segmentation(&logits, &masks, n);
+    let segmentation = loss.value;
+    let mut gradients = vec![weighted(loss.gradient, weights[0], pixels)?];
+    let classification = match images {
+        None => None,
+        Some(images) => {
+            let loss = classification(&view(images)?, &targets(batch));
+            gradients.push(weighted(loss.gradient, weights[1], images)?);
+            Some(loss.value)
+        }
+    };
+    Ok(Measured { segmentation, classification, overlaps, gradients })
+}
+
+fn targets(batch: &[Example]) -> Vec<Option<bool>> {
+    batch.iter().map(|example| example.has_nodule).collect()
+}
 
 /// A batch's loss and its gradient with respect to the logits.
 #[derive(Debug)]

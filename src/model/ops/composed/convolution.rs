@@ -1,0 +1,180 @@
+//! Convolution: for each element of the kernel one product. On a card by cuDNN where the program has it.
+
+use super::taps::Taps;
+use super::{Composed, by_channel, channel_sums, plus};
+use crate::model::error::Result;
+use crate::model::ops::convolution::Convolution;
+use crate::model::ops::cuda;
+use crate::model::ops::depthwise::Depthwise;
+use crate::model::ops::strips::Window;
+use crate::model::tape::Step;
+use candle_core::Tensor;
+
+impl Composed for Convolution {
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let kernels = Kernels::new(self.0, Channels::All, inputs, self.size_out(inputs)?)?;
+        let y = kernels.output(inputs[0], inputs[1])?;
+        Ok(match inputs.get(2) {
+            None => y,
+            Some(bias) => y.broadcast_add(&by_channel(bias)?)?,
+        })
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let size_out = self.size_out(step.inputs)?;
+        let kernels = Kernels::new(self.0, Channels::All, step.inputs, size_out)?;
+        let mut found = kernels.gradients(step)?;
+        if let Some(wanted) = step.wanted.get(2) {
+            found.push(wanted.then(|| channel_sums(step.gradient.tensor())).transpose()?);
+        }
+        Ok(found)
+    }
+}
+
+impl Composed for Depthwise {
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.kernels(inputs)?.output(inputs[0], inputs[1])
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        self.kernels(step.inputs)?.gradients(step)
+    }
+}
+
+impl Depthwise {
+    fn kernels(&self, inputs: &[&Tensor]) -> Result<Kernels> {
+        let window = Window::centred(3, self.stride);
+        Kernels::new(window, Channels::Own, inputs, self.size_out(inputs)?)
+    }
+}
+
+/// Which channels of the input a filter sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channels {
+    /// Every one.
+    All,
+    /// The one of its own number.
+    Own,
+}
+
+/// Kernels over images of a size.
+struct Kernels {
+    window: Window,
+    sees: Channels,
+    channels: usize,
+    size: [usize; 2],
+    size_out: [usize; 2],
+}
+
+impl Kernels {
+    fn new(
+        window: Window,
+        sees: Channels,
+        inputs: &[&Tensor],
+        size_out: [usize; 2],
+    ) -> Result<Self> {
+        let (_, channels, height, width) = inputs[0].dims4()?;
+        Ok(Self { window, sees, channels, size: [height, width], size_out })
+    }
+
+    fn taps(&self) -> Taps {
+        Taps::new(self.window, self.size, self.size_out)
+    }
+
+    fn for_card(&self) -> cuda::Kernels {
+        let groups = match self.sees {
+            Channels::All => 1,
+            Channels::Own => self.channels,
+        };
+        cuda::Kernels { window: self.window, groups, size_out: self.size_out }
+    }
+
+    /// A kernel's element as `[D, C]`, or as `[1, C, 1, 1]`.
+    fn weight(&self, weight: &Tensor, [row, column]: [usize; 2]) -> Result<Tensor> {
+        let weight = weight.narrow(2, row, 1)?.narrow(3, column, 1)?;
+        match self.sees {
+            Channels::All => Ok(weight.squeeze(3)?.squeeze(2)?.contiguous()?),
+            Channels::Own => by_channel(&weight.contiguous()?),
+        }
+    }
+
+    fn output(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        if let Some(y) = self.for_card().output(x, weight)? {
+            return Ok(y);
+        }
+        let taps = self.taps();
+        let bordered = taps.bordered(x, 0.0)?;
+        let mut sum = None;
+        for tap in taps.met() {
+            let (seen, weight) = (taps.seen(&bordered, tap)?, self.weight(weight, tap)?);
+            let part = match self.sees {
+                Channels::All => weight.broadcast_matmul(&lines(&seen)?)?,
+                Channels::Own => seen.broadcast_mul(&weight)?,
+            };
+            sum = Some(plus(sum, part)?);
+        }
+        let [height, width] = self.size_out;
+        let shape = (x.dim(0)?, weight.dim(0)?, height, width);
+        Ok(match sum {
+            Some(sum) => sum.reshape(shape)?,
+            None => Tensor::zeros(shape, x.dtype(), x.device())?,
+        })
+    }
+
+    /// Gradients with respect to the input and the weights.
+    fn gradients(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let (x, weight, gradient) = (step.inputs[0], step.inputs[1], step.gradient.tensor());
+        let of_input = step.wanted[0].then(|| self.input_gradient(x, weight, gradient));
+        let of_weight = step.wanted[1].then(|| self.weight_gradient(x, weight, gradient));
+        Ok(vec![of_input.transpose()?, of_weight.transpose()?])
+    }
+
+    fn input_gradient(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        if let Some(found) = self.for_card().input_gradient(x, weight, gradient)? {
+            return Ok(found);
+        }
+        let taps = self.taps();
+        let (images, channels, _, _) = x.dims4()?;
+        let [height, width] = self.size_out;
+        let mut sum = None;
+        for tap in taps.met() {
+            let weight = self.weight(weight, tap)?;
+            let seen = match self.sees {
+                Channels::All => {
+                    let seen = weight.t()?.broadcast_matmul(&lines(gradient)?)?;
+                    seen.reshape((images, channels, height, width))?
+                }
+                Channels::Own => gradient.broadcast_mul(&weight)?,
+            };
+            sum = Some(plus(sum, taps.put(&seen, tap)?)?);
+        }
+        match sum {
+            Some(sum) => taps.cropped(&sum),
+            None => Ok(x.zeros_like()?),
+        }
+    }
+
+    fn weight_gradient(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        if let Some(found) = self.for_card().weight_gradient(x, weight, gradient)? {
+            return Ok(found);
+        }
+        let (filters, depth, size, _) = weight.dims4()?;
+        let taps = self.taps();
+        let bordered = taps.bordered(x, 0.0)?;
+        let nothing = Tensor::zeros((filters, depth), x.dtype(), x.device())?;
+        let mut parts = vec![nothing; size * size];
+        for tap in taps.met() {
+            let seen = taps.seen(&bordered, tap)?;
+            parts[tap[0] * size + tap[1]] = match self.sees {
+                Channels::All => lines(gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
+                Channels::Own => channel_sums(&(gradient * seen)?)?.reshape((filters, depth))?,
+            };
+        }
+        Ok(Tensor::stack(&parts, 2)?.reshape(weight.shape())?)
+    }
+}
+
+/// Images as one line a channel, `[B, C, H * W]`.
+fn lines(x: &Tensor) -> Result<Tensor> {
+    Ok(x.flatten_from(2)?.contiguous()?)
+}

@@ -1,0 +1,60 @@
+//! Operators composed of the tensor library's operations: they run wherever it has tensors, and leave
+//! them there.
+//!
+//! On the processor, tests hold each against `PyTorch` and against the operator that runs there.
+
+mod convolution;
+mod max_pool;
+mod means;
+mod multiplication;
+mod normalised_sum;
+mod resize;
+mod taps;
+mod threshold_dynamics;
+mod up_convolution;
+#[cfg(test)]
+mod tests;
+
+use crate::model::error::Result;
+use crate::model::tape::Step;
+use candle_core::Tensor;
+
+/// An operator that runs wherever its inputs are.
+pub(in crate::model) trait Composed {
+    /// The output.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the inputs do not fit each other, or the device has no memory left.
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
+
+    /// The gradient with respect to each input that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compose`].
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// `1 / (1 + exp(-x))`.
+pub(in crate::model) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    Ok((x.neg()?.exp()? + 1.0)?.recip()?)
+}
+
+/// Numbers of channels, `[C]`, as `[1, C, 1, 1]`.
+fn by_channel(x: &Tensor) -> Result<Tensor> {
+    Ok(x.reshape((1, x.elem_count(), 1, 1))?)
+}
+
+/// Sums over images and pixels of `[B, C, H, W]`: `[C]`.
+fn channel_sums(x: &Tensor) -> Result<Tensor> {
+    Ok(x.flatten_from(2)?.sum(2)?.sum(0)?)
+}
+
+/// A sum with one more addend.
+fn plus(sum: Option<Tensor>, addend: Tensor) -> Result<Tensor> {
+    Ok(match sum {
+        None => addend,
+        Some(sum) => (sum + addend)?,
+    })
+}

@@ -1,0 +1,79 @@
+//! Convolutions by cuDNN, where the program was built with it (cargo's feature `cudnn`).
+
+#[cfg(any(feature = "cuda", test))]
+pub(in crate::model) mod agreement;
+#[cfg(feature = "cudnn")]
+mod cudnn;
+
+use super::strips::Window;
+use crate::model::error::Result;
+use candle_core::Tensor;
+
+/// Kernels over images of a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kernels {
+    pub(super) window: Window,
+    /// 1 where a filter sees every channel, as many as there are channels where it sees its own.
+    pub(super) groups: usize,
+    pub(super) size_out: [usize; 2],
+}
+
+/// `None` from each of them means that cuDNN is not for these tensors.
+#[cfg(not(feature = "cudnn"))]
+#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with cuDNN")]
+impl Kernels {
+    pub(super) fn output(self, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    pub(super) fn input_gradient(
+        self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    pub(super) fn weight_gradient(
+        self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+}
+
+/// `None` from each of them means that cuDNN is not for these tensors.
+#[cfg(feature = "cudnn")]
+impl Kernels {
+    /// The output for images and weights.
+    pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
+        let [height, width] = self.size_out;
+        let shape = [x.dim(0)?, weight.dim(0)?, height, width];
+        cudnn::run(self, cudnn::Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
+    }
+
+    /// The gradient with respect to images, given that with respect to the output.
+    pub(super) fn input_gradient(
+        self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        let shapes = [x.dims(), weight.dims(), gradient.dims()];
+        cudnn::run(self, cudnn::Pass::InputGradient, [weight, gradient], shapes)
+    }
+
+    /// The gradient with respect to weights, given that with respect to the output.
+    pub(super) fn weight_gradient(
+        self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        let shapes = [x.dims(), weight.dims(), gradient.dims()];
+        cudnn::run(self, cudnn::Pass::WeightGradient, [x, gradient], shapes)
+    }
+}
