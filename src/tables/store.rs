@@ -94,12 +94,15 @@ impl Store {
             if foreign {
                 return Err(Error::NotAStore(root.to_owned()));
             }
-            manifest::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
-                manifest::Error::Io(source) => {
-                    lock::Error::NotWritable { store: root.to_owned(), source }.into()
+            match manifest::write(&marker, &Layout { layout: LAYOUT }) {
+                Ok(()) => {}
+                // Another process made the store meanwhile, and cleared what it took for unfinished.
+                Err(_) if marker.exists() => {}
+                Err(manifest::Error::Io(source)) => {
+                    return Err(lock::Error::NotWritable { store: root.to_owned(), source }.into());
                 }
-                other @ manifest::Error::Parse { .. } => Error::Record(other),
-            })?;
+                Err(other @ manifest::Error::Parse { .. }) => return Err(Error::Record(other)),
+            }
         }
         Self::open(root)
     }
