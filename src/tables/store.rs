@@ -91,15 +91,20 @@ impl Store {
             let foreign = fs::read_dir(root)?.any(|entry| {
                 entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("store.json"))
             });
-            if foreign {
-                return Err(Error::NotAStore(root.to_owned()));
+            let made = if foreign {
+                Err(Error::NotAStore(root.to_owned()))
+            } else {
+                manifest::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
+                    manifest::Error::Io(source) => {
+                        lock::Error::NotWritable { store: root.to_owned(), source }.into()
+                    }
+                    other @ manifest::Error::Parse { .. } => Error::Record(other),
+                })
+            };
+            // Another process that makes it at the same time may be first, and clear up what it finds.
+            if !marker.exists() {
+                made?;
             }
-            manifest::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
-                manifest::Error::Io(source) => {
-                    lock::Error::NotWritable { store: root.to_owned(), source }.into()
-                }
-                other @ manifest::Error::Parse { .. } => Error::Record(other),
-            })?;
         }
         Self::open(root)
     }
