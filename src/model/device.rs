@@ -212,14 +212,12 @@ mod card {
 
     /// Cards that the driver knows.
     pub(super) fn count() -> Result<usize, String> {
-        libraries()?;
         let count = CudaContext::device_count().map_err(|error| format!("CUDA driver: {error}"))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
     /// The card of a number, once its convolutions are those of the processor.
     pub(super) fn open(number: usize) -> Result<candle_core::Device, String> {
-        libraries()?;
         // One stream for all threads: operations happen in the order that they are asked for.
         let device = candle_core::Device::new_cuda_with_stream(number)
             .map_err(|error| format!("the card does not start: {error}"))?;
@@ -232,27 +230,6 @@ mod card {
         let stream = device.cuda_stream();
         let (free, _) = stream.context().mem_get_info().map_err(|error| error.to_string())?;
         Ok(free as u64)
-    }
-
-    /// Fails if a library is missing: looked for now, as its first use would panic.
-    fn libraries() -> Result<(), String> {
-        #[expect(unsafe_code, reason = "libraries are loaded, and their start-up code runs")]
-        // SAFETY: these are NVIDIA's libraries, loaded as their users do.
-        let found = unsafe {
-            [
-                ("the NVIDIA driver (libcuda)", cudarc::driver::sys::is_culib_present()),
-                ("CUDA's libcublas", cudarc::cublas::sys::is_culib_present()),
-                ("CUDA's libcurand", cudarc::curand::sys::is_culib_present()),
-                #[cfg(feature = "cudnn")]
-                ("libcudnn", cudarc::cudnn::sys::is_culib_present()),
-            ]
-        };
-        match found.iter().find(|(_, is_present)| !is_present) {
-            None => Ok(()),
-            Some((name, _)) => Err(format!(
-                "{name} is not found; install it, or put its folder into LD_LIBRARY_PATH (docs/gpu.md)"
-            )),
-        }
     }
 }
 

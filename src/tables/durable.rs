@@ -67,7 +67,11 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
-            fs::remove_file(entry.path())?;
+            match fs::remove_file(entry.path()) {
+                // Its writer was just done.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
     }
     Ok(())

@@ -91,17 +91,19 @@ impl Store {
             let foreign = fs::read_dir(root)?.any(|entry| {
                 entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("store.json"))
             });
-            if foreign {
-                return Err(Error::NotAStore(root.to_owned()));
-            }
-            match manifest::write(&marker, &Layout { layout: LAYOUT }) {
-                Ok(()) => {}
-                // Another process made the store meanwhile, and cleared what it took for unfinished.
-                Err(_) if marker.exists() => {}
-                Err(manifest::Error::Io(source)) => {
-                    return Err(lock::Error::NotWritable { store: root.to_owned(), source }.into());
-                }
-                Err(other @ manifest::Error::Parse { .. }) => return Err(Error::Record(other)),
+            let made = if foreign {
+                Err(Error::NotAStore(root.to_owned()))
+            } else {
+                manifest::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
+                    manifest::Error::Io(source) => {
+                        lock::Error::NotWritable { store: root.to_owned(), source }.into()
+                    }
+                    other @ manifest::Error::Parse { .. } => Error::Record(other),
+                })
+            };
+            // Another process that makes it at the same time may be first, and clear up what it finds.
+            if !marker.exists() {
+                made?;
             }
         }
         Self::open(root)

@@ -1,5 +1,7 @@
 //! cuDNN: an algorithm for each shape, chosen once, and one workspace for all of them.
 
+#![expect(clippy::disallowed_types, reason = "devices have no order, and no map is gone through")]
+
 use super::Kernels;
 use crate::model::error::{Error, Result};
 use crate::model::ops::strips::Window;
