@@ -3,6 +3,7 @@
 use super::drift::Quantity;
 use super::drift_charts::{SHIFTS, psi_by_night, shares, title};
 use crate::stages::report::html::STYLE;
+use crate::stages::report::html::figure::Figure;
 use crate::stages::report::html::table::{Group, Table};
 use crate::stages::report::text::{counted, decimal, escape, integer};
 use crate::tables::Drift;
@@ -187,19 +188,7 @@ impl Page<'_> {
             return;
         }
         self.figures += 1;
-        let _ = writeln!(self.html, "<figure><div class=\"{class}\">");
-        for (picture, description) in charts {
-            let _ = writeln!(
-                self.html,
-                "<div class=\"chart\" role=\"img\" aria-label=\"{}\">\n{picture}</div>",
-                escape(description)
-            );
-        }
-        let _ = writeln!(
-            self.html,
-            "</div><figcaption><b>Figure {}.</b> {caption}</figcaption></figure>",
-            self.figures
-        );
+        Figure { number: self.figures, class, charts, caption }.write(&mut self.html);
     }
 
     fn table(&mut self, caption: &str, heads: &[&str], groups: Vec<Group>) {

@@ -4,6 +4,7 @@ mod calibration;
 mod cases;
 mod cohorts;
 mod comparisons;
+pub(crate) mod figure;
 mod provenance;
 mod readers;
 mod results;
@@ -20,6 +21,7 @@ use super::text::{counted, decimal, escape, interval, p_value, signed};
 use crate::metrics::Metric;
 use crate::stages::evaluate::READER;
 use crate::tables::Comparison;
+use figure::Figure;
 use std::fmt::Write as _;
 use table::{Group, Table};
 
@@ -184,19 +186,7 @@ impl Page<'_> {
 
     fn charts(&mut self, class: &str, charts: &[(String, String)], caption: &str) {
         self.figures += 1;
-        let _ = writeln!(self.html, "<figure><div class=\"{class}\">");
-        for (picture, description) in charts {
-            let _ = writeln!(
-                self.html,
-                "<div class=\"chart\" role=\"img\" aria-label=\"{}\">\n{picture}</div>",
-                escape(description)
-            );
-        }
-        let _ = writeln!(
-            self.html,
-            "</div><figcaption><b>Figure {}.</b> {caption}</figcaption></figure>",
-            self.figures
-        );
+        Figure { number: self.figures, class, charts, caption }.write(&mut self.html);
     }
 
     /// A model's place among all.
