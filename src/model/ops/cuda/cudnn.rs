@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_types, reason = "devices have no order, and no map is gone through")]
 
-use super::Kernels;
+use super::{Kernels, Pass};
 use crate::model::error::{Error, Result};
 use crate::model::ops::strips::Window;
 use candle_core::cuda::cudarc::cudnn::safe::{
@@ -21,17 +21,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-
-/// What is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pass {
-    /// From images and weights, the output.
-    Output,
-    /// From weights and the output's gradient, the images'.
-    InputGradient,
-    /// From images and the output's gradient, the weights'.
-    WeightGradient,
-}
 
 /// Computes on a card; `None` where the tensors are on none. Shapes are those of images, weights and
 /// output.

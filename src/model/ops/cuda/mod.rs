@@ -4,6 +4,9 @@
 pub(in crate::model) mod agreement;
 #[cfg(feature = "cudnn")]
 mod cudnn;
+#[cfg(not(feature = "cudnn"))]
+#[path = "no_cudnn.rs"]
+mod cudnn;
 
 use super::strips::Window;
 use crate::model::error::Result;
@@ -18,41 +21,24 @@ pub(super) struct Kernels {
     pub(super) size_out: [usize; 2],
 }
 
-/// `None` from each of them means that cuDNN is not for these tensors.
-#[cfg(not(feature = "cudnn"))]
-#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with cuDNN")]
-impl Kernels {
-    pub(super) fn output(self, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
-
-    pub(super) fn input_gradient(
-        self,
-        _: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
-
-    pub(super) fn weight_gradient(
-        self,
-        _: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pass {
+    /// From images and weights, the output.
+    Output,
+    /// From weights and the output's gradient, the images'.
+    InputGradient,
+    /// From images and the output's gradient, the weights'.
+    WeightGradient,
 }
 
 /// `None` from each of them means that cuDNN is not for these tensors.
-#[cfg(feature = "cudnn")]
 impl Kernels {
     /// The output for images and weights.
     pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
         let [height, width] = self.size_out;
         let shape = [x.dim(0)?, weight.dim(0)?, height, width];
-        cudnn::run(self, cudnn::Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
+        cudnn::run(self, Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
     }
 
     /// The gradient with respect to images, given that with respect to the output.
@@ -63,7 +49,7 @@ impl Kernels {
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
         let shapes = [x.dims(), weight.dims(), gradient.dims()];
-        cudnn::run(self, cudnn::Pass::InputGradient, [weight, gradient], shapes)
+        cudnn::run(self, Pass::InputGradient, [weight, gradient], shapes)
     }
 
     /// The gradient with respect to weights, given that with respect to the output.
@@ -74,6 +60,6 @@ impl Kernels {
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
         let shapes = [x.dims(), weight.dims(), gradient.dims()];
-        cudnn::run(self, cudnn::Pass::WeightGradient, [x, gradient], shapes)
+        cudnn::run(self, Pass::WeightGradient, [x, gradient], shapes)
     }
 }
