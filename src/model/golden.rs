@@ -3,7 +3,7 @@
 use super::batch::{self, Example};
 use super::checkpoint::{self, Description};
 use super::config::{Architecture, Config, Preset};
-use super::device::{Operators, Place, Precision};
+use super::device::{Operators, Place};
 use super::infer::Predictor;
 use super::layers::Pass;
 use super::loss;
@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 #[derive(Deserialize)]
-struct Golden {
+pub(super) struct Golden {
     paper_parameters: BTreeMap<String, usize>,
-    cases: BTreeMap<String, Case>,
+    pub(super) cases: BTreeMap<String, Case>,
 }
 
 #[derive(Deserialize)]
-struct Case {
-    config: Config,
+pub(super) struct Case {
+    pub(super) config: Config,
     std: bool,
     parameters: BTreeMap<String, Vec<usize>>,
     evaluation: Outputs,
@@ -34,7 +34,7 @@ struct Case {
     gradients: BTreeMap<String, [f64; 2]>,
     /// A place, the one of the largest gradient where there is one, and the value there.
     after_a_step: BTreeMap<String, (usize, f64)>,
-    losses: Vec<f64>,
+    pub(super) losses: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ const IMAGES: usize = 3;
 /// Every so many pixels' logits are compared.
 const SAMPLED: usize = 197;
 
-fn golden() -> Golden {
+pub(super) fn golden() -> Golden {
     serde_json::from_str(include_str!("../../tests/golden/networks.json")).unwrap()
 }
 
@@ -91,7 +91,7 @@ fn parameters(config: &Config) -> Parameters {
     parameters
 }
 
-fn examples(side: usize) -> Vec<Example> {
+pub(super) fn examples(side: usize) -> Vec<Example> {
     let pixels = numbers(1000, IMAGES * side * side);
     let example = |n: usize| {
         let image = &pixels[n * side * side..(n + 1) * side * side];
@@ -150,19 +150,29 @@ fn names_and_shapes_are_pytorchs() {
     }
 }
 
+/// Gets a case, a parameter's name and how far its gradient is off, of its norm.
+type OfGradients<'a> = &'a mut dyn FnMut(&str, &Case, &str, f64);
+
 #[test]
 fn outputs_and_gradients_are_pytorchs() {
-    outputs_and_gradients(&Place::host());
+    outputs_and_gradients(&Place::host(), &mut |name, case, of, off| {
+        assert!(off < gradients_follow(&case.config, Operators::Host), "{name}, {of}: {off} off");
+    });
 }
 
 #[test]
 fn outputs_and_gradients_as_composed_for_cards_are_pytorchs() {
     for place in Place::all_composed() {
-        outputs_and_gradients(place);
+        outputs_and_gradients(place, &mut |name, case, of, off| {
+            assert!(
+                off < gradients_follow(&case.config, place.operators),
+                "{name}, {of}: {off} off"
+            );
+        });
     }
 }
 
-fn outputs_and_gradients(place: &Place) {
+fn outputs_and_gradients(place: &Place, seen: OfGradients) {
     for (name, case) in golden().cases {
         let (mut parameters, side) = (parameters(&case.config), case.config.image_size);
         parameters.move_to(place).unwrap();
@@ -191,26 +201,30 @@ fn outputs_and_gradients(place: &Place) {
         assert_close(&format!("{name}, loss"), &[value as f32], &case.losses[..1]);
         let (tape, _) = pass.finish();
         let gradients = tape.backward(seeds).unwrap();
-        let mut seen = 0;
+        let mut n_seen = 0;
         for (index, gradient) in gradients.iter() {
             let of = &specs[index].name;
             let gradient = values(gradient).unwrap();
-            let [norm, product] = case.gradients[of];
+            let expected = case.gradients[of];
             let found =
                 [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
-            for (f, e) in found.iter().zip([norm, product]) {
-                // Where a norm follows, the gradient of a shift is 0 but for rounding. PyTorch in
-                // single precision is off by up to 3e-2 of a norm, and so may plain sums be.
-                let most = match place.operators {
-                    Operators::Host => 5e-3,
-                    Operators::Composed(_) => 3e-2,
-                };
-                let close = (f - e).abs() < most * norm + 1e-5;
-                assert!(close, "{name}, {of}: {found:?}, PyTorch {norm} {product}");
-            }
-            seen += 1;
+            // Where a norm follows, the gradient of a shift is 0 but for rounding.
+            let off = found.iter().zip(expected).map(|(f, e)| (f - e).abs() - 1e-5);
+            seen(&name, &case, of, off.fold(0.0, f64::max) / expected[0].max(1e-5));
+            n_seen += 1;
         }
-        assert_eq!(seen, case.gradients.len(), "{name}");
+        assert_eq!(n_seen, case.gradients.len(), "{name}");
+    }
+}
+
+/// How far a gradient may be off, of its norm. `PyTorch` in single precision is off by up to 3.0e-2 in
+/// the proposed network, 2.7e-2 in `DeepLabv3+` and 2.7e-4 in the others, with any of the weights that
+/// are 1e-7 apart, and so are plain sums (`tests/golden/rounding.py`).
+fn gradients_follow(config: &Config, operators: Operators) -> f64 {
+    match (config.architecture, operators) {
+        (Architecture::UNet | Architecture::ResUNet | Architecture::ResUNetPlusPlus, _) => 1e-3,
+        (_, Operators::Host) => 5e-3,
+        (_, Operators::Composed(_)) => 3e-2,
     }
 }
 
@@ -230,20 +244,59 @@ fn follows(config: &Config, step: usize, operators: Operators) -> f64 {
     }
 }
 
+/// Gets a case, a step and how far its loss is off, of itself.
+type OfLosses<'a> = &'a mut dyn FnMut(&str, &Case, usize, f64);
+
 #[test]
 fn steps_of_training_are_pytorchs() {
-    steps_of_training(&Place::host());
+    steps_of_training(&Place::host(), &mut |name, case, step, off| {
+        assert!(
+            off < follows(&case.config, step, Operators::Host),
+            "{name}, step {step}: {off} off"
+        );
+    });
 }
 
 #[test]
 fn steps_of_training_as_composed_for_cards_are_pytorchs() {
     for place in Place::all_composed() {
-        steps_of_training(place);
+        steps_of_training(place, &mut |name, case, step, off| {
+            assert!(
+                off < follows(&case.config, step, place.operators),
+                "{name}, step {step}: {off} off"
+            );
+        });
+    }
+}
+
+/// Prints how far operators part from `PyTorch`, as `tests/golden/rounding.py` does of `PyTorch` itself.
+#[test]
+#[ignore = "prints figures"]
+#[expect(clippy::print_stdout, reason = "what it is for")]
+fn how_far_operators_part_from_pytorch() {
+    let places = [Place::host()].into_iter().chain(Place::all_composed().iter().cloned());
+    for place in places {
+        let mut found: BTreeMap<String, ([f64; 4], f64, String)> = BTreeMap::new();
+        outputs_and_gradients(&place, &mut |name, _, of, off| {
+            let found = found.entry(name.to_owned()).or_default();
+            if off > found.1 {
+                (found.1, found.2) = (off, of.to_owned());
+            }
+        });
+        steps_of_training(&place, &mut |name, _, step, off| {
+            let span = [1, 2, 15, usize::MAX].iter().position(|end| step < *end).unwrap();
+            let losses = &mut found.get_mut(name).unwrap().0;
+            losses[span] = losses[span].max(off);
+        });
+        for (name, (losses, gradients, of)) in found {
+            let how = place.operators;
+            println!("{how:?} {name}: losses {losses:.1e?}, gradients {gradients:.1e} ({of})");
+        }
     }
 }
 
 /// Writes a checkpoint of the case's first weights.
-fn save(case: &Case, weights: &Path) {
+pub(super) fn save(case: &Case, weights: &Path) {
     let (config, std) = (case.config.clone(), case.std);
     let parameters = parameters(&config);
     let description = Description { config, std, metadata: ().into() };
@@ -251,7 +304,7 @@ fn save(case: &Case, weights: &Path) {
 }
 
 /// What goes on from a case's first weights, and how.
-fn trainer(case: &Case, weights: &Path, place: &Place) -> (Trainer, Phase) {
+pub(super) fn trainer(case: &Case, weights: &Path, place: &Place) -> (Trainer, Phase) {
     let mut trainer = Trainer::at(&case.config, 1, place).unwrap();
     let found = trainer.transfer(weights, "").unwrap();
     assert!(found.missing.is_empty() && found.unused.is_empty(), "{found:?}");
@@ -260,7 +313,7 @@ fn trainer(case: &Case, weights: &Path, place: &Place) -> (Trainer, Phase) {
     (trainer, phase)
 }
 
-fn steps_of_training(place: &Place) {
+fn steps_of_training(place: &Place, seen: OfLosses) {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join(checkpoint::WEIGHTS_FILE);
     for (name, case) in golden().cases {
@@ -284,9 +337,7 @@ fn steps_of_training(place: &Place) {
         for (step, expected) in case.losses.iter().enumerate() {
             let log = trainer.epoch(&phase, step + 1, &examples);
             assert_eq!(log.loss_classification.is_some(), case.evaluation.scores.is_some());
-            let close = (log.loss - expected).abs()
-                < follows(&case.config, step, place.operators) * expected;
-            assert!(close, "{name}, step {step}: loss {}, PyTorch {expected}", log.loss);
+            seen(&name, &case, step, (log.loss - expected).abs() / expected);
             if step > 0 {
                 continue;
             }
@@ -302,59 +353,6 @@ fn steps_of_training(place: &Place) {
                 let close = (found - expected).abs() < 1e-5 * expected.abs().max(1.0);
                 assert!(close, "{name}, {of} after a step: {found}, PyTorch {expected}");
             }
-        }
-    }
-}
-
-/// How far a loss in `bf16` may be off that in `f32` after so many steps, of itself: about twice as
-/// far as `PyTorch`'s under `torch.autocast`, which rounds more, parts from its own, 5.7e-2, 2.5e-1,
-/// 1.6e-1 and 2.1e-2 of the proposed network and 2.0e-3 of U-Net (`tests/golden/rounding.py`).
-fn follows_in_bf16(config: &Config, step: usize) -> f64 {
-    match (config.architecture, step) {
-        (Architecture::UNet, _) => 4e-3,
-        (_, 0) => 1e-1,
-        (_, 1) => 5e-1,
-        (_, 2..15) => 3e-1,
-        _ => 5e-2,
-    }
-}
-
-#[test]
-fn steps_of_training_in_bf16_follow_those_in_f32() {
-    let folder = tempfile::tempdir().unwrap();
-    let weights = folder.path().join(checkpoint::WEIGHTS_FILE);
-    for (name, case) in golden().cases {
-        if !["proposed", "unet"].contains(&name.as_str()) {
-            continue;
-        }
-        let examples = examples(case.config.image_size);
-        let images: Vec<Vec<f32>> = examples.iter().map(|e| e.image.clone()).collect();
-        for place in Place::all_composed() {
-            save(&case, &weights);
-            let places = [Precision::F32, Precision::Bf16].map(|p| place.with_precision(p));
-            let predicted = places.each_ref().map(|place| {
-                let predictor = Predictor::at(folder.path(), place).unwrap();
-                let found = predictor.predict(&images).unwrap().into_iter();
-                found.flat_map(|p| p.probability).collect::<Vec<f32>>()
-            });
-            let pairs = predicted[0].iter().zip(&predicted[1]);
-            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!((1e-4..1e-1).contains(&off), "{name}: probabilities {off} apart");
-            let [mut single, mut half] = places.map(|place| trainer(&case, &weights, &place));
-            for step in 0..case.losses.len() {
-                let [single, half] = [&mut single, &mut half]
-                    .map(|(trainer, phase)| trainer.epoch(phase, step + 1, &examples).loss);
-                let off = (single - half).abs() / single;
-                let most = follows_in_bf16(&case.config, step);
-                assert!(off < most, "{name}, step {step}: loss {half}, in f32 {single}");
-                assert!(step > 0 || off > 1e-6, "{name}: not in bf16");
-            }
-            // The weights themselves are not rounded: those of bf16 end in 16 zeros.
-            half.0.save_checkpoint(&weights, &().into()).unwrap();
-            let after = checkpoint::read(&weights).unwrap();
-            let values = || after.values().flat_map(|(_, values)| values);
-            let whole = values().filter(|value| value.to_bits() & 0xffff != 0).count();
-            assert!(2 * whole > values().count(), "{name}: {whole} weights");
         }
     }
 }

@@ -32,6 +32,8 @@ mod ensemble;
 mod reference;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod bf16;
 
 pub use batch::{Example, IGNORED};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};

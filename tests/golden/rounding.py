@@ -3,8 +3,9 @@
     python tests/golden/rounding.py [THREADS]
 
 For each case of networks.py, which trains in double precision: the same 20 steps in single precision, from the same
-weights and from weights of which each is moved by up to 1e-7 of itself. Prints the largest departures over the runs, of
-the loss by itself and of a gradient by its norm, as the test measures them.
+weights and from weights of which each is moved by up to 1e-7 of itself (8 draws), and with torch.autocast to bf16.
+Prints the largest departures over the runs, of the loss by itself and of a gradient by its norm, as the test measures
+them.
 """
 
 import sys
@@ -71,6 +72,7 @@ def main(threads="1"):
             "moved f32 from f64": [apart(run, exact) for run in moved],
             "moved f32 from f32": [apart(run, single) for run in moved],
             "moved f64 from f64": [apart(train(build, config, std, torch.float64, seed), exact) for seed in SEEDS],
+            "moved bf16 from f32": [apart(train(build, config, std, torch.float32, seed, True), single) for seed in SEEDS],
         }
         for what, found in runs.items():
             print(f"{name:22}{what:26}" + "".join(f"{max(column):20.1e}" for column in zip(*found)), flush=True)

@@ -1,0 +1,60 @@
+//! Training in `bf16` beside training in `f32`.
+
+use super::checkpoint;
+use super::config::{Architecture, Config};
+use super::device::{Place, Precision};
+use super::golden::{examples, golden, save, trainer};
+use super::infer::Predictor;
+
+/// How far a loss in `bf16` may be off that in `f32` after so many steps, of itself: about twice as
+/// far as `PyTorch`'s under `torch.autocast`, which rounds more, parts from its own, 5.7e-2, 2.5e-1,
+/// 1.6e-1 and 2.1e-2 of the proposed network and 2.0e-3 of U-Net (`tests/golden/rounding.py`).
+fn follows_in_bf16(config: &Config, step: usize) -> f64 {
+    match (config.architecture, step) {
+        (Architecture::UNet, _) => 4e-3,
+        (_, 0) => 1e-1,
+        (_, 1) => 5e-1,
+        (_, 2..15) => 3e-1,
+        _ => 5e-2,
+    }
+}
+
+#[test]
+fn steps_of_training_in_bf16_follow_those_in_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join(checkpoint::WEIGHTS_FILE);
+    for (name, case) in golden().cases {
+        if !["proposed", "unet"].contains(&name.as_str()) {
+            continue;
+        }
+        let examples = examples(case.config.image_size);
+        let images: Vec<Vec<f32>> = examples.iter().map(|e| e.image.clone()).collect();
+        for place in Place::all_composed() {
+            save(&case, &weights);
+            let places = [Precision::F32, Precision::Bf16].map(|p| place.with_precision(p));
+            let predicted = places.each_ref().map(|place| {
+                let predictor = Predictor::at(folder.path(), place).unwrap();
+                let found = predictor.predict(&images).unwrap().into_iter();
+                found.flat_map(|p| p.probability).collect::<Vec<f32>>()
+            });
+            let pairs = predicted[0].iter().zip(&predicted[1]);
+            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!((1e-4..1e-1).contains(&off), "{name}: probabilities {off} apart");
+            let [mut single, mut half] = places.map(|place| trainer(&case, &weights, &place));
+            for step in 0..case.losses.len() {
+                let [single, half] = [&mut single, &mut half]
+                    .map(|(trainer, phase)| trainer.epoch(phase, step + 1, &examples).loss);
+                let off = (single - half).abs() / single;
+                let most = follows_in_bf16(&case.config, step);
+                assert!(off < most, "{name}, step {step}: loss {half}, in f32 {single}");
+                assert!(step > 0 || off > 1e-6, "{name}: not in bf16");
+            }
+            // The weights themselves are not rounded: those of bf16 end in 16 zeros.
+            half.0.save_checkpoint(&weights, &().into()).unwrap();
+            let after = checkpoint::read(&weights).unwrap();
+            let values = || after.values().flat_map(|(_, values)| values);
+            let whole = values().filter(|value| value.to_bits() & 0xffff != 0).count();
+            assert!(2 * whole > values().count(), "{name}: {whole} weights");
+        }
+    }
+}
