@@ -6,16 +6,16 @@ use super::device::{Place, Precision};
 use super::golden::{examples, golden, save, trainer};
 use super::infer::Predictor;
 
-/// How far a loss in `bf16` may be off that in `f32` after so many steps, of itself: about twice as
-/// far as `PyTorch`'s under `torch.autocast`, which rounds more, parts from its own, 5.7e-2, 2.5e-1,
-/// 1.6e-1 and 2.1e-2 of the proposed network and 2.0e-3 of U-Net (`tests/golden/rounding.py`).
-fn follows_in_bf16(config: &Config, step: usize) -> f64 {
+/// How far a loss in `bf16` may be off that in `f32` after so many steps, of itself: twice as far as
+/// `PyTorch`'s under `torch.autocast`, which rounds more, parts from its own: 5.7e-2, 2.8e-1, 2.2e-1 and
+/// 2.1e-2 of the proposed network, 2.1e-3 of U-Net (`tests/golden/rounding.py`).
+fn follows(config: &Config, step: usize) -> f64 {
     match (config.architecture, step) {
         (Architecture::UNet, _) => 4e-3,
         (_, 0) => 1e-1,
         (_, 1) => 5e-1,
-        (_, 2..15) => 3e-1,
-        _ => 5e-2,
+        (_, 2..15) => 4e-1,
+        _ => 4e-2,
     }
 }
 
@@ -45,7 +45,7 @@ fn steps_of_training_in_bf16_follow_those_in_f32() {
                 let [single, half] = [&mut single, &mut half]
                     .map(|(trainer, phase)| trainer.epoch(phase, step + 1, &examples).loss);
                 let off = (single - half).abs() / single;
-                let most = follows_in_bf16(&case.config, step);
+                let most = follows(&case.config, step);
                 assert!(off < most, "{name}, step {step}: loss {half}, in f32 {single}");
                 assert!(step > 0 || off > 1e-6, "{name}: not in bf16");
             }
