@@ -257,8 +257,9 @@ mod card {
 
     /// Cards that the driver knows.
     pub(super) fn count() -> Result<usize, String> {
-        let count = CudaContext::device_count()
-            .map_err(|error| format!("NVIDIA's driver has no card: {error} (docs/gpu.md)"))?;
+        let count = CudaContext::device_count().map_err(|error| {
+            format!("NVIDIA's driver is missing or has no card: {:?} (docs/gpu.md)", error.0)
+        })?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
@@ -266,6 +267,9 @@ mod card {
     pub(super) fn open(number: usize) -> Result<candle_core::Device, String> {
         // One stream for all threads: operations happen in the order that they are asked for.
         candle_core::Device::new_cuda_with_stream(number).map_err(|error| {
+            // The backtrace that may follow is no part of the message.
+            let error = error.to_string();
+            let error = error.lines().next().unwrap_or_default();
             format!("the card, or one of CUDA's libraries, does not start: {error} (docs/gpu.md)")
         })
     }

@@ -290,7 +290,8 @@ fn how_far_operators_part_from_pytorch() {
         });
         for (name, (losses, gradients, of)) in found {
             let how = place.operators;
-            println!("{how:?} {name}: losses {losses:.1e?}, gradients {gradients:.1e} ({of})");
+            let losses = losses.map(|off| format!("{off:.1e}")).join(", ");
+            println!("{how:?} {name}: losses {losses}, gradients {gradients:.1e} ({of})");
         }
     }
 }
