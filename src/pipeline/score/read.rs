@@ -3,7 +3,7 @@
 use super::budget::{Budget, Taken, TooLarge};
 use super::candidates::{Candidate, OfScan};
 use super::discover::Found;
-use super::ledger::Made;
+use super::record::Made;
 use super::scan::{self, OpenScan, ScanFiles};
 use super::segment::{self, Placed};
 use super::settings::Settings;

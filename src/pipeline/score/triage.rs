@@ -3,8 +3,9 @@
 use super::candidates::Candidates;
 use super::discover::{Found, Source};
 use super::event::Event;
-use super::ledger::{Ledger, Made, State};
+use super::ledger::{Ledger, State};
 use super::read::Work;
+use super::record::Made;
 use super::settings::Settings;
 use super::summary::Summary;
 use super::told;

@@ -2,9 +2,10 @@
 
 use super::deliver::{Delivered, deliver};
 use super::event::Event;
-use super::ledger::{Attempt, Ledger, Made, Outcome, Record, Scored};
+use super::ledger::Ledger;
 use super::night::{Done, End, Error, Finished, Night};
 use super::read::panicked;
+use super::record::{Attempt, Made, Outcome, Record, Scored};
 use super::summary::{Cause, Summary};
 use super::{rows, told};
 use crate::tables::{clock, hash};
