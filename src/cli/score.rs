@@ -154,6 +154,7 @@ fn text(event: &Event) -> String {
         Event::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")
         }
+        Event::Completed { series } => format!("{series} has files that it had not"),
         Event::Failed { series, cause } => format!("{series} failed: {cause}"),
         Event::Waiting { series } => format!("{series} waits for candidates"),
         Event::Settling { series } => format!("{series} still arrives"),
@@ -172,6 +173,7 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
         ("found", summary.found),
         ("scored", summary.scored),
         ("superseded", summary.superseded),
+        ("completed", summary.completed),
         ("unchanged", summary.unchanged),
         ("waiting", summary.waiting),
         ("settling", summary.settling),

@@ -3,6 +3,7 @@
 //! A record is the truth of its series: it is put in place at once, when all that it tells of is there.
 //! Tables are made of records.
 
+use super::deliver::Output;
 use super::growth::{self, Rule};
 use super::record::{Attempt, Made, Outcome, Record};
 use super::visit::Visit;
@@ -45,7 +46,14 @@ pub(super) enum State {
     /// It has no candidates, since then.
     Waiting(String),
     /// It has a result.
-    Scored(Made),
+    Scored {
+        /// What of.
+        of: Made,
+        /// When it was scored.
+        at: String,
+        /// Kinds of files that were asked for.
+        asked: BTreeSet<Output>,
+    },
     /// It could not be done.
     Failed(Made, String),
 }
@@ -272,7 +280,11 @@ impl Ledger {
 fn entry(record: &Record) -> Option<Entry> {
     let state = match (&record.current, &record.waiting_since) {
         (Some(attempt), _) => match &attempt.outcome {
-            Outcome::Scored(_) => State::Scored(attempt.of.clone()),
+            Outcome::Scored(scored) => State::Scored {
+                of: attempt.of.clone(),
+                at: attempt.at.clone(),
+                asked: scored.asked.clone(),
+            },
             Outcome::Failed(cause) => State::Failed(attempt.of.clone(), cause.clone()),
         },
         (None, Some(since)) => State::Waiting(since.clone()),
@@ -380,7 +392,7 @@ mod tests {
         assert_eq!(rows("2026-01-01"), [false; 0]);
         assert_eq!(ledger.days().collect::<Vec<_>>(), ["2026-01-02", "2026-01-03"]);
         assert!(
-            matches!(&ledger.entry("1.2").unwrap().state, State::Scored(of) if of.content_sha256 == "c")
+            matches!(&ledger.entry("1.2").unwrap().state, State::Scored { of, .. } if of.content_sha256 == "c")
         );
     }
 
