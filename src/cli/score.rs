@@ -6,7 +6,7 @@ use crate::model::Device;
 use crate::pipeline::score::event::Event;
 use crate::pipeline::score::night::{self, Options};
 use crate::pipeline::score::settings::Settings;
-use crate::pipeline::score::status::{self, Status};
+use crate::pipeline::score::status::{self, Standing, Status};
 use crate::pipeline::score::summary::{Stopped, Summary};
 use crate::tables::clock;
 use crate::tables::store::{self, Store};
@@ -17,6 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
+
+/// Series that `status` names of each kind.
+const MOST_LISTED: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct ScoreArguments {
@@ -222,14 +225,11 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
         [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
-        for standing in list {
-            writeln!(
-                out,
-                "  {}{}{}",
-                standing.id,
-                if standing.detail.is_empty() { "" } else { ": " },
-                standing.detail
-            )?;
+        for Standing { id, detail } in list.iter().take(MOST_LISTED) {
+            writeln!(out, "  {id}{}{detail}", if detail.is_empty() { "" } else { ": " })?;
+        }
+        if let Some(more) = list.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+            writeln!(out, "  and {more} more (--json lists all)")?;
         }
     }
     Ok(Ending::Well)
