@@ -63,8 +63,10 @@ fn files_that_are_asked_for_later_are_of_the_same_result() {
     assert_eq!(files(&scores), rows);
     let after = files(&output);
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
-    let documents: Vec<_> =
-        after.iter().filter(|(path, _)| path.to_str().unwrap().ends_with(".json")).collect();
+    let documents: Vec<_> = after
+        .iter()
+        .filter(|(path, _)| path.to_str().unwrap().ends_with("_nodules.json"))
+        .collect();
     assert_eq!(documents.len(), 3);
     for (path, bytes) in documents {
         let document: Value = serde_json::from_slice(bytes).unwrap();
