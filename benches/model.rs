@@ -3,7 +3,7 @@
 //!     cargo bench --bench model -- FOLDER CONFIGURATION WORK ROUNDS [DEVICE [PRECISION]]
 //!
 //! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`; `DEVICE` is as `nodulus run` takes
-//! it, `cpu` where it is left out; `PRECISION` is `f32` or, on a card, `tf32`. Reads `FOLDER/CONFIGURATION`, a
+//! it, `cpu` where it is left out; `PRECISION` is `f32` or, on a card, `tf32` or `bf16`. Reads `FOLDER/CONFIGURATION`, a
 //! checkpoint of five steps of training that it makes where there is none, and prints the seconds of
 //! each round after two that do not count, then the process's peak memory, as one line of JSON. `infer`
 //! leaves the probabilities that it finds in `FOLDER/CONFIGURATION/probabilities`. `benches/peers/model.py` does the
@@ -29,14 +29,14 @@ fn main() {
         [_, _, _, _, device] => (device.as_str(), "f32"),
         [_, _, _, _, device, precision] => (device.as_str(), precision.as_str()),
         _ => {
-            println!("usage: model FOLDER paper|tiny infer|train ROUNDS [DEVICE [f32|tf32]]");
+            println!("usage: model FOLDER paper|tiny infer|train ROUNDS [DEVICE [f32|tf32|bf16]]");
             return;
         }
     };
     let [folder, preset, work, rounds] = &arguments[..4] else { return };
+    let precision: Precision = serde_json::from_value(precision.into()).expect("a precision");
     let device = Device::from_name(device).expect("a device");
-    let precision = if precision == "tf32" { Precision::Tf32 } else { Precision::F32 };
-    device.set_precision(precision).expect("a precision of the device");
+    let device = device.with_precision(precision).expect("a precision of the device");
     let folder = Path::new(folder).join(preset);
     let preset = if preset == "tiny" { Preset::Tiny } else { Preset::Paper };
     let config = Config::preset(preset);

@@ -3,7 +3,8 @@
     cargo bench --bench model --no-run          # prints BENCH, the program; --features cudnn for a card
     python benches/peers/model.py FOLDER BENCH [DEVICE [PRECISION]]
 
-DEVICE is `cpu`, where it is left out, or `cuda:N`; PRECISION is `f32` or, on a card, `tf32`, for both programs.
+DEVICE is `cpu`, where it is left out, or `cuda:N`; PRECISION is `f32` or, on a card, `tf32` or `bf16` (in PyTorch
+torch.autocast), for both programs.
 Runs, one after the other and round about, processes of nodulus and of PyTorch (eager, and TorchScript
 frozen and optimised for inference; on a card torch.compile in its place), each of which does its work a few times and tells its seconds and
 its peak memory. Prints the medians over all of them and the ratios, and the largest difference between
@@ -39,6 +40,12 @@ def work(folder, preset, kind, rounds, device, precision):
     net = networks.Proposed(*{"paper": (64, 64), "tiny": (8, 16)}[preset])
     missing, unexpected = net.load_state_dict(load_file(folder / preset / "model.safetensors"), strict=False)
     assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
+    autocast = torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bf16")
+
+    def network(x):
+        with autocast:
+            return tuple(found.float() for found in net(x, True))
+
     side = 128
     p = np.arange(side * side)
     image = np.stack([(p * 37 + n * 11 + p // side) % 101 for n in range(BATCH)]) / np.float32(100)
@@ -46,7 +53,7 @@ def work(folder, preset, kind, rounds, device, precision):
     net, x = net.to(device), host.to(device)
     if kind in ("train", "train compiled"):
         net.train()
-        forward = torch.compile(lambda x: net(x, True)) if "compiled" in kind else lambda x: net(x, True)
+        forward = torch.compile(network) if "compiled" in kind else network
         optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-8)
         mask, nodule = (x > 0.9).float(), torch.ones(BATCH, device=device)
 
@@ -71,9 +78,9 @@ def work(folder, preset, kind, rounds, device, precision):
                 traced = torch.jit.trace(Whole().eval(), x)
                 run = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
             elif kind == "compiled":
-                run = torch.compile(lambda x: net(x, True))
+                run = torch.compile(network)
             else:
-                run = lambda x: net(x, True)
+                run = network
 
         def once():
             with torch.inference_mode():

@@ -47,10 +47,10 @@ fn run(
     arguments: &MeansArguments,
     out: &mut dyn Write,
 ) -> Result<(Vec<Line>, Ending), Error> {
-    let device = means::begin(arguments)?;
+    let progress = Progress::new(arguments.progress);
+    let device = means::begin(arguments, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;
-    let progress = Progress::new(arguments.progress);
     means::write_phantom(&experiment.pipeline, &experiment.settings(sets), &store, &progress)?;
     let show = |event| means::show(&progress, event);
     let means = Means {

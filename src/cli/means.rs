@@ -18,17 +18,27 @@ struct PhantomSection {
 }
 
 /// Starts the threads, and finds the device.
-pub(super) fn begin(arguments: &MeansArguments) -> Result<Device, Error> {
-    start(arguments.threads, &arguments.device)
+pub(super) fn begin(arguments: &MeansArguments, progress: &Progress) -> Result<Device, Error> {
+    start(arguments.threads, &arguments.device, &|text| progress.line(&text))
 }
 
-/// Starts so many threads, or one a core, and finds the device of a name.
-pub(super) fn start(threads: Option<u16>, device: &str) -> Result<Device, Error> {
+/// Starts so many threads, or one a core, and finds the device of a name; tells what `auto` is.
+pub(super) fn start(
+    threads: Option<u16>,
+    device: &str,
+    tell: &dyn Fn(String),
+) -> Result<Device, Error> {
     let threads = usize::from(threads.unwrap_or(0));
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
         .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))?;
+    if device == "auto" {
+        let (device, problem) = Device::automatic();
+        let why = problem.map_or(String::new(), |problem| format!(": {problem}"));
+        tell(format!("networks run on \"{}\"{why}", device.name()));
+        return Ok(device);
+    }
     Ok(Device::from_name(device)?)
 }
 

@@ -48,10 +48,10 @@ pub(super) fn run(
         }
         return Ok(Ending::Well);
     }
-    let device = means::begin(&arguments.means)?;
+    let progress = Progress::new(arguments.means.progress);
+    let device = means::begin(&arguments.means, &progress)?;
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
-    let progress = Progress::new(arguments.means.progress);
     if stages.contains(&Stage::Ingest) {
         means::write_phantom(&pipeline.pipeline, &pipeline.sets, &store, &progress)?;
     }

@@ -2,7 +2,6 @@
 
 use super::arguments::{PipelineArguments, bytes};
 use super::{Ending, Error, format};
-use crate::model::Device;
 use crate::pipeline::score::event::Event;
 use crate::pipeline::score::night::{self, Options};
 use crate::pipeline::score::settings::Settings;
@@ -107,7 +106,9 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
         })?),
         None => None,
     };
-    let device: Device = super::means::start(arguments.threads, &arguments.device)?;
+    let tell = |event| log(arguments.log, &event);
+    let told = |text| tell(Event::Device { text });
+    let device = super::means::start(arguments.threads, &arguments.device, &told)?;
     let store = Store::create(&settings.store)?;
     let _lock = store.lock()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -121,7 +122,6 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
         retry_failed: arguments.retry_failed,
         stop: &stop,
     };
-    let tell = |event| log(arguments.log, &event);
     let (summary, result) = night::run(&settings, &store, &options, &tell);
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &summary)?;
@@ -153,6 +153,7 @@ fn log(style: Log, event: &Event) {
 
 fn text(event: &Event) -> String {
     match event {
+        Event::Device { text } => text.clone(),
         Event::Listed { found, to_do } => format!("{found} series, {to_do} to look at"),
         Event::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")

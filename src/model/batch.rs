@@ -76,7 +76,7 @@ pub(super) fn input<'a>(
     let images = tensor(values, (count, 1, side, side))?;
     Ok(match place.operators {
         Operators::Host => Value::constant(images),
-        Operators::Composed => Value::borrowed(&images.to_device(&place.tensors)?),
+        Operators::Composed(_) => Value::borrowed(&images.to_device(&place.tensors)?),
     })
 }
 

@@ -17,21 +17,33 @@ pub enum Device {
 pub struct Card {
     number: usize,
     tensors: candle_core::Device,
+    precision: Precision,
 }
 
-/// How precisely a card multiplies.
+/// How precisely a card multiplies. Weights, moments, norms and losses are `f32` in each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 24 bits of each factor.
     #[default]
     F32,
-    /// 11 bits of each factor in products of matrices and in convolutions, summed in 24; all else,
-    /// weights among it, as in [`Self::F32`].
+    /// 11 bits of each factor in products of matrices and in convolutions, summed in 24.
     Tf32,
+    /// 8 bits of each factor in convolutions, summed in 24, and of what comes out; other products as
+    /// in [`Self::F32`].
+    Bf16,
 }
 
 impl Precision {
+    /// Its name in a pipeline file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     /// Whether it is the one that is used where none is asked for.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
     pub(crate) fn is_default(&self) -> bool {
@@ -44,8 +56,8 @@ impl Precision {
 pub(super) enum Operators {
     /// By code of their own, for the processor.
     Host,
-    /// Composed of the tensor library's operations.
-    Composed,
+    /// Composed of the tensor library's operations, with products of a precision.
+    Composed(Precision),
 }
 
 impl Operators {
@@ -55,7 +67,11 @@ impl Operators {
             // Within the pool, so that operators need not wake it.
             Self::Host => rayon::scope(|_| f()),
             // A card's libraries are made ready for each thread anew.
-            Self::Composed => f(),
+            Self::Composed(precision) => {
+                // The tensor library has one switch for all cards.
+                candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
+                f()
+            }
         }
     }
 }
@@ -76,7 +92,13 @@ impl Place {
     /// The processor with the operators that cards use.
     #[cfg(test)]
     pub(super) fn composed() -> Self {
-        Self { tensors: candle_core::Device::Cpu, operators: Operators::Composed }
+        Self { tensors: candle_core::Device::Cpu, operators: Operators::Composed(Precision::F32) }
+    }
+
+    /// The same place with composed operators of a precision.
+    #[cfg(test)]
+    pub(super) fn with_precision(&self, precision: Precision) -> Self {
+        Self { operators: Operators::Composed(precision), ..self.clone() }
     }
 
     /// Where tests of composed operators run: the processor, and the first card where there is one.
@@ -96,21 +118,18 @@ impl Place {
 }
 
 impl Device {
-    /// The device of a name: `cpu`, `cuda:N` for the card of a number from 0, or `auto` for the first
-    /// card that works, else the processor.
+    /// The device of a name: `cpu`, `cuda:N` for the card of a number from 0, or `auto` for that of
+    /// [`Self::automatic`]. Products are `f32`'s.
     ///
     /// # Errors
     ///
     /// Fails for another name, and for a card that is not there or does not work; says why.
     pub fn from_name(name: &str) -> Result<Self> {
         let wrong = |problem: String| Error::Device { found: name.to_owned(), problem };
-        let card = |number| card::open(number).map(|tensors| Card { number, tensors });
-        if name == "cpu" {
-            return Ok(Self::Cpu);
-        }
-        if name == "auto" {
-            let mut cards = (0..card::count().unwrap_or(0)).map(card);
-            return Ok(cards.find_map(std::result::Result::ok).map_or(Self::Cpu, Self::Cuda));
+        match name {
+            "cpu" => return Ok(Self::Cpu),
+            "auto" => return Ok(Self::automatic().0),
+            _ => {}
         }
         let number = name.strip_prefix("cuda:").and_then(|number| number.parse::<u16>().ok());
         let Some(number) = number.map(usize::from) else {
@@ -118,16 +137,36 @@ impl Device {
                 if name == "cuda" { "which card? \"cuda:0\" is the first" } else { "unknown" };
             return Err(wrong(format!("{hint}; expected \"auto\", \"cpu\" or \"cuda:N\"")));
         };
-        let count = card::count().map_err(wrong)?;
-        if number >= count {
-            let cards = match count {
-                0 => "no card".to_owned(),
-                1 => "1 card, \"cuda:0\"".to_owned(),
-                n => format!("{n} cards, \"cuda:0\" to \"cuda:{}\"", n - 1),
-            };
-            return Err(wrong(format!("found {cards}; \"cpu\" needs none")));
+        let found = card::count().and_then(|count| match count {
+            0 => Err("found no card".to_owned()),
+            n if number < n => Self::card(number),
+            1 => Err("found 1 card, \"cuda:0\"".to_owned()),
+            n => Err(format!("found {n} cards, \"cuda:0\" to \"cuda:{}\"", n - 1)),
+        });
+        found.map_err(|problem| wrong(format!("{problem}; \"cpu\" needs none")))
+    }
+
+    /// The first card that works, else the processor; for the processor, why it is no card.
+    pub fn automatic() -> (Self, Option<String>) {
+        let mut problem = "found no card".to_owned();
+        match card::count() {
+            Err(error) => problem = error,
+            Ok(count) => {
+                for number in 0..count {
+                    match Self::card(number) {
+                        Ok(card) => return (card, None),
+                        Err(error) => problem = error,
+                    }
+                }
+            }
         }
-        Ok(Self::Cuda(card(number).map_err(wrong)?))
+        (Self::Cpu, Some(problem))
+    }
+
+    fn card(number: usize) -> std::result::Result<Self, String> {
+        let card = Card { number, tensors: card::open(number)?, precision: Precision::F32 };
+        card::check(&card.tensors, card.precision)?;
+        Ok(Self::Cuda(card))
     }
 
     /// The device's name, as [`Self::from_name`] takes it.
@@ -138,23 +177,22 @@ impl Device {
         }
     }
 
-    /// Sets how precisely products are computed from now on, on all cards.
+    /// The device with products of a precision.
     ///
     /// # Errors
     ///
     /// Fails where the device has no such precision.
-    pub fn set_precision(&self, precision: Precision) -> Result<()> {
+    pub fn with_precision(&self, precision: Precision) -> Result<Self> {
+        let wrong = |problem| Error::Device { found: self.name(), problem };
         match (self, precision) {
-            (Self::Cpu, Precision::F32) => Ok(()),
-            (Self::Cpu, Precision::Tf32) => Err(Error::Device {
-                found: self.name(),
-                problem: "the processor computes in \"f32\"; precision \"tf32\" needs a card"
-                    .to_owned(),
-            }),
-            (Self::Cuda(_), precision) => {
-                let reduced = precision == Precision::Tf32;
-                candle_core::cuda::set_gemm_reduced_precision_f32(reduced);
-                Ok(())
+            (Self::Cpu, Precision::F32) => Ok(Self::Cpu),
+            (Self::Cpu, _) => Err(wrong(format!(
+                "the processor computes in \"f32\"; precision \"{}\" needs a card",
+                precision.name()
+            ))),
+            (Self::Cuda(card), _) => {
+                card::check(&card.tensors, precision).map_err(wrong)?;
+                Ok(Self::Cuda(Card { precision, ..card.clone() }))
             }
         }
     }
@@ -177,9 +215,10 @@ impl Device {
     pub(super) fn place(&self) -> Place {
         match self {
             Self::Cpu => Place::host(),
-            Self::Cuda(card) => {
-                Place { tensors: card.tensors.clone(), operators: Operators::Composed }
-            }
+            Self::Cuda(card) => Place {
+                tensors: card.tensors.clone(),
+                operators: Operators::Composed(card.precision),
+            },
         }
     }
 }
@@ -187,14 +226,20 @@ impl Device {
 /// Cards, in a program without CUDA.
 #[cfg(not(feature = "cuda"))]
 mod card {
+    use super::Precision;
+
     const PROBLEM: &str =
-        "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md); use \"cpu\"";
+        "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md)";
 
     pub(super) fn count() -> Result<usize, String> {
         Err(PROBLEM.to_owned())
     }
 
     pub(super) fn open(_: usize) -> Result<candle_core::Device, String> {
+        Err(PROBLEM.to_owned())
+    }
+
+    pub(super) fn check(_: &candle_core::Device, _: Precision) -> Result<(), String> {
         Err(PROBLEM.to_owned())
     }
 
@@ -206,23 +251,23 @@ mod card {
 /// Cards.
 #[cfg(feature = "cuda")]
 mod card {
-    use crate::model::ops::cuda::agreement;
+    pub(super) use crate::model::ops::cuda::agreement::check;
     use candle_core::cuda::cudarc;
     use cudarc::driver::CudaContext;
 
     /// Cards that the driver knows.
     pub(super) fn count() -> Result<usize, String> {
-        let count = CudaContext::device_count().map_err(|error| format!("CUDA driver: {error}"))?;
+        let count = CudaContext::device_count()
+            .map_err(|error| format!("NVIDIA's driver has no card: {error} (docs/gpu.md)"))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// The card of a number, once its convolutions are those of the processor.
+    /// The card of a number.
     pub(super) fn open(number: usize) -> Result<candle_core::Device, String> {
         // One stream for all threads: operations happen in the order that they are asked for.
-        let device = candle_core::Device::new_cuda_with_stream(number)
-            .map_err(|error| format!("the card does not start: {error}"))?;
-        agreement::check(&device)?;
-        Ok(device)
+        candle_core::Device::new_cuda_with_stream(number).map_err(|error| {
+            format!("the card, or one of CUDA's libraries, does not start: {error} (docs/gpu.md)")
+        })
     }
 
     pub(super) fn free_bytes(device: &candle_core::Device) -> Result<u64, String> {
@@ -255,28 +300,36 @@ mod tests {
     fn a_card_that_is_not_there_is_refused() {
         let message = refused("cuda:65535");
         assert!(message.starts_with("device \"cuda:65535\": "), "{message}");
-        let problems =
-            ["built without CUDA", "is not found", "found no card", "CUDA driver", "card"];
-        assert!(problems.iter().any(|problem| message.contains(problem)), "{message}");
+        assert!(["without CUDA", "card"].iter().any(|part| message.contains(part)), "{message}");
+        assert!(message.ends_with("; \"cpu\" needs none"), "{message}");
     }
 
     #[test]
     #[cfg(not(feature = "cuda"))]
     fn without_cuda_there_is_the_processor() {
-        assert!(matches!(Device::from_name("auto").unwrap(), Device::Cpu));
+        let (device, problem) = Device::automatic();
+        assert!(matches!(device, Device::Cpu));
+        let problem = problem.unwrap();
         assert_eq!(
-            refused("cuda:0"),
-            "device \"cuda:0\": this program was built without CUDA (cargo's feature \"cuda\", \
-             docs/gpu.md); use \"cpu\""
+            problem,
+            "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md)"
         );
+        assert!(matches!(Device::from_name("auto").unwrap(), Device::Cpu));
+        assert_eq!(refused("cuda:0"), format!("device \"cuda:0\": {problem}; \"cpu\" needs none"));
     }
 
     #[test]
     fn the_processor_has_one_precision() {
-        assert!(Device::Cpu.set_precision(Precision::F32).is_ok());
-        assert_eq!(
-            Device::Cpu.set_precision(Precision::Tf32).unwrap_err().to_string(),
-            "device \"cpu\": the processor computes in \"f32\"; precision \"tf32\" needs a card"
-        );
+        assert!(Device::Cpu.with_precision(Precision::F32).is_ok());
+        for precision in [Precision::Tf32, Precision::Bf16] {
+            let name = precision.name();
+            assert_eq!(
+                Device::Cpu.with_precision(precision).unwrap_err().to_string(),
+                format!(
+                    "device \"cpu\": the processor computes in \"f32\"; precision \"{name}\" needs a card"
+                )
+            );
+            assert_eq!(serde_json::to_value(precision).unwrap(), name);
+        }
     }
 }

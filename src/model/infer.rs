@@ -116,7 +116,7 @@ impl Predictor {
         const MOST: u64 = 32;
         let copies = match self.parameters.place.operators {
             Operators::Host => 1,
-            Operators::Composed => 3,
+            Operators::Composed(_) => 3,
         };
         let weights = 4 * self.parameters.n_values();
         let rest = bytes.saturating_sub(4 * weights as u64);
@@ -164,7 +164,7 @@ impl Predictor {
         let x = batch::input(images.iter().map(Vec::as_slice), side, place)?;
         let mut pass = match place.operators {
             Operators::Host => Pass::folded(&self.parameters, &self.folded),
-            Operators::Composed => Pass::evaluation(&self.parameters),
+            Operators::Composed(_) => Pass::evaluation(&self.parameters),
         };
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
         let probabilities = sigmoids(&values(found.logits.tensor())?);

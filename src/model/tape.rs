@@ -7,7 +7,7 @@
 use super::buffer;
 use super::device::Operators;
 use super::error::{Error, Result};
-use super::ops::composed::Composed;
+use super::ops::composed::{self, Composed};
 use super::ops::{change, vector, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -190,7 +190,9 @@ impl Tape {
         let tensors: Vec<&Tensor> = inputs.iter().map(|input| input.tensor()).collect();
         let mut output = match self.operators {
             Operators::Host => Value::constant(operator.forward(&tensors)?),
-            Operators::Composed => Value::borrowed(&operator.compose(&tensors)?),
+            Operators::Composed(precision) => {
+                Value::borrowed(&composed::output(&operator, &tensors, precision)?)
+            }
         };
         if self.recording && inputs.iter().any(|input| input.node.is_some()) {
             output.node = Some(self.nodes.len());
@@ -221,7 +223,7 @@ impl Tape {
             }
             let gradient = match self.operators {
                 Operators::Host => Gradient::new(gradient),
-                Operators::Composed => Gradient::borrowed(gradient),
+                Operators::Composed(_) => Gradient::borrowed(gradient),
             };
             add(&mut gradients, value.node, gradient)?;
         }
@@ -243,9 +245,9 @@ impl Tape {
                     };
                     let parts = match self.operators {
                         Operators::Host => operator.backward(&step)?,
-                        Operators::Composed => {
-                            let parts = operator.compose_back(&step)?.into_iter();
-                            parts.map(|part| part.map(Gradient::borrowed)).collect()
+                        Operators::Composed(precision) => {
+                            let parts = composed::gradients(&*operator, &step, precision)?;
+                            parts.into_iter().map(|part| part.map(Gradient::borrowed)).collect()
                         }
                     };
                     drop(gradient);

@@ -1,5 +1,7 @@
 """Operators in PyTorch, in double precision: outputs, and gradients for a given gradient of the output.
 
+Convolutions also with factors, sums and gradients that are rounded to bf16, which torch.autocast is held against.
+
     python tests/golden/operators.py > tests/golden/operators.json
 
 Needs torch (2.15 made the numbers) and numpy. Inputs are `numbers` by their place; odd sizes, single images.
@@ -85,7 +87,7 @@ CASES = [
     ("mean_score", lambda x, w, b: (x.mean((2, 3)) @ w.T + b).flatten(), [[3, 4, 5, 3], [1, 4], [1]]),
     ("threshold_dynamics", threshold_dynamics([0.8, 0.1], 10, 1.0, 1.0), [[2, 1, 7, 5], [1], [1]]),
     ("threshold_dynamics_plain", threshold_dynamics([], 3, 0.5, 1.5), [[1, 1, 5, 9], [1]]),
-    ("up_convolution", lambda x, w, b: F.conv_transpose2d(x, w, b, 2), [[1, 3, 5, 7], [3, 2, 2, 2], [2]]),
+    ("up_convolution", lambda x, w, b=None: F.conv_transpose2d(x, w, b, 2), [[1, 3, 5, 7], [3, 2, 2, 2], [2]]),
     ("max_pool_2", lambda x: F.max_pool2d(x, 2), [[1, 2, 5, 7]]),
     ("max_pool_3", lambda x: F.max_pool2d(x, 3, 2, 1), [[1, 2, 5, 7]]),
     ("global_mean", lambda x: x.mean((2, 3), keepdim=True), [[1, 3, 3, 5]]),
@@ -100,6 +102,36 @@ CASES = [
 ]
 
 
+def rounded(x):
+    """To bf16, from the f32 that a card's sums are."""
+    return x.detach().float().bfloat16().double()
+
+
+def in_bf16(f, inputs):
+    """Output and gradients of a convolution; its bias is added to the rounded sums."""
+    factors = [rounded(x).requires_grad_() for x in inputs[:2]]
+    sums = f(*factors)
+    gradient = tensor(99, sums.shape)
+    sums.backward(rounded(gradient))
+    y, gradients = rounded(sums), [rounded(x.grad) for x in factors]
+    for bias in inputs[2:]:
+        y = y + bias.detach().reshape(-1, 1, 1)
+        gradients.append(gradient.sum((0, 2, 3)))
+    compare_with_autocast(f, inputs, [y, *gradients])
+    return {"output": y.flatten().tolist(), "gradients": [g.flatten().tolist() for g in gradients]}
+
+
+def compare_with_autocast(f, inputs, expected):
+    """It rounds biases and their sums too."""
+    inputs = [x.detach().float().requires_grad_() for x in inputs]
+    with torch.autocast("cpu", torch.bfloat16):
+        y = f(*inputs)
+    assert y.dtype == torch.bfloat16
+    y.float().backward(tensor(99, y.shape).float())
+    for found, expected in zip([y, *(x.grad for x in inputs)], expected):
+        assert (found.double() - expected).abs().max() <= 2**-7 * expected.abs().max()
+
+
 def main():
     found = {}
     for name, f, shapes in CASES:
@@ -110,6 +142,8 @@ def main():
             "inputs": shapes, "shape": list(y.shape), "output": y.flatten().tolist(),
             "gradients": [x.grad.flatten().tolist() for x in inputs],
         }
+        if name.startswith(("convolution", "depthwise", "up_convolution")):
+            found[name]["bf16"] = in_bf16(f, inputs)
     text = json.dumps(found, separators=(",", ":"))
     print(json.dumps(json.loads(text, parse_float=lambda v: float(f"{float(v):.7g}")), separators=(",", ":")))
 

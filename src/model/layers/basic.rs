@@ -149,7 +149,7 @@ impl<'a> Pass<'a> {
     pub(in crate::model) fn detached_sigmoid(&self, x: &Value) -> Result<Tensor> {
         match self.tape.operators() {
             Operators::Host => tensor(sigmoids(&view(x.tensor())?), x.tensor().dims()),
-            Operators::Composed => composed::sigmoid(x.tensor()),
+            Operators::Composed(_) => composed::sigmoid(x.tensor()),
         }
     }
 

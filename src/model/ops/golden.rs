@@ -13,8 +13,8 @@ use super::normalised_sum::{NormalisedSum, Statistics, Term};
 use super::strips::Window;
 use super::threshold_dynamics::ThresholdDynamics;
 use super::up_convolution::UpConvolution;
-use super::{tensor, values};
-use crate::model::device::Place;
+use super::{composed, tensor, values};
+use crate::model::device::{Place, Precision};
 use crate::model::golden::numbers;
 use crate::model::tape::{Gradient, Operator, Step};
 use candle_core::{Device, Tensor};
@@ -26,6 +26,14 @@ use std::rc::Rc;
 struct Case {
     inputs: Vec<Vec<usize>>,
     shape: Vec<usize>,
+    output: Vec<f64>,
+    gradients: Vec<Vec<f64>>,
+    /// Of convolutions.
+    bf16: Option<Found>,
+}
+
+#[derive(Deserialize)]
+struct Found {
     output: Vec<f64>,
     gradients: Vec<Vec<f64>>,
 }
@@ -130,6 +138,68 @@ fn assert_composed(name: &str, device: &Device, inputs: &[&Tensor], case: &Case)
             assert_close(&format!("{name}, gradient {n}"), found, expected);
         }
     }
+}
+
+/// Asserts that numbers are `PyTorch`'s in `bf16`, and those in double precision within its rounding.
+fn assert_rounded(what: &str, found: &Tensor, expected: &[f64], exact: &[f64]) {
+    let found = values(found).unwrap();
+    assert_eq!([found.len(); 2], [expected.len(), exact.len()], "{what}");
+    let largest = exact.iter().fold(0.0f64, |m, e| m.max(e.abs()));
+    let off = |from: &[f64]| -> Vec<f64> {
+        found.iter().zip(from).map(|(f, e)| (f64::from(*f) - e).abs() / largest).collect()
+    };
+    // A sum that is all but halfway between two numbers may become either.
+    let same = off(expected).into_iter().filter(|off| *off < 1e-6).count();
+    assert!(20 * same >= 19 * found.len(), "{what}: {same} of {}", found.len());
+    let most = off(exact).into_iter().fold(0.0, f64::max);
+    assert!((1e-3..1.0 / 128.0).contains(&most), "{what}: {most} off double precision");
+}
+
+#[test]
+fn convolutions_in_bf16_are_pytorchs() {
+    let cases: BTreeMap<String, Case> =
+        serde_json::from_str(include_str!("../../../tests/golden/operators.json")).unwrap();
+    let mut seen = 0;
+    for (name, case) in cases {
+        let Some(expected) = &case.bf16 else { continue };
+        for Place { tensors: device, .. } in Place::all_composed() {
+            let operator = operator(&name, device);
+            let inputs: Vec<Tensor> =
+                case.inputs.iter().enumerate().map(|(n, shape)| made(n, shape)).collect();
+            let inputs: Vec<Tensor> = inputs.iter().map(|x| x.to_device(device).unwrap()).collect();
+            let strided: Vec<Tensor> = inputs.iter().map(transposed).collect();
+            for inputs in [inputs, strided] {
+                let inputs: Vec<&Tensor> = inputs.iter().collect();
+                let y = composed::output(&*operator, &inputs, Precision::Bf16).unwrap();
+                assert_rounded(&name, &y, &expected.output, &case.output);
+                let gradient = Gradient::borrowed(made(99, &case.shape).to_device(device).unwrap());
+                let wanted = vec![true; inputs.len()];
+                let step =
+                    Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
+                let found = composed::gradients(&*operator, &step, Precision::Bf16).unwrap();
+                for (n, found) in found.iter().enumerate() {
+                    let (found, what) = (found.as_ref().unwrap(), format!("{name}, gradient {n}"));
+                    if n < 2 {
+                        let (expected, exact) = (&expected.gradients[n], &case.gradients[n]);
+                        assert_rounded(&what, found, expected, exact);
+                    } else {
+                        assert_close(&what, found, &expected.gradients[n]);
+                    }
+                }
+            }
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
+}
+
+#[test]
+fn other_operators_are_the_same_in_bf16() {
+    let inputs = [made(0, &[1, 2, 3, 5]), made(1, &[1, 2, 3, 5])];
+    let inputs: Vec<&Tensor> = inputs.iter().collect();
+    let [single, half] = [Precision::F32, Precision::Bf16]
+        .map(|precision| composed::output(&Multiplication, &inputs, precision).unwrap());
+    assert_eq!(values(&single).unwrap(), values(&half).unwrap());
 }
 
 #[test]

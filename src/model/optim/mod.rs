@@ -58,7 +58,9 @@ impl Adam {
     ) -> Result<()> {
         match parameters.place.operators {
             Operators::Host => host::step(&mut self.moments, parameters, gradients, rates),
-            Operators::Composed => composed::step(&mut self.moments, parameters, gradients, rates),
+            Operators::Composed(_) => {
+                composed::step(&mut self.moments, parameters, gradients, rates)
+            }
         }
     }
 }

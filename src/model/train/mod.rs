@@ -132,7 +132,7 @@ impl Trainer {
         let images = images.map(Value::tensor);
         let measured = match self.parameters.place.operators {
             Operators::Host => loss::measure(pixels, images, batch, weights)?,
-            Operators::Composed => loss::composed::measure(pixels, images, batch, weights)?,
+            Operators::Composed(_) => loss::composed::measure(pixels, images, batch, weights)?,
         };
         let Measured { segmentation, classification, overlaps, gradients } = measured;
         let total =

@@ -7,6 +7,11 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Networks run on the device that was found.
+    Device {
+        /// Which, and why it is no card where it is none.
+        text: String,
+    },
     /// The input is listed.
     Listed {
         /// Series in it.

@@ -149,8 +149,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         None => stored_weights(config, task)?,
     };
     leak::check(samples.rows::<Sample>())?;
-    task.device.set_precision(config.precision)?;
-    let predictor = Ensemble::load(&weights, task.device)?;
+    let device = task.device.with_precision(config.precision)?;
+    let predictor = Ensemble::load(&weights, &device)?;
     check_fold(config, &predictor)?;
     let architecture = predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
@@ -162,7 +162,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         batch: match config.batch {
             Batch::Slices(slices) => slices.max(1),
             Batch::Named(BatchName::Auto) => {
-                let bytes = task.device.free_bytes()?.unwrap_or(task.max_memory);
+                let bytes = device.free_bytes()?.unwrap_or(task.max_memory);
                 predictor.batch_within(bytes)
             }
         },

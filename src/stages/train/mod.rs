@@ -110,8 +110,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     }
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = task.job.resume_folder()?;
-    task.device.set_precision(config.precision)?;
-    let mut trainer = Trainer::new(&config.model, config.seed, task.device)?;
+    let device = task.device.with_precision(config.precision)?;
+    let mut trainer = Trainer::new(&config.model, config.seed, &device)?;
     let transfer = transfer(config, task, &mut trainer)?;
     let mut course = resume::load(&folder, &mut trainer)?;
     let counts = count(config, task)?;

@@ -8,9 +8,13 @@ use crate::model::ops::cuda;
 use crate::model::ops::depthwise::Depthwise;
 use crate::model::ops::strips::Window;
 use crate::model::tape::Step;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 impl Composed for Convolution {
+    fn is_convolution(&self) -> bool {
+        true
+    }
+
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let kernels = Kernels::new(self.0, Channels::All, inputs, self.size_out(inputs)?)?;
         let y = kernels.output(inputs[0], inputs[1])?;
@@ -32,6 +36,10 @@ impl Composed for Convolution {
 }
 
 impl Composed for Depthwise {
+    fn is_convolution(&self) -> bool {
+        true
+    }
+
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         self.kernels(inputs)?.output(inputs[0], inputs[1])
     }
@@ -50,7 +58,7 @@ impl Depthwise {
 
 /// Which channels of the input a filter sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Channels {
+pub(super) enum Channels {
     /// Every one.
     All,
     /// The one of its own number.
@@ -58,12 +66,15 @@ enum Channels {
 }
 
 /// Kernels over images of a size.
-struct Kernels {
-    window: Window,
-    sees: Channels,
-    channels: usize,
-    size: [usize; 2],
-    size_out: [usize; 2],
+///
+/// Images, weights and the output's gradient are of one type, `f32` or `bf16`; what comes out is `f32`
+/// that is rounded to this type.
+pub(super) struct Kernels {
+    pub(super) window: Window,
+    pub(super) sees: Channels,
+    pub(super) channels: usize,
+    pub(super) size: [usize; 2],
+    pub(super) size_out: [usize; 2],
 }
 
 impl Kernels {
@@ -98,15 +109,17 @@ impl Kernels {
         }
     }
 
-    fn output(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    /// The output for images and weights.
+    pub(super) fn output(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         if let Some(y) = self.for_card().output(x, weight)? {
-            return Ok(y);
+            return single(&y);
         }
+        let (factors, x, weight) = (x.dtype(), single(x)?, single(weight)?);
         let taps = self.taps();
-        let bordered = taps.bordered(x, 0.0)?;
+        let bordered = taps.bordered(&x, 0.0)?;
         let mut sum = None;
         for tap in taps.met() {
-            let (seen, weight) = (taps.seen(&bordered, tap)?, self.weight(weight, tap)?);
+            let (seen, weight) = (taps.seen(&bordered, tap)?, self.weight(&weight, tap)?);
             let part = match self.sees {
                 Channels::All => weight.broadcast_matmul(&lines(&seen)?)?,
                 Channels::Own => seen.broadcast_mul(&weight)?,
@@ -115,33 +128,37 @@ impl Kernels {
         }
         let [height, width] = self.size_out;
         let shape = (x.dim(0)?, weight.dim(0)?, height, width);
-        Ok(match sum {
-            Some(sum) => sum.reshape(shape)?,
-            None => Tensor::zeros(shape, x.dtype(), x.device())?,
-        })
+        match sum {
+            Some(sum) => as_given(&sum.reshape(shape)?, factors),
+            None => Ok(Tensor::zeros(shape, DType::F32, x.device())?),
+        }
     }
 
     /// Gradients with respect to the input and the weights.
     fn gradients(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        let (x, weight, gradient) = (step.inputs[0], step.inputs[1], step.gradient.tensor());
-        let of_input = step.wanted[0].then(|| self.input_gradient(x, weight, gradient));
+        let (x, weight) = (step.inputs[0], step.inputs[1]);
+        let gradient = &step.gradient.tensor().to_dtype(x.dtype())?;
+        let of_input = step.wanted[0].then(|| self.input_gradient(weight, gradient));
         let of_weight = step.wanted[1].then(|| self.weight_gradient(x, weight, gradient));
         Ok(vec![of_input.transpose()?, of_weight.transpose()?])
     }
 
-    fn input_gradient(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        if let Some(found) = self.for_card().input_gradient(x, weight, gradient)? {
-            return Ok(found);
+    /// The gradient with respect to the images, given that with respect to the output.
+    pub(super) fn input_gradient(&self, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let shape = [gradient.dim(0)?, self.channels, self.size[0], self.size[1]];
+        if let Some(found) = self.for_card().input_gradient(shape, weight, gradient)? {
+            return single(&found);
         }
+        let (factors, weight, gradient) = (weight.dtype(), single(weight)?, single(gradient)?);
         let taps = self.taps();
-        let (images, channels, _, _) = x.dims4()?;
+        let [images, channels, ..] = shape;
         let [height, width] = self.size_out;
         let mut sum = None;
         for tap in taps.met() {
-            let weight = self.weight(weight, tap)?;
+            let weight = self.weight(&weight, tap)?;
             let seen = match self.sees {
                 Channels::All => {
-                    let seen = weight.t()?.broadcast_matmul(&lines(gradient)?)?;
+                    let seen = weight.t()?.broadcast_matmul(&lines(&gradient)?)?;
                     seen.reshape((images, channels, height, width))?
                 }
                 Channels::Own => gradient.broadcast_mul(&weight)?,
@@ -149,29 +166,46 @@ impl Kernels {
             sum = Some(plus(sum, taps.put(&seen, tap)?)?);
         }
         match sum {
-            Some(sum) => taps.cropped(&sum),
-            None => Ok(x.zeros_like()?),
+            Some(sum) => as_given(&taps.cropped(&sum)?, factors),
+            None => Ok(Tensor::zeros(&shape, DType::F32, gradient.device())?),
         }
     }
 
-    fn weight_gradient(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    /// The gradient with respect to the weights, given that with respect to the output.
+    pub(super) fn weight_gradient(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Tensor> {
         if let Some(found) = self.for_card().weight_gradient(x, weight, gradient)? {
-            return Ok(found);
+            return single(&found);
         }
+        let (factors, x, gradient) = (x.dtype(), single(x)?, single(gradient)?);
         let (filters, depth, size, _) = weight.dims4()?;
         let taps = self.taps();
-        let bordered = taps.bordered(x, 0.0)?;
-        let nothing = Tensor::zeros((filters, depth), x.dtype(), x.device())?;
+        let bordered = taps.bordered(&x, 0.0)?;
+        let nothing = Tensor::zeros((filters, depth), DType::F32, x.device())?;
         let mut parts = vec![nothing; size * size];
         for tap in taps.met() {
             let seen = taps.seen(&bordered, tap)?;
             parts[tap[0] * size + tap[1]] = match self.sees {
-                Channels::All => lines(gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
-                Channels::Own => channel_sums(&(gradient * seen)?)?.reshape((filters, depth))?,
+                Channels::All => lines(&gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
+                Channels::Own => channel_sums(&(&gradient * seen)?)?.reshape((filters, depth))?,
             };
         }
-        Ok(Tensor::stack(&parts, 2)?.reshape(weight.shape())?)
+        as_given(&Tensor::stack(&parts, 2)?.reshape(weight.shape())?, factors)
     }
+}
+
+/// In `f32`.
+fn single(x: &Tensor) -> Result<Tensor> {
+    Ok(x.to_dtype(DType::F32)?)
+}
+
+/// Sums as cuDNN gives them for factors of a type.
+fn as_given(sum: &Tensor, factors: DType) -> Result<Tensor> {
+    single(&sum.to_dtype(factors)?)
 }
 
 /// Images as one line a channel, `[B, C, H * W]`.

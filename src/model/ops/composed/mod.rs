@@ -15,9 +15,10 @@ mod up_convolution;
 #[cfg(test)]
 mod tests;
 
+use crate::model::device::Precision;
 use crate::model::error::Result;
 use crate::model::tape::Step;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// An operator that runs wherever its inputs are.
 pub(in crate::model) trait Composed {
@@ -34,6 +35,58 @@ pub(in crate::model) trait Composed {
     ///
     /// As [`Self::compose`].
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>>;
+
+    /// Whether its first two inputs are factors of a convolution. These may be `bf16`; what comes
+    /// out and all gradients are `f32` all the same, rounded to `bf16` where they are sums of
+    /// products.
+    fn is_convolution(&self) -> bool {
+        false
+    }
+}
+
+/// The output, with products of a precision.
+///
+/// # Errors
+///
+/// As [`Composed::compose`].
+pub(in crate::model) fn output(
+    operator: &dyn Composed,
+    inputs: &[&Tensor],
+    precision: Precision,
+) -> Result<Tensor> {
+    let inputs = rounded(operator, inputs, precision)?;
+    operator.compose(&inputs.iter().collect::<Vec<_>>())
+}
+
+/// The gradient with respect to each input that is wanted, with products of a precision.
+///
+/// # Errors
+///
+/// As [`Composed::compose`].
+pub(in crate::model) fn gradients(
+    operator: &dyn Composed,
+    step: &Step,
+    precision: Precision,
+) -> Result<Vec<Option<Tensor>>> {
+    let inputs = rounded(operator, step.inputs, precision)?;
+    let inputs: Vec<&Tensor> = inputs.iter().collect();
+    operator.compose_back(&Step { inputs: &inputs, ..*step })
+}
+
+/// The inputs, those among them that are factors of a convolution rounded to a precision.
+// METHOD: as in torch.autocast, convolutions alone are of less precision; biases, which it rounds
+// too, are added to their sums in f32.
+fn rounded(
+    operator: &dyn Composed,
+    inputs: &[&Tensor],
+    precision: Precision,
+) -> Result<Vec<Tensor>> {
+    let is_rounded = precision == Precision::Bf16 && operator.is_convolution();
+    let inputs = inputs.iter().enumerate().map(|(n, input)| {
+        let factor = is_rounded && n < 2;
+        Ok(if factor { input.to_dtype(DType::BF16)? } else { (*input).clone() })
+    });
+    inputs.collect()
 }
 
 /// `1 / (1 + exp(-x))`.

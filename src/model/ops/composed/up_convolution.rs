@@ -1,41 +1,43 @@
-//! Transposed convolution of 2 × 2 kernels at stride 2: one product of matrices.
+//! Transposed convolution of 2 × 2 kernels at stride 2: a convolution's way back.
 
+use super::convolution::{Channels, Kernels};
 use super::{Composed, by_channel, channel_sums};
 use crate::model::error::Result;
+use crate::model::ops::strips::Window;
 use crate::model::ops::up_convolution::{Sizes, UpConvolution};
 use crate::model::tape::Step;
 use candle_core::Tensor;
 
 impl Composed for UpConvolution {
+    fn is_convolution(&self) -> bool {
+        true
+    }
+
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let Sizes { images, channels, filters, height, width } = Sizes::new(inputs)?;
-        let weight = inputs[1].reshape((channels, 4 * filters))?;
-        let x = inputs[0].reshape((images, channels, height * width))?;
-        let squares = weight.t()?.broadcast_matmul(&x)?;
-        let squares = squares.reshape(vec![images, filters, 2, 2, height, width])?;
-        let y = squares.permute(vec![0, 1, 4, 2, 5, 3])?;
-        let y = y.reshape((images, filters, 2 * height, 2 * width))?;
+        let y = Sizes::new(inputs)?.kernels().input_gradient(inputs[1], inputs[0])?;
         Ok(y.broadcast_add(&by_channel(inputs[2])?)?)
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        let Sizes { images, channels, filters, height, width } = Sizes::new(step.inputs)?;
-        let gradient = step.gradient.tensor();
-        let squares = gradient.reshape(vec![images, filters, height, 2, width, 2])?;
-        let squares = squares.permute(vec![0, 1, 3, 5, 2, 4])?;
-        let squares = squares.reshape((images, 4 * filters, height * width))?;
-        let of_input = || -> Result<Tensor> {
-            let weight = step.inputs[1].reshape((channels, 4 * filters))?;
-            Ok(weight.broadcast_matmul(&squares)?.reshape(step.inputs[0].shape())?)
-        };
-        let of_weight = || -> Result<Tensor> {
-            let x = step.inputs[0].reshape((images, channels, height * width))?;
-            Ok(x.matmul(&squares.t()?)?.sum(0)?.reshape(step.inputs[1].shape())?)
-        };
-        Ok(vec![
-            step.wanted[0].then(of_input).transpose()?,
-            step.wanted[1].then(of_weight).transpose()?,
-            step.wanted[2].then(|| channel_sums(gradient)).transpose()?,
-        ])
+        let kernels = Sizes::new(step.inputs)?.kernels();
+        let (x, weight) = (step.inputs[0], step.inputs[1]);
+        let gradient = &step.gradient.tensor().to_dtype(x.dtype())?;
+        let of_input = step.wanted[0].then(|| kernels.output(gradient, weight));
+        let of_weight = step.wanted[1].then(|| kernels.weight_gradient(gradient, weight, x));
+        let of_bias = step.wanted[2].then(|| channel_sums(step.gradient.tensor()));
+        Ok(vec![of_input.transpose()?, of_weight.transpose()?, of_bias.transpose()?])
+    }
+}
+
+impl Sizes {
+    /// The convolution from the large images to the small ones.
+    fn kernels(self) -> Kernels {
+        Kernels {
+            window: Window { size: 2, stride: 2, padding: 0, dilation: 1 },
+            sees: Channels::All,
+            channels: self.filters,
+            size: [2 * self.height, 2 * self.width],
+            size_out: [self.height, self.width],
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! Whether a device computes what the processor does.
 
+use crate::model::device::{Operators, Precision};
 use crate::model::error::Result;
+use crate::model::ops::composed;
 use crate::model::ops::convolution::{Convolution, Window};
 use crate::model::ops::depthwise::Depthwise;
+use crate::model::ops::up_convolution::UpConvolution;
 use crate::model::ops::{tensor, values};
 use crate::model::tape::{Gradient, Operator, Step};
 use candle_core::{Device, Tensor};
-
-/// Largest difference between outputs and gradients of about 1 with the factors' full precision.
-const MOST: f32 = 1e-4;
 
 /// Compares small convolutions and all of their gradients: whatever else is wrong with a card, its
 /// driver or its libraries, products and copies of it are right. Takes milliseconds.
@@ -16,19 +16,34 @@ const MOST: f32 = 1e-4;
 /// # Errors
 ///
 /// Fails if the device cannot compute, or computes something else; says what.
-pub(in crate::model) fn check(device: &Device) -> std::result::Result<(), String> {
-    let (x, weight, own) = ([2, 3, 9, 8], [4, 3, 3, 3], [3, 1, 3, 3]);
+pub(in crate::model) fn check(
+    device: &Device,
+    precision: Precision,
+) -> std::result::Result<(), String> {
+    Operators::Composed(precision).run(|| compare(device, precision))
+}
+
+fn compare(device: &Device, precision: Precision) -> std::result::Result<(), String> {
+    // What factors of so many bits give, of the largest value.
+    let most = match precision {
+        Precision::F32 => 1e-4,
+        Precision::Tf32 => 2e-3,
+        Precision::Bf16 => 1e-2,
+    };
+    let (x, weight, own, up) = ([2, 3, 9, 8], [4, 3, 3, 3], [3, 1, 3, 3], [3, 4, 2, 2]);
     let half = Window::centred(3, 2);
-    let cases: [(&str, &dyn Operator, Vec<Vec<usize>>); 4] = [
+    let cases: [(&str, &dyn Operator, Vec<Vec<usize>>); 5] = [
         ("convolution", &Convolution(Window::centred(3, 1)), vec![x.into(), weight.into()]),
         ("dilated convolution", &Convolution(Window::dilated(2)), vec![x.into(), weight.into()]),
         ("convolution of stride 2", &Convolution(half), vec![x.into(), weight.into(), vec![4]]),
         ("depthwise convolution", &Depthwise { stride: 2 }, vec![x.into(), own.into()]),
+        ("transposed convolution", &UpConvolution, vec![x.into(), up.into(), vec![4]]),
     ];
     for (name, operator, shapes) in cases {
-        let difference =
-            difference(operator, &shapes, device).map_err(|error| error.to_string())?;
-        if difference > MOST {
+        let name = format!("{} {name}", precision.name());
+        let difference = difference(operator, &shapes, device, precision)
+            .map_err(|error| format!("its {name}: {error}"))?;
+        if difference > most {
             return Err(format!("its {name} is {difference:e} off the processor's"));
         }
     }
@@ -40,24 +55,26 @@ fn made(seed: usize, shape: &[usize]) -> Result<Tensor> {
     tensor((0..shape.iter().product()).map(value).collect(), shape)
 }
 
-/// Largest difference, infinite where one is no number, between the operator on a device and on the processor.
-fn difference(operator: &dyn Operator, shapes: &[Vec<usize>], device: &Device) -> Result<f32> {
+/// Largest difference, infinite where one is no number, between the operator on a device and on the
+/// processor, of the largest value.
+fn difference(
+    operator: &dyn Operator,
+    shapes: &[Vec<usize>],
+    device: &Device,
+    precision: Precision,
+) -> Result<f32> {
     let inputs: Vec<Tensor> =
         shapes.iter().enumerate().map(|(n, shape)| made(n, shape)).collect::<Result<_>>()?;
     let there: Vec<Tensor> =
         inputs.iter().map(|input| input.to_device(device)).collect::<candle_core::Result<_>>()?;
     let (inputs, there): (Vec<&Tensor>, Vec<&Tensor>) =
         (inputs.iter().collect(), there.iter().collect());
-    let (y, found) = (operator.forward(&inputs)?, operator.compose(&there)?);
+    let (y, found) = (operator.forward(&inputs)?, composed::output(operator, &there, precision)?);
     let gradient = made(9, y.dims())?;
     let wanted = vec![true; inputs.len()];
     let there_gradient = Gradient::borrowed(gradient.to_device(device)?);
-    let back = operator.compose_back(&Step {
-        inputs: &there,
-        output: &found,
-        gradient: &there_gradient,
-        wanted: &wanted,
-    })?;
+    let step = Step { inputs: &there, output: &found, gradient: &there_gradient, wanted: &wanted };
+    let back = composed::gradients(operator, &step, precision)?;
     let gradient = Gradient::borrowed(gradient);
     let step = Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
     let mut largest = distance(&y, &found)?;
@@ -69,13 +86,14 @@ fn difference(operator: &dyn Operator, shapes: &[Vec<usize>], device: &Device) -
     Ok(largest)
 }
 
-fn distance(a: &Tensor, b: &Tensor) -> Result<f32> {
-    let (a, b) = (values(a)?, values(b)?);
+fn distance(expected: &Tensor, found: &Tensor) -> Result<f32> {
+    let (expected, found) = (values(expected)?, values(found)?);
     let largest = |most: f32, (a, b): (&f32, &f32)| {
         let difference = (a - b).abs();
         if difference.is_nan() { f32::INFINITY } else { most.max(difference) }
     };
-    Ok(a.iter().zip(&b).fold(0.0, largest))
+    let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
+    Ok(expected.iter().zip(&found).fold(0.0, largest) / scale)
 }
 
 #[cfg(test)]
@@ -84,7 +102,9 @@ mod tests {
 
     #[test]
     fn the_processor_agrees_with_itself() {
-        assert_eq!(check(&Device::Cpu), Ok(()));
+        for precision in [Precision::F32, Precision::Bf16] {
+            assert_eq!(check(&Device::Cpu, precision), Ok(()));
+        }
     }
 
     #[test]

@@ -6,17 +6,18 @@ use super::{Kernels, Pass};
 use crate::model::error::{Error, Result};
 use crate::model::ops::strips::Window;
 use candle_core::cuda::cudarc::cudnn::safe::{
-    ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, FilterDescriptor,
-    TensorDescriptor,
+    ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType,
+    FilterDescriptor, TensorDescriptor,
 };
 use candle_core::cuda::cudarc::cudnn::sys::{
     cudnnConvolutionBwdDataAlgo_t, cudnnConvolutionBwdFilterAlgo_t, cudnnConvolutionFwdAlgo_t,
     cudnnConvolutionMode_t, cudnnMathType_t, cudnnTensorFormat_t,
 };
-use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
-use candle_core::cuda::{CudaStorageSlice, DeviceId, gemm_reduced_precision_f32};
+use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
+use candle_core::cuda::{CudaDType, DeviceId, gemm_reduced_precision_f32};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaDevice, CudaStorage, Storage, Tensor};
+use candle_core::{CudaDevice, DType, Storage, Tensor, WithDType};
+use half::bf16;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
@@ -33,15 +34,27 @@ pub(super) fn run(
     if !inputs[0].device().is_cuda() {
         return Ok(None);
     }
+    let found = match inputs[0].dtype() {
+        DType::F32 => compute::<f32>(kernels, pass, inputs, shapes),
+        DType::BF16 => compute::<bf16>(kernels, pass, inputs, shapes),
+        other => Err(wrong(format!("{other:?}, expected f32 or bf16"))),
+    };
+    found.map(Some)
+}
+
+fn compute<T: Factor>(
+    kernels: Kernels,
+    pass: Pass,
+    inputs: [&Tensor; 2],
+    shapes: [&[usize]; 3],
+) -> Result<Tensor> {
     let inputs = [inputs[0].contiguous()?, inputs[1].contiguous()?];
     let (first, first_layout) = inputs[0].storage_and_layout();
     let (second, second_layout) = inputs[1].storage_and_layout();
     let (Storage::Cuda(first), Storage::Cuda(second)) = (&*first, &*second) else {
         return Err(wrong("tensors on two devices".to_owned()));
     };
-    let (CudaStorageSlice::F32(a), CudaStorageSlice::F32(b)) = (&first.slice, &second.slice) else {
-        return Err(wrong("expected f32".to_owned()));
-    };
+    let (a, b) = (T::as_cuda_slice(first)?, T::as_cuda_slice(second)?);
     let from = |start: usize, tensor: &Tensor| start..start + tensor.elem_count();
     let a = a.slice(from(first_layout.start_offset(), &inputs[0]));
     let b = b.slice(from(second_layout.start_offset(), &inputs[1]));
@@ -59,7 +72,7 @@ pub(super) fn run(
     };
     #[expect(unsafe_code, reason = "candle has no safe allocation without zeros")]
     // SAFETY: cuDNN writes every value before any is read.
-    let mut found = unsafe { device.alloc::<f32>(shape.iter().product()) }?;
+    let mut found = unsafe { device.alloc::<T>(shape.iter().product()) }?;
     LIBRARIES.with_borrow_mut(|libraries| {
         let library = match libraries.entry(device.id()) {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
@@ -69,9 +82,26 @@ pub(super) fn run(
         };
         library.launch(key, &device, [&a, &b], &mut found)
     })?;
-    let storage = CudaStorage { slice: CudaStorageSlice::F32(found), device };
-    let storage = Storage::Cuda(storage);
-    Ok(Some(Tensor::from_storage(storage, shape, BackpropOp::none(), false)))
+    let storage = Storage::Cuda(T::wrap_cuda_slice(found, device));
+    Ok(Tensor::from_storage(storage, shape, BackpropOp::none(), false))
+}
+
+/// What factors are; their products are summed in `f32`.
+trait Factor: CudaDType + CudnnDataType + DeviceRepr + WithDType {
+    /// The plans for such factors.
+    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>>;
+}
+
+impl Factor for f32 {
+    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>> {
+        &mut plans.f32
+    }
+}
+
+impl Factor for bf16 {
+    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>> {
+        &mut plans.bf16
+    }
 }
 
 thread_local! {
@@ -105,16 +135,16 @@ struct Key {
     pass: Pass,
     /// Of images, weights and output.
     shapes: [[i32; 4]; 3],
-    /// Whether factors are rounded to TF32.
+    /// Whether factors of `f32` are rounded to TF32.
     is_reduced: bool,
 }
 
 /// A convolution as cuDNN is told of it.
-struct Plan {
+struct Plan<T> {
     convolution: ConvDescriptor<f32>,
-    images: TensorDescriptor<f32>,
-    weights: FilterDescriptor<f32>,
-    output: TensorDescriptor<f32>,
+    images: TensorDescriptor<T>,
+    weights: FilterDescriptor<T>,
+    output: TensorDescriptor<T>,
     algorithm: Algorithm,
     /// Bytes of working memory.
     workspace: usize,
@@ -127,27 +157,34 @@ enum Algorithm {
     WeightGradient(cudnnConvolutionBwdFilterAlgo_t),
 }
 
+/// By what factors are.
+#[derive(Default)]
+struct Plans {
+    f32: HashMap<Key, Plan<f32>>,
+    bf16: HashMap<Key, Plan<bf16>>,
+}
+
 /// One thread's cuDNN on one card.
 struct Library {
     handle: Arc<Cudnn>,
-    plans: HashMap<Key, Plan>,
+    plans: Plans,
     workspace: CudaSlice<u8>,
 }
 
 impl Library {
     fn new(device: &CudaDevice) -> Result<Self> {
         let handle = Cudnn::new(device.cuda_stream()).map_err(failed)?;
-        Ok(Self { handle, plans: HashMap::new(), workspace: device.alloc_zeros(1)? })
+        Ok(Self { handle, plans: Plans::default(), workspace: device.alloc_zeros(1)? })
     }
 
-    fn launch(
+    fn launch<T: Factor>(
         &mut self,
         key: Key,
         device: &CudaDevice,
-        [a, b]: [&CudaView<f32>; 2],
-        found: &mut CudaSlice<f32>,
+        [a, b]: [&CudaView<T>; 2],
+        found: &mut CudaSlice<T>,
     ) -> Result<()> {
-        let plan = match self.plans.entry(key) {
+        let plan = match T::plans(&mut self.plans).entry(key) {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(Plan::new(&self.handle, key)?)
@@ -158,7 +195,7 @@ impl Library {
         }
         let workspace = Some(&mut self.workspace);
         let Plan { convolution: conv, images, weights: w, output, algorithm, .. } = plan;
-        let replace = (1.0, 0.0);
+        let replace = (T::from_f64(1.0), T::from_f64(0.0));
         #[expect(unsafe_code, reason = "cuDNN takes pointers")]
         // SAFETY: the plan's shapes are those that the memory was taken for, and `workspace` holds as
         // many bytes as cuDNN asked for; all of it stays on the handle's own stream.
@@ -180,7 +217,7 @@ impl Library {
     }
 }
 
-impl Plan {
+impl<T: Factor> Plan<T> {
     fn new(handle: &Arc<Cudnn>, key: Key) -> Result<Self> {
         const LAYOUT: cudnnTensorFormat_t = cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
         let Window { stride, padding, dilation, .. } = key.kernels.window;
@@ -190,13 +227,13 @@ impl Plan {
             .create_conv2d::<f32>([padding; 2], [stride; 2], [dilation; 2], mode)
             .map_err(failed)?;
         convolution.set_group_count(number(key.kernels.groups)?).map_err(failed)?;
-        // The default allows TF32 from Ampere on; FMA does not.
-        let precision = if key.is_reduced {
-            cudnnMathType_t::CUDNN_DEFAULT_MATH
-        } else {
-            cudnnMathType_t::CUDNN_FMA_MATH
+        // For f32 the default allows TF32 from Ampere on; FMA does not.
+        let cores = match (T::DTYPE, key.is_reduced) {
+            (DType::BF16, _) => cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+            (_, true) => cudnnMathType_t::CUDNN_DEFAULT_MATH,
+            (_, false) => cudnnMathType_t::CUDNN_FMA_MATH,
         };
-        convolution.set_math_type(precision).map_err(failed)?;
+        convolution.set_math_type(cores).map_err(failed)?;
         let [images, weights, output] = key.shapes;
         let images = handle.create_4d_tensor(LAYOUT, images).map_err(failed)?;
         let weights = handle.create_4d_filter(LAYOUT, weights).map_err(failed)?;

@@ -32,7 +32,7 @@ enum Pass {
     WeightGradient,
 }
 
-/// `None` from each of them means that cuDNN is not for these tensors.
+/// Factors are `f32` or `bf16`, and so is what comes out; `None` means that cuDNN is not for these tensors.
 impl Kernels {
     /// The output for images and weights.
     pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
@@ -41,14 +41,14 @@ impl Kernels {
         cudnn::run(self, Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
     }
 
-    /// The gradient with respect to images, given that with respect to the output.
+    /// The gradient with respect to images of a shape, given that with respect to the output.
     pub(super) fn input_gradient(
         self,
-        x: &Tensor,
+        images: [usize; 4],
         weight: &Tensor,
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
-        let shapes = [x.dims(), weight.dims(), gradient.dims()];
+        let shapes = [&images, weight.dims(), gradient.dims()];
         cudnn::run(self, Pass::InputGradient, [weight, gradient], shapes)
     }
 
