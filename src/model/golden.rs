@@ -200,7 +200,8 @@ fn outputs_and_gradients(place: &Place) {
                 [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
             for (f, e) in found.iter().zip([norm, product]) {
                 // Where a norm follows, the gradient of a shift is 0 but for rounding. PyTorch in
-                // single precision is off by up to 3e-2 of a norm, and so may plain sums be.
+                // single precision is off by up to 3e-2 of a norm (`tests/golden/rounding.py`), and
+                // so may plain sums be.
                 let most = match place.operators {
                     Operators::Host => 5e-3,
                     Operators::Composed(_) => 3e-2,
@@ -216,9 +217,9 @@ fn outputs_and_gradients(place: &Place) {
 
 /// How far a loss may be off after so many steps, of itself. Adam's first steps have the gradients'
 /// signs, which rounding decides where they are near 0, and deep norms over few values enlarge it:
-/// from weights 1e-7 apart, `PyTorch`'s own losses in double precision part by up to 9.5e-2 of the
-/// proposed network, 1.3e-2 of `DeepLabv3+` and 6e-4 of the others, and meet again. Single precision
-/// parts no further with the processor's operators; with plain sums by up to half as much again.
+/// from weights 1e-7 apart, `PyTorch`'s own losses in double precision part by up to 1.1e-1 of the
+/// proposed network, 2.0e-2 of `DeepLabv3+` and 6e-4 of the others, and meet again
+/// (`tests/golden/rounding.py`). The processor's operators part less.
 fn follows(config: &Config, step: usize, operators: Operators) -> f64 {
     match (config.architecture, step) {
         (Architecture::UNet | Architecture::ResUNet | Architecture::ResUNetPlusPlus, _) => 2e-3,

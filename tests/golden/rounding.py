@@ -4,7 +4,7 @@
 
 For each case of networks.py, which trains in double precision: the same 20 steps in single precision, from the same
 weights and from weights of which each is moved by up to 1e-7 of itself. Prints the largest departures over the runs, of
-the loss by itself and of a gradient by its norm, as the test measures them.
+the loss by itself and of a gradient by its norm, as the test measures them; and those of torch.autocast's bf16.
 """
 
 import sys
@@ -70,6 +70,7 @@ def main(threads="1"):
             "f32 from f64": [apart(single, exact)],
             "moved f32 from f64": [apart(run, exact) for run in moved],
             "moved f32 from f32": [apart(run, single) for run in moved],
+            "bf16 from f32": [apart(train(build, config, std, torch.float32, autocast=True), single)],
             "moved f64 from f64": [apart(train(build, config, std, torch.float64, seed), exact) for seed in SEEDS],
         }
         for what, found in runs.items():
