@@ -70,7 +70,8 @@ def main(threads="1"):
             "f32 from f64": [apart(single, exact)],
             "moved f32 from f64": [apart(run, exact) for run in moved],
             "moved f32 from f32": [apart(run, single) for run in moved],
-            "bf16 from f32": [apart(train(build, config, std, torch.float32, autocast=True), single)],
+            # A gradient that is 0 but for rounding is none in bf16.
+            "bf16 from f32": [apart(train(build, config, std, torch.float32, autocast=True), single)[:-1]],
             "moved f64 from f64": [apart(train(build, config, std, torch.float64, seed), exact) for seed in SEEDS],
         }
         for what, found in runs.items():
