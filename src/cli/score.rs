@@ -5,7 +5,7 @@ use super::{Ending, Error, format};
 use crate::pipeline::score::event::Event;
 use crate::pipeline::score::night::{self, Options};
 use crate::pipeline::score::settings::Settings;
-use crate::pipeline::score::status::{self, Status};
+use crate::pipeline::score::status::{self, Standing, Status};
 use crate::pipeline::score::summary::{Stopped, Summary};
 use crate::tables::clock;
 use crate::tables::store::{self, Store};
@@ -16,6 +16,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
+
+/// Series that `status` names of each kind.
+const MOST_LISTED: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct ScoreArguments {
@@ -155,6 +158,7 @@ fn text(event: &Event) -> String {
         Event::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")
         }
+        Event::Completed { series } => format!("{series} has files that it had not"),
         Event::Failed { series, cause } => format!("{series} failed: {cause}"),
         Event::Waiting { series } => format!("{series} waits for candidates"),
         Event::Settling { series } => format!("{series} still arrives"),
@@ -173,6 +177,7 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
         ("found", summary.found),
         ("scored", summary.scored),
         ("superseded", summary.superseded),
+        ("completed", summary.completed),
         ("unchanged", summary.unchanged),
         ("waiting", summary.waiting),
         ("settling", summary.settling),
@@ -221,14 +226,11 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
         [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
-        for standing in list {
-            writeln!(
-                out,
-                "  {}{}{}",
-                standing.id,
-                if standing.detail.is_empty() { "" } else { ": " },
-                standing.detail
-            )?;
+        for Standing { id, detail } in list.iter().take(MOST_LISTED) {
+            writeln!(out, "  {id}{}{detail}", if detail.is_empty() { "" } else { ": " })?;
+        }
+        if let Some(more) = list.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+            writeln!(out, "  and {more} more (--json lists all)")?;
         }
     }
     Ok(Ending::Well)

@@ -304,16 +304,13 @@ fn run_stage(
     let roots: BTreeMap<String, PathBuf> =
         config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
     let report = |event| progress(Progress::Stage(stage, event));
-    let weights =
-        |stage| OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose();
-    let (checkpoint, initial) = (weights(Stage::Infer)?, weights(Stage::Train)?);
+    let weights = OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose()?;
     let task = Task {
         store,
         job,
         roots: &roots,
         tolerances: config.ingest.tolerances,
-        checkpoint: checkpoint.as_deref(),
-        initial: initial.as_deref(),
+        weights: weights.as_deref(),
         device: options.device,
         max_memory: options.max_memory,
         progress: &report,

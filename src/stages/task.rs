@@ -35,10 +35,8 @@ pub struct Task<'a> {
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// How far slices of DICOM series may be off an even grid.
     pub tolerances: Tolerances,
-    /// Weights from elsewhere in place of those of the store.
-    pub checkpoint: Option<&'a Path>,
-    /// Weights that training starts from.
-    pub initial: Option<&'a Path>,
+    /// Weights from outside the store that the stage starts from: `infer` predicts with them, `train` goes on from them.
+    pub weights: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
     /// Bytes that scans, or a batch of slices and the network, may take in memory at once.

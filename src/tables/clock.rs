@@ -14,7 +14,7 @@ pub fn timestamp(time: SystemTime) -> String {
 }
 
 /// A day as `2026-01-31`; empty after the year 9999.
-pub fn day(time: SystemTime) -> String {
+fn day(time: SystemTime) -> String {
     let days = (since_1970(time).as_secs() / DAY) as i64;
     let date = Date::new(1970, 1, 1).and_then(|first| first.plus_days(days));
     date.map_or_else(String::new, |date| date.to_string())

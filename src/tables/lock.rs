@@ -6,7 +6,15 @@ use std::fs::TryLockError;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a lock that is taken is tried for: who asks for its [`holder`] has it for a moment, and who has
+/// just taken it is not named in it yet.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The right to write to a store; given up when dropped or when the process ends, however it ends.
 #[derive(Debug)]
@@ -50,16 +58,19 @@ impl Lock {
             .truncate(false)
             .open(store.join("lock"))
             .map_err(not_writable)?;
-        match file.file().try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // The holder's name is a help, not a need.
-                let _ = file.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process" } else { holder.trim() };
-                return Err(Error::Held { store: store.to_owned(), holder: holder.to_owned() });
+        let begun = Instant::now();
+        while let Err(error) = file.file().try_lock() {
+            match error {
+                TryLockError::WouldBlock if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+                TryLockError::WouldBlock => {
+                    let mut holder = String::new();
+                    // The holder's name is a help, not a need.
+                    let _ = file.read_to_string(&mut holder);
+                    let holder = if holder.is_empty() { "another process" } else { holder.trim() };
+                    return Err(Error::Held { store: store.to_owned(), holder: holder.to_owned() });
+                }
+                TryLockError::Error(source) => return Err(not_writable(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(not_writable(source)),
         }
         file.file().set_len(0).map_err(not_writable)?;
         file.rewind().map_err(not_writable)?;
@@ -120,5 +131,19 @@ mod tests {
         drop(first);
         assert_eq!(holder(store.path()).unwrap(), None);
         Lock::take(store.path()).unwrap();
+    }
+
+    #[test]
+    fn who_asks_for_the_holder_keeps_no_one_from_it() {
+        let store = tempfile::tempdir().unwrap();
+        drop(Lock::take(store.path()).unwrap());
+        let asking = File::open(store.path().join("lock")).unwrap();
+        asking.file().lock_shared().unwrap();
+        let asked = thread::spawn(move || {
+            thread::sleep(5 * PAUSE);
+            drop(asking);
+        });
+        Lock::take(store.path()).unwrap();
+        asked.join().unwrap();
     }
 }

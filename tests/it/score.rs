@@ -338,8 +338,10 @@ fn two_jobs_at_once_do_not_clash() {
         let mut error = String::new();
         std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut error).unwrap();
         let status = child.wait().unwrap().code();
-        // Who has only just taken it has not written its name yet.
-        assert!(status == Some(0) || error.contains("is in use by "), "{status:?}: {error}");
+        assert!(
+            status == Some(0) || error.contains("is in use by process "),
+            "{status:?}: {error}"
+        );
         ended.push(status);
     }
     assert!(ended.contains(&Some(0)), "{ended:?}");

@@ -49,6 +49,38 @@ fn files_are_written_for_each_study_and_older_ones_stay() {
 }
 
 #[test]
+fn files_that_are_asked_for_later_are_of_the_same_result() {
+    let job = Job::new();
+    let few = ["--set", "score.outputs=[\"seg\"]", "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.counts(&few)[1], 3);
+    let (output, scores) = (job.store().join("output"), job.store().join("scores"));
+    let (before, rows) = (files(&output), files(&scores));
+    assert!(!before.is_empty());
+    let all = ["--set", OUTPUTS, "--set", "score.probability_threshold=0.3"];
+    let (summary, log) = job.run(0, &all);
+    assert_eq!((&summary["completed"], &summary["scored"]), (&3.into(), &0.into()), "{log}");
+    assert!(!summary["warnings"].to_string().contains("second pass"), "{summary}");
+    assert_eq!(files(&scores), rows);
+    let after = files(&output);
+    assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
+    let documents: Vec<_> = after
+        .iter()
+        .filter(|(path, _)| path.to_str().unwrap().ends_with("_nodules.json"))
+        .collect();
+    assert_eq!(documents.len(), 3);
+    for (path, bytes) in documents {
+        let document: Value = serde_json::from_slice(bytes).unwrap();
+        let listed = document["files"].as_array().unwrap().len();
+        let beside = fs_err::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(listed + 1, beside, "{document}");
+    }
+    // They are there now, and those that are not asked for any more stay.
+    assert_eq!(job.counts(&all)[3], 3);
+    assert_eq!(job.counts(&few)[3], 3);
+    assert_eq!(files(&output), after);
+}
+
+#[test]
 fn nobody_is_named_where_outputs_are_de_identified() {
     let job = Job::new();
     fs_err::write(job.store().with_file_name("key"), "0123456789abcdef0123456789abcdef").unwrap();

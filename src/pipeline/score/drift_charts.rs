@@ -2,7 +2,7 @@
 
 use super::drift::Quantity;
 use crate::stages::report::charts::{
-    Area, Chart, GRID, HEAD, INK, PANEL, WIDE, ceiling, colour, dashed, head, svg, text_style,
+    Axis, INK, Labels, PANEL, WIDE, ceiling, colour, dashed, frame, head, svg, text_style,
 };
 use crate::stages::report::text::decimal;
 use crate::tables::Drift;
@@ -29,13 +29,18 @@ pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> 
         let of_axis = |night: &str| nights.iter().position(|other| *other == night);
         let largest = rows.iter().filter_map(|row| row.psi).fold(SHIFTS[1], f64::max);
         let end = (nights.len() as f64 - 0.5).max(0.5);
-        let day = |x: &f64| {
-            let at = (x.fract() == 0.0 && *x >= 0.0).then_some(*x as usize);
+        let day = |x: f64| {
+            let at = (x.fract() == 0.0 && x >= 0.0).then_some(x as usize);
             at.and_then(|at| nights.get(at)).map_or(String::new(), |night| (*night).to_owned())
         };
-        let axes = [-0.5..end, 0.0..ceiling(largest)];
-        let index = |y: &f64| decimal(Some(*y), 2);
-        let mut chart = frame(area, axes, nights.len().min(7) + 1, &day, &index)?;
+        let index = |y: f64| decimal(Some(y), 2);
+        let x = Axis {
+            n_labels: nights.len().min(7) + 1,
+            labels: Labels::Own(&day),
+            ..Axis::new("", -0.5..end)
+        };
+        let y = Axis { labels: Labels::Own(&index), ..Axis::new("", 0.0..ceiling(largest)) };
+        let mut chart = frame(area, &x, &y)?;
         for at in SHIFTS {
             dashed(&mut chart, [(-0.5, at), (end, at)], INK.stroke_width(2))?;
         }
@@ -71,14 +76,16 @@ pub(super) fn shares(row: &Drift, place: usize) -> String {
         let (found, trained) = (of(&row.counts), of(&row.training_counts));
         let largest = found.iter().chain(&trained).copied().fold(0.0, f64::max);
         let n = row.counts.len().max(1);
-        let edge = |x: &f64| {
-            let at = (x.fract() == 0.0 && *x >= 1.0).then_some(*x as usize - 1);
+        let edge = |x: f64| {
+            let at = (x.fract() == 0.0 && x >= 1.0).then_some(x as usize - 1);
             let edge = at.and_then(|at| row.edges.get(at)).copied();
             edge.map_or(String::new(), |edge| decimal(Some(edge), usize::from(edge.fract() != 0.0)))
         };
-        let share = |y: &f64| format!("{:.0}%", 100.0 * y);
-        let axes = [0.0..n as f64, 0.0..ceiling(largest)];
-        let mut chart = frame(area, axes, n + 1, &edge, &share)?;
+        let share = |y: f64| format!("{:.0}%", 100.0 * y);
+        let x =
+            Axis { n_labels: n + 1, labels: Labels::Own(&edge), ..Axis::new("", 0.0..n as f64) };
+        let y = Axis { labels: Labels::Own(&share), ..Axis::new("", 0.0..ceiling(largest)) };
+        let mut chart = frame(area, &x, &y)?;
         let bar = |(bin, share): (usize, &f64)| {
             let x = bin as f64;
             Rectangle::new([(x + 0.12, 0.0), (x + 0.88, *share)], colour(place).mix(0.6).filled())
@@ -91,33 +98,6 @@ pub(super) fn shares(row: &Drift, place: usize) -> String {
         chart.draw_series(LineSeries::new(steps, INK.stroke_width(4)))?;
         Ok(())
     })
-}
-
-/// A chart below its name, with labels of its own on both axes.
-fn frame<'a>(
-    area: &Area<'a>,
-    [x, y]: [std::ops::Range<f64>; 2],
-    n_labels: usize,
-    x_label: &dyn Fn(&f64) -> String,
-    y_label: &dyn Fn(&f64) -> String,
-) -> Result<Chart<'a>, Box<dyn std::error::Error>> {
-    let mut chart = ChartBuilder::on(area);
-    chart.margin(12).margin_top(HEAD + 8).margin_right(30);
-    chart.x_label_area_size(46).y_label_area_size(84);
-    let mut chart = chart.build_cartesian_2d(x, y)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(2))
-        .axis_style(INK.stroke_width(2))
-        .label_style(text_style())
-        .x_labels(n_labels)
-        .y_labels(6)
-        .x_label_formatter(&x_label)
-        .y_label_formatter(&y_label)
-        .draw()?;
-    Ok(chart)
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ pub enum Event {
         /// Seconds that the model took.
         seconds: f64,
     },
+    /// Files of a series that was scored before are written.
+    Completed {
+        /// The series.
+        series: String,
+    },
     /// Something could not be scored.
     Failed {
         /// The series, or what the file is called.

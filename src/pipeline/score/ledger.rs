@@ -3,150 +3,26 @@
 //! A record is the truth of its series: it is put in place at once, when all that it tells of is there.
 //! Tables are made of records.
 
+use super::deliver::Output;
 use super::growth::{self, Rule};
+use super::record::{Attempt, Made, Outcome, Record};
 use super::visit::Visit;
 use crate::tables::manifest::{self, Error};
 use crate::tables::{Growth, Score, durable, hash};
 use fs_err as fs;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Name of the folder in the store.
 const FOLDER: &str = "series";
 
-/// What is known of a series, or of a place of the input that cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) id: String,
-    /// Since when it waits for candidates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) waiting_since: Option<String>,
-    /// What became of it the last time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) current: Option<Attempt>,
-    /// Results of before, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) superseded: Vec<Attempt>,
-}
-
-/// What became of a series, and what it was made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Attempt {
-    pub(super) of: Made,
-    /// When it ended.
-    pub(super) at: String,
-    /// Its day, which is that of its rows.
-    pub(super) scored_on: String,
-    pub(super) outcome: Outcome,
-}
-
-impl Attempt {
-    fn visit(&self) -> Option<&Visit> {
-        match &self.outcome {
-            Outcome::Scored(scored) => scored.visit.as_ref(),
-            Outcome::Failed(_) => None,
-        }
-    }
-}
-
-/// What a result is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Made {
-    /// Stamp of the files: while it is the same, so is their content.
-    pub(super) stamp: String,
-    /// SHA-256 of the files' content; empty where they could not be read.
-    pub(super) content_sha256: String,
-    pub(super) candidates_sha256: String,
-    /// SHA-256 of the model, the settings that results depend on, and the version of scoring.
-    pub(super) recipe_sha256: String,
-    pub(super) model_id: String,
-}
-
-impl Made {
-    /// Whether it would be the same again, told without reading files.
-    pub(super) fn is_as(&self, stamp: &str, candidates_sha256: &str, recipe_sha256: &str) -> bool {
-        self.stamp == stamp
-            && self.candidates_sha256 == candidates_sha256
-            && self.recipe_sha256 == recipe_sha256
-    }
-
-    /// Whether it is made of the same, wherever that lies.
-    pub(super) fn is_of_same(&self, other: &Self) -> bool {
-        self.content_sha256 == other.content_sha256
-            && self.candidates_sha256 == other.candidates_sha256
-            && self.recipe_sha256 == other.recipe_sha256
-    }
-}
-
-/// How it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    /// Its nodules.
-    Scored(Box<Scored>),
-    /// Why not.
-    Failed(String),
-}
-
-/// A series' results.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scored {
-    pub(super) rows: Vec<Score>,
-    /// Files that were written for it, below the folder of outputs.
-    pub(super) outputs: Vec<PathBuf>,
-    pub(super) warnings: Vec<String>,
-    /// What later scans of the patient are compared with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) visit: Option<Visit>,
-}
-
-impl Record {
-    /// Takes the result of an attempt; the one before stays as superseded.
-    pub(super) fn supersede(&mut self, attempt: Attempt) {
-        self.waiting_since = None;
-        if let Some(before) = self.current.replace(attempt)
-            && matches!(before.outcome, Outcome::Scored(_))
-        {
-            self.superseded.push(before);
-        }
-    }
-
-    /// Its rows of a day.
-    pub(super) fn rows_on(&self, day: &str) -> impl Iterator<Item = Score> {
-        let old = self.superseded.iter().map(|attempt| (attempt, true));
-        let all = old.chain(self.current.iter().map(|attempt| (attempt, false)));
-        let on_day = all.filter(move |(attempt, _)| attempt.scored_on == day);
-        on_day.flat_map(|(attempt, superseded)| match &attempt.outcome {
-            Outcome::Scored(scored) => {
-                let row = |row: &Score| Score { superseded, ..row.clone() };
-                scored.rows.iter().map(row).collect::<Vec<_>>()
-            }
-            Outcome::Failed(_) => Vec::new(),
-        })
-    }
-
-    /// For each day, what its rows are made of.
-    fn made_on(&self) -> BTreeMap<String, Vec<String>> {
-        let mut days: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let old = self.superseded.iter().map(|attempt| (attempt, "superseded"));
-        let all = old.chain(self.current.iter().map(|attempt| (attempt, "current")));
-        for (attempt, state) in all.filter(|(a, _)| matches!(a.outcome, Outcome::Scored(_))) {
-            let Made { content_sha256, candidates_sha256, recipe_sha256, .. } = &attempt.of;
-            let of = format!("{content_sha256} {candidates_sha256} {recipe_sha256}");
-            let made = format!("{of} {} {state}", attempt.at);
-            days.entry(attempt.scored_on.clone()).or_default().push(made);
-        }
-        days
-    }
-}
-
 /// What the job goes by of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) state: State,
-    made_on: BTreeMap<String, Vec<String>>,
+    /// For each day that has results of it, a hash of what its rows are made of.
+    made_on: BTreeMap<String, String>,
     compared: Option<Compared>,
 }
 
@@ -170,7 +46,14 @@ pub(super) enum State {
     /// It has no candidates, since then.
     Waiting(String),
     /// It has a result.
-    Scored(Made),
+    Scored {
+        /// What of.
+        of: Made,
+        /// When it was scored.
+        at: String,
+        /// Kinds of files that were asked for.
+        asked: BTreeSet<Output>,
+    },
     /// It could not be done.
     Failed(Made, String),
 }
@@ -182,6 +65,8 @@ pub(super) struct Ledger {
     entries: BTreeMap<String, Entry>,
     /// Series of each patient.
     patients: BTreeMap<String, BTreeSet<String>>,
+    /// Series of each day that has results.
+    days: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Ledger {
@@ -201,15 +86,42 @@ impl Ledger {
             let record: Option<Record> = manifest::read(path)?;
             Ok(record.and_then(|record| Some((record.id.clone(), entry(&record)?))))
         };
-        let entries: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
-        let entries: BTreeMap<String, Entry> = entries.into_iter().flatten().collect();
-        let mut patients: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (id, entry) in &entries {
-            if let Some(patient) = entry.patient() {
-                patients.entry(patient.to_owned()).or_default().insert(id.clone());
-            }
+        let read: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
+        let mut ledger = Self {
+            store: store.to_owned(),
+            entries: BTreeMap::new(),
+            patients: BTreeMap::new(),
+            days: BTreeMap::new(),
+        };
+        for (id, entry) in read.into_iter().flatten() {
+            ledger.put(id, entry);
         }
-        Ok(Self { store: store.to_owned(), entries, patients })
+        Ok(ledger)
+    }
+
+    /// Takes in what a record tells; returns what it told before.
+    fn put(&mut self, id: String, entry: Entry) -> Option<Entry> {
+        let before = self.take(&id);
+        if let Some(patient) = entry.patient() {
+            self.patients.entry(patient.to_owned()).or_default().insert(id.clone());
+        }
+        for day in entry.made_on.keys() {
+            self.days.entry(day.clone()).or_default().insert(id.clone());
+        }
+        self.entries.insert(id, entry);
+        before
+    }
+
+    /// Takes out what a record told.
+    fn take(&mut self, id: &str) -> Option<Entry> {
+        let before = self.entries.remove(id)?;
+        if let Some(patient) = before.patient() {
+            unlist(&mut self.patients, patient, id);
+        }
+        for day in before.made_on.keys() {
+            unlist(&mut self.days, day, id);
+        }
+        Some(before)
     }
 
     /// Takes away what an interrupted write left.
@@ -249,14 +161,9 @@ impl Ledger {
     /// Fails if the store cannot be written to.
     pub(super) fn write(&mut self, record: &Record) -> Result<BTreeSet<String>, Error> {
         manifest::write(&self.path(&record.id), record)?;
-        let now = entry(record);
-        if let Some(patient) = now.as_ref().and_then(Entry::patient) {
-            let series = self.patients.entry(patient.to_owned()).or_default();
-            series.insert(record.id.clone());
-        }
-        let before = match now {
-            Some(entry) => self.entries.insert(record.id.clone(), entry),
-            None => self.entries.remove(&record.id),
+        let before = match entry(record) {
+            Some(entry) => self.put(record.id.clone(), entry),
+            None => self.take(&record.id),
         };
         let mut days = BTreeSet::new();
         for patient in before.iter().chain(self.entries.get(&record.id)).filter_map(Entry::patient)
@@ -284,7 +191,7 @@ impl Ledger {
     /// For each result of a day, in the order of series: itself, and the earlier ones of its patient.
     fn compared_on(&self, day: &str) -> Vec<(&String, Vec<&String>)> {
         let mut found = Vec::new();
-        for (id, entry) in &self.entries {
+        for (id, entry) in self.of_day(day) {
             let Some(own) = entry.compared.as_ref().filter(|own| own.scored_on == day) else {
                 continue;
             };
@@ -323,20 +230,25 @@ impl Ledger {
     ///
     /// Fails if the store cannot be written to.
     pub(super) fn remove(&mut self, id: &str) -> Result<(), Error> {
-        self.entries.remove(id);
+        self.take(id);
         Ok(fs::remove_file(self.path(id))?)
     }
 
     /// The days that have results.
-    pub(super) fn days(&self) -> BTreeSet<String> {
-        self.entries.values().flat_map(|entry| entry.made_on.keys().cloned()).collect()
+    pub(super) fn days(&self) -> impl Iterator<Item = &String> {
+        self.days.keys()
+    }
+
+    /// The series that have results of a day, by id.
+    fn of_day(&self, day: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        let ids = self.days.get(day).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.entries.get(id)?)))
     }
 
     /// Hash of what the rows of a day are made of.
     pub(super) fn made_on(&self, day: &str) -> String {
-        let made =
-            self.entries.iter().filter_map(|(id, entry)| Some((id, entry.made_on.get(day)?)));
-        let parts = made.flat_map(|(id, made)| std::iter::once(id).chain(made));
+        let made = self.of_day(day).filter_map(|(id, entry)| Some([id, entry.made_on.get(day)?]));
+        let parts = made.flatten();
         let compared = self.compared_on(day);
         let at = |id: &'_ String| {
             let compared = self.entries.get(id).and_then(|entry| entry.compared.as_ref());
@@ -353,12 +265,7 @@ impl Ledger {
     ///
     /// Fails if a record cannot be read.
     pub(super) fn rows_on(&self, day: &str) -> Result<Vec<Score>, Error> {
-        let ids: Vec<&String> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.made_on.contains_key(day))
-            .map(|(id, _)| id)
-            .collect();
+        let ids: Vec<&String> = self.of_day(day).map(|(id, _)| id).collect();
         let read = |id: &&String| Ok(self.read(id)?.rows_on(day).collect::<Vec<_>>());
         let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
         Ok(rows.into_iter().flatten().collect())
@@ -373,7 +280,11 @@ impl Ledger {
 fn entry(record: &Record) -> Option<Entry> {
     let state = match (&record.current, &record.waiting_since) {
         (Some(attempt), _) => match &attempt.outcome {
-            Outcome::Scored(_) => State::Scored(attempt.of.clone()),
+            Outcome::Scored(scored) => State::Scored {
+                of: attempt.of.clone(),
+                at: attempt.at.clone(),
+                asked: scored.asked.clone(),
+            },
             Outcome::Failed(cause) => State::Failed(attempt.of.clone(), cause.clone()),
         },
         (None, Some(since)) => State::Waiting(since.clone()),
@@ -387,6 +298,16 @@ fn entry(record: &Record) -> Option<Entry> {
     Some(Entry { state, made_on: record.made_on(), compared })
 }
 
+/// Takes a series out of an index.
+fn unlist(index: &mut BTreeMap<String, BTreeSet<String>>, key: &str, id: &str) {
+    if let Some(series) = index.get_mut(key) {
+        series.remove(id);
+        if series.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
 fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     Ok(paths.collect::<std::io::Result<_>>()?)
@@ -398,6 +319,7 @@ fn is_json(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Scored;
     use super::*;
 
     fn attempt(key: &str, day: &str, outcome: Outcome) -> Attempt {
@@ -468,9 +390,9 @@ mod tests {
         assert_eq!(rows("2026-01-02"), [true, true]);
         assert_eq!(rows("2026-01-03"), [false]);
         assert_eq!(rows("2026-01-01"), [false; 0]);
-        assert_eq!(ledger.days().len(), 2);
+        assert_eq!(ledger.days().collect::<Vec<_>>(), ["2026-01-02", "2026-01-03"]);
         assert!(
-            matches!(&ledger.entry("1.2").unwrap().state, State::Scored(of) if of.content_sha256 == "c")
+            matches!(&ledger.entry("1.2").unwrap().state, State::Scored { of, .. } if of.content_sha256 == "c")
         );
     }
 

@@ -19,6 +19,7 @@ pub mod deliver;
 pub mod visit;
 pub mod growth;
 mod rows;
+mod record;
 mod ledger;
 pub mod drift;
 pub mod view;

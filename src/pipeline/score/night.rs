@@ -5,9 +5,10 @@ use super::candidates::{self, Candidates};
 use super::discover::{Found, Known, discover};
 use super::event::Event;
 use super::identity::Identity;
-use super::ledger::{Ledger, Made};
+use super::ledger::Ledger;
 use super::model::{self, Model};
 use super::read::{Looked, Ready, What, Work, panicked, read};
+use super::record::Made;
 use super::scan::OpenScan;
 use super::scored::ScoredScan;
 use super::segment::Network;
@@ -209,6 +210,8 @@ fn refuse_nested(settings: &Settings) -> Result<(), Error> {
 pub(super) struct Finished<'a> {
     pub(super) found: Found,
     pub(super) made: Made,
+    /// When it was scored, where files of that result are asked for that it does not have.
+    pub(super) again: Option<String>,
     pub(super) what: End<'a>,
 }
 
@@ -315,13 +318,13 @@ impl Night<'_> {
     }
 
     fn score<'a>(&self, looked: Looked<'a>, batch: usize) -> Finished<'a> {
-        let Looked { found, made, what } = looked;
+        let Looked { found, made, again, what } = looked;
         let what = match what {
             What::Same => End::Same,
             What::Settling => End::Settling,
             What::Failed(cause) => End::Failed(cause),
             What::Ready(ready) => {
-                let score = || self.score_scan(&found.id, *ready, batch);
+                let score = || self.score_scan(&found.id, *ready, batch, again.clone());
                 match catch_unwind(AssertUnwindSafe(score)) {
                     Ok(Ok(done)) => End::Scored(Box::new(done)),
                     Ok(Err(error)) => End::Failed(told::cause(&self.settings.input, &error)),
@@ -329,7 +332,7 @@ impl Night<'_> {
                 }
             }
         };
-        Finished { found, made, what }
+        Finished { found, made, again, what }
     }
 
     fn score_scan<'a>(
@@ -337,6 +340,7 @@ impl Night<'_> {
         id: &str,
         ready: Ready<'a>,
         batch: usize,
+        again: Option<String>,
     ) -> Result<Done<'a>, segment::Error> {
         let since = Instant::now();
         let networks = &self.model.networks;
@@ -356,7 +360,8 @@ impl Night<'_> {
             sop_instance_uids,
             geometry: *slices.geometry(),
             model: self.model.name.clone(),
-            scored_at: clock::timestamp(SystemTime::now()),
+            // The same scan gives the same files.
+            scored_at: again.unwrap_or_else(|| clock::timestamp(SystemTime::now())),
             nodules: nodules::nodules(id, &slices, marked),
             warnings,
         };

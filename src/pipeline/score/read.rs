@@ -3,7 +3,7 @@
 use super::budget::{Budget, Taken, TooLarge};
 use super::candidates::{Candidate, OfScan};
 use super::discover::Found;
-use super::ledger::Made;
+use super::record::Made;
 use super::scan::{self, OpenScan, ScanFiles};
 use super::segment::{self, Placed};
 use super::settings::Settings;
@@ -26,12 +26,16 @@ pub(super) struct Work {
     pub(super) made: Made,
     /// What its last result was made of, unless that is to be tried again.
     pub(super) before: Option<Made>,
+    /// When it was scored, where files of that result are asked for that it does not have.
+    pub(super) again: Option<String>,
 }
 
 /// A series that was looked at.
 pub(super) struct Looked<'a> {
     pub(super) found: Found,
     pub(super) made: Made,
+    /// As of its [`Work`].
+    pub(super) again: Option<String>,
     pub(super) what: What<'a>,
 }
 
@@ -82,7 +86,7 @@ pub(super) fn read<'a>(settings: &Settings, budget: &'a Budget, work: Work) -> L
         Ok(Err(error)) => What::Failed(told::cause(&settings.input, &error)),
         Err(panic) => What::Failed(panicked(panic.as_ref())),
     };
-    Looked { found: work.found, made, what }
+    Looked { found: work.found, made, again: work.again, what }
 }
 
 /// What a failure of the program itself says.

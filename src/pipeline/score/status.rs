@@ -50,7 +50,7 @@ pub fn status(store: &Store) -> Result<Status, Error> {
     for (id, state) in Ledger::open(store.root())?.entries() {
         let id = id.clone();
         match state {
-            State::Scored(_) => status.scored += 1,
+            State::Scored { .. } => status.scored += 1,
             State::Waiting(since) => {
                 status.waiting.push(Standing { id, detail: format!("since {since}") });
             }

@@ -33,6 +33,8 @@ pub struct Summary {
     pub scored: usize,
     /// Of them, those that were scored before from other content or candidates, or by another model.
     pub superseded: usize,
+    /// Series that were scored before, and of which files were written that had not been asked for then.
+    pub completed: usize,
     /// Series that were scored before, and are the same.
     pub unchanged: usize,
     /// Series that could not be scored.

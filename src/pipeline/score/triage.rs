@@ -3,8 +3,9 @@
 use super::candidates::Candidates;
 use super::discover::{Found, Source};
 use super::event::Event;
-use super::ledger::{Ledger, Made, State};
+use super::ledger::{Ledger, State};
 use super::read::Work;
+use super::record::Made;
 use super::settings::Settings;
 use super::summary::Summary;
 use super::told;
@@ -75,7 +76,7 @@ impl Triage<'_> {
         if candidates.is_empty() && found.problem.is_none() {
             match state {
                 // What was scored stays, though its candidates are gone.
-                Some(State::Scored(_)) => self.summary.unchanged += 1,
+                Some(State::Scored { .. }) => self.summary.unchanged += 1,
                 Some(State::Failed(..)) => self.summary.failed_before += 1,
                 Some(State::Waiting(_)) => self.summary.waiting += 1,
                 None => {
@@ -89,22 +90,23 @@ impl Triage<'_> {
             return Ok(None);
         }
         let candidates_sha256 = candidates.sha256();
-        let before = match state {
-            Some(State::Scored(of)) => Some(of),
-            Some(State::Failed(of, _)) if !self.retry_failed => {
-                if of.is_as(&found.stamp.text, &candidates_sha256, recipe) {
-                    self.summary.failed_before += 1;
+        let is_same = |of: &Made| of.is_as(&found.stamp.text, &candidates_sha256, recipe);
+        let (before, again) = match state {
+            Some(State::Scored { of, at, asked }) if is_same(&of) => {
+                if self.settings.outputs.is_subset(&asked) {
+                    self.summary.unchanged += 1;
                     return Ok(None);
                 }
-                Some(of)
+                (None, Some(at))
             }
-            Some(State::Failed(..) | State::Waiting(_)) | None => None,
+            Some(State::Failed(of, _)) if is_same(&of) && !self.retry_failed => {
+                self.summary.failed_before += 1;
+                return Ok(None);
+            }
+            Some(State::Failed(..)) if self.retry_failed => (None, None),
+            Some(State::Scored { of, .. } | State::Failed(of, _)) => (Some(of), None),
+            Some(State::Waiting(_)) | None => (None, None),
         };
-        if before.as_ref().is_some_and(|of| of.is_as(&found.stamp.text, &candidates_sha256, recipe))
-        {
-            self.summary.unchanged += 1;
-            return Ok(None);
-        }
         let made = Made {
             stamp: found.stamp.text.clone(),
             content_sha256: String::new(),
@@ -112,7 +114,7 @@ impl Triage<'_> {
             recipe_sha256: recipe.to_owned(),
             model_id: model_id.to_owned(),
         };
-        Ok(Some(Work { found, candidates, made, before }))
+        Ok(Some(Work { found, candidates, made, before, again }))
     }
 
     /// METHOD: files arrive one by one, and a series may lack its last ones for a while: it is read when

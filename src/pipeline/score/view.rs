@@ -87,14 +87,14 @@ impl<'a> Views<'a> {
     /// The days whose rows are not those of the records: a run ended before it wrote them, or a file is
     /// damaged, of another version, or gone.
     pub(super) fn lagging(&self, ledger: &Ledger) -> BTreeSet<String> {
-        let is_as_made = |day: &String| {
+        let is_as_made = |day: &str| {
             let made = Some(ledger.made_on(day));
             [Score::TABLE, Growth::TABLE, Drift::TABLE].into_iter().all(|table| {
                 let table = Partitions::of(self.store.root(), table);
                 table.and_then(|table| table.provenance(day, RECORDS)) == made
             })
         };
-        ledger.days().into_iter().filter(|day| !is_as_made(day)).collect()
+        ledger.days().filter(|day| !is_as_made(day)).cloned().collect()
     }
 }
 

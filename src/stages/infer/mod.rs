@@ -144,7 +144,7 @@ impl Default for Config {
 /// written to; a slice that cannot be predicted becomes a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
-    let weights = match task.checkpoint {
+    let weights = match task.weights {
         Some(path) => vec![path.to_owned()],
         None => stored_weights(config, task)?,
     };

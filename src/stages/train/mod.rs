@@ -205,7 +205,7 @@ fn transfer(
     task: &Task<'_>,
     trainer: &mut Trainer,
 ) -> Result<Option<Transfer>, Error> {
-    let (Some(initial), Some(path)) = (&config.initial, task.initial) else { return Ok(None) };
+    let (Some(initial), Some(path)) = (&config.initial, task.weights) else { return Ok(None) };
     let found = trainer.transfer(path, &initial.prefix)?;
     (task.progress)(Event::Note(format!(
         "starts from {}: {} tensors taken, {} not in it, {} of another shape, {} of it unused",

@@ -1,6 +1,6 @@
 //! Histograms of the cohorts, as SVG inside the page.
 
-use super::{Area, Drawn, GRID, INK, WIDE, colour, svg, text_style};
+use super::{Area, Axis, Drawn, Labels, WIDE, axes, colour, svg, text_style};
 use crate::stages::report::content::{Histogram, Quantity};
 use crate::stages::report::text::decimal;
 use plotters::prelude::*;
@@ -73,24 +73,10 @@ fn draw(area: &Area<'_>, histogram: &Histogram, colour: RGBColor) -> Drawn {
     chart.margin_left(10).margin_right(MARGIN).margin_top(LABEL);
     chart.x_label_area_size(40).y_label_area_size(66);
     let mut chart = chart.build_cartesian_2d(low..high, 0.0..highest * 1.05)?;
-    let decimals = match high - low {
-        range if range < 0.5 => 2,
-        range if range < 5.0 => 1,
-        _ => 0,
-    };
-    let whole = |y: &f64| if y.fract() == 0.0 { format!("{y:.0}") } else { String::new() };
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(2))
-        .axis_style(INK.stroke_width(2))
-        .label_style(text_style())
-        .x_labels(if n == 0 { 0 } else { 5 })
-        .y_labels(if n == 0 { 0 } else { 4 })
-        .x_label_formatter(&|x| format!("{x:.decimals$}"))
-        .y_label_formatter(&whole)
-        .draw()?;
+    let labels = |most: usize| if n == 0 { 0 } else { most };
+    let x = Axis { n_labels: labels(5), ..Axis::new("", low..high) };
+    let y = Axis { n_labels: labels(4), labels: Labels::Whole, ..Axis::new("", 0.0..highest) };
+    axes(&mut chart, &x, &y)?;
     chart.draw_series(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(
         |(bar, count)| {
             let x = start + width * bar as f64;

@@ -37,7 +37,7 @@ const SERIES: [RGBColor; 6] = [
     RGBColor(0x56, 0xB4, 0xE9),
 ];
 pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
-pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 
 /// Pixels of a chart across the page: twice those of the page, since coordinates are whole numbers.
 pub(crate) const WIDE: u32 = 1440;
@@ -45,7 +45,7 @@ pub(crate) const WIDE: u32 = 1440;
 pub(crate) const PANEL: [u32; 2] = [880, 560];
 const TEXT: i32 = 26;
 /// Pixels above a chart for its name.
-pub(crate) const HEAD: i32 = 44;
+const HEAD: i32 = 44;
 /// Letters of a name that a chart has room for.
 const LETTERS: usize = 56;
 
@@ -83,55 +83,79 @@ pub(crate) fn head(area: &Area<'_>, name: &str) -> Drawn {
 }
 
 /// What an axis shows.
-struct Axis<'a> {
-    name: &'a str,
-    range: Range<f64>,
-    /// Whether only whole numbers are named.
-    whole: bool,
+pub(crate) struct Axis<'a> {
+    /// Empty where the axis has none.
+    pub(crate) name: &'a str,
+    pub(crate) range: Range<f64>,
+    /// How many labels it has, about.
+    pub(crate) n_labels: usize,
+    pub(crate) labels: Labels<'a>,
+}
+
+/// What stands at an axis' lines.
+pub(crate) enum Labels<'a> {
+    /// Numbers, with as many decimals as the axis' length asks for.
+    Numbers,
+    /// Whole numbers alone.
+    Whole,
+    /// Something else.
+    Own(&'a dyn Fn(f64) -> String),
 }
 
 impl<'a> Axis<'a> {
-    fn new(name: &'a str, range: Range<f64>) -> Self {
-        Self { name, range, whole: false }
+    pub(crate) fn new(name: &'a str, range: Range<f64>) -> Self {
+        Self { name, range, n_labels: 7, labels: Labels::Numbers }
     }
 
-    /// A number on the axis, with as many decimals as its length asks for.
     fn label(&self, value: f64) -> String {
-        match self.range.end - self.range.start {
-            _ if self.whole && value.fract() != 0.0 => String::new(),
-            _ if self.whole => format!("{value:.0}"),
-            length if length < 0.5 => decimal(Some(value), 2),
-            length if length < 8.0 => decimal(Some(value), 1),
-            _ => decimal(Some(value), 0),
+        match (&self.labels, self.range.end - self.range.start) {
+            (Labels::Own(label), _) => label(value),
+            (Labels::Whole, _) if value.fract() != 0.0 => String::new(),
+            (Labels::Whole, _) => format!("{value:.0}"),
+            (Labels::Numbers, length) if length < 0.5 => decimal(Some(value), 2),
+            (Labels::Numbers, length) if length < 8.0 => decimal(Some(value), 1),
+            (Labels::Numbers, _) => decimal(Some(value), 0),
         }
     }
 }
 
 /// A chart below its name.
-fn frame<'a>(
+pub(crate) fn frame<'a>(
     area: &Area<'a>,
     x: &Axis<'_>,
     y: &Axis<'_>,
 ) -> Result<Chart<'a>, Box<dyn std::error::Error>> {
+    let room = |axis: &Axis<'_>, labels: u32, name: u32| {
+        if axis.name.is_empty() { labels } else { labels + name }
+    };
     let mut chart = ChartBuilder::on(area);
     chart.margin(12).margin_top(HEAD + 8).margin_right(30);
-    chart.x_label_area_size(76).y_label_area_size(112);
+    chart.x_label_area_size(room(x, 46, 30)).y_label_area_size(room(y, 84, 28));
     let mut chart = chart.build_cartesian_2d(x.range.clone(), y.range.clone())?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
+    axes(&mut chart, x, y)?;
+    Ok(chart)
+}
+
+/// The axes of a chart, and lines across at the labels of the vertical one.
+fn axes(chart: &mut Chart<'_>, x: &Axis<'_>, y: &Axis<'_>) -> Drawn {
+    let (x_label, y_label) = (|value: &f64| x.label(*value), |value: &f64| y.label(*value));
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID.stroke_width(2))
         .axis_style(INK.stroke_width(2))
         .label_style(text_style())
-        .x_labels(7)
-        .y_labels(6)
-        .x_label_formatter(&|value| x.label(*value))
-        .y_label_formatter(&|value| y.label(*value))
-        .x_desc(x.name)
-        .y_desc(y.name)
-        .draw()?;
-    Ok(chart)
+        .x_labels(x.n_labels)
+        .y_labels(y.n_labels)
+        .x_label_formatter(&x_label)
+        .y_label_formatter(&y_label);
+    if !x.name.is_empty() {
+        mesh.x_desc(x.name);
+    }
+    if !y.name.is_empty() {
+        mesh.y_desc(y.name);
+    }
+    Ok(mesh.draw()?)
 }
 
 /// A line from one end of the chart to the other, dashed.
@@ -162,7 +186,7 @@ mod tests {
         assert_eq!(label(0.0..1.0, 0.1), "0.1");
         assert_eq!(label(-50.0..50.0, -0.0), "0");
         assert_eq!(label(-50.0..50.0, -20.0), "\u{2212}20");
-        let epochs = Axis { whole: true, ..Axis::new("", 1.0..3.0) };
+        let epochs = Axis { labels: Labels::Whole, ..Axis::new("", 1.0..3.0) };
         assert_eq!([1.0, 1.5, 3.0].map(|epoch| epochs.label(epoch)), ["1", "", "3"]);
     }
 

@@ -1,6 +1,6 @@
 //! How training went.
 
-use super::{Axis, Chart, Drawn, INK, WIDE, ceiling, colour, frame, head, svg, text_style};
+use super::{Axis, Chart, Drawn, INK, Labels, WIDE, ceiling, colour, frame, head, svg, text_style};
 use crate::stages::report::content::Epoch;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -18,7 +18,7 @@ pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&E
         let last = phases.last().map_or(1, |phase| phase.end).max(2) as f64;
         let losses = epochs.iter().map(|epoch| epoch.loss).filter(|loss| loss.is_finite());
         let top = ceiling(losses.fold(0.0, f64::max));
-        let x = Axis { whole: true, ..Axis::new("Epoch", 1.0..last) };
+        let x = Axis { labels: Labels::Whole, ..Axis::new("Epoch", 1.0..last) };
         let loss = &mut frame(&left, &x, &Axis::new("Loss", 0.0..top))?;
         let dice = &mut frame(&right, &x, &Axis::new("Dice", 0.0..1.0))?;
         for (chart, top) in [(&mut *loss, top), (&mut *dice, 1.0)] {
