@@ -4,6 +4,8 @@
 //! 133 voxels is written first. `benches/peers/read_series.py` does the same with pydicom and
 //! SimpleITK, and makes compressed copies of a series.
 
+mod ct;
+
 use criterion::{Criterion, Throughput};
 use ndarray::Array3;
 use nodulus::formats::cohort::files_below;
@@ -55,23 +57,9 @@ fn write(folder: &Path) {
     let volume = Volume::new(geometry, voxels).expect("the geometry's shape");
     let sop_instance_uids: Vec<_> = (0..nk).map(|k| format!("2.25.100.{k}")).collect();
     let series = NewSeries {
-        series_instance_uid: "2.25.10",
-        study_instance_uid: "2.25.11",
-        frame_of_reference_uid: "2.25.12",
-        sop_instance_uids: &sop_instance_uids,
-        patient_id: "bench",
-        patient_name: "",
-        patient_birth_date: None,
-        study_date: None,
         slice_thickness_mm: 2.5,
-        manufacturer: "nodulus",
-        model: "bench",
-        kernel: "STANDARD",
-        kvp: 120.0,
-        tube_current: 200,
-        rescale_slope: 1.0,
-        rescale_intercept: -1024.0,
         numbering: Numbering::AgainstK,
+        ..ct::series(&sop_instance_uids)
     };
     write_series(folder, &series, &volume).expect("a folder to write to");
 }

@@ -4,12 +4,16 @@
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up should panic")]
 
+mod ct;
 #[path = "../tests/it/large_scan.rs"]
 mod large_scan;
+#[path = "../tests/it/peak_memory.rs"]
+mod peak_memory;
 
-use large_scan::{SIZE, peak_memory, slice, write_mask, write_reals, write_zraw};
-use nodulus::formats::dicom::{NewSeries, Numbering, write_series};
+use large_scan::{SIZE, slice, write_mask, write_reals, write_zraw};
+use nodulus::formats::dicom::{NewSeries, write_series};
 use nodulus::volume::{Geometry, Volume};
+use peak_memory::peak_memory;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -63,25 +67,7 @@ fn write_dicom(folder: &Path) {
         let geometry = Geometry::new(size, [0.7, 0.7, 0.3], [-180.0, -170.0, z], Geometry::AXIAL);
         let slices: Vec<_> = uids.iter().map(|_| one.slice(0).unwrap()).collect();
         let voxels = ndarray::stack(ndarray::Axis(0), &slices).unwrap();
-        let series = NewSeries {
-            series_instance_uid: "2.25.10",
-            study_instance_uid: "2.25.11",
-            frame_of_reference_uid: "2.25.12",
-            sop_instance_uids: uids,
-            patient_id: "bench",
-            patient_name: "",
-            patient_birth_date: None,
-            study_date: None,
-            slice_thickness_mm: 0.3,
-            manufacturer: "nodulus",
-            model: "bench",
-            kernel: "STANDARD",
-            kvp: 120.0,
-            tube_current: 200,
-            rescale_slope: 1.0,
-            rescale_intercept: -1024.0,
-            numbering: Numbering::AlongK,
-        };
+        let series = NewSeries { slice_thickness_mm: 0.3, ..ct::series(uids) };
         let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
         for (at, file) in write_series(aside.path(), &series, &volume).unwrap().iter().enumerate() {
             fs_err::rename(file, folder.join(format!("{:06}.dcm", 16 * n + at))).unwrap();

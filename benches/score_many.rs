@@ -5,14 +5,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up should panic")]
 
-#[path = "../tests/it/large_scan.rs"]
-#[expect(dead_code, reason = "its scans are not for this")]
-mod large_scan;
+mod ct;
+#[path = "../tests/it/peak_memory.rs"]
+mod peak_memory;
 
-use large_scan::peak_memory;
-use nodulus::formats::dicom::{NewSeries, Numbering, write_series};
+use nodulus::formats::dicom::{NewSeries, write_series};
 use nodulus::tables::hash;
 use nodulus::volume::{Geometry, Volume};
+use peak_memory::peak_memory;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,20 +97,8 @@ fn write(folder: &Path, series: usize) {
         series_instance_uid: &own,
         study_instance_uid: &format!("2.25.8.{series}"),
         frame_of_reference_uid: &format!("2.25.9.{series}"),
-        sop_instance_uids: &uids,
         patient_id: &format!("patient {}", series / 3),
-        patient_name: "",
-        patient_birth_date: None,
-        study_date: None,
-        slice_thickness_mm: 1.0,
-        manufacturer: "nodulus",
-        model: "bench",
-        kernel: "STANDARD",
-        kvp: 120.0,
-        tube_current: 200,
-        rescale_slope: 1.0,
-        rescale_intercept: -1024.0,
-        numbering: Numbering::AlongK,
+        ..ct::series(&uids)
     };
     write_series(folder, &new, &volume).unwrap();
 }

@@ -184,13 +184,15 @@ impl Device {
     /// Fails where the device has no such precision.
     pub fn with_precision(&self, precision: Precision) -> Result<Self> {
         let wrong = |problem| Error::Device { found: self.name(), problem };
-        match (self, precision) {
-            (Self::Cpu, Precision::F32) => Ok(Self::Cpu),
-            (Self::Cpu, _) => Err(wrong(format!(
+        match self {
+            Self::Cpu if precision == Precision::F32 => Ok(Self::Cpu),
+            Self::Cpu => Err(wrong(format!(
                 "the processor computes in \"f32\"; precision \"{}\" needs a card",
                 precision.name()
             ))),
-            (Self::Cuda(card), _) => {
+            // It was checked when the card was opened.
+            Self::Cuda(card) if precision == card.precision => Ok(self.clone()),
+            Self::Cuda(card) => {
                 card::check(&card.tensors, precision).map_err(wrong)?;
                 Ok(Self::Cuda(Card { precision, ..card.clone() }))
             }

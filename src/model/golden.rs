@@ -239,7 +239,7 @@ fn follows(config: &Config, step: usize, operators: Operators) -> f64 {
         (Architecture::UNet | Architecture::ResUNetPlusPlus, _) => 2e-3,
         (_, 0) => 3e-5,
         (_, 1) => 1e-2,
-        (Architecture::DeepLabV3Plus, _) => 4e-2,
+        (Architecture::DeepLabV3Plus, 2..15) => 4e-2,
         (_, 2..15) if operators == Operators::Host => 1e-1,
         (_, 2..15) => 1.5e-1,
         _ => 2e-2,

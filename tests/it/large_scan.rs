@@ -1,4 +1,4 @@
-//! A scan of 512 × 512 × 1,200 voxels in several formats, and the memory that a run on it takes.
+//! A scan of 512 × 512 × 1,200 voxels in several formats.
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
@@ -8,8 +8,6 @@ use nodulus::formats::nifti;
 use nodulus::volume::{Geometry, Volume};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
 pub(crate) const SIZE: [usize; 3] = [512, 512, 1200];
 
@@ -95,21 +93,4 @@ fn write_nifti<'a>(path: &Path, datatype: i16, slice_bytes: impl Fn(usize) -> &'
         last = Some((bytes, stream));
     }
     fs::write(path, file).unwrap();
-}
-
-/// Runs a program; how it ended, and the most memory in bytes that it had (Linux tells).
-pub(crate) fn peak_memory(command: &mut Command) -> (ExitStatus, u64) {
-    let mut child = command.spawn().unwrap();
-    let status_file = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let text = fs::read_to_string(&status_file).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib: Option<u64> = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-        peak = peak.max(kib.unwrap_or(0) << 10);
-        if let Some(status) = child.try_wait().unwrap() {
-            return (status, peak);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

@@ -21,6 +21,7 @@ mod luna16;
 mod memory;
 mod metrics;
 mod networks;
+mod peak_memory;
 mod python;
 mod real;
 mod regions;

@@ -1,7 +1,8 @@
 //! A scan of 512 × 512 × 1,200 voxels stays under 1.2 GiB, and one that does not fit fails alone.
 
 use crate::fixture;
-use crate::large_scan::{peak_memory, write_mask, write_reals, write_zraw};
+use crate::large_scan::{write_mask, write_reals, write_zraw};
+use crate::peak_memory::peak_memory;
 use nodulus::tables::{Failure, Roi, Scan};
 use std::path::{Path, PathBuf};
 

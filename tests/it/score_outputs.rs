@@ -250,3 +250,43 @@ fn points_of_dicom_files_are_candidates() {
     let masked = job.rows().iter().filter(|row| row["volume_mm3"].as_f64() > Some(0.0)).count();
     assert_eq!(n, masked);
 }
+
+#[test]
+fn analysts_read_the_table() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let n = job.rows().len();
+    let store = job.store();
+    let store = store.to_str().unwrap();
+    let sql = "SELECT scored_on, count(*) AS n FROM scores GROUP BY scored_on";
+    let text = fixture::run_well(&["sql", sql, "--store", store, "--format", "json"]);
+    let row: Value = serde_json::from_str(text.trim()).unwrap();
+    assert_eq!(row["n"], n);
+    let day = row["scored_on"].as_str().unwrap().to_owned();
+    let shown = fixture::run_well(&[
+        "show",
+        "scores",
+        "--store",
+        store,
+        "--where",
+        &format!("scored_on={day}"),
+        "--rows",
+        "1000",
+        "--json",
+    ]);
+    assert_eq!(shown.lines().count(), n);
+    let tables = fixture::run_well(&["tables", "--store", store, "--json"]);
+    let tables: Value = serde_json::from_str(&tables).unwrap();
+    assert_eq!((&tables[0]["table"], &tables[0]["rows"]), (&"scores".into(), &n.into()));
+    let views = fixture::run_well(&["tables", "--store", store, "--sql"]);
+    let folder = job.store().join("scores");
+    let Some(text) = crate::python::script("read_scores.py", &[folder.to_str().unwrap(), &views])
+    else {
+        return;
+    };
+    let found: Value = serde_json::from_str(&text).unwrap();
+    for reader in ["duckdb", "polars", "pandas"] {
+        assert_eq!(found[reader]["rows"], n, "{reader}");
+        assert_eq!(found[reader]["scored_on"], day, "{reader}");
+    }
+}

@@ -26,7 +26,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) of: Made,
-    /// When it ended.
+    /// When it was scored, or failed.
     pub(super) at: String,
     /// Its day, which is that of its rows.
     pub(super) scored_on: String,

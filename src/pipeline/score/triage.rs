@@ -103,9 +103,9 @@ impl Triage<'_> {
                 self.summary.failed_before += 1;
                 return Ok(None);
             }
-            Some(State::Failed(..)) if self.retry_failed => (None, None),
-            Some(State::Scored { of, .. } | State::Failed(of, _)) => (Some(of), None),
-            Some(State::Waiting(_)) | None => (None, None),
+            Some(State::Scored { of, .. }) => (Some(of), None),
+            Some(State::Failed(of, _)) if !self.retry_failed => (Some(of), None),
+            Some(State::Failed(..) | State::Waiting(_)) | None => (None, None),
         };
         let made = Made {
             stamp: found.stamp.text.clone(),
