@@ -8,11 +8,11 @@ mod ct;
 
 use criterion::{Criterion, Throughput};
 use ndarray::Array3;
-use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::dicom::{
     NewSeries, Numbering, SeriesFiles, Tolerances, find_series, read_series, write_series,
 };
-use nodulus::volume::{Geometry, Volume};
+use nodulus_formats::volume::{Geometry, Volume};
 use std::path::{Path, PathBuf};
 
 const SIZE: [usize; 3] = [512, 512, 133];

@@ -3,8 +3,6 @@
 //! The tables are made up and written first; a process of its own then evaluates them, and prints its
 //! peak resident memory (Linux).
 
-use nodulus::formats::dicom::Tolerances;
-use nodulus::model::Device;
 use nodulus::stages::{Stage, Task, evaluate};
 use nodulus::tables::job::JobSpec;
 use nodulus::tables::manifest::InputRef;
@@ -12,7 +10,9 @@ use nodulus::tables::store::Store;
 use nodulus::tables::{
     Mark, Nodule, Output, Prediction, ReaderAgreement, Roi, Row, Sample, Scan, Table,
 };
-use nodulus::volume::Mask;
+use nodulus_formats::dicom::Tolerances;
+use nodulus_formats::volume::Mask;
+use nodulus_nets::Device;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;

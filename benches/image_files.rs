@@ -6,10 +6,10 @@
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 use ndarray::Array3;
-use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{Tolerances, find_series, read_series};
-use nodulus::formats::{image_file, metaimage, nifti};
-use nodulus::volume::{Geometry, Volume};
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::dicom::{Tolerances, find_series, read_series};
+use nodulus_formats::volume::{Geometry, Volume};
+use nodulus_formats::{image_file, metaimage, nifti};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -11,8 +11,8 @@ mod large_scan;
 mod peak_memory;
 
 use large_scan::{SIZE, slice, write_mask, write_reals, write_zraw};
-use nodulus::formats::dicom::{NewSeries, write_series};
-use nodulus::volume::{Geometry, Volume};
+use nodulus_formats::dicom::{NewSeries, write_series};
+use nodulus_formats::volume::{Geometry, Volume};
 use peak_memory::peak_memory;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -4,8 +4,8 @@
 //! Rounds alternate: nodulus, then the peers (`benches/peers/metrics.py`), so that a machine that is
 //! busy for a while is so for all. Prints the median of the rounds.
 
-use nodulus::metrics::surface::SurfaceDistances;
-use nodulus::volume::Mask;
+use nodulus_formats::volume::Mask;
+use nodulus_metrics::surface::SurfaceDistances;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -11,7 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
-use nodulus::model::{
+use nodulus_nets::{
     Config, Device, Epoch, Example, Phase, Precision, Predictor, Preset, Trainer, WEIGHTS_FILE,
 };
 use std::path::Path;

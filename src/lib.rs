@@ -1,16 +1,13 @@
 //! Lung CT and radiologists' marks to trained, audited, scored nodule segmentation: a fixed line of
 //! stages with a Parquet table between each two.
 //!
-//! Modules are listed from the bottom layer to the top; none uses one that comes after it.
+//! The layers below are crates in `crates/`; here stand the tables, the stages over them, and what runs
+//! the stages.
 
-pub mod volume;
-pub mod formats;
-pub mod imaging;
-pub mod drawing;
-pub mod metrics;
-pub mod model;
+mod near_names;
 pub mod tables;
 pub mod stages;
 pub mod pipeline;
+pub mod nightly;
 pub mod phantom;
 pub mod cli;

@@ -1,6 +1,6 @@
 //! The header of synthetic CT.
 
-use nodulus::formats::dicom::{NewSeries, Numbering};
+use nodulus_formats::dicom::{NewSeries, Numbering};
 
 /// A series of nobody, with slices of these UIDs.
 pub(crate) fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {

@@ -2,9 +2,9 @@
 
 use super::arguments::SchemaArguments;
 use super::{Ending, Error, format};
-use crate::model::{self, Architecture, Preset};
 use crate::tables::schema::describe;
 use crate::tables::{Table, durable};
+use nodulus_nets::{self as model, Architecture, Preset};
 use serde_json::{Value, json};
 use std::io::Write;
 

@@ -3,9 +3,7 @@
 use super::{Error, format};
 use crate::tables::Table;
 use crate::tables::partitions::TableFiles;
-use polars::prelude::{
-    AnyValue, DataFrame, HiveOptions, LazyFrame, PlRefPath, ScanArgsParquet, Series,
-};
+use polars::prelude::{AnyValue, DataFrame, LazyFrame, Series};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -13,18 +11,9 @@ use std::io::Write;
 const MOST_COLUMNS_ABREAST: usize = 8;
 
 /// A table's rows, not yet read.
-pub(super) fn scan(table: Table, files: &TableFiles) -> Result<LazyFrame, Error> {
-    let paths =
-        files.files.iter().map(|f| PlRefPath::try_from_path(f)).collect::<Result<_, _>>()?;
-    let mut arguments = ScanArgsParquet::default();
-    if table.partition_column().is_some() {
-        arguments.hive_options = HiveOptions::new_enabled();
-        arguments.hive_options.try_parse_dates = false;
-        // What the store's own path has of `name=value` is no column.
-        let folder = files.glob.parent().and_then(std::path::Path::parent);
-        arguments.hive_options.hive_start_idx = folder.map_or(0, |path| path.as_os_str().len());
-    }
-    Ok(LazyFrame::scan_parquet_files(paths, arguments)?)
+pub(super) fn scan(table: Table, _files: &TableFiles) -> Result<LazyFrame, Error> {
+    // Until `nodulus-sql` reads parts for polars.
+    Err(Error::Usage(format!("`{table}` cannot be read by polars in this build")))
 }
 
 /// The columns' names, and the values of each row.

@@ -3,11 +3,11 @@
 use super::Error;
 use super::arguments::MeansArguments;
 use super::progress::Progress;
-use crate::model::Device;
 use crate::phantom;
 use crate::pipeline::{config, runner};
 use crate::stages::Event;
 use crate::tables::store::Store;
+use nodulus_nets::Device;
 use serde::Deserialize;
 use std::path::Path;
 

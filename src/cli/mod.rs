@@ -25,9 +25,10 @@ mod status;
 mod tables;
 mod verify;
 
+use crate::nightly;
 use crate::pipeline::{
     compare_masks, compare_nodules as comparison, config, detections, experiment as experiments,
-    export as exporting, nodule_table, runner, score as nightly,
+    export as exporting, nodule_table, runner,
 };
 use crate::tables::store;
 pub use arguments::Cli;
@@ -67,11 +68,11 @@ enum Error {
     #[error(transparent)]
     Phantom(#[from] crate::phantom::Error),
     #[error(transparent)]
-    DataManifest(#[from] crate::formats::data_manifest::Error),
+    DataManifest(#[from] nodulus_formats::data_manifest::Error),
     #[error(transparent)]
     Parquet(#[from] crate::tables::parquet::Error),
     #[error(transparent)]
-    Model(#[from] crate::model::Error),
+    Model(#[from] nodulus_nets::Error),
     #[error(transparent)]
     Export(#[from] exporting::Error),
     #[error(transparent)]

@@ -2,11 +2,11 @@
 
 use super::arguments::{PipelineArguments, bytes};
 use super::{Ending, Error, format};
-use crate::pipeline::score::event::Event;
-use crate::pipeline::score::night::{self, Options};
-use crate::pipeline::score::settings::Settings;
-use crate::pipeline::score::status::{self, Standing, Status};
-use crate::pipeline::score::summary::{Stopped, Summary};
+use crate::nightly::event::Event;
+use crate::nightly::night::{self, Options};
+use crate::nightly::settings::Settings;
+use crate::nightly::status::{self, Standing, Status};
+use crate::nightly::summary::{Stopped, Summary};
 use crate::tables::clock;
 use crate::tables::store::{self, Store};
 use clap::{Args, Subcommand, ValueEnum};

@@ -7,7 +7,7 @@ use crate::tables::store::Store;
 use crate::tables::{Table, durable};
 use clap::{Args, ValueEnum};
 use polars::error::PolarsError;
-use polars::prelude::{DataFrame, LazyFrame, ParquetWriter};
+use polars::prelude::{DataFrame, LazyFrame};
 use polars::sql::{SQLContext, extract_table_identifiers};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -81,10 +81,8 @@ fn write(answer: &mut DataFrame, format: Format, out: &mut dyn Write) -> Result<
         Format::Table => Rows::of(answer)?.write_table(out),
         Format::Csv => Rows::of(answer)?.write_csv(out),
         Format::Json => Rows::of(answer)?.write_json(out),
-        Format::Parquet => {
-            ParquetWriter::new(out).finish(answer)?;
-            Ok(())
-        }
+        // Until `nodulus-sql` writes parts for polars.
+        Format::Parquet => Err(Error::Usage("`--format parquet` is not in this build".to_owned())),
     }
 }
 

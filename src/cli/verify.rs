@@ -3,7 +3,7 @@
 use super::arguments::VerifyArguments;
 use super::progress::Progress;
 use super::{Ending, Error};
-use crate::formats::data_manifest;
+use nodulus_formats::data_manifest;
 use std::io::Write;
 
 pub(super) fn verify(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<Ending, Error> {

@@ -10,8 +10,8 @@ use super::seed::stream;
 use super::texture::Texture;
 use super::tubes::Tubes;
 use super::{Config, Error};
-use crate::formats::dicom::Date;
-use crate::volume::{Geometry, PlacedMask, Volume};
+use nodulus_formats::dicom::Date;
+use nodulus_formats::volume::{Geometry, PlacedMask, Volume};
 use std::path::Path;
 
 /// Share of the scan's height that the chest is drawn for: both lungs end within the scan.
@@ -142,7 +142,7 @@ fn visit(scan: Scan, names: Names, study_date: Date) -> Visit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::dicom::{Tolerances, read_series};
+    use nodulus_formats::dicom::{Tolerances, read_series};
 
     #[test]
     fn the_first_nodule_grows_and_the_patient_lies_elsewhere() {

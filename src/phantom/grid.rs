@@ -1,6 +1,6 @@
 //! Where a scan's voxels lie in the chest that it shows.
 
-use crate::volume::Geometry;
+use nodulus_formats::volume::Geometry;
 use std::ops::Range;
 
 /// Axis-parallel voxel centres in the chest's millimetres: x to the left, y to the back, z up, zero

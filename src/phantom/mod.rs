@@ -29,11 +29,11 @@ pub use noise::Kernel;
 pub use traps::TRAPS;
 pub use truth::{NoduleTruth, PatientTruth, Truth};
 
-use crate::formats::scan_geometry::{self, NewRow};
-use crate::formats::{dicom, lidc_xml, luna_csv};
-use crate::volume::{InvalidGeometry, ShapeMismatch};
 use cohorts::Written;
 use fs_err as fs;
+use nodulus_formats::scan_geometry::{self, NewRow};
+use nodulus_formats::volume::{InvalidGeometry, ShapeMismatch};
+use nodulus_formats::{dicom, lidc_xml, luna_csv};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io;

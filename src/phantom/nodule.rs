@@ -6,8 +6,8 @@ use super::grid::Grid;
 use super::seed::between;
 use super::shape::Shape;
 use super::texture::Texture;
-use crate::volume::{Mask, PlacedMask};
 use ndarray::Array3;
+use nodulus_formats::volume::{Mask, PlacedMask};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 

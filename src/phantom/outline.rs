@@ -1,6 +1,6 @@
 //! Lines around a mask on a slice, as LIDC's readers draw them.
 
-use crate::volume::{Mask, PlacedMask};
+use nodulus_formats::volume::{Mask, PlacedMask};
 
 /// Steps to the eight neighbours, clockwise from the right (j points down).
 const STEPS: [[i64; 2]; 8] = [[1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1], [0, -1], [1, -1]];

@@ -112,7 +112,7 @@ fn to_pleura(rng: &mut impl Rng, chest: &Chest, mut p: [f64; 3], sink_mm: f64) -
 mod tests {
     use super::*;
     use crate::phantom::seed::stream;
-    use crate::volume::Geometry;
+    use nodulus_formats::volume::Geometry;
 
     #[test]
     fn nodules_keep_apart_and_where_their_type_belongs() {

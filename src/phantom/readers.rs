@@ -4,8 +4,8 @@ use super::nodule::{Nodule, NoduleType};
 use super::outline;
 use super::scan::Scan;
 use super::seed::{between, stream};
-use crate::formats::lidc_xml::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
-use crate::volume::PlacedMask;
+use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
+use nodulus_formats::volume::PlacedMask;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 

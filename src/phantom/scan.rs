@@ -9,9 +9,9 @@ use super::seed::{between, stream};
 use super::texture::Texture;
 use super::tubes::Tubes;
 use super::{Config, Error};
-use crate::formats::dicom::Numbering;
-use crate::volume::{Geometry, Volume};
 use ndarray::Array3;
+use nodulus_formats::dicom::Numbering;
+use nodulus_formats::volume::{Geometry, Volume};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,6 +1,6 @@
 //! Random numbers and identifiers that follow from a seed and a name.
 
-use crate::formats::uid;
+use nodulus_formats::uid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};

@@ -2,11 +2,11 @@
 
 use super::scan::{Cohort, Scan};
 use super::{Config, Error, NoduleType, PatientTruth, Truth, write};
-use crate::formats::cohort::files_below;
-use crate::formats::{dicom, lidc_xml, luna_csv, metaimage, nifti};
-use crate::imaging::rasterise;
-use crate::volume::{PlacedMask, Slices};
 use fs_err as fs;
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::volume::{PlacedMask, Slices};
+use nodulus_formats::{dicom, lidc_xml, luna_csv, metaimage, nifti};
+use nodulus_imaging::rasterise;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;

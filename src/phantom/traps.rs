@@ -1,11 +1,11 @@
 //! Reads with each trap that LIDC's XML holds, one series a trap, whose marks are known.
 
 use super::seed::uid;
-use crate::formats::lidc_xml::{
+use fs_err as fs;
+use nodulus_formats::lidc_xml::{
     self, Annotations, Contour, NonNodule, Ratings, ReadNodule, Session,
 };
-use crate::formats::scan_geometry::NewRow;
-use fs_err as fs;
+use nodulus_formats::scan_geometry::NewRow;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;

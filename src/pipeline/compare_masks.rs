@@ -1,11 +1,11 @@
 //! Two files with masks of one scan: every metric of the one against the other.
 
-use crate::formats::dicom::Segmentation;
-use crate::formats::mask_file::{self, MaskFile, MaskRules};
-use crate::imaging::regrid::{self, Fit, OtherGrid};
-use crate::imaging::segments;
-use crate::metrics::{METRIC_DEFINITION, Measure, Metric, Scores, Size, score, size};
-use crate::volume::{Geometry, Mask, PlacedMask};
+use nodulus_formats::dicom::Segmentation;
+use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
+use nodulus_formats::volume::{Geometry, Mask, PlacedMask};
+use nodulus_imaging::regrid::{self, Fit, OtherGrid};
+use nodulus_imaging::segments;
+use nodulus_metrics::{METRIC_DEFINITION, Measure, Metric, Scores, Size, score, size};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -208,9 +208,9 @@ impl MaskComparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::{metaimage, nifti};
-    use crate::volume::Volume;
     use ndarray::Array3;
+    use nodulus_formats::volume::Volume;
+    use nodulus_formats::{metaimage, nifti};
     use std::error::Error as _;
 
     fn geometry(origin: f64) -> Geometry {

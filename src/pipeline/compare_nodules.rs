@@ -1,10 +1,10 @@
 //! Two tables of nodules matched one to one: how many, how far apart, which are alone.
 
 use super::nodule_table::{NoduleTable, PlacedNodule};
-use crate::imaging::linkage::distance_mm;
-use crate::imaging::matching;
-use crate::metrics::surface::percentile;
 use ndarray::Array2;
+use nodulus_imaging::linkage::distance_mm;
+use nodulus_imaging::matching;
+use nodulus_metrics::surface::percentile;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

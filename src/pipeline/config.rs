@@ -1,8 +1,8 @@
 //! Pipeline files: TOML, one section a stage.
 
 use super::{mask_settings, train_settings};
-use crate::formats::pairing;
 use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
+use nodulus_formats::pairing;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// The network's settings make no network.
     #[error(transparent)]
-    Model(#[from] crate::model::Error),
+    Model(#[from] nodulus_nets::Error),
     /// There are no weights to infer with.
     #[error(
         "nothing trains the weights that infer needs: give a `[train]` section or `infer.checkpoint`"
@@ -314,7 +314,7 @@ impl Config {
     }
 }
 
-pub(super) fn range(
+pub fn range(
     ok: bool,
     setting: &'static str,
     expected: &'static str,

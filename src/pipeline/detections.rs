@@ -1,9 +1,9 @@
 //! A detector's submission to LUNA16 and the reference standard: files to a FROC curve.
 
-use crate::formats::luna_csv::{
+use nodulus_formats::luna_csv::{
     self, read_annotations, read_detections, read_findings, read_series_uids,
 };
-use crate::metrics::froc::{Detection, Finding, Froc, froc};
+use nodulus_metrics::froc::{Detection, Finding, Froc, froc};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -2,10 +2,10 @@
 //! can be.
 
 use super::config::{Error, range};
-use crate::formats::cohort::Layout;
-use crate::formats::mask_file::MaskRules;
-use crate::formats::volumes;
 use crate::stages::ingest::Cohort;
+use nodulus_formats::cohort::Layout;
+use nodulus_formats::mask_file::MaskRules;
+use nodulus_formats::volumes;
 use std::collections::BTreeSet;
 
 /// Checks where a cohort's masks are and how they are read.

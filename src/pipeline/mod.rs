@@ -17,6 +17,5 @@ pub mod nodule_table;
 pub mod compare_masks;
 pub mod compare_nodules;
 pub mod detections;
-pub mod score;
 
 pub use config::Config;

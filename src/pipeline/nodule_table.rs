@@ -1,9 +1,9 @@
 //! Nodules with their places, from a store, Parquet files or LUNA16's CSV.
 
-use crate::formats::luna_csv;
 use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table, foreign, parquet};
 use fs_err as fs;
+use nodulus_formats::luna_csv;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};

@@ -1,7 +1,7 @@
 //! How the files of each cohort of volumes pair up, before any of them is read.
 
-use crate::formats::cohort::{self, Case, Layout};
 use crate::stages::ingest::{self, Cohort};
+use nodulus_formats::cohort::{self, Case, Layout};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

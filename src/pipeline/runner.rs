@@ -3,7 +3,6 @@
 use super::config::Config;
 use super::plan;
 use super::sources;
-use crate::model::{Device, weights_path};
 use crate::stages::ingest::Sources;
 use crate::stages::{
     Event, Stage, Task, agree, balance, crop, evaluate, infer, ingest, merge, report, train,
@@ -12,6 +11,7 @@ use crate::tables::job::Job;
 use crate::tables::manifest::{self, InputRef};
 use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table, hash, job};
+use nodulus_nets::{Device, weights_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -279,7 +279,7 @@ impl<'a> OutsideWeights<'a> {
 
 /// The weights file that a path means: itself, that of a checkpoint's folder, or the current one of a
 /// store.
-pub(super) fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
+pub fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
         return Ok(weights_path(&version.files_folder()));

@@ -1,12 +1,12 @@
 //! The sources of a run: which files there are, what is in them, and the frozen list of them.
 
-use crate::formats::cohort::{self, Case};
-use crate::formats::scan_geometry::{self, ScanGeometry};
-use crate::formats::{dicom, luna_csv};
 use crate::stages::ingest::{self, SourceCase, Sources};
 use crate::tables::manifest::InputRef;
 use crate::tables::{hash, store};
 use fs_err as fs;
+use nodulus_formats::cohort::{self, Case};
+use nodulus_formats::scan_geometry::{self, ScanGeometry};
+use nodulus_formats::{dicom, luna_csv};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -287,9 +287,9 @@ fn stat(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::cohort::Layout;
-    use crate::formats::dicom::Tolerances;
     use crate::tables::store::Store;
+    use nodulus_formats::cohort::Layout;
+    use nodulus_formats::dicom::Tolerances;
 
     fn config(root: &Path) -> ingest::Config {
         let cohort = ingest::Cohort {
@@ -300,7 +300,7 @@ mod tests {
             image: "{patient}/ct".to_owned(),
             mask: None,
             readers: Vec::new(),
-            masks: crate::formats::mask_file::MaskRules::default(),
+            masks: nodulus_formats::mask_file::MaskRules::default(),
             scan_geometry: None,
         };
         ingest::Config {

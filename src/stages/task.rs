@@ -1,11 +1,11 @@
 //! What a stage is given to work with.
 
-use crate::formats::dicom::Tolerances;
-use crate::model::Device;
 use crate::tables::job::Job;
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{self, Store, Version};
 use crate::tables::{Output, Table};
+use nodulus_formats::dicom::Tolerances;
+use nodulus_nets::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Days and times, UTC.
 
-use crate::formats::dicom::Date;
+use nodulus_formats::dicom::Date;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds of a day.

@@ -2,8 +2,8 @@
 
 use super::schema::{column, list, nullable, nullable_axes};
 use super::{Row, Table, mask_box};
-use crate::volume::PlacedMask;
 use arrow::datatypes::{DataType, Field, Schema};
+use nodulus_formats::volume::PlacedMask;
 use serde::{Deserialize, Serialize};
 
 /// What a reader marked.

@@ -1,6 +1,6 @@
 //! The mask of a row: its box and its packed bits.
 
-use crate::volume::{BitsMismatch, Mask, PlacedMask};
+use nodulus_formats::volume::{BitsMismatch, Mask, PlacedMask};
 
 /// A row's box and bits make no mask.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

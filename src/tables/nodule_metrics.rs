@@ -2,8 +2,8 @@
 
 use super::schema::{column, nullable};
 use super::{Row, Table};
-use crate::metrics::{Measure, Metric, SizeError};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_metrics::{Measure, Metric, SizeError};
 use serde::{Deserialize, Serialize};
 
 /// A nodule × a model.

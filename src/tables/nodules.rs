@@ -3,8 +3,8 @@
 use super::marks::RATINGS;
 use super::schema::{axes, column, list, nullable, nullable_axes};
 use super::{Row, Table, mask_box};
-use crate::volume::PlacedMask;
 use arrow::datatypes::{DataType, Field, Schema};
+use nodulus_formats::volume::PlacedMask;
 use serde::{Deserialize, Serialize};
 
 /// A physical nodule.

@@ -68,10 +68,10 @@ fn finished() -> &'static Path {
 
 /// Every file below a folder, relative to it.
 fn files_below(folder: &Path) -> BTreeSet<String> {
-    nodulus::formats::cohort::files_below(folder)
+    nodulus_formats::cohort::files_below(folder)
         .unwrap()
         .iter()
-        .map(|file| nodulus::formats::cohort::relative(folder, file))
+        .map(|file| nodulus_formats::cohort::relative(folder, file))
         .collect()
 }
 

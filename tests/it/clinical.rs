@@ -1,9 +1,9 @@
 //! Cohorts of a clinic: CTs with masks and outlines in every format, of one reader or several.
 
 use crate::{fixture, python};
-use nodulus::formats::nifti;
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Roi, Scan};
-use nodulus::volume::Volume;
+use nodulus_formats::nifti;
+use nodulus_formats::volume::Volume;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ fn two_readers(to: &Path) {
     patients.sort();
     for (n, patient) in patients.iter().enumerate() {
         let name = patient.file_name().unwrap().to_str().unwrap();
-        for file in nodulus::formats::cohort::files_below(&patient.join("ct")).unwrap() {
+        for file in nodulus_formats::cohort::files_below(&patient.join("ct")).unwrap() {
             let copy = to.join(name).join("study/CT_chest").join(file.file_name().unwrap());
             fs_err::create_dir_all(copy.parent().unwrap()).unwrap();
             fs_err::copy(&file, &copy).unwrap();
@@ -217,7 +217,7 @@ fn a_dry_run_lists_the_pairs_and_what_is_missing() {
         fs_err::write(root.join(name), "x").unwrap();
     }
     let path = pipeline(folder.path(), &root, &READERS.replace("CT*", "ct"));
-    let before = nodulus::formats::cohort::files_below(folder.path()).unwrap();
+    let before = nodulus_formats::cohort::files_below(folder.path()).unwrap();
     for command in ["run", "ingest"] {
         let text = fixture::run_well(&[command, path.to_str().unwrap(), "--dry-run"]);
         let counts = "cohort c: 5 cases, 1 paired, 1 without a mask of some readers, 1 without any mask, \
@@ -238,7 +238,7 @@ fn a_dry_run_lists_the_pairs_and_what_is_missing() {
     let states: Vec<_> = pairs.iter().map(|pair| pair["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["unpaired", "unpaired", "without_mask", "some_readers", "paired"]);
     assert_eq!(pairs[4]["masks"][1]["files"][0], "masks/p1_r2.nii.gz");
-    assert_eq!(nodulus::formats::cohort::files_below(folder.path()).unwrap(), before);
+    assert_eq!(nodulus_formats::cohort::files_below(folder.path()).unwrap(), before);
 
     let store = folder.path().join("other");
     let arguments =

@@ -1,7 +1,7 @@
 //! Compressed slices as pydicom reads them: other slices than the committed ones, and its own files.
 
 use crate::python;
-use nodulus::formats::dicom::{Tolerances, read_series};
+use nodulus_formats::dicom::{Tolerances, read_series};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;

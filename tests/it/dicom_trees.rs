@@ -2,9 +2,9 @@
 
 use crate::series::{ingest, pack, two_patients};
 use crate::{fixture, python};
-use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{Tolerances, find_series, read_series};
 use nodulus::tables::{Failure, Mark, Roi, Scan};
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::dicom::{Tolerances, find_series, read_series};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

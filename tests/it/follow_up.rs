@@ -1,18 +1,16 @@
 //! A patient who is scanned twice, from files to growth.
 
-use nodulus::formats::dicom::{
-    Date, SeriesInfo, Tolerances, find_series, read_series, read_slices,
-};
-use nodulus::imaging::lungs::{self, LungBox};
-use nodulus::metrics::{HuCounts, size};
-use nodulus::model::Profile;
+use nodulus::nightly::growth::{Rule, rows};
+use nodulus::nightly::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use nodulus::nightly::visit::Visit;
+use nodulus::nightly::warnings::{Found, warnings};
 use nodulus::phantom::{FollowUp, Visit as Made, write_follow_up};
-use nodulus::pipeline::score::growth::{Rule, rows};
-use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
-use nodulus::pipeline::score::visit::Visit;
-use nodulus::pipeline::score::warnings::{Found, warnings};
 use nodulus::tables::Growth;
-use nodulus::volume::SliceRanges;
+use nodulus_formats::dicom::{Date, SeriesInfo, Tolerances, find_series, read_series, read_slices};
+use nodulus_formats::volume::SliceRanges;
+use nodulus_imaging::lungs::{self, LungBox};
+use nodulus_metrics::{HuCounts, size};
+use nodulus_nets::Profile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

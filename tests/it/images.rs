@@ -2,11 +2,11 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
-use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{self, NewSeries, Numbering};
-use nodulus::formats::{image_file, metaimage, nifti};
 use nodulus::tables::Scan;
-use nodulus::volume::{Geometry, Volume};
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::dicom::{self, NewSeries, Numbering};
+use nodulus_formats::volume::{Geometry, Volume};
+use nodulus_formats::{image_file, metaimage, nifti};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -4,8 +4,8 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use fs_err as fs;
 use ndarray::Array3;
-use nodulus::formats::nifti;
-use nodulus::volume::{Geometry, Volume};
+use nodulus_formats::nifti;
+use nodulus_formats::volume::{Geometry, Volume};
 use std::io::Write as _;
 use std::path::Path;
 

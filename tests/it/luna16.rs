@@ -1,9 +1,9 @@
 //! LUNA16's files out of a store, and tables of nodules held against each other.
 
 use crate::fixture;
-use nodulus::formats::luna_csv::{self, Candidate};
 use nodulus::tables::store::Store;
 use nodulus::tables::{Mark, Nodule, Output, Row, Table};
+use nodulus_formats::luna_csv::{self, Candidate};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

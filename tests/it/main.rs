@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should panic")]
 
 mod annotations;
-mod architecture;
 mod bad_input;
 mod cli;
 mod clinical;

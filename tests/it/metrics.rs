@@ -1,8 +1,8 @@
 //! Metrics of mask files, of a finished store and of detections.
 
 use crate::{fixture, python};
-use nodulus::metrics::holm::holm;
 use nodulus::tables::{Comparison, Summary};
+use nodulus_metrics::holm::holm;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

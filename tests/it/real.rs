@@ -81,7 +81,7 @@ fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
 /// Voxels of a nodule's mask, and the mean over them.
 fn mean_hu(store: &str, nodule_id: &str) -> (u64, f64) {
     use nodulus::tables::{Output, Roi, Table, store::Store};
-    use nodulus::volume::Mask;
+    use nodulus_formats::volume::Mask;
     let version = Store::open(store.as_ref()).unwrap().require(Output::Table(Table::Rois)).unwrap();
     let (mut sum, mut n) = (0.0, 0);
     for roi in

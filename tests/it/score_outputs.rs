@@ -168,7 +168,7 @@ fn a_patient_s_scans_are_compared() {
         seed: 3,
         size: 128,
         slices: 64,
-        date: nodulus::formats::dicom::Date::from_iso("2025-11-20").unwrap(),
+        date: nodulus_formats::dicom::Date::from_iso("2025-11-20").unwrap(),
         days: 120,
         growth: 2.0,
         shift_mm: [7.3, -12.8, 315.5],

@@ -3,12 +3,12 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
-use nodulus::formats::cohort::files_below;
-use nodulus::formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
-use nodulus::pipeline::score::identity::{Settings, Uids};
-use nodulus::pipeline::score::scored::{ScoredNodule, ScoredScan, ScoringModel};
-use nodulus::pipeline::score::{Delivered, Identity, Output, deliver};
-use nodulus::volume::{Geometry, Mask, PlacedMask, Volume};
+use nodulus::nightly::identity::{Settings, Uids};
+use nodulus::nightly::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use nodulus::nightly::{Delivered, Identity, Output, deliver};
+use nodulus_formats::cohort::files_below;
+use nodulus_formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
+use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -13,7 +13,7 @@ pub(crate) fn two_patients(to: &Path) -> Vec<PathBuf> {
     patients.sort();
     let mut slices = Vec::new();
     for (n, patient) in patients.iter().take(2).enumerate() {
-        for file in nodulus::formats::cohort::files_below(patient).unwrap() {
+        for file in nodulus_formats::cohort::files_below(patient).unwrap() {
             let copy = to.join(file.strip_prefix(&from).unwrap());
             fs_err::create_dir_all(copy.parent().unwrap()).unwrap();
             fs_err::copy(&file, &copy).unwrap();

@@ -1,9 +1,9 @@
 //! Training ends early, keeps its best weights, and starts from weights that are there.
 
 use crate::fixture;
-use nodulus::metrics::{Distribution, Range};
-use nodulus::model::{PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
 use nodulus::tables::{Prediction, Roi, Sample, Scan, TrainingLog};
+use nodulus_metrics::{Distribution, Range};
+use nodulus_nets::{PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

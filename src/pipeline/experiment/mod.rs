@@ -9,11 +9,11 @@ pub use table::{Cell, Line, METRICS};
 
 use super::config::{self, Config};
 use super::runner::{self, Chosen, Options, Progress};
-use crate::model::{Device, WEIGHTS_FILE};
 use crate::stages::{Event, Stage};
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table, parquet};
+use nodulus_nets::{Device, WEIGHTS_FILE};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

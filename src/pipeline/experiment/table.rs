@@ -1,9 +1,9 @@
 //! The table that an experiment makes.
 
 use super::{Error, Experiment, ensemble};
-use crate::metrics::Metric;
 use crate::tables::store::Store;
 use crate::tables::{Comparison, Output, Summary, Table};
+use nodulus_metrics::Metric;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Why nothing was exported.
 
-use crate::formats::luna_csv;
 use crate::stages::balance::TwoFolds;
 use crate::tables::{manifest, parquet, store};
+use nodulus_formats::luna_csv;
 use std::io;
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! One page: what it says at its head, and its tiles.
 
 use super::{Error, Region, What};
-use crate::drawing::canvas::{Canvas, Colour, text_width};
-use crate::drawing::slice::{self, Outline};
 use ndarray::{Array2, Axis};
+use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
+use nodulus_imaging::drawing::slice::{self, Outline};
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
 const INK: Colour = [0xe4, 0xe6, 0xe8];

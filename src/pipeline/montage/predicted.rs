@@ -5,8 +5,8 @@ use crate::pipeline::export::check_made_of;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::manifest::InputRef;
 use crate::tables::store::Version;
-use crate::volume::Mask;
 use ndarray::Array2;
+use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

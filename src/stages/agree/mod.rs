@@ -3,14 +3,14 @@
 mod ratings;
 
 use super::Task;
-use crate::metrics::{METRIC_DEFINITION, fleiss, score};
 use crate::tables::marks::RATINGS;
 use crate::tables::reader_agreement::ReaderPair;
 use crate::tables::{
     Failure, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
     parquet, shard, store,
 };
-use crate::volume::{Mask, PlacedMask};
+use nodulus_formats::volume::{Mask, PlacedMask};
+use nodulus_metrics::{METRIC_DEFINITION, fleiss, score};
 use ratings::Ratings;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
 //! Readers' ratings, nodule by nodule and over whole cohorts.
 
 use super::Given;
-use crate::metrics::fleiss::{self, Counts};
 use crate::tables::marks::RATINGS;
 use crate::tables::{Mark, RatingAgreement};
+use nodulus_metrics::fleiss::{self, Counts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! What goes into one split whole: persons, or lesions.
 
 use super::{Config, FoldsFrom};
-use crate::formats::cohort::Layout;
 use crate::tables::SplitBy;
+use nodulus_formats::cohort::Layout;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Why a scan or nodule has no region.
 
-use crate::formats::cohort;
 use crate::tables::mask_box;
+use nodulus_formats::cohort;
 use std::path::PathBuf;
 
 /// One scan or nodule could not be cropped.

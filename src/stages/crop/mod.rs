@@ -8,12 +8,12 @@ pub(in crate::stages) mod test_rows;
 pub use error::CropError;
 
 use super::{Task, memory};
-use crate::formats::case_files::CaseFiles;
-use crate::formats::cohort;
-use crate::formats::dicom::Tolerances;
-use crate::imaging::crop::{crop_mask, crop_slice};
 use crate::tables::{Failure, Neighbours, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
-use crate::volume::{LoadedSlices, Mask, SliceRanges};
+use nodulus_formats::case_files::CaseFiles;
+use nodulus_formats::cohort;
+use nodulus_formats::dicom::Tolerances;
+use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
+use nodulus_imaging::crop::{crop_mask, crop_slice};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -319,8 +319,8 @@ pub enum Error {
 mod tests {
     use super::test_rows::{close, nodule};
     use super::*;
-    use crate::volume::{Geometry, Volume};
     use ndarray::Array3;
+    use nodulus_formats::volume::{Geometry, Volume};
 
     /// 20 columns, 18 rows, 6 slices; a voxel's value is 1000 k + 20 j + i.
     fn volume() -> LoadedSlices<i16> {

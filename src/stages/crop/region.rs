@@ -1,9 +1,9 @@
 //! Where a nodule's region lies in its slices, and what else lies there.
 
 use super::{Config, CropError, WhenOversize};
-use crate::imaging::crop::{Grid, crop_mask};
 use crate::tables::Oversize;
-use crate::volume::{Mask, PlacedMask};
+use nodulus_formats::volume::{Mask, PlacedMask};
+use nodulus_imaging::crop::{Grid, crop_mask};
 
 /// Share of the region's side that stays free beside a nodule that was resampled to fit.
 ///
@@ -86,8 +86,8 @@ mod tests {
     use crate::stages::crop::test_rows::{close, nodule};
     use crate::stages::crop::transform;
     use crate::tables::{Nodule, Roi};
-    use crate::volume::{Geometry, LoadedSlices, Volume};
     use ndarray::Array3;
+    use nodulus_formats::volume::{Geometry, LoadedSlices, Volume};
     use proptest::prelude::*;
 
     /// 40 columns, 36 rows, 3 slices of 0.7 × 0.8 mm, turned about z; HU are 20 j + 3 i.

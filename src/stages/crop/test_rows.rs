@@ -1,7 +1,7 @@
 //! Rows for the tests of this stage and of later ones.
 
 use crate::tables::{Nodule, Roi};
-use crate::volume::{Geometry, Mask};
+use nodulus_formats::volume::{Geometry, Mask};
 
 /// Checks numbers against others, within rounding.
 pub(in crate::stages) fn close<const N: usize>(found: [f64; N], expected: [f64; N]) {

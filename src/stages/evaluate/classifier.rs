@@ -1,8 +1,8 @@
 //! What the network's probability that a slice holds nodule is worth.
 
 use super::Slice;
-use crate::metrics::classifier::{Classified, Judged, classify};
 use crate::tables::Summary;
+use nodulus_metrics::classifier::{Classified, Judged, classify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -2,10 +2,10 @@
 
 use super::READER;
 use super::summaries::Scored;
-use crate::metrics::Metric;
-use crate::metrics::paired::{Paired, corrected, paired};
 use crate::stages::infer::THRESHOLD;
 use crate::tables::Comparison;
+use nodulus_metrics::Metric;
+use nodulus_metrics::paired::{Paired, corrected, paired};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Metrics by which models are compared.

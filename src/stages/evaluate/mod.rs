@@ -11,14 +11,14 @@ mod summaries;
 pub use readers::READER;
 
 use super::Task;
-use crate::metrics::{score, size};
 use crate::tables::store::Version;
 use crate::tables::{
     Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
     mask_box, parquet, shard, store,
 };
-use crate::volume::{BitsMismatch, Mask};
 use classifier::Judgements;
+use nodulus_formats::volume::{BitsMismatch, Mask};
+use nodulus_metrics::{score, size};
 use rayon::prelude::*;
 use rows::{Found, nodule_row, slice_row};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! Each reader against the consensus of the others: what a model can be held to.
 
 use super::summaries::Scored;
-use crate::imaging::consensus::n_needed;
-use crate::metrics::{Metric, Scores, score};
 use crate::stages::agree::reader_masks;
 use crate::tables::{Mark, Nodule, mask_box};
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
+use nodulus_imaging::consensus::n_needed;
+use nodulus_metrics::{Metric, Scores, score};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(super) fn against_the_others(
     let patient_id: Arc<str> = (&*nodule.patient_id).into();
     let of_metric = |metric: Metric| {
         let values: Vec<f64> = scores.iter().filter_map(|scores| metric.of(scores)).collect();
-        let value = crate::metrics::summary::mean(&values);
+        let value = nodulus_metrics::summary::mean(&values);
         Scored {
             model_id: model_id.clone(),
             metric: metric.name(),

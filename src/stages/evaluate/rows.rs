@@ -1,8 +1,8 @@
 //! Scores to rows.
 
 use super::{Region, Slice};
-use crate::metrics::{METRIC_DEFINITION, Measure, Scores, Size};
 use crate::tables::{NoduleMetrics, SliceMetrics};
+use nodulus_metrics::{METRIC_DEFINITION, Measure, Scores, Size};
 
 /// Scores of one prediction, and the sizes of prediction and reference.
 pub(super) struct Found {

@@ -2,9 +2,9 @@
 
 use super::Region;
 use super::subgroups::Subgroups;
-use crate::metrics::summary::diagonal_mm;
-use crate::metrics::{Case, Measure, Metric, Outcome, summarise as summary_of};
 use crate::tables::{NoduleMetrics, SliceMetrics, Summary};
+use nodulus_metrics::summary::diagonal_mm;
+use nodulus_metrics::{Case, Measure, Metric, Outcome, summarise as summary_of};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;

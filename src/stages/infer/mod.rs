@@ -5,11 +5,11 @@ mod nodules;
 mod threshold;
 
 use super::Task;
-use crate::model::{self, BEST_WEIGHTS_FILE, Ensemble, Precision, WEIGHTS_FILE};
 use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
-use crate::volume::Mask;
 use network::Network;
 use nodules::Nodules;
+use nodulus_formats::volume::Mask;
+use nodulus_nets::{self as model, BEST_WEIGHTS_FILE, Ensemble, Precision, WEIGHTS_FILE};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

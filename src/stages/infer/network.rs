@@ -2,10 +2,10 @@
 
 use super::Error;
 use super::threshold::Histograms;
-use crate::imaging::normalise::normalise_slice;
-use crate::model::{self, Ensemble};
 use crate::tables::store::Version;
 use crate::tables::{Failure, Roi};
+use nodulus_imaging::normalise::normalise_slice;
+use nodulus_nets::{self as model, Ensemble};
 use std::collections::BTreeSet;
 
 /// A network, and how slices go through it.

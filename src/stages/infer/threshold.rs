@@ -3,7 +3,7 @@
 
 use super::THRESHOLD;
 use crate::tables::{Prediction, Roi};
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
 use std::collections::BTreeMap;
 
 /// A threshold, and what it was chosen on.

@@ -2,14 +2,14 @@
 
 use super::mask_readings::Reading;
 use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
-use crate::formats::case_files::CaseFiles;
-use crate::formats::cohort::{self, Image, Layout};
-use crate::formats::mask_file::MaskFile;
-use crate::formats::scan_geometry::ScanGeometries;
-use crate::formats::{dicom, lidc_xml, mask_file};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
 use fs_err as fs;
+use nodulus_formats::case_files::CaseFiles;
+use nodulus_formats::cohort::{self, Image, Layout};
+use nodulus_formats::mask_file::MaskFile;
+use nodulus_formats::scan_geometry::ScanGeometries;
+use nodulus_formats::{dicom, lidc_xml, mask_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

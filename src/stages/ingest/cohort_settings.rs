@@ -1,8 +1,8 @@
 //! Settings of a cohort: `[[ingest.cohorts]]`.
 
-use crate::formats::cohort::{self, Layout};
-use crate::formats::mask_file::MaskRules;
-use crate::formats::scan_geometry::{self, ScanGeometries};
+use nodulus_formats::cohort::{self, Layout};
+use nodulus_formats::mask_file::MaskRules;
+use nodulus_formats::scan_geometry::{self, ScanGeometries};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! Where a scan's marks lie: in its image, or in its slices alone.
 
-use crate::formats::dicom::SeriesInfo;
 use crate::tables::Mark;
-use crate::volume::{Geometry, PlacedMask, Slices, SpacingMm};
+use nodulus_formats::dicom::SeriesInfo;
+use nodulus_formats::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 
 /// The voxels that marks are placed on.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! LIDC's reads to rows of `marks`.
 
 use super::frame::Frame;
-use crate::formats::lidc_xml::{Annotations, Kind, NonNodule, ReadNodule};
-use crate::imaging::irregularity::Irregularity;
-use crate::imaging::rasterise;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
 use crate::tables::{Mark, MarkKind, Scan, hash};
+use nodulus_formats::lidc_xml::{Annotations, Kind, NonNodule, ReadNodule};
+use nodulus_imaging::irregularity::Irregularity;
+use nodulus_imaging::rasterise;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks of every session, each of them: what cannot be placed on the scan stays without a place.

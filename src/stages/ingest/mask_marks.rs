@@ -1,15 +1,15 @@
 //! Masks and outlines in files of their own to rows of `marks`.
 
 use super::frame::Frame;
-use crate::formats::dicom::{Referenced, Roi, Segmentation, StructureSet};
-use crate::formats::mask_file::{MaskFile, MaskRules};
-use crate::imaging::irregularity::Irregularity;
-use crate::imaging::planar_contours::{self, OffImage};
-use crate::imaging::regrid::{self, Fit, OtherGrid};
-use crate::imaging::{components, segments};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Mark, MarkKind, Scan, hash};
-use crate::volume::{Geometry, Mask, PlacedMask, Volume};
+use nodulus_formats::dicom::{Referenced, Roi, Segmentation, StructureSet};
+use nodulus_formats::mask_file::{MaskFile, MaskRules};
+use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
+use nodulus_imaging::irregularity::Irregularity;
+use nodulus_imaging::planar_contours::{self, OffImage};
+use nodulus_imaging::regrid::{self, Fit, OtherGrid};
+use nodulus_imaging::{components, segments};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The only geometric type of contours that surround voxels.

@@ -2,9 +2,9 @@
 
 use super::mask_marks::{self, Source};
 use super::{CaseRows, Frame};
-use crate::formats::mask_file::{self, MaskFile, MaskRules};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
+use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
 use std::collections::BTreeMap;
 
 /// A file of a reader's marks.

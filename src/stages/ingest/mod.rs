@@ -11,16 +11,16 @@ mod reads;
 mod scan_row;
 
 use super::{Task, memory};
-use crate::formats::cohort;
-use crate::formats::dicom::Tolerances;
-use crate::formats::mask_file::MaskRules;
-use crate::formats::scan_geometry;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
 use case::Annotation;
 pub use cohort_settings::{Cohort, MaskReader};
 use frame::Frame;
 pub use inclusion::{Inclusion, Preset};
+use nodulus_formats::cohort;
+use nodulus_formats::dicom::Tolerances;
+use nodulus_formats::mask_file::MaskRules;
+use nodulus_formats::scan_geometry;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -230,12 +230,12 @@ pub enum Error {
 pub(in crate::stages) mod tests {
     use super::mask_readings::Reading;
     use super::*;
-    use crate::formats::cohort::{Image, Layout};
-    use crate::formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
-    use crate::formats::mask_file::MaskFile;
-    use crate::formats::scan_geometry::ScanGeometry;
-    use crate::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
     use ndarray::Array3;
+    use nodulus_formats::cohort::{Image, Layout};
+    use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
+    use nodulus_formats::mask_file::MaskFile;
+    use nodulus_formats::scan_geometry::ScanGeometry;
+    use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
 
     fn geometry(size: [usize; 3]) -> Geometry {
         Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()

@@ -1,9 +1,9 @@
 //! Which of a scan's files of reads are used: none twice, and none that a later one corrects.
 
 use super::case::Annotation;
-use crate::formats::lidc_xml::Annotations;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
+use nodulus_formats::lidc_xml::Annotations;
 
 /// The files that are used, and why others are not.
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
 mod tests {
     use super::super::tests::scan;
     use super::*;
-    use crate::formats::lidc_xml::Session;
+    use nodulus_formats::lidc_xml::Session;
 
     fn file(path: &str, n_sessions: usize, delivered: Option<&str>) -> (String, Annotation) {
         let reads = Annotations {

@@ -1,10 +1,10 @@
 //! Rows of `scans`.
 
 use super::{Cohort, Config, SourceCase};
-use crate::formats::cohort::Image;
-use crate::formats::dicom::RefusedSeries;
-use crate::formats::scan_geometry::ScanGeometry;
 use crate::tables::Scan;
+use nodulus_formats::cohort::Image;
+use nodulus_formats::dicom::RefusedSeries;
+use nodulus_formats::scan_geometry::ScanGeometry;
 use std::collections::BTreeSet;
 
 /// The row of an image. What its annotations tell is filled in with them.

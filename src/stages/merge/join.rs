@@ -2,11 +2,11 @@
 
 use super::placed::Placed;
 use super::{Chains, Config, Rule};
-use crate::imaging::chains;
-use crate::imaging::linkage::{distance_mm, single_linkage};
-use crate::imaging::luna16_merge::luna16_merge;
-use crate::imaging::overlap::{iou, overlap_linkage};
-use crate::volume::PlacedMask;
+use nodulus_formats::volume::PlacedMask;
+use nodulus_imaging::chains;
+use nodulus_imaging::linkage::{distance_mm, single_linkage};
+use nodulus_imaging::luna16_merge::luna16_merge;
+use nodulus_imaging::overlap::{iou, overlap_linkage};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks of one nodule.

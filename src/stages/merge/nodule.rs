@@ -4,9 +4,9 @@ use super::join::Joined;
 use super::placed::Placed;
 use super::ratings::{nodule_type, ratings};
 use super::{Config, Denominator, MergeError};
-use crate::imaging::consensus::{Holders, n_needed};
 use crate::tables::{Mark, Nodule, Scan, hash};
-use crate::volume::PlacedMask;
+use nodulus_formats::volume::PlacedMask;
+use nodulus_imaging::consensus::{Holders, n_needed};
 use std::collections::BTreeMap;
 
 /// The row of marks that were joined.

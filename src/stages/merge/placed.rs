@@ -2,7 +2,7 @@
 
 use super::MergeError;
 use crate::tables::{Mark, Scan};
-use crate::volume::PlacedMask;
+use nodulus_formats::volume::PlacedMask;
 
 /// A mark that has a mask.
 pub(super) struct Placed<'a> {

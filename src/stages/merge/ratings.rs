@@ -1,7 +1,7 @@
 //! Readers' ratings of one nodule.
 
-use crate::metrics::summary::{mean, median, standard_deviation};
 use crate::tables::Mark;
+use nodulus_metrics::summary::{mean, median, standard_deviation};
 
 /// A rating over the marks that give it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! How a quantity is spread over a cohort's scans or nodules.
 
 use super::content::{Histogram, Quantity};
-use crate::metrics::summary::median;
+use nodulus_metrics::summary::median;
 
 /// Bars that an axis has at most.
 const MOST_BARS: usize = 24;

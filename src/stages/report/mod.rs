@@ -12,9 +12,9 @@ pub(crate) mod text;
 mod volumes;
 
 use super::Task;
-use crate::metrics::Outcome;
 use crate::tables::{Output, Table, durable, leak, parquet, shard, store};
 use content::Content;
+use nodulus_metrics::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

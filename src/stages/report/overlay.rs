@@ -1,8 +1,8 @@
 //! A slice with the outlines of its masks.
 
-use crate::drawing::png::{encode_grey, grey};
-use crate::volume::Mask;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use nodulus_formats::volume::Mask;
+use nodulus_imaging::drawing::png::{encode_grey, grey};
 use std::fmt::Write as _;
 
 /// An axial slice with its reference.

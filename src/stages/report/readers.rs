@@ -2,9 +2,9 @@
 
 use super::Error;
 use super::content::{Ceiling, Cohort, Pairwise, Readers};
-use crate::metrics::{Case, Metric, summarise};
 use crate::stages::Task;
 use crate::tables::{RatingAgreement, Table};
+use nodulus_metrics::{Case, Metric, summarise};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! Numbers and names as a reader sees them.
 
-use crate::metrics::Metric;
+use nodulus_metrics::Metric;
 
 /// Stands where there is no value.
 pub(crate) const NONE: &str = "–";

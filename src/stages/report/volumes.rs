@@ -1,8 +1,8 @@
 //! How far predicted volumes agree with the readers'.
 
 use super::content::{ALL, Model, VolumeAgreement};
-use crate::metrics::Measure;
 use crate::tables::Summary;
+use nodulus_metrics::Measure;
 
 /// Standard deviations from the mean to a 95% limit.
 const DEVIATIONS: f64 = 1.96;

@@ -1,8 +1,8 @@
 //! How far a training has come, and when a phase of it is over.
 
 use super::Phase;
-use crate::model::Epoch;
 use crate::tables::TrainingLog;
+use nodulus_nets::Epoch;
 
 /// How far a training has come.
 #[derive(Debug, Default)]
@@ -47,8 +47,8 @@ pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model;
     use crate::stages::train::transform;
+    use nodulus_nets as model;
 
     fn phase(name: &str, epochs: usize, patience: Option<usize>) -> Phase {
         let schedule = model::Phase { epochs, ..model::Phase::default() };

@@ -1,11 +1,11 @@
 //! The samples of a split as a stream of training examples, with a bounded number in memory.
 
 use super::Error;
-use crate::imaging::normalise::normalise_slice;
-use crate::model::{Example, IGNORED};
 use crate::tables::store::Version;
 use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
+use nodulus_imaging::normalise::normalise_slice;
+use nodulus_nets::{Example, IGNORED};
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeSet;

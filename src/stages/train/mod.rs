@@ -8,12 +8,12 @@ mod resume;
 mod source;
 
 use super::{Event, Task};
-use crate::model::{
-    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Profile, Trainer, Transfer, WEIGHTS_FILE,
-};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
 use course::{Course, best, is_over};
 use examples::Selection;
+use nodulus_nets::{
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Profile, Trainer, Transfer, WEIGHTS_FILE,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use source::Source;
@@ -36,7 +36,7 @@ pub struct Config {
     pub seed: u64,
     /// The network.
     #[serde(default)]
-    pub model: model::Config,
+    pub model: nodulus_nets::Config,
     /// Samples that are shuffled among each other: about 80 KiB each in memory.
     #[serde(default = "default_shuffle_buffer")]
     pub shuffle_buffer: usize,
@@ -83,7 +83,7 @@ pub struct Phase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// How they are learnt from.
-    pub schedule: model::Phase,
+    pub schedule: nodulus_nets::Phase,
 }
 
 fn one() -> u64 {
@@ -340,7 +340,7 @@ pub enum Error {
     Leak(#[from] leak::Error),
     /// The network could not be trained.
     #[error(transparent)]
-    Model(#[from] model::Error),
+    Model(#[from] nodulus_nets::Error),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -375,7 +375,7 @@ mod tests {
             name: "pretrain".to_owned(),
             cohorts: Vec::new(),
             patience: None,
-            schedule: model::Phase::default(),
+            schedule: nodulus_nets::Phase::default(),
         };
         let row = transform("run", Some(2), &learnt, &phase, 3, Some(0.5));
         assert_eq!((row.phase.as_str(), row.epoch, row.fold), ("pretrain", 3, Some(2)));

@@ -5,13 +5,13 @@
 
 use super::examples::{Order, Pixels, Stream, pixels};
 use super::{Config, Error, Phase, selection};
-use crate::imaging::normalise::normalise_slice;
-use crate::metrics::{Distribution, HuCounts, Range};
-use crate::model::{
-    self, MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Predictor, Profile, VOLUME_EDGES_MM3,
-};
 use crate::stages::Task;
 use crate::tables::{Roi, Sample, Scan, Split, Table};
+use nodulus_imaging::normalise::normalise_slice;
+use nodulus_metrics::{Distribution, HuCounts, Range};
+use nodulus_nets::{
+    self, MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Predictor, Profile, VOLUME_EDGES_MM3,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -49,7 +49,7 @@ pub(super) fn cohort(config: &Config, phase: &Phase, task: &Task<'_>) -> Result<
         n_slices,
         region_mean_hu: Range::of(scans.values().map(|(sum, n)| sum / *n as f64)),
         region_hu: all.range(),
-        region_pixels: all.distribution(&model::pixel_edges_hu()),
+        region_pixels: all.distribution(&nodulus_nets::pixel_edges_hu()),
         volume_mm3: volumes(&nodules),
         mean_hu: means(&nodules),
         ..Profile::default()

@@ -5,10 +5,10 @@
 
 use super::course::{Course, best};
 use super::{Error, described};
-use crate::model::{BEST_WEIGHTS_FILE, Epoch, Trainer};
 use crate::tables::parquet::{PartReader, PartWriter, Provenance};
 use crate::tables::{Table, TrainingLog, durable};
 use fs_err::{self as fs, File};
+use nodulus_nets::{BEST_WEIGHTS_FILE, Epoch, Trainer};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

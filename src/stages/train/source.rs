@@ -4,9 +4,9 @@ use super::course::Course;
 use super::examples::{Order, Stream};
 use super::prefetch::prefetch;
 use super::{Config, Error, decimals, resume, selection};
-use crate::model::{Epoch, EpochLog, Example, Trainer};
 use crate::stages::{Event, Task};
 use crate::tables::{Split, Table};
+use nodulus_nets::{Epoch, EpochLog, Example, Trainer};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! LUNA16's files from their rows.
 
 use super::rows::Rows;
-use crate::formats::luna_csv::{self, Candidate};
 use crate::pipeline::export::Error;
+use nodulus_formats::luna_csv::{self, Candidate};
 use serde::Serialize;
 use std::path::Path;
 

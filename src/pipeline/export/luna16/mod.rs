@@ -7,9 +7,9 @@ pub use files::Counts;
 
 use super::folder::{Folder, Record};
 use super::{Error, check_made_of, one_cohort};
-use crate::formats::luna_csv;
 use crate::tables::store::Store;
 use crate::tables::{Output, Table, hash};
+use nodulus_formats::luna_csv;
 use rows::{Mark, Nodule, Rows, Scan};
 use serde::Serialize;
 use std::path::Path;

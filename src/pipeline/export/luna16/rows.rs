@@ -1,8 +1,8 @@
 //! A store's rows to those of LUNA16's files.
 
-use crate::formats::luna_csv::{Annotation, Candidate, Finding};
 use crate::pipeline::export::Error;
 use crate::tables::MarkKind;
+use nodulus_formats::luna_csv::{Annotation, Candidate, Finding};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

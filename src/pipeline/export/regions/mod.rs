@@ -7,8 +7,8 @@ use super::{Error, check_cohort, check_made_of};
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{Store, Version};
 use crate::tables::{Neighbours, Output, Roi, Split, Table};
-use crate::volume::{Geometry, Mask, Volume};
 use ndarray::Array3;
+use nodulus_formats::volume::{Geometry, Mask, Volume};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,10 @@
 //! A pair of NIfTI files for each nodule, in the scan's frame.
 
-use crate::formats::nifti;
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
-use crate::volume::Volume;
 use ndarray::Zip;
+use nodulus_formats::nifti;
+use nodulus_formats::volume::Volume;
 use std::path::Path;
 
 /// Voxels of the nodule.

@@ -2,14 +2,14 @@
 //!
 //! Source: nnU-Net's `documentation/dataset_format.md` and `verify_dataset_integrity`.
 
-use crate::formats::nifti;
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
 use crate::stages::balance::nnunet_splits;
 use crate::tables::{Neighbours, Split, manifest};
-use crate::volume::Volume;
 use fs_err as fs;
 use ndarray::{Array3, Zip};
+use nodulus_formats::nifti;
+use nodulus_formats::volume::Volume;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

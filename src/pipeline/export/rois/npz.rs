@@ -1,9 +1,9 @@
 //! A file of numpy arrays for each nodule.
 
-use crate::formats::npz::{self, Array, Values};
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
 use ndarray::Array3;
+use nodulus_formats::npz::{self, Array, Values};
 use std::path::Path;
 
 /// Writes `<nodule_id>.npz`; arrays of voxels are indexed `[k, j, i]`.

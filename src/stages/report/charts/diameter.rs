@@ -1,8 +1,8 @@
 //! Dice by the nodules' size.
 
 use super::{Axis, PANEL, ceiling, colour, frame, head, svg};
-use crate::metrics::Outcome;
 use crate::stages::report::content::NoduleScore;
+use nodulus_metrics::Outcome;
 use plotters::prelude::*;
 
 /// Dice of each nodule of a model, named, by the nodule's diameter; missed nodules are crosses. The axis

@@ -1,8 +1,8 @@
 //! How a metric is spread over the nodules, by model.
 
 use super::{Axis, Drawn, GRID, INK, PANEL, ceiling, colour, dashed, head, svg, text_style};
-use crate::metrics::Metric;
 use crate::stages::report::content::Model;
+use nodulus_metrics::Metric;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

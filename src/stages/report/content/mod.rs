@@ -8,9 +8,9 @@ pub use models::{
     Calibration, CalibrationBin, Case, CasePrediction, Model, NoduleScore, VolumeAgreement,
 };
 
-use crate::metrics::Metric;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{Comparison, Summary};
+use nodulus_metrics::Metric;
 use serde::Serialize;
 
 /// The subgroup that holds every nodule.

@@ -2,7 +2,7 @@
 
 use crate::stages::report::overlay::Picture;
 use crate::tables::NoduleMetrics;
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
 use serde::Serialize;
 
 /// A model, or the best single threshold.

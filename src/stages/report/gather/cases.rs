@@ -5,7 +5,7 @@ use crate::stages::report::content::{Case, CasePrediction, Content};
 use crate::stages::report::overlay::Picture;
 use crate::stages::report::{Error, Pick};
 use crate::tables::{Output, Roi, Table};
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

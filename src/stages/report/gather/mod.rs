@@ -9,10 +9,10 @@ pub(super) use cases::cases;
 
 use super::content::{Content, Count, Epoch, Evaluation, NoduleScore, StageFailures};
 use super::{Config, Error, VERSION, readers, volumes};
-use crate::metrics::METRIC_DEFINITION;
 use crate::stages::Task;
 use crate::tables::{NoduleMetrics, Output, Row, Summary, Table, TrainingLog};
 use models::Predicted;
+use nodulus_metrics::METRIC_DEFINITION;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

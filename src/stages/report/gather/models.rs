@@ -1,11 +1,11 @@
 //! Which models predicted, by which weights, and what their probabilities are worth.
 
-use crate::metrics::classifier::{BINS, Reliability};
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::stages::report::Error;
 use crate::stages::report::content::{Calibration, CalibrationBin, Model};
 use crate::tables::{NoduleMetrics, Output, Table};
+use nodulus_metrics::classifier::{BINS, Reliability};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

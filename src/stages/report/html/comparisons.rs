@@ -2,13 +2,13 @@
 
 use super::table::Group;
 use super::{Page, distinct};
-use crate::metrics::Metric;
 use crate::stages::report::content::ALL;
 use crate::stages::report::text::{
     NONE, decimal, decimals, escape, integer, interval, metric_title, p_value, signed,
     subgroup_title,
 };
 use crate::tables::Summary;
+use nodulus_metrics::Metric;
 
 /// Metrics of the subgroups' table; the others are in `summary`.
 const OF_SUBGROUPS: [Metric; 3] = [Metric::Dice, Metric::Sensitivity, Metric::Hausdorff95];

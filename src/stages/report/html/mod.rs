@@ -18,10 +18,10 @@ mod tests;
 
 use super::content::{Content, Pairwise};
 use super::text::{counted, decimal, escape, interval, p_value, signed};
-use crate::metrics::Metric;
 use crate::stages::evaluate::READER;
 use crate::tables::Comparison;
 use figure::Figure;
+use nodulus_metrics::Metric;
 use std::fmt::Write as _;
 use table::{Group, Table};
 

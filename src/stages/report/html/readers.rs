@@ -2,11 +2,11 @@
 
 use super::Page;
 use super::table::Group;
-use crate::metrics::bootstrap;
 use crate::stages::report::content::{Pairwise, Readers};
 use crate::stages::report::text::{
     NONE, counted, decimal, decimals, escape, integer, interval, metric_title, words,
 };
+use nodulus_metrics::bootstrap;
 
 /// The readers' row among the models.
 const CEILING: &str = "Readers with each other <small>ceiling, in pairs</small>";

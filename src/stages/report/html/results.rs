@@ -2,7 +2,6 @@
 
 use super::Page;
 use super::table::Group;
-use crate::metrics::{Metric, bootstrap};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
 use crate::stages::report::content::{ALL, Model, NoduleScore};
@@ -10,6 +9,7 @@ use crate::stages::report::text::{
     SLICE_PREFIX, decimal, decimals, escape, integer, interval, known, metric_title,
 };
 use crate::tables::Summary;
+use nodulus_metrics::{Metric, bootstrap};
 
 impl Page<'_> {
     pub(super) fn results(&mut self) {

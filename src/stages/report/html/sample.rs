@@ -1,6 +1,5 @@
 //! A made-up report.
 
-use crate::metrics::Metric;
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::{
     Calibration, CalibrationBin, Case, CasePrediction, Ceiling, Cohort, Content, Count, Epoch,
@@ -10,7 +9,8 @@ use crate::stages::report::content::{
 use crate::stages::report::overlay::Picture;
 use crate::stages::report::volumes;
 use crate::tables::{Comparison, NoduleMetrics, RatingAgreement, Summary};
-use crate::volume::Mask;
+use nodulus_formats::volume::Mask;
+use nodulus_metrics::Metric;
 
 fn count(name: &str, n: u64) -> Count {
     Count { name: name.to_owned(), n }

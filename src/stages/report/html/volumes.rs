@@ -2,10 +2,10 @@
 
 use super::Page;
 use super::table::Group;
-use crate::metrics::Measure;
 use crate::stages::report::charts;
 use crate::stages::report::content::VolumeAgreement;
 use crate::stages::report::text::{NONE, decimal, integer, interval, signed};
+use nodulus_metrics::Measure;
 
 impl Page<'_> {
     pub(super) fn volumes(&mut self) {

@@ -1,0 +1,319 @@
+//! What can be wrong with a DICOM file, or with the files of a series together.
+
+use super::read::RefusedSeries;
+use dicom_core::Tag;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_dictionary_std::StandardDataDictionary;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A CT series could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// One file is at fault.
+    #[error("`{file}`: {problem}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: Box<Problem>,
+    },
+    /// There is nothing to read.
+    #[error("no CT slice among {n_files} files of `{folder}`")]
+    NoSlices {
+        /// Number of files.
+        n_files: usize,
+        /// Folder of the first one, empty where there is none.
+        folder: PathBuf,
+    },
+    /// Two slices differ in what a series has once.
+    #[error("`{file}` has {attribute} {found}, expected {expected} as in `{first}`")]
+    Mixed {
+        /// The attribute.
+        attribute: &'static str,
+        /// The file that differs.
+        file: PathBuf,
+        /// Its value.
+        found: String,
+        /// The first file.
+        first: PathBuf,
+        /// The first file's value.
+        expected: String,
+    },
+    /// Slices are shifted sideways against each other, as with a tilted gantry.
+    #[error(
+        "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
+         along it ({:.2} degrees), expected at most {tolerance_mm:.4} mm: the gantry is tilted or \
+         the slices are shifted", sideways_mm.atan2(*along_mm).to_degrees()
+    )]
+    Tilted {
+        /// The file that is furthest off.
+        file: PathBuf,
+        /// The first slice.
+        first: PathBuf,
+        /// Distance from the normal, in mm.
+        sideways_mm: f64,
+        /// Distance along the normal, in mm.
+        along_mm: f64,
+        /// Greatest distance allowed, in mm.
+        tolerance_mm: f64,
+    },
+    /// Slices are missing between two.
+    #[error(
+        "{n_missing} slices are missing; the widest gap, between `{before}` and `{after}`, is \
+         {gap_mm:.4} mm, expected {spacing_mm:.4} mm"
+    )]
+    MissingSlices {
+        /// The slice below the widest gap.
+        before: PathBuf,
+        /// The slice above it.
+        after: PathBuf,
+        /// The gap, in mm.
+        gap_mm: f64,
+        /// Median of all gaps, in mm.
+        spacing_mm: f64,
+        /// Slices that all gaps leave room for.
+        n_missing: usize,
+    },
+    /// A gap differs from the median.
+    #[error(
+        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
+         expected {spacing_mm:.4} mm ({:.1}% off, tolerance {}%)",
+        100.0 * (gap_mm - spacing_mm).abs() / spacing_mm,
+        100.0 * tolerance
+    )]
+    UnevenSpacing {
+        /// The slice below the gap.
+        before: PathBuf,
+        /// The slice above it.
+        after: PathBuf,
+        /// The gap, in mm.
+        gap_mm: f64,
+        /// Median of all gaps, in mm.
+        spacing_mm: f64,
+        /// Greatest deviation allowed, as a share of the spacing.
+        tolerance: f64,
+    },
+    /// Small deviations of the gaps add up.
+    #[error(
+        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its place on a grid of \
+         {spacing_mm:.4} mm"
+    )]
+    Drift {
+        /// The slice that is furthest off.
+        file: PathBuf,
+        /// Its distance from its place, in mm.
+        drift_mm: f64,
+        /// Median of all gaps, in mm.
+        spacing_mm: f64,
+    },
+    /// Two slices at one position have different voxels.
+    #[error(
+        "`{file}` and `{other}` lie at one position, {position_mm:.4} mm along the normal, with \
+         different voxels"
+    )]
+    Conflict {
+        /// One file.
+        file: PathBuf,
+        /// The other one.
+        other: PathBuf,
+        /// Their position, in mm.
+        position_mm: f64,
+    },
+    /// The slices could be read, but make up no volume that could be trusted.
+    #[error("series {} is refused", series.info.series_instance_uid)]
+    Refused {
+        /// What its headers say.
+        series: Box<RefusedSeries>,
+        /// Why.
+        #[source]
+        reason: Box<Self>,
+    },
+    /// What is to be written does not make a series.
+    #[error(
+        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}"
+    )]
+    Unwritable {
+        /// The series.
+        series_instance_uid: String,
+        /// What is wrong.
+        attribute: &'static str,
+        /// Its value.
+        found: String,
+        /// What it has to be.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// The error as if what was read below `from` lay below `to`.
+    pub(crate) fn moved(self, from: &Path, to: &Path) -> Self {
+        let moved = |path: PathBuf| match path.strip_prefix(from) {
+            Ok(below) => to.join(below),
+            Err(_) => path,
+        };
+        match self {
+            Self::Io(error) => Self::Io(moved_io(&error, from, to)),
+            Self::File { file, problem } => {
+                let problem = match *problem {
+                    Problem::Io(error) => Problem::Io(moved_io(&error, from, to)),
+                    problem => problem,
+                };
+                Self::File { file: moved(file), problem: Box::new(problem) }
+            }
+            Self::NoSlices { n_files, folder } => Self::NoSlices { n_files, folder: moved(folder) },
+            Self::Mixed { attribute, file, found, first, expected } => {
+                Self::Mixed { attribute, file: moved(file), found, first: moved(first), expected }
+            }
+            Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm } => {
+                let (file, first) = (moved(file), moved(first));
+                Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm }
+            }
+            Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing } => {
+                let (before, after) = (moved(before), moved(after));
+                Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
+            }
+            Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance } => {
+                let (before, after) = (moved(before), moved(after));
+                Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance }
+            }
+            Self::Drift { file, drift_mm, spacing_mm } => {
+                Self::Drift { file: moved(file), drift_mm, spacing_mm }
+            }
+            Self::Conflict { file, other, position_mm } => {
+                Self::Conflict { file: moved(file), other: moved(other), position_mm }
+            }
+            Self::Refused { series, reason } => {
+                Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
+            }
+            Self::Unwritable { .. } => self,
+        }
+    }
+
+    pub(super) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
+        Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
+    }
+}
+
+/// An error of the file system that names the file, as if that lay elsewhere.
+pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
+    let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
+    io::Error::new(error.kind(), message)
+}
+
+/// What is wrong with one file.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// It cannot be read on.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is something else.
+    #[error("not a DICOM file: there is no `DICM` at byte 128")]
+    NotDicom,
+    /// It is cut off.
+    #[error("cut off at byte {length}: {element} would end at byte {end}")]
+    Truncated {
+        /// The element that is incomplete.
+        element: String,
+        /// Where the element would end.
+        end: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// The bytes are no DICOM element.
+    #[error("at byte {at}: found {found}, expected {expected}")]
+    Malformed {
+        /// Where.
+        at: u64,
+        /// What is there.
+        found: String,
+        /// What has to be there.
+        expected: &'static str,
+    },
+    /// The elements could not be decoded or encoded.
+    #[error("{0}")]
+    Elements(String),
+    /// An attribute is missing or empty.
+    #[error("{0} is missing")]
+    Missing(String),
+    /// An attribute's value is not one that a CT slice has.
+    #[error("{attribute} is {found}, expected {expected}")]
+    Value {
+        /// The attribute.
+        attribute: String,
+        /// Its value.
+        found: String,
+        /// What it has to be.
+        expected: String,
+    },
+    /// The transfer syntax is not read.
+    #[error(
+        "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
+         file to explicit VR little endian, with `gdcmconv --raw` for instance"
+    )]
+    TransferSyntax {
+        /// The transfer syntax.
+        uid: String,
+        /// Its name.
+        name: &'static str,
+    },
+    /// What is compressed is malformed, or is not what the elements say.
+    #[error("{what}: found {found}, expected {expected}")]
+    Compressed {
+        /// The pixel data or the data set, and how it is compressed.
+        what: &'static str,
+        /// What is there.
+        found: String,
+        /// What has to be there.
+        expected: String,
+    },
+    /// A frame's codestream is malformed, or is not what the elements say.
+    #[error(transparent)]
+    Codestream(#[from] dicom_codecs::Error),
+    /// Something is wrong in what was deflated; bytes are counted there.
+    #[error("in the inflated data set: {0}")]
+    Inflated(Box<Self>),
+    /// A voxel's value cannot be stored.
+    #[error("the voxel at column {i}, row {j} is {hu} HU{padding}, expected -32768 to 32767")]
+    Range {
+        /// Column.
+        i: usize,
+        /// Row.
+        j: usize,
+        /// Its value.
+        hu: i32,
+        /// Says that it is the padding's, where it is; else empty.
+        padding: &'static str,
+    },
+    /// Something is wrong with one frame of several.
+    #[error("frame {0}: {1}")]
+    Frame(usize, Box<Self>),
+    /// The slice has no place in space.
+    #[error(transparent)]
+    Geometry(#[from] crate::volume::InvalidGeometry),
+}
+
+impl Problem {
+    /// An error of the DICOM library with all its causes, as its first line alone says little.
+    pub(super) fn elements(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        Self::Elements(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+
+    pub(super) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
+        let (found, expected) = (found.to_string(), expected.to_string());
+        Self::Value { attribute: name(tag), found, expected }
+    }
+}
+
+/// An attribute's keyword and tag.
+pub(super) fn name(tag: Tag) -> String {
+    match StandardDataDictionary.by_tag(tag) {
+        Some(entry) => format!("{} {tag}", entry.alias()),
+        None => tag.to_string(),
+    }
+}

@@ -1,0 +1,119 @@
+//! Several readers' masks of one nodule to one.
+
+use nodulus_formats::volume::{Mask, PlacedMask};
+
+/// Readers that must hold a voxel of the consensus: at least `level` (a share, 0 to 1) of
+/// `n_readers`, and one at least.
+pub fn n_needed(level: f64, n_readers: usize) -> usize {
+    // A share such as 0.7 of 10 must ask for 7, though the product is a rounding above it.
+    (level * n_readers as f64 - 1e-9).ceil().max(1.0) as usize
+}
+
+/// How many readers hold each voxel of a nodule.
+///
+/// METHOD: pylidc's consensus (Hancock and Magnan 2016): a voxel belongs when the mean over the
+/// masks is at least a level. A mask here is all that one reader marked of the nodule, so that a
+/// reader who marked twice does not count twice.
+#[derive(Clone, Debug)]
+pub struct Holders {
+    /// First voxel of the box about all masks, i, j, k.
+    start: [usize; 3],
+    size: [usize; 3],
+    /// Readers, k, then j, then i.
+    n_readers: Vec<usize>,
+}
+
+impl Holders {
+    /// Counts the readers, each with the masks of its marks, in any number.
+    pub fn count(readers: &[Vec<&PlacedMask>]) -> Self {
+        let [start, end] = PlacedMask::bounds(readers.iter().flatten().copied());
+        let size: [usize; 3] = std::array::from_fn(|a| end[a] - start[a]);
+        let mut n_readers = vec![0; size.iter().product()];
+        for marks in readers {
+            for (n, placed) in marks.iter().enumerate() {
+                for voxel in placed.mask.voxels() {
+                    let [i, j, k] = std::array::from_fn(|a| placed.start[a] + voxel[a]);
+                    if marks[..n].iter().any(|earlier| earlier.get(i, j, k)) {
+                        continue;
+                    }
+                    let [i, j, k] = [i - start[0], j - start[1], k - start[2]];
+                    n_readers[(k * size[1] + j) * size[0] + i] += 1;
+                }
+            }
+        }
+        Self { start, size, n_readers }
+    }
+
+    /// The voxels that at least `n` readers hold, in the smallest box; one without voxels at the
+    /// first voxel of the box about all masks where there is none.
+    pub fn at_least(&self, n: usize) -> PlacedMask {
+        let Self { start, size, n_readers } = self;
+        let inside = |i, j, k| n_readers[(k * size[1] + j) * size[0] + i] >= n;
+        let whole = PlacedMask { start: *start, mask: Mask::from_fn(*size, inside) };
+        whole.trimmed().unwrap_or_else(|| PlacedMask { start: *start, mask: Mask::empty([0; 3]) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bar of voxels along i, in slice `k`.
+    fn bar(from: usize, to: usize, k: usize) -> PlacedMask {
+        PlacedMask { start: [from, 5, k], mask: Mask::from_fn([to - from, 1, 1], |_, _, _| true) }
+    }
+
+    fn consensus(masks: &[PlacedMask], level: f64) -> PlacedMask {
+        let readers: Vec<_> = masks.iter().map(|mask| vec![mask]).collect();
+        Holders::count(&readers).at_least(n_needed(level, masks.len()))
+    }
+
+    fn count(masks: &[PlacedMask], level: f64) -> usize {
+        consensus(masks, level).mask.count()
+    }
+
+    #[test]
+    fn a_voxel_belongs_when_enough_masks_hold_it() {
+        // Columns 0 to 9: held by 1, 1, 2, 2, 3, 3, 2, 2, 1, 1 of three.
+        let masks = [bar(0, 6, 2), bar(2, 8, 2), bar(4, 10, 2)];
+        assert_eq!(count(&masks, 0.0), 10);
+        assert_eq!(count(&masks, 1.0 / 3.0), 10);
+        assert_eq!(count(&masks, 0.5), 6);
+        assert_eq!(count(&masks, 2.0 / 3.0), 6);
+        assert_eq!(count(&masks, 1.0), 2);
+        let half = consensus(&masks, 0.5);
+        assert_eq!((half.start, half.mask.size()), ([2, 5, 2], [6, 1, 1]));
+        assert_eq!(half.mask.count(), 6);
+    }
+
+    #[test]
+    fn half_of_an_even_number_is_enough() {
+        assert_eq!(count(&[bar(0, 3, 0), bar(2, 5, 0)], 0.5), 5);
+        assert_eq!(count(&[bar(0, 3, 0), bar(2, 5, 0)], 0.51), 1);
+    }
+
+    #[test]
+    fn rounding_does_not_raise_the_level() {
+        let mut masks = vec![bar(0, 1, 0); 7];
+        masks.extend(vec![bar(1, 2, 0); 3]);
+        assert_eq!(count(&masks, 0.7), 1);
+        assert_eq!([0.0, 0.1, 0.5, 1.0].map(|level| n_needed(level, 4)), [1, 1, 2, 4]);
+    }
+
+    #[test]
+    fn a_reader_counts_once_where_its_marks_meet() {
+        let [a, b, c] = [bar(0, 4, 0), bar(2, 6, 0), bar(5, 8, 0)];
+        // One reader holds columns 0 to 5, the other 5 to 7.
+        let holders = Holders::count(&[vec![&a, &b], vec![&c]]);
+        let [one, two] = [1, 2].map(|n| holders.at_least(n));
+        assert_eq!((one.start, one.mask.size(), one.mask.count()), ([0, 5, 0], [8, 1, 1], 8));
+        assert_eq!((two.start, two.mask.count()), ([5, 5, 0], 1));
+    }
+
+    #[test]
+    fn masks_apart_have_no_consensus() {
+        let none = consensus(&[bar(4, 7, 9), bar(3, 6, 2)], 1.0);
+        assert_eq!((none.start, none.mask.size()), ([3, 5, 2], [0, 0, 0]));
+        assert_eq!(consensus(&[], 0.5).mask.count(), 0);
+    }
+}

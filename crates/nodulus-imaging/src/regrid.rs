@@ -1,0 +1,318 @@
+//! Masks on one grid to another: the same voxels in another order, or the nearest ones.
+
+use nodulus_formats::volume::{Geometry, PlacedMask};
+use std::fmt;
+
+/// Voxel centres of two volumes further apart than this do not coincide.
+///
+/// METHOD: NIfTI keeps its affine in 32 bits, which moves a corner by up to about 1e-4 mm.
+const VOLUME_TOLERANCE_MM: f64 = 1e-3;
+
+/// A frame or contour further than this from a slice is not of it, in voxels along each axis.
+///
+/// METHOD: as far as the slices of a CT may be off the even grid that they are taken for
+/// (`ingest.tolerances.off_grid`): what was drawn on a slice is where that slice's own header has it.
+pub const SLICE_TOLERANCE: f64 = 0.1;
+
+/// What is to lie on an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// All of its voxels.
+    Volume,
+    /// Those of one of its slices, along whichever axis.
+    Slice,
+}
+
+impl Fit {
+    const fn tolerance(self) -> &'static str {
+        match self {
+            Self::Volume => "0.001 mm",
+            Self::Slice => "a tenth of a voxel",
+        }
+    }
+}
+
+/// A mask's grid is not its image's.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "mask lies on another grid than its image: {}; image {}; voxel centres differ by {deviation_mm:.4} mm, \
+     tolerance {}", Grid(mask), Grid(image), fit.tolerance()
+)]
+pub struct OtherGrid {
+    /// The mask's grid, or that of one of its frames.
+    pub mask: Geometry,
+    /// The image's grid.
+    pub image: Geometry,
+    /// Distance of the mask's corners from the nearest voxels that they might be.
+    pub deviation_mm: f64,
+    /// What it was to be.
+    pub fit: Fit,
+}
+
+/// A geometry in words.
+struct Grid<'a>(&'a Geometry);
+
+impl fmt::Display for Grid<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let geometry = self.0;
+        let axes: Vec<String> = (0..3)
+            .map(|a| geometry.axis(a).map(|x| format!("{}", (x * 1e6).round() / 1e6)).join(" "))
+            .collect();
+        write!(
+            f,
+            "size {:?}, spacing {:?} mm, origin {:?} mm, axes ({})",
+            geometry.size(),
+            geometry.spacing().ijk(),
+            geometry.origin_mm(),
+            axes.join(", ")
+        )
+    }
+}
+
+/// Where the voxels of one grid lie on another: on its voxels, along its axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnGrid {
+    /// The other grid's axis along which each axis lies.
+    pub axis: [usize; 3],
+    /// Whether it runs against it.
+    pub backwards: [bool; 3],
+    /// The other grid's voxel, by its own axes, at voxel (0, 0, 0).
+    pub first: [usize; 3],
+}
+
+impl OnGrid {
+    /// The other grid's voxel at a voxel of this one.
+    pub fn voxel(&self, ijk: [usize; 3]) -> [usize; 3] {
+        let mut voxel = self.first;
+        for a in 0..3 {
+            let v = &mut voxel[self.axis[a]];
+            *v = if self.backwards[a] { v.saturating_sub(ijk[a]) } else { *v + ijk[a] };
+        }
+        voxel
+    }
+
+    /// The same mask on the other grid.
+    pub fn place(&self, placed: &PlacedMask) -> Option<PlacedMask> {
+        PlacedMask::of_voxels(placed.voxels().map(|voxel| self.voxel(voxel)))
+    }
+}
+
+/// Finds the voxels of `image` that those of `mask` are.
+///
+/// METHOD: axes may be swapped and turned round (NIfTI in RAS over a CT in LPS): voxels whose centres
+/// coincide are the same, in whatever order a file has them. Nothing is resampled.
+///
+/// # Errors
+///
+/// Fails if a voxel's centre is further than 0.001 mm (of a slice: than a tenth of a voxel) from one of
+/// the image's, or there are more or fewer.
+pub fn exact(mask: &Geometry, image: &Geometry, fit: Fit) -> Result<OnGrid, Box<OtherGrid>> {
+    let refused =
+        |deviation_mm| Box::new(OtherGrid { mask: *mask, image: *image, deviation_mm, fit });
+    let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let along = |a: usize, b: usize| dot(mask.axis(a), image.axis(b));
+    let axis: [usize; 3] = std::array::from_fn(|a| {
+        (0..3).max_by(|b, c| along(a, *b).abs().total_cmp(&along(a, *c).abs())).unwrap_or(a)
+    });
+    let backwards = std::array::from_fn(|a| along(a, axis[a]) < 0.0);
+    let start = image.patient_to_voxel(mask.origin_mm()).map(f64::round);
+    let sign = backwards.map(|backwards| if backwards { -1.0 } else { 1.0 });
+    let nearest = |ijk: [f64; 3]| {
+        let mut voxel = start;
+        for a in 0..3 {
+            voxel[axis[a]] += sign[a] * ijk[a];
+        }
+        voxel
+    };
+    let last = mask.size().map(|n| n.saturating_sub(1) as f64);
+    let corners = (0..8).map(|n| std::array::from_fn(|a| f64::from(n >> a & 1) * last[a]));
+    let (mut deviation_mm, mut deviation) = (0.0f64, 0.0f64);
+    let mut is_inside = true;
+    for corner in corners {
+        let voxel: [f64; 3] = nearest(corner);
+        let (here, there) = (mask.voxel_to_patient(corner), image.voxel_to_patient(voxel));
+        let apart: [f64; 3] = std::array::from_fn(|a| here[a] - there[a]);
+        deviation_mm = deviation_mm.max(dot(apart, apart).sqrt());
+        let place = image.patient_to_voxel(here);
+        deviation = (0..3).map(|a| (place[a] - voxel[a]).abs()).fold(deviation, f64::max);
+        is_inside &= image.nearest_voxel(voxel).is_some();
+    }
+    let is_permutation = axis[0] != axis[1] && axis[1] != axis[2] && axis[0] != axis[2];
+    let (n_axes, coincides) = match fit {
+        Fit::Volume => (3, deviation_mm <= VOLUME_TOLERANCE_MM),
+        Fit::Slice => (2, deviation <= SLICE_TOLERANCE),
+    };
+    let is_whole = (0..n_axes).all(|a| mask.size()[a] == image.size()[axis[a]]);
+    match image.nearest_voxel(start) {
+        Some(first) if coincides && is_inside && is_permutation && is_whole => {
+            Ok(OnGrid { axis, backwards, first })
+        }
+        _ => Err(refused(deviation_mm)),
+    }
+}
+
+/// Resamples a mask: each voxel of `to` is set where the voxel of `from` that its centre lies in is.
+/// `None` where there is none.
+///
+/// METHOD: nearest neighbour, with a centre half-way between two voxels given to the upper one, as ITK
+/// rounds. No label is mixed with another, and none is invented.
+pub fn nearest(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<PlacedMask> {
+    // The box with half a voxel around it: what lies outside is in no voxel of the mask.
+    let (low, high) = (placed.start, placed.end());
+    let corners = (0..8u8).map(|n| {
+        let corner = std::array::from_fn(|a| {
+            if n >> a & 1 == 0 { low[a] as f64 - 0.5 } else { high[a] as f64 - 0.5 }
+        });
+        to.patient_to_voxel(from.voxel_to_patient(corner))
+    });
+    let mut range = [[f64::INFINITY, f64::NEG_INFINITY]; 3];
+    for corner in corners {
+        for (range, v) in range.iter_mut().zip(corner) {
+            *range = [range[0].min(v), range[1].max(v)];
+        }
+    }
+    // Casts of floats to integers end at the limits.
+    let bounds: [_; 3] = std::array::from_fn(|a| {
+        let [low, high] = range[a];
+        low.floor().max(0.0) as usize..(high.ceil() as usize).saturating_add(1).min(to.size()[a])
+    });
+    let inside = move |voxel: &[usize; 3]| {
+        let place = to.voxel_to_patient(voxel.map(|v| v as f64));
+        let source = from.patient_to_voxel(place).map(|v| (v + 0.5).floor());
+        source.iter().all(|v| *v >= 0.0) && {
+            let [i, j, k] = source.map(|v| v as usize);
+            placed.get(i, j, k)
+        }
+    };
+    let [i, j, k] = bounds;
+    let voxels = k.flat_map(move |k| {
+        let i = i.clone();
+        j.clone().flat_map(move |j| i.clone().map(move |i| [i, j, k]))
+    });
+    PlacedMask::of_voxels(voxels.filter(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodulus_formats::volume::Mask;
+    use proptest::prelude::*;
+
+    const SIZE: [usize; 3] = [5, 4, 3];
+    const SPACING: [f64; 3] = [0.7, 0.8, 2.5];
+
+    fn image() -> Geometry {
+        let (s, c) = 0.3f64.sin_cos();
+        let turned = [c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0];
+        Geometry::new(SIZE, SPACING, [-10.0, 20.0, 30.0], turned).unwrap()
+    }
+
+    /// The image's grid with its axes in another order and some of them turned round.
+    fn reordered(order: [usize; 3], backwards: [bool; 3]) -> Geometry {
+        let image = image();
+        let mut first = [0.0; 3];
+        let mut direction = [0.0; 9];
+        for a in 0..3 {
+            let b = order[a];
+            let sign = if backwards[a] { -1.0 } else { 1.0 };
+            if backwards[a] {
+                first[b] = (SIZE[b] - 1) as f64;
+            }
+            for (row, x) in image.axis(b).into_iter().enumerate() {
+                direction[3 * row + a] = sign * x;
+            }
+        }
+        let origin = image.voxel_to_patient(first);
+        Geometry::new(order.map(|b| SIZE[b]), order.map(|b| SPACING[b]), origin, direction).unwrap()
+    }
+
+    fn at(voxel: [usize; 3]) -> PlacedMask {
+        PlacedMask { start: voxel, mask: Mask::from_fn([1; 3], |_, _, _| true) }
+    }
+
+    proptest! {
+        #[test]
+        fn voxels_that_coincide_are_found_in_any_order(
+            n in 0usize..6, backwards in prop::array::uniform3(any::<bool>()),
+            i in 0usize..5, j in 0usize..4, k in 0usize..3,
+        ) {
+            let order = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][n];
+            let mask = reordered(order, backwards);
+            let on = exact(&mask, &image(), Fit::Volume).unwrap();
+            let voxel: [usize; 3] = std::array::from_fn(|a| [i, j, k][a] % mask.size()[a]);
+            let here = mask.voxel_to_patient(voxel.map(|v| v as f64));
+            let there = image().voxel_to_patient(on.voxel(voxel).map(|v| v as f64));
+            for a in 0..3 {
+                prop_assert!((here[a] - there[a]).abs() < 1e-9);
+            }
+            prop_assert_eq!(on.place(&at(voxel)), nearest(&at(voxel), &mask, &image()));
+        }
+
+        /// By the definition, voxel by voxel.
+        #[test]
+        fn the_nearest_voxel_decides(
+            bools in prop::collection::vec(any::<bool>(), 60), shift in prop::array::uniform3(-3.0..3.0f64),
+            angle in -1.0..1.0f64, spacing in prop::array::uniform3(0.4..3.0f64),
+        ) {
+            let (s, c) = angle.sin_cos();
+            let turned = [1.0, 0.0, 0.0, 0.0, c, -s, 0.0, s, c];
+            let origin = std::array::from_fn(|a| image().origin_mm()[a] + shift[a]);
+            let to = Geometry::new([6, 7, 8], spacing, origin, turned).unwrap();
+            let mask = Mask::from_fn(SIZE, |i, j, k| bools[(k * 4 + j) * 5 + i]);
+            let placed = PlacedMask { start: [0; 3], mask };
+            let found = nearest(&placed, &image(), &to);
+            for n in 0..6 * 7 * 8 {
+                let voxel = [n % 6, n / 6 % 7, n / 42];
+                let place = to.voxel_to_patient(voxel.map(|v| v as f64));
+                let of_mask = image().nearest_voxel(image().patient_to_voxel(place));
+                let expected = of_mask.is_some_and(|[i, j, k]| placed.get(i, j, k));
+                let [i, j, k] = voxel;
+                prop_assert_eq!(found.as_ref().is_some_and(|f| f.get(i, j, k)), expected, "{:?}", voxel);
+            }
+        }
+    }
+
+    #[test]
+    fn another_grid_is_refused_with_both() {
+        let near = |origin_x, size, spacing| {
+            let image = image();
+            let origin = [origin_x, 20.0, 30.0];
+            Geometry::new(size, spacing, origin, image.direction()).unwrap()
+        };
+        let on = |mask: &Geometry| exact(mask, &image(), Fit::Volume);
+        assert!(on(&near(-10.0005, SIZE, SPACING)).is_ok());
+        for mask in [
+            near(-10.002, SIZE, SPACING),
+            near(-10.0, SIZE, [0.7, 0.8, 2.501]),
+            near(-10.0, [5, 4, 2], SPACING),
+            near(-10.0, [5, 4, 4], SPACING),
+            near(-500.0, SIZE, SPACING),
+        ] {
+            let error = on(&mask).unwrap_err().to_string();
+            let both = [Grid(&mask).to_string(), Grid(&image()).to_string()];
+            assert!(both.iter().all(|grid| error.contains(grid)), "{error}");
+        }
+        // A whole slice of it is no mask, but may be a frame.
+        let slice = near(-10.0, [5, 4, 1], SPACING);
+        assert!(on(&slice).is_err());
+        assert!(exact(&slice, &image(), Fit::Slice).is_ok());
+        assert!(exact(&near(-9.95, [5, 4, 1], SPACING), &image(), Fit::Slice).is_ok());
+        assert!(exact(&near(-9.92, [5, 4, 1], SPACING), &image(), Fit::Slice).is_err());
+        let part = near(-10.0, [4, 4, 1], SPACING);
+        assert!(exact(&part, &image(), Fit::Slice).is_err());
+    }
+
+    #[test]
+    fn what_falls_between_voxels_or_off_the_grid_is_gone() {
+        let fine = Geometry::new([9, 9, 9], [0.1; 3], [0.2; 3], Geometry::AXIAL).unwrap();
+        let coarse = Geometry::new([3; 3], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
+        assert_eq!(nearest(&at([0, 0, 0]), &fine, &coarse), None);
+        assert_eq!(nearest(&at([8, 8, 8]), &fine, &coarse), Some(at([1, 1, 1])));
+        let away = Geometry::new([3; 3], [1.0; 3], [1e9; 3], Geometry::AXIAL).unwrap();
+        assert_eq!(nearest(&at([0, 0, 0]), &coarse, &away), None);
+        // Half-way goes to the upper voxel, also at the edge.
+        let half = Geometry::new([3; 3], [1.0; 3], [0.5, 0.0, 0.0], Geometry::AXIAL).unwrap();
+        assert_eq!(nearest(&at([0, 0, 0]), &half, &coarse), Some(at([0, 0, 0])));
+        assert_eq!(nearest(&at([1, 0, 0]), &half, &coarse), Some(at([1, 0, 0])));
+    }
+}

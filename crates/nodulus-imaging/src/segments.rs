@@ -1,0 +1,310 @@
+//! A segmentation's frames on the slices of its image.
+
+use super::components;
+use super::regrid::{self, Fit, OnGrid, OtherGrid, SLICE_TOLERANCE};
+use nodulus_formats::dicom::{Plane, Segment, Segmentation};
+use nodulus_formats::volume::{Geometry, InvalidGeometry, PlacedMask};
+use std::collections::BTreeMap;
+
+/// Frames that a grid of them has, at most.
+const MOST_FRAMES: f64 = 65_536.0;
+
+/// Voxels of a grid that several segmentations share, at most: 2 GiB of bits.
+const MOST_VOXELS: usize = 1 << 34;
+
+/// Frames closer than this along their normal are at one place.
+const SAME_PLANE_MM: f64 = 1e-3;
+
+/// A segmentation does not fit its image.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A frame is on none of the image's slices.
+    #[error("frame {frame} is on no slice of its image")]
+    OffSlices {
+        /// The frame, from 1.
+        frame: usize,
+        /// Its grid and the image's.
+        #[source]
+        grid: Box<OtherGrid>,
+    },
+    /// Two frames show one segment at one place.
+    #[error("frames {0} and {1} show segment {2} at one place")]
+    Repeated(usize, usize, u16),
+    /// The frames make up no grid.
+    #[error("frames make up no grid: {0}")]
+    NoGrid(String),
+    /// A frame has no place.
+    #[error(transparent)]
+    Geometry(#[from] InvalidGeometry),
+}
+
+/// How a segmentation lies on its image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lie {
+    /// Each frame is a slice of the image.
+    Slices(Vec<OnGrid>),
+    /// Frames are slices of another grid; the index of each, and the grid.
+    Other(Vec<usize>, Geometry),
+}
+
+/// Finds how a segmentation lies on an image; `resample` lets it lie on another grid.
+///
+/// A segment lists some slices; it is empty on the others.
+///
+/// # Errors
+///
+/// Fails if a frame is on no slice and another grid is not wanted, or none is made up.
+pub fn lie(segmentation: &Segmentation, image: &Geometry, resample: bool) -> Result<Lie, Error> {
+    let mut on = Vec::with_capacity(segmentation.planes.len());
+    for (n, plane) in segmentation.planes.iter().enumerate() {
+        // One slice: a distance from others plays no part.
+        match regrid::exact(&plane.geometry(1.0, 1)?, image, Fit::Slice) {
+            Ok(slice) => on.push(slice),
+            Err(_) if resample => return own_grid(segmentation),
+            Err(grid) => return Err(Error::OffSlices { frame: n + 1, grid }),
+        }
+    }
+    for segment in &segmentation.segments {
+        let places = segment.frames.iter().map(|(frame, _)| on[*frame].voxel([0; 3]));
+        once(segment, places)?;
+    }
+    Ok(Lie::Slices(on))
+}
+
+impl Lie {
+    /// A segment's voxels in the image; its 26-connected parts where `split`. `None` for one that
+    /// resampling leaves without a voxel; nothing where the segment has none.
+    pub fn place(
+        &self,
+        segment: &Segment,
+        image: &Geometry,
+        split: bool,
+    ) -> Vec<Option<PlacedMask>> {
+        let parts = |whole: Option<PlacedMask>| match whole {
+            Some(whole) if split => components::split(&whole),
+            whole => whole.into_iter().collect(),
+        };
+        let frames = segment.frames.iter();
+        match self {
+            Self::Slices(on) => {
+                let whole = PlacedMask::of_voxels(
+                    frames.flat_map(|(n, mask)| mask.voxels().map(|voxel| on[*n].voxel(voxel))),
+                );
+                parts(whole).into_iter().map(Some).collect()
+            }
+            Self::Other(slice, grid) => {
+                let whole = PlacedMask::of_voxels(
+                    frames.flat_map(|(n, mask)| mask.voxels().map(|[i, j, _]| [i, j, slice[*n]])),
+                );
+                parts(whole).iter().map(|part| regrid::nearest(part, grid, image)).collect()
+            }
+        }
+    }
+}
+
+/// Refuses a segment that is shown twice at one place.
+fn once<P: Ord>(segment: &Segment, places: impl Iterator<Item = P>) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for ((frame, _), place) in segment.frames.iter().zip(places) {
+        if let Some(before) = seen.insert(place, frame + 1) {
+            return Err(Error::Repeated(before, frame + 1, segment.number));
+        }
+    }
+    Ok(())
+}
+
+/// The grid that the frames make up, each a slice of it.
+fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
+    let (slices, grid) = grid(&segmentation.planes, segmentation.spacing_between_slices_mm, 1)?;
+    for segment in &segmentation.segments {
+        once(segment, segment.frames.iter().map(|(frame, _)| slices[*frame]))?;
+    }
+    Ok(Lie::Other(slices, grid))
+}
+
+/// The grid that the frames of several segmentations make up together, of at least `n_slices`.
+///
+/// # Errors
+///
+/// Fails if there is no such grid, it is too large, or they give different distances of slices.
+pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<Geometry, Error> {
+    let planes: Vec<Plane> = segmentations.iter().flat_map(|s| s.planes.iter().copied()).collect();
+    let mut steps = segmentations.iter().filter_map(|s| s.spacing_between_slices_mm);
+    let step = steps.next();
+    if let Some((a, b)) =
+        step.zip(steps.find(|other| step.is_some_and(|s| (s - other).abs() > SAME_PLANE_MM)))
+    {
+        return Err(Error::NoGrid(format!("SpacingBetweenSlices is {a} mm and {b} mm")));
+    }
+    let (_, grid) = grid(&planes, step, n_slices)?;
+    if grid.n_voxels() > MOST_VOXELS {
+        let why = format!("{:?} voxels are more than {MOST_VOXELS}", grid.size());
+        return Err(Error::NoGrid(why));
+    }
+    Ok(grid)
+}
+
+/// The grid that planes make up, of at least `n_slices`, and the slice of each in it.
+///
+/// METHOD: slices are `SpacingBetweenSlices` apart, or where that is missing as far as the nearest two
+/// frames; each frame must lie at a whole number of such steps from the first.
+fn grid(
+    planes: &[Plane],
+    spacing_between_slices_mm: Option<f64>,
+    n_slices: usize,
+) -> Result<(Vec<usize>, Geometry), Error> {
+    let no_grid = |why: String| Error::NoGrid(why);
+    let first = planes.first().ok_or_else(|| no_grid("there are none".to_owned()))?;
+    let normal = first.geometry(1.0, 1)?.axis(2);
+    let mut along = Vec::with_capacity(planes.len());
+    for (n, plane) in planes.iter().enumerate() {
+        let apart: [f64; 3] = std::array::from_fn(|a| plane.position_mm[a] - first.position_mm[a]);
+        let height: f64 = apart.iter().zip(normal).map(|(a, b)| a * b).sum();
+        let sideways = (0..3).map(|a| (apart[a] - height * normal[a]).powi(2)).sum::<f64>().sqrt();
+        let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+        let is_parallel = same(&plane.orientation, &first.orientation)
+            && same(&plane.spacing_mm, &first.spacing_mm);
+        let pixel = plane.spacing_mm[0].min(plane.spacing_mm[1]);
+        if !is_parallel || sideways > SLICE_TOLERANCE * pixel {
+            let why = format!(
+                "frame {} has other axes or another spacing than frame 1, or lies {sideways:.4} mm beside it",
+                n + 1
+            );
+            return Err(no_grid(why));
+        }
+        along.push(height);
+    }
+    let mut sorted = along.clone();
+    sorted.sort_by(f64::total_cmp);
+    let gaps = sorted.windows(2).map(|pair| pair[1] - pair[0]);
+    let nearest = gaps.filter(|gap| *gap > SAME_PLANE_MM).min_by(f64::total_cmp);
+    let step = spacing_between_slices_mm.or(nearest);
+    let step = step
+        .filter(|step| *step > 0.0)
+        .ok_or_else(|| no_grid("there is one frame, and no SpacingBetweenSlices".to_owned()))?;
+    let lowest = sorted[0];
+    let mut slices = Vec::with_capacity(planes.len());
+    for (n, height) in along.iter().enumerate() {
+        let steps = ((height - lowest) / step).round();
+        let off = (height - lowest - steps * step).abs();
+        if off > SLICE_TOLERANCE * step || steps >= MOST_FRAMES {
+            let why = format!(
+                "frame {} lies {:.4} mm above the lowest, which is no whole number of steps of {step} mm",
+                n + 1,
+                height - lowest
+            );
+            return Err(no_grid(why));
+        }
+        slices.push(steps as usize);
+    }
+    let mut bottom = *first;
+    bottom.position_mm = std::array::from_fn(|a| first.position_mm[a] + lowest * normal[a]);
+    let n_slices = slices.iter().max().map_or(0, |last| last + 1).max(n_slices);
+    let grid = bottom.geometry(step, n_slices)?;
+    Ok((slices, grid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodulus_formats::dicom::{Plane, Referenced};
+    use nodulus_formats::volume::Mask;
+    use std::collections::BTreeSet;
+
+    fn image() -> Geometry {
+        Geometry::new([4, 3, 5], [0.5, 0.75, 2.0], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()
+    }
+
+    /// Frames at heights above the image's first slice, each with the pixel (frame, 1) set.
+    fn frames(heights_mm: &[f64]) -> Segmentation {
+        let plane = |height: &f64| Plane {
+            size: [4, 3],
+            spacing_mm: [0.5, 0.75],
+            position_mm: [1.0, 2.0, 3.0 + height],
+            orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        };
+        let pixel =
+            |n| PlacedMask { start: [n, 1, 0], mask: Mask::from_fn([1; 3], |_, _, _| true) };
+        let frames = (0..heights_mm.len()).map(|n| (n, pixel(n))).collect();
+        Segmentation {
+            referenced: Referenced::default(),
+            planes: heights_mm.iter().map(plane).collect(),
+            segments: vec![Segment { number: 1, label: String::new(), frames }],
+            spacing_between_slices_mm: None,
+        }
+    }
+
+    fn voxels(
+        segmentation: &Segmentation,
+        image: &Geometry,
+        resample: bool,
+    ) -> BTreeSet<[usize; 3]> {
+        let lie = lie(segmentation, image, resample).unwrap();
+        let placed = lie.place(&segmentation.segments[0], image, false);
+        placed.iter().flatten().flat_map(PlacedMask::voxels).collect()
+    }
+
+    #[test]
+    fn frames_go_to_their_slices_in_any_order() {
+        let found = voxels(&frames(&[8.0, 0.0, 4.05]), &image(), false);
+        assert_eq!(found, BTreeSet::from([[0, 1, 4], [1, 1, 0], [2, 1, 2]]));
+        assert_eq!(voxels(&frames(&[]), &image(), false), BTreeSet::new());
+    }
+
+    #[test]
+    fn frames_across_the_slices_are_voxels_too() {
+        // Columns along k, rows along j: frames at i.
+        let mut across = frames(&[0.0, 0.0]);
+        for (i, plane) in across.planes.iter_mut().enumerate() {
+            plane.size = [5, 3];
+            plane.spacing_mm = [2.0, 0.75];
+            plane.position_mm = [1.0 + 0.5 * (3 - i) as f64, 2.0, 3.0];
+            plane.orientation = [0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+        }
+        assert_eq!(voxels(&across, &image(), false), BTreeSet::from([[3, 1, 0], [2, 1, 1]]));
+    }
+
+    #[test]
+    fn a_frame_off_the_slices_is_refused_or_resampled() {
+        let between = frames(&[0.9, 2.9]);
+        let error = lie(&between, &image(), false).unwrap_err();
+        assert!(matches!(error, Error::OffSlices { frame: 1, .. }), "{error:?}");
+        // 3.9 and 5.9 mm: the slices at 3 and 5 mm lie within them.
+        assert_eq!(voxels(&between, &image(), true), BTreeSet::from([[0, 1, 0], [1, 1, 1]]));
+        let uneven = lie(&frames(&[0.9, 2.9, 3.9, 5.4]), &image(), true).unwrap_err().to_string();
+        assert!(uneven.contains("frame 4 lies 4.5000 mm"), "{uneven}");
+        let mut turned = between.clone();
+        turned.planes[1].orientation = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0];
+        assert!(matches!(lie(&turned, &image(), true), Err(Error::NoGrid(_))));
+        assert!(matches!(lie(&frames(&[0.9]), &image(), true), Err(Error::NoGrid(_))));
+        let far = lie(&frames(&[0.9, 2.9, 1e9]), &image(), true);
+        assert!(matches!(far, Err(Error::NoGrid(_))));
+    }
+
+    #[test]
+    fn several_share_one_grid() {
+        let [low, high] = [frames(&[2.0, 4.0]), frames(&[8.0])];
+        let grid = common_grid(&[&low, &high], 2).unwrap();
+        assert_eq!((grid.size(), grid.spacing().ijk()), ([4, 3, 4], [0.5, 0.75, 2.0]));
+        assert_eq!(voxels(&high, &grid, false), BTreeSet::from([[0, 1, 3]]));
+        let of = |step| Segmentation { spacing_between_slices_mm: Some(step), ..high.clone() };
+        assert_eq!(common_grid(&[&of(2.0), &of(2.0)], 2).unwrap().size(), [4, 3, 2]);
+        let error = common_grid(&[&of(2.0), &of(1.0)], 2).unwrap_err().to_string();
+        assert_eq!(error, "frames make up no grid: SpacingBetweenSlices is 2 mm and 1 mm");
+        assert!(matches!(common_grid(&[&high, &high], 2), Err(Error::NoGrid(_))));
+        let mut far = frames(&[0.0, 1.0, 60_000.0]);
+        far.planes.iter_mut().for_each(|plane| plane.size = [1024, 1024]);
+        let error = common_grid(&[&far], 2).unwrap_err().to_string();
+        assert!(error.contains("[1024, 1024, 60001] voxels are more than"), "{error}");
+    }
+
+    #[test]
+    fn a_place_is_shown_once() {
+        let error = lie(&frames(&[0.0, 0.0]), &image(), false).unwrap_err().to_string();
+        assert_eq!(error, "frames 1 and 2 show segment 1 at one place");
+        assert!(matches!(
+            lie(&frames(&[0.9, 0.9, 2.9]), &image(), true),
+            Err(Error::Repeated(1, 2, 1))
+        ));
+    }
+}

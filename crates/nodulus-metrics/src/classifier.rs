@@ -1,0 +1,306 @@
+//! What probabilities of a yes-or-no question are worth.
+
+use super::bootstrap;
+use std::collections::BTreeMap;
+
+/// Bins of equal width in which calibration is looked at.
+pub const BINS: usize = 10;
+
+/// One judged case.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged<'a> {
+    /// The patient, who is resampled as a whole.
+    pub patient: &'a str,
+    /// Probability given, from 0 to 1.
+    pub probability: f64,
+    /// Whether it was so.
+    pub truth: bool,
+}
+
+/// A number with its 95% bootstrap interval by patient.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// The number; `None` where it is undefined.
+    pub value: Option<f64>,
+    /// Its interval: see [`bootstrap::interval`].
+    pub interval: Option<[f64; 2]>,
+}
+
+/// How well probabilities separate and how far they can be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Classified {
+    /// Cases.
+    pub n: u64,
+    /// Area under the ROC curve; undefined where all cases are of one kind.
+    pub auc: Estimate,
+    /// Mean squared error of the probabilities (Brier 1950); undefined without a case.
+    pub brier: Estimate,
+    /// Expected calibration error; undefined without a case.
+    pub ece: Estimate,
+}
+
+/// Judges probabilities of cases that come with their patients, in any number and order.
+///
+/// `seed` decides the bootstrap's resamples.
+///
+/// METHOD: the area is that of Mann and Whitney, a tie counting half, as scikit-learn's. ECE (Guo et al.
+/// 2017) is over ten bins of equal width, [0, 0.1], (0.1, 0.2], …: the mean over cases of how far the
+/// share of true cases in a bin is off the bin's mean probability. Intervals are by bootstrap over
+/// patients, not by `DeLong`, since slices of one patient are not independent.
+pub fn classify(cases: &[Judged<'_>], seed: u64) -> Classified {
+    let mut patients: BTreeMap<&str, Tally> = BTreeMap::new();
+    for case in cases {
+        patients.entry(case.patient).or_default().add(case);
+    }
+    let places: BTreeMap<&str, usize> =
+        patients.keys().enumerate().map(|(n, patient)| (*patient, n)).collect();
+    let mut ranked: Vec<(f64, bool, usize)> =
+        cases.iter().map(|case| (case.probability, case.truth, places[case.patient])).collect();
+    // Sums of floats depend on their order, which must not reach the results.
+    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let tallies: Vec<Tally> = patients.into_values().map(Tally::ordered).collect();
+    let everyone: Vec<usize> = (0..tallies.len()).collect();
+    let auc = |drawn: &[usize]| {
+        let mut times = vec![0u64; tallies.len()];
+        for patient in drawn {
+            times[*patient] += 1;
+        }
+        area(&ranked, &times)
+    };
+    let brier = |drawn: &[usize]| Tally::sum(&tallies, drawn).brier();
+    let ece = |drawn: &[usize]| Tally::sum(&tallies, drawn).ece();
+    let estimate = |of: &dyn Fn(&[usize]) -> Option<f64>| Estimate {
+        value: of(&everyone),
+        interval: bootstrap::interval(everyone.len(), seed, of),
+    };
+    Classified {
+        n: cases.len() as u64,
+        auc: estimate(&auc),
+        brier: estimate(&brier),
+        ece: estimate(&ece),
+    }
+}
+
+/// Area under the ROC curve of cases in ascending order of probability, each as often as its patient
+/// was drawn.
+fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
+    let (mut n_true, mut n_false, mut doubled) = (0u64, 0u64, 0u64);
+    for tied in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+        let of = |truth: bool| -> u64 {
+            tied.iter().filter(|case| case.1 == truth).map(|case| times[case.2]).sum()
+        };
+        let (yes, no) = (of(true), of(false));
+        // A true case beats the false ones below it, and half of those beside it.
+        doubled += yes * (2 * n_false + no);
+        n_true += yes;
+        n_false += no;
+    }
+    let pairs = n_true * n_false;
+    (pairs > 0).then(|| doubled as f64 / (2 * pairs) as f64)
+}
+
+/// Place of a probability's bin: [0, 0.1], (0.1, 0.2], …
+fn bin_of(probability: f64) -> usize {
+    ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
+}
+
+/// A reliability diagram in the making: the bins of the calibration error, case by case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reliability {
+    /// The bins, from 0 to 1.
+    pub bins: [Bin; BINS],
+}
+
+/// The cases whose probability lies in a bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// Cases.
+    pub n: u64,
+    /// Cases that were so.
+    pub n_true: u64,
+    /// Sum of the probabilities.
+    pub probabilities: f64,
+}
+
+impl Reliability {
+    /// Adds a case.
+    pub fn add(&mut self, probability: f64, truth: bool) {
+        let bin = &mut self.bins[bin_of(probability)];
+        bin.n += 1;
+        bin.n_true += u64::from(truth);
+        bin.probabilities += probability;
+    }
+}
+
+impl Bin {
+    /// Mean of the probabilities; `None` without a case.
+    pub fn mean_probability(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.probabilities / self.n as f64)
+    }
+
+    /// Share of the cases that were so; `None` without a case.
+    pub fn share_true(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.n_true as f64 / self.n as f64)
+    }
+}
+
+/// What Brier score and calibration need to know of some cases.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    n: f64,
+    squares: Vec<f64>,
+    squared: f64,
+    /// Sum of truth minus probability in each bin.
+    bins: [f64; BINS],
+    differences: Vec<(usize, f64)>,
+}
+
+impl Tally {
+    fn add(&mut self, case: &Judged<'_>) {
+        let difference = f64::from(u8::from(case.truth)) - case.probability;
+        self.n += 1.0;
+        self.squares.push(difference * difference);
+        self.differences.push((bin_of(case.probability), difference));
+    }
+
+    /// Sums up in an order that does not depend on that of the cases.
+    fn ordered(mut self) -> Self {
+        self.squares.sort_unstable_by(f64::total_cmp);
+        self.squared = self.squares.drain(..).sum();
+        self.differences.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        for (bin, difference) in self.differences.drain(..) {
+            self.bins[bin] += difference;
+        }
+        self
+    }
+
+    fn sum(tallies: &[Self], drawn: &[usize]) -> Self {
+        let mut sum = Self::default();
+        for tally in drawn.iter().map(|patient| &tallies[*patient]) {
+            sum.n += tally.n;
+            sum.squared += tally.squared;
+            sum.bins.iter_mut().zip(tally.bins).for_each(|(all, one)| *all += one);
+        }
+        sum
+    }
+
+    fn brier(&self) -> Option<f64> {
+        (self.n > 0.0).then(|| self.squared / self.n)
+    }
+
+    fn ece(&self) -> Option<f64> {
+        let off: f64 = self.bins.iter().map(|bin| bin.abs()).sum();
+        (self.n > 0.0).then(|| off / self.n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(patient: &str, probability: f64, truth: bool) -> Judged<'_> {
+        Judged { patient, probability, truth }
+    }
+
+    fn assert_close(found: Option<f64>, expected: f64) {
+        assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}, expected {expected}");
+    }
+
+    #[test]
+    fn four_cases_by_hand() {
+        let cases = [
+            judged("a", 0.9, true),
+            judged("a", 0.4, true),
+            judged("b", 0.4, false),
+            judged("b", 0.15, false),
+        ];
+        let found = classify(&cases, 1);
+        // Of four pairs three are right and one is tied.
+        assert_close(found.auc.value, 3.5 / 4.0);
+        assert_close(found.brier.value, (0.01 + 0.36 + 0.16 + 0.0225) / 4.0);
+        // Bins of 0.9, of 0.4 twice and of 0.15: off by 0.1, by 0.6 - 0.4 and by 0.15.
+        assert_close(found.ece.value, (0.1 + 0.2 + 0.15) / 4.0);
+        assert_eq!(found.n, 4);
+        // A patient alone has cases of one kind in half of the resamples.
+        assert_eq!(found.auc.interval, None);
+        assert!(found.brier.interval.is_some());
+    }
+
+    #[test]
+    fn the_diagram_has_the_bins_of_the_calibration_error() {
+        let cases =
+            [(0.0, false), (0.1, true), (0.35, true), (0.4, false), (0.8, true), (1.0, true)];
+        let mut reliability = Reliability::default();
+        for (probability, truth) in &cases {
+            reliability.add(*probability, *truth);
+        }
+        let filled: Vec<(usize, u64, u64)> = (0..BINS)
+            .map(|place| (place, reliability.bins[place].n, reliability.bins[place].n_true))
+            .filter(|(_, n, _)| *n > 0)
+            .collect();
+        assert_eq!(filled, [(0, 2, 1), (3, 2, 1), (7, 1, 1), (9, 1, 1)]);
+        let off =
+            |bin: &Bin| Some(bin.n as f64 * (bin.share_true()? - bin.mean_probability()?).abs());
+        let ece: f64 = reliability.bins.iter().filter_map(off).sum::<f64>() / cases.len() as f64;
+        let judged: Vec<Judged<'_>> = cases.iter().map(|(p, t)| judged("a", *p, *t)).collect();
+        assert_close(classify(&judged, 1).ece.value, ece);
+        assert_eq!((Bin::default().share_true(), Bin::default().mean_probability()), (None, None));
+    }
+
+    #[test]
+    fn one_kind_alone_has_no_area() {
+        let found = classify(&[judged("a", 0.9, true), judged("b", 1.0, true)], 1);
+        assert_eq!(found.auc, Estimate::default());
+        assert_close(found.brier.value, 0.005);
+        assert_eq!(classify(&[], 1), Classified::default());
+    }
+
+    #[test]
+    fn order_does_not_matter() {
+        let names: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let cases: Vec<Judged<'_>> = (0..96)
+            .map(|n| judged(&names[n % 12], ((n * 37) % 64) as f64 / 63.0, (n * 29) % 7 > 3))
+            .collect();
+        let reversed: Vec<Judged<'_>> = cases.iter().rev().copied().collect();
+        let found = classify(&cases, 5);
+        assert_eq!(found, classify(&reversed, 5));
+        let [low, high] = found.auc.interval.unwrap();
+        assert!(low < found.auc.value.unwrap() && found.auc.value.unwrap() < high);
+    }
+
+    /// The numbers of `tests/golden/classifier.py`.
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        probability: Vec<f64>,
+        truth: Vec<bool>,
+        patient: Vec<usize>,
+        auc: f64,
+        brier: f64,
+        ece: f64,
+        auc_interval: [f64; 2],
+    }
+
+    #[test]
+    fn agrees_with_scikit_learn() {
+        let all: Vec<Golden> =
+            serde_json::from_str(include_str!("../../../tests/golden/classifier.json")).unwrap();
+        assert_eq!(all.len(), 2);
+        for golden in all {
+            let names: Vec<String> = golden.patient.iter().map(ToString::to_string).collect();
+            let cases: Vec<Judged<'_>> = (0..names.len())
+                .map(|n| judged(&names[n], golden.probability[n], golden.truth[n]))
+                .collect();
+            let found = classify(&cases, 1);
+            assert_close(found.auc.value, golden.auc);
+            assert_close(found.brier.value, golden.brier);
+            assert_close(found.ece.value, golden.ece);
+            // 2,000 resamples against 20,000: the ends scatter by a few percent of the width.
+            let width = golden.auc_interval[1] - golden.auc_interval[0];
+            for (found, expected) in
+                found.auc.interval.unwrap().into_iter().zip(golden.auc_interval)
+            {
+                assert!((found - expected).abs() < 0.06 * width, "{found}, expected {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The pairs of `tests/golden/edge_cases.py`: what goes wrong with small, empty, hollow and distant
+//! masks, beside the numbers of `MedPy`, MONAI, SimpleITK and `SciPy`.
+
+use super::{Measure, Metric, score, size};
+use nodulus_formats::volume::Mask;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// First voxel, size and whether the box is set or cut out.
+type Block = ([usize; 3], [usize; 3], bool);
+
+#[derive(Deserialize)]
+struct Pair {
+    name: String,
+    /// Whether the pair is seen along k as one slice.
+    flat: bool,
+    size: [usize; 3],
+    spacing_mm: [f64; 3],
+    prediction: Vec<Block>,
+    reference: Vec<Block>,
+    counts: [u64; 3],
+    scores: BTreeMap<String, Option<f64>>,
+    /// Volume, long axis and short axis, of prediction and reference.
+    sizes: [[f64; 3]; 2],
+}
+
+impl Pair {
+    fn mask(&self, blocks: &[Block]) -> Mask {
+        let set = |voxel: [usize; 3]| {
+            let holds = |(start, size, _): &&Block| {
+                (0..3).all(|a| (start[a]..start[a] + size[a]).contains(&voxel[a]))
+            };
+            blocks.iter().rfind(holds).is_some_and(|block| block.2)
+        };
+        let [ni, nj, nk] = self.size;
+        if self.flat {
+            return Mask::from_fn([ni, nj, 1], |i, j, _| (0..nk).any(|k| set([i, j, k])));
+        }
+        Mask::from_fn(self.size, |i, j, k| set([i, j, k]))
+    }
+}
+
+#[test]
+fn agrees_with_medpy_monai_and_simpleitk() {
+    let pairs: Vec<Pair> =
+        serde_json::from_str(include_str!("../../../tests/golden/edge_cases.json")).unwrap();
+    assert_eq!(pairs.len(), 15 * 2 * 2);
+    for pair in pairs {
+        let name = format!("{} at {:?}, flat: {}", pair.name, pair.spacing_mm, pair.flat);
+        let masks = [&pair.prediction, &pair.reference].map(|blocks| pair.mask(blocks));
+        let found = score(&masks[0], &masks[1], pair.spacing_mm);
+        let counts = [found.true_positive, found.false_positive, found.false_negative];
+        assert_eq!(counts, pair.counts, "{name}");
+        for metric in Metric::ALL {
+            match (metric.of(&found), pair.scores[metric.name()]) {
+                (Some(found), Some(expected)) => assert!(
+                    (found - expected).abs() < 1e-9,
+                    "{name}: {} is {found}, expected {expected}",
+                    metric.name()
+                ),
+                (found, expected) => assert_eq!(found, expected, "{name}: {}", metric.name()),
+            }
+        }
+        for (mask, expected) in masks.iter().zip(pair.sizes) {
+            let found = size(mask, pair.spacing_mm);
+            let measures = [Measure::Volume, Measure::LongAxis, Measure::ShortAxis];
+            for (measure, expected) in measures.into_iter().zip(expected) {
+                let found = measure.of(&found);
+                assert!((found - expected).abs() < 1e-9, "{name}: {measure:?} {found} {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! What a detector of nodules is worth, as LUNA16 measures it.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+/// False positives a scan at which LUNA16 reads the sensitivity.
+pub const RATES: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+/// Resamples drawn, as by LUNA16.
+pub const RESAMPLES: usize = 1_000;
+/// Detections of a scan that count, as by LUNA16.
+pub const MOST_PER_SCAN: usize = 100;
+/// Diameter of findings that have none, as by LUNA16.
+const POINT_DIAMETER_MM: f64 = 10.0;
+
+/// What the readers marked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// Its scan, below the number of scans.
+    pub scan: usize,
+    /// Centre, LPS.
+    pub centre_mm: [f64; 3],
+    /// Diameter; `None` for points.
+    pub diameter_mm: Option<f64>,
+    /// Whether it is a nodule of the reference standard; a detection of another finding is neither
+    /// right nor wrong.
+    pub included: bool,
+}
+
+/// What a detector found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    /// Its scan, below the number of scans.
+    pub scan: usize,
+    /// Place, LPS.
+    pub place_mm: [f64; 3],
+    /// How sure the detector is: any number, more is surer.
+    pub score: f64,
+}
+
+/// Sensitivity at a rate of false positives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// False positives a scan.
+    pub rate: f64,
+    /// Share of the nodules that are detected.
+    pub sensitivity: f64,
+    /// Its mean over resamples of the scans; `None` where no resample has a nodule.
+    pub resampled_mean: Option<f64>,
+    /// Its 95% bootstrap interval, by scan.
+    pub interval: Option<[f64; 2]>,
+}
+
+/// A detector's curve; see [`froc`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Froc {
+    /// Scans.
+    pub n_scans: usize,
+    /// Nodules of the reference standard.
+    pub n_nodules: usize,
+    /// Nodules detected at any score.
+    pub n_detected: usize,
+    /// Detections, of which at most [`MOST_PER_SCAN`] a scan count.
+    pub n_detections: usize,
+    /// Detections that hit nothing.
+    pub n_false_positives: usize,
+    /// Detections on other findings, which are ignored.
+    pub n_ignored: usize,
+    /// Further detections of nodules detected already, which are ignored.
+    pub n_repeated: usize,
+    /// Sensitivities at [`RATES`].
+    pub points: [Point; RATES.len()],
+    /// Mean of the sensitivities: the challenge's score.
+    pub score: f64,
+}
+
+/// A detected nodule or a false positive, by its score.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    scan: usize,
+    score: f64,
+    detected: bool,
+}
+
+/// Measures detections against findings; `None` without a scan or a nodule.
+///
+/// A scan's detections and findings are taken in the order given; `seed` decides the resamples.
+///
+/// METHOD: `noduleCADEvaluationLUNA16.py` (Setio et al. 2017). Of a scan with more than 100 detections
+/// those count whose score is above that of the 101st. A detection hits a finding when it is less than
+/// the radius away; points have a diameter of 10 mm. A nodule has the highest score of its hits; a hit
+/// on another finding is ignored; what hits nothing is a false positive. The curve has a point for
+/// each score, from (0, 0) on; between points it is straight, past the last one level. Intervals: 1,000
+/// resamples of scans, from the 26th to the 976th value. A resample without a nodule has no curve and
+/// is left out.
+pub fn froc(
+    n_scans: usize,
+    findings: &[Finding],
+    detections: &[Detection],
+    seed: u64,
+) -> Option<Froc> {
+    let (mut n_false_positives, mut n_ignored, mut n_repeated) = (0, 0, 0);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut n_nodules_of = vec![0usize; n_scans];
+    let (findings, detections) =
+        (by_scan(n_scans, findings, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
+    for scan in 0..n_scans {
+        let detections = most_suspicious(&detections[scan]);
+        let mut unclaimed = vec![true; detections.len()];
+        let (nodules, others): (Vec<&Finding>, Vec<&Finding>) =
+            findings[scan].iter().partition(|finding| finding.included);
+        n_nodules_of[scan] = nodules.len();
+        for nodule in nodules {
+            let hits = (0..detections.len()).filter(|n| hits(&detections[*n], nodule));
+            let scores: Vec<f64> = hits
+                .map(|n| {
+                    unclaimed[n] = false;
+                    detections[n].score
+                })
+                .collect();
+            n_repeated += scores.len().saturating_sub(1);
+            if let Some(score) = scores.into_iter().reduce(f64::max) {
+                entries.push(Entry { scan, score, detected: true });
+            }
+        }
+        for other in others {
+            for (n, free) in unclaimed.iter_mut().enumerate().filter(|(_, free)| **free) {
+                if hits(&detections[n], other) {
+                    *free = false;
+                    n_ignored += 1;
+                }
+            }
+        }
+        for (detection, _) in detections.iter().zip(unclaimed).filter(|(_, free)| *free) {
+            entries.push(Entry { scan, score: detection.score, detected: false });
+            n_false_positives += 1;
+        }
+    }
+    entries.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let sensitivities = sensitivities(&entries, &n_nodules_of, &vec![1; n_scans])?;
+    let resampled = resample(&entries, &n_nodules_of, seed);
+    let point = |n: usize| {
+        let mut values: Vec<f64> = resampled.iter().map(|of_resample| of_resample[n]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |share: f64| values.get((share * values.len() as f64).floor() as usize).copied();
+        Point {
+            rate: RATES[n],
+            sensitivity: sensitivities[n],
+            resampled_mean: super::summary::mean(&values),
+            interval: at(0.025).zip(at(0.975)).map(|(low, high)| [low, high]),
+        }
+    };
+    Some(Froc {
+        n_scans,
+        n_nodules: n_nodules_of.iter().sum(),
+        n_detected: entries.iter().filter(|entry| entry.detected).count(),
+        n_detections: detections.iter().map(Vec::len).sum(),
+        n_false_positives,
+        n_ignored,
+        n_repeated,
+        points: std::array::from_fn(point),
+        score: sensitivities.iter().sum::<f64>() / RATES.len() as f64,
+    })
+}
+
+/// The members of each scan, in the order given; those of no scan are left out.
+fn by_scan<T: Copy>(n_scans: usize, all: &[T], scan: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut scans = vec![Vec::new(); n_scans];
+    for one in all {
+        if let Some(members) = scans.get_mut(scan(one)) {
+            members.push(*one);
+        }
+    }
+    scans
+}
+
+fn most_suspicious(detections: &[Detection]) -> Vec<Detection> {
+    if detections.len() <= MOST_PER_SCAN {
+        return detections.to_vec();
+    }
+    let mut scores: Vec<f64> = detections.iter().map(|detection| detection.score).collect();
+    scores.sort_unstable_by(|a, b| b.total_cmp(a));
+    let above = scores[MOST_PER_SCAN];
+    detections.iter().filter(|detection| detection.score > above).copied().collect()
+}
+
+fn hits(detection: &Detection, finding: &Finding) -> bool {
+    let radius_mm = finding.diameter_mm.unwrap_or(POINT_DIAMETER_MM) / 2.0;
+    let axes = detection.place_mm.iter().zip(finding.centre_mm);
+    axes.map(|(a, b)| (a - b) * (a - b)).sum::<f64>() < radius_mm * radius_mm
+}
+
+/// Sensitivity at each rate where each scan is there `times` often; `None` without a nodule.
+/// `entries` are in descending order of score.
+fn sensitivities(
+    entries: &[Entry],
+    n_nodules_of: &[usize],
+    times: &[usize],
+) -> Option<[f64; RATES.len()]> {
+    let n_nodules: usize = n_nodules_of.iter().zip(times).map(|(n, times)| n * times).sum();
+    let n_scans: usize = times.iter().sum();
+    if n_nodules == 0 || n_scans == 0 {
+        return None;
+    }
+    let (mut n_detected, mut n_false) = (0, 0);
+    let mut found = [None; RATES.len()];
+    // The last point of the curve at or before a rate, and the first one past it.
+    let mut before = [0.0; 2];
+    for tied in entries.chunk_by(|a, b| a.score.total_cmp(&b.score).is_eq()) {
+        for entry in tied {
+            let n = if entry.detected { &mut n_detected } else { &mut n_false };
+            *n += times[entry.scan];
+        }
+        let point = [n_false as f64 / n_scans as f64, n_detected as f64 / n_nodules as f64];
+        for (found, rate) in found.iter_mut().zip(RATES) {
+            if found.is_none() && point[0] > rate {
+                let share = (rate - before[0]) / (point[0] - before[0]);
+                *found = Some(before[1] + share * (point[1] - before[1]));
+            }
+        }
+        before = point;
+    }
+    Some(found.map(|sensitivity| sensitivity.unwrap_or(before[1])))
+}
+
+fn resample(entries: &[Entry], n_nodules_of: &[usize], seed: u64) -> Vec<[f64; RATES.len()]> {
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let n_scans = n_nodules_of.len();
+    // Drawn as 32 bits: the same on machines of every word size.
+    let below = u32::try_from(n_scans).unwrap_or(u32::MAX);
+    (0..RESAMPLES)
+        .filter_map(|_| {
+            let mut times = vec![0; n_scans];
+            (0..n_scans).for_each(|_| times[random.random_range(0..below) as usize] += 1);
+            sensitivities(entries, n_nodules_of, &times)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    fn nodule(scan: usize, x: f64) -> Finding {
+        Finding { scan, centre_mm: [x, 0.0, 0.0], diameter_mm: Some(6.0), included: true }
+    }
+
+    fn detection(scan: usize, x: f64, score: f64) -> Detection {
+        Detection { scan, place_mm: [x, 0.0, 0.0], score }
+    }
+
+    fn sensitivities_of(froc: &Froc) -> Vec<f64> {
+        froc.points.iter().map(|point| point.sensitivity).collect()
+    }
+
+    #[test]
+    fn the_reference_detects_itself() {
+        let findings: Vec<Finding> = (0..9).map(|n| nodule(n / 2, 50.0 * n as f64)).collect();
+        let detections: Vec<Detection> =
+            findings.iter().map(|f| detection(f.scan, f.centre_mm[0], 1.0)).collect();
+        let found = froc(6, &findings, &detections, 1).unwrap();
+        assert_eq!(sensitivities_of(&found), [1.0; 7]);
+        assert_eq!((found.n_detected, found.n_nodules, found.n_false_positives), (9, 9, 0));
+        for point in found.points {
+            assert_eq!((point.resampled_mean, point.interval), (Some(1.0), Some([1.0, 1.0])));
+        }
+    }
+
+    #[test]
+    fn a_curve_by_hand() {
+        // Two scans with two nodules each, and a finding of another kind 100 mm away.
+        let mut findings = vec![nodule(0, 0.0), nodule(0, 20.0), nodule(1, 0.0), nodule(1, 20.0)];
+        let point = Finding { diameter_mm: None, included: false, ..nodule(0, 100.0) };
+        findings.push(point);
+        let detections = [
+            detection(0, 0.0, 0.9),
+            // The same nodule again: counts once, with the higher score.
+            detection(0, 1.0, 0.95),
+            // As far as the radius is not within it.
+            detection(0, 23.0, 0.8),
+            // On the other finding: 4.9 mm from a point of 10 mm.
+            detection(0, 104.9, 0.99),
+            detection(1, 20.0, 0.5),
+            detection(1, 60.0, 0.3),
+            // A scan that is not on the list.
+            detection(7, 0.0, 1.0),
+        ];
+        let found = froc(2, &findings, &detections, 1).unwrap();
+        let counts = (found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated);
+        assert_eq!(counts, (2, 2, 1, 1));
+        assert_eq!(found.n_detections, 6);
+        // Points (0, 0), (0, 1/4), (1/2, 1/4), (1/2, 2/4), (1, 2/4): at 1/2 the last one counts.
+        assert_eq!(sensitivities_of(&found), [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 0.5]);
+        assert!((found.score - (0.25 * 2.0 + 0.5 * 5.0) / 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn tied_scores_make_one_straight_piece() {
+        let found =
+            froc(1, &[nodule(0, 0.0)], &[detection(0, 0.0, 0.5), detection(0, 50.0, 0.5)], 1);
+        let expected = [0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0];
+        assert_eq!(sensitivities_of(&found.unwrap()), expected);
+    }
+
+    #[test]
+    fn of_many_detections_those_above_the_hundred_and_first_count() {
+        let many = |n: usize| -> Vec<Detection> {
+            (0..n).map(|n| detection(0, 10.0 * n as f64, -(n as f64))).collect()
+        };
+        let findings = [nodule(0, 1000.0)];
+        assert_eq!(froc(1, &findings, &many(101), 1).unwrap().n_detected, 0);
+        assert_eq!(froc(1, &findings, &many(100), 1).unwrap().n_false_positives, 100);
+        assert_eq!(froc(1, &findings, &many(500), 1).unwrap().n_false_positives, 100);
+    }
+
+    #[test]
+    fn nothing_to_detect_is_no_curve() {
+        assert_eq!(froc(0, &[], &[], 1), None);
+        assert_eq!(froc(3, &[], &[detection(0, 0.0, 1.0)], 1), None);
+        let none = froc(1, &[nodule(0, 0.0)], &[], 1).unwrap();
+        assert_eq!((sensitivities_of(&none), none.n_nodules), (vec![0.0; 7], 1));
+    }
+
+    /// The numbers of `tests/golden/froc.py`, which follows LUNA16's script step by step.
+    #[derive(Deserialize)]
+    struct Golden {
+        n_scans: usize,
+        findings: Vec<(usize, [f64; 3], f64, bool)>,
+        detections: Vec<(usize, [f64; 3], f64)>,
+        counts: [usize; 4],
+        sensitivity: [f64; 7],
+        mean: [f64; 7],
+        low: [f64; 7],
+        high: [f64; 7],
+    }
+
+    #[test]
+    fn agrees_with_the_steps_of_luna16() {
+        let cases: Vec<Golden> =
+            serde_json::from_str(include_str!("../../../tests/golden/froc.json")).unwrap();
+        assert_eq!(cases.len(), 4);
+        for golden in cases {
+            let findings: Vec<Finding> = golden
+                .findings
+                .iter()
+                .map(|&(scan, centre_mm, diameter, included)| {
+                    let diameter_mm = (diameter > 0.0).then_some(diameter);
+                    Finding { scan, centre_mm, diameter_mm, included }
+                })
+                .collect();
+            let detections: Vec<Detection> = golden
+                .detections
+                .iter()
+                .map(|&(scan, place_mm, score)| Detection { scan, place_mm, score })
+                .collect();
+            let found = froc(golden.n_scans, &findings, &detections, 1).unwrap();
+            let counts =
+                [found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated];
+            assert_eq!(counts, golden.counts);
+            for (n, point) in found.points.into_iter().enumerate() {
+                assert!((point.sensitivity - golden.sensitivity[n]).abs() < 1e-9, "{point:?}");
+                // Other resamples: they scatter.
+                let [low, high] = point.interval.unwrap();
+                assert!((point.resampled_mean.unwrap() - golden.mean[n]).abs() < 0.02);
+                let (low, high) = (low - golden.low[n], high - golden.high[n]);
+                assert!(low.abs() < 0.05 && high.abs() < 0.05, "{point:?}: {low} {high}");
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Weights files: safetensors, with a JSON file beside each.
+
+use super::config::Config;
+use super::error::{Error, Result};
+use super::ops::{tensor, values};
+use super::parameters::Parameters;
+use fs_err as fs;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Name of a checkpoint's weights.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// Name of the weights of the epoch with the best validation, beside those of the last epoch.
+pub const BEST_WEIGHTS_FILE: &str = "best.safetensors";
+
+/// What `model.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Description {
+    /// The network.
+    pub(super) config: Config,
+    /// Whether the threshold dynamics took part at the end of training.
+    pub(super) std: bool,
+    /// What the caller knows of the weights' origin.
+    pub(super) metadata: Value,
+}
+
+/// The weights file that a path means: itself, or the one in the folder.
+pub fn weights_path(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
+}
+
+fn wrong(path: &Path, problem: impl Into<String>) -> Error {
+    Error::Checkpoint { path: path.to_owned(), problem: problem.into() }
+}
+
+/// Writes a weights file, and its description beside it with the extension `json`.
+pub(super) fn save(path: &Path, parameters: &Parameters, description: &Description) -> Result<()> {
+    let values = parameters
+        .specs
+        .iter()
+        .zip(&parameters.tensors)
+        .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), values(tensor)?)))
+        .collect::<Result<_>>()?;
+    write(path, values)?;
+    save_description(path, description)
+}
+
+/// Writes what there is to say of a weights file, beside it.
+pub(super) fn save_description(path: &Path, description: &Description) -> Result<()> {
+    write_json(&path.with_extension("json"), description)
+}
+
+/// Reads what a checkpoint says of itself.
+pub(super) fn describe(path: &Path) -> Result<Description> {
+    read_json(&weights_path(path).with_extension("json"))
+}
+
+/// Reads weights over those of a network.
+pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
+    let path = weights_path(path);
+    let mut found = read(&path)?;
+    for (spec, place) in parameters.specs.iter().zip(&mut parameters.tensors) {
+        let Some((shape, values)) = found.remove(&spec.name) else {
+            return Err(wrong(&path, format!("tensor `{}` is missing", spec.name)));
+        };
+        if shape != spec.shape {
+            let problem = format!("tensor `{}` is {shape:?}, expected {:?}", spec.name, spec.shape);
+            return Err(wrong(&path, problem));
+        }
+        *place = tensor(values, shape)?;
+    }
+    match found.keys().next() {
+        None => Ok(()),
+        Some(name) => {
+            let problem = format!("tensor `{name}` is none of this network ({} such)", found.len());
+            Err(wrong(&path, problem))
+        }
+    }
+}
+
+/// Writes named arrays.
+pub(super) fn write(path: &Path, arrays: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = arrays
+        .into_iter()
+        .map(|(name, shape, values)| {
+            (name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error: safetensors::SafeTensorError| wrong(path, error.to_string()))?;
+    let file =
+        safetensors::serialize(views, None).map_err(|error| wrong(path, error.to_string()))?;
+    Ok(fs::write(path, file)?)
+}
+
+/// Arrays by name.
+pub(super) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Reads named arrays, all of them 32-bit floats.
+pub(super) fn read(path: &Path) -> Result<Arrays> {
+    let (arrays, others) = read_floats(path)?;
+    match others.first() {
+        None => Ok(arrays),
+        Some(name) => Err(wrong(path, format!("tensor `{name}` is not of 32-bit floats (F32)"))),
+    }
+}
+
+/// Reads the named arrays that are of 32-bit floats, and the names of the others.
+pub(super) fn read_floats(path: &Path) -> Result<(Arrays, Vec<String>)> {
+    let file = fs::read(path)?;
+    let tensors = SafeTensors::deserialize(&file)
+        .map_err(|error| wrong(path, format!("no safetensors file: {error}")))?;
+    let mut others = Vec::new();
+    let mut arrays = Arrays::new();
+    for (name, tensor) in tensors.tensors() {
+        if tensor.dtype() != Dtype::F32 {
+            others.push(name);
+            continue;
+        }
+        let (chunks, _) = tensor.data().as_chunks::<4>();
+        let values: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(wrong(path, format!("tensor `{name}` has the value {value}")));
+        }
+        arrays.insert(name, (tensor.shape().to_vec(), values));
+    }
+    Ok((arrays, others))
+}
+
+/// Writes JSON that people can read.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| wrong(path, error.to_string()))?;
+    text.push('\n');
+    Ok(fs::write(path, text)?)
+}
+
+/// Reads JSON.
+pub(super) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path)?;
+    serde_json::from_str(&text).map_err(|error| wrong(path, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::view;
+    use crate::parameters::{Scope, Start};
+
+    fn parameters(build: fn(&mut Scope)) -> Parameters {
+        let mut specs = Vec::new();
+        build(&mut Scope::new(&mut specs));
+        Parameters::draw(specs, 3).unwrap()
+    }
+
+    fn two(scope: &mut Scope) {
+        scope.parameter("a.weight", &[2, 3], Start::Normal(1.0));
+        scope.statistic("b", &[], Start::Constant(0.25));
+    }
+
+    #[test]
+    fn weights_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let description = Description {
+            config: Config::default(),
+            std: true,
+            metadata: serde_json::json!({"epochs": 3}),
+        };
+        let written = parameters(two);
+        save(&folder.path().join(WEIGHTS_FILE), &written, &description).unwrap();
+        assert_eq!(describe(folder.path()).unwrap(), description);
+        for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
+            let mut read = parameters(two);
+            read.tensors[0] = tensor(vec![0.0; 6], (2, 3)).unwrap();
+            load(&path, &mut read).unwrap();
+            for (a, b) in read.tensors.iter().zip(&written.tensors) {
+                assert_eq!((a.dims(), &*view(a).unwrap()), (b.dims(), &*view(b).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_of_another_network_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(WEIGHTS_FILE);
+        let arrays = |name: &str, shape: &[usize]| {
+            let n = shape.iter().product();
+            write(
+                &path,
+                vec![
+                    (name.to_owned(), shape.to_vec(), vec![1.0; n]),
+                    ("b".to_owned(), vec![], vec![1.0]),
+                ],
+            )
+            .unwrap();
+            load(folder.path(), &mut parameters(two)).map_err(|error| error.to_string())
+        };
+        assert_eq!(arrays("a.weight", &[2, 3]), Ok(()));
+        let missing = arrays("weight", &[2, 3]).unwrap_err();
+        assert!(missing.ends_with("tensor `a.weight` is missing"), "{missing}");
+        let shape = arrays("a.weight", &[3, 2]).unwrap_err();
+        assert!(shape.ends_with("tensor `a.weight` is [3, 2], expected [2, 3]"), "{shape}");
+        let extra = load(
+            &path,
+            &mut parameters(|scope| {
+                scope.parameter("b", &[], Start::Constant(0.0));
+            }),
+        );
+        let extra = extra.unwrap_err().to_string();
+        assert!(extra.ends_with("tensor `a.weight` is none of this network (1 such)"), "{extra}");
+        write(&path, vec![("b".to_owned(), vec![], vec![f32::NAN])]).unwrap();
+        let nan = read(&path).unwrap_err().to_string();
+        assert!(nan.ends_with("tensor `b` has the value NaN"), "{nan}");
+        fs::write(&path, b"other").unwrap();
+        let other = read(&path).unwrap_err().to_string();
+        assert!(other.contains("no safetensors file"), "{other}");
+    }
+
+    #[test]
+    fn an_unknown_architecture_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"config": {"architecture": "u_net"}, "std": true, "metadata": null}"#;
+        fs::write(folder.path().join("model.json"), text).unwrap();
+        let error = describe(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "model.json: unknown variant `u_net`, expected one of `proposed`, `unet`,"
+            ),
+            "{error}"
+        );
+    }
+}

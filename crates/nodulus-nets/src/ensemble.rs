@@ -1,0 +1,119 @@
+//! Networks of one kind that predict together.
+
+use super::config::Config;
+use super::device::Device;
+use super::error::{Error, Result};
+use super::infer::{Prediction, Predictor};
+use std::path::PathBuf;
+
+/// One trained network, or several of one size: those of a cross-validation's folds.
+pub struct Ensemble {
+    first: Predictor,
+    others: Vec<Predictor>,
+}
+
+impl Ensemble {
+    /// Reads checkpoints, as [`Predictor::load`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, one cannot be read, or they are not of one architecture and image size.
+    pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self> {
+        let (first_path, paths) = paths
+            .split_first()
+            .ok_or_else(|| Error::Config("no weights to predict with".to_owned()))?;
+        let first = Predictor::load(first_path, device)?;
+        let mut others = Vec::new();
+        for path in paths {
+            let other = Predictor::load(path, device)?;
+            let kind = |p: &Predictor| (p.config().architecture.name(), p.image_size());
+            if kind(&other) != kind(&first) {
+                let ((found, n), (expected, m)) = (kind(&other), kind(&first));
+                let problem = format!(
+                    "network `{found}` of {n} × {n} pixels, expected `{expected}` of {m} × {m} as the first's"
+                );
+                return Err(Error::Checkpoint { path: path.clone(), problem });
+            }
+            others.push(other);
+        }
+        Ok(Self { first, others })
+    }
+
+    /// The first network's configuration.
+    pub fn config(&self) -> &Config {
+        self.first.config()
+    }
+
+    /// Rows and columns of the images that they take.
+    pub fn image_size(&self) -> usize {
+        self.first.image_size()
+    }
+
+    /// What the checkpoints' writers said of the weights' origin.
+    pub fn metadata(&self) -> impl Iterator<Item = &serde_json::Value> {
+        self.networks().map(Predictor::metadata)
+    }
+
+    /// Images that may go through the networks together in so many bytes, as
+    /// [`Predictor::batch_within`] tells of one.
+    pub fn batch_within(&self, bytes: u64) -> usize {
+        self.first.batch_within(bytes / (1 + self.others.len()) as u64)
+    }
+
+    /// Predicts a batch of images, values in 0..1, i fastest; empty for none. With `flips`, their mirror
+    /// images too. The networks' probabilities are averaged.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an image is not of [`Self::image_size`].
+    pub fn predict(&self, images: &[Vec<f32>], flips: bool) -> Result<Vec<Prediction>> {
+        Prediction::means(self.networks().map(|network| {
+            if flips { network.predict_flipped(images) } else { network.predict(images) }
+        }))
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &Predictor> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Architecture, Preset};
+    use crate::train::Trainer;
+
+    #[test]
+    fn probabilities_are_the_means_of_the_networks() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str, seed: u64, architecture: Architecture| {
+            let config = Config { image_size: 32, ..Config::of(architecture, Preset::Tiny) };
+            let path = folder.path().join(name);
+            let trainer = Trainer::new(&config, seed, &Device::Cpu).unwrap();
+            trainer.save_checkpoint(&path, &().into()).unwrap();
+            path
+        };
+        let paths =
+            [1, 2, 3].map(|n| written(&format!("{n}.safetensors"), n, Architecture::Proposed));
+        let images = vec![vec![0.25f32; 1024], (0..1024).map(|p| p as f32 / 1024.0).collect()];
+        let ensemble = Ensemble::load(&paths, &Device::Cpu).unwrap();
+        let found = ensemble.predict(&images, false).unwrap();
+        let single = paths.map(|path| Predictor::load(&path, &Device::Cpu).unwrap());
+        let single = single.map(|predictor| predictor.predict(&images).unwrap());
+        for (n, found) in found.iter().enumerate() {
+            for (p, pixel) in found.probability.iter().enumerate() {
+                let mean = single.iter().map(|s| s[n].probability[p]).sum::<f32>() / 3.0;
+                assert!((pixel - mean).abs() < 1e-6);
+            }
+            let mean = single.iter().map(|s| s[n].nodule_probability.unwrap()).sum::<f32>() / 3.0;
+            assert!((found.nodule_probability.unwrap() - mean).abs() < 1e-6);
+        }
+        assert!(single[0][1] != single[1][1]);
+
+        let other = written("unet.safetensors", 1, Architecture::UNet);
+        let first = folder.path().join("1.safetensors");
+        let error = Ensemble::load(&[first, other], &Device::Cpu).err().unwrap().to_string();
+        assert!(error.contains("network `unet` of 32 × 32 pixels, expected `proposed`"), "{error}");
+        assert!(Ensemble::load(&[], &Device::Cpu).is_err());
+    }
+}

@@ -1,0 +1,352 @@
+//! Inference.
+
+use super::batch;
+use super::checkpoint::{self, Description};
+use super::config::Config;
+use super::device::{Device, Operators, Place};
+use super::error::Result;
+use super::layers::{Folded, Pass};
+use super::network::Network;
+use super::ops::sigmoid::sigmoids;
+use super::ops::values;
+use super::parameters::Parameters;
+use std::path::Path;
+
+/// What a network says of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Probability of nodule of each pixel, in the image's order.
+    pub probability: Vec<f32>,
+    /// Probability that there is a nodule; `None` where the network has no classifier.
+    pub nodule_probability: Option<f32>,
+}
+
+impl Prediction {
+    /// The means of several predictions of each image, given one after the other.
+    ///
+    /// METHOD: the mean of probabilities, of pixels and of the image.
+    pub(super) fn means(predictions: impl Iterator<Item = Result<Vec<Self>>>) -> Result<Vec<Self>> {
+        let mut sums: Vec<Self> = Vec::new();
+        let mut n = 0.0;
+        for predictions in predictions {
+            n += 1.0;
+            let predictions = predictions?;
+            if sums.is_empty() {
+                sums = predictions;
+                continue;
+            }
+            for (sum, other) in sums.iter_mut().zip(predictions) {
+                let pixels = sum.probability.iter_mut().zip(other.probability);
+                pixels.for_each(|(sum, p)| *sum += p);
+                let of_both = sum.nodule_probability.zip(other.nodule_probability);
+                sum.nodule_probability = of_both.map(|(sum, p)| sum + p);
+            }
+        }
+        for sum in &mut sums {
+            sum.probability.iter_mut().for_each(|p| *p /= n);
+            sum.nodule_probability = sum.nodule_probability.map(|p| p / n);
+        }
+        Ok(sums)
+    }
+}
+
+/// A trained network.
+pub struct Predictor {
+    network: Network,
+    parameters: Parameters,
+    folded: Folded,
+    description: Description,
+}
+
+impl Predictor {
+    /// Reads a checkpoint: its folder, or its `.safetensors` file with the `.json` file of the same
+    /// name beside it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be read, or if the weights are not those of the network that the JSON
+    /// file describes; the error names the first difference.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        Self::at(path, &device.place())
+    }
+
+    /// See [`Self::load`].
+    pub(super) fn at(path: &Path, place: &Place) -> Result<Self> {
+        let description = checkpoint::describe(path)?;
+        let (network, specs) = Network::new(&description.config)?;
+        let mut parameters = Parameters::unset(specs)?;
+        checkpoint::load(path, &mut parameters)?;
+        parameters.move_to(place)?;
+        let folded = Folded::new(parameters.specs.len());
+        let mut predictor = Self { network, parameters, folded, description };
+        predictor.prepare()?;
+        Ok(predictor)
+    }
+
+    /// Prepares the convolutions, and lets go of the weights that they are made of.
+    fn prepare(&mut self) -> Result<()> {
+        let side = self.image_size();
+        self.predict(&[vec![0.0; side * side]])?;
+        for index in self.folded.spent() {
+            self.parameters.unset_one(index)?;
+        }
+        Ok(())
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> &Config {
+        &self.description.config
+    }
+
+    /// Rows and columns of the images that it takes.
+    pub fn image_size(&self) -> usize {
+        self.description.config.image_size
+    }
+
+    /// What the checkpoint's writer said of the weights' origin.
+    pub fn metadata(&self) -> &serde_json::Value {
+        &self.description.metadata
+    }
+
+    /// Images that may go through the network together in so many bytes beside its weights; at least
+    /// 1, and no more than gain by it.
+    // METHOD: weights take up to 4 times their size once prepared. Composed operators keep no result
+    // for the next one: the input with a border, a product and two sums beside what the last unit holds.
+    pub fn batch_within(&self, bytes: u64) -> usize {
+        const MOST: u64 = 32;
+        let copies = match self.parameters.place.operators {
+            Operators::Host => 1,
+            Operators::Composed(_) => 3,
+        };
+        let weights = 4 * self.parameters.n_values();
+        let rest = bytes.saturating_sub(4 * weights as u64);
+        let image = copies * self.config().image_bytes();
+        (rest / image.max(1)).clamp(1, MOST) as usize
+    }
+
+    /// [`Self::predict`] of the images, and of their mirror images along i, along j and along both,
+    /// turned back: the mean of the four.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::predict`].
+    pub fn predict_flipped(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
+        let side = self.image_size();
+        let mirrors = [[false, false], [true, false], [false, true], [true, true]];
+        Prediction::means(mirrors.into_iter().map(|mirrored| {
+            let mut flipped = images.to_vec();
+            for image in &mut flipped {
+                batch::flip(image, side, mirrored);
+            }
+            let mut found = self.predict(&flipped)?;
+            for prediction in &mut found {
+                batch::flip(&mut prediction.probability, side, mirrored);
+            }
+            Ok(found)
+        }))
+    }
+
+    /// Predicts a batch of images, values in 0..1, i fastest; empty for none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an image is not of [`Self::image_size`].
+    pub fn predict(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.parameters.place.operators.run(|| self.predict_batch(images))
+    }
+
+    fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
+        let side = self.image_size();
+        let place = &self.parameters.place;
+        let x = batch::input(images.iter().map(Vec::as_slice), side, place)?;
+        let mut pass = match place.operators {
+            Operators::Host => Pass::folded(&self.parameters, &self.folded),
+            Operators::Composed(_) => Pass::evaluation(&self.parameters),
+        };
+        let found = self.network.forward(&mut pass, &x, self.description.std)?;
+        let probabilities = sigmoids(&values(found.logits.tensor())?);
+        let scores = match &found.nodule_logit {
+            Some(logit) => sigmoids(&values(logit.tensor())?).into_iter().map(Some).collect(),
+            None => vec![None; images.len()],
+        };
+        let predictions = probabilities.chunks(side * side).zip(scores);
+        let prediction = |(probability, nodule_probability): (&[f32], Option<f32>)| Prediction {
+            probability: probability.to_vec(),
+            nodule_probability,
+        };
+        Ok(predictions.map(prediction).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::WEIGHTS_FILE;
+    use crate::config::{Architecture, Mode, Preset};
+    use crate::network::Found;
+    use crate::ops::view;
+    use crate::reference;
+    use crate::{Example, Phase, Trainer};
+
+    fn predictor(config: &Config, seed: u64, std: bool) -> Predictor {
+        let (network, specs) = Network::new(config).unwrap();
+        let parameters = reference::parameters(specs, seed);
+        let folded = Folded::new(parameters.specs.len());
+        let description = Description { config: config.clone(), std, metadata: ().into() };
+        Predictor { network, parameters, folded, description }
+    }
+
+    fn images(n: usize, side: usize) -> Vec<Vec<f32>> {
+        let pixel = |i: usize, p: usize| ((p * 37 + i * 11 + p / side * 5) % 101) as f32 / 100.0;
+        (0..n).map(|i| (0..side * side).map(|p| pixel(i, p)).collect()).collect()
+    }
+
+    /// How far the folded network is from the unfolded one.
+    #[derive(Debug)]
+    struct Difference {
+        /// Largest of the logits, by the largest logit.
+        logits: f32,
+        /// Largest of the probabilities, the images' among them.
+        probabilities: f32,
+    }
+
+    fn difference(predictor: &Predictor, images: &[Vec<f32>]) -> Difference {
+        let side = predictor.image_size();
+        let x = batch::input(images.iter().map(Vec::as_slice), side, &Place::host()).unwrap();
+        let [unfolded, folded] = [
+            Pass::evaluation(&predictor.parameters),
+            Pass::folded(&predictor.parameters, &predictor.folded),
+        ]
+        .map(|mut pass| {
+            let found = predictor.network.forward(&mut pass, &x, predictor.description.std);
+            let Found { logits, nodule_logit } = found.unwrap();
+            let scores = nodule_logit.map(|logit| view(logit.tensor()).unwrap().to_vec());
+            (view(logits.tensor()).unwrap().to_vec(), scores.unwrap_or_default())
+        });
+        let largest = |a: &[f32], b: &[f32]| {
+            assert_eq!(a.len(), b.len());
+            a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()))
+        };
+        let probabilities = largest(&sigmoids(&unfolded.0), &sigmoids(&folded.0));
+        let scores = largest(&sigmoids(&unfolded.1), &sigmoids(&folded.1));
+        let scale = largest(&unfolded.0, &vec![0.0; unfolded.0.len()]);
+        let logits = largest(&unfolded.0, &folded.0) / scale;
+        Difference { logits, probabilities: probabilities.max(scores) }
+    }
+
+    #[test]
+    fn the_folded_network_is_the_unfolded_one() {
+        let tiny = Config { image_size: 64, ..Config::preset(Preset::Tiny) };
+        let wide = Config { width: 32, classifier_width: 32, ..tiny.clone() };
+        let mut cases = Vec::new();
+        for mode in [Mode::None, Mode::Std, Mode::StdPrior] {
+            for combination in [true, false] {
+                cases.push((Config { mode, combination, ..tiny.clone() }, 3));
+            }
+        }
+        cases.push((Config { image_size: 96, ..tiny.clone() }, 1));
+        cases.push((Config { dilations: vec![1], ..tiny }, 2));
+        cases.push((wide, 2));
+        for architecture in Architecture::ALL {
+            cases.push((Config::of(architecture, Preset::Tiny), 2));
+        }
+        for (seed, (config, n)) in cases.into_iter().enumerate() {
+            for std in [false, true] {
+                let predictor = predictor(&config, seed as u64, std);
+                let images = images(n, config.image_size);
+                // With such norms logits are large: rounding is by the largest.
+                let found = difference(&predictor, &images);
+                assert!(found.logits <= 1e-5, "{config:?}, std {std}: {found:?}");
+                // What an image comes to does not depend on what else is in the batch.
+                let alone = predictor.predict(&images[..1]).unwrap();
+                assert_eq!(alone[0], predictor.predict(&images).unwrap()[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trained_network_gives_the_same_probabilities_folded() {
+        for architecture in Architecture::ALL {
+            let config = Config { image_size: 64, ..Config::of(architecture, Preset::Tiny) };
+            let side = config.image_size;
+            let images = images(4, side);
+            let mask = (0..side * side).map(|p| u8::from(p % side > 25 && p / side > 40));
+            let mask: Vec<u8> = mask.collect();
+            let example = |image: &Vec<f32>| {
+                let (id, image, mask) = (String::new(), image.clone(), mask.clone());
+                Example { id, image, mask, has_nodule: Some(true) }
+            };
+            let examples: Vec<Example> = images.iter().map(example).collect();
+            let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
+            let phase = Phase { batch: 4, ..Phase::default() };
+            trainer.begin_phase(&phase, false).unwrap();
+            // Until running statistics are those of the features.
+            for epoch in 1..=24 {
+                trainer.epoch(&phase, epoch, &examples);
+            }
+            let folder = tempfile::tempdir().unwrap();
+            trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
+            let loaded = Predictor::load(folder.path(), &Device::Cpu).unwrap();
+            let mut predictor = predictor(&config, 1, loaded.description.std);
+            checkpoint::load(folder.path(), &mut predictor.parameters).unwrap();
+            // What it lets go of is not missed.
+            let before = predictor.predict(&images).unwrap();
+            assert_eq!(loaded.predict(&images).unwrap(), before);
+            let found = difference(&predictor, &images);
+            // With no Winograd the proposed network's differ as much: both ways round.
+            let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
+            assert!(found.logits <= 1e-5, "{architecture:?}: {found:?}");
+            assert!(found.probabilities <= most, "{architecture:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn mirror_images_are_turned_back_before_they_are_averaged() {
+        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
+        let predictor = predictor(&config, 3, true);
+        let images = images(2, 32);
+        let found = predictor.predict_flipped(&images).unwrap();
+        let plain = predictor.predict(&images).unwrap();
+        assert!(found[0].probability != plain[0].probability);
+        // The mean over mirror images is that of the mirrored image, mirrored.
+        for mirrored in [[true, false], [false, true], [true, true]] {
+            let mut flipped = images.clone();
+            for image in &mut flipped {
+                batch::flip(image, 32, mirrored);
+            }
+            for (mut other, found) in
+                predictor.predict_flipped(&flipped).unwrap().into_iter().zip(&found)
+            {
+                batch::flip(&mut other.probability, 32, mirrored);
+                let pairs = other.probability.iter().zip(&found.probability);
+                assert!(pairs.fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) < 1e-6);
+                let score = |p: &Prediction| p.nodule_probability.unwrap();
+                assert!((score(&other) - score(found)).abs() < 1e-6);
+            }
+        }
+        // By hand, at one pixel: row 3, column 5.
+        let pixel = |mirrored: [bool; 2]| {
+            let mut image = images[1].clone();
+            batch::flip(&mut image, 32, mirrored);
+            let i = if mirrored[0] { 31 - 5 } else { 5 };
+            let j = if mirrored[1] { 31 - 3 } else { 3 };
+            predictor.predict(&[image]).unwrap()[0].probability[j * 32 + i]
+        };
+        let mean = [[false, false], [true, false], [false, true], [true, true]].map(pixel);
+        let mean = mean.iter().sum::<f32>() / 4.0;
+        assert!((found[1].probability[3 * 32 + 5] - mean).abs() < 1e-6);
+    }
+
+    #[test]
+    fn memory_decides_how_many_images_go_together() {
+        let predictor = predictor(&Config::preset(Preset::Tiny), 1, true);
+        let one = predictor.config().image_bytes();
+        assert_eq!(predictor.batch_within(0), 1);
+        assert_eq!(predictor.batch_within(u64::MAX), 32);
+        let weights = predictor.parameters.n_values();
+        assert_eq!(predictor.batch_within(16 * weights as u64 + 5 * one), 5);
+    }
+}

@@ -1,0 +1,198 @@
+//! Building blocks of segmenters.
+
+use super::basic::{Addend, BatchNorm, Conv, Pass};
+use crate::error::Result;
+use crate::ops::concatenation::{Concatenation, Enlargement};
+use crate::ops::convolution::Window;
+use crate::parameters::{Scope, Start};
+use crate::tape::Value;
+
+/// `below` enlarged to twice its size, then `skip`.
+pub(crate) fn up(pass: &mut Pass, how: Enlargement, below: &Value, skip: &Value) -> Result<Value> {
+    pass.apply(Concatenation { enlarged: Some(how) }, &[below, skip])
+}
+
+/// 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution; skip path as in [`ResidualUnit`].
+pub(crate) struct Stem {
+    conv1: Conv,
+    norm: BatchNorm,
+    conv2: Conv,
+    skip: Conv,
+    skip_norm: BatchNorm,
+}
+
+impl Stem {
+    /// The first unit of a network, from one channel to `width`.
+    pub(crate) fn new(scope: &mut Scope, width: usize) -> Self {
+        let window = Window::centred(3, 1);
+        let mut inner = scope.inner("main");
+        let conv1 = Conv::new(inner.inner("conv1"), [1, width], window);
+        let norm = BatchNorm::new(inner.inner("bn"), width);
+        let conv2 = Conv::new(inner.inner("conv2"), [width; 2], window);
+        let mut inner = scope.inner("skip");
+        let skip = Conv::new(inner.inner("conv"), [1, width], Window::centred(1, 1));
+        let skip_norm = BatchNorm::new(inner.inner("bn"), width);
+        Self { conv1, norm, conv2, skip, skip_norm }
+    }
+
+    /// Applies it.
+    pub(crate) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let main = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.norm), x)], true)?;
+        let main = Addend::Convolved(&self.conv2, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
+    }
+}
+
+/// 3 × 3 depthwise, then 1 × 1 convolution.
+struct SeparableConv {
+    depthwise: usize,
+    stride: usize,
+    pointwise: Conv,
+}
+
+impl SeparableConv {
+    fn new(scope: &mut Scope, [from, to]: [usize; 2], stride: usize, bias: bool) -> Self {
+        let start = Start::Normal((2.0f32 / 9.0).sqrt());
+        let depthwise = scope.inner("depthwise").parameter("weight", &[from, 1, 3, 3], start);
+        let (inner, window) = (scope.inner("pointwise"), Window::centred(1, 1));
+        let pointwise = if bias {
+            Conv::with_bias(inner, [from, to], window)
+        } else {
+            Conv::new(inner, [from, to], window)
+        };
+        Self { depthwise, stride, pointwise }
+    }
+}
+
+/// A residual unit's first convolution.
+enum First {
+    Separable(SeparableConv),
+    Plain(Conv),
+}
+
+/// Main path: norm, `ReLU`, 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution. Skip path: 1 × 1
+/// convolution, norm. Their sum.
+// METHOD: a convolution has no bias where a batch norm follows it or is added to it.
+pub(crate) struct ResidualUnit {
+    norm1: BatchNorm,
+    first: First,
+    norm2: BatchNorm,
+    conv: Conv,
+    skip: Conv,
+    skip_norm: BatchNorm,
+}
+
+impl ResidualUnit {
+    /// A unit from and to so many channels, its first convolution separable.
+    pub(crate) fn separable(scope: &mut Scope, counts: [usize; 2], stride: usize) -> Self {
+        Self::new(scope, counts, stride, "conv", |main| {
+            First::Separable(SeparableConv::new(main, counts, stride, false))
+        })
+    }
+
+    /// A unit of plain convolutions.
+    pub(crate) fn plain(scope: &mut Scope, counts: [usize; 2], stride: usize) -> Self {
+        Self::new(scope, counts, stride, "conv2", |main| {
+            First::Plain(Conv::new(main.inner("conv1"), counts, Window::centred(3, stride)))
+        })
+    }
+
+    fn new(
+        scope: &mut Scope,
+        [from, to]: [usize; 2],
+        stride: usize,
+        second: &str,
+        first: impl FnOnce(&mut Scope) -> First,
+    ) -> Self {
+        let mut main = scope.inner("main");
+        let norm1 = BatchNorm::new(main.inner("bn1"), from);
+        let first = first(&mut main);
+        let norm2 = BatchNorm::new(main.inner("bn2"), to);
+        let conv = Conv::new(main.inner(second), [to, to], Window::centred(3, 1));
+        let mut inner = scope.inner("skip");
+        let skip = Conv::new(inner.inner("conv"), [from, to], Window::centred(1, stride));
+        let skip_norm = BatchNorm::new(inner.inner("bn"), to);
+        Self { norm1, first, norm2, conv, skip, skip_norm }
+    }
+
+    /// Applies it.
+    pub(crate) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
+        let main = match &self.first {
+            First::Separable(SeparableConv { depthwise, stride, pointwise }) => {
+                let main = pass.depthwise(*depthwise, *stride, Some(self.norm1), x)?;
+                pass.sum(&[Addend::Convolved(pointwise, Some(self.norm2), &main)], true)?
+            }
+            First::Plain(conv) => {
+                let main = self.norm1.rectified(pass, x)?;
+                pass.sum(&[Addend::Convolved(conv, Some(self.norm2), &main)], true)?
+            }
+        };
+        let main = Addend::Convolved(&self.conv, None, &main);
+        pass.sum(&[main, Addend::Convolved(&self.skip, Some(self.skip_norm), x)], false)
+    }
+}
+
+/// Atrous spatial pyramid pooling: 3 × 3 convolutions of several dilations, each with a norm, their
+/// sum, a 1 × 1 convolution.
+pub(crate) struct Pyramid {
+    branches: Vec<(Conv, BatchNorm)>,
+    out: Conv,
+}
+
+impl Pyramid {
+    /// A pyramid from and to so many channels.
+    pub(crate) fn new(scope: &mut Scope, counts: [usize; 2], dilations: &[usize]) -> Self {
+        let channels = counts[1];
+        let branches = dilations.iter().enumerate().map(|(i, &dilation)| {
+            let mut scope = scope.inner(&i.to_string());
+            let window = Window::dilated(dilation);
+            let conv = Conv::new(scope.inner("conv"), counts, window);
+            (conv, BatchNorm::new(scope.inner("bn"), channels))
+        });
+        let branches = branches.collect();
+        let out = Conv::with_bias(scope.inner("out"), [channels; 2], Window::centred(1, 1));
+        Self { branches, out }
+    }
+
+    /// Applies it, then a 1 × 1 convolution where there is one.
+    pub(crate) fn forward(&self, pass: &mut Pass, x: &Value, then: Option<&Conv>) -> Result<Value> {
+        let then: Vec<&Conv> = [Some(&self.out), then].into_iter().flatten().collect();
+        pass.pyramid(&self.branches, &then, x)
+    }
+}
+
+/// Combines a feature of the segmenter with one of the classifier: 1 × 1 convolution of the latter,
+/// both after each other, 1 × 1 convolution, separable convolution.
+pub(crate) struct Combination {
+    classifier: Conv,
+    merge: Conv,
+    separable: SeparableConv,
+}
+
+impl Combination {
+    /// A combination of so many channels of the segmenter and the classifier.
+    pub(crate) fn new(scope: &mut Scope, [segmenter, classifier]: [usize; 2]) -> Self {
+        let window = Window::centred(1, 1);
+        let mut conv = |name: &str, counts| Conv::with_bias(scope.inner(name), counts, window);
+        Self {
+            classifier: conv("classifier", [classifier; 2]),
+            merge: conv("merge", [segmenter + classifier, segmenter]),
+            separable: SeparableConv::new(scope, [segmenter; 2], 1, true),
+        }
+    }
+
+    /// What takes the segmenter's feature's place.
+    pub(crate) fn forward(
+        &self,
+        pass: &mut Pass,
+        segmenter: &Value,
+        classifier: &Value,
+    ) -> Result<Value> {
+        let t = self.classifier.forward(pass, classifier)?;
+        let both = pass.apply(Concatenation { enlarged: None }, &[segmenter, &t])?;
+        let merged = self.merge.forward(pass, &both)?;
+        let SeparableConv { depthwise, stride, pointwise } = &self.separable;
+        let x = pass.depthwise(*depthwise, *stride, None, &merged)?;
+        pointwise.forward(pass, &x)
+    }
+}

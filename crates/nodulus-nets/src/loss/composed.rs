@@ -1,0 +1,165 @@
+//! The loss in the tensor library's operations: a few numbers an image are copied back.
+
+use super::{Measured, classification, target, targets};
+use crate::batch::Example;
+use crate::error::Result;
+use crate::ops::composed::sigmoid;
+use crate::ops::{tensor, values};
+use candle_core::Tensor;
+
+/// See [`super::measure`].
+pub(crate) fn measure(
+    pixels: &Tensor,
+    images: Option<&Tensor>,
+    batch: &[Example],
+    weights: [f64; 2],
+) -> Result<Measured> {
+    let (gradient, sums) = segmentation(pixels, batch)?;
+    let mut gradients = vec![(gradient * weights[0])?];
+    // One copy, so that the processor waits for the card once a step.
+    let sums = sums.flatten_all()?;
+    let found = match images {
+        None => values(&sums)?,
+        Some(images) => values(&Tensor::cat(&[&sums, images], 0)?)?,
+    };
+    let (sums, logits) = found.split_at(sums.elem_count());
+    let sums: Vec<Sums> = sums.as_chunks::<SUMS>().0.iter().map(|sums| Sums::new(*sums)).collect();
+    let segmentation = sums.iter().map(Sums::loss).sum::<f64>() / batch.len() as f64;
+    let overlaps = sums.iter().filter_map(Sums::overlap).collect();
+    let classification = match images {
+        None => None,
+        Some(images) => {
+            let loss = classification(logits, &targets(batch));
+            let gradient = tensor(loss.gradient, images.dims())?.to_device(images.device())?;
+            gradients.push((gradient * weights[1])?);
+            Some(loss.value)
+        }
+    };
+    Ok(Measured { segmentation, classification, overlaps, gradients })
+}
+
+const SUMS: usize = 7;
+
+/// Sums over an image's pixels that count.
+struct Sums {
+    entropy: f64,
+    counted: f64,
+    /// Of the products of probability and mask.
+    both: f64,
+    /// Of probability and mask.
+    either: f64,
+    /// Pixels of nodule, pixels found, and those that are both.
+    wanted: f64,
+    found: f64,
+    hits: f64,
+}
+
+impl Sums {
+    fn new(sums: [f32; SUMS]) -> Self {
+        let [entropy, counted, both, either, wanted, found, hits] = sums.map(f64::from);
+        Self { entropy, counted, both, either, wanted, found, hits }
+    }
+
+    fn loss(&self) -> f64 {
+        let dice = (2.0 * self.both + 1.0) / (self.either + 1.0);
+        self.entropy / self.counted.max(1.0) + 1.0 - dice
+    }
+
+    fn overlap(&self) -> Option<[f64; 2]> {
+        let sum = self.found + self.wanted;
+        (self.wanted > 0.0).then(|| [2.0 * self.hits / sum, self.hits / (sum - self.hits)])
+    }
+}
+
+/// The gradient of [`super::segmentation`] with respect to the logits, as they are, and the sums of each
+/// image, `[B, 7]`.
+fn segmentation(logits: &Tensor, batch: &[Example]) -> Result<(Tensor, Tensor)> {
+    let images = batch.len();
+    let shape = (images, logits.elem_count() / images.max(1));
+    let part = |part: usize| {
+        let masks = batch.iter().flat_map(|example| &example.mask);
+        tensor(masks.map(|y| target(*y)[part]).collect(), shape)
+    };
+    let (y, counts) = (part(0)?.to_device(logits.device())?, part(1)?.to_device(logits.device())?);
+    let v = logits.reshape(shape)?;
+    let x = sigmoid(&v)?;
+    let entropy = ((v.relu()? - (&v * &y)?)? - sigmoid(&v.abs()?)?.log()?)?;
+    // 1 from a logit of 0 on.
+    let hard = ((v.sign()? + 1.0)? * 0.5)?.ceil()?;
+    let hard = (hard * &counts)?;
+    let parts = [
+        (entropy * &counts)?,
+        counts.clone(),
+        (&x * &y)?,
+        ((&x + &y)? * &counts)?,
+        y.clone(),
+        hard.clone(),
+        (hard * &y)?,
+    ];
+    let sums = parts.iter().map(|part| part.sum_keepdim(1));
+    let sums = Tensor::cat(&sums.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
+    let sum = |n: usize| sums.narrow(1, n, 1);
+    let n = images as f64;
+    let counted = ((sum(1)? - 1.0)?.relu()? + 1.0)?;
+    let (above, below) = (((sum(2)? * 2.0)? + 1.0)?, (sum(3)? + 1.0)?);
+    let of_pixel = (above.div(&below.sqr()?)? / n)?;
+    let of_nodule = (below.recip()? * (-2.0 / n))?;
+    let of_dice = y.broadcast_mul(&of_nodule)?.broadcast_add(&of_pixel)?;
+    let slope = (&x * x.affine(-1.0, 1.0)?)?;
+    let of_entropy = (x - y)?.broadcast_div(&(counted * n)?)?;
+    let gradient = ((of_entropy + (of_dice * slope)?)? * counts)?;
+    Ok((gradient.reshape(logits.shape())?, sums))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::IGNORED;
+
+    #[test]
+    fn it_is_the_processors() {
+        let side = 6;
+        let pixel = |i: usize, n: usize| ((i * 37 + n * 11) % 41) as f32 / 4.0 - 5.0;
+        let masks: [fn(usize) -> u8; 4] =
+            [|i| u8::from(i % 5 == 0), |_| 0, |i| [0, 1, IGNORED][i % 3], |_| IGNORED];
+        let batch: Vec<Example> = masks
+            .iter()
+            .enumerate()
+            .map(|(n, mask)| Example {
+                id: n.to_string(),
+                image: Vec::new(),
+                mask: (0..side * side).map(mask).collect(),
+                has_nodule: [Some(true), None, Some(false), Some(true)][n],
+            })
+            .collect();
+        let logits = (0..4).flat_map(|n| (0..side * side).map(move |i| pixel(i, n)));
+        let logits: Vec<f32> = logits.chain([0.5, -2.0, 100.0, -100.0]).collect();
+        let pixels = tensor(logits[..4 * side * side].to_vec(), (4, 1, side, side)).unwrap();
+        let images = tensor(logits[4 * side * side..].to_vec(), 4).unwrap();
+        for images in [Some(&images), None] {
+            let host = super::super::measure(&pixels, images, &batch, [0.5, 2.0]).unwrap();
+            let found = measure(&pixels, images, &batch, [0.5, 2.0]).unwrap();
+            let losses = |m: &Measured| [m.segmentation, m.classification.unwrap_or(-1.0)];
+            for (found, host) in losses(&found).iter().zip(losses(&host)) {
+                assert!((found - host).abs() < 1e-6 * host.abs(), "{found} {host}");
+            }
+            assert_eq!(found.overlaps, host.overlaps);
+            assert_eq!(found.gradients.len(), host.gradients.len());
+            for (found, host) in found.gradients.iter().zip(&host.gradients) {
+                assert_eq!(found.dims(), host.dims());
+                for (found, host) in values(found).unwrap().iter().zip(values(host).unwrap()) {
+                    assert!((found - host).abs() < 1e-7, "{found} {host}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_has_a_loss_that_is_none() {
+        let logits = tensor(vec![f32::NAN, 0.0, 0.0, 0.0], (1, 1, 2, 2)).unwrap();
+        let (id, image) = (String::new(), Vec::new());
+        let batch = [Example { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
+        let found = measure(&logits, None, &batch, [1.0, 1.0]).unwrap();
+        assert!(found.segmentation.is_nan());
+    }
+}

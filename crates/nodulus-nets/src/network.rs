@@ -1,0 +1,162 @@
+//! Every network, as training and inference see it.
+
+use super::config::{Architecture, Config};
+use super::deeplab_v3_plus::DeepLabV3Plus;
+use super::error::Result;
+use super::layers::Pass;
+use super::parameters::{Scope, Spec};
+use super::proposed::Proposed;
+use super::resunet::ResUNet;
+use super::resunet_plus_plus::ResUNetPlusPlus;
+use super::tape::Value;
+use super::unet::UNet;
+
+/// A network.
+pub(super) enum Network {
+    /// See [`Proposed`].
+    Proposed(Box<Proposed>),
+    /// See [`UNet`].
+    UNet(UNet),
+    /// See [`ResUNet`].
+    ResUNet(ResUNet),
+    /// See [`ResUNetPlusPlus`].
+    ResUNetPlusPlus(ResUNetPlusPlus),
+    /// See [`DeepLabV3Plus`].
+    DeepLabV3Plus(DeepLabV3Plus),
+}
+
+/// What a network finds in a batch.
+pub(super) struct Found {
+    /// Of each pixel before the logistic function, `[B, 1, H, W]`.
+    pub(super) logits: Value,
+    /// Of each image before the logistic function, `[B]`; `None` without a classifier.
+    pub(super) nodule_logit: Option<Value>,
+}
+
+impl Network {
+    /// The network and what its parameters are.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the configuration makes no network.
+    pub(super) fn new(config: &Config) -> Result<(Self, Vec<Spec>)> {
+        config.check()?;
+        let mut specs = Vec::new();
+        let scope = &mut Scope::new(&mut specs);
+        let network = match config.architecture {
+            Architecture::Proposed => Self::Proposed(Box::new(Proposed::new(scope, config))),
+            Architecture::UNet => Self::UNet(UNet::new(scope, config.width)),
+            Architecture::ResUNet => Self::ResUNet(ResUNet::new(scope, config.width)),
+            Architecture::ResUNetPlusPlus => {
+                Self::ResUNetPlusPlus(ResUNetPlusPlus::new(scope, config.width, &config.dilations))
+            }
+            Architecture::DeepLabV3Plus => {
+                Self::DeepLabV3Plus(DeepLabV3Plus::new(scope, config.width, &config.dilations))
+            }
+        };
+        Ok((network, specs))
+    }
+
+    /// Applies it to `[B, 1, image_size, image_size]`; with the threshold dynamics, if there are any,
+    /// where `std` is set.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the images are not of the network's size.
+    pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<Found> {
+        let logits = match self {
+            Self::Proposed(network) => {
+                let [logits, nodule_logit] = network.forward(pass, x, std)?;
+                return Ok(Found { logits, nodule_logit: Some(nodule_logit) });
+            }
+            Self::UNet(network) => network.forward(pass, x)?,
+            Self::ResUNet(network) => network.forward(pass, x)?,
+            Self::ResUNetPlusPlus(network) => network.forward(pass, x)?,
+            Self::DeepLabV3Plus(network) => network.forward(pass, x)?,
+        };
+        Ok(Found { logits, nodule_logit: None })
+    }
+}
+
+/// Names and shapes of all parameters and running statistics of a network, in weights files' names.
+///
+/// # Errors
+///
+/// Fails if the configuration makes no network.
+pub fn parameter_table(config: &Config) -> Result<Vec<(String, Vec<usize>)>> {
+    let (_, specs) = Network::new(config)?;
+    Ok(specs.into_iter().map(|spec| (spec.name, spec.shape)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Preset;
+    use crate::ops::{tensor, view};
+    use crate::parameters::Parameters;
+
+    #[test]
+    fn every_network_gives_a_logit_for_each_pixel_of_the_smallest_image() {
+        for architecture in Architecture::ALL {
+            let tiny = Config::of(architecture, Preset::Tiny);
+            let side = architecture.stride();
+            let config = Config { image_size: side, ..tiny };
+            let (network, specs) = Network::new(&config).unwrap();
+            let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+            let parameters = Parameters::draw(specs, 1).unwrap();
+            // Alone too, where batch norm may have one value to go by.
+            for images in [1, 3] {
+                let values = (0..images * side * side).map(|i| (i % 7) as f32 / 7.0).collect();
+                let x = Value::constant(tensor(values, (images, 1, side, side)).unwrap());
+                for mut pass in
+                    [Pass::evaluation(&parameters), Pass::training(&parameters, &trained)]
+                {
+                    let found = network.forward(&mut pass, &x, true).unwrap();
+                    assert_eq!(found.logits.tensor().dims(), [images, 1, side, side]);
+                    assert!(view(found.logits.tensor()).unwrap().iter().all(|v| v.is_finite()));
+                    let classifies = architecture == Architecture::Proposed;
+                    assert_eq!(found.nodule_logit.is_some(), classifies);
+                }
+            }
+        }
+    }
+
+    /// `cargo test --release --lib what_a_step_keeps -- --ignored --nocapture`
+    #[test]
+    #[ignore = "prints figures of docs/gpu.md"]
+    #[expect(clippy::print_stdout, reason = "that is its purpose")]
+    fn what_a_step_keeps() {
+        for architecture in Architecture::ALL {
+            for preset in [Preset::Tiny, Preset::Paper] {
+                let config = Config::of(architecture, preset);
+                let (network, specs) = Network::new(&config).unwrap();
+                let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+                let parameters = Parameters::draw(specs, 1).unwrap();
+                let side = config.image_size;
+                let x = tensor(vec![0.5; side * side], (1, 1, side, side)).unwrap();
+                let mut pass = Pass::training(&parameters, &trained);
+                network.forward(&mut pass, &Value::constant(x), true).unwrap();
+                let weights: usize = parameters.tensors.iter().map(|t| 4 * t.elem_count()).sum();
+                let mib = |bytes: f64| bytes / f64::from(1 << 20);
+                println!(
+                    "{} {preset:?}: weights {:.0} MiB, an image {:.0} MiB in training, {:.0} MiB in inference",
+                    architecture.name(),
+                    mib(weights as f64),
+                    mib(pass.finish().0.bytes() as f64),
+                    mib(3.0 * config.image_bytes() as f64)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_parameters_have_one_name() {
+        for architecture in Architecture::ALL {
+            let table = parameter_table(&Config::of(architecture, Preset::Paper)).unwrap();
+            let mut names: Vec<&String> = table.iter().map(|(name, _)| name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), table.len(), "{architecture:?}");
+        }
+    }
+}

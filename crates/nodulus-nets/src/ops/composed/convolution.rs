@@ -1,0 +1,214 @@
+//! Convolution: for each element of the kernel one product. On a card by cuDNN where the program has it.
+
+use super::taps::Taps;
+use super::{Composed, by_channel, channel_sums, plus};
+use crate::error::Result;
+use crate::ops::convolution::Convolution;
+use crate::ops::cuda;
+use crate::ops::depthwise::Depthwise;
+use crate::ops::strips::Window;
+use crate::tape::Step;
+use candle_core::{DType, Tensor};
+
+impl Composed for Convolution {
+    fn is_convolution(&self) -> bool {
+        true
+    }
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let kernels = Kernels::new(self.0, Channels::All, inputs, self.size_out(inputs)?)?;
+        let y = kernels.output(inputs[0], inputs[1])?;
+        Ok(match inputs.get(2) {
+            None => y,
+            Some(bias) => y.broadcast_add(&by_channel(bias)?)?,
+        })
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let size_out = self.size_out(step.inputs)?;
+        let kernels = Kernels::new(self.0, Channels::All, step.inputs, size_out)?;
+        let mut found = kernels.gradients(step)?;
+        if let Some(wanted) = step.wanted.get(2) {
+            found.push(wanted.then(|| channel_sums(step.gradient.tensor())).transpose()?);
+        }
+        Ok(found)
+    }
+}
+
+impl Composed for Depthwise {
+    fn is_convolution(&self) -> bool {
+        true
+    }
+
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.kernels(inputs)?.output(inputs[0], inputs[1])
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        self.kernels(step.inputs)?.gradients(step)
+    }
+}
+
+impl Depthwise {
+    fn kernels(&self, inputs: &[&Tensor]) -> Result<Kernels> {
+        let window = Window::centred(3, self.stride);
+        Kernels::new(window, Channels::Own, inputs, self.size_out(inputs)?)
+    }
+}
+
+/// Which channels of the input a filter sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channels {
+    /// Every one.
+    All,
+    /// The one of its own number.
+    Own,
+}
+
+/// Kernels over images of a size.
+///
+/// Images, weights and the output's gradient are of one type, `f32` or `bf16`; what comes out is `f32`
+/// that is rounded to this type.
+pub(super) struct Kernels {
+    pub(super) window: Window,
+    pub(super) sees: Channels,
+    pub(super) channels: usize,
+    pub(super) size: [usize; 2],
+    pub(super) size_out: [usize; 2],
+}
+
+impl Kernels {
+    fn new(
+        window: Window,
+        sees: Channels,
+        inputs: &[&Tensor],
+        size_out: [usize; 2],
+    ) -> Result<Self> {
+        let (_, channels, height, width) = inputs[0].dims4()?;
+        Ok(Self { window, sees, channels, size: [height, width], size_out })
+    }
+
+    fn taps(&self) -> Taps {
+        Taps::new(self.window, self.size, self.size_out)
+    }
+
+    fn for_card(&self) -> cuda::Kernels {
+        let groups = match self.sees {
+            Channels::All => 1,
+            Channels::Own => self.channels,
+        };
+        cuda::Kernels { window: self.window, groups, size_out: self.size_out }
+    }
+
+    /// A kernel's element as `[D, C]`, or as `[1, C, 1, 1]`.
+    fn weight(&self, weight: &Tensor, [row, column]: [usize; 2]) -> Result<Tensor> {
+        let weight = weight.narrow(2, row, 1)?.narrow(3, column, 1)?;
+        match self.sees {
+            Channels::All => Ok(weight.squeeze(3)?.squeeze(2)?.contiguous()?),
+            Channels::Own => by_channel(&weight.contiguous()?),
+        }
+    }
+
+    /// The output for images and weights.
+    pub(super) fn output(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        if let Some(y) = self.for_card().output(x, weight)? {
+            return single(&y);
+        }
+        let (factors, x, weight) = (x.dtype(), single(x)?, single(weight)?);
+        let taps = self.taps();
+        let bordered = taps.bordered(&x, 0.0)?;
+        let mut sum = None;
+        for tap in taps.met() {
+            let (seen, weight) = (taps.seen(&bordered, tap)?, self.weight(&weight, tap)?);
+            let part = match self.sees {
+                Channels::All => weight.broadcast_matmul(&lines(&seen)?)?,
+                Channels::Own => seen.broadcast_mul(&weight)?,
+            };
+            sum = Some(plus(sum, part)?);
+        }
+        let [height, width] = self.size_out;
+        let shape = (x.dim(0)?, weight.dim(0)?, height, width);
+        match sum {
+            Some(sum) => as_given(&sum.reshape(shape)?, factors),
+            None => Ok(Tensor::zeros(shape, DType::F32, x.device())?),
+        }
+    }
+
+    /// Gradients with respect to the input and the weights.
+    fn gradients(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let (x, weight) = (step.inputs[0], step.inputs[1]);
+        let gradient = &step.gradient.tensor().to_dtype(x.dtype())?;
+        let of_input = step.wanted[0].then(|| self.input_gradient(weight, gradient));
+        let of_weight = step.wanted[1].then(|| self.weight_gradient(x, weight, gradient));
+        Ok(vec![of_input.transpose()?, of_weight.transpose()?])
+    }
+
+    /// The gradient with respect to the images, given that with respect to the output.
+    pub(super) fn input_gradient(&self, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let shape = [gradient.dim(0)?, self.channels, self.size[0], self.size[1]];
+        if let Some(found) = self.for_card().input_gradient(shape, weight, gradient)? {
+            return single(&found);
+        }
+        let (factors, weight, gradient) = (weight.dtype(), single(weight)?, single(gradient)?);
+        let taps = self.taps();
+        let [images, channels, ..] = shape;
+        let [height, width] = self.size_out;
+        let mut sum = None;
+        for tap in taps.met() {
+            let weight = self.weight(&weight, tap)?;
+            let seen = match self.sees {
+                Channels::All => {
+                    let seen = weight.t()?.broadcast_matmul(&lines(&gradient)?)?;
+                    seen.reshape((images, channels, height, width))?
+                }
+                Channels::Own => gradient.broadcast_mul(&weight)?,
+            };
+            sum = Some(plus(sum, taps.put(&seen, tap)?)?);
+        }
+        match sum {
+            Some(sum) => as_given(&taps.cropped(&sum)?, factors),
+            None => Ok(Tensor::zeros(&shape, DType::F32, gradient.device())?),
+        }
+    }
+
+    /// The gradient with respect to the weights, given that with respect to the output.
+    pub(super) fn weight_gradient(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Tensor> {
+        if let Some(found) = self.for_card().weight_gradient(x, weight, gradient)? {
+            return single(&found);
+        }
+        let (factors, x, gradient) = (x.dtype(), single(x)?, single(gradient)?);
+        let (filters, depth, size, _) = weight.dims4()?;
+        let taps = self.taps();
+        let bordered = taps.bordered(&x, 0.0)?;
+        let nothing = Tensor::zeros((filters, depth), DType::F32, x.device())?;
+        let mut parts = vec![nothing; size * size];
+        for tap in taps.met() {
+            let seen = taps.seen(&bordered, tap)?;
+            parts[tap[0] * size + tap[1]] = match self.sees {
+                Channels::All => lines(&gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
+                Channels::Own => channel_sums(&(&gradient * seen)?)?.reshape((filters, depth))?,
+            };
+        }
+        as_given(&Tensor::stack(&parts, 2)?.reshape(weight.shape())?, factors)
+    }
+}
+
+/// In `f32`.
+fn single(x: &Tensor) -> Result<Tensor> {
+    Ok(x.to_dtype(DType::F32)?)
+}
+
+/// Sums as cuDNN gives them for factors of a type.
+fn as_given(sum: &Tensor, factors: DType) -> Result<Tensor> {
+    single(&sum.to_dtype(factors)?)
+}
+
+/// Images as one line a channel, `[B, C, H * W]`.
+fn lines(x: &Tensor) -> Result<Tensor> {
+    Ok(x.flatten_from(2)?.contiguous()?)
+}

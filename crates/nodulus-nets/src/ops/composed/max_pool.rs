@@ -1,0 +1,51 @@
+//! Maximum over windows.
+
+use super::taps::Taps;
+use super::{Composed, plus};
+use crate::error::Result;
+use crate::ops::max_pool::MaxPool;
+use crate::tape::Step;
+use candle_core::Tensor;
+
+impl Composed for MaxPool {
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let taps = self.taps(inputs[0])?;
+        let bordered = taps.bordered(inputs[0], f32::NEG_INFINITY)?;
+        let mut largest: Option<Tensor> = None;
+        for tap in taps.met() {
+            let seen = taps.seen(&bordered, tap)?;
+            largest = Some(match largest {
+                None => seen,
+                Some(largest) => largest.maximum(&seen)?,
+            });
+        }
+        // A window always sees the image.
+        Ok(largest.unwrap_or(bordered).contiguous()?)
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let taps = self.taps(step.inputs[0])?;
+        let bordered = taps.bordered(step.inputs[0], f32::NEG_INFINITY)?;
+        // The first of several, as in `PyTorch`: what is left of the gradient goes to the next one.
+        let (mut left, mut sum) = (step.gradient.tensor().clone(), None);
+        for tap in taps.met() {
+            let is_largest = taps.seen(&bordered, tap)?.eq(step.output)?.to_dtype(left.dtype())?;
+            let taken = (&left * is_largest)?;
+            left = (left - &taken)?;
+            sum = Some(plus(sum, taps.put(&taken, tap)?)?);
+        }
+        let found = match sum {
+            Some(sum) => taps.cropped(&sum)?,
+            None => step.inputs[0].zeros_like()?,
+        };
+        Ok(vec![Some(found)])
+    }
+}
+
+impl MaxPool {
+    fn taps(&self, x: &Tensor) -> Result<Taps> {
+        let size_out = self.size_out(x)?;
+        let (_, _, height, width) = x.dims4()?;
+        Ok(Taps::new(self.0, [height, width], size_out))
+    }
+}

@@ -1,0 +1,161 @@
+//! Soft threshold dynamics: smoothing is a product with a matrix for each axis.
+
+use super::resize::Resize;
+use super::{Composed, sigmoid};
+use crate::error::Result;
+use crate::ops::threshold_dynamics::ThresholdDynamics;
+use crate::tape::Step;
+use candle_core::{DType, Tensor};
+
+impl Composed for ThresholdDynamics {
+    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        Dynamics::new(self, inputs)?.run(inputs[0], |_| {})
+    }
+
+    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
+        let dynamics = Dynamics::new(self, step.inputs)?;
+        let [of_u, of_sigma, of_l2] = dynamics.back(step)?;
+        // softplus' is the logistic function.
+        let slope = |of: Tensor, raw: &Tensor| -> Result<Tensor> {
+            Ok((of.reshape(raw.shape())? * sigmoid(raw)?)?)
+        };
+        let mut found = vec![Some(of_u), Some(slope(of_sigma, step.inputs[1])?)];
+        if let Some(raw) = step.inputs.get(2) {
+            found.push(Some(slope(of_l2, raw)?));
+        }
+        Ok(found)
+    }
+}
+
+/// The iteration for the images of one batch.
+struct Dynamics<'a> {
+    operator: &'a ThresholdDynamics,
+    kernel: Smoothing,
+    /// The kernel's derivative with respect to sigma.
+    slope: Smoothing,
+    /// `1 - c`, `[B, 1, 1, 1]`; nothing without a score.
+    doubt: Option<Tensor>,
+    /// `l2 (1 - c)`, in the same shape.
+    prior: Option<Tensor>,
+}
+
+/// A kernel along one axis as matrices for rows and columns, with the border replicated.
+struct Smoothing {
+    rows: Tensor,
+    columns: Tensor,
+}
+
+impl Smoothing {
+    fn new(kernel: &Tensor, [height, width]: [usize; 2]) -> Result<Self> {
+        Ok(Self { rows: matrix(kernel, height)?, columns: matrix(kernel, width)? })
+    }
+}
+
+/// A kernel as a matrix `[n, n]` that smooths `n` pixels, the first and last of them replicated.
+fn matrix(kernel: &Tensor, n: usize) -> Result<Tensor> {
+    let size = kernel.dim(0)?;
+    let radius = size / 2;
+    // Rows of one value more than they are to have, after each other: each starts one place later.
+    let line = kernel.pad_with_zeros(0, 0, n)?.unsqueeze(0)?;
+    let lines = line.broadcast_as((n, size + n))?.contiguous()?.flatten_all()?;
+    let wide = lines.narrow(0, 0, n * (size + n - 1))?.reshape((n, size + n - 1))?;
+    let middle = wide.narrow(1, radius, n)?.contiguous()?;
+    if radius == 0 {
+        return Ok(middle);
+    }
+    let outside = |first: usize| wide.narrow(1, first, radius)?.sum_keepdim(1);
+    let before = outside(0)?.pad_with_zeros(1, 0, n - 1)?;
+    let after = outside(radius + n)?.pad_with_zeros(1, n - 1, 0)?;
+    Ok((middle + (before + after)?)?)
+}
+
+/// `ln(1 + exp(x))` in double precision.
+fn softplus(x: &Tensor) -> Result<Tensor> {
+    let x = x.to_dtype(DType::F64)?;
+    Ok((x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
+}
+
+/// A normalised Gaussian and its derivative with respect to its deviation, `[2 * radius + 1]` each.
+fn gaussian(sigma: &Tensor, radius: usize) -> Result<[Tensor; 2]> {
+    let squares = (0..=2 * radius).map(|i| (i as f64 - radius as f64).powi(2)).collect();
+    let squares = Tensor::from_vec(squares, 2 * radius + 1, sigma.device())?;
+    let powers = squares.broadcast_div(&(sigma.sqr()? * -2.0)?)?.exp()?;
+    let kernel = powers.broadcast_div(&powers.sum_keepdim(0)?)?;
+    let mean = (&kernel * &squares)?.sum_keepdim(0)?;
+    let cube = (sigma.sqr()? * sigma)?;
+    let slope = (&kernel * squares.broadcast_sub(&mean)?)?.broadcast_div(&cube)?;
+    Ok([kernel.to_dtype(DType::F32)?, slope.to_dtype(DType::F32)?])
+}
+
+impl<'a> Dynamics<'a> {
+    fn new(operator: &'a ThresholdDynamics, inputs: &[&Tensor]) -> Result<Self> {
+        let size = operator.size(inputs)?;
+        let [kernel, slope] = gaussian(&softplus(inputs[1])?, operator.radius)?;
+        let doubt = match &operator.score {
+            None => None,
+            Some(score) => Some(score.affine(-1.0, 1.0)?.reshape((score.elem_count(), 1, 1, 1))?),
+        };
+        let prior = match (&doubt, inputs.get(2)) {
+            (Some(doubt), Some(raw)) => {
+                Some(doubt.broadcast_mul(&softplus(raw)?.to_dtype(DType::F32)?)?)
+            }
+            _ => None,
+        };
+        let (kernel, slope) = (Smoothing::new(&kernel, size)?, Smoothing::new(&slope, size)?);
+        Ok(Self { operator, kernel, slope, doubt, prior })
+    }
+
+    /// Iterates; `seen` gets each `x` that a step starts from.
+    fn run(&self, u: &Tensor, mut seen: impl FnMut(&Tensor)) -> Result<Tensor> {
+        let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
+        let given = match &self.prior {
+            None => u.clone(),
+            Some(prior) => u.broadcast_sub(prior)?,
+        };
+        let kernel = Resize::of(self.kernel.rows.clone(), self.kernel.columns.clone());
+        let (mut v, mut x) = (u.clone(), sigmoid(u)?);
+        for step in 0..steps {
+            seen(&x);
+            let smooth = kernel.run(&x.affine(-2.0, 1.0)?)?;
+            let sum = (&given - (smooth * f64::from(boundary))?)?;
+            v = (sum / f64::from(entropy))?;
+            if step + 1 < steps {
+                x = sigmoid(&v)?;
+            }
+        }
+        Ok(v)
+    }
+
+    /// Gradients with respect to u, sigma and l2.
+    fn back(&self, step: &Step) -> Result<[Tensor; 3]> {
+        let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
+        let (u, mut of_v) = (step.inputs[0], step.gradient.tensor().clone());
+        let mut states = Vec::new();
+        self.run(u, |x| states.push(x.clone()))?;
+        let resize = |rows: &Smoothing, columns: &Smoothing| {
+            Resize::of(rows.rows.clone(), columns.columns.clone())
+        };
+        let smooth_back = resize(&self.kernel, &self.kernel).transposed()?;
+        // The kernel smooths along rows, then along columns, so its derivative is a sum of two.
+        let slopes = [resize(&self.slope, &self.kernel), resize(&self.kernel, &self.slope)];
+        let mut of_u = u.zeros_like()?;
+        let mut of_sigma = u.zeros_like()?;
+        while let Some(x) = states.pop() {
+            // From v = (u - boundary k*difference - prior) / entropy:
+            of_v = (of_v / f64::from(entropy))?;
+            of_u = (of_u + &of_v)?;
+            let of_smooth = (of_v * f64::from(-boundary))?;
+            let difference = x.affine(-2.0, 1.0)?;
+            let slope = (slopes[0].run(&difference)? + slopes[1].run(&difference)?)?;
+            of_sigma = (of_sigma + (&of_smooth * slope)?)?;
+            let of_x = (smooth_back.run(&of_smooth)? * -2.0)?;
+            of_v = (of_x * (&x * x.affine(-1.0, 1.0)?)?)?;
+        }
+        // v is u - prior in each step, but u itself before the first.
+        let of_l2 = match &self.doubt {
+            None => of_u.sum_all()?,
+            Some(doubt) => of_u.broadcast_mul(&doubt.neg()?)?.sum_all()?,
+        };
+        Ok([(of_u + of_v)?, of_sigma.sum_all()?, of_l2])
+    }
+}

@@ -1,0 +1,65 @@
+//! Convolutions by cuDNN, where the program was built with it (cargo's feature `cudnn`).
+
+#[cfg(any(feature = "cuda", test))]
+pub(crate) mod agreement;
+#[cfg(feature = "cudnn")]
+mod cudnn;
+#[cfg(not(feature = "cudnn"))]
+#[path = "no_cudnn.rs"]
+mod cudnn;
+
+use super::strips::Window;
+use crate::error::Result;
+use candle_core::Tensor;
+
+/// Kernels over images of a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kernels {
+    pub(super) window: Window,
+    /// 1 where a filter sees every channel, as many as there are channels where it sees its own.
+    pub(super) groups: usize,
+    pub(super) size_out: [usize; 2],
+}
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pass {
+    /// From images and weights, the output.
+    Output,
+    /// From weights and the output's gradient, the images'.
+    InputGradient,
+    /// From images and the output's gradient, the weights'.
+    WeightGradient,
+}
+
+/// Factors are `f32` or `bf16`, and so is what comes out; `None` means that cuDNN is not for these tensors.
+impl Kernels {
+    /// The output for images and weights.
+    pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
+        let [height, width] = self.size_out;
+        let shape = [x.dim(0)?, weight.dim(0)?, height, width];
+        cudnn::run(self, Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
+    }
+
+    /// The gradient with respect to images of a shape, given that with respect to the output.
+    pub(super) fn input_gradient(
+        self,
+        images: [usize; 4],
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        let shapes = [&images, weight.dims(), gradient.dims()];
+        cudnn::run(self, Pass::InputGradient, [weight, gradient], shapes)
+    }
+
+    /// The gradient with respect to weights, given that with respect to the output.
+    pub(super) fn weight_gradient(
+        self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        let shapes = [x.dims(), weight.dims(), gradient.dims()];
+        cudnn::run(self, Pass::WeightGradient, [x, gradient], shapes)
+    }
+}

@@ -1,0 +1,359 @@
+//! Soft threshold dynamics with the classifier's score as a prior.
+
+use super::sigmoid::{sigmoid, softplus};
+use super::vector::vectorised;
+use super::{tensor, view};
+use crate::buffer;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Operator, Step};
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+/// Minimises, over `x` in 0..1,
+/// `-<x,u> + e(<x,ln x> + <1-x,ln(1-x)>) + l1 <x, k*(1-x)> + l2 (1-c) <x,1>`
+/// by `x = sigmoid(u)`, then `steps` times
+/// `v = (u - l1 k*(1 - 2x) - l2 (1-c)) / e, x = sigmoid(v)`; gives the last `v`.
+///
+/// Inputs: `u` `[B, 1, H, W]`, sigma `[1]` and, where there is a score, l2 `[1]`, both before
+/// softplus. Output: `v`, as `u`.
+// METHOD: energy and iteration of arXiv 2410.20154. Kernel `k`: Gaussian of deviation sigma, cut off
+// at `radius` and normalised; the border is replicated, so that a constant image has no boundary.
+pub(crate) struct ThresholdDynamics {
+    /// Nodule probability `c` of each image, `[B]`; without it l2 is 0. It has no gradient.
+    pub(crate) score: Option<Tensor>,
+    /// Iterations.
+    pub(crate) steps: usize,
+    /// Pixels of the kernel on each side of its centre.
+    pub(crate) radius: usize,
+    /// Weight of the boundary's length, l1.
+    pub(crate) boundary: f32,
+    /// Weight of the entropy, e.
+    pub(crate) entropy: f32,
+}
+
+/// The iteration for the images of one batch.
+struct Dynamics<'a> {
+    operator: &'a ThresholdDynamics,
+    /// `1 - c` of each image; empty without a score.
+    doubt: Vec<f32>,
+    height: usize,
+    width: usize,
+    kernel: Vec<f32>,
+    /// The kernel's derivative with respect to sigma.
+    slope: Vec<f32>,
+    l2: f32,
+}
+
+/// Gradients of one image.
+#[derive(Default)]
+struct Parts {
+    sigma: f64,
+    l2: f64,
+}
+
+impl Operator for ThresholdDynamics {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let dynamics = self.dynamics(inputs)?;
+        let u = view(inputs[0])?;
+        let n = dynamics.height * dynamics.width;
+        let mut v = buffer::take(u.len());
+        v.par_chunks_mut(n).zip(u.par_chunks(n)).enumerate().for_each(|(image, (v, u))| {
+            vectorised(
+                #[inline(always)]
+                || dynamics.run(u, dynamics.prior(image), v, |_| {}),
+            );
+        });
+        tensor(v, inputs[0].dims())
+    }
+
+    fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
+        let dynamics = self.dynamics(step.inputs)?;
+        let (u, gradient) = (view(step.inputs[0])?, view(step.gradient.tensor())?);
+        let n = dynamics.height * dynamics.width;
+        let mut of_u = buffer::take(u.len());
+        let parts: Vec<Parts> = of_u
+            .par_chunks_mut(n)
+            .zip(u.par_chunks(n).zip(gradient.par_chunks(n)))
+            .enumerate()
+            .map(|(image, (of_u, (u, gradient)))| {
+                vectorised(
+                    #[inline(always)]
+                    || dynamics.back(image, u, gradient, of_u),
+                )
+            })
+            .collect();
+        let slope = |i: usize, sum: f64| -> Result<Option<Gradient>> {
+            let raw = view(step.inputs[i])?[0];
+            // softplus' is the logistic function.
+            let value = sum * f64::from(sigmoid(raw));
+            Ok(Some(Gradient::new(tensor(vec![value as f32], 1)?)))
+        };
+        let mut found = vec![
+            Some(Gradient::new(tensor(of_u, step.inputs[0].dims())?)),
+            slope(1, parts.iter().map(|part| part.sigma).sum())?,
+        ];
+        if self.score.is_some() {
+            found.push(slope(2, parts.iter().map(|part| part.l2).sum())?);
+        }
+        Ok(found)
+    }
+}
+
+impl ThresholdDynamics {
+    fn dynamics(&self, inputs: &[&Tensor]) -> Result<Dynamics<'_>> {
+        let [height, width] = self.size(inputs)?;
+        let sigma = softplus(f64::from(view(inputs[1])?[0]));
+        let (kernel, slope) = gaussian(sigma, self.radius);
+        let l2 = match inputs.get(2) {
+            Some(raw) => softplus(f64::from(view(raw)?[0])) as f32,
+            None => 0.0,
+        };
+        let doubt = match &self.score {
+            Some(score) => view(score)?.iter().map(|c| 1.0 - c).collect(),
+            None => Vec::new(),
+        };
+        Ok(Dynamics { operator: self, doubt, height, width, kernel, slope, l2 })
+    }
+
+    /// Rows and columns, once all inputs are known to fit.
+    pub(super) fn size(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
+        let scores = self.score.as_ref().map(Tensor::dims);
+        let size = match *shapes.as_slice() {
+            [&[_, 1, height, width], [1]] if self.score.is_none() => Some([height, width]),
+            [&[images, 1, height, width], [1], [1]] => {
+                (scores == Some(&[images])).then_some([height, width])
+            }
+            _ => None,
+        };
+        size.filter(|size| size.iter().all(|n| *n > 0)).ok_or_else(|| Error::Shape {
+            operator: "threshold dynamics",
+            problem: format!("inputs {shapes:?}, scores {scores:?}"),
+        })
+    }
+}
+
+/// A normalised Gaussian and its derivative with respect to its deviation.
+fn gaussian(sigma: f64, radius: usize) -> (Vec<f32>, Vec<f32>) {
+    let squares: Vec<f64> = (0..=2 * radius).map(|i| (i as f64 - radius as f64).powi(2)).collect();
+    let powers = squares.iter().map(|square| (-square / (2.0 * sigma * sigma)).exp());
+    let sum: f64 = powers.clone().sum();
+    let kernel: Vec<f64> = powers.map(|power| power / sum).collect();
+    let mean: f64 = kernel.iter().zip(&squares).map(|(k, square)| k * square).sum();
+    let slope = kernel.iter().zip(&squares).map(|(k, square)| k * (square - mean) / sigma.powi(3));
+    (kernel.iter().map(|k| *k as f32).collect(), slope.map(|s| s as f32).collect())
+}
+
+impl Dynamics<'_> {
+    /// `l2 (1 - c)`.
+    fn prior(&self, image: usize) -> f32 {
+        self.doubt.get(image).map_or(0.0, |doubt| self.l2 * doubt)
+    }
+
+    /// Iterates; `seen` gets each `x` that a step starts from.
+    #[inline(always)]
+    fn run(&self, u: &[f32], prior: f32, v: &mut [f32], mut seen: impl FnMut(&[f32])) {
+        let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
+        let n = u.len();
+        let mut x: Vec<f32> = u.iter().map(|u| sigmoid(*u)).collect();
+        let (mut difference, mut across, mut smooth) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        v.copy_from_slice(u);
+        for _ in 0..steps {
+            seen(&x);
+            difference.iter_mut().zip(&x).for_each(|(d, x)| *d = 1.0 - 2.0 * x);
+            self.along_rows(&self.kernel, &difference, &mut across);
+            self.along_columns(&self.kernel, &across, &mut smooth);
+            for (((v, x), u), smooth) in v.iter_mut().zip(&mut x).zip(u).zip(&smooth) {
+                *v = (u - boundary * smooth - prior) / entropy;
+                *x = sigmoid(*v);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn back(&self, image: usize, u: &[f32], gradient: &[f32], of_u: &mut [f32]) -> Parts {
+        let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
+        let n = u.len();
+        let mut states: Vec<Vec<f32>> = Vec::with_capacity(self.operator.steps);
+        // `of_u` is memory enough for `v`, which is not needed.
+        self.run(u, self.prior(image), of_u, |x| states.push(x.to_vec()));
+        of_u.fill(0.0);
+        let mut of_v = gradient.to_vec();
+        let (mut difference, mut a, mut b) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        let mut parts = Parts::default();
+        let weight = self.doubt.get(image).copied().unwrap_or(0.0);
+        while let Some(x) = states.pop() {
+            // From v = (u - boundary k*difference - prior) / entropy:
+            for (of_u, of_v) in of_u.iter_mut().zip(&mut of_v) {
+                *of_v /= entropy;
+                *of_u += *of_v;
+            }
+            parts.l2 -= f64::from(weight) * of_v.iter().map(|g| f64::from(*g)).sum::<f64>();
+            for ((of_v, d), x) in of_v.iter_mut().zip(&mut difference).zip(&x) {
+                *of_v *= -boundary;
+                *d = 1.0 - 2.0 * x;
+            }
+            // of_v is now the gradient of k*difference. k smooths along rows, then along columns,
+            // so its derivative is a sum of two.
+            self.along_rows(&self.kernel, &difference, &mut a);
+            self.along_columns(&self.slope, &a, &mut b);
+            parts.sigma += dot(&of_v, &b);
+            self.along_columns_transposed(&self.kernel, &of_v, &mut a);
+            self.along_rows(&self.slope, &difference, &mut b);
+            parts.sigma += dot(&a, &b);
+            self.along_rows_transposed(&self.kernel, &a, &mut b);
+            for ((of_v, of_difference), x) in of_v.iter_mut().zip(&b).zip(&x) {
+                *of_v = -2.0 * of_difference * x * (1.0 - x);
+            }
+        }
+        of_u.iter_mut().zip(&of_v).for_each(|(of_u, of_v)| *of_u += of_v);
+        parts
+    }
+
+    #[inline(always)]
+    fn along_rows(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
+        let (width, radius) = (self.width, kernel.len() / 2);
+        let mut padded = vec![0.0; width + 2 * radius];
+        for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+            padded[..radius].fill(from[0]);
+            padded[radius..radius + width].copy_from_slice(from);
+            padded[radius + width..].fill(from[width - 1]);
+            weighted(kernel, |k| &padded[k..k + width], to);
+        }
+    }
+
+    #[inline(always)]
+    fn along_columns(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
+        let (width, radius) = (self.width, kernel.len() / 2);
+        for (row, to) in to.chunks_exact_mut(width).enumerate() {
+            let line = |k: usize| {
+                let at = (row + k).saturating_sub(radius).min(self.height - 1) * width;
+                &from[at..at + width]
+            };
+            weighted(kernel, line, to);
+        }
+    }
+
+    /// The transpose of [`Self::along_rows`], for a kernel that is its own mirror image.
+    #[inline(always)]
+    fn along_rows_transposed(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
+        let (width, radius) = (self.width, kernel.len() / 2);
+        let mut padded = vec![0.0; width + 4 * radius];
+        let mut wide = vec![0.0; width + 2 * radius];
+        for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+            padded[2 * radius..2 * radius + width].copy_from_slice(from);
+            weighted(kernel, |k| &padded[k..k + width + 2 * radius], &mut wide);
+            to.copy_from_slice(&wide[radius..radius + width]);
+            to[0] += wide[..radius].iter().sum::<f32>();
+            to[width - 1] += wide[radius + width..].iter().sum::<f32>();
+        }
+    }
+
+    /// The transpose of [`Self::along_columns`], for a kernel that is its own mirror image.
+    #[inline(always)]
+    fn along_columns_transposed(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
+        let (width, radius) = (self.width, kernel.len() / 2);
+        let zeros = vec![0.0; width];
+        let mut line = vec![0.0; width];
+        to.fill(0.0);
+        for row in 0..self.height + 2 * radius {
+            let source = |k: usize| match (row + k).checked_sub(2 * radius) {
+                Some(at) if at < self.height => &from[at * width..(at + 1) * width],
+                _ => &zeros[..],
+            };
+            weighted(kernel, source, &mut line);
+            let at = row.saturating_sub(radius).min(self.height - 1) * width;
+            to[at..at + width].iter_mut().zip(&line).for_each(|(to, line)| *to += line);
+        }
+    }
+}
+
+/// `to = sum of weight[k] * line(k)`.
+#[inline(always)]
+fn weighted<'a>(weights: &[f32], line: impl Fn(usize) -> &'a [f32], to: &mut [f32]) {
+    to.fill(0.0);
+    // Four lines at a time: the sums are read and written a quarter as often.
+    let mut k = 0;
+    while k + 4 <= weights.len() {
+        let [a, b, c, d] = [line(k), line(k + 1), line(k + 2), line(k + 3)];
+        let [p, q, r, s] = [weights[k], weights[k + 1], weights[k + 2], weights[k + 3]];
+        for ((((to, a), b), c), d) in to.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *to += p * a + q * b + r * c + s * d;
+        }
+        k += 4;
+    }
+    for (k, weight) in weights.iter().enumerate().skip(k) {
+        to.iter_mut().zip(line(k)).for_each(|(to, from)| *to += weight * from);
+    }
+}
+
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let chunk = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    a.chunks(128).zip(b.chunks(128)).map(|pair| f64::from(chunk(pair))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_gradients, output, random};
+    use super::super::sigmoid::softplus_inverse;
+    use super::*;
+
+    fn raw(value: f64) -> Tensor {
+        tensor(vec![softplus_inverse(value) as f32], 1).unwrap()
+    }
+
+    fn dynamics(score: Option<Vec<f32>>, steps: usize) -> ThresholdDynamics {
+        let score = score.map(|score| tensor(score.clone(), score.len()).unwrap());
+        ThresholdDynamics { score, steps, radius: 5, boundary: 1.0, entropy: 1.0 }
+    }
+
+    #[test]
+    fn a_constant_image_has_no_boundary() {
+        // k*(1 - 2x) is 1 - 2x there, at the border too.
+        let u = tensor(vec![0.7; 48], (1, 1, 6, 8)).unwrap();
+        let found = output(&dynamics(None, 2), &[u, raw(1.0)]);
+        let mut v = 0.7f64;
+        for _ in 0..2 {
+            v = 0.7 - (1.0 - 2.0 / (1.0 + (-v).exp()));
+        }
+        assert!(found.iter().all(|f| (f64::from(*f) - v).abs() < 1e-6), "{found:?} {v}");
+    }
+
+    #[test]
+    fn a_low_score_lowers_every_pixel_and_a_certain_one_none() {
+        let u = tensor(vec![0.3; 32], (2, 1, 4, 4)).unwrap();
+        let found = output(&dynamics(Some(vec![1.0, 0.25]), 1), &[u, raw(1.0), raw(2.0)]);
+        for pixel in &found[16..] {
+            assert!((found[0] - pixel - 2.0 * 0.75).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_lone_pixel_is_smoothed_away() {
+        let mut u = vec![-3.0; 15 * 15];
+        u[7 * 15 + 7] = 0.5;
+        let u = tensor(u, (1, 1, 15, 15)).unwrap();
+        let found = output(&dynamics(None, 10), &[u, raw(1.0)]);
+        assert!(found.iter().all(|v| *v < 0.0));
+    }
+
+    #[test]
+    fn the_kernel_is_a_normalised_gaussian() {
+        let (kernel, slope) = gaussian(1.0, 5);
+        assert_eq!(kernel.len(), 11);
+        assert!((kernel.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((kernel[5] - 0.398_942_3).abs() < 1e-6 && (kernel[4] - 0.241_970_7).abs() < 1e-6);
+        assert!(slope.iter().sum::<f32>().abs() < 1e-6 && slope[5] < 0.0 && slope[3] > 0.0);
+    }
+
+    #[test]
+    fn gradients_are_difference_quotients() {
+        let u = random(&[2, 1, 6, 5], 1).affine(3.0, 0.0).unwrap();
+        let with_score = || dynamics(Some(vec![0.8, 0.1]), 10);
+        let inputs = [u.clone(), raw(1.3), raw(0.7)];
+        assert_gradients(|| Box::new(with_score()), &inputs, 2e-2, 2e-3);
+        let other = || ThresholdDynamics { boundary: 0.5, entropy: 1.5, ..dynamics(None, 3) };
+        assert_gradients(|| Box::new(other()), &[u, raw(0.6)], 2e-2, 2e-3);
+    }
+}

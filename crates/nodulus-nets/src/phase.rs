@@ -1,0 +1,217 @@
+//! How a network is trained for a while.
+
+use super::config::Config;
+use super::error::{Error, Result};
+use super::network::Network;
+use super::parameters::Spec;
+use serde::{Deserialize, Serialize};
+
+/// A schedule. Left-out fields are the paper's for pre-training, with threshold dynamics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phase {
+    /// Passes over the examples.
+    pub epochs: usize,
+    /// Examples that go through the network together.
+    pub batch: usize,
+    /// Learning rate of the first epochs.
+    pub learning_rate: f64,
+    /// What the learning rate is multiplied by every `decay_every` epochs.
+    pub decay_factor: f64,
+    /// Epochs between such changes; 0 for a constant rate.
+    pub decay_every: usize,
+    /// Weight of the parameters' squares.
+    pub weight_decay: f64,
+    /// Whether the decay acts on the parameters themselves (`AdamW`) instead of on the gradients.
+    pub decoupled_decay: bool,
+    /// The largest norm that the gradients of all parameters together may have: larger ones are
+    /// scaled down to it. Left out, they stay as they are.
+    pub clip_norm: Option<f64>,
+    /// Whether the threshold dynamics take part, where the network has them.
+    pub std: bool,
+    /// What stays as it is: blocks of the proposed network (`S1` to `S9`, `C1` to `C5`) or patterns
+    /// of parameter names. A batch norm of it runs as in evaluation.
+    pub freeze: Vec<String>,
+    /// Whether each example is mirrored along each axis or not, at random.
+    pub flips: bool,
+    /// Weight of the segmentation's loss.
+    pub segmentation_weight: f64,
+    /// Weight of the classification's loss, where the network has a classifier.
+    pub classification_weight: f64,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        // METHOD: batch, rate, decay and flips of arXiv 2410.20154.
+        Self {
+            epochs: 200,
+            batch: 10,
+            learning_rate: 1e-3,
+            decay_factor: 1.0,
+            decay_every: 0,
+            weight_decay: 1e-8,
+            decoupled_decay: false,
+            clip_norm: None,
+            std: true,
+            freeze: Vec::new(),
+            flips: true,
+            segmentation_weight: 1.0,
+            classification_weight: 1.0,
+        }
+    }
+}
+
+impl Phase {
+    /// The learning rate of an epoch, from 1.
+    pub fn learning_rate_at(&self, epoch: usize) -> f64 {
+        match epoch.saturating_sub(1).checked_div(self.decay_every) {
+            Some(times) => self.learning_rate * self.decay_factor.powf(times as f64),
+            None => self.learning_rate,
+        }
+    }
+
+    /// Checks that a network can be trained so.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a field makes no sense, or if something that is to be frozen is not there.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let (_, specs) = Network::new(config)?;
+        self.trained(&specs)?;
+        Ok(())
+    }
+
+    /// Whether each parameter changes in this phase.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a field makes no sense, or if something that is to be frozen is not there.
+    pub(super) fn trained(&self, specs: &[Spec]) -> Result<Vec<bool>> {
+        let wrong = |problem: String| Err(Error::Phase(problem));
+        let rates = [self.learning_rate, self.decay_factor];
+        if self.batch == 0 {
+            return wrong("batch 0, expected at least 1".to_owned());
+        }
+        if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {
+            return wrong(format!(
+                "learning_rate {} and decay_factor {} must be positive",
+                self.learning_rate, self.decay_factor
+            ));
+        }
+        if let Some(limit) = self.clip_norm.filter(|limit| !limit.is_finite() || *limit <= 0.0) {
+            return wrong(format!("clip_norm {limit}, expected a positive number or none"));
+        }
+        let weights = [self.weight_decay, self.segmentation_weight, self.classification_weight];
+        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
+            return wrong(format!(
+                "weight_decay {}, segmentation_weight {} and classification_weight {} must be 0 or \
+                 more",
+                self.weight_decay, self.segmentation_weight, self.classification_weight
+            ));
+        }
+        let mut trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+        for name in &self.freeze {
+            let patterns = match block(name) {
+                Some(patterns) => patterns,
+                None => vec![name.clone()],
+            };
+            let mut met = false;
+            for pattern in patterns {
+                let pattern = glob::Pattern::new(&pattern)
+                    .map_err(|error| Error::Phase(format!("freeze \"{name}\": {error}")))?;
+                for (spec, trained) in specs.iter().zip(&mut trained) {
+                    if pattern.matches(&spec.name) {
+                        met = true;
+                        *trained = false;
+                    }
+                }
+            }
+            if !met {
+                return wrong(format!(
+                    "freeze \"{name}\" is no block and no parameter's name of this network (blocks are S1 to \
+                     S9 and C1 to C5 of the proposed network)"
+                ));
+            }
+        }
+        if !trained.contains(&true) {
+            return wrong(format!("freeze {:?} leaves nothing to train", self.freeze));
+        }
+        Ok(trained)
+    }
+}
+
+/// Patterns of the parameters of a block.
+fn block(name: &str) -> Option<Vec<String>> {
+    let patterns: &[&str] = match name {
+        "C1" => &["classifier.conv1.*", "classifier.bn1.*"],
+        "C2" => &["classifier.layer1.*"],
+        "C3" => &["classifier.layer2.*"],
+        "C4" => &["classifier.layer3.*"],
+        // METHOD: the paper calls C5 "the fully connected layer".
+        "C5" => &["classifier.fc.*"],
+        _ => {
+            let number = name.strip_prefix('S')?;
+            let known = ["1", "2", "3", "4", "5", "6", "7", "8", "9"].contains(&number);
+            return known.then(|| vec![format!("segmenter.s{number}.*")]);
+        }
+    };
+    Some(patterns.iter().map(|&pattern| pattern.to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Architecture, Preset};
+
+    fn frozen(freeze: &[&str]) -> Result<Vec<String>> {
+        frozen_of(Architecture::Proposed, freeze)
+    }
+
+    fn frozen_of(architecture: Architecture, freeze: &[&str]) -> Result<Vec<String>> {
+        let (_, specs) = Network::new(&Config::of(architecture, Preset::Tiny))?;
+        let freeze = freeze.iter().map(|&name| name.to_owned()).collect();
+        let trained = Phase { freeze, ..Phase::default() }.trained(&specs)?;
+        let of_specs = specs.into_iter().zip(trained);
+        Ok(of_specs.filter(|(s, trained)| s.trained && !trained).map(|(s, _)| s.name).collect())
+    }
+
+    #[test]
+    fn the_rate_decays_in_steps() {
+        let phase = Phase { decay_factor: 0.75, decay_every: 5, ..Phase::default() };
+        for (epoch, rate) in [(1, 1e-3), (5, 1e-3), (6, 0.75e-3), (11, 0.5625e-3)] {
+            assert!((phase.learning_rate_at(epoch) - rate).abs() < 1e-15);
+        }
+        assert!((Phase::default().learning_rate_at(200) - 1e-3).abs() < 1e-15);
+    }
+
+    #[test]
+    fn blocks_and_patterns_freeze() {
+        assert_eq!(frozen(&["C5"]).unwrap(), ["classifier.fc.weight", "classifier.fc.bias"]);
+        let c1 = ["classifier.conv1.weight", "classifier.bn1.weight", "classifier.bn1.bias"];
+        assert_eq!(frozen(&["C1"]).unwrap(), c1);
+        let s1 = frozen(&["S1"]).unwrap();
+        assert!(s1.len() == 7 && s1.iter().all(|name| name.starts_with("segmenter.s1.")));
+        assert!(frozen(&["S5"]).unwrap().iter().any(|name| name.contains("aspp")));
+        assert_eq!(frozen(&["std.*"]).unwrap(), ["std.sigma", "std.l2"]);
+    }
+
+    #[test]
+    fn what_cannot_be_frozen_is_refused() {
+        let message = |freeze: &[&str]| frozen(freeze).unwrap_err().to_string();
+        assert!(message(&["S10"]).contains("freeze \"S10\" is no block"));
+        assert!(message(&["encoder.*"]).contains("no parameter's name of this network"));
+        assert!(message(&["["]).contains("freeze \"[\": Pattern syntax error"));
+        assert!(message(&["*"]).contains("leaves nothing to train"));
+    }
+
+    #[test]
+    fn other_networks_have_no_such_blocks_and_freeze_by_name() {
+        for architecture in Architecture::ALL.into_iter().skip(1) {
+            for block in ["S1", "C5"] {
+                let message = frozen_of(architecture, &[block]).unwrap_err().to_string();
+                assert!(message.contains(&format!("freeze \"{block}\" is no block")), "{message}");
+            }
+            assert_eq!(frozen_of(architecture, &["out.*"]).unwrap(), ["out.weight", "out.bias"]);
+        }
+    }
+}

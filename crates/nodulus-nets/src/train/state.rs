@@ -1,0 +1,107 @@
+//! A training's state: what it needs to go on where it was stopped.
+
+use super::Trainer;
+use crate::checkpoint;
+use crate::config::Config;
+use crate::epoch::Epoch;
+use crate::error::{Error, Result};
+use crate::ops::{tensor, values};
+use crate::optim::Moments;
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What `state.json` holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    config: Config,
+    seed: u64,
+    phases: u64,
+    /// The epoch under way, if there is one.
+    epoch: Option<Epoch>,
+    /// Optimiser's steps by parameter.
+    steps: Vec<u64>,
+}
+
+const STATE: &str = "state.safetensors";
+
+impl Trainer {
+    /// Writes `state.safetensors` and `state.json`, all that training depends on, into a folder;
+    /// `epoch` is the one under way.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the files cannot be written.
+    pub fn save_state(&self, folder: &Path, epoch: Option<&Epoch>) -> Result<()> {
+        let mut arrays = Vec::new();
+        let parameters = self.parameters.specs.iter().zip(&self.parameters.tensors);
+        for ((spec, tensor), moments) in parameters.zip(&self.adam.moments) {
+            arrays.push((spec.name.clone(), spec.shape.clone(), values(tensor)?));
+            if let Some(Moments { first, second, .. }) = moments {
+                for (which, moment) in [("first", first), ("second", second)] {
+                    let name = format!("adam.{which}.{}", spec.name);
+                    arrays.push((name, spec.shape.clone(), values(moment)?));
+                }
+            }
+        }
+        checkpoint::write(&folder.join(STATE), arrays)?;
+        let steps = |moments: &Option<Moments>| moments.as_ref().map_or(0, |moments| moments.steps);
+        let steps = self.adam.moments.iter().map(steps).collect();
+        let (config, seed, phases) = (self.config.clone(), self.seed, self.phases);
+        let state = State { config, seed, phases, epoch: epoch.cloned(), steps };
+        checkpoint::write_json(&folder.join(STATE).with_extension("json"), &state)
+    }
+
+    /// Takes up a state, with the epoch that was under way: training goes on as if it had not stopped,
+    /// bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the files cannot be read, or if they are of another network or seed.
+    pub fn load_state(&mut self, folder: &Path) -> Result<Option<Epoch>> {
+        let path = folder.join(STATE);
+        let state: State = checkpoint::read_json(&path.with_extension("json"))?;
+        let wrong = |problem: String| Error::Checkpoint { path: path.clone(), problem };
+        if state.config != self.config || state.seed != self.seed {
+            return Err(wrong(format!(
+                "state of seed {} and {:?}, expected seed {} and {:?}",
+                state.seed, state.config, self.seed, self.config
+            )));
+        }
+        let mut arrays = checkpoint::read(&path)?;
+        let mut take = |name: String, shape: &[usize]| match arrays.remove(&name) {
+            Some((found, values)) if found == shape => Ok(values),
+            Some((found, _)) => {
+                Err(wrong(format!("tensor `{name}` is {found:?}, expected {shape:?}")))
+            }
+            None => Err(wrong(format!("tensor `{name}` is missing"))),
+        };
+        let specs = &self.parameters.specs;
+        if state.steps.len() != specs.len() {
+            let (found, expected) = (state.steps.len(), specs.len());
+            return Err(wrong(format!("steps of {found} parameters, expected {expected}")));
+        }
+        let mut tensors = Vec::new();
+        let mut moments = Vec::new();
+        for (spec, steps) in specs.iter().zip(state.steps) {
+            let shape = spec.shape.as_slice();
+            let place = &self.parameters.place.tensors;
+            let mut take = |name: String| -> Result<Tensor> {
+                Ok(tensor(take(name, shape)?, shape)?.to_device(place)?)
+            };
+            tensors.push(take(spec.name.clone())?);
+            moments.push(if steps == 0 {
+                None
+            } else {
+                let first = take(format!("adam.first.{}", spec.name))?;
+                let second = take(format!("adam.second.{}", spec.name))?;
+                Some(Moments { first, second, steps })
+            });
+        }
+        self.parameters.tensors = tensors;
+        self.adam.moments = moments;
+        self.phases = state.phases;
+        Ok(state.epoch)
+    }
+}

@@ -1,0 +1,153 @@
+//! Weights from elsewhere, as far as they fit.
+
+use super::checkpoint;
+use super::error::{Error, Result};
+use super::ops::tensor;
+use super::parameters::Parameters;
+use serde::Serialize;
+use std::path::Path;
+
+/// What of a file of weights fitted a network, tensor by tensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Transfer {
+    /// Tensors taken.
+    pub taken: Vec<String>,
+    /// Of those, kernels for three channels that were summed to one.
+    pub summed: Vec<String>,
+    /// Tensors of the network that the file does not have: they keep their first values.
+    pub missing: Vec<String>,
+    /// Tensors that have another shape in the file, with both: they keep their first values.
+    pub other_shape: Vec<String>,
+    /// Tensors of the file that the network does not have, or that are not 32-bit floats.
+    pub unused: Vec<String>,
+}
+
+/// Puts what fits of a file's tensors over a network's; `prefix` is put before the file's names.
+///
+/// METHOD: a kernel for three channels becomes one for a single channel by summing over its inputs:
+/// its answer to a grey image is the same. So torchvision's `ImageNet` weights load.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or if nothing of it fits.
+pub(super) fn transfer(path: &Path, prefix: &str, parameters: &mut Parameters) -> Result<Transfer> {
+    let path = checkpoint::weights_path(path);
+    let (arrays, others) = checkpoint::read_floats(&path)?;
+    let mut arrays: checkpoint::Arrays =
+        arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)).collect();
+    let mut found = Transfer {
+        unused: others.into_iter().map(|name| format!("{prefix}{name}")).collect(),
+        ..Transfer::default()
+    };
+    for (spec, place) in parameters.specs.iter().zip(&mut parameters.tensors) {
+        let name = spec.name.clone();
+        let expected = spec.shape.as_slice();
+        match arrays.remove(&name) {
+            None => found.missing.push(name),
+            Some((shape, values)) if shape == expected => {
+                *place = tensor(values, expected)?;
+                found.taken.push(name);
+            }
+            Some((shape, values)) => match (shape.as_slice(), expected) {
+                (&[out, 3, height, width], &[o, 1, h, w]) if [out, height, width] == [o, h, w] => {
+                    let area = h * w;
+                    let kernels = values.chunks_exact(3 * area);
+                    let sum = |kernel: &[f32], p: usize| {
+                        kernel[p] + kernel[area + p] + kernel[2 * area + p]
+                    };
+                    let summed = kernels.flat_map(|kernel| (0..area).map(move |p| sum(kernel, p)));
+                    *place = tensor(summed.collect(), expected)?;
+                    found.summed.push(name.clone());
+                    found.taken.push(name);
+                }
+                _ => found.other_shape.push(format!("{name}: {shape:?}, expected {expected:?}")),
+            },
+        }
+    }
+    found.unused.extend(arrays.into_keys());
+    found.unused.sort();
+    if found.taken.is_empty() {
+        let first = found.unused.first().or(found.other_shape.first());
+        let problem = format!(
+            "none of its tensors is one of this network: it has `{}`, expected names like `{}`",
+            first.map_or("none", String::as_str),
+            parameters.specs.first().map_or("none", |spec| spec.name.as_str())
+        );
+        return Err(Error::Checkpoint { path, problem });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::view;
+    use crate::parameters::{Scope, Start};
+
+    fn network() -> Parameters {
+        let mut specs = Vec::new();
+        let mut scope = Scope::new(&mut specs);
+        for (name, shape) in [
+            ("net.conv1.weight", &[2, 1, 1, 2][..]),
+            ("net.fc.weight", &[1, 4]),
+            ("net.fc.bias", &[1]),
+            ("head.bias", &[1]),
+        ] {
+            scope.parameter(name, shape, Start::Constant(9.0));
+        }
+        Parameters::draw(specs, 1).unwrap()
+    }
+
+    fn file(arrays: &[(&str, &[usize])]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resnet.safetensors");
+        let array = |(name, shape): &(&str, &[usize])| {
+            let n = shape.iter().product::<usize>();
+            ((*name).to_owned(), shape.to_vec(), (0..n).map(|v| v as f32).collect())
+        };
+        checkpoint::write(&path, arrays.iter().map(array).collect()).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn what_fits_is_taken_and_the_rest_is_named() {
+        let (_folder, path) = file(&[
+            ("conv1.weight", &[2, 3, 1, 2]),
+            ("fc.weight", &[10, 4]),
+            ("fc.bias", &[1]),
+            ("layer9.weight", &[1]),
+        ]);
+        let mut parameters = network();
+        let found = transfer(&path, "net.", &mut parameters).unwrap();
+        let names = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+        let expected = Transfer {
+            taken: names(&["net.conv1.weight", "net.fc.bias"]),
+            summed: names(&["net.conv1.weight"]),
+            missing: names(&["head.bias"]),
+            other_shape: names(&["net.fc.weight: [10, 4], expected [1, 4]"]),
+            unused: names(&["net.layer9.weight"]),
+        };
+        assert_eq!(found, expected);
+        let values: Vec<Vec<f32>> =
+            parameters.tensors.iter().map(|t| view(t).unwrap().to_vec()).collect();
+        // Of 0 to 5 and 6 to 11, each three channels of two.
+        assert_eq!(values[0], [0.0 + 2.0 + 4.0, 1.0 + 3.0 + 5.0, 24.0, 27.0]);
+        assert_eq!(
+            (&values[1][..], &values[2][..], &values[3][..]),
+            (&[9.0; 4][..], &[0.0][..], &[9.0][..])
+        );
+    }
+
+    #[test]
+    fn a_file_of_which_nothing_fits_is_refused() {
+        let (_folder, path) = file(&[("conv1.weight", &[2, 3, 1, 2])]);
+        let error = transfer(&path, "", &mut network()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "none of its tensors is one of this network: it has `conv1.weight`, expected names like \
+                 `net.conv1.weight`"
+            ),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! HTML pages of one file: tables, figures, charts and style.

@@ -1,0 +1,1 @@
+//! SQL and filters over tables of Parquet files.

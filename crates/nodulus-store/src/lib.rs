@@ -1,0 +1,1 @@
+//! Tables in shards of Parquet, written once and committed by rename, with their provenance.

@@ -1,0 +1,41 @@
+//! Why the files of a scan were not written.
+
+use nodulus_formats::dicom;
+use std::io;
+
+/// The files of a scan were not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused, or an axis is longer than a format can say.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The scan's own files could not be read again, or no object could be made.
+    #[error(transparent)]
+    Dicom(#[from] dicom::Error),
+    /// The picture could not be made.
+    #[error("cannot make the overlay")]
+    Png(#[from] png::EncodingError),
+    /// The document could not be made.
+    #[error("cannot make the JSON document")]
+    Json(#[from] serde_json::Error),
+    /// A mask is not on its scan.
+    #[error(
+        "series {series}: the mask of nodule {number} reaches to voxel {end:?}, expected within {size:?}"
+    )]
+    OffScan {
+        /// The series.
+        series: String,
+        /// The nodule.
+        number: u16,
+        /// First voxel past the mask's box.
+        end: [usize; 3],
+        /// The scan's size.
+        size: [usize; 3],
+    },
+    /// The time of scoring is none.
+    #[error("scored_at is `{found}`, expected a time in UTC such as 2026-11-24T12:52:27Z")]
+    ScoredAt {
+        /// What there is.
+        found: String,
+    },
+}
