@@ -1,6 +1,7 @@
 //! Bad input ends with one clear message, the right exit status, and a store that is still whole.
 
 use crate::fixture;
+use nodulus_test_needs::{Need, skip};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -186,7 +187,10 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
         status.is_ok_and(|output| output.status.success())
     };
     if !mount("size=200k") {
-        fixture::skip("a small disk cannot be mounted here; it takes root");
+        skip(
+            Need::Root,
+            "a small disk cannot be mounted: run the tests as root, with the right to mount",
+        );
         return;
     }
     let _unmount = Unmount(small.clone());

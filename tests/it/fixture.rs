@@ -1,6 +1,6 @@
 //! A small pipeline that runs in seconds, and how to run the program.
 
-use std::io::Write as _;
+use nodulus_test_needs::{data_folder, real_scan};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -149,72 +149,18 @@ pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8
     found
 }
 
-/// Where real scans are: an unpacked folder in `NODULUS_REAL`, or archives in `NODULUS_DATA` or
-/// `../shared/data` that are unpacked into the build's temporary files. Says so where there are
-/// none.
+/// The folder of two real scans, `LIDC-IDRI-0001` and `LIDC-IDRI-0003`. Without them the check is skipped.
 pub(crate) fn real_scans() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("NODULUS_REAL").map(PathBuf::from) {
-        return Some(folder);
-    }
-    let data = std::env::var_os("NODULUS_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("LIDC-IDRI");
-    for patient in ["0001", "0003"] {
-        let archive = data.join(format!("lidc-idri-{patient}.tar.zst"));
-        if !archive.exists() {
-            skip(&format!("`{}` is not there; set NODULUS_DATA to its folder", archive.display()));
-            return None;
-        }
-        if !to.join(format!("LIDC-IDRI-{patient}")).exists() {
-            fs_err::create_dir_all(&to).unwrap();
-            let status = Command::new("tar")
-                .arg("--zstd")
-                .arg("-xf")
-                .arg(&archive)
-                .arg("-C")
-                .arg(&to)
-                .status();
-            if !status.is_ok_and(|status| status.success()) {
-                skip("`tar --zstd` cannot unpack the scans here; install tar and zstd");
-                return None;
-            }
-        }
-    }
-    Some(to)
+    fs_err::create_dir_all(&to).unwrap();
+    let first = real_scan("LIDC-IDRI-0001", None, &to)?;
+    real_scan("LIDC-IDRI-0003", None, &to)?;
+    first.parent().map(Path::to_owned)
 }
 
-/// The annotations of all of LIDC-IDRI, unpacked, and the folder of the other files in
-/// `NODULUS_DATA` or `../shared/data`. Says so where there are none.
+/// The annotations of all of LIDC-IDRI, unpacked, and the folder of the other files about it. Without them the check is
+/// skipped.
 pub(crate) fn real_annotations() -> Option<(PathBuf, PathBuf)> {
-    let data = std::env::var_os("NODULUS_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
-    let archive = data.join("lidc-xml.tar.zst");
-    if !archive.exists() {
-        skip(&format!("`{}` is not there; set NODULUS_DATA to its folder", archive.display()));
-        return None;
-    }
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lidc-xml");
-    if !to.exists() {
-        let partial = to.with_extension("partial");
-        fs_err::create_dir_all(&partial).unwrap();
-        let mut tar = Command::new("tar");
-        tar.arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(&partial);
-        if !tar.status().is_ok_and(|status| status.success()) {
-            skip("`tar --zstd` cannot unpack the annotations here; install tar and zstd");
-            return None;
-        }
-        fs_err::rename(partial, &to).unwrap();
-    }
-    Some((to, data))
-}
-
-/// Says why a test does not run.
-pub(crate) fn skip(why: &str) {
-    // Not `eprintln!`, which the test harness keeps to itself.
-    let mut error = std::io::stderr();
-    writeln!(error, "SKIPPED: {why}").unwrap();
+    Some((nodulus_test_needs::real_annotations(&to)?, data_folder()))
 }

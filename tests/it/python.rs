@@ -1,27 +1,35 @@
 //! The tables as analysts read them, with the Python packages themselves.
 
 use crate::fixture;
+use nodulus_test_needs::{Need, skip};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-/// Python with the packages of `tests/python/requirements.txt`: `NODULUS_PYTHON`, or the virtual
-/// environment that `.ci/run` makes. Says so where there is none.
-fn python() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("NODULUS_PYTHON")
-        .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    let import = "import duckdb, highdicom, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
-                  libjpeg, openjpeg, rle, jpeg_ls";
-    if Command::new(&python).args(["-c", import]).status().is_ok_and(|status| status.success()) {
-        return Some(python);
+/// Python with the packages of `tests/python/requirements.txt`: `NODULUS_PYTHON`, or the virtual environment that `.ci/run`
+/// makes. Without one the check is skipped.
+fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let python = PYTHON.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = std::env::var_os("NODULUS_PYTHON")
+            .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+        let import = "import duckdb, highdicom, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
+                      libjpeg, openjpeg, rle, jpeg_ls";
+        let status = Command::new(&python).args(["-c", import]).status();
+        status.is_ok_and(|status| status.success()).then_some(python)
+    });
+    if python.is_none() {
+        let why = "no Python with the packages of `tests/python/requirements.txt`: install them into `.venv`, as `.ci/run` \
+                   does, or set `NODULUS_PYTHON`";
+        skip(Need::Peer, why);
     }
-    fixture::skip("no Python with tests/python/requirements.txt; set NODULUS_PYTHON or make .venv");
-    None
+    python.as_deref()
 }
 
-/// What a script of `tests/python` prints; none where there is no Python for it.
+/// Runs a script of `tests/python` and returns what it prints. Without Python the check is skipped.
 pub(crate) fn script(name: &str, arguments: &[&str]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python()?)

@@ -1,6 +1,7 @@
 //! The report as a browser shows it.
 
 use crate::{fixture, python};
+use nodulus_test_needs::{Need, skip};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(crate) fn assert_opens(report: &Path, name: &str) {
     let Some(text) = python::script("open_report.py", &arguments) else { return };
     let found: Value = serde_json::from_str(&text).unwrap();
     if let Some(why) = found["skipped"].as_str() {
-        fixture::skip(why);
+        skip(Need::Peer, why);
         return;
     }
     let sections = found["sections"].as_object().unwrap();

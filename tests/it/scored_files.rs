@@ -9,6 +9,7 @@ use nodulus::nightly::{Delivered, Identity, Output, deliver};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
+use nodulus_test_needs::{Need, skip};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -172,7 +173,8 @@ fn other_programs_find_the_same_voxels_instances_and_codes() {
     let text = python::script("scored_files.py", &["check", list.to_str().unwrap()]).unwrap();
     let found: Value = serde_json::from_str(&text).unwrap();
     if found["dcmqi"] != true {
-        fixture::skip("dcmqi is not in the Python environment: segmentations were not read by it");
+        let why = "the Python environment has no `dcmqi`, so that it reads no segmentation: install `tests/python/requirements.txt`";
+        skip(Need::Peer, why);
     }
     validate(&all);
 }
@@ -197,7 +199,10 @@ fn validate(cases: &[Value]) {
         for name in ["seg", "rtstruct"] {
             let file = case["files"][name].as_str().unwrap();
             let Ok(output) = Command::new("dciodvfy").arg(file).output() else {
-                fixture::skip("no dciodvfy; install dicom3tools");
+                skip(
+                    Need::Peer,
+                    "`dciodvfy` is not installed: install the Debian package `dicom3tools`",
+                );
                 return;
             };
             let said = String::from_utf8_lossy(&output.stderr).into_owned()

@@ -15,12 +15,12 @@ PRINT_WIDTH = 673
 try:
     from playwright.sync_api import sync_playwright
 except ImportError:
-    print(json.dumps({"skipped": "no playwright; see tests/python/requirements.txt"}))
+    print(json.dumps({"skipped": "the Python environment has no `playwright`: install `tests/python/requirements.txt`"}))
     sys.exit()
 browsers = ["chromium", "chromium-browser", "google-chrome"]
 executable = next(filter(None, map(shutil.which, browsers)), None)
 if executable is None:
-    print(json.dumps({"skipped": f"none of {', '.join(browsers)} is installed"}))
+    print(json.dumps({"skipped": "no browser is installed: install the Debian package `chromium`"}))
     sys.exit()
 
 MEASURE = """() => ({

@@ -4,13 +4,12 @@ use super::rasterise;
 use fs_err as fs;
 use nodulus_formats::lidc_xml::{self, Annotations, Kind, ReadNodule};
 use nodulus_formats::volume::{Geometry, Slices};
+use nodulus_test_needs::real_scan;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Made by `tests/golden/pylidc_masks.py`.
 const GOLDEN: &str = include_str!("../../../tests/golden/pylidc_masks.json");
@@ -45,7 +44,9 @@ fn voxels_inside_each_mark_agree_with_pylidc() {
     let golden: Golden = serde_json::from_str(GOLDEN).unwrap();
     let temp = tempfile::tempdir().unwrap();
     for scan in golden.scans {
-        let Some(folder) = scan_folder(&scan.patient_id, temp.path()) else { continue };
+        let Some(folder) = real_scan(&scan.patient_id, Some("*.xml"), temp.path()) else {
+            continue;
+        };
         let [file] = &xml_below(&folder)[..] else { panic!("one XML file in the scan's folder") };
         let reads = lidc_xml::read(file).unwrap();
         let size = [512, 512, scan.n_slices];
@@ -90,40 +91,6 @@ fn check(nodule: &ReadNodule, golden: &GoldenMark, slices: &Slices) {
 fn nodules(reads: &Annotations) -> impl Iterator<Item = &ReadNodule> {
     let nodules = reads.sessions.iter().flat_map(|session| &session.nodules);
     nodules.filter(|nodule| nodule.kind() == Kind::Nodule)
-}
-
-/// A folder with the scan below it: unpacked by someone, or from the archive into `temp`.
-fn scan_folder(patient: &str, temp: &Path) -> Option<PathBuf> {
-    let folder = if let Some(root) = std::env::var_os("NODULUS_REAL") {
-        Path::new(&root).join(patient)
-    } else {
-        unpack(&data().join(format!("{}.tar.zst", patient.to_lowercase())), temp);
-        temp.join(patient)
-    };
-    let found = folder.is_dir();
-    if !found {
-        skip(patient);
-    }
-    found.then_some(folder)
-}
-
-fn data() -> PathBuf {
-    std::env::var_os("NODULUS_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    )
-}
-
-/// Unpacks an archive's XML.
-fn unpack(archive: &Path, to: &Path) -> bool {
-    let mut tar = Command::new("tar");
-    tar.arg("--zstd").arg("-xf").arg(archive).arg("-C").arg(to).args(["--wildcards", "*.xml"]);
-    archive.is_file() && tar.status().is_ok_and(|status| status.success())
-}
-
-fn skip(what: &str) {
-    let place = "NODULUS_DATA or ../shared/data";
-    writeln!(std::io::stderr(), "skipped: {what}: no archive in {place}").unwrap();
 }
 
 fn xml_below(folder: &Path) -> Vec<PathBuf> {

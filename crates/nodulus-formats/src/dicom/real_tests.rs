@@ -4,12 +4,11 @@ use super::Tolerances;
 use super::{CtSeries, find_series, read_series};
 use crate::cohort::files_below;
 use crate::volume::Volume;
+use nodulus_test_needs::real_scan;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const GOLDEN: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/dicom_series.json"));
@@ -59,22 +58,6 @@ struct Series {
     transfer_syntax: String,
 }
 
-/// A folder with the scan below it: unpacked by someone, or from the archive into `temp`.
-fn unpacked(scan: &str, temp: &Path) -> Option<PathBuf> {
-    if let Some(root) = std::env::var_os("NODULUS_REAL") {
-        return Some(Path::new(&root).join(scan)).filter(|folder| folder.is_dir());
-    }
-    let data = std::env::var_os("NODULUS_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let archive = data.join(format!("{}.tar.zst", scan.to_lowercase()));
-    let mut tar = Command::new("tar");
-    tar.arg("--zstd").arg("-xf").arg(&archive).arg("-C").arg(temp);
-    let done = archive.is_file() && tar.status().is_ok_and(|status| status.success());
-    done.then(|| temp.join(scan))
-}
-
 /// The only CT series below a folder.
 fn series_below(folder: &Path) -> CtSeries {
     let found = find_series(&files_below(folder).unwrap()).unwrap();
@@ -114,13 +97,7 @@ fn real_scans_agree_with_pydicom_and_simpleitk() {
     let golden: Golden = serde_json::from_str(GOLDEN).unwrap();
     let temp = tempfile::tempdir().unwrap();
     for (name, Scan { pydicom, simpleitk }) in golden.scans {
-        let Some(folder) = unpacked(&name, temp.path()) else {
-            let what =
-                "its archive in NODULUS_DATA or ../shared/data, or its folder in NODULUS_REAL";
-            writeln!(std::io::stderr(), "skipped: {name} was not read, as {what} is missing")
-                .unwrap();
-            continue;
-        };
+        let Some(folder) = real_scan(&name, None, temp.path()) else { continue };
         let CtSeries { info, volume, sop_instance_uids } = series_below(&folder);
         check(&volume, &simpleitk);
         check(&volume, &pydicom.image);
