@@ -1,4 +1,4 @@
-//! Annotations without images: every trap of LIDC's XML, and all 1,318 of its files.
+//! Annotations without images: every trap of LIDC's XML, and all of its 1,318 files.
 
 use crate::fixture;
 use nodulus::phantom::TRAPS;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 const PIPELINE: &str = "pipelines/lidc-annotations.toml";
 
-/// A phantom with annotations, shared by the tests here, which only read it.
+/// A phantom with annotations, which the tests in this file share and only read.
 pub(crate) fn phantom() -> &'static Path {
     static PHANTOM: OnceLock<PathBuf> = OnceLock::new();
     PHANTOM.get_or_init(|| {
@@ -26,7 +26,7 @@ pub(crate) fn phantom() -> &'static Path {
     })
 }
 
-/// Arguments of a run on XML and a table of scan geometry.
+/// Arguments of a run that reads XML and a table of scan geometry.
 fn arguments(command: &str, store: &Path, xml: &Path, table: &Path, sets: &[&str]) -> Vec<String> {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let mut all: Vec<String> = [command, PIPELINE, "--progress", "none", "--store"]
@@ -34,9 +34,9 @@ fn arguments(command: &str, store: &Path, xml: &Path, table: &Path, sets: &[&str
         .into_iter()
         .chain([text(store)])
         .collect();
-    let places =
+    let sources =
         [format!("ingest.root={}", text(xml)), format!("ingest.scan_geometry={}", text(table))];
-    for set in places.into_iter().chain(sets.iter().map(|set| (*set).to_owned())) {
+    for set in sources.into_iter().chain(sets.iter().map(|set| (*set).to_owned())) {
         all.extend(["--set".to_owned(), set]);
     }
     all
@@ -55,7 +55,7 @@ fn run_well(store: &Path, xml: &Path, table: &Path, sets: &[&str]) -> String {
     text
 }
 
-/// The store in which the phantom's annotations have run.
+/// A store in which the pipeline has run on the phantom's annotations.
 fn finished() -> &'static Path {
     static FINISHED: OnceLock<PathBuf> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -66,7 +66,7 @@ fn finished() -> &'static Path {
     })
 }
 
-/// Every file below a folder, relative to it.
+/// Every file below a folder, by its path relative to the folder.
 fn files_below(folder: &Path) -> BTreeSet<String> {
     nodulus_formats::cohort::files_below(folder)
         .unwrap()
@@ -75,26 +75,26 @@ fn files_below(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Each file is told of once: its marks were read, a rule left it out, or it failed.
+/// Checks that each file has exactly one outcome: its marks were read, a rule excluded it, or it failed.
 fn assert_each_file_once(store: &Path, xml: &Path) {
-    let mut told: Vec<String> =
+    let mut paths: Vec<String> =
         fixture::rows::<Scan>(store).into_iter().flat_map(|scan| scan.annotation_paths).collect();
     let exclusions = fixture::rows::<Exclusion>(store);
-    // A file that is read may have marks that are left out.
+    // A file that is read may have marks that are excluded.
     let of_files = exclusions
         .iter()
         .filter(|e| !["no_voxels", "scan_not_included"].contains(&e.rule.as_str()));
-    told.extend(of_files.filter_map(|exclusion| exclusion.path.clone()));
-    told.extend(fixture::rows::<Failure>(store).into_iter().filter_map(|failure| failure.path));
-    told.sort();
-    assert_eq!(told, files_below(xml).into_iter().collect::<Vec<_>>());
+    paths.extend(of_files.filter_map(|exclusion| exclusion.path.clone()));
+    paths.extend(fixture::rows::<Failure>(store).into_iter().filter_map(|failure| failure.path));
+    paths.sort();
+    assert_eq!(paths, files_below(xml).into_iter().collect::<Vec<_>>());
 }
 
-/// A trap's marks: kind, voxels, irregularities; and the rules that left something out.
+/// The marks of a trap (kind, voxels, irregularities), and the rules that excluded something.
 type Expected = (&'static [ExpectedMark], &'static [&'static str]);
 type ExpectedMark = (&'static str, Option<i64>, &'static [&'static str]);
 
-/// An outline on two slices with nothing unusual.
+/// A regular outline on two slices.
 const PLAIN: ExpectedMark = ("nodule", Some(18), &[]);
 const POINT: ExpectedMark = ("small_nodule", None, &[]);
 
@@ -140,7 +140,7 @@ fn expected(trap: &str) -> Expected {
 }
 
 #[test]
-fn every_trap_ends_as_rows_or_as_one_explained_row() {
+fn every_trap_is_read_or_explained_in_one_row() {
     let store = finished();
     assert_eq!(fixture::rows::<Failure>(store), []);
     let mut marks: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
@@ -176,7 +176,7 @@ fn every_trap_ends_as_rows_or_as_one_explained_row() {
                     "{trap}: {centre:?}"
                 );
             }
-            // Where the scan has no image, nothing tells x and y.
+            // Without an image, x and y in millimetres are unknown.
             assert_eq!([mark.centroid_x_mm, mark.centroid_y_mm], [None, None]);
             let lost = mark.irregularities.iter().any(|i| i == "off_slice") && !placed;
             assert_eq!(
@@ -199,17 +199,17 @@ fn every_trap_ends_as_rows_or_as_one_explained_row() {
 }
 
 #[test]
-fn each_file_is_told_of_once() {
+fn each_file_has_one_outcome() {
     assert_each_file_once(finished(), &phantom().join("lidc-annotations/xml"));
     let scans = fixture::rows::<Scan>(finished());
-    // The traps' 17 files: one X-ray, two pairs of a series each.
+    // Of the traps' 17 files, one is an X-ray, and two pairs belong to one series each.
     assert_eq!(scans.iter().filter(|scan| scan.patient_id == "TRAPS").count(), TRAPS.len() - 3);
     assert_eq!(scans.len(), TRAPS.len() - 3 + 4);
     assert!(scans.iter().all(|scan| scan.source == "lidc" && scan.path.is_none()));
 }
 
 #[test]
-fn marks_without_images_are_those_with_them() {
+fn marks_are_the_same_with_and_without_images() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     let (store_text, root) = (
@@ -253,7 +253,7 @@ fn marks_without_images_are_those_with_them() {
 }
 
 #[test]
-fn a_list_leaves_other_scans_out_and_says_so() {
+fn a_series_list_excludes_other_scans_with_a_reason() {
     let below = phantom().join("lidc-annotations");
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
@@ -276,7 +276,7 @@ fn a_list_leaves_other_scans_out_and_says_so() {
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0].case_id, "1.2.3");
     assert_each_file_once(&store, &xml);
-    // The list's content counts, not its place.
+    // The key depends on the list's content, not on its path.
     let moved = folder.path().join("moved.csv");
     fs_err::rename(&list, &moved).unwrap();
     let set = format!("ingest.series_list={}", moved.display());
@@ -287,7 +287,7 @@ fn a_list_leaves_other_scans_out_and_says_so() {
 }
 
 #[test]
-fn a_changed_row_of_the_table_is_read_again_and_wrong_files_are_rows() {
+fn a_changed_row_of_the_table_is_read_again_and_bad_files_are_failures() {
     let folder = tempfile::tempdir().unwrap();
     let [xml, store, table] = ["xml", "store", "g.csv"].map(|name| folder.path().join(name));
     fs_err::create_dir_all(xml.join("deep/er")).unwrap();
@@ -325,7 +325,7 @@ fn a_changed_row_of_the_table_is_read_again_and_wrong_files_are_rows() {
 }
 
 #[test]
-fn what_cannot_be_is_one_message() {
+fn impossible_settings_end_with_one_message() {
     let below = phantom().join("lidc-annotations");
     let (xml, table) = (below.join("xml"), below.join("scan-geometry.csv"));
     let folder = tempfile::tempdir().unwrap();
@@ -356,9 +356,9 @@ fn what_cannot_be_is_one_message() {
     message(&nothing, &empty, &[], 1, "cohort `lidc` is empty");
 }
 
-/// Counts by `tests/golden/lidc_marks.py`, which shares no code with nodulus.
+/// The expected counts come from `tests/golden/lidc_marks.py`, which shares no code with nodulus.
 #[test]
-fn all_of_lidc_is_read_and_nothing_lost() {
+fn all_of_lidc_is_read_without_loss() {
     let Some((xml, data)) = fixture::real_annotations() else { return };
     let golden: Value = serde_json::from_str(include_str!("../golden/lidc_marks.json")).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -386,7 +386,7 @@ fn all_of_lidc_is_read_and_nothing_lost() {
     assert_eq!(scans.len(), 1018);
     let sessions: i64 = scans.iter().map(|scan| scan.n_reading_sessions).sum();
     assert_eq!(Some(sessions), golden["all"]["sessions"].as_i64());
-    // Three scans have slices at uneven heights, one of them with missing ones, and one a gap.
+    // Three scans have slices at uneven heights, one of them with missing slices; a fourth has a gap.
     let uneven: Vec<_> = scans
         .iter()
         .filter(|scan| scan.slice_gap_max_deviation_mm.unwrap() > 0.02 * scan.spacing_k_mm.unwrap())
@@ -407,7 +407,7 @@ fn all_of_lidc_is_read_and_nothing_lost() {
 
     let listed = fs_err::read_to_string(data.join("luna16-seriesuids.csv")).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
-    // LUNA16 kept 888. Duplicate slices, for which it left five more out, are not in the table.
+    // LUNA16 kept 888. It excluded five more for duplicate slices, which are not in the table.
     run_well(&store, &xml, &table, &["ingest.inclusion.preset=luna16"]);
     let scans = fixture::rows::<Scan>(&store);
     let kept: Vec<_> = scans.iter().filter(|scan| scan.included).collect();
@@ -425,7 +425,7 @@ fn all_of_lidc_is_read_and_nothing_lost() {
     assert!((sum - golden_sum).abs() < 1e-6, "{sum}, {golden_sum}");
     assert_eq!(at_least(&store), [2284, 1600, 1186, 777]);
 
-    // What LUNA16 published (Setio et al. 2017), and rows of its annotations.csv.
+    // The counts that LUNA16 published (Setio et al. 2017), and rows of its annotations.csv.
     run_well(&store, &xml, &table, &[&list, "merge.rule=luna16"]);
     assert_eq!(at_least(&store), [2290, 1602, 1186, 777]);
     let nodules = fixture::rows::<Nodule>(&store);
@@ -443,8 +443,8 @@ fn all_of_lidc_is_read_and_nothing_lost() {
     assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
 }
 
-/// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0) but one: 18.2086 mm
-/// of the scan ending in 740405, at -426.5447 mm, is 18.2079 mm at -426.5457 mm by the rule.
+/// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0), except one: in the scan that ends in 740405,
+/// LUNA16 has 18.2086 mm at -426.5447 mm, and the rule gives 18.2079 mm at -426.5457 mm.
 const LUNA16_ROWS: [(&str, f64, f64); 8] = [
     ("100225287222365663678666836860", -298.387_506_4, 5.651_470_635),
     ("100225287222365663678666836860", -227.121_25, 4.224_708_481),
@@ -456,7 +456,7 @@ const LUNA16_ROWS: [(&str, f64, f64); 8] = [
     ("102681962408431413578140925249", -91.247_250_78, 21.089_618_63),
 ];
 
-/// Marks by kind and irregularity, as the golden file counts them.
+/// Counts of marks by kind and irregularity, laid out as in the golden file.
 fn counted(marks: &[Mark]) -> Value {
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for mark in marks {
@@ -469,7 +469,7 @@ fn counted(marks: &[Mark]) -> Value {
     serde_json::to_value(counts).unwrap()
 }
 
-/// Sessions may be without marks, which only `scans` tells.
+/// The golden counts without reading sessions: only `scans` knows of sessions without marks.
 fn without_sessions(counts: &Value) -> Value {
     let mut counts = counts.clone();
     counts.as_object_mut().unwrap().remove("sessions");

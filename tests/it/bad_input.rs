@@ -1,4 +1,4 @@
-//! Bad input ends with one clear message, the right exit status, and a store that is still whole.
+//! Bad input ends with one clear message, the right exit status, and an intact store.
 
 use crate::fixture;
 use nodulus_test_needs::{Need, skip};
@@ -13,7 +13,7 @@ fn assert_one_message(error: &str) {
     assert_eq!(error.matches("error: ").count(), 1, "{error}");
 }
 
-/// Runs a copy of the small pipeline after a change to its text.
+/// Runs a copy of the small pipeline whose text has been changed.
 fn changed(change: impl Fn(String) -> String) -> (String, Option<i32>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(folder.path());
@@ -92,7 +92,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn a_folder_with_other_things_is_no_store() {
+fn a_folder_with_other_files_is_not_a_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(folder.path());
     let store = folder.path().join("store");
@@ -105,7 +105,7 @@ fn a_folder_with_other_things_is_no_store() {
 }
 
 #[test]
-fn a_second_run_is_told_who_holds_the_store() {
+fn a_second_run_names_the_process_that_holds_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(folder.path());
     let arguments = ["run", path.to_str().unwrap(), "--progress", "none"];
@@ -114,10 +114,7 @@ fn a_second_run_is_told_who_holds_the_store() {
     let lock = folder.path().join("store/lock");
     let holder = format!("process {} on ", first.id());
     while !fs_err::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder)) {
-        assert!(
-            first.try_wait().unwrap().is_none(),
-            "the first run ended before it held the store"
-        );
+        assert!(first.try_wait().unwrap().is_none(), "the first run ended before it held the lock");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let (error, status) = fixture::run_badly(&arguments);
@@ -129,13 +126,13 @@ fn a_second_run_is_told_who_holds_the_store() {
 }
 
 #[test]
-fn a_read_only_store_is_refused_and_readable() {
+fn a_read_only_store_can_be_read_but_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(folder.path());
     let store = folder.path().join("store");
     fixture::run_well(&["ingest", path.to_str().unwrap(), "--progress", "none"]);
     let before = fixture::outputs(&store);
-    // Root may write anywhere, so the program runs as nobody, from a place that nobody can reach.
+    // Root may write anywhere, so the program runs as the user `nobody`, from a folder that this user can reach.
     let program = folder.path().join("nodulus");
     fs_err::copy(env!("CARGO_BIN_EXE_nodulus"), &program).unwrap();
     fs_err::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -175,7 +172,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn a_full_disk_leaves_a_whole_store_that_goes_on() {
+fn a_full_disk_leaves_an_intact_store_that_continues() {
     let folder = tempfile::tempdir().unwrap();
     let small = folder.path().join("disk");
     fs_err::create_dir_all(&small).unwrap();
@@ -194,7 +191,7 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
         return;
     }
     let _unmount = Unmount(small.clone());
-    // The phantom lies on a disk with room, the store on the small one.
+    // The phantom is on a disk with room, the store on the small one.
     let phantom = folder.path().join("phantom");
     fixture::run_well(&[
         "phantom",
@@ -233,7 +230,7 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
     assert_eq!(status, Some(1), "{arguments:?}: {error}");
     assert_one_message(&error);
     assert!(error.contains("No space left on device"), "{error}");
-    // What was committed can be read, and nothing else is said to be there.
+    // Everything that was committed can be read, and nothing else is listed.
     let tables = fixture::run_well(&["tables", "--store", store.to_str().unwrap(), "--json"]);
     let tables: serde_json::Value = serde_json::from_str(&tables).unwrap();
     for table in tables.as_array().unwrap() {
@@ -244,7 +241,7 @@ fn a_full_disk_leaves_a_whole_store_that_goes_on() {
             store.to_str().unwrap(),
         ]);
     }
-    // With room it goes on, and ends with the bytes of a run that never stopped.
+    // With room, the run continues and ends with the bytes of a run that never stopped.
     assert!(mount("remount,size=500m"));
     let (error, status) = run(&store);
     assert_eq!(status, Some(0), "{error}");
@@ -261,7 +258,7 @@ struct Unmount(std::path::PathBuf);
 
 impl Drop for Unmount {
     fn drop(&mut self) {
-        // The temporary folder cannot be removed while it is mounted.
+        // The temporary folder cannot be removed while the disk is mounted in it.
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }

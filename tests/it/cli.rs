@@ -1,4 +1,4 @@
-//! What a person sees.
+//! Help, completions, messages and exit statuses of the commands.
 
 use crate::fixture;
 
@@ -40,7 +40,7 @@ fn usage_errors_end_with_status_2() {
 }
 
 #[test]
-fn show_filters_by_id_and_refuses_what_is_no_column() {
+fn show_filters_by_id_and_refuses_unknown_columns() {
     let store = fixture::finished().join("store");
     let store = store.to_str().unwrap();
     let rows = fixture::run_well(&[
@@ -78,7 +78,7 @@ fn show_filters_by_id_and_refuses_what_is_no_column() {
 }
 
 #[test]
-fn sql_answers_in_every_format_and_names_what_there_is() {
+fn sql_answers_in_every_format_and_lists_tables_and_columns() {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     let store = fixture::finished().join("store");
     let store = store.to_str().unwrap();
@@ -137,7 +137,7 @@ fn sql_answers_in_every_format_and_names_what_there_is() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     use std::io::Read as _;
     use std::process::Stdio;
     let mut child = fixture::nodulus(&["completions", "bash"])

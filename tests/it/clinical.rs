@@ -1,4 +1,4 @@
-//! Cohorts of a clinic: CTs with masks and outlines in every format, of one reader or several.
+//! A clinic's cohorts: CTs with masks and outlines in every format, by one or several readers.
 
 use crate::{fixture, python};
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Roi, Scan};
@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 
 type Voxels = BTreeSet<[usize; 3]>;
 
-/// What `clinical_files.py` says of the files that it wrote.
+/// What `clinical_files.py` prints about the files that it wrote.
 #[derive(Deserialize)]
-struct Said {
-    /// By patient and the reader's id of a nodule.
+struct WrittenFiles {
+    /// Voxels by patient and by the reader's id of a nodule.
     exact: BTreeMap<String, BTreeMap<String, Voxels>>,
     resample: BTreeMap<String, BTreeMap<String, Voxels>>,
-    /// What the error of a patient says.
+    /// Parts of each patient's error.
     refused: BTreeMap<String, Vec<String>>,
 }
 
-/// What a pipeline file needs beside its cohorts, to be read as far as `crop`.
+/// What a pipeline file needs besides its cohorts, to run up to `crop`.
 const REST: &str = "\n[crop]\nsize = 64\n\n[infer]\ncheckpoint = \"none\"\n";
 
-/// Writes a pipeline file with a cohort `c` of volumes below `folder`, with these settings.
+/// Writes a pipeline file into `folder`, with a cohort `c` of volumes below `root` and these settings.
 fn pipeline(folder: &Path, root: &Path, settings: &str) -> PathBuf {
     let path = folder.join("p.toml");
     let (store, root) = (folder.join("store"), root.display());
@@ -41,7 +41,7 @@ fn voxels(mark: &Mark) -> Voxels {
     placed.voxels().collect()
 }
 
-/// Ingests the patients of a folder; the store.
+/// Ingests the patients below `root` and returns the store.
 fn ingest(folder: &Path, root: &Path, settings: &str) -> PathBuf {
     let to = folder.join(root.file_name().unwrap()).with_extension("run");
     fs_err::create_dir_all(&to).unwrap();
@@ -76,12 +76,12 @@ fn masks_of_every_format_hold_the_voxels_that_they_were_made_from() {
     let Some(text) = python::script("clinical_files.py", &[folder.path().to_str().unwrap()]) else {
         return;
     };
-    let said: Said = serde_json::from_str(&text).unwrap();
-    assert!(said.exact.len() >= 15 && said.resample.len() >= 3 && said.refused.len() >= 8);
+    let written: WrittenFiles = serde_json::from_str(&text).unwrap();
+    assert!(written.exact.len() >= 15 && written.resample.len() >= 3 && written.refused.len() >= 8);
 
     let mask = "mask = \"{patient}/mask.*\"";
     let store = ingest(folder.path(), &folder.path().join("exact"), mask);
-    assert_marks(&store, &said.exact);
+    assert_marks(&store, &written.exact);
     assert!(fixture::rows::<Mark>(&store).iter().all(|mark| mark.irregularities.is_empty()));
     let exclusions = fixture::rows::<Exclusion>(&store);
     let left_out: BTreeSet<_> = exclusions.iter().map(|e| e.reason.as_str()).collect();
@@ -94,17 +94,17 @@ fn masks_of_every_format_hold_the_voxels_that_they_were_made_from() {
 
     let root = folder.path().join("resample");
     let store = ingest(folder.path(), &root, &format!("{mask}\nmasks = {{ resample = true }}"));
-    assert_marks(&store, &said.resample);
+    assert_marks(&store, &written.resample);
     let marks = fixture::rows::<Mark>(&store);
     assert!(marks.iter().all(|mark| mark.irregularities == ["resampled"]));
     let store = ingest(&folder.path().join("refused.run"), &root, mask);
     let failures = fixture::rows::<Failure>(&store);
-    assert_eq!((failures.len(), fixture::rows::<Mark>(&store)), (said.resample.len(), vec![]));
+    assert_eq!((failures.len(), fixture::rows::<Mark>(&store)), (written.resample.len(), vec![]));
 
     let store = ingest(folder.path(), &folder.path().join("refused"), mask);
     assert_eq!(fixture::rows::<Mark>(&store), []);
     let failures = fixture::rows::<Failure>(&store);
-    for (patient, expected) in &said.refused {
+    for (patient, expected) in &written.refused {
         let path = format!("{patient}/mask.");
         let of_patient = failures.iter().find(|f| f.path.as_ref().unwrap().starts_with(&path));
         let cause = &of_patient.unwrap_or_else(|| panic!("{patient}: {failures:?}")).cause;
@@ -112,9 +112,9 @@ fn masks_of_every_format_hold_the_voxels_that_they_were_made_from() {
             assert!(cause.contains(part), "{patient}: {cause}\nexpected: {part}");
         }
     }
-    assert_eq!(failures.len(), said.refused.len());
+    assert_eq!(failures.len(), written.refused.len());
 
-    // By name: a region of another type, and not the one of no type.
+    // Chosen by name: a region of another type, but not the one without a type.
     let only = folder.path().join("only/contours");
     fs_err::create_dir_all(only.parent().unwrap()).unwrap();
     fs_err::rename(folder.path().join("exact/contours"), &only).unwrap();
@@ -125,8 +125,8 @@ fn masks_of_every_format_hold_the_voxels_that_they_were_made_from() {
     assert_eq!(names, ["Herd 2", "Lung"]);
 }
 
-/// Two readers of the phantom's clinical patients: the phantom's own masks, and those without their
-/// upper slice of each nodule. The last patient has no second reader.
+/// Writes two readers of the phantom's clinical patients: the phantom's own masks, and the same masks without the upper
+/// slice of each nodule. The last patient has no second reader.
 fn two_readers(to: &Path) {
     let from = fixture::finished().join("store/phantom/clinical");
     let mut patients: Vec<_> =
@@ -163,7 +163,7 @@ const READERS: &str = "image = \"{patient}/**/CT*\"\n\
     [[ingest.cohorts.readers]]\nname = \"b\"\nmask = \"masks/{patient}_r2.nii.gz\"\n";
 
 #[test]
-fn masks_of_two_readers_are_one_nodule_with_two_readers() {
+fn masks_of_two_readers_merge_into_one_nodule() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("clinic");
     two_readers(&root);
@@ -199,7 +199,7 @@ fn masks_of_two_readers_are_one_nodule_with_two_readers() {
 }
 
 #[test]
-fn a_dry_run_lists_the_pairs_and_what_is_missing() {
+fn a_dry_run_lists_pairs_and_missing_files() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("clinic");
     for name in [
@@ -246,7 +246,7 @@ fn a_dry_run_lists_the_pairs_and_what_is_missing() {
     let text = fixture::run_well(&arguments);
     assert!(text.starts_with("cohort clinic: `data/clinic` is not a folder"), "{text}");
 
-    // What a run says of those that do not pair up.
+    // A run reports the files that have no partner.
     fixture::run(&["ingest", path.to_str().unwrap(), "--progress", "none"]);
     let store = folder.path().join("store");
     let causes: BTreeMap<_, _> =

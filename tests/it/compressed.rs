@@ -1,4 +1,4 @@
-//! Compressed slices as pydicom reads them: other slices than the committed ones, and its own files.
+//! Compressed slices against pydicom: newly made ones of several sizes, and pydicom's own test files.
 
 use crate::python;
 use nodulus_formats::dicom::{Tolerances, read_series};
@@ -20,7 +20,7 @@ struct Slice {
     image: String,
     hu: Option<Vec<i64>>,
     tolerance: Option<i64>,
-    /// Why pydicom does not read it.
+    /// Why pydicom cannot read it.
     unread: Option<String>,
 }
 
@@ -30,7 +30,7 @@ fn furthest(found: &[i16], expected: &[i64]) -> i64 {
 }
 
 #[test]
-fn slices_of_any_size_are_what_was_compressed() {
+fn slices_of_any_size_decode_to_the_original() {
     let folder = tempfile::tempdir().unwrap();
     let make = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compressed_slices.py");
     // Odd sizes, and more than one code block along each axis.
@@ -62,7 +62,7 @@ fn slices_of_any_size_are_what_was_compressed() {
 }
 
 #[test]
-fn pydicoms_own_files_are_read_as_it_reads_them() {
+fn pydicoms_own_files_are_read_as_pydicom_reads_them() {
     let folder = tempfile::tempdir().unwrap();
     let Some(text) = python::script("compressed_files.py", &[folder.path().to_str().unwrap()])
     else {
@@ -79,7 +79,7 @@ fn pydicoms_own_files_are_read_as_it_reads_them() {
                 assert_eq!(slice.unread, None, "{}: pydicom does not read it", slice.file);
                 let found = series.volume.voxels().as_slice().unwrap();
                 let difference = furthest(found, &slice.hu.unwrap());
-                // A transform is rounded otherwise.
+                // The decoders round a transform differently.
                 let allowed = match slice.transfer_syntax.as_str() {
                     "1.2.840.10008.1.2.4.51" => 2,
                     "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.91" => 1,

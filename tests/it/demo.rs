@@ -1,4 +1,4 @@
-//! The demo does what the README says of it.
+//! The demo does what the README promises.
 
 use crate::fixture;
 use serde_json::Value;
@@ -29,14 +29,14 @@ fn the_network_beats_the_best_threshold_on_held_out_patients() {
         ["mean", "ci_low", "ci_high"].map(|name| row[name].as_f64().unwrap())
     };
     let [network, threshold] = [dice("proposed-tiny"), dice("threshold")];
-    // A clear margin: the intervals do not touch.
+    // The margin is clear: the intervals do not overlap.
     assert!(network[1] > threshold[2], "network {network:?}, threshold {threshold:?}");
     let report = fs_err::read_to_string(output["report"].as_str().unwrap()).unwrap();
     for value in [network[0], threshold[0]] {
         assert!(report.contains(&format!("{value:.3}")), "{value:.3} is not in the report");
     }
 
-    // Held out: no patient is in training and in test.
+    // Test patients are held out: no patient is in two splits.
     let rows = fixture::run_well(&[
         "show",
         "samples",

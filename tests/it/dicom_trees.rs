@@ -1,4 +1,4 @@
-//! DICOM series in trees of any shape and in archives: the same rows wherever the files lie.
+//! DICOM series in folders of any layout and in archives give the same rows.
 
 use crate::series::{ingest, pack, two_patients};
 use crate::{fixture, python};
@@ -8,7 +8,7 @@ use nodulus_formats::dicom::{Tolerances, find_series, read_series};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// What scans, marks and regions say, but for where the files lie.
+/// Rows of `scans`, `marks` and `rois`, without the paths of the files.
 fn rows(store: &Path) -> (Vec<Scan>, Vec<Mark>, Vec<Roi>) {
     let lidc = store.parent().unwrap().join("lidc");
     let root = format!("ingest.cohorts.0.root={}", lidc.display());
@@ -48,13 +48,13 @@ fn a_series_over_several_folders_and_in_archives_gives_the_same_rows() {
     let expected = rows(&store);
     assert!(!expected.1.is_empty() && !expected.2.is_empty());
 
-    // One patient's slices in two folders, the XML above them; the other one in an archive.
+    // One patient's slices are in two folders with the XML above them; the other patient is in an archive.
     let other = tempfile::tempdir().unwrap();
     let lidc = other.path().join("lidc");
     let slices = two_patients(&lidc);
     let series = slices[0].parent().unwrap().to_owned();
     for (n, slice) in slices.iter().enumerate() {
-        // Without extension, as on a disk from a scanner.
+        // Without an extension, as a scanner writes them.
         let folder = series.join(["a", "b/c"][n % 2]);
         move_to(slice, &folder);
         let moved = folder.join(slice.file_name().unwrap());
@@ -72,13 +72,13 @@ fn a_series_over_several_folders_and_in_archives_gives_the_same_rows() {
     let xml = &scans[1].annotation_paths;
     assert!(xml.len() == 1 && xml[0].starts_with("other.tar.zst/"), "{xml:?}");
     assert_eq!(rows(&store), expected);
-    // Nothing has changed: nothing is done.
+    // Nothing has changed, so nothing runs.
     let again = fixture::rows::<Scan>(&ingest(other.path(), &[]).1);
     assert_eq!(again, scans);
 }
 
 #[test]
-fn a_damaged_archive_or_a_slice_in_one_is_a_failure_by_its_name_in_the_archive() {
+fn a_damaged_archive_or_slice_in_it_is_a_failure_named_by_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let lidc = folder.path().join("lidc");
     let slices = two_patients(&lidc);
@@ -87,7 +87,7 @@ fn a_damaged_archive_or_a_slice_in_one_is_a_failure_by_its_name_in_the_archive()
     let bytes = fs_err::read(&slices[1]).unwrap();
     fs_err::write(&slices[1], &bytes[..bytes.len() - 9]).unwrap();
     pack(series, &lidc.join("cut.tar"));
-    // A hole instead: refused, with the names of its neighbours.
+    // A missing slice instead: the series is refused, and its neighbours are named.
     fs_err::remove_file(&slices[1]).unwrap();
     fs_err::remove_file(&slices[4]).unwrap();
     pack(series, &lidc.join("hole.tar"));
@@ -100,7 +100,7 @@ fn a_damaged_archive_or_a_slice_in_one_is_a_failure_by_its_name_in_the_archive()
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let mut failures = fixture::rows::<Failure>(&store);
     failures.sort_by(|a, b| a.case_id.cmp(&b.case_id));
-    // The reads of the series that is cut have no scan either.
+    // The marks of the incomplete series have no scan either.
     let [cut, reads, none] = &failures[..] else { panic!("{failures:?}") };
     assert_eq!((cut.case_id.as_str(), none.case_id.as_str()), ("cut.tar", "none.zip"));
     assert!(reads.path.as_deref().is_some_and(|path| path.starts_with("cut.tar/")), "{reads:?}");
@@ -118,7 +118,7 @@ fn a_damaged_archive_or_a_slice_in_one_is_a_failure_by_its_name_in_the_archive()
 }
 
 #[test]
-fn a_patient_of_volumes_may_be_a_tree_or_an_archive() {
+fn a_clinical_patient_may_be_a_folder_tree_or_an_archive() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("clinical");
     let from = fixture::finished().join("store/phantom/clinical");
@@ -135,9 +135,9 @@ fn a_patient_of_volumes_may_be_a_tree_or_an_archive() {
             pack(&patient.join("ct"), &to.join("ct.tar"));
         } else {
             for (at, file) in files_below(&patient.join("ct")).unwrap().iter().enumerate() {
-                let place = to.join("ct.tar").join(format!("{}", at % 3));
-                fs_err::create_dir_all(&place).unwrap();
-                fs_err::copy(file, place.join(file.file_name().unwrap())).unwrap();
+                let part = to.join("ct.tar").join(format!("{}", at % 3));
+                fs_err::create_dir_all(&part).unwrap();
+                fs_err::copy(file, part.join(file.file_name().unwrap())).unwrap();
             }
         }
         expected.push(format!("{}/ct.tar", patient.file_name().unwrap().to_str().unwrap()));
@@ -169,7 +169,7 @@ fn a_patient_of_volumes_may_be_a_tree_or_an_archive() {
 struct Kind {
     /// Folder with the series.
     folder: PathBuf,
-    /// Size, spacing, origin and direction by SimpleITK, where it reads the kind.
+    /// Size, spacing, origin and direction by SimpleITK, if it reads this kind.
     size: Option<[usize; 3]>,
     spacing_mm: Option<[f64; 3]>,
     origin_mm: Option<[f64; 3]>,
@@ -180,7 +180,7 @@ struct Kind {
 }
 
 #[test]
-fn enhanced_and_monochrome1_series_are_what_pydicom_and_simpleitk_read() {
+fn enhanced_and_monochrome1_series_agree_with_pydicom_and_simpleitk() {
     let folder = tempfile::tempdir().unwrap();
     let Some(text) = python::script("dicom_kinds.py", &[folder.path().to_str().unwrap()]) else {
         return;
@@ -196,7 +196,7 @@ fn enhanced_and_monochrome1_series_are_what_pydicom_and_simpleitk_read() {
         assert!(hu == kind.pydicom, "{name} differs from pydicom");
         let (Some(by_itk), Some(size)) = (&kind.simpleitk, kind.size) else { continue };
         by_simpleitk += 1;
-        // ITK turns MONOCHROME1 round before it rescales: a stored value v becomes -1 - v.
+        // ITK inverts MONOCHROME1 before it rescales: a stored value v becomes -1 - v.
         let turned = |hu: &i64| -1 - (hu + 1024) - 1024;
         let as_itk: fn(&i64) -> i64 =
             if kind.folder.ends_with("monochrome1") { turned } else { |hu: &i64| *hu };

@@ -1,4 +1,4 @@
-//! Experiments and cross-validation: every row from one file, done once, and scored together.
+//! Experiments and cross-validation: every row of one file is run once, and all rows are evaluated together.
 
 use crate::{fixture, report_page};
 use nodulus::tables::{Comparison, NoduleMetrics, Sample};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// An experiment over the small pipeline: two networks, and one that starts from another.
+/// Writes an experiment over the small pipeline: two networks, one of which starts from the other's weights.
 fn experiment(folder: &Path) -> PathBuf {
     fixture::pipeline(folder);
     let path = folder.join("experiment.toml");
@@ -27,32 +27,32 @@ fn experiment(folder: &Path) -> PathBuf {
     path
 }
 
-/// Runs a command; what it printed as JSON, and what it said on the way.
+/// Runs a command and returns the JSON that it printed, and its log.
 fn run(arguments: &[&str]) -> (Value, String) {
     let more = ["--json", "--progress", "log"];
     let output = fixture::run(&[arguments, &more].concat());
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{said}");
-    (serde_json::from_slice(&output.stdout).unwrap(), said)
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    (serde_json::from_slice(&output.stdout).unwrap(), log)
 }
 
 #[test]
-fn every_row_is_trained_once_and_scored_with_the_others() {
+fn every_row_is_trained_once_and_evaluated_with_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let (path, store) = (experiment(folder.path()), folder.path().join("store"));
     let file = folder.path().join("table.md");
     let arguments = ["experiment", path.to_str().unwrap(), "--out", file.to_str().unwrap()];
-    let (table, said) = run(&arguments);
-    // What rows share is made once; each row trains, and starts from weights where it says so.
-    let begun = |said: &str, stage: &str| said.matches(&format!("\n{stage}: ")).count();
-    assert_eq!(begun(&said, "crop"), 1, "{said}");
-    assert_eq!(said.matches("starts from ").count(), 1, "{said}");
-    assert_eq!(said.matches(" epoch 1/1: ").count(), 3, "{said}");
+    let (table, log) = run(&arguments);
+    // Shared work is done once; each row trains, and starts from other weights if it says so.
+    let begun = |log: &str, stage: &str| log.matches(&format!("\n{stage}: ")).count();
+    assert_eq!(begun(&log, "crop"), 1, "{log}");
+    assert_eq!(log.matches("starts from ").count(), 1, "{log}");
+    assert_eq!(log.matches(" epoch 1/1: ").count(), 3, "{log}");
     let rows = table["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["model_id"].as_str().unwrap()).collect();
     assert_eq!(names, ["U-Net", "proposed"]);
 
-    // The numbers are those of the store's tables.
+    // The numbers are the same as in the store's tables.
     let metrics: Vec<NoduleMetrics> = fixture::rows(&store);
     for row in rows {
         let of_model: Vec<&NoduleMetrics> =
@@ -74,7 +74,7 @@ fn every_row_is_trained_once_and_scored_with_the_others() {
         "{text}"
     );
 
-    // One report for all rows: each scored one a model with its cases, each trained one with its epochs.
+    // One report covers all rows: every evaluated row is a model with its cases, every trained row has its epochs.
     let page = Path::new(table["report"].as_str().unwrap());
     assert_eq!(page.parent().unwrap(), fixture::report(&store));
     let text = fs_err::read(page.with_extension("json")).unwrap();
@@ -93,17 +93,17 @@ fn every_row_is_trained_once_and_scored_with_the_others() {
     }
     report_page::assert_opens(page, "experiment");
 
-    // Again: the same table, and nothing is made.
-    let (again, said) = run(&arguments);
+    // The second time, the table is the same and nothing runs.
+    let (again, log) = run(&arguments);
     assert_eq!(again, table);
     for stage in ["ingest", "crop", "infer", "evaluate", "report"] {
-        assert_eq!(begun(&format!("\n{said}"), stage), 0, "{said}");
+        assert_eq!(begun(&format!("\n{log}"), stage), 0, "{log}");
     }
-    assert!(!said.contains(" epoch "), "{said}");
+    assert!(!log.contains(" epoch "), "{log}");
 }
 
 #[test]
-fn each_fold_is_scored_by_the_model_that_did_not_see_it() {
+fn each_fold_is_predicted_by_the_model_that_was_not_trained_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
     let sets = [
@@ -114,8 +114,8 @@ fn each_fold_is_scored_by_the_model_that_did_not_see_it() {
     ];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     let arguments = [&["cross-validate", pipeline.to_str().unwrap()][..], &sets].concat();
-    let (table, said) = run(&arguments);
-    assert_eq!(said.matches("pretrain epoch 1/1: ").count(), 3, "{said}");
+    let (table, log) = run(&arguments);
+    assert_eq!(log.matches("pretrain epoch 1/1: ").count(), 3, "{log}");
     let names: Vec<&str> =
         table["rows"].as_array().unwrap().iter().map(|r| r["model_id"].as_str().unwrap()).collect();
     assert_eq!(names, ["proposed", "proposed, all folds"]);
@@ -132,15 +132,15 @@ fn each_fold_is_scored_by_the_model_that_did_not_see_it() {
         of.sort();
         of
     };
-    // Every nodule that is learnt from once, by the fold's model; test nodules by all of them.
+    // Every nodule of the folds is predicted once, by its fold's model; test nodules are predicted by all models.
     assert_eq!(scored("proposed"), nodules(false).into_iter().collect::<Vec<_>>());
     assert_eq!(scored("proposed, all folds"), nodules(true).into_iter().collect::<Vec<_>>());
     assert!(!nodules(true).is_empty());
 
-    let (again, said) = run(&arguments);
-    assert!(again == table && !said.contains(" epoch "), "{said}");
+    let (again, log) = run(&arguments);
+    assert!(again == table && !log.contains(" epoch "), "{log}");
 
-    // A fold that the weights were trained on is not predicted by them.
+    // Weights never predict a fold that they were trained on.
     let leak = ["infer", pipeline.to_str().unwrap(), "--progress", "none", "--set", "infer.fold=0"];
     let (error, status) = fixture::run_badly(&[&leak[..], &sets].concat());
     assert_eq!(status, Some(1));
@@ -151,7 +151,7 @@ fn each_fold_is_scored_by_the_model_that_did_not_see_it() {
 }
 
 #[test]
-fn an_experiment_that_cannot_be_is_refused() {
+fn an_impossible_experiment_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = experiment(folder.path());
     let text = fs_err::read_to_string(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Nodules' regions for other programs, and contact sheets of them.
+//! Regions exported for other programs, and contact sheets.
 
 use crate::{fixture, python};
 use nodulus::tables::Roi;
@@ -23,14 +23,14 @@ fn montage(to: &Path, more: &[&str]) -> Value {
     serde_json::from_str(&fixture::run_well(&[&arguments[..], more].concat())).unwrap()
 }
 
-/// Ids of the cohort's nodules that have a region; of all cohorts where none is named.
+/// Ids of the nodules that have a region, in one cohort or, if `cohort` is empty, in all.
 fn nodules(cohort: &str) -> BTreeSet<String> {
     let rois = fixture::rows::<Roi>(store().as_ref()).into_iter();
     rois.filter(|roi| cohort.is_empty() || roi.cohort == cohort).map(|roi| roi.nodule_id).collect()
 }
 
 #[test]
-fn simpleitk_nibabel_numpy_pyarrow_and_nnunets_rules_agree_with_the_scans() {
+fn exports_agree_with_the_scans_in_other_programs() {
     let folder = tempfile::tempdir().unwrap();
     let store = store();
     for (format, name) in [
@@ -76,7 +76,7 @@ fn each_example_of_the_docs_runs() {
 }
 
 #[test]
-fn an_export_is_the_same_again_and_takes_the_place_of_another() {
+fn an_export_is_reproducible_and_replaces_an_earlier_one() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("out");
     let first = export(&store(), "npz", &to, &[]);
@@ -104,7 +104,7 @@ fn an_export_is_the_same_again_and_takes_the_place_of_another() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_said() {
+fn an_impossible_export_ends_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (store, out, mine) = (store(), path("out"), path("mine"));
@@ -158,13 +158,13 @@ fn what_cannot_be_exported_is_said() {
         assert_eq!(status, Some(code), "{error}");
         assert!(error.contains(expected), "{error}");
     }
-    // An export that fails leaves nothing.
+    // A failed export leaves no file.
     assert!(!Path::new(&out).exists() && !folder.path().join("Dataset501_A").exists());
     assert_eq!(fs_err::read_dir(&mine).unwrap().count(), 1);
 }
 
 #[test]
-fn tables_that_were_not_made_of_each_other_are_not_exported() {
+fn tables_that_do_not_belong_together_are_not_exported() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let stage = |stage: &str, more: &[&str]| {
@@ -176,7 +176,7 @@ fn tables_that_were_not_made_of_each_other_are_not_exported() {
     }
     let (store, out) = (folder.path().join("store"), folder.path().join("out"));
     let store = store.to_str().unwrap();
-    // Without samples there are no splits, and nothing that needs them.
+    // Without `samples` there are no splits, and exports that need splits are refused.
     let record = export(store, "npz", &out, &[]);
     assert_eq!(record["n_nodules"], record["n_nodules_by_split"]["none"]);
     let arguments = ["export", "rois", "--store", store, "--out", out.to_str().unwrap()];
@@ -184,7 +184,7 @@ fn tables_that_were_not_made_of_each_other_are_not_exported() {
         fixture::run_badly(&[&arguments[..], &["--to", "npz", "--split", "test"]].concat());
     assert_eq!(status, Some(1), "{error}");
     assert!(error.contains("`samples` is not in store"), "{error}");
-    // Regions of other slices than those that were split.
+    // The regions are of other slices than those that were split.
     stage("balance", &[]);
     stage("crop", &["--set", "crop.margin_slices=0"]);
     let (error, status) = fixture::run_badly(&[&arguments[..], &["--to", "npz"]].concat());
@@ -195,7 +195,7 @@ fn tables_that_were_not_made_of_each_other_are_not_exported() {
     );
 }
 
-/// Pixels of a PNG: its width, and red, green and blue of each.
+/// The width of a PNG, and the red, green and blue of each pixel.
 fn pixels(path: &Path) -> (usize, Vec<[u8; 3]>) {
     let file = fs_err::read(path).unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
@@ -206,7 +206,7 @@ fn pixels(path: &Path) -> (usize, Vec<[u8; 3]>) {
 }
 
 #[test]
-fn a_montage_has_every_nodule_on_pages_of_the_same_bytes() {
+fn a_montage_shows_every_nodule_and_is_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let n = nodules("clinical").len();
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
@@ -222,7 +222,7 @@ fn a_montage_has_every_nodule_on_pages_of_the_same_bytes() {
     let of = |colour: [u8; 3]| {
         let found = |file: &Value| {
             let (_, pixels) = pixels(&one.join(file["file"].as_str().unwrap()));
-            // More than the legend's swatch.
+            // More pixels than the legend's swatch has.
             pixels.iter().filter(|pixel| **pixel == colour).count() > 72
         };
         files.iter().filter(|file| found(file)).count()

@@ -1,11 +1,11 @@
-//! A small pipeline that runs in seconds, and how to run the program.
+//! A small pipeline that runs in seconds, and functions that run the program.
 
 use nodulus_test_needs::{data_folder, real_scan};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// A pipeline with every stage on a few small scans; `{{STORE}}` is the store's folder.
+/// A pipeline with every stage on a few small scans; `{{STORE}}` stands for the store's folder.
 const SMALL: &str = r#"
 store = "{{STORE}}"
 
@@ -74,7 +74,7 @@ pub(crate) fn pipeline(folder: &Path) -> PathBuf {
     path
 }
 
-/// The program, in the folder of the repository.
+/// The program with the repository as its working folder.
 pub(crate) fn nodulus(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodulus"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     nodulus(arguments).output().unwrap()
 }
 
-/// Runs the program, which must end well, and returns what it printed.
+/// Runs the program, which must succeed, and returns its standard output.
 pub(crate) fn run_well(arguments: &[&str]) -> String {
     let output = run(arguments);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -94,14 +94,14 @@ pub(crate) fn run_well(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the program wrote to standard error, and its exit status.
+/// Runs the program and returns its standard error and its exit status.
 pub(crate) fn run_badly(arguments: &[&str]) -> (String, Option<i32>) {
     let output = run(arguments);
     (String::from_utf8(output.stderr).unwrap(), output.status.code())
 }
 
-/// A store in which the small pipeline has run, shared by tests that only read. Its folder goes
-/// with the build's temporary files.
+/// The folder of a store in which the small pipeline has run, shared by tests that only read it. It is among the build's
+/// temporary files.
 pub(crate) fn finished() -> &'static Path {
     static FINISHED: OnceLock<PathBuf> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -116,7 +116,7 @@ pub(crate) fn finished() -> &'static Path {
     })
 }
 
-/// Every row of a store's table.
+/// Every row of a table of the store.
 pub(crate) fn rows<R: nodulus::tables::Row>(store: &Path) -> Vec<R> {
     let store = nodulus::tables::store::Store::open(store).unwrap();
     let version = store.require(nodulus::tables::Output::Table(R::TABLE)).unwrap();
@@ -129,7 +129,7 @@ pub(crate) fn report(store: &Path) -> PathBuf {
     store.require(nodulus::tables::Output::Report).unwrap().files_folder()
 }
 
-/// Every file of the store's outputs with its bytes, by its path; nothing that is unfinished.
+/// The bytes of every file of the store's outputs, by its path.
 pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
     let mut folders = vec![store.to_owned()];

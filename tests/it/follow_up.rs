@@ -1,4 +1,4 @@
-//! A patient who is scanned twice, from files to growth.
+//! A patient with two scans, from files to growth.
 
 use nodulus::nightly::growth::{Rule, rows};
 use nodulus::nightly::scored::{ScoredNodule, ScoredScan, ScoringModel};
@@ -31,7 +31,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// What the job would know of a scan whose nodules are marked as they are.
+/// What the nightly job would know about a scan if it segmented the nodules exactly.
 fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
     let series = read_series(files, &Tolerances::default()).unwrap();
     let geometry = *series.volume.geometry();
@@ -87,7 +87,7 @@ fn visits(seed: u64) -> ([Visit; 2], [Made; 2]) {
 }
 
 #[test]
-fn a_grown_nodule_is_found_again_with_its_doubling_time() {
+fn a_grown_nodule_is_matched_and_has_its_doubling_time() {
     for seed in [2, 3, 4] {
         let ([earlier, later], made) = visits(seed);
         let rows = rows(&Rule::default(), std::slice::from_ref(&earlier), &later);
@@ -102,7 +102,7 @@ fn a_grown_nodule_is_found_again_with_its_doubling_time() {
                 assert!((found - expected).abs() <= 5.0, "seed {seed}: {row:?}");
             }
         }
-        // Voxels have 2 to 3 mm: the volume in voxels is not quite twice as large.
+        // Voxels are 2 to 3 mm wide, so the volume in voxels is not exactly twice as large.
         let Growth { doubling_days, shrunk, significant, change_percent, .. } = &rows[0];
         let doubling_days = doubling_days.unwrap();
         assert!((95.0..160.0).contains(&doubling_days), "seed {seed}: {doubling_days}");
@@ -125,19 +125,19 @@ fn a_scan_of_part_of_the_lungs_is_not_matched() {
         visit.lungs.as_mut().unwrap().cut[2][end] = true;
         visit
     };
-    let told = rows(&Rule::default(), &[cut(&earlier, 0)], &cut(&later, 1));
-    assert_eq!(told.len(), earlier.nodules.len() + later.nodules.len());
-    for row in &told {
+    let growth = rows(&Rule::default(), &[cut(&earlier, 0)], &cut(&later, 1));
+    assert_eq!(growth.len(), earlier.nodules.len() + later.nodules.len());
+    for row in &growth {
         assert_eq!(row.reason.as_deref(), Some("no end of the lungs along z is in both scans"));
     }
     later.lungs = None;
-    let told = rows(&Rule::default(), &[earlier], &later);
-    assert!(told.iter().all(|row| !row.matched && row.reason.is_some()), "{told:?}");
+    let growth = rows(&Rule::default(), &[earlier], &later);
+    assert!(growth.iter().all(|row| !row.matched && row.reason.is_some()), "{growth:?}");
 }
 
-/// `tests/golden/lung_box.py`: the same rule by scipy.
+/// `tests/golden/lung_box.py` applies the same rule with scipy.
 #[test]
-fn the_lungs_of_two_real_scans_are_where_scipy_has_them() {
+fn the_lungs_of_two_real_scans_agree_with_scipy() {
     let Some(scans) = crate::fixture::real_scans() else { return };
     let text = include_str!("../golden/lung_box.json");
     let golden: BTreeMap<String, LungBox> = serde_json::from_str(text).unwrap();
@@ -161,21 +161,21 @@ fn the_lungs_of_two_real_scans_are_where_scipy_has_them() {
     }
 }
 
-/// All files below a folder.
+/// Every file below a folder.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
 }
 
 #[test]
-fn a_scan_is_compared_with_what_a_model_was_trained_on() {
+fn a_scan_is_compared_with_the_training_cohort_of_the_model() {
     let folder = tempfile::tempdir().unwrap();
     write_follow_up(folder.path(), &plan(2)).unwrap();
     let files = files(&folder.path().join("earlier"));
     let series = read_series(&files, &Tolerances::default()).unwrap();
     let mut regions = HuCounts::default();
     regions.add(series.volume.voxels().as_slice().unwrap());
-    // Of the clinic's phantoms, whose intensities run from 0 to 1000.
+    // Clinical phantoms have intensities from 0 to 1000.
     let store = crate::fixture::finished().join("store");
     let key = fs_err::read_to_string(store.join("checkpoint/CURRENT")).unwrap();
     let json = store.join("checkpoint").join(key.trim()).join("files/model.json");
@@ -187,11 +187,11 @@ fn a_scan_is_compared_with_what_a_model_was_trained_on() {
         kernel,
         regions: &regions,
     };
-    let told = warnings(&profile, &found(Some("B30f")));
-    let has = |start: &str| told.iter().any(|warning| warning.starts_with(start));
-    assert!(has("slice thickness 7.5 mm is outside the training cohort's "), "{told:?}");
-    assert!(has("kernel B30f is not among the training cohort's: LUNG ("), "{told:?}");
-    assert!(has("mean intensity of the regions -"), "{told:?}");
-    assert!(told.iter().any(|warning| warning.contains("% of the regions' pixels are outside ")));
+    let texts = warnings(&profile, &found(Some("B30f")));
+    let has = |start: &str| texts.iter().any(|warning| warning.starts_with(start));
+    assert!(has("slice thickness 7.5 mm is outside the training cohort's "), "{texts:?}");
+    assert!(has("kernel B30f is not among the training cohort's: LUNG ("), "{texts:?}");
+    assert!(has("mean intensity of the regions -"), "{texts:?}");
+    assert!(texts.iter().any(|warning| warning.contains("% of the regions' pixels are outside ")));
     assert!(!warnings(&profile, &found(Some("LUNG"))).iter().any(|w| w.starts_with("kernel")));
 }

@@ -1,4 +1,4 @@
-//! One scan in every format is one volume: files of SimpleITK, files for SimpleITK, and cohorts.
+//! One scan in every format gives the same volume: files by SimpleITK, files for SimpleITK, and cohorts.
 
 use crate::{fixture, python};
 use ndarray::Array3;
@@ -11,15 +11,15 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What SimpleITK says of a file.
+/// A file as SimpleITK reads it.
 #[derive(Deserialize)]
-struct Said {
+struct SimpleItkFile {
     name: String,
     size: [usize; 3],
     spacing: [f64; 3],
     corners: Vec<[f64; 3]>,
     corners_mm: Vec<[f64; 3]>,
-    /// i fastest.
+    /// Voxels, i fastest.
     values: Vec<i64>,
 }
 
@@ -30,20 +30,20 @@ fn assert_near(found: [f64; 3], expected: [f64; 3], what: &str) {
     assert!(near, "{what}: {found:?} mm, expected {expected:?} mm");
 }
 
-fn assert_said(volume: &Volume<i16>, said: &Said) {
-    let name = &said.name;
+fn assert_same(volume: &Volume<i16>, file: &SimpleItkFile) {
+    let name = &file.name;
     let geometry = volume.geometry();
-    assert_eq!(geometry.size(), said.size, "{name}");
-    assert_near(geometry.spacing().ijk(), said.spacing, name);
-    assert_eq!(said.corners.len(), 8);
-    for (corner, expected) in said.corners.iter().zip(&said.corners_mm) {
+    assert_eq!(geometry.size(), file.size, "{name}");
+    assert_near(geometry.spacing().ijk(), file.spacing, name);
+    assert_eq!(file.corners.len(), 8);
+    for (corner, expected) in file.corners.iter().zip(&file.corners_mm) {
         assert_near(geometry.voxel_to_patient(*corner), *expected, name);
     }
     let values: Vec<i64> = volume.voxels().iter().map(|value| i64::from(*value)).collect();
-    assert_eq!(values, said.values, "{name}");
+    assert_eq!(values, file.values, "{name}");
 }
 
-/// 7 × 6 × 5 voxels of unequal sides, turned about all three axes.
+/// 7 × 6 × 5 voxels with unequal sides, rotated about all three axes.
 fn volume() -> Volume<i16> {
     let turn = |(s, c): (f64, f64), [a, b]: [usize; 2], d: [f64; 9]| -> [f64; 9] {
         std::array::from_fn(|n| {
@@ -114,7 +114,7 @@ fn read(path: &Path) -> Volume<i16> {
 }
 
 #[test]
-fn one_scan_in_each_format_is_one_volume() {
+fn one_scan_in_each_format_gives_the_same_volume() {
     let folder = tempfile::tempdir().unwrap();
     let volume = volume();
     for name in write_all(folder.path(), &volume) {
@@ -127,49 +127,49 @@ fn one_scan_in_each_format_is_one_volume() {
         assert_near(found.spacing().ijk(), expected.spacing().ijk(), name);
         for corner in [[0.0; 3], [6.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 4.0], [6.0, 5.0, 4.0]]
         {
-            let place = expected.voxel_to_patient(corner);
-            assert_near(found.voxel_to_patient(corner), place, name);
+            let position = expected.voxel_to_patient(corner);
+            assert_near(found.voxel_to_patient(corner), position, name);
         }
     }
 }
 
 #[test]
-fn files_of_simpleitk_are_read_as_simpleitk_reads_them() {
+fn files_by_simpleitk_are_read_as_simpleitk_reads_them() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["write", folder.path().to_str().unwrap()];
     let Some(text) = python::script("image_files.py", &arguments) else { return };
-    let said: Vec<Said> = serde_json::from_str(&text).unwrap();
-    assert!(said.len() > 140, "{} files", said.len());
+    let files: Vec<SimpleItkFile> = serde_json::from_str(&text).unwrap();
+    assert!(files.len() > 140, "{} files", files.len());
     let geometry = *volume().geometry();
-    // Each is one of two scans.
+    // Each file is one of two scans.
     let mut scans = BTreeSet::new();
-    for said in &said {
-        let volume = image_file::read(&folder.path().join(&said.name)).unwrap();
-        assert_said(&volume, said);
-        // The script's scans lie where the one here does.
-        for (corner, place) in said.corners.iter().zip(&said.corners_mm) {
-            assert_near(*place, geometry.voxel_to_patient(*corner), &said.name);
+    for file in &files {
+        let volume = image_file::read(&folder.path().join(&file.name)).unwrap();
+        assert_same(&volume, file);
+        // The script's scans have the same geometry as the one here.
+        for (corner, position) in file.corners.iter().zip(&file.corners_mm) {
+            assert_near(*position, geometry.voxel_to_patient(*corner), &file.name);
         }
-        scans.insert(said.values.clone());
+        scans.insert(file.values.clone());
     }
     assert_eq!(scans.len(), 2);
 }
 
 #[test]
-fn simpleitk_reads_what_is_written() {
+fn simpleitk_reads_our_files() {
     let folder = tempfile::tempdir().unwrap();
     let volume = volume();
     let names = write_all(folder.path(), &volume);
     let arguments = ["read", folder.path().to_str().unwrap()];
     let Some(text) = python::script("image_files.py", &arguments) else { return };
-    let said: Vec<Said> = serde_json::from_str(&text).unwrap();
-    assert_eq!(said.iter().map(|said| said.name.as_str()).collect::<Vec<_>>(), names);
-    for said in &said {
-        assert_said(&volume, said);
+    let files: Vec<SimpleItkFile> = serde_json::from_str(&text).unwrap();
+    assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), names);
+    for file in &files {
+        assert_same(&volume, file);
     }
 }
 
-/// What a pipeline file needs beside its cohorts.
+/// What a pipeline file needs besides its cohorts.
 const TRAIN: &str = r#"
 [crop]
 size = 64
@@ -187,18 +187,18 @@ epochs = 1
 std = false
 "#;
 
-/// Scans of a cohort `volumes` with two patients, whose images are files of one kind.
+/// Ingests a `volumes` cohort of two patients, whose images are files with this extension, and returns its scans.
 fn ingested(extension: &str) -> Vec<Scan> {
     let folder = tempfile::tempdir().unwrap();
     for patient in 0..2i16 {
-        let place = folder.path().join(format!("cohort/p{patient}"));
-        fs_err::create_dir_all(&place).unwrap();
-        // A mask needs slices that lie along the patient's z.
+        let patient_folder = folder.path().join(format!("cohort/p{patient}"));
+        fs_err::create_dir_all(&patient_folder).unwrap();
+        // A mask needs slices that are perpendicular to the patient's z axis.
         let geometry =
             Geometry::new([7, 6, 5], [0.7, 0.71, 1.25], [-171.3, -180.2, 40.1], Geometry::AXIAL);
         let voxels = volume().into_voxels().mapv(|value| value + patient);
         let volume = Volume::new(geometry.unwrap(), voxels).unwrap();
-        let image = place.join(format!("ct.{extension}"));
+        let image = patient_folder.join(format!("ct.{extension}"));
         if extension.starts_with('m') {
             metaimage::write(&image, &volume, true).unwrap();
         } else {
@@ -206,7 +206,7 @@ fn ingested(extension: &str) -> Vec<Scan> {
         }
         let labels = volume.voxels().mapv(|value| u16::from(value > 2000));
         let labels = Volume::new(*volume.geometry(), labels).unwrap();
-        nifti::write_labels(&place.join("mask.nii.gz"), &labels).unwrap();
+        nifti::write_labels(&patient_folder.join("mask.nii.gz"), &labels).unwrap();
     }
     let pipeline = folder.path().join("p.toml");
     let root = folder.path().display();
@@ -220,7 +220,7 @@ fn ingested(extension: &str) -> Vec<Scan> {
 }
 
 #[test]
-fn images_of_a_cohort_may_be_files_of_either_format() {
+fn images_of_a_cohort_may_be_metaimage_or_nifti() {
     let expected = ingested("mhd");
     let series: BTreeSet<_> = expected.iter().map(|scan| &scan.series_instance_uid).collect();
     assert_eq!((expected.len(), series.len()), (2, 2), "each patient's `ct` is a series");
@@ -232,10 +232,10 @@ fn images_of_a_cohort_may_be_files_of_either_format() {
             assert_eq!(found.patient_id, expected.patient_id, "{extension}");
             assert_eq!((found.hu_min, found.hu_max), (expected.hu_min, expected.hu_max));
             assert_eq!(found.n_reading_sessions, 1, "{extension}");
-            let place = |scan: &Scan| {
+            let origin = |scan: &Scan| {
                 [scan.origin_x_mm, scan.origin_y_mm, scan.origin_z_mm].map(Option::unwrap)
             };
-            assert_near(place(found), place(expected), extension);
+            assert_near(origin(found), origin(expected), extension);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! A run that is killed again and again ends with the bytes of one that was left in peace.
+//! A run that is killed many times ends with the bytes of a run that is never killed.
 
 use crate::fixture;
 use rand::{Rng as _, SeedableRng as _};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Kills, at least, before the run is left to end.
+/// Smallest number of kills before the run may finish.
 const KILLS: u32 = 24;
 
 #[test]
@@ -13,7 +13,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
     let peaceful = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(peaceful.path());
     let begun = Instant::now();
-    // With validation, so that there are weights of the best epoch.
+    // Validation samples give weights of the best epoch.
     let validated = ["--set", "balance.splits.clinical.validation=0.3"];
     let plain = ["run", path.to_str().unwrap(), "--progress", "none"];
     fixture::run_well(&[&plain[..], &validated].concat());
@@ -21,7 +21,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
 
     let disturbed = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(disturbed.path());
-    // Training is saved after each batch, so that most kills are resumed in the midst of an epoch.
+    // Training is saved after each batch, so most kills resume in the middle of an epoch.
     let saved = ["--set", "train.save_minutes=0"];
     let plain = ["run", path.to_str().unwrap(), "--progress", "none"];
     let arguments = [&plain[..], &validated, &saved].concat();
@@ -32,7 +32,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
             None => killed += 1,
             Some(status) => {
                 assert!(status.success(), "a resumed run ended with {status}");
-                // Done before all kills were spent: the next ones hit work that is made again.
+                // The run finished before all kills were used: the next ones hit a stage that is forced to run again.
                 let again = ["--force", "crop", "--force", "train", "--force", "report"];
                 let again = [arguments.as_slice(), again.as_slice()].concat();
                 let wait = whole.mul_f64(random.random_range(0.02..0.3));
@@ -44,7 +44,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
 
     let [expected, found] =
         [&peaceful, &disturbed].map(|folder| fixture::outputs(&folder.path().join("store")));
-    // Times are columns of `training_log`, so its file differs by them; its content hash does not.
+    // `training_log` has time columns, so its file differs; its content hash does not.
     let timed = |name: &str| name.starts_with("training_log/") && name.ends_with(".parquet");
     let names = |outputs: &std::collections::BTreeMap<String, Vec<u8>>| {
         outputs.keys().cloned().collect::<Vec<_>>()
@@ -63,7 +63,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
     assert_eq!(content(&expected, "training_log"), content(&found, "training_log"));
 }
 
-/// Kills a run after a while, or returns how it ended before.
+/// Kills a run after `wait`; returns its exit status if it ended before that.
 fn killed_after(arguments: &[&str], wait: Duration) -> Option<ExitStatus> {
     let mut command = fixture::nodulus(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -74,7 +74,7 @@ fn killed_after(arguments: &[&str], wait: Duration) -> Option<ExitStatus> {
             break;
         }
     }
-    // SIGKILL: the process has no chance to tidy up. One that has ended is not there to kill.
+    // SIGKILL gives the process no chance to clean up. Killing one that has ended is an error, which does not matter.
     child.kill().unwrap();
     let status = child.wait().unwrap();
     status.code().map(|_| status)

@@ -11,10 +11,10 @@ use std::path::Path;
 
 pub(crate) const SIZE: [usize; 3] = [512, 512, 1200];
 
-/// Slices of the two nodules, which are boxes of 12 × 10 × 5 voxels.
+/// Slices of the two nodules: boxes of 12 × 10 × 5 voxels.
 const NODULES: [usize; 2] = [100, 1090];
 
-/// A volume of a single slice, air with a bright square.
+/// A volume of a single slice: air with a bright square.
 pub(crate) fn slice() -> Volume<i16> {
     let [ni, nj, _] = SIZE;
     let size = [ni, nj, 1];
@@ -27,7 +27,7 @@ fn is_nodule(i: usize, j: usize) -> bool {
     (250..262).contains(&i) && (300..310).contains(&j)
 }
 
-/// Writes `NAME.mhd` with its voxels as one zlib stream.
+/// Writes `NAME.mhd` with all voxels in one zlib stream.
 pub(crate) fn write_zraw(folder: &Path, name: &str) {
     let [ni, nj, nk] = SIZE;
     let header = format!(
@@ -46,14 +46,14 @@ pub(crate) fn write_zraw(folder: &Path, name: &str) {
     encoder.finish().unwrap();
 }
 
-/// Writes a `.nii.gz` of 32-bit reals.
+/// Writes a `.nii.gz` with 32-bit floating-point voxels.
 pub(crate) fn write_reals(path: &Path) {
     let values = slice();
     let bytes = values.voxels().iter().flat_map(|value| f32::from(*value).to_le_bytes()).collect();
     write_nifti(path, 16, |_| &bytes);
 }
 
-/// Writes a `.nii.gz` of 8-bit labels: the nodules, 1 and 2.
+/// Writes a `.nii.gz` with 8-bit labels: the nodules are 1 and 2.
 pub(crate) fn write_mask(path: &Path) {
     let [ni, nj, _] = SIZE;
     let none = vec![0u8; ni * nj];
@@ -67,7 +67,7 @@ pub(crate) fn write_mask(path: &Path) {
     });
 }
 
-/// Each slice is a gzip stream of its own, which is made once where slices are alike.
+/// Writes each slice as its own gzip stream, and compresses equal slices only once.
 fn write_nifti<'a>(path: &Path, datatype: i16, slice_bytes: impl Fn(usize) -> &'a Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let one = folder.path().join("one.nii");

@@ -1,4 +1,4 @@
-//! The line from files to report: what runs again, and what does not.
+//! The pipeline from files to report: which stages run again, and which do not.
 
 use crate::fixture;
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn stages_run(pipeline: &Path, more: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
+fn a_change_runs_its_stage_and_later_ones_only() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let all =
@@ -21,7 +21,7 @@ fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     assert_eq!(stages_run(&pipeline, &[]), all);
     let before = fixture::outputs(&folder.path().join("store"));
 
-    // Nothing changed: nothing runs, and it says so.
+    // Nothing changed, so nothing runs, and the output says so.
     let text = fixture::run_well(&["run", pipeline.to_str().unwrap()]);
     assert!(text.starts_with("nothing to do: everything is up to date\n"), "{text}");
     assert_eq!(fixture::outputs(&folder.path().join("store")), before);
@@ -39,7 +39,7 @@ fn a_change_runs_its_stage_and_what_follows_and_nothing_before() {
     let changed = stages_run(&pipeline, &["--set", "agree.seed=2"]);
     assert_eq!(changed, ["agree", "evaluate", "report"]);
 
-    // Back again: what was made before is still there.
+    // With the old setting again, the earlier outputs are still there.
     assert_eq!(stages_run(&pipeline, &[]), [""; 0]);
     let after = fixture::outputs(&folder.path().join("store"));
     for (name, bytes) in &before {
@@ -61,20 +61,20 @@ fn a_stage_alone_needs_its_inputs() {
         fixture::run_well(&[stage, pipeline, "--progress", "none"]);
     }
     let status = fixture::run_well(&["status", pipeline]);
-    // Readers are compared beside the line to the regions, which does not wait for it.
+    // None of these stages needs `agree`, so it has not run.
     assert!(status.contains("agree     not made yet"), "{status}");
     assert!(status.contains("balance   current"), "{status}");
     assert!(status.contains("report    waits for agree"), "{status}");
 }
 
 #[test]
-fn a_case_that_fails_is_a_row_and_the_run_goes_on() {
+fn a_failed_case_is_a_row_and_the_run_continues() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let pipeline = pipeline.to_str().unwrap();
     let store = folder.path().join("store");
     fixture::run_well(&["ingest", pipeline, "--progress", "none"]);
-    // A clinical mask is cut short.
+    // A clinical mask is truncated.
     let clinical = store.join("phantom/clinical");
     let mut patients: Vec<_> =
         fs_err::read_dir(&clinical).unwrap().map(|e| e.unwrap().path()).collect();
@@ -90,7 +90,7 @@ fn a_case_that_fails_is_a_row_and_the_run_goes_on() {
     assert_eq!(row["stage"], "ingest");
     assert!(row["path"].as_str().unwrap().ends_with("mask.nii.gz"), "{row}");
     assert_eq!(failures.lines().count(), 1);
-    // The other scans are all there.
+    // All other scans are in the table.
     let tables = fixture::run_well(&["tables", "--store", store.to_str().unwrap(), "--json"]);
     let tables: Value = serde_json::from_str(&tables).unwrap();
     assert_eq!(tables[0]["rows"], 6);

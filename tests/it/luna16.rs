@@ -1,4 +1,4 @@
-//! LUNA16's files out of a store, and tables of nodules held against each other.
+//! LUNA16's files exported from a store, and comparisons of nodule tables.
 
 use crate::fixture;
 use nodulus::tables::store::Store;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A folder with a store in which the small pipeline was merged, for tests that only read.
+/// A folder with a store in which the small pipeline has run up to `merge`, for tests that only read it.
 fn merged() -> &'static Path {
     static MERGED: OnceLock<PathBuf> = OnceLock::new();
     MERGED.get_or_init(|| {
@@ -47,8 +47,7 @@ fn compare(a: &str, b: &str, more: &[&str]) -> Value {
     serde_json::from_str(&fixture::run_well(&arguments)).unwrap()
 }
 
-/// Checks that every nodule of a comparison is matched to one within so many mm, and returns how
-/// many there are.
+/// Checks that every nodule of a comparison is matched within `within_mm`, and returns their number.
 fn all_matched(found: &Value, within_mm: f64) -> u64 {
     let both = found["nodules"]["both"].as_u64().unwrap();
     assert!(both > 0, "{found}");
@@ -60,14 +59,14 @@ fn all_matched(found: &Value, within_mm: f64) -> u64 {
 }
 
 #[test]
-fn an_export_is_what_the_phantom_wrote_as_luna16() {
+fn an_export_equals_the_phantoms_luna16_files() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("out");
     let export = export(&to, &["--candidates", &phantom("candidates.csv")]);
     assert_eq!(export["n_unplaced"], 0);
     assert_eq!(export["n_candidates_left_out"], 0);
 
-    // The phantom rounds to micrometres along each axis.
+    // The phantom rounds coordinates to micrometres.
     let own = to.join("annotations.csv");
     let found = compare(own.to_str().unwrap(), &phantom("annotations.csv"), &[]);
     let n = all_matched(&found, 0.000_5 * 3f64.sqrt() + 1e-9);
@@ -88,7 +87,7 @@ fn an_export_is_what_the_phantom_wrote_as_luna16() {
 }
 
 #[test]
-fn every_mark_is_in_a_nodule_or_among_the_findings() {
+fn every_mark_is_in_a_nodule_or_an_irrelevant_finding() {
     let folder = tempfile::tempdir().unwrap();
     export(folder.path(), &[]);
     let path = folder.path().join("annotations_excluded.csv");
@@ -112,7 +111,7 @@ fn every_mark_is_in_a_nodule_or_among_the_findings() {
 }
 
 #[test]
-fn a_store_is_the_same_as_itself_and_as_what_it_wrote() {
+fn a_store_matches_itself_and_its_own_export() {
     all_matched(&compare(&store(), &store(), &[]), 0.0);
     let folder = tempfile::tempdir().unwrap();
     export(folder.path(), &["--min-marks", "2"]);
@@ -120,12 +119,12 @@ fn a_store_is_the_same_as_itself_and_as_what_it_wrote() {
     let found =
         compare(&store(), csv.to_str().unwrap(), &["--cohort", "luna16", "--min-marks", "2"]);
     let two = all_matched(&found, 0.0);
-    // The parts of a store, by themselves.
+    // Single tables of a store can be compared too.
     let version = Store::open(store().as_ref()).unwrap();
     let version = version.require(Output::Table(Table::Nodules)).unwrap();
     let parts = version.files_folder();
     all_matched(&compare(parts.to_str().unwrap(), &store(), &[]), 0.0);
-    // With other nodules the difference is listed.
+    // With other nodules, the differences are listed.
     let found = compare(csv.to_str().unwrap(), &phantom("annotations.csv"), &[]);
     let alone = found["only_a"].as_array().unwrap().len() as u64;
     assert_eq!(alone, two - found["nodules"]["both"].as_u64().unwrap());
@@ -133,7 +132,7 @@ fn a_store_is_the_same_as_itself_and_as_what_it_wrote() {
 }
 
 #[test]
-fn an_export_replaces_its_own_files_and_no_others() {
+fn an_export_replaces_only_its_own_files() {
     let folder = tempfile::tempdir().unwrap();
     let candidates = phantom("candidates.csv");
     let first = export(folder.path(), &["--candidates", &candidates]);
@@ -156,7 +155,7 @@ fn an_export_replaces_its_own_files_and_no_others() {
 }
 
 #[test]
-fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
+fn nodules_that_do_not_match_the_marks_are_not_exported() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let stage = |stage: &str, set: &str| {
@@ -177,7 +176,7 @@ fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
     assert!(error.contains("merged with min_marks = 4, expected at most 3"), "{error}");
     stage("merge", "merge.min_marks=3");
     assert!(export().status.success());
-    // The clinic's scans are thicker.
+    // Clinical scans have thicker slices.
     stage("ingest", "ingest.inclusion.max_slice_thickness_mm=0.1");
     let output = export();
     let error = String::from_utf8(output.stderr).unwrap();
@@ -186,7 +185,7 @@ fn nodules_of_other_marks_and_of_more_marks_are_not_exported() {
 }
 
 #[test]
-fn what_cannot_be_exported_or_compared_is_said() {
+fn impossible_exports_and_comparisons_end_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let (here, store) = (folder.path().to_str().unwrap(), store());
     let nowhere = format!("{here}/none.csv");
@@ -207,12 +206,12 @@ fn what_cannot_be_exported_or_compared_is_said() {
         assert_eq!(status, Some(code), "{error}");
         assert!(error.contains(expected), "{error}");
     }
-    // An export that fails leaves nothing.
+    // A failed export leaves no file.
     assert_eq!(fs_err::read_dir(here).unwrap().count(), 0);
 }
 
 #[test]
-fn annotations_without_images_are_compared_along_the_images_axes_and_not_exported() {
+fn annotations_without_images_are_compared_along_image_axes_and_not_exported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
     let blind = format!("{here}/store");

@@ -1,4 +1,4 @@
-//! A scan of 512 × 512 × 1,200 voxels stays under 1.2 GiB, and one that does not fit fails alone.
+//! A scan of 512 × 512 × 1,200 voxels stays within the memory limit, and a scan that does not fit fails alone.
 
 use crate::fixture;
 use crate::large_scan::{write_mask, write_reals, write_zraw};
@@ -27,7 +27,7 @@ mask = "{patient}-mask.nii.gz"
 checkpoint = "unused.safetensors"
 "#;
 
-/// Two cohorts with one scan each.
+/// Writes a pipeline file with two cohorts of one scan each.
 fn cohorts(folder: &Path) -> PathBuf {
     write_zraw(folder, "a");
     write_reals(&folder.join("b-ct.nii.gz"));
@@ -40,12 +40,12 @@ fn cohorts(folder: &Path) -> PathBuf {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_large_scan_takes_little_more_than_its_voxels() {
+fn a_large_scan_takes_little_more_memory_than_its_voxels() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = cohorts(folder.path());
     let store = folder.path().join("store");
     let pipeline = pipeline.to_str().unwrap();
-    // The voxels of either scan are 600 MiB: they do not fit side by side.
+    // The voxels of each scan take 600 MiB, so the two do not fit side by side.
     for stage in ["ingest", "merge", "crop"] {
         let arguments = [stage, pipeline, "--max-memory", "700MiB", "--progress", "none", "--json"];
         let mut command = fixture::nodulus(&arguments);
@@ -58,7 +58,7 @@ fn a_large_scan_takes_little_more_than_its_voxels() {
         }
     }
     let rois: Vec<Roi> = fixture::rows(&store);
-    // Two scans of two nodules of five slices, with three more on each side.
+    // Two scans with two nodules of five slices each, and three slices more on each side.
     assert_eq!(rois.len(), 2 * 2 * 11);
     assert!(rois.iter().all(|roi| roi.pixels_hu().unwrap().contains(&40)));
     let force = ["--force", "ingest", "--progress", "none", "--max-memory", "599MiB"];
@@ -70,7 +70,7 @@ fn a_large_scan_takes_little_more_than_its_voxels() {
     assert!(fixture::rows::<Scan>(&store).is_empty());
 }
 
-/// What fits goes on beside what does not.
+/// Scans that fit are processed while one that does not fit fails.
 #[test]
 fn a_scan_that_does_not_fit_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn a_scan_that_does_not_fit_fails_alone() {
     let store = folder.path().join("store");
     fixture::run_well(&["ingest", path, "--progress", "none"]);
     let n_scans = fixture::rows::<Scan>(&store).len();
-    // LUNA16's scans of 128 × 128 × 24 voxels are 768 KiB; the clinical series' files are more.
+    // LUNA16's scans of 128 × 128 × 24 voxels take 768 KiB; the files of a clinical series take more.
     let limit = ["--force", "ingest", "--max-memory", "780KiB", "--progress", "none"];
     let (_, status) = fixture::run_badly(&[&["ingest", path][..], &limit].concat());
     assert_eq!(status, Some(3));

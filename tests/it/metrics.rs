@@ -19,7 +19,7 @@ fn metrics(files: [&Path; 2], label: &str) -> Map<String, Value> {
 }
 
 #[test]
-fn masks_of_every_two_formats_are_worth_what_scipy_and_simpleitk_say() {
+fn masks_in_any_two_formats_have_the_metrics_of_scipy_and_simpleitk() {
     let folder = tempfile::tempdir().unwrap();
     let Some(text) = python::script("mask_metrics.py", &[folder.path().to_str().unwrap()]) else {
         return;
@@ -38,7 +38,7 @@ fn masks_of_every_two_formats_are_worth_what_scipy_and_simpleitk_say() {
                 let found = metrics([&files[0], &files[1]], label);
                 for (name, expected) in expected {
                     let value = found[name].as_f64().unwrap();
-                    // NIfTI keeps spacings in 32 bits.
+                    // NIfTI stores spacings in 32 bits.
                     let tolerance = 1e-6 * expected.abs().max(1.0);
                     assert!(
                         (value - expected).abs() <= tolerance,
@@ -74,7 +74,7 @@ fn masks_of_every_two_formats_are_worth_what_scipy_and_simpleitk_say() {
 }
 
 #[test]
-fn a_summary_has_every_subgroup_the_readers_and_the_classifier() {
+fn a_summary_has_subgroups_readers_and_the_classifier() {
     let rows = fixture::rows::<Summary>(&fixture::finished().join("store"));
     let names: BTreeSet<&str> =
         rows.iter().map(|row| row.subgroup.split('=').next().unwrap()).collect();
@@ -99,7 +99,7 @@ fn a_summary_has_every_subgroup_the_readers_and_the_classifier() {
     for metric in ["volume_error_mm3", "long_axis_absolute_error_mm", "slice_assd_mm"] {
         assert!(of("threshold", metric).n_total > 0);
     }
-    // Each nodule is in one subgroup of each kind that all nodules have.
+    // Each nodule is in one subgroup of each kind that covers all nodules.
     for kind in ["cohort=", "diameter_mm=", "nodule_type=", "n_readers=", "spacing_k_mm="] {
         let dice = rows.iter().filter(|row| {
             row.model_id == "threshold" && row.metric == "dice" && row.subgroup.starts_with(kind)

@@ -1,11 +1,11 @@
-//! Every network, and every switch of the proposed one, from a pipeline file to its score.
+//! Every network, and every switch of the proposed network, from a pipeline file to its metrics.
 
 use crate::fixture;
 use nodulus::tables::{NoduleMetrics, Prediction, TrainingLog};
 use serde_json::Value;
 use std::path::Path;
 
-/// Runs the small pipeline with some settings, one epoch a phase, and returns its stages that ran.
+/// Runs the small pipeline with these settings and one epoch for each phase, and returns the stages that ran.
 fn run(pipeline: &Path, sets: &[&str]) -> Vec<String> {
     let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--json", "--progress", "none"];
     let epochs = ["train.phases.0.schedule.epochs=1", "train.phases.1.schedule.epochs=1"];
@@ -18,7 +18,7 @@ fn run(pipeline: &Path, sets: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_network_is_trained_and_scored_from_the_same_file() {
+fn every_network_is_trained_and_evaluated_from_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let store = folder.path().join("store");
@@ -32,7 +32,7 @@ fn every_network_is_trained_and_scored_from_the_same_file() {
         let mut predicted: Vec<Prediction> = fixture::rows(&store);
         predicted.retain(|row| row.model_id == name);
         assert!(!predicted.is_empty(), "{name}");
-        // No classifier: no probability of a nodule, which is not the same as 0.
+        // Without a classifier there is no probability of a nodule, which is not the same as 0.
         let is_segmented = |row: &Prediction| {
             row.nodule_probability.is_none() && row.probability.as_ref().unwrap().len() == 64 * 64
         };
@@ -49,7 +49,7 @@ fn every_network_is_trained_and_scored_from_the_same_file() {
 }
 
 #[test]
-fn inference_s_settings_run_it_alone_and_are_named_in_its_table() {
+fn inference_settings_run_inference_alone_and_are_named_in_its_table() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let store = folder.path().join("store");
@@ -64,7 +64,7 @@ fn inference_s_settings_run_it_alone_and_are_named_in_its_table() {
     let plain = network(rows);
     assert!(plain.iter().all(|row| (row.threshold, &*row.threshold_from) == (0.5, "setting")));
 
-    // What is predicted does not depend on the batch.
+    // Predictions do not depend on the batch size.
     assert!(run(&pipeline, &[split, "infer.batch=1"]).is_empty());
     let ran = run(&pipeline, &[split, "infer.flips=true"]);
     assert_eq!(ran, ["infer", "evaluate", "report"]);
@@ -83,7 +83,7 @@ fn inference_s_settings_run_it_alone_and_are_named_in_its_table() {
 }
 
 #[test]
-fn settings_that_a_network_does_not_have_are_refused() {
+fn settings_of_another_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let refused = |set: &str| {

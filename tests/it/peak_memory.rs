@@ -1,10 +1,10 @@
-//! The memory that a program takes.
+//! The peak memory of a program.
 
 use fs_err as fs;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-/// Runs a program; how it ended, and the most memory in bytes that it had (Linux tells).
+/// Runs a program and returns its exit status and its peak memory in bytes (Linux only).
 pub(crate) fn peak_memory(command: &mut Command) -> (ExitStatus, u64) {
     let mut child = command.spawn().unwrap();
     let status_file = format!("/proc/{}/status", child.id());

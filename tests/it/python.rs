@@ -1,4 +1,4 @@
-//! The tables as analysts read them, with the Python packages themselves.
+//! The tables as analysts read them with Python packages.
 
 use crate::fixture;
 use nodulus_test_needs::{Need, skip};
@@ -41,7 +41,7 @@ pub(crate) fn script(name: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// What DuckDB answers to a question of the docs.
+/// DuckDB's answer to a question of the docs.
 #[derive(Deserialize)]
 struct Answer {
     question: String,
@@ -83,7 +83,7 @@ fn each_question_of_the_docs_has_an_answer() {
         assert_eq!(own.len(), rows.len(), "rows that answer: {question}");
         for (own, other) in own.iter().zip(&rows) {
             let is_same = own.values().zip(other).all(|(own, other)| match own.as_f64() {
-                // A rounded half may go either way.
+                // A half may be rounded up or down.
                 Some(own) => other.as_f64().is_some_and(|other| (own - other).abs() <= 0.1001),
                 None => own == other,
             });
@@ -96,7 +96,7 @@ fn each_question_of_the_docs_has_an_answer() {
 }
 
 #[test]
-fn the_phantom_is_what_other_readers_take_it_for() {
+fn other_programs_read_the_phantom_alike() {
     let phantom = fixture::finished().join("store/phantom");
     let scans =
         fixture::run_well(&["show", "scans", "--store", &store(), "--json", "--rows", "100"]);

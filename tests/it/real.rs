@@ -1,4 +1,4 @@
-//! Real scans, 0001 and 0003 of LIDC-IDRI.
+//! Two real scans, LIDC-IDRI-0001 and LIDC-IDRI-0003.
 
 use crate::fixture;
 use serde_json::Value;
@@ -19,9 +19,9 @@ fn rows(table: &str, store: &str, columns: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
+fn nodules_of_two_real_scans_have_pylidcs_intensities_and_are_evaluated() {
     let Some(scans) = fixture::real_scans() else { return };
-    // Any weights do: the small pipeline's are for regions of 64 pixels.
+    // Any weights will do: the small pipeline's are for regions of 64 pixels.
     let weights = nodulus::tables::store::Store::open(&fixture::finished().join("store"))
         .unwrap()
         .require(nodulus::tables::Output::Checkpoint)
@@ -63,7 +63,7 @@ fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
             .collect();
         let voxels = expected["n_voxels"].as_u64().unwrap();
         let Some((_, mean)) = found.iter().find(|(n, _)| *n == voxels) else {
-            // METHOD: pylidc's clustering gives one of 0003's nodules four marks, single linkage five.
+            // METHOD: pylidc's clustering gives one nodule of LIDC-IDRI-0003 four marks, single linkage five.
             assert!(patient == "LIDC-IDRI-0003" && voxels == 3241, "{expected}: {found:?}");
             continue;
         };
@@ -74,11 +74,11 @@ fn the_nodules_of_two_real_scans_hold_tissue_and_are_scored() {
     assert_eq!(
         scored.len(),
         2 * nodules.len(),
-        "a row for each nodule, for the model and the threshold"
+        "expected a row for each nodule, by the model and by the threshold"
     );
 }
 
-/// Voxels of a nodule's mask, and the mean over them.
+/// The number of voxels in a nodule's mask, and their mean HU.
 fn mean_hu(store: &str, nodule_id: &str) -> (u64, f64) {
     use nodulus::tables::{Output, Roi, Table, store::Store};
     use nodulus_formats::volume::Mask;

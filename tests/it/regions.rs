@@ -1,4 +1,4 @@
-//! Regions under every setting, and what becomes of samples that leak.
+//! Regions under every setting, and samples that leak between splits.
 
 use crate::fixture;
 use nodulus::tables::parquet::{PartWriter, Provenance};
@@ -12,7 +12,7 @@ fn samples_that_leak_stop_training_inference_and_report() {
     let pipeline = fixture::pipeline(folder.path());
     let pipeline = pipeline.to_str().unwrap();
     fixture::run_well(&["run", pipeline, "--progress", "none"]);
-    // One slice of a patient who trains goes to test, behind the store's back.
+    // One slice of a training patient is moved to the test split, in the file itself.
     let store = Store::open(&folder.path().join("store")).unwrap();
     let samples = store.require(Output::Table(Table::Samples)).unwrap();
     let file = samples.files().remove(0);
@@ -23,7 +23,7 @@ fn samples_that_leak_stop_training_inference_and_report() {
     let mut writer = PartWriter::create(&file, &Provenance::new()).unwrap();
     writer.write(rows).unwrap();
     writer.finish().unwrap();
-    // The last first: a stage that is forced is gone for those after it.
+    // From the last stage to the first, because a forced stage removes the inputs of later ones.
     for stage in ["report", "infer", "train"] {
         let arguments = ["run", pipeline, "--progress", "none", "--force", stage];
         let (error, status) = fixture::run_badly(&arguments);
@@ -58,7 +58,7 @@ fn luna16s_subsets_are_the_folds() {
 }
 
 #[test]
-fn resampled_regions_and_ignored_neighbours_go_through_the_line() {
+fn resampled_regions_and_ignored_neighbours_pass_every_stage() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     let settings = [

@@ -1,4 +1,4 @@
-//! The report as a browser shows it.
+//! The report in a browser.
 
 use crate::{fixture, python};
 use nodulus_test_needs::{Need, skip};
@@ -23,8 +23,8 @@ const SECTIONS: [&str; 14] = [
     "provenance",
 ];
 
-/// Opens a report in headless Chromium: in light and dark, wide and narrow, and on paper. Says so where
-/// there is no browser; screenshots go to a folder of the build's temporary files.
+/// Opens a report in headless Chromium: light and dark, wide and narrow, and printed. Without a browser the check is
+/// skipped. Screenshots go to a folder of the build's temporary files.
 pub(crate) fn assert_opens(report: &Path, name: &str) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report_page").join(name);
     fs_err::create_dir_all(&folder).unwrap();
@@ -60,7 +60,7 @@ pub(crate) fn assert_opens(report: &Path, name: &str) {
         assert!((ground - ink).abs() > 150, "{view}");
         assert_drawn(Path::new(view["screenshot"].as_str().unwrap()), width);
     }
-    // On paper it is light whatever the screen was, and nothing is cut off.
+    // In print it is light even if the screen was dark, and nothing is cut off.
     assert_eq!(found["print"]["cut"], Value::Array(vec![]));
     assert_eq!(brightness(&found["print"]["background"]), 255);
     let pdf = fs_err::read(found["pdf"].as_str().unwrap()).unwrap();
@@ -74,7 +74,7 @@ fn brightness(colour: &Value) -> i64 {
     numbers.take(3).map(|digits| digits.parse::<i64>().unwrap()).sum::<i64>() / 3
 }
 
-/// A screenshot is a PNG as wide as the window, longer than a page, and shows more than its ground.
+/// Checks that a screenshot is a PNG as wide as the window, longer than a page, and not empty.
 fn assert_drawn(path: &Path, width: u64) {
     let file = std::io::BufReader::new(fs_err::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
@@ -86,7 +86,7 @@ fn assert_drawn(path: &Path, width: u64) {
     let channels = info.line_size / wide as usize;
     let colours: BTreeSet<&[u8]> = pixels.chunks(channels).collect();
     assert!(colours.len() > 100, "{}: {} colours", path.display(), colours.len());
-    // Every tenth of the page shows something.
+    // No tenth of the page is empty.
     for tenth in rows.chunks(rows.len().div_ceil(10)) {
         let blank = tenth
             .iter()
@@ -103,7 +103,7 @@ fn the_report_opens_in_a_browser_and_prints() {
 }
 
 #[test]
-fn the_json_says_what_the_page_shows() {
+fn the_json_has_what_the_page_shows() {
     let store = fixture::finished().join("store");
     let folder = fixture::report(&store);
     let text = fs_err::read(folder.join("report.json")).unwrap();
@@ -116,7 +116,7 @@ fn the_json_says_what_the_page_shows() {
         let (first, second) = source["content_sha256"].as_str().unwrap().split_at(32);
         assert!(page.contains(first) && page.contains(second), "{source}");
     }
-    // Every output of the store but the report itself and the failures, and the files they came from.
+    // Every output of the store except the report itself and the failures, and the source files.
     let names: BTreeSet<String> =
         list("provenance").iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect();
     let mut expected: BTreeSet<String> = nodulus::tables::Output::all()
@@ -126,7 +126,7 @@ fn the_json_says_what_the_page_shows() {
     expected.insert("sources".to_owned());
     assert_eq!(names, expected);
 
-    // The diagram's bins give the calibration error that `summary` has.
+    // The bins of the chart give the calibration error in `summary`.
     let summary = list("summary");
     let row = |model: &Value, metric: &str| {
         let of =
@@ -148,7 +148,7 @@ fn the_json_says_what_the_page_shows() {
         assert!((ece - expected["mean"].as_f64().unwrap()).abs() < 1e-9, "{ece}, {expected}");
     }
 
-    // Limits of agreement from the nodules themselves.
+    // Limits of agreement computed from `nodule_metrics`.
     let nodules = list("nodules");
     assert_eq!(list("volumes").len(), list("models").len());
     for model in list("volumes") {

@@ -1,4 +1,4 @@
-//! The nightly job on a phantom's scans.
+//! The nightly job on the phantom's scans.
 
 use crate::fixture;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A job on a copy of the phantom's DICOM series; of each patient one candidate in ten is a nodule's.
+/// A job on a copy of the phantom's DICOM series, with candidates at the nodules and elsewhere.
 pub(crate) struct Job {
     folder: tempfile::TempDir,
 }
@@ -49,7 +49,7 @@ impl Job {
         fixture::nodulus(&[&["score", self.file().to_str().unwrap(), "--json"], more].concat())
     }
 
-    /// Runs the job, which must end with a status; its summary and its log.
+    /// Runs the job, which must end with this exit status, and returns its summary and its log.
     pub(crate) fn run(&self, status: i32, more: &[&str]) -> (Value, String) {
         let output = self.command(more).output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
@@ -59,7 +59,7 @@ impl Job {
         (summary, log)
     }
 
-    /// Of a run that ends well: found, scored, superseded, unchanged, waiting, settling, left.
+    /// Runs the job, which must succeed, and returns its counts: found, scored, superseded, unchanged, waiting, settling, left.
     pub(crate) fn counts(&self, more: &[&str]) -> [u64; 7] {
         counts(&self.run(0, more).0)
     }
@@ -97,7 +97,7 @@ fn phantom() -> PathBuf {
     fixture::finished().join("store/phantom")
 }
 
-/// The phantom's nodules and every tenth of the other candidates, of the series chosen.
+/// The phantom's nodules, and every tenth of the other candidates, in the series that `chosen` accepts.
 fn candidates(chosen: impl Fn(&str) -> bool) -> String {
     let text = fs_err::read_to_string(phantom().join("luna16/candidates.csv")).unwrap();
     let head = text.lines().next().unwrap();
@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below a folder, with its bytes.
+/// The bytes of every file below a folder, by its path.
 pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut left = vec![folder.to_owned()];
@@ -135,13 +135,13 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// The files that an interrupted write left.
+/// The files that an interrupted write left behind.
 pub(crate) fn unfinished(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<PathBuf> {
     let is_unfinished = |path: &&PathBuf| path.extension().is_some_and(|end| end == "tmp");
     files.keys().filter(is_unfinished).cloned().collect()
 }
 
-/// The series that a slice is of.
+/// UID of the series in a folder.
 pub(crate) fn series_of(folder: &Path) -> String {
     let file = folder.join("000001.dcm");
     let object = dicom_object::open_file(file).unwrap();
@@ -150,7 +150,7 @@ pub(crate) fn series_of(folder: &Path) -> String {
 }
 
 #[test]
-fn a_folder_is_scored_once_and_only_once() {
+fn a_folder_is_scored_exactly_once() {
     let job = Job::new();
     let before = files(&job.input());
     let (summary, log) = job.run(0, &["--log", "json"]);
@@ -168,7 +168,7 @@ fn a_folder_is_scored_once_and_only_once() {
         let event: Value = serde_json::from_str(line).unwrap();
         assert!(event["time"].is_string() && event["event"].is_string(), "{line}");
     }
-    // Nothing is new: not a byte changes but for the run's own summary.
+    // Nothing is new, so no byte changes except in the run's own summary.
     let kept = |job: &Job| -> BTreeMap<PathBuf, Vec<u8>> {
         let files = files(&job.store()).into_iter();
         files
@@ -181,12 +181,12 @@ fn a_folder_is_scored_once_and_only_once() {
     assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
     assert_eq!(kept(&job), store);
     assert_eq!(files(&job.store().join("runs")).len(), 2);
-    // The same files elsewhere are the same content.
+    // Moved files have the same content.
     let series = job.series();
     fs_err::rename(&series[0], series[0].with_file_name("moved")).unwrap();
     assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
     assert_eq!(job.rows(), rows);
-    // Nothing was written to the input, and nobody is named.
+    // Nothing was written to the input, and no patient is named.
     let contents =
         |files: &BTreeMap<PathBuf, Vec<u8>>| files.values().cloned().collect::<BTreeSet<_>>();
     assert_eq!(contents(&files(&job.input())), contents(&before));
@@ -196,11 +196,11 @@ fn a_folder_is_scored_once_and_only_once() {
         .collect();
     let status = job.status();
     assert_eq!((status["scored"].as_u64(), status["holder"].is_null()), (Some(3), true));
-    let told = log + &status.to_string() + &summary.to_string();
+    let texts = log + &status.to_string() + &summary.to_string();
     for patient in patients {
-        assert!(!told.contains(&patient), "{patient} is named");
+        assert!(!texts.contains(&patient), "{patient} is named");
     }
-    assert!(!told.contains(job.folder.path().to_str().unwrap()), "{told}");
+    assert!(!texts.contains(job.folder.path().to_str().unwrap()), "{texts}");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn changed_content_and_candidates_supersede() {
     assert_eq!(of(&rows, true), old);
     assert_eq!(of(&rows, false).len(), old.len());
     assert_eq!(rows.len(), first.len() + old.len());
-    // Other candidates of one series alone.
+    // Only one series has other candidates.
     let other = |line: &str| match line.strip_suffix(",1") {
         Some(row) if line.starts_with(&changed) => format!("{row},0"),
         _ => line.to_owned(),
@@ -239,12 +239,12 @@ fn changed_content_and_candidates_supersede() {
     let text = fs_err::read_to_string(job.candidates()).unwrap();
     let same: Vec<String> = text.lines().map(other).collect();
     fs_err::write(job.candidates(), same.join("\n")).unwrap();
-    // What `class` says is the reference's, and no candidate's.
+    // The `class` column is ignored.
     assert_eq!(job.counts(&[])[1], 0);
     let fewer: Vec<&str> = text.lines().take(text.lines().count() - 1).collect();
     fs_err::write(job.candidates(), fewer.join("\n")).unwrap();
     assert_eq!(job.counts(&[])[1..4], [1, 1, 2]);
-    // A setting that results depend on is for all.
+    // A setting that results depend on supersedes all series.
     assert_eq!(job.counts(&["--set", "score.probability_threshold=0.4"])[1..4], [3, 3, 0]);
 }
 
@@ -261,13 +261,13 @@ fn a_scan_waits_for_its_candidates_and_for_its_slices() {
     assert_eq!(waiting.as_array().unwrap().len(), 2);
     assert_eq!(job.counts(&[]), [3, 0, 0, 1, 2, 0, 0]);
     assert_eq!(job.status()["waiting"], waiting);
-    // As a detector writes them: a table a scan, in a folder.
+    // As a detector writes them: a folder with a table for each scan.
     let tables = job.folder.path().join("tables");
     fs_err::create_dir_all(&tables).unwrap();
     fs_err::write(tables.join("a.csv"), candidates(|series| series == a)).unwrap();
     fs_err::write(tables.join("b.csv"), candidates(|series| series == b)).unwrap();
     fs_err::write(tables.join("c.csv"), "seriesuid\n").unwrap();
-    // More instances are announced than there are.
+    // The header announces more instances than have arrived.
     let slice = folders[1].join("000001.dcm");
     let mut object = dicom_object::open_file(&slice).unwrap();
     object.put_element(dicom_core::DataElement::new(
@@ -308,7 +308,7 @@ fn one_bad_scan_does_not_stop_the_night() {
     assert!(cause.starts_with("file-") && cause.contains("would end at byte"), "{cause}");
     assert!(log.contains(&format!("{series} failed: file-")), "{log}");
     assert_eq!(job.status()["failed"].as_array().unwrap().len(), 2);
-    // It is not tried again until it changes, or that is asked for.
+    // A failed scan is not tried again until it changes, or with `--retry-failed`.
     let (summary, _) = job.run(0, &[]);
     assert_eq!(
         (summary["failed_before"].as_u64(), summary["unchanged"].as_u64()),
@@ -346,7 +346,7 @@ fn two_jobs_at_once_do_not_clash() {
     }
     assert!(ended.contains(&Some(0)), "{ended:?}");
     assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
-    // A holder is named, by `status` too, for as long as it lives.
+    // The holder of the lock is named, by `status` too, as long as its process runs.
     let store = nodulus::tables::store::Store::open(&job.store()).unwrap();
     let lock = store.lock().unwrap();
     let output = job.command(&[]).output().unwrap();
@@ -355,13 +355,13 @@ fn two_jobs_at_once_do_not_clash() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(&holder));
     assert!(job.status()["holder"].as_str().unwrap().starts_with(&holder));
     drop(lock);
-    // What a killed holder leaves is no lock.
+    // The file that a killed process leaves is not a lock.
     fs_err::write(job.store().join("lock"), "process 1 on elsewhere").unwrap();
     assert_eq!(job.counts(&[])[3], 3);
 }
 
 #[test]
-fn a_job_that_is_killed_is_completed_by_the_next() {
+fn the_next_job_completes_a_killed_one() {
     let (peaceful, job) = (Job::new(), Job::new());
     let begun = Instant::now();
     assert_eq!(peaceful.counts(&[])[1], 3);
@@ -378,7 +378,7 @@ fn a_job_that_is_killed_is_completed_by_the_next() {
     assert_eq!((found, superseded, scored + unchanged), (3, 0, 3));
     assert_eq!(job.rows(), peaceful.rows());
     assert_eq!(unfinished(&files(&job.store())), [""; 0].map(PathBuf::from));
-    // A table that is lost or behind is made again from the records.
+    // A table that is lost or out of date is rebuilt from the records.
     let tables: Vec<PathBuf> = files(&job.store().join("scores")).into_keys().collect();
     fs_err::write(&tables[0], "x").unwrap();
     assert_eq!(job.counts(&[])[3], 3);
@@ -392,7 +392,7 @@ fn a_night_ends_between_scans() {
     assert_eq!(counts(&summary), [3, 0, 0, 0, 0, 0, 3]);
     assert_eq!(summary["stopped"], "max_minutes");
     assert!(log.contains("stopped by --max-minutes, 3 series are left"), "{log}");
-    // More scans than are under way at once, so that a signal leaves some.
+    // More scans than run side by side, so that some are left after a signal.
     copy(&phantom().join("clinical"), &job.input().join("clinical"));
     let truth: Value =
         serde_json::from_slice(&fs_err::read(phantom().join("truth.json")).unwrap()).unwrap();
@@ -424,7 +424,7 @@ fn a_night_ends_between_scans() {
 }
 
 #[test]
-fn what_cannot_be_is_told_and_an_empty_folder_is_none_of_it() {
+fn impossible_settings_end_with_a_reason_and_an_empty_folder_is_fine() {
     let job = Job::new();
     let empty = job.folder.path().join("empty");
     fs_err::create_dir_all(&empty).unwrap();
@@ -468,7 +468,7 @@ fn a_scan_is_the_same_in_every_format() {
         names.map(|name| row[name].to_string())
     };
     let expected: Vec<_> = job.rows().iter().map(key).collect();
-    // MetaImage, as LUNA16 has the scans.
+    // MetaImage, as in LUNA16.
     let store = job.folder.path().join("metaimage");
     let set = [
         format!("score.input={:?}", phantom().join("luna16").to_str().unwrap()),

@@ -1,4 +1,4 @@
-//! What the nightly job leaves for each study, and what it says of patients over time.
+//! The nightly job's files for each study, and how it follows patients over time.
 
 use crate::fixture;
 use crate::score::{Job, files, unfinished};
@@ -18,7 +18,7 @@ fn files_are_written_for_each_study_and_older_ones_stay() {
         let files = files(&output).into_keys();
         files.filter(|file| file.to_str().unwrap().ends_with(end)).collect::<Vec<_>>()
     };
-    // A scan in which nothing is marked has neither of DICOM's.
+    // A scan without nodules has no DICOM objects.
     let masked: std::collections::BTreeSet<String> = job
         .rows()
         .iter()
@@ -34,12 +34,12 @@ fn files_are_written_for_each_study_and_older_ones_stay() {
     let before = files(&output);
     assert_eq!(job.counts(&set)[3], 3);
     assert_eq!(files(&output), before);
-    // Other results are beside them.
+    // Files of other results are beside them.
     assert_eq!(job.counts(&["--set", OUTPUTS, "--set", "score.probability_threshold=0.4"])[2], 3);
     let after = files(&output);
     assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
     assert_eq!(names("_nodules.json").len(), 6);
-    // Nothing unfinished, and the record tells where they are.
+    // Nothing is unfinished, and the record has the paths.
     assert_eq!(unfinished(&after), [""; 0].map(Path::new));
     let records = files(&job.store().join("series"));
     let record: Value = serde_json::from_slice(records.values().next().unwrap()).unwrap();
@@ -49,7 +49,7 @@ fn files_are_written_for_each_study_and_older_ones_stay() {
 }
 
 #[test]
-fn files_that_are_asked_for_later_are_of_the_same_result() {
+fn files_requested_later_belong_to_the_same_result() {
     let job = Job::new();
     let few = ["--set", "score.outputs=[\"seg\"]", "--set", "score.probability_threshold=0.3"];
     assert_eq!(job.counts(&few)[1], 3);
@@ -74,18 +74,18 @@ fn files_that_are_asked_for_later_are_of_the_same_result() {
         let beside = fs_err::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(listed + 1, beside, "{document}");
     }
-    // They are there now, and those that are not asked for any more stay.
+    // The new files are there, and files that are no longer requested stay.
     assert_eq!(job.counts(&all)[3], 3);
     assert_eq!(job.counts(&few)[3], 3);
     assert_eq!(files(&output), after);
 }
 
 #[test]
-fn nobody_is_named_where_outputs_are_de_identified() {
+fn de_identified_outputs_name_no_patient() {
     let job = Job::new();
     fs_err::write(job.store().with_file_name("key"), "0123456789abcdef0123456789abcdef").unwrap();
     let set = ["--set", OUTPUTS, "--set", "score.deidentify.key=\"key\"", "--log", "json"];
-    // One scan fails and one waits, so that logs tell of them too.
+    // One scan fails and one waits, so that logs mention them too.
     let series = job.series();
     let slice = series[0].join("000003.dcm");
     let bytes = fs_err::read(&slice).unwrap();
@@ -96,31 +96,31 @@ fn nobody_is_named_where_outputs_are_de_identified() {
     fs_err::write(job.candidates(), kept.join("\n")).unwrap();
     let (summary, log) = job.run(3, &set);
     assert_eq!((&summary["scored"], &summary["waiting"]), (&1.into(), &1.into()));
-    let mut told = vec![log.into_bytes(), summary.to_string().into_bytes()];
+    let mut texts = vec![log.into_bytes(), summary.to_string().into_bytes()];
     let cache = job.store().join("cache");
     for (path, bytes) in files(&job.store()) {
-        // What was read of the input knows its series, and no patient.
+        // The cache of the input has the series, but no patient.
         let is_cache = path.starts_with(&cache);
-        told.push(path.to_str().unwrap().as_bytes().to_vec());
+        texts.push(path.to_str().unwrap().as_bytes().to_vec());
         let (_, patients) = secrets(&series);
         for secret in &patients {
             assert!(!holds(&bytes, secret), "{secret} is in {}", path.display());
         }
         if !is_cache {
-            told.push(bytes);
+            texts.push(bytes);
         }
     }
     let (uids, patients) = secrets(&series);
     for secret in uids.iter().chain(&patients) {
-        assert!(!told.iter().any(|bytes| holds(bytes, secret)), "{secret} is told");
+        assert!(!texts.iter().any(|bytes| holds(bytes, secret)), "{secret} is named");
     }
     assert_eq!(job.counts(&set[..4])[3], 1);
-    // Without it, results are others.
+    // Without de-identification, results differ.
     assert_eq!(job.run(3, &["--set", OUTPUTS]).0["scored"], 1);
     assert!(job.rows().iter().any(|row| row["patient_id"] == patients[2].as_str()));
 }
 
-/// UIDs of the series and studies; names and ids of the patients.
+/// UIDs of the series and studies, and names and ids of the patients.
 fn secrets(series: &[std::path::PathBuf]) -> (Vec<String>, Vec<String>) {
     use dicom_dictionary_std::tags;
     let (mut uids, mut patients) = (Vec::new(), Vec::new());
@@ -161,7 +161,7 @@ fn drift_is_a_table_and_a_page() {
 }
 
 #[test]
-fn a_patient_s_scans_are_compared() {
+fn scans_of_a_patient_are_compared() {
     let job = Job::new();
     let input = job.store().with_file_name("visits");
     let plan = nodulus::phantom::FollowUp {
@@ -208,7 +208,7 @@ fn a_patient_s_scans_are_compared() {
         assert_eq!(row["series_instance_uid"], visits[1].series_instance_uid);
         assert_eq!(row["earlier_series_instance_uid"], visits[0].series_instance_uid);
     }
-    // Scored again, both are compared once, not twice.
+    // After scoring again, both scans are still compared only once.
     let again = ["--set", &set, "--set", "score.probability_threshold=0.51"];
     assert_eq!(job.counts(&again)[2], 2);
     let pairs = |rows: &[Value]| rows.iter().filter(|row| row["matched"] == true).count();
@@ -221,7 +221,7 @@ fn a_patient_s_scans_are_compared() {
 #[test]
 fn points_of_dicom_files_are_candidates() {
     let job = Job::new();
-    // Our own structure sets, back in.
+    // Our own structure sets are read back.
     assert_eq!(
         job.counts(&[
             "--set",

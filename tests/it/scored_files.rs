@@ -1,5 +1,4 @@
-//! The files of scored scans, opened by other programs: highdicom, dcmqi, pydicom, SimpleITK and
-//! dciodvfy.
+//! The files of scored scans, opened with highdicom, dcmqi, pydicom, SimpleITK and dciodvfy.
 
 use crate::{fixture, python};
 use ndarray::Array3;
@@ -18,7 +17,7 @@ use std::process::Command;
 
 const SIZE: [usize; 3] = [40, 32, 12];
 
-/// What must not be in a de-identified file.
+/// Texts that must not be in a de-identified file.
 const PATIENT: [&str; 6] =
     ["Mustermann", "Erika", "PAT-4711", "19561104", "20240131", "2024-01-31"];
 
@@ -44,10 +43,10 @@ fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
     }
 }
 
-/// A CT that is turned about two axes, in single files.
+/// Writes a CT that is rotated about two axes, one file for each slice.
 fn write_ct(folder: &Path) -> Vec<PathBuf> {
     let ([s, c], [t, d]) = ([0.28, 0.96], [0.6, 0.8]);
-    // A turn about z, then one about x.
+    // A rotation about z, then one about x.
     let direction = [c, -s, 0.0, d * s, d * c, -t, t * s, t * c, d];
     let geometry = Geometry::new(SIZE, [0.703_125, 0.8, 2.5], [-120.5, 33.25, -378.125], direction);
     let hu = |(k, j, i)| ((k * 37 + j * 11 + i * 5) % 1400) as i16 - 1000;
@@ -57,8 +56,8 @@ fn write_ct(folder: &Path) -> Vec<PathBuf> {
     dicom::write_series(folder, &series(&uids), &volume).unwrap()
 }
 
-/// A shell with a hole in it, a nodule at the scan's edge that touches it, one over two slices that
-/// are apart, and one without voxels.
+/// A shell with a hole in it, a nodule at the scan's edge that touches it, one on two slices that are not neighbours, and
+/// one without voxels.
 fn masks() -> Vec<Option<PlacedMask>> {
     let shell = Mask::from_fn([11, 11, 5], |i, j, k| {
         let of = |n: usize, c: f64| (n as f64 - c).powi(2);
@@ -111,7 +110,7 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
     (scan, read.volume)
 }
 
-/// Writes all files of a scan, and says what they have to hold.
+/// Writes all files of a scan, and returns what they must contain.
 fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
     let (scan, hu) = scan(files);
     let wanted =
@@ -138,7 +137,7 @@ fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path)
     })
 }
 
-/// Every case: as it is, and with pseudonyms.
+/// Every case: with the patient as it is, and with pseudonyms.
 fn cases(files: &[PathBuf], folder: &Path) -> Vec<Value> {
     let key = folder.join("key");
     fs_err::create_dir_all(folder).unwrap();
@@ -193,7 +192,7 @@ fn objects_of_a_real_scan_are_read_by_other_programs() {
     python::script("scored_files.py", &["check", list.to_str().unwrap()]);
 }
 
-/// Holds every object against the standard with dicom3tools' dciodvfy.
+/// Validates every object with dicom3tools' `dciodvfy`.
 fn validate(cases: &[Value]) {
     for case in cases {
         for name in ["seg", "rtstruct"] {
@@ -205,12 +204,16 @@ fn validate(cases: &[Value]) {
                 );
                 return;
             };
-            let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            let messages = String::from_utf8_lossy(&output.stderr).into_owned()
                 + &String::from_utf8_lossy(&output.stdout);
-            let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("Error")).collect();
+            let errors: Vec<&str> =
+                messages.lines().filter(|line| line.starts_with("Error")).collect();
             assert!(errors.is_empty(), "{file}: {errors:#?}");
             let object = if name == "seg" { "Segmentation" } else { "RTStructureSet" };
-            assert!(said.contains(object), "{file} is not seen as a {object}: {said}");
+            assert!(
+                messages.contains(object),
+                "{file} is not recognised as a {object}: {messages}"
+            );
         }
     }
 }
@@ -218,7 +221,7 @@ fn validate(cases: &[Value]) {
 #[test]
 fn points_of_another_programs_report_are_read() {
     #[derive(Deserialize)]
-    struct Said {
+    struct WrittenReport {
         points_mm: [[f64; 3]; 2],
         score: f64,
     }
@@ -228,7 +231,7 @@ fn points_of_another_programs_report_are_read() {
     let report = folder.path().join("report.dcm");
     let arguments = ["report", ct.to_str().unwrap(), report.to_str().unwrap()];
     let Some(text) = python::script("scored_files.py", &arguments) else { return };
-    let said: Said = serde_json::from_str(&text).unwrap();
+    let written: WrittenReport = serde_json::from_str(&text).unwrap();
     let found = dicom::read_points(&report).unwrap();
     assert_eq!(found.referenced.series, BTreeSet::from(["2.25.4001".to_owned()]));
     assert!(found.instances.contains("2.25.4004.3"));
@@ -237,44 +240,47 @@ fn points_of_another_programs_report_are_read() {
     let (scan, _) = scan(&files);
     let source = SourceSeries::read(&files, &scan.sop_instance_uids, &scan.geometry).unwrap();
     assert_eq!(found.points.len(), 2);
-    for (point, expected) in found.points.iter().zip(said.points_mm) {
+    for (point, expected) in found.points.iter().zip(written.points_mm) {
         assert_eq!(point.finding.as_deref(), Some("27925004, SCT"));
-        // Reports keep places in 32 bits.
-        let place = point.place.in_patient(&source).unwrap();
-        assert!((0..3).all(|a| (place[a] - expected[a]).abs() < 1e-4), "{place:?} {expected:?}");
+        // Reports store positions in 32 bits.
+        let position = point.place.in_patient(&source).unwrap();
+        assert!(
+            (0..3).all(|a| (position[a] - expected[a]).abs() < 1e-4),
+            "{position:?} {expected:?}"
+        );
     }
-    assert_eq!([found.points[0].score, found.points[1].score], [Some(said.score), None]);
+    assert_eq!([found.points[0].score, found.points[1].score], [Some(written.score), None]);
 }
 
 #[test]
-fn objects_keep_to_the_standard() {
+fn objects_conform_to_the_standard() {
     let folder = tempfile::tempdir().unwrap();
     let files = write_ct(&folder.path().join("ct"));
     validate(&cases(&files, &folder.path().join("out")));
 }
 
 #[test]
-fn nothing_of_the_patient_is_in_a_deidentified_file() {
+fn a_deidentified_file_has_nothing_of_the_patient() {
     let folder = tempfile::tempdir().unwrap();
     let files = write_ct(&folder.path().join("ct"));
     let all = cases(&files, &folder.path().join("out"));
-    let told = |case: &Value, part: &str| {
+    let contains = |case: &Value, part: &str| {
         files_of(case).iter().any(|path| {
             let bytes = fs_err::read(path).unwrap();
             let name = path.file_name().unwrap().to_str().unwrap();
             name.contains(part) || bytes.windows(part.len()).any(|at| at == part.as_bytes())
         })
     };
-    // The search finds them where they are.
-    assert_eq!(PATIENT.map(|part| told(&all[0], part)), [true, true, true, true, true, false]);
+    // The search finds the texts in files that are not de-identified.
+    assert_eq!(PATIENT.map(|part| contains(&all[0], part)), [true, true, true, true, true, false]);
     for case in &all[1..] {
         for part in PATIENT.into_iter().chain(["20261124", "2026-11-24", "125227"]) {
-            assert!(!told(case, part), "{part}");
+            assert!(!contains(case, part), "{part}");
         }
     }
-    // UIDs have a number behind them that is no other's beginning.
+    // With the character after it, so that a UID does not match the beginning of a longer one.
     for uid in ["2.25.4001", "2.25.4002", "2.25.4003", "2.25.4004.7"] {
         let ends = ["\0", "\"", "_", " "].map(|end| format!("{uid}{end}"));
-        assert!(!ends.iter().any(|uid| told(&all[1], uid)), "{uid}");
+        assert!(!ends.iter().any(|uid| contains(&all[1], uid)), "{uid}");
     }
 }

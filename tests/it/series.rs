@@ -1,11 +1,11 @@
-//! DICOM series that make up no volume: rows of `scans` that say why, and never a guess.
+//! DICOM series that do not form a volume are rows of `scans` with the reason, never a guess.
 
 use crate::{annotations, fixture};
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
 use std::path::{Path, PathBuf};
 
-/// A copy of the phantom's first two LIDC-style patients, and the files of the first one's series,
-/// from the lowest slice up.
+/// Copies the phantom's first two LIDC-style patients, and returns the files of the first patient's series, from the lowest
+/// slice up.
 pub(crate) fn two_patients(to: &Path) -> Vec<PathBuf> {
     let from = annotations::phantom().join("lidc");
     let mut patients: Vec<_> =
@@ -26,7 +26,7 @@ pub(crate) fn two_patients(to: &Path) -> Vec<PathBuf> {
     slices
 }
 
-/// Packs a folder's files, with paths below it, into a tar archive, compressed as its name says.
+/// Packs a folder's files into a tar archive, compressed according to the archive's extension.
 pub(crate) fn pack(folder: &Path, archive: &Path) {
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_dir_all(".", folder).unwrap();
@@ -52,7 +52,7 @@ pub(crate) fn ingest(folder: &Path, sets: &[&str]) -> (Vec<Scan>, PathBuf) {
 }
 
 #[test]
-fn a_series_with_a_hole_is_a_row_with_its_reason_and_its_reads_are_told_of() {
+fn a_series_with_a_missing_slice_is_a_row_with_its_reason_and_its_marks_are_excluded() {
     let folder = tempfile::tempdir().unwrap();
     let slices = two_patients(&folder.path().join("lidc"));
     fs_err::remove_file(&slices[slices.len() / 2]).unwrap();
@@ -86,7 +86,7 @@ fn a_series_with_a_hole_is_a_row_with_its_reason_and_its_reads_are_told_of() {
 fn a_wider_tolerance_is_a_setting() {
     let folder = tempfile::tempdir().unwrap();
     let slices = two_patients(&folder.path().join("lidc"));
-    // The second slice of the stack goes: one gap is twice the others.
+    // Without the second slice, one gap is twice as large as the others.
     fs_err::remove_file(&slices[1]).unwrap();
     let sets = ["ingest.tolerances.slice_gap=1.5", "ingest.tolerances.off_grid=2.0"];
     let (scans, _) = ingest(folder.path(), &sets);
@@ -94,7 +94,7 @@ fn a_wider_tolerance_is_a_setting() {
     let widest =
         scans.iter().filter_map(|scan| scan.slice_gap_max_deviation_mm).fold(0.0, f64::max);
     assert!(widest > 1.0, "{widest}");
-    // A rule of inclusion leaves out what the tolerance let in.
+    // An inclusion rule excludes what the tolerance admitted.
     let rule = "ingest.inclusion.max_slice_gap_deviation=0.01";
     let (scans, _) = ingest(folder.path(), &[sets[0], sets[1], rule]);
     let out: Vec<_> = scans.iter().filter(|scan| !scan.included).collect();
@@ -103,13 +103,13 @@ fn a_wider_tolerance_is_a_setting() {
 }
 
 #[test]
-fn a_series_that_is_there_twice_is_merged_in_neither_place() {
-    // In one shard and in two.
+fn a_series_that_occurs_twice_is_merged_in_neither_case() {
+    // Both in one shard, and in two.
     for shard_size in ["ingest.shard_size=16", "ingest.shard_size=1"] {
         let folder = tempfile::tempdir().unwrap();
         let lidc = folder.path().join("lidc");
         let slices = two_patients(&lidc);
-        // In a folder it would be the same slices again; an archive is a case of its own.
+        // In a folder the slices would only be duplicates; an archive is a case of its own.
         pack(slices[0].parent().unwrap(), &lidc.join("copy.tar"));
         let (scans, store) = ingest(folder.path(), &[shard_size]);
         assert_eq!(scans.len(), 3);

@@ -1,4 +1,4 @@
-//! Training ends early, keeps its best weights, and starts from weights that are there.
+//! Training stops early, keeps its best weights, and starts from existing weights.
 
 use crate::fixture;
 use nodulus::tables::{Prediction, Roi, Sample, Scan, TrainingLog};
@@ -8,14 +8,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Settings under which the clinical patients are learnt from and looked at in one phase.
+/// Settings under which the clinical patients are trained on and validated in one phase.
 const ONE_PHASE: &[&str] = &[
     "balance.splits.clinical.validation=0.3",
     "balance.splits.clinical.test=0.0",
     r#"train.phases=[{ name = "all", cohorts = ["clinical"], schedule = { epochs = 2 } }]"#,
 ];
 
-/// Arguments that run `train` and what it needs with some settings.
+/// Arguments that run `stage` and what it needs with these settings.
 fn arguments(stage: &str, pipeline: &Path, sets: &[&str]) -> Vec<String> {
     let mut arguments = vec![stage.to_owned(), pipeline.to_str().unwrap().to_owned()];
     arguments.extend(["--progress", "log"].map(str::to_owned));
@@ -23,16 +23,16 @@ fn arguments(stage: &str, pipeline: &Path, sets: &[&str]) -> Vec<String> {
     arguments
 }
 
-/// Runs the stages up to `train`, and returns what was said on the way.
+/// Runs the stages up to `train`, and returns the log.
 fn train(pipeline: &Path, sets: &[&str]) -> String {
-    let mut said = String::new();
+    let mut messages = String::new();
     for stage in ["ingest", "merge", "crop", "balance", "train"] {
         let arguments = arguments(stage, pipeline, sets);
         let output = fixture::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-        said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{stage}: {said}");
+        messages = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stage}: {messages}");
     }
-    said
+    messages
 }
 
 fn checkpoint(store: &Path) -> PathBuf {
@@ -45,7 +45,7 @@ fn described(path: &Path) -> Value {
 }
 
 #[test]
-fn a_phase_ends_early_and_its_best_weights_are_kept() {
+fn a_phase_stops_early_and_keeps_its_best_weights() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
     let patient = r#"train.phases=[{ name = "all", cohorts = ["clinical"], patience = 1, schedule = { epochs = 40 } }]"#;
@@ -66,7 +66,7 @@ fn a_phase_ends_early_and_its_best_weights_are_kept() {
     let [best, last] = weights.map(Result::unwrap);
     assert!(best.len() == last.len() && best != last);
 
-    // Either predicts.
+    // Both the best and the last weights predict.
     let predicted = ["last", "best"].map(|weights| {
         let chosen = format!("infer.weights={weights}");
         let sets = [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen]].concat();
@@ -79,7 +79,7 @@ fn a_phase_ends_early_and_its_best_weights_are_kept() {
     let [of_last, of_best] = &predicted;
     assert!(!of_last.is_empty() && of_last.len() == of_best.len() && of_last != of_best);
 
-    // And each says what it was trained on, and what it predicts of the validation split.
+    // Both describe their training cohort, and their predictions for the validation split.
     for (name, rows) in [("model.json", of_last), ("best.json", of_best)] {
         let profile = Profile::of(&described(&files.join(name))["metadata"]).unwrap().unwrap();
         assert_eq!(
@@ -91,7 +91,7 @@ fn a_phase_ends_early_and_its_best_weights_are_kept() {
     }
 }
 
-/// Holds a profile against the tables that it was made of.
+/// Compares a profile with the tables that it was made from.
 fn check_cohort(store: &Path, profile: &Profile) {
     let mut samples: Vec<Sample> = fixture::rows(store);
     samples.retain(|sample| sample.cohort == "clinical" && sample.split == "train");
@@ -121,12 +121,12 @@ fn check_cohort(store: &Path, profile: &Profile) {
     assert_eq!(profile.region_pixels.n(), pixels.len() as u64);
     let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
     assert!((profile.region_pixels.mean.unwrap() - mean).abs() < 1e-6);
-    // The clinic's intensities run from 0 to 1000.
+    // Clinical phantoms have intensities from 0 to 1000.
     let range = profile.region_hu.unwrap();
     assert!(range.min >= 0.0 && range.max <= 1000.0 && profile.region_mean_hu.unwrap().min > 0.0);
 }
 
-/// Holds what a profile says of predictions against those of `infer`.
+/// Compares a profile's predictions with the predictions of `infer`.
 fn check_predicted(store: &Path, predicted: &Predicted, rows: &[Prediction]) {
     let rois: BTreeMap<String, Roi> =
         fixture::rows::<Roi>(store).into_iter().map(|roi| (roi.roi_id.clone(), roi)).collect();
@@ -157,19 +157,19 @@ fn check_predicted(store: &Path, predicted: &Predicted, rows: &[Prediction]) {
 }
 
 #[test]
-fn training_starts_from_weights_that_fit_and_says_which_do() {
+fn training_starts_from_weights_that_fit_and_lists_them() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
     train(&pipeline, ONE_PHASE);
     let first = checkpoint(&store);
 
-    // The same network: all of it, from the store by its name.
+    // The same network, named by its store: all tensors fit.
     let initial = format!("train.initial.checkpoint={}", store.display());
-    let said = train(&pipeline, &[ONE_PHASE, &[&initial]].concat());
+    let messages = train(&pipeline, &[ONE_PHASE, &[&initial]].concat());
     let all = described(&first.join("model.json"));
     assert!(
-        said.contains(" tensors taken, 0 not in it, 0 of another shape, 0 of it unused"),
-        "{said}"
+        messages.contains(" tensors taken, 0 not in it, 0 of another shape, 0 of it unused"),
+        "{messages}"
     );
     let second = checkpoint(&store);
     assert_ne!(first, second);
@@ -178,7 +178,7 @@ fn training_starts_from_weights_that_fit_and_says_which_do() {
     let n_tensors = found["metadata"]["initial"]["taken"].as_array().unwrap().len();
     assert!(n_tensors > 300, "{n_tensors}");
 
-    // Another network: nothing of it. A wider one: what has its width.
+    // Another network: no tensor fits. A wider one: only tensors of the same shape fit.
     let weights = format!("train.initial.checkpoint={}", first.join("model.safetensors").display());
     let unet = [ONE_PHASE, &[&weights, "train.model.architecture=unet"]].concat();
     let unet = arguments("train", &pipeline, &unet);
@@ -186,8 +186,8 @@ fn training_starts_from_weights_that_fit_and_says_which_do() {
     assert_eq!(status, Some(1));
     assert!(error.contains("none of its tensors is one of this network"), "{error}");
     let wider = [ONE_PHASE, &[&weights, "train.model.classifier_width=24"]].concat();
-    let said = train(&pipeline, &wider);
-    assert!(said.contains("another shape: "), "{said}");
+    let messages = train(&pipeline, &wider);
+    assert!(messages.contains("another shape: "), "{messages}");
     let found = described(&checkpoint(&store).join("model.json"));
     let initial = &found["metadata"]["initial"];
     let names = |what: &str| initial[what].as_array().unwrap().clone();
@@ -199,7 +199,7 @@ fn training_starts_from_weights_that_fit_and_says_which_do() {
 }
 
 #[test]
-fn what_training_cannot_do_is_said() {
+fn impossible_training_settings_end_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = fixture::pipeline(folder.path());
     train(&pipeline, &["train.phases.0.schedule.epochs=1", "train.phases.1.schedule.epochs=1"]);

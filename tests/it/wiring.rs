@@ -1,4 +1,4 @@
-//! Every stage and table is wired, documented and has its schema checked in.
+//! Every stage and table is wired and documented, and its schema is committed.
 
 use crate::fixture;
 use nodulus::stages::Stage;
@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn schemas_are_what_the_program_generates() {
+fn committed_schemas_are_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     fixture::run_well(&["schema", "--write", folder.path().to_str().unwrap()]);
     let names = |folder: &Path| {
@@ -26,7 +26,7 @@ fn schemas_are_what_the_program_generates() {
             [folder.path(), &checked_in].map(|f| fs_err::read_to_string(f.join(&name)).unwrap());
         assert_eq!(
             generated, kept,
-            "run `nodulus schema --write schemas` and look at the difference in {name:?}"
+            "run `nodulus schema --write schemas` and read the difference in {name:?}"
         );
     }
 }
@@ -53,7 +53,7 @@ fn every_column_is_described_and_named_in_snake_case() {
 }
 
 #[test]
-fn every_table_has_a_file_and_a_place_in_the_docs() {
+fn every_table_has_a_file_and_is_documented() {
     let architecture = read("ARCHITECTURE.md");
     for table in Table::ALL {
         assert!(
@@ -85,11 +85,11 @@ fn every_stage_has_the_same_items_in_the_same_order() {
             "pub enum Error",
             "mod tests {",
         ];
-        let places: Vec<_> = items.iter().map(|item| text.find(item)).collect();
-        for (item, place) in items.iter().zip(&places) {
-            assert!(place.is_some(), "{stage} has no `{item}`");
+        let positions: Vec<_> = items.iter().map(|item| text.find(item)).collect();
+        for (item, position) in items.iter().zip(&positions) {
+            assert!(position.is_some(), "{stage} has no `{item}`");
         }
-        assert!(places.is_sorted(), "{stage}: items are not in the order {items:?}");
+        assert!(positions.is_sorted(), "{stage}: items are not in the order {items:?}");
         assert!(
             architecture.contains(&format!("`{stage}`")),
             "ARCHITECTURE.md does not name {stage}"
