@@ -1,8 +1,8 @@
 //! DICOM slices read per second, from a folder to a volume in HU.
 //!
-//! `NODULUS_BENCH_SERIES` names a folder with one CT series; without it a synthetic one of 512 × 512 ×
-//! 133 voxels is written first. `benches/peers/read_series.py` does the same with pydicom and
-//! SimpleITK, and makes compressed copies of a series.
+//! `NODULUS_BENCH_SERIES` names a folder with one CT series; without it, a synthetic series of 512 × 512 × 133 voxels is
+//! written first. `benches/peers/read_series.py` does the same with pydicom and SimpleITK, and makes compressed copies of a
+//! series.
 
 mod ct;
 
@@ -47,7 +47,7 @@ fn find(folder: &Path) -> Vec<SeriesFiles> {
     find_series(&files_below(folder).expect("a folder")).expect("DICOM files")
 }
 
-/// A series whose voxels are noise from -1024 to 3071 HU.
+/// Writes a series whose voxels are noise from -1024 to 3071 HU.
 fn write(folder: &Path) {
     let [ni, nj, nk] = SIZE;
     let geometry = Geometry::new(SIZE, [0.7, 0.7, 2.5], [-180.0; 3], Geometry::AXIAL);

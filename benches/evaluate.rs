@@ -1,7 +1,6 @@
 //! Time and peak memory of `evaluate` on 100,000 slices (5,000 nodules of 1,000 patients) by one model.
 //!
-//! The tables are made up and written first; a process of its own then evaluates them, and prints its
-//! peak resident memory (Linux).
+//! Synthetic tables are written first. A separate process then evaluates them, and prints its peak resident memory (Linux).
 
 use nodulus::stages::{Stage, Task, evaluate};
 use nodulus::tables::job::JobSpec;
@@ -25,7 +24,7 @@ const NODULES: usize = 50;
 const SLICES: usize = 20;
 const SIZE: usize = 128;
 
-/// Names the store to the process that evaluates.
+/// The variable that names the store for the process that evaluates.
 const STORE: &str = "NODULUS_BENCH_STORE";
 
 fn main() {
@@ -40,7 +39,7 @@ fn main() {
     assert!(status.success());
 }
 
-/// A row with something in every column.
+/// A row with these values, and defaults in all other columns.
 fn row<R: Row>(values: &Value) -> R {
     let mut row = Map::new();
     for field in R::TABLE.schema().fields() {
@@ -66,7 +65,7 @@ fn spec(stage: Stage, outputs: &[Output], inputs: Vec<InputRef>, n_shards: usize
     JobSpec { stage, stage_version, outputs, config, inputs, n_shards }
 }
 
-/// Writes a table, a shard at a time.
+/// Writes a table, one shard at a time.
 fn table<R: Row>(store: &Store, rows: impl Fn(usize) -> Vec<R>) {
     let job = store.job(spec(Stage::Ingest, &[Output::Table(R::TABLE)], Vec::new(), SHARDS));
     for shard in job.pending() {

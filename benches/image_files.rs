@@ -1,9 +1,9 @@
-//! Milliseconds from an image file to its voxels, beside SimpleITK and nibabel.
+//! Milliseconds from an image file to its voxels, compared with SimpleITK and nibabel.
 //!
-//! `NODULUS_BENCH_SERIES` names a folder with one CT series, which is written as `.zraw`, `.raw` and
-//! `.nii.gz` first; without it a synthetic scan is. Where `NODULUS_PYTHON` names a Python with both
-//! packages, the readers take turns; the figures are medians.
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+//! `NODULUS_BENCH_SERIES` names a folder with one CT series, which is first written as `.zraw`, `.raw` and `.nii.gz`;
+//! without it, a synthetic scan is. If `NODULUS_PYTHON` names a Python with both packages, the readers take turns. The
+//! figures are medians.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use ndarray::Array3;
 use nodulus_formats::cohort::files_below;
@@ -25,10 +25,10 @@ fn main() {
         let files = &series.first().expect("a CT series").files;
         read_series(files, &Tolerances::default()).expect("a series").volume
     });
-    let place = |name: &str| folder.path().join(name);
-    metaimage::write(&place("ct.mhd"), &volume, true).expect("a place to write");
-    metaimage::write(&place("raw.mhd"), &volume, false).expect("a place to write");
-    nifti::write(&place("ct.nii.gz"), &volume).expect("a place to write");
+    let file = |name: &str| folder.path().join(name);
+    metaimage::write(&file("ct.mhd"), &volume, true).expect("a folder to write to");
+    metaimage::write(&file("raw.mhd"), &volume, false).expect("a folder to write to");
+    nifti::write(&file("ct.nii.gz"), &volume).expect("a folder to write to");
     drop(volume);
     let mut peers = Peers::start();
     for (name, readers) in [
@@ -36,7 +36,7 @@ fn main() {
         ("raw.mhd", &["SimpleITK"]),
         ("ct.nii.gz", &["SimpleITK", "nibabel"]),
     ] {
-        let path = place(name);
+        let path = file(name);
         let mut own = Vec::new();
         let mut others = vec![Vec::new(); readers.len()];
         for _ in 0..=ROUNDS {
@@ -63,7 +63,7 @@ fn main() {
     }
 }
 
-/// Without the first, which warms up.
+/// The median without the first value, which warms up.
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.remove(0);
     seconds.sort_by(f64::total_cmp);
@@ -111,7 +111,7 @@ impl Peers {
     fn answer(&mut self) -> String {
         let output = self.process.stdout.as_mut().expect("a pipe");
         let mut line = String::new();
-        // One line a question: nothing is lost with the buffer.
+        // One line answers one question, so nothing is lost with the buffer.
         BufReader::new(output).read_line(&mut line).expect("a Python that answers");
         line.trim().to_owned()
     }

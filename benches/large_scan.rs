@@ -1,7 +1,7 @@
 //! Peak memory of `ingest` and `crop` on a scan of 512 × 512 × 1,200 voxels, by format.
 //!
-//! Each runs as a program of its own, whose memory Linux tells. It needs 1 GB of temporary files.
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+//! Each runs in a process of its own, whose memory Linux reports. The benchmark needs 1 GB of temporary files.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up should panic")]
 
 mod ct;
@@ -54,7 +54,7 @@ fn main() {
     }
 }
 
-/// 16 slices at a time: the files lie where those of the whole volume would.
+/// Writes 16 slices at a time, with the paths and positions that the whole volume would have.
 fn write_dicom(folder: &Path) {
     let [ni, nj, nk] = SIZE;
     let one = slice();

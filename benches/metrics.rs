@@ -1,8 +1,8 @@
-//! HD95 and ASSD of a pair of masks: nodulus, and where `NODULUS_PYTHON` names an interpreter with them,
-//! `MedPy` and MONAI on the same voxels.
+//! HD95 and ASSD of pairs of masks by nodulus and, if `NODULUS_PYTHON` names an interpreter with them, by `MedPy` and MONAI
+//! on the same voxels.
 //!
-//! Rounds alternate: nodulus, then the peers (`benches/peers/metrics.py`), so that a machine that is
-//! busy for a while is so for all. Prints the median of the rounds.
+//! Rounds alternate between nodulus and the peers (`benches/peers/metrics.py`), so that a busy machine slows down all of
+//! them. Prints the median of the rounds.
 
 use nodulus_formats::volume::Mask;
 use nodulus_metrics::surface::SurfaceDistances;
@@ -19,12 +19,12 @@ struct Pair {
     name: &'static str,
     size: [usize; 3],
     spacing_mm: [f64; 3],
-    /// Times that nodulus is called in a round.
+    /// Calls of nodulus in a round.
     calls: usize,
     masks: [Mask; 2],
 }
 
-/// Two ellipsoids: centres and radii in voxels.
+/// Two ellipsoids, by their centres and radii in voxels.
 fn pair(
     name: &'static str,
     (size, spacing_mm): ([usize; 3], [f64; 3]),
@@ -50,7 +50,7 @@ fn pairs() -> Vec<Pair> {
             2_000,
             [([62.0, 64.0, 0.0], [26.0, 22.0, 1.0]), ([65.0, 66.0, 0.0], [21.0, 25.0, 1.0])],
         ),
-        // Lesions of 10 cm, a hard case for a nodule's metrics.
+        // Lesions of 10 cm, a hard case.
         pair(
             "volume, 512 × 512 × 120",
             volume,
@@ -63,7 +63,7 @@ fn pairs() -> Vec<Pair> {
     ]
 }
 
-/// A running peer that times what it is told to on the masks of a folder.
+/// A running peer that times metrics of the masks in a folder.
 struct Peer {
     child: Child,
     asks: ChildStdin,

@@ -1,15 +1,14 @@
-//! The network on a device: inference and training steps, and the memory that they take.
+//! Time and memory of inference and of training steps on a device.
 //!
 //!     cargo bench --bench model -- FOLDER CONFIGURATION WORK ROUNDS [DEVICE [PRECISION]]
 //!
-//! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`; `DEVICE` is as `nodulus run` takes
-//! it, `cpu` where it is left out; `PRECISION` is `f32` or, on a card, `tf32` or `bf16`. Reads `FOLDER/CONFIGURATION`, a
-//! checkpoint of five steps of training that it makes where there is none, and prints the seconds of
-//! each round after two that do not count, then the process's peak memory, as one line of JSON. `infer`
-//! leaves the probabilities that it finds in `FOLDER/CONFIGURATION/probabilities`. `benches/peers/model.py` does the
-//! same in `PyTorch` with the same weights, and with `--rounds` starts both in turn.
+//! `CONFIGURATION` is `paper` or `tiny`; `WORK` is `infer` or `train`; `DEVICE` is a device as for `nodulus run`, by default
+//! `cpu`; `PRECISION` is `f32` or, on a card, `tf32` or `bf16`. The benchmark reads the checkpoint
+//! `FOLDER/CONFIGURATION`, or makes one with five training steps. After two rounds to warm up, it prints the seconds of each
+//! round and the process's peak memory as one line of JSON. `infer` writes the probabilities to
+//! `FOLDER/CONFIGURATION/probabilities`. `benches/peers/model.py` runs this and `PyTorch` in turn, with the same weights.
 
-#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use nodulus_nets::{
     Config, Device, Epoch, Example, Phase, Precision, Predictor, Preset, Trainer, WEIGHTS_FILE,

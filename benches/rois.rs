@@ -1,9 +1,9 @@
-//! Regions written to Parquet and read back, beside the same bytes written to a plain file and read.
+//! Speed of writing regions to Parquet and reading them, compared with the same bytes in a plain file.
 //!
-//! `NODULUS_BENCH_SERIES` names a folder with one CT series to cut regions of 128 × 128 pixels from;
-//! without it they are noise. Files lie in `NODULUS_BENCH_FOLDER`, or where temporary files do. Writing
-//! ends when the disk has the bytes; before reading, the file is dropped from the page cache with `dd`.
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+//! `NODULUS_BENCH_SERIES` names a folder with one CT series, from which regions of 128 × 128 pixels are cut; without it they
+//! are noise. Files are written to `NODULUS_BENCH_FOLDER`, or to the temporary folder. Writing ends when the disk has the
+//! bytes; before reading, `dd` drops the file from the page cache.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use fs_err as fs;
 use ndarray::{Array3, s};
@@ -65,14 +65,14 @@ fn time(work: impl FnOnce()) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// Without the first, which warms up.
+/// The median without the first value, which warms up.
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.remove(0);
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }
 
-/// A block at a time, as `cat` does.
+/// Reads one block at a time, like `cat`.
 fn read_plain(path: &Path) {
     let mut file = fs::File::open(path).expect("a plain file");
     let mut block = vec![0; 1 << 20];
@@ -87,7 +87,7 @@ fn read_parquet(path: &Path) {
     }
 }
 
-/// As GNU's manual of `dd` has it; needs no rights.
+/// Drops a file from the page cache, as in GNU's manual of `dd`; needs no privileges.
 fn drop_from_cache(path: &Path) {
     let mut dd = Command::new("dd");
     let input = format!("if={}", path.display());
@@ -95,7 +95,7 @@ fn drop_from_cache(path: &Path) {
     assert!(status.is_ok_and(|status| status.success()), "`dd` cannot drop a file from the cache");
 }
 
-/// What a region holds beside its columns of numbers.
+/// The pixels and the mask of a region.
 fn bytes(row: &Roi) -> impl Iterator<Item = u8> + '_ {
     row.hu.iter().chain(&row.mask_bits).chain(&row.other_mask_bits).copied()
 }
@@ -111,7 +111,7 @@ fn voxels() -> Array3<i16> {
     Array3::from_shape_fn((133, 512, 512), hu)
 }
 
-/// Windows all over the scan, with a disc as mask.
+/// Regions from all over the scan, with a disc as mask.
 fn regions(voxels: &Array3<i16>) -> Vec<Roi> {
     let (nk, nj, ni) = voxels.dim();
     let mut mask = vec![0u8; SIZE * SIZE / 8];

@@ -1,8 +1,8 @@
-//! Nights of `nodulus score` on an input of 100,000 series: time and peak memory, by what there is to do.
+//! Time and peak memory of `nodulus score` on an input of 100,000 series, by how much is new.
 //!
-//! `NODULUS_BENCH_MODEL` names a checkpoint's folder or a store with one; `NODULUS_BENCH_SERIES` may name another
-//! number of series. It needs 2.5 GB of temporary files and 400,000 inodes.
-#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+//! `NODULUS_BENCH_MODEL` names a checkpoint's folder, or a store with a checkpoint; `NODULUS_BENCH_SERIES` may set another
+//! number of series. The benchmark needs 2.5 GB of temporary files and 400,000 inodes.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot set itself up should panic")]
 
 mod ct;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Slices of a series, and its rows and columns.
+/// Columns, rows and slices of a series.
 const SIZE: [usize; 3] = [16, 16, 3];
 
 /// Days over which results are spread.
@@ -25,7 +25,9 @@ const DAYS: usize = 1000;
 
 fn main() {
     let Some(model) = std::env::var_os("NODULUS_BENCH_MODEL") else {
-        println!("NODULUS_BENCH_MODEL names no checkpoint's folder or store: nothing is measured");
+        println!(
+            "set NODULUS_BENCH_MODEL to a checkpoint's folder or a store with one; nothing was measured"
+        );
         return;
     };
     let n = std::env::var("NODULUS_BENCH_SERIES").map_or(100_000, |n| n.parse().unwrap());
@@ -103,13 +105,13 @@ fn write(folder: &Path, series: usize) {
     write_series(folder, &new, &volume).unwrap();
 }
 
-/// Makes of the one scored record one for every series, each of its own day.
+/// Copies the one scored record for every series, with different days.
 fn spread(records: &Path, n: usize) {
-    let place = |id: &str| {
+    let record_path = |id: &str| {
         let name = hash::id("", [id]);
         records.join(&name[..2]).join(format!("{name}.json"))
     };
-    let one = fs_err::read_to_string(place(&uid(0))).unwrap();
+    let one = fs_err::read_to_string(record_path(&uid(0))).unwrap();
     let one: Value = serde_json::from_str(&one).unwrap();
     for series in 0..n {
         let mut record = one.clone();
@@ -125,6 +127,6 @@ fn spread(records: &Path, n: usize) {
         scored["visit"]["series_instance_uid"] = json!(id);
         scored["visit"]["study_instance_uid"] = json!(format!("2.25.8.{series}"));
         scored["visit"]["patient_id"] = json!(format!("patient {}", series / 3));
-        fs_err::write(place(&id), record.to_string()).unwrap();
+        fs_err::write(record_path(&id), record.to_string()).unwrap();
     }
 }

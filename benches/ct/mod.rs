@@ -2,7 +2,7 @@
 
 use nodulus_formats::dicom::{NewSeries, Numbering};
 
-/// A series of nobody, with slices of these UIDs.
+/// A series without a patient, whose slices have these UIDs.
 pub(crate) fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
     NewSeries {
         series_instance_uid: "2.25.10",

@@ -1,9 +1,9 @@
-"""Times HD95 and ASSD of MedPy and MONAI; `benches/metrics.rs` starts it and asks, a line of JSON a round.
+"""Times HD95 and ASSD by MedPy and MONAI for `benches/metrics.rs`, which starts it.
 
     python benches/peers/metrics.py FOLDER
 
-FOLDER holds the masks `PAIR-0.raw` and `PAIR-1.raw`, a byte a voxel, k then j then i. Answers a line each: names, seconds
-and ASSD; on the masks as they are, and cropped to the box of both.
+FOLDER holds the masks `PAIR-0.raw` and `PAIR-1.raw`, one byte for each voxel, i fastest. Each line of JSON on standard input
+is a round. The answer is a line with names, seconds and ASSD, for the complete masks and for the box of both.
 """
 
 import json

@@ -1,14 +1,12 @@
-"""The network on a device, in PyTorch and in nodulus, with the same weights, images and threads.
+"""Compares the network in PyTorch and in nodulus on a device, with the same weights, images and threads.
 
     cargo bench --bench model --no-run          # prints BENCH, the program; --features cudnn for a card
     python benches/peers/model.py FOLDER BENCH [DEVICE [PRECISION]]
 
-DEVICE is `cpu`, where it is left out, or `cuda:N`; PRECISION is `f32` or, on a card, `tf32` or `bf16` (in PyTorch
-torch.autocast), for both programs.
-Runs, one after the other and round about, processes of nodulus and of PyTorch (eager, and TorchScript
-frozen and optimised for inference; on a card torch.compile in its place), each of which does its work a few times and tells its seconds and
-its peak memory. Prints the medians over all of them and the ratios, and the largest difference between
-nodulus's probabilities and those of PyTorch.
+DEVICE is `cpu` (default) or `cuda:N`; PRECISION is `f32` or, on a card, `tf32` or `bf16` (in PyTorch torch.autocast), for
+both programs. Processes of nodulus and of PyTorch take turns: eager, and TorchScript frozen and optimised for inference, or
+torch.compile on a card. Each process does its work a few times and reports its seconds and its peak memory. Prints the
+medians, the ratios, and the largest difference between the probabilities of nodulus and of PyTorch.
 """
 
 import json
@@ -25,7 +23,7 @@ ROUNDS = {"paper": 3, "tiny": 10}
 
 
 def work(folder, preset, kind, rounds, device, precision):
-    """What one process does."""
+    """The work of one process."""
     import numpy as np
     import torch
     from safetensors.torch import load_file
@@ -35,7 +33,7 @@ def work(folder, preset, kind, rounds, device, precision):
 
     torch.set_num_threads(THREADS)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    # What a card is asked for is done when it is waited for.
+    # A card works asynchronously: wait until it has finished.
     wait = (lambda: torch.cuda.synchronize(device)) if device.startswith("cuda") else (lambda: None)
     net = networks.Proposed(*{"paper": (64, 64), "tiny": (8, 16)}[preset])
     missing, unexpected = net.load_state_dict(load_file(folder / preset / "model.safetensors"), strict=False)

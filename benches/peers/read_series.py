@@ -3,9 +3,9 @@
     python benches/peers/read_series.py FOLDER [RUNS]
     python benches/peers/read_series.py --compress FOLDER COPIES
 
-FOLDER holds the files of one CT series. Prints the median of RUNS runs (10) after one to warm up, and of
-the headers alone by pydicom. With --compress makes the same series in COPIES/SYNTAX for the syntaxes that
-GDCM, and so SimpleITK, reads.
+FOLDER holds the files of one CT series. Prints the median of RUNS runs (default 10) after one to warm up, for complete
+series and for headers alone by pydicom. --compress writes the series to COPIES/SYNTAX in each transfer syntax that GDCM,
+and thus SimpleITK, reads.
 """
 
 import statistics
@@ -56,7 +56,7 @@ def compress(folder: Path, copies: Path) -> None:
             if syntax == uid.JPEGLosslessSV1:
                 import imagecodecs
 
-                # Nothing in pydicom encodes it. The bits are those of unsigned words.
+                # pydicom has no encoder for it. The bits are the same as those of unsigned words.
                 words = slice_.pixel_array.view(np.uint16)
                 frame = imagecodecs.ljpeg_encode(words, bitspersample=16)
                 slice_.PixelData = pydicom.encaps.encapsulate([frame])

@@ -1,18 +1,18 @@
-"""The nightly job as one writes it with pydicom, PyTorch and highdicom: the peer of `nodulus score`.
+"""The nightly job as a script with pydicom, PyTorch and highdicom: the peer of `nodulus score`.
 
     python benches/peers/score.py INPUT CANDIDATES CHECKPOINT OUTPUT [--threads N] [--batch N]
 
 INPUT holds DICOM series in folders, CANDIDATES is a CSV with LUNA16's columns, CHECKPOINT a folder with
-`model.safetensors` and `model.json` of the proposed network. For each series: reads it, predicts a region about each
-candidate in every slice within REACH_MM, keeps the connected part nearest to the candidate, measures it, and writes
-a DICOM SEG and a row of a CSV. Prints nodules an hour and the peak memory. The same series, candidates and weights go
-to nodulus, with both limited to the same cores:
+`model.safetensors` and `model.json` of the proposed network. For each series the script reads the slices, predicts a region
+about each candidate in every slice within REACH_MM, keeps the connected part nearest to the candidate, measures it, and
+writes a DICOM SEG and a row of a CSV. It prints nodules per hour and the peak memory. Give nodulus the same series,
+candidates and weights, and limit both to the same cores:
 
     taskset -c 0,1 nodulus score JOB.toml --threads 2 --json
     taskset -c 0,1 python benches/peers/score.py INPUT CANDIDATES CHECKPOINT OUTPUT --threads 2
 
-where JOB.toml has `outputs = ["seg"]` and no settle_seconds. Both do the same work for a candidate whose nodule ends within
-REACH_MM; where it goes on, nodulus looks further and this does not.
+where JOB.toml has `outputs = ["seg"]` and settle_seconds = 0. Both do the same work for a candidate whose nodule ends within
+REACH_MM; for a larger one nodulus predicts more slices, and this script does not.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def predict(net, images, batch):
 
 
 def nodule(mask, voxel, ks, spacing, side, shape):
-    """The part nearest to the candidate, in the scan."""
+    """The connected part nearest to the candidate, in the scan."""
     labels, n = ndimage.label(mask, np.ones((3, 3, 3)))
     if n == 0:
         return None
@@ -172,7 +172,7 @@ def main():
             mask, scores = predict(net, images, arguments.batch)
             mask = nodule(mask, voxel, ks, spacing, side, hu.shape)
             found.append((place, float(scores.max()), mask))
-        # Candidates of one nodule: the one with the highest probability.
+        # Of several candidates of one nodule, keep the one with the highest probability.
         kept = []
         for place, probability, mask in sorted(found, key=lambda f: -f[1]):
             if mask is None or not any(other is not None and (mask & other).any() for _, _, other in kept):

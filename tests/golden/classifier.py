@@ -1,4 +1,4 @@
-"""Writes classifier.json: AUC and Brier score by scikit-learn, ECE by NumPy, of made-up probabilities.
+"""Writes classifier.json: AUC and Brier score by scikit-learn and ECE by NumPy, of synthetic probabilities.
 
 Needs numpy and scikit-learn. Run here: python classifier.py
 """
@@ -15,7 +15,7 @@ def case(random, n, n_patients, digits):
     probability = np.clip(random.beta(2, 3, n) + 0.35 * truth - 0.1, 0, 1).round(digits)
     patient = random.integers(0, n_patients, n)
     edges = np.linspace(0, 1, 11)
-    # Bins hold their upper end; 0 belongs to the first.
+    # A bin includes its upper end; 0 belongs to the first bin.
     which = np.clip(np.digitize(probability, edges, right=True), 1, 10)
     ece = sum(
         (which == b).mean() * abs(truth[which == b].mean() - probability[which == b].mean())

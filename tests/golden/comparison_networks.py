@@ -1,7 +1,7 @@
-"""The networks that the proposed one is compared with, in PyTorch, with their parameters' names.
+"""The networks that the proposed network is compared with, in PyTorch, with the same parameter names.
 
-Written from the papers and, for ResUNet++, its authors' code; not from the Rust code. All give the logits
-of pixels, and None in place of an image's.
+Written from the papers and, for ResUNet++, its authors' code; not from the Rust code. All return the logits of pixels, and
+None for the logit of the image.
 """
 
 import torch
@@ -68,7 +68,7 @@ class Excite(nn.Module):
 
 
 class Unit(nn.Module):
-    """The first unit of a network where i is 1."""
+    """A residual unit; the first of a network if i is 1."""
 
     def __init__(self, i, o, stride=1, excite=False):
         super().__init__()

@@ -3,7 +3,7 @@
     pip install pydicom numpy pillow pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle pyjpegls imagecodecs
     python compressed_slices.py compressed
 
-`--seed`, `--columns` and `--rows` make other slices; tests/it/python.rs does so.
+`--seed`, `--columns` and `--rows` make other slices, for tests/it/compressed.rs.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from pydicom.uid import (
 )
 
 EncapsulatedUncompressed = UID("1.2.840.10008.1.2.1.98")
-# Bits stored, sign, RescaleIntercept: all values of 16 bits are HU.
+# Bits stored, sign, RescaleIntercept: every 16-bit value is HU.
 IMAGES = {
     "s16": (16, True, 0),
     "u16": (16, False, -32768),
@@ -105,13 +105,13 @@ class Maker:
         self.files = []
 
     def words(self, image):
-        """Stored values as JPEG has them: bits without a sign."""
+        """Stored values as unsigned bits, as in JPEG."""
         return (self.stored[image].astype(np.int64) & (2 ** IMAGES[image][0] - 1)).astype(
             np.uint8 if image == "u8" else np.uint16
         )
 
     def write(self, name, image, syntax, frame=None, tolerance=None, fragments=1):
-        """A file; `tolerance` is how far from pydicom's HU ours may be, none where it is lossless."""
+        """Writes a file; `tolerance` is the largest difference from pydicom's HU, none if the syntax is lossless."""
         dataset = header(self.shape, image)
         dataset.file_meta.TransferSyntaxUID = syntax
         if frame is None:
@@ -182,7 +182,7 @@ class Maker:
             self.write("htj2k_lossless", image, HTJ2KLossless, frame)
         frame = self.jpeg_2000("s16", level=0, reversible=True)
         self.write("fragments", "s16", JPEG2000Lossless, frame, fragments=3)
-        # An inverse DCT may be rounded otherwise: of 12 bits, pydicom's libjpeg is up to 2 off libjpeg-turbo.
+        # Decoders round the inverse DCT differently: with 12 bits, pydicom's libjpeg differs from libjpeg-turbo by up to 2.
         self.write("jpeg_baseline", "u8", JPEGBaseline8Bit, imagecodecs.jpeg8_encode(self.stored["u8"], level=90), 1)
         self.write("jpeg_extended", "u12", JPEGExtended12Bit, imagecodecs.jpeg8_encode(self.stored["u12"], level=95, bitspersample=12), 2)
         self.write("jpeg_restarts", "u8", JPEGBaseline8Bit, self.jpeg_with_restarts(), 1)
@@ -190,7 +190,7 @@ class Maker:
             self.write("jpeg_ls_near", image, JPEGLSNearLossless, self.compressed(image, JPEGLSNearLossless, jls_error=3), 0)
         for image in ("s16", "u16", "s12", "u12"):
             frame = self.jpeg_2000(image, level=60, reversible=False)
-            # The inverse wavelet is in floating point, in another order.
+            # The inverse wavelet transform is in floating point, in another order.
             self.write("jpeg_2000", image, JPEG2000, frame, 4 if image.endswith("16") else 1)
 
 

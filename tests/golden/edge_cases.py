@@ -1,11 +1,11 @@
-"""Writes edge_cases.json: pairs of small masks that metrics go wrong on, and what other programs make of them.
+"""Writes edge_cases.json: pairs of small masks that are hard for metrics, with the metrics of other programs.
 
 Needs medpy >= 0.5.2, monai (with torch), SimpleITK, surface-distance and scipy. Run here: python edge_cases.py
 
 Masks are unions of boxes, from `start` on and `size` large along i, j, k, of which some are cut out. Numbers are SciPy's
 in double precision (distances between the centres of surface voxels); MedPy, MONAI and SimpleITK must agree to 1e-6 with
-each that they define alike. `deepmind` holds what surface-distance makes of the pair, which measures a surface between
-voxels: not compared, shown in docs/metrics.md.
+each that they define alike. `deepmind` has the distances of surface-distance, which measures the surface between voxels:
+they are not compared, but shown in docs/metrics.md.
 """
 
 import json
@@ -59,7 +59,7 @@ def surface(a):
 
 
 def agree(name, tool, found, expected):
-    # Relative above 1: SimpleITK and MONAI keep distances in 32 bits.
+    # Relative above 1, because SimpleITK and MONAI store distances in 32 bits.
     assert abs(float(found) - expected) <= 1e-6 * max(expected, 1.0), (name, tool, float(found), expected)
 
 

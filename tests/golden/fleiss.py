@@ -1,10 +1,9 @@
-"""Writes fleiss.json: what statsmodels and NumPy say of ratings whose agreement `metrics` measures too.
+"""Writes fleiss.json: Fleiss' kappa of synthetic ratings by statsmodels and NumPy.
 
 Needs statsmodels and numpy. Run here: python fleiss.py
 
-`equal`: every subject has as many ratings, kappa by statsmodels. `unequal`: kappa by counting the
-pairs of ratings one by one, in fractions. `interval`: percentile bootstrap by patient, 200,000
-resamples.
+`equal`: every subject has the same number of ratings, and kappa is by statsmodels. `unequal`: kappa by counting pairs of
+ratings one by one, in fractions. `interval`: percentile bootstrap by patient, 200,000 resamples.
 """
 
 import itertools
@@ -18,7 +17,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa
 
 
 def by_pairs(table):
-    """Observed and expected agreement and kappa; subjects of one rating are left out."""
+    """Observed and expected agreement, and kappa, without subjects that have one rating."""
     subjects = [[c for c, n in enumerate(row) for _ in range(n)] for row in table if sum(row) > 1]
     shares = []
     for ratings in subjects:

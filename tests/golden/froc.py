@@ -1,7 +1,7 @@
-"""Writes froc.json: made-up findings and detections, and what LUNA16's evaluation makes of them.
+"""Writes froc.json: synthetic findings and detections, and their FROC by LUNA16's evaluation.
 
-The steps are those of `noduleCADEvaluationLUNA16.py` (Setio et al. 2017), written anew on arrays, with
-scikit-learn's `roc_curve` and NumPy's `interp` as there. Needs numpy and scikit-learn. Run here: python froc.py
+The steps are those of `noduleCADEvaluationLUNA16.py` (Setio et al. 2017), rewritten with arrays; like it, they use
+scikit-learn's `roc_curve` and NumPy's `interp`. Needs numpy and scikit-learn. Run here: python froc.py
 """
 
 import json
@@ -15,7 +15,7 @@ MOST = 100
 
 
 def limited(detections):
-    """Of more than 100 detections of a scan those above the 101st score."""
+    """The detections of a scan above the 101st score, if there are more than 100."""
     if len(detections) <= MOST:
         return detections
     above = sorted((d[2] for d in detections), reverse=True)[MOST]

@@ -1,4 +1,4 @@
-"""Makes image_files.json: small image files of other programs, with what those programs say of them.
+"""Writes image_files.json: small image files by other programs, with their content as those programs read it.
 
     pip install SimpleITK nibabel numpy
     python image_files.py > image_files.json
@@ -21,7 +21,7 @@ CORNERS = [(0, 0, 0), (3, 0, 0), (0, 2, 0), (0, 0, 1), (3, 2, 1)]
 
 
 def rotation():
-    """Turned about two axes, with the third axis the far way round."""
+    """A rotation about two axes, with the third axis reversed."""
     a, b = 0.3, -0.2
     about_z = [[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]
     about_x = [[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]
@@ -67,7 +67,7 @@ def by_nibabel(path):
 
 
 def nifti(path, code, kind):
-    """By nibabel, with a qform or an sform alone."""
+    """By nibabel, with only a qform or only an sform."""
     affine = np.diag([-1, -1, 1, 1.0])
     affine[:3, :3] = affine[:3, :3] @ rotation() @ np.diag(SPACING)
     affine[:3, 3] = np.array(ORIGIN) * [-1, -1, 1]

@@ -1,9 +1,9 @@
-"""Every mark of LIDC-IDRI's XML, counted without nodulus.
+"""Counts every mark of LIDC-IDRI's XML without nodulus.
 
 Usage: python lidc_marks.py XML_FOLDER SCAN_GEOMETRY.csv.xz SERIESUIDS.csv > lidc_marks.json
 
-Needs numpy and scipy. A mark's mask: inside each inclusion's line what a 4-connected flood from outside does not reach,
-without the line; united within the slice; less each exclusion with its line. `voxels_sha256` is over the sorted lines
+Needs numpy and scipy. A mark's mask is what a 4-connected flood from outside an inclusion's line does not reach, without the
+line, united over the inclusions of a slice, minus each exclusion with its line. `voxels_sha256` is over the sorted lines
 "SERIES SESSION VOXELS" of all outlined marks. `luna16` counts the series of SERIESUIDS.csv alone.
 """
 
@@ -55,7 +55,7 @@ def drawn(line, low, shape):
 
 
 def outlined(rois, heights):
-    """Voxels of a mark, and what is unusual about it."""
+    """Voxels of a mark, and its irregularities."""
     unusual, voxels, slices = set(), 0, collections.defaultdict(list)
     for roi in rois:
         z = float(text(roi, "imageZposition"))

@@ -1,7 +1,7 @@
-"""Writes lung_box.json: the box about the lungs of LIDC-IDRI-0001 and LIDC-IDRI-0003, by SciPy's labels.
+"""Writes lung_box.json: the bounding box of the lungs of LIDC-IDRI-0001 and LIDC-IDRI-0003, with SciPy's labels.
 
 Usage: python lung_box.py FOLDER
-FOLDER holds both as TCIA delivers them. Needs numpy, scipy and pydicom. The rule is docs/drift.md's.
+FOLDER holds both as TCIA delivers them. Needs numpy, scipy and pydicom. docs/drift.md has the rule.
 """
 
 import glob

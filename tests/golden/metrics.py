@@ -1,11 +1,11 @@
-"""Writes metrics.json: what MedPy, MONAI and SciPy say of masks that `metrics` scores too.
+"""Writes metrics.json: metrics of synthetic masks by MedPy, MONAI and SciPy.
 
 Needs medpy >= 0.5.2, monai (with torch, on the CPU) and scipy. Run here: python metrics.py
 
-A mask is an ellipsoid with some voxels flipped, in integers alone, so that both languages build the
-same one: with d = 2 * voxel - centre, voxel (i, j, k) is set where
+A mask is an ellipsoid with some voxels flipped, in integer arithmetic, so that both languages build the
+same mask: with d = 2 * voxel - centre, voxel (i, j, k) is set where
     sum over axes of (d * r1 * r2)^2 <= (r0 * r1 * r2)^2     (r1, r2: the other two axes' radii)
-which is then turned around where hash(seed, i, j, k) % 1000 < flips. Centre and radii are in half
+and is then inverted where hash(seed, i, j, k) % 1000 < flips. Centre and radii are in half
 voxels.
 """
 

@@ -1,9 +1,9 @@
-"""Every network in PyTorch, in double precision: outputs, losses, gradients, steps of Adam.
+"""Writes networks.json: outputs, losses, gradients and steps of Adam of every network in PyTorch, in double precision.
 
     python tests/golden/networks.py > tests/golden/networks.json
 
-Needs torch (2.15 made the numbers) and numpy. Parameters and inputs are made by `numbers`, which the test
-makes again; `config` is the network's as a pipeline file has it.
+Needs torch (2.15 made the numbers) and numpy. Parameters and inputs come from `numbers`, which the test repeats; `config` is
+the network's section of a pipeline file.
 """
 
 import json
@@ -18,7 +18,7 @@ from proposed_network import Proposed
 BATCH, STEPS, SAMPLED = 3, 20, 197
 PROPOSED = {"architecture": "proposed", "image_size": 64, "width": 2, "classifier_width": 4}
 
-# Name, class, configuration, whether the threshold dynamics take part.
+# Name, class, configuration, whether the threshold dynamics are used.
 CASES = [
     ("proposed_without_std", Proposed, {**PROPOSED}, False),
     ("proposed", Proposed, {**PROPOSED}, True),
@@ -28,7 +28,7 @@ CASES = [
     ("resunet", ResUNet, {"architecture": "resunet", "image_size": 32, "width": 4}, True),
     ("resunet_plus_plus", ResUNetPlusPlus,
      {"architecture": "resunet_plus_plus", "image_size": 64, "width": 4}, True),
-    # Dilations that are less than the deepest features' side.
+    # Dilations smaller than the side of the deepest features.
     ("deeplab_v3_plus", DeepLabV3Plus,
      {"architecture": "deeplab_v3_plus", "image_size": 64, "width": 4, "dilations": [1, 2, 3]}, True),
 ]
@@ -52,7 +52,7 @@ def numbers(seed: int, n: int) -> np.ndarray:
 
 
 def fill(net):
-    """Sets every parameter and running statistic by its place in the order of names."""
+    """Sets every parameter and running statistic by its rank in the order of names."""
     named = state(net)
     with torch.no_grad():
         for seed, name in enumerate(sorted(named)):
@@ -89,7 +89,7 @@ def loss(logits, score, mask, nodule):
 
 
 def images(side):
-    """Numbers in 0..1, and discs of which the first is empty."""
+    """Numbers in 0..1, and discs; the first disc is empty."""
     image = torch.from_numpy(numbers(1000, BATCH * side**2).reshape(BATCH, 1, side, side) / 2 + 0.5)
     at = torch.arange(side)
     mask = torch.stack([
@@ -129,7 +129,7 @@ def record(build, config, std):
             training = outputs(u, score)
             learnt = {k: p.grad for k, p in net.named_parameters() if p.grad is not None}
             gradients = {k: digest(g) for k, g in learnt.items()}
-            # Adam's first step has the gradient's sign, which rounding decides where it is near 0.
+            # Adam's first step has the gradient's sign, which rounding decides if the gradient is near 0.
             at = {k: g.abs().argmax().item() for k, g in learnt.items()}
         optimiser.step()
         if step == 0:

@@ -1,4 +1,4 @@
-"""Makes normalise.json: every 16-bit value on a few windows, in numpy's 32-bit arithmetic.
+"""Writes normalise.json: every 16-bit value normalised by a few windows, in numpy's 32-bit arithmetic.
 
     pip install numpy
     python normalise.py > normalise.json

@@ -1,10 +1,10 @@
-"""Operators in PyTorch, in double precision: outputs, and gradients for a given gradient of the output.
+"""Writes operators.json: outputs and gradients of operators in PyTorch, in double precision.
 
-Convolutions also with factors, sums and gradients that are rounded to bf16, which torch.autocast is held against.
+Convolutions also with factors, sums and gradients rounded to bf16, compared with torch.autocast.
 
     python tests/golden/operators.py > tests/golden/operators.json
 
-Needs torch (2.15 made the numbers) and numpy. Inputs are `numbers` by their place; odd sizes, single images.
+Needs torch (2.15 made the numbers) and numpy. Inputs are `numbers`, with seeds by position; sizes are odd, and images single.
 """
 
 import json
@@ -103,7 +103,7 @@ CASES = [
 
 
 def rounded(x):
-    """To bf16, from the f32 that a card's sums are."""
+    """Rounded to bf16, from f32 as a card sums in f32."""
     return x.detach().float().bfloat16().double()
 
 
@@ -122,7 +122,7 @@ def in_bf16(f, inputs):
 
 
 def compare_with_autocast(f, inputs, expected):
-    """It rounds biases and their sums too."""
+    """torch.autocast rounds biases and their sums too."""
     inputs = [x.detach().float().requires_grad_() for x in inputs]
     with torch.autocast("cpu", torch.bfloat16):
         y = f(*inputs)

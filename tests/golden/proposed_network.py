@@ -1,4 +1,4 @@
-"""The proposed network in PyTorch, with its parameters' names.
+"""The proposed network in PyTorch, with the same parameter names.
 
 Written from the paper's description (arXiv 2410.20154) and torchvision's names, not from the Rust code.
 """
@@ -32,7 +32,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-50's features; `dilated`: stride 16, as torchvision's replace_stride_with_dilation has it."""
+    """ResNet-50's features; `dilated` stands for stride 16, by torchvision's replace_stride_with_dilation."""
 
     def __init__(self, w, dilated=False):
         super().__init__()
@@ -202,7 +202,7 @@ class Std(nn.Module):
 
 
 class Proposed(nn.Module):
-    """Gives the logits of pixels and images; `std`: whether the threshold dynamics, if any, take part."""
+    """Returns the logits of pixels and images; `std` tells whether to use the threshold dynamics, if there are any."""
 
     def __init__(self, width, classifier_width, mode="std_prior", combination=True):
         super().__init__()

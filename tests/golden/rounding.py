@@ -1,11 +1,10 @@
-"""How far PyTorch parts from itself by rounding alone: what the bounds of src/model/golden.rs are set from.
+"""Prints how far PyTorch differs from itself by rounding alone: the basis of the bounds in nodulus-nets' golden tests.
 
     python tests/golden/rounding.py [THREADS]
 
-For each case of networks.py, which trains in double precision: the same 20 steps in single precision, from the same
-weights and from weights of which each is moved by up to 1e-7 of itself (8 draws), and with torch.autocast to bf16.
-Prints the largest departures over the runs, of the loss by itself and of a gradient by its norm, as the test measures
-them.
+networks.py trains each case in double precision. This script runs the same 20 steps in single precision, from the same
+weights and from weights that are each moved by up to 1e-7 of themselves (8 draws), and with torch.autocast to bf16. It
+prints the largest differences over the runs, relative to the loss and to the norm of a gradient, as the test measures them.
 """
 
 import sys
@@ -15,12 +14,12 @@ import torch
 import networks
 
 SEEDS = range(1, 9)
-# Steps that have one bound.
+# Steps that share a bound.
 SPANS = {"0": (0, 1), "1": (1, 2), "2 to 14": (2, 15), "15 to 19": (15, 20)}
 
 
 def train(build, config, std, dtype, seed=0, autocast=False):
-    """Losses, and the first step's gradients; weights are moved where there is a seed."""
+    """Losses, and the first step's gradients; a seed moves the weights."""
     arguments = {k: v for k, v in config.items() if k not in ["architecture", "image_size"]}
     net = build(**arguments).double()
     networks.fill(net)
@@ -48,12 +47,12 @@ def train(build, config, std, dtype, seed=0, autocast=False):
 
 
 def apart(a, b):
-    """Departures of losses by span, and of gradients."""
+    """Differences of losses by span, and of gradients."""
     (losses, gradients), (exact, exact_gradients) = a, b
     by_step = [abs(x - y) / y for x, y in zip(losses, exact)]
     largest = 0.0
     for name, expected in exact_gradients.items():
-        # A gradient that is 0 but for rounding has no digits.
+        # A gradient that is 0 except for rounding has no correct digits.
         off = max(abs(x - y) for x, y in zip(gradients[name], expected)) - 1e-5
         largest = max(largest, off / expected[0] if off > 0 else 0.0)
     return [max(by_step[first:end]) for first, end in SPANS.values()] + [largest]

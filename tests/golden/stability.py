@@ -1,9 +1,9 @@
-"""Writes stability.json: NumPy's and SciPy's word on population stability indices.
+"""Writes stability.json: population stability indices by NumPy and SciPy.
 
 Needs numpy and scipy. Run here: python stability.py
 
-Histograms by numpy.digitize, the index by numpy's logarithms over the bins that either has values in with half
-a value added to each, the limit by scipy.stats.chi2.
+Histograms are by numpy.digitize. The index is by numpy's logarithms over the bins in which either histogram has values, with
+half a value added to each; the limit is by scipy.stats.chi2.
 """
 
 import json

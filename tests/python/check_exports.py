@@ -1,5 +1,5 @@
-"""Reads what `nodulus export rois` wrote with the packages it is for, and holds the four formats against each other and
-against the scans themselves; prints what was compared.
+"""Reads the exports of `nodulus export rois` with the packages that they are made for, and compares the four formats with
+each other and with the scans; prints what was compared.
 
 Arguments: the folder of the exports (nifti, npz, tensor, Dataset501_Nodules), the rows of `scans` as JSON lines, and the
 cohorts' root folders as JSON.
@@ -37,7 +37,7 @@ def image(path):
 
 
 def check_nifti():
-    """Each voxel is the one that the scan has at the same patient position; both readers agree on positions."""
+    """Each voxel equals the scan's voxel at the same patient position, and both readers agree on positions."""
     compared, regions, read = 0, {}, {}
     for row in rows("nifti"):
         names = [os.path.join(folder, "nifti", f"{row['nodule_id']}_{kind}.nii.gz") for kind in ("hu", "mask")]
@@ -112,7 +112,7 @@ def check_tensors(regions):
 
 
 def check_nnunet(regions):
-    """The rules of nnU-Net's `verify_dataset_integrity`, and that a patient is on one side of every fold."""
+    """Checks the rules of nnU-Net's `verify_dataset_integrity`, and that a patient is on one side of every fold."""
     root = os.path.join(folder, "Dataset501_Nodules")
     with open(os.path.join(root, "dataset.json"), encoding="utf-8") as file:
         dataset = json.load(file)

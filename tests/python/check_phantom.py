@@ -1,4 +1,4 @@
-"""Reads a phantom with SimpleITK, pydicom and nibabel and compares with the rows of `scans`."""
+"""Reads a phantom with SimpleITK, pydicom and nibabel, and compares it with the rows of `scans`."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ scans = {row["series_instance_uid"]: row for row in map(json.loads, sys.argv[2].
 
 
 def compare(image, row):
-    """Raises where an image is not what the row says of it."""
+    """Raises if an image differs from its row."""
     assert list(image.GetSize()) == [row["n_columns"], row["n_rows"], row["n_slices"]], row
     spacing = [row["spacing_i_mm"], row["spacing_j_mm"], row["spacing_k_mm"]]
     origin = [row["origin_x_mm"], row["origin_y_mm"], row["origin_z_mm"]]

@@ -1,12 +1,11 @@
-"""Writes patients with a CT and a mask in every format that is read, and prints the voxels of each mask.
+"""Writes patients with a CT and a mask in every format that nodulus reads, and prints the voxels of each mask.
 
     python clinical_files.py FOLDER
 
-FOLDER/exact/PATIENT has masks on the CT's grid, FOLDER/resample/PATIENT masks on another, and
-FOLDER/refused/PATIENT what does not belong to its CT. Segmentations are highdicom's, structure sets
-pydicom's, other masks nibabel's and SimpleITK's. The voxels (i, j, k) are those that the masks were made
-from; of contours, those whose centres numpy finds inside by the angle that the line turns about them; of
-masks on another grid, those of SimpleITK's nearest-neighbour resampling.
+FOLDER/exact/PATIENT has masks on the CT's grid, FOLDER/resample/PATIENT masks on another grid, and FOLDER/refused/PATIENT
+masks that do not belong to their CT. highdicom writes segmentations, pydicom structure sets, nibabel and SimpleITK the other
+masks. The printed voxels (i, j, k) are those that the masks were made from; for contours, the voxels whose centres have a
+non-zero winding number, by numpy; for masks on another grid, the voxels of SimpleITK's nearest-neighbour resampling.
 """
 
 import json
@@ -39,7 +38,7 @@ from pydicom.uid import (
 SIZE = (40, 32, 12)
 SPACING = (0.7, 0.8, 2.5)
 ORIGIN = (-171.3, -180.25, -378.125)
-# A patient who lies on their front, head first: i and j run against x and y.
+# The patient lies on their front, head first, so i and j run against x and y.
 COSINES = numpy.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
@@ -141,7 +140,7 @@ def segmentation(slices, pixels, kind, names, syntax=ExplicitVRLittleEndian):
 
 
 def structure_set(slices, rois, syntax=ImplicitVRLittleEndian):
-    """Regions with a name, an interpreted type and contours of a geometric type and points."""
+    """Writes a structure set. A region has a name, an interpreted type, and contours with a geometric type and points."""
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = syntax
@@ -183,7 +182,7 @@ def structure_set(slices, rois, syntax=ImplicitVRLittleEndian):
 
 
 def ellipse(centre, radii, n=37):
-    """Points (i, j)."""
+    """The points of a line, (i, j)."""
     angle = numpy.linspace(0, 2 * numpy.pi, n, endpoint=False) + 0.1
     return numpy.stack(
         [centre[0] + radii[0] * numpy.cos(angle), centre[1] + radii[1] * numpy.sin(angle)], axis=1
@@ -191,7 +190,7 @@ def ellipse(centre, radii, n=37):
 
 
 def turns(line):
-    """How often a line turns about each pixel's centre, indexed j, i."""
+    """Winding number of a line about each pixel's centre, indexed j, i."""
     j, i = numpy.indices(SIZE[1::-1])
     total = numpy.zeros(i.shape)
     for a, b in zip(line, numpy.roll(line, -1, axis=0)):
@@ -210,7 +209,7 @@ def drawn(lines):
 
 
 def outlines():
-    """Two nodules as lines: one with a hole, then with a keyhole; the other over three slices."""
+    """Two nodules as lines: one with a hole, first as a line of its own, then as a keyhole; the other on three slices."""
     outer, inner = ellipse((12.3, 10.2), (7.1, 6.4)), ellipse((12.6, 9.7), (2.9, 2.2))[::-1]
     keyhole = numpy.concatenate([outer, outer[:1], inner, inner[:1]])
     first = [(3, outer), (3, inner), (4, keyhole)]
@@ -286,7 +285,7 @@ def exact(folder):
     lps = sitk_image(made, SIZE, SPACING, ORIGIN, COSINES)
     for name in ("mask.nii.gz", "mask.mha"):
         write(name.replace(".", "-"), lambda ct, to, name=name: SimpleITK.WriteImage(lps, str(to / name)), plain)
-    # The same voxels in the order of R, A, S, and with the axes swapped.
+    # The same voxels in RAS order, and with the axes swapped.
     for code in ("RAS", "SAR", "PIL"):
 
         def save(ct, to, code=code):
@@ -322,7 +321,7 @@ def resample(folder):
         mask = SimpleITK.Resample(made, other, SimpleITK.Transform(), nearest)
         write_ct(folder / patient / "ct", patient)
         SimpleITK.WriteImage(mask, str(folder / patient / "mask.nii.gz"))
-        # As it is read back: NIfTI keeps places in 32 bits.
+        # As it is read back: NIfTI stores positions in 32 bits.
         mask = SimpleITK.ReadImage(str(folder / patient / "mask.nii.gz"))
         back = SimpleITK.GetArrayFromImage(
             SimpleITK.Resample(mask, ct_grid, SimpleITK.Transform(), nearest)
@@ -346,7 +345,7 @@ def resample(folder):
 
 
 def refused(folder):
-    """What each error must say."""
+    """Parts that each error must contain."""
     said = {}
     binary = SegmentationTypeValues.BINARY
 

@@ -1,9 +1,9 @@
-"""pydicom's own test files that are compressed, deflated or big endian as CT slices, with their HU by pydicom.
+"""Makes CT slices from pydicom's compressed, deflated and big-endian test files, with their HU by pydicom.
 
     python compressed_files.py FOLDER
 
-Each file's first frame keeps its transfer syntax and its bytes; only the elements that make a CT slice are put
-around it. Files with colours are left out. Prints a JSON list of what was written to FOLDER.
+The first frame of each file keeps its transfer syntax and its bytes, and gets the elements of a CT slice. Colour files are
+skipped. Prints a JSON list of the files written to FOLDER.
 """
 
 import json
@@ -18,7 +18,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 
 
 def slice_of(source, file):
-    """Writes the first frame of a file; its HU, none where it has colours or pydicom does not read it."""
+    """Writes the first frame of a file and returns its HU, or none for a colour file or one that pydicom cannot read."""
     dataset = pydicom.dcmread(source)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None or syntax.is_private or syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
@@ -35,7 +35,7 @@ def slice_of(source, file):
     made.PixelSpacing, made.SamplesPerPixel, made.PhotometricInterpretation = ["1", "1"], 1, "MONOCHROME2"
     for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
         setattr(made, name, dataset[name].value)
-    # Sixteen bits without a sign are HU only when they are moved down.
+    # Sixteen unsigned bits need a negative intercept to be HU.
     intercept = 0 if made.PixelRepresentation == 1 or made.BitsStored < 16 else -32768
     made.RescaleIntercept, made.RescaleSlope = str(intercept), "1"
     if syntax.is_encapsulated:

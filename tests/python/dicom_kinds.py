@@ -1,9 +1,8 @@
-"""CT series of other kinds than plain slices, with the HU that pydicom and SimpleITK read.
+"""Writes CT series of less common kinds, with the HU that pydicom and SimpleITK read.
 
     python tests/python/dicom_kinds.py FOLDER
 
-Writes one series into each folder below FOLDER and prints a list of them in JSON. Enhanced CT is read
-with SimpleITK as one file.
+Writes each series into its own folder below FOLDER and prints a JSON list. SimpleITK reads an Enhanced CT as one file.
 """
 
 import json
@@ -85,7 +84,7 @@ def single(folder: Path, photometric: str, padding: int) -> np.ndarray:
 
 
 def multi(folder: Path, sop_class: str, order: list[int], intercepts: list[float], name: str = "e") -> None:
-    """One file with the slices of `order`; what all have in common is shared."""
+    """One file with the slices in the order of `order`; common attributes are in the shared functional groups."""
     ds = base(sop_class)
     ds.NumberOfFrames = len(order)
     ds.PixelPresentation, ds.VolumetricProperties = "MONOCHROME", "VOLUME"
@@ -176,7 +175,7 @@ def main() -> None:
     add("enhanced-rle", compressed(uid.RLELossless), by_pydicom)
     add("enhanced-jpeg-ls", compressed(uid.JPEGLSLossless), by_pydicom)
     add("enhanced-jpeg-2000", compressed(uid.JPEG2000Lossless), by_pydicom)
-    # SimpleITK takes frames in the order of the file and one rescaling for all.
+    # SimpleITK takes frames in file order, and one rescaling for all of them.
     add("enhanced-mixed", lambda f: multi(f, enhanced, mixed, each), by_pydicom, itk=False)
 
     def two_files(folder: Path) -> None:

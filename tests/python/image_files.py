@@ -1,11 +1,11 @@
-"""Writes one scan with SimpleITK in each format, type and byte order, or reads what nodulus wrote.
+"""Writes one scan with SimpleITK in each format, type and byte order, or reads files that nodulus wrote.
 
     python image_files.py write FOLDER
     python image_files.py read FOLDER
 
-Prints a list with what SimpleITK says of each file. Voxels are listed i fastest; places are LPS, in
-millimetres. What SimpleITK cannot write itself (big-endian files, a file for each slice, bytes before
-the voxels) is made from a file that it wrote, and read with it.
+Prints a list with each file as SimpleITK reads it. Voxels are listed i fastest; positions are LPS, in millimetres. Files
+that SimpleITK cannot write (big-endian, one file for each slice, bytes before the voxels) are made from a file that it
+wrote, and read with it.
 """
 
 import gzip
@@ -37,7 +37,7 @@ TYPES = {
 
 
 def rotation():
-    """Turned about all three axes."""
+    """A rotation about all three axes."""
     result = numpy.eye(3)
     for axis, angle in enumerate((0.35, -0.2, 0.5)):
         turn = numpy.eye(3)
@@ -57,7 +57,7 @@ def image(values):
 
 
 def said(path):
-    """What SimpleITK says of a file, or of the DICOM series in a folder."""
+    """A file, or the DICOM series in a folder, as SimpleITK reads it."""
     if path.is_dir():
         found = SimpleITK.ReadImage(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(path)))
     else:
@@ -77,7 +77,7 @@ def said(path):
 
 
 def big_endian_metaimage(path, kind):
-    """The same voxels with the other byte first."""
+    """The same voxels in the other byte order."""
     header = path.read_text().replace("BinaryDataByteOrderMSB = False", "BinaryDataByteOrderMSB = True")
     swapped = path.with_name(f"{path.stem}-big.mhd")
     swapped.write_text(header.replace(f"{path.stem}.raw", f"{path.stem}-big.raw"))
@@ -87,7 +87,7 @@ def big_endian_metaimage(path, kind):
 
 
 def big_endian_nifti(path):
-    """The same file by nibabel, with the other byte first."""
+    """The same file by nibabel, in the other byte order."""
     found = nibabel.load(path)
     header = nibabel.Nifti1Header(endianness=">")
     values = numpy.asarray(found.dataobj)
@@ -102,7 +102,7 @@ def big_endian_nifti(path):
 
 
 def parts(folder, values):
-    """Voxels in a file for each slice, and behind other bytes."""
+    """Voxels in one file for each slice, and voxels after other bytes."""
     source = folder / "wide-int16.mhd"
     header = source.read_text().split("ElementDataFile")[0]
     raw = source.with_suffix(".raw").read_bytes()
@@ -139,7 +139,7 @@ def parts(folder, values):
 
 
 def by_one_transform(folder, values):
-    """NIfTI by nibabel with a qform or an sform alone, in metres, and scaled."""
+    """NIfTI by nibabel with only a qform or only an sform, in metres, and with scaling."""
     affine = numpy.eye(4)
     affine[:3, :3] = rotation() @ numpy.diag(SPACING)
     affine[:3, 3] = ORIGIN
@@ -172,7 +172,7 @@ def by_one_transform(folder, values):
 
 def write(folder):
     draw = numpy.random.default_rng(20)
-    # Each type holds the narrow one; even values, so that halves of them are whole.
+    # Every type can hold the narrow scan. Values are even, so that their halves are integers.
     scans = {
         "narrow": draw.integers(0, 128, SIZE[::-1]),
         "wide": 2 * draw.integers(-1512, 2947, SIZE[::-1]),

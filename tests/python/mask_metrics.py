@@ -1,10 +1,10 @@
-"""Writes a reference and a prediction in every format, and prints what SciPy and SimpleITK make of them.
+"""Writes a reference and a prediction in every format, and prints their metrics by SciPy and SimpleITK.
 
     python mask_metrics.py FOLDER
 
-The masks are those of clinical_files.py, the prediction moved by a voxel along i and j. FOLDER/NAME.{nii.gz,mha,dcm}
-and FOLDER/NAME.coronal.nii.gz, in which slices run from front to back, hold NAME = reference and NAME = prediction;
-FOLDER/elsewhere.mha is the prediction half a voxel away, FOLDER/other-frame.dcm in another frame of reference.
+The masks are those of clinical_files.py, with the prediction moved by one voxel along i and j. NAME is `reference` or
+`prediction`, in FOLDER/NAME.{nii.gz,mha,dcm} and, with slices from front to back, in FOLDER/NAME.coronal.nii.gz.
+FOLDER/elsewhere.mha is the prediction moved by half a voxel, FOLDER/other-frame.dcm the same in another frame of reference.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Opens a report in headless Chromium without a network, and prints what is there as JSON.
+"""Opens a report in headless Chromium without a network, and prints what the page holds as JSON.
 
-Screenshots and the PDF go to a folder. Prints why it cannot be done where there is no browser.
+Screenshots and the PDF go to a folder. Without a browser it prints the reason.
 """
 
 import json

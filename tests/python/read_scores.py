@@ -1,4 +1,4 @@
-"""Reads a nightly job's table as analysts do.
+"""Reads the nightly job's `scores` as analysts do.
 
     python tests/python/read_scores.py SCORES VIEWS
 

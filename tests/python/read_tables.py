@@ -1,4 +1,4 @@
-"""Reads every table by its pattern with DuckDB, polars and pandas, and prints how many rows each found."""
+"""Reads every table by its pattern with DuckDB, polars and pandas, and prints how many rows each of them read."""
 
 import glob
 import json

@@ -1,4 +1,4 @@
-"""Runs each Python block of a Markdown file in a folder; prints what each of them printed."""
+"""Runs each Python block of a Markdown file in a folder, and prints the output of each block."""
 
 import contextlib
 import io

@@ -1,12 +1,11 @@
-"""Opens the files of scored scans with other programs and compares what they hold.
+"""Opens the files of scored scans with other programs and compares their content.
 
     python scored_files.py enhance FOLDER FILE     the slices of a series as one Legacy Converted Enhanced CT
-    python scored_files.py check CASES             a JSON file: what each case's files have to hold
-    python scored_files.py report FOLDER FILE      points on a series as a measurement report; prints where they are
+    python scored_files.py check CASES             a JSON file with the expected content of each case's files
+    python scored_files.py report FOLDER FILE      points on a series as a measurement report; prints their positions
 
-Segmentations are opened with highdicom and, where it is there, dcmqi's segimage2itkimage; structure sets
-with pydicom, and the voxels within their lines found by the angle that each line turns about a centre;
-labels with SimpleITK and nibabel.
+highdicom and, if it is installed, dcmqi's segimage2itkimage open segmentations; pydicom opens structure sets, and the voxels
+inside their lines are found by winding numbers; SimpleITK and nibabel open labels.
 """
 
 import json
@@ -41,7 +40,7 @@ def enhance(folder, file):
 
 
 def report(folder, file):
-    """A point in the patient with a certainty, one on a slice, and a polygon, which is no point."""
+    """A point in the patient with a certainty, a point on a slice, and a polygon, which is not a point."""
     slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(folder).iterdir())]
     scan = Scan(sorted(pathlib.Path(folder).iterdir()))
     on, row, column = slices[2], 7.25, 11.5
@@ -88,7 +87,7 @@ def report(folder, file):
     )
     made.save_as(file)
     axes = numpy.array(on.ImageOrientationPatient, float)
-    # A slice's first pixel is centred at (0.5, 0.5) of what SCOORD counts.
+    # In SCOORD, the centre of a slice's first pixel is (0.5, 0.5).
     on_slice = (
         numpy.array(on.ImagePositionPatient, float)
         + axes[:3] * on.PixelSpacing[1] * (column - 0.5)
@@ -98,7 +97,7 @@ def report(folder, file):
 
 
 class Scan:
-    """A CT as pydicom reads it: its frames along the normal, and where they lie."""
+    """A CT as pydicom reads it: its frames along the normal, and their positions."""
 
     def __init__(self, files):
         self.sets = [pydicom.dcmread(file) for file in files]
@@ -126,7 +125,7 @@ class Scan:
         self.size = (self.sets[0].Columns, self.sets[0].Rows, len(order))
 
     def voxel(self, point):
-        """Where a point in the patient is on the grid, i, j, k."""
+        """Position on the grid (i, j, k) of a point in the patient."""
         return numpy.linalg.solve(self.matrix, numpy.asarray(point, float) - self.places[0])
 
     def whole_voxel(self, point):
@@ -168,7 +167,7 @@ def check_segmentation(case, scan):
         assert series[0].SeriesInstanceUID == scan.sets[0].SeriesInstanceUID
         assert seg.FrameOfReferenceUID == scan.sets[0].FrameOfReferenceUID
         names = scan.names
-    # By the images that each frame was made from.
+    # By the source images of each frame.
     if scan.is_multi_frame:
         pixels = seg.get_pixels_by_source_frame(
             names[0][0], [frame for _, frame in names], assert_missing_frames_are_empty=True
@@ -180,7 +179,7 @@ def check_segmentation(case, scan):
     for at, n in enumerate(numbers):
         found = {(int(i), int(j), int(k)) for k, j, i in numpy.argwhere(pixels[..., at])}
         assert found == case["voxels"][labels[n]], labels[n]
-    # By where they lie.
+    # By the positions of the frames.
     for n in numbers:
         volume = seg.get_volume(segment_numbers=[n])
         array = volume.array[..., 0] if volume.array.ndim == 4 else volume.array
@@ -207,7 +206,7 @@ def check_by_dcmqi(case, scan, labels):
 
 
 def turns(line, size):
-    """How often a line turns about each pixel's centre, indexed j, i."""
+    """Winding number of a line about each pixel's centre, indexed j, i."""
     j, i = numpy.indices((size[1], size[0]))
     total = numpy.zeros(i.shape)
     for a, b in zip(line, numpy.roll(line, -1, axis=0)):
@@ -234,7 +233,7 @@ def check_structure_set(case, scan):
             assert case["uids_replaced"] or image.ReferencedSOPInstanceUID == uid
             assert image.get("ReferencedFrameNumber") == frame
             turned = turns(line[:, :2], scan.size)
-            # Every line turns the same way, once.
+            # Every line winds once, in the same direction.
             assert set(numpy.unique(turned)) <= {0, 1}
             found |= {(int(i), int(j), k) for j, i in numpy.argwhere(turned)}
         assert found == case["voxels"][names[drawn.ReferencedROINumber]]
@@ -246,7 +245,7 @@ def check_labels(case, scan):
     array = SimpleITK.GetArrayFromImage(image)
     assert (numpy.asarray(nibabel.load(case["files"]["nifti"]).dataobj).T == array).all()
     expected = numpy.zeros(array.shape, array.dtype)
-    # The least number holds.
+    # The lowest number wins.
     for label in sorted(case["voxels"], key=lambda label: -int(label.split()[1])):
         for i, j, k in case["voxels"][label]:
             expected[k, j, i] = int(label.split()[1])
