@@ -33,7 +33,7 @@ impl Need {
 const RECORDS: &str = "NODULUS_SKIPPED_CHECKS";
 
 /// Longer than any run of the tests: older records belong to a process whose id came round again.
-const OLDEST: Duration = Duration::from_secs(6 * 60 * 60);
+const OLDEST: Duration = Duration::from_hours(6);
 
 /// Records that the calling test skips a check. `why` says what is missing and, after a colon, how to get it.
 ///
@@ -134,7 +134,7 @@ mod tests {
             record(&file, test, why).unwrap();
         }
         let text = fs::read_to_string(&file).unwrap();
-        let expected = "3 checks skipped:\n    1 × no browser\n          b::opens\n    2 × no Python\n          a::reads (2 times)";
+        let expected = "3 checks skipped:\n    2 × no Python\n          a::reads (2 times)\n    1 × no browser\n          b::opens";
         assert_eq!(summarised(&text), expected);
         assert_eq!(summarised("a::reads\tno Python\n"), "1 check skipped: a::reads: no Python");
         assert_eq!(summarised(""), "No check was skipped.");
