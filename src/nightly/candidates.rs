@@ -3,8 +3,8 @@
 use super::told;
 use crate::tables::{foreign, hash};
 use nodulus_formats::cohort::files_below;
-use nodulus_formats::dicom::{self, Point, Points};
-use nodulus_formats::luna_csv::{self, read_places};
+use nodulus_formats::dicom::{self, Point, PointSet};
+use nodulus_formats::luna_csv::{self, read_positions};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -109,7 +109,7 @@ impl Candidates {
     }
 
     fn read_points(&mut self, path: &Path) -> Result<(), Error> {
-        let Points { referenced, points, .. } = dicom::read_points(path)?;
+        let PointSet { referenced, points, .. } = dicom::read_points(path)?;
         if referenced.series.is_empty() {
             return Err(Error::NoSeries(path.to_owned()));
         }
@@ -141,7 +141,7 @@ impl OfScan {
     /// SHA-256 of what there is, in its order.
     pub fn sha256(&self) -> String {
         let place = |c: &Candidate| format!("{:?} {:?}", c.place_mm, c.score);
-        let point = |point: &Point| format!("{:?} {:?}", point.place, point.score);
+        let point = |point: &Point| format!("{:?} {:?}", point.position, point.confidence);
         let candidates = self.candidates.iter().map(place);
         let texts: Vec<String> = candidates.chain(self.points.iter().map(point)).collect();
         hash::sha256_parts(texts.iter().map(String::as_str))
@@ -159,11 +159,11 @@ fn is_table(path: &Path) -> bool {
 }
 
 fn read_csv(path: &Path) -> Result<Vec<(String, Candidate)>, Error> {
-    let place = |row: luna_csv::Place| {
-        let candidate = Candidate { place_mm: row.place_mm, score: row.score };
+    let place = |row: luna_csv::Position| {
+        let candidate = Candidate { place_mm: row.position_mm, score: row.confidence };
         (row.series_instance_uid, candidate)
     };
-    Ok(read_places(path)?.into_iter().map(place).collect())
+    Ok(read_positions(path)?.into_iter().map(place).collect())
 }
 
 /// A row of a Parquet table, by this program's names of columns or by LUNA16's.

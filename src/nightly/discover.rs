@@ -4,7 +4,7 @@ use super::places::{Place, file_name};
 use super::stamp::{FileStamp, Stamp};
 use super::told;
 use fs_err as fs;
-use nodulus_formats::case_files::may_be_dicom;
+use nodulus_formats::cohort::may_be_dicom;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::{archive, image_file};
 use rayon::prelude::*;
@@ -189,7 +189,7 @@ fn look(input: &Path, folder: &Path, known: &Known) -> io::Result<Looked> {
         looked.places.push((id, place));
     }
     for path in entries.archives.iter().chain(&entries.images) {
-        let is_image = image_file::is_one(path);
+        let is_image = image_file::is_image(path);
         let files = if is_image { image_file::files(path) } else { vec![path.clone()] };
         let (id, stamp) = (told::name(input, path), Stamp::of(&stamps(&files)?));
         let place = before(&id, &stamp).unwrap_or_else(|| {
@@ -292,11 +292,11 @@ fn entries(folder: &Path) -> io::Result<Entries> {
         }
         if entry.file_type()?.is_dir() {
             found.folders.push(path);
-        } else if !path.is_file() || image_file::is_data(&path) {
+        } else if !path.is_file() || image_file::is_voxel_data(&path) {
             // Links to folders, pipes, and voxels beside their header.
-        } else if image_file::is_one(&path) {
+        } else if image_file::is_image(&path) {
             found.images.push(path);
-        } else if archive::is_one(&path) {
+        } else if archive::is_archive(&path) {
             found.archives.push(path);
         } else if may_be_dicom(&path) {
             found.dicom.push(path);

@@ -132,7 +132,7 @@ impl Identity {
     pub fn uid(&self, of: &str) -> String {
         match self {
             Self::Pseudonyms { key, uids: Uids::Replace } => {
-                uid::of_digest(&keyed_hash::of_parts(key, &["uid", of]))
+                uid::from_digest(&keyed_hash::of_parts(key, &["uid", of]))
             }
             Self::AsIs | Self::Pseudonyms { uids: Uids::Keep, .. } => of.to_owned(),
         }

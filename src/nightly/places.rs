@@ -1,7 +1,7 @@
 //! What a folder, an archive or an image file of the input holds.
 
 use super::told;
-use nodulus_formats::case_files::CaseFiles;
+use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,9 +92,9 @@ impl Place {
 
     /// Finds the series of an image file: its name, or made from its voxels.
     pub(super) fn image(input: &Path, path: &Path, stamp: String) -> Self {
-        let named = image_file::series_by_name(path).map(Ok);
+        let named = image_file::series_uid_in_name(path).map(Ok);
         let series = named.unwrap_or_else(|| {
-            image_file::read(path).map(|volume| image_file::series(path, &volume))
+            image_file::read(path).map(|volume| image_file::series_uid(path, &volume))
         });
         match series {
             Ok(series) => {

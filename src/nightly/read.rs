@@ -161,8 +161,8 @@ fn placed(
     let mut candidates = of.candidates.clone();
     let source = if of.points.is_empty() { None } else { scan.source_series()? };
     for point in &of.points {
-        match source.as_ref().and_then(|source| point.place.in_patient(source)) {
-            Some(place_mm) => candidates.push(Candidate { place_mm, score: point.score }),
+        match source.as_ref().and_then(|source| point.position.in_patient(source)) {
+            Some(place_mm) => candidates.push(Candidate { place_mm, score: point.confidence }),
             None => warnings
                 .push(format!("the point at {} of its file is not of the scan", point.label)),
         }

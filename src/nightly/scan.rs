@@ -2,7 +2,7 @@
 
 use super::discover::{Folder, Source};
 use crate::tables::hash;
-use nodulus_formats::case_files::CaseFiles;
+use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};

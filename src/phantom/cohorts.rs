@@ -10,7 +10,7 @@ use ndarray::Array3;
 use nodulus_formats::dicom::{self, Date, NewSeries};
 use nodulus_formats::lidc_xml::{self, Annotations};
 use nodulus_formats::luna_csv::{Annotation, Candidate};
-use nodulus_formats::scan_geometry::NewRow;
+use nodulus_formats::scan_geometry::NewScanGeometry;
 use nodulus_formats::volume::Volume;
 use nodulus_formats::{metaimage, nifti};
 use rand::Rng;
@@ -40,9 +40,9 @@ pub(super) struct Written {
 
 impl Written {
     /// The scan's geometry, as a table has it in place of the image.
-    pub(super) fn scan_geometry(&self) -> NewRow<'_> {
+    pub(super) fn scan_geometry(&self) -> NewScanGeometry<'_> {
         let z_mm: Vec<String> = self.z_mm.iter().map(f64::to_string).collect();
-        NewRow {
+        NewScanGeometry {
             series_instance_uid: &self.truth.series_instance_uid,
             study_instance_uid: &self.truth.study_instance_uid,
             patient_id: &self.truth.patient_id,

@@ -31,7 +31,7 @@ pub use truth::{NoduleTruth, PatientTruth, Truth};
 
 use cohorts::Written;
 use fs_err as fs;
-use nodulus_formats::scan_geometry::{self, NewRow};
+use nodulus_formats::scan_geometry::{self, NewScanGeometry};
 use nodulus_formats::volume::{InvalidGeometry, ShapeMismatch};
 use nodulus_formats::{dicom, lidc_xml, luna_csv};
 use rayon::prelude::*;
@@ -209,7 +209,7 @@ fn annotations(folder: &Path, seed: u64, written: &[Written]) -> Result<(), Erro
         }
     }
     let traps = traps::write(&xml.join("traps"), seed)?;
-    let mut rows: Vec<NewRow<'_>> = written.iter().map(Written::scan_geometry).collect();
+    let mut rows: Vec<NewScanGeometry<'_>> = written.iter().map(Written::scan_geometry).collect();
     rows.extend(traps.iter().map(|(series, study)| traps::geometry(series, study)));
     scan_geometry::write_csv(&folder.join("scan-geometry.csv"), &rows)?;
     Ok(())

@@ -12,7 +12,7 @@ pub(super) fn stream(seed: u64, names: &[&str]) -> ChaCha8Rng {
 
 /// A DICOM unique identifier below `2.25`: a version 8 UUID as a decimal number.
 pub(super) fn uid(seed: u64, names: &[&str]) -> String {
-    uid::of_digest(&digest(seed, names))
+    uid::from_digest(&digest(seed, names))
 }
 
 /// A number from `low` up to `high`, all equally likely.

@@ -146,7 +146,7 @@ fn check_marks(scan: &Scan, reads: &lidc_xml::Annotations) -> usize {
     let own: Vec<_> = scan.nodules.iter().map(|n| n.mask(&scan.chest, grid)).collect();
     let mut seen = vec![0; own.len()];
     for nodule in reads.sessions.iter().flat_map(|session| &session.nodules) {
-        if nodule.kind() == lidc_xml::Kind::Nodule {
+        if nodule.kind() == lidc_xml::NoduleKind::Nodule {
             let slices = Slices::of(&scan.acquisition.geometry).unwrap();
             let mark = rasterise::mark_mask(&nodule.contours, &slices).mask.unwrap();
             let (n, dice) = own

@@ -5,7 +5,7 @@ use fs_err as fs;
 use nodulus_formats::lidc_xml::{
     self, Annotations, Contour, NonNodule, Ratings, ReadNodule, Session,
 };
-use nodulus_formats::scan_geometry::NewRow;
+use nodulus_formats::scan_geometry::NewScanGeometry;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -80,11 +80,11 @@ pub(super) fn write(folder: &Path, seed: u64) -> io::Result<Vec<(String, String)
 }
 
 /// The geometry of a trap's scan.
-pub(super) fn geometry<'a>(series: &'a str, study: &'a str) -> NewRow<'a> {
+pub(super) fn geometry<'a>(series: &'a str, study: &'a str) -> NewScanGeometry<'a> {
     let mut z_mm: Vec<String> = (0..SLICES).map(|k| height(k).to_string()).collect();
     // The order of heights says nothing.
     z_mm.reverse();
-    NewRow {
+    NewScanGeometry {
         series_instance_uid: series,
         study_instance_uid: study,
         patient_id: "TRAPS",

@@ -2,7 +2,7 @@
 
 use super::{mask_settings, train_settings};
 use crate::stages::{Stage, agree, balance, crop, evaluate, infer, ingest, merge, report, train};
-use nodulus_formats::pairing;
+use nodulus_formats::cohort::PatternError;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ pub enum Error {
         /// The cohort.
         cohort: String,
         /// What is wrong.
-        source: pairing::Error,
+        source: PatternError,
     },
     /// A setting names a cohort that is not there.
     #[error("`{setting}` names cohort `{cohort}`; there are: {known}")]

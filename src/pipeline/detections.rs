@@ -75,7 +75,11 @@ pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<Froc, Error> {
         .iter()
         .filter_map(|row| {
             let place_mm = [row.x_mm, row.y_mm, row.z_mm];
-            Some(Detection { scan: scan(&row.series_instance_uid)?, place_mm, score: row.score })
+            Some(Detection {
+                scan: scan(&row.series_instance_uid)?,
+                place_mm,
+                score: row.confidence,
+            })
         })
         .collect();
     froc(series.len(), &findings, &detections, seed).ok_or_else(|| Error::NoNodule {

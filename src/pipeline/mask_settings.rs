@@ -3,9 +3,9 @@
 
 use super::config::{Error, range};
 use crate::stages::ingest::Cohort;
+use nodulus_formats::cohort;
 use nodulus_formats::cohort::Layout;
 use nodulus_formats::mask_file::MaskRules;
-use nodulus_formats::volumes;
 use std::collections::BTreeSet;
 
 /// Checks where a cohort's masks are and how they are read.
@@ -51,7 +51,7 @@ pub(super) fn check(cohort: &Cohort) -> Result<(), Error> {
         let is_pattern = glob::Pattern::new(roi).is_ok();
         range(is_pattern, "ingest.cohorts.masks.rois", "glob patterns", format!("`{roi}`"))?;
     }
-    volumes::patterns(&cohort.image, &cohort.mask_patterns())
+    cohort::patterns(&cohort.image, &cohort.mask_patterns())
         .map_err(|source| Error::Pattern { cohort: cohort.name.clone(), source })?;
     Ok(())
 }

@@ -235,21 +235,24 @@ fn points_of_another_programs_report_are_read() {
     let found = dicom::read_points(&report).unwrap();
     assert_eq!(found.referenced.series, BTreeSet::from(["2.25.4001".to_owned()]));
     assert!(found.instances.contains("2.25.4004.3"));
-    assert_eq!(found.unread.len(), 1, "{:?}", found.unread);
-    assert!(found.unread[0].ends_with("is a graphic of type POLYLINE"), "{:?}", found.unread);
+    assert_eq!(found.skipped.len(), 1, "{:?}", found.skipped);
+    assert!(found.skipped[0].ends_with("is a graphic of type POLYLINE"), "{:?}", found.skipped);
     let (scan, _) = scan(&files);
     let source = SourceSeries::read(&files, &scan.sop_instance_uids, &scan.geometry).unwrap();
     assert_eq!(found.points.len(), 2);
     for (point, expected) in found.points.iter().zip(written.points_mm) {
         assert_eq!(point.finding.as_deref(), Some("27925004, SCT"));
         // Reports store positions in 32 bits.
-        let position = point.place.in_patient(&source).unwrap();
+        let position = point.position.in_patient(&source).unwrap();
         assert!(
             (0..3).all(|a| (position[a] - expected[a]).abs() < 1e-4),
             "{position:?} {expected:?}"
         );
     }
-    assert_eq!([found.points[0].score, found.points[1].score], [Some(written.score), None]);
+    assert_eq!(
+        [found.points[0].confidence, found.points[1].confidence],
+        [Some(written.score), None]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Images of one file, or of a header and what it names: which format a name stands for.
 
-use super::{metaimage, nifti, uid};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::{metaimage, nifti, uid};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -20,23 +20,23 @@ pub enum Error {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+enum ImageFormat {
     MetaImage,
     Nifti,
 }
 
 /// Names of images end with one of these.
-const EXTENSIONS: [(&str, Format); 6] = [
-    (".mhd", Format::MetaImage),
-    (".mha", Format::MetaImage),
-    (".nii", Format::Nifti),
-    (".nii.gz", Format::Nifti),
-    (".hdr", Format::Nifti),
-    (".hdr.gz", Format::Nifti),
+const EXTENSIONS: [(&str, ImageFormat); 6] = [
+    (".mhd", ImageFormat::MetaImage),
+    (".mha", ImageFormat::MetaImage),
+    (".nii", ImageFormat::Nifti),
+    (".nii.gz", ImageFormat::Nifti),
+    (".hdr", ImageFormat::Nifti),
+    (".hdr.gz", ImageFormat::Nifti),
 ];
 
 /// The format, and the name without its extension: a series has dots of its own.
-fn split(path: &Path) -> Option<(Format, String)> {
+fn split(path: &Path) -> Option<(ImageFormat, String)> {
     let name = path.file_name()?.to_string_lossy();
     EXTENSIONS.iter().find_map(|(extension, format)| {
         let at = name.len().checked_sub(extension.len())?;
@@ -46,12 +46,12 @@ fn split(path: &Path) -> Option<(Format, String)> {
 }
 
 /// Whether a file's name is that of an image.
-pub fn is_one(path: &Path) -> bool {
+pub fn is_image(path: &Path) -> bool {
     split(path).is_some()
 }
 
 /// Whether a name is one of those of voxels beside their header, which is the image.
-pub fn is_data(path: &Path) -> bool {
+pub fn is_voxel_data(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     [".raw", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
 }
@@ -69,8 +69,8 @@ pub fn stem(path: &Path) -> String {
 /// Fails if the name stands for no format, or the file cannot be read as one of it.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     match split(path) {
-        Some((Format::MetaImage, _)) => Ok(metaimage::read(path)?),
-        Some((Format::Nifti, _)) => Ok(nifti::read(path)?),
+        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read(path)?),
+        Some((ImageFormat::Nifti, _)) => Ok(nifti::read(path)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }
@@ -83,8 +83,8 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 /// Fails as [`read`] does, as far as it is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
     match split(path) {
-        Some((Format::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
-        Some((Format::Nifti, _)) => Ok(nifti::read_slices(path, wanted)?),
+        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
+        Some((ImageFormat::Nifti, _)) => Ok(nifti::read_slices(path, wanted)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }
@@ -96,18 +96,18 @@ pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16
 /// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     match split(path) {
-        Some((Format::MetaImage, _)) => Ok(metaimage::read_labels(path)?),
-        Some((Format::Nifti, _)) => Ok(nifti::read_labels(path)?),
+        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_labels(path)?),
+        Some((ImageFormat::Nifti, _)) => Ok(nifti::read_labels(path)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }
 
 /// Bytes that an image or mask takes in memory, by its header; 0 where that cannot be read.
-pub fn memory_bytes(path: &Path) -> u64 {
+pub fn estimate_bytes(path: &Path) -> u64 {
     // What is wrong with it is told where it is read for its voxels.
     match split(path) {
-        Some((Format::MetaImage, _)) => metaimage::memory_bytes(path).unwrap_or(0),
-        Some((Format::Nifti, _)) => nifti::memory_bytes(path).unwrap_or(0),
+        Some((ImageFormat::MetaImage, _)) => metaimage::estimate_bytes(path).unwrap_or(0),
+        Some((ImageFormat::Nifti, _)) => nifti::estimate_bytes(path).unwrap_or(0),
         None => 0,
     }
 }
@@ -115,7 +115,7 @@ pub fn memory_bytes(path: &Path) -> u64 {
 /// The files that make up an image, itself first; what it names and is not there is left out.
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut files = vec![path.to_owned()];
-    if let Some((Format::MetaImage, _)) = split(path) {
+    if let Some((ImageFormat::MetaImage, _)) = split(path) {
         files.extend(metaimage::data_files(path));
     }
     let images = nifti::image_names(path);
@@ -128,8 +128,8 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 /// METHOD: `p1/ct.nii` and `p2/ct.nii` are two series, and a scan is the same series in whichever
 /// format and place it is kept. The UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562)
 /// with bits of a SHA-256.
-pub fn series(path: &Path, volume: &Volume<i16>) -> String {
-    if let Some(named) = series_by_name(path) {
+pub fn series_uid(path: &Path, volume: &Volume<i16>) -> String {
+    if let Some(named) = series_uid_in_name(path) {
         return named;
     }
     let mut hash = Sha256::new();
@@ -142,11 +142,11 @@ pub fn series(path: &Path, volume: &Volume<i16>) -> String {
         bytes.extend(slice.iter().map(|value| value.to_le_bytes()));
         hash.update(bytes.as_flattened());
     }
-    uid::of_digest(&hash.finalize().into())
+    uid::from_digest(&hash.finalize().into())
 }
 
 /// The series that an image's name is; `None` where that is no UID.
-pub fn series_by_name(path: &Path) -> Option<String> {
+pub fn series_uid_in_name(path: &Path) -> Option<String> {
     Some(stem(path)).filter(|stem| uid::is_uid(stem))
 }
 
@@ -174,11 +174,11 @@ mod tests {
             ("a.b.NII.gz", "a.b"),
             ("a.hdr.gz", "a"),
         ] {
-            assert!(is_one(Path::new(name)), "{name}");
+            assert!(is_image(Path::new(name)), "{name}");
             assert_eq!(stem(Path::new(name)), expected);
         }
         for name in ["a.raw", "nii", "a.gz", "é", "a.img"] {
-            assert!(!is_one(Path::new(name)), "{name}");
+            assert!(!is_image(Path::new(name)), "{name}");
         }
         assert_eq!(
             read(Path::new("a.raw")).unwrap_err().to_string(),
@@ -196,7 +196,7 @@ mod tests {
         nifti::write(&place("d.nii.gz"), &volume(9)).unwrap();
         let read_series = |name: &str| {
             let volume = read(&place(name)).unwrap();
-            series(&place(name), &volume)
+            series_uid(&place(name), &volume)
         };
         let first = read_series("a.mhd");
         assert!(first.starts_with("2.25.") && uid::is_uid(&first), "{first}");
@@ -205,8 +205,8 @@ mod tests {
             assert_eq!(files(&place(name)), [place(name)]);
         }
         assert_eq!(files(&place("a.mhd")), [place("a.mhd"), place("a.zraw")]);
-        assert_ne!(series(Path::new("a.mhd"), &volume(8)), first);
-        assert_eq!(series(Path::new("1.3.6.nii.gz"), &volume(9)), "1.3.6");
+        assert_ne!(series_uid(Path::new("a.mhd"), &volume(8)), first);
+        assert_eq!(series_uid(Path::new("1.3.6.nii.gz"), &volume(9)), "1.3.6");
         fs::write(place("e.hdr"), "").unwrap();
         fs::write(place("e.img.gz"), "").unwrap();
         assert_eq!(files(&place("e.hdr")), [place("e.hdr"), place("e.img.gz")]);

@@ -1,30 +1,23 @@
 //! Files to volumes and marks, and back: one shape for each format, `read(path)` and `write`.
 
 pub mod volume;
-pub mod archive;
-pub mod case_files;
-pub mod cohort;
+pub mod uid;
 pub mod dicom;
-pub mod image_file;
-pub mod lidc_xml;
-pub mod luna_csv;
-pub mod mask_file;
 pub mod metaimage;
 pub mod nifti;
-pub mod npz;
-pub mod pairing;
+pub mod image_file;
+pub mod mask_file;
+pub mod lidc_xml;
+pub mod luna_csv;
 pub mod scan_geometry;
-pub mod uid;
-pub mod volumes;
+pub mod archive;
+pub mod cohort;
 pub mod data_manifest;
+pub mod npz;
 
-mod elements;
+mod folder;
+mod voxel_encoding;
 mod voxel_stream;
-mod lidc_folders;
 
 #[cfg(test)]
-mod damaged_image_tests;
-#[cfg(test)]
-mod image_file_tests;
-#[cfg(test)]
-mod read_slices_tests;
+mod tests;

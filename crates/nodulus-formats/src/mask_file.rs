@@ -1,7 +1,7 @@
 //! Files with a reader's marks as voxels or outlines: NIfTI, MetaImage, DICOM SEG, RTSTRUCT.
 
-use super::dicom::{self, Segmentation, StructureSet};
-use super::image_file::{self, Error as ImageError};
+use crate::dicom::{self, Segmentation, StructureSet};
+use crate::image_file::{self, Error as ImageError};
 use crate::volume::Volume;
 use fs_err::File;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub enum MaskFile {
 
 impl MaskFile {
     /// What it says of the image that it was drawn on; `None` where its format cannot say.
-    pub fn referenced(&self) -> Option<&dicom::Referenced> {
+    pub fn referenced(&self) -> Option<&dicom::ReferencedUids> {
         match self {
             Self::Labels(_) => None,
             Self::Segmentation(segmentation) => Some(&segmentation.referenced),
@@ -85,12 +85,14 @@ pub fn read(path: &Path, rules: &MaskRules) -> Result<MaskFile, Error> {
     let mut start = Vec::new();
     File::open(path)?.take(132).read_to_end(&mut start)?;
     if start.len() == 132 && start.ends_with(b"DICM") {
-        return Ok(match dicom::read_drawn(path, rules.fractional_threshold)? {
-            dicom::Drawn::Segmentation(segmentation) => MaskFile::Segmentation(segmentation),
-            dicom::Drawn::StructureSet(structures) => MaskFile::StructureSet(structures),
+        return Ok(match dicom::read_annotation_object(path, rules.fractional_threshold)? {
+            dicom::AnnotationObject::Segmentation(segmentation) => {
+                MaskFile::Segmentation(segmentation)
+            }
+            dicom::AnnotationObject::StructureSet(structures) => MaskFile::StructureSet(structures),
         });
     }
-    if !image_file::is_one(path) {
+    if !image_file::is_image(path) {
         return Err(Error::Name(path.to_owned()));
     }
     Ok(MaskFile::Labels(image_file::read_labels(path)?))

@@ -142,7 +142,7 @@ const COLUMNS: [&str; 6] = [
 
 /// A row as the file has it.
 #[derive(Debug, Deserialize)]
-struct Row<Z> {
+struct GeometryRow<Z> {
     series_instance_uid: String,
     study_instance_uid: Option<String>,
     patient_id: Option<String>,
@@ -185,7 +185,7 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
     if let Some(column) = COLUMNS.into_iter().find(|column| !names.iter().any(|n| n == *column)) {
         return Err(Error::Missing { path: path.to_owned(), column });
     }
-    for (n, row) in rows.into_deserialize::<Row<String>>().enumerate() {
+    for (n, row) in rows.into_deserialize::<GeometryRow<String>>().enumerate() {
         let row = row.map_err(wrong)?;
         let mut z_mm = Vec::new();
         for text in row.z_positions_mm.split_ascii_whitespace() {
@@ -193,14 +193,14 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
                 value(path, n, "z_positions_mm", format!("`{text}`"), "numbers with spaces between")
             })?);
         }
-        add(path, n, Row { z_positions_mm: z_mm, ..empty(row) }, &mut geometries)?;
+        add(path, n, GeometryRow { z_positions_mm: z_mm, ..empty(row) }, &mut geometries)?;
     }
     Ok(geometries)
 }
 
 /// A row without its heights.
-fn empty(row: Row<String>) -> Row<Vec<f64>> {
-    Row {
+fn empty(row: GeometryRow<String>) -> GeometryRow<Vec<f64>> {
+    GeometryRow {
         series_instance_uid: row.series_instance_uid,
         study_instance_uid: row.study_instance_uid,
         patient_id: row.patient_id,
@@ -219,7 +219,7 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let mut n = 0;
     for batch in builder.with_projection(mask).build().map_err(wrong)? {
         let batch = batch.map_err(|source| Error::Arrow { path: path.to_owned(), source })?;
-        let rows: Vec<Row<Vec<f64>>> = serde_arrow::from_record_batch(&batch)
+        let rows: Vec<GeometryRow<Vec<f64>>> = serde_arrow::from_record_batch(&batch)
             .map_err(|source| Error::Columns { path: path.to_owned(), source: Box::new(source) })?;
         for row in rows {
             add(path, n, row, &mut geometries)?;
@@ -232,7 +232,7 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
 fn add(
     path: &Path,
     n: usize,
-    row: Row<Vec<f64>>,
+    row: GeometryRow<Vec<f64>>,
     geometries: &mut ScanGeometries,
 ) -> Result<(), Error> {
     let known = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -279,7 +279,7 @@ fn value(
 
 /// A row of a table that is written.
 #[derive(Clone, Debug, Serialize)]
-pub struct NewRow<'a> {
+pub struct NewScanGeometry<'a> {
     /// The series.
     pub series_instance_uid: &'a str,
     /// Its study.
@@ -299,7 +299,7 @@ pub struct NewRow<'a> {
 /// # Errors
 ///
 /// Fails if the file cannot be written.
-pub fn write_csv(path: &Path, rows: &[NewRow<'_>]) -> Result<(), Error> {
+pub fn write_csv(path: &Path, rows: &[NewScanGeometry<'_>]) -> Result<(), Error> {
     let wrong = |source| Error::Csv { path: path.to_owned(), source };
     let io = |source| Error::Io { path: path.to_owned(), source };
     // The names are written here, so that a table without rows has them too.
@@ -390,7 +390,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.csv");
-        let row = NewRow {
+        let row = NewScanGeometry {
             series_instance_uid: "1.2",
             study_instance_uid: "1.1",
             patient_id: "p",

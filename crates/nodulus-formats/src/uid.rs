@@ -13,7 +13,7 @@ pub fn is_uid(text: &str) -> bool {
 }
 
 /// The UID of a UUID (PS3.5, B.2) of version 8 (RFC 9562) with bits of a hash.
-pub fn of_digest(digest: &[u8; 32]) -> String {
+pub fn from_digest(digest: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
@@ -22,13 +22,13 @@ pub fn of_digest(digest: &[u8; 32]) -> String {
 }
 
 /// A UID that follows from these parts; where one ends and the next begins makes a difference.
-pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    of_digest(&hash.finalize().into())
+    from_digest(&hash.finalize().into())
 }
 
 #[cfg(test)]
@@ -48,12 +48,12 @@ mod tests {
 
     #[test]
     fn parts_make_a_uid() {
-        let of = |parts: &[&str]| of_parts(parts.iter().map(|part| part.as_bytes()));
+        let of = |parts: &[&str]| from_parts(parts.iter().map(|part| part.as_bytes()));
         assert_eq!(of(&["a", "bc"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
         assert!(is_uid(&of(&["a"])) && of(&["a"]).starts_with("2.25."));
         // All bits set but those of the version and the variant.
-        let number: u128 = of_digest(&[0xff; 32])[5..].parse().unwrap();
+        let number: u128 = from_digest(&[0xff; 32])[5..].parse().unwrap();
         assert_eq!(format!("{number:x}"), "ffffffffffff8fffbfffffffffffffff");
     }
 }

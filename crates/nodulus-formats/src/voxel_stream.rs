@@ -1,8 +1,8 @@
 //! Slices out of an image file, a block at a time: beside the wanted slices no more than a block of
 //! the file is in memory.
 
-use super::elements::{Encoding, Voxel};
 use crate::volume::SliceRanges;
+use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use fs_err::File;
 use std::collections::TryReserveError;
@@ -16,7 +16,7 @@ const BLOCK_BYTES: usize = 1 << 18;
 const DEFLATE_MOST: u64 = 1032;
 
 /// Bytes of voxels, from the first one on.
-pub(super) enum Stream {
+pub(crate) enum VoxelStream {
     Plain(File),
     Zlib(ZlibDecoder<Take<File>>),
     Gzip(MultiGzDecoder<File>),
@@ -24,17 +24,17 @@ pub(super) enum Stream {
 
 /// What a stream holds.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) encoding: Encoding,
+pub(crate) struct StreamLayout {
+    pub(crate) encoding: VoxelEncoding,
     /// Voxels along i and j.
-    pub(super) size: [usize; 2],
+    pub(crate) size: [usize; 2],
     /// Its slices k.
-    pub(super) slices: Range<usize>,
+    pub(crate) slices: Range<usize>,
 }
 
 /// Why reading ended before its time.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum StreamError {
     /// The file system refused, or what is compressed is damaged.
     Io(io::Error),
     /// There are fewer bytes than the layout has, or more: then one more is found.
@@ -43,22 +43,22 @@ pub(super) enum Stop {
     Voxel { voxel: [usize; 3], value: f64 },
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for StreamError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl Layout {
+impl StreamLayout {
     /// Bytes of all its slices; `None` past what memory can hold.
-    pub(super) fn n_bytes(&self) -> Option<u64> {
+    pub(crate) fn n_bytes(&self) -> Option<u64> {
         let n = self.size[0].checked_mul(self.size[1])?.checked_mul(self.slices.len())?;
         n.checked_mul(self.encoding.element.n_bytes())?.try_into().ok()
     }
 
     /// Values of its wanted slices, or of those that so many stored bytes can hold, if these are
     /// fewer: a header's claim must not fill the memory.
-    pub(super) fn n_values(&self, wanted: &SliceRanges, stored: u64, compressed: bool) -> usize {
+    pub(crate) fn n_values(&self, wanted: &SliceRanges, stored: u64, compressed: bool) -> usize {
         let most = stored.saturating_mul(if compressed { DEFLATE_MOST } else { 1 });
         let most = most / self.encoding.element.n_bytes() as u64;
         let slice = self.size[0].saturating_mul(self.size[1]);
@@ -68,20 +68,20 @@ impl Layout {
 }
 
 /// Room for so many values.
-pub(super) fn room<T>(n: usize) -> Result<Vec<T>, TryReserveError> {
+pub(crate) fn room<T>(n: usize) -> Result<Vec<T>, TryReserveError> {
     let mut values = Vec::new();
     values.try_reserve_exact(n).map(|()| values)
 }
 
-impl Stream {
+impl VoxelStream {
     /// Adds the wanted slices of a stream that is at its first slice; returns whether it was read
     /// to its end. What lies behind the last wanted slice is neither read nor checked.
-    pub(super) fn read_slices<T: Voxel>(
+    pub(crate) fn read_slices<T: Voxel>(
         &mut self,
-        layout: &Layout,
+        layout: &StreamLayout,
         wanted: &SliceRanges,
         values: &mut Vec<T>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<bool, StreamError> {
         let [ni, nj] = layout.size;
         let slice_bytes = (ni * nj * layout.encoding.element.n_bytes()) as u64;
         let mut block = vec![0; BLOCK_BYTES];
@@ -99,23 +99,23 @@ impl Stream {
                 layout.encoding.decode(&block[..n], values).map_err(|refused| {
                     let n = range.start * ni * nj + before + refused.index;
                     let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
-                    Stop::Voxel { voxel, value: refused.value }
+                    StreamError::Voxel { voxel, value: refused.value }
                 })?;
                 if n < length {
-                    return Err(Stop::Size { found });
+                    return Err(StreamError::Size { found });
                 }
             }
             at = range.end;
         }
         let ended = at == layout.slices.end;
         if ended && self.fill(&mut block[..1])? > 0 {
-            return Err(Stop::Size { found: found + 1 });
+            return Err(StreamError::Size { found: found + 1 });
         }
         Ok(ended)
     }
 
     /// Passes over bytes; returns how many there were, as far as that can be told without reading.
-    pub(super) fn skip(&mut self, n: u64) -> io::Result<u64> {
+    pub(crate) fn skip(&mut self, n: u64) -> io::Result<u64> {
         if n == 0 {
             return Ok(0);
         }
@@ -138,7 +138,7 @@ impl Stream {
     }
 
     /// Fills a block as far as there are bytes; returns how many there were.
-    pub(super) fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
         while n < block.len() {
             let read = match self {

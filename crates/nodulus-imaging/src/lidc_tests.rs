@@ -2,7 +2,7 @@
 
 use super::rasterise;
 use fs_err as fs;
-use nodulus_formats::lidc_xml::{self, Annotations, Kind, ReadNodule};
+use nodulus_formats::lidc_xml::{self, Annotations, NoduleKind, ReadNodule};
 use nodulus_formats::volume::{Geometry, Slices};
 use nodulus_test_needs::real_scan;
 use serde::Deserialize;
@@ -90,7 +90,7 @@ fn check(nodule: &ReadNodule, golden: &GoldenMark, slices: &Slices) {
 
 fn nodules(reads: &Annotations) -> impl Iterator<Item = &ReadNodule> {
     let nodules = reads.sessions.iter().flat_map(|session| &session.nodules);
-    nodules.filter(|nodule| nodule.kind() == Kind::Nodule)
+    nodules.filter(|nodule| nodule.kind() == NoduleKind::Nodule)
 }
 
 fn xml_below(folder: &Path) -> Vec<PathBuf> {

@@ -207,7 +207,7 @@ fn grid(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nodulus_formats::dicom::{Plane, Referenced};
+    use nodulus_formats::dicom::{Plane, ReferencedUids};
     use nodulus_formats::volume::Mask;
     use std::collections::BTreeSet;
 
@@ -227,7 +227,7 @@ mod tests {
             |n| PlacedMask { start: [n, 1, 0], mask: Mask::from_fn([1; 3], |_, _, _| true) };
         let frames = (0..heights_mm.len()).map(|n| (n, pixel(n))).collect();
         Segmentation {
-            referenced: Referenced::default(),
+            referenced: ReferencedUids::default(),
             planes: heights_mm.iter().map(plane).collect(),
             segments: vec![Segment { number: 1, label: String::new(), frames }],
             spacing_between_slices_mm: None,

@@ -158,7 +158,7 @@ impl Case<'_> {
             return self.identity.uid(own);
         }
         // A name may tell of the patient.
-        self.identity.uid(&uid::of_parts([b"series".as_slice(), own.as_bytes()]))
+        self.identity.uid(&uid::from_parts([b"series".as_slice(), own.as_bytes()]))
     }
 
     /// Refuses what none of the files could hold.

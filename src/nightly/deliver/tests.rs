@@ -5,7 +5,7 @@ use crate::nightly::identity::{Settings, Uids};
 use crate::nightly::scored::{ScoredNodule, ScoringModel};
 use fs_err as fs;
 use ndarray::Array3;
-use nodulus_formats::dicom::{self, Date, Drawn, NewSeries, Numbering, Tolerances};
+use nodulus_formats::dicom::{self, AnnotationObject, Date, NewSeries, Numbering, Tolerances};
 use nodulus_formats::nifti;
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use nodulus_imaging::planar_contours;
@@ -120,7 +120,9 @@ fn every_file_holds_the_voxels() {
     assert_eq!(names, expected);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 5);
 
-    let Drawn::Segmentation(found) = dicom::read_drawn(&out.join(&names[0]), 0.5).unwrap() else {
+    let AnnotationObject::Segmentation(found) =
+        dicom::read_annotation_object(&out.join(&names[0]), 0.5).unwrap()
+    else {
         panic!("a segmentation")
     };
     let voxels = found.segments.iter().map(|segment| {
@@ -133,7 +135,9 @@ fn every_file_holds_the_voxels() {
     });
     assert_eq!(voxels.collect::<Vec<_>>(), masks(&scan));
 
-    let Drawn::StructureSet(found) = dicom::read_drawn(&out.join(&names[1]), 0.5).unwrap() else {
+    let AnnotationObject::StructureSet(found) =
+        dicom::read_annotation_object(&out.join(&names[1]), 0.5).unwrap()
+    else {
         panic!("a structure set")
     };
     assert_eq!(found.rois.iter().map(|roi| roi.number).collect::<Vec<_>>(), [1, 2]);

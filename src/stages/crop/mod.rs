@@ -9,8 +9,8 @@ pub use error::CropError;
 
 use super::{Task, memory};
 use crate::tables::{Failure, Neighbours, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
-use nodulus_formats::case_files::CaseFiles;
 use nodulus_formats::cohort;
+use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
 use nodulus_imaging::crop::{crop_mask, crop_slice};

@@ -5,8 +5,8 @@ use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
 use fs_err as fs;
-use nodulus_formats::case_files::CaseFiles;
-use nodulus_formats::cohort::{self, Image, Layout};
+use nodulus_formats::cohort::CaseFiles;
+use nodulus_formats::cohort::{self, Layout, LoadedScan};
 use nodulus_formats::mask_file::MaskFile;
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
@@ -128,7 +128,7 @@ impl Reader<'_> {
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
-                Ok(cohort::read_images(files, &self.config.tolerances, placed)?)
+                Ok(cohort::read_scans(files, &self.config.tolerances, placed)?)
             }
             None if source.case.has_scan => Ok(vec![self.without_image(cohort, source)?]),
             None => Ok(Vec::new()),
@@ -139,7 +139,7 @@ impl Reader<'_> {
         &self,
         cohort: &Cohort,
         source: &SourceCase,
-        image: Result<Image, cohort::Error>,
+        image: Result<LoadedScan, cohort::Error>,
     ) -> Placed {
         let (config, list) = (self.config, self.series_list);
         match image {

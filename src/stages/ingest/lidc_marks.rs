@@ -4,7 +4,7 @@ use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
 use crate::tables::{Mark, MarkKind, Scan, hash};
-use nodulus_formats::lidc_xml::{Annotations, Kind, NonNodule, ReadNodule};
+use nodulus_formats::lidc_xml::{Annotations, NoduleKind, NonNodule, ReadNodule};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::rasterise;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,7 @@ fn nodule_mark(
     nodule: &ReadNodule,
     mut irregularities: BTreeSet<Irregularity>,
 ) -> Mark {
-    if nodule.kind() == Kind::SmallNodule {
+    if nodule.kind() == NoduleKind::SmallNodule {
         MarkKind::SmallNodule.name().clone_into(&mut mark.kind);
         for contour in &nodule.contours {
             for point in &contour.points {

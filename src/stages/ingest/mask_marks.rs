@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Mark, MarkKind, Scan, hash};
-use nodulus_formats::dicom::{Referenced, Roi, Segmentation, StructureSet};
+use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use nodulus_imaging::irregularity::Irregularity;
@@ -222,7 +222,7 @@ fn exclusion(scan: &Scan, rule: Rule, path: &str, reason: String) -> Exclusion {
     Exclusion::new(rule, Some(&scan.cohort), series, path, reason).of_file(path)
 }
 
-fn check_series(frame: &Frame, referenced: &Referenced) -> Result<(), Error> {
+fn check_series(frame: &Frame, referenced: &ReferencedUids) -> Result<(), Error> {
     let Some(series) = frame.series_instance_uid() else { return Ok(()) };
     if referenced.series.is_empty() || referenced.series.contains(series) {
         return Ok(());

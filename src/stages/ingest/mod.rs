@@ -141,7 +141,7 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
         memory::for_each(
             &sources.cases[from..to],
             task.max_memory,
-            |source| cohort::memory_bytes(&source.case),
+            |source| cohort::estimate_bytes(&source.case),
             |source| reader.read(source),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::failed(source, &error));
@@ -231,7 +231,7 @@ pub(in crate::stages) mod tests {
     use super::mask_readings::Reading;
     use super::*;
     use ndarray::Array3;
-    use nodulus_formats::cohort::{Image, Layout};
+    use nodulus_formats::cohort::{Layout, LoadedScan};
     use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
     use nodulus_formats::mask_file::MaskFile;
     use nodulus_formats::scan_geometry::ScanGeometry;
@@ -241,10 +241,10 @@ pub(in crate::stages) mod tests {
         Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()
     }
 
-    fn image(size: [usize; 3]) -> Image {
+    fn image(size: [usize; 3]) -> LoadedScan {
         let [ni, nj, nk] = size;
         let volume = Volume::new(geometry(size), Array3::from_elem((nk, nj, ni), -7i16)).unwrap();
-        Image { series_instance_uid: "1.2".to_owned(), info: None, volume }
+        LoadedScan { series_instance_uid: "1.2".to_owned(), info: None, volume }
     }
 
     /// A scan of 20 × 20 × 4 voxels, for tests of later stages.

@@ -2,7 +2,7 @@
 
 use super::{Cohort, Config, SourceCase};
 use crate::tables::Scan;
-use nodulus_formats::cohort::Image;
+use nodulus_formats::cohort::LoadedScan;
 use nodulus_formats::dicom::RefusedSeries;
 use nodulus_formats::scan_geometry::ScanGeometry;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ pub(super) fn of_image(
     series_list: Option<&BTreeSet<String>>,
     cohort: &Cohort,
     source: &SourceCase,
-    image: &Image,
+    image: &LoadedScan,
 ) -> Scan {
     let geometry = image.volume.geometry();
     let [n_columns, n_rows, n_slices] = geometry.size().map(|n| n as i64);

@@ -1,6 +1,6 @@
 //! A folder against its manifest.
 
-use super::{Error, ExpectedCount, ExpectedFile, Manifest, sha256_of};
+use super::manifest::{Error, ExpectedCount, ExpectedFile, Manifest, sha256_of};
 use fs_err as fs;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What is wrong with a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
-pub enum Problem {
+pub enum ManifestProblem {
     /// A file is not there, or is a folder.
     Missing {
         /// Path below the root.
@@ -56,23 +56,23 @@ pub enum Problem {
 
 /// What was checked, and what was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ManifestReport {
     /// Name in the manifest.
     pub name: String,
     /// Files and patterns that were checked.
     pub n_checks: u64,
     /// What is wrong, in the manifest's order.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ManifestProblem>,
 }
 
-impl Report {
+impl ManifestReport {
     /// Whether nothing is wrong.
     pub fn is_well(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ManifestReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
@@ -85,7 +85,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ManifestProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { path } => write!(f, "missing: {path}"),
@@ -115,63 +115,68 @@ pub fn verify(
     manifest: &Manifest,
     root: &Path,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Report, Error> {
+) -> Result<ManifestReport, Error> {
     if !root.is_dir() {
         return Err(Error::NotAFolder(root.to_owned()));
     }
     let n_checks = (manifest.files.len() + manifest.expect.len()) as u64;
     let done = AtomicU64::new(0);
-    let report = |problem: Option<Problem>| {
+    let report = |problem: Option<ManifestProblem>| {
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, n_checks);
         problem
     };
     let files = manifest.files.par_iter().map(|file| report(check_file(root, file)));
     let counts = manifest.expect.par_iter().map(|expect| report(check_count(root, expect)));
     let problems = files.chain(counts).filter_map(|problem| problem).collect();
-    Ok(Report { name: manifest.name.clone(), n_checks, problems })
+    Ok(ManifestReport { name: manifest.name.clone(), n_checks, problems })
 }
 
-fn check_file(root: &Path, file: &ExpectedFile) -> Option<Problem> {
+fn check_file(root: &Path, file: &ExpectedFile) -> Option<ManifestProblem> {
     let path = file.path.clone();
     let full = root.join(&path);
-    let unreadable = |error: io::Error| Problem::Unreadable {
+    let unreadable = |error: io::Error| ManifestProblem::Unreadable {
         path: file.path.clone(),
         cause: error.to_string(),
     };
     let found = match fs::metadata(&full) {
         Ok(found) if found.is_file() => found.len(),
-        Ok(_) => return Some(Problem::Missing { path }),
+        Ok(_) => return Some(ManifestProblem::Missing { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Some(Problem::Missing { path });
+            return Some(ManifestProblem::Missing { path });
         }
         Err(error) => return Some(unreadable(error)),
     };
     if let Some(expected) = file.size.filter(|expected| *expected != found) {
-        return Some(Problem::WrongSize { path, found, expected });
+        return Some(ManifestProblem::WrongSize { path, found, expected });
     }
     let expected = file.sha256.clone()?;
     match sha256_of(&full) {
         Ok(found) if found == expected => None,
-        Ok(found) => Some(Problem::WrongSha256 { path, found, expected }),
+        Ok(found) => Some(ManifestProblem::WrongSha256 { path, found, expected }),
         Err(error) => Some(unreadable(error)),
     }
 }
 
-fn check_count(root: &Path, expect: &ExpectedCount) -> Option<Problem> {
+fn check_count(root: &Path, expect: &ExpectedCount) -> Option<ManifestProblem> {
     let ExpectedCount { pattern, count: expected } = expect.clone();
     let root = glob::Pattern::escape(&root.to_string_lossy());
     let matches = match glob::glob(&format!("{root}/{pattern}")) {
         Ok(matches) => matches,
-        Err(error) => return Some(Problem::Unreadable { path: pattern, cause: error.to_string() }),
+        Err(error) => {
+            return Some(ManifestProblem::Unreadable { path: pattern, cause: error.to_string() });
+        }
     };
     let mut found = 0;
     for entry in matches {
         match entry {
             Ok(_) => found += 1,
             Err(error) => {
-                return Some(Problem::Unreadable { path: pattern, cause: error.to_string() });
+                return Some(ManifestProblem::Unreadable {
+                    path: pattern,
+                    cause: error.to_string(),
+                });
             }
         }
     }
-    (found != expected).then_some(Problem::WrongCount { pattern, found, expected })
+    (found != expected).then_some(ManifestProblem::WrongCount { pattern, found, expected })
 }

@@ -1,6 +1,8 @@
 //! Manifests that are read, written, and held against folders.
 
 use super::*;
+use fs_err as fs;
+use std::path::Path;
 
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -25,7 +27,7 @@ fn read_text(text: &str) -> Result<Manifest, Error> {
     read(&root.path().join("m.toml"))
 }
 
-fn problems(text: &str, root: &Path) -> Vec<Problem> {
+fn problems(text: &str, root: &Path) -> Vec<ManifestProblem> {
     let report = verify(&read_text(&manifest(text)).unwrap(), root, &|_, _| {}).unwrap();
     assert_eq!(report.is_well(), report.problems.is_empty());
     report.problems
@@ -76,15 +78,15 @@ fn each_problem_is_found_and_named() {
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let found = problems(&files, root.path());
     let expected = [
-        Problem::Missing { path: "a/none".to_owned() },
-        Problem::Missing { path: "a".to_owned() },
-        Problem::WrongSize { path: "a/three".to_owned(), found: 3, expected: 4 },
-        Problem::WrongSha256 {
+        ManifestProblem::Missing { path: "a/none".to_owned() },
+        ManifestProblem::Missing { path: "a".to_owned() },
+        ManifestProblem::WrongSize { path: "a/three".to_owned(), found: 3, expected: 4 },
+        ManifestProblem::WrongSha256 {
             path: "a/three".to_owned(),
             found: abc.to_owned(),
             expected: EMPTY_SHA256.to_owned(),
         },
-        Problem::WrongCount { pattern: "*.raw".to_owned(), found: 0, expected: 1 },
+        ManifestProblem::WrongCount { pattern: "*.raw".to_owned(), found: 0, expected: 1 },
     ];
     assert_eq!(found, expected);
     assert_eq!(found[2].to_string(), "wrong size: a/three has 3 bytes, expected 4");
@@ -119,7 +121,7 @@ fn a_folder_passes_against_its_own_manifest() {
 
     fs::write(root.path().join("b/two"), "33").unwrap();
     let report = verify(&made, root.path(), &|_, _| {}).unwrap();
-    assert!(matches!(report.problems[..], [Problem::WrongSha256 { .. }]));
+    assert!(matches!(report.problems[..], [ManifestProblem::WrongSha256 { .. }]));
     assert!(report.to_string().ends_with("1 of 2 checks failed"));
 }
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a DICOM file, or with the files of a series together.
 
-use super::read::RefusedSeries;
+use super::series_info::RefusedSeries;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -194,7 +194,7 @@ impl Error {
         }
     }
 
-    pub(super) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
+    pub(crate) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
         Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
     }
 }
@@ -299,19 +299,19 @@ pub enum Problem {
 
 impl Problem {
     /// An error of the DICOM library with all its causes, as its first line alone says little.
-    pub(super) fn elements(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         Self::Elements(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 
-    pub(super) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
+    pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
         let (found, expected) = (found.to_string(), expected.to_string());
-        Self::Value { attribute: name(tag), found, expected }
+        Self::Value { attribute: attribute_name(tag), found, expected }
     }
 }
 
 /// An attribute's keyword and tag.
-pub(super) fn name(tag: Tag) -> String {
+pub(crate) fn attribute_name(tag: Tag) -> String {
     match StandardDataDictionary.by_tag(tag) {
         Some(entry) => format!("{} {tag}", entry.alias()),
         None => tag.to_string(),

@@ -1,6 +1,6 @@
 //! LIDC's XML to reads.
 
-use super::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
+use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
 use fs_err as fs;
 use roxmltree::{Document, Node};
 use std::io;
@@ -41,9 +41,9 @@ pub enum Error {
         path: PathBuf,
         /// Line of the parent.
         line: u32,
-        /// Element that lacks it.
+        /// XmlElement that lacks it.
         parent: String,
-        /// Element that is missing.
+        /// XmlElement that is missing.
         child: &'static str,
     },
     /// An element's text is not a value of its kind.
@@ -81,7 +81,7 @@ pub fn read(path: &Path) -> Result<Annotations, Error> {
 pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
     let document =
         Document::parse(text).map_err(|source| Error::Xml { path: path.to_owned(), source })?;
-    let root = Element { node: document.root_element(), path };
+    let root = XmlElement { node: document.root_element(), path };
     match root.name() {
         "LidcReadMessage" => {}
         "IdriReadMessage" => return Err(Error::XRay(path.to_owned())),
@@ -97,19 +97,19 @@ pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
         study_instance_uid: study.map(|uid| uid.text().to_owned()).filter(|uid| !uid.is_empty()),
         sessions: root
             .children("readingSession")
-            .map(Element::session)
+            .map(XmlElement::session)
             .collect::<Result<_, _>>()?,
     })
 }
 
 /// A node with the file that it came from.
 #[derive(Clone, Copy)]
-struct Element<'a> {
+struct XmlElement<'a> {
     node: Node<'a, 'a>,
     path: &'a Path,
 }
 
-impl<'a> Element<'a> {
+impl<'a> XmlElement<'a> {
     fn name(self) -> &'a str {
         self.node.tag_name().name()
     }
@@ -197,11 +197,11 @@ impl<'a> Element<'a> {
         Ok(Session {
             nodules: self
                 .children("unblindedReadNodule")
-                .map(Element::nodule)
+                .map(XmlElement::nodule)
                 .collect::<Result<_, _>>()?,
             non_nodules: self
                 .children("nonNodule")
-                .map(Element::non_nodule)
+                .map(XmlElement::non_nodule)
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -210,8 +210,8 @@ impl<'a> Element<'a> {
         let ratings = self.children("characteristics").next();
         Ok(ReadNodule {
             reader_nodule_id: self.child("noduleID")?.text().to_owned(),
-            ratings: ratings.map(Element::ratings).transpose()?.flatten(),
-            contours: self.children("roi").map(Element::contour).collect::<Result<_, _>>()?,
+            ratings: ratings.map(XmlElement::ratings).transpose()?.flatten(),
+            contours: self.children("roi").map(XmlElement::contour).collect::<Result<_, _>>()?,
         })
     }
 
@@ -238,7 +238,7 @@ impl<'a> Element<'a> {
             },
             points: {
                 self.child("edgeMap")?;
-                self.children("edgeMap").map(Element::point).collect::<Result<_, _>>()?
+                self.children("edgeMap").map(XmlElement::point).collect::<Result<_, _>>()?
             },
             sop_instance_uid: self.sop_instance_uid(),
         })
@@ -256,7 +256,7 @@ impl<'a> Element<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
+    use super::super::reads::NoduleKind;
     use super::*;
 
     /// A file as LIDC has them, cut down: a rated nodule, an all-zero one, a non-nodule.
@@ -315,14 +315,14 @@ mod tests {
         assert_eq!(reads.sessions[1], Session::default());
         let [nodule, small] = reads.sessions[0].nodules.as_slice() else { panic!() };
         assert_eq!(nodule.reader_nodule_id, "Nodule 001");
-        assert_eq!(nodule.kind(), Kind::Nodule);
+        assert_eq!(nodule.kind(), NoduleKind::Nodule);
         // A single zero is a rating that was not given.
         assert_eq!(nodule.ratings, Some(Ratings { subtlety: Some(5), ..Ratings::default() }));
         assert_eq!(nodule.contours[0].points, [[312, 355], [311, 356]]);
         assert_eq!(nodule.contours[0].sop_instance_uid, "1.3.6.3");
         assert!((nodule.contours[0].z_mm + 125.0).abs() < 1e-12);
         assert!(nodule.contours[0].inclusion && !nodule.contours[1].inclusion);
-        assert_eq!((small.kind(), small.ratings), (Kind::SmallNodule, None));
+        assert_eq!((small.kind(), small.ratings), (NoduleKind::SmallNodule, None));
         assert_eq!(
             reads.sessions[0].non_nodules,
             [NonNodule {

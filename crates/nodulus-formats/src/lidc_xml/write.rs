@@ -1,6 +1,6 @@
 //! Reads to LIDC's XML.
 
-use super::{Annotations, Contour, NonNodule, Ratings, ReadNodule};
+use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule};
 use fs_err as fs;
 use std::fmt::Write;
 use std::io;
@@ -104,7 +104,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Session, read};
+    use super::super::read::read;
+    use super::super::reads::Session;
     use super::*;
 
     fn inclusion(z_mm: f64, points: &[[i64; 2]]) -> Contour {

@@ -1,6 +1,7 @@
 //! `annotations.csv`: the nodules of the reference standard.
 
-use super::{Error, rows};
+use super::error::Error;
+use super::rows;
 use serde::Serialize;
 use std::path::Path;
 

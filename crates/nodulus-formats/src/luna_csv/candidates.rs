@@ -1,6 +1,7 @@
 //! `candidates.csv` and `candidates_V2.csv`: places that detectors found.
 
-use super::{Error, rows};
+use super::error::Error;
+use super::rows;
 use serde::Serialize;
 use std::path::Path;
 

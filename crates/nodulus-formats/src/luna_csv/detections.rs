@@ -1,6 +1,7 @@
 //! A submission to LUNA16: places that a detector found, and how sure it is of each.
 
-use super::{Error, rows};
+use super::error::Error;
+use super::rows;
 use std::path::Path;
 
 /// The file's columns.
@@ -18,7 +19,7 @@ pub struct Detection {
     /// Place, z.
     pub z_mm: f64,
     /// How sure the detector is; the file's `probability`, which may be any number.
-    pub score: f64,
+    pub confidence: f64,
 }
 
 /// Reads a submission; none where it has only its first line.
@@ -33,7 +34,7 @@ pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
             x_mm: fields.millimetres(1)?,
             y_mm: fields.millimetres(2)?,
             z_mm: fields.millimetres(3)?,
-            score: fields.number(4)?,
+            confidence: fields.number(4)?,
         })
     })
 }
@@ -49,7 +50,7 @@ mod tests {
         let (_folder, path) = file(text);
         let rows = read_detections(&path).unwrap();
         assert_eq!((rows.len(), rows[0].series_instance_uid.as_str()), (1, "1.3"));
-        assert!((rows[0].score + 4.5).abs() < 1e-12);
+        assert!((rows[0].confidence + 4.5).abs() < 1e-12);
         let (_folder, path) = file(&text.replace("-4.5", "inf"));
         let error = read_detections(&path).unwrap_err();
         assert_eq!(message(&error), "`, line 2: probability is \"inf\", expected a finite number");

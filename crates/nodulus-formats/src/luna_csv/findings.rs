@@ -1,6 +1,7 @@
 //! `annotations_excluded.csv`: what readers marked and the reference standard leaves out.
 
-use super::{Error, annotations, rows};
+use super::error::Error;
+use super::{annotations, rows};
 use serde::{Serialize, Serializer};
 use std::path::Path;
 

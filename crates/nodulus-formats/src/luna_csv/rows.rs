@@ -1,6 +1,6 @@
 //! Lines of a file with a line of names: to rows and back.
 
-use super::Error;
+use super::error::Error;
 use fs_err as fs;
 use serde::Serialize;
 use std::path::Path;
@@ -16,14 +16,14 @@ pub(super) fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// A line's values for the names asked for.
-pub(super) struct Fields<'a, const N: usize> {
+pub(super) struct RowValues<'a, const N: usize> {
     path: &'a Path,
     line: usize,
     names: [&'static str; N],
     values: [&'a str; N],
 }
 
-impl<const N: usize> Fields<'_, N> {
+impl<const N: usize> RowValues<'_, N> {
     /// The value of a name as text that is not empty.
     pub(super) fn text(&self, field: usize) -> Result<String, Error> {
         let text = self.values[field];
@@ -67,7 +67,7 @@ impl<const N: usize> Fields<'_, N> {
 pub(super) fn read<T, const N: usize>(
     path: &Path,
     names: [&'static str; N],
-    row: impl Fn(&Fields<'_, N>) -> Result<T, Error>,
+    row: impl Fn(&RowValues<'_, N>) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
     let text = text(path)?;
     let mut lines = text.lines();
@@ -91,7 +91,7 @@ pub(super) fn read<T, const N: usize>(
             let (found, expected) = (values.len(), found.len());
             return Err(Error::Fields { path: path.to_owned(), line, found, expected });
         }
-        rows.push(row(&Fields { path, line, names, values: places.map(|n| values[n]) })?);
+        rows.push(row(&RowValues { path, line, names, values: places.map(|n| values[n]) })?);
     }
     Ok(rows)
 }

@@ -1,6 +1,7 @@
 //! `seriesuids.csv`: the scans of the cohort.
 
-use super::{Error, rows};
+use super::error::Error;
+use super::rows;
 use fs_err as fs;
 use std::path::Path;
 

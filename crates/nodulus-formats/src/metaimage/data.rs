@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 /// Where the voxels are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Data {
+pub(super) enum DataLocation {
     /// Behind the header.
     Local,
     /// In a file of this name, below the header's folder.
@@ -14,12 +14,12 @@ pub(super) enum Data {
     /// In a file for each slice, of these names in the order of k.
     List(Vec<String>),
     /// In a file for each slice, of numbered names.
-    Pattern(Pattern),
+    Numbered(NumberedNames),
 }
 
 /// Numbered names, as C's `printf` makes them from `before%03dafter`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(super) struct NumberedNames {
     before: String,
     /// Digits at least, and whether zeros fill them up.
     width: usize,
@@ -37,7 +37,7 @@ pub(super) const EXPECTED: &str =
 /// The longest number in a name; `u64` has 20 digits.
 const WIDEST: usize = 20;
 
-impl Data {
+impl DataLocation {
     /// Reads the field and, where it is a list, the names in `rest`; fails with what it found in
     /// place of what is expected. A pattern without numbers goes from 1 to `n_slices`.
     pub(super) fn parse(field: &str, rest: &[u8], n_slices: usize) -> Result<Self, String> {
@@ -49,7 +49,9 @@ impl Data {
             ["LIST"] | ["LIST", "2" | "2D"] => list(rest).map(Self::List),
             ["LIST", ..] => Err(wrong()),
             [pattern, numbers @ ..] if pattern.contains('%') => {
-                Pattern::parse(pattern, numbers, n_slices).map(Self::Pattern).ok_or_else(wrong)
+                NumberedNames::parse(pattern, numbers, n_slices)
+                    .map(Self::Numbered)
+                    .ok_or_else(wrong)
             }
             _ if field.contains('%') || !is_below(field) => Err(wrong()),
             _ => Ok(Self::File(field.to_owned())),
@@ -61,7 +63,7 @@ impl Data {
         match self {
             Self::Local | Self::File(_) => None,
             Self::List(names) => Some(names.len()),
-            Self::Pattern(pattern) => Some(pattern.n),
+            Self::Numbered(pattern) => Some(pattern.n),
         }
     }
 
@@ -71,12 +73,12 @@ impl Data {
             Self::Local => Box::new(iter::empty()),
             Self::File(name) => Box::new(iter::once(name.clone())),
             Self::List(names) => Box::new(names.iter().cloned()),
-            Self::Pattern(pattern) => Box::new((0..pattern.n).map(|n| pattern.name(n))),
+            Self::Numbered(pattern) => Box::new((0..pattern.n).map(|n| pattern.name(n))),
         }
     }
 }
 
-impl Pattern {
+impl NumberedNames {
     /// `None` where it has not one `%d`, or the numbers are none.
     ///
     /// METHOD: defaults are those of ITK's `MetaIO`; with a last number and no step it divides by
@@ -154,12 +156,12 @@ mod tests {
     use super::*;
 
     fn names(field: &str, rest: &[u8]) -> Result<Vec<String>, String> {
-        Data::parse(field, rest, 3).map(|data| data.names().collect())
+        DataLocation::parse(field, rest, 3).map(|data| data.names().collect())
     }
 
     #[test]
     fn one_file_a_list_and_a_pattern_name_their_files() {
-        assert_eq!(Data::parse("LOCAL", b"", 3), Ok(Data::Local));
+        assert_eq!(DataLocation::parse("LOCAL", b"", 3), Ok(DataLocation::Local));
         assert_eq!(names("a b.raw", b"").unwrap(), ["a b.raw"]);
         assert_eq!(names("./raw/a.raw", b"").unwrap(), ["./raw/a.raw"]);
         for list in ["LIST", "LIST 2", "LIST 2D"] {
@@ -203,7 +205,7 @@ mod tests {
         let twice = names("LIST", b"a.raw\nb.raw\n./a.raw\n");
         assert_eq!(twice.unwrap_err(), "LIST, in it twice ./a.raw");
         // As many names as a header asks for are not made at once.
-        let huge = Data::parse("a%d.raw", b"", usize::MAX).unwrap();
+        let huge = DataLocation::parse("a%d.raw", b"", usize::MAX).unwrap();
         assert_eq!(huge.names().nth(2).unwrap(), "a3.raw");
     }
 }

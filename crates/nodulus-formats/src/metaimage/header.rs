@@ -1,28 +1,28 @@
 //! The header of a MetaImage.
 
-use super::super::elements::{ByteOrder, Element};
-use super::Error;
-use super::data::{self, Data};
+use super::data::{self, DataLocation};
+use super::error::Error;
 use crate::volume::Geometry;
+use crate::voxel_encoding::{ByteOrder, ElementType};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
 /// What the header says.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct MetaImageHeader {
     pub(super) geometry: Geometry,
-    pub(super) element: Element,
+    pub(super) element: ElementType,
     pub(super) order: ByteOrder,
     /// Bytes before the voxels in each of their files.
-    pub(super) skipped: Skipped,
+    pub(super) skipped: SkippedBytes,
     pub(super) compression: Compression,
-    pub(super) data: Data,
+    pub(super) data: DataLocation,
 }
 
 /// Bytes before the voxels in each of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skipped {
+pub(super) enum SkippedBytes {
     /// This many.
     First(u64),
     /// All but the last ones, which are the voxels.
@@ -41,13 +41,13 @@ const OFFSET: [&str; 3] = ["Offset", "Position", "Origin"];
 const MATRIX: [&str; 3] = ["TransformMatrix", "Rotation", "Orientation"];
 const MSB: [&str; 2] = ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"];
 
-impl Header {
+impl MetaImageHeader {
     /// Reads the header, and gives the bytes behind it.
     ///
     /// What places the voxels has no default: a file without an offset is refused.
     /// `AnatomicalOrientation` and `CenterOfRotation` are passed over, as ITK does.
     pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
-        let (fields, rest) = Fields::parse(path, bytes)?;
+        let (fields, rest) = HeaderFields::parse(path, bytes)?;
         for keys in [&OFFSET[..], &MATRIX, &MSB] {
             fields.must_agree(keys)?;
         }
@@ -84,12 +84,12 @@ impl Header {
 const LONGEST_SHOWN: usize = 80;
 
 /// The header's fields by name.
-struct Fields<'a> {
+struct HeaderFields<'a> {
     path: &'a Path,
     values: BTreeMap<String, String>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> HeaderFields<'a> {
     /// Reads lines up to `ElementDataFile`, which is the last.
     fn parse<'b>(path: &'a Path, bytes: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
         let mut values = BTreeMap::new();
@@ -177,27 +177,27 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn element(&self) -> Result<Element, Error> {
+    fn element(&self) -> Result<ElementType, Error> {
         let field = self.get(&["ElementType"])?;
         Ok(match field.1 {
-            "MET_CHAR" => Element::I8,
-            "MET_UCHAR" => Element::U8,
-            "MET_SHORT" => Element::I16,
-            "MET_USHORT" => Element::U16,
+            "MET_CHAR" => ElementType::I8,
+            "MET_UCHAR" => ElementType::U8,
+            "MET_SHORT" => ElementType::I16,
+            "MET_USHORT" => ElementType::U16,
             // METHOD: MetaIO's table gives a long four bytes on every machine, and eight to long long.
-            "MET_INT" | "MET_LONG" => Element::I32,
-            "MET_UINT" | "MET_ULONG" => Element::U32,
-            "MET_LONG_LONG" => Element::I64,
-            "MET_ULONG_LONG" => Element::U64,
-            "MET_FLOAT" => Element::F32,
-            "MET_DOUBLE" => Element::F64,
+            "MET_INT" | "MET_LONG" => ElementType::I32,
+            "MET_UINT" | "MET_ULONG" => ElementType::U32,
+            "MET_LONG_LONG" => ElementType::I64,
+            "MET_ULONG_LONG" => ElementType::U64,
+            "MET_FLOAT" => ElementType::F32,
+            "MET_DOUBLE" => ElementType::F64,
             _ => return Err(self.wrong(field, "a type of one number, such as MET_SHORT")),
         })
     }
 
-    fn data(&self, rest: &[u8], n_slices: usize) -> Result<Data, Error> {
+    fn data(&self, rest: &[u8], n_slices: usize) -> Result<DataLocation, Error> {
         let field = self.get(&["ElementDataFile"])?;
-        let data = Data::parse(field.1, rest, n_slices)
+        let data = DataLocation::parse(field.1, rest, n_slices)
             .map_err(|found| self.wrong((field.0, &found), data::EXPECTED))?;
         match data.n_files() {
             Some(found) if found != n_slices => {
@@ -207,23 +207,23 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn skipped(&self, data: &Data) -> Result<Skipped, Error> {
-        let Some(field) = self.find(&["HeaderSize"]) else { return Ok(Skipped::First(0)) };
+    fn skipped(&self, data: &DataLocation) -> Result<SkippedBytes, Error> {
+        let Some(field) = self.find(&["HeaderSize"]) else { return Ok(SkippedBytes::First(0)) };
         let skipped = match field.1.parse::<i64>() {
-            Ok(-1) => Skipped::AllBut,
-            Ok(n) if n >= 0 => Skipped::First(n as u64),
+            Ok(-1) => SkippedBytes::AllBut,
+            Ok(n) if n >= 0 => SkippedBytes::First(n as u64),
             _ => return Err(self.wrong(field, "a number of bytes, or -1")),
         };
-        if *data == Data::Local && skipped != Skipped::First(0) {
+        if *data == DataLocation::Local && skipped != SkippedBytes::First(0) {
             return Err(self.wrong(field, "0 where the voxels are behind the header"));
         }
-        if skipped == Skipped::AllBut && self.flag(&["CompressedData"])? {
+        if skipped == SkippedBytes::AllBut && self.flag(&["CompressedData"])? {
             return Err(self.wrong(field, "0 or more where the voxels are compressed"));
         }
         Ok(skipped)
     }
 
-    fn compression(&self, data: &Data) -> Result<Compression, Error> {
+    fn compression(&self, data: &DataLocation) -> Result<Compression, Error> {
         let compressed = self.flag(&["CompressedData"])?;
         let Some(field) = self.find(&["CompressedDataSize"]) else {
             return Ok(if compressed { Compression::Zlib(None) } else { Compression::None });
@@ -248,18 +248,18 @@ mod tests {
         Rotation = 1 0 0 0 0 1 0 -1 0\nPosition = 1 2 3\nElementSpacing = 4 5 6\nDimSize = 7 8 9\n\
         ElementType = MET_UCHAR\nElementDataFile = a b.zraw\nrest";
 
-    fn parse(text: &str) -> Result<Header, Error> {
-        Header::parse(Path::new("a.mhd"), text.as_bytes()).map(|(header, _)| header)
+    fn parse(text: &str) -> Result<MetaImageHeader, Error> {
+        MetaImageHeader::parse(Path::new("a.mhd"), text.as_bytes()).map(|(header, _)| header)
     }
 
     #[test]
     fn fields_have_their_other_names_and_end_with_the_data_file() {
-        let (header, rest) = Header::parse(Path::new("a.mhd"), HEADER.as_bytes()).unwrap();
+        let (header, rest) = MetaImageHeader::parse(Path::new("a.mhd"), HEADER.as_bytes()).unwrap();
         assert_eq!(rest, b"rest");
-        assert_eq!(header.data, Data::File("a b.zraw".to_owned()));
-        assert_eq!((header.element, header.order), (Element::U8, ByteOrder::Little));
+        assert_eq!(header.data, DataLocation::File("a b.zraw".to_owned()));
+        assert_eq!((header.element, header.order), (ElementType::U8, ByteOrder::Little));
         assert_eq!(header.compression, Compression::Zlib(None));
-        assert_eq!(header.skipped, Skipped::First(0));
+        assert_eq!(header.skipped, SkippedBytes::First(0));
         assert_eq!(header.geometry.size(), [7, 8, 9]);
         // Moving along j moves towards the head, along k to the front.
         let moved = header.geometry.voxel_to_patient([1.0, 1.0, 1.0]);
@@ -271,18 +271,18 @@ mod tests {
     #[test]
     fn every_type_order_and_place_of_the_voxels_is_known() {
         for (name, element) in [
-            ("CHAR", Element::I8),
-            ("UCHAR", Element::U8),
-            ("SHORT", Element::I16),
-            ("USHORT", Element::U16),
-            ("INT", Element::I32),
-            ("UINT", Element::U32),
-            ("LONG", Element::I32),
-            ("ULONG", Element::U32),
-            ("LONG_LONG", Element::I64),
-            ("ULONG_LONG", Element::U64),
-            ("FLOAT", Element::F32),
-            ("DOUBLE", Element::F64),
+            ("CHAR", ElementType::I8),
+            ("UCHAR", ElementType::U8),
+            ("SHORT", ElementType::I16),
+            ("USHORT", ElementType::U16),
+            ("INT", ElementType::I32),
+            ("UINT", ElementType::U32),
+            ("LONG", ElementType::I32),
+            ("ULONG", ElementType::U32),
+            ("LONG_LONG", ElementType::I64),
+            ("ULONG_LONG", ElementType::U64),
+            ("FLOAT", ElementType::F32),
+            ("DOUBLE", ElementType::F64),
         ] {
             let header = parse(&HEADER.replace("MET_UCHAR", &format!("MET_{name}"))).unwrap();
             assert_eq!(header.element, element, "{name}");
@@ -305,10 +305,10 @@ mod tests {
         let sized = parse(&HEADER.replace("NDims = 3", "CompressedDataSize = 12")).unwrap();
         assert_eq!(sized.compression, Compression::Zlib(Some(12)));
         let raw = HEADER.replace("CompressedData = True", "HeaderSize = -1");
-        assert_eq!(parse(&raw).unwrap().skipped, Skipped::AllBut);
+        assert_eq!(parse(&raw).unwrap().skipped, SkippedBytes::AllBut);
         assert_eq!(
             parse(&raw.replace("HeaderSize = -1", "HeaderSize = 7")).unwrap().skipped,
-            Skipped::First(7)
+            SkippedBytes::First(7)
         );
     }
 

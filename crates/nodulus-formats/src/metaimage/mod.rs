@@ -3,25 +3,25 @@
 //!
 //! Positions are LPS, in millimetres. Source: ITK's `MetaIO` and `MetaImageIO`.
 
-mod data;
 mod error;
+mod data;
 mod header;
-mod source;
+mod voxel_file;
 mod write;
 
 pub use error::Error;
 pub use write::write;
 
-use super::elements::Voxel;
-use super::voxel_stream::room;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
-use data::Data;
+use crate::voxel_encoding::Voxel;
+use crate::voxel_stream::room;
+use data::DataLocation;
 use fs_err as fs;
-use header::Header;
+use header::MetaImageHeader;
 use ndarray::Array3;
-use source::{n_values, sources};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use voxel_file::{n_values, voxel_files};
 
 /// Bytes that a header is looked for in.
 const HEADER_MOST: u64 = 1 << 20;
@@ -70,10 +70,10 @@ fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, 
     let (header, start) = read_header(path)?;
     let size = header.geometry.size();
     let too_large = || Error::TooLarge(path.to_owned(), size);
-    let sources = sources(path, &header, start)?;
-    let mut voxels = room(n_values(&header, &sources, wanted)).map_err(|_| too_large())?;
-    for source in &sources {
-        source.read(&header, wanted, &mut voxels)?;
+    let files = voxel_files(path, &header, start)?;
+    let mut voxels = room(n_values(&header, &files, wanted)).map_err(|_| too_large())?;
+    for file in &files {
+        file.read(&header, wanted, &mut voxels)?;
     }
     let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
     let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
@@ -85,10 +85,10 @@ fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, 
 /// # Errors
 ///
 /// Fails if the header or a file's length cannot be read, or a length is not as the header says.
-pub fn memory_bytes(path: &Path) -> Result<u64, Error> {
+pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
     let (header, start) = read_header(path)?;
-    let sources = sources(path, &header, start)?;
-    Ok(n_values(&header, &sources, &SliceRanges::all()) as u64 * size_of::<i16>() as u64)
+    let files = voxel_files(path, &header, start)?;
+    Ok(n_values(&header, &files, &SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
 /// The files that a header names, as far as they are there; none where it cannot be read.
@@ -100,14 +100,14 @@ pub fn data_files(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The header, and the first byte behind it.
-fn read_header(path: &Path) -> Result<(Header, u64), Error> {
+fn read_header(path: &Path) -> Result<(MetaImageHeader, u64), Error> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
     let long = || Error::LongHeader { path: path.to_owned(), most: HEADER_MOST };
     let cut = bytes.len() as u64 == HEADER_MOST;
-    match Header::parse(path, &bytes) {
+    match MetaImageHeader::parse(path, &bytes) {
         Err(Error::Files { .. }) if cut => Err(long()),
-        Ok((header, _)) if cut && matches!(header.data, Data::List(_)) => Err(long()),
+        Ok((header, _)) if cut && matches!(header.data, DataLocation::List(_)) => Err(long()),
         parsed => parsed.map(|(header, rest)| (header, (bytes.len() - rest.len()) as u64)),
     }
 }

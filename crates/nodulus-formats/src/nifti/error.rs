@@ -1,6 +1,6 @@
 //! Why a NIfTI file cannot be read.
 
-use super::Unplaced;
+use super::orientation::InvalidOrientation;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,11 +40,11 @@ pub enum Error {
     },
     /// The header does not place the voxels in the patient.
     #[error("`{path}` does not place its voxels in the patient")]
-    Unplaced {
+    Orientation {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: Unplaced,
+        source: InvalidOrientation,
     },
     /// There are more or fewer bytes than the header says.
     #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]

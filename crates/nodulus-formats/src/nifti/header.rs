@@ -1,8 +1,9 @@
 //! The header of a NIfTI-1 file.
 
-use super::super::elements::{ByteOrder, Element};
-use super::{Error, orientation};
+use super::error::Error;
+use super::orientation;
 use crate::volume::Geometry;
+use crate::voxel_encoding::{ByteOrder, ElementType};
 use nifti::{Endianness, NiftiHeader};
 use std::path::Path;
 
@@ -14,9 +15,9 @@ const NIFTI_2: i32 = 540;
 
 /// What the header says.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct ParsedHeader {
     pub(super) geometry: Geometry,
-    pub(super) element: Element,
+    pub(super) element: ElementType,
     pub(super) order: ByteOrder,
     /// Whether the voxels are in another file.
     pub(super) is_pair: bool,
@@ -28,7 +29,7 @@ pub(super) struct Header {
     pub(super) intercept: f64,
 }
 
-impl Header {
+impl ParsedHeader {
     /// Reads the header at the start of `bytes`.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let wrong = |field, found: String, expected| Error::Value {
@@ -75,7 +76,7 @@ impl Header {
             wrong("datatype", header.datatype.to_string(), expected)
         })?;
         let geometry = orientation::geometry(&header, size, unit_mm)
-            .map_err(|source| Error::Unplaced { path: path.to_owned(), source })?;
+            .map_err(|source| Error::Orientation { path: path.to_owned(), source })?;
         let order = match header.endianness {
             Endianness::Little => ByteOrder::Little,
             Endianness::Big => ByteOrder::Big,
@@ -103,18 +104,18 @@ fn size(header: &NiftiHeader) -> Option<[usize; 3]> {
         .then_some(lengths.map(usize::from))
 }
 
-fn element(datatype: i16) -> Option<Element> {
+fn element(datatype: i16) -> Option<ElementType> {
     Some(match datatype {
-        2 => Element::U8,
-        4 => Element::I16,
-        8 => Element::I32,
-        16 => Element::F32,
-        64 => Element::F64,
-        256 => Element::I8,
-        512 => Element::U16,
-        768 => Element::U32,
-        1024 => Element::I64,
-        1280 => Element::U64,
+        2 => ElementType::U8,
+        4 => ElementType::I16,
+        8 => ElementType::I32,
+        16 => ElementType::F32,
+        64 => ElementType::F64,
+        256 => ElementType::I8,
+        512 => ElementType::U16,
+        768 => ElementType::U32,
+        1024 => ElementType::I64,
+        1280 => ElementType::U64,
         _ => return None,
     })
 }

@@ -3,25 +3,26 @@
 //!
 //! NIfTI's patient axes are RAS; ours are LPS. Source: the NIfTI-1 standard (`nifti1.h`).
 
+mod orientation;
 mod error;
 mod header;
-mod orientation;
-mod source;
+mod file;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
-pub use orientation::Unplaced;
+pub use file::image_names;
+pub use orientation::InvalidOrientation;
 pub use write::{label_bytes, write, write_byte_labels, write_labels};
 
-use super::elements::Voxel;
-use super::voxel_stream::room;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::voxel_encoding::Voxel;
+use crate::voxel_stream::room;
+use file::NiftiFile;
 use ndarray::Array3;
-use source::Source;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads a volume of Hounsfield units; the path of two files is that of their header.
 ///
@@ -65,23 +66,9 @@ pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
 /// # Errors
 ///
 /// Fails if the header cannot be read.
-pub fn memory_bytes(path: &Path) -> Result<u64, Error> {
-    let source = Source::open(path)?;
-    Ok(source.n_values(&SliceRanges::all()) as u64 * size_of::<i16>() as u64)
-}
-
-/// The files that voxels of a header `.hdr` or `.hdr.gz` may be in, the likelier one first; none
-/// where the name is another.
-pub fn image_names(path: &Path) -> Option<[PathBuf; 2]> {
-    let name = path.file_name()?.to_str()?;
-    let lower = name.to_ascii_lowercase();
-    let extension = [".hdr.gz", ".hdr"].into_iter().find(|extension| lower.ends_with(extension))?;
-    let stem = name.get(..name.len() - extension.len())?;
-    let mut names = [".img", ".img.gz"].map(|end| path.with_file_name(format!("{stem}{end}")));
-    if extension == ".hdr.gz" {
-        names.reverse();
-    }
-    Some(names)
+pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
+    let file = NiftiFile::open(path)?;
+    Ok(file.n_values(&SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
 fn whole<T>(path: &Path, loaded: LoadedSlices<T>) -> Result<Volume<T>, Error> {
@@ -90,12 +77,12 @@ fn whole<T>(path: &Path, loaded: LoadedSlices<T>) -> Result<Volume<T>, Error> {
 }
 
 fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, Error> {
-    let source = Source::open(path)?;
-    let geometry = source.header.geometry;
+    let file = NiftiFile::open(path)?;
+    let geometry = file.header.geometry;
     let size = geometry.size();
     let too_large = || Error::TooLarge(path.to_owned(), size);
-    let mut voxels = room(source.n_values(wanted)).map_err(|_| too_large())?;
-    source.read(wanted, &mut voxels)?;
+    let mut voxels = room(file.n_values(wanted)).map_err(|_| too_large())?;
+    file.read(wanted, &mut voxels)?;
     let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
     let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
     LoadedSlices::new(geometry, wanted, voxels).map_err(|_| too_large())

@@ -5,7 +5,7 @@ use nifti::NiftiHeader;
 
 /// A header does not place its voxels in the patient.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Unplaced {
+pub enum InvalidOrientation {
     /// Neither transform has a code.
     #[error("neither sform_code nor qform_code is set")]
     NoCode,
@@ -14,7 +14,7 @@ pub enum Unplaced {
     Quaternion(f32, f32, f32),
     /// The two transforms put voxels in different places.
     #[error("sform and qform differ by {0:.4} mm")]
-    TwoPlaces(f64),
+    TwoPositions(f64),
     /// The sform's voxels are not of the size that the header gives.
     #[error("sform's voxels are {sform:?} mm, pixdim's {pixdim:?} mm")]
     TwoSpacings {
@@ -31,7 +31,7 @@ pub enum Unplaced {
 /// Transforms that differ by more than this at a corner are two places.
 ///
 /// METHOD: values of 32 bits move a corner by about 1e-4 mm.
-const SAME_PLACE_MM: f64 = 1e-2;
+const SAME_POSITION_MM: f64 = 1e-2;
 
 /// Spacings that differ by more than this share are two.
 const SAME_SPACING: f64 = 1e-3;
@@ -45,11 +45,11 @@ pub(super) fn geometry(
     header: &NiftiHeader,
     size: [usize; 3],
     unit_mm: f64,
-) -> Result<Geometry, Unplaced> {
+) -> Result<Geometry, InvalidOrientation> {
     let sform = (header.sform_code > 0).then(|| sform(header, size, unit_mm)).transpose()?;
     let qform = (header.qform_code > 0).then(|| qform(header, size, unit_mm)).transpose()?;
     match (sform, qform) {
-        (None, None) => Err(Unplaced::NoCode),
+        (None, None) => Err(InvalidOrientation::NoCode),
         (Some(one), None) | (None, Some(one)) => Ok(one),
         (Some(sform), Some(qform)) => {
             let far = size.map(|n| (n - 1) as f64);
@@ -59,12 +59,20 @@ pub(super) fn geometry(
                 (0..3).map(move |axis| (a[axis] - b[axis]).abs())
             });
             let apart = apart.fold(0.0, f64::max);
-            if apart > SAME_PLACE_MM { Err(Unplaced::TwoPlaces(apart)) } else { Ok(sform) }
+            if apart > SAME_POSITION_MM {
+                Err(InvalidOrientation::TwoPositions(apart))
+            } else {
+                Ok(sform)
+            }
         }
     }
 }
 
-fn sform(header: &NiftiHeader, size: [usize; 3], unit_mm: f64) -> Result<Geometry, Unplaced> {
+fn sform(
+    header: &NiftiHeader,
+    size: [usize; 3],
+    unit_mm: f64,
+) -> Result<Geometry, InvalidOrientation> {
     let rows = [header.srow_x, header.srow_y, header.srow_z];
     let rows = rows.map(|row| row.map(|value| f64::from(value) * unit_mm));
     let spacing: [f64; 3] =
@@ -72,21 +80,25 @@ fn sform(header: &NiftiHeader, size: [usize; 3], unit_mm: f64) -> Result<Geometr
     let pixdim = pixdim(header, unit_mm);
     let same = |c: usize| (spacing[c] - pixdim[c]).abs() <= SAME_SPACING * pixdim[c];
     if !(0..3).all(same) {
-        return Err(Unplaced::TwoSpacings { sform: spacing, pixdim });
+        return Err(InvalidOrientation::TwoSpacings { sform: spacing, pixdim });
     }
     let axes = std::array::from_fn(|n| rows[n / 3][n % 3] / spacing[n % 3]);
     lps(size, spacing, rows.map(|row| row[3]), axes)
 }
 
 /// The standard's method 2: a rotation by a quaternion, and a sign for the k axis.
-fn qform(header: &NiftiHeader, size: [usize; 3], unit_mm: f64) -> Result<Geometry, Unplaced> {
+fn qform(
+    header: &NiftiHeader,
+    size: [usize; 3],
+    unit_mm: f64,
+) -> Result<Geometry, InvalidOrientation> {
     let quaternion = [header.quatern_b, header.quatern_c, header.quatern_d];
     let [b, c, d] = quaternion.map(f64::from);
     let left = 1.0 - (b * b + c * c + d * d);
     // Rounded to 32 bits, a turn by 180 degrees may be a little too long.
     if left.is_nan() || left < -1e-6 {
         let [b, c, d] = quaternion;
-        return Err(Unplaced::Quaternion(b, c, d));
+        return Err(InvalidOrientation::Quaternion(b, c, d));
     }
     let a = left.max(0.0).sqrt();
     let sign = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
@@ -117,7 +129,7 @@ fn lps(
     spacing: [f64; 3],
     origin: [f64; 3],
     axes: [f64; 9],
-) -> Result<Geometry, Unplaced> {
+) -> Result<Geometry, InvalidOrientation> {
     let turned = |row: usize| if row < 2 { -1.0 } else { 1.0 };
     let origin = std::array::from_fn(|r| turned(r) * origin[r]);
     let axes = std::array::from_fn(|n| turned(n / 3) * axes[n]);

@@ -9,16 +9,16 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// A stored type: its code and its bits.
-type Stored = (i16, i16);
+type StoredType = (i16, i16);
 
 /// Unsigned bytes.
-const BYTE: Stored = (2, 8);
+const BYTE: StoredType = (2, 8);
 
 /// Signed 16-bit integers.
-const SIGNED: Stored = (4, 16);
+const SIGNED: StoredType = (4, 16);
 
 /// Unsigned 16-bit integers.
-const UNSIGNED: Stored = (512, 16);
+const UNSIGNED: StoredType = (512, 16);
 
 /// Writes Hounsfield units as signed 16-bit integers with an sform, compressed where the name ends
 /// with `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
@@ -93,7 +93,7 @@ fn write_bytes(
 }
 
 /// The header, little-endian, with the standard's byte offsets.
-fn header(geometry: &Geometry, (code, bits): Stored) -> io::Result<Vec<u8>> {
+fn header(geometry: &Geometry, (code, bits): StoredType) -> io::Result<Vec<u8>> {
     let mut header = vec![0; HEADER_BYTES];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());

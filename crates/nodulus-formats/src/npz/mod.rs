@@ -2,8 +2,8 @@
 //!
 //! Source: `numpy.lib.format` (version 1.0 of an array's header) and PKWARE's APPNOTE (the archive).
 
-mod archive;
 mod array;
+mod zip_writer;
 
 pub use array::{Array, Values};
 
@@ -19,7 +19,7 @@ use std::path::Path;
 /// Fails if the file cannot be written, an array has more or fewer values than its shape, or it or
 /// the archive is larger than 4 GiB.
 pub fn write(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
-    let mut archive = archive::Archive::default();
+    let mut archive = zip_writer::ZipWriter::default();
     for (name, array) in arrays {
         archive.add(&format!("{name}.npy"), &array.to_npy()?)?;
     }

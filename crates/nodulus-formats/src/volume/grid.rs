@@ -1,6 +1,6 @@
 //! Voxel values on a grid.
 
-use super::Geometry;
+use super::geometry::Geometry;
 use ndarray::{Array3, ArrayView2, Axis};
 
 /// Voxels with their geometry.

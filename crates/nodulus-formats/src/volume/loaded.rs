@@ -1,6 +1,7 @@
 //! Some slices of a scan, with the geometry of the whole.
 
-use super::{Geometry, ShapeMismatch, Volume};
+use super::geometry::Geometry;
+use super::grid::{ShapeMismatch, Volume};
 use ndarray::{Array3, ArrayView2, Axis};
 use std::ops::Range;
 

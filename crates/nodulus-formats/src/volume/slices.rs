@@ -1,6 +1,6 @@
 //! The axial slices of a scan, by height: all that a reader's line needs to become voxels.
 
-use super::{Geometry, InvalidGeometry, SpacingMm};
+use super::geometry::{Geometry, InvalidGeometry, SpacingMm};
 
 /// Axial slices: pixels along i and j, where known, and the height of each slice.
 #[derive(Clone, Debug, PartialEq)]

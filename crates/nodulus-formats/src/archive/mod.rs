@@ -1,0 +1,343 @@
+//! Archives of files: zip, and tar alone or compressed by gzip, xz or zstd.
+//!
+//! Members are unpacked into a temporary folder, as DICOM is read by seeking.
+
+use flate2::read::MultiGzDecoder;
+use fs_err::{self as fs, File};
+use lzma_rust2::XzReader;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use tempfile::TempDir;
+
+/// Most bytes that an archive may unpack to: some fifty scans of 600 slices.
+pub const MAX_BYTES: u64 = 16 << 30;
+/// Most members of an archive, folders among them.
+pub const MAX_MEMBERS: usize = 100_000;
+/// Most bytes of tar between two members: their headers and long names.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+/// Memory that xz may take: its greatest preset's dictionary is 64 MiB.
+const XZ_MEMORY_KIB: u32 = 128 << 10;
+
+/// An archive could not be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The archive cannot be opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The archive is cut off, malformed or compressed otherwise than its name says.
+    #[error("`{archive}` cannot be unpacked{}", member.as_ref().map_or(String::new(), |name| format!(": member `{name}`")))]
+    Damaged {
+        /// The archive.
+        archive: PathBuf,
+        /// The member at which it is, where that is known.
+        member: Option<String>,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// A member is not one that is unpacked.
+    #[error("`{archive}` has the member `{member}`, which {what}, expected {expected}")]
+    Member {
+        /// The archive.
+        archive: PathBuf,
+        /// The member's name.
+        member: String,
+        /// What it is.
+        what: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// The archive is larger than what is unpacked.
+    #[error("`{archive}` unpacks to more than {most}")]
+    TooLarge {
+        /// The archive.
+        archive: PathBuf,
+        /// The limit.
+        most: String,
+    },
+    /// There is nothing in it.
+    #[error("`{0}` holds no file")]
+    Empty(PathBuf),
+    /// The temporary folder could not be made or written to.
+    #[error("cannot unpack `{archive}` into the folder for temporary files (TMPDIR)")]
+    Temporary {
+        /// The archive.
+        archive: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+}
+
+/// How an archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ArchiveFormat {
+    Zip,
+    Tar,
+    TarGz,
+    TarXz,
+    TarZst,
+}
+
+/// By the end of a file's name.
+const NAMES: [(&str, ArchiveFormat); 8] = [
+    (".zip", ArchiveFormat::Zip),
+    (".tar", ArchiveFormat::Tar),
+    (".tar.gz", ArchiveFormat::TarGz),
+    (".tgz", ArchiveFormat::TarGz),
+    (".tar.xz", ArchiveFormat::TarXz),
+    (".txz", ArchiveFormat::TarXz),
+    (".tar.zst", ArchiveFormat::TarZst),
+    (".tzst", ArchiveFormat::TarZst),
+];
+
+fn format(path: &Path) -> Option<ArchiveFormat> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    NAMES.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format)
+}
+
+/// Whether a file is an archive by its name.
+pub fn is_archive(path: &Path) -> bool {
+    format(path).is_some()
+}
+
+/// An archive's files in a temporary folder, which goes with this.
+#[derive(Debug)]
+pub struct UnpackedArchive {
+    folder: TempDir,
+    /// The files, sorted; hidden ones are left out.
+    pub files: Vec<PathBuf>,
+}
+
+impl UnpackedArchive {
+    /// Where the files lie.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Unpacks an archive. Archives inside it are files like any other.
+///
+/// # Errors
+///
+/// Fails if the archive cannot be read to its end, is larger than [`MAX_BYTES`] or [`MAX_MEMBERS`], is
+/// encrypted or compressed otherwise than by deflate, or has no file; if a member is a link, a device or
+/// sparse, would lie outside the folder, or is there twice; or if there is no room for it.
+pub fn unpack(archive: &Path) -> Result<UnpackedArchive, Error> {
+    let source = BufReader::new(File::open(archive)?);
+    let folder = tempfile::Builder::new()
+        .prefix("nodulus-")
+        .tempdir()
+        .map_err(|error| no_room(archive, &error))?;
+    let mut unpacker = Unpacker {
+        archive,
+        folder: folder.path(),
+        files: Vec::new(),
+        n_members: 0,
+        bytes_left: MAX_BYTES,
+    };
+    match format(archive) {
+        None | Some(ArchiveFormat::Tar) => unpacker.tar(source)?,
+        Some(ArchiveFormat::Zip) => unpacker.zip(source)?,
+        Some(ArchiveFormat::TarGz) => unpacker.tar(MultiGzDecoder::new(source))?,
+        Some(ArchiveFormat::TarXz) => {
+            unpacker.tar(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB))?;
+        }
+        Some(ArchiveFormat::TarZst) => {
+            let decoder = zstd::Decoder::with_buffer(source);
+            unpacker.tar(decoder.map_err(|error| unpacker.damaged(None, error))?)?;
+        }
+    }
+    let mut files = unpacker.files;
+    if files.is_empty() {
+        return Err(Error::Empty(archive.to_owned()));
+    }
+    files.sort();
+    Ok(UnpackedArchive { folder, files })
+}
+
+struct Unpacker<'a> {
+    archive: &'a Path,
+    folder: &'a Path,
+    files: Vec<PathBuf>,
+    n_members: usize,
+    bytes_left: u64,
+}
+
+impl Unpacker<'_> {
+    fn zip(&mut self, source: BufReader<File>) -> Result<(), Error> {
+        let mut zip = zip::ZipArchive::new(source)
+            .map_err(|error| self.damaged(None, io::Error::other(error)))?;
+        for at in 0..zip.len() {
+            let name = zip.name_for_index(at).and_then(Result::ok).map(Cow::into_owned);
+            let encrypted = zip.by_index_raw(at).is_ok_and(|member| member.encrypted());
+            let name = name.unwrap_or_else(|| format!("number {}", at + 1));
+            if encrypted {
+                return Err(self.member(&name, "is encrypted", "one that is not"));
+            }
+            let member = zip.by_index(at);
+            let mut member =
+                member.map_err(|error| self.damaged(Some(&name), io::Error::other(error)))?;
+            let is_folder = member.is_dir();
+            if member.is_symlink() || !(is_folder || member.is_file()) {
+                return Err(self.member(&name, "is a link", "a file or a folder"));
+            }
+            self.unpack_member(&name, is_folder, &mut member)?;
+        }
+        Ok(())
+    }
+
+    fn tar(&mut self, source: impl Read) -> Result<(), Error> {
+        let limit = ReadLimit::default();
+        let mut tar = tar::Archive::new(LimitedReader { source, limit: &limit });
+        let mut end = 0;
+        limit.allow(MAX_HEADER_BYTES);
+        let entries = tar.entries().map_err(|error| self.damaged(None, error))?;
+        for entry in entries {
+            let mut entry = entry.map_err(|error| self.damaged(None, error))?;
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            if kind.is_pax_global_extensions() {
+                continue;
+            }
+            if !(kind.is_file() || kind.is_contiguous() || kind.is_dir()) {
+                let what = "is a link, a device or a sparse file";
+                return Err(self.member(&name, what, "a file or a folder"));
+            }
+            end = entry.raw_file_position() + entry.size().next_multiple_of(512);
+            limit.allow(entry.size());
+            self.unpack_member(&name, kind.is_dir(), &mut entry)?;
+            limit.allow(MAX_HEADER_BYTES);
+        }
+        // A block of zeros follows the last member: without it there may have been more.
+        if limit.read.get() < end + 512 {
+            let error = io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the archive ends without its closing block",
+            );
+            return Err(self.damaged(None, error));
+        }
+        // To the end, so that the compressed stream is seen to be whole.
+        let mut rest = tar.into_inner();
+        let mut buffer = [0; 1 << 13];
+        loop {
+            let n = rest.read(&mut buffer).map_err(|error| self.damaged(None, error))?;
+            if buffer[..n].iter().any(|byte| *byte != 0) {
+                let error = "there is more behind the archive's closing block";
+                return Err(self.damaged(None, io::Error::other(error)));
+            }
+            if n == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn unpack_member(
+        &mut self,
+        name: &str,
+        is_folder: bool,
+        content: &mut impl Read,
+    ) -> Result<(), Error> {
+        self.n_members += 1;
+        if self.n_members > MAX_MEMBERS {
+            return Err(self.too_large(format!("{MAX_MEMBERS} files and folders")));
+        }
+        let path = Path::new(name);
+        let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        if name.contains(['\\', '\0']) || !path.components().all(inside) {
+            return Err(self.member(name, "lies outside of it", "a path below it with `/`"));
+        }
+        let hidden = path.components().any(|part| {
+            matches!(part, Component::Normal(part) if part.to_string_lossy().starts_with('.'))
+        });
+        let place = self.folder.join(path);
+        if is_folder || place == self.folder {
+            return Ok(());
+        }
+        let no_room = |error: io::Error| no_room(self.archive, &error);
+        let mut target = if hidden {
+            None
+        } else {
+            if place.exists() || place.ancestors().skip(1).any(Path::is_file) {
+                return Err(self.member(name, "is there twice", "one of its name"));
+            }
+            fs::create_dir_all(place.parent().unwrap_or(self.folder)).map_err(no_room)?;
+            Some(File::create_new(&place).map_err(no_room)?)
+        };
+        let mut buffer = [0; 1 << 13];
+        loop {
+            let n = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.damaged(Some(name), error)),
+            };
+            self.bytes_left = match self.bytes_left.checked_sub(n as u64) {
+                Some(left) => left,
+                None => return Err(self.too_large(format!("{MAX_BYTES} bytes"))),
+            };
+            if let Some(target) = &mut target {
+                target.write_all(&buffer[..n]).map_err(no_room)?;
+            }
+        }
+        if target.is_some() {
+            self.files.push(place);
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, member: Option<&str>, source: io::Error) -> Error {
+        let (archive, member) = (self.archive.to_owned(), member.map(str::to_owned));
+        Error::Damaged { archive, member, source }
+    }
+
+    fn member(&self, member: &str, what: &'static str, expected: &'static str) -> Error {
+        let (archive, member) = (self.archive.to_owned(), member.to_owned());
+        Error::Member { archive, member, what, expected }
+    }
+
+    fn too_large(&self, most: String) -> Error {
+        Error::TooLarge { archive: self.archive.to_owned(), most }
+    }
+}
+
+/// Without the temporary place, which is another one each time.
+fn no_room(archive: &Path, error: &io::Error) -> Error {
+    Error::Temporary { archive: archive.to_owned(), source: error.kind().into() }
+}
+
+/// How much was read, and how much may be: a header of tar must not fill the memory.
+#[derive(Debug, Default)]
+struct ReadLimit {
+    read: Cell<u64>,
+    allowed: Cell<u64>,
+}
+
+impl ReadLimit {
+    /// Lets as many more bytes be read, and the padding of a block.
+    fn allow(&self, n_bytes: u64) {
+        self.allowed.set(self.read.get().saturating_add(n_bytes).saturating_add(1024));
+    }
+}
+
+struct LimitedReader<'a, R> {
+    source: R,
+    limit: &'a ReadLimit,
+}
+
+impl<R: Read> Read for LimitedReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read(buffer)?;
+        let read = self.limit.read.get() + n as u64;
+        self.limit.read.set(read);
+        if read > self.limit.allowed.get() {
+            return Err(io::Error::other(
+                "there is over 1 MiB between two members, or behind the last one",
+            ));
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests;

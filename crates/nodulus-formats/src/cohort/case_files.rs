@@ -1,0 +1,100 @@
+//! The files of a case's scan, wherever they lie: in a folder, in an archive, or one image file.
+
+use super::case::Case;
+use super::error::Error;
+use crate::folder::{files_below, has_extension};
+use crate::{archive, dicom};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Files that are read; those of an archive are in a temporary folder, which goes with this.
+#[derive(Debug)]
+pub struct CaseFiles {
+    /// The folder, archive or image file.
+    pub path: PathBuf,
+    /// Files that may be DICOM; none of an image file.
+    pub dicom: Vec<PathBuf>,
+    /// Readers' XML inside an archive.
+    pub annotations: Vec<PathBuf>,
+    unpacked: Option<archive::UnpackedArchive>,
+}
+
+impl CaseFiles {
+    /// The files at a scan's path.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a folder cannot be read or an archive not be unpacked.
+    pub fn at(path: &Path) -> Result<Self, Error> {
+        let mut files = Self {
+            path: path.to_owned(),
+            dicom: Vec::new(),
+            annotations: Vec::new(),
+            unpacked: None,
+        };
+        if path.is_dir() {
+            files.dicom = files_below(path)?;
+        } else if archive::is_archive(path) {
+            let unpacked = archive::unpack(path)?;
+            let (annotations, others) =
+                unpacked.files.iter().cloned().partition(|file| has_extension(file, "xml"));
+            (files.annotations, files.dicom) = (annotations, others);
+            files.unpacked = Some(unpacked);
+        }
+        files.dicom.retain(|file| may_be_dicom(file));
+        Ok(files)
+    }
+
+    /// The files of a case below a root: of a folder those that the case lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`CaseFiles::at`].
+    pub fn of_case(root: &Path, case: &Case) -> Result<Self, Error> {
+        let path = root.join(&case.case_id);
+        if !path.is_dir() {
+            return Self::at(&path);
+        }
+        let dicom = case.images.clone();
+        Ok(Self { path, dicom, annotations: Vec::new(), unpacked: None })
+    }
+
+    /// Whether the scan is one image file.
+    pub fn is_image_file(&self) -> bool {
+        self.unpacked.is_none() && !self.path.is_dir()
+    }
+
+    /// The path of a file as it is told of: inside the archive, not where it was unpacked.
+    pub fn name(&self, file: &Path) -> PathBuf {
+        let folder = self.unpacked.as_ref().map(archive::UnpackedArchive::folder);
+        match folder.and_then(|folder| file.strip_prefix(folder).ok()) {
+            Some(below) => self.path.join(below),
+            None => file.to_owned(),
+        }
+    }
+
+    /// An error as it is told of.
+    pub fn named(&self, error: dicom::Error) -> dicom::Error {
+        match &self.unpacked {
+            Some(unpacked) => error.moved(unpacked.folder(), &self.path),
+            None => error,
+        }
+    }
+
+    /// An error of the file system as it is told of.
+    pub fn named_io(&self, error: io::Error) -> io::Error {
+        match &self.unpacked {
+            Some(unpacked) => dicom::moved_io(&error, unpacked.folder(), &self.path),
+            None => error,
+        }
+    }
+}
+
+/// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
+pub fn may_be_dicom(path: &Path) -> bool {
+    let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
+    !other.iter().any(|extension| has_extension(path, extension))
+        && !archive::is_archive(path)
+        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
+        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("LICENSE"))
+}

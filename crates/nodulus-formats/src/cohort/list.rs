@@ -1,0 +1,132 @@
+//! Which files of a folder make up a case, by the layout of the cohort.
+
+use super::case::{Case, Layout, Location};
+use super::error::Error;
+use super::{lidc_folders, marks, volumes};
+use crate::scan_geometry::ScanGeometries;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Lists a cohort's cases, sorted by id; none where the folder is empty. `series_of` tells the series in
+/// the files of a folder, whose path below the root is given too; [`dicom::series_uids`] does.
+///
+/// # Errors
+///
+/// Fails if a folder is missing or cannot be read, or a pattern is not one.
+pub fn cases(
+    location: &Location<'_>,
+    series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
+) -> Result<Vec<Case>, Error> {
+    for folder in [Some(location.root), location.annotations].into_iter().flatten() {
+        if !folder.is_dir() {
+            return Err(Error::NotAFolder(folder.to_owned()));
+        }
+    }
+    let mut cases = match location.layout {
+        Layout::Lidc => lidc_folders::cases(location.root, series_of)?,
+        Layout::Luna16 => marks::luna16(location.root, location.annotations)?,
+        Layout::Volumes => volumes::cases(location.root, location.image, &location.masks)?,
+        Layout::LidcAnnotations => {
+            let none = ScanGeometries::new();
+            marks::lidc_annotations(location.root, location.scan_geometry.unwrap_or(&none))?
+        }
+    };
+    cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
+    Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::case_files::CaseFiles;
+    use super::super::read::read_scans;
+    use super::*;
+    use crate::dicom;
+    use fs_err as fs;
+    use std::path::Path;
+
+    fn touch(root: &Path, name: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+
+    fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
+        super::cases(location, &|_, files| dicom::series_uids(files))
+    }
+
+    fn location(layout: Layout, root: &Path) -> Location<'_> {
+        Location {
+            layout,
+            root,
+            annotations: None,
+            image: "{patient}/ct",
+            masks: vec!["{patient}/m.nii"],
+            scan_geometry: None,
+        }
+    }
+
+    #[test]
+    fn a_lidc_case_is_a_folder_with_dicom_files() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["p/a/1.dcm", "p/a/2.dcm", "p/a/69.xml", "p/b/IM1", "LICENSE", "x/notes.txt"] {
+            touch(root.path(), name);
+        }
+        let cases = cases(&location(Layout::Lidc, root.path())).unwrap();
+        let ids: Vec<_> = cases.iter().map(|case| case.case_id.as_str()).collect();
+        assert_eq!(ids, ["p/a", "p/b"]);
+        assert_eq!(cases[0].images.len(), 2);
+        assert_eq!(cases[0].annotations.len(), 1);
+    }
+
+    #[test]
+    fn a_patient_of_volumes_is_named_by_the_pattern() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["p1/ct/1.dcm", "p2/ct/1.dcm", "p1/m.nii", "p3/other/1.dcm"] {
+            touch(root.path(), name);
+        }
+        let cases = cases(&location(Layout::Volumes, root.path())).unwrap();
+        let patients: Vec<_> = cases.iter().filter_map(|case| case.patient.as_deref()).collect();
+        assert_eq!(patients, ["p1", "p2"]);
+        assert_eq!(cases[0].annotations, [root.path().join("p1/m.nii")]);
+        assert!(cases[1].annotations.is_empty());
+    }
+
+    #[test]
+    fn an_image_file_is_a_case_with_the_files_that_it_names() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha", "1.4.nii.gz", "1.5.nii", "x.raw"] {
+            touch(root.path(), name);
+        }
+        let header = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n\
+            DimSize = 1 1 2\nElementType = MET_CHAR\nElementDataFile = LIST\n1.2.raw\n../x.raw";
+        fs::write(root.path().join("s/1.2.mhd"), header.replace("../x.raw", "1.3.mha")).unwrap();
+        let listed = || {
+            let cases = cases(&location(Layout::Luna16, root.path())).unwrap();
+            let ids: Vec<_> = cases.iter().map(|case| case.case_id.as_str()).collect();
+            assert_eq!(ids, ["1.4.nii.gz", "1.5.nii", "s/1.2.mhd", "s/1.3.mha"]);
+            cases[2].images.clone()
+        };
+        let place = |name: &str| root.path().join(name);
+        assert_eq!(listed(), ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha"].map(place));
+        // A header that cannot be read is a case: it fails where its voxels are read.
+        fs::write(root.path().join("s/1.2.mhd"), header).unwrap();
+        assert_eq!(listed(), [place("s/1.2.mhd")]);
+        let location =
+            Location { image: "s/{patient}.mhd", ..location(Layout::Volumes, root.path()) };
+        let cases = cases(&location).unwrap();
+        assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
+        assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
+        let files = CaseFiles::at(&place("x.raw")).unwrap();
+        let error = read_scans(&files, &dicom::Tolerances::default(), |_| ());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("x.raw` has no image's name"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = root.path().join("none");
+        let error = cases(&location(Layout::Lidc, &missing)).unwrap_err();
+        assert!(error.to_string().ends_with("none` is not a folder"));
+    }
+}

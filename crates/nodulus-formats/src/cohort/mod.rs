@@ -1,0 +1,22 @@
+//! Cohorts: which files of a folder make up a case, by the layout of the cohort, and how a case is read.
+
+mod case;
+mod pairing;
+mod error;
+mod case_files;
+mod lidc_folders;
+mod marks;
+mod volumes;
+mod list;
+mod estimate;
+mod read;
+
+pub use crate::folder::{files_below, relative};
+pub use case::{Case, Layout, Location};
+pub use case_files::{CaseFiles, may_be_dicom};
+pub use error::Error;
+pub use estimate::estimate_bytes;
+pub use list::cases;
+pub use pairing::{Error as PatternError, PathPattern};
+pub use read::{LoadedScan, read_scans, read_slices};
+pub use volumes::patterns;

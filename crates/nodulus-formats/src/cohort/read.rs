@@ -1,0 +1,75 @@
+//! Reads the scans of a case.
+
+use super::case_files::CaseFiles;
+use super::error::Error;
+use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::{dicom, image_file};
+
+/// A scan as its files have it.
+#[derive(Debug)]
+pub struct LoadedScan {
+    /// The series: from the header, from the file's name, or made from its voxels.
+    pub series_instance_uid: String,
+    /// The header, where the format has one.
+    pub info: Option<dicom::SeriesInfo>,
+    /// Hounsfield units.
+    pub volume: Volume<i16>,
+}
+
+/// Reads the scans of a case, one or the CT series of a DICOM folder or archive, and gives what `each`
+/// makes of them; one is in memory at a time.
+///
+/// # Errors
+///
+/// Fails if there is no scan; `each` is told of one that cannot be read.
+pub fn read_scans<R>(
+    files: &CaseFiles,
+    tolerances: &dicom::Tolerances,
+    mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
+) -> Result<Vec<R>, Error> {
+    if files.is_image_file() {
+        let volume = image_file::read(&files.path)?;
+        let series_instance_uid = image_file::series_uid(&files.path, &volume);
+        return Ok(vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))]);
+    }
+    let named = |error| files.named(error);
+    let series = dicom::find_series(&files.dicom).map_err(named)?;
+    if series.is_empty() {
+        let kinds = dicom::file_kinds(&files.dicom).map_err(named)?;
+        return Err(Error::NoSeries { path: files.path.clone(), kinds });
+    }
+    let read = |slices: dicom::SeriesFiles| {
+        let series = dicom::read_series(&slices.files, tolerances).map_err(named)?;
+        let dicom::CtSeries { info, volume, .. } = series;
+        Ok(LoadedScan {
+            series_instance_uid: info.series_instance_uid.clone(),
+            info: Some(info),
+            volume,
+        })
+    };
+    Ok(series.into_iter().map(|slices| each(read(slices))).collect())
+}
+
+/// Reads some slices of one scan of a case: an image file's, or a series' of a DICOM folder or archive,
+/// whatever else there cannot be read; `None` where it is not there. What is then not checked is said
+/// with each format.
+///
+/// # Errors
+///
+/// Fails if the scan cannot be read.
+pub fn read_slices(
+    files: &CaseFiles,
+    tolerances: &dicom::Tolerances,
+    series_instance_uid: &str,
+    wanted: &SliceRanges,
+) -> Result<Option<LoadedSlices<i16>>, Error> {
+    if files.is_image_file() {
+        return Ok(Some(image_file::read_slices(&files.path, wanted)?));
+    }
+    let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
+    if slices.is_empty() {
+        return Ok(None);
+    }
+    let loaded = dicom::read_slices(&slices, tolerances, wanted);
+    Ok(Some(loaded.map_err(|error| files.named(error))?))
+}

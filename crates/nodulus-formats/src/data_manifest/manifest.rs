@@ -1,0 +1,178 @@
+//! A data manifest: what a folder must hold.
+
+use crate::folder::{files_below, relative};
+use fs_err as fs;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+/// What a folder must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Short name.
+    pub name: String,
+    /// Full name.
+    pub title: String,
+    /// Where the data are published.
+    pub source: String,
+    /// Terms on which they may be used.
+    pub licence: String,
+    /// Publication to cite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub citation: Option<String>,
+    /// Identifier of the data, or of the publication where the data have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doi: Option<String>,
+    /// How to get the data, and what the root folder is.
+    pub how_to_get: String,
+    /// Published counts, for people; nothing checks them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+    /// Files that must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ExpectedFile>,
+    /// Numbers of files that must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<ExpectedCount>,
+}
+
+/// A file that must be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedFile {
+    /// Path below the root, with `/`.
+    pub path: String,
+    /// Bytes, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// SHA-256 in lower-case hexadecimal, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A number of files or folders that must be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedCount {
+    /// Pattern below the root: `*` within a name, `**` for any folders, `?`, `[a-z]`.
+    pub pattern: String,
+    /// How many files or folders match.
+    pub count: u64,
+}
+
+/// A manifest could not be read, or nothing could be checked against it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file is no manifest.
+    #[error("`{path}` is no data manifest: {source}")]
+    Toml {
+        /// The manifest.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A path or pattern leaves the root, or is no path or pattern.
+    #[error("`{path}` names `{name}`, expected {expected}")]
+    Name {
+        /// The manifest.
+        path: PathBuf,
+        /// Path, pattern or sum.
+        name: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The folder to check is not there.
+    #[error("`{0}` is not a folder")]
+    NotAFolder(PathBuf),
+    /// A manifest has no TOML form.
+    #[error("manifest cannot be written as TOML")]
+    Serialize(#[from] toml::ser::Error),
+}
+
+/// Reads a manifest.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, is not TOML, has an unknown or missing key, or names a path or
+/// pattern that is absolute, leaves the root, or is malformed.
+pub fn read(path: &Path) -> Result<Manifest, Error> {
+    let text = fs::read_to_string(path)?;
+    let manifest: Manifest = toml::from_str(&text)
+        .map_err(|source| Error::Toml { path: path.to_owned(), source: Box::new(source) })?;
+    let refuse = |name: &str, expected| {
+        Err(Error::Name { path: path.to_owned(), name: name.to_owned(), expected })
+    };
+    let names = manifest.files.iter().map(|file| &file.path);
+    for name in names.chain(manifest.expect.iter().map(|expect| &expect.pattern)) {
+        let below = |part| matches!(part, Component::Normal(_));
+        if name.is_empty() || !Path::new(name).components().all(below) {
+            return refuse(name, "a path below the root");
+        }
+    }
+    for expect in &manifest.expect {
+        if glob::Pattern::new(&expect.pattern).is_err() {
+            return refuse(&expect.pattern, "a pattern of `*`, `**`, `?` and `[]`");
+        }
+    }
+    for sum in manifest.files.iter().filter_map(|file| file.sha256.as_ref()) {
+        if sum.len() != 64 || !sum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return refuse(sum, "64 lower-case hexadecimal digits");
+        }
+    }
+    Ok(manifest)
+}
+
+/// Writes a manifest.
+///
+/// # Errors
+///
+/// Fails if the file cannot be written.
+pub fn write(path: &Path, manifest: &Manifest) -> Result<(), Error> {
+    Ok(fs::write(path, toml::to_string(manifest)?)?)
+}
+
+/// The files of a folder with their sizes and sums, by path; hidden files are passed over.
+///
+/// What the data are and where they come from is left empty.
+///
+/// # Errors
+///
+/// Fails if the folder or a file cannot be read.
+pub fn of_folder(root: &Path) -> Result<Manifest, Error> {
+    if !root.is_dir() {
+        return Err(Error::NotAFolder(root.to_owned()));
+    }
+    let describe = |path: &PathBuf| {
+        let (size, sha256) = (fs::metadata(path)?.len(), sha256_of(path)?);
+        Ok(ExpectedFile { path: relative(root, path), size: Some(size), sha256: Some(sha256) })
+    };
+    let files = files_below(root)?.par_iter().map(describe).collect::<io::Result<_>>()?;
+    Ok(Manifest { files, ..Manifest::default() })
+}
+
+pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            break;
+        }
+        hash.update(&buffer[..n]);
+    }
+    let mut digits = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    Ok(digits)
+}

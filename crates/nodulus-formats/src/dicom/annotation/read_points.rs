@@ -1,0 +1,64 @@
+//! PointSet that a detector or a radiologist set on a CT: RTSTRUCT, and structured reports.
+
+use super::point::PointSet;
+use super::region_points::add_region;
+use super::{report, structure_set};
+use crate::dicom::element::data_set::{DicomFile, required};
+use crate::dicom::element::{elements, values};
+use crate::dicom::error::{Error, Problem};
+use dicom_dictionary_std::{tags, uids};
+use std::path::Path;
+
+/// Structure sets, and the reports whose points are read.
+const CLASSES: [&str; 6] = [
+    uids::RT_STRUCTURE_SET_STORAGE,
+    uids::ENHANCED_SR_STORAGE,
+    uids::COMPREHENSIVE_SR_STORAGE,
+    uids::COMPREHENSIVE3_DSR_STORAGE,
+    uids::EXTENSIBLE_SR_STORAGE,
+    uids::CHEST_CADSR_STORAGE,
+];
+
+/// Reads the points of a structure set or of a structured report.
+///
+/// METHOD: of a structure set, each contour of type POINT is a point, and each region with closed
+/// contours is one: the mean of their centroids, weighted by area. Of a report, each POINT of
+/// SCOORD3D or SCOORD is one that is an item of a container or a finding; one that a measurement
+/// was inferred from is not. What is marked otherwise is listed as unread.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, is neither of them in a transfer syntax that is read, is cut
+/// off or malformed, or lacks an attribute that a point needs.
+pub fn read_points(file: &Path) -> Result<PointSet, Error> {
+    let whole = DicomFile::read(file)?;
+    parse(&whole).map_err(|problem| Error::file(file, problem))
+}
+
+/// Whether a file is one that [`read_points`] reads, by its SOP class; false where it cannot be read.
+pub fn may_hold_points(file: &Path) -> bool {
+    let elements = elements::read(file, &[tags::SOP_CLASS_UID]).ok().flatten();
+    let class = elements.and_then(|e| values::text(&e.values, tags::SOP_CLASS_UID).ok().flatten());
+    class.is_some_and(|class| CLASSES.contains(&class.as_str()))
+}
+
+pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
+    let wanted = [tags::SOP_CLASS_UID];
+    let data = whole.data_set(&wanted)?;
+    match required(data.ascii(tags::SOP_CLASS_UID)?, tags::SOP_CLASS_UID)? {
+        uids::RT_STRUCTURE_SET_STORAGE => {
+            let set = structure_set::parse(whole)?;
+            let mut found = PointSet { referenced: set.referenced, ..PointSet::default() };
+            for roi in &set.rois {
+                add_region(&mut found, roi);
+            }
+            Ok(found)
+        }
+        class if CLASSES.contains(&class) => report::parse(whole),
+        other => {
+            let expected = "RT Structure Set, Enhanced, Comprehensive, Comprehensive 3D or Extensible SR, \
+                            or Chest CAD SR Storage";
+            Err(Problem::value(tags::SOP_CLASS_UID, other, expected))
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! PointSet in structured reports: measurement reports (PS3.16, TID 1500), and those of detectors
+//! (TID 4100).
+
+use super::point::{Point, PointPosition, PointSet};
+use crate::dicom::element::data_set::{DataSet, DicomFile, required};
+use crate::dicom::error::Problem;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+const WANTED: [Tag; 24] = [
+    tags::REFERENCED_SOP_CLASS_UID,
+    tags::REFERENCED_SOP_INSTANCE_UID,
+    tags::REFERENCED_FRAME_NUMBER,
+    tags::REFERENCED_SERIES_SEQUENCE,
+    tags::REFERENCED_SOP_SEQUENCE,
+    tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
+    tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE,
+    tags::CODE_VALUE,
+    tags::LONG_CODE_VALUE,
+    tags::URN_CODE_VALUE,
+    tags::CODING_SCHEME_DESIGNATOR,
+    tags::SERIES_INSTANCE_UID,
+    tags::MEASUREMENT_UNITS_CODE_SEQUENCE,
+    tags::VALUE_TYPE,
+    tags::CONCEPT_NAME_CODE_SEQUENCE,
+    tags::CONCEPT_CODE_SEQUENCE,
+    tags::MEASURED_VALUE_SEQUENCE,
+    tags::NUMERIC_VALUE,
+    tags::CONTENT_SEQUENCE,
+    tags::REFERENCED_CONTENT_ITEM_IDENTIFIER,
+    tags::GRAPHIC_DATA,
+    tags::GRAPHIC_TYPE,
+    tags::PIXEL_ORIGIN_INTERPRETATION,
+    tags::REFERENCED_FRAME_OF_REFERENCE_UID,
+];
+
+/// How sure a report is of a finding, the more telling first: Probability of cancer is another
+/// question.
+///
+/// METHOD: DCM Certainty of Finding, Certainty of Feature, Probability; PS3.16, TID 4104 and 4105.
+const CONFIDENCES: [&str; 3] = ["111012", "111011", "122157"];
+
+/// DCM Finding: what a measurement group is about.
+const FINDING: &str = "121071";
+
+/// Reads a report; see [`super::read_points`].
+pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
+    let root = whole.data_set(&WANTED)?;
+    let mut reading = ReportParser { root: &root, found: PointSet::default() };
+    reading.add_evidence()?;
+    reading.add_items(&root, &mut vec![1])?;
+    Ok(reading.found)
+}
+
+struct ReportParser<'a> {
+    root: &'a DataSet<'a>,
+    found: PointSet,
+}
+
+impl<'a> ReportParser<'a> {
+    /// The images that the report was made from.
+    fn add_evidence(&mut self) -> Result<(), Problem> {
+        let of = [
+            tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
+            tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE,
+        ];
+        let studies = of.iter().flat_map(|tag| self.root.items(*tag));
+        for series in studies.flat_map(|study| study.items(tags::REFERENCED_SERIES_SEQUENCE)) {
+            let uid = series.ascii(tags::SERIES_INSTANCE_UID)?;
+            self.found.referenced.series.extend(uid.map(str::to_owned));
+            for image in series.items(tags::REFERENCED_SOP_SEQUENCE) {
+                let uid = image.ascii(tags::REFERENCED_SOP_INSTANCE_UID)?;
+                self.found.instances.extend(uid.map(str::to_owned));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through the items below one; `path` are the positions of that one and of those above
+    /// it, from 1.
+    fn add_items(&mut self, parent: &'a DataSet<'a>, path: &mut Vec<usize>) -> Result<(), Problem> {
+        for (n, item) in parent.items(tags::CONTENT_SEQUENCE).iter().enumerate() {
+            path.push(n + 1);
+            match item.ascii(tags::VALUE_TYPE)? {
+                Some("SCOORD") => self.add_marked(parent, item, path, false)?,
+                Some("SCOORD3D") => self.add_marked(parent, item, path, true)?,
+                _ => {}
+            }
+            // As deep as data sets were read.
+            self.add_items(item, path)?;
+            path.pop();
+        }
+        Ok(())
+    }
+
+    fn add_marked(
+        &mut self,
+        parent: &'a DataSet<'a>,
+        item: &'a DataSet<'a>,
+        path: &[usize],
+        in_patient: bool,
+    ) -> Result<(), Problem> {
+        let label = path.iter().map(usize::to_string).collect::<Vec<_>>().join(".");
+        let graphic = required(item.ascii(tags::GRAPHIC_TYPE)?, tags::GRAPHIC_TYPE)?;
+        let skipped = match (graphic, parent.ascii(tags::VALUE_TYPE)?) {
+            ("POINT", Some("CONTAINER" | "CODE")) => None,
+            ("POINT", other) => {
+                Some(format!("a point of an item {}", other.unwrap_or("of no type")))
+            }
+            (other, _) => Some(format!("a graphic of type {other}")),
+        };
+        let found = match skipped {
+            Some(skipped) => Err(skipped),
+            None if in_patient => Ok(self.in_patient(item)?),
+            None => self.on_image(item)?,
+        };
+        match found {
+            Err(skipped) => self.found.skipped.push(format!("content item {label} is {skipped}")),
+            Ok(position) => {
+                let (finding, confidence) = (finding(parent)?, confidence(parent)?);
+                self.found.points.push(Point { label, position, finding, confidence });
+            }
+        }
+        Ok(())
+    }
+
+    fn in_patient(&mut self, item: &DataSet<'_>) -> Result<PointPosition, Problem> {
+        let tag = tags::REFERENCED_FRAME_OF_REFERENCE_UID;
+        let uid = required(item.ascii(tag)?, tag)?.to_owned();
+        self.found.referenced.frames_of_reference.insert(uid.clone());
+        let point_mm = item.floats(tags::GRAPHIC_DATA)?;
+        Ok(PointPosition::Patient { point_mm, frame_of_reference_uid: Some(uid) })
+    }
+
+    /// A point on an image; why it is not read, where it is on none or on several.
+    fn on_image(
+        &mut self,
+        item: &'a DataSet<'a>,
+    ) -> Result<Result<PointPosition, String>, Problem> {
+        let [column, row] = item.floats(tags::GRAPHIC_DATA)?;
+        if let Some(origin @ "VOLUME") = item.ascii(tags::PIXEL_ORIGIN_INTERPRETATION)? {
+            return Ok(Err(format!("a point by the origin of a {origin}")));
+        }
+        let mut images = Vec::new();
+        for target in item.items(tags::CONTENT_SEQUENCE) {
+            let target = self.resolved(target)?;
+            if target.ascii(tags::VALUE_TYPE)? == Some("IMAGE") {
+                images.extend(target.item(tags::REFERENCED_SOP_SEQUENCE));
+            }
+        }
+        let [image] = images[..] else {
+            return Ok(Err(format!("a point on {} images", images.len())));
+        };
+        let tag = tags::REFERENCED_SOP_INSTANCE_UID;
+        let sop_instance_uid = required(image.ascii(tag)?, tag)?.to_owned();
+        self.found.instances.insert(sop_instance_uid.clone());
+        let tag = tags::REFERENCED_FRAME_NUMBER;
+        let frame = match image.ascii(tag)? {
+            None => None,
+            Some(text) => {
+                let number = text.parse().ok().filter(|number| *number > 0);
+                let number =
+                    number.ok_or_else(|| Problem::value(tag, text, "one number from 1"))?;
+                Some(number)
+            }
+        };
+        // PS3.3, C.18.6: the first pixel's corner is 0, its centre a half.
+        let ij = [column - 0.5, row - 0.5];
+        Ok(Ok(PointPosition::Image { sop_instance_uid, frame, ij }))
+    }
+
+    /// An item, or the one that it stands for: a path of positions from the root, which is 1
+    /// (PS3.3, C.17.3.2.5).
+    fn resolved(&self, item: &'a DataSet<'a>) -> Result<&'a DataSet<'a>, Problem> {
+        let tag = tags::REFERENCED_CONTENT_ITEM_IDENTIFIER;
+        let path = item.unsigned_longs(tag)?;
+        let Some((root, below)) = path.split_first() else { return Ok(item) };
+        let mut target = (*root == 1).then_some(self.root);
+        for n in below {
+            let n = usize::try_from(*n).ok().and_then(|n| n.checked_sub(1));
+            target = target.and_then(|t| t.items(tags::CONTENT_SEQUENCE).get(n?));
+        }
+        target
+            .ok_or_else(|| Problem::value(tag, format!("{path:?}"), "the place of a content item"))
+    }
+}
+
+/// Value and scheme of a code.
+fn code<'a>(item: &DataSet<'a>, tag: Tag) -> Result<Option<(&'a str, &'a str)>, Problem> {
+    let Some(code) = item.item(tag) else { return Ok(None) };
+    for value in [tags::CODE_VALUE, tags::LONG_CODE_VALUE, tags::URN_CODE_VALUE] {
+        if let Some(value) = code.ascii(value)? {
+            return Ok(Some((
+                value,
+                code.ascii(tags::CODING_SCHEME_DESIGNATOR)?.unwrap_or_default(),
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// What a container or a finding is about.
+fn finding(group: &DataSet<'_>) -> Result<Option<String>, Problem> {
+    let written = |(value, scheme): (&str, &str)| format!("{value}, {scheme}");
+    if group.ascii(tags::VALUE_TYPE)? == Some("CODE") {
+        return Ok(code(group, tags::CONCEPT_CODE_SEQUENCE)?.map(written));
+    }
+    for item in group.items(tags::CONTENT_SEQUENCE) {
+        if code(item, tags::CONCEPT_NAME_CODE_SEQUENCE)? == Some((FINDING, "DCM")) {
+            return Ok(code(item, tags::CONCEPT_CODE_SEQUENCE)?.map(written));
+        }
+    }
+    Ok(None)
+}
+
+/// How sure a container or a finding is.
+fn confidence(group: &DataSet<'_>) -> Result<Option<f64>, Problem> {
+    for wanted in CONFIDENCES {
+        for item in group.items(tags::CONTENT_SEQUENCE) {
+            if code(item, tags::CONCEPT_NAME_CODE_SEQUENCE)? != Some((wanted, "DCM")) {
+                continue;
+            }
+            let Some(measured) = item.item(tags::MEASURED_VALUE_SEQUENCE) else { continue };
+            let [value] = measured.numbers(tags::NUMERIC_VALUE)?;
+            let units = code(measured, tags::MEASUREMENT_UNITS_CODE_SEQUENCE)?;
+            let is_percent = units.is_some_and(|(value, _)| value == "%");
+            return Ok(Some(if is_percent { value / 100.0 } else { value }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,245 @@
+//! The wanted elements of a file, without reading what lies between them.
+
+use super::deflated;
+use super::functional_groups::{self, FunctionalGroups};
+use super::scanner::Scanner;
+use super::syntax;
+use super::values::decode;
+use crate::dicom::error::{Error, Problem, attribute_name};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use fs_err::File;
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+/// What a file holds of the wanted elements.
+#[derive(Debug)]
+pub(crate) struct Elements {
+    /// How its pixels are encoded.
+    pub(crate) transfer_syntax: String,
+    /// The wanted elements, but for the pixel data.
+    pub(crate) values: InMemDicomObject,
+    /// The pixel data, where it is wanted and there.
+    pub(crate) pixels: Option<PixelDataRange>,
+    /// The bits of `PixelPaddingValue`, where it is wanted and there.
+    pub(crate) padding: Option<u16>,
+    /// What a file of several frames says of each, where it is wanted and there.
+    pub(crate) frames: FunctionalGroups,
+    /// First byte of the data set in the file.
+    pub(crate) data_set: u64,
+    /// Length of the file, or of the data set where it is deflated.
+    pub(crate) length: u64,
+}
+
+/// Where a file's pixel data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PixelDataRange {
+    /// First byte; of the data set where it is deflated.
+    pub(crate) offset: u64,
+    /// Number of bytes; none where they are encapsulated.
+    pub(crate) length: Option<u64>,
+}
+
+/// Reads the elements of a file that `wanted` lists, in the order of their tags.
+///
+/// Other elements are passed over, and so is everything after the last one wanted; what is deflated
+/// is inflated to its end first. None where the file is not DICOM.
+pub(crate) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
+    let source = File::open(file)?;
+    let length = source.metadata()?.len();
+    scan(source, length, wanted).map_err(|problem| Error::file(file, problem))
+}
+
+fn scan(
+    source: impl Read + Seek,
+    file_length: u64,
+    wanted: &[Tag],
+) -> Result<Option<Elements>, Problem> {
+    let mut scanner = Scanner { reader: BufReader::new(source), at: 0, end: file_length };
+    if !scanner.is_dicom()? {
+        return Ok(None);
+    }
+    let transfer_syntax = scanner.transfer_syntax()?;
+    let data_set = scanner.at;
+    let elements = if syntax::is_deflated(&transfer_syntax) {
+        let inflated = deflated::inflate(scanner.reader, file_length)?;
+        let end = inflated.len() as u64;
+        let scanner = Scanner { reader: BufReader::new(Cursor::new(inflated)), at: 0, end };
+        scan_data_set(scanner, transfer_syntax, wanted)
+            .map_err(|problem| Problem::Inflated(Box::new(problem)))?
+    } else {
+        scan_data_set(scanner, transfer_syntax, wanted)?
+    };
+    Ok(Some(Elements { data_set, ..elements }))
+}
+
+fn scan_data_set(
+    mut scanner: Scanner<impl Read + Seek>,
+    transfer_syntax: String,
+    wanted: &[Tag],
+) -> Result<Elements, Problem> {
+    let encoding = syntax::encoding(&transfer_syntax);
+    let mut found = Vec::new();
+    let (mut pixels, mut padding, mut frames) = (None, None, FunctionalGroups::default());
+    while scanner.at < scanner.end {
+        let element = scanner.header(encoding)?;
+        if wanted.last().is_none_or(|last| element.tag > *last) {
+            break;
+        }
+        if element.tag == tags::PIXEL_DATA {
+            pixels = Some(PixelDataRange { offset: scanner.at, length: element.length });
+            if element.length.is_none() && frames.are_there() {
+                frames.fragments = scanner.fragments(encoding)?;
+            }
+            break;
+        }
+        if wanted.contains(&element.tag) && functional_groups::is_one(element.tag) {
+            scanner.append_frames(&element, encoding, &mut frames)?;
+            continue;
+        }
+        match element.length {
+            // US or SS, as the pixels are: the same bits.
+            Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                let mut bytes = [0; 2];
+                scanner.fill(&mut bytes, || attribute_name(element.tag))?;
+                padding = Some(encoding.u16(bytes));
+            }
+            Some(length) if element.tag == tags::PIXEL_PADDING_VALUE => {
+                scanner.skip(length, element.tag)?;
+            }
+            Some(length) if wanted.contains(&element.tag) => {
+                element.check()?;
+                found.extend(element.raw());
+                scanner.append(length, element.tag, &mut found)?;
+            }
+            Some(length) => scanner.skip(length, element.tag)?,
+            None => scanner.skip_sequence(&element, encoding)?,
+        }
+    }
+    let values = decode(found, encoding)?;
+    let (data_set, length) = (0, scanner.end);
+    Ok(Elements { transfer_syntax, values, pixels, padding, frames, data_set, length })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNDEFINED: [u8; 4] = [0xFF; 4];
+
+    /// A file with a meta group, and these bytes after it.
+    fn file(uid: &str, data: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        bytes.extend(explicit(0x0002, 0x0010, *b"UI", uid.as_bytes()));
+        bytes.extend(data.concat());
+        bytes
+    }
+
+    fn explicit(group: u16, element: u16, vr: [u8; 2], value: &[u8]) -> Vec<u8> {
+        let length = (value.len() as u16).to_le_bytes();
+        [&group.to_le_bytes()[..], &element.to_le_bytes(), &vr, &length, value].concat()
+    }
+
+    /// Tag and length alone: an implicit element, an item or a delimiter.
+    fn bare(group: u16, element: u16, length: [u8; 4]) -> Vec<u8> {
+        [&group.to_le_bytes()[..], &element.to_le_bytes(), &length].concat()
+    }
+
+    fn scan_all(bytes: Vec<u8>) -> Result<Option<Elements>, Problem> {
+        let length = bytes.len() as u64;
+        scan(Cursor::new(bytes), length, &[tags::MODALITY, tags::ROWS, tags::PIXEL_DATA])
+    }
+
+    const EXPLICIT: &str = "1.2.840.10008.1.2.1\0";
+    const PIXELS: [u8; 12] = [0xE0, 0x7F, 0x10, 0, b'O', b'W', 0, 0, 4, 0, 0, 0];
+
+    #[test]
+    fn only_wanted_elements_are_read() {
+        let bytes = file(
+            EXPLICIT,
+            &[
+                &explicit(0x0008, 0x0060, *b"CS", b"CT"),
+                &explicit(0x0010, 0x0010, *b"PN", b"a^b "),
+                &explicit(0x0028, 0x0010, *b"US", &[0, 2]),
+                &PIXELS,
+                &[1, 2, 3, 4],
+            ],
+        );
+        let elements = scan_all(bytes.clone()).unwrap().unwrap();
+        assert_eq!(elements.transfer_syntax, "1.2.840.10008.1.2.1");
+        assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::MODALITY, tags::ROWS]);
+        let rows = elements.values.element(tags::ROWS).unwrap().to_int::<u16>().unwrap();
+        assert_eq!(rows, 512);
+        let offset = bytes.len() as u64 - 4;
+        assert_eq!(elements.pixels, Some(PixelDataRange { offset, length: Some(4) }));
+    }
+
+    #[test]
+    fn sequences_without_a_length_are_passed_over() {
+        // An explicit sequence, an item, in it one of unknown representation whose inside is
+        // implicit, where (0008,0060) must not count.
+        let sequence = [
+            [0x08, 0x00, 0x40, 0x11, b'S', b'Q', 0, 0].to_vec(),
+            UNDEFINED.to_vec(),
+            bare(0xFFFE, 0xE000, UNDEFINED),
+            explicit(0x0008, 0x0060, *b"CS", b"MR"),
+            [0x09, 0x00, 0x10, 0x10, b'U', b'N', 0, 0].to_vec(),
+            UNDEFINED.to_vec(),
+            bare(0xFFFE, 0xE000, UNDEFINED),
+            bare(0x0008, 0x0060, [2, 0, 0, 0]),
+            b"US".to_vec(),
+            bare(0xFFFE, 0xE00D, [0; 4]),
+            bare(0xFFFE, 0xE0DD, [0; 4]),
+            explicit(0x0028, 0x0010, *b"US", &[1, 1]),
+            bare(0xFFFE, 0xE00D, [0; 4]),
+            bare(0xFFFE, 0xE0DD, [0; 4]),
+        ]
+        .concat();
+        let bytes = file(EXPLICIT, &[&sequence, &explicit(0x0028, 0x0010, *b"US", &[7, 0])]);
+        let elements = scan_all(bytes.clone()).unwrap().unwrap();
+        assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::ROWS]);
+        assert_eq!(elements.values.element(tags::ROWS).unwrap().to_int::<u16>().unwrap(), 7);
+        // Never closed.
+        let error = scan_all(bytes[..bytes.len() - 30].to_vec()).unwrap_err().to_string();
+        assert!(error.starts_with("cut off at byte"), "{error}");
+    }
+
+    #[test]
+    fn implicit_elements_are_read() {
+        let bytes = file(
+            "1.2.840.10008.1.2\0",
+            &[&bare(0x0008, 0x0060, [2, 0, 0, 0]), b"CT", &bare(0x7FE0, 0x0010, UNDEFINED)],
+        );
+        let elements = scan_all(bytes).unwrap().unwrap();
+        assert_eq!(elements.values.element(tags::MODALITY).unwrap().to_str().unwrap(), "CT");
+        assert_eq!(elements.pixels.unwrap().length, None);
+    }
+
+    #[test]
+    fn no_length_is_believed() {
+        let four_gib = bare(0x0008, 0x0060, [0xFE, 0xFF, 0xFF, 0xFF]);
+        let error = scan_all(file("1.2.840.10008.1.2\0", &[&four_gib])).unwrap_err().to_string();
+        let expected = "cut off at byte 166: Modality (0008,0060) would end at byte 4294967460";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_is_not_dicom_is_told_from_what_is_malformed() {
+        assert!(scan_all(b"<?xml?>".to_vec()).unwrap().is_none());
+        assert!(scan_all(vec![7; 400]).unwrap().is_none());
+        let no_syntax = [vec![0; 128], b"DICM".to_vec()].concat();
+        let error = scan_all(no_syntax).unwrap_err().to_string();
+        assert_eq!(error, "TransferSyntaxUID (0002,0010) is missing");
+        let error = scan_all(file(EXPLICIT, &[&[8, 0, 0x60, 0, 1, 2, 3, 4]])).unwrap_err();
+        let expected = "at byte 164: found bytes 01 02 in Modality (0008,0060), expected a value";
+        assert!(error.to_string().starts_with(expected), "{error}");
+        let odd = explicit(0x0028, 0x0010, *b"US", &[7]);
+        let error = scan_all(file(EXPLICIT, &[&odd])).unwrap_err().to_string();
+        assert_eq!(error, "Rows (0028,0010) is US of 1 bytes, expected an even number of bytes");
+        let float = explicit(0x0028, 0x0010, *b"FL", &[0; 4]);
+        let error = scan_all(file(EXPLICIT, &[&float])).unwrap_err().to_string();
+        assert_eq!(error, "Rows (0028,0010) is FL of 4 bytes, expected text or short integers");
+    }
+}

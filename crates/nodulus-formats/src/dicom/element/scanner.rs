@@ -1,0 +1,149 @@
+//! Reads a data set element by element, and checks every length against the file.
+
+use super::header::{ElementHeader, ITEM_END, SEQUENCE_END, has_long_header};
+use super::syntax::{EXPLICIT_LITTLE, Encoding};
+use crate::dicom::error::{Problem, attribute_name};
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+use std::io::{BufReader, Read, Seek};
+
+/// Reads headers of elements; no length is believed before it is checked against the file's.
+pub(crate) struct Scanner<R> {
+    pub(crate) reader: BufReader<R>,
+    pub(crate) at: u64,
+    pub(crate) end: u64,
+}
+
+impl<R: Read + Seek> Scanner<R> {
+    pub(crate) fn is_dicom(&mut self) -> Result<bool, Problem> {
+        let mut start = [0; 132];
+        if self.end < start.len() as u64 {
+            return Ok(false);
+        }
+        self.fill(&mut start, || "the preamble".to_owned())?;
+        Ok(start.ends_with(b"DICM"))
+    }
+
+    /// Reads the meta group to its end.
+    pub(crate) fn transfer_syntax(&mut self) -> Result<String, Problem> {
+        let mut uid = None;
+        while self.at < self.end && self.next_is_meta()? {
+            let element = self.header(EXPLICIT_LITTLE)?;
+            match element.length {
+                Some(length) if element.tag == tags::TRANSFER_SYNTAX_UID => {
+                    let mut bytes = Vec::new();
+                    self.append(length, element.tag, &mut bytes)?;
+                    let text = String::from_utf8_lossy(&bytes);
+                    uid = Some(text.trim_matches(['\0', ' ']).to_owned());
+                }
+                Some(length) => self.skip(length, element.tag)?,
+                None => self.skip_sequence(&element, EXPLICIT_LITTLE)?,
+            }
+        }
+        uid.ok_or_else(|| Problem::Missing(attribute_name(tags::TRANSFER_SYNTAX_UID)))
+    }
+
+    /// Whether the meta group goes on; what follows it may be encoded otherwise.
+    fn next_is_meta(&mut self) -> Result<bool, Problem> {
+        let mut group = [0; 2];
+        self.fill(&mut group, || "an element's header".to_owned())?;
+        self.reader.seek_relative(-2)?;
+        self.at -= 2;
+        Ok(group == [0x02, 0x00])
+    }
+
+    pub(crate) fn header(&mut self, encoding: Encoding) -> Result<ElementHeader, Problem> {
+        let at = self.at;
+        let mut bytes = [0; 12];
+        let header = || "an element's header".to_owned();
+        self.fill(&mut bytes[..8], header)?;
+        let [g0, g1, e0, e1, b4, b5, b6, b7, ..] = bytes;
+        let tag = Tag(encoding.u16([g0, g1]), encoding.u16([e0, e1]));
+        let (mut n_bytes, mut vr) = (8, None);
+        let length = if encoding.explicit_vr && tag.group() != 0xFFFE {
+            let known = VR::from_binary([b4, b5]).ok_or_else(|| Problem::Malformed {
+                at: at + 4,
+                found: format!("bytes {b4:02x} {b5:02x} in {}", attribute_name(tag)),
+                expected: "a value representation",
+            })?;
+            vr = Some(known);
+            if has_long_header(known) {
+                self.fill(&mut bytes[8..], header)?;
+                n_bytes = 12;
+                let [.., b8, b9, b10, b11] = bytes;
+                encoding.u32([b8, b9, b10, b11])
+            } else {
+                u32::from(encoding.u16([b6, b7]))
+            }
+        } else {
+            encoding.u32([b4, b5, b6, b7])
+        };
+        let length = (length != u32::MAX).then_some(u64::from(length));
+        Ok(ElementHeader { tag, vr, length, bytes, n_bytes })
+    }
+
+    /// Passes over an element without a length, to its delimiter.
+    pub(crate) fn skip_sequence(
+        &mut self,
+        element: &ElementHeader,
+        encoding: Encoding,
+    ) -> Result<(), Problem> {
+        let mut open = vec![element.inside(encoding)];
+        while let Some(&encoding) = open.last() {
+            let element = self.header(encoding)?;
+            match element.length {
+                _ if element.tag == ITEM_END || element.tag == SEQUENCE_END => {
+                    open.pop();
+                }
+                Some(length) => self.skip(length, element.tag)?,
+                None => open.push(element.inside(encoding)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fill(
+        &mut self,
+        bytes: &mut [u8],
+        element: impl Fn() -> String,
+    ) -> Result<(), Problem> {
+        self.advance(bytes.len() as u64, element)?;
+        Ok(self.reader.read_exact(bytes)?)
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        length: u64,
+        tag: Tag,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
+        let start = bytes.len();
+        self.advance(length, || attribute_name(tag))?;
+        bytes.resize(start + length as usize, 0);
+        Ok(self.reader.read_exact(&mut bytes[start..])?)
+    }
+
+    pub(crate) fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
+        self.advance(length, || attribute_name(tag))?;
+        Ok(self.reader.seek_relative(length as i64)?)
+    }
+
+    /// Where an element's value ends, once it is seen that it is there.
+    pub(crate) fn end_of(&self, length: u64, tag: Tag) -> Result<u64, Problem> {
+        self.checked_end(length, || attribute_name(tag))
+    }
+
+    /// Checks that as many bytes are there, and counts them as read.
+    fn advance(&mut self, length: u64, element: impl Fn() -> String) -> Result<(), Problem> {
+        self.at = self.checked_end(length, element)?;
+        Ok(())
+    }
+
+    fn checked_end(&self, length: u64, element: impl Fn() -> String) -> Result<u64, Problem> {
+        let end = self.at + length;
+        if end > self.end {
+            return Err(Problem::Truncated { element: element(), end, length: self.end });
+        }
+        Ok(end)
+    }
+}

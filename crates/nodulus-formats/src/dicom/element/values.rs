@@ -1,0 +1,67 @@
+//! Values of decoded elements: texts, decimal numbers and short integers.
+
+use super::syntax::Encoding;
+use crate::dicom::error::{Problem, attribute_name};
+use dicom_core::Tag;
+use dicom_object::file::ReadPreamble;
+use dicom_object::{DicomCollectorOptions, InMemDicomObject};
+use std::io::{BufReader, Cursor};
+
+/// Decodes elements whose lengths are known to be right.
+pub(crate) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+    let mut values = InMemDicomObject::new_empty();
+    DicomCollectorOptions::new()
+        .read_preamble(ReadPreamble::Never)
+        .expected_ts(encoding.uid())
+        .from_reader(BufReader::new(Cursor::new(bytes)))
+        .read_dataset_to_end(&mut values)
+        .map_err(|error| Problem::elements(&error))?;
+    Ok(values)
+}
+
+pub(crate) type ReadValue<T> = fn(&InMemDicomObject, Tag) -> Result<Option<T>, Problem>;
+
+pub(crate) fn required<T>(
+    values: &InMemDicomObject,
+    tag: Tag,
+    read: ReadValue<T>,
+) -> Result<T, Problem> {
+    read(values, tag)?.ok_or_else(|| Problem::Missing(attribute_name(tag)))
+}
+
+/// A text without the padding around it; none where it is missing or empty.
+pub(crate) fn text(values: &InMemDicomObject, tag: Tag) -> Result<Option<String>, Problem> {
+    let Some(element) = values.get(tag) else { return Ok(None) };
+    let found = element.to_str().map_err(|error| Problem::elements(&error))?;
+    let found = found.trim_matches(['\0', ' ']);
+    Ok((!found.is_empty()).then(|| found.to_owned()))
+}
+
+pub(crate) fn number(values: &InMemDicomObject, tag: Tag) -> Result<Option<f64>, Problem> {
+    Ok(numbers(values, tag)?.map(|[number]| number))
+}
+
+/// Exactly `N` finite decimal numbers.
+pub(crate) fn numbers<const N: usize>(
+    values: &InMemDicomObject,
+    tag: Tag,
+) -> Result<Option<[f64; N]>, Problem> {
+    let Some(found) = text(values, tag)? else { return Ok(None) };
+    let parsed: Option<Vec<f64>> = found
+        .split('\\')
+        .map(|part| part.trim().parse().ok().filter(|number: &f64| number.is_finite()))
+        .collect();
+    match parsed.and_then(|numbers| numbers.try_into().ok()) {
+        Some(numbers) => Ok(Some(numbers)),
+        None => Err(Problem::value(tag, format!("`{found}`"), format!("{N} decimal numbers"))),
+    }
+}
+
+pub(crate) fn integer(values: &InMemDicomObject, tag: Tag) -> Result<u16, Problem> {
+    let element = values.get(tag).ok_or_else(|| Problem::Missing(attribute_name(tag)))?;
+    let found = element.to_multi_int::<u16>().map_err(|error| Problem::elements(&error))?;
+    match found[..] {
+        [one] => Ok(one),
+        _ => Err(Problem::value(tag, format!("{found:?}"), "one number")),
+    }
+}

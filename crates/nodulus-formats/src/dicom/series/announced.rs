@@ -1,0 +1,43 @@
+//! How many instances a series is to have.
+
+use crate::dicom::element::elements;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use std::path::Path;
+
+/// In the order of their tags, as reading ends after the last one.
+const WANTED: [Tag; 2] = [tags::IMAGES_IN_ACQUISITION, tags::NUMBER_OF_SERIES_RELATED_INSTANCES];
+
+/// Instances of its series that a file announces: `NumberOfSeriesRelatedInstances`, or else
+/// `ImagesInAcquisition`; `None` where it has neither, or cannot be read.
+pub fn announced_instances(file: &Path) -> Option<usize> {
+    let values = elements::read(file, &WANTED).ok()??.values;
+    let number = |tag| values.get(tag)?.to_int::<usize>().ok();
+    number(tags::NUMBER_OF_SERIES_RELATED_INSTANCES).or_else(|| number(tags::IMAGES_IN_ACQUISITION))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::tests::samples;
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+
+    #[test]
+    fn the_series_own_number_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = &samples::write(folder.path(), &samples::volume())[0];
+        assert_eq!(announced_instances(file), None);
+        for (tag, text, expected) in [
+            (tags::IMAGES_IN_ACQUISITION, "40", Some(40)),
+            (tags::NUMBER_OF_SERIES_RELATED_INSTANCES, "4", Some(4)),
+            (tags::NUMBER_OF_SERIES_RELATED_INSTANCES, "many", Some(40)),
+        ] {
+            samples::edit(file, |object| {
+                let value = PrimitiveValue::from(text);
+                object.put_element(DataElement::new(tag, VR::IS, value));
+            });
+            assert_eq!(announced_instances(file), expected);
+        }
+        assert_eq!(announced_instances(Path::new("none")), None);
+    }
+}

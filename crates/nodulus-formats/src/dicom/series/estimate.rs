@@ -1,0 +1,68 @@
+//! What a series takes in memory, told without reading it.
+
+use crate::dicom::element::elements::{self, Elements};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use fs_err as fs;
+use std::path::{Path, PathBuf};
+
+/// In the order of their tags, as reading ends after the last one.
+const WANTED: [Tag; 4] = [tags::NUMBER_OF_FRAMES, tags::ROWS, tags::COLUMNS, tags::PIXEL_DATA];
+
+/// Pixels of a frame that are believed: 4096 × 4096, as where it is read.
+const MOST_PIXELS: u64 = 1 << 24;
+
+/// Bytes of a frame in a file, at least: the header of its fragment.
+const FRAGMENT_BYTES: u64 = 8;
+
+/// Bytes that the slices in these files take at most as 16-bit voxels: the files' own bytes, or,
+/// where the first image is compressed and that is more, as many for each file as for that one.
+/// What cannot be read counts for nothing: reading tells why.
+pub fn estimate_bytes(files: &[PathBuf]) -> u64 {
+    let lengths = files.iter().filter_map(|file| fs::metadata(file).ok());
+    let stored: u64 = lengths.map(|file| file.len()).sum();
+    let first = files.iter().find_map(|file| image_bytes(file)).unwrap_or(0);
+    stored.max(first.saturating_mul(files.len() as u64))
+}
+
+/// Bytes of a file's image; `None` where it has none that can be believed.
+fn image_bytes(file: &Path) -> Option<u64> {
+    let Elements { values, length, pixels, .. } = elements::read(file, &WANTED).ok()??;
+    pixels?;
+    let number = |tag| values.get(tag)?.to_int::<u64>().ok();
+    let pixels = number(tags::ROWS)?.checked_mul(number(tags::COLUMNS)?)?;
+    let frames = number(tags::NUMBER_OF_FRAMES).unwrap_or(1).min(length / FRAGMENT_BYTES);
+    (pixels <= MOST_PIXELS).then(|| 2 * pixels * frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::tests::samples;
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+
+    #[test]
+    fn a_series_takes_what_its_files_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = samples::write(folder.path(), &samples::volume());
+        let stored: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+        assert_eq!(estimate_bytes(&files), stored);
+        fs::write(&files[0], "no DICOM").unwrap();
+        files.push(folder.path().join("none"));
+        assert!(estimate_bytes(&files) < stored);
+        assert_eq!(estimate_bytes(&[]), 0);
+        // Larger than its bytes, as what is compressed: the other files are taken for alike.
+        samples::edit(&files[1], |object| {
+            for tag in [tags::ROWS, tags::COLUMNS] {
+                object.put_element(DataElement::new(tag, VR::US, PrimitiveValue::from(512u16)));
+            }
+        });
+        assert_eq!(estimate_bytes(&files), 5 * 2 * 512 * 512);
+        samples::edit(&files[1], |object| {
+            let frames = PrimitiveValue::from("2000000000");
+            object.put_element(DataElement::new(tags::NUMBER_OF_FRAMES, VR::IS, frames));
+        });
+        let length = fs::metadata(&files[1]).unwrap().len();
+        assert_eq!(estimate_bytes(&files), 5 * 2 * 512 * 512 * (length / 8));
+    }
+}

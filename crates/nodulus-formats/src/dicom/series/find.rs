@@ -1,0 +1,218 @@
+//! Which series a folder holds.
+
+use super::sop_class::{self, SopClass};
+use crate::dicom::element::elements;
+use crate::dicom::element::values;
+use crate::dicom::error::{Error, Problem, attribute_name};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The files of a CT series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesFiles {
+    /// The series.
+    pub series_instance_uid: String,
+    /// Its files, in the order they were given.
+    pub files: Vec<PathBuf>,
+}
+
+/// In the order of their tags, as reading ends after the last one.
+const WANTED: [Tag; 4] =
+    [tags::IMAGE_TYPE, tags::SOP_CLASS_UID, tags::MODALITY, tags::SERIES_INSTANCE_UID];
+
+/// Lists the CT series among files, sorted by UID; none where there are none.
+///
+/// Passed over are other modalities, localizers, files that are not DICOM, and of modality CT what is
+/// no scan by its SOP class (secondary captures, reports, presentation states, ...) or is of another
+/// class and has no pixels. Slices that cannot be read for other reasons, their class or their
+/// compression say, are listed: reading tells why.
+///
+/// # Errors
+///
+/// Fails if a DICOM file is cut off or malformed before its series, or if a file named `.dcm` is not
+/// DICOM: a slice must not vanish from its series unseen.
+pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
+    let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (file, uid) in files.iter().zip(series_of_each(files)) {
+        if let Some(uid) = uid? {
+            series.entry(uid).or_default().push(file.clone());
+        }
+    }
+    let named = |(series_instance_uid, files)| SeriesFiles { series_instance_uid, files };
+    Ok(series.into_iter().map(named).collect())
+}
+
+/// The files of one CT series, as [`find_series`]; files that tell no series are passed over.
+pub fn files_of_series(files: &[PathBuf], series_instance_uid: &str) -> Vec<PathBuf> {
+    let found = files.iter().zip(series_of_each(files));
+    let own = found.filter(|(_, uid)| matches!(uid, Ok(Some(uid)) if uid == series_instance_uid));
+    own.map(|(file, _)| file.clone()).collect()
+}
+
+/// The CT series among files, as [`find_series`]; files that tell no series are passed over.
+pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
+    series_of_each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
+}
+
+/// What DICOM files are, for files among which no CT series is: their modality, with what makes it no
+/// series where that is CT; none where there are none.
+///
+/// # Errors
+///
+/// As [`find_series`].
+pub fn file_kinds(files: &[PathBuf]) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        if let Some(header) = SeriesHeader::read(file)? {
+            let text = |tag| header.text(file, tag);
+            let Some(modality) = text(tags::MODALITY)? else { continue };
+            found.insert(match header.class() {
+                _ if modality != "CT" => modality,
+                SopClass::NoScan(what) => format!("CT ({what})"),
+                _ if header.is_localizer() => "CT (localizer)".to_owned(),
+                _ => format!("CT (SOP class {})", text(tags::SOP_CLASS_UID)?.unwrap_or_default()),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The CT series that each file is of, as [`find_series`] tells; `None` for one that is passed over.
+pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
+    files.par_iter().map(|file| series_of(file)).collect()
+}
+
+/// The CT series that a file belongs to.
+fn series_of(file: &Path) -> Result<Option<String>, Error> {
+    let Some(header) = SeriesHeader::read(file)? else {
+        let named_dicom = file.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"));
+        return if named_dicom { Err(Error::file(file, Problem::NotDicom)) } else { Ok(None) };
+    };
+    if header.text(file, tags::MODALITY)?.as_deref() != Some("CT") || header.is_localizer() {
+        return Ok(None);
+    }
+    match header.class() {
+        SopClass::NoScan(_) => return Ok(None),
+        SopClass::Other if !has_pixels(file)? => return Ok(None),
+        SopClass::Ct | SopClass::MultiFrameCt | SopClass::Other => {}
+    }
+    let uid = header.text(file, tags::SERIES_INSTANCE_UID)?;
+    let missing = || Problem::Missing(attribute_name(tags::SERIES_INSTANCE_UID));
+    uid.map(Some).ok_or_else(|| Error::file(file, missing()))
+}
+
+fn has_pixels(file: &Path) -> Result<bool, Error> {
+    let elements = elements::read(file, &[tags::PIXEL_DATA])?;
+    Ok(elements.is_some_and(|elements| elements.pixels.is_some()))
+}
+
+/// What tells whether a file belongs to a series, and to which.
+struct SeriesHeader(elements::Elements);
+
+impl SeriesHeader {
+    fn read(file: &Path) -> Result<Option<Self>, Error> {
+        Ok(elements::read(file, &WANTED)?.map(Self))
+    }
+
+    fn text(&self, file: &Path, tag: Tag) -> Result<Option<String>, Error> {
+        values::text(&self.0.values, tag).map_err(|problem| Error::file(file, problem))
+    }
+
+    fn is_localizer(&self) -> bool {
+        sop_class::is_localizer(&self.0.values, tags::IMAGE_TYPE)
+    }
+
+    fn class(&self) -> SopClass {
+        let uid = values::text(&self.0.values, tags::SOP_CLASS_UID).ok().flatten();
+        sop_class::of(&uid.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dicom::tests::samples;
+    use dicom_core::{PrimitiveValue, VR};
+    use fs_err as fs;
+    use std::path::Path;
+
+    fn set(file: &Path, tag: Tag, vr: VR, value: &str) {
+        samples::edit(file, |object| {
+            object.put_element(dicom_core::DataElement::new(tag, vr, PrimitiveValue::from(value)));
+        });
+    }
+
+    #[test]
+    fn series_are_told_apart_and_the_rest_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        set(&files[0], tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3");
+        set(&files[1], tags::MODALITY, VR::CS, "SEG");
+        set(&files[2], tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
+        let other = ["notes.xml", "empty"].map(|name| folder.path().join(name));
+        for file in &other {
+            fs::write(file, "x").unwrap();
+        }
+        let found = find_series(&[&files[..], &other].concat()).unwrap();
+        let series = |uid: &str, at: usize| SeriesFiles {
+            series_instance_uid: uid.to_owned(),
+            files: vec![files[at].clone()],
+        };
+        assert_eq!(found, [series("1.2.3", 0), series(samples::SERIES, 3)]);
+    }
+
+    #[test]
+    fn a_slice_does_not_vanish_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find_series(&[]).unwrap(), []);
+        assert!(matches!(find_series(&[folder.path().join("none")]), Err(Error::Io(_))));
+        let files = samples::write(folder.path(), &samples::volume());
+        let bytes = fs::read(&files[1]).unwrap();
+        fs::write(&files[1], &bytes[..400]).unwrap();
+        let error = find_series(&files).unwrap_err().to_string();
+        assert!(error.contains("000002.dcm`: cut off at byte 400"), "{error}");
+        fs::write(&files[1], "").unwrap();
+        let error = find_series(&files).unwrap_err().to_string();
+        assert!(error.contains("000002.dcm`: not a DICOM file"), "{error}");
+        fs::write(&files[1], bytes).unwrap();
+        samples::edit(&files[1], |object| {
+            object.remove_element(tags::SERIES_INSTANCE_UID);
+        });
+        let error = find_series(&files).unwrap_err().to_string();
+        assert!(
+            error.ends_with("000002.dcm`: SeriesInstanceUID (0020,000E) is missing"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_scan_by_its_class_is_passed_over_and_what_may_be_one_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        let listed = |files: &[PathBuf]| {
+            find_series(files).unwrap().into_iter().map(|found| found.files).collect::<Vec<_>>()
+        };
+        // Secondary capture, radiation dose report, presentation state.
+        for class in ["7", "88.67", "11.1"] {
+            let uid = format!("1.2.840.10008.5.1.4.1.1.{class}");
+            set(&files[1], tags::SOP_CLASS_UID, VR::UI, &uid);
+            assert_eq!(listed(&files), [[0, 2, 3].map(|at| files[at].clone())], "{class}");
+        }
+        let kinds = file_kinds(&files[1..2]).unwrap();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["CT (presentation state)"]);
+        // Of a maker's class: with pixels it would be missing, without it is no image.
+        set(&files[1], tags::SOP_CLASS_UID, VR::UI, "1.3.46.670589.5.0.3.1");
+        assert_eq!(listed(&files), std::slice::from_ref(&files));
+        let series = crate::dicom::read_series(&files, &crate::dicom::Tolerances::default());
+        let error = series.unwrap_err().to_string();
+        let expected = "000002.dcm`: SOPClassUID (0008,0016) is 1.3.46.670589.5.0.3.1, expected CT";
+        assert!(error.contains(expected), "{error}");
+        samples::edit(&files[1], |object| {
+            object.remove_element(tags::PIXEL_DATA);
+        });
+        assert_eq!(listed(&files), [[0, 2, 3].map(|at| files[at].clone())]);
+    }
+}

@@ -1,0 +1,75 @@
+//! The voxels of one slice, from its file.
+
+use super::pixels;
+use super::slice::SliceHeader;
+use crate::dicom::element::syntax::Packing;
+use crate::dicom::element::{deflated, fragments};
+use crate::dicom::error::{Error, Problem};
+use fs_err::File;
+use std::borrow::Cow;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+/// Reads a slice in HU. `raw` is memory to work in.
+pub(crate) fn read(slice: &SliceHeader, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(), Error> {
+    let mut file = File::open(&slice.file)?;
+    load(slice, &mut file, raw, hu.len())
+        .and_then(|()| pixels::decode(raw, &slice.pixels, slice.size[0], hu))
+        .map_err(|problem| Error::file(&slice.name(), problem))
+}
+
+/// Two bytes for each voxel.
+fn load(
+    slice: &SliceHeader,
+    file: &mut File,
+    raw: &mut Vec<u8>,
+    n_voxels: usize,
+) -> Result<(), Problem> {
+    let format = &slice.pixels;
+    match format.packing {
+        Packing::Plain => {
+            file.seek(SeekFrom::Start(slice.location.offset))?;
+            raw.resize(2 * n_voxels, 0);
+            file.read_exact(raw)?;
+        }
+        Packing::Deflated => {
+            let file_length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(format.data_set))?;
+            let inflated = deflated::inflate(BufReader::new(file), file_length)?;
+            let start = slice.location.offset as usize;
+            let end = start + 2 * n_voxels;
+            let pixels = inflated.get(start..end).ok_or_else(|| Problem::Truncated {
+                element: "the inflated pixel data".to_owned(),
+                end: end as u64,
+                length: inflated.len() as u64,
+            })?;
+            raw.clear();
+            raw.extend(pixels);
+        }
+        Packing::Encapsulated(codec) => {
+            let mut bytes = Vec::new();
+            let frame = if slice.location.fragments.is_empty() {
+                file.seek(SeekFrom::Start(slice.location.offset))?;
+                file.read_to_end(&mut bytes)?;
+                fragments::frame(&bytes, slice.location.offset)?
+            } else {
+                for fragment in &slice.location.fragments {
+                    file.seek(SeekFrom::Start(fragment.offset))?;
+                    file.by_ref().take(fragment.length).read_to_end(&mut bytes)?;
+                }
+                Cow::Owned(bytes)
+            };
+            let expected = dicom_codecs::Expected {
+                columns: slice.size[0],
+                rows: slice.size[1],
+                bits_allocated: format.bits_allocated,
+                high_bit: format.high_bit,
+                signed: format.signed,
+            };
+            let mut words = vec![0; n_voxels];
+            dicom_codecs::decode(codec, &frame, &expected, &mut words)?;
+            raw.clear();
+            raw.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The slices of a file of several frames: Enhanced CT, and Legacy Converted Enhanced CT.
+
+use super::slice::{FrameLocation, SliceHeader};
+use super::slice_attributes;
+use super::sop_class::is_localizer;
+use crate::dicom::element::elements::Elements;
+use crate::dicom::element::fragments::MAX_FRAMES;
+use crate::dicom::element::syntax::{self, Packing};
+use crate::dicom::element::values::{required, text};
+use crate::dicom::error::{Problem, attribute_name};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use std::path::Path;
+
+/// Most voxels of a compressed file, as it does not have to be as long as they are: 4,096 slices of
+/// 512 × 512.
+const MAX_COMPRESSED_VOXELS: u64 = 1 << 30;
+
+/// What locations a frame: PS3.3, C.7.6.16 has each either for all frames or for each.
+const PLACING: [Tag; 5] = [
+    tags::IMAGE_POSITION_PATIENT,
+    tags::IMAGE_ORIENTATION_PATIENT,
+    tags::PIXEL_SPACING,
+    tags::RESCALE_INTERCEPT,
+    tags::RESCALE_SLOPE,
+];
+
+/// One slice for each frame that is no localizer.
+pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader>, Problem> {
+    let frames = &elements.frames;
+    let found = required(&elements.values, tags::NUMBER_OF_FRAMES, text)?;
+    let n_frames = found.parse().ok().filter(|n| (1..=MAX_FRAMES).contains(n));
+    let n_frames: usize = n_frames.ok_or_else(|| {
+        Problem::value(tags::NUMBER_OF_FRAMES, &found, format!("1 to {MAX_FRAMES}"))
+    })?;
+    if frames.each.len() != n_frames {
+        let found = format!("of {} items", frames.each.len());
+        let expected = format!("{n_frames}, one a frame");
+        return Err(Problem::value(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, found, expected));
+    }
+    let shared = frames.shared.clone().unwrap_or_else(InMemDicomObject::new_empty);
+    let locations = locations(elements, n_frames)?;
+    let mut slices = Vec::new();
+    for (at, (own, mut location)) in frames.each.iter().zip(locations).enumerate() {
+        location.number = Some(at + 1);
+        let slice = attributes(&shared, own).and_then(|attributes| {
+            if is_localizer(&attributes, tags::FRAME_TYPE) {
+                return Ok(None);
+            }
+            expect_hu(&attributes)?;
+            slice_attributes::slice(file, elements, &attributes, location).map(Some)
+        });
+        slices.extend(slice.map_err(|problem| Problem::Frame(at + 1, Box::new(problem)))?);
+    }
+    Ok(slices)
+}
+
+/// A frame's own attributes and those of all frames.
+fn attributes(
+    shared: &InMemDicomObject,
+    own: &InMemDicomObject,
+) -> Result<InMemDicomObject, Problem> {
+    if let Some(twice) =
+        PLACING.into_iter().find(|tag| shared.get(*tag).is_some() && own.get(*tag).is_some())
+    {
+        let found = "given for all frames and for this one";
+        return Err(Problem::value(twice, found, "one of them"));
+    }
+    let mut attributes = shared.clone();
+    for element in own {
+        attributes.put(element.clone());
+    }
+    Ok(attributes)
+}
+
+/// METHOD: other rescale types, as those of multi-energy CT, are no Hounsfield units (PS3.3,
+/// C.7.6.16.2.9); a group of pixel value transformation has to tell.
+fn expect_hu(attributes: &InMemDicomObject) -> Result<(), Problem> {
+    match required(attributes, tags::RESCALE_TYPE, text)?.as_str() {
+        "HU" => Ok(()),
+        other => Err(Problem::value(tags::RESCALE_TYPE, other, "HU")),
+    }
+}
+
+/// Where each frame's pixels are, once it is seen that they are all there.
+fn locations(elements: &Elements, n_frames: usize) -> Result<Vec<FrameLocation>, Problem> {
+    let pixels =
+        elements.pixels.ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;
+    let size = slice_attributes::size(&elements.values)?;
+    let voxels_of_frame = (size[0] * size[1]) as u64;
+    let n_voxels = voxels_of_frame * n_frames as u64;
+    match syntax::packing(&elements.transfer_syntax)? {
+        Packing::Plain => {
+            let offset = slice_attributes::plain_offset(elements, pixels, n_voxels, || {
+                format!("{n_frames} x {} x {}", size[0], size[1])
+            })?;
+            let location = |at| FrameLocation::at(offset + 2 * voxels_of_frame * at);
+            Ok((0..n_frames as u64).map(location).collect())
+        }
+        Packing::Deflated => Err(Problem::value(
+            tags::NUMBER_OF_FRAMES,
+            format!("{n_frames} in a deflated file"),
+            "another transfer syntax",
+        )),
+        Packing::Encapsulated(_) => {
+            slice_attributes::check_compressed(pixels, size)?;
+            if n_voxels > MAX_COMPRESSED_VOXELS {
+                let found = format!("of {n_frames} x {} x {} voxels", size[0], size[1]);
+                let expected = format!("at most {MAX_COMPRESSED_VOXELS}, as it is compressed");
+                return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+            }
+            let frames = &elements.frames;
+            let tables = (frames.offsets.as_deref(), frames.lengths.as_deref());
+            let fragments = frames.fragments.of_frames(n_frames, tables)?;
+            let location =
+                |fragments| FrameLocation { fragments, ..FrameLocation::at(pixels.offset) };
+            Ok(fragments.into_iter().map(location).collect())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A series whose headers are read: what it is, and its slices as they are asked for.
+
+use super::refused::refused;
+use super::slice::SliceHeader;
+use super::slice_headers::read_headers;
+use super::stack::{self, SliceStack};
+use super::tolerances::Tolerances;
+use super::voxels::{check_duplicates, read_voxels};
+use crate::dicom::error::Error;
+use crate::dicom::series_info::SeriesInfo;
+use crate::volume::{Geometry, LoadedSlices, SliceRanges};
+use std::path::PathBuf;
+
+/// A CT series, but for its voxels.
+#[derive(Clone, Debug)]
+pub struct OpenSeries {
+    /// What its headers say.
+    pub info: SeriesInfo,
+    /// Where its slices lie.
+    pub geometry: Geometry,
+    /// The file of each slice, in the order of k.
+    pub files: Vec<PathBuf>,
+    /// DICOM `SOPInstanceUID` of each slice, in the order of k.
+    pub sop_instance_uids: Vec<String>,
+    slices: Vec<SliceHeader>,
+    tolerances: Tolerances,
+}
+
+impl OpenSeries {
+    /// Reads the headers of the files of one CT series, given in any order.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::read_series`], as far as headers tell.
+    pub fn open(files: &[PathBuf], tolerances: &Tolerances) -> Result<Self, Error> {
+        let slices = read_headers(files)?;
+        let stack = ordered(&slices, tolerances)?;
+        let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
+        let info = SeriesInfo {
+            slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
+            n_missing_slices: Some(0),
+            n_duplicate_slices: stack.duplicates.len(),
+            ..stack.slices[0].series_info(thickness.reduce(f64::max))
+        };
+        Ok(Self {
+            info,
+            geometry: stack.geometry,
+            files: stack.slices.iter().map(|slice| slice.file.clone()).collect(),
+            sop_instance_uids: stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect(),
+            tolerances: *tolerances,
+            slices,
+        })
+    }
+
+    /// The voxels of some slices; those past the end are left out.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of them cannot be read, or a repeated slice is not the same.
+    pub fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+        let stack = ordered(&self.slices, &self.tolerances)?;
+        let loaded = read_voxels(&stack, wanted)?;
+        check_duplicates(&stack, &loaded).map_err(|error| refused(&self.slices, error))?;
+        Ok(loaded)
+    }
+}
+
+fn ordered<'a>(
+    slices: &'a [SliceHeader],
+    tolerances: &Tolerances,
+) -> Result<SliceStack<'a>, Error> {
+    stack::stack(slices, tolerances).map_err(|error| refused(slices, error))
+}

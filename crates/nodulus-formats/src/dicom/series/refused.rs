@@ -1,0 +1,38 @@
+//! A series whose slices make up no volume, with what was measured of it.
+
+use super::slice::SliceHeader;
+use crate::dicom::error::Error;
+use crate::dicom::series_info::{RefusedSeries, SeriesInfo};
+
+/// A refusal of slices, with what is known of them.
+pub(crate) fn refused(slices: &[SliceHeader], reason: Error) -> Error {
+    match (reason, slices.first()) {
+        (Error::File { file, problem }, _) => Error::File { file, problem },
+        (reason, Some(first)) => {
+            let series = Box::new(measured(slices, first, &reason));
+            Error::Refused { series, reason: Box::new(reason) }
+        }
+        (reason, None) => reason,
+    }
+}
+
+fn measured(slices: &[SliceHeader], first: &SliceHeader, reason: &Error) -> RefusedSeries {
+    let (spacing_k_mm, deviation, n_missing) = match reason {
+        Error::MissingSlices { gap_mm, spacing_mm, n_missing, .. } => {
+            (Some(*spacing_mm), Some((gap_mm - spacing_mm).abs()), Some(*n_missing))
+        }
+        Error::UnevenSpacing { gap_mm, spacing_mm, .. } => {
+            (Some(*spacing_mm), Some((gap_mm - spacing_mm).abs()), None)
+        }
+        Error::Drift { spacing_mm, .. } => (Some(*spacing_mm), None, None),
+        _ => (None, None, None),
+    };
+    let thickness = slices.iter().filter_map(|slice| slice.thickness_mm);
+    let info = SeriesInfo {
+        slice_gap_max_deviation_mm: deviation,
+        n_missing_slices: n_missing,
+        ..first.series_info(thickness.reduce(f64::max))
+    };
+    let (size, spacing_mm) = (first.size, first.spacing_mm);
+    RefusedSeries { info, size, n_slices: slices.len(), spacing_mm, spacing_k_mm }
+}

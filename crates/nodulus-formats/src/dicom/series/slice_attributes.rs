@@ -1,0 +1,177 @@
+//! The attributes of one slice.
+
+use super::pixels::PixelFormat;
+use super::slice::{FrameLocation, SliceHeader};
+use crate::dicom::date::Date;
+use crate::dicom::element::elements::{Elements, PixelDataRange};
+use crate::dicom::element::syntax::{self, Packing};
+use crate::dicom::element::values::{integer, number, numbers, required, text};
+use crate::dicom::error::{Problem, attribute_name};
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use std::path::Path;
+
+/// Of a slice whose file does not have to be as long as its pixels are: 4096 × 4096.
+const MAX_COMPRESSED_VOXELS: u64 = 1 << 24;
+
+/// Voxels along i and j.
+pub(crate) fn size(values: &InMemDicomObject) -> Result<[usize; 2], Problem> {
+    Ok([integer(values, tags::COLUMNS)?, integer(values, tags::ROWS)?].map(usize::from))
+}
+
+/// A slice of a file: `own` are the attributes that may differ from frame to frame.
+pub(crate) fn slice(
+    file: &Path,
+    elements: &Elements,
+    own: &InMemDicomObject,
+    location: FrameLocation,
+) -> Result<SliceHeader, Problem> {
+    let values = &elements.values;
+    let spacing: [f64; 2] = required(own, tags::PIXEL_SPACING, numbers)?;
+    if spacing.iter().any(|mm| *mm <= 0.0) {
+        let found = format!("{spacing:?}");
+        return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
+    }
+    let tube_current =
+        number(own, tags::X_RAY_TUBE_CURRENT)?.or(number(own, tags::X_RAY_TUBE_CURRENT_INM_A)?);
+    Ok(SliceHeader {
+        file: file.to_owned(),
+        location,
+        series_instance_uid: required(values, tags::SERIES_INSTANCE_UID, text)?,
+        study_instance_uid: required(values, tags::STUDY_INSTANCE_UID, text)?,
+        frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
+        sop_class_uid: required(values, tags::SOP_CLASS_UID, text)?,
+        sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
+        // Of type 2: it may be empty.
+        patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
+        acquired_on: acquired_on(values),
+        size: size(values)?,
+        // DICOM has the distance between rows, which is along j, first.
+        spacing_mm: [spacing[1], spacing[0]],
+        position_mm: required(own, tags::IMAGE_POSITION_PATIENT, numbers)?,
+        orientation: required(own, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
+        thickness_mm: number(own, tags::SLICE_THICKNESS)?,
+        spacing_between_slices_mm: number(own, tags::SPACING_BETWEEN_SLICES)?,
+        manufacturer: text(values, tags::MANUFACTURER)?,
+        model: text(values, tags::MANUFACTURER_MODEL_NAME)?,
+        kernel: text(own, tags::CONVOLUTION_KERNEL)?,
+        kvp: number(own, tags::KVP)?,
+        tube_current,
+        transfer_syntax: elements.transfer_syntax.clone(),
+        pixels: pixel_format(elements, own)?,
+    })
+}
+
+/// METHOD: the day of acquisition, else that of the study, which may begin the day before. What is no
+/// date is none: no image depends on it.
+fn acquired_on(values: &InMemDicomObject) -> Option<Date> {
+    [tags::ACQUISITION_DATE, tags::ACQUISITION_DATE_TIME, tags::STUDY_DATE]
+        .into_iter()
+        .find_map(|tag| Date::from_dicom(&text(values, tag).ok()??))
+}
+
+fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelFormat, Problem> {
+    let values = &elements.values;
+    let packing = syntax::packing(&elements.transfer_syntax)?;
+    expect_integer(values, tags::SAMPLES_PER_PIXEL, 1)?;
+    expect_monochrome(values)?;
+    let bits_allocated = bits_allocated(values, packing)?;
+    let bits_stored = integer(values, tags::BITS_STORED)?;
+    let high_bit = integer(values, tags::HIGH_BIT)?;
+    if !(1..=bits_allocated).contains(&bits_stored) {
+        return Err(Problem::value(
+            tags::BITS_STORED,
+            bits_stored,
+            format!("1 to {bits_allocated}"),
+        ));
+    }
+    if !(bits_stored - 1..bits_allocated).contains(&high_bit) {
+        let (least, greatest) = (bits_stored - 1, bits_allocated - 1);
+        let expected = format!("{least} to {greatest}, as {bits_stored} bits are stored");
+        return Err(Problem::value(tags::HIGH_BIT, high_bit, expected));
+    }
+    let signed = match integer(values, tags::PIXEL_REPRESENTATION)? {
+        0 => false,
+        1 => true,
+        other => return Err(Problem::value(tags::PIXEL_REPRESENTATION, other, "0 or 1")),
+    };
+    let slope = required(own, tags::RESCALE_SLOPE, number)?;
+    if slope <= 0.0 {
+        return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
+    }
+    Ok(PixelFormat {
+        packing,
+        data_set: elements.data_set,
+        big_endian: syntax::encoding(&elements.transfer_syntax).big_endian,
+        bits_allocated: bits_allocated.into(),
+        bits_stored: bits_stored.into(),
+        high_bit: high_bit.into(),
+        signed,
+        slope,
+        intercept: required(own, tags::RESCALE_INTERCEPT, number)?,
+        padding: elements.padding,
+    })
+}
+
+/// METHOD: `MONOCHROME1` and `MONOCHROME2` differ in what is shown bright (PS3.3, C.7.6.3.1.2), and HU
+/// come out of the modality's rescaling before that (PS3.4, N.2): both are read alike.
+fn expect_monochrome(values: &InMemDicomObject) -> Result<(), Problem> {
+    let found = required(values, tags::PHOTOMETRIC_INTERPRETATION, text)?;
+    if matches!(found.as_str(), "MONOCHROME1" | "MONOCHROME2") {
+        return Ok(());
+    }
+    let expected = "MONOCHROME1 or MONOCHROME2";
+    Err(Problem::value(tags::PHOTOMETRIC_INTERPRETATION, found, expected))
+}
+
+/// PS3.3, C.8.2.1.1.4: 16. Only JPEG baseline makes slices of 8, as it has no more.
+fn bits_allocated(values: &InMemDicomObject, packing: Packing) -> Result<u16, Problem> {
+    match (integer(values, tags::BITS_ALLOCATED)?, packing) {
+        (16, _) => Ok(16),
+        (8, Packing::Encapsulated(_)) => Ok(8),
+        (found, Packing::Encapsulated(_)) => {
+            Err(Problem::value(tags::BITS_ALLOCATED, found, "8 or 16"))
+        }
+        (found, _) => Err(Problem::value(tags::BITS_ALLOCATED, found, 16)),
+    }
+}
+
+/// Refuses pixel data that is not in fragments, or whose frames are too large.
+pub(crate) fn check_compressed(pixels: PixelDataRange, size: [usize; 2]) -> Result<(), Problem> {
+    if let Some(length) = pixels.length {
+        let found = format!("{length} bytes");
+        return Err(Problem::value(tags::PIXEL_DATA, found, "encapsulated fragments"));
+    }
+    if !(1..=MAX_COMPRESSED_VOXELS).contains(&((size[0] * size[1]) as u64)) {
+        let found = format!("of {} x {} voxels", size[0], size[1]);
+        let expected = format!("1 to {MAX_COMPRESSED_VOXELS}, as it is compressed");
+        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+    }
+    Ok(())
+}
+
+/// Where pixels that are not compressed begin, once it is seen that they are all there.
+pub(crate) fn plain_offset(
+    elements: &Elements,
+    pixels: PixelDataRange,
+    n_voxels: u64,
+    size: impl Fn() -> String,
+) -> Result<u64, Problem> {
+    let expected = 2 * n_voxels;
+    if pixels.length != Some(expected) || expected == 0 {
+        let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
+        let expected = format!("{expected} bytes, 2 for each of {} voxels", size());
+        return Err(Problem::value(tags::PIXEL_DATA, found, expected));
+    }
+    let (end, length) = (pixels.offset + expected, elements.length);
+    if end > length {
+        return Err(Problem::Truncated { element: attribute_name(tags::PIXEL_DATA), end, length });
+    }
+    Ok(pixels.offset)
+}
+
+fn expect_integer(values: &InMemDicomObject, tag: Tag, expected: u16) -> Result<(), Problem> {
+    let found = integer(values, tag)?;
+    if found == expected { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
+}

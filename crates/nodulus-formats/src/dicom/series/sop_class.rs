@@ -1,0 +1,73 @@
+//! What a file of modality CT is, by its SOP class.
+
+use crate::dicom::element::values::text;
+use dicom_core::Tag;
+use dicom_dictionary_std::uids;
+use dicom_object::InMemDicomObject;
+
+/// What a SOP class stands for in a CT series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SopClass {
+    /// One slice a file.
+    Ct,
+    /// Several slices a file.
+    MultiFrameCt,
+    /// No slice of a scan: what it is.
+    NoScan(&'static str),
+    /// Not known: an image of it would be missing from its series.
+    Other,
+}
+
+/// PS3.4, B.5.
+const STORAGE: &str = "1.2.840.10008.5.1.4.1.1.";
+
+pub(crate) fn of(uid: &str) -> SopClass {
+    match uid {
+        uids::CT_IMAGE_STORAGE => return SopClass::Ct,
+        uids::ENHANCED_CT_IMAGE_STORAGE | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
+            return SopClass::MultiFrameCt;
+        }
+        _ => {}
+    }
+    let Some(storage) = uid.strip_prefix(STORAGE) else { return SopClass::Other };
+    match storage.split('.').next().unwrap_or_default() {
+        "7" => SopClass::NoScan("secondary capture"),
+        "9" => SopClass::NoScan("waveform"),
+        "11" => SopClass::NoScan("presentation state"),
+        "66" => SopClass::NoScan("raw data, registration or segmentation"),
+        "67" => SopClass::NoScan("real world value mapping"),
+        "88" => SopClass::NoScan("report or key object selection"),
+        "104" => SopClass::NoScan("encapsulated document"),
+        "200" => SopClass::NoScan("protocol"),
+        "481" => SopClass::NoScan("radiotherapy object"),
+        _ => SopClass::Other,
+    }
+}
+
+/// Whether an image type, a file's or a frame's, is that of a scout view, which some scanners put
+/// into the series that it plans.
+pub(crate) fn is_localizer(values: &InMemDicomObject, image_type: Tag) -> bool {
+    text(values, image_type).is_ok_and(|found| {
+        found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_told_by_their_uid() {
+        assert_eq!(of("1.2.840.10008.5.1.4.1.1.2"), SopClass::Ct);
+        assert_eq!(of("1.2.840.10008.5.1.4.1.1.2.1"), SopClass::MultiFrameCt);
+        assert_eq!(of("1.2.840.10008.5.1.4.1.1.2.2"), SopClass::MultiFrameCt);
+        assert_eq!(of("1.2.840.10008.5.1.4.1.1.7.4"), SopClass::NoScan("secondary capture"));
+        let report = SopClass::NoScan("report or key object selection");
+        assert_eq!(of("1.2.840.10008.5.1.4.1.1.88.67"), report);
+        // For Processing, an MR image, one of a maker.
+        for other in ["1.2.840.10008.5.1.4.1.1.2.4", "1.2.840.10008.5.1.4.1.1.4", "1.3.46.670589.5"]
+        {
+            assert_eq!(of(other), SopClass::Other);
+        }
+    }
+}

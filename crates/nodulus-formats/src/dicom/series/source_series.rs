@@ -1,0 +1,194 @@
+//! A CT series as objects drawn on it refer to it.
+
+use super::slice::SliceHeader;
+use super::slice_headers::read_headers;
+use crate::dicom::element::elements;
+use crate::dicom::element::values;
+use crate::dicom::error::{Error, Problem};
+use crate::volume::Geometry;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A CT series as objects drawn on it refer to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSeries {
+    /// Attributes of patient, study and image that such objects repeat; empty where the series has
+    /// none.
+    pub(crate) texts: BTreeMap<Tag, String>,
+    pub(crate) series_instance_uid: String,
+    pub(crate) frame_of_reference_uid: Option<String>,
+    /// By k.
+    pub(crate) slices: Vec<SourceSlice>,
+    /// Pixels along i and j.
+    pub(crate) size: [usize; 2],
+    /// Spacing along i and j.
+    pub(crate) spacing_mm: [f64; 2],
+    /// Unit vectors of i, then of j.
+    pub(crate) orientation: [f64; 6],
+    pub(crate) slice_thickness_mm: Option<f64>,
+    /// Distance of slices along their normal.
+    pub(crate) step_mm: f64,
+    /// What was taken from it, where it is not as in its files.
+    pub(crate) deidentification: Option<Deidentification>,
+}
+
+/// What was taken from a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deidentification {
+    pub(crate) shift_days: i64,
+    pub(crate) uids_replaced: bool,
+}
+
+/// A slice of such a series.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceSlice {
+    pub(crate) sop_class_uid: String,
+    pub(crate) sop_instance_uid: String,
+    /// Which frame, from 1, of a file of several.
+    pub(crate) frame: Option<usize>,
+    /// Centre of the first pixel, LPS.
+    pub(crate) position_mm: [f64; 3],
+}
+
+/// Attributes that objects drawn on a series repeat, in the order of their tags.
+pub(crate) const REPEATED: [Tag; 16] = [
+    tags::SPECIFIC_CHARACTER_SET,
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_DESCRIPTION,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::STUDY_INSTANCE_UID,
+    tags::STUDY_ID,
+    tags::LOSSY_IMAGE_COMPRESSION,
+    tags::LOSSY_IMAGE_COMPRESSION_RATIO,
+    tags::LOSSY_IMAGE_COMPRESSION_METHOD,
+];
+
+impl SourceSeries {
+    /// Reads the headers of a series' files, given in any order. `sop_instance_uids` are those of
+    /// its slices in the order of k, and `geometry` is where they lie, as [`super::read_series`]
+    /// gave them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be read as a CT, or a slice is in none of them.
+    pub fn read(
+        files: &[PathBuf],
+        sop_instance_uids: &[String],
+        geometry: &Geometry,
+    ) -> Result<Self, Error> {
+        let headers = read_headers(files)?;
+        let mut slices: Vec<Option<&SliceHeader>> = vec![None; geometry.size()[2]];
+        for header in &headers {
+            let k = geometry.patient_to_voxel(header.position_mm)[2].round();
+            if !(0.0..slices.len() as f64).contains(&k) {
+                continue;
+            }
+            let k = k as usize;
+            // Of repeated slices, the one that was read.
+            let own = sop_instance_uids.get(k) == Some(&header.sop_instance_uid);
+            let earlier = |kept: &SliceHeader| header.location.number < kept.location.number;
+            if own && slices[k].is_none_or(earlier) {
+                slices[k] = Some(header);
+            }
+        }
+        let unwritable = |k: usize| {
+            let series = headers.first().map(|header| header.series_instance_uid.clone());
+            let uid = sop_instance_uids.get(k).map_or("none", String::as_str);
+            Error::Unwritable {
+                series_instance_uid: series.unwrap_or_default(),
+                attribute: "the file of a slice",
+                found: format!("none of the {} that were read", files.len()),
+                expected: format!("one with SOPInstanceUID {uid} at slice {k}"),
+            }
+        };
+        let slices = slices.into_iter().enumerate();
+        let slices: Vec<&SliceHeader> = slices
+            .map(|(k, slice)| slice.ok_or_else(|| unwritable(k)))
+            .collect::<Result<_, _>>()?;
+        let first = *slices.first().ok_or_else(|| unwritable(0))?;
+        Ok(Self {
+            texts: texts(&first.file)?,
+            series_instance_uid: first.series_instance_uid.clone(),
+            frame_of_reference_uid: first.frame_of_reference_uid.clone(),
+            slices: slices.iter().map(|slice| SourceSlice::new(slice)).collect(),
+            size: first.size,
+            spacing_mm: first.spacing_mm,
+            orientation: first.orientation,
+            slice_thickness_mm: slices.iter().filter_map(|s| s.thickness_mm).reduce(f64::max),
+            step_mm: geometry.spacing().ijk()[2],
+            deidentification: None,
+        })
+    }
+
+    /// `SeriesInstanceUID`.
+    pub fn series_instance_uid(&self) -> &str {
+        &self.series_instance_uid
+    }
+
+    /// `FrameOfReferenceUID`; what is drawn on a series without one has no place.
+    pub fn frame_of_reference_uid(&self) -> Option<&str> {
+        self.frame_of_reference_uid.as_deref()
+    }
+
+    pub(crate) fn text(&self, tag: Tag) -> &str {
+        self.texts.get(&tag).map_or("", String::as_str)
+    }
+
+    /// Where a place on a slice is, LPS: pixels along i and j from the centre of its first one.
+    pub(crate) fn on_slice(&self, slice: &SourceSlice, [i, j]: [f64; 2]) -> [f64; 3] {
+        let [si, sj] = self.spacing_mm;
+        let axes = &self.orientation;
+        std::array::from_fn(|a| slice.position_mm[a] + i * si * axes[a] + j * sj * axes[3 + a])
+    }
+
+    /// An error that names the series.
+    pub(crate) fn unwritable(
+        &self,
+        attribute: &'static str,
+        found: String,
+        expected: String,
+    ) -> Error {
+        let series_instance_uid = self.series_instance_uid.clone();
+        Error::Unwritable { series_instance_uid, attribute, found, expected }
+    }
+
+    /// The frame of reference that everything drawn has to lie in.
+    pub(crate) fn frame_of_reference(&self) -> Result<&str, Error> {
+        self.frame_of_reference_uid().ok_or_else(|| {
+            let expected = "a UID, as what is drawn lies in it".to_owned();
+            self.unwritable("FrameOfReferenceUID", "missing".to_owned(), expected)
+        })
+    }
+}
+
+impl SourceSlice {
+    fn new(slice: &SliceHeader) -> Self {
+        Self {
+            sop_class_uid: slice.sop_class_uid.clone(),
+            sop_instance_uid: slice.sop_instance_uid.clone(),
+            frame: slice.location.number,
+            position_mm: slice.position_mm,
+        }
+    }
+}
+
+/// The repeated attributes of a file.
+fn texts(file: &Path) -> Result<BTreeMap<Tag, String>, Error> {
+    let elements = elements::read(file, &REPEATED)?;
+    let values = elements.ok_or_else(|| Error::file(file, Problem::NotDicom))?.values;
+    let mut texts = BTreeMap::new();
+    for tag in REPEATED.into_iter().skip(1) {
+        let text = values::text(&values, tag).map_err(|problem| Error::file(file, problem))?;
+        texts.extend(text.map(|text| (tag, text)));
+    }
+    Ok(texts)
+}

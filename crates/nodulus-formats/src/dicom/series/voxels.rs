@@ -1,0 +1,53 @@
+//! The voxels of a series' slices.
+
+use super::frame;
+use super::slice::SliceHeader;
+use super::stack::SliceStack;
+use crate::dicom::error::Error;
+use crate::volume::{LoadedSlices, SliceRanges};
+use ndarray::Array3;
+use rayon::prelude::*;
+
+/// Voxels of the wanted slices.
+pub(crate) fn read_voxels(
+    stack: &SliceStack<'_>,
+    wanted: &SliceRanges,
+) -> Result<LoadedSlices<i16>, Error> {
+    let [columns, rows, n_slices] = stack.geometry.size();
+    let wanted = wanted.within(&(0..n_slices));
+    let slices: Vec<&SliceHeader> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
+    // Every slice's pixels were seen to be in its file, so that this is not more than was read; of a
+    // compressed slice, no more than 4096 x 4096 voxels.
+    let mut voxels = vec![0i16; columns * rows * slices.len()];
+    let results: Vec<_> = voxels
+        .par_chunks_mut(columns * rows)
+        .zip(&slices)
+        .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
+        .collect();
+    results.into_iter().collect::<Result<(), _>>()?;
+    let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
+        .expect("as many voxels as the slices have");
+    Ok(LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape"))
+}
+
+/// Refuses a slice that lies where a loaded one does and is not the same.
+pub(crate) fn check_duplicates(
+    stack: &SliceStack<'_>,
+    loaded: &LoadedSlices<i16>,
+) -> Result<(), Error> {
+    let [columns, rows, _] = stack.geometry.size();
+    let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
+    for &(slice, k) in &stack.duplicates {
+        let Some(kept) = loaded.slice(k) else { continue };
+        frame::read(slice, &mut raw, &mut hu)?;
+        if !kept.iter().eq(&hu) {
+            let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
+            return Err(Error::Conflict {
+                file: stack.slices[k].name(),
+                other: slice.name(),
+                position_mm: along.map(|(a, b)| a * b).sum(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Whole files: read, written, damaged.
+
+pub(super) mod samples;
+
+mod annotation;
+mod compressed;
+mod multi_frame;
+mod real;
+mod series;
+mod writers;

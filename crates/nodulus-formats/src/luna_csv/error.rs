@@ -1,0 +1,62 @@
+//! Why a CSV file of LUNA16 cannot be read or written.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A CSV file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A row could not be written.
+    #[error("cannot write `{path}` as CSV")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: csv::Error,
+    },
+    /// The line of names lacks a column, or has it twice.
+    #[error(
+        "`{path}`, line 1: column {column} is there {found} times, expected once; the line is {line:?}"
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Name of the column.
+        column: &'static str,
+        /// How often it is there.
+        found: usize,
+        /// The line of names.
+        line: String,
+    },
+    /// A row has more or fewer values than there are names.
+    #[error(
+        "`{path}`, line {line}: {found} values, expected {expected}, one for each name of line 1"
+    )]
+    Fields {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Values in the line.
+        found: usize,
+        /// Names in the first line.
+        expected: usize,
+    },
+    /// A row's value is not allowed.
+    #[error("`{path}`, line {line}: {column} is {found:?}, expected {expected}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Name of the column.
+        column: &'static str,
+        /// The value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,131 @@
+//! The file with a NIfTI header's voxels.
+
+use super::error::Error;
+use super::header::{HEADER_BYTES, ParsedHeader};
+use crate::volume::SliceRanges;
+use crate::voxel_encoding::{Voxel, VoxelEncoding};
+use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream};
+use flate2::read::MultiGzDecoder;
+use fs_err::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// A header, and the file with its voxels.
+pub(super) struct NiftiFile {
+    pub(super) header: ParsedHeader,
+    path: PathBuf,
+    /// At byte `at` of what the file holds.
+    stream: VoxelStream,
+    at: u64,
+    /// Bytes of the file.
+    length: u64,
+    layout: StreamLayout,
+}
+
+impl NiftiFile {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let (mut stream, mut length) = stream(path)?;
+        let mut bytes = [0; HEADER_BYTES];
+        let n = stream.fill(&mut bytes).map_err(|source| refused(path, &stream, source))?;
+        let header = ParsedHeader::parse(path, &bytes[..n])?;
+        let (mut path, mut at) = (path.to_owned(), n as u64);
+        if header.is_pair {
+            path = image_of(&path)?;
+            (stream, length) = self::stream(&path)?;
+            at = 0;
+        }
+        let [ni, nj, nk] = header.geometry.size();
+        let ParsedHeader { element, order, slope, intercept, .. } = header;
+        let encoding = VoxelEncoding { element, order, slope, intercept };
+        let layout = StreamLayout { encoding, size: [ni, nj], slices: 0..nk };
+        Ok(Self { header, path, stream, at, length, layout })
+    }
+
+    /// Voxels of the wanted slices, or of those that the file can hold.
+    pub(super) fn n_values(&self, wanted: &SliceRanges) -> usize {
+        self.layout.n_values(wanted, self.length, is_gzip(&self.stream))
+    }
+
+    /// Adds the wanted slices.
+    pub(super) fn read<T: Voxel>(
+        mut self,
+        wanted: &SliceRanges,
+        voxels: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        let Self { header, path, stream, at, length, layout } = &mut self;
+        let expected = layout
+            .n_bytes()
+            .ok_or_else(|| Error::TooLarge(path.clone(), header.geometry.size()))?;
+        let wrong_size = |found| Error::Size { path: path.clone(), found, expected };
+        let offset = header.offset as u64;
+        let found = length.saturating_sub(offset);
+        if !is_gzip(stream) && found != expected {
+            return Err(wrong_size(found));
+        }
+        let before = offset.saturating_sub(*at);
+        let passed = stream.skip(before).map_err(|source| refused(path, stream, source))?;
+        if passed < before {
+            return Err(wrong_size(0));
+        }
+        match stream.read_slices(layout, wanted, voxels) {
+            Ok(_) => Ok(()),
+            Err(StreamError::Io(source)) => Err(refused(path, stream, source)),
+            Err(StreamError::Size { found }) => Err(wrong_size(found)),
+            Err(StreamError::Voxel { voxel, value }) => {
+                Err(Error::Voxel { path: path.clone(), voxel, value, expected: T::EXPECTED })
+            }
+        }
+    }
+}
+
+/// The files that voxels of a header `.hdr` or `.hdr.gz` may be in, the likelier one first; none
+/// where the name is another.
+pub fn image_names(path: &Path) -> Option<[PathBuf; 2]> {
+    let name = path.file_name()?.to_str()?;
+    let lower = name.to_ascii_lowercase();
+    let extension = [".hdr.gz", ".hdr"].into_iter().find(|extension| lower.ends_with(extension))?;
+    let stem = name.get(..name.len() - extension.len())?;
+    let mut names = [".img", ".img.gz"].map(|end| path.with_file_name(format!("{stem}{end}")));
+    if extension == ".hdr.gz" {
+        names.reverse();
+    }
+    Some(names)
+}
+
+/// What a file holds, inflated where it begins as gzip does, and the file's own length.
+fn stream(path: &Path) -> Result<(VoxelStream, u64), Error> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut first = [0; 2];
+    let n = Read::by_ref(&mut file).take(2).read(&mut first)?;
+    file.seek(SeekFrom::Start(0))?;
+    let gzip = first[..n] == [0x1f, 0x8b];
+    Ok((
+        if gzip { VoxelStream::Gzip(MultiGzDecoder::new(file)) } else { VoxelStream::Plain(file) },
+        length,
+    ))
+}
+
+const fn is_gzip(stream: &VoxelStream) -> bool {
+    matches!(stream, VoxelStream::Gzip(_))
+}
+
+fn refused(path: &Path, stream: &VoxelStream, source: std::io::Error) -> Error {
+    if is_gzip(stream) {
+        Error::Inflate { path: path.to_owned(), source }
+    } else {
+        Error::Io(source)
+    }
+}
+
+/// The file with a header's voxels.
+fn image_of(path: &Path) -> Result<PathBuf, Error> {
+    let names = image_names(path).ok_or_else(|| Error::Value {
+        path: path.to_owned(),
+        field: "magic",
+        found: "`ni1`, a header without voxels".to_owned(),
+        expected: "`n+1`, or a name that ends with .hdr or .hdr.gz",
+    })?;
+    let found = names.iter().find(|name| name.exists()).cloned();
+    found.ok_or_else(|| Error::NoImage { path: path.to_owned(), images: names })
+}

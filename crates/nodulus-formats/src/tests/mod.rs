@@ -1,0 +1,5 @@
+//! Image files of every format.
+
+mod damaged_images;
+mod golden_images;
+mod slices;
