@@ -8,6 +8,7 @@ mod clinical;
 mod compressed;
 mod demo;
 mod dicom_trees;
+mod docs;
 mod experiments;
 mod export;
 mod fixture;

@@ -150,4 +150,35 @@ mod tests {
         record(&file, "new", "today").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new\ttoday\n");
     }
+
+    #[test]
+    #[ignore = "started by `a_required_check_fails`"]
+    fn needs_a_peer() {
+        skip(Need::Peer, "no such program: install it");
+    }
+
+    #[test]
+    fn a_required_check_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("records");
+        let run = |required: &str| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "skipped::tests::needs_a_peer", "--ignored"])
+                .env(Need::Peer.variable(), required)
+                .env(RECORDS, &file)
+                .output()
+                .unwrap()
+        };
+        let skipped = run("0");
+        assert!(skipped.status.success());
+        let message = String::from_utf8(skipped.stderr).unwrap();
+        assert_eq!(message, "SKIPPED: skipped::tests::needs_a_peer: no such program: install it\n");
+        let records = "skipped::tests::needs_a_peer\tno such program: install it\n";
+        assert_eq!(fs::read_to_string(&file).unwrap(), records);
+        let failed = run("1");
+        assert!(!failed.status.success());
+        let text = String::from_utf8(failed.stdout).unwrap();
+        assert!(text.contains("`NODULUS_REQUIRE_PEERS=1` requires"), "{text}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), records);
+    }
 }
