@@ -43,9 +43,8 @@ fn commands(page: &str) -> Vec<Vec<String>> {
 
 /// The help of a command, and of the command below it that the words name.
 fn help(words: &[String], known: &mut BTreeMap<String, String>) -> String {
-    let names = words.iter().take_while(|word| {
-        word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit())
-    });
+    let names =
+        words.iter().take_while(|word| !word.starts_with('-') && !word.contains(['/', '.']));
     let names: Vec<&str> = names.take(2).map(String::as_str).collect();
     let mut text = known
         .entry(names[0].to_owned())
