@@ -3,10 +3,40 @@
 use crate::fixture;
 use nodulus::stages::Stage;
 use nodulus::tables::{Output, Table};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn read(path: &str) -> String {
     fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Every Rust file below a folder.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let pattern = folder.join("**/*.rs");
+    glob::glob(pattern.to_str().unwrap()).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn no_module_names_a_later_one() {
+    let modules: Vec<String> = read("src/lib.rs")
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect();
+    assert!(modules.len() >= 6, "{modules:?}");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (n, module) in modules.iter().enumerate() {
+        let file = source.join(module).with_extension("rs");
+        let files = if file.exists() { vec![file] } else { rust_files(&source.join(module)) };
+        for file in files {
+            let text = fs_err::read_to_string(&file).unwrap();
+            let later = modules[n + 1..].iter().find(|later| {
+                text.match_indices(&format!("crate::{later}")).any(|(at, name)| {
+                    !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            });
+            assert_eq!(later, None, "{} names a later module of src/lib.rs", file.display());
+        }
+    }
 }
 
 #[test]
