@@ -1,11 +1,12 @@
 //! Charts of drift, as SVG in the page's style.
 
 use super::drift::Quantity;
-use crate::stages::report::charts::{
-    Axis, INK, Labels, PANEL, WIDE, ceiling, colour, dashed, frame, head, svg, text_style,
-};
-use crate::stages::report::text::decimal;
 use crate::tables::Drift;
+use maud::Markup;
+use nodulus_pages::charts::{
+    Axis, INK, Labels, PANEL, WIDE, colour, dashed, draw, end_above, frame, heading, text_style,
+};
+use nodulus_pages::text::decimal;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -23,9 +24,9 @@ pub(super) const fn title(quantity: Quantity) -> &'static str {
 
 /// The index of each quantity by night, a line each with a point for each night that has one; dashed
 /// where a shift and a large one begin. `nights` are those on the axis.
-pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> String {
-    svg([WIDE, 560], |area| {
-        head(area, model_id)?;
+pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> Markup {
+    draw([WIDE, 560], |area| {
+        heading(area, model_id)?;
         let of_axis = |night: &str| nights.iter().position(|other| *other == night);
         let largest = rows.iter().filter_map(|row| row.psi).fold(SHIFTS[1], f64::max);
         let end = (nights.len() as f64 - 0.5).max(0.5);
@@ -39,7 +40,7 @@ pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> 
             labels: Labels::Own(&day),
             ..Axis::new("", -0.5..end)
         };
-        let y = Axis { labels: Labels::Own(&index), ..Axis::new("", 0.0..ceiling(largest)) };
+        let y = Axis { labels: Labels::Own(&index), ..Axis::new("", 0.0..end_above(largest)) };
         let mut chart = frame(area, &x, &y)?;
         for at in SHIFTS {
             dashed(&mut chart, [(-0.5, at), (end, at)], INK.stroke_width(2))?;
@@ -65,10 +66,10 @@ pub(super) fn psi_by_night(model_id: &str, nights: &[&str], rows: &[&Drift]) -> 
 }
 
 /// Shares of the bins: bars of the nights, a line of the training.
-pub(super) fn shares(row: &Drift, place: usize) -> String {
-    svg(PANEL, |area| {
+pub(super) fn shares(row: &Drift, place: usize) -> Markup {
+    draw(PANEL, |area| {
         let name = Quantity::from_name(&row.quantity).map_or("", title);
-        head(area, name)?;
+        heading(area, name)?;
         let of = |counts: &[i64]| -> Vec<f64> {
             let all = counts.iter().sum::<i64>().max(1) as f64;
             counts.iter().map(|count| *count as f64 / all).collect()
@@ -84,7 +85,7 @@ pub(super) fn shares(row: &Drift, place: usize) -> String {
         let share = |y: f64| format!("{:.0}%", 100.0 * y);
         let x =
             Axis { n_labels: n + 1, labels: Labels::Own(&edge), ..Axis::new("", 0.0..n as f64) };
-        let y = Axis { labels: Labels::Own(&share), ..Axis::new("", 0.0..ceiling(largest)) };
+        let y = Axis { labels: Labels::Own(&share), ..Axis::new("", 0.0..end_above(largest)) };
         let mut chart = frame(area, &x, &y)?;
         let bar = |(bin, share): (usize, &f64)| {
             let x = bin as f64;
@@ -106,9 +107,11 @@ mod tests {
     use crate::nightly::drift::by_night;
     use crate::nightly::drift::tests::{night, profiles};
 
-    fn assert_drawn(text: &str) {
+    fn assert_drawn(chart: Markup) -> String {
+        let text = chart.into_string();
         assert!(text.trim_end().ends_with("</svg>"), "{text}");
         assert!(!text.contains("<i>") && !text.contains("NaN") && !text.contains("inf"), "{text}");
+        text
     }
 
     #[test]
@@ -117,16 +120,15 @@ mod tests {
         nodules.extend(night("2026-11-24", "<i>", 5));
         let rows = by_night(&nodules, &profiles("<i>"));
         let rows: Vec<&Drift> = rows.iter().collect();
-        let drawn = psi_by_night("<i>", &["2026-11-23", "2026-11-24"], &rows);
-        assert_drawn(&drawn);
+        let drawn = assert_drawn(psi_by_night("<i>", &["2026-11-23", "2026-11-24"], &rows));
         // A night of five nodules has no index.
         assert_eq!(drawn.matches("<circle").count(), 3, "{drawn}");
         assert!(drawn.contains("2026-11-24"));
-        assert_drawn(&psi_by_night("m", &[], &[]));
+        assert_drawn(psi_by_night("m", &[], &[]));
         for (place, row) in rows.iter().enumerate() {
-            assert_drawn(&shares(row, place));
+            assert_drawn(shares(row, place));
         }
-        assert!(shares(rows[1], 0).contains("1767"));
-        assert_drawn(&shares(&Drift::default(), 7));
+        assert!(shares(rows[1], 0).into_string().contains("1767"));
+        assert_drawn(shares(&Drift::default(), 7));
     }
 }

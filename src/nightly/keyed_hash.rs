@@ -1,39 +1,20 @@
-//! HMAC-SHA256 (RFC 2104).
-//!
-//! Written out, as the crate would turn on features of `digest` that half of the dependencies are
-//! then built again for.
+//! HMAC-SHA256 (RFC 2104) of parts.
 
-use sha2::{Digest, Sha256};
-
-/// Bytes that SHA-256 takes at once.
-const BLOCK: usize = 64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 /// The keyed hash of parts; where one ends and the next begins makes a difference.
 pub(super) fn of_parts(key: &[u8], parts: &[&str]) -> [u8; 32] {
-    let lengths: Vec<[u8; 8]> =
-        parts.iter().map(|part| (part.len() as u64).to_le_bytes()).collect();
-    let message: Vec<&[u8]> =
-        lengths.iter().zip(parts).flat_map(|(n, part)| [&n[..], part.as_bytes()]).collect();
-    hmac(key, &message)
+    let mut mac = with_key(key);
+    for part in parts {
+        mac.update(&(part.len() as u64).to_le_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
 }
 
-/// The HMAC of a message in pieces.
-fn hmac(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
-    let mut block = [0; BLOCK];
-    if key.len() > BLOCK {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let mut inner = Sha256::new();
-    inner.update(block.map(|byte| byte ^ 0x36));
-    for piece in message {
-        inner.update(piece);
-    }
-    let mut outer = Sha256::new();
-    outer.update(block.map(|byte| byte ^ 0x5c));
-    outer.update(inner.finalize());
-    outer.finalize().into()
+fn with_key(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 #[cfg(test)]
@@ -74,7 +55,10 @@ mod tests {
             ),
         ] {
             let (first, rest) = message.split_at(message.len() / 2);
-            assert_eq!(hash::hexadecimal(&hmac(&key, &[first, rest])), expected);
+            let mut mac = with_key(&key);
+            mac.update(first);
+            mac.update(rest);
+            assert_eq!(hash::hexadecimal(&mac.finalize().into_bytes()), expected);
         }
         assert_ne!(of_parts(b"k", &["a", "bc"]), of_parts(b"k", &["ab", "c"]));
     }

@@ -2,13 +2,14 @@
 
 use super::drift::Quantity;
 use super::drift_charts::{SHIFTS, psi_by_night, shares, title};
-use crate::stages::report::html::STYLE;
-use crate::stages::report::html::figure::Figure;
-use crate::stages::report::html::table::{Group, Table};
-use crate::stages::report::text::{counted, decimal, escape, integer};
 use crate::tables::Drift;
+use maud::{Markup, PreEscaped, html};
+use nodulus_pages::text::{counted, decimal, integer};
+use nodulus_pages::{Chart, Group, Page, charts_side_by_side, charts_stacked};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+
+/// What the terms mean.
+const DEFINITIONS: PreEscaped<&str> = PreEscaped(include_str!("drift_definitions.html"));
 
 /// A warning that scans of a night were given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,166 +37,132 @@ pub struct Content<'a> {
 
 /// Renders the page; the same content gives the same bytes.
 pub fn render(content: &Content<'_>) -> String {
-    let mut page = Page { content, html: String::new(), tables: 0, figures: 0 };
-    page.head();
-    page.stability();
-    page.distributions();
-    page.nights();
-    page.warnings();
-    page.definitions();
-    page.html.push_str("</main>\n</body>\n</html>\n");
-    page.html
+    let mut page = Page::new("Drift", byline(content));
+    page.summary(summary(content));
+    page.section("stability", "Stability");
+    stability(&mut page, content);
+    page.section("distributions", "Distributions");
+    distributions(&mut page, content);
+    page.section("nights", "Nights");
+    nights(&mut page, content);
+    page.section("warnings", "Warnings");
+    warnings(&mut page, content);
+    page.section("definitions", "Definitions");
+    page.add(DEFINITIONS);
+    page.render()
 }
 
-struct Page<'a> {
-    content: &'a Content<'a>,
-    html: String,
-    tables: usize,
-    figures: usize,
+fn byline(content: &Content<'_>) -> Markup {
+    let nights = days(content);
+    html! {
+        @match (nights.first(), nights.last()) {
+            (Some(first), Some(last)) if first == last => { (first) }
+            (Some(first), Some(last)) => { (first) " to " (last) }
+            _ => "no night yet",
+        }
+        " · nodulus " (env!("CARGO_PKG_VERSION"))
+    }
 }
 
-impl Page<'_> {
-    fn head(&mut self) {
-        let nights = days(self.content);
-        let when = match (nights.first(), nights.last()) {
-            (Some(first), Some(last)) if first == last => escape(first),
-            (Some(first), Some(last)) => format!("{} to {}", escape(first), escape(last)),
-            _ => "no night yet".to_owned(),
-        };
-        let _ = write!(
-            self.html,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>Drift</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>Drift</h1>\n\
-             <p class=\"from\">{when} · nodulus {}</p>\n</header>\n\
-             <section id=\"summary\" class=\"abstract\"><ul>\n",
-            env!("CARGO_PKG_VERSION"),
-        );
-        for model in models(self.content) {
-            let of_model = || self.content.nights.iter().filter(|row| row.model_id == model);
-            let with_index = || of_model().filter(|row| row.psi.is_some());
-            let nodules = of_model().filter(|row| row.quantity == Quantity::Probability.name());
-            let n_nodules: i64 = nodules.map(|row| row.n_nodules).sum();
-            let text = format!(
-                "<li><code>{}</code>: {}; the index is above its limit in {} of {}</li>\n",
-                escape(model),
-                counted(n_nodules as u64, "nodule", "nodules"),
-                with_index().filter(|row| is_over(row)).count(),
-                counted(with_index().count() as u64, "night × quantity", "nights × quantities"),
-            );
-            self.html.push_str(&text);
-        }
-        for model in self.content.without_profile {
-            let _ = writeln!(
-                self.html,
-                "<li><code>{}</code> has no profile of its training cohort: nothing is compared</li>",
-                escape(model)
-            );
-        }
-        self.html.push_str("</ul></section>\n");
-    }
-
-    fn stability(&mut self) {
-        self.section("stability", "Stability");
-        let days = days(self.content);
-        let chart = |model: &str| {
-            let rows: Vec<&Drift> =
-                self.content.nights.iter().filter(|row| row.model_id == model).collect();
-            let picture = psi_by_night(model, &days, &rows);
-            (picture, format!("Population stability index by night of {model}"))
-        };
-        let charts: Vec<_> = models(self.content).into_iter().map(chart).collect();
-        let [some, large] = SHIFTS;
-        let caption = format!(
-            "Population stability index against the training, by night; a night of under {} nodules has \
-             none. Dashed: {some} and {large}.",
-            nodulus_metrics::distribution::LEAST_VALUES
-        );
-        self.charts("wide", &charts, &caption);
-        self.html.push_str("</section>\n");
-    }
-
-    fn distributions(&mut self) {
-        self.section("distributions", "Distributions");
-        for model in models(self.content) {
-            let rows = self.content.all.iter().filter(|row| row.model_id == model);
-            let chart = |(place, row): (usize, &Drift)| {
-                (shares(row, place), format!("{} of all nights beside the training", row.quantity))
-            };
-            let charts: Vec<_> = rows.enumerate().map(chart).collect();
-            let caption = format!(
-                "<code>{}</code>: nodules of all nights (bars) and of the training (line), as shares of the \
-                 bins; the outer bins have no end.",
-                escape(model)
-            );
-            self.charts("panels", &charts, &caption);
-        }
-        self.html.push_str("</section>\n");
-    }
-
-    fn nights(&mut self) {
-        self.section("nights", "Nights");
-        let group = |model: &str| {
-            let rows = self.content.nights.iter().filter(|row| row.model_id == model);
-            Group {
-                name: Some(format!("<code>{}</code>", escape(model))),
-                rows: rows.map(cells).collect(),
+fn summary(content: &Content<'_>) -> Markup {
+    html! {
+        ul {
+            @for model in models(content) { li { (model_summary(content, model)) } "\n" }
+            @for model in content.without_profile {
+                li {
+                    code { (model) }
+                    " has no profile of its training cohort: nothing is compared"
+                }
+                "\n"
             }
-        };
-        let groups = models(self.content).into_iter().map(group).collect();
-        let heads =
-            ["Night", "Quantity", "n", "Mean", "Training", "Median", "Training", "PSI", "Limit"];
-        self.table(
-            "Nodules by night, beside what the model’s weights predict of its training cohort. Bold: the index \
-             is above its limit.",
-            &heads,
-            groups,
-        );
-        self.html.push_str("</section>\n");
-    }
-
-    fn warnings(&mut self) {
-        self.section("warnings", "Warnings");
-        let row = |warned: &Warned| {
-            vec![
-                escape(&warned.night),
-                integer(warned.n_scans),
-                format!("<span style=\"white-space: normal\">{}</span>", escape(&warned.warning)),
-            ]
-        };
-        let rows = self.content.warnings.iter().map(row).collect();
-        self.table(
-            "Scans outside what their model was trained on.",
-            &["Night", "Scans", "Warning"],
-            vec![Group { name: None, rows }],
-        );
-        self.html.push_str("</section>\n");
-    }
-
-    fn definitions(&mut self) {
-        self.section("definitions", "Definitions");
-        self.html.push_str(include_str!("drift_definitions.html"));
-        self.html.push_str("</section>\n");
-    }
-
-    fn section(&mut self, anchor: &str, title: &str) {
-        let _ = writeln!(self.html, "<section id=\"{anchor}\">\n<h2>{title}</h2>");
-    }
-
-    fn charts(&mut self, class: &str, charts: &[(String, String)], caption: &str) {
-        if charts.is_empty() {
-            return;
         }
-        self.figures += 1;
-        Figure { number: self.figures, class, charts, caption }.write(&mut self.html);
     }
+}
 
-    fn table(&mut self, caption: &str, heads: &[&str], groups: Vec<Group>) {
-        self.tables += 1;
-        let table = Table { number: self.tables, caption: caption.to_owned(), heads, groups };
-        table.write(&mut self.html);
+fn model_summary(content: &Content<'_>, model: &str) -> Markup {
+    let of_model = || content.nights.iter().filter(|row| row.model_id == model);
+    let with_index = || of_model().filter(|row| row.psi.is_some());
+    let nodules = of_model().filter(|row| row.quantity == Quantity::Probability.name());
+    let n_nodules: i64 = nodules.map(|row| row.n_nodules).sum();
+    html! {
+        code { (model) } ": " (counted(n_nodules as u64, "nodule", "nodules"))
+        "; the index is above its limit in " (with_index().filter(|row| is_over(row)).count()) " of "
+        (counted(with_index().count() as u64, "night × quantity", "nights × quantities"))
     }
+}
+
+fn stability(page: &mut Page, content: &Content<'_>) {
+    let days = days(content);
+    let chart = |model: &str| {
+        let rows: Vec<&Drift> = content.nights.iter().filter(|row| row.model_id == model).collect();
+        Chart {
+            picture: psi_by_night(model, &days, &rows),
+            description: format!("Population stability index by night of {model}"),
+        }
+    };
+    let charts: Vec<Chart> = models(content).into_iter().map(chart).collect();
+    if charts.is_empty() {
+        return;
+    }
+    let [some, large] = SHIFTS;
+    let caption = format!(
+        "Population stability index against the training, by night; a night of under {} nodules has \
+         none. Dashed: {some} and {large}.",
+        nodulus_metrics::distribution::LEAST_VALUES
+    );
+    page.figure(charts_stacked(&charts), caption);
+}
+
+fn distributions(page: &mut Page, content: &Content<'_>) {
+    for model in models(content) {
+        let rows = content.all.iter().filter(|row| row.model_id == model);
+        let chart = |(place, row): (usize, &Drift)| Chart {
+            picture: shares(row, place),
+            description: format!("{} of all nights beside the training", row.quantity),
+        };
+        let charts: Vec<Chart> = rows.enumerate().map(chart).collect();
+        if charts.is_empty() {
+            continue;
+        }
+        let caption = html! {
+            code { (model) }
+            ": nodules of all nights (bars) and of the training (line), as shares of the bins; the outer \
+             bins have no end."
+        };
+        page.figure(charts_side_by_side(&charts), caption);
+    }
+}
+
+fn nights(page: &mut Page, content: &Content<'_>) {
+    let group = |model: &str| {
+        let rows = content.nights.iter().filter(|row| row.model_id == model);
+        Group { name: Some(html! { code { (model) } }), rows: rows.map(cells).collect() }
+    };
+    let groups = models(content).into_iter().map(group).collect();
+    let heads =
+        ["Night", "Quantity", "n", "Mean", "Training", "Median", "Training", "PSI", "Limit"];
+    page.table(
+        "Nodules by night, beside what the model’s weights predict of its training cohort. Bold: the index \
+         is above its limit.",
+        &heads,
+        groups,
+    );
+}
+
+fn warnings(page: &mut Page, content: &Content<'_>) {
+    let row = |warned: &Warned| {
+        vec![
+            html! { (warned.night) },
+            html! { (integer(warned.n_scans)) },
+            html! { span style="white-space: normal" { (warned.warning) } },
+        ]
+    };
+    let rows = content.warnings.iter().map(row).collect();
+    page.table(
+        "Scans outside what their model was trained on.",
+        &["Night", "Scans", "Warning"],
+        vec![Group { name: None, rows }],
+    );
 }
 
 /// The nights, in order.
@@ -216,21 +183,21 @@ fn is_over(row: &Drift) -> bool {
 }
 
 /// A row of the table of nights.
-fn cells(row: &Drift) -> Vec<String> {
+fn cells(row: &Drift) -> Vec<Markup> {
     let quantity = Quantity::from_name(&row.quantity);
     let decimals = if quantity == Some(Quantity::Probability) { 2 } else { 0 };
-    let value = |value: Option<f64>| decimal(value, decimals);
+    let value = |value: Option<f64>| html! { (decimal(value, decimals)) };
     let psi = decimal(row.psi, 3);
     vec![
-        escape(&row.first_night),
-        quantity.map_or_else(|| escape(&row.quantity), |quantity| title(quantity).to_owned()),
-        integer(row.n.max(0) as u64),
+        html! { (row.first_night) },
+        html! { @if let Some(quantity) = quantity { (title(quantity)) } @else { (row.quantity) } },
+        html! { (integer(row.n.max(0) as u64)) },
         value(row.mean),
         value(row.training_mean),
         value(row.median),
         value(row.training_median),
-        if is_over(row) { format!("<b>{psi}</b>") } else { psi },
-        decimal(row.psi_limit, 3),
+        html! { @if is_over(row) { b { (psi) } } @else { (psi) } },
+        html! { (decimal(row.psi_limit, 3)) },
     ]
 }
 

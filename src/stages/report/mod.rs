@@ -3,12 +3,11 @@
 pub mod content;
 pub mod html;
 
-pub(crate) mod charts;
+mod charts;
 mod gather;
 mod histogram;
-mod overlay;
+mod names;
 mod readers;
-pub(crate) mod text;
 mod volumes;
 
 use super::Task;

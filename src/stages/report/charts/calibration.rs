@@ -1,7 +1,8 @@
 //! What probabilities are worth.
 
-use super::{Axis, INK, PANEL, colour, dashed, frame, head, svg};
 use crate::stages::report::content::{Calibration, CalibrationBin};
+use maud::Markup;
+use nodulus_pages::charts::{Axis, INK, PANEL, colour, dashed, draw, frame, heading};
 use plotters::prelude::*;
 
 /// A reliability diagram of a model, named: in each bin the share of slices with nodule by the mean
@@ -11,9 +12,9 @@ pub(in crate::stages::report) fn reliability(
     name: &str,
     place: usize,
     calibration: &Calibration,
-) -> String {
-    svg([PANEL[0], PANEL[1] + 80], |area| {
-        head(area, name)?;
+) -> Markup {
+    draw([PANEL[0], PANEL[1] + 80], |area| {
+        heading(area, name)?;
         let x = Axis::new("Mean probability of nodule", 0.0..1.0);
         let y = Axis::new("Share of slices with nodule", 0.0..1.0);
         let mut chart = frame(area, &x, &y)?;
@@ -54,9 +55,9 @@ mod tests {
             n: bins.iter().map(|bin| bin.n).sum(),
             bins,
         };
-        let text = reliability("<i>", 6, &of(vec![bin(0.0, 3), bin(0.1, 0), bin(0.9, 1)]));
-        assert_drawn(&text);
+        let bins = vec![bin(0.0, 3), bin(0.1, 0), bin(0.9, 1)];
+        let text = assert_drawn(reliability("<i>", 6, &of(bins)));
         assert_eq!(text.matches("<circle").count(), 2);
-        assert_drawn(&reliability("", 0, &of(vec![])));
+        assert_drawn(reliability("", 0, &of(vec![])));
     }
 }

@@ -1,8 +1,9 @@
 //! Histograms of the cohorts, as SVG inside the page.
 
-use super::{Area, Axis, Drawn, Labels, WIDE, axes, colour, svg, text_style};
 use crate::stages::report::content::{Histogram, Quantity};
-use crate::stages::report::text::decimal;
+use maud::Markup;
+use nodulus_pages::charts::{Area, Axis, Drawn, Labels, WIDE, axes, colour, draw, text_style};
+use nodulus_pages::text::decimal;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -16,9 +17,9 @@ const MARGIN: u32 = 24;
 
 /// A row for each cohort, named, and in it a chart for each histogram; one below the other they show
 /// the same quantity.
-pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> String {
+pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> Markup {
     let n = cohorts.len() as u32;
-    svg([WIDE, n * (ROW + NAME) + TITLES], |area| {
+    draw([WIDE, n * (ROW + NAME) + TITLES], |area| {
         let (body, titles) = area.split_vertically(n * (ROW + NAME));
         let left = text_style().pos(Pos::new(HPos::Left, VPos::Center));
         for (row, (place, (name, charts))) in
@@ -28,7 +29,7 @@ pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)])
             head.draw(&Text::new((*name).to_owned(), (10, NAME as i32 / 2), left.clone()))?;
             for (cell, histogram) in charts_area.split_evenly((1, charts.len())).iter().zip(charts)
             {
-                draw(cell, histogram, colour(row))?;
+                draw_histogram(cell, histogram, colour(row))?;
             }
         }
         let columns = cohorts.first().map_or(0, |(_, charts)| charts.len());
@@ -62,7 +63,7 @@ pub(in crate::stages::report) const fn decimals(quantity: Quantity) -> usize {
     }
 }
 
-fn draw(area: &Area<'_>, histogram: &Histogram, colour: RGBColor) -> Drawn {
+fn draw_histogram(area: &Area<'_>, histogram: &Histogram, colour: RGBColor) -> Drawn {
     let Histogram { quantity, n, min, median, max, start, width, ref counts, .. } = *histogram;
     let text = |value| decimal(value, decimals(quantity));
     let label = format!("n {n}, {} ({} to {})", text(median), text(min), text(max));
@@ -108,10 +109,11 @@ mod tests {
         };
         let (filled, empty) = (histogram(vec![2, 0, 0, 1]), histogram(vec![]));
         let text = histograms(&[("<a>", vec![&filled, &empty]), ("b", vec![&empty, &filled])]);
+        let text = text.into_string();
         assert!(text.trim_end().ends_with("</svg>") && !text.contains("<a>"), "{text}");
         assert!(!text.contains("NaN") && !text.contains("inf"));
         assert_eq!(text.matches("n 3, 5.2 (4.0 to 9.0)").count(), 2, "{text}");
         assert_eq!(text.matches("Nodule diameter (mm)").count(), 2);
-        assert!(histograms(&[]).trim_end().ends_with("</svg>"));
+        assert!(histograms(&[]).into_string().trim_end().ends_with("</svg>"));
     }
 }

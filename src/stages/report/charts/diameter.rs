@@ -1,8 +1,9 @@
 //! Dice by the nodules' size.
 
-use super::{Axis, PANEL, ceiling, colour, frame, head, svg};
 use crate::stages::report::content::NoduleScore;
+use maud::Markup;
 use nodulus_metrics::Outcome;
+use nodulus_pages::charts::{Axis, PANEL, colour, draw, end_above, frame, heading};
 use plotters::prelude::*;
 
 /// Dice of each nodule of a model, named, by the nodule's diameter; missed nodules are crosses. The axis
@@ -12,10 +13,10 @@ pub(in crate::stages::report) fn by_diameter(
     place: usize,
     nodules: &[&NoduleScore],
     largest_mm: f64,
-) -> String {
-    svg(PANEL, |area| {
-        head(area, name)?;
-        let x = Axis::new("Diameter of the nodule (mm)", 0.0..ceiling(largest_mm));
+) -> Markup {
+    draw(PANEL, |area| {
+        heading(area, name)?;
+        let x = Axis::new("Diameter of the nodule (mm)", 0.0..end_above(largest_mm));
         let mut chart = frame(area, &x, &Axis::new("Dice", 0.0..1.0))?;
         let colour = colour(place).mix(0.7);
         let at = |missed: bool| {
@@ -48,9 +49,9 @@ mod tests {
             },
         };
         let scores = [score(8.0, "missed"), score(f64::NAN, "scored"), score(9.0, "scored")];
-        let text = by_diameter("<i>", 9, &scores.iter().collect::<Vec<_>>(), 9.0);
-        assert_drawn(&text);
+        let scores: Vec<&NoduleScore> = scores.iter().collect();
+        let text = assert_drawn(by_diameter("<i>", 9, &scores, 9.0));
         assert_eq!(text.matches("<circle").count(), 1);
-        assert_drawn(&by_diameter("", 0, &[], f64::NEG_INFINITY));
+        assert_drawn(by_diameter("", 0, &[], f64::NEG_INFINITY));
     }
 }

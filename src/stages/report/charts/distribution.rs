@@ -1,8 +1,11 @@
 //! How a metric is spread over the nodules, by model.
 
-use super::{Axis, Drawn, GRID, INK, PANEL, ceiling, colour, dashed, head, svg, text_style};
 use crate::stages::report::content::Model;
+use maud::Markup;
 use nodulus_metrics::Metric;
+use nodulus_pages::charts::{
+    Axis, Drawn, Frame, GRID, INK, PANEL, colour, dashed, draw, end_above, heading, text_style,
+};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -21,13 +24,13 @@ pub(in crate::stages::report) fn distribution(
     title: &str,
     rows: &[(&Model, Vec<f64>)],
     readers: Option<f64>,
-) -> String {
+) -> Markup {
     let n = rows.len();
-    svg([PANEL[0], ROW * n as u32 + 130], |area| {
-        head(area, title)?;
+    draw([PANEL[0], ROW * n as u32 + 130], |area| {
+        heading(area, title)?;
         let values = rows.iter().flat_map(|(_, values)| values).copied().chain(readers);
         let largest = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let end = if metric.is_distance() { ceiling(largest) } else { 1.0 };
+        let end = if metric.is_distance() { end_above(largest) } else { 1.0 };
         let axis = Axis::new("", 0.0..end);
         // Rows run downwards: row n lies around y = -n - 0.5.
         let mut chart = ChartBuilder::on(area);
@@ -63,7 +66,7 @@ pub(in crate::stages::report) fn distribution(
 
 /// A model's box and points around a height.
 fn row(
-    chart: &mut super::Chart<'_>,
+    chart: &mut Frame<'_>,
     ascending: &[f64],
     [middle, end]: [f64; 2],
     colour: RGBColor,
@@ -176,9 +179,8 @@ mod tests {
     fn charts_draw_whatever_comes_and_many_points_are_left_out() {
         let model = Model { label: "<i>".to_owned(), ..Model::default() };
         let draw = |metric, values: Vec<f64>, readers| {
-            let text = distribution(metric, "<i>", &[(&model, values)], readers);
-            assert_drawn(&text);
-            text.matches("<circle").count()
+            let chart = distribution(metric, "<i>", &[(&model, values)], readers);
+            assert_drawn(chart).matches("<circle").count()
         };
         assert_eq!(draw(Metric::Dice, vec![], None), 0);
         assert_eq!(draw(Metric::Assd, vec![f64::NAN, 3.0, 0.0], Some(2.0)), 2);
@@ -186,6 +188,6 @@ mod tests {
         let mut many = vec![0.8; MOST_POINTS + 1];
         many.push(0.1);
         assert_eq!(draw(Metric::Dice, many, None), 1);
-        assert_drawn(&distribution(Metric::Dice, "", &[], None));
+        assert_drawn(distribution(Metric::Dice, "", &[], None));
     }
 }

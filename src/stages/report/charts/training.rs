@@ -1,7 +1,10 @@
 //! How training went.
 
-use super::{Axis, Chart, Drawn, INK, Labels, WIDE, ceiling, colour, frame, head, svg, text_style};
 use crate::stages::report::content::Epoch;
+use maud::Markup;
+use nodulus_pages::charts::{
+    Axis, Drawn, Frame, INK, Labels, WIDE, colour, draw, end_above, frame, heading, text_style,
+};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::collections::BTreeMap;
@@ -10,14 +13,14 @@ const HEIGHT: u32 = 520;
 
 /// Loss and Dice by epoch of one model, named, phases one after the other; a line for each run, fold and
 /// phase. `place` is the model's among all.
-pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&Epoch]) -> String {
-    svg([WIDE, HEIGHT], |area| {
-        head(area, name)?;
+pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&Epoch]) -> Markup {
+    draw([WIDE, HEIGHT], |area| {
+        heading(area, name)?;
         let (left, right) = area.split_horizontally(WIDE / 2);
         let (phases, lines) = lay_out(epochs);
         let last = phases.last().map_or(1, |phase| phase.end).max(2) as f64;
         let losses = epochs.iter().map(|epoch| epoch.loss).filter(|loss| loss.is_finite());
-        let top = ceiling(losses.fold(0.0, f64::max));
+        let top = end_above(losses.fold(0.0, f64::max));
         let x = Axis { labels: Labels::Whole, ..Axis::new("Epoch", 1.0..last) };
         let loss = &mut frame(&left, &x, &Axis::new("Loss", 0.0..top))?;
         let dice = &mut frame(&right, &x, &Axis::new("Dice", 0.0..1.0))?;
@@ -64,7 +67,7 @@ fn lay_out<'a>(epochs: &[&'a Epoch]) -> (Vec<Phase<'a>>, Vec<Line<'a>>) {
     (phases, lines.into_values().collect())
 }
 
-fn name_phases(chart: &mut Chart<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
+fn name_phases(chart: &mut Frame<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
     let left = text_style().pos(Pos::new(HPos::Left, VPos::Top));
     for phase in phases {
         let x = (phase.start as f64 - 0.5).max(1.0);
@@ -80,7 +83,7 @@ fn name_phases(chart: &mut Chart<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
 }
 
 fn curve(
-    chart: &mut Chart<'_>,
+    chart: &mut Frame<'_>,
     line: &Line<'_>,
     value: impl Fn(&Epoch) -> Option<f64>,
     style: ShapeStyle,
@@ -133,7 +136,7 @@ mod tests {
         let mut diverged = epoch("pre", 1);
         diverged.loss = f64::NAN;
         for epochs in [vec![], vec![epoch("a", 1)], vec![diverged, epoch("<i>", 2)]] {
-            assert_drawn(&training("<i>", 7, &epochs.iter().collect::<Vec<_>>()));
+            assert_drawn(training("<i>", 7, &epochs.iter().collect::<Vec<_>>()));
         }
     }
 }

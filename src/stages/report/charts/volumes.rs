@@ -1,8 +1,11 @@
 //! Predicted volumes against the readers' (Bland and Altman).
 
-use super::{Axis, INK, PANEL, ceiling, colour, dashed, frame, head, svg, text_style};
 use crate::stages::report::content::{NoduleScore, VolumeAgreement};
-use crate::stages::report::text::signed;
+use maud::Markup;
+use nodulus_pages::charts::{
+    Axis, INK, PANEL, colour, dashed, draw, end_above, frame, heading, text_style,
+};
+use nodulus_pages::text::signed;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -21,9 +24,9 @@ pub(in crate::stages::report) fn bland_altman(
     nodules: &[&NoduleScore],
     agreement: &VolumeAgreement,
     largest_mm3: f64,
-) -> String {
-    svg(PANEL, |area| {
-        head(area, name)?;
+) -> Markup {
+    draw(PANEL, |area| {
+        heading(area, name)?;
         let lines = [
             (agreement.upper_limit_mm3, "+1.96 SD", VPos::Bottom),
             (agreement.mean_mm3, "mean", VPos::Bottom),
@@ -32,8 +35,8 @@ pub(in crate::stages::report) fn bland_altman(
         let points: Vec<(f64, f64)> = nodules.iter().filter_map(|score| point(score)).collect();
         let heights = points.iter().map(|at| at.1).chain(lines.iter().filter_map(|line| line.0));
         // Room for the values beyond the limits.
-        let top = 1.15 * ceiling(heights.map(f64::abs).fold(0.0, f64::max));
-        let right = ceiling(largest_mm3);
+        let top = 1.15 * end_above(heights.map(f64::abs).fold(0.0, f64::max));
+        let right = end_above(largest_mm3);
         let x = Axis::new("Mean of predicted and reference volume (mm³)", 0.0..right);
         let y = Axis::new("Predicted − reference (mm³)", -top..top);
         let mut chart = frame(area, &x, &y)?;
@@ -104,11 +107,10 @@ mod tests {
         );
         assert_eq!((largest_volume(scores.iter()), largest_volume([].into_iter())), (450.0, 0.0));
         let scores: Vec<&NoduleScore> = scores.iter().collect();
-        let text = bland_altman("<i>", 1, &scores, &agreement, 450.0);
-        assert_drawn(&text);
+        let text = assert_drawn(bland_altman("<i>", 1, &scores, &agreement, 450.0));
         assert_eq!(text.matches("<circle").count(), 2);
         assert!(text.contains("mean −100") && text.contains("−1.96 SD −654"), "{text}");
         let unknown = VolumeAgreement { mean_mm3: None, lower_limit_mm3: None, ..agreement };
-        assert_drawn(&bland_altman("", 0, &[], &unknown, 0.0));
+        assert_drawn(bland_altman("", 0, &[], &unknown, 0.0));
     }
 }

@@ -5,7 +5,8 @@ mod models;
 
 pub use cohorts::{Ceiling, Cohort, Count, Histogram, Pairwise, Quantity, Readers, SplitCount};
 pub use models::{
-    Calibration, CalibrationBin, Case, CasePrediction, Model, NoduleScore, VolumeAgreement,
+    Calibration, CalibrationBin, Case, CasePrediction, Model, NoduleScore, SlicePicture,
+    VolumeAgreement,
 };
 
 use crate::stages::infer::THRESHOLD;

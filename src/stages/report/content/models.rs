@@ -1,6 +1,5 @@
 //! What the models are, and what they are worth nodule by nodule.
 
-use crate::stages::report::overlay::Picture;
 use crate::tables::NoduleMetrics;
 use nodulus_formats::volume::Mask;
 use serde::Serialize;
@@ -93,7 +92,22 @@ pub struct Case {
     pub predictions: Vec<CasePrediction>,
     /// The slice; not part of `report.json`.
     #[serde(skip)]
-    pub picture: Picture,
+    pub picture: SlicePicture,
+}
+
+/// An axial slice with its reference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlicePicture {
+    /// Pixels along i and j.
+    pub size: [usize; 2],
+    /// Distance between pixel centres along i and j.
+    pub spacing_mm: [f64; 2],
+    /// Hounsfield units, row by row.
+    pub hu: Vec<i16>,
+    /// Values shown as black and as white.
+    pub window_hu: [f64; 2],
+    /// Mask of the readers.
+    pub reference: Mask,
 }
 
 /// A model's prediction of a nodule to look at; numbers are over the nodule's whole region.

@@ -1,8 +1,7 @@
 //! Slices of the nodules that are shown.
 
 use crate::stages::Task;
-use crate::stages::report::content::{Case, CasePrediction, Content};
-use crate::stages::report::overlay::Picture;
+use crate::stages::report::content::{Case, CasePrediction, Content, SlicePicture};
 use crate::stages::report::{Error, Pick};
 use crate::tables::{Output, Roi, Table};
 use nodulus_formats::volume::Mask;
@@ -86,11 +85,11 @@ fn largest_slices(task: &Task<'_>, picks: &[Pick]) -> Result<BTreeMap<String, Ro
 }
 
 /// A slice with its reference, and the size of its masks.
-fn picture(roi: &Roi) -> Option<(Picture, [usize; 3])> {
+fn picture(roi: &Roi) -> Option<(SlicePicture, [usize; 3])> {
     let size = [roi.width, roi.height].map(|n| usize::try_from(n).ok());
     let [Some(width), Some(height)] = size else { return None };
     let size = [width, height, 1];
-    let picture = Picture {
+    let picture = SlicePicture {
         size: [width, height],
         spacing_mm: [roi.spacing_i_mm, roi.spacing_j_mm],
         hu: roi.pixels_hu()?,

@@ -1,90 +1,81 @@
 //! Nodules to look at.
 
-use super::Page;
+use super::ReportPage;
 use crate::stages::report::content::{Case, CasePrediction};
-use crate::stages::report::overlay;
-use crate::stages::report::text::{decimal, escape, words};
-use std::fmt::Write as _;
+use maud::{Markup, html};
+use nodulus_formats::volume::Mask;
+use nodulus_imaging::drawing::png::{encode_grey, grey};
+use nodulus_pages::picture::{Panels, Picture, Stroke, View, legend, panels, side_by_side};
+use nodulus_pages::text::{decimal, words};
 
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn cases(&mut self) {
         let cases = &self.content.cases;
         if cases.is_empty() {
-            self.html.push_str("<p>Nodules predicted: none.</p>\n");
+            self.page.add(html! { p { "Nodules predicted: none." } });
             return;
         }
-        self.html.push_str(
-            "<ul class=\"legend\"><li><span class=\"swatch reference\"></span>readers’ consensus</li>\
-             <li><span class=\"swatch prediction\"></span>prediction</li></ul>\n",
-        );
+        self.page
+            .add(legend(&[(Stroke::Broad, "readers’ consensus"), (Stroke::Fine, "prediction")]));
         for (n, case) in cases.iter().enumerate() {
-            self.figures += 1;
             let panels = self.panels_of(case, &format!("slice-{n}"));
-            let window = case.picture.window_hu.map(|hu| decimal(Some(hu), 0));
-            let [low, high] = window;
-            let _ = writeln!(
-                self.html,
-                "<figure>{panels}<figcaption><b>Figure {}.</b> {} by the Dice of {}: nodule \
-                 <code>{}</code>, {} mm in diameter. Axial slice at z = {} mm on which it is largest; \
-                 black to white: {low} to {high} HU. Numbers are over the nodule’s whole \
-                 region.</figcaption></figure>",
-                self.figures,
-                words(&case.rank),
-                self.label(&case.ranked_by),
-                escape(&case.nodule_id),
-                decimal(Some(case.diameter_mm), 1),
-                decimal(Some(case.z_mm), 2),
-            );
+            let [low, high] = case.picture.window_hu.map(|hu| decimal(Some(hu), 0));
+            let caption = html! {
+                (words(&case.rank)) " by the Dice of " (self.label(&case.ranked_by)) ": nodule "
+                code { (case.nodule_id) } ", " (decimal(Some(case.diameter_mm), 1))
+                " mm in diameter. Axial slice at z = " (decimal(Some(case.z_mm), 2))
+                " mm on which it is largest; black to white: " (low) " to " (high)
+                " HU. Numbers are over the nodule’s whole region."
+            };
+            self.page.figure(panels, caption);
         }
     }
 
     /// The whole slice, and a panel with its numbers for each prediction.
-    fn panels_of(&self, case: &Case, id: &str) -> String {
-        let nodule = escape(&case.nodule_id);
-        let masks: Vec<_> = case
-            .predictions
-            .iter()
-            .map(|prediction| {
-                let model = self.label(&prediction.model_id);
-                let what =
-                    format!("Nodule {nodule} with the outlines of the consensus and of {model}");
-                (&prediction.mask, what)
-            })
-            .collect();
-        let description = format!("Slice of nodule {nodule}");
-        let panels = match overlay::panels(&case.picture, &masks, id, &description) {
-            Ok(panels) => panels,
+    fn panels_of(&self, case: &Case, id: &str) -> Markup {
+        let slice = &case.picture;
+        let greys: Vec<u8> = slice.hu.iter().map(|hu| grey(*hu, slice.window_hu)).collect();
+        let png = match encode_grey(slice.size, &greys) {
+            Ok(png) => png,
             Err(error) => {
-                return format!(
-                    "<p>The slice cannot be shown: {}.</p>",
-                    escape(&error.to_string())
-                );
+                return html! { p { "The slice cannot be shown: " (error.to_string()) "." } };
             }
         };
-        let mut html = format!(
-            "<div class=\"slices\"><div>{}<p>The region; the square is enlarged</p></div>\n",
-            panels.whole
-        );
-        for (prediction, panel) in case.predictions.iter().zip(&panels.enlarged) {
-            let _ = writeln!(html, "<div>{panel}<p>{}</p></div>", self.numbers(prediction));
-        }
-        html + "</div>"
+        let picture = Picture { png: &png, size: slice.size, pixel_mm: slice.spacing_mm };
+        let view = |prediction: &CasePrediction| View {
+            pixels: pixels(&prediction.mask, slice.size),
+            description: format!(
+                "Nodule {} with the outlines of the consensus and of {}",
+                case.nodule_id,
+                self.label(&prediction.model_id)
+            ),
+        };
+        let views: Vec<View> = case.predictions.iter().map(view).collect();
+        let reference = pixels(&slice.reference, slice.size);
+        let description = format!("Slice of nodule {}", case.nodule_id);
+        let Panels { whole, enlarged } = panels(&picture, &reference, &views, id, &description);
+        let numbers = case.predictions.iter().map(|prediction| self.numbers(prediction));
+        let enlarged = enlarged.into_iter().zip(numbers);
+        let whole = (whole, html! { "The region; the square is enlarged" });
+        side_by_side(&std::iter::once(whole).chain(enlarged).collect::<Vec<_>>())
     }
 
-    fn numbers(&self, prediction: &CasePrediction) -> String {
+    fn numbers(&self, prediction: &CasePrediction) -> Markup {
         let mm = |name: &str, value: Option<f64>| {
             let unit = if value.is_some() { " mm" } else { "" };
             format!("{name} {}{unit}", decimal(value, 2))
         };
-        format!(
-            "<b>{}</b><br/>Dice {} · {}<br/>{} · {}<br/>{} of {} mm³",
-            self.label(&prediction.model_id),
-            decimal(prediction.dice, 3),
-            mm("ASSD", prediction.assd_mm),
-            mm("HD", prediction.hausdorff_mm),
-            mm("HD95", prediction.hausdorff_95_mm),
-            decimal(Some(prediction.predicted_volume_mm3), 0),
-            decimal(Some(prediction.reference_volume_mm3), 0),
-        )
+        html! {
+            b { (self.label(&prediction.model_id)) }
+            br; "Dice " (decimal(prediction.dice, 3)) " · " (mm("ASSD", prediction.assd_mm))
+            br; (mm("HD", prediction.hausdorff_mm)) " · " (mm("HD95", prediction.hausdorff_95_mm))
+            br; (decimal(Some(prediction.predicted_volume_mm3), 0)) " of "
+            (decimal(Some(prediction.reference_volume_mm3), 0)) " mm³"
+        }
     }
+}
+
+/// The pixels of a slice's mask, row by row.
+fn pixels(mask: &Mask, [width, height]: [usize; 2]) -> Vec<bool> {
+    (0..height).flat_map(|j| (0..width).map(move |i| mask.get(i, j, 0))).collect()
 }

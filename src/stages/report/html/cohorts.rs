@@ -1,93 +1,93 @@
 //! What came in, and what was lost on the way.
 
-use super::table::Group;
-use super::{Page, distinct};
+use super::{ReportPage, cell, distinct};
 use crate::stages::report::charts;
 use crate::stages::report::content::{Cohort, Count, Histogram, Quantity};
-use crate::stages::report::text::{NONE, counted, decimal, escape, integer, words};
-use std::fmt::Write as _;
+use maud::{Markup, html};
+use nodulus_pages::text::{NONE, counted, decimal, integer, words};
+use nodulus_pages::{Chart, Group, Step, charts_stacked, flow};
 
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn cohorts(&mut self) {
         let cohorts = &self.content.cohorts;
         for cohort in cohorts {
-            self.html.push_str(&flow(cohort));
+            self.page.add(html! { h3 { (cohort.name) } (flow(&steps(cohort))) });
         }
-        let names: Vec<String> = cohorts.iter().map(|cohort| escape(&cohort.name)).collect();
-        let heads: Vec<&str> =
-            std::iter::once("Cohort").chain(names.iter().map(String::as_str)).collect();
-        let row = |name: &str, value: &dyn Fn(&Cohort) -> String| {
-            std::iter::once(name.to_owned()).chain(cohorts.iter().map(value)).collect()
+        let names = cohorts.iter().map(|cohort| cohort.name.as_str());
+        let heads: Vec<&str> = std::iter::once("Cohort").chain(names).collect();
+        let row = |name: &str, value: &dyn Fn(&Cohort) -> String| -> Vec<Markup> {
+            let values = cohorts.iter().map(|cohort| cell(value(cohort)));
+            std::iter::once(cell(name)).chain(values).collect()
         };
-        let mut source: Vec<Vec<String>> = Vec::new();
+        let mut scans: Vec<Vec<Markup>> = Vec::new();
         if !cohorts.is_empty() {
-            source.push(row("Layout of the files", &|c| escape(&c.layout)));
-            source.push(row("Patients", &|c| integer(c.n_patients)));
-            source.push(row("Scans read", &|c| integer(c.n_scans)));
-            source.push(row("Scans left out", &|c| integer(c.n_excluded)));
+            scans.push(row("Layout of the files", &|c| c.layout.clone()));
+            scans.push(row("Patients", &|c| integer(c.n_patients)));
+            scans.push(row("Scans read", &|c| integer(c.n_scans)));
+            scans.push(row("Scans left out", &|c| integer(c.n_excluded)));
         }
-        let mut found: Vec<Vec<String>> = Vec::new();
+        let mut annotations: Vec<Vec<Markup>> = Vec::new();
         for kind in distinct(cohorts.iter().flat_map(|c| c.marks.iter().map(|m| &m.name))) {
             let of_kind = |c: &Cohort| of(&c.marks, kind).map_or(NONE.to_owned(), integer);
-            found.push(row(&format!("Marks: {}", words(kind)), &of_kind));
+            annotations.push(row(&format!("Marks: {}", words(kind)), &of_kind));
         }
         if !cohorts.is_empty() {
-            found.push(row("Nodules", &|c| integer(c.n_nodules)));
             let several = |c: &Cohort| integer(c.n_more_marks_than_readers);
-            found.push(row("Nodules with more marks than readers", &several));
-            found.push(row("Nodules resampled to fit their region", &|c| integer(c.n_resampled)));
-            found.push(row("Nodules cut at their region's border", &|c| integer(c.n_cropped)));
-            found.push(row("Slices of their regions", &|c| integer(c.n_roi_slices)));
+            let resampled = |c: &Cohort| integer(c.n_resampled);
             let shared = |c: &Cohort| integer(c.n_shared_slices);
-            found.push(row("Slices that show another nodule", &shared));
+            annotations.extend([
+                row("Nodules", &|c| integer(c.n_nodules)),
+                row("Nodules with more marks than readers", &several),
+                row("Nodules resampled to fit their region", &resampled),
+                row("Nodules cut at their region's border", &|c| integer(c.n_cropped)),
+                row("Slices of their regions", &|c| integer(c.n_roi_slices)),
+                row("Slices that show another nodule", &shared),
+            ]);
         }
-        let mut chosen: Vec<Vec<String>> = Vec::new();
+        let mut samples: Vec<Vec<Markup>> = Vec::new();
         if cohorts.iter().any(|c| !c.split_by.is_empty()) {
-            chosen.push(row("Split by", &|c| escape(&c.split_by.join(", "))));
+            samples.push(row("Split by", &|c| c.split_by.join(", ")));
         }
         for split in distinct(cohorts.iter().flat_map(|c| c.samples.iter().map(|s| &s.split))) {
             let of_split = |c: &Cohort| {
-                let found = c.samples.iter().find(|s| s.split == *split);
-                found.map_or(NONE.to_owned(), |s| {
+                let of_split = c.samples.iter().find(|s| s.split == *split);
+                of_split.map_or(NONE.to_owned(), |s| {
                     [s.n_patients, s.n_nodules, s.n_slices, s.n_empty_slices]
                         .map(integer)
                         .join(" / ")
                 })
             };
-            chosen.push(row(&words(split), &of_split));
+            samples.push(row(&words(split), &of_split));
         }
-        let group = |name: &str, rows| Group { name: Some(name.to_owned()), rows };
-        self.table(
+        let group = |name: &str, rows| Group { name: Some(cell(name)), rows };
+        self.page.table(
             "What was read, and what was made of it.",
             &heads,
             vec![
-                group("Scans", source),
-                group("Annotations", found),
+                group("Scans", scans),
+                group("Annotations", annotations),
                 group(
                     "Chosen for learning: patients / nodules / slices / of these without nodule",
-                    chosen,
+                    samples,
                 ),
             ],
         );
-        let excluded = cohorts.iter().map(|cohort| Group {
-            name: Some(escape(&cohort.name)),
-            rows: cohort.exclusions.iter().map(count).collect(),
-        });
-        let excluded = excluded.collect();
-        self.table(
+        let of_cohorts = |rows: fn(&Cohort) -> Vec<Vec<Markup>>| {
+            let group =
+                |cohort: &Cohort| Group { name: Some(cell(&cohort.name)), rows: rows(cohort) };
+            cohorts.iter().map(group).collect::<Vec<_>>()
+        };
+        self.page.table(
             "Scans left out, by reason; a scan may have several.",
             &["Reason", "Scans"],
-            excluded,
+            of_cohorts(|cohort| cohort.exclusions.iter().map(count).collect()),
         );
-        let left_out = cohorts.iter().map(|cohort| Group {
-            name: Some(escape(&cohort.name)),
-            rows: cohort.left_out.iter().map(|c| vec![words(&c.name), integer(c.n)]).collect(),
-        });
-        let left_out = left_out.collect();
-        self.table(
-            "Files and marks left out, by rule. Each is a row of <code>exclusions</code>.",
+        self.page.table(
+            html! {
+                "Files and marks left out, by rule. Each is a row of " code { "exclusions" } "."
+            },
             &["Rule", "Left out"],
-            left_out,
+            of_cohorts(|cohort| cohort.left_out.iter().map(rule).collect()),
         );
     }
 
@@ -103,19 +103,20 @@ impl Page<'_> {
             if rows.iter().all(|(_, charts)| charts.iter().all(|chart| chart.n == 0)) {
                 continue;
             }
-            let chart = charts::histograms(&rows);
+            let chart = Chart { picture: charts::histograms(&rows), description: name.to_owned() };
             let caption = format!(
                 "{name}, a row for each cohort: number of {what}, by value. Above the bars: number, \
                  median (least to greatest)."
             );
-            self.wide(&[(chart, name.to_owned())], &caption);
+            self.page.figure(charts_stacked(&[chart]), caption);
         }
         let mut groups: Vec<Group> = Vec::new();
+        let mut quantities: Vec<Quantity> = Vec::new();
         for quantity in cohorts.iter().flat_map(|c| &c.histograms).map(|h| h.quantity) {
-            let title = charts::title(quantity);
-            if groups.iter().any(|group| group.name.as_deref() == Some(title)) {
+            if quantities.contains(&quantity) {
                 continue;
             }
+            quantities.push(quantity);
             let row = |cohort: &Cohort| {
                 let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
                 let value = |value| decimal(value, charts::decimals(quantity));
@@ -124,12 +125,12 @@ impl Page<'_> {
                     _ => NONE.to_owned(),
                 };
                 let numbers = [integer(h.n), integer(h.n_unknown), value(h.median), range];
-                Some(std::iter::once(escape(&cohort.name)).chain(numbers).collect())
+                Some(std::iter::once(cell(&cohort.name)).chain(numbers.map(cell)).collect())
             };
             let rows = cohorts.iter().filter_map(row).collect();
-            groups.push(Group { name: Some(title.to_owned()), rows });
+            groups.push(Group { name: Some(cell(charts::title(quantity))), rows });
         }
-        self.table(
+        self.page.table(
             "The same in numbers. Slice thickness is what the scanner says, which other formats than \
              DICOM do not.",
             &["Cohort", "n", "Unknown", "Median", "Range"],
@@ -139,58 +140,48 @@ impl Page<'_> {
 
     pub(super) fn failures(&mut self) {
         let groups = self.content.failures.iter().map(|stage| Group {
-            name: Some(format!("{}: {}", escape(&stage.stage), counted(stage.n, "case", "cases"))),
+            name: Some(html! { (stage.stage) ": " (counted(stage.n, "case", "cases")) }),
             rows: stage.causes.iter().map(count).collect(),
         });
-        let groups = groups.collect();
-        self.table(
-            "Cases that a stage could not do. Each is a row of <code>failures</code>; the run went \
-             on without them.",
+        self.page.table(
+            html! {
+                "Cases that a stage could not do. Each is a row of " code { "failures" }
+                "; the run went on without them."
+            },
             &["Cause", "Cases"],
-            groups,
+            groups.collect(),
         );
     }
 }
 
 /// A cohort's way from its files to the slices that are learnt from: at each step how many there are,
 /// and what was left out before the next.
-fn flow(cohort: &Cohort) -> String {
+fn steps(cohort: &Cohort) -> Vec<Step> {
     let reasons = |counts: &[Count], title: fn(&str) -> String| {
         let each = counts.iter().map(|c| format!("{}: {}", title(&c.name), integer(c.n)));
         each.collect::<Vec<String>>()
     };
-    let mut out = reasons(&cohort.exclusions, escape);
+    let mut out = reasons(&cohort.exclusions, str::to_owned);
     if cohort.n_excluded > 0 {
         out.insert(0, format!("left out: {}", integer(cohort.n_excluded)));
     }
     let n_marks = cohort.marks.iter().map(|count| count.n).sum();
-    let mut steps = vec![
-        (
-            cohort.n_scans,
-            "scans read",
-            vec![format!("of {}", counted(cohort.n_patients, "patient", "patients"))],
-        ),
-        (cohort.n_scans - cohort.n_excluded.min(cohort.n_scans), "scans used", out),
-        (n_marks, "marks", reasons(&cohort.marks, words)),
-        (cohort.n_nodules, "nodules", Vec::new()),
-        (cohort.n_roi_slices, "slices of their regions", Vec::new()),
-    ];
     let samples = cohort.samples.iter();
     let chosen = samples.clone().map(|s| s.n_slices).sum();
     let splits = samples.map(|s| {
         let nodules = counted(s.n_nodules, "nodule", "nodules");
         format!("{}: {} of {nodules}", words(&s.split), integer(s.n_slices))
     });
-    steps.push((chosen, "slices chosen for learning and scoring", splits.collect()));
-    let mut html = format!("<h3>{}</h3>\n<ol class=\"flow\">", escape(&cohort.name));
-    for (n, what, notes) in steps {
-        let _ = write!(html, "<li><b>{}</b> {what}", integer(n));
-        for note in notes {
-            let _ = write!(html, "<br/><small>{note}</small>");
-        }
-        html.push_str("</li>");
-    }
-    html + "</ol>\n"
+    let patients = format!("of {}", counted(cohort.n_patients, "patient", "patients"));
+    let step = |n, label: &str, notes| Step { n, label: label.to_owned(), notes };
+    vec![
+        step(cohort.n_scans, "scans read", vec![patients]),
+        step(cohort.n_scans - cohort.n_excluded.min(cohort.n_scans), "scans used", out),
+        step(n_marks, "marks", reasons(&cohort.marks, words)),
+        step(cohort.n_nodules, "nodules", Vec::new()),
+        step(cohort.n_roi_slices, "slices of their regions", Vec::new()),
+        step(chosen, "slices chosen for learning and scoring", splits.collect()),
+    ]
 }
 
 /// The histograms of a cohort's scans, or of its nodules.
@@ -203,6 +194,10 @@ fn of(counts: &[Count], name: &str) -> Option<u64> {
     counts.iter().find(|count| count.name == name).map(|count| count.n)
 }
 
-fn count(count: &Count) -> Vec<String> {
-    vec![escape(&count.name), integer(count.n)]
+fn count(count: &Count) -> Vec<Markup> {
+    vec![cell(&count.name), cell(integer(count.n))]
+}
+
+fn rule(count: &Count) -> Vec<Markup> {
+    vec![cell(words(&count.name)), cell(integer(count.n))]
 }

@@ -1,42 +1,37 @@
 //! What the report rests on.
 
-use super::Page;
-use super::table::Group;
+use super::{ReportPage, cell};
 use crate::stages::report::content::{Made, Model, Source};
-use crate::stages::report::text::{NONE, escape, integer};
+use maud::{Markup, html};
+use nodulus_pages::Group;
+use nodulus_pages::text::{NONE, integer};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn provenance(&mut self) {
         let Self { content, .. } = self;
-        let _ = writeln!(
-            self.html,
-            "<p>Made by nodulus {} as run <code>{}</code>, with version {} of the report’s code and \
-             metrics <code>{}</code>. A key is a hash of a stage, its version, its settings and the content \
-             of its inputs; <code>nodulus lineage</code> leads from a table to the files.</p>",
-            escape(&content.tool_version),
-            escape(&content.run_id),
-            content.report_version,
-            escape(&content.metric_definition),
-        );
+        self.page.add(html! {
+            p {
+                "Made by nodulus " (content.tool_version) " as run " code { (content.run_id) }
+                ", with version " (content.report_version) " of the report’s code and metrics "
+                code { (content.metric_definition) }
+                ". A key is a hash of a stage, its version, its settings and the content of its inputs; "
+                code { "nodulus lineage" } " leads from a table to the files."
+            }
+        });
         let rows = content.provenance.iter().map(source).collect();
-        let keys = |keys: &[String]| {
-            let keys: Vec<String> = keys.iter().map(|key| code(key)).collect();
-            if keys.is_empty() { NONE.to_owned() } else { keys.join("<br/>") }
-        };
         let model = |model: &Model| {
-            vec![escape(&model.label), keys(&model.predictions), keys(&model.checkpoints)]
+            vec![cell(&model.label), keys(&model.predictions), keys(&model.checkpoints)]
         };
         let models = content.models.iter().map(model).collect();
-        self.table(
+        self.page.table(
             "Everything that this report was made from; what has no stage came from outside the store. \
              Version: of the stage’s code, and of the table’s columns.",
             &["Output", "Key", "Stage", "Version", "nodulus", "Seed", "Rows", "SHA-256 of the content"],
             vec![Group { name: None, rows }],
         );
-        self.table(
+        self.page.table(
             "The models: keys of their predictions and of the weights that made them.",
             &["Model", "Predictions", "Weights"],
             vec![Group { name: None, rows: models }],
@@ -56,51 +51,53 @@ impl Page<'_> {
             let text: Vec<String> =
                 lines.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             let text = if text.is_empty() { "no settings".to_owned() } else { text.join("\n") };
-            let _ = writeln!(
-                self.html,
-                "<details><summary>Settings of {} {}</summary><pre>{}</pre></details>",
-                escape(stage),
-                code(key),
-                escape(&text),
-            );
+            self.page.add(html! {
+                details {
+                    summary { "Settings of " (stage) " " code { (key) } }
+                    pre { (text) }
+                }
+            });
         }
     }
 }
 
-fn source(source: &Source) -> Vec<String> {
+fn source(source: &Source) -> Vec<Markup> {
     let Source { name, key, content_sha256, made } = source;
-    let none = || NONE.to_owned();
-    let of = |value: &dyn Fn(&Made) -> String| made.as_ref().map_or_else(none, value);
+    let of = |value: &dyn Fn(&Made) -> String| {
+        cell(made.as_ref().map_or_else(|| NONE.to_owned(), value))
+    };
     vec![
-        code(name),
-        code(key),
-        of(&|made| escape(&made.stage)),
+        html! { code { (name) } },
+        html! { code { (key) } },
+        of(&|made| made.stage.clone()),
         of(&|made| format!("{} / {}", made.stage_version, made.schema_version)),
-        of(&|made| escape(&made.tool_version)),
+        of(&|made| made.tool_version.clone()),
         of(&|made| seeds(&made.settings)),
         of(&|made| integer(made.n_rows)),
         halves(content_sha256),
     ]
 }
 
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", escape(text))
+/// A key on each line.
+fn keys(keys: &[String]) -> Markup {
+    html! {
+        @if keys.is_empty() { (NONE) }
+        @for (n, key) in keys.iter().enumerate() { @if n > 0 { br; } code { (key) } }
+    }
 }
 
 /// A hash on two lines.
-fn halves(hash: &str) -> String {
+fn halves(hash: &str) -> Markup {
     match hash.split_at_checked(hash.len() / 2) {
-        Some((first, second)) if hash.len() > 32 => {
-            format!("<code>{}<br/>{}</code>", escape(first), escape(second))
-        }
-        _ => code(hash),
+        Some((first, second)) if hash.len() > 32 => html! { code { (first) br; (second) } },
+        _ => html! { code { (hash) } },
     }
 }
 
 /// Every seed among settings.
 fn seeds(settings: &Value) -> String {
     let is_seed = |(name, value): (String, String)| {
-        (name.rsplit('.').next() == Some("seed")).then(|| escape(&value))
+        (name.rsplit('.').next() == Some("seed")).then_some(value)
     };
     let seeds: Vec<String> = leaves(settings).into_iter().filter_map(is_seed).collect();
     if seeds.is_empty() { NONE.to_owned() } else { seeds.join(", ") }
@@ -158,7 +155,8 @@ mod tests {
     #[test]
     fn a_hash_is_on_two_lines() {
         let hash = "0123456789abcdef".repeat(4);
-        assert_eq!(halves(&hash), format!("<code>{}<br/>{}</code>", &hash[..32], &hash[32..]));
-        assert_eq!(halves("abc"), "<code>abc</code>");
+        let expected = format!("<code>{}<br>{}</code>", &hash[..32], &hash[32..]);
+        assert_eq!(halves(&hash).into_string(), expected);
+        assert_eq!(halves("abc").into_string(), "<code>abc</code>");
     }
 }

@@ -1,20 +1,18 @@
 //! How far readers agree with each other.
 
-use super::Page;
-use super::table::Group;
+use super::{ReportPage, bold, cell};
 use crate::stages::report::content::{Pairwise, Readers};
-use crate::stages::report::text::{
-    NONE, counted, decimal, decimals, escape, integer, interval, metric_title, words,
-};
+use crate::stages::report::names::{decimals, metric_title};
+use crate::tables::RatingAgreement;
+use maud::{Markup, html};
 use nodulus_metrics::bootstrap;
+use nodulus_pages::Group;
+use nodulus_pages::text::{NONE, counted, decimal, integer, interval, words};
 
-/// The readers' row among the models.
-const CEILING: &str = "Readers with each other <small>ceiling, in pairs</small>";
-
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn readers(&mut self) {
         let groups = self.content.readers.iter().map(|readers| Group {
-            name: Some(compared(readers)),
+            name: Some(cell(compared(readers))),
             rows: readers.pairwise.iter().map(pairwise).collect(),
         });
         let groups = groups.collect();
@@ -24,31 +22,17 @@ impl Page<'_> {
              (bootstrap, {} resamples of patients).",
             integer(bootstrap::RESAMPLES as u64)
         );
-        self.table(
-            &caption,
+        self.page.table(
+            caption,
             &["Between readers", "Mean", "95% interval", "SD", "Median", "Nodules"],
             groups,
         );
         let groups = self.content.readers.iter().map(|readers| Group {
-            name: Some(escape(&readers.cohort)),
-            rows: readers
-                .ratings
-                .iter()
-                .map(|row| {
-                    vec![
-                        words(&row.rating),
-                        format!("<b>{}</b>", decimal(row.fleiss_kappa, 3)),
-                        interval(row.ci_low, row.ci_high, 3),
-                        decimal(row.observed_agreement, 3),
-                        decimal(row.expected_agreement, 3),
-                        integer(row.n_nodules.unsigned_abs()),
-                        integer(row.n_ratings.unsigned_abs()),
-                    ]
-                })
-                .collect(),
+            name: Some(cell(&readers.cohort)),
+            rows: readers.ratings.iter().map(rating).collect(),
         });
         let groups = groups.collect();
-        self.table(
+        self.page.table(
             "Agreement between readers’ ratings, over the nodules that two or more of them rated. \
              Observed: share of pairs of readers who gave the same rating; by chance: the same, had \
              each rating been drawn from all; Fleiss’ kappa: how far the first lies above the second, \
@@ -68,29 +52,31 @@ impl Page<'_> {
     }
 
     /// The readers' row of a metric in the table of the models, where any nodule has one.
-    pub(super) fn ceiling_row(&self, metric: &str) -> Option<Vec<String>> {
+    pub(super) fn ceiling_row(&self, metric: &str) -> Option<Vec<Markup>> {
         let ceiling = &self.content.ceiling;
         let row = ceiling.pairwise.iter().find(|row| row.metric == metric)?;
         let decimals = decimals(metric);
         Some(vec![
-            CEILING.to_owned(),
-            format!("<b>{}</b>", decimal(row.mean, decimals)),
-            interval(row.ci_low, row.ci_high, decimals)
-                + &self.bar(metric, row.mean, [row.ci_low, row.ci_high]),
-            decimal(row.sd, decimals),
-            decimal(row.median, decimals),
-            format!("{} / {}", row.n_nodules, ceiling.n_nodules),
-            NONE.to_owned(),
-            NONE.to_owned(),
+            html! { "Readers with each other " small { "ceiling, in pairs" } },
+            bold(decimal(row.mean, decimals)),
+            html! {
+                (interval(row.ci_low, row.ci_high, decimals))
+                (self.bar(metric, row.mean, [row.ci_low, row.ci_high]))
+            },
+            cell(decimal(row.sd, decimals)),
+            cell(decimal(row.median, decimals)),
+            html! { (row.n_nodules) " / " (ceiling.n_nodules) },
+            cell(NONE),
+            cell(NONE),
         ])
     }
 
     /// What the readers' rows are, or why there are none; nothing where nothing was scored.
-    pub(super) fn ceiling_note(&self) -> String {
+    pub(super) fn ceiling_note(&self) -> Markup {
         let ceiling = &self.content.ceiling;
         let scored = counted(ceiling.n_nodules, "scored nodule", "scored nodules");
         let text = match ceiling.pairwise.first() {
-            _ if ceiling.n_nodules == 0 => return String::new(),
+            _ if ceiling.n_nodules == 0 => return Markup::default(),
             Some(row) => format!(
                 "Readers with each other: a ceiling for the models, from the {} of {scored} on which \
                  two or more readers were compared in pairs. The models are scored against the \
@@ -107,28 +93,40 @@ impl Page<'_> {
                 integer(ceiling.n_several_readers)
             ),
         };
-        format!("<p>{text}</p>\n")
+        html! { p { (text) } }
     }
 }
 
-/// A cohort with the number of its nodules that have pairs of readers; escaped.
+/// A cohort with the number of its nodules that have pairs of readers.
 fn compared(readers: &Readers) -> String {
     format!(
         "{}: {} of {} with two or more readers",
-        escape(&readers.cohort),
+        readers.cohort,
         integer(readers.n_compared),
         counted(readers.n_nodules, "nodule", "nodules")
     )
 }
 
-fn pairwise(row: &Pairwise) -> Vec<String> {
+fn pairwise(row: &Pairwise) -> Vec<Markup> {
     let decimals = decimals(&row.metric);
     vec![
-        metric_title(&row.metric),
-        format!("<b>{}</b>", decimal(row.mean, decimals)),
-        interval(row.ci_low, row.ci_high, decimals),
-        decimal(row.sd, decimals),
-        decimal(row.median, decimals),
-        integer(row.n_nodules),
+        cell(metric_title(&row.metric)),
+        bold(decimal(row.mean, decimals)),
+        cell(interval(row.ci_low, row.ci_high, decimals)),
+        cell(decimal(row.sd, decimals)),
+        cell(decimal(row.median, decimals)),
+        cell(integer(row.n_nodules)),
+    ]
+}
+
+fn rating(row: &RatingAgreement) -> Vec<Markup> {
+    vec![
+        cell(words(&row.rating)),
+        bold(decimal(row.fleiss_kappa, 3)),
+        cell(interval(row.ci_low, row.ci_high, 3)),
+        cell(decimal(row.observed_agreement, 3)),
+        cell(decimal(row.expected_agreement, 3)),
+        cell(integer(row.n_nodules.unsigned_abs())),
+        cell(integer(row.n_ratings.unsigned_abs())),
     ]
 }

@@ -3,10 +3,9 @@
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::{
     Calibration, CalibrationBin, Case, CasePrediction, Ceiling, Cohort, Content, Count, Epoch,
-    Evaluation, Histogram, Made, Model, NoduleScore, Pairwise, Quantity, Readers, Source,
-    SplitCount, StageFailures,
+    Evaluation, Histogram, Made, Model, NoduleScore, Pairwise, Quantity, Readers, SlicePicture,
+    Source, SplitCount, StageFailures,
 };
-use crate::stages::report::overlay::Picture;
 use crate::stages::report::volumes;
 use crate::tables::{Comparison, NoduleMetrics, RatingAgreement, Summary};
 use nodulus_formats::volume::Mask;
@@ -235,7 +234,7 @@ fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> Case {
         diameter_mm: 1.4 * radius,
         z_mm: -121.25,
         predictions: vec![prediction("tiny", dice), prediction("threshold", dice / 2.0)],
-        picture: Picture {
+        picture: SlicePicture {
             size: [64, 64],
             spacing_mm: [0.7, 0.7],
             hu: hu.collect(),

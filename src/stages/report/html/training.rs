@@ -1,16 +1,17 @@
 //! How training went.
 
-use super::Page;
-use super::table::Group;
+use super::{ReportPage, cell};
 use crate::stages::report::charts;
 use crate::stages::report::content::Epoch;
-use crate::stages::report::text::{NONE, decimal, escape, integer};
+use maud::{Markup, html};
+use nodulus_pages::text::{NONE, decimal, integer};
+use nodulus_pages::{Chart, Group, charts_stacked};
 
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn training(&mut self) {
         let epochs = &self.content.training;
         if epochs.is_empty() {
-            self.html.push_str("<p>Epochs trained in this run: none.</p>\n");
+            self.page.add(html! { p { "Epochs trained in this run: none." } });
             return;
         }
         let mut models: Vec<(String, Vec<&Epoch>)> = Vec::new();
@@ -21,26 +22,27 @@ impl Page<'_> {
                 None => models.push((name, vec![epoch])),
             }
         }
-        let charts: Vec<(String, String)> = models
-            .iter()
-            .enumerate()
-            .map(|(n, (name, epochs))| {
-                let model = epochs.first().and_then(|epoch| self.place(epoch.model_id.as_deref()?));
-                let place = model.unwrap_or(self.content.models.len() + n);
-                (charts::training(name, place, epochs), format!("Loss and Dice by epoch: {name}"))
-            })
-            .collect();
-        self.wide(
-            &charts,
+        let chart = |(n, (name, epochs)): (usize, &(String, Vec<&Epoch>))| {
+            let of_epoch = |epoch: &&Epoch| self.position(epoch.model_id.as_deref()?);
+            let model = epochs.first().and_then(of_epoch);
+            let position = model.unwrap_or(self.content.models.len() + n);
+            Chart {
+                picture: charts::training(name, position, epochs),
+                description: format!("Loss and Dice by epoch: {name}"),
+            }
+        };
+        let charts: Vec<Chart> = models.iter().enumerate().map(chart).collect();
+        self.page.figure(
+            charts_stacked(&charts),
             "Mean loss (left), and mean Dice over slices with nodule (right) by epoch: faint on the \
              training slices, full on the validation slices. Phases follow each other; a line for \
              each fold.",
         );
         let groups = models
             .iter()
-            .map(|(name, epochs)| Group { name: Some(escape(name)), rows: last_epochs(epochs) });
+            .map(|(name, epochs)| Group { name: Some(cell(name)), rows: last_epochs(epochs) });
         let groups = groups.collect();
-        self.table(
+        self.page.table(
             "State after the last epoch of each phase.",
             &[
                 "Phase",
@@ -67,7 +69,7 @@ impl Page<'_> {
 }
 
 /// A row for the last epoch of each phase, run and fold.
-fn last_epochs(epochs: &[&Epoch]) -> Vec<Vec<String>> {
+fn last_epochs(epochs: &[&Epoch]) -> Vec<Vec<Markup>> {
     let mut last: Vec<&Epoch> = Vec::new();
     for epoch in epochs {
         let same = |other: &&Epoch| {
@@ -79,15 +81,16 @@ fn last_epochs(epochs: &[&Epoch]) -> Vec<Vec<String>> {
         }
     }
     let row = |epoch: &Epoch| {
-        vec![
-            escape(&epoch.phase),
+        let cells = [
+            epoch.phase.clone(),
             epoch.fold.map_or(NONE.to_owned(), integer),
             integer(epoch.epoch),
             format!("{:.2e}", epoch.learning_rate),
             decimal(Some(epoch.loss), 4),
             decimal(epoch.dice, 3),
             decimal(epoch.validation_dice, 3),
-        ]
+        ];
+        cells.map(cell).into()
     };
     last.into_iter().map(row).collect()
 }

@@ -1,47 +1,52 @@
 //! How large the predictions are beside the readers' consensus.
 
-use super::Page;
-use super::table::Group;
+use super::{ReportPage, bold, cell};
 use crate::stages::report::charts;
 use crate::stages::report::content::VolumeAgreement;
-use crate::stages::report::text::{NONE, decimal, integer, interval, signed};
+use maud::{Markup, html};
 use nodulus_metrics::Measure;
+use nodulus_pages::text::{NONE, decimal, integer, interval, signed};
+use nodulus_pages::{Chart, Group, charts_side_by_side};
 
-impl Page<'_> {
+impl ReportPage<'_> {
     pub(super) fn volumes(&mut self) {
         let agreement = &self.content.volumes;
         if agreement.is_empty() {
-            self.html.push_str("<p>Volumes compared: none.</p>\n");
+            self.page.add(html! { p { "Volumes compared: none." } });
             return;
         }
         let largest = charts::largest_volume(self.content.nodules.iter());
-        let of_model = |row: &VolumeAgreement| {
-            let place = self.place(&row.model_id);
-            let name = place.map_or(&row.model_id, |place| &self.content.models[place].label);
+        let chart = |row: &VolumeAgreement| {
+            let position = self.position(&row.model_id).unwrap_or(0);
+            let name = self.label(&row.model_id);
             let scores = self.scores_of(&row.model_id);
-            let chart = charts::bland_altman(name, place.unwrap_or(0), &scores, row, largest);
-            (chart, format!("Difference of predicted and reference volume by their mean: {name}"))
+            Chart {
+                picture: charts::bland_altman(name, position, &scores, row, largest),
+                description: format!(
+                    "Difference of predicted and reference volume by their mean: {name}"
+                ),
+            }
         };
-        let charts: Vec<_> = agreement.iter().map(of_model).collect();
-        let row = |row: &VolumeAgreement| {
+        let charts: Vec<Chart> = agreement.iter().map(chart).collect();
+        let row = |row: &VolumeAgreement| -> Vec<Markup> {
             vec![
-                self.label(&row.model_id),
-                integer(row.n),
-                format!("<b>{}</b>", signed(row.mean_mm3, 1)),
-                interval(row.ci_low_mm3, row.ci_high_mm3, 1),
-                decimal(row.sd_mm3, 1),
-                signed(row.lower_limit_mm3, 1),
-                signed(row.upper_limit_mm3, 1),
+                cell(self.label(&row.model_id)),
+                cell(integer(row.n)),
+                bold(signed(row.mean_mm3, 1)),
+                cell(interval(row.ci_low_mm3, row.ci_high_mm3, 1)),
+                cell(decimal(row.sd_mm3, 1)),
+                cell(signed(row.lower_limit_mm3, 1)),
+                cell(signed(row.upper_limit_mm3, 1)),
             ]
         };
         let rows = agreement.iter().map(row).collect();
-        self.panels(
-            &charts,
+        self.page.figure(
+            charts_side_by_side(&charts),
             "Volume of each nodule, predicted minus reference, by the mean of both (Bland and Altman), a \
              chart for each model, each with its own vertical axis. Line: mean difference; dashed: 95% \
              limits of agreement.",
         );
-        self.table(
+        self.page.table(
             "Agreement of volumes, predicted minus reference, mm³. Limits of agreement: mean ± 1.96 \
              standard deviations; a missed nodule differs by all of its volume.",
             &["Model", "n", "Mean", "95% interval", "SD", "Lower limit", "Upper limit"],
@@ -58,21 +63,22 @@ impl Page<'_> {
                 let find = |metric| self.content.of_all(model_id, metric);
                 let error = find(signed_error)?;
                 let mean = |metric| find(metric).and_then(|row| row.mean);
+                let percent = mean(relative).map(|share| signed(Some(100.0 * share), 1));
                 Some(vec![
-                    self.label(model_id),
-                    integer(error.n_valid.unsigned_abs()),
-                    format!("<b>{}</b>", signed(error.mean, 2)),
-                    interval(error.ci_low, error.ci_high, 2),
-                    decimal(mean(absolute), 2),
-                    mean(relative).map_or(NONE.to_owned(), |share| signed(Some(100.0 * share), 1)),
+                    cell(self.label(model_id)),
+                    cell(integer(error.n_valid.unsigned_abs())),
+                    bold(signed(error.mean, 2)),
+                    cell(interval(error.ci_low, error.ci_high, 2)),
+                    cell(decimal(mean(absolute), 2)),
+                    cell(percent.unwrap_or(NONE.to_owned())),
                 ])
             };
             let rows =
                 self.content.models.iter().filter_map(|model| row(&model.model_id)).collect();
-            Group { name: Some(title(measure).to_owned()), rows }
+            Group { name: Some(cell(title(measure))), rows }
         };
         let groups = Measure::ALL.map(of_measure).into();
-        self.table(
+        self.page.table(
             "Errors of size: means over nodules of predicted minus reference, of its absolute value, and \
              of its share of the reference.",
             &["Model", "n", "Mean error", "95% interval", "Absolute", "Relative (%)"],
