@@ -1,14 +1,15 @@
-//! What a network looks like.
+//! Configuration of a network: the `model` settings of a pipeline file.
 
 use super::error::{Error, Result};
+use schemars::{JsonSchema, Schema};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A family of networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
-    /// Classifier, segmenter, combination of their features, threshold dynamics.
+    /// Classifier and segmenter with combined features and threshold dynamics (arXiv 2410.20154).
     Proposed,
     /// U-Net (2015) with batch norm.
     #[serde(rename = "unet")]
@@ -25,11 +26,11 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Every one.
+    /// Every architecture.
     pub const ALL: [Self; 5] =
         [Self::Proposed, Self::UNet, Self::ResUNet, Self::ResUNetPlusPlus, Self::DeepLabV3Plus];
 
-    /// Its name in files.
+    /// Name in pipeline files and checkpoints.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Proposed => "proposed",
@@ -40,7 +41,7 @@ impl Architecture {
         }
     }
 
-    /// What an image's rows and columns must be a multiple of.
+    /// Number of which an image's rows and columns must be a multiple.
     pub const fn stride(self) -> usize {
         match self {
             Self::Proposed => 32,
@@ -49,7 +50,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it has a pyramid of dilated convolutions.
+    /// Whether the architecture has a pyramid of dilated convolutions.
     const fn has_pyramid(self) -> bool {
         match self {
             Self::Proposed | Self::ResUNetPlusPlus | Self::DeepLabV3Plus => true,
@@ -58,35 +59,38 @@ impl Architecture {
     }
 }
 
-/// What the threshold dynamics take into account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Terms of the threshold dynamics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// There are none: the probability is `sigmoid(u)`.
+pub enum DynamicsMode {
+    /// No threshold dynamics: the probability is `sigmoid(u)`.
     None,
-    /// The boundary's length.
+    /// The boundary length.
     Std,
-    /// The boundary's length and the classifier's score.
+    /// The boundary length and the classifier's nodule probability.
     StdPrior,
 }
 
 /// A named configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// For tests and demonstrations: width 8, a `ResNet-50` of a quarter of its width.
+    /// For tests and demonstrations: width 8 and a `ResNet-50` of a quarter of its width.
     Tiny,
     /// As in the network's own paper.
     Paper,
 }
 
-/// A network's configuration. Read from a file, it starts from `preset` (`paper` where none is
-/// named) and takes the fields that are given over it; a field that its architecture has no use for
-/// is refused, and left out when written. In memory such a field has the same value in every preset.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "Fields")]
+/// A network's configuration.
+///
+/// In a file, the keys that are given replace those of `preset` (`paper` where none is named). A key
+/// that the architecture does not use is refused on reading and omitted on writing; in memory such a
+/// field has the same value in every preset.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(try_from = "ConfigFields")]
+#[schemars(rename = "Model")]
 pub struct Config {
-    /// Family.
+    /// Network family.
     pub architecture: Architecture,
     /// Rows and columns of an image, a multiple of [`Architecture::stride`].
     pub image_size: usize,
@@ -94,8 +98,8 @@ pub struct Config {
     pub width: usize,
     /// Channels of the classifier's first block; `ResNet-50` has 64.
     pub classifier_width: usize,
-    /// What the threshold dynamics take into account.
-    pub mode: Mode,
+    /// Terms of the threshold dynamics.
+    pub mode: DynamicsMode,
     /// Whether the segmenter uses the classifier's features.
     pub combination: bool,
     /// Dilations of the pyramids' branches.
@@ -104,40 +108,90 @@ pub struct Config {
     pub std_steps: usize,
     /// Pixels of the threshold dynamics' kernel on each side of its centre.
     pub std_radius: usize,
-    /// Weight of the boundary's length.
+    /// Weight of the boundary length.
     pub std_boundary: f64,
     /// Weight of the entropy.
     pub std_entropy: f64,
-    /// Deviation of the kernel, in pixels, before training.
+    /// Standard deviation of the kernel, in pixels, before training.
     pub std_sigma: f64,
-    /// Weight of the classifier's score before training.
+    /// Weight of the classifier's nodule probability before training.
     pub std_score: f64,
 }
 
-/// [`Config`] as a file gives it.
-#[derive(Deserialize)]
+/// [`Config`] as it stands in a file. The documentation of its fields is the settings reference.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+#[schemars(transform = add_defaults)]
+struct ConfigFields {
+    /// Named configuration that the other settings start from.
+    #[schemars(with = "Preset")]
     preset: Option<Preset>,
+    /// Network family.
+    #[schemars(with = "Architecture")]
     architecture: Option<Architecture>,
+    /// Rows and columns of an image, in pixels: a multiple of 32 for `proposed`, of 16 for `unet` and
+    /// `deeplab_v3_plus`, of 8 for `resunet` and `resunet_plus_plus`.
+    #[schemars(with = "usize")]
     image_size: Option<usize>,
+    /// Channels of the segmenter's first block, for `deeplab_v3_plus` of the backbone's; 16 for
+    /// `resunet_plus_plus`; with the preset `tiny` 8, for `deeplab_v3_plus` 16.
+    #[schemars(with = "usize")]
     width: Option<usize>,
+    /// Channels of the classifier's first block, for `proposed` only; 16 with the preset `tiny`.
+    #[schemars(with = "usize")]
     classifier_width: Option<usize>,
-    mode: Option<Mode>,
+    /// Terms of the threshold dynamics, for `proposed` only.
+    #[schemars(with = "DynamicsMode")]
+    mode: Option<DynamicsMode>,
+    /// Whether the segmenter uses the classifier's features, for `proposed` only.
+    #[schemars(with = "bool")]
     combination: Option<bool>,
+    /// Dilations of the pyramids' branches, in pixels; 1, 6, 12, 18 for `resunet_plus_plus` and 6, 12, 18
+    /// for `deeplab_v3_plus`; not for `unet` and `resunet`.
+    #[schemars(with = "Vec<usize>")]
     dilations: Option<Vec<usize>>,
+    /// Iterations of the threshold dynamics, for `proposed` only.
+    #[schemars(with = "usize")]
     std_steps: Option<usize>,
+    /// Radius of the threshold dynamics' kernel, in pixels, for `proposed` only.
+    #[schemars(with = "usize")]
     std_radius: Option<usize>,
+    /// Weight of the boundary length in the threshold dynamics, for `proposed` only.
+    #[schemars(with = "f64")]
     std_boundary: Option<f64>,
+    /// Weight of the entropy in the threshold dynamics, above 0, for `proposed` only.
+    #[schemars(with = "f64")]
     std_entropy: Option<f64>,
+    /// Standard deviation of the threshold dynamics' kernel before training, in pixels, for `proposed`
+    /// only.
+    #[schemars(with = "f64")]
     std_sigma: Option<f64>,
+    /// Weight of the classifier's nodule probability in the threshold dynamics before training, above 0,
+    /// for `proposed` only.
+    #[schemars(with = "f64")]
     std_score: Option<f64>,
 }
 
-impl TryFrom<Fields> for Config {
+/// Makes every key optional in the schema, with the value of [`Config::default`] as its default.
+fn add_defaults(schema: &mut Schema) {
+    schema.remove("required");
+    let Ok(defaults) = serde_json::to_value(Config::default()) else { return };
+    let Some(serde_json::Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for (name, property) in properties {
+        let default = match name.as_str() {
+            "preset" => Some(serde_json::Value::from("paper")),
+            name => defaults.get(name).cloned(),
+        };
+        if let (serde_json::Value::Object(property), Some(default)) = (property, default) {
+            property.insert("default".to_owned(), default);
+        }
+    }
+}
+
+impl TryFrom<ConfigFields> for Config {
     type Error = String;
 
-    fn try_from(fields: Fields) -> std::result::Result<Self, String> {
+    fn try_from(fields: ConfigFields) -> std::result::Result<Self, String> {
         let architecture = fields.architecture.unwrap_or(Architecture::Proposed);
         let is_proposed = architecture == Architecture::Proposed;
         let given = [
@@ -245,7 +299,7 @@ impl Config {
             image_size: 128,
             width,
             classifier_width,
-            mode: Mode::StdPrior,
+            mode: DynamicsMode::StdPrior,
             combination: true,
             dilations,
             std_steps: 10,
@@ -314,13 +368,29 @@ mod tests {
     fn a_file_starts_from_a_preset() {
         let config: Config =
             serde_json::from_str(r#"{"preset": "tiny", "mode": "std", "image_size": 64}"#).unwrap();
-        let expected = Config { mode: Mode::Std, image_size: 64, ..Config::preset(Preset::Tiny) };
+        let expected =
+            Config { mode: DynamicsMode::Std, image_size: 64, ..Config::preset(Preset::Tiny) };
         assert_eq!(config, expected);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         let written = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config);
         let error = serde_json::from_str::<Config>(r#"{"widht": 8}"#).unwrap_err().to_string();
         assert!(error.contains("unknown field `widht`"), "{error}");
+    }
+
+    #[test]
+    fn every_key_of_the_schema_is_documented_and_has_its_default() {
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        assert!(schema.get("required").is_none());
+        let properties = schema["properties"].as_object().unwrap();
+        assert_eq!(properties.len(), 14);
+        for (name, property) in properties {
+            assert!(property["description"].is_string(), "{name}");
+            let mut given = serde_json::Map::new();
+            given.insert(name.clone(), property["default"].clone());
+            let config: Config = serde_json::from_value(given.into()).unwrap();
+            assert_eq!(config, Config::default(), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where networks run.
 
 use super::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A device that networks run on.
@@ -20,17 +21,16 @@ pub struct Card {
     precision: Precision,
 }
 
-/// How precisely a card multiplies. Weights, moments, norms and losses are `f32` in each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Precision of a card's products. Weights, moments, norms and losses are always `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// 24 bits of each factor.
+    /// Factors have 24 significant bits.
     #[default]
     F32,
-    /// 11 bits of each factor in products of matrices and in convolutions, summed in 24.
+    /// Factors of matrix products and convolutions have 11 significant bits; sums have 24.
     Tf32,
-    /// 8 bits of each factor in convolutions, summed in 24, and of what comes out; other products as
-    /// in [`Self::F32`].
+    /// Factors and outputs of convolutions have 8 significant bits, sums 24; other products are as in `f32`.
     Bf16,
 }
 

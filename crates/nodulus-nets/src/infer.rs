@@ -185,7 +185,7 @@ impl Predictor {
 mod tests {
     use super::*;
     use crate::checkpoint::WEIGHTS_FILE;
-    use crate::config::{Architecture, Mode, Preset};
+    use crate::config::{Architecture, DynamicsMode, Preset};
     use crate::network::Found;
     use crate::ops::view;
     use crate::reference;
@@ -242,7 +242,7 @@ mod tests {
         let tiny = Config { image_size: 64, ..Config::preset(Preset::Tiny) };
         let wide = Config { width: 32, classifier_width: 32, ..tiny.clone() };
         let mut cases = Vec::new();
-        for mode in [Mode::None, Mode::Std, Mode::StdPrior] {
+        for mode in [DynamicsMode::None, DynamicsMode::Std, DynamicsMode::StdPrior] {
             for combination in [true, false] {
                 cases.push((Config { mode, combination, ..tiny.clone() }, 3));
             }

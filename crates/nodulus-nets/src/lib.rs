@@ -37,7 +37,7 @@ mod bf16;
 
 pub use batch::{Example, IGNORED};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
-pub use config::{Architecture, Config, Mode, Preset};
+pub use config::{Architecture, Config, DynamicsMode, Preset};
 pub use device::{Card, Device, Precision};
 pub use ensemble::Ensemble;
 pub use epoch::{Epoch, EpochLog};

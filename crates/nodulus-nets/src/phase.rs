@@ -1,42 +1,43 @@
-//! How a network is trained for a while.
+//! Schedule of a training phase.
 
 use super::config::Config;
 use super::error::{Error, Result};
 use super::network::Network;
 use super::parameters::Spec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A schedule. Left-out fields are the paper's for pre-training, with threshold dynamics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Schedule of a training phase. The defaults are the paper's pre-training with threshold dynamics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Phase {
-    /// Passes over the examples.
+    /// Passes over the samples.
     pub epochs: usize,
-    /// Examples that go through the network together.
+    /// Samples in a batch.
     pub batch: usize,
     /// Learning rate of the first epochs.
     pub learning_rate: f64,
-    /// What the learning rate is multiplied by every `decay_every` epochs.
+    /// Factor by which the learning rate is multiplied every `decay_every` epochs.
     pub decay_factor: f64,
-    /// Epochs between such changes; 0 for a constant rate.
+    /// Epochs between two changes of the learning rate; 0 for a constant rate.
     pub decay_every: usize,
-    /// Weight of the parameters' squares.
+    /// Weight of the squared parameters (L2 penalty).
     pub weight_decay: f64,
-    /// Whether the decay acts on the parameters themselves (`AdamW`) instead of on the gradients.
+    /// Whether the decay acts on the parameters themselves (`AdamW`) rather than on the gradients.
     pub decoupled_decay: bool,
-    /// The largest norm that the gradients of all parameters together may have: larger ones are
-    /// scaled down to it. Left out, they stay as they are.
+    /// Largest norm of the gradients of all parameters together: larger gradients are scaled down to it;
+    /// without it, they are not scaled.
     pub clip_norm: Option<f64>,
-    /// Whether the threshold dynamics take part, where the network has them.
+    /// Whether the threshold dynamics take part, in a network that has them.
     pub std: bool,
-    /// What stays as it is: blocks of the proposed network (`S1` to `S9`, `C1` to `C5`) or patterns
-    /// of parameter names. A batch norm of it runs as in evaluation.
+    /// Parameters that are not trained: blocks of the proposed network (`S1` to `S9`, `C1` to `C5`) or
+    /// patterns of parameter names; their batch norms run as in evaluation.
     pub freeze: Vec<String>,
-    /// Whether each example is mirrored along each axis or not, at random.
+    /// Whether each sample is mirrored along each axis with a probability of one half.
     pub flips: bool,
-    /// Weight of the segmentation's loss.
+    /// Weight of the segmentation loss.
     pub segmentation_weight: f64,
-    /// Weight of the classification's loss, where the network has a classifier.
+    /// Weight of the classification loss, in a network with a classifier.
     pub classification_weight: f64,
 }
 

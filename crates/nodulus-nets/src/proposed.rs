@@ -2,7 +2,7 @@
 //! regularization for lung nodule segmentation", QIMS 2025): a classifier guides a segmenter by its
 //! features and by its score.
 
-use super::config::{Config, Mode};
+use super::config::{Config, DynamicsMode};
 use super::error::Result;
 use super::layers::{Combination, Conv, Pass, Pyramid, ResidualUnit, Stem, up};
 use super::ops::concatenation::Enlargement;
@@ -93,8 +93,10 @@ impl Proposed {
             // Stored before softplus, which keeps it positive.
             std.parameter(name, &[1], Start::Constant(softplus_inverse(value) as f32))
         };
-        let sigma = (config.mode != Mode::None).then(|| positive("sigma", config.std_sigma));
-        let score = (config.mode == Mode::StdPrior).then(|| positive("l2", config.std_score));
+        let sigma =
+            (config.mode != DynamicsMode::None).then(|| positive("sigma", config.std_sigma));
+        let score =
+            (config.mode == DynamicsMode::StdPrior).then(|| positive("l2", config.std_score));
         Self { config: config.clone(), classifier, segmenter, sigma, score }
     }
 
@@ -173,16 +175,16 @@ mod tests {
     #[test]
     fn each_mode_has_the_parameters_it_uses() {
         let tiny = Config::preset(Preset::Tiny);
-        let std = Config { mode: Mode::Std, ..tiny.clone() };
+        let std = Config { mode: DynamicsMode::Std, ..tiny.clone() };
         assert!(shape(&std, "std.sigma").is_some() && shape(&std, "std.l2").is_none());
-        let none = Config { mode: Mode::None, combination: false, ..tiny };
+        let none = Config { mode: DynamicsMode::None, combination: false, ..tiny };
         assert!(shape(&none, "std.sigma").is_none());
         assert!(shape(&none, "segmenter.s2.combine.merge.weight").is_none());
     }
 
     /// Logits of pixels and images for the same image and weights, with the threshold dynamics
     /// where `std` is set.
-    fn found(mode: Mode, std: bool) -> [Vec<f32>; 2] {
+    fn found(mode: DynamicsMode, std: bool) -> [Vec<f32>; 2] {
         let config = Config {
             image_size: 32,
             width: 2,
@@ -200,15 +202,16 @@ mod tests {
 
     #[test]
     fn each_mode_changes_what_it_names() {
-        let [plain, score] = found(Mode::None, true);
+        let [plain, score] = found(DynamicsMode::None, true);
         assert!(plain.iter().chain(&score).all(|v| v.is_finite()));
         // Without the dynamics every mode is the segmenter alone; with them, each is another.
-        for mode in [Mode::Std, Mode::StdPrior] {
+        for mode in [DynamicsMode::Std, DynamicsMode::StdPrior] {
             assert_eq!(found(mode, false), [plain.clone(), score.clone()]);
             let [logits, same_score] = found(mode, true);
             assert!(logits != plain && same_score == score);
         }
-        let ([std, _], [prior, _]) = (found(Mode::Std, true), found(Mode::StdPrior, true));
+        let ([std, _], [prior, _]) =
+            (found(DynamicsMode::Std, true), found(DynamicsMode::StdPrior, true));
         assert!(std != prior && std.iter().zip(&prior).all(|(std, prior)| prior <= std));
     }
 

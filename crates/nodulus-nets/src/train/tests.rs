@@ -1,6 +1,6 @@
 use super::*;
 use crate::checkpoint::WEIGHTS_FILE;
-use crate::config::{Mode, Preset};
+use crate::config::{DynamicsMode, Preset};
 use crate::epoch::EpochLog;
 use crate::infer::Predictor;
 use crate::ops::view;
@@ -150,7 +150,7 @@ fn discs_are_learnt_and_predicted() {
 
 #[test]
 fn without_examples_there_is_no_dice() {
-    let config = Config { mode: Mode::None, ..config() };
+    let config = Config { mode: DynamicsMode::None, ..config() };
     let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
     assert_eq!(trainer.evaluate(true, &mut stream(&[])).unwrap(), None);
 }
