@@ -15,7 +15,7 @@ pub fn n_needed(level: f64, n_readers: usize) -> usize {
 /// masks is at least a level. A mask here is all that one reader marked of the nodule, so that a
 /// reader who marked twice does not count twice.
 #[derive(Clone, Debug)]
-pub struct Holders {
+pub struct ReaderCounts {
     /// First voxel of the box about all masks, i, j, k.
     start: [usize; 3],
     size: [usize; 3],
@@ -23,7 +23,7 @@ pub struct Holders {
     n_readers: Vec<usize>,
 }
 
-impl Holders {
+impl ReaderCounts {
     /// Counts the readers, each with the masks of its marks, in any number.
     pub fn count(readers: &[Vec<&PlacedMask>]) -> Self {
         let [start, end] = PlacedMask::bounds(readers.iter().flatten().copied());
@@ -65,7 +65,7 @@ mod tests {
 
     fn consensus(masks: &[PlacedMask], level: f64) -> PlacedMask {
         let readers: Vec<_> = masks.iter().map(|mask| vec![mask]).collect();
-        Holders::count(&readers).at_least(n_needed(level, masks.len()))
+        ReaderCounts::count(&readers).at_least(n_needed(level, masks.len()))
     }
 
     fn count(masks: &[PlacedMask], level: f64) -> usize {
@@ -104,8 +104,8 @@ mod tests {
     fn a_reader_counts_once_where_its_marks_meet() {
         let [a, b, c] = [bar(0, 4, 0), bar(2, 6, 0), bar(5, 8, 0)];
         // One reader holds columns 0 to 5, the other 5 to 7.
-        let holders = Holders::count(&[vec![&a, &b], vec![&c]]);
-        let [one, two] = [1, 2].map(|n| holders.at_least(n));
+        let counts = ReaderCounts::count(&[vec![&a, &b], vec![&c]]);
+        let [one, two] = [1, 2].map(|n| counts.at_least(n));
         assert_eq!((one.start, one.mask.size(), one.mask.count()), ([0, 5, 0], [8, 1, 1], 8));
         assert_eq!((two.start, two.mask.count()), ([5, 5, 0], 1));
     }

@@ -8,7 +8,7 @@ use nodulus_formats::volume::{Mask, PlacedMask};
 /// Pixel `p` lies at `centre + (p - size / 2) * step`, in pixels of the slice: with whole centres
 /// and steps of 1 on its pixels, else between them. Any of it may lie outside.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Grid {
+pub struct CropGrid {
     /// Where pixel `size / 2` lies.
     pub centre: [f64; 2],
     /// Distance between the window's pixels.
@@ -17,7 +17,7 @@ pub struct Grid {
     pub size: [usize; 2],
 }
 
-impl Grid {
+impl CropGrid {
     /// Where pixel `p` lies along an axis (0 = i, 1 = j).
     pub fn at(&self, axis: usize, p: usize) -> f64 {
         self.centre[axis] + (p as f64 - (self.size[axis] / 2) as f64) * self.step[axis]
@@ -25,7 +25,7 @@ impl Grid {
 
     /// Whether a pixel of the slice lies in the window, which ends half a step past the centres of
     /// its outermost pixels.
-    pub fn holds(&self, axis: usize, pixel: usize) -> bool {
+    pub fn contains(&self, axis: usize, pixel: usize) -> bool {
         let (x, half) = (pixel as f64, self.step[axis] / 2.0);
         let last = self.at(axis, self.size[axis].saturating_sub(1));
         self.size[axis] > 0 && x >= self.at(axis, 0) - half && x < last + half
@@ -80,7 +80,7 @@ impl Tap {
 /// pixels its very values. No low-pass filter before steps over 1, as in `SimpleITK`, MONAI's
 /// `Spacing` and nnU-Net: edges stay where they are, and noise is not averaged.
 #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
-pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &Grid, fill: i16) -> (Vec<i16>, bool) {
+pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &CropGrid, fill: i16) -> (Vec<i16>, bool) {
     let (rows, columns) = slice.dim();
     let (along_i, along_j) = (grid.taps(0, columns), grid.taps(1, rows));
     let mut pixels = Vec::with_capacity(along_i.len() * along_j.len());
@@ -103,7 +103,7 @@ pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &Grid, fill: i16) -> (Vec<i1
 /// The same window of slice `k` of a mask, as a mask of one slice; clear outside the mask's box.
 ///
 /// METHOD: each pixel is that of the nearest one.
-pub fn crop_mask(placed: &PlacedMask, k: usize, grid: &Grid) -> Mask {
+pub fn crop_mask(placed: &PlacedMask, k: usize, grid: &CropGrid) -> Mask {
     let (along_i, along_j) = (grid.nearest(0), grid.nearest(1));
     Mask::from_fn([grid.size[0], grid.size[1], 1], |i, j, _| {
         along_i[i].zip(along_j[j]).is_some_and(|(i, j)| placed.get(i, j, k))
@@ -123,9 +123,9 @@ mod tests {
     }
 
     /// A window on the slice's pixels.
-    fn on_pixels(start: [i64; 2], size: [usize; 2]) -> Grid {
+    fn on_pixels(start: [i64; 2], size: [usize; 2]) -> CropGrid {
         let centre = std::array::from_fn(|a| start[a] as f64 + (size[a] / 2) as f64);
-        Grid { centre, step: [1.0; 2], size }
+        CropGrid { centre, step: [1.0; 2], size }
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         assert!(padded);
         let (pixels, padded) = crop_slice(slice().view(), &on_pixels([50, -50], [2, 2]), -7);
         assert_eq!((pixels, padded), (vec![-7; 4], true));
-        let nowhere = Grid { centre: [f64::NAN; 2], ..on_pixels([0, 0], [2, 2]) };
+        let nowhere = CropGrid { centre: [f64::NAN; 2], ..on_pixels([0, 0], [2, 2]) };
         assert_eq!(crop_slice(slice().view(), &nowhere, -7), (vec![-7; 4], true));
     }
 
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_window_holds_the_pixels_up_to_its_edges() {
-        let grid = Grid { centre: [4.0, 4.0], step: [1.0, 2.0], size: [4, 4] };
-        let held = |axis| (0..12).filter(|p| grid.holds(axis, *p)).collect::<Vec<_>>();
+        let grid = CropGrid { centre: [4.0, 4.0], step: [1.0, 2.0], size: [4, 4] };
+        let held = |axis| (0..12).filter(|p| grid.contains(axis, *p)).collect::<Vec<_>>();
         // Along i pixels 2 to 5; along j centres 0, 2, 4, 6 that reach from -1 to 7.
         assert_eq!((held(0), held(1)), (vec![2, 3, 4, 5], vec![0, 1, 2, 3, 4, 5, 6]));
     }
@@ -187,7 +187,7 @@ mod tests {
         let inside = |i: usize, j: usize, _| (i * 5 + j * 3) % 7 < 3;
         let placed = PlacedMask { start: [0; 3], mask: Mask::from_fn([23, 19, 1], inside) };
         for case in &cases {
-            let grid = Grid { centre: case.centre, step: case.step, size: case.size };
+            let grid = CropGrid { centre: case.centre, step: case.step, size: case.size };
             let (pixels, padded) = crop_slice(image.view(), &grid, -1000);
             let mut n_filled = 0;
             for (found, expected) in pixels.iter().zip(&case.linear) {
@@ -225,7 +225,7 @@ mod tests {
         ) {
             // Linear interpolation of 1000·j + 100·i is that same plane.
             let slice = Array2::from_shape_fn((5, 5), |(j, i)| (1000 * j + 100 * i) as i16);
-            let grid = Grid { centre, step, size: [3, 2] };
+            let grid = CropGrid { centre, step, size: [3, 2] };
             let (pixels, padded) = crop_slice(slice.view(), &grid, -7);
             prop_assert!(!padded || (0..2).any(|a| grid.at(a, 0) < -0.5 || grid.at(a, 2) >= 4.5));
             for (n, pixel) in pixels.into_iter().enumerate() {

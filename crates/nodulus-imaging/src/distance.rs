@@ -67,11 +67,11 @@ pub fn squared_distances(
         line.transform(&mut squares[start..], stride);
     }
     let nearest = |voxel: &usize| {
-        let (place, start) = (voxel / stride, voxel % stride);
+        let (position, start) = (voxel / stride, voxel % stride);
         if n_asked[start] > FEW {
             return squares[*voxel];
         }
-        outwards(&squares[start..], stride, place, &line.steps)
+        outwards(&squares[start..], stride, position, &line.steps)
     };
     if shared {
         from.par_iter().with_min_len(1024).map(nearest).collect()
@@ -119,17 +119,17 @@ fn fill_from(plane: &mut [f64], voxel: usize, ni: usize, steps: &[f64]) {
 }
 
 /// The least of value and squared distance over a line, seen from one place on it.
-fn outwards(line: &[f64], stride: usize, place: usize, steps: &[f64]) -> f64 {
-    let mut least = line[place * stride];
+fn outwards(line: &[f64], stride: usize, position: usize, steps: &[f64]) -> f64 {
+    let mut least = line[position * stride];
     for (step, square) in steps.iter().enumerate().skip(1) {
         if *square >= least {
             break;
         }
-        if let Some(low) = place.checked_sub(step) {
+        if let Some(low) = position.checked_sub(step) {
             least = least.min(line[low * stride] + square);
         }
-        if place + step < steps.len() {
-            least = least.min(line[(place + step) * stride] + square);
+        if position + step < steps.len() {
+            least = least.min(line[(position + step) * stride] + square);
         }
     }
     least
@@ -250,9 +250,9 @@ mod tests {
 
     /// The least distance of a voxel to a set, over every pair.
     fn least(voxel: usize, to: &[usize], [ni, nj, _]: [usize; 3], spacing: [f64; 3]) -> f64 {
-        let place = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
+        let position = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
         let far = |to: &usize| {
-            let (a, b) = (place(voxel), place(*to));
+            let (a, b) = (position(voxel), position(*to));
             (0..3).map(|x| (a[x].abs_diff(b[x]) as f64 * spacing[x]).powi(2)).sum::<f64>().sqrt()
         };
         to.iter().map(far).fold(f64::INFINITY, f64::min)

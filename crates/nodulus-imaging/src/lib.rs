@@ -3,7 +3,7 @@
 pub mod drawing;
 pub mod irregularity;
 pub mod rasterise;
-mod outline;
+mod drawn_contour;
 pub mod pixel_edges;
 pub mod planar_contours;
 pub mod regrid;

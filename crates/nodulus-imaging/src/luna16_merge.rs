@@ -4,7 +4,7 @@ use super::linkage::distance_mm;
 
 /// Marks that were merged.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Merged {
+pub struct MergedNodule {
     /// Index of each mark, ascending.
     pub marks: Vec<usize>,
     /// Share of each mark in the nodule's centre and diameter; powers of two with the sum 1.
@@ -31,12 +31,16 @@ pub struct Merged {
 /// scans this gives the 2290, 1602, 1186 and 777 nodules with at least 1, 2, 3 and 4 marks, and 243
 /// of 252 published rows of `annotations.csv` agree in position and diameter to 2e-6. On all 1,018
 /// series of LIDC-IDRI it gives 2663, 1884, 1393 and 912.
-pub fn luna16_merge(centres: &[[f64; 3]], diameters: &[f64], sessions: &[i64]) -> Vec<Merged> {
+pub fn luna16_merge(
+    centres: &[[f64; 3]],
+    diameters: &[f64],
+    sessions: &[i64],
+) -> Vec<MergedNodule> {
     let marks = centres.iter().zip(diameters).zip(sessions).enumerate();
-    let mut left: Vec<(i64, Merged)> = marks
+    let mut left: Vec<(i64, MergedNodule)> = marks
         .map(|(mark, ((centre, diameter), session))| {
             let (marks, weights) = (vec![mark], vec![1.0]);
-            (*session, Merged { marks, weights, centre_mm: *centre, diameter_mm: *diameter })
+            (*session, MergedNodule { marks, weights, centre_mm: *centre, diameter_mm: *diameter })
         })
         .collect();
     let mut nodules = Vec::new();
@@ -54,7 +58,7 @@ pub fn luna16_merge(centres: &[[f64; 3]], diameters: &[f64], sessions: &[i64]) -
     nodules
 }
 
-impl Merged {
+impl MergedNodule {
     /// Takes the marks of `later` in, whose first mark comes after this one's.
     fn take(&mut self, later: Self) {
         self.centre_mm =
@@ -74,7 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Marks on a line: position, diameter, session.
-    fn merged(marks: &[(f64, f64, i64)]) -> Vec<Merged> {
+    fn merged(marks: &[(f64, f64, i64)]) -> Vec<MergedNodule> {
         let centres: Vec<_> = marks.iter().map(|m| [m.0, 0.0, 0.0]).collect();
         let diameters: Vec<_> = marks.iter().map(|m| m.1).collect();
         let sessions: Vec<_> = marks.iter().map(|m| m.2).collect();

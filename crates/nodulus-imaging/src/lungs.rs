@@ -44,7 +44,7 @@ impl LungBox {
 
 /// Two boxes do not tell how their scans lie to each other.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Unaligned {
+pub enum AlignmentError {
     /// The lungs are not as large.
     #[error(
         "the lungs' boxes are {earlier_mm:.0} and {later_mm:.0} mm long along {axis}, expected a difference \
@@ -156,8 +156,8 @@ fn placed(geometry: &Geometry, ends: [[usize; 2]; 3], step: [usize; 3]) -> LungB
     };
     for corner in 0..8usize {
         let at = |a: usize| ends[a][(corner >> a) & 1] * step[a];
-        let place = geometry.voxel_to_patient(std::array::from_fn(|a| at(a) as f64));
-        for (axis, mm) in place.into_iter().enumerate() {
+        let position = geometry.voxel_to_patient(std::array::from_fn(|a| at(a) as f64));
+        for (axis, mm) in position.into_iter().enumerate() {
             found.low_mm[axis] = found.low_mm[axis].min(mm);
             found.high_mm[axis] = found.high_mm[axis].max(mm);
         }
@@ -187,7 +187,7 @@ pub fn alignment(
     earlier: &LungBox,
     later: &LungBox,
     size_difference: f64,
-) -> Result<[f64; 3], Unaligned> {
+) -> Result<[f64; 3], AlignmentError> {
     let (sizes, mut shift) = ([earlier.size_mm(), later.size_mm()], [0.0; 3]);
     for (a, axis) in ['x', 'y', 'z'].into_iter().enumerate() {
         let seen = |end: usize| !(earlier.cut[a][end] || later.cut[a][end]);
@@ -199,13 +199,18 @@ pub fn alignment(
                 let difference = (earlier_mm - later_mm).abs() / earlier_mm.max(later_mm);
                 if difference.is_nan() || difference > size_difference {
                     let allowed_percent = 100.0 * size_difference;
-                    return Err(Unaligned::Size { axis, earlier_mm, later_mm, allowed_percent });
+                    return Err(AlignmentError::Size {
+                        axis,
+                        earlier_mm,
+                        later_mm,
+                        allowed_percent,
+                    });
                 }
                 f64::midpoint(low, high)
             }
             [true, false] => low,
             [false, true] => high,
-            [false, false] => return Err(Unaligned::Cut { axis }),
+            [false, false] => return Err(AlignmentError::Cut { axis }),
         };
     }
     Ok(shift)
@@ -332,7 +337,7 @@ mod tests {
         assert_eq!(alignment(&earlier, &cut(true, false), 0.0), Ok([10.0, 20.0, 0.0]));
         assert_eq!(alignment(&cut(false, true), &earlier, 0.0), Ok([-10.0, -20.0, -30.0]));
         let neither = alignment(&cut(true, false), &cut(false, true), 0.5).unwrap_err();
-        assert_eq!(neither, Unaligned::Cut { axis: 'z' });
+        assert_eq!(neither, AlignmentError::Cut { axis: 'z' });
         let broken = boxed([f64::NAN; 3], [1.0; 3]);
         assert!(alignment(&broken, &later, 0.5).is_err());
     }

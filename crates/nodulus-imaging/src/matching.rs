@@ -5,13 +5,13 @@ use std::ops::{Add, Sub};
 
 /// What an assignment costs; a part counts where those before it are equal.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-struct Cost {
+struct AssignmentCost {
     n_unmatched: i64,
     first: f64,
     second: f64,
 }
 
-impl Cost {
+impl AssignmentCost {
     const NONE: Self = Self { n_unmatched: 0, first: 0.0, second: 0.0 };
     /// Two that must not be matched: both stay alone.
     const UNMATCHED: Self = Self { n_unmatched: 1, ..Self::NONE };
@@ -19,7 +19,7 @@ impl Cost {
     const MOST: Self = Self { n_unmatched: i64::MAX / 4, ..Self::NONE };
 }
 
-impl Add for Cost {
+impl Add for AssignmentCost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -31,7 +31,7 @@ impl Add for Cost {
     }
 }
 
-impl Sub for Cost {
+impl Sub for AssignmentCost {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
@@ -73,20 +73,19 @@ fn assign(costs: &ArrayView2<'_, Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let eligible = |row: usize, column: usize| {
         costs[[row, column]].filter(|cost| cost.iter().all(|part| part.is_finite()))
     };
-    let cost = |row: usize, column: usize| {
-        eligible(row, column).map_or(Cost::UNMATCHED, |[first, second]| Cost {
-            n_unmatched: 0,
-            first,
-            second,
-        })
-    };
-    let mut row_potential = vec![Cost::NONE; n_rows];
-    let mut column_potential = vec![Cost::NONE; n_columns];
+    let cost =
+        |row: usize, column: usize| {
+            eligible(row, column).map_or(AssignmentCost::UNMATCHED, |[first, second]| {
+                AssignmentCost { n_unmatched: 0, first, second }
+            })
+        };
+    let mut row_potential = vec![AssignmentCost::NONE; n_rows];
+    let mut column_potential = vec![AssignmentCost::NONE; n_columns];
     let mut row_of: Vec<Option<usize>> = vec![None; n_columns];
     for new_row in 0..n_rows {
         // A shortest path from the new row to a column that is free; `before` is the column that
         // the path comes from, `None` at the new row itself.
-        let mut slack = vec![Cost::MOST; n_columns];
+        let mut slack = vec![AssignmentCost::MOST; n_columns];
         let mut before: Vec<Option<usize>> = vec![None; n_columns];
         let mut visited = vec![false; n_columns];
         let mut last = None;

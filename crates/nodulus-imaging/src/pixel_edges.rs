@@ -229,8 +229,8 @@ mod tests {
                     }
                 }
                 contours.extend(lines.into_iter().map(|line| -> Vec<[f64; 3]> {
-                    let place = |ij: &[f64; 2]| image.voxel_to_patient([ij[0], ij[1], k as f64]);
-                    line.iter().map(place).collect()
+                    let position = |ij: &[f64; 2]| image.voxel_to_patient([ij[0], ij[1], k as f64]);
+                    line.iter().map(position).collect()
                 }));
             }
             let back = planar_contours::mask(&contours, &image).unwrap();

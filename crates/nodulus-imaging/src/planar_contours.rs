@@ -9,7 +9,7 @@ const LINE_TOLERANCE_MM: f64 = 1e-3;
 
 /// A contour is not on the image.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum OffImage {
+pub enum ContourOffImage {
     /// A point is in no slice's plane.
     #[error(
         "point {point_mm:?} mm lies {distance_mm:.4} mm off the plane of slice {k}, which its contour \
@@ -51,7 +51,10 @@ pub enum OffImage {
 /// # Errors
 ///
 /// Fails if a point is in no slice, or off the image.
-pub fn mask(contours: &[Vec<[f64; 3]>], image: &Geometry) -> Result<Option<PlacedMask>, OffImage> {
+pub fn mask(
+    contours: &[Vec<[f64; 3]>],
+    image: &Geometry,
+) -> Result<Option<PlacedMask>, ContourOffImage> {
     let [si, sj, _] = image.spacing().ijk();
     let mut slices: BTreeMap<usize, Vec<Vec<[f64; 2]>>> = BTreeMap::new();
     for contour in contours {
@@ -77,7 +80,7 @@ fn on_slice(
     point_mm: [f64; 3],
     image: &Geometry,
     slice: &mut Option<usize>,
-) -> Result<[f64; 3], OffImage> {
+) -> Result<[f64; 3], ContourOffImage> {
     let ijk = image.patient_to_voxel(point_mm);
     let k = slice.map_or(ijk[2].round(), |k| k as f64);
     let [.., step_mm] = image.spacing().ijk();
@@ -90,10 +93,10 @@ fn on_slice(
     let [.., n_slices] = image.size();
     if distance_mm > tolerance_mm || !(0.0..n_slices as f64).contains(&k) {
         let k = k as i64;
-        return Err(OffImage::Slice { point_mm, k, distance_mm, tolerance_mm, n_slices });
+        return Err(ContourOffImage::Slice { point_mm, k, distance_mm, tolerance_mm, n_slices });
     }
     if !on_image {
-        return Err(OffImage::Edge { point_mm, ijk, size: image.size() });
+        return Err(ContourOffImage::Edge { point_mm, ijk, size: image.size() });
     }
     *slice = Some(k as usize);
     Ok(ijk)
@@ -231,14 +234,14 @@ mod tests {
         let error = refused(on(2.11)).to_string();
         assert!(error.contains("lies 0.2200 mm off the plane of slice 2"), "{error}");
         assert!(error.ends_with("expected at most 0.2000 mm among 4 slices from 0"), "{error}");
-        assert!(matches!(refused(on(4.0)), OffImage::Slice { k: 4, .. }));
-        assert!(matches!(refused(on(-1.0)), OffImage::Slice { k: -1, .. }));
+        assert!(matches!(refused(on(4.0)), ContourOffImage::Slice { k: 4, .. }));
+        assert!(matches!(refused(on(-1.0)), ContourOffImage::Slice { k: -1, .. }));
         let mut oblique = on(2.0);
         oblique[2] = at([6.0, 6.0, 3.0]);
-        assert!(matches!(refused(oblique), OffImage::Slice { k: 2, .. }));
+        assert!(matches!(refused(oblique), ContourOffImage::Slice { k: 2, .. }));
         let mut far = on(1.0);
         far[0] = at([-0.6, 3.0, 1.0]);
-        assert!(matches!(refused(far.clone()), OffImage::Edge { .. }));
+        assert!(matches!(refused(far.clone()), ContourOffImage::Edge { .. }));
         far[0] = [f64::MAX; 3];
         refused(far);
     }

@@ -1,14 +1,14 @@
 //! Contours to voxels.
 
+use super::drawn_contour::{DrawnContour, PixelClass, pixel};
 use super::irregularity::Irregularity;
-use super::outline::{Cell, Outline, pixel};
 use nodulus_formats::lidc_xml::Contour;
 use nodulus_formats::volume::{Mask, PlacedMask, Slices};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a reader's lines make up.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outlined {
+pub struct RasterisedMark {
     /// The voxels inside, in the smallest box; `None` without any.
     pub mask: Option<PlacedMask>,
     /// What is unusual about the lines.
@@ -26,29 +26,29 @@ pub struct Outlined {
 /// of 5,952,992 voxels the two differ by 322 in 79 nodules. 292 are ours alone: 282 in pockets that
 /// the line closes where it folds back on itself, outside the polygon, and 10 on the line of
 /// another inclusion of the slice. 30 are theirs alone, between two points that are not neighbours.
-pub fn mark_mask(contours: &[Contour], slices: &Slices) -> Outlined {
+pub fn mark_mask(contours: &[Contour], slices: &Slices) -> RasterisedMark {
     let mut irregularities = BTreeSet::new();
-    let mut outlines: BTreeMap<usize, Vec<Outline>> = BTreeMap::new();
+    let mut outlines: BTreeMap<usize, Vec<DrawnContour>> = BTreeMap::new();
     for contour in contours {
         let Ok(k) = slices.slice_at(contour.z_mm) else {
             irregularities.insert(Irregularity::OffSlice);
             continue;
         };
-        let Some(outline) = Outline::draw(contour, slices.size()) else {
+        let Some(drawn_contour) = DrawnContour::draw(contour, slices.size()) else {
             irregularities.insert(Irregularity::OffImage);
             continue;
         };
-        irregularities.extend(&outline.irregularities);
-        outlines.entry(k).or_default().push(outline);
+        irregularities.extend(&drawn_contour.irregularities);
+        outlines.entry(k).or_default().push(drawn_contour);
     }
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
     for (&k, outlines) in &outlines {
-        let inclusions = || outlines.iter().filter(|outline| outline.inclusion);
+        let inclusions = || outlines.iter().filter(|drawn_contour| drawn_contour.inclusion);
         if inclusions().count() > 1 {
             irregularities.insert(Irregularity::SeveralInclusions);
         }
-        for outline in inclusions() {
-            let bounds = [outline.bounds(0), outline.bounds(1), (k, k + 1)];
+        for drawn_contour in inclusions() {
+            let bounds = [drawn_contour.bounds(0), drawn_contour.bounds(1), (k, k + 1)];
             for (a, (from, to)) in bounds.into_iter().enumerate() {
                 low[a] = low[a].min(from);
                 high[a] = high[a].max(to);
@@ -59,14 +59,14 @@ pub fn mark_mask(contours: &[Contour], slices: &Slices) -> Outlined {
     let mut mask = Mask::empty(size);
     for (&k, outlines) in &outlines {
         let (inclusions, exclusions): (Vec<_>, Vec<_>) =
-            outlines.iter().partition(|outline| outline.inclusion);
-        for outline in inclusions {
-            for [i, j] in outline.pixels(|cell| cell == Cell::Inside) {
+            outlines.iter().partition(|drawn_contour| drawn_contour.inclusion);
+        for drawn_contour in inclusions {
+            for [i, j] in drawn_contour.pixels(|cell| cell == PixelClass::Inside) {
                 mask.set(i - low[0], j - low[1], k - low[2], true);
             }
         }
-        for outline in exclusions {
-            for [i, j] in outline.pixels(|cell| cell != Cell::Outside) {
+        for drawn_contour in exclusions {
+            for [i, j] in drawn_contour.pixels(|cell| cell != PixelClass::Outside) {
                 if i >= low[0] && j >= low[1] && k >= low[2] {
                     mask.set(i - low[0], j - low[1], k - low[2], false);
                 }
@@ -77,7 +77,7 @@ pub fn mark_mask(contours: &[Contour], slices: &Slices) -> Outlined {
     if mask.is_none() {
         irregularities.insert(Irregularity::NoVoxels);
     }
-    Outlined { mask, irregularities }
+    RasterisedMark { mask, irregularities }
 }
 
 /// Whether a point is a pixel of the slices, as far as their size is known.
@@ -87,7 +87,7 @@ pub fn is_pixel(point: [i64; 2], slices: &Slices) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outline::line;
+    use super::super::drawn_contour::line;
     use super::*;
     use nodulus_formats::volume::Geometry;
     use proptest::prelude::*;
@@ -102,7 +102,7 @@ mod tests {
         Slices::of(&geometry.unwrap()).unwrap()
     }
 
-    fn names(outlined: &Outlined) -> Vec<&'static str> {
+    fn names(outlined: &RasterisedMark) -> Vec<&'static str> {
         outlined.irregularities.iter().map(|irregularity| irregularity.name()).collect()
     }
 

@@ -16,14 +16,14 @@ pub const SLICE_TOLERANCE: f64 = 0.1;
 
 /// What is to lie on an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum MaskExtent {
     /// All of its voxels.
     Volume,
     /// Those of one of its slices, along whichever axis.
     Slice,
 }
 
-impl Fit {
+impl MaskExtent {
     const fn tolerance(self) -> &'static str {
         match self {
             Self::Volume => "0.001 mm",
@@ -36,9 +36,9 @@ impl Fit {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "mask lies on another grid than its image: {}; image {}; voxel centres differ by {deviation_mm:.4} mm, \
-     tolerance {}", Grid(mask), Grid(image), fit.tolerance()
+     tolerance {}", GridDescription(mask), GridDescription(image), extent.tolerance()
 )]
-pub struct OtherGrid {
+pub struct GridMismatch {
     /// The mask's grid, or that of one of its frames.
     pub mask: Geometry,
     /// The image's grid.
@@ -46,13 +46,13 @@ pub struct OtherGrid {
     /// Distance of the mask's corners from the nearest voxels that they might be.
     pub deviation_mm: f64,
     /// What it was to be.
-    pub fit: Fit,
+    pub extent: MaskExtent,
 }
 
 /// A geometry in words.
-struct Grid<'a>(&'a Geometry);
+struct GridDescription<'a>(&'a Geometry);
 
-impl fmt::Display for Grid<'_> {
+impl fmt::Display for GridDescription<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let geometry = self.0;
         let axes: Vec<String> = (0..3)
@@ -71,7 +71,7 @@ impl fmt::Display for Grid<'_> {
 
 /// Where the voxels of one grid lie on another: on its voxels, along its axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnGrid {
+pub struct GridAlignment {
     /// The other grid's axis along which each axis lies.
     pub axis: [usize; 3],
     /// Whether it runs against it.
@@ -80,7 +80,7 @@ pub struct OnGrid {
     pub first: [usize; 3],
 }
 
-impl OnGrid {
+impl GridAlignment {
     /// The other grid's voxel at a voxel of this one.
     pub fn voxel(&self, ijk: [usize; 3]) -> [usize; 3] {
         let mut voxel = self.first;
@@ -92,7 +92,7 @@ impl OnGrid {
     }
 
     /// The same mask on the other grid.
-    pub fn place(&self, placed: &PlacedMask) -> Option<PlacedMask> {
+    pub fn map_mask(&self, placed: &PlacedMask) -> Option<PlacedMask> {
         PlacedMask::of_voxels(placed.voxels().map(|voxel| self.voxel(voxel)))
     }
 }
@@ -106,9 +106,13 @@ impl OnGrid {
 ///
 /// Fails if a voxel's centre is further than 0.001 mm (of a slice: than a tenth of a voxel) from one of
 /// the image's, or there are more or fewer.
-pub fn exact(mask: &Geometry, image: &Geometry, fit: Fit) -> Result<OnGrid, Box<OtherGrid>> {
+pub fn align(
+    mask: &Geometry,
+    image: &Geometry,
+    extent: MaskExtent,
+) -> Result<GridAlignment, Box<GridMismatch>> {
     let refused =
-        |deviation_mm| Box::new(OtherGrid { mask: *mask, image: *image, deviation_mm, fit });
+        |deviation_mm| Box::new(GridMismatch { mask: *mask, image: *image, deviation_mm, extent });
     let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let along = |a: usize, b: usize| dot(mask.axis(a), image.axis(b));
     let axis: [usize; 3] = std::array::from_fn(|a| {
@@ -117,7 +121,7 @@ pub fn exact(mask: &Geometry, image: &Geometry, fit: Fit) -> Result<OnGrid, Box<
     let backwards = std::array::from_fn(|a| along(a, axis[a]) < 0.0);
     let start = image.patient_to_voxel(mask.origin_mm()).map(f64::round);
     let sign = backwards.map(|backwards| if backwards { -1.0 } else { 1.0 });
-    let nearest = |ijk: [f64; 3]| {
+    let mapped = |ijk: [f64; 3]| {
         let mut voxel = start;
         for a in 0..3 {
             voxel[axis[a]] += sign[a] * ijk[a];
@@ -129,23 +133,23 @@ pub fn exact(mask: &Geometry, image: &Geometry, fit: Fit) -> Result<OnGrid, Box<
     let (mut deviation_mm, mut deviation) = (0.0f64, 0.0f64);
     let mut is_inside = true;
     for corner in corners {
-        let voxel: [f64; 3] = nearest(corner);
+        let voxel: [f64; 3] = mapped(corner);
         let (here, there) = (mask.voxel_to_patient(corner), image.voxel_to_patient(voxel));
         let apart: [f64; 3] = std::array::from_fn(|a| here[a] - there[a]);
         deviation_mm = deviation_mm.max(dot(apart, apart).sqrt());
-        let place = image.patient_to_voxel(here);
-        deviation = (0..3).map(|a| (place[a] - voxel[a]).abs()).fold(deviation, f64::max);
+        let position = image.patient_to_voxel(here);
+        deviation = (0..3).map(|a| (position[a] - voxel[a]).abs()).fold(deviation, f64::max);
         is_inside &= image.nearest_voxel(voxel).is_some();
     }
     let is_permutation = axis[0] != axis[1] && axis[1] != axis[2] && axis[0] != axis[2];
-    let (n_axes, coincides) = match fit {
-        Fit::Volume => (3, deviation_mm <= VOLUME_TOLERANCE_MM),
-        Fit::Slice => (2, deviation <= SLICE_TOLERANCE),
+    let (n_axes, coincides) = match extent {
+        MaskExtent::Volume => (3, deviation_mm <= VOLUME_TOLERANCE_MM),
+        MaskExtent::Slice => (2, deviation <= SLICE_TOLERANCE),
     };
     let is_whole = (0..n_axes).all(|a| mask.size()[a] == image.size()[axis[a]]);
     match image.nearest_voxel(start) {
         Some(first) if coincides && is_inside && is_permutation && is_whole => {
-            Ok(OnGrid { axis, backwards, first })
+            Ok(GridAlignment { axis, backwards, first })
         }
         _ => Err(refused(deviation_mm)),
     }
@@ -156,7 +160,7 @@ pub fn exact(mask: &Geometry, image: &Geometry, fit: Fit) -> Result<OnGrid, Box<
 ///
 /// METHOD: nearest neighbour, with a centre half-way between two voxels given to the upper one, as ITK
 /// rounds. No label is mixed with another, and none is invented.
-pub fn nearest(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<PlacedMask> {
+pub fn resample(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<PlacedMask> {
     // The box with half a voxel around it: what lies outside is in no voxel of the mask.
     let (low, high) = (placed.start, placed.end());
     let corners = (0..8u8).map(|n| {
@@ -177,8 +181,8 @@ pub fn nearest(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<Pl
         low.floor().max(0.0) as usize..(high.ceil() as usize).saturating_add(1).min(to.size()[a])
     });
     let inside = move |voxel: &[usize; 3]| {
-        let place = to.voxel_to_patient(voxel.map(|v| v as f64));
-        let source = from.patient_to_voxel(place).map(|v| (v + 0.5).floor());
+        let position = to.voxel_to_patient(voxel.map(|v| v as f64));
+        let source = from.patient_to_voxel(position).map(|v| (v + 0.5).floor());
         source.iter().all(|v| *v >= 0.0) && {
             let [i, j, k] = source.map(|v| v as usize);
             placed.get(i, j, k)
@@ -238,14 +242,14 @@ mod tests {
         ) {
             let order = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][n];
             let mask = reordered(order, backwards);
-            let on = exact(&mask, &image(), Fit::Volume).unwrap();
+            let on = align(&mask, &image(), MaskExtent::Volume).unwrap();
             let voxel: [usize; 3] = std::array::from_fn(|a| [i, j, k][a] % mask.size()[a]);
             let here = mask.voxel_to_patient(voxel.map(|v| v as f64));
             let there = image().voxel_to_patient(on.voxel(voxel).map(|v| v as f64));
             for a in 0..3 {
                 prop_assert!((here[a] - there[a]).abs() < 1e-9);
             }
-            prop_assert_eq!(on.place(&at(voxel)), nearest(&at(voxel), &mask, &image()));
+            prop_assert_eq!(on.map_mask(&at(voxel)), resample(&at(voxel), &mask, &image()));
         }
 
         /// By the definition, voxel by voxel.
@@ -260,11 +264,11 @@ mod tests {
             let to = Geometry::new([6, 7, 8], spacing, origin, turned).unwrap();
             let mask = Mask::from_fn(SIZE, |i, j, k| bools[(k * 4 + j) * 5 + i]);
             let placed = PlacedMask { start: [0; 3], mask };
-            let found = nearest(&placed, &image(), &to);
+            let found = resample(&placed, &image(), &to);
             for n in 0..6 * 7 * 8 {
                 let voxel = [n % 6, n / 6 % 7, n / 42];
-                let place = to.voxel_to_patient(voxel.map(|v| v as f64));
-                let of_mask = image().nearest_voxel(image().patient_to_voxel(place));
+                let position = to.voxel_to_patient(voxel.map(|v| v as f64));
+                let of_mask = image().nearest_voxel(image().patient_to_voxel(position));
                 let expected = of_mask.is_some_and(|[i, j, k]| placed.get(i, j, k));
                 let [i, j, k] = voxel;
                 prop_assert_eq!(found.as_ref().is_some_and(|f| f.get(i, j, k)), expected, "{:?}", voxel);
@@ -279,7 +283,7 @@ mod tests {
             let origin = [origin_x, 20.0, 30.0];
             Geometry::new(size, spacing, origin, image.direction()).unwrap()
         };
-        let on = |mask: &Geometry| exact(mask, &image(), Fit::Volume);
+        let on = |mask: &Geometry| align(mask, &image(), MaskExtent::Volume);
         assert!(on(&near(-10.0005, SIZE, SPACING)).is_ok());
         for mask in [
             near(-10.002, SIZE, SPACING),
@@ -289,30 +293,30 @@ mod tests {
             near(-500.0, SIZE, SPACING),
         ] {
             let error = on(&mask).unwrap_err().to_string();
-            let both = [Grid(&mask).to_string(), Grid(&image()).to_string()];
+            let both = [GridDescription(&mask).to_string(), GridDescription(&image()).to_string()];
             assert!(both.iter().all(|grid| error.contains(grid)), "{error}");
         }
         // A whole slice of it is no mask, but may be a frame.
         let slice = near(-10.0, [5, 4, 1], SPACING);
         assert!(on(&slice).is_err());
-        assert!(exact(&slice, &image(), Fit::Slice).is_ok());
-        assert!(exact(&near(-9.95, [5, 4, 1], SPACING), &image(), Fit::Slice).is_ok());
-        assert!(exact(&near(-9.92, [5, 4, 1], SPACING), &image(), Fit::Slice).is_err());
+        assert!(align(&slice, &image(), MaskExtent::Slice).is_ok());
+        assert!(align(&near(-9.95, [5, 4, 1], SPACING), &image(), MaskExtent::Slice).is_ok());
+        assert!(align(&near(-9.92, [5, 4, 1], SPACING), &image(), MaskExtent::Slice).is_err());
         let part = near(-10.0, [4, 4, 1], SPACING);
-        assert!(exact(&part, &image(), Fit::Slice).is_err());
+        assert!(align(&part, &image(), MaskExtent::Slice).is_err());
     }
 
     #[test]
     fn what_falls_between_voxels_or_off_the_grid_is_gone() {
         let fine = Geometry::new([9, 9, 9], [0.1; 3], [0.2; 3], Geometry::AXIAL).unwrap();
         let coarse = Geometry::new([3; 3], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
-        assert_eq!(nearest(&at([0, 0, 0]), &fine, &coarse), None);
-        assert_eq!(nearest(&at([8, 8, 8]), &fine, &coarse), Some(at([1, 1, 1])));
+        assert_eq!(resample(&at([0, 0, 0]), &fine, &coarse), None);
+        assert_eq!(resample(&at([8, 8, 8]), &fine, &coarse), Some(at([1, 1, 1])));
         let away = Geometry::new([3; 3], [1.0; 3], [1e9; 3], Geometry::AXIAL).unwrap();
-        assert_eq!(nearest(&at([0, 0, 0]), &coarse, &away), None);
+        assert_eq!(resample(&at([0, 0, 0]), &coarse, &away), None);
         // Half-way goes to the upper voxel, also at the edge.
         let half = Geometry::new([3; 3], [1.0; 3], [0.5, 0.0, 0.0], Geometry::AXIAL).unwrap();
-        assert_eq!(nearest(&at([0, 0, 0]), &half, &coarse), Some(at([0, 0, 0])));
-        assert_eq!(nearest(&at([1, 0, 0]), &half, &coarse), Some(at([1, 0, 0])));
+        assert_eq!(resample(&at([0, 0, 0]), &half, &coarse), Some(at([0, 0, 0])));
+        assert_eq!(resample(&at([1, 0, 0]), &half, &coarse), Some(at([1, 0, 0])));
     }
 }

@@ -1,7 +1,7 @@
 //! A segmentation's frames on the slices of its image.
 
 use super::components;
-use super::regrid::{self, Fit, OnGrid, OtherGrid, SLICE_TOLERANCE};
+use super::regrid::{self, GridAlignment, GridMismatch, MaskExtent, SLICE_TOLERANCE};
 use nodulus_formats::dicom::{Plane, Segment, Segmentation};
 use nodulus_formats::volume::{Geometry, InvalidGeometry, PlacedMask};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub enum Error {
         frame: usize,
         /// Its grid and the image's.
         #[source]
-        grid: Box<OtherGrid>,
+        grid: Box<GridMismatch>,
     },
     /// Two frames show one segment at one place.
     #[error("frames {0} and {1} show segment {2} at one place")]
@@ -40,11 +40,11 @@ pub enum Error {
 
 /// How a segmentation lies on its image.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Lie {
+pub enum SegmentationPlacement {
     /// Each frame is a slice of the image.
-    Slices(Vec<OnGrid>),
+    Slices(Vec<GridAlignment>),
     /// Frames are slices of another grid; the index of each, and the grid.
-    Other(Vec<usize>, Geometry),
+    OwnGrid(Vec<usize>, Geometry),
 }
 
 /// Finds how a segmentation lies on an image; `resample` lets it lie on another grid.
@@ -54,27 +54,31 @@ pub enum Lie {
 /// # Errors
 ///
 /// Fails if a frame is on no slice and another grid is not wanted, or none is made up.
-pub fn lie(segmentation: &Segmentation, image: &Geometry, resample: bool) -> Result<Lie, Error> {
+pub fn locate(
+    segmentation: &Segmentation,
+    image: &Geometry,
+    resample: bool,
+) -> Result<SegmentationPlacement, Error> {
     let mut on = Vec::with_capacity(segmentation.planes.len());
     for (n, plane) in segmentation.planes.iter().enumerate() {
         // One slice: a distance from others plays no part.
-        match regrid::exact(&plane.geometry(1.0, 1)?, image, Fit::Slice) {
+        match regrid::align(&plane.geometry(1.0, 1)?, image, MaskExtent::Slice) {
             Ok(slice) => on.push(slice),
             Err(_) if resample => return own_grid(segmentation),
             Err(grid) => return Err(Error::OffSlices { frame: n + 1, grid }),
         }
     }
     for segment in &segmentation.segments {
-        let places = segment.frames.iter().map(|(frame, _)| on[*frame].voxel([0; 3]));
-        once(segment, places)?;
+        let positions = segment.frames.iter().map(|(frame, _)| on[*frame].voxel([0; 3]));
+        once(segment, positions)?;
     }
-    Ok(Lie::Slices(on))
+    Ok(SegmentationPlacement::Slices(on))
 }
 
-impl Lie {
+impl SegmentationPlacement {
     /// A segment's voxels in the image; its 26-connected parts where `split`. `None` for one that
     /// resampling leaves without a voxel; nothing where the segment has none.
-    pub fn place(
+    pub fn segment_masks(
         &self,
         segment: &Segment,
         image: &Geometry,
@@ -92,21 +96,21 @@ impl Lie {
                 );
                 parts(whole).into_iter().map(Some).collect()
             }
-            Self::Other(slice, grid) => {
+            Self::OwnGrid(slice, grid) => {
                 let whole = PlacedMask::of_voxels(
                     frames.flat_map(|(n, mask)| mask.voxels().map(|[i, j, _]| [i, j, slice[*n]])),
                 );
-                parts(whole).iter().map(|part| regrid::nearest(part, grid, image)).collect()
+                parts(whole).iter().map(|part| regrid::resample(part, grid, image)).collect()
             }
         }
     }
 }
 
 /// Refuses a segment that is shown twice at one place.
-fn once<P: Ord>(segment: &Segment, places: impl Iterator<Item = P>) -> Result<(), Error> {
+fn once<P: Ord>(segment: &Segment, positions: impl Iterator<Item = P>) -> Result<(), Error> {
     let mut seen = BTreeMap::new();
-    for ((frame, _), place) in segment.frames.iter().zip(places) {
-        if let Some(before) = seen.insert(place, frame + 1) {
+    for ((frame, _), position) in segment.frames.iter().zip(positions) {
+        if let Some(before) = seen.insert(position, frame + 1) {
             return Err(Error::Repeated(before, frame + 1, segment.number));
         }
     }
@@ -114,12 +118,12 @@ fn once<P: Ord>(segment: &Segment, places: impl Iterator<Item = P>) -> Result<()
 }
 
 /// The grid that the frames make up, each a slice of it.
-fn own_grid(segmentation: &Segmentation) -> Result<Lie, Error> {
+fn own_grid(segmentation: &Segmentation) -> Result<SegmentationPlacement, Error> {
     let (slices, grid) = grid(&segmentation.planes, segmentation.spacing_between_slices_mm, 1)?;
     for segment in &segmentation.segments {
         once(segment, segment.frames.iter().map(|(frame, _)| slices[*frame]))?;
     }
-    Ok(Lie::Other(slices, grid))
+    Ok(SegmentationPlacement::OwnGrid(slices, grid))
 }
 
 /// The grid that the frames of several segmentations make up together, of at least `n_slices`.
@@ -239,8 +243,8 @@ mod tests {
         image: &Geometry,
         resample: bool,
     ) -> BTreeSet<[usize; 3]> {
-        let lie = lie(segmentation, image, resample).unwrap();
-        let placed = lie.place(&segmentation.segments[0], image, false);
+        let placement = locate(segmentation, image, resample).unwrap();
+        let placed = placement.segment_masks(&segmentation.segments[0], image, false);
         placed.iter().flatten().flat_map(PlacedMask::voxels).collect()
     }
 
@@ -267,17 +271,18 @@ mod tests {
     #[test]
     fn a_frame_off_the_slices_is_refused_or_resampled() {
         let between = frames(&[0.9, 2.9]);
-        let error = lie(&between, &image(), false).unwrap_err();
+        let error = locate(&between, &image(), false).unwrap_err();
         assert!(matches!(error, Error::OffSlices { frame: 1, .. }), "{error:?}");
         // 3.9 and 5.9 mm: the slices at 3 and 5 mm lie within them.
         assert_eq!(voxels(&between, &image(), true), BTreeSet::from([[0, 1, 0], [1, 1, 1]]));
-        let uneven = lie(&frames(&[0.9, 2.9, 3.9, 5.4]), &image(), true).unwrap_err().to_string();
+        let uneven =
+            locate(&frames(&[0.9, 2.9, 3.9, 5.4]), &image(), true).unwrap_err().to_string();
         assert!(uneven.contains("frame 4 lies 4.5000 mm"), "{uneven}");
         let mut turned = between.clone();
         turned.planes[1].orientation = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0];
-        assert!(matches!(lie(&turned, &image(), true), Err(Error::NoGrid(_))));
-        assert!(matches!(lie(&frames(&[0.9]), &image(), true), Err(Error::NoGrid(_))));
-        let far = lie(&frames(&[0.9, 2.9, 1e9]), &image(), true);
+        assert!(matches!(locate(&turned, &image(), true), Err(Error::NoGrid(_))));
+        assert!(matches!(locate(&frames(&[0.9]), &image(), true), Err(Error::NoGrid(_))));
+        let far = locate(&frames(&[0.9, 2.9, 1e9]), &image(), true);
         assert!(matches!(far, Err(Error::NoGrid(_))));
     }
 
@@ -299,11 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_shown_once() {
-        let error = lie(&frames(&[0.0, 0.0]), &image(), false).unwrap_err().to_string();
+    fn a_position_is_shown_once() {
+        let error = locate(&frames(&[0.0, 0.0]), &image(), false).unwrap_err().to_string();
         assert_eq!(error, "frames 1 and 2 show segment 1 at one place");
         assert!(matches!(
-            lie(&frames(&[0.9, 0.9, 2.9]), &image(), true),
+            locate(&frames(&[0.9, 0.9, 2.9]), &image(), true),
             Err(Error::Repeated(1, 2, 1))
         ));
     }

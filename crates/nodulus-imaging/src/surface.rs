@@ -12,7 +12,7 @@ use nodulus_formats::volume::Mask;
 /// in a plane, 6 in space.
 pub fn surface(mask: &Mask, start: [usize; 3], size: [usize; 3], n_axes: usize) -> Vec<usize> {
     let [ni, nj, nk] = size;
-    let rows = Rows::of(mask, start, size);
+    let rows = BitRows::of(mask, start, size);
     let mut surface = Vec::new();
     for k in 0..nk {
         for j in 0..nj {
@@ -43,14 +43,14 @@ pub fn surface(mask: &Mask, start: [usize; 3], size: [usize; 3], n_axes: usize) 
 }
 
 /// Rows of a box along i, 64 voxels a word.
-struct Rows {
+struct BitRows {
     n_words: usize,
     nj: usize,
     nk: usize,
     words: Vec<u64>,
 }
 
-impl Rows {
+impl BitRows {
     fn of(mask: &Mask, start: [usize; 3], [ni, nj, nk]: [usize; 3]) -> Self {
         let n_words = ni.div_ceil(64);
         let mut words = Vec::with_capacity(n_words * nj * nk);

@@ -8,7 +8,7 @@ pub const BINS: usize = 10;
 
 /// One judged case.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Judged<'a> {
+pub struct ClassifierCase<'a> {
     /// The patient, who is resampled as a whole.
     pub patient: &'a str,
     /// Probability given, from 0 to 1.
@@ -28,7 +28,7 @@ pub struct Estimate {
 
 /// How well probabilities separate and how far they can be believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Classified {
+pub struct ClassifierMetrics {
     /// Cases.
     pub n: u64,
     /// Area under the ROC curve; undefined where all cases are of one kind.
@@ -47,18 +47,19 @@ pub struct Classified {
 /// 2017) is over ten bins of equal width, [0, 0.1], (0.1, 0.2], …: the mean over cases of how far the
 /// share of true cases in a bin is off the bin's mean probability. Intervals are by bootstrap over
 /// patients, not by `DeLong`, since slices of one patient are not independent.
-pub fn classify(cases: &[Judged<'_>], seed: u64) -> Classified {
-    let mut patients: BTreeMap<&str, Tally> = BTreeMap::new();
+pub fn classify(cases: &[ClassifierCase<'_>], seed: u64) -> ClassifierMetrics {
+    let mut patients: BTreeMap<&str, ProbabilityTally> = BTreeMap::new();
     for case in cases {
         patients.entry(case.patient).or_default().add(case);
     }
-    let places: BTreeMap<&str, usize> =
+    let indices: BTreeMap<&str, usize> =
         patients.keys().enumerate().map(|(n, patient)| (*patient, n)).collect();
     let mut ranked: Vec<(f64, bool, usize)> =
-        cases.iter().map(|case| (case.probability, case.truth, places[case.patient])).collect();
+        cases.iter().map(|case| (case.probability, case.truth, indices[case.patient])).collect();
     // Sums of floats depend on their order, which must not reach the results.
     ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let tallies: Vec<Tally> = patients.into_values().map(Tally::ordered).collect();
+    let tallies: Vec<ProbabilityTally> =
+        patients.into_values().map(ProbabilityTally::ordered).collect();
     let everyone: Vec<usize> = (0..tallies.len()).collect();
     let auc = |drawn: &[usize]| {
         let mut times = vec![0u64; tallies.len()];
@@ -67,13 +68,13 @@ pub fn classify(cases: &[Judged<'_>], seed: u64) -> Classified {
         }
         area(&ranked, &times)
     };
-    let brier = |drawn: &[usize]| Tally::sum(&tallies, drawn).brier();
-    let ece = |drawn: &[usize]| Tally::sum(&tallies, drawn).ece();
+    let brier = |drawn: &[usize]| ProbabilityTally::sum(&tallies, drawn).brier();
+    let ece = |drawn: &[usize]| ProbabilityTally::sum(&tallies, drawn).ece();
     let estimate = |of: &dyn Fn(&[usize]) -> Option<f64>| Estimate {
         value: of(&everyone),
         interval: bootstrap::interval(everyone.len(), seed, of),
     };
-    Classified {
+    ClassifierMetrics {
         n: cases.len() as u64,
         auc: estimate(&auc),
         brier: estimate(&brier),
@@ -106,14 +107,14 @@ fn bin_of(probability: f64) -> usize {
 
 /// A reliability diagram in the making: the bins of the calibration error, case by case.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reliability {
+pub struct ReliabilityDiagram {
     /// The bins, from 0 to 1.
-    pub bins: [Bin; BINS],
+    pub bins: [ReliabilityBin; BINS],
 }
 
 /// The cases whose probability lies in a bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Bin {
+pub struct ReliabilityBin {
     /// Cases.
     pub n: u64,
     /// Cases that were so.
@@ -122,7 +123,7 @@ pub struct Bin {
     pub probabilities: f64,
 }
 
-impl Reliability {
+impl ReliabilityDiagram {
     /// Adds a case.
     pub fn add(&mut self, probability: f64, truth: bool) {
         let bin = &mut self.bins[bin_of(probability)];
@@ -132,7 +133,7 @@ impl Reliability {
     }
 }
 
-impl Bin {
+impl ReliabilityBin {
     /// Mean of the probabilities; `None` without a case.
     pub fn mean_probability(&self) -> Option<f64> {
         (self.n > 0).then(|| self.probabilities / self.n as f64)
@@ -146,7 +147,7 @@ impl Bin {
 
 /// What Brier score and calibration need to know of some cases.
 #[derive(Clone, Debug, Default)]
-struct Tally {
+struct ProbabilityTally {
     n: f64,
     squares: Vec<f64>,
     squared: f64,
@@ -155,8 +156,8 @@ struct Tally {
     differences: Vec<(usize, f64)>,
 }
 
-impl Tally {
-    fn add(&mut self, case: &Judged<'_>) {
+impl ProbabilityTally {
+    fn add(&mut self, case: &ClassifierCase<'_>) {
         let difference = f64::from(u8::from(case.truth)) - case.probability;
         self.n += 1.0;
         self.squares.push(difference * difference);
@@ -198,8 +199,8 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn judged(patient: &str, probability: f64, truth: bool) -> Judged<'_> {
-        Judged { patient, probability, truth }
+    fn judged(patient: &str, probability: f64, truth: bool) -> ClassifierCase<'_> {
+        ClassifierCase { patient, probability, truth }
     }
 
     fn assert_close(found: Option<f64>, expected: f64) {
@@ -230,21 +231,28 @@ mod tests {
     fn the_diagram_has_the_bins_of_the_calibration_error() {
         let cases =
             [(0.0, false), (0.1, true), (0.35, true), (0.4, false), (0.8, true), (1.0, true)];
-        let mut reliability = Reliability::default();
+        let mut reliability = ReliabilityDiagram::default();
         for (probability, truth) in &cases {
             reliability.add(*probability, *truth);
         }
         let filled: Vec<(usize, u64, u64)> = (0..BINS)
-            .map(|place| (place, reliability.bins[place].n, reliability.bins[place].n_true))
+            .map(|bin_index| {
+                (bin_index, reliability.bins[bin_index].n, reliability.bins[bin_index].n_true)
+            })
             .filter(|(_, n, _)| *n > 0)
             .collect();
         assert_eq!(filled, [(0, 2, 1), (3, 2, 1), (7, 1, 1), (9, 1, 1)]);
-        let off =
-            |bin: &Bin| Some(bin.n as f64 * (bin.share_true()? - bin.mean_probability()?).abs());
+        let off = |bin: &ReliabilityBin| {
+            Some(bin.n as f64 * (bin.share_true()? - bin.mean_probability()?).abs())
+        };
         let ece: f64 = reliability.bins.iter().filter_map(off).sum::<f64>() / cases.len() as f64;
-        let judged: Vec<Judged<'_>> = cases.iter().map(|(p, t)| judged("a", *p, *t)).collect();
+        let judged: Vec<ClassifierCase<'_>> =
+            cases.iter().map(|(p, t)| judged("a", *p, *t)).collect();
         assert_close(classify(&judged, 1).ece.value, ece);
-        assert_eq!((Bin::default().share_true(), Bin::default().mean_probability()), (None, None));
+        assert_eq!(
+            (ReliabilityBin::default().share_true(), ReliabilityBin::default().mean_probability()),
+            (None, None)
+        );
     }
 
     #[test]
@@ -252,16 +260,16 @@ mod tests {
         let found = classify(&[judged("a", 0.9, true), judged("b", 1.0, true)], 1);
         assert_eq!(found.auc, Estimate::default());
         assert_close(found.brier.value, 0.005);
-        assert_eq!(classify(&[], 1), Classified::default());
+        assert_eq!(classify(&[], 1), ClassifierMetrics::default());
     }
 
     #[test]
     fn order_does_not_matter() {
         let names: Vec<String> = (0..12).map(|n| n.to_string()).collect();
-        let cases: Vec<Judged<'_>> = (0..96)
+        let cases: Vec<ClassifierCase<'_>> = (0..96)
             .map(|n| judged(&names[n % 12], ((n * 37) % 64) as f64 / 63.0, (n * 29) % 7 > 3))
             .collect();
-        let reversed: Vec<Judged<'_>> = cases.iter().rev().copied().collect();
+        let reversed: Vec<ClassifierCase<'_>> = cases.iter().rev().copied().collect();
         let found = classify(&cases, 5);
         assert_eq!(found, classify(&reversed, 5));
         let [low, high] = found.auc.interval.unwrap();
@@ -287,7 +295,7 @@ mod tests {
         assert_eq!(all.len(), 2);
         for golden in all {
             let names: Vec<String> = golden.patient.iter().map(ToString::to_string).collect();
-            let cases: Vec<Judged<'_>> = (0..names.len())
+            let cases: Vec<ClassifierCase<'_>> = (0..names.len())
                 .map(|n| judged(&names[n], golden.probability[n], golden.truth[n]))
                 .collect();
             let found = classify(&cases, 1);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Values of each side that a shift needs.
 ///
 /// METHOD: chosen; of fewer each one is over a twentieth of all.
-pub const LEAST_VALUES: u64 = 20;
+pub const MIN_VALUES: u64 = 20;
 
 /// Values in bins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,14 +50,14 @@ impl Distribution {
 
 /// How far values are from a reference.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shift {
+pub struct DistributionShift {
     /// Population stability index; 0 where both are spread alike.
     pub psi: f64,
     /// What the index stays under in 95 of 100 cases where nothing but chance parts the two.
     pub limit: f64,
 }
 
-/// How far values are from a reference; `None` where either has under [`LEAST_VALUES`] values, or
+/// How far values are from a reference; `None` where either has under [`MIN_VALUES`] values, or
 /// their bins are not the same.
 ///
 /// METHOD: population stability index, the sum over bins of (p - q) ln(p / q) (Siddiqi 2006, Credit Risk
@@ -66,9 +66,9 @@ pub struct Shift {
 /// logarithm: p = (n + 0.5) / (N + 0.5 B). Where both are drawn from one population the index is about
 /// χ² with B - 1 degrees of freedom, times 1/N + 1/M (Yurdakul 2018); its 95% quantile by Wilson and
 /// Hilferty 1931, within 3%.
-pub fn shift(reference: &Distribution, found: &Distribution) -> Option<Shift> {
+pub fn shift(reference: &Distribution, found: &Distribution) -> Option<DistributionShift> {
     let (n, m) = (reference.n(), found.n());
-    if n.min(m) < LEAST_VALUES
+    if n.min(m) < MIN_VALUES
         || reference.edges != found.edges
         || reference.counts.len() != found.counts.len()
     {
@@ -84,7 +84,7 @@ pub fn shift(reference: &Distribution, found: &Distribution) -> Option<Shift> {
         })
         .sum();
     let limit = chi_squared_95(n_bins - 1.0) * (1.0 / n as f64 + 1.0 / m as f64);
-    Some(Shift { psi, limit })
+    Some(DistributionShift { psi, limit })
 }
 
 /// 95% quantile of χ²; 0 without a degree of freedom.
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(shift(&counted(&[40, 60]), &counted(&[9, 10])), None);
         assert_eq!(shift(&counted(&[40, 60]), &counted(&[10, 10, 10])), None);
         let same = shift(&counted(&[30]), &counted(&[50])).unwrap();
-        assert_eq!(same, Shift { psi: 0.0, limit: 0.0 });
+        assert_eq!(same, DistributionShift { psi: 0.0, limit: 0.0 });
     }
 
     #[derive(Deserialize)]
@@ -174,7 +174,7 @@ mod tests {
                     prop_assert!(one.psi >= -1e-12 && (one.psi - other.psi).abs() < 1e-12);
                     prop_assert!(shift(&a, &a).unwrap().psi.abs() < 1e-12);
                 }
-                (None, None) => prop_assert!(a.n().min(b.n()) < LEAST_VALUES),
+                (None, None) => prop_assert!(a.n().min(b.n()) < MIN_VALUES),
                 other => prop_assert!(false, "{:?}", other),
             }
         }

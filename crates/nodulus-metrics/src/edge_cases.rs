@@ -1,7 +1,9 @@
 //! The pairs of `tests/golden/edge_cases.py`: what goes wrong with small, empty, hollow and distant
 //! masks, beside the numbers of `MedPy`, MONAI, SimpleITK and `SciPy`.
 
-use super::{Measure, Metric, score, size};
+use super::mask_metrics::measure;
+use super::metric::Metric;
+use super::size::{SizeMeasure, mask_size};
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -48,7 +50,7 @@ fn agrees_with_medpy_monai_and_simpleitk() {
     for pair in pairs {
         let name = format!("{} at {:?}, flat: {}", pair.name, pair.spacing_mm, pair.flat);
         let masks = [&pair.prediction, &pair.reference].map(|blocks| pair.mask(blocks));
-        let found = score(&masks[0], &masks[1], pair.spacing_mm);
+        let found = measure(&masks[0], &masks[1], pair.spacing_mm);
         let counts = [found.true_positive, found.false_positive, found.false_negative];
         assert_eq!(counts, pair.counts, "{name}");
         for metric in Metric::ALL {
@@ -62,8 +64,8 @@ fn agrees_with_medpy_monai_and_simpleitk() {
             }
         }
         for (mask, expected) in masks.iter().zip(pair.sizes) {
-            let found = size(mask, pair.spacing_mm);
-            let measures = [Measure::Volume, Measure::LongAxis, Measure::ShortAxis];
+            let found = mask_size(mask, pair.spacing_mm);
+            let measures = [SizeMeasure::Volume, SizeMeasure::LongAxis, SizeMeasure::ShortAxis];
             for (measure, expected) in measures.into_iter().zip(expected) {
                 let found = measure.of(&found);
                 assert!((found - expected).abs() < 1e-9, "{name}: {measure:?} {found} {expected}");

@@ -4,11 +4,11 @@ use super::bootstrap;
 use std::collections::BTreeMap;
 
 /// How often each category was given to a subject, by the category.
-pub type Counts = BTreeMap<i64, u64>;
+pub type RatingCounts = BTreeMap<i64, u64>;
 
 /// Agreement of raters over many subjects.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Agreement {
+pub struct RatingAgreement {
     /// Subjects with two ratings or more.
     pub n_subjects: u64,
     /// Their ratings.
@@ -25,7 +25,7 @@ pub struct Agreement {
 }
 
 /// Share of a subject's pairs of ratings that are the same; `None` under two ratings.
-pub fn share_of_pairs(counts: &Counts) -> Option<f64> {
+pub fn share_of_pairs(counts: &RatingCounts) -> Option<f64> {
     let n: u64 = counts.values().sum();
     let same: u64 = counts.values().map(|x| x * x.saturating_sub(1)).sum();
     (n > 1).then(|| same as f64 / (n * (n - 1)) as f64)
@@ -42,41 +42,41 @@ pub fn share_of_pairs(counts: &Counts) -> Option<f64> {
 /// squares of the categories' shares among all ratings of these subjects, Fleiss' own definition
 /// (Gwet takes the mean over subjects of each one's shares). Categories are names without an order:
 /// ratings one apart disagree as much as ratings four apart.
-pub fn agreement(subjects: &[(&str, &Counts)], seed: u64) -> Agreement {
-    let mut subjects: Vec<(&str, &Counts, f64)> = subjects
+pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreement {
+    let mut subjects: Vec<(&str, &RatingCounts, f64)> = subjects
         .iter()
         .filter_map(|(patient, counts)| Some((*patient, *counts, share_of_pairs(counts)?)))
         .collect();
     // Sums of floats depend on their order, which must not reach the results.
     subjects.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-    let mut patients: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut patients: BTreeMap<&str, RatingTally> = BTreeMap::new();
     for (patient, counts, share) in subjects {
         patients.entry(patient).or_default().add_subject(counts, share);
     }
-    let patients: Vec<Tally> = patients.into_values().collect();
-    let all = Tally::of(&patients);
-    Agreement {
+    let patients: Vec<RatingTally> = patients.into_values().collect();
+    let all = RatingTally::of(&patients);
+    RatingAgreement {
         n_subjects: all.n_subjects,
         n_ratings: all.n_ratings(),
         observed: all.observed(),
         expected: all.expected(),
         kappa: all.kappa(),
         interval: bootstrap::interval(patients.len(), seed, |drawn| {
-            Tally::of(drawn.iter().map(|&patient| &patients[patient])).kappa()
+            RatingTally::of(drawn.iter().map(|&patient| &patients[patient])).kappa()
         }),
     }
 }
 
 /// What kappa needs to know of some subjects.
 #[derive(Debug, Default)]
-struct Tally {
+struct RatingTally {
     n_subjects: u64,
     /// Sum of the subjects' shares of pairs that are the same.
     shares: f64,
-    counts: Counts,
+    counts: RatingCounts,
 }
 
-impl Tally {
+impl RatingTally {
     fn of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         for part in parts {
@@ -87,13 +87,13 @@ impl Tally {
         all
     }
 
-    fn add_subject(&mut self, counts: &Counts, share: f64) {
+    fn add_subject(&mut self, counts: &RatingCounts, share: f64) {
         self.n_subjects += 1;
         self.shares += share;
         self.add_ratings(counts);
     }
 
-    fn add_ratings(&mut self, counts: &Counts) {
+    fn add_ratings(&mut self, counts: &RatingCounts) {
         for (category, n) in counts {
             *self.counts.entry(*category).or_default() += n;
         }
@@ -153,13 +153,13 @@ mod tests {
         serde_json::from_str(include_str!("../../../tests/golden/fleiss.json")).unwrap()
     }
 
-    fn counts(row: &[u64]) -> Counts {
+    fn counts(row: &[u64]) -> RatingCounts {
         row.iter().enumerate().map(|(category, n)| (category as i64, *n)).collect()
     }
 
     /// Each subject is another patient.
-    fn of_table<R: AsRef<[u64]>>(table: &[R]) -> Agreement {
-        let rows: Vec<(String, Counts)> = table
+    fn of_table<R: AsRef<[u64]>>(table: &[R]) -> RatingAgreement {
+        let rows: Vec<(String, RatingCounts)> = table
             .iter()
             .enumerate()
             .map(|(n, row)| (format!("p{n:03}"), counts(row.as_ref())))
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_many_more_resamples() {
         let Resampled { patients, table, interval } = golden().interval;
-        let rows: Vec<(String, Counts)> =
+        let rows: Vec<(String, RatingCounts)> =
             patients.iter().zip(&table).map(|(p, row)| (p.to_string(), counts(row))).collect();
         let subjects: Vec<_> = rows.iter().map(|(patient, row)| (patient.as_str(), row)).collect();
         // 2,000 resamples against 200,000: the ends scatter by a few percent of the width.
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn nothing_rated_twice_gives_nothing() {
-        assert_eq!(agreement(&[], 1), Agreement::default());
-        assert_eq!(of_table(&[[1, 0], [0, 0]]), Agreement::default());
+        assert_eq!(agreement(&[], 1), RatingAgreement::default());
+        assert_eq!(of_table(&[[1, 0], [0, 0]]), RatingAgreement::default());
         assert_eq!(share_of_pairs(&counts(&[1])), None);
     }
 
@@ -264,7 +264,7 @@ mod tests {
             let found = agreement(&subjects, seed);
             let reversed: Vec<_> = subjects.iter().rev().copied().collect();
             prop_assert_eq!(agreement(&reversed, seed), found);
-            let renamed: Vec<(_, Counts)> = rows
+            let renamed: Vec<(_, RatingCounts)> = rows
                 .iter()
                 .map(|(p, row)| (*p, row.iter().map(|(c, n)| (7 - 3 * c, *n)).collect()))
                 .collect();

@@ -8,13 +8,13 @@ pub const RATES: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
 /// Resamples drawn, as by LUNA16.
 pub const RESAMPLES: usize = 1_000;
 /// Detections of a scan that count, as by LUNA16.
-pub const MOST_PER_SCAN: usize = 100;
+pub const MAX_PER_SCAN: usize = 100;
 /// Diameter of findings that have none, as by LUNA16.
 const POINT_DIAMETER_MM: f64 = 10.0;
 
 /// What the readers marked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Finding {
+pub struct ReferenceMark {
     /// Its scan, below the number of scans.
     pub scan: usize,
     /// Centre, LPS.
@@ -32,14 +32,14 @@ pub struct Detection {
     /// Its scan, below the number of scans.
     pub scan: usize,
     /// Place, LPS.
-    pub place_mm: [f64; 3],
+    pub position_mm: [f64; 3],
     /// How sure the detector is: any number, more is surer.
-    pub score: f64,
+    pub confidence: f64,
 }
 
 /// Sensitivity at a rate of false positives.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
+pub struct FrocPoint {
     /// False positives a scan.
     pub rate: f64,
     /// Share of the nodules that are detected.
@@ -52,14 +52,14 @@ pub struct Point {
 
 /// A detector's curve; see [`froc`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Froc {
+pub struct FrocCurve {
     /// Scans.
     pub n_scans: usize,
     /// Nodules of the reference standard.
     pub n_nodules: usize,
     /// Nodules detected at any score.
     pub n_detected: usize,
-    /// Detections, of which at most [`MOST_PER_SCAN`] a scan count.
+    /// Detections, of which at most [`MAX_PER_SCAN`] a scan count.
     pub n_detections: usize,
     /// Detections that hit nothing.
     pub n_false_positives: usize,
@@ -68,16 +68,16 @@ pub struct Froc {
     /// Further detections of nodules detected already, which are ignored.
     pub n_repeated: usize,
     /// Sensitivities at [`RATES`].
-    pub points: [Point; RATES.len()],
-    /// Mean of the sensitivities: the challenge's score.
-    pub score: f64,
+    pub points: [FrocPoint; RATES.len()],
+    /// Mean of the sensitivities at [`RATES`], by which LUNA16 ranks detectors.
+    pub mean_sensitivity: f64,
 }
 
 /// A detected nodule or a false positive, by its score.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct RankedEvent {
     scan: usize,
-    score: f64,
+    confidence: f64,
     detected: bool,
 }
 
@@ -94,32 +94,32 @@ struct Entry {
 /// is left out.
 pub fn froc(
     n_scans: usize,
-    findings: &[Finding],
+    marks: &[ReferenceMark],
     detections: &[Detection],
     seed: u64,
-) -> Option<Froc> {
+) -> Option<FrocCurve> {
     let (mut n_false_positives, mut n_ignored, mut n_repeated) = (0, 0, 0);
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<RankedEvent> = Vec::new();
     let mut n_nodules_of = vec![0usize; n_scans];
-    let (findings, detections) =
-        (by_scan(n_scans, findings, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
+    let (marks, detections) =
+        (by_scan(n_scans, marks, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
     for scan in 0..n_scans {
         let detections = most_suspicious(&detections[scan]);
         let mut unclaimed = vec![true; detections.len()];
-        let (nodules, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings[scan].iter().partition(|finding| finding.included);
+        let (nodules, others): (Vec<&ReferenceMark>, Vec<&ReferenceMark>) =
+            marks[scan].iter().partition(|mark| mark.included);
         n_nodules_of[scan] = nodules.len();
         for nodule in nodules {
             let hits = (0..detections.len()).filter(|n| hits(&detections[*n], nodule));
-            let scores: Vec<f64> = hits
+            let confidences: Vec<f64> = hits
                 .map(|n| {
                     unclaimed[n] = false;
-                    detections[n].score
+                    detections[n].confidence
                 })
                 .collect();
-            n_repeated += scores.len().saturating_sub(1);
-            if let Some(score) = scores.into_iter().reduce(f64::max) {
-                entries.push(Entry { scan, score, detected: true });
+            n_repeated += confidences.len().saturating_sub(1);
+            if let Some(confidence) = confidences.into_iter().reduce(f64::max) {
+                entries.push(RankedEvent { scan, confidence, detected: true });
             }
         }
         for other in others {
@@ -131,25 +131,25 @@ pub fn froc(
             }
         }
         for (detection, _) in detections.iter().zip(unclaimed).filter(|(_, free)| *free) {
-            entries.push(Entry { scan, score: detection.score, detected: false });
+            entries.push(RankedEvent { scan, confidence: detection.confidence, detected: false });
             n_false_positives += 1;
         }
     }
-    entries.sort_by(|a, b| b.score.total_cmp(&a.score));
+    entries.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let sensitivities = sensitivities(&entries, &n_nodules_of, &vec![1; n_scans])?;
     let resampled = resample(&entries, &n_nodules_of, seed);
     let point = |n: usize| {
         let mut values: Vec<f64> = resampled.iter().map(|of_resample| of_resample[n]).collect();
         values.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| values.get((share * values.len() as f64).floor() as usize).copied();
-        Point {
+        FrocPoint {
             rate: RATES[n],
             sensitivity: sensitivities[n],
             resampled_mean: super::summary::mean(&values),
             interval: at(0.025).zip(at(0.975)).map(|(low, high)| [low, high]),
         }
     };
-    Some(Froc {
+    Some(FrocCurve {
         n_scans,
         n_nodules: n_nodules_of.iter().sum(),
         n_detected: entries.iter().filter(|entry| entry.detected).count(),
@@ -158,7 +158,7 @@ pub fn froc(
         n_ignored,
         n_repeated,
         points: std::array::from_fn(point),
-        score: sensitivities.iter().sum::<f64>() / RATES.len() as f64,
+        mean_sensitivity: sensitivities.iter().sum::<f64>() / RATES.len() as f64,
     })
 }
 
@@ -174,25 +174,26 @@ fn by_scan<T: Copy>(n_scans: usize, all: &[T], scan: impl Fn(&T) -> usize) -> Ve
 }
 
 fn most_suspicious(detections: &[Detection]) -> Vec<Detection> {
-    if detections.len() <= MOST_PER_SCAN {
+    if detections.len() <= MAX_PER_SCAN {
         return detections.to_vec();
     }
-    let mut scores: Vec<f64> = detections.iter().map(|detection| detection.score).collect();
-    scores.sort_unstable_by(|a, b| b.total_cmp(a));
-    let above = scores[MOST_PER_SCAN];
-    detections.iter().filter(|detection| detection.score > above).copied().collect()
+    let mut confidences: Vec<f64> =
+        detections.iter().map(|detection| detection.confidence).collect();
+    confidences.sort_unstable_by(|a, b| b.total_cmp(a));
+    let above = confidences[MAX_PER_SCAN];
+    detections.iter().filter(|detection| detection.confidence > above).copied().collect()
 }
 
-fn hits(detection: &Detection, finding: &Finding) -> bool {
-    let radius_mm = finding.diameter_mm.unwrap_or(POINT_DIAMETER_MM) / 2.0;
-    let axes = detection.place_mm.iter().zip(finding.centre_mm);
+fn hits(detection: &Detection, mark: &ReferenceMark) -> bool {
+    let radius_mm = mark.diameter_mm.unwrap_or(POINT_DIAMETER_MM) / 2.0;
+    let axes = detection.position_mm.iter().zip(mark.centre_mm);
     axes.map(|(a, b)| (a - b) * (a - b)).sum::<f64>() < radius_mm * radius_mm
 }
 
 /// Sensitivity at each rate where each scan is there `times` often; `None` without a nodule.
 /// `entries` are in descending order of score.
 fn sensitivities(
-    entries: &[Entry],
+    entries: &[RankedEvent],
     n_nodules_of: &[usize],
     times: &[usize],
 ) -> Option<[f64; RATES.len()]> {
@@ -205,7 +206,7 @@ fn sensitivities(
     let mut found = [None; RATES.len()];
     // The last point of the curve at or before a rate, and the first one past it.
     let mut before = [0.0; 2];
-    for tied in entries.chunk_by(|a, b| a.score.total_cmp(&b.score).is_eq()) {
+    for tied in entries.chunk_by(|a, b| a.confidence.total_cmp(&b.confidence).is_eq()) {
         for entry in tied {
             let n = if entry.detected { &mut n_detected } else { &mut n_false };
             *n += times[entry.scan];
@@ -222,7 +223,7 @@ fn sensitivities(
     Some(found.map(|sensitivity| sensitivity.unwrap_or(before[1])))
 }
 
-fn resample(entries: &[Entry], n_nodules_of: &[usize], seed: u64) -> Vec<[f64; RATES.len()]> {
+fn resample(entries: &[RankedEvent], n_nodules_of: &[usize], seed: u64) -> Vec<[f64; RATES.len()]> {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     let n_scans = n_nodules_of.len();
     // Drawn as 32 bits: the same on machines of every word size.
@@ -241,24 +242,24 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    fn nodule(scan: usize, x: f64) -> Finding {
-        Finding { scan, centre_mm: [x, 0.0, 0.0], diameter_mm: Some(6.0), included: true }
+    fn nodule(scan: usize, x: f64) -> ReferenceMark {
+        ReferenceMark { scan, centre_mm: [x, 0.0, 0.0], diameter_mm: Some(6.0), included: true }
     }
 
-    fn detection(scan: usize, x: f64, score: f64) -> Detection {
-        Detection { scan, place_mm: [x, 0.0, 0.0], score }
+    fn detection(scan: usize, x: f64, confidence: f64) -> Detection {
+        Detection { scan, position_mm: [x, 0.0, 0.0], confidence }
     }
 
-    fn sensitivities_of(froc: &Froc) -> Vec<f64> {
+    fn sensitivities_of(froc: &FrocCurve) -> Vec<f64> {
         froc.points.iter().map(|point| point.sensitivity).collect()
     }
 
     #[test]
     fn the_reference_detects_itself() {
-        let findings: Vec<Finding> = (0..9).map(|n| nodule(n / 2, 50.0 * n as f64)).collect();
+        let marks: Vec<ReferenceMark> = (0..9).map(|n| nodule(n / 2, 50.0 * n as f64)).collect();
         let detections: Vec<Detection> =
-            findings.iter().map(|f| detection(f.scan, f.centre_mm[0], 1.0)).collect();
-        let found = froc(6, &findings, &detections, 1).unwrap();
+            marks.iter().map(|f| detection(f.scan, f.centre_mm[0], 1.0)).collect();
+        let found = froc(6, &marks, &detections, 1).unwrap();
         assert_eq!(sensitivities_of(&found), [1.0; 7]);
         assert_eq!((found.n_detected, found.n_nodules, found.n_false_positives), (9, 9, 0));
         for point in found.points {
@@ -269,9 +270,9 @@ mod tests {
     #[test]
     fn a_curve_by_hand() {
         // Two scans with two nodules each, and a finding of another kind 100 mm away.
-        let mut findings = vec![nodule(0, 0.0), nodule(0, 20.0), nodule(1, 0.0), nodule(1, 20.0)];
-        let point = Finding { diameter_mm: None, included: false, ..nodule(0, 100.0) };
-        findings.push(point);
+        let mut marks = vec![nodule(0, 0.0), nodule(0, 20.0), nodule(1, 0.0), nodule(1, 20.0)];
+        let point = ReferenceMark { diameter_mm: None, included: false, ..nodule(0, 100.0) };
+        marks.push(point);
         let detections = [
             detection(0, 0.0, 0.9),
             // The same nodule again: counts once, with the higher score.
@@ -285,13 +286,13 @@ mod tests {
             // A scan that is not on the list.
             detection(7, 0.0, 1.0),
         ];
-        let found = froc(2, &findings, &detections, 1).unwrap();
+        let found = froc(2, &marks, &detections, 1).unwrap();
         let counts = (found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated);
         assert_eq!(counts, (2, 2, 1, 1));
         assert_eq!(found.n_detections, 6);
         // Points (0, 0), (0, 1/4), (1/2, 1/4), (1/2, 2/4), (1, 2/4): at 1/2 the last one counts.
         assert_eq!(sensitivities_of(&found), [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 0.5]);
-        assert!((found.score - (0.25 * 2.0 + 0.5 * 5.0) / 7.0).abs() < 1e-12);
+        assert!((found.mean_sensitivity - (0.25 * 2.0 + 0.5 * 5.0) / 7.0).abs() < 1e-12);
     }
 
     #[test]
@@ -307,10 +308,10 @@ mod tests {
         let many = |n: usize| -> Vec<Detection> {
             (0..n).map(|n| detection(0, 10.0 * n as f64, -(n as f64))).collect()
         };
-        let findings = [nodule(0, 1000.0)];
-        assert_eq!(froc(1, &findings, &many(101), 1).unwrap().n_detected, 0);
-        assert_eq!(froc(1, &findings, &many(100), 1).unwrap().n_false_positives, 100);
-        assert_eq!(froc(1, &findings, &many(500), 1).unwrap().n_false_positives, 100);
+        let marks = [nodule(0, 1000.0)];
+        assert_eq!(froc(1, &marks, &many(101), 1).unwrap().n_detected, 0);
+        assert_eq!(froc(1, &marks, &many(100), 1).unwrap().n_false_positives, 100);
+        assert_eq!(froc(1, &marks, &many(500), 1).unwrap().n_false_positives, 100);
     }
 
     #[test]
@@ -340,20 +341,20 @@ mod tests {
             serde_json::from_str(include_str!("../../../tests/golden/froc.json")).unwrap();
         assert_eq!(cases.len(), 4);
         for golden in cases {
-            let findings: Vec<Finding> = golden
+            let marks: Vec<ReferenceMark> = golden
                 .findings
                 .iter()
                 .map(|&(scan, centre_mm, diameter, included)| {
                     let diameter_mm = (diameter > 0.0).then_some(diameter);
-                    Finding { scan, centre_mm, diameter_mm, included }
+                    ReferenceMark { scan, centre_mm, diameter_mm, included }
                 })
                 .collect();
             let detections: Vec<Detection> = golden
                 .detections
                 .iter()
-                .map(|&(scan, place_mm, score)| Detection { scan, place_mm, score })
+                .map(|&(scan, position_mm, confidence)| Detection { scan, position_mm, confidence })
                 .collect();
-            let found = froc(golden.n_scans, &findings, &detections, 1).unwrap();
+            let found = froc(golden.n_scans, &marks, &detections, 1).unwrap();
             let counts =
                 [found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated];
             assert_eq!(counts, golden.counts);

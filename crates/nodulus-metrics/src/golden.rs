@@ -1,6 +1,9 @@
 //! The numbers of `tests/golden/metrics.py`: `MedPy`, MONAI and `SciPy` on the same masks.
 
-use super::{Case, Metric, score, summarise, wilcoxon::wilcoxon};
+use super::mask_metrics::measure;
+use super::metric::Metric;
+use super::summary::{MetricValue, summarise};
+use super::wilcoxon::wilcoxon;
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -76,7 +79,7 @@ fn scores_agree_with_medpy_and_monai() {
     for pair in golden.scores {
         let (prediction, reference) =
             (pair.prediction.mask(pair.size), pair.reference.mask(pair.size));
-        let found = score(&prediction, &reference, pair.spacing_mm);
+        let found = measure(&prediction, &reference, pair.spacing_mm);
         for (name, count) in [
             ("true_positive", found.true_positive),
             ("false_positive", found.false_positive),
@@ -112,11 +115,16 @@ fn paired_tests_agree_with_scipy() {
 fn summaries_agree_with_scipy() {
     let expected = golden().summary;
     let patients: Vec<String> = (0..expected.values.len()).map(|n| n.to_string()).collect();
-    let cases: Vec<Case<'_>> = expected
+    let cases: Vec<MetricValue<'_>> = expected
         .values
         .iter()
         .zip(&patients)
-        .map(|(value, patient)| Case { patient, value: Some(*value), missed: false, worst: 0.0 })
+        .map(|(value, patient)| MetricValue {
+            patient,
+            value: Some(*value),
+            missed: false,
+            worst: 0.0,
+        })
         .collect();
     let found = summarise(&cases, 1);
     assert!((found.mean.unwrap() - expected.mean).abs() < 1e-12);

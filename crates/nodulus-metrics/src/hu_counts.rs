@@ -1,13 +1,13 @@
 //! Pixels counted by their Hounsfield units.
 
-use super::Distribution;
+use super::distribution::Distribution;
 use super::surface::percentile;
 use serde::{Deserialize, Serialize};
 
 /// The range of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Range {
+pub struct ValueRange {
     /// Least value.
     pub min: f64,
     /// 1st percentile.
@@ -18,7 +18,7 @@ pub struct Range {
     pub max: f64,
 }
 
-impl Range {
+impl ValueRange {
     /// Of some values, in any order; `None` of nothing. Those that are not finite are left out.
     ///
     /// METHOD: percentiles by linear interpolation, as numpy's.
@@ -84,10 +84,10 @@ impl HuCounts {
     /// Range of the pixels; `None` of none.
     ///
     /// METHOD: percentiles are values that pixels have.
-    pub fn range(&self) -> Option<Range> {
+    pub fn range(&self) -> Option<ValueRange> {
         let quantile = |share| self.quantile(share);
         let (min, max) = (quantile(0.0)?, quantile(1.0)?);
-        Some(Range { min, p1: quantile(0.01)?, p99: quantile(0.99)?, max })
+        Some(ValueRange { min, p1: quantile(0.01)?, p99: quantile(0.99)?, max })
     }
 
     /// Share of the pixels under the one value or over the other; `None` of none.
@@ -123,7 +123,7 @@ mod tests {
         counts.add(&[-1, 0, 0, 50]);
         assert_eq!(counts.n(), 6);
         assert_eq!(counts.mean(), Some(48.0 / 6.0));
-        let range = Range { min: -32768.0, p1: -32768.0, p99: 32767.0, max: 32767.0 };
+        let range = ValueRange { min: -32768.0, p1: -32768.0, p99: 32767.0, max: 32767.0 };
         assert_eq!(counts.range(), Some(range));
         assert_eq!(counts.share_outside(-1.0, 50.0), Some(2.0 / 6.0));
         let found = counts.distribution(&[0.0, 50.0]);
@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn ranges_are_numpys() {
         // numpy.percentile([3, 1, 2, 10], [1, 99]) = [1.03, 9.79]
-        let range = Range::of([3.0, 1.0, f64::NAN, 2.0, 10.0]).unwrap();
+        let range = ValueRange::of([3.0, 1.0, f64::NAN, 2.0, 10.0]).unwrap();
         assert!((range.p1 - 1.03).abs() < 1e-12 && (range.p99 - 9.79).abs() < 1e-12, "{range:?}");
         assert_eq!((Some(range.min), Some(range.max)), (Some(1.0), Some(10.0)));
-        assert_eq!(Range::of([]), None);
+        assert_eq!(ValueRange::of([]), None);
     }
 }

@@ -6,7 +6,7 @@
 pub mod overlap;
 pub mod surface;
 pub mod size;
-pub mod score;
+pub mod mask_metrics;
 pub mod metric;
 pub mod summary;
 pub mod distribution;
@@ -23,9 +23,9 @@ mod edge_cases;
 #[cfg(test)]
 mod golden;
 
-pub use distribution::{Distribution, Shift, shift};
-pub use hu_counts::{HuCounts, Range};
+pub use distribution::{Distribution, DistributionShift, shift};
+pub use hu_counts::{HuCounts, ValueRange};
+pub use mask_metrics::{METRIC_DEFINITION, MaskMetrics, Outcome, measure};
 pub use metric::Metric;
-pub use score::{METRIC_DEFINITION, Outcome, Scores, score};
-pub use size::{Measure, Size, SizeError, size};
-pub use summary::{Case, Summary, summarise};
+pub use size::{MaskSize, SizeError, SizeMeasure, mask_size};
+pub use summary::{MetricValue, Summary, summarise};

@@ -1,27 +1,27 @@
 //! The metrics by name.
 
-use super::Scores;
+use super::mask_metrics::MaskMetrics;
 
 /// A metric: a column of `nodule_metrics` and `slice_metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// See [`Scores::dice`].
+    /// See [`MaskMetrics::dice`].
     Dice,
-    /// See [`Scores::iou`].
+    /// See [`MaskMetrics::iou`].
     Iou,
-    /// See [`Scores::precision`].
+    /// See [`MaskMetrics::precision`].
     Precision,
-    /// See [`Scores::sensitivity`].
+    /// See [`MaskMetrics::sensitivity`].
     Sensitivity,
-    /// See [`Scores::hausdorff_mm`].
+    /// See [`MaskMetrics::hausdorff_mm`].
     Hausdorff,
-    /// See [`Scores::hausdorff_95_mm`].
+    /// See [`MaskMetrics::hausdorff_95_mm`].
     Hausdorff95,
-    /// See [`Scores::assd_mm`].
+    /// See [`MaskMetrics::assd_mm`].
     Assd,
-    /// See [`Scores::masd_mm`].
+    /// See [`MaskMetrics::masd_mm`].
     Masd,
-    /// See [`Scores::surface_dice_1mm`].
+    /// See [`MaskMetrics::surface_dice_1mm`].
     SurfaceDice,
 }
 
@@ -66,17 +66,17 @@ impl Metric {
     }
 
     /// The metric's value, where it is defined.
-    pub const fn of(self, scores: &Scores) -> Option<f64> {
+    pub const fn of(self, metrics: &MaskMetrics) -> Option<f64> {
         match self {
-            Self::Dice => scores.dice,
-            Self::Iou => scores.iou,
-            Self::Precision => scores.precision,
-            Self::Sensitivity => scores.sensitivity,
-            Self::Hausdorff => scores.hausdorff_mm,
-            Self::Hausdorff95 => scores.hausdorff_95_mm,
-            Self::Assd => scores.assd_mm,
-            Self::Masd => scores.masd_mm,
-            Self::SurfaceDice => scores.surface_dice_1mm,
+            Self::Dice => metrics.dice,
+            Self::Iou => metrics.iou,
+            Self::Precision => metrics.precision,
+            Self::Sensitivity => metrics.sensitivity,
+            Self::Hausdorff => metrics.hausdorff_mm,
+            Self::Hausdorff95 => metrics.hausdorff_95_mm,
+            Self::Assd => metrics.assd_mm,
+            Self::Masd => metrics.masd_mm,
+            Self::SurfaceDice => metrics.surface_dice_1mm,
         }
     }
 
@@ -90,7 +90,7 @@ impl Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score;
+    use crate::mask_metrics::measure;
     use nodulus_formats::volume::Mask;
 
     #[test]
@@ -105,10 +105,10 @@ mod tests {
     #[test]
     fn a_perfect_score_is_one_for_shares_and_zero_for_distances() {
         let mask = Mask::from_fn([3, 3, 3], |i, _, _| i < 2);
-        let scores = score(&mask, &mask, [1.0; 3]);
+        let metrics = measure(&mask, &mask, [1.0; 3]);
         for metric in Metric::ALL {
             let expected = if metric.is_distance() { 0.0 } else { 1.0 };
-            assert_eq!(metric.of(&scores), Some(expected), "{}", metric.name());
+            assert_eq!(metric.of(&metrics), Some(expected), "{}", metric.name());
         }
     }
 }

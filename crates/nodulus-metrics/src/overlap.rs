@@ -4,7 +4,7 @@ use nodulus_formats::volume::Mask;
 
 /// Voxels of a prediction and a reference, by where they are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct OverlapCounts {
     /// Voxels in both masks.
     pub true_positive: u64,
     /// Voxels in the prediction alone.
@@ -13,7 +13,7 @@ pub struct Counts {
     pub false_negative: u64,
 }
 
-impl Counts {
+impl OverlapCounts {
     /// Compares two masks voxel by voxel.
     ///
     /// A voxel outside a mask's box is background, as everywhere in this layer.
@@ -75,8 +75,8 @@ mod tests {
         // Prediction 0..6, reference 4..14: 2 shared, 4 and 8 alone.
         let prediction = Mask::from_fn([20, 1, 1], |i, _, _| i < 6);
         let reference = Mask::from_fn([20, 1, 1], |i, _, _| (4..14).contains(&i));
-        let counts = Counts::of(&prediction, &reference);
-        let expected = Counts { true_positive: 2, false_positive: 4, false_negative: 8 };
+        let counts = OverlapCounts::of(&prediction, &reference);
+        let expected = OverlapCounts { true_positive: 2, false_positive: 4, false_negative: 8 };
         assert_eq!(counts, expected);
         assert_eq!(counts.precision(), Some(2.0 / 6.0));
         assert_eq!(counts.sensitivity(), Some(2.0 / 10.0));
@@ -88,13 +88,13 @@ mod tests {
     fn masks_of_other_sizes_are_compared_voxel_by_voxel() {
         let prediction = Mask::from_fn([5, 3, 1], |i, _, _| i < 2);
         let reference = Mask::from_fn([4, 2, 2], |i, _, _| i > 0);
-        let expected = Counts { true_positive: 2, false_positive: 4, false_negative: 10 };
-        assert_eq!(Counts::of(&prediction, &reference), expected);
+        let expected = OverlapCounts { true_positive: 2, false_positive: 4, false_negative: 10 };
+        assert_eq!(OverlapCounts::of(&prediction, &reference), expected);
     }
 
     #[test]
     fn a_ratio_without_a_denominator_is_none() {
-        let nothing = Counts::default();
+        let nothing = OverlapCounts::default();
         assert_eq!(nothing.precision(), None);
         assert_eq!(nothing.sensitivity(), None);
         assert_eq!(nothing.dice(), None);

@@ -5,7 +5,7 @@ use super::{bootstrap, holm, wilcoxon};
 
 /// How far two models' values of the same cases differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Paired {
+pub struct PairedComparison {
     /// Pairs.
     pub n: u64,
     /// Mean difference; `None` without a pair.
@@ -21,13 +21,13 @@ pub struct Paired {
 /// Compares two models by their differences, each with its patient, in any number and order.
 ///
 /// `seed` decides the bootstrap's resamples.
-pub fn paired(differences: &[(&str, f64)], seed: u64) -> Paired {
+pub fn paired(differences: &[(&str, f64)], seed: u64) -> PairedComparison {
     let mut ordered = differences.to_vec();
     // Sums of floats depend on their order, which must not reach the results.
     ordered.sort_unstable_by(|a, b| a.0.cmp(b.0).then(a.1.total_cmp(&b.1)));
     let mut values: Vec<f64> = ordered.iter().map(|(_, difference)| *difference).collect();
     values.sort_unstable_by(f64::total_cmp);
-    Paired {
+    PairedComparison {
         n: values.len() as u64,
         mean: mean(&values),
         interval: bootstrap::mean_interval(&ordered, seed),
@@ -37,7 +37,7 @@ pub fn paired(differences: &[(&str, f64)], seed: u64) -> Paired {
 }
 
 /// The p-values after Holm's correction over all comparisons that have one, in their order.
-pub fn corrected(comparisons: &[Paired]) -> Vec<Option<f64>> {
+pub fn corrected(comparisons: &[PairedComparison]) -> Vec<Option<f64>> {
     let p: Vec<f64> = comparisons.iter().filter_map(|paired| Some(paired.test?.p)).collect();
     let mut adjusted = holm::holm(&p).into_iter();
     comparisons.iter().map(|paired| paired.test.and_then(|_| adjusted.next())).collect()
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn nothing_differs_where_nothing_is() {
-        assert_eq!(paired(&[], 1), Paired::default());
+        assert_eq!(paired(&[], 1), PairedComparison::default());
         let same = paired(&[("a", 0.0), ("b", 0.0)], 1);
         assert_eq!((same.n, same.mean, same.test), (2, Some(0.0), None));
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn what_was_not_tested_is_not_counted() {
         let two = paired(&[("a", 1.0), ("b", 2.0)], 1);
-        let none = Paired::default();
+        let none = PairedComparison::default();
         assert_eq!(corrected(&[two, none, two]), [Some(1.0), None, Some(1.0)]);
         let six: Vec<_> = (1..=6).map(|n| ("a", f64::from(n))).collect();
         let six = paired(&six, 1);

@@ -8,7 +8,7 @@ const SAME: f64 = 1e-9;
 
 /// How large a mask is; all 0 where it has no voxel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Size {
+pub struct MaskSize {
     /// Voxels × the volume of one.
     pub volume_mm3: f64,
     /// Diameter of the sphere of equal volume.
@@ -29,10 +29,10 @@ pub struct Size {
 /// hull, so that one over a notch or between two parts of a mask counts. Of slices or diameters with
 /// the same long axis the one with the longer short axis is taken, so that neither order nor
 /// mirroring matters.
-pub fn size(mask: &Mask, spacing_mm: [f64; 3]) -> Size {
+pub fn mask_size(mask: &Mask, spacing_mm: [f64; 3]) -> MaskSize {
     let volume_mm3 = mask.count() as f64 * spacing_mm.iter().product::<f64>();
     let [long_axis_mm, short_axis_mm] = axes(mask, spacing_mm);
-    Size {
+    MaskSize {
         volume_mm3,
         equivalent_diameter_mm: (6.0 * volume_mm3 / PI).cbrt(),
         long_axis_mm,
@@ -69,22 +69,22 @@ fn edges(
     [start, end]: [[usize; 3]; 2],
     spacing_mm: [f64; 3],
 ) -> Vec<[f64; 2]> {
-    let place = |i: f64, j: f64| [i * spacing_mm[0], j * spacing_mm[1]];
+    let position = |i: f64, j: f64| [i * spacing_mm[0], j * spacing_mm[1]];
     let mut edges = Vec::new();
     for j in start[1]..end[1] {
         let mut row = (start[0]..end[0]).filter(|i| mask.get(*i, j, k));
         if let Some(first) = row.next() {
             let last = row.next_back().unwrap_or(first);
-            edges.push(place(first as f64 - 0.5, j as f64));
-            edges.push(place(last as f64 + 0.5, j as f64));
+            edges.push(position(first as f64 - 0.5, j as f64));
+            edges.push(position(last as f64 + 0.5, j as f64));
         }
     }
     for i in start[0]..end[0] {
         let mut column = (start[1]..end[1]).filter(|j| mask.get(i, *j, k));
         if let Some(first) = column.next() {
             let last = column.next_back().unwrap_or(first);
-            edges.push(place(i as f64, first as f64 - 0.5));
-            edges.push(place(i as f64, last as f64 + 0.5));
+            edges.push(position(i as f64, first as f64 - 0.5));
+            edges.push(position(i as f64, last as f64 + 0.5));
         }
     }
     edges
@@ -142,14 +142,14 @@ fn across(hull: &[[f64; 2]], [di, dj]: [f64; 2]) -> f64 {
 
 /// A number that says how large a mask is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Measure {
-    /// See [`Size::volume_mm3`].
+pub enum SizeMeasure {
+    /// See [`MaskSize::volume_mm3`].
     Volume,
-    /// See [`Size::equivalent_diameter_mm`].
+    /// See [`MaskSize::equivalent_diameter_mm`].
     EquivalentDiameter,
-    /// See [`Size::long_axis_mm`].
+    /// See [`MaskSize::long_axis_mm`].
     LongAxis,
-    /// See [`Size::short_axis_mm`].
+    /// See [`MaskSize::short_axis_mm`].
     ShortAxis,
 }
 
@@ -162,7 +162,7 @@ pub struct SizeError {
     pub relative: Option<f64>,
 }
 
-impl Measure {
+impl SizeMeasure {
     /// Every measure.
     pub const ALL: [Self; 4] =
         [Self::Volume, Self::EquivalentDiameter, Self::LongAxis, Self::ShortAxis];
@@ -198,7 +198,7 @@ impl Measure {
     }
 
     /// The measure of a mask.
-    pub const fn of(self, size: &Size) -> f64 {
+    pub const fn of(self, size: &MaskSize) -> f64 {
         match self {
             Self::Volume => size.volume_mm3,
             Self::EquivalentDiameter => size.equivalent_diameter_mm,
@@ -211,7 +211,7 @@ impl Measure {
     ///
     /// METHOD: an empty mask measures 0, so that a missed nodule is off by all of its size and misses
     /// cannot make a model look better.
-    pub fn error(self, prediction: &Size, reference: &Size) -> SizeError {
+    pub fn error(self, prediction: &MaskSize, reference: &MaskSize) -> SizeError {
         let (predicted, reference) = (self.of(prediction), self.of(reference));
         let error = predicted - reference;
         SizeError {
@@ -236,11 +236,11 @@ mod tests {
     fn one_voxel_is_as_large_as_itself() {
         let mut mask = Mask::empty([3, 3, 3]);
         mask.set(1, 1, 1, true);
-        let found = size(&mask, [0.5, 0.8, 3.0]);
+        let found = mask_size(&mask, [0.5, 0.8, 3.0]);
         assert!((found.volume_mm3 - 1.2).abs() < 1e-12);
         assert!((found.equivalent_diameter_mm - (6.0 * 1.2 / PI).cbrt()).abs() < 1e-12);
         assert_axes(&mask, [0.5, 0.8, 3.0], [0.8, 0.5]);
-        assert_eq!(size(&Mask::empty([3, 3, 3]), [1.0; 3]), Size::default());
+        assert_eq!(mask_size(&Mask::empty([3, 3, 3]), [1.0; 3]), MaskSize::default());
     }
 
     #[test]
@@ -267,12 +267,12 @@ mod tests {
     #[test]
     fn what_was_missed_is_off_by_all_of_its_size() {
         let (none, some) =
-            (Size::default(), size(&Mask::from_fn([2, 2, 2], |_, _, _| true), [1.0; 3]));
-        let missed = Measure::Volume.error(&none, &some);
+            (MaskSize::default(), mask_size(&Mask::from_fn([2, 2, 2], |_, _, _| true), [1.0; 3]));
+        let missed = SizeMeasure::Volume.error(&none, &some);
         assert_eq!(missed, SizeError { signed: Some(-8.0), relative: Some(-1.0) });
-        let spurious = Measure::Volume.error(&some, &none);
+        let spurious = SizeMeasure::Volume.error(&some, &none);
         assert_eq!(spurious, SizeError { signed: Some(8.0), relative: None });
-        assert_eq!(Measure::Volume.error(&none, &none), SizeError::default());
+        assert_eq!(SizeMeasure::Volume.error(&none, &none), SizeError::default());
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use super::bootstrap;
 
 /// One nodule's (or slice's) value of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Case<'a> {
+pub struct MetricValue<'a> {
     /// The patient, who is resampled as a whole.
     pub patient: &'a str,
     /// The value, where the metric is defined.
@@ -39,7 +39,7 @@ pub struct Summary {
 /// Summarises a metric over cases, in any number; the order of the cases makes no difference.
 ///
 /// `seed` decides the bootstrap's resamples.
-pub fn summarise(cases: &[Case<'_>], seed: u64) -> Summary {
+pub fn summarise(cases: &[MetricValue<'_>], seed: u64) -> Summary {
     let mut valid: Vec<(&str, f64)> =
         cases.iter().filter_map(|case| Some((case.patient, case.value?))).collect();
     // Sums of floats depend on their order, which must not reach the results.
@@ -93,12 +93,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn case(patient: &str, value: Option<f64>) -> Case<'_> {
-        Case { patient, value, missed: false, worst: 50.0 }
+    fn case(patient: &str, value: Option<f64>) -> MetricValue<'_> {
+        MetricValue { patient, value, missed: false, worst: 50.0 }
     }
 
-    fn missed(patient: &str) -> Case<'_> {
-        Case { missed: true, ..case(patient, None) }
+    fn missed(patient: &str) -> MetricValue<'_> {
+        MetricValue { missed: true, ..case(patient, None) }
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_missed_overlap_counts_once() {
-        let none = Case { value: Some(0.0), worst: 0.0, ..missed("a") };
+        let none = MetricValue { value: Some(0.0), worst: 0.0, ..missed("a") };
         let summary = summarise(&[none, case("b", Some(0.5))], 1);
         assert_eq!(summary.mean, Some(0.25));
         assert_eq!(summary.worst_case_mean, Some(0.25));
@@ -149,7 +149,7 @@ mod tests {
         ) {
             let names = ["a", "b", "c", "d", "e"];
             let cases: Vec<_> =
-                values.iter().map(|(p, v)| Case { missed: v.is_none(), ..case(names[*p], *v) }).collect();
+                values.iter().map(|(p, v)| MetricValue { missed: v.is_none(), ..case(names[*p], *v) }).collect();
             let reversed: Vec<_> = cases.iter().rev().copied().collect();
             prop_assert_eq!(summarise(&cases, seed), summarise(&reversed, seed));
         }

@@ -1,29 +1,29 @@
-//! Examples, and how they become tensors.
+//! Training samples and batches of them.
 
+use super::backend::{Backend, Execution};
 use super::buffer;
-use super::device::{Operators, Place};
 use super::error::{Error, Result};
-use super::ops::tensor;
 use super::tape::Value;
+use super::tensors::tensor;
 
-/// A pixel's place in [`Example::mask`] where nothing is learnt from it.
-pub const IGNORED: u8 = 2;
+/// Value in [`Sample::mask`] of a pixel that is ignored in training.
+pub const IGNORED_PIXEL: u8 = 2;
 
-/// An image with what is in it.
+/// An image with its reference mask.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Example {
-    /// Name of the image, for messages.
+pub struct Sample {
+    /// Name, for messages.
     pub id: String,
-    /// Values in 0..1, rows along j one after the other, i fastest.
+    /// Pixels in 0..1, row by row along j, i fastest.
     pub image: Vec<f32>,
-    /// 1 for nodule, 0 for none, [`IGNORED`] for neither, in the image's order.
+    /// 1 for nodule, 0 for background, [`IGNORED_PIXEL`] for neither; in the image's order.
     pub mask: Vec<u8>,
-    /// Whether there is a nodule; `None` where the classifier learns nothing from the image.
+    /// Whether there is a nodule; `None` where the image does not train the classifier.
     pub has_nodule: Option<bool>,
 }
 
-impl Example {
-    /// Mirrors the example along i, j, both or neither.
+impl Sample {
+    /// Mirrors the sample along i, j, both or neither.
     pub(super) fn flip(&mut self, side: usize, mirrored: [bool; 2]) {
         flip(&mut self.image, side, mirrored);
         flip(&mut self.mask, side, mirrored);
@@ -32,7 +32,7 @@ impl Example {
 
 /// Mirrors an image along i, j, both or neither.
 pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
-    // All pixels in reverse are both mirrors at once.
+    // Reversing all pixels mirrors along both axes.
     if along_j {
         pixels.reverse();
     }
@@ -41,42 +41,42 @@ pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 
     }
 }
 
-/// Checks an example's size.
-pub(super) fn check(example: &Example, side: usize) -> Result<()> {
-    let id = || format!("`{}`", example.id);
-    check_len("image", example.image.len(), id, side)?;
-    check_len("mask", example.mask.len(), id, side)
+/// Checks a sample's size.
+pub(super) fn check(sample: &Sample, side: usize) -> Result<()> {
+    let id = || format!("`{}`", sample.id);
+    check_len("image", sample.image.len(), id, side)?;
+    check_len("mask", sample.mask.len(), id, side)
 }
 
 fn check_len(
     what: &'static str,
     found: usize,
-    example: impl FnOnce() -> String,
+    sample: impl FnOnce() -> String,
     side: usize,
 ) -> Result<()> {
     let expected = side * side;
     if found == expected {
         return Ok(());
     }
-    Err(Error::Example { example: example(), what, found, expected })
+    Err(Error::Sample { sample: sample(), what, found, expected })
 }
 
-/// Images as `[B, 1, side, side]`, copied to a place at once.
+/// Images as `[B, 1, side, side]` on a backend.
 pub(super) fn input<'a>(
     images: impl ExactSizeIterator<Item = &'a [f32]>,
     side: usize,
-    place: &Place,
+    backend: &Backend,
 ) -> Result<Value> {
     let count = images.len();
     let mut values = buffer::take(count * side * side);
-    for (index, (place, image)) in values.chunks_exact_mut(side * side).zip(images).enumerate() {
+    for (index, (pixels, image)) in values.chunks_exact_mut(side * side).zip(images).enumerate() {
         check_len("image", image.len(), || index.to_string(), side)?;
-        place.copy_from_slice(image);
+        pixels.copy_from_slice(image);
     }
     let images = tensor(values, (count, 1, side, side))?;
-    Ok(match place.operators {
-        Operators::Host => Value::constant(images),
-        Operators::Composed(_) => Value::borrowed(&images.to_device(&place.tensors)?),
+    Ok(match backend.execution {
+        Execution::Host => Value::constant(images),
+        Execution::Composed(_) => Value::borrowed(&images.to_device(&backend.device)?),
     })
 }
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn mirrors_are_along_the_axis_they_name() {
         let flipped = |along_i, along_j| {
-            let mut example = Example {
+            let mut example = Sample {
                 id: "a".to_owned(),
                 image: vec![1.0, 2.0, 3.0, 4.0],
                 mask: vec![1, 0, 0, 0],
@@ -106,7 +106,7 @@ mod tests {
     fn an_image_of_another_size_is_refused() {
         let images = [vec![0.0; 4], vec![0.0; 5]];
         let error =
-            input(images.iter().map(Vec::as_slice), 2, &Place::host()).err().unwrap().to_string();
+            input(images.iter().map(Vec::as_slice), 2, &Backend::host()).err().unwrap().to_string();
         assert_eq!(error, "example 1: image has 5 pixels, expected 4");
     }
 }

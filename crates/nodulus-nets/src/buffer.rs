@@ -1,23 +1,24 @@
-//! Memory for activations, used again from step to step.
+//! Memory for activations, reused from step to step.
 //!
-//! A training step makes and drops hundreds of tensors of a few MiB. Given back to the system, each
-//! costs its page faults again at the next step, which takes as long as the arithmetic on it.
+//! A training step creates and drops hundreds of tensors of a few MiB. If their memory went back to
+//! the system, the next step would pay for its page faults again, which takes as long as the
+//! arithmetic on it.
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Idle buffers by capacity.
-type Idle = BTreeMap<usize, Vec<Vec<f32>>>;
+type IdleBuffers = BTreeMap<usize, Vec<Vec<f32>>>;
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle::new());
+static IDLE: Mutex<IdleBuffers> = Mutex::new(IdleBuffers::new());
 
-fn idle() -> MutexGuard<'static, Idle> {
+fn idle() -> MutexGuard<'static, IdleBuffers> {
     // Buffers hold no state that a panic could leave halfway.
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A buffer of `len` values, whatever they are.
+/// A buffer of `len` values with unspecified contents.
 pub(super) fn take(len: usize) -> Vec<f32> {
     let mut idle = idle();
     let mut buffer = Vec::new();
@@ -39,22 +40,22 @@ pub(super) fn zeros(len: usize) -> Vec<f32> {
     buffer
 }
 
-/// Gives a buffer back.
+/// Returns a buffer for reuse.
 pub(super) fn give(buffer: Vec<f32>) {
     if buffer.capacity() > 0 {
         idle().entry(buffer.capacity()).or_default().push(buffer);
     }
 }
 
-/// Gives idle buffers back to the system.
+/// Returns all idle buffers to the system.
 pub(super) fn clear() {
     idle().clear();
 }
 
-/// Gives the memory of a tensor back; nothing else may use the tensor, nor one that shares its
-/// memory, afterwards.
+/// Returns a tensor's memory for reuse. Neither the tensor nor one that shares its memory may be
+/// used afterwards.
 pub(super) fn reclaim(tensor: &Tensor) {
-    // A tensor that is no CPU tensor keeps its memory until it is dropped.
+    // A tensor that is not on the CPU keeps its memory until it is dropped.
     drop(tensor.inplace_op1(&Reclaim));
 }
 
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
     fn a_dropped_tensor_gives_its_memory_to_the_next_one_of_its_size() {
-        // A size that no other test uses: they share the idle buffers.
+        // No other test uses this size: the tests share the idle buffers.
         const N: usize = 77_777_777;
         let tensor = Tensor::from_vec(vec![3.0f32; N], N, &candle_core::Device::Cpu).unwrap();
         reclaim(&tensor);

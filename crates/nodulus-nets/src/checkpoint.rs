@@ -1,9 +1,9 @@
-//! Weights files: safetensors, with a JSON file beside each.
+//! Weights files: safetensors, each with a JSON file beside it.
 
 use super::config::Config;
 use super::error::{Error, Result};
-use super::ops::{tensor, values};
 use super::parameters::Parameters;
+use super::tensors::{tensor, values};
 use fs_err as fs;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -12,25 +12,25 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Name of a checkpoint's weights.
+/// Name of a checkpoint's weights file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 
-/// Name of the weights of the epoch with the best validation, beside those of the last epoch.
+/// Name of the weights file of the epoch with the best validation, beside that of the last epoch.
 pub const BEST_WEIGHTS_FILE: &str = "best.safetensors";
 
-/// What `model.json` holds.
+/// Contents of `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Description {
-    /// The network.
+pub(super) struct CheckpointDescription {
+    /// The network's configuration.
     pub(super) config: Config,
-    /// Whether the threshold dynamics took part at the end of training.
+    /// Whether the threshold dynamics were on at the end of training.
     pub(super) std: bool,
-    /// What the caller knows of the weights' origin.
+    /// Origin of the weights, as the caller describes it.
     pub(super) metadata: Value,
 }
 
-/// The weights file that a path means: itself, or the one in the folder.
+/// The weights file at a path: the path itself, or the file in that folder.
 pub fn weights_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
 }
@@ -39,8 +39,12 @@ fn wrong(path: &Path, problem: impl Into<String>) -> Error {
     Error::Checkpoint { path: path.to_owned(), problem: problem.into() }
 }
 
-/// Writes a weights file, and its description beside it with the extension `json`.
-pub(super) fn save(path: &Path, parameters: &Parameters, description: &Description) -> Result<()> {
+/// Writes a weights file and its description, a file of the same name with the extension `json`.
+pub(super) fn save(
+    path: &Path,
+    parameters: &Parameters,
+    description: &CheckpointDescription,
+) -> Result<()> {
     let values = parameters
         .specs
         .iter()
@@ -51,21 +55,21 @@ pub(super) fn save(path: &Path, parameters: &Parameters, description: &Descripti
     save_description(path, description)
 }
 
-/// Writes what there is to say of a weights file, beside it.
-pub(super) fn save_description(path: &Path, description: &Description) -> Result<()> {
+/// Writes the description of a weights file beside it.
+pub(super) fn save_description(path: &Path, description: &CheckpointDescription) -> Result<()> {
     write_json(&path.with_extension("json"), description)
 }
 
-/// Reads what a checkpoint says of itself.
-pub(super) fn describe(path: &Path) -> Result<Description> {
+/// Reads the description of a checkpoint.
+pub(super) fn describe(path: &Path) -> Result<CheckpointDescription> {
     read_json(&weights_path(path).with_extension("json"))
 }
 
-/// Reads weights over those of a network.
+/// Reads a network's weights.
 pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
     let path = weights_path(path);
     let mut found = read(&path)?;
-    for (spec, place) in parameters.specs.iter().zip(&mut parameters.tensors) {
+    for (spec, tensor_slot) in parameters.specs.iter().zip(&mut parameters.tensors) {
         let Some((shape, values)) = found.remove(&spec.name) else {
             return Err(wrong(&path, format!("tensor `{}` is missing", spec.name)));
         };
@@ -73,7 +77,7 @@ pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
             let problem = format!("tensor `{}` is {shape:?}, expected {:?}", spec.name, spec.shape);
             return Err(wrong(&path, problem));
         }
-        *place = tensor(values, shape)?;
+        *tensor_slot = tensor(values, shape)?;
     }
     match found.keys().next() {
         None => Ok(()),
@@ -102,11 +106,11 @@ pub(super) fn write(path: &Path, arrays: Vec<(String, Vec<usize>, Vec<f32>)>) ->
     Ok(fs::write(path, file)?)
 }
 
-/// Arrays by name.
-pub(super) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+/// Shapes and values of arrays, by name.
+pub(super) type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Reads named arrays, all of them 32-bit floats.
-pub(super) fn read(path: &Path) -> Result<Arrays> {
+/// Reads named arrays, which must all be 32-bit floats.
+pub(super) fn read(path: &Path) -> Result<NamedArrays> {
     let (arrays, others) = read_floats(path)?;
     match others.first() {
         None => Ok(arrays),
@@ -114,13 +118,13 @@ pub(super) fn read(path: &Path) -> Result<Arrays> {
     }
 }
 
-/// Reads the named arrays that are of 32-bit floats, and the names of the others.
-pub(super) fn read_floats(path: &Path) -> Result<(Arrays, Vec<String>)> {
+/// Reads the named arrays of 32-bit floats; returns the names of the others too.
+pub(super) fn read_floats(path: &Path) -> Result<(NamedArrays, Vec<String>)> {
     let file = fs::read(path)?;
     let tensors = SafeTensors::deserialize(&file)
         .map_err(|error| wrong(path, format!("no safetensors file: {error}")))?;
     let mut others = Vec::new();
-    let mut arrays = Arrays::new();
+    let mut arrays = NamedArrays::new();
     for (name, tensor) in tensors.tensors() {
         if tensor.dtype() != Dtype::F32 {
             others.push(name);
@@ -136,7 +140,7 @@ pub(super) fn read_floats(path: &Path) -> Result<(Arrays, Vec<String>)> {
     Ok((arrays, others))
 }
 
-/// Writes JSON that people can read.
+/// Writes indented JSON.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text =
         serde_json::to_string_pretty(value).map_err(|error| wrong(path, error.to_string()))?;
@@ -153,8 +157,8 @@ pub(super) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::view;
-    use crate::parameters::{Scope, Start};
+    use crate::parameters::{Initialiser, Scope};
+    use crate::tensors::view;
 
     fn parameters(build: fn(&mut Scope)) -> Parameters {
         let mut specs = Vec::new();
@@ -163,14 +167,14 @@ mod tests {
     }
 
     fn two(scope: &mut Scope) {
-        scope.parameter("a.weight", &[2, 3], Start::Normal(1.0));
-        scope.statistic("b", &[], Start::Constant(0.25));
+        scope.parameter("a.weight", &[2, 3], Initialiser::Normal(1.0));
+        scope.statistic("b", &[], Initialiser::Constant(0.25));
     }
 
     #[test]
     fn weights_come_back_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
-        let description = Description {
+        let description = CheckpointDescription {
             config: Config::default(),
             std: true,
             metadata: serde_json::json!({"epochs": 3}),
@@ -212,7 +216,7 @@ mod tests {
         let extra = load(
             &path,
             &mut parameters(|scope| {
-                scope.parameter("b", &[], Start::Constant(0.0));
+                scope.parameter("b", &[], Initialiser::Constant(0.0));
             }),
         );
         let extra = extra.unwrap_err().to_string();

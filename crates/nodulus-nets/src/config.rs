@@ -71,7 +71,7 @@ pub enum DynamicsMode {
     StdPrior,
 }
 
-/// A named configuration.
+/// A named set of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
@@ -118,7 +118,7 @@ pub struct Config {
     pub std_score: f64,
 }
 
-/// [`Config`] as it stands in a file. The documentation of its fields is the settings reference.
+/// [`Config`] as it stands in a file. These comments are the settings reference.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = add_defaults)]
@@ -272,9 +272,9 @@ impl Config {
         Self::of(Architecture::Proposed, preset)
     }
 
-    /// A named configuration.
+    /// A named configuration of an architecture.
     pub fn of(architecture: Architecture, preset: Preset) -> Self {
-        // METHOD: widths of the papers; ResUNet++'s is its authors' code's.
+        // METHOD: widths of the papers; ResUNet++'s is that of its authors' code.
         let width = match (preset, architecture) {
             (Preset::Tiny, Architecture::DeepLabV3Plus)
             | (Preset::Paper, Architecture::ResUNetPlusPlus) => 16,
@@ -285,8 +285,9 @@ impl Config {
             (Architecture::Proposed, Preset::Tiny) => 16,
             _ => 64,
         };
-        // METHOD: ASPP as in ResUNet++, with these dilations in arXiv 2410.20154, with its own in
-        // ResUNet++'s authors' code; rates of DeepLabv3+ at stride 16.
+        // METHOD: ASPP as in ResUNet++; arXiv 2410.20154 gives these dilations for the proposed
+        // network, and ResUNet++'s authors' code its own; the rates of DeepLabv3+ are those at
+        // stride 16.
         let dilations = match architecture {
             Architecture::ResUNetPlusPlus => vec![1, 6, 12, 18],
             Architecture::DeepLabV3Plus => vec![6, 12, 18],
@@ -303,7 +304,8 @@ impl Config {
             combination: true,
             dilations,
             std_steps: 10,
-            // METHOD: the paper gives no kernel size: odd side 2 ceil(3 * 5/3) + 1 = 11.
+            // METHOD: the paper gives no kernel size; the odd size 2 ceil(3 * 5/3) + 1 = 11 is
+            // chosen.
             std_radius: 5,
             std_boundary: 1.0,
             std_entropy: 1.0,
@@ -312,10 +314,11 @@ impl Config {
         }
     }
 
-    /// Bytes that an image takes on its way through the network.
-    // METHOD: what the last unit holds at once: of channels at full size, its input before and after
-    // its first norm, or what that is made of, and what its convolutions make of it; for `DeepLabv3+`,
-    // whose features are a quarter of the size along each axis, the classes' features.
+    /// Estimated memory of one image on its way through the network, in bytes.
+    // METHOD: the memory that the last unit holds at once, as channels at full size: its input
+    // before and after its first norm, or the tensors it is concatenated from, and the outputs of
+    // its convolutions; for `DeepLabv3+`, whose features have a quarter of the size along each
+    // axis, the features before the classes.
     pub fn image_bytes(&self) -> u64 {
         let channels = match self.architecture {
             Architecture::Proposed => 9 * self.width + self.classifier_width,
@@ -327,11 +330,11 @@ impl Config {
         4 * (channels * self.image_size * self.image_size) as u64
     }
 
-    /// Checks that the fields make a network.
+    /// Checks that the configuration describes a network.
     ///
     /// # Errors
     ///
-    /// Fails at the first field that does not, and names it.
+    /// Fails at the first invalid field and names it.
     pub fn check(&self) -> Result<()> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let stride = self.architecture.stride();

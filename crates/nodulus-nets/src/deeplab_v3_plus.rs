@@ -16,21 +16,21 @@ use super::error::Result;
 use super::layers::{Conv, ConvUnit, Pass};
 use super::ops::bilinear::Bilinear;
 use super::ops::concatenation::Concatenation;
-use super::ops::convolution::Window;
 use super::ops::global_mean::GlobalMean;
+use super::ops::window::Window;
 use super::parameters::Scope;
 use super::resnet::{Features, OutputStride, ResNet};
 use super::tape::Value;
 
 /// Atrous spatial pyramid pooling: branches with norm and `ReLU`, after each other, to one
 /// convolution.
-struct Pyramid {
+struct ConcatenatedPyramid {
     branches: Vec<ConvUnit>,
     image: ConvUnit,
     out: ConvUnit,
 }
 
-impl Pyramid {
+impl ConcatenatedPyramid {
     fn new(mut scope: Scope, counts: [usize; 2], dilations: &[usize]) -> Self {
         let point = Window::centred(1, 1);
         let windows = std::iter::once(point).chain(dilations.iter().map(|&d| Window::dilated(d)));
@@ -70,7 +70,7 @@ fn size(x: &Value, factor: usize) -> [usize; 2] {
 /// The network.
 pub(super) struct DeepLabV3Plus {
     backbone: ResNet,
-    pyramid: Pyramid,
+    pyramid: ConcatenatedPyramid,
     low: ConvUnit,
     refine: [ConvUnit; 2],
     out: Conv,
@@ -82,7 +82,11 @@ impl DeepLabV3Plus {
         let (filters, low_filters) = (4 * width, (3 * width / 4).max(1));
         let window = Window::centred(3, 1);
         let backbone = ResNet::new(&mut scope.inner("backbone"), width, OutputStride::Sixteen);
-        let pyramid = Pyramid::new(scope.inner("aspp"), [ResNet::LAST * width, filters], dilations);
+        let pyramid = ConcatenatedPyramid::new(
+            scope.inner("aspp"),
+            [ResNet::LAST * width, filters],
+            dilations,
+        );
         // C2's channels.
         let low =
             ConvUnit::new(scope.inner("low"), [4 * width, low_filters], Window::centred(1, 1));
@@ -105,7 +109,7 @@ impl DeepLabV3Plus {
         for unit in &self.refine {
             x = unit.forward(pass, &x)?;
         }
-        let logits = self.out.forward(pass, &x)?;
+        let logits = pass.convolve(&self.out, &x)?;
         pass.apply(Bilinear { size: size(&logits, 4) }, &[&logits])
     }
 }

@@ -1,129 +1,32 @@
-//! Where networks run.
+//! Devices that networks run on: finding, opening and checking them.
 
+use super::backend::{Backend, Execution, Precision};
 use super::error::{Error, Result};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// A device that networks run on.
 #[derive(Clone, Debug)]
 pub enum Device {
-    /// The processor, all of its cores.
+    /// The processor, with all of its cores.
     Cpu,
     /// An NVIDIA card.
     Cuda(Card),
 }
 
-/// An NVIDIA card that works.
+/// An NVIDIA card that has passed its check.
 #[derive(Clone, Debug)]
 pub struct Card {
     number: usize,
-    tensors: candle_core::Device,
+    device: candle_core::Device,
     precision: Precision,
 }
 
-/// Precision of a card's products. Weights, moments, norms and losses are always `f32`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// Factors have 24 significant bits.
-    #[default]
-    F32,
-    /// Factors of matrix products and convolutions have 11 significant bits; sums have 24.
-    Tf32,
-    /// Factors and outputs of convolutions have 8 significant bits, sums 24; other products are as in `f32`.
-    Bf16,
-}
-
-impl Precision {
-    /// Its name in a pipeline file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        }
-    }
-
-    /// Whether it is the one that is used where none is asked for.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// How operators run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operators {
-    /// By code of their own, for the processor.
-    Host,
-    /// Composed of the tensor library's operations, with products of a precision.
-    Composed(Precision),
-}
-
-impl Operators {
-    /// Runs a pass.
-    pub(super) fn run<R: Send>(self, f: impl FnOnce() -> R + Send) -> R {
-        match self {
-            // Within the pool, so that operators need not wake it.
-            Self::Host => rayon::scope(|_| f()),
-            // A card's libraries are made ready for each thread anew.
-            Self::Composed(precision) => {
-                // The tensor library has one switch for all cards.
-                candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
-                f()
-            }
-        }
-    }
-}
-
-/// Where tensors are, and how operators run there.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) tensors: candle_core::Device,
-    pub(super) operators: Operators,
-}
-
-impl Place {
-    /// The processor.
-    pub(super) fn host() -> Self {
-        Self { tensors: candle_core::Device::Cpu, operators: Operators::Host }
-    }
-
-    /// The processor with the operators that cards use.
-    #[cfg(test)]
-    pub(super) fn composed() -> Self {
-        Self { tensors: candle_core::Device::Cpu, operators: Operators::Composed(Precision::F32) }
-    }
-
-    /// The same place with composed operators of a precision.
-    #[cfg(test)]
-    pub(super) fn with_precision(&self, precision: Precision) -> Self {
-        Self { operators: Operators::Composed(precision), ..self.clone() }
-    }
-
-    /// Where tests of composed operators run: the processor, and the first card where there is one.
-    #[cfg(test)]
-    #[expect(clippy::print_stderr, reason = "says what is not tested")]
-    pub(super) fn all_composed() -> &'static [Self] {
-        static PLACES: std::sync::OnceLock<Vec<Place>> = std::sync::OnceLock::new();
-        PLACES.get_or_init(|| {
-            let mut places = vec![Self::composed()];
-            match Device::from_name("cuda:0") {
-                Ok(device) => places.push(device.place()),
-                Err(error) => eprintln!("not tested on a card: {error}"),
-            }
-            places
-        })
-    }
-}
-
 impl Device {
-    /// The device of a name: `cpu`, `cuda:N` for the card of a number from 0, or `auto` for that of
-    /// [`Self::automatic`]. Products are `f32`'s.
+    /// The device with a name: `cpu`, `cuda:N` for card number N from 0, or `auto` for the device
+    /// of [`Self::automatic`]. Products have the precision `f32`.
     ///
     /// # Errors
     ///
-    /// Fails for another name, and for a card that is not there or does not work; says why.
+    /// Fails for another name, and for a card that is missing or does not work; the error says why.
     pub fn from_name(name: &str) -> Result<Self> {
         let wrong = |problem: String| Error::Device { found: name.to_owned(), problem };
         match name {
@@ -146,7 +49,7 @@ impl Device {
         found.map_err(|problem| wrong(format!("{problem}; \"cpu\" needs none")))
     }
 
-    /// The first card that works, else the processor; for the processor, why it is no card.
+    /// The first card that works, or else the processor with the reason why no card is used.
     pub fn automatic() -> (Self, Option<String>) {
         let mut problem = "found no card".to_owned();
         match card::count() {
@@ -164,12 +67,12 @@ impl Device {
     }
 
     fn card(number: usize) -> std::result::Result<Self, String> {
-        let card = Card { number, tensors: card::open(number)?, precision: Precision::F32 };
-        card::check(&card.tensors, card.precision)?;
+        let card = Card { number, device: card::open(number)?, precision: Precision::F32 };
+        card::check(&card.device, card.precision)?;
         Ok(Self::Cuda(card))
     }
 
-    /// The device's name, as [`Self::from_name`] takes it.
+    /// The device's name, as [`Self::from_name`] accepts it.
     pub fn name(&self) -> String {
         match self {
             Self::Cpu => "cpu".to_owned(),
@@ -177,11 +80,11 @@ impl Device {
         }
     }
 
-    /// The device with products of a precision.
+    /// The same device with products of this precision.
     ///
     /// # Errors
     ///
-    /// Fails where the device has no such precision.
+    /// Fails if the device does not support the precision.
     pub fn with_precision(&self, precision: Precision) -> Result<Self> {
         let wrong = |problem| Error::Device { found: self.name(), problem };
         match self {
@@ -190,45 +93,61 @@ impl Device {
                 "the processor computes in \"f32\"; precision \"{}\" needs a card",
                 precision.name()
             ))),
-            // It was checked when the card was opened.
+            // This precision was checked when the card was opened.
             Self::Cuda(card) if precision == card.precision => Ok(self.clone()),
             Self::Cuda(card) => {
-                card::check(&card.tensors, precision).map_err(wrong)?;
+                card::check(&card.device, precision).map_err(wrong)?;
                 Ok(Self::Cuda(Card { precision, ..card.clone() }))
             }
         }
     }
 
-    /// Bytes that are free on a card; `None` for the processor.
+    /// Free memory of a card, in bytes; `None` for the processor.
     ///
     /// # Errors
     ///
-    /// Fails if the card cannot be asked.
+    /// Fails if the card does not answer.
     pub fn free_bytes(&self) -> Result<Option<u64>> {
         match self {
             Self::Cpu => Ok(None),
             Self::Cuda(card) => {
                 let wrong = |problem| Error::Device { found: self.name(), problem };
-                Ok(Some(card::free_bytes(&card.tensors).map_err(wrong)?))
+                Ok(Some(card::free_bytes(&card.device).map_err(wrong)?))
             }
         }
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn backend(&self) -> Backend {
         match self {
-            Self::Cpu => Place::host(),
-            Self::Cuda(card) => Place {
-                tensors: card.tensors.clone(),
-                operators: Operators::Composed(card.precision),
+            Self::Cpu => Backend::host(),
+            Self::Cuda(card) => Backend {
+                device: card.device.clone(),
+                execution: Execution::Composed(card.precision),
             },
         }
     }
 }
 
-/// Cards, in a program without CUDA.
+/// Backends on which tests run composed operators: the processor, and the first card if there is
+/// one.
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "says what is not tested")]
+pub(super) fn composed_backends() -> &'static [Backend] {
+    static BACKENDS: std::sync::OnceLock<Vec<Backend>> = std::sync::OnceLock::new();
+    BACKENDS.get_or_init(|| {
+        let mut backends = vec![Backend::composed()];
+        match Device::from_name("cuda:0") {
+            Ok(device) => backends.push(device.backend()),
+            Err(error) => eprintln!("not tested on a card: {error}"),
+        }
+        backends
+    })
+}
+
+/// Cards in a program without CUDA.
 #[cfg(not(feature = "cuda"))]
 mod card {
-    use super::Precision;
+    use crate::backend::Precision;
 
     const PROBLEM: &str =
         "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md)";
@@ -257,7 +176,7 @@ mod card {
     use candle_core::cuda::cudarc;
     use cudarc::driver::CudaContext;
 
-    /// Cards that the driver knows.
+    /// Number of cards that the driver knows.
     pub(super) fn count() -> Result<usize, String> {
         let count = CudaContext::device_count().map_err(|error| {
             format!("NVIDIA's driver is missing or has no card: {:?} (docs/gpu.md)", error.0)
@@ -265,11 +184,11 @@ mod card {
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// The card of a number.
+    /// Opens the card with this number.
     pub(super) fn open(number: usize) -> Result<candle_core::Device, String> {
-        // One stream for all threads: operations happen in the order that they are asked for.
+        // One stream for all threads: operations run in the order in which they are requested.
         candle_core::Device::new_cuda_with_stream(number).map_err(|error| {
-            // The backtrace that may follow is no part of the message.
+            // A backtrace may follow, which does not belong in the message.
             let error = error.to_string();
             let error = error.lines().next().unwrap_or_default();
             format!("the card, or one of CUDA's libraries, does not start: {error} (docs/gpu.md)")

@@ -1,4 +1,4 @@
-//! Networks of one kind that predict together.
+//! Several networks that predict together.
 
 use super::config::Config;
 use super::device::Device;
@@ -6,7 +6,8 @@ use super::error::{Error, Result};
 use super::infer::{Prediction, Predictor};
 use std::path::PathBuf;
 
-/// One trained network, or several of one size: those of a cross-validation's folds.
+/// One trained network, or several of the same architecture and image size, such as those of a
+/// cross-validation's folds.
 pub struct Ensemble {
     first: Predictor,
     others: Vec<Predictor>,
@@ -17,7 +18,8 @@ impl Ensemble {
     ///
     /// # Errors
     ///
-    /// Fails if there is none, one cannot be read, or they are not of one architecture and image size.
+    /// Fails if `paths` is empty, a checkpoint cannot be read, or architectures or image sizes
+    /// differ.
     pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self> {
         let (first_path, paths) = paths
             .split_first()
@@ -44,28 +46,27 @@ impl Ensemble {
         self.first.config()
     }
 
-    /// Rows and columns of the images that they take.
+    /// Rows and columns of an image.
     pub fn image_size(&self) -> usize {
         self.first.image_size()
     }
 
-    /// What the checkpoints' writers said of the weights' origin.
+    /// Origin of the weights, as each checkpoint's writer described it.
     pub fn metadata(&self) -> impl Iterator<Item = &serde_json::Value> {
         self.networks().map(Predictor::metadata)
     }
 
-    /// Images that may go through the networks together in so many bytes, as
-    /// [`Predictor::batch_within`] tells of one.
+    /// Images per batch that fit into `bytes` of memory, as in [`Predictor::batch_within`].
     pub fn batch_within(&self, bytes: u64) -> usize {
         self.first.batch_within(bytes / (1 + self.others.len()) as u64)
     }
 
-    /// Predicts a batch of images, values in 0..1, i fastest; empty for none. With `flips`, their mirror
-    /// images too. The networks' probabilities are averaged.
+    /// Predicts a batch of images, in 0..1, i fastest; no predictions for no images. With `flips`,
+    /// each network also predicts the mirrored images. The networks' probabilities are averaged.
     ///
     /// # Errors
     ///
-    /// Fails if an image is not of [`Self::image_size`].
+    /// Fails if an image does not have [`Self::image_size`].
     pub fn predict(&self, images: &[Vec<f32>], flips: bool) -> Result<Vec<Prediction>> {
         Prediction::means(self.networks().map(|network| {
             if flips { network.predict_flipped(images) } else { network.predict(images) }

@@ -1,41 +1,42 @@
-//! What an epoch of training has come to, finished or under way.
+//! Progress of a training epoch and its log.
 
 use serde::{Deserialize, Serialize};
 
-/// What an epoch came to.
+/// Log of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochLog {
     /// Learning rate.
     pub learning_rate: f64,
-    /// Mean loss over the examples, 0 where there was none.
+    /// Mean loss over the samples; 0 without samples.
     pub loss: f64,
-    /// Its segmentation part, without its weight.
+    /// Segmentation loss, unweighted.
     pub loss_segmentation: f64,
-    /// Its classification part, without its weight; `None` where the network has no classifier.
+    /// Classification loss, unweighted; `None` where the network has no classifier.
     pub loss_classification: Option<f64>,
-    /// Mean Dice over the images with nodule, as they were when learnt; `None` where there was none.
+    /// Mean Dice over the images with nodule, at the time of their training step; `None` where
+    /// there was none.
     pub dice: Option<f64>,
-    /// Mean intersection over union, as above.
+    /// Mean intersection over union, likewise.
     pub iou: Option<f64>,
-    /// Examples.
+    /// Samples.
     pub n_samples: usize,
-    /// Time spent learning.
+    /// Duration of the training steps.
     pub seconds: f64,
 }
 
-/// An epoch under way: all that its log will be made of.
+/// An epoch in progress, with the sums that its log is computed from.
 ///
-/// It is saved with the trainer's state, so that a long epoch goes on where it was stopped.
+/// It is saved with the trainer's state, so that a long epoch can resume where it stopped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Number in its phase, from 1.
     pub(super) number: usize,
-    /// Batches learnt.
+    /// Batches trained on.
     pub(super) batches: usize,
-    /// Examples learnt.
+    /// Samples trained on.
     examples: usize,
-    /// Sums over the examples of the loss and of its segmentation part.
+    /// Sums over the samples of the loss and of the segmentation loss.
     losses: [Sum; 2],
     loss_classification: Option<Sum>,
     /// Sums of Dice and of intersection over union.
@@ -45,7 +46,8 @@ pub struct Epoch {
     seconds: Sum,
 }
 
-/// A sum whose bits come back from a file as they were: decimal digits do not promise that.
+/// A sum stored as bits, which come back from a file unchanged; decimal digits do not guarantee
+/// that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Sum(u64);
@@ -61,22 +63,23 @@ impl Sum {
 }
 
 impl Epoch {
-    /// The epoch of a number, from 1, before its first batch.
+    /// An epoch with this number, from 1, before its first batch.
     pub fn new(number: usize) -> Self {
         Self { number, ..Self::default() }
     }
 
-    /// Examples learnt so far.
+    /// Samples trained on so far.
     pub fn examples(&self) -> usize {
         self.examples
     }
 
-    /// Batches learnt so far.
+    /// Batches trained on so far.
     pub fn batches(&self) -> usize {
         self.batches
     }
 
-    /// Adds a batch: its mean losses, and Dice and intersection over union of its images with nodule.
+    /// Adds a batch: its mean losses, and Dice and intersection over union of its images with
+    /// nodule.
     pub(super) fn add(
         &mut self,
         examples: usize,
@@ -102,7 +105,7 @@ impl Epoch {
         self.seconds.add(seconds);
     }
 
-    /// What it has come to so far, at a learning rate.
+    /// The log of the epoch so far.
     pub fn log(&self, learning_rate: f64) -> EpochLog {
         let mean = |sum: Sum| sum.value() / self.examples.max(1) as f64;
         let [loss, loss_segmentation] = self.losses.map(mean);

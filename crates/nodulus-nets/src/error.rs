@@ -1,37 +1,37 @@
-//! What can go wrong in a network.
+//! Errors of this crate.
 
 use std::path::PathBuf;
 
 /// A network cannot be built, trained, run, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A device that cannot be used.
-    #[error("device \"{found}\": {problem}")]
+    /// A device cannot be used.
+    #[error("device `{found}`: {problem}")]
     Device {
-        /// The name asked for.
+        /// The requested name.
         found: String,
         /// Why it cannot be used.
         problem: String,
     },
-    /// A configuration that makes no network.
+    /// The configuration describes no network.
     #[error("model configuration: {0}")]
     Config(String),
-    /// A phase that cannot be trained.
+    /// The training schedule is invalid.
     #[error("training schedule: {0}")]
     Phase(String),
-    /// Tensors that do not fit together.
+    /// Tensors do not fit each other.
     #[error("{operator}: {problem}")]
     Shape {
-        /// The operator that met them.
+        /// The operator.
         operator: &'static str,
         /// Shapes found and expected.
         problem: String,
     },
-    /// An example whose image or mask is not of the network's size.
-    #[error("example {example}: {what} has {found} pixels, expected {expected}")]
-    Example {
-        /// Its name, or its place in the batch from 0.
-        example: String,
+    /// A sample's image or mask does not have the network's size.
+    #[error("sample {sample}: the {what} has {found} pixels, expected {expected}")]
+    Sample {
+        /// Name of the sample, or its index in the batch from 0.
+        sample: String,
         /// `image` or `mask`.
         what: &'static str,
         /// Pixels found.
@@ -39,26 +39,26 @@ pub enum Error {
         /// Pixels expected.
         expected: usize,
     },
-    /// A loss that is not a number.
+    /// The loss is not a number.
     #[error(
         "epoch {epoch}, batch {batch}: the loss is {loss} on {}; look at these images, or lower the \
          learning rate or set clip_norm",
         examples.join(", ")
     )]
     Diverged {
-        /// Epoch, as given.
+        /// Epoch, from 1.
         epoch: usize,
         /// Batch of the epoch, from 0.
         batch: usize,
         /// The loss.
         loss: f64,
-        /// Names of the batch's images.
+        /// Names of the batch's samples.
         examples: Vec<String>,
     },
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] std::io::Error),
-    /// A weights file that does not hold what the network needs.
+    /// A weights file does not hold what the network needs.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file.
@@ -71,5 +71,5 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
-/// A result of this layer.
+/// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;

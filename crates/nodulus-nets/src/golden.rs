@@ -1,17 +1,19 @@
-//! Every network against `PyTorch`: numbers made by `tests/golden/networks.py`, in double precision.
+//! Networks compared with `PyTorch`: `tests/golden/networks.py` computed the numbers in double
+//! precision.
 
-use super::batch::{self, Example};
-use super::checkpoint::{self, Description};
+use super::backend::{Backend, Execution};
+use super::batch::{self, Sample};
+use super::checkpoint::{self, CheckpointDescription};
 use super::config::{Architecture, Config, Preset};
-use super::device::{Operators, Place};
+use super::device::composed_backends;
 use super::infer::Predictor;
 use super::layers::Pass;
 use super::loss;
-use super::network::{Found, Network, parameter_table};
-use super::ops::{tensor, values};
+use super::network::{Network, NetworkOutput, parameter_table};
 use super::parameters::Parameters;
 use super::phase::Phase;
 use super::tape::Value;
+use super::tensors::{tensor, values};
 use super::train::Trainer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -30,9 +32,9 @@ pub(super) struct Case {
     parameters: BTreeMap<String, Vec<usize>>,
     evaluation: Outputs,
     training: Outputs,
-    /// Norm, and product with numbers.
+    /// Norm of each gradient, and its product with `numbers`.
     gradients: BTreeMap<String, [f64; 2]>,
-    /// A place, the one of the largest gradient where there is one, and the value there.
+    /// Index of the largest gradient, if there is one, and the value of the parameter there.
     after_a_step: BTreeMap<String, (usize, f64)>,
     pub(super) losses: Vec<f64>,
 }
@@ -46,7 +48,7 @@ struct Outputs {
 /// Images in a batch.
 const IMAGES: usize = 3;
 
-/// Every so many pixels' logits are compared.
+/// Every n-th pixel's logit is compared.
 const SAMPLED: usize = 197;
 
 pub(super) fn golden() -> Golden {
@@ -91,23 +93,23 @@ fn parameters(config: &Config) -> Parameters {
     parameters
 }
 
-pub(super) fn examples(side: usize) -> Vec<Example> {
+pub(super) fn samples(side: usize) -> Vec<Sample> {
     let pixels = numbers(1000, IMAGES * side * side);
-    let example = |n: usize| {
+    let sample = |n: usize| {
         let image = &pixels[n * side * side..(n + 1) * side * side];
         let inside = |p: usize| {
             let distance = |at: usize, centre: i64| (at as i64 - centre).pow(2);
             let (centre_i, centre_j) = ((side / 2) as i64 - 6 * n as i64, side / 3 + 5 * n);
             distance(p % side, centre_i) + distance(p / side, centre_j as i64) < (16 * n * n) as i64
         };
-        Example {
+        Sample {
             id: n.to_string(),
             image: image.iter().map(|x| x / 2.0 + 0.5).collect(),
             mask: (0..side * side).map(|p| u8::from(inside(p))).collect(),
             has_nodule: Some(n > 0),
         }
     };
-    (0..IMAGES).map(example).collect()
+    (0..IMAGES).map(sample).collect()
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -123,10 +125,10 @@ fn assert_close(what: &str, found: &[f32], expected: &[f64]) {
     }
 }
 
-fn assert_outputs(what: &str, found: &Found, expected: &Outputs) {
+fn assert_outputs(what: &str, found: &NetworkOutput, expected: &Outputs) {
     let logits = values(found.logits.tensor()).unwrap();
-    let sample: Vec<f32> = logits.iter().step_by(SAMPLED).copied().collect();
-    assert_close(what, &sample, &expected.logits);
+    let every_197th: Vec<f32> = logits.iter().step_by(SAMPLED).copied().collect();
+    assert_close(what, &every_197th, &expected.logits);
     let scores = found.nodule_logit.as_ref().map(|v| values(v.tensor()).unwrap());
     assert_eq!(scores.is_some(), expected.scores.is_some(), "{what}");
     if let (Some(scores), Some(expected)) = (scores, &expected.scores) {
@@ -150,36 +152,36 @@ fn names_and_shapes_are_pytorchs() {
     }
 }
 
-/// Gets a case, a parameter's name and how far its gradient is off, of its norm.
-type OfGradients<'a> = &'a mut dyn FnMut(&str, &Case, &str, f64);
+/// Receives a case, a parameter's name and the error of its gradient, relative to its norm.
+type GradientCheck<'a> = &'a mut dyn FnMut(&str, &Case, &str, f64);
 
 #[test]
 fn outputs_and_gradients_are_pytorchs() {
-    outputs_and_gradients(&Place::host(), &mut |name, case, of, off| {
-        assert!(off < gradients_follow(&case.config, Operators::Host), "{name}, {of}: {off} off");
+    outputs_and_gradients(&Backend::host(), &mut |name, case, of, off| {
+        assert!(off < gradients_follow(&case.config, Execution::Host), "{name}, {of}: {off} off");
     });
 }
 
 #[test]
 fn outputs_and_gradients_as_composed_for_cards_are_pytorchs() {
-    for place in Place::all_composed() {
-        outputs_and_gradients(place, &mut |name, case, of, off| {
+    for backend in composed_backends() {
+        outputs_and_gradients(backend, &mut |name, case, of, off| {
             assert!(
-                off < gradients_follow(&case.config, place.operators),
+                off < gradients_follow(&case.config, backend.execution),
                 "{name}, {of}: {off} off"
             );
         });
     }
 }
 
-fn outputs_and_gradients(place: &Place, seen: OfGradients) {
+fn outputs_and_gradients(backend: &Backend, seen: GradientCheck) {
     for (name, case) in golden().cases {
         let (mut parameters, side) = (parameters(&case.config), case.config.image_size);
-        parameters.move_to(place).unwrap();
+        parameters.move_to(backend).unwrap();
         let (network, specs) = Network::new(&case.config).unwrap();
-        let examples = examples(side);
-        let images = || examples.iter().map(|e| e.image.as_slice());
-        let input = || batch::input(images(), side, place).unwrap();
+        let samples = samples(side);
+        let images = || samples.iter().map(|e| e.image.as_slice());
+        let input = || batch::input(images(), side, backend).unwrap();
         let found =
             network.forward(&mut Pass::evaluation(&parameters), &input(), case.std).unwrap();
         assert_outputs(&format!("{name}, evaluation"), &found, &case.evaluation);
@@ -190,9 +192,9 @@ fn outputs_and_gradients(place: &Place, seen: OfGradients) {
         assert_outputs(&format!("{name}, training"), &found, &case.training);
         let (pixels, images) = (found.logits.tensor(), found.nodule_logit.as_ref());
         let images = images.map(Value::tensor);
-        let measured = match place.operators {
-            Operators::Host => loss::measure(pixels, images, &examples, [1.0; 2]),
-            Operators::Composed(_) => loss::composed::measure(pixels, images, &examples, [1.0; 2]),
+        let measured = match backend.execution {
+            Execution::Host => loss::evaluate(pixels, images, &samples, [1.0; 2]),
+            Execution::Composed(_) => loss::composed::evaluate(pixels, images, &samples, [1.0; 2]),
         };
         let measured = measured.unwrap();
         let value = measured.segmentation + measured.classification.unwrap_or(0.0);
@@ -208,7 +210,7 @@ fn outputs_and_gradients(place: &Place, seen: OfGradients) {
             let expected = case.gradients[of];
             let found =
                 [dot(&gradient, &gradient).sqrt(), dot(&gradient, &numbers(7, gradient.len()))];
-            // Where a norm follows, the gradient of a shift is 0 but for rounding.
+            // Where a norm follows, the gradient of a shift is 0 except for rounding.
             let off = found.iter().zip(expected).map(|(f, e)| (f - e).abs() - 1e-5);
             seen(&name, &case, of, off.fold(0.0, f64::max) / expected[0].max(1e-5));
             n_seen += 1;
@@ -217,43 +219,45 @@ fn outputs_and_gradients(place: &Place, seen: OfGradients) {
     }
 }
 
-/// How far a gradient may be off, of its norm. `PyTorch` in single precision is off by up to 3.0e-2 in
-/// the proposed network, 2.7e-2 in `DeepLabv3+` and 2.7e-4 in the others (`tests/golden/rounding.py`):
-/// a rectifier's input that is all but 0 changes its sign. The processor's operators part less.
-fn gradients_follow(config: &Config, operators: Operators) -> f64 {
-    match (config.architecture, operators) {
-        (_, Operators::Host) => 5e-3,
+/// Allowed error of a gradient, relative to its norm. `PyTorch` in single precision has errors of
+/// up to 3.0e-2 in the proposed network, 2.7e-2 in `DeepLabv3+` and 2.7e-4 in the others
+/// (`tests/golden/rounding.py`), as rectifier inputs near 0 change their sign. The processor's
+/// operators have smaller errors.
+fn gradients_follow(config: &Config, execution: Execution) -> f64 {
+    match (config.architecture, execution) {
+        (_, Execution::Host) => 5e-3,
         (Architecture::Proposed | Architecture::DeepLabV3Plus, _) => 3e-2,
         _ => 1e-3,
     }
 }
 
-/// How far a loss may be off after so many steps, of itself. Adam's first steps have the gradients'
-/// signs, which rounding decides where they are near 0, and deep norms over few values enlarge it:
-/// from weights 1e-7 apart, `PyTorch`'s own losses part by up to 6.1e-6, 4.2e-3, 1.1e-1 and 7.1e-3 in the
-/// proposed network, 1.1e-6, 3.9e-3, 1.9e-2 and 2.0e-2 in `DeepLabv3+`, 2.2e-7 in `ResU-Net` and 6.4e-4 in
-/// the other two (`tests/golden/rounding.py`); numbers here have six digits.
-fn follows(config: &Config, step: usize, operators: Operators) -> f64 {
+/// Allowed relative error of a loss after `step` steps. Adam's first steps follow the signs of the
+/// gradients, which rounding decides where they are near 0, and deep norms over few values amplify
+/// the error: from weights 1e-7 apart, `PyTorch`'s own losses differ by up to 6.1e-6, 4.2e-3,
+/// 1.1e-1 and 7.1e-3 in the proposed network, 1.1e-6, 3.9e-3, 1.9e-2 and 2.0e-2 in `DeepLabv3+`,
+/// 2.2e-7 in `ResU-Net` and 6.4e-4 in the other two (`tests/golden/rounding.py`); numbers here have
+/// six digits.
+fn follows(config: &Config, step: usize, execution: Execution) -> f64 {
     match (config.architecture, step) {
         (Architecture::ResUNet, _) => 2e-5,
         (Architecture::UNet | Architecture::ResUNetPlusPlus, _) => 2e-3,
         (_, 0) => 3e-5,
         (_, 1) => 1e-2,
         (Architecture::DeepLabV3Plus, 2..15) => 4e-2,
-        (_, 2..15) if operators == Operators::Host => 1e-1,
+        (_, 2..15) if execution == Execution::Host => 1e-1,
         (_, 2..15) => 1.5e-1,
         _ => 2e-2,
     }
 }
 
-/// Gets a case, a step and how far its loss is off, of itself.
-type OfLosses<'a> = &'a mut dyn FnMut(&str, &Case, usize, f64);
+/// Receives a case, a step and the relative error of its loss.
+type LossCheck<'a> = &'a mut dyn FnMut(&str, &Case, usize, f64);
 
 #[test]
 fn steps_of_training_are_pytorchs() {
-    steps_of_training(&Place::host(), &mut |name, case, step, off| {
+    steps_of_training(&Backend::host(), &mut |name, case, step, off| {
         assert!(
-            off < follows(&case.config, step, Operators::Host),
+            off < follows(&case.config, step, Execution::Host),
             "{name}, step {step}: {off} off"
         );
     });
@@ -261,54 +265,55 @@ fn steps_of_training_are_pytorchs() {
 
 #[test]
 fn steps_of_training_as_composed_for_cards_are_pytorchs() {
-    for place in Place::all_composed() {
-        steps_of_training(place, &mut |name, case, step, off| {
+    for backend in composed_backends() {
+        steps_of_training(backend, &mut |name, case, step, off| {
             assert!(
-                off < follows(&case.config, step, place.operators),
+                off < follows(&case.config, step, backend.execution),
                 "{name}, step {step}: {off} off"
             );
         });
     }
 }
 
-/// Prints how far operators part from `PyTorch`, as `tests/golden/rounding.py` does of `PyTorch` itself.
+/// Prints the differences between operators and `PyTorch`, as `tests/golden/rounding.py` does for
+/// `PyTorch` itself.
 #[test]
 #[ignore = "prints figures"]
-#[expect(clippy::print_stdout, reason = "what it is for")]
+#[expect(clippy::print_stdout, reason = "that is its purpose")]
 fn how_far_operators_part_from_pytorch() {
-    let places = [Place::host()].into_iter().chain(Place::all_composed().iter().cloned());
-    for place in places {
+    let backends = [Backend::host()].into_iter().chain(composed_backends().iter().cloned());
+    for backend in backends {
         let mut found: BTreeMap<String, ([f64; 4], f64, String)> = BTreeMap::new();
-        outputs_and_gradients(&place, &mut |name, _, of, off| {
+        outputs_and_gradients(&backend, &mut |name, _, of, off| {
             let found = found.entry(name.to_owned()).or_default();
             if off > found.1 {
                 (found.1, found.2) = (off, of.to_owned());
             }
         });
-        steps_of_training(&place, &mut |name, _, step, off| {
+        steps_of_training(&backend, &mut |name, _, step, off| {
             let span = [1, 2, 15, usize::MAX].iter().position(|end| step < *end).unwrap();
             let losses = &mut found.get_mut(name).unwrap().0;
             losses[span] = losses[span].max(off);
         });
         for (name, (losses, gradients, of)) in found {
-            let how = place.operators;
+            let how = backend.execution;
             let losses = losses.map(|off| format!("{off:.1e}")).join(", ");
             println!("{how:?} {name}: losses {losses}, gradients {gradients:.1e} ({of})");
         }
     }
 }
 
-/// Writes a checkpoint of the case's first weights.
+/// Writes a checkpoint of the case's initial weights.
 pub(super) fn save(case: &Case, weights: &Path) {
     let (config, std) = (case.config.clone(), case.std);
     let parameters = parameters(&config);
-    let description = Description { config, std, metadata: ().into() };
+    let description = CheckpointDescription { config, std, metadata: ().into() };
     checkpoint::save(weights, &parameters, &description).unwrap();
 }
 
-/// What goes on from a case's first weights, and how.
-pub(super) fn trainer(case: &Case, weights: &Path, place: &Place) -> (Trainer, Phase) {
-    let mut trainer = Trainer::at(&case.config, 1, place).unwrap();
+/// A trainer that starts from a case's initial weights, and its schedule.
+pub(super) fn trainer(case: &Case, weights: &Path, backend: &Backend) -> (Trainer, Phase) {
+    let mut trainer = Trainer::new_on(&case.config, 1, backend).unwrap();
     let found = trainer.transfer(weights, "").unwrap();
     assert!(found.missing.is_empty() && found.unused.is_empty(), "{found:?}");
     let phase = Phase { batch: IMAGES, flips: false, std: case.std, ..Phase::default() };
@@ -316,29 +321,29 @@ pub(super) fn trainer(case: &Case, weights: &Path, place: &Place) -> (Trainer, P
     (trainer, phase)
 }
 
-fn steps_of_training(place: &Place, seen: OfLosses) {
+fn steps_of_training(backend: &Backend, seen: LossCheck) {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join(checkpoint::WEIGHTS_FILE);
     for (name, case) in golden().cases {
-        let examples = examples(case.config.image_size);
+        let samples = samples(case.config.image_size);
         save(&case, &weights);
-        let predictor = Predictor::at(folder.path(), place).unwrap();
-        let images: Vec<Vec<f32>> = examples.iter().map(|e| e.image.clone()).collect();
+        let predictor = Predictor::load_on(folder.path(), backend).unwrap();
+        let images: Vec<Vec<f32>> = samples.iter().map(|e| e.image.clone()).collect();
         let predictions = predictor.predict(&images).unwrap();
         let probabilities: Vec<f32> =
             predictions.iter().flat_map(|p| p.probability.iter().copied()).collect();
-        let sample: Vec<f32> = probabilities.into_iter().step_by(SAMPLED).collect();
+        let every_197th: Vec<f32> = probabilities.into_iter().step_by(SAMPLED).collect();
         let sigmoids = |v: &[f64]| v.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect::<Vec<_>>();
-        assert_close(&name, &sample, &sigmoids(&case.evaluation.logits));
+        assert_close(&name, &every_197th, &sigmoids(&case.evaluation.logits));
         let scores: Option<Vec<f32>> = predictions.iter().map(|p| p.nodule_probability).collect();
         assert_eq!(scores.is_some(), case.evaluation.scores.is_some(), "{name}");
         if let (Some(scores), Some(expected)) = (scores, &case.evaluation.scores) {
             assert_close(&name, &scores, &sigmoids(expected));
         }
 
-        let (mut trainer, phase) = trainer(&case, &weights, place);
+        let (mut trainer, phase) = trainer(&case, &weights, backend);
         for (step, expected) in case.losses.iter().enumerate() {
-            let log = trainer.epoch(&phase, step + 1, &examples);
+            let log = trainer.epoch(&phase, step + 1, &samples);
             assert_eq!(log.loss_classification.is_some(), case.evaluation.scores.is_some());
             seen(&name, &case, step, (log.loss - expected).abs() / expected);
             if step > 0 {
@@ -347,7 +352,7 @@ fn steps_of_training(place: &Place, seen: OfLosses) {
             trainer.save_checkpoint(&weights, &().into()).unwrap();
             let after = checkpoint::read(&weights).unwrap();
             for (of, (at, expected)) in &case.after_a_step {
-                // A gradient that is all rounding has a step of any direction.
+                // A gradient that is only rounding error may step in any direction.
                 if case.gradients.get(of).is_some_and(|[norm, _]| *norm < 1e-6) {
                     continue;
                 }

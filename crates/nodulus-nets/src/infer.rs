@@ -1,28 +1,29 @@
-//! Inference.
+//! Inference with a trained network.
 
+use super::backend::{Backend, Execution};
 use super::batch;
-use super::checkpoint::{self, Description};
+use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
-use super::device::{Device, Operators, Place};
+use super::device::Device;
 use super::error::Result;
-use super::layers::{Folded, Pass};
+use super::layers::{FoldedNetwork, Pass};
 use super::network::Network;
 use super::ops::sigmoid::sigmoids;
-use super::ops::values;
 use super::parameters::Parameters;
+use super::tensors::values;
 use std::path::Path;
 
-/// What a network says of an image.
+/// A network's prediction for an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// Probability of nodule of each pixel, in the image's order.
+    /// Nodule probability of each pixel, in the image's order.
     pub probability: Vec<f32>,
-    /// Probability that there is a nodule; `None` where the network has no classifier.
+    /// Probability that the image shows a nodule; `None` where the network has no classifier.
     pub nodule_probability: Option<f32>,
 }
 
 impl Prediction {
-    /// The means of several predictions of each image, given one after the other.
+    /// Averages several predictions of each image.
     ///
     /// METHOD: the mean of probabilities, of pixels and of the image.
     pub(super) fn means(predictions: impl Iterator<Item = Result<Vec<Self>>>) -> Result<Vec<Self>> {
@@ -54,8 +55,8 @@ impl Prediction {
 pub struct Predictor {
     network: Network,
     parameters: Parameters,
-    folded: Folded,
-    description: Description,
+    folded: FoldedNetwork,
+    description: CheckpointDescription,
 }
 
 impl Predictor {
@@ -67,23 +68,23 @@ impl Predictor {
     /// Fails if a file cannot be read, or if the weights are not those of the network that the JSON
     /// file describes; the error names the first difference.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        Self::at(path, &device.place())
+        Self::load_on(path, &device.backend())
     }
 
     /// See [`Self::load`].
-    pub(super) fn at(path: &Path, place: &Place) -> Result<Self> {
+    pub(super) fn load_on(path: &Path, backend: &Backend) -> Result<Self> {
         let description = checkpoint::describe(path)?;
         let (network, specs) = Network::new(&description.config)?;
         let mut parameters = Parameters::unset(specs)?;
         checkpoint::load(path, &mut parameters)?;
-        parameters.move_to(place)?;
-        let folded = Folded::new(parameters.specs.len());
+        parameters.move_to(backend)?;
+        let folded = FoldedNetwork::new(parameters.specs.len());
         let mut predictor = Self { network, parameters, folded, description };
         predictor.prepare()?;
         Ok(predictor)
     }
 
-    /// Prepares the convolutions, and lets go of the weights that they are made of.
+    /// Prepares the convolutions and drops the weights that they were made from.
     fn prepare(&mut self) -> Result<()> {
         let side = self.image_size();
         self.predict(&[vec![0.0; side * side]])?;
@@ -98,25 +99,25 @@ impl Predictor {
         &self.description.config
     }
 
-    /// Rows and columns of the images that it takes.
+    /// Rows and columns of an image.
     pub fn image_size(&self) -> usize {
         self.description.config.image_size
     }
 
-    /// What the checkpoint's writer said of the weights' origin.
+    /// Origin of the weights, as the checkpoint's writer described it.
     pub fn metadata(&self) -> &serde_json::Value {
         &self.description.metadata
     }
 
-    /// Images that may go through the network together in so many bytes beside its weights; at least
-    /// 1, and no more than gain by it.
-    // METHOD: weights take up to 4 times their size once prepared. Composed operators keep no result
-    // for the next one: the input with a border, a product and two sums beside what the last unit holds.
+    /// Images per batch that fit into `bytes` of memory beside the weights: at least 1, and no more
+    /// than speed gains from.
+    // METHOD: prepared weights take up to 4 times their size. Composed operators keep no buffers:
+    // beside the memory of the last unit, they need the bordered input, a product and two sums.
     pub fn batch_within(&self, bytes: u64) -> usize {
         const MOST: u64 = 32;
-        let copies = match self.parameters.place.operators {
-            Operators::Host => 1,
-            Operators::Composed(_) => 3,
+        let copies = match self.parameters.backend.execution {
+            Execution::Host => 1,
+            Execution::Composed(_) => 3,
         };
         let weights = 4 * self.parameters.n_values();
         let rest = bytes.saturating_sub(4 * weights as u64);
@@ -124,8 +125,8 @@ impl Predictor {
         (rest / image.max(1)).clamp(1, MOST) as usize
     }
 
-    /// [`Self::predict`] of the images, and of their mirror images along i, along j and along both,
-    /// turned back: the mean of the four.
+    /// Predicts images and their mirror images along i, along j and along both, mirrors the
+    /// predictions back, and averages the four.
     ///
     /// # Errors
     ///
@@ -146,33 +147,33 @@ impl Predictor {
         }))
     }
 
-    /// Predicts a batch of images, values in 0..1, i fastest; empty for none.
+    /// Predicts a batch of images, in 0..1, i fastest; no predictions for no images.
     ///
     /// # Errors
     ///
-    /// Fails if an image is not of [`Self::image_size`].
+    /// Fails if an image does not have [`Self::image_size`].
     pub fn predict(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
-        self.parameters.place.operators.run(|| self.predict_batch(images))
+        self.parameters.backend.execution.run(|| self.predict_batch(images))
     }
 
     fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
-        let place = &self.parameters.place;
-        let x = batch::input(images.iter().map(Vec::as_slice), side, place)?;
-        let mut pass = match place.operators {
-            Operators::Host => Pass::folded(&self.parameters, &self.folded),
-            Operators::Composed(_) => Pass::evaluation(&self.parameters),
+        let backend = &self.parameters.backend;
+        let x = batch::input(images.iter().map(Vec::as_slice), side, backend)?;
+        let mut pass = match backend.execution {
+            Execution::Host => Pass::folded(&self.parameters, &self.folded),
+            Execution::Composed(_) => Pass::evaluation(&self.parameters),
         };
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
         let probabilities = sigmoids(&values(found.logits.tensor())?);
-        let scores = match &found.nodule_logit {
+        let nodule_probabilities = match &found.nodule_logit {
             Some(logit) => sigmoids(&values(logit.tensor())?).into_iter().map(Some).collect(),
             None => vec![None; images.len()],
         };
-        let predictions = probabilities.chunks(side * side).zip(scores);
+        let predictions = probabilities.chunks(side * side).zip(nodule_probabilities);
         let prediction = |(probability, nodule_probability): (&[f32], Option<f32>)| Prediction {
             probability: probability.to_vec(),
             nodule_probability,
@@ -186,16 +187,17 @@ mod tests {
     use super::*;
     use crate::checkpoint::WEIGHTS_FILE;
     use crate::config::{Architecture, DynamicsMode, Preset};
-    use crate::network::Found;
-    use crate::ops::view;
+    use crate::network::NetworkOutput;
     use crate::reference;
-    use crate::{Example, Phase, Trainer};
+    use crate::tensors::view;
+    use crate::{Phase, Sample, Trainer};
 
     fn predictor(config: &Config, seed: u64, std: bool) -> Predictor {
         let (network, specs) = Network::new(config).unwrap();
         let parameters = reference::parameters(specs, seed);
-        let folded = Folded::new(parameters.specs.len());
-        let description = Description { config: config.clone(), std, metadata: ().into() };
+        let folded = FoldedNetwork::new(parameters.specs.len());
+        let description =
+            CheckpointDescription { config: config.clone(), std, metadata: ().into() };
         Predictor { network, parameters, folded, description }
     }
 
@@ -204,37 +206,38 @@ mod tests {
         (0..n).map(|i| (0..side * side).map(|p| pixel(i, p)).collect()).collect()
     }
 
-    /// How far the folded network is from the unfolded one.
+    /// Difference between the folded and the unfolded network.
     #[derive(Debug)]
     struct Difference {
-        /// Largest of the logits, by the largest logit.
+        /// Largest difference of logits, relative to the largest logit.
         logits: f32,
-        /// Largest of the probabilities, the images' among them.
+        /// Largest difference of probabilities, of pixels and images.
         probabilities: f32,
     }
 
     fn difference(predictor: &Predictor, images: &[Vec<f32>]) -> Difference {
         let side = predictor.image_size();
-        let x = batch::input(images.iter().map(Vec::as_slice), side, &Place::host()).unwrap();
+        let x = batch::input(images.iter().map(Vec::as_slice), side, &Backend::host()).unwrap();
         let [unfolded, folded] = [
             Pass::evaluation(&predictor.parameters),
             Pass::folded(&predictor.parameters, &predictor.folded),
         ]
         .map(|mut pass| {
             let found = predictor.network.forward(&mut pass, &x, predictor.description.std);
-            let Found { logits, nodule_logit } = found.unwrap();
-            let scores = nodule_logit.map(|logit| view(logit.tensor()).unwrap().to_vec());
-            (view(logits.tensor()).unwrap().to_vec(), scores.unwrap_or_default())
+            let NetworkOutput { logits, nodule_logit } = found.unwrap();
+            let nodule_probabilities =
+                nodule_logit.map(|logit| view(logit.tensor()).unwrap().to_vec());
+            (view(logits.tensor()).unwrap().to_vec(), nodule_probabilities.unwrap_or_default())
         });
         let largest = |a: &[f32], b: &[f32]| {
             assert_eq!(a.len(), b.len());
             a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()))
         };
         let probabilities = largest(&sigmoids(&unfolded.0), &sigmoids(&folded.0));
-        let scores = largest(&sigmoids(&unfolded.1), &sigmoids(&folded.1));
+        let nodule_probabilities = largest(&sigmoids(&unfolded.1), &sigmoids(&folded.1));
         let scale = largest(&unfolded.0, &vec![0.0; unfolded.0.len()]);
         let logits = largest(&unfolded.0, &folded.0) / scale;
-        Difference { logits, probabilities: probabilities.max(scores) }
+        Difference { logits, probabilities: probabilities.max(nodule_probabilities) }
     }
 
     #[test]
@@ -257,10 +260,10 @@ mod tests {
             for std in [false, true] {
                 let predictor = predictor(&config, seed as u64, std);
                 let images = images(n, config.image_size);
-                // With such norms logits are large: rounding is by the largest.
+                // With such norms, logits are large: the error is relative to the largest.
                 let found = difference(&predictor, &images);
                 assert!(found.logits <= 1e-5, "{config:?}, std {std}: {found:?}");
-                // What an image comes to does not depend on what else is in the batch.
+                // The prediction of an image does not depend on the rest of the batch.
                 let alone = predictor.predict(&images[..1]).unwrap();
                 assert_eq!(alone[0], predictor.predict(&images).unwrap()[0]);
             }
@@ -277,13 +280,13 @@ mod tests {
             let mask: Vec<u8> = mask.collect();
             let example = |image: &Vec<f32>| {
                 let (id, image, mask) = (String::new(), image.clone(), mask.clone());
-                Example { id, image, mask, has_nodule: Some(true) }
+                Sample { id, image, mask, has_nodule: Some(true) }
             };
-            let examples: Vec<Example> = images.iter().map(example).collect();
+            let examples: Vec<Sample> = images.iter().map(example).collect();
             let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
             let phase = Phase { batch: 4, ..Phase::default() };
             trainer.begin_phase(&phase, false).unwrap();
-            // Until running statistics are those of the features.
+            // Long enough for the running statistics to match the features.
             for epoch in 1..=24 {
                 trainer.epoch(&phase, epoch, &examples);
             }
@@ -292,11 +295,11 @@ mod tests {
             let loaded = Predictor::load(folder.path(), &Device::Cpu).unwrap();
             let mut predictor = predictor(&config, 1, loaded.description.std);
             checkpoint::load(folder.path(), &mut predictor.parameters).unwrap();
-            // What it lets go of is not missed.
+            // Dropped weights are not needed.
             let before = predictor.predict(&images).unwrap();
             assert_eq!(loaded.predict(&images).unwrap(), before);
             let found = difference(&predictor, &images);
-            // With no Winograd the proposed network's differ as much: both ways round.
+            // Without Winograd, the proposed network differs as much.
             let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
             assert!(found.logits <= 1e-5, "{architecture:?}: {found:?}");
             assert!(found.probabilities <= most, "{architecture:?}: {found:?}");
@@ -311,7 +314,7 @@ mod tests {
         let found = predictor.predict_flipped(&images).unwrap();
         let plain = predictor.predict(&images).unwrap();
         assert!(found[0].probability != plain[0].probability);
-        // The mean over mirror images is that of the mirrored image, mirrored.
+        // Predicting mirrored images and mirroring back gives the same mean.
         for mirrored in [[true, false], [false, true], [true, true]] {
             let mut flipped = images.clone();
             for image in &mut flipped {
@@ -323,11 +326,11 @@ mod tests {
                 batch::flip(&mut other.probability, 32, mirrored);
                 let pairs = other.probability.iter().zip(&found.probability);
                 assert!(pairs.fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) < 1e-6);
-                let score = |p: &Prediction| p.nodule_probability.unwrap();
-                assert!((score(&other) - score(found)).abs() < 1e-6);
+                let nodule_probability = |p: &Prediction| p.nodule_probability.unwrap();
+                assert!((nodule_probability(&other) - nodule_probability(found)).abs() < 1e-6);
             }
         }
-        // By hand, at one pixel: row 3, column 5.
+        // Computed by hand at one pixel: row 3, column 5.
         let pixel = |mirrored: [bool; 2]| {
             let mut image = images[1].clone();
             batch::flip(&mut image, 32, mirrored);

@@ -3,10 +3,14 @@
 //! Images are `[B, 1, H, W]`, rows along j and columns along i, values in 0..1.
 
 mod error;
-mod device;
 mod buffer;
-mod tape;
+mod vector;
+mod tensors;
+mod backend;
+mod operator;
 mod ops;
+mod tape;
+mod device;
 mod config;
 mod parameters;
 mod layers;
@@ -35,10 +39,11 @@ mod golden;
 #[cfg(test)]
 mod bf16;
 
-pub use batch::{Example, IGNORED};
+pub use backend::Precision;
+pub use batch::{IGNORED_PIXEL, Sample};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
-pub use device::{Card, Device, Precision};
+pub use device::{Card, Device};
 pub use ensemble::Ensemble;
 pub use epoch::{Epoch, EpochLog};
 pub use error::{Error, Result};
@@ -46,7 +51,8 @@ pub use infer::{Prediction, Predictor};
 pub use network::parameter_table;
 pub use phase::Phase;
 pub use profile::{
-    MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3, pixel_edges_hu,
+    MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3,
+    pixel_edges_hu,
 };
 pub use train::Trainer;
-pub use transfer::Transfer;
+pub use transfer::TransferReport;

@@ -1,10 +1,10 @@
-//! Every network, as training and inference see it.
+//! The interface of all networks for training and inference.
 
 use super::config::{Architecture, Config};
 use super::deeplab_v3_plus::DeepLabV3Plus;
 use super::error::Result;
 use super::layers::Pass;
-use super::parameters::{Scope, Spec};
+use super::parameters::{ParameterSpec, Scope};
 use super::proposed::Proposed;
 use super::resunet::ResUNet;
 use super::resunet_plus_plus::ResUNetPlusPlus;
@@ -25,21 +25,21 @@ pub(super) enum Network {
     DeepLabV3Plus(DeepLabV3Plus),
 }
 
-/// What a network finds in a batch.
-pub(super) struct Found {
-    /// Of each pixel before the logistic function, `[B, 1, H, W]`.
+/// A network's output for a batch.
+pub(super) struct NetworkOutput {
+    /// Logit of each pixel, `[B, 1, H, W]`.
     pub(super) logits: Value,
-    /// Of each image before the logistic function, `[B]`; `None` without a classifier.
+    /// Logit of each image, `[B]`; `None` without a classifier.
     pub(super) nodule_logit: Option<Value>,
 }
 
 impl Network {
-    /// The network and what its parameters are.
+    /// A network and the specifications of its parameters.
     ///
     /// # Errors
     ///
-    /// Fails if the configuration makes no network.
-    pub(super) fn new(config: &Config) -> Result<(Self, Vec<Spec>)> {
+    /// Fails if the configuration describes no network.
+    pub(super) fn new(config: &Config) -> Result<(Self, Vec<ParameterSpec>)> {
         config.check()?;
         let mut specs = Vec::new();
         let scope = &mut Scope::new(&mut specs);
@@ -57,32 +57,32 @@ impl Network {
         Ok((network, specs))
     }
 
-    /// Applies it to `[B, 1, image_size, image_size]`; with the threshold dynamics, if there are any,
-    /// where `std` is set.
+    /// Applies the network to `[B, 1, image_size, image_size]`; `std` turns on the threshold
+    /// dynamics of a network that has them.
     ///
     /// # Errors
     ///
-    /// Fails if the images are not of the network's size.
-    pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<Found> {
+    /// Fails if the images do not have the network's size.
+    pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<NetworkOutput> {
         let logits = match self {
             Self::Proposed(network) => {
                 let [logits, nodule_logit] = network.forward(pass, x, std)?;
-                return Ok(Found { logits, nodule_logit: Some(nodule_logit) });
+                return Ok(NetworkOutput { logits, nodule_logit: Some(nodule_logit) });
             }
             Self::UNet(network) => network.forward(pass, x)?,
             Self::ResUNet(network) => network.forward(pass, x)?,
             Self::ResUNetPlusPlus(network) => network.forward(pass, x)?,
             Self::DeepLabV3Plus(network) => network.forward(pass, x)?,
         };
-        Ok(Found { logits, nodule_logit: None })
+        Ok(NetworkOutput { logits, nodule_logit: None })
     }
 }
 
-/// Names and shapes of all parameters and running statistics of a network, in weights files' names.
+/// Names and shapes of a network's parameters and running statistics, as in weights files.
 ///
 /// # Errors
 ///
-/// Fails if the configuration makes no network.
+/// Fails if the configuration describes no network.
 pub fn parameter_table(config: &Config) -> Result<Vec<(String, Vec<usize>)>> {
     let (_, specs) = Network::new(config)?;
     Ok(specs.into_iter().map(|spec| (spec.name, spec.shape)).collect())
@@ -92,8 +92,8 @@ pub fn parameter_table(config: &Config) -> Result<Vec<(String, Vec<usize>)>> {
 mod tests {
     use super::*;
     use crate::config::Preset;
-    use crate::ops::{tensor, view};
     use crate::parameters::Parameters;
+    use crate::tensors::{tensor, view};
 
     #[test]
     fn every_network_gives_a_logit_for_each_pixel_of_the_smallest_image() {
@@ -104,7 +104,7 @@ mod tests {
             let (network, specs) = Network::new(&config).unwrap();
             let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
             let parameters = Parameters::draw(specs, 1).unwrap();
-            // Alone too, where batch norm may have one value to go by.
+            // A single image too, for which a batch norm may have one value only.
             for images in [1, 3] {
                 let values = (0..images * side * side).map(|i| (i % 7) as f32 / 7.0).collect();
                 let x = Value::constant(tensor(values, (images, 1, side, side)).unwrap());
@@ -121,11 +121,11 @@ mod tests {
         }
     }
 
-    /// `cargo test --release --lib what_a_step_keeps -- --ignored --nocapture`
+    /// `cargo test --release -p nodulus-nets memory_of_a_step -- --ignored --nocapture`
     #[test]
     #[ignore = "prints figures of docs/gpu.md"]
     #[expect(clippy::print_stdout, reason = "that is its purpose")]
-    fn what_a_step_keeps() {
+    fn memory_of_a_step() {
         for architecture in Architecture::ALL {
             for preset in [Preset::Tiny, Preset::Paper] {
                 let config = Config::of(architecture, preset);

@@ -1,97 +1,97 @@
-//! A network's numbers by name.
+//! A network's parameters and running statistics, by name.
 
-use super::device::Place;
+use super::backend::Backend;
 use super::error::Result;
-use super::ops::tensor;
+use super::tensors::tensor;
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// What a parameter is before training.
+/// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Start {
-    /// This number throughout.
+pub(super) enum Initialiser {
+    /// A constant.
     Constant(f32),
-    /// Normal, mean 0, of this deviation.
+    /// Normal with mean 0 and this standard deviation.
     Normal(f32),
     /// Uniform between minus this number and this number.
     Uniform(f32),
 }
 
-/// A parameter, or a running statistic.
+/// Specification of a parameter or a running statistic.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Spec {
-    /// Name as in weights files.
+pub(super) struct ParameterSpec {
+    /// Name, as in weights files.
     pub(super) name: String,
     /// Length of each axis.
     pub(super) shape: Vec<usize>,
-    /// Values before training.
-    pub(super) start: Start,
-    /// Whether the optimiser changes it; running statistics change otherwise.
+    /// Initial values.
+    pub(super) start: Initialiser,
+    /// Whether the optimiser updates it; running statistics are updated otherwise.
     pub(super) trained: bool,
 }
 
-/// Where in a network's naming a layer is built.
+/// Prefix of parameter names under which a layer is built.
 pub(super) struct Scope<'a> {
-    specs: &'a mut Vec<Spec>,
+    specs: &'a mut Vec<ParameterSpec>,
     prefix: String,
 }
 
 impl<'a> Scope<'a> {
-    /// The root.
-    pub(super) fn new(specs: &'a mut Vec<Spec>) -> Self {
+    /// The root scope.
+    pub(super) fn new(specs: &'a mut Vec<ParameterSpec>) -> Self {
         Self { specs, prefix: String::new() }
     }
 
-    /// The place `name` below this one.
+    /// The scope `name` inside this one.
     pub(super) fn inner(&mut self, name: &str) -> Scope<'_> {
         Scope { specs: self.specs, prefix: format!("{}{name}.", self.prefix) }
     }
 
-    /// This place again.
+    /// This scope again.
     pub(super) fn same(&mut self) -> Scope<'_> {
         Scope { specs: self.specs, prefix: self.prefix.clone() }
     }
 
-    /// Adds a parameter and gives its index.
-    pub(super) fn parameter(&mut self, name: &str, shape: &[usize], start: Start) -> usize {
+    /// Adds a parameter and returns its index.
+    pub(super) fn parameter(&mut self, name: &str, shape: &[usize], start: Initialiser) -> usize {
         self.add(name, shape, start, true)
     }
 
-    /// Adds a running statistic and gives its index.
-    pub(super) fn statistic(&mut self, name: &str, shape: &[usize], start: Start) -> usize {
+    /// Adds a running statistic and returns its index.
+    pub(super) fn statistic(&mut self, name: &str, shape: &[usize], start: Initialiser) -> usize {
         self.add(name, shape, start, false)
     }
 
-    fn add(&mut self, name: &str, shape: &[usize], start: Start, trained: bool) -> usize {
+    fn add(&mut self, name: &str, shape: &[usize], start: Initialiser, trained: bool) -> usize {
         let name = format!("{}{name}", self.prefix);
-        self.specs.push(Spec { name, shape: shape.to_vec(), start, trained });
+        self.specs.push(ParameterSpec { name, shape: shape.to_vec(), start, trained });
         self.specs.len() - 1
     }
 }
 
 /// The values of all parameters, in the order of their specs.
 pub(super) struct Parameters {
-    pub(super) specs: Vec<Spec>,
+    pub(super) specs: Vec<ParameterSpec>,
     pub(super) tensors: Vec<Tensor>,
-    /// Where they are.
-    pub(super) place: Place,
+    /// Where the tensors lie.
+    pub(super) backend: Backend,
 }
 
 impl Parameters {
-    /// Draws values on the processor; each parameter has a stream of random numbers of its own.
-    pub(super) fn draw(specs: Vec<Spec>, seed: u64) -> Result<Self> {
+    /// Draws initial values on the processor; each parameter has its own random stream.
+    pub(super) fn draw(specs: Vec<ParameterSpec>, seed: u64) -> Result<Self> {
         let tensors = specs.iter().enumerate().map(|(i, spec)| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(i as u64);
             let n: usize = spec.shape.iter().product();
             let values = match spec.start {
-                Start::Constant(value) => vec![value; n],
-                Start::Uniform(bound) => {
+                Initialiser::Constant(value) => vec![value; n],
+                Initialiser::Uniform(bound) => {
                     (0..n).map(|_| bound * rng.random_range(-1.0..1.0f32)).collect()
                 }
-                Start::Normal(deviation) => {
+                Initialiser::Normal(deviation) => {
                     let unit = StandardNormal;
                     (0..n)
                         .map(|_| deviation * Distribution::<f32>::sample(&unit, &mut rng))
@@ -101,30 +101,30 @@ impl Parameters {
             tensor(values, spec.shape.as_slice())
         });
         let tensors = tensors.collect::<Result<_>>()?;
-        Ok(Self { specs, tensors, place: Place::host() })
+        Ok(Self { specs, tensors, backend: Backend::host() })
     }
 
-    /// Moves all of them that are not there yet.
-    pub(super) fn move_to(&mut self, place: &Place) -> Result<()> {
+    /// Moves the tensors to a backend.
+    pub(super) fn move_to(&mut self, backend: &Backend) -> Result<()> {
         for tensor in &mut self.tensors {
-            *tensor = tensor.to_device(&place.tensors)?;
+            *tensor = tensor.to_device(&backend.device)?;
         }
-        self.place = place.clone();
+        self.backend = backend.clone();
         Ok(())
     }
 
-    /// No values yet: each tensor is empty.
-    pub(super) fn unset(specs: Vec<Spec>) -> Result<Self> {
+    /// Parameters without values: each tensor is empty.
+    pub(super) fn unset(specs: Vec<ParameterSpec>) -> Result<Self> {
         let tensors = specs.iter().map(|_| tensor(Vec::new(), 0)).collect::<Result<_>>()?;
-        Ok(Self { specs, tensors, place: Place::host() })
+        Ok(Self { specs, tensors, backend: Backend::host() })
     }
 
-    /// How many numbers the parameters are when none is unset.
+    /// Number of values when every parameter is set.
     pub(super) fn n_values(&self) -> usize {
         self.specs.iter().map(|spec| spec.shape.iter().product::<usize>()).sum()
     }
 
-    /// Forgets a parameter's values.
+    /// Drops a parameter's values.
     pub(super) fn unset_one(&mut self, index: usize) -> Result<()> {
         self.tensors[index] = tensor(Vec::new(), 0)?;
         Ok(())
@@ -134,18 +134,18 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::view;
+    use crate::tensors::view;
 
     #[test]
     fn names_nest_and_seeds_decide() {
         let build = || {
             let mut specs = Vec::new();
             let mut scope = Scope::new(&mut specs);
-            scope.parameter("gain", &[2], Start::Constant(1.5));
+            scope.parameter("gain", &[2], Initialiser::Constant(1.5));
             let mut inner = scope.inner("block");
             let mut inner = inner.inner("conv");
-            assert_eq!(inner.parameter("weight", &[40, 50], Start::Normal(0.5)), 1);
-            inner.statistic("mean", &[1000], Start::Uniform(2.0));
+            assert_eq!(inner.parameter("weight", &[40, 50], Initialiser::Normal(0.5)), 1);
+            inner.statistic("mean", &[1000], Initialiser::Uniform(2.0));
             specs
         };
         assert_eq!(build()[1].name, "block.conv.weight");

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::error::{Error, Result};
 use super::network::Network;
-use super::parameters::Spec;
+use super::parameters::ParameterSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ pub struct Phase {
 
 impl Default for Phase {
     fn default() -> Self {
-        // METHOD: batch, rate, decay and flips of arXiv 2410.20154.
+        // METHOD: batch size, learning rate, decay and flips of arXiv 2410.20154.
         Self {
             epochs: 200,
             batch: 10,
@@ -71,23 +71,23 @@ impl Phase {
         }
     }
 
-    /// Checks that a network can be trained so.
+    /// Checks the schedule for a network.
     ///
     /// # Errors
     ///
-    /// Fails if a field makes no sense, or if something that is to be frozen is not there.
+    /// Fails if a setting is invalid, or if a frozen block or pattern matches nothing.
     pub fn check(&self, config: &Config) -> Result<()> {
         let (_, specs) = Network::new(config)?;
         self.trained(&specs)?;
         Ok(())
     }
 
-    /// Whether each parameter changes in this phase.
+    /// Whether each parameter is trained in this phase.
     ///
     /// # Errors
     ///
-    /// Fails if a field makes no sense, or if something that is to be frozen is not there.
-    pub(super) fn trained(&self, specs: &[Spec]) -> Result<Vec<bool>> {
+    /// Fails if a setting is invalid, or if a frozen block or pattern matches nothing.
+    pub(super) fn trained(&self, specs: &[ParameterSpec]) -> Result<Vec<bool>> {
         let wrong = |problem: String| Err(Error::Phase(problem));
         let rates = [self.learning_rate, self.decay_factor];
         if self.batch == 0 {

@@ -1,15 +1,15 @@
 //! The network of arXiv 2410.20154 ("Detection-guided deep learning-based model with spatial
-//! regularization for lung nodule segmentation", QIMS 2025): a classifier guides a segmenter by its
-//! features and by its score.
+//! regularization for lung nodule segmentation", QIMS 2025). A classifier guides a segmenter by its
+//! features and by its nodule probability.
 
 use super::config::{Config, DynamicsMode};
 use super::error::Result;
-use super::layers::{Combination, Conv, Pass, Pyramid, ResidualUnit, Stem, up};
+use super::layers::{Combination, Conv, Pass, ResidualUnit, Stem, SummedPyramid, up};
 use super::ops::concatenation::Enlargement;
-use super::ops::convolution::Window;
 use super::ops::sigmoid::softplus_inverse;
 use super::ops::threshold_dynamics::ThresholdDynamics;
-use super::parameters::{Scope, Start};
+use super::ops::window::Window;
+use super::parameters::{Initialiser, Scope};
 use super::resnet::Classifier;
 use super::tape::Value;
 
@@ -17,10 +17,10 @@ struct Segmenter {
     s1: Stem,
     /// S2 to S5, each with its combination.
     encoder: Vec<(ResidualUnit, Option<Combination>)>,
-    s5_pyramid: Pyramid,
+    s5_pyramid: SummedPyramid,
     /// S6 to S9.
     decoder: Vec<ResidualUnit>,
-    s9_pyramid: Pyramid,
+    s9_pyramid: SummedPyramid,
     out: Conv,
 }
 
@@ -40,7 +40,7 @@ impl Segmenter {
             encoder.push((unit, combination));
         }
         let pyramid = |scope: &mut Scope, channels| {
-            Pyramid::new(&mut scope.inner("aspp"), [channels; 2], &config.dilations)
+            SummedPyramid::new(&mut scope.inner("aspp"), [channels; 2], &config.dilations)
         };
         let s5_pyramid = pyramid(&mut scope.inner("s5"), 16 * w);
         let mut decoder = Vec::new();
@@ -80,28 +80,28 @@ pub(super) struct Proposed {
     classifier: Classifier,
     segmenter: Segmenter,
     sigma: Option<usize>,
-    score: Option<usize>,
+    prior_weight: Option<usize>,
 }
 
 impl Proposed {
-    /// The network of a checked configuration.
+    /// Builds the network of a checked configuration.
     pub(super) fn new(scope: &mut Scope, config: &Config) -> Self {
         let classifier = Classifier::new(&mut scope.inner("classifier"), config.classifier_width);
         let segmenter = Segmenter::new(&mut scope.inner("segmenter"), config);
         let mut std = scope.inner("std");
         let mut positive = |name: &str, value: f64| {
             // Stored before softplus, which keeps it positive.
-            std.parameter(name, &[1], Start::Constant(softplus_inverse(value) as f32))
+            std.parameter(name, &[1], Initialiser::Constant(softplus_inverse(value) as f32))
         };
         let sigma =
             (config.mode != DynamicsMode::None).then(|| positive("sigma", config.std_sigma));
-        let score =
+        let prior_weight =
             (config.mode == DynamicsMode::StdPrior).then(|| positive("l2", config.std_score));
-        Self { config: config.clone(), classifier, segmenter, sigma, score }
+        Self { config: config.clone(), classifier, segmenter, sigma, prior_weight }
     }
 
-    /// The logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, 1, H, W]`; with the
-    /// threshold dynamics, if there are any, where `std` is set.
+    /// Logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, 1, H, W]`; `std` turns on
+    /// the threshold dynamics, if the network has them.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<[Value; 2]> {
         let (features, nodule_logit) = self.classifier.forward(pass, x)?;
         let u = self.segmenter.forward(pass, x, &features)?;
@@ -109,14 +109,15 @@ impl Proposed {
             return Ok([u, nodule_logit]);
         };
         let sigma = pass.parameter(sigma);
-        let l2 = self.score.map(|index| pass.parameter(index));
-        // METHOD: the score is a prior; no gradient goes through it into the classifier.
-        let score = match &l2 {
+        let l2 = self.prior_weight.map(|index| pass.parameter(index));
+        // METHOD: the nodule probability is a prior; no gradient flows through it into the
+        // classifier.
+        let nodule_probability = match &l2 {
             Some(_) => Some(pass.detached_sigmoid(&nodule_logit)?),
             None => None,
         };
         let operator = ThresholdDynamics {
-            score,
+            nodule_probability,
             steps: self.config.std_steps,
             radius: self.config.std_radius,
             boundary: self.config.std_boundary as f32,
@@ -134,8 +135,8 @@ mod tests {
     use super::*;
     use crate::config::Preset;
     use crate::network::{Network, parameter_table};
-    use crate::ops::{tensor, view};
     use crate::parameters::Parameters;
+    use crate::tensors::{tensor, view};
 
     fn shape(config: &Config, name: &str) -> Option<Vec<usize>> {
         let table = parameter_table(config).unwrap();
@@ -150,8 +151,8 @@ mod tests {
             .iter()
             .filter(|(name, _)| name.starts_with("classifier.") && !name.contains("running_"));
         let count: usize = classifier.map(|(_, s)| s.iter().product::<usize>()).sum();
-        // torchvision's resnet50 has 25 557 032 parameters; less two of three input channels of
-        // conv1 and the 1000 classes, plus one score.
+        // torchvision's resnet50 has 25 557 032 parameters. Two of three input channels of conv1
+        // and the 1000 classes are subtracted, one output is added.
         assert_eq!(count, 25_557_032 - 2 * 64 * 49 - 2048 * 1000 - 1000 + 2049);
         let is = |name: &str, expected: &[usize]| {
             assert_eq!(shape(&config, name).as_deref(), Some(expected), "{name}");
@@ -182,8 +183,8 @@ mod tests {
         assert!(shape(&none, "segmenter.s2.combine.merge.weight").is_none());
     }
 
-    /// Logits of pixels and images for the same image and weights, with the threshold dynamics
-    /// where `std` is set.
+    /// Logits of pixels and images for the same image and weights; `std` turns on the threshold
+    /// dynamics.
     fn found(mode: DynamicsMode, std: bool) -> [Vec<f32>; 2] {
         let config = Config {
             image_size: 32,
@@ -202,13 +203,13 @@ mod tests {
 
     #[test]
     fn each_mode_changes_what_it_names() {
-        let [plain, score] = found(DynamicsMode::None, true);
-        assert!(plain.iter().chain(&score).all(|v| v.is_finite()));
-        // Without the dynamics every mode is the segmenter alone; with them, each is another.
+        let [plain, nodule_logits] = found(DynamicsMode::None, true);
+        assert!(plain.iter().chain(&nodule_logits).all(|v| v.is_finite()));
+        // Without the dynamics, every mode equals the segmenter alone; with them, the modes differ.
         for mode in [DynamicsMode::Std, DynamicsMode::StdPrior] {
-            assert_eq!(found(mode, false), [plain.clone(), score.clone()]);
-            let [logits, same_score] = found(mode, true);
-            assert!(logits != plain && same_score == score);
+            assert_eq!(found(mode, false), [plain.clone(), nodule_logits.clone()]);
+            let [logits, same_logits] = found(mode, true);
+            assert!(logits != plain && same_logits == nodule_logits);
         }
         let ([std, _], [prior, _]) =
             (found(DynamicsMode::Std, true), found(DynamicsMode::StdPrior, true));
@@ -235,7 +236,7 @@ mod tests {
             let gradient = logits.tensor().ones_like().unwrap();
             let (tape, _) = pass.finish();
             let gradients = tape.backward(vec![(logits, gradient)]).unwrap();
-            // The prior is detached, so that only the combination leads there.
+            // The prior is detached, so only the combination leads to the classifier.
             let reached = |(index, _): (usize, _)| {
                 parameters.specs[index].name.starts_with("classifier.conv1.")
             };

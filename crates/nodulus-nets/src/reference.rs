@@ -1,11 +1,11 @@
-//! The classifier against the same network made of candle-nn's layers, whose forward passes are
-//! another program's.
+//! The classifier compared with the same network made of candle-nn's layers, an independent
+//! implementation of the forward pass.
 
 use super::layers::Pass;
-use super::ops::{tensor, view};
-use super::parameters::{Parameters, Scope, Spec, Start};
+use super::parameters::{Initialiser, ParameterSpec, Parameters, Scope};
 use super::resnet::Classifier;
 use super::tape::Value;
+use super::tensors::{tensor, view};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{
     BatchNorm, Conv2d, Conv2dConfig, Module as _, ModuleT as _, VarBuilder, batch_norm,
@@ -15,9 +15,9 @@ use candle_nn::{
 const WIDTH: usize = 8;
 
 /// `Conv2d`, then batch norm in evaluation.
-struct Unit(Conv2d, BatchNorm);
+struct ConvNorm(Conv2d, BatchNorm);
 
-impl Unit {
+impl ConvNorm {
     fn new(
         vb: &VarBuilder,
         names: [&str; 2],
@@ -35,11 +35,11 @@ impl Unit {
     }
 }
 
-/// torchvision's `ResNet-50`: the features C1 to C4, and the score.
+/// torchvision's `ResNet-50`: the features C1 to C4, and the logit.
 fn resnet50(vb: &VarBuilder, x: &Tensor) -> (Vec<Tensor>, Tensor) {
-    let stem = Unit::new(vb, ["conv1", "bn1"], [1, WIDTH], 7, 2);
+    let stem = ConvNorm::new(vb, ["conv1", "bn1"], [1, WIDTH], 7, 2);
     let c1 = stem.forward(x).relu().unwrap();
-    // Nothing is below 0 here, so that zeros at the border never win.
+    // Values are 0 or more, so the zeros of the border never win.
     let padded = c1.pad_with_zeros(2, 1, 1).unwrap().pad_with_zeros(3, 1, 1).unwrap();
     let mut x = padded.max_pool2d_with_stride(3, 2).unwrap();
     let mut features = vec![c1];
@@ -49,12 +49,12 @@ fn resnet50(vb: &VarBuilder, x: &Tensor) -> (Vec<Tensor>, Tensor) {
             let vb = vb.pp(format!("layer{}.{block}", layer + 1));
             let (inner, outer) = (WIDTH << layer, WIDTH << (layer + 2));
             let stride = if layer > 0 && block == 0 { 2 } else { 1 };
-            let first = Unit::new(&vb, ["conv1", "bn1"], [channels, inner], 1, 1);
-            let second = Unit::new(&vb, ["conv2", "bn2"], [inner, inner], 3, stride);
-            let third = Unit::new(&vb, ["conv3", "bn3"], [inner, outer], 1, 1);
+            let first = ConvNorm::new(&vb, ["conv1", "bn1"], [channels, inner], 1, 1);
+            let second = ConvNorm::new(&vb, ["conv2", "bn2"], [inner, inner], 3, stride);
+            let third = ConvNorm::new(&vb, ["conv3", "bn3"], [inner, outer], 1, 1);
             let skip = if block == 0 {
                 let names = ["downsample.0", "downsample.1"];
-                Unit::new(&vb, names, [channels, outer], 1, stride).forward(&x)
+                ConvNorm::new(&vb, names, [channels, outer], 1, stride).forward(&x)
             } else {
                 x.clone()
             };
@@ -70,10 +70,10 @@ fn resnet50(vb: &VarBuilder, x: &Tensor) -> (Vec<Tensor>, Tensor) {
     (features, fc.forward(&pooled).unwrap().flatten_all().unwrap())
 }
 
-/// Parameters that are nowhere trivial: shifted norms, positive variances.
-pub(super) fn parameters(specs: Vec<Spec>, seed: u64) -> Parameters {
+/// Parameters without trivial values: shifted norms, positive variances.
+pub(super) fn parameters(specs: Vec<ParameterSpec>, seed: u64) -> Parameters {
     let specs = specs.into_iter().map(|spec| match spec.start {
-        Start::Constant(_) => Spec { start: Start::Uniform(0.5), ..spec },
+        Initialiser::Constant(_) => ParameterSpec { start: Initialiser::Uniform(0.5), ..spec },
         _ => spec,
     });
     let mut parameters = Parameters::draw(specs.collect(), seed).unwrap();
@@ -104,13 +104,14 @@ fn the_classifier_is_resnet_50_of_candle_nns_layers() {
     let (features, logit) = resnet50(&vb, &x);
 
     let mut pass = Pass::evaluation(&parameters);
-    let (blocks, score) = network.forward(&mut pass, &Value::constant(x.copy().unwrap())).unwrap();
+    let (blocks, nodule_logit) =
+        network.forward(&mut pass, &Value::constant(x.copy().unwrap())).unwrap();
     for (name, expected, found) in features[..4]
         .iter()
         .zip(&blocks)
         .enumerate()
         .map(|(n, (expected, found))| (format!("C{}", n + 1), expected, found))
-        .chain([("score".to_owned(), &logit, &score)])
+        .chain([("logit".to_owned(), &logit, &nodule_logit)])
     {
         assert_eq!(expected.dims(), found.tensor().dims(), "{name}");
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -2,16 +2,16 @@
 
 use super::error::Result;
 use super::layers::{Addend, BatchNorm, Conv, Pass};
-use super::ops::convolution::Window;
 use super::ops::max_pool::MaxPool;
-use super::ops::mean_score::MeanScore;
-use super::parameters::{Scope, Start};
+use super::ops::mean_logit::MeanLogit;
+use super::ops::window::Window;
+use super::parameters::{Initialiser, Scope};
 use super::tape::Value;
 
-/// Blocks of each layer.
+/// Number of blocks in each layer.
 const DEPTHS: [usize; 4] = [3, 4, 6, 3];
 
-/// Output channels of a block by its inner channels.
+/// Ratio of a block's output channels to its inner channels.
 const EXPANSION: usize = 4;
 
 struct Bottleneck {
@@ -20,7 +20,7 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// A block with this window in the middle.
+    /// A block with this window in its middle convolution.
     fn new(scope: &mut Scope, from: usize, inner: usize, window: Window) -> Self {
         let (to, stride) = (inner * EXPANSION, window.stride);
         let mut conv = |i: usize, counts: [usize; 2], window| {
@@ -29,7 +29,7 @@ impl Bottleneck {
         };
         let convs = [
             conv(1, [from, inner], Window::centred(1, 1)),
-            // The stride lies in the 3 × 3 convolution, as in torchvision.
+            // The stride is in the 3 × 3 convolution, as in torchvision.
             conv(2, [inner, inner], window),
             conv(3, [inner, to], Window::centred(1, 1)),
         ];
@@ -54,10 +54,10 @@ impl Bottleneck {
     }
 }
 
-/// Pixels of the input along each axis of one of the last features.
+/// Ratio of the input's size to the last feature's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutputStride {
-    /// The last layer keeps the size that it is given.
+    /// The last layer keeps the size of its input.
     Sixteen,
     /// As in the paper.
     ThirtyTwo,
@@ -70,22 +70,23 @@ pub(super) struct ResNet {
     layers: Vec<Vec<Bottleneck>>,
 }
 
-/// What it finds in a batch.
+/// Features of a batch.
 pub(super) struct Features {
     /// C1 to C4: `[B, w, H/2, W/2]`, `[B, 4w, H/4, W/4]`, `[B, 8w, H/8, W/8]`,
     /// `[B, 16w, H/16, W/16]`.
     pub(super) blocks: [Value; 4],
-    /// Of the last layer: `[B, 32w, H/32, W/32]`, or as large as C4.
+    /// Feature of the last layer: `[B, 32w, H/32, W/32]`, or as large as C4.
     pub(super) last: Value,
 }
 
 impl ResNet {
-    /// Channels of the last layer for each of the first block.
+    /// Ratio of the last layer's channels to those of the first block.
     pub(super) const LAST: usize = 32;
 
     /// A network with `width` channels in its first block; `ResNet-50` has 64.
-    // METHOD: at stride 16 the last layer's first block has no stride, and its other blocks have
-    // dilation 2: torchvision's `replace_stride_with_dilation`, for which its weights are right.
+    // METHOD: at stride 16 the last layer's first block has no stride and its other blocks have
+    // dilation 2, as with torchvision's `replace_stride_with_dilation`, so torchvision's weights
+    // fit.
     pub(super) fn new(scope: &mut Scope, width: usize, stride: OutputStride) -> Self {
         let conv1 = Conv::of_resnet(scope.inner("conv1"), [1, width], Window::centred(7, 2));
         let bn1 = BatchNorm::new(scope.inner("bn1"), width);
@@ -109,7 +110,7 @@ impl ResNet {
         Self { conv1, bn1, layers }
     }
 
-    /// Applies it to `[B, 1, H, W]`.
+    /// Applies the network to `[B, 1, H, W]`.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Features> {
         let c1 = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.bn1), x)], true)?;
         let mut x = pass.apply(MaxPool(Window::centred(3, 2)), &[&c1])?;
@@ -125,7 +126,7 @@ impl ResNet {
     }
 }
 
-/// The network with a head for one score.
+/// The network with a head for one logit.
 pub(super) struct Classifier {
     trunk: ResNet,
     weight: usize,
@@ -138,17 +139,17 @@ impl Classifier {
         let trunk = ResNet::new(scope, width, OutputStride::ThirtyTwo);
         let channels = ResNet::LAST * width;
         let mut fc = scope.inner("fc");
-        let start = Start::Uniform(1.0 / (channels as f32).sqrt());
+        let start = Initialiser::Uniform(1.0 / (channels as f32).sqrt());
         let weight = fc.parameter("weight", &[1, channels], start);
         let bias = fc.parameter("bias", &[1], start);
         Self { trunk, weight, bias }
     }
 
-    /// Its features C1 to C4, and its score before the logistic function, `[B]`.
+    /// Its features C1 to C4, and its logit, `[B]`.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<([Value; 4], Value)> {
         let Features { blocks, last } = self.trunk.forward(pass, x)?;
         let (weight, bias) = (pass.parameter(self.weight), pass.parameter(self.bias));
-        let logit = pass.apply(MeanScore, &[&last, &weight, &bias])?;
+        let logit = pass.apply(MeanLogit, &[&last, &weight, &bias])?;
         Ok((blocks, logit))
     }
 }

@@ -13,7 +13,7 @@
 use super::error::Result;
 use super::layers::{Conv, Pass, ResidualUnit, Stem, up};
 use super::ops::concatenation::Enlargement;
-use super::ops::convolution::Window;
+use super::ops::window::Window;
 use super::parameters::Scope;
 use super::tape::Value;
 
@@ -61,6 +61,6 @@ impl ResUNet {
             x = up(pass, Enlargement::Nearest, &x, skip)?;
             x = unit.forward(pass, &x)?;
         }
-        self.out.forward(pass, &x)
+        pass.convolve(&self.out, &x)
     }
 }

@@ -16,13 +16,13 @@
 //! is compared with in place of Dice loss alone.
 
 use super::error::Result;
-use super::layers::{Addend, BatchNorm, Conv, Pass, Pyramid, ResidualUnit, Stem, up};
+use super::layers::{Addend, BatchNorm, Conv, Pass, ResidualUnit, Stem, SummedPyramid, up};
+use super::ops::channel_gate::ChannelGate;
 use super::ops::concatenation::Enlargement;
-use super::ops::convolution::Window;
-use super::ops::gate::Gate;
 use super::ops::global_mean::GlobalMean;
 use super::ops::max_pool::MaxPool;
 use super::ops::multiplication::Multiplication;
+use super::ops::window::Window;
 use super::parameters::Scope;
 use super::tape::Value;
 
@@ -30,12 +30,12 @@ use super::tape::Value;
 const REDUCTION: usize = 8;
 
 /// Squeeze and excitation: channels weighed by what their means say of each other.
-struct Excitation {
+struct SqueezeExcitation {
     reduce: Conv,
     expand: Conv,
 }
 
-impl Excitation {
+impl SqueezeExcitation {
     fn new(mut scope: Scope, channels: usize) -> Self {
         let (inner, window) = ((channels / REDUCTION).max(1), Window::centred(1, 1));
         let reduce = Conv::new(scope.inner("reduce"), [channels, inner], window);
@@ -45,29 +45,29 @@ impl Excitation {
     fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mean = pass.apply(GlobalMean, &[x])?;
         let inner = pass.sum(&[Addend::Convolved(&self.reduce, None, &mean)], true)?;
-        let weights = self.expand.forward(pass, &inner)?;
-        pass.apply(Gate, &[x, &weights])
+        let weights = pass.convolve(&self.expand, &inner)?;
+        pass.apply(ChannelGate, &[x, &weights])
     }
 }
 
 /// Norm, `ReLU`, 3 × 3 convolution.
-struct Activated {
+struct NormReluConv {
     norm: BatchNorm,
     conv: Conv,
 }
 
-impl Activated {
+impl NormReluConv {
     fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
-        let x = self.norm.rectified(pass, x)?;
-        self.conv.forward(pass, &x)
+        let x = pass.rectified(self.norm, x)?;
+        pass.convolve(&self.conv, &x)
     }
 }
 
 /// What comes from below, weighed by itself and by the level's own features.
 struct Attention {
-    skip: Activated,
-    below: Activated,
-    both: Activated,
+    skip: NormReluConv,
+    below: NormReluConv,
+    both: NormReluConv,
 }
 
 impl Attention {
@@ -82,7 +82,7 @@ impl Attention {
             } else {
                 Conv::new(inner, counts, window)
             };
-            Activated { norm, conv }
+            NormReluConv { norm, conv }
         };
         let (skip, own) = (part("skip", skip, false), part("below", below, false));
         Self { skip, below: own, both: part("both", below, true) }
@@ -91,7 +91,7 @@ impl Attention {
     fn forward(&self, pass: &mut Pass, skip: &Value, below: &Value) -> Result<Value> {
         let skip = self.skip.forward(pass, skip)?;
         let skip = pass.apply(MaxPool::HALF, &[&skip])?;
-        let own = self.below.norm.rectified(pass, below)?;
+        let own = pass.rectified(self.below.norm, below)?;
         let own = Addend::Convolved(&self.below.conv, None, &own);
         let both = pass.sum(&[Addend::Plain(&skip), own], false)?;
         let weights = self.both.forward(pass, &both)?;
@@ -100,20 +100,20 @@ impl Attention {
 }
 
 /// A level of the decoder.
-struct Level {
+struct DecoderLevel {
     attention: Attention,
     unit: ResidualUnit,
-    excitation: Excitation,
+    excitation: SqueezeExcitation,
 }
 
 /// The network.
 pub(super) struct ResUNetPlusPlus {
-    stem: (Stem, Excitation),
-    encoder: Vec<(ResidualUnit, Excitation)>,
-    bridge: Pyramid,
+    stem: (Stem, SqueezeExcitation),
+    encoder: Vec<(ResidualUnit, SqueezeExcitation)>,
+    bridge: SummedPyramid,
     /// From the lowest level up.
-    decoder: Vec<Level>,
-    pyramid: Pyramid,
+    decoder: Vec<DecoderLevel>,
+    pyramid: SummedPyramid,
     out: Conv,
 }
 
@@ -124,27 +124,27 @@ impl ResUNetPlusPlus {
         let mut inner = scope.inner("encoder");
         let mut first = inner.inner("0");
         let stem = Stem::new(&mut first, width);
-        let stem = (stem, Excitation::new(first.inner("excite"), width));
+        let stem = (stem, SqueezeExcitation::new(first.inner("excite"), width));
         let encoder = (1..=3).map(|i| {
             let mut scope = inner.inner(&i.to_string());
             let unit = ResidualUnit::plain(&mut scope, [w(i - 1), w(i)], 2);
-            (unit, Excitation::new(scope.inner("excite"), w(i)))
+            (unit, SqueezeExcitation::new(scope.inner("excite"), w(i)))
         });
         let encoder = encoder.collect();
-        let bridge = Pyramid::new(&mut scope.inner("bridge"), [w(3), w(4)], dilations);
+        let bridge = SummedPyramid::new(&mut scope.inner("bridge"), [w(3), w(4)], dilations);
         let mut inner = scope.inner("decoder");
         let decoder = [(4, 2, 3), (3, 1, 2), (2, 0, 1)].into_iter().enumerate();
         let decoder = decoder.map(|(i, (below, skip, to))| {
             let mut scope = inner.inner(&i.to_string());
             let [below, skip, to] = [below, skip, to].map(w);
-            Level {
+            DecoderLevel {
                 attention: Attention::new(scope.inner("attention"), [skip, below]),
                 unit: ResidualUnit::plain(&mut scope, [below + skip, to], 1),
-                excitation: Excitation::new(scope.inner("excite"), to),
+                excitation: SqueezeExcitation::new(scope.inner("excite"), to),
             }
         });
         let decoder = decoder.collect();
-        let pyramid = Pyramid::new(&mut scope.inner("aspp"), [w(1), w(0)], dilations);
+        let pyramid = SummedPyramid::new(&mut scope.inner("aspp"), [w(1), w(0)], dilations);
         let out = Conv::with_bias(scope.inner("out"), [width, 1], Window::centred(1, 1));
         Self { stem, encoder, bridge, decoder, pyramid, out }
     }

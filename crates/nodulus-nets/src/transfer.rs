@@ -1,51 +1,56 @@
-//! Weights from elsewhere, as far as they fit.
+//! Transfer of weights from other files, as far as they fit.
 
 use super::checkpoint;
 use super::error::{Error, Result};
-use super::ops::tensor;
 use super::parameters::Parameters;
+use super::tensors::tensor;
 use serde::Serialize;
 use std::path::Path;
 
-/// What of a file of weights fitted a network, tensor by tensor.
+/// Outcome of a transfer, tensor by tensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Transfer {
+pub struct TransferReport {
     /// Tensors taken.
     pub taken: Vec<String>,
-    /// Of those, kernels for three channels that were summed to one.
+    /// Tensors among `taken` whose kernels for three channels were summed to one.
     pub summed: Vec<String>,
-    /// Tensors of the network that the file does not have: they keep their first values.
+    /// Tensors of the network that the file lacks; they keep their initial values.
     pub missing: Vec<String>,
-    /// Tensors that have another shape in the file, with both: they keep their first values.
+    /// Tensors with another shape in the file, with both shapes; they keep their initial values.
     pub other_shape: Vec<String>,
-    /// Tensors of the file that the network does not have, or that are not 32-bit floats.
+    /// Tensors of the file that the network lacks, or that are not 32-bit floats.
     pub unused: Vec<String>,
 }
 
-/// Puts what fits of a file's tensors over a network's; `prefix` is put before the file's names.
+/// Replaces a network's tensors by the fitting ones of a file; `prefix` is put before the file's
+/// names.
 ///
-/// METHOD: a kernel for three channels becomes one for a single channel by summing over its inputs:
-/// its answer to a grey image is the same. So torchvision's `ImageNet` weights load.
+/// METHOD: a kernel for three channels becomes one for a single channel by summing over its inputs,
+/// which gives the same response to a grey image; thus torchvision's `ImageNet` weights load.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, or if nothing of it fits.
-pub(super) fn transfer(path: &Path, prefix: &str, parameters: &mut Parameters) -> Result<Transfer> {
+/// Fails if the file cannot be read, or if no tensor fits.
+pub(super) fn transfer(
+    path: &Path,
+    prefix: &str,
+    parameters: &mut Parameters,
+) -> Result<TransferReport> {
     let path = checkpoint::weights_path(path);
     let (arrays, others) = checkpoint::read_floats(&path)?;
-    let mut arrays: checkpoint::Arrays =
+    let mut arrays: checkpoint::NamedArrays =
         arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)).collect();
-    let mut found = Transfer {
+    let mut found = TransferReport {
         unused: others.into_iter().map(|name| format!("{prefix}{name}")).collect(),
-        ..Transfer::default()
+        ..TransferReport::default()
     };
-    for (spec, place) in parameters.specs.iter().zip(&mut parameters.tensors) {
+    for (spec, tensor_slot) in parameters.specs.iter().zip(&mut parameters.tensors) {
         let name = spec.name.clone();
         let expected = spec.shape.as_slice();
         match arrays.remove(&name) {
             None => found.missing.push(name),
             Some((shape, values)) if shape == expected => {
-                *place = tensor(values, expected)?;
+                *tensor_slot = tensor(values, expected)?;
                 found.taken.push(name);
             }
             Some((shape, values)) => match (shape.as_slice(), expected) {
@@ -56,7 +61,7 @@ pub(super) fn transfer(path: &Path, prefix: &str, parameters: &mut Parameters) -
                         kernel[p] + kernel[area + p] + kernel[2 * area + p]
                     };
                     let summed = kernels.flat_map(|kernel| (0..area).map(move |p| sum(kernel, p)));
-                    *place = tensor(summed.collect(), expected)?;
+                    *tensor_slot = tensor(summed.collect(), expected)?;
                     found.summed.push(name.clone());
                     found.taken.push(name);
                 }
@@ -81,8 +86,8 @@ pub(super) fn transfer(path: &Path, prefix: &str, parameters: &mut Parameters) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::view;
-    use crate::parameters::{Scope, Start};
+    use crate::parameters::{Initialiser, Scope};
+    use crate::tensors::view;
 
     fn network() -> Parameters {
         let mut specs = Vec::new();
@@ -93,7 +98,7 @@ mod tests {
             ("net.fc.bias", &[1]),
             ("head.bias", &[1]),
         ] {
-            scope.parameter(name, shape, Start::Constant(9.0));
+            scope.parameter(name, shape, Initialiser::Constant(9.0));
         }
         Parameters::draw(specs, 1).unwrap()
     }
@@ -120,7 +125,7 @@ mod tests {
         let mut parameters = network();
         let found = transfer(&path, "net.", &mut parameters).unwrap();
         let names = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
-        let expected = Transfer {
+        let expected = TransferReport {
             taken: names(&["net.conv1.weight", "net.fc.bias"]),
             summed: names(&["net.conv1.weight"]),
             missing: names(&["head.bias"]),
@@ -130,7 +135,7 @@ mod tests {
         assert_eq!(found, expected);
         let values: Vec<Vec<f32>> =
             parameters.tensors.iter().map(|t| view(t).unwrap().to_vec()).collect();
-        // Of 0 to 5 and 6 to 11, each three channels of two.
+        // Sums over three channels of two values, of 0 to 5 and of 6 to 11.
         assert_eq!(values[0], [0.0 + 2.0 + 4.0, 1.0 + 3.0 + 5.0, 24.0, 27.0]);
         assert_eq!(
             (&values[1][..], &values[2][..], &values[3][..]),

@@ -12,8 +12,8 @@
 use super::error::Result;
 use super::layers::{Conv, ConvUnit, Pass, UpConv};
 use super::ops::concatenation::Concatenation;
-use super::ops::convolution::Window;
 use super::ops::max_pool::MaxPool;
+use super::ops::window::Window;
 use super::parameters::Scope;
 use super::tape::Value;
 
@@ -21,9 +21,9 @@ use super::tape::Value;
 const DEPTH: usize = 4;
 
 /// Two convolutions, each with norm and `ReLU`.
-struct Double([ConvUnit; 2]);
+struct DoubleConv([ConvUnit; 2]);
 
-impl Double {
+impl DoubleConv {
     fn new(scope: &mut Scope, [from, to]: [usize; 2]) -> Self {
         let window = Window::centred(3, 1);
         Self([
@@ -41,9 +41,9 @@ impl Double {
 
 /// The network.
 pub(super) struct UNet {
-    encoder: Vec<Double>,
+    encoder: Vec<DoubleConv>,
     /// From the lowest level up.
-    decoder: Vec<(UpConv, Double)>,
+    decoder: Vec<(UpConv, DoubleConv)>,
     out: Conv,
 }
 
@@ -53,7 +53,7 @@ impl UNet {
         let mut inner = scope.inner("encoder");
         let encoder = (0..=DEPTH).map(|i| {
             let from = if i == 0 { 1 } else { width << (i - 1) };
-            Double::new(&mut inner.inner(&i.to_string()), [from, width << i])
+            DoubleConv::new(&mut inner.inner(&i.to_string()), [from, width << i])
         });
         let encoder = encoder.collect();
         let mut inner = scope.inner("decoder");
@@ -61,7 +61,7 @@ impl UNet {
             let to = width << (DEPTH - 1 - i);
             let mut scope = inner.inner(&i.to_string());
             let up = UpConv::new(scope.inner("up"), [2 * to, to]);
-            (up, Double::new(&mut scope, [2 * to, to]))
+            (up, DoubleConv::new(&mut scope, [2 * to, to]))
         });
         let decoder = decoder.collect();
         let out = Conv::with_bias(scope.inner("out"), [width, 1], Window::centred(1, 1));
@@ -85,6 +85,6 @@ impl UNet {
             x = pass.apply(Concatenation { enlarged: None }, &[&below, skip])?;
             x = level.forward(pass, &x)?;
         }
-        self.out.forward(pass, &x)
+        pass.convolve(&self.out, &x)
     }
 }

@@ -109,8 +109,8 @@ const GLYPHS: [[u8; 9]; 95] = [
 
 /// Whether a pixel of a character is set; a box stands for a character outside ASCII.
 pub fn is_set(character: char, x: usize, y: usize) -> bool {
-    let place = u32::from(character).checked_sub(u32::from(' ')).map(|place| place as usize);
-    let rows = place.and_then(|place| GLYPHS.get(place)).unwrap_or(&UNKNOWN);
+    let index = u32::from(character).checked_sub(u32::from(' ')).map(|index| index as usize);
+    let rows = index.and_then(|index| GLYPHS.get(index)).unwrap_or(&UNKNOWN);
     x < SIZE[0] && rows.get(y).is_some_and(|row| row >> (SIZE[0] - 1 - x) & 1 == 1)
 }
 

@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 
 /// A mask to outline; its size is the slice's.
 #[derive(Clone, Copy, Debug)]
-pub struct Outline<'a> {
+pub struct MaskOutline<'a> {
     /// The mask, indexed `[j, i]`, 0 where there is none.
     pub mask: ArrayView2<'a, u8>,
     /// Colour of the line.
@@ -26,7 +26,7 @@ pub fn draw(
     side: usize,
     hu: &ArrayView2<'_, i16>,
     window_hu: [f64; 2],
-    outlines: &[Outline<'_>],
+    outlines: &[MaskOutline<'_>],
 ) {
     let (nj, ni) = hu.dim();
     if ni == 0 || nj == 0 {
@@ -83,7 +83,7 @@ mod tests {
         mask[[1, 2]] = 1;
         let hu = mask.mapv(|inside| if inside == 1 { 300 } else { -900 });
         let mut canvas = Canvas::new([9, 9], [0; 3]);
-        let outline = Outline { mask: mask.view(), colour: RED, dashed: false };
+        let outline = MaskOutline { mask: mask.view(), colour: RED, dashed: false };
         draw(&mut canvas, [1, 0], 8, &hu.view(), [-1000.0, 400.0], &[outline]);
         // Four columns and three rows of two pixels each.
         let expected = [
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(canvas, before);
         // A mask of another size is left out.
         let mask = Array2::ones((1, 1));
-        let outline = Outline { mask: mask.view(), colour: RED, dashed: false };
+        let outline = MaskOutline { mask: mask.view(), colour: RED, dashed: false };
         draw(&mut canvas, [0, 0], 4, &Array2::zeros((2, 2)).view(), [0.0, 1.0], &[outline]);
         assert!(!drawn(&canvas).concat().contains('#'));
     }

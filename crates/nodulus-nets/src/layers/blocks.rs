@@ -1,18 +1,21 @@
 //! Building blocks of segmenters.
 
-use super::basic::{Addend, BatchNorm, Conv, Pass};
+use super::addend::Addend;
+use super::convolution::Conv;
+use super::norm::BatchNorm;
+use super::pass::Pass;
 use crate::error::Result;
 use crate::ops::concatenation::{Concatenation, Enlargement};
-use crate::ops::convolution::Window;
-use crate::parameters::{Scope, Start};
+use crate::ops::window::Window;
+use crate::parameters::{Initialiser, Scope};
 use crate::tape::Value;
 
-/// `below` enlarged to twice its size, then `skip`.
+/// `below` enlarged to twice its size and concatenated with `skip`.
 pub(crate) fn up(pass: &mut Pass, how: Enlargement, below: &Value, skip: &Value) -> Result<Value> {
     pass.apply(Concatenation { enlarged: Some(how) }, &[below, skip])
 }
 
-/// 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution; skip path as in [`ResidualUnit`].
+/// Main path: 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution. Skip path as in [`ResidualUnit`].
 pub(crate) struct Stem {
     conv1: Conv,
     norm: BatchNorm,
@@ -35,7 +38,7 @@ impl Stem {
         Self { conv1, norm, conv2, skip, skip_norm }
     }
 
-    /// Applies it.
+    /// Applies the unit.
     pub(crate) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let main = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.norm), x)], true)?;
         let main = Addend::Convolved(&self.conv2, None, &main);
@@ -43,7 +46,7 @@ impl Stem {
     }
 }
 
-/// 3 × 3 depthwise, then 1 × 1 convolution.
+/// 3 × 3 depthwise convolution, then 1 × 1 convolution.
 struct SeparableConv {
     depthwise: usize,
     stride: usize,
@@ -52,7 +55,7 @@ struct SeparableConv {
 
 impl SeparableConv {
     fn new(scope: &mut Scope, [from, to]: [usize; 2], stride: usize, bias: bool) -> Self {
-        let start = Start::Normal((2.0f32 / 9.0).sqrt());
+        let start = Initialiser::Normal((2.0f32 / 9.0).sqrt());
         let depthwise = scope.inner("depthwise").parameter("weight", &[from, 1, 3, 3], start);
         let (inner, window) = (scope.inner("pointwise"), Window::centred(1, 1));
         let pointwise = if bias {
@@ -65,17 +68,17 @@ impl SeparableConv {
 }
 
 /// A residual unit's first convolution.
-enum First {
+enum FirstConv {
     Separable(SeparableConv),
     Plain(Conv),
 }
 
-/// Main path: norm, `ReLU`, 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution. Skip path: 1 × 1
-/// convolution, norm. Their sum.
+/// Sum of two paths. Main path: norm, `ReLU`, 3 × 3 convolution, norm, `ReLU`, 3 × 3 convolution.
+/// Skip path: 1 × 1 convolution, norm.
 // METHOD: a convolution has no bias where a batch norm follows it or is added to it.
 pub(crate) struct ResidualUnit {
     norm1: BatchNorm,
-    first: First,
+    first: FirstConv,
     norm2: BatchNorm,
     conv: Conv,
     skip: Conv,
@@ -83,17 +86,17 @@ pub(crate) struct ResidualUnit {
 }
 
 impl ResidualUnit {
-    /// A unit from and to so many channels, its first convolution separable.
+    /// A unit whose first convolution is separable; `counts` are its input and output channels.
     pub(crate) fn separable(scope: &mut Scope, counts: [usize; 2], stride: usize) -> Self {
         Self::new(scope, counts, stride, "conv", |main| {
-            First::Separable(SeparableConv::new(main, counts, stride, false))
+            FirstConv::Separable(SeparableConv::new(main, counts, stride, false))
         })
     }
 
-    /// A unit of plain convolutions.
+    /// A unit of plain convolutions; `counts` are its input and output channels.
     pub(crate) fn plain(scope: &mut Scope, counts: [usize; 2], stride: usize) -> Self {
         Self::new(scope, counts, stride, "conv2", |main| {
-            First::Plain(Conv::new(main.inner("conv1"), counts, Window::centred(3, stride)))
+            FirstConv::Plain(Conv::new(main.inner("conv1"), counts, Window::centred(3, stride)))
         })
     }
 
@@ -102,7 +105,7 @@ impl ResidualUnit {
         [from, to]: [usize; 2],
         stride: usize,
         second: &str,
-        first: impl FnOnce(&mut Scope) -> First,
+        first: impl FnOnce(&mut Scope) -> FirstConv,
     ) -> Self {
         let mut main = scope.inner("main");
         let norm1 = BatchNorm::new(main.inner("bn1"), from);
@@ -115,15 +118,15 @@ impl ResidualUnit {
         Self { norm1, first, norm2, conv, skip, skip_norm }
     }
 
-    /// Applies it.
+    /// Applies the unit.
     pub(crate) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let main = match &self.first {
-            First::Separable(SeparableConv { depthwise, stride, pointwise }) => {
+            FirstConv::Separable(SeparableConv { depthwise, stride, pointwise }) => {
                 let main = pass.depthwise(*depthwise, *stride, Some(self.norm1), x)?;
                 pass.sum(&[Addend::Convolved(pointwise, Some(self.norm2), &main)], true)?
             }
-            First::Plain(conv) => {
-                let main = self.norm1.rectified(pass, x)?;
+            FirstConv::Plain(conv) => {
+                let main = pass.rectified(self.norm1, x)?;
                 pass.sum(&[Addend::Convolved(conv, Some(self.norm2), &main)], true)?
             }
         };
@@ -132,15 +135,15 @@ impl ResidualUnit {
     }
 }
 
-/// Atrous spatial pyramid pooling: 3 × 3 convolutions of several dilations, each with a norm, their
-/// sum, a 1 × 1 convolution.
-pub(crate) struct Pyramid {
+/// Atrous spatial pyramid pooling by a sum: 3 × 3 convolutions with several dilations, each with a
+/// norm, their sum, and a 1 × 1 convolution.
+pub(crate) struct SummedPyramid {
     branches: Vec<(Conv, BatchNorm)>,
     out: Conv,
 }
 
-impl Pyramid {
-    /// A pyramid from and to so many channels.
+impl SummedPyramid {
+    /// A pyramid; `counts` are its input and output channels.
     pub(crate) fn new(scope: &mut Scope, counts: [usize; 2], dilations: &[usize]) -> Self {
         let channels = counts[1];
         let branches = dilations.iter().enumerate().map(|(i, &dilation)| {
@@ -154,7 +157,7 @@ impl Pyramid {
         Self { branches, out }
     }
 
-    /// Applies it, then a 1 × 1 convolution where there is one.
+    /// Applies the pyramid, and then the 1 × 1 convolution `then` if there is one.
     pub(crate) fn forward(&self, pass: &mut Pass, x: &Value, then: Option<&Conv>) -> Result<Value> {
         let then: Vec<&Conv> = [Some(&self.out), then].into_iter().flatten().collect();
         pass.pyramid(&self.branches, &then, x)
@@ -162,7 +165,7 @@ impl Pyramid {
 }
 
 /// Combines a feature of the segmenter with one of the classifier: 1 × 1 convolution of the latter,
-/// both after each other, 1 × 1 convolution, separable convolution.
+/// concatenation, 1 × 1 convolution, separable convolution.
 pub(crate) struct Combination {
     classifier: Conv,
     merge: Conv,
@@ -170,7 +173,7 @@ pub(crate) struct Combination {
 }
 
 impl Combination {
-    /// A combination of so many channels of the segmenter and the classifier.
+    /// A combination of features with these numbers of channels.
     pub(crate) fn new(scope: &mut Scope, [segmenter, classifier]: [usize; 2]) -> Self {
         let window = Window::centred(1, 1);
         let mut conv = |name: &str, counts| Conv::with_bias(scope.inner(name), counts, window);
@@ -181,18 +184,18 @@ impl Combination {
         }
     }
 
-    /// What takes the segmenter's feature's place.
+    /// The feature that replaces the segmenter's.
     pub(crate) fn forward(
         &self,
         pass: &mut Pass,
         segmenter: &Value,
         classifier: &Value,
     ) -> Result<Value> {
-        let t = self.classifier.forward(pass, classifier)?;
+        let t = pass.convolve(&self.classifier, classifier)?;
         let both = pass.apply(Concatenation { enlarged: None }, &[segmenter, &t])?;
-        let merged = self.merge.forward(pass, &both)?;
+        let merged = pass.convolve(&self.merge, &both)?;
         let SeparableConv { depthwise, stride, pointwise } = &self.separable;
         let x = pass.depthwise(*depthwise, *stride, None, &merged)?;
-        pointwise.forward(pass, &x)
+        pass.convolve(pointwise, &x)
     }
 }

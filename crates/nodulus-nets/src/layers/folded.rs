@@ -1,35 +1,39 @@
-//! Inference without a tape: a norm is part of the convolution before it, sums and rectifiers are part
-//! of the last convolution that they depend on.
+//! Inference without a tape. Batch norms are folded into the preceding convolution; sums and
+//! rectifiers are fused into the last convolution that they depend on.
 
-use super::basic::{Addend, BatchNorm, Conv};
+use super::addend::Addend;
+use super::convolution::Conv;
+use super::norm::BatchNorm;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::ops::normalised_sum::{Affine, NormalisedSum, Term};
-use crate::ops::prepared::{Addend as Onto, Finish, Prepared};
-use crate::ops::pyramid::Pyramid;
-use crate::ops::{tensor, view};
+use crate::operator::Operator;
+use crate::ops::normalised_sum::{ChannelAffine, NormalisedSum, Term};
+use crate::ops::partition::{Epilogue, Residual};
+use crate::ops::prepared_convolution::PreparedConvolution;
+use crate::ops::prepared_pyramid::PreparedPyramid;
 use crate::parameters::Parameters;
-use crate::tape::{Operator, Value};
+use crate::tape::Value;
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The convolutions of a network, each prepared when it is first used: for the size of the images that
-/// it then sees.
-pub(crate) struct Folded {
-    /// By the index of the convolution's weights.
-    ready: Vec<OnceLock<Ready>>,
-    /// Indices of the weights that others were made of.
+/// The prepared convolutions of a network. Each is prepared on its first use, for the image size of
+/// that use.
+pub(crate) struct FoldedNetwork {
+    /// Prepared layers by the index of the convolution's weights.
+    ready: Vec<OnceLock<PreparedLayer>>,
+    /// Whether each parameter has become part of a prepared layer.
     spent: Vec<AtomicBool>,
 }
 
-enum Ready {
-    Convolution(Prepared),
-    Pyramid(Pyramid),
+enum PreparedLayer {
+    Convolution(PreparedConvolution),
+    PreparedPyramid(PreparedPyramid),
 }
 
-impl Folded {
-    /// Nothing prepared yet, for so many parameters.
+impl FoldedNetwork {
+    /// Nothing prepared yet, for this number of parameters.
     pub(crate) fn new(parameters: usize) -> Self {
         Self {
             ready: (0..parameters).map(|_| OnceLock::new()).collect(),
@@ -37,45 +41,51 @@ impl Folded {
         }
     }
 
-    /// Weights that nothing reads again, as what was made of them is ready.
+    /// Indices of weights that are no longer read, since the layers made from them are prepared.
     pub(crate) fn spent(&self) -> impl Iterator<Item = usize> {
         (0..self.spent.len()).filter(|index| self.spent[*index].load(Ordering::Relaxed))
     }
 
-    /// What is ready under an index, or is made now of the weights of some convolutions.
+    /// The layer prepared under an index, or prepared now from the weights of `of`.
     fn ready(
         &self,
         index: usize,
         of: &[&Conv],
-        make: impl FnOnce() -> Result<Ready>,
-    ) -> Result<&Ready> {
-        let place = &self.ready[index];
-        if place.get().is_none() {
-            // Made twice, it is the same.
-            let _ = place.set(make()?);
+        make: impl FnOnce() -> Result<PreparedLayer>,
+    ) -> Result<&PreparedLayer> {
+        let slot = &self.ready[index];
+        if slot.get().is_none() {
+            // Two threads may prepare the same layer; the results are equal.
+            let _ = slot.set(make()?);
             for conv in of {
                 self.spent[conv.weight].store(true, Ordering::Relaxed);
             }
         }
-        place.get().ok_or_else(|| unfit("nothing prepared".to_owned()))
+        slot.get().ok_or_else(|| unfit("nothing prepared".to_owned()))
     }
 
-    /// Convolves onto `onto`, whose values are added, or onto new memory.
+    /// Convolves onto `onto`, adding to its values, or into new memory.
     fn convolve(
         &self,
         parameters: &Parameters,
         (conv, norm): (&Conv, Option<BatchNorm>),
         x: &Tensor,
-        finish: Finish,
+        finish: Epilogue,
         onto: Option<Vec<f32>>,
     ) -> Result<(Vec<f32>, [usize; 4])> {
         let [images, channels, height, width] = sizes(x)?;
         let ready = self.ready(conv.weight, &[conv], || {
             let (weight, shift) = weights(parameters, conv, norm)?;
             let size = [height, width];
-            Ok(Ready::Convolution(Prepared::new(conv.window, &weight, shift, channels, size)?))
+            Ok(PreparedLayer::Convolution(PreparedConvolution::new(
+                conv.window,
+                &weight,
+                shift,
+                channels,
+                size,
+            )?))
         })?;
-        let Ready::Convolution(prepared) = ready else {
+        let PreparedLayer::Convolution(prepared) = ready else {
             return Err(unfit("a pyramid's branch is used on its own".to_owned()));
         };
         let shape = <[usize; 4]>::from(prepared.shape(images));
@@ -84,14 +94,14 @@ impl Folded {
         Ok((y, shape))
     }
 
-    /// A convolution, with what is added for each filter.
+    /// Applies a convolution with its bias.
     pub(super) fn conv(&self, parameters: &Parameters, conv: &Conv, x: &Value) -> Result<Value> {
-        let finish = Finish { addend: Onto::None, rectified: false };
+        let finish = Epilogue { residual: Residual::None, rectified: false };
         let (y, shape) = self.convolve(parameters, (conv, None), x.tensor(), finish, None)?;
         Ok(Value::constant(tensor(y, &shape)?))
     }
 
-    /// Adds up tensors and convolutions; negative sums become 0 where `rectified`.
+    /// Sums tensors and convolutions; if `rectified`, negative sums become 0.
     pub(super) fn sum(
         &self,
         parameters: &Parameters,
@@ -130,12 +140,12 @@ impl Folded {
         let others = others.as_ref().map(|others| view(others.tensor())).transpose()?;
         let mut sum: Option<(Vec<f32>, [usize; 4])> = None;
         for (n, (conv, norm, x)) in convolved.into_iter().enumerate() {
-            let addend = match (&sum, &others) {
-                (Some(_), _) => Onto::Output,
-                (None, Some(others)) => Onto::Other(others),
-                (None, None) => Onto::None,
+            let residual = match (&sum, &others) {
+                (Some(_), _) => Residual::Output,
+                (None, Some(others)) => Residual::Other(others),
+                (None, None) => Residual::None,
             };
-            let finish = Finish { addend, rectified: rectified && n == last };
+            let finish = Epilogue { residual, rectified: rectified && n == last };
             let onto = sum.take().map(|(values, _)| values);
             sum = Some(self.convolve(parameters, (conv, norm), x.tensor(), finish, onto)?);
         }
@@ -143,8 +153,9 @@ impl Folded {
         Ok(Value::constant(tensor(y, &shape)?))
     }
 
-    /// Sum of normalised convolutions of one input, then 1 × 1 convolutions: from end to end linear, so
-    /// that the latter are part of the former. `None` where that does not pay.
+    /// Sum of normalised convolutions of one input, followed by 1 × 1 convolutions. Everything is
+    /// linear, so the 1 × 1 convolutions are folded into the others. `None` where that does not
+    /// pay.
     pub(super) fn pyramid(
         &self,
         parameters: &Parameters,
@@ -189,9 +200,14 @@ impl Folded {
                 shift = product(end, &shift, added.len());
                 shift.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
             }
-            Ok(Ready::Pyramid(Pyramid::new(&kernels, shift, channels, [height, width])?))
+            Ok(PreparedLayer::PreparedPyramid(PreparedPyramid::new(
+                &kernels,
+                shift,
+                channels,
+                [height, width],
+            )?))
         })?;
-        let Ready::Pyramid(pyramid) = ready else {
+        let PreparedLayer::PreparedPyramid(pyramid) = ready else {
             return Err(unfit("a convolution is used in a pyramid too".to_owned()));
         };
         let shape = <[usize; 4]>::from(pyramid.shape(images));
@@ -210,7 +226,7 @@ fn sizes(x: &Tensor) -> Result<[usize; 4]> {
         .map_err(|_| unfit(format!("input {:?}, expected [B, C, H, W]", x.dims())))
 }
 
-/// A convolution's weights and what it adds for each filter, the norm after it among them.
+/// A convolution's weights and the shift of each filter, with the norm that follows folded in.
 fn weights(
     parameters: &Parameters,
     conv: &Conv,
@@ -223,7 +239,7 @@ fn weights(
         None => vec![0.0; filters],
     };
     if let Some(norm) = norm {
-        let affine: Vec<Affine> = norm.affine(parameters)?;
+        let affine: Vec<ChannelAffine> = norm.affine(parameters)?;
         let each = weight.len() / filters;
         for ((weight, sum), (scale, added)) in weight.chunks_mut(each).zip(&mut shift).zip(affine) {
             for weight in weight {
@@ -235,7 +251,7 @@ fn weights(
     Ok((weight, shift))
 }
 
-/// A matrix of `rows` rows times one of any number of columns.
+/// Product of a matrix with `rows` rows and one with any number of columns.
 fn product(a: &[f32], b: &[f32], rows: usize) -> Vec<f32> {
     let depth = a.len() / rows;
     let columns = b.len() / depth;

@@ -1,9 +1,17 @@
 //! Layers: operators with their parameters.
 
-mod basic;
-mod blocks;
+mod norm;
+mod convolution;
+mod addend;
 mod folded;
+mod pass;
+mod units;
+mod blocks;
 
-pub(super) use basic::{Addend, BatchNorm, Conv, ConvUnit, Pass, UpConv};
-pub(super) use blocks::{Combination, Pyramid, ResidualUnit, Stem, up};
-pub(super) use folded::Folded;
+pub(super) use addend::Addend;
+pub(super) use blocks::{Combination, ResidualUnit, Stem, SummedPyramid, up};
+pub(super) use convolution::Conv;
+pub(super) use folded::FoldedNetwork;
+pub(super) use norm::BatchNorm;
+pub(super) use pass::Pass;
+pub(super) use units::{ConvUnit, UpConv};

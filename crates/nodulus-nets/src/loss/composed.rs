@@ -1,22 +1,22 @@
-//! The loss in the tensor library's operations: a few numbers an image are copied back.
+//! The loss by the tensor library's operations; only a few numbers per image are copied back.
 
-use super::{Measured, classification, target, targets};
-use crate::batch::Example;
+use super::{BatchLosses, classification, target, targets};
+use crate::batch::Sample;
 use crate::error::Result;
 use crate::ops::composed::sigmoid;
-use crate::ops::{tensor, values};
+use crate::tensors::{tensor, values};
 use candle_core::Tensor;
 
-/// See [`super::measure`].
-pub(crate) fn measure(
+/// See [`super::evaluate`].
+pub(crate) fn evaluate(
     pixels: &Tensor,
     images: Option<&Tensor>,
-    batch: &[Example],
+    batch: &[Sample],
     weights: [f64; 2],
-) -> Result<Measured> {
+) -> Result<BatchLosses> {
     let (gradient, sums) = segmentation(pixels, batch)?;
     let mut gradients = vec![(gradient * weights[0])?];
-    // One copy, so that the processor waits for the card once a step.
+    // One copy, so that the processor waits for the card once per step.
     let sums = sums.flatten_all()?;
     let found = match images {
         None => values(&sums)?,
@@ -35,20 +35,20 @@ pub(crate) fn measure(
             Some(loss.value)
         }
     };
-    Ok(Measured { segmentation, classification, overlaps, gradients })
+    Ok(BatchLosses { segmentation, classification, overlaps, gradients })
 }
 
 const SUMS: usize = 7;
 
-/// Sums over an image's pixels that count.
+/// Sums over an image's counted pixels.
 struct Sums {
     entropy: f64,
     counted: f64,
-    /// Of the products of probability and mask.
+    /// Sum of the products of probability and mask.
     both: f64,
-    /// Of probability and mask.
+    /// Sum of probabilities and mask.
     either: f64,
-    /// Pixels of nodule, pixels found, and those that are both.
+    /// Nodule pixels of the mask, of the prediction, and of both.
     wanted: f64,
     found: f64,
     hits: f64,
@@ -71,9 +71,9 @@ impl Sums {
     }
 }
 
-/// The gradient of [`super::segmentation`] with respect to the logits, as they are, and the sums of each
-/// image, `[B, 7]`.
-fn segmentation(logits: &Tensor, batch: &[Example]) -> Result<(Tensor, Tensor)> {
+/// The gradient of [`super::segmentation`] with respect to the logits, and the sums of each image,
+/// `[B, 7]`.
+fn segmentation(logits: &Tensor, batch: &[Sample]) -> Result<(Tensor, Tensor)> {
     let images = batch.len();
     let shape = (images, logits.elem_count() / images.max(1));
     let part = |part: usize| {
@@ -84,7 +84,7 @@ fn segmentation(logits: &Tensor, batch: &[Example]) -> Result<(Tensor, Tensor)> 
     let v = logits.reshape(shape)?;
     let x = sigmoid(&v)?;
     let entropy = ((v.relu()? - (&v * &y)?)? - sigmoid(&v.abs()?)?.log()?)?;
-    // 1 from a logit of 0 on.
+    // 1 where the logit is 0 or more.
     let hard = ((v.sign()? + 1.0)? * 0.5)?.ceil()?;
     let hard = (hard * &counts)?;
     let parts = [
@@ -114,18 +114,18 @@ fn segmentation(logits: &Tensor, batch: &[Example]) -> Result<(Tensor, Tensor)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::IGNORED;
+    use crate::batch::IGNORED_PIXEL;
 
     #[test]
     fn it_is_the_processors() {
         let side = 6;
         let pixel = |i: usize, n: usize| ((i * 37 + n * 11) % 41) as f32 / 4.0 - 5.0;
         let masks: [fn(usize) -> u8; 4] =
-            [|i| u8::from(i % 5 == 0), |_| 0, |i| [0, 1, IGNORED][i % 3], |_| IGNORED];
-        let batch: Vec<Example> = masks
+            [|i| u8::from(i % 5 == 0), |_| 0, |i| [0, 1, IGNORED_PIXEL][i % 3], |_| IGNORED_PIXEL];
+        let batch: Vec<Sample> = masks
             .iter()
             .enumerate()
-            .map(|(n, mask)| Example {
+            .map(|(n, mask)| Sample {
                 id: n.to_string(),
                 image: Vec::new(),
                 mask: (0..side * side).map(mask).collect(),
@@ -137,9 +137,9 @@ mod tests {
         let pixels = tensor(logits[..4 * side * side].to_vec(), (4, 1, side, side)).unwrap();
         let images = tensor(logits[4 * side * side..].to_vec(), 4).unwrap();
         for images in [Some(&images), None] {
-            let host = super::super::measure(&pixels, images, &batch, [0.5, 2.0]).unwrap();
-            let found = measure(&pixels, images, &batch, [0.5, 2.0]).unwrap();
-            let losses = |m: &Measured| [m.segmentation, m.classification.unwrap_or(-1.0)];
+            let host = super::super::evaluate(&pixels, images, &batch, [0.5, 2.0]).unwrap();
+            let found = evaluate(&pixels, images, &batch, [0.5, 2.0]).unwrap();
+            let losses = |m: &BatchLosses| [m.segmentation, m.classification.unwrap_or(-1.0)];
             for (found, host) in losses(&found).iter().zip(losses(&host)) {
                 assert!((found - host).abs() < 1e-6 * host.abs(), "{found} {host}");
             }
@@ -158,8 +158,8 @@ mod tests {
     fn what_is_no_number_has_a_loss_that_is_none() {
         let logits = tensor(vec![f32::NAN, 0.0, 0.0, 0.0], (1, 1, 2, 2)).unwrap();
         let (id, image) = (String::new(), Vec::new());
-        let batch = [Example { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
-        let found = measure(&logits, None, &batch, [1.0, 1.0]).unwrap();
+        let batch = [Sample { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
+        let found = evaluate(&logits, None, &batch, [1.0, 1.0]).unwrap();
         assert!(found.segmentation.is_nan());
     }
 }

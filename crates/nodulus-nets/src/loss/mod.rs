@@ -1,35 +1,35 @@
-//! What training makes small, and its gradients.
+//! Training loss and its gradients.
 
 pub(super) mod composed;
 
-use super::batch::{Example, IGNORED};
+use super::batch::{IGNORED_PIXEL, Sample};
 use super::error::Result;
 use super::ops::sigmoid::sigmoid;
-use super::ops::{tensor, view};
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// What a batch has come to.
+/// Losses of a batch.
 #[derive(Debug)]
-pub(super) struct Measured {
-    /// Loss of the pixels, without its weight.
+pub(super) struct BatchLosses {
+    /// Segmentation loss, unweighted.
     pub(super) segmentation: f64,
-    /// Loss of the images, without its weight; `None` where the network has no classifier.
+    /// Classification loss, unweighted; `None` where the network has no classifier.
     pub(super) classification: Option<f64>,
     /// Dice and `IoU` of each image with nodule.
     pub(super) overlaps: Vec<[f64; 2]>,
-    /// Gradients of the weighted losses with respect to the logits of the pixels and of the images.
+    /// Gradients of the weighted losses with respect to the logits of pixels and of images.
     pub(super) gradients: Vec<Tensor>,
 }
 
-/// Measures the logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, that a network gives for a
-/// batch, with weights for the losses of both.
-pub(super) fn measure(
+/// Evaluates a network's logits for a batch: of pixels, `[B, 1, H, W]`, and of images, `[B]`.
+/// `weights` are those of the segmentation and the classification loss.
+pub(super) fn evaluate(
     pixels: &Tensor,
     images: Option<&Tensor>,
-    batch: &[Example],
+    batch: &[Sample],
     weights: [f64; 2],
-) -> Result<Measured> {
+) -> Result<BatchLosses> {
     let weighted = |mut gradient: Vec<f32>, weight: f64, logits: &Tensor| {
         for g in &mut gradient {
             *g *= weight as f32;
@@ -52,10 +52,10 @@ pub(super) fn measure(
             Some(loss.value)
         }
     };
-    Ok(Measured { segmentation, classification, overlaps, gradients })
+    Ok(BatchLosses { segmentation, classification, overlaps, gradients })
 }
 
-fn targets(batch: &[Example]) -> Vec<Option<bool>> {
+fn targets(batch: &[Sample]) -> Vec<Option<bool>> {
     batch.iter().map(|example| example.has_nodule).collect()
 }
 
@@ -64,21 +64,21 @@ fn targets(batch: &[Example]) -> Vec<Option<bool>> {
 pub(super) struct Loss {
     /// Mean over the batch.
     pub(super) value: f64,
-    /// As the logits.
+    /// In the order of the logits.
     pub(super) gradient: Vec<f32>,
 }
 
-/// Cross entropy of one logit, without loss of digits where the logistic function is near 0 or 1.
+/// Cross entropy of one logit, exact also where the logistic function is near 0 or 1.
 fn cross_entropy(logit: f32, target: f32) -> f64 {
     let (v, y) = (f64::from(logit), f64::from(target));
     v.max(0.0) - v * y + (-v.abs()).exp().ln_1p()
 }
 
-/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels; masks of 0, 1 and
-/// [`IGNORED`]. An ignored pixel is in no sum and no count, and has no gradient; an image of nothing
-/// else has no loss.
-// METHOD: Dice loss 1 - (2 sum xy + 1) / (sum x + sum y + 1) of each image, then the mean; the paper
-// does not say over what it sums.
+/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels, for masks of 0, 1 and
+/// [`IGNORED_PIXEL`]. An ignored pixel takes no part in sums, counts and gradients; an image with
+/// only ignored pixels has no loss.
+// METHOD: Dice loss 1 - (2 sum xy + 1) / (sum x + sum y + 1) of each image, then the mean; the
+// paper does not say over what it sums.
 pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss {
     let images = logits.len() / pixels;
     let mut gradient = super::buffer::take(logits.len());
@@ -87,8 +87,8 @@ pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss 
         .zip(logits.par_chunks(pixels).zip(masks.par_chunks(pixels)))
         .map(|(gradient, (logits, masks))| {
             let (mut entropy, mut both, mut either) = (0.0, 0.0, 0.0);
-            let counted = masks.iter().filter(|y| **y != IGNORED).count().max(1);
-            // In short sums of f32: exact enough, and vectors of them.
+            let counted = masks.iter().filter(|y| **y != IGNORED_PIXEL).count().max(1);
+            // Short sums in f32 are exact enough and vectorise.
             let rows = gradient.chunks_mut(256).zip(logits.chunks(256).zip(masks.chunks(256)));
             for (x, (logits, masks)) in rows {
                 let (mut row_entropy, mut row_both, mut row_either) = (0.0f32, 0.0f32, 0.0f32);
@@ -119,12 +119,12 @@ pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss 
     Loss { value: values.iter().sum::<f64>() / images as f64, gradient }
 }
 
-/// What a pixel of a mask is: 1 for nodule, and 1 where it counts.
+/// Target of a mask's pixel: 1 for nodule; and 1 where the pixel counts.
 fn target(y: u8) -> [f32; 2] {
-    [f32::from(u8::from(y == 1)), f32::from(u8::from(y != IGNORED))]
+    [f32::from(u8::from(y == 1)), f32::from(u8::from(y != IGNORED_PIXEL))]
 }
 
-/// Cross entropy over the images that have a target; 0 where none has.
+/// Cross entropy over the images that have a target; 0 without any.
 pub(super) fn classification(logits: &[f32], targets: &[Option<bool>]) -> Loss {
     let n = targets.iter().flatten().count().max(1);
     let target = |y: &Option<bool>| y.map(|y| f32::from(u8::from(y)));
@@ -136,11 +136,11 @@ pub(super) fn classification(logits: &[f32], targets: &[Option<bool>]) -> Loss {
     }
 }
 
-/// Dice and `IoU` of one image, with pixels of positive logit as nodule; `None` where the mask is
-/// empty. Ignored pixels are left out.
+/// Dice and `IoU` of one image, with pixels of logit 0 or more as nodule; `None` where the mask is
+/// empty. Ignored pixels do not count.
 pub(super) fn overlap(logits: &[f32], mask: &[u8]) -> Option<[f64; 2]> {
     let (mut both, mut found, mut wanted) = (0u32, 0u32, 0u32);
-    for (v, y) in logits.iter().zip(mask).filter(|(_, y)| **y != IGNORED) {
+    for (v, y) in logits.iter().zip(mask).filter(|(_, y)| **y != IGNORED_PIXEL) {
         let x = u32::from(*v >= 0.0);
         both += x & u32::from(*y);
         found += x;
@@ -165,7 +165,7 @@ mod tests {
         let entropy = -(0.5f64.ln() + 0.75f64.ln()) / 2.0;
         let dice = 1.0 - (2.0 * 0.75 + 1.0) / (1.25 + 1.0 + 1.0);
         close(segmentation(&logits, &[0, 1], 2).value, entropy + dice);
-        // Two images: the mean of each by itself.
+        // Two images: the mean of their separate losses.
         let other = [1.0, -1.0];
         let single = segmentation(&other, &[0, 0], 2).value;
         let both = segmentation(&[logits, other].concat(), &[0, 1, 0, 0], 2).value;
@@ -178,7 +178,7 @@ mod tests {
         let masks = [1, 0, 1, 0, 0, 1];
         let targets = [true, false, true, false, false, true].map(Some);
         let found = segmentation(&logits, &masks, 3).gradient;
-        let scores = classification(&logits, &targets).gradient;
+        let images = classification(&logits, &targets).gradient;
         for i in 0..6 {
             let moved = |by: f32| {
                 let mut logits = logits;
@@ -187,21 +187,21 @@ mod tests {
             };
             let (up, down) = (moved(0.01), moved(-0.01));
             assert!((f64::from(found[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
-            assert!((f64::from(scores[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
+            assert!((f64::from(images[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
         }
     }
 
     #[test]
     fn what_is_ignored_has_no_loss_and_no_gradient() {
         let logits = [0.3, -1.2, 2.0, 0.1, -0.4, 1.5f32];
-        let masks = [1, IGNORED, 0, IGNORED, IGNORED, IGNORED];
+        let masks = [1, IGNORED_PIXEL, 0, IGNORED_PIXEL, IGNORED_PIXEL, IGNORED_PIXEL];
         let targets = [Some(true), None, Some(false), None, None, None];
         let found = segmentation(&logits, &masks, 3);
-        let scores = classification(&logits, &targets);
-        // Half of the loss of the first image's other pixels; the second image has none but the
-        // Dice loss's 1 - 1 / 1.
+        let images = classification(&logits, &targets);
+        // Half of the loss of the first image's other pixels; the second image only has the Dice
+        // loss 1 - 1 / 1.
         close(found.value, segmentation(&[0.3, 2.0], &[1, 0], 2).value / 2.0);
-        close(scores.value, classification(&[0.3, 2.0], &[Some(true), Some(false)]).value);
+        close(images.value, classification(&[0.3, 2.0], &[Some(true), Some(false)]).value);
         for i in 0..6 {
             let moved = |by: f32| {
                 let mut logits = logits;
@@ -210,12 +210,12 @@ mod tests {
             };
             let (up, down) = (moved(0.01), moved(-0.01));
             assert!((f64::from(found.gradient[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
-            assert!((f64::from(scores.gradient[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
-            if masks[i] == IGNORED {
+            assert!((f64::from(images.gradient[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
+            if masks[i] == IGNORED_PIXEL {
                 assert_eq!((found.gradient[i], up.0.to_bits()), (0.0, found.value.to_bits()));
             }
             if targets[i].is_none() {
-                assert_eq!((scores.gradient[i], up.1.to_bits()), (0.0, scores.value.to_bits()));
+                assert_eq!((images.gradient[i], up.1.to_bits()), (0.0, images.value.to_bits()));
             }
         }
         assert_eq!(overlap(&logits[..3], &masks[..3]), overlap(&[0.3, 2.0], &[1, 0]));

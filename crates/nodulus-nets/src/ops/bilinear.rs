@@ -1,9 +1,10 @@
 //! Images at another size, bilinear.
 
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -17,7 +18,7 @@ pub(crate) struct Bilinear {
 impl Operator for Bilinear {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let [images, channels, height, width] = self.sizes(inputs[0])?;
-        let [rows, columns] = self.places([height, width]);
+        let [rows, columns] = self.interpolations([height, width]);
         let x = view(inputs[0])?;
         let n_out = self.size[0] * self.size[1];
         let mut y = buffer::take(images * channels * n_out);
@@ -40,7 +41,7 @@ impl Operator for Bilinear {
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
         let [images, channels, height, width] = self.sizes(step.inputs[0])?;
-        let [rows, columns] = self.places([height, width]);
+        let [rows, columns] = self.interpolations([height, width]);
         let gradient = view(step.gradient.tensor())?;
         let n_out = self.size[0] * self.size[1];
         let mut found = buffer::zeros(images * channels * height * width);
@@ -67,7 +68,7 @@ impl Operator for Bilinear {
 
 /// The two pixels that a pixel of the output lies between, and how much each counts.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Interpolation {
     pub(super) at: [usize; 2],
     pub(super) weights: [f32; 2],
 }
@@ -87,17 +88,17 @@ impl Bilinear {
         }
     }
 
-    pub(super) fn places(&self, from: [usize; 2]) -> [Vec<Place>; 2] {
+    pub(super) fn interpolations(&self, from: [usize; 2]) -> [Vec<Interpolation>; 2] {
         std::array::from_fn(|axis| {
             let (from, to) = (from[axis], self.size[axis]);
-            let place = |i: usize| {
+            let interpolation = |i: usize| {
                 let at = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
                 let near = (at as usize).min(from - 1);
                 let far = (near + 1).min(from - 1);
                 let weight = (at - near as f64) as f32;
-                Place { at: [near, far], weights: [1.0 - weight, weight] }
+                Interpolation { at: [near, far], weights: [1.0 - weight, weight] }
             };
-            (0..to).map(place).collect()
+            (0..to).map(interpolation).collect()
         })
     }
 }

@@ -1,10 +1,11 @@
 //! Channels of several tensors after each other, the first enlarged on the way where asked for.
 
-use super::vector::vectorised;
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector::vectorised;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -23,7 +24,7 @@ pub(crate) struct Concatenation {
     pub(crate) enlarged: Option<Enlargement>,
 }
 
-pub(super) struct Sizes {
+pub(super) struct ConcatenationShape {
     images: usize,
     pub(super) channels: Vec<usize>,
     height: usize,
@@ -32,7 +33,7 @@ pub(super) struct Sizes {
 
 impl Operator for Concatenation {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let Sizes { images, channels, height, width } = self.sizes(inputs)?;
+        let ConcatenationShape { images, channels, height, width } = self.sizes(inputs)?;
         let values = inputs.iter().map(|input| view(input)).collect::<Result<Vec<_>>>()?;
         let values: Vec<&[f32]> = values.iter().map(|values| &**values).collect();
         let (total, n) = (channels.iter().sum(), height * width);
@@ -60,7 +61,7 @@ impl Operator for Concatenation {
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
-        let Sizes { images, channels, height, width } = self.sizes(step.inputs)?;
+        let ConcatenationShape { images, channels, height, width } = self.sizes(step.inputs)?;
         let gradient = view(step.gradient.tensor())?;
         let (total, n): (usize, usize) = (channels.iter().sum(), height * width);
         let mut start = 0;
@@ -92,7 +93,7 @@ impl Operator for Concatenation {
 }
 
 impl Concatenation {
-    pub(super) fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
+    pub(super) fn sizes(&self, inputs: &[&Tensor]) -> Result<ConcatenationShape> {
         let factor = if self.enlarged.is_some() { 2 } else { 1 };
         let wrong = || Error::Shape {
             operator: "concatenation",
@@ -101,14 +102,15 @@ impl Concatenation {
                 inputs.iter().map(|input| input.dims()).collect::<Vec<_>>()
             ),
         };
-        let mut found: Option<Sizes> = None;
+        let mut found: Option<ConcatenationShape> = None;
         for input in inputs {
             let [images, channels, mut height, mut width] = *input.dims() else {
                 return Err(wrong());
             };
             let Some(sizes) = &mut found else {
                 [height, width] = [height * factor, width * factor];
-                found = Some(Sizes { images, channels: vec![channels], height, width });
+                found =
+                    Some(ConcatenationShape { images, channels: vec![channels], height, width });
                 continue;
             };
             if [images, height, width] != [sizes.images, sizes.height, sizes.width] {
@@ -116,7 +118,7 @@ impl Concatenation {
             }
             sizes.channels.push(channels);
         }
-        let has_pixels = |sizes: &Sizes| {
+        let has_pixels = |sizes: &ConcatenationShape| {
             sizes.height * sizes.width > 0 && sizes.channels.iter().all(|channels| *channels > 0)
         };
         found.filter(has_pixels).ok_or_else(wrong)
@@ -167,12 +169,13 @@ fn enlarge(from: &[f32], width: usize, to: &mut [f32]) {
                 }
                 line[0] = line[1];
                 line[width + 1] = line[width];
-                let (left, right) = (&line[..width], &line[2..]);
+                let (recorded_statistics, right) = (&line[..width], &line[2..]);
                 let (to, _) = to.as_chunks_mut::<2>();
-                for (((to, middle), left), right) in
-                    to.iter_mut().zip(&line[1..]).zip(left).zip(right)
+                for (((to, middle), recorded_statistics), right) in
+                    to.iter_mut().zip(&line[1..]).zip(recorded_statistics).zip(right)
                 {
-                    *to = [0.75 * middle + 0.25 * left, 0.75 * middle + 0.25 * right];
+                    *to =
+                        [0.75 * middle + 0.25 * recorded_statistics, 0.75 * middle + 0.25 * right];
                 }
             },
         );

@@ -1,11 +1,12 @@
 //! Depthwise convolution: one kernel for each channel, 3 × 3, padding 1.
 
-use super::normalised_sum::Affine;
-use super::vector::{self, vectorised};
-use super::{planes_per_task, tensor, view, with_scratch};
+use super::normalised_sum::ChannelAffine;
+use super::tasks::{planes_per_task, with_scratch};
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector::{self, vectorised};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -22,7 +23,7 @@ pub(crate) struct Depthwise {
 /// of the kernel then lies a constant number of places away, and loops are as long as they can be.
 /// Where the stride is more than 1, the outputs between are worked out too, and left out.
 #[derive(Clone, Copy)]
-struct Plane {
+struct PaddedPlane {
     height: usize,
     width: usize,
     height_out: usize,
@@ -30,7 +31,7 @@ struct Plane {
     stride: usize,
 }
 
-impl Plane {
+impl PaddedPlane {
     fn pixels(self) -> usize {
         self.height * self.width
     }
@@ -74,9 +75,9 @@ impl Plane {
     }
 }
 
-impl Plane {
+impl PaddedPlane {
     /// Makes each pixel of a line `max(0, scale * x + shift)`; the border stays.
-    fn rectify(self, (scale, shift): Affine, line: &mut [f32]) {
+    fn rectify(self, (scale, shift): ChannelAffine, line: &mut [f32]) {
         vectorised(
             #[inline(always)]
             || {
@@ -150,7 +151,11 @@ impl Depthwise {
     /// # Errors
     ///
     /// As the operator's.
-    pub(crate) fn run(&self, inputs: &[&Tensor], before: Option<&[Affine]>) -> Result<Tensor> {
+    pub(crate) fn run(
+        &self,
+        inputs: &[&Tensor],
+        before: Option<&[ChannelAffine]>,
+    ) -> Result<Tensor> {
         let (images, channels, plane) = self.sizes(inputs)?;
         let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
         if let Some(before) = before.filter(|before| before.len() != channels) {
@@ -191,14 +196,14 @@ impl Depthwise {
         Ok([plane.height_out, plane.width_out])
     }
 
-    fn sizes(&self, inputs: &[&Tensor]) -> Result<(usize, usize, Plane)> {
+    fn sizes(&self, inputs: &[&Tensor]) -> Result<(usize, usize, PaddedPlane)> {
         match (inputs[0].dims(), inputs[1].dims()) {
             (&[images, channels, height, width], &[kernels, 1, 3, 3])
                 if kernels == channels && height * width > 0 =>
             {
                 let stride = self.stride;
                 let (height_out, width_out) = (height.div_ceil(stride), width.div_ceil(stride));
-                Ok((images, channels, Plane { height, width, height_out, width_out, stride }))
+                Ok((images, channels, PaddedPlane { height, width, height_out, width_out, stride }))
             }
             (x, w) => Err(Error::Shape {
                 operator: "depthwise convolution",
@@ -213,7 +218,7 @@ fn kernel(weight: &[f32], channel: usize) -> [f32; 9] {
 }
 
 /// Writes the sum of the elements under the kernel for each place of the line.
-fn correlate(plane: Plane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
+fn correlate(plane: PaddedPlane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
     vectorised(
         #[inline(always)]
         || {
@@ -231,7 +236,7 @@ fn correlate(plane: Plane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
     );
 }
 
-fn kernel_gradient(plane: Plane, line: &[f32], gradient: &[f32]) -> [f32; 9] {
+fn kernel_gradient(plane: PaddedPlane, line: &[f32], gradient: &[f32]) -> [f32; 9] {
     // In blocks that stay in the fastest cache from element to element of the kernel.
     const BLOCK: usize = 2048;
     let mut sums = [0.0; 9];

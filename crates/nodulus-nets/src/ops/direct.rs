@@ -1,8 +1,8 @@
 //! 3 × 3 convolution at stride 1 of wide images of few channels, without unfolding them: there a
 //! product of matrices spends its time on copies and on matrices too narrow for it.
 
-use super::strips::Window;
-use super::{sum_in_order, with_scratch};
+use super::tasks::{sum_in_order, with_scratch};
+use super::window::Window;
 use crate::buffer;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ const LANES: usize = 16;
 
 /// Sizes of a convolution.
 #[derive(Clone, Copy)]
-pub(super) struct Direct {
+pub(super) struct DirectConvolution {
     channels: usize,
     filters: usize,
     height: usize,
@@ -35,7 +35,7 @@ pub(super) struct Direct {
     dilation: usize,
 }
 
-impl Direct {
+impl DirectConvolution {
     /// The convolution, if it is one that this way is best for.
     pub(super) fn new(
         window: Window,
@@ -129,7 +129,7 @@ impl Direct {
                     for (block, (weights, start)) in blocks.iter().enumerate() {
                         let filters = BLOCK.min(self.filters - block * BLOCK);
                         let at = block * BLOCK * pixels_out + row * self.width_out;
-                        Arch::new().dispatch(Row {
+                        Arch::new().dispatch(OutputRow {
                             x: &padded[row * self.pitch()..],
                             offsets: &offsets,
                             weights,
@@ -184,7 +184,7 @@ impl Direct {
                 for c in 0..self.channels {
                     for k in 0..SIZE {
                         let row = c * self.plane() + k * self.dilation * self.pitch();
-                        let sums = Arch::new().dispatch(Weights {
+                        let sums = Arch::new().dispatch(WeightGradientProduct {
                             x: &padded[row + start..],
                             dilation: self.dilation,
                             lines: &lines[start..],
@@ -203,7 +203,7 @@ impl Direct {
 }
 
 /// A row of the output for a block of filters.
-struct Row<'a> {
+struct OutputRow<'a> {
     /// The padded image, from the row's first pixel on.
     x: &'a [f32],
     /// How far into it each weight's input lies.
@@ -217,7 +217,7 @@ struct Row<'a> {
     filters: usize,
 }
 
-impl WithSimd for Row<'_> {
+impl WithSimd for OutputRow<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -238,7 +238,7 @@ impl WithSimd for Row<'_> {
     }
 }
 
-impl Row<'_> {
+impl OutputRow<'_> {
     /// Two vectors of pixels for filters from `first` on: as many sums as registers hold.
     #[inline(always)]
     fn tile<S: Simd, const FILTERS: usize>(&mut self, simd: S, start: usize, first: usize) {
@@ -268,7 +268,7 @@ impl Row<'_> {
 
 /// Products of a part of a group of the gradient's lines with one of the input's, for a row of the
 /// kernel.
-struct Weights<'a> {
+struct WeightGradientProduct<'a> {
     x: &'a [f32],
     dilation: usize,
     lines: &'a [f32],
@@ -278,7 +278,7 @@ struct Weights<'a> {
     len: usize,
 }
 
-impl WithSimd for Weights<'_> {
+impl WithSimd for WeightGradientProduct<'_> {
     type Output = [[f32; SIZE]; GROUP];
 
     #[inline(always)]

@@ -1,10 +1,11 @@
 //! Mean over pixels.
 
-use super::mean_score::means;
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::ops::mean_logit::means;
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 

@@ -4,19 +4,20 @@ use super::bilinear::Bilinear;
 use super::concatenation::{Concatenation, Enlargement};
 use super::convolution::Convolution;
 use super::depthwise::Depthwise;
-use super::gate::Gate;
 use super::global_mean::GlobalMean;
 use super::max_pool::MaxPool;
-use super::mean_score::MeanScore;
 use super::multiplication::Multiplication;
-use super::normalised_sum::{NormalisedSum, Statistics, Term};
-use super::strips::Window;
+use super::normalised_sum::{ChannelStatistics, NormalisedSum, Term};
 use super::threshold_dynamics::ThresholdDynamics;
 use super::up_convolution::UpConvolution;
-use super::{composed, tensor, values};
-use crate::device::{Place, Precision};
+use super::window::Window;
+use crate::backend::{Backend, Precision};
+use crate::device::composed_backends;
 use crate::golden::numbers;
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step, composed_gradients, composed_output};
+use crate::ops::channel_gate::ChannelGate;
+use crate::ops::mean_logit::MeanLogit;
+use crate::tensors::{tensor, values};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,11 +30,11 @@ struct Case {
     output: Vec<f64>,
     gradients: Vec<Vec<f64>>,
     /// Of convolutions.
-    bf16: Option<Found>,
+    bf16: Option<RoundedOutput>,
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct RoundedOutput {
     output: Vec<f64>,
     gradients: Vec<Vec<f64>>,
 }
@@ -46,9 +47,9 @@ fn operator(name: &str, device: &Device) -> Box<dyn Operator> {
     let convolution = |window| Box::new(Convolution(window));
     let norm = || Term::Batch(Rc::default());
     let sum = |terms, rectified| Box::new(NormalisedSum { terms, rectified });
-    let dynamics = |score: &[f32], steps, boundary, entropy| {
-        let score = (!score.is_empty()).then(|| on(score));
-        Box::new(ThresholdDynamics { score, steps, radius: 5, boundary, entropy })
+    let dynamics = |nodule_probability: &[f32], steps, boundary, entropy| {
+        let nodule_probability = (!nodule_probability.is_empty()).then(|| on(nodule_probability));
+        Box::new(ThresholdDynamics { nodule_probability, steps, radius: 5, boundary, entropy })
     };
     match name {
         "convolution_3" => convolution(centred(3, 1)),
@@ -65,19 +66,19 @@ fn operator(name: &str, device: &Device) -> Box<dyn Operator> {
         "fixed_norm_relu" => {
             let variance: Vec<f32> = numbers(51, 3).iter().map(|x| 1.0 + x / 2.0).collect();
             let [mean, variance] = [numbers(50, 3), variance].map(|values| on(&values));
-            let statistics = Statistics { mean, variance, count: 0 };
+            let statistics = ChannelStatistics { mean, variance, count: 0 };
             sum(vec![Term::Fixed(statistics)], true)
         }
         "sum_relu" => sum(vec![norm(), Term::Plain], true),
         "sum_of_norms" => sum(vec![norm(), norm()], false),
-        "mean_score" => Box::new(MeanScore),
+        "mean_score" => Box::new(MeanLogit),
         "threshold_dynamics" => dynamics(&[0.8, 0.1], 10, 1.0, 1.0),
         "threshold_dynamics_plain" => dynamics(&[], 3, 0.5, 1.5),
         "up_convolution" => Box::new(UpConvolution),
         "max_pool_2" => Box::new(MaxPool::HALF),
         "max_pool_3" => Box::new(MaxPool(Window::centred(3, 2))),
         "global_mean" => Box::new(GlobalMean),
-        "gate" => Box::new(Gate),
+        "gate" => Box::new(ChannelGate),
         "multiplication" => Box::new(Multiplication),
         "bilinear_7_11" => bilinear([7, 11]),
         "bilinear_2_3" => bilinear([2, 3]),
@@ -162,7 +163,7 @@ fn convolutions_in_bf16_are_pytorchs() {
     let mut seen = 0;
     for (name, case) in cases {
         let Some(expected) = &case.bf16 else { continue };
-        for Place { tensors: device, .. } in Place::all_composed() {
+        for Backend { device, .. } in composed_backends() {
             let operator = operator(&name, device);
             let inputs: Vec<Tensor> =
                 case.inputs.iter().enumerate().map(|(n, shape)| made(n, shape)).collect();
@@ -170,13 +171,13 @@ fn convolutions_in_bf16_are_pytorchs() {
             let strided: Vec<Tensor> = inputs.iter().map(transposed).collect();
             for inputs in [inputs, strided] {
                 let inputs: Vec<&Tensor> = inputs.iter().collect();
-                let y = composed::output(&*operator, &inputs, Precision::Bf16).unwrap();
+                let y = composed_output(&*operator, &inputs, Precision::Bf16).unwrap();
                 assert_rounded(&name, &y, &expected.output, &case.output);
                 let gradient = Gradient::borrowed(made(99, &case.shape).to_device(device).unwrap());
                 let wanted = vec![true; inputs.len()];
                 let step =
                     Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
-                let found = composed::gradients(&*operator, &step, Precision::Bf16).unwrap();
+                let found = composed_gradients(&*operator, &step, Precision::Bf16).unwrap();
                 for (n, found) in found.iter().enumerate() {
                     let (found, what) = (found.as_ref().unwrap(), format!("{name}, gradient {n}"));
                     if n < 2 {
@@ -198,7 +199,7 @@ fn other_operators_are_the_same_in_bf16() {
     let inputs = [made(0, &[1, 2, 3, 5]), made(1, &[1, 2, 3, 5])];
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     let [single, half] = [Precision::F32, Precision::Bf16]
-        .map(|precision| composed::output(&Multiplication, &inputs, precision).unwrap());
+        .map(|precision| composed_output(&Multiplication, &inputs, precision).unwrap());
     assert_eq!(values(&single).unwrap(), values(&half).unwrap());
 }
 
@@ -213,7 +214,7 @@ fn outputs_and_gradients_are_pytorchs() {
         let inputs: Vec<Tensor> =
             case.inputs.iter().enumerate().map(|(n, shape)| made(n, shape)).collect();
         let inputs: Vec<&Tensor> = inputs.iter().collect();
-        for Place { tensors: device, .. } in Place::all_composed() {
+        for Backend { device, .. } in composed_backends() {
             assert_composed(&name, device, &inputs, &case);
         }
         let y = operator.forward(&inputs).unwrap();

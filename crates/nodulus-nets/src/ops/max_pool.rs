@@ -1,10 +1,11 @@
 //! Maximum over windows.
 
-use super::strips::Window;
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
+use super::window::Window;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -18,7 +19,8 @@ impl MaxPool {
 
 impl Operator for MaxPool {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let Sizes { planes, size: [height, width], size_out: [ho, wo] } = self.sizes(inputs[0])?;
+        let PoolShape { planes, size: [height, width], size_out: [ho, wo] } =
+            self.sizes(inputs[0])?;
         let x = view(inputs[0])?;
         let mut y = buffer::take(planes * ho * wo);
         y.par_chunks_exact_mut(ho * wo)
@@ -35,7 +37,7 @@ impl Operator for MaxPool {
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
         let sizes = self.sizes(step.inputs[0])?;
-        let Sizes { planes, size: [height, width], size_out: [ho, wo] } = sizes;
+        let PoolShape { planes, size: [height, width], size_out: [ho, wo] } = sizes;
         let (x, gradient) = (view(step.inputs[0])?, view(step.gradient.tensor())?);
         let mut found = buffer::zeros(planes * height * width);
         found
@@ -52,7 +54,7 @@ impl Operator for MaxPool {
     }
 }
 
-struct Sizes {
+struct PoolShape {
     planes: usize,
     size: [usize; 2],
     size_out: [usize; 2],
@@ -64,7 +66,7 @@ impl MaxPool {
         Ok(self.sizes(x)?.size_out)
     }
 
-    fn sizes(&self, x: &Tensor) -> Result<Sizes> {
+    fn sizes(&self, x: &Tensor) -> Result<PoolShape> {
         let window = self.0;
         let wrong = || Error::Shape {
             operator: "max-pool",
@@ -75,21 +77,25 @@ impl MaxPool {
         let fits = height * width > 0 && window.padding < window.size && window.dilation == 1;
         let output = |n| window.output(n).filter(|_| fits).ok_or_else(wrong);
         let size_out = [output(height)?, output(width)?];
-        Ok(Sizes { planes: images * channels, size: [height, width], size_out })
+        Ok(PoolShape { planes: images * channels, size: [height, width], size_out })
     }
 
     /// Where the largest value under a window lies; the first of several, as in `PyTorch`.
     fn first_maximum(&self, x: &[f32], [height, width]: [usize; 2], at: [usize; 2]) -> usize {
         let Window { size, stride, padding, .. } = self.0;
-        let [top, left] = at.map(|at| (at * stride).saturating_sub(padding));
+        let [top, recorded_statistics] = at.map(|at| (at * stride).saturating_sub(padding));
         let [bottom, right] = at.map(|at| at * stride + size - padding);
         let rows = top..bottom.min(height);
-        let columns = left..right.min(width);
-        let mut best = (f32::NEG_INFINITY, top * width + left);
+        let columns = recorded_statistics..right.min(width);
+        let mut best = (f32::NEG_INFINITY, top * width + recorded_statistics);
         for row in rows {
             let line = &x[row * width..][..width];
             for (c, value) in line[columns.clone()].iter().enumerate() {
-                best = if *value > best.0 { (*value, row * width + left + c) } else { best };
+                best = if *value > best.0 {
+                    (*value, row * width + recorded_statistics + c)
+                } else {
+                    best
+                };
             }
         }
         best.1

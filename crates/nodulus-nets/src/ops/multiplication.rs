@@ -1,9 +1,10 @@
 //! Products of numbers at the same place.
 
-use super::{tensor, vector, view};
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector;
 use candle_core::Tensor;
 use rayon::prelude::*;
 

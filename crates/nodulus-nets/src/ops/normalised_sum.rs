@@ -1,11 +1,12 @@
 //! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and `ReLU`, the
 //! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
-use super::vector::{self, Gate};
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector::{self, ReluGate};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -16,7 +17,7 @@ pub(super) const EPSILON: f64 = 1e-5;
 
 /// Each channel's mean and variance (of the population, not the sample).
 #[derive(Clone, Debug)]
-pub(crate) struct Statistics {
+pub(crate) struct ChannelStatistics {
     /// Means, `[C]`.
     pub(crate) mean: Tensor,
     /// Variances, `[C]`.
@@ -26,7 +27,7 @@ pub(crate) struct Statistics {
 }
 
 /// Where a forward pass leaves a batch's statistics.
-pub(crate) type Left = Rc<RefCell<Option<Statistics>>>;
+pub(crate) type StatisticsSlot = Rc<RefCell<Option<ChannelStatistics>>>;
 
 /// One addend.
 pub(crate) enum Term {
@@ -34,9 +35,9 @@ pub(crate) enum Term {
     Plain,
     /// Normalised by the batch's own statistics, which are left here; three inputs: the tensor,
     /// scale and shift of each channel.
-    Batch(Left),
+    Batch(StatisticsSlot),
     /// Normalised by given statistics; three inputs, as above.
-    Fixed(Statistics),
+    Fixed(ChannelStatistics),
 }
 
 impl Term {
@@ -57,7 +58,7 @@ pub(crate) struct NormalisedSum {
 }
 
 /// What a channel of one term adds: `scale * x + shift`.
-pub(crate) type Affine = (f32, f32);
+pub(crate) type ChannelAffine = (f32, f32);
 
 impl Operator for NormalisedSum {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
@@ -69,7 +70,7 @@ impl Operator for NormalisedSum {
             let (own, others) = rest.split_at(term.inputs());
             rest = others;
             let x = view(own[0])?;
-            let affine: Vec<Affine> = match term {
+            let affine: Vec<ChannelAffine> = match term {
                 Term::Plain => vec![(1.0, 0.0); channels],
                 Term::Batch(found) => {
                     let statistics = statistics(&x, shape)?;
@@ -81,7 +82,7 @@ impl Operator for NormalisedSum {
             };
             addends.push((x, affine));
         }
-        let addends: Vec<(&[f32], &[Affine])> =
+        let addends: Vec<(&[f32], &[ChannelAffine])> =
             addends.iter().map(|(x, affine)| (&**x, affine.as_slice())).collect();
         let rectified = self.rectified;
         let mut y = buffer::take(inputs[0].elem_count());
@@ -128,14 +129,15 @@ impl Operator for NormalisedSum {
                     continue;
                 }
                 Term::Batch(statistics) => {
-                    saved = left(statistics)?;
+                    saved = recorded_statistics(statistics)?;
                     (&saved, true)
                 }
                 Term::Fixed(statistics) => (statistics, false),
             };
             let [mean, variance] = [view(&statistics.mean)?, view(&statistics.variance)?];
             let gated = gated_by_input;
-            let back = Back { g: &g, gated, shape, mean: &mean, variance: &variance, of_batch };
+            let back =
+                NormBackward { g: &g, gated, shape, mean: &mean, variance: &variance, of_batch };
             let affine = affine(statistics, &view(inputs[1])?, &view(inputs[2])?)?;
             found.extend(back.run(inputs, wanted, &affine)?);
         }
@@ -194,7 +196,11 @@ fn inverse_deviation(variance: f32) -> f64 {
 }
 
 /// What normalising by statistics, then scaling and shifting, comes to in each channel.
-pub(crate) fn affine(statistics: &Statistics, scale: &[f32], shift: &[f32]) -> Result<Vec<Affine>> {
+pub(crate) fn affine(
+    statistics: &ChannelStatistics,
+    scale: &[f32],
+    shift: &[f32],
+) -> Result<Vec<ChannelAffine>> {
     let (mean, variance) = (view(&statistics.mean)?, view(&statistics.variance)?);
     let moments = mean.iter().zip(&*variance);
     let affine = moments.zip(scale.iter().zip(shift)).map(|((mean, variance), (scale, shift))| {
@@ -205,7 +211,7 @@ pub(crate) fn affine(statistics: &Statistics, scale: &[f32], shift: &[f32]) -> R
 }
 
 /// The statistics that a forward pass has left.
-pub(crate) fn left(found: &Left) -> Result<Statistics> {
+pub(crate) fn recorded_statistics(found: &StatisticsSlot) -> Result<ChannelStatistics> {
     found.borrow().clone().ok_or_else(|| Error::Shape {
         operator: "normalised sum",
         problem: "no statistics: backward without forward".to_owned(),
@@ -232,7 +238,7 @@ fn channel_pairs(
         .collect()
 }
 
-fn statistics(x: &[f32], shape: [usize; 3]) -> Result<Statistics> {
+fn statistics(x: &[f32], shape: [usize; 3]) -> Result<ChannelStatistics> {
     let [images, channels, n] = shape;
     // Differences from one of the channel's own values: no digits are lost where the mean is large
     // beside the deviation.
@@ -245,11 +251,15 @@ fn statistics(x: &[f32], shape: [usize; 3]) -> Result<Statistics> {
         mean.push((f64::from(pivot(c)) + shifted) as f32);
         variance.push((squares / count as f64 - shifted * shifted).max(0.0) as f32);
     }
-    Ok(Statistics { mean: tensor(mean, channels)?, variance: tensor(variance, channels)?, count })
+    Ok(ChannelStatistics {
+        mean: tensor(mean, channels)?,
+        variance: tensor(variance, channels)?,
+        count,
+    })
 }
 
 /// The backward pass of one normalised term.
-struct Back<'a> {
+struct NormBackward<'a> {
     g: &'a [f32],
     /// Whether the gradient counts only where the normalised input is positive.
     gated: bool,
@@ -259,18 +269,18 @@ struct Back<'a> {
     of_batch: bool,
 }
 
-impl Back<'_> {
+impl NormBackward<'_> {
     fn run(
         &self,
         inputs: &[&Tensor],
         wanted: &[bool],
-        affine: &[Affine],
+        affine: &[ChannelAffine],
     ) -> Result<[Option<Gradient>; 3]> {
         let (x, scale) = (view(inputs[0])?, view(inputs[1])?);
         let [images, channels, n] = self.shape;
-        let gates: Vec<Option<Gate>> = affine
+        let gates: Vec<Option<ReluGate>> = affine
             .iter()
-            .map(|&(scale, shift)| self.gated.then_some(Gate { scale, shift }))
+            .map(|&(scale, shift)| self.gated.then_some(ReluGate { scale, shift }))
             .collect();
         let sums = if self.of_batch && wanted[0] || wanted[1] || wanted[2] {
             self.sums(&x, &gates)
@@ -306,14 +316,19 @@ impl Back<'_> {
     }
 
     /// For each channel the sums of `g` and of `g * (x - mean)`.
-    fn sums(&self, x: &[f32], gates: &[Option<Gate>]) -> Vec<(f64, f64)> {
+    fn sums(&self, x: &[f32], gates: &[Option<ReluGate>]) -> Vec<(f64, f64)> {
         channel_pairs(self.shape, |c, plane| {
             let mean = self.mean[c];
             vector::weighted_sums(&self.g[plane.clone()], &x[plane], gates[c], mean)
         })
     }
 
-    fn input_gradient(&self, x: &[f32], gates: &[Option<Gate>], factors: &[[f32; 3]]) -> Vec<f32> {
+    fn input_gradient(
+        &self,
+        x: &[f32],
+        gates: &[Option<ReluGate>],
+        factors: &[[f32; 3]],
+    ) -> Vec<f32> {
         let [_, channels, n] = self.shape;
         let mut found = buffer::take(x.len());
         let planes = found.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate();
@@ -336,7 +351,7 @@ mod tests {
     }
 
     fn fixed() -> Term {
-        Term::Fixed(Statistics {
+        Term::Fixed(ChannelStatistics {
             mean: tensor(vec![0.2, -0.3, 0.1], 3).unwrap(),
             variance: tensor(vec![0.5, 2.0, 0.1], 3).unwrap(),
             count: 0,
@@ -352,7 +367,7 @@ mod tests {
         let x = tensor(vec![1.0, 3.0, 1005.0, 1007.0, 5.0, 7.0, 1001.0, 1003.0], (2, 2, 1, 2));
         let scale = tensor(vec![1.0, 2.0], 2).unwrap();
         let shift = tensor(vec![0.0, 10.0], 2).unwrap();
-        let found = Left::default();
+        let found = StatisticsSlot::default();
         let operator = NormalisedSum { terms: vec![Term::Batch(found.clone())], rectified: false };
         let y = output(&operator, &[x.unwrap(), scale, shift]);
         // 1 3 5 7: mean 4, variance 5.
@@ -362,7 +377,7 @@ mod tests {
             let e = if i / 2 % 2 == 1 { 2.0 * e + 10.0 } else { e };
             assert!((y - e).abs() < 1e-4, "{y} {e}");
         }
-        let statistics = left(&found).unwrap();
+        let statistics = recorded_statistics(&found).unwrap();
         assert_eq!(view(&statistics.mean).unwrap()[..], [4.0, 1004.0]);
         assert_eq!(view(&statistics.variance).unwrap()[..], [5.0, 5.0]);
         assert_eq!(statistics.count, 4);

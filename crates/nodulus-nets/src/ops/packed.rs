@@ -20,13 +20,13 @@ const PART: usize = 512;
 /// Weights as a matrix of `filters` rows and `depth` columns, in the order in which they are read:
 /// parts of the depth, blocks of filters, depth, filters of the block. Filters that there are not
 /// weigh 0.
-pub(super) struct Packed {
+pub(super) struct PackedWeights {
     blocks: usize,
     depth: usize,
     values: Vec<[f32; BLOCK]>,
 }
 
-impl Packed {
+impl PackedWeights {
     /// Packs weights, given each by filter and depth.
     pub(super) fn new(
         filters: usize,
@@ -57,7 +57,7 @@ impl Packed {
 
     /// Where value `k` of the depth lies among the columns of all parts, one part after the other.
     #[inline(always)]
-    pub(super) fn place(&self, k: usize, strip: usize, strips: usize) -> usize {
+    pub(super) fn index(&self, k: usize, strip: usize, strips: usize) -> usize {
         let start = k / PART * PART;
         start * strips + strip * PART.min(self.depth - start) + k - start
     }
@@ -92,7 +92,7 @@ impl Packed {
         for (block, sums) in blocks.zip(sums.chunks_exact_mut(strips * BLOCK)) {
             let weights = &self.values[first + block * depth..][..depth];
             for (columns, sums) in columns.chunks_exact(depth).zip(sums.chunks_exact_mut(BLOCK)) {
-                Arch::new().dispatch(Product { weights, columns, sums, onto: part.start > 0 });
+                Arch::new().dispatch(BlockProduct { weights, columns, sums, onto: part.start > 0 });
             }
         }
     }
@@ -103,7 +103,7 @@ fn parts(depth: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// A block of weights times a strip of columns.
-struct Product<'a> {
+struct BlockProduct<'a> {
     weights: &'a [[f32; BLOCK]],
     columns: &'a [Strip],
     /// One strip for each filter.
@@ -112,7 +112,7 @@ struct Product<'a> {
     onto: bool,
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for BlockProduct<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -128,7 +128,7 @@ impl WithSimd for Product<'_> {
     }
 }
 
-impl Product<'_> {
+impl BlockProduct<'_> {
     /// Two vectors of columns for filters from `first` on: as many sums as registers hold.
     #[inline(always)]
     fn tile<S: Simd, const FILTERS: usize>(&mut self, simd: S, start: usize, first: usize) {
@@ -170,7 +170,7 @@ mod tests {
         let (filters, depth) = (11, PART + 5);
         let weight = |o: usize, k: usize| ((o * 3 + k) % 5) as f32;
         let value = |k: usize, n: usize| ((k + 2 * n) % 7) as f32;
-        let packed = Packed::new(filters, depth, weight);
+        let packed = PackedWeights::new(filters, depth, weight);
         let strips = 2;
         // Only the second block of filters.
         let mut sums = vec![[9.0; STRIP]; strips * BLOCK];

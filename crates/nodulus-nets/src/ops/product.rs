@@ -39,7 +39,7 @@ fn fits(len: usize, rows: usize, columns: usize, row_step: usize) -> bool {
 
 /// What happens to the values that a product is written over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Onto {
+pub(super) enum WriteMode {
     /// They are lost.
     Replace,
     /// The product is added to them.
@@ -51,7 +51,7 @@ pub(super) enum Onto {
 /// # Panics
 ///
 /// Panics if the matrices do not fit each other or `to`.
-pub(super) fn product(to: &mut [f32], row_step: usize, onto: Onto, a: Matrix, b: Matrix) {
+pub(super) fn product(to: &mut [f32], row_step: usize, onto: WriteMode, a: Matrix, b: Matrix) {
     assert_eq!(a.columns, b.rows, "columns of the first matrix, rows of the second");
     assert!(
         row_step >= b.columns && fits(to.len(), a.rows, b.columns, row_step),
@@ -71,7 +71,7 @@ pub(super) fn product(to: &mut [f32], row_step: usize, onto: Onto, a: Matrix, b:
             to.as_mut_ptr(),
             1,
             row_step as isize,
-            onto == Onto::Add,
+            onto == WriteMode::Add,
             a.values.as_ptr(),
             a.column_step as isize,
             a.row_step as isize,
@@ -100,9 +100,9 @@ mod tests {
         let mut to = [10.0; 5];
         // [1 2 3; 4 5 6] * [1 0; 0 1; 2 1]
         let (a, b) = (Matrix::new(&a, 2, 3, 3), Matrix::new(&b, 3, 2, 3));
-        product(&mut to, 3, Onto::Replace, a, b);
+        product(&mut to, 3, WriteMode::Replace, a, b);
         assert_eq!(to, [7.0, 5.0, 10.0, 16.0, 11.0]);
-        product(&mut to, 3, Onto::Add, a, b);
+        product(&mut to, 3, WriteMode::Add, a, b);
         assert_eq!(to, [14.0, 10.0, 10.0, 32.0, 22.0]);
     }
 
@@ -112,7 +112,7 @@ mod tests {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut to = [0.0; 9];
         let a = Matrix::new(&a, 2, 3, 3);
-        product(&mut to, 3, Onto::Replace, a.transposed(), a);
+        product(&mut to, 3, WriteMode::Replace, a.transposed(), a);
         assert_eq!(to, [17.0, 22.0, 27.0, 22.0, 29.0, 36.0, 27.0, 36.0, 45.0]);
     }
 

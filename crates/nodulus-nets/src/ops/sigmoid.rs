@@ -10,7 +10,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 
 /// [`sigmoid`] of each value.
 pub(crate) fn sigmoids(x: &[f32]) -> Vec<f32> {
-    x.par_iter().with_min_len(super::GRAIN).map(|x| sigmoid(*x)).collect()
+    x.par_iter().with_min_len(super::tasks::GRAIN).map(|x| sigmoid(*x)).collect()
 }
 
 /// `ln(1 + exp(x))`: a positive number from any number.

@@ -1,12 +1,12 @@
 //! Small images on top of each other, so that products of matrices have something to work on.
 
-use super::strips::Window;
+use super::window::Window;
 use crate::buffer;
 
 /// How images are stacked: `group` of them make one image, with rows of zeros between that keep a
 /// window from seeing two of them at once.
 #[derive(Clone, Copy)]
-pub(super) struct Stack {
+pub(super) struct ImageStack {
     group: usize,
     /// Rows of an image, and from one to the next.
     rows: [usize; 2],
@@ -14,7 +14,7 @@ pub(super) struct Stack {
     rows_out: [usize; 2],
 }
 
-impl Stack {
+impl ImageStack {
     /// A stack for images of `[height, width]`, if they are so small that it pays.
     pub(super) fn new(window: Window, images: usize, [height, width]: [usize; 2]) -> Option<Self> {
         const SMALL: usize = 64;
@@ -78,7 +78,7 @@ fn put(from: &[f32], group: usize, channels: usize, [plane, pitch]: [usize; 2]) 
     let images = from.len() / (channels * plane);
     let mut to = buffer::zeros(images.div_ceil(group) * channels * group * pitch);
     for (i, plane_of) in from.chunks_exact(plane).enumerate() {
-        to[place(i, group, channels) * pitch..][..plane].copy_from_slice(plane_of);
+        to[stacked_plane(i, group, channels) * pitch..][..plane].copy_from_slice(plane_of);
     }
     to
 }
@@ -91,14 +91,14 @@ fn take(
 ) -> Vec<f32> {
     let mut to = buffer::take(images * channels * plane);
     for (i, plane_of) in to.chunks_exact_mut(plane).enumerate() {
-        plane_of.copy_from_slice(&from[place(i, group, channels) * pitch..][..plane]);
+        plane_of.copy_from_slice(&from[stacked_plane(i, group, channels) * pitch..][..plane]);
     }
     buffer::give(from);
     to
 }
 
 /// Where plane `i` of images and channels lies among planes of stacks, channels and images.
-fn place(i: usize, group: usize, channels: usize) -> usize {
+fn stacked_plane(i: usize, group: usize, channels: usize) -> usize {
     let (image, channel) = (i / channels, i % channels);
     (image / group * channels + channel) * group + image % group
 }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn images_of_a_stack_are_apart_and_come_back() {
-        let stack = Stack::new(Window::centred(3, 1), 3, [1, 2]).unwrap();
+        let stack = ImageStack::new(Window::centred(3, 1), 3, [1, 2]).unwrap();
         // Three images of two channels; two images make a stack.
         let x: Vec<f32> = (1..=12u8).map(f32::from).collect();
         let stacked = stack.put(&x, 2, 2);
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn large_and_lone_images_are_left_alone() {
         let window = Window::centred(3, 2);
-        assert!(Stack::new(window, 10, [16, 16]).is_none());
-        assert!(Stack::new(window, 1, [8, 8]).is_none());
-        assert!(Stack::new(window, 10, [8, 8]).is_some());
+        assert!(ImageStack::new(window, 10, [16, 16]).is_none());
+        assert!(ImageStack::new(window, 1, [8, 8]).is_none());
+        assert!(ImageStack::new(window, 10, [8, 8]).is_some());
     }
 }

@@ -4,57 +4,9 @@
 //! takes.
 
 use super::product::Matrix;
-use super::with_scratch;
+use super::tasks::with_scratch;
+use super::window::Window;
 use std::ops::Range;
-
-/// A square kernel and how it moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Window {
-    /// Rows and columns of the kernel.
-    pub(crate) size: usize,
-    /// Step between outputs.
-    pub(crate) stride: usize,
-    /// Zeros around the input.
-    pub(crate) padding: usize,
-    /// Step between the kernel's elements.
-    pub(crate) dilation: usize,
-}
-
-impl Window {
-    /// A kernel of odd size that keeps the image's size at stride 1.
-    pub(crate) fn centred(size: usize, stride: usize) -> Self {
-        Self { size, stride, padding: size / 2, dilation: 1 }
-    }
-
-    /// A 3 × 3 kernel of so many pixels between its elements that keeps the image's size.
-    pub(crate) fn dilated(dilation: usize) -> Self {
-        Self { size: 3, stride: 1, padding: dilation, dilation }
-    }
-
-    /// Pixels along an axis of the output, `None` where the kernel does not fit.
-    pub(super) fn output(self, input: usize) -> Option<usize> {
-        let room = (input + 2 * self.padding).checked_sub(self.reach() + 1)?;
-        Some(room / self.stride + 1)
-    }
-
-    /// From the kernel's first element to its last.
-    pub(crate) fn reach(self) -> usize {
-        self.dilation * (self.size - 1)
-    }
-
-    /// Places of the output at which the kernel's element `k` meets the input.
-    fn valid(self, k: usize, input: usize, output: usize) -> Range<usize> {
-        let shift = k * self.dilation;
-        let start = self.padding.saturating_sub(shift).div_ceil(self.stride).min(output);
-        let end = (input + self.padding).saturating_sub(shift).div_ceil(self.stride);
-        start..end.clamp(start, output)
-    }
-
-    /// Elements of the kernel that meet the input anywhere.
-    pub(super) fn met(self, input: usize, output: usize) -> Vec<usize> {
-        (0..self.size).filter(|&k| !self.valid(k, input, output).is_empty()).collect()
-    }
-}
 
 /// A row of the kernel that meets the input somewhere.
 pub(super) struct KernelRow {
@@ -87,7 +39,7 @@ pub(super) struct Strips {
 }
 
 /// Strips of some rows of the output.
-pub(super) struct Tile<'a> {
+pub(super) struct StripTile<'a> {
     /// First row.
     pub(super) start: usize,
     /// Rows.
@@ -102,19 +54,19 @@ impl Strips {
         let [height, width] = size;
         let (height_out, width_out) = (window.output(height)?, window.output(width)?);
         let met = window.met(height, height_out);
-        let place = |ky: &usize| {
+        let phase_and_start = |ky: &usize| {
             (ky * window.dilation % window.stride, ky * window.dilation / window.stride)
         };
-        let mut phases: Vec<usize> = met.iter().map(|ky| place(ky).0).collect();
+        let mut phases: Vec<usize> = met.iter().map(|ky| phase_and_start(ky).0).collect();
         phases.sort_unstable();
         phases.dedup();
-        let starts = || met.iter().map(|ky| place(ky).1);
+        let starts = || met.iter().map(|ky| phase_and_start(ky).1);
         let first = starts().min().unwrap_or(0);
         let extra = starts().max().unwrap_or(0) - first;
         let row = |ky: &usize| KernelRow {
             ky: *ky,
-            phase: phases.partition_point(|phase| *phase < place(ky).0),
-            start: place(ky).1 - first,
+            phase: phases.partition_point(|phase| *phase < phase_and_start(ky).0),
+            start: phase_and_start(ky).1 - first,
         };
         let rows = met.iter().map(row).collect();
         let columns = window.met(width, width_out);
@@ -162,10 +114,10 @@ impl Strips {
     }
 
     /// Calls `f` for tiles that make up an image's output.
-    pub(super) fn for_tiles(&self, x: &[f32], mut f: impl FnMut(Tile)) {
+    pub(super) fn for_tiles(&self, x: &[f32], mut f: impl FnMut(StripTile)) {
         if self.is_input() {
             let rows = self.height_out;
-            f(Tile { start: 0, rows, strips: x, phase_rows: rows });
+            f(StripTile { start: 0, rows, strips: x, phase_rows: rows });
             return;
         }
         let tile = self.tile_rows();
@@ -174,7 +126,7 @@ impl Strips {
             let phase_rows = rows + self.extra;
             with_scratch(self.len(phase_rows), |strips| {
                 self.fill(x, start, phase_rows, strips);
-                f(Tile { start, rows, strips, phase_rows });
+                f(StripTile { start, rows, strips, phase_rows });
             });
         }
     }
@@ -184,7 +136,7 @@ impl Strips {
     }
 
     /// The strips that a row of the kernel takes, as a matrix of `depth` rows.
-    pub(super) fn matrix<'a>(&self, row: &KernelRow, tile: &Tile<'a>) -> Matrix<'a> {
+    pub(super) fn matrix<'a>(&self, row: &KernelRow, tile: &StripTile<'a>) -> Matrix<'a> {
         let step = self.phases.len() * tile.phase_rows * self.width_out;
         let start = (row.phase * tile.phase_rows + row.start) * self.width_out;
         Matrix::new(&tile.strips[start..], self.depth(), tile.rows * self.width_out, step)

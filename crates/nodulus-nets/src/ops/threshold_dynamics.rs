@@ -1,11 +1,11 @@
 //! Soft threshold dynamics with the classifier's score as a prior.
 
 use super::sigmoid::{sigmoid, softplus};
-use super::vector::vectorised;
-use super::{tensor, view};
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector::vectorised;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ use rayon::prelude::*;
 // at `radius` and normalised; the border is replicated, so that a constant image has no boundary.
 pub(crate) struct ThresholdDynamics {
     /// Nodule probability `c` of each image, `[B]`; without it l2 is 0. It has no gradient.
-    pub(crate) score: Option<Tensor>,
+    pub(crate) nodule_probability: Option<Tensor>,
     /// Iterations.
     pub(crate) steps: usize,
     /// Pixels of the kernel on each side of its centre.
@@ -32,7 +32,7 @@ pub(crate) struct ThresholdDynamics {
 }
 
 /// The iteration for the images of one batch.
-struct Dynamics<'a> {
+struct HostDynamics<'a> {
     operator: &'a ThresholdDynamics,
     /// `1 - c` of each image; empty without a score.
     doubt: Vec<f32>,
@@ -46,7 +46,7 @@ struct Dynamics<'a> {
 
 /// Gradients of one image.
 #[derive(Default)]
-struct Parts {
+struct ParameterGradients {
     sigma: f64,
     l2: f64,
 }
@@ -71,7 +71,7 @@ impl Operator for ThresholdDynamics {
         let (u, gradient) = (view(step.inputs[0])?, view(step.gradient.tensor())?);
         let n = dynamics.height * dynamics.width;
         let mut of_u = buffer::take(u.len());
-        let parts: Vec<Parts> = of_u
+        let parts: Vec<ParameterGradients> = of_u
             .par_chunks_mut(n)
             .zip(u.par_chunks(n).zip(gradient.par_chunks(n)))
             .enumerate()
@@ -92,7 +92,7 @@ impl Operator for ThresholdDynamics {
             Some(Gradient::new(tensor(of_u, step.inputs[0].dims())?)),
             slope(1, parts.iter().map(|part| part.sigma).sum())?,
         ];
-        if self.score.is_some() {
+        if self.nodule_probability.is_some() {
             found.push(slope(2, parts.iter().map(|part| part.l2).sum())?);
         }
         Ok(found)
@@ -100,7 +100,7 @@ impl Operator for ThresholdDynamics {
 }
 
 impl ThresholdDynamics {
-    fn dynamics(&self, inputs: &[&Tensor]) -> Result<Dynamics<'_>> {
+    fn dynamics(&self, inputs: &[&Tensor]) -> Result<HostDynamics<'_>> {
         let [height, width] = self.size(inputs)?;
         let sigma = softplus(f64::from(view(inputs[1])?[0]));
         let (kernel, slope) = gaussian(sigma, self.radius);
@@ -108,27 +108,29 @@ impl ThresholdDynamics {
             Some(raw) => softplus(f64::from(view(raw)?[0])) as f32,
             None => 0.0,
         };
-        let doubt = match &self.score {
-            Some(score) => view(score)?.iter().map(|c| 1.0 - c).collect(),
+        let doubt = match &self.nodule_probability {
+            Some(nodule_probability) => view(nodule_probability)?.iter().map(|c| 1.0 - c).collect(),
             None => Vec::new(),
         };
-        Ok(Dynamics { operator: self, doubt, height, width, kernel, slope, l2 })
+        Ok(HostDynamics { operator: self, doubt, height, width, kernel, slope, l2 })
     }
 
     /// Rows and columns, once all inputs are known to fit.
     pub(super) fn size(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
-        let scores = self.score.as_ref().map(Tensor::dims);
+        let probabilities = self.nodule_probability.as_ref().map(Tensor::dims);
         let size = match *shapes.as_slice() {
-            [&[_, 1, height, width], [1]] if self.score.is_none() => Some([height, width]),
+            [&[_, 1, height, width], [1]] if self.nodule_probability.is_none() => {
+                Some([height, width])
+            }
             [&[images, 1, height, width], [1], [1]] => {
-                (scores == Some(&[images])).then_some([height, width])
+                (probabilities == Some(&[images])).then_some([height, width])
             }
             _ => None,
         };
         size.filter(|size| size.iter().all(|n| *n > 0)).ok_or_else(|| Error::Shape {
             operator: "threshold dynamics",
-            problem: format!("inputs {shapes:?}, scores {scores:?}"),
+            problem: format!("inputs {shapes:?}, nodule probabilities {probabilities:?}"),
         })
     }
 }
@@ -144,7 +146,7 @@ fn gaussian(sigma: f64, radius: usize) -> (Vec<f32>, Vec<f32>) {
     (kernel.iter().map(|k| *k as f32).collect(), slope.map(|s| s as f32).collect())
 }
 
-impl Dynamics<'_> {
+impl HostDynamics<'_> {
     /// `l2 (1 - c)`.
     fn prior(&self, image: usize) -> f32 {
         self.doubt.get(image).map_or(0.0, |doubt| self.l2 * doubt)
@@ -171,7 +173,13 @@ impl Dynamics<'_> {
     }
 
     #[inline(always)]
-    fn back(&self, image: usize, u: &[f32], gradient: &[f32], of_u: &mut [f32]) -> Parts {
+    fn back(
+        &self,
+        image: usize,
+        u: &[f32],
+        gradient: &[f32],
+        of_u: &mut [f32],
+    ) -> ParameterGradients {
         let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
         let n = u.len();
         let mut states: Vec<Vec<f32>> = Vec::with_capacity(self.operator.steps);
@@ -180,7 +188,7 @@ impl Dynamics<'_> {
         of_u.fill(0.0);
         let mut of_v = gradient.to_vec();
         let (mut difference, mut a, mut b) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-        let mut parts = Parts::default();
+        let mut parts = ParameterGradients::default();
         let weight = self.doubt.get(image).copied().unwrap_or(0.0);
         while let Some(x) = states.pop() {
             // From v = (u - boundary k*difference - prior) / entropy:
@@ -303,9 +311,11 @@ mod tests {
         tensor(vec![softplus_inverse(value) as f32], 1).unwrap()
     }
 
-    fn dynamics(score: Option<Vec<f32>>, steps: usize) -> ThresholdDynamics {
-        let score = score.map(|score| tensor(score.clone(), score.len()).unwrap());
-        ThresholdDynamics { score, steps, radius: 5, boundary: 1.0, entropy: 1.0 }
+    fn dynamics(nodule_probability: Option<Vec<f32>>, steps: usize) -> ThresholdDynamics {
+        let nodule_probability = nodule_probability.map(|nodule_probability| {
+            tensor(nodule_probability.clone(), nodule_probability.len()).unwrap()
+        });
+        ThresholdDynamics { nodule_probability, steps, radius: 5, boundary: 1.0, entropy: 1.0 }
     }
 
     #[test]
@@ -321,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_score_lowers_every_pixel_and_a_certain_one_none() {
+    fn a_low_nodule_probability_lowers_every_pixel_and_certainty_none() {
         let u = tensor(vec![0.3; 32], (2, 1, 4, 4)).unwrap();
         let found = output(&dynamics(Some(vec![1.0, 0.25]), 1), &[u, raw(1.0), raw(2.0)]);
         for pixel in &found[16..] {
@@ -350,9 +360,9 @@ mod tests {
     #[test]
     fn gradients_are_difference_quotients() {
         let u = random(&[2, 1, 6, 5], 1).affine(3.0, 0.0).unwrap();
-        let with_score = || dynamics(Some(vec![0.8, 0.1]), 10);
+        let with_prior = || dynamics(Some(vec![0.8, 0.1]), 10);
         let inputs = [u.clone(), raw(1.3), raw(0.7)];
-        assert_gradients(|| Box::new(with_score()), &inputs, 2e-2, 2e-3);
+        assert_gradients(|| Box::new(with_prior()), &inputs, 2e-2, 2e-3);
         let other = || ThresholdDynamics { boundary: 0.5, entropy: 1.5, ..dynamics(None, 3) };
         assert_gradients(|| Box::new(other()), &[u, raw(0.6)], 2e-2, 2e-3);
     }

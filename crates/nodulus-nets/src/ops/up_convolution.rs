@@ -1,10 +1,12 @@
 //! Transposed convolution of 2 × 2 kernels at stride 2: each pixel becomes a square of four.
 
-use super::product::{Matrix, Onto, product};
-use super::{planes_per_task, sum_in_order, tensor, vector, view, with_scratch};
+use super::product::{Matrix, WriteMode, product};
+use super::tasks::{planes_per_task, sum_in_order, with_scratch};
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -13,7 +15,7 @@ pub(crate) struct UpConvolution;
 
 impl Operator for UpConvolution {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let sizes = Sizes::new(inputs)?;
+        let sizes = UpConvolutionShape::new(inputs)?;
         let (x, weight, bias) = (view(inputs[0])?, view(inputs[1])?, view(inputs[2])?);
         let weights = sizes.weights(&weight).transposed();
         let mut y = buffer::take(sizes.images * sizes.image_out());
@@ -22,17 +24,17 @@ impl Operator for UpConvolution {
             for tile in sizes.tiles() {
                 with_scratch(sizes.depth() * tile.pixels, |parts| {
                     let x = sizes.pixels(x, sizes.channels, tile);
-                    product(parts, tile.pixels, Onto::Replace, weights, x);
+                    product(parts, tile.pixels, WriteMode::Replace, weights, x);
                     sizes.spread(parts, &bias, tile, y);
                 });
             }
         });
-        let Sizes { images, filters, height, width, .. } = sizes;
+        let UpConvolutionShape { images, filters, height, width, .. } = sizes;
         tensor(y, (images, filters, 2 * height, 2 * width))
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
-        let sizes = Sizes::new(step.inputs)?;
+        let sizes = UpConvolutionShape::new(step.inputs)?;
         let (x, weight) = (view(step.inputs[0])?, view(step.inputs[1])?);
         let gradient = view(step.gradient.tensor())?;
         let found = [
@@ -50,7 +52,7 @@ impl Operator for UpConvolution {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(super) struct UpConvolutionShape {
     pub(super) images: usize,
     pub(super) channels: usize,
     pub(super) filters: usize,
@@ -60,13 +62,13 @@ pub(super) struct Sizes {
 
 /// Rows of the input whose products stay in a core's cache.
 #[derive(Clone, Copy)]
-struct Tile {
+struct RowBlock {
     row: usize,
     rows: usize,
     pixels: usize,
 }
 
-impl Sizes {
+impl UpConvolutionShape {
     pub(super) fn new(inputs: &[&Tensor]) -> Result<Self> {
         match (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) {
             (&[images, channels, height, width], &[depth, filters, 2, 2], &[biases])
@@ -100,24 +102,24 @@ impl Sizes {
         Matrix::new(weight, self.channels, self.depth(), self.depth())
     }
 
-    fn tiles(self) -> impl Iterator<Item = Tile> {
+    fn tiles(self) -> impl Iterator<Item = RowBlock> {
         const CACHE: usize = 64 << 10;
         let step = (CACHE / (self.depth() * self.width)).max(1);
         (0..self.height).step_by(step).map(move |row| {
             let rows = step.min(self.height - row);
-            Tile { row, rows, pixels: rows * self.width }
+            RowBlock { row, rows, pixels: rows * self.width }
         })
     }
 
     /// An image's pixels in a tile, a row a channel.
-    fn pixels(self, x: &[f32], channels: usize, tile: Tile) -> Matrix<'_> {
+    fn pixels(self, x: &[f32], channels: usize, tile: RowBlock) -> Matrix<'_> {
         let plane = self.height * self.width;
         Matrix::new(&x[tile.row * self.width..], channels, tile.pixels, plane)
     }
 
     /// Calls `f` with each line of a tile's parts that belong to even columns, the one that belongs to
     /// odd ones, the filter, and where the row of the output that they make up starts.
-    fn lines(self, tile: Tile, mut f: impl FnMut([usize; 2], usize, usize)) {
+    fn lines(self, tile: RowBlock, mut f: impl FnMut([usize; 2], usize, usize)) {
         let plane_out = 4 * self.height * self.width;
         for part in 0..2 * self.filters {
             let (filter, odd) = (part / 2, part % 2);
@@ -131,7 +133,7 @@ impl Sizes {
     }
 
     /// Brings parts (filter, row and column of the square; pixel) into place.
-    fn spread(self, parts: &[f32], bias: &[f32], tile: Tile, y: &mut [f32]) {
+    fn spread(self, parts: &[f32], bias: &[f32], tile: RowBlock, y: &mut [f32]) {
         self.lines(tile, |from, filter, at| {
             let [even, odd] = from.map(|from| &parts[from..][..self.width]);
             let (y, _) = y[at..at + 2 * self.width].as_chunks_mut::<2>();
@@ -142,7 +144,7 @@ impl Sizes {
     }
 
     /// Takes parts from their places: the transpose of [`Self::spread`].
-    fn gather(self, gradient: &[f32], tile: Tile, parts: &mut [f32]) {
+    fn gather(self, gradient: &[f32], tile: RowBlock, parts: &mut [f32]) {
         self.lines(tile, |to, _, at| {
             let (from, _) = gradient[at..at + 2 * self.width].as_chunks::<2>();
             for (column, to) in to.into_iter().enumerate() {
@@ -162,7 +164,7 @@ impl Sizes {
                     self.gather(gradient, tile, parts);
                     let parts = Matrix::new(parts, self.depth(), tile.pixels, tile.pixels);
                     let found = &mut found[tile.row * self.width..];
-                    product(found, self.height * self.width, Onto::Replace, weights, parts);
+                    product(found, self.height * self.width, WriteMode::Replace, weights, parts);
                 });
             }
         });
@@ -175,7 +177,7 @@ impl Sizes {
         let len = self.channels * self.depth();
         let mut sums: Vec<Vec<f32>> = (0..n_parts).map(|_| buffer::take(len)).collect();
         sums.par_iter_mut().enumerate().for_each(|(p, sum)| {
-            let mut onto = Onto::Replace;
+            let mut onto = WriteMode::Replace;
             for image in p * self.images / n_parts..(p + 1) * self.images / n_parts {
                 let x = &x[image * self.image()..][..self.image()];
                 let gradient = &gradient[image * self.image_out()..][..self.image_out()];
@@ -186,7 +188,7 @@ impl Sizes {
                         let x = self.pixels(x, self.channels, tile);
                         product(sum, self.depth(), onto, x, parts.transposed());
                     });
-                    onto = Onto::Add;
+                    onto = WriteMode::Add;
                 }
             }
         });
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn tiles_join_without_a_seam() {
         let inputs = [random(&[1, 2, 40, 40], 1), random(&[2, 64, 2, 2], 2), random(&[64], 3)];
-        let sizes = Sizes::new(&inputs.each_ref()).unwrap();
+        let sizes = UpConvolutionShape::new(&inputs.each_ref()).unwrap();
         assert!(sizes.tiles().count() > 3);
         let y = output(&UpConvolution, &inputs);
         let [x, w, b] = inputs.each_ref().map(|input| view(input).unwrap().to_vec());

@@ -4,11 +4,11 @@
 // channels of rectified normal values the largest error is 4 times less, and its mean square root twice
 // the plain convolution's in 32 bits.
 
-use super::packed::{BLOCK, Packed, STRIP, Strip};
-use super::places::{Finish, Place, Unit, units};
-use super::vector::vectorised;
-use super::with_scratch;
+use super::packed::{BLOCK, PackedWeights, STRIP, Strip};
+use super::partition::{Epilogue, PixelRun, WorkUnit, units};
+use super::tasks::with_scratch;
 use crate::buffer;
+use crate::vector::vectorised;
 use rayon::prelude::*;
 
 /// Rows and columns of a tile of outputs.
@@ -30,12 +30,12 @@ const POINTS: usize = IN * IN;
 pub(super) struct Winograd {
     channels: usize,
     filters: usize,
-    points: Vec<Packed>,
+    points: Vec<PackedWeights>,
 }
 
 /// An image's sizes in tiles.
 #[derive(Clone, Copy)]
-struct Tiles {
+struct TileGrid {
     width: usize,
     rows: usize,
     columns: usize,
@@ -65,7 +65,9 @@ impl Winograd {
             }
         });
         let points = (0..POINTS).map(|p| {
-            Packed::new(filters, channels, |o, c| transformed[(o * channels + c) * POINTS + p])
+            PackedWeights::new(filters, channels, |o, c| {
+                transformed[(o * channels + c) * POINTS + p]
+            })
         });
         let points = points.collect();
         buffer::give(transformed);
@@ -78,10 +80,10 @@ impl Winograd {
         x: &[f32],
         [height, width]: [usize; 2],
         shift: &[f32],
-        finish: Finish,
+        epilogue: Epilogue,
         y: &mut [f32],
     ) {
-        let tiles = Tiles { width, rows: height / OUT, columns: width / OUT };
+        let tiles = TileGrid { width, rows: height / OUT, columns: width / OUT };
         let images = x.len() / (self.channels * height * width);
         // Tiles whose transforms stay in a core's cache; where the weights do not, more, and less
         // filters.
@@ -89,11 +91,18 @@ impl Winograd {
         let (count, filters) = if large { (8 * STRIP, 256) } else { (2 * STRIP, self.filters) };
         let rows = (count / tiles.columns).clamp(1, images * tiles.rows);
         let size = [rows * OUT * width, filters];
-        let units = units(y, [self.filters, height * width], size, finish.addend);
-        units.into_par_iter().for_each(|unit| self.unit(x, tiles, unit, shift, finish));
+        let units = units(y, [self.filters, height * width], size, epilogue.residual);
+        units.into_par_iter().for_each(|unit| self.unit(x, tiles, unit, shift, epilogue));
     }
 
-    fn unit(&self, x: &[f32], tiles: Tiles, mut unit: Unit, shift: &[f32], finish: Finish) {
+    fn unit(
+        &self,
+        x: &[f32],
+        tiles: TileGrid,
+        mut unit: WorkUnit,
+        shift: &[f32],
+        epilogue: Epilogue,
+    ) {
         let of_row = OUT * tiles.width;
         let rows = unit.pixel / of_row..(unit.pixel + unit.pixels) / of_row;
         let strips = (rows.len() * tiles.columns).div_ceil(STRIP);
@@ -117,7 +126,7 @@ impl Winograd {
                         self.gather(x, c, tiles, rows.clone(), lines, gathered);
                         for (strip, from) in gathered.chunks_exact(POINTS).enumerate() {
                             into_points(from, |p, values| {
-                                let at = self.points[p].place(c, strip, strips);
+                                let at = self.points[p].index(c, strip, strips);
                                 inputs[p * len_in + at] = *values;
                             });
                         }
@@ -131,17 +140,17 @@ impl Winograd {
             vectorised(
                 #[inline(always)]
                 || {
-                    for places in unit.places.chunk_by_mut(|a, b| a.filter == b.filter) {
-                        let filter = places[0].filter;
+                    for runs in unit.runs.chunk_by_mut(|a, b| a.filter == b.filter) {
+                        let filter = runs[0].filter;
                         let own = filter - blocks.start * BLOCK;
                         let first = own / BLOCK * strips * BLOCK + own % BLOCK;
                         for (strip, to) in outputs.chunks_exact_mut(OUT * OUT).enumerate() {
                             let at = first + strip * BLOCK;
                             from_points(|p| &sums[p * len_out + at], to);
                         }
-                        for place in places {
-                            let start = (place.pixel - unit.pixel) / of_row;
-                            write(place, start, tiles, outputs, (shift[filter], finish), lines);
+                        for run in runs {
+                            let start = (run.pixel - unit.pixel) / of_row;
+                            write(run, start, tiles, outputs, (shift[filter], epilogue), lines);
                         }
                     }
                 },
@@ -155,12 +164,12 @@ impl Winograd {
         &self,
         x: &[f32],
         channel: usize,
-        tiles: Tiles,
+        tiles: TileGrid,
         rows: std::ops::Range<usize>,
         lines: &mut [f32],
         gathered: &mut [Strip],
     ) {
-        let Tiles { width, rows: per_image, columns } = tiles;
+        let TileGrid { width, rows: per_image, columns } = tiles;
         let height = per_image * OUT;
         let line = (columns + 1) * OUT;
         for (n, row) in rows.enumerate() {
@@ -318,15 +327,15 @@ fn from_points<'a>(from: impl Fn(usize) -> &'a Strip, to: &mut [Strip]) {
 /// Writes a filter's tiles, from tile row `first` of the unit on, to their rows of the image.
 #[inline(always)]
 fn write(
-    place: &mut Place,
+    run: &mut PixelRun,
     first: usize,
-    tiles: Tiles,
+    tiles: TileGrid,
     outputs: &[Strip],
-    (shift, finish): (f32, Finish),
+    (shift, epilogue): (f32, Epilogue),
     line: &mut [f32],
 ) {
-    let Tiles { width, columns, .. } = tiles;
-    for n in 0..place.len() / (OUT * width) {
+    let TileGrid { width, columns, .. } = tiles;
+    for n in 0..run.len() / (OUT * width) {
         let tile = (first + n) * columns;
         for row in 0..OUT {
             let mut done = 0;
@@ -340,7 +349,7 @@ fn write(
                 }
                 done += len;
             }
-            place.write((n * OUT + row) * width, &line[..width], shift, finish);
+            run.write((n * OUT + row) * width, &line[..width], shift, epilogue);
         }
     }
 }

@@ -1,14 +1,13 @@
-//! Adam's step in the tensor library's operations, which run wherever its tensors are.
+//! Adam's step by the tensor library's operations, on any device.
 
-use super::{BETAS, EPSILON, Moments, Rates, Update, clipped};
+use super::update::{BETAS, EPSILON, Moments, StepSettings, UpdateFactors, clipped};
 use crate::error::Result;
-use crate::ops::values;
 use crate::parameters::Parameters;
 use crate::tape::Gradients;
+use crate::tensors::values;
 use candle_core::Tensor;
 
-/// Values that are updated together: a few operations for many parameters, and a bound on the
-/// memory that it takes.
+/// Values updated together: few operations for many parameters, with bounded memory.
 const GROUP: usize = 1 << 24;
 
 /// See [`super::Adam::step`].
@@ -16,17 +15,17 @@ pub(super) fn step(
     moments: &mut [Option<Moments>],
     parameters: &mut Parameters,
     gradients: &Gradients,
-    rates: Rates,
+    rates: StepSettings,
 ) -> Result<()> {
     let mut found: Vec<(usize, &Tensor)> = gradients.iter().collect();
     found.sort_unstable_by_key(|(index, _)| *index);
     let steps = |index: usize| moments[index].as_ref().map_or(0, |moments| moments.steps);
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<ParameterGroup> = Vec::new();
     for group in split(&found, steps) {
         let indices: Vec<usize> = group.iter().map(|(index, _)| *index).collect();
         let step = steps(group[0].0) + 1;
         let gradient = flat(group.iter().map(|(_, gradient)| *gradient))?;
-        groups.push(Group { indices, step, gradient });
+        groups.push(ParameterGroup { indices, step, gradient });
     }
     let scale = match rates.clip_norm {
         Some(limit) => clipped(norm(&groups)?, limit),
@@ -38,8 +37,8 @@ pub(super) fn step(
     Ok(())
 }
 
-/// Runs of parameters that have seen as many steps and are no more than [`GROUP`] values together,
-/// or one alone.
+/// Splits parameters into groups with the same number of steps and at most [`GROUP`] values
+/// together, or a single larger parameter.
 fn split<'a>(
     found: &'a [(usize, &'a Tensor)],
     steps: impl Fn(usize) -> u64,
@@ -58,36 +57,37 @@ fn split<'a>(
     groups
 }
 
-/// The values of tensors after each other.
+/// The values of several tensors, concatenated.
 fn flat<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
     let tensors: candle_core::Result<Vec<Tensor>> = tensors.map(Tensor::flatten_all).collect();
     Ok(Tensor::cat(&tensors?, 0)?)
 }
 
 /// The Euclidean norm of all gradients together.
-fn norm(groups: &[Group]) -> Result<f64> {
+fn norm(groups: &[ParameterGroup]) -> Result<f64> {
     let squares = groups.iter().map(|group| group.gradient.sqr()?.sum_all());
     let squares = Tensor::stack(&squares.collect::<candle_core::Result<Vec<_>>>()?, 0)?;
     Ok(values(&squares)?.into_iter().map(f64::from).sum::<f64>().sqrt())
 }
 
 /// Parameters that are updated together.
-struct Group {
+struct ParameterGroup {
     indices: Vec<usize>,
-    /// From 1.
+    /// Number of the step, from 1.
     step: u64,
     gradient: Tensor,
 }
 
-impl Group {
+impl ParameterGroup {
     fn update(
         self,
         scale: f64,
-        rates: Rates,
+        rates: StepSettings,
         moments: &mut [Option<Moments>],
         parameters: &mut Parameters,
     ) -> Result<()> {
-        let Update { rate, root, onto_gradient, kept } = Update::new(rates, self.step);
+        let UpdateFactors { rate, root, onto_gradient, kept } =
+            UpdateFactors::new(rates, self.step);
         let p = flat(self.indices.iter().map(|&index| &parameters.tensors[index]))?;
         let known: Option<Vec<&Moments>> =
             self.indices.iter().map(|&index| moments[index].as_ref()).collect();
@@ -98,7 +98,7 @@ impl Group {
                 flat(known.iter().map(|moments| &moments.second))?,
             ],
         };
-        // What the processor's step multiplies by, in its precision.
+        // The factors of the processor's step, in its precision.
         let [b1, b2] = BETAS.map(|beta| beta as f32);
         let times = |x: &Tensor, factor: f32| x.affine(f64::from(factor), 0.0);
         let g = (times(&self.gradient, scale as f32)? + times(&p, onto_gradient)?)?;
@@ -108,10 +108,10 @@ impl Group {
         let p = (times(&p, kept)? - times(&m, rate)?.div(&deviation)?)?;
         let mut start = 0;
         for index in self.indices {
-            let place = &mut parameters.tensors[index];
-            let (n, shape) = (place.elem_count(), place.shape().clone());
+            let tensor = &mut parameters.tensors[index];
+            let (n, shape) = (tensor.elem_count(), tensor.shape().clone());
             let part = |of: &Tensor| of.narrow(0, start, n)?.reshape(&shape);
-            *place = part(&p)?;
+            *tensor = part(&p)?;
             moments[index] =
                 Some(Moments { first: part(&m)?, second: part(&v)?, steps: self.step });
             start += n;
@@ -123,11 +123,11 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Place;
-    use crate::ops::tensor;
+    use crate::backend::Backend;
     use crate::optim::Adam;
-    use crate::parameters::{Scope, Start};
+    use crate::parameters::{Initialiser, Scope};
     use crate::tape::Tape;
+    use crate::tensors::tensor;
 
     #[test]
     fn steps_are_the_processors() {
@@ -136,22 +136,23 @@ mod tests {
             let mut specs = Vec::new();
             let mut scope = Scope::new(&mut specs);
             for (n, size) in sizes.into_iter().enumerate() {
-                scope.parameter(&n.to_string(), &[size], Start::Normal(1.0));
+                scope.parameter(&n.to_string(), &[size], Initialiser::Normal(1.0));
             }
             specs
         };
         for (decay, decoupled, clip_norm) in
             [(0.0, false, None), (0.1, false, Some(0.5)), (0.1, true, Some(50.0))]
         {
-            let rates = Rates { learning: 0.1, decay, decoupled, clip_norm };
-            let [host, composed] = [Place::host(), Place::composed()].map(|place| {
+            let rates = StepSettings { learning: 0.1, decay, decoupled, clip_norm };
+            let [host, composed] = [Backend::host(), Backend::composed()].map(|backend| {
                 let mut parameters = Parameters::draw(specs(), 3).unwrap();
-                parameters.move_to(&place).unwrap();
+                parameters.move_to(&backend).unwrap();
                 let mut adam = Adam::new(sizes.len());
                 for step in 0..5 {
-                    let mut tape = Tape::recording(place.operators);
+                    let mut tape = Tape::recording(backend.execution);
                     let mut seeds = Vec::new();
-                    // One is left out at first, and has other steps from then on.
+                    // One parameter has no gradient in the first steps, and then a different number
+                    // of steps.
                     for index in (0..sizes.len()).filter(|index| step > 1 || *index != 1) {
                         let p = tape.parameter(&parameters.tensors[index], Some(index));
                         let gradient =

@@ -1,10 +1,10 @@
 //! Adam's step on the processor: in place, in one pass over memory.
 
-use super::{BETAS, EPSILON, Moments, Rates, Update, clipped};
+use super::update::{BETAS, EPSILON, Moments, StepSettings, UpdateFactors, clipped};
 use crate::error::Result;
-use crate::ops::{change, tensor, view};
 use crate::parameters::Parameters;
 use crate::tape::Gradients;
+use crate::tensors::{change, tensor, view};
 use rayon::prelude::*;
 
 /// Values that one thread updates at a time.
@@ -15,7 +15,7 @@ pub(super) fn step(
     moments: &mut [Option<Moments>],
     parameters: &Parameters,
     gradients: &Gradients,
-    rates: Rates,
+    rates: StepSettings,
 ) -> Result<()> {
     let scale = match rates.clip_norm {
         Some(limit) => clipped(norm(gradients)?, limit) as f32,
@@ -24,13 +24,13 @@ pub(super) fn step(
     for (index, gradient) in gradients.iter() {
         let moments = match &mut moments[index] {
             Some(moments) => moments,
-            place @ None => {
+            slot @ None => {
                 let zeros = || tensor(vec![0.0; gradient.elem_count()], gradient.dims());
-                place.insert(Moments { first: zeros()?, second: zeros()?, steps: 0 })
+                slot.insert(Moments { first: zeros()?, second: zeros()?, steps: 0 })
             }
         };
         moments.steps += 1;
-        let update = Update::new(rates, moments.steps);
+        let update = UpdateFactors::new(rates, moments.steps);
         let gradient = view(gradient)?;
         change(&moments.first, |first| {
             change(&moments.second, |second| {
@@ -48,7 +48,7 @@ pub(super) fn step(
     Ok(())
 }
 
-impl Update {
+impl UpdateFactors {
     fn run(&self, scale: f32, values: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
         let Self { rate, root, onto_gradient, kept } = *self;
         let [first, second] = moments;

@@ -1,26 +1,27 @@
-//! Training.
+//! Training of a network.
 
 mod state;
 #[cfg(test)]
 mod tests;
 
-use super::batch::{self, Example};
+use super::batch::{self, Sample};
 use super::buffer;
-use super::checkpoint::{self, Description};
+use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
-use super::device::{Device, Operators, Place};
+use super::device::Device;
 use super::epoch::Epoch;
 use super::error::{Error, Result};
 use super::layers::{BatchNorm, Pass};
-use super::loss::{self, Measured};
+use super::loss::{self, BatchLosses};
 use super::network::Network;
-use super::ops::normalised_sum::{Left, left};
-use super::ops::values;
-use super::optim::{Adam, Rates};
+use super::ops::normalised_sum::{StatisticsSlot, recorded_statistics};
+use super::optim::{Adam, StepSettings};
 use super::parameters::Parameters;
 use super::phase::Phase;
 use super::tape::Value;
-use super::transfer::{self, Transfer};
+use super::transfer::{self, TransferReport};
+use crate::backend::{Backend, Execution};
+use crate::tensors::values;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -34,12 +35,12 @@ pub struct Trainer {
     parameters: Parameters,
     trained: Vec<bool>,
     adam: Adam,
-    /// Phases begun.
+    /// Number of phases begun.
     phases: u64,
     std: bool,
 }
 
-/// Images that go through the network together where nothing is learnt.
+/// Images in a batch of an evaluation.
 const EVALUATION_BATCH: usize = 16;
 
 impl Trainer {
@@ -47,40 +48,40 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// Fails if the configuration makes no network, or the device has no memory for it.
+    /// Fails if the configuration describes no network, or the device lacks memory.
     pub fn new(config: &Config, seed: u64, device: &Device) -> Result<Self> {
-        Self::at(config, seed, &device.place())
+        Self::new_on(config, seed, &device.backend())
     }
 
     /// See [`Self::new`].
-    pub(super) fn at(config: &Config, seed: u64, place: &Place) -> Result<Self> {
+    pub(super) fn new_on(config: &Config, seed: u64, backend: &Backend) -> Result<Self> {
         let (network, specs) = Network::new(config)?;
         let trained = specs.iter().map(|spec| spec.trained).collect();
         let adam = Adam::new(specs.len());
         let mut parameters = Parameters::draw(specs, seed)?;
-        parameters.move_to(place)?;
+        parameters.move_to(backend)?;
         let config = config.clone();
         Ok(Self { config, seed, network, parameters, trained, adam, phases: 0, std: true })
     }
 
-    /// Takes what fits of a file of weights (a checkpoint's folder, or the file itself), each of its
-    /// names behind a prefix: `classifier.` for torchvision's ResNet-50.
+    /// Takes the fitting tensors of a weights file (a checkpoint's folder, or the file itself);
+    /// `prefix` is put before the file's names: `classifier.` for torchvision's ResNet-50.
     ///
     /// # Errors
     ///
-    /// Fails if it cannot be read, or if nothing of it fits.
-    pub fn transfer(&mut self, path: &Path, prefix: &str) -> Result<Transfer> {
+    /// Fails if the file cannot be read, or if no tensor fits.
+    pub fn transfer(&mut self, path: &Path, prefix: &str) -> Result<TransferReport> {
         let found = transfer::transfer(path, prefix, &mut self.parameters)?;
-        let place = self.parameters.place.clone();
-        self.parameters.move_to(&place)?;
+        let backend = self.parameters.backend.clone();
+        self.parameters.move_to(&backend)?;
         Ok(found)
     }
 
-    /// Starts a phase, or goes on with it where `resumed`: then the optimiser's state is kept.
+    /// Begins a phase; if `resumed`, continues it with the optimiser's state.
     ///
     /// # Errors
     ///
-    /// Fails if the schedule makes no sense or freezes something that is not there.
+    /// Fails if the schedule is invalid, or if a frozen block or pattern matches nothing.
     pub fn begin_phase(&mut self, phase: &Phase, resumed: bool) -> Result<()> {
         self.trained = phase.trained(&self.parameters.specs)?;
         self.std = phase.std;
@@ -91,26 +92,26 @@ impl Trainer {
         Ok(())
     }
 
-    /// Learns from the next batch of an epoch; its images and masks are mirrored in place.
+    /// Trains on the next batch of an epoch; mirrors its images and masks in place.
     ///
     /// # Errors
     ///
-    /// Fails if an example has another size, or if the loss is no number any more.
-    pub fn learn(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &mut [Example]) -> Result<()> {
+    /// Fails if a sample does not have the network's size, or if the loss is not a number.
+    pub fn learn(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &mut [Sample]) -> Result<()> {
         for example in &*batch {
             batch::check(example, self.config.image_size)?;
         }
         if phase.flips {
             let mut flips = ChaCha8Rng::seed_from_u64(self.seed);
             flips.set_stream((self.phases << 32) | epoch.number as u64);
-            // Each flip is a word, so that an epoch that goes on goes on with its flips.
+            // Each flip takes one word, so a resumed epoch continues with the same flips.
             flips.set_word_pos(2 * epoch.examples() as u128);
             for example in &mut *batch {
                 example.flip(self.config.image_size, [flips.random(), flips.random()]);
             }
         }
-        let operators = self.parameters.place.operators;
-        let loss = operators.run(|| self.step(phase, epoch, batch))?;
+        let execution = self.parameters.backend.execution;
+        let loss = execution.run(|| self.step(phase, epoch, batch))?;
         if loss.is_finite() {
             return Ok(());
         }
@@ -119,22 +120,22 @@ impl Trainer {
         Err(Error::Diverged { epoch: number, batch: batches, loss, examples })
     }
 
-    /// Forward, backward, and a step of the optimiser; the loss.
-    fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[Example]) -> Result<f64> {
+    /// A forward and a backward pass and an optimiser step; returns the loss.
+    fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[Sample]) -> Result<f64> {
         let start = Instant::now();
         let side = self.config.image_size;
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.place)?;
+        let x = batch::input(images, side, &self.parameters.backend)?;
         let mut pass = Pass::training(&self.parameters, &self.trained);
         let found = self.network.forward(&mut pass, &x, phase.std)?;
         let weights = [phase.segmentation_weight, phase.classification_weight];
         let (pixels, images) = (found.logits.tensor(), found.nodule_logit.as_ref());
         let images = images.map(Value::tensor);
-        let measured = match self.parameters.place.operators {
-            Operators::Host => loss::measure(pixels, images, batch, weights)?,
-            Operators::Composed(_) => loss::composed::measure(pixels, images, batch, weights)?,
+        let measured = match self.parameters.backend.execution {
+            Execution::Host => loss::evaluate(pixels, images, batch, weights)?,
+            Execution::Composed(_) => loss::composed::evaluate(pixels, images, batch, weights)?,
         };
-        let Measured { segmentation, classification, overlaps, gradients } = measured;
+        let BatchLosses { segmentation, classification, overlaps, gradients } = measured;
         let total =
             weights[0] * segmentation + classification.map_or(0.0, |loss| weights[1] * loss);
         let losses = [total, segmentation];
@@ -147,7 +148,7 @@ impl Trainer {
         drop(x);
         let (tape, statistics) = pass.finish();
         let gradients = tape.backward(seeds)?;
-        let rates = Rates {
+        let rates = StepSettings {
             learning: phase.learning_rate_at(epoch.number),
             decay: phase.weight_decay,
             decoupled: phase.decoupled_decay,
@@ -160,48 +161,48 @@ impl Trainer {
         Ok(total)
     }
 
-    /// Moves running statistics towards a batch's.
-    fn follow(&mut self, statistics: &[(BatchNorm, Left)]) -> Result<()> {
+    /// Updates the running statistics with a batch's.
+    fn follow(&mut self, statistics: &[(BatchNorm, StatisticsSlot)]) -> Result<()> {
         for (norm, found) in statistics {
-            for (index, next) in norm.follow(&self.parameters, &left(found)?)? {
+            for (index, next) in norm.follow(&self.parameters, &recorded_statistics(found)?)? {
                 self.parameters.tensors[index] = next;
             }
         }
         Ok(())
     }
 
-    /// Mean Dice over the images with nodule, with running statistics and, where `std`, threshold
-    /// dynamics; `None` where there is no such image.
+    /// Mean Dice over the images with nodule, with running statistics; `std` turns on the threshold
+    /// dynamics. `None` without such an image.
     ///
     /// # Errors
     ///
-    /// Fails if an example cannot be had or has another size.
+    /// Fails if a sample fails to load or does not have the network's size.
     pub fn evaluate<E: From<Error>>(
         &mut self,
         std: bool,
-        examples: &mut dyn Iterator<Item = std::result::Result<Example, E>>,
+        examples: &mut dyn Iterator<Item = std::result::Result<Sample, E>>,
     ) -> std::result::Result<Option<f64>, E> {
         let mut dice = Vec::new();
         loop {
-            let batch: Vec<Example> =
+            let batch: Vec<Sample> =
                 (&mut *examples).take(EVALUATION_BATCH).collect::<std::result::Result<_, E>>()?;
             if batch.is_empty() {
                 let sum: f64 = dice.iter().sum();
                 return Ok((!dice.is_empty()).then(|| sum / dice.len() as f64));
             }
-            let operators = self.parameters.place.operators;
-            dice.extend(operators.run(|| self.evaluate_batch(std, &batch))?);
+            let execution = self.parameters.backend.execution;
+            dice.extend(execution.run(|| self.evaluate_batch(std, &batch))?);
         }
     }
 
     /// Dice of each image with nodule.
-    fn evaluate_batch(&self, std: bool, batch: &[Example]) -> Result<Vec<f64>> {
+    fn evaluate_batch(&self, std: bool, batch: &[Sample]) -> Result<Vec<f64>> {
         let side = self.config.image_size;
         for example in batch {
             batch::check(example, side)?;
         }
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.place)?;
+        let x = batch::input(images, side, &self.parameters.backend)?;
         let found = self.network.forward(&mut Pass::evaluation(&self.parameters), &x, std)?;
         let logits = values(found.logits.tensor())?;
         let overlaps = logits.chunks(side * side).zip(batch);
@@ -209,8 +210,8 @@ impl Trainer {
         Ok(dice.map(|[dice, _]| dice).collect())
     }
 
-    /// Writes a weights file, for inference and for training further, and its description beside it
-    /// with the extension `json`; `metadata` is what there is to say of the weights' origin.
+    /// Writes a weights file, for inference and further training, and its description, a file of
+    /// the same name with the extension `json`; `metadata` describes the origin of the weights.
     ///
     /// # Errors
     ///
@@ -219,7 +220,7 @@ impl Trainer {
         checkpoint::save(path, &self.parameters, &self.description(metadata))
     }
 
-    /// Writes the description of a weights file of the present phase alone.
+    /// Writes the description of a weights file of the current phase, without the weights.
     ///
     /// # Errors
     ///
@@ -228,8 +229,12 @@ impl Trainer {
         checkpoint::save_description(path, &self.description(metadata))
     }
 
-    fn description(&self, metadata: &serde_json::Value) -> Description {
-        Description { config: self.config.clone(), std: self.std, metadata: metadata.clone() }
+    fn description(&self, metadata: &serde_json::Value) -> CheckpointDescription {
+        CheckpointDescription {
+            config: self.config.clone(),
+            std: self.std,
+            metadata: metadata.clone(),
+        }
     }
 }
 

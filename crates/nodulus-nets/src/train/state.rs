@@ -1,34 +1,34 @@
-//! A training's state: what it needs to go on where it was stopped.
+//! State of a training, from which it resumes.
 
 use super::Trainer;
 use crate::checkpoint;
 use crate::config::Config;
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::ops::{tensor, values};
 use crate::optim::Moments;
+use crate::tensors::{tensor, values};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What `state.json` holds.
+/// Contents of `state.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct TrainingState {
     config: Config,
     seed: u64,
     phases: u64,
-    /// The epoch under way, if there is one.
+    /// The epoch in progress, if there is one.
     epoch: Option<Epoch>,
-    /// Optimiser's steps by parameter.
+    /// Optimiser steps by parameter.
     steps: Vec<u64>,
 }
 
 const STATE: &str = "state.safetensors";
 
 impl Trainer {
-    /// Writes `state.safetensors` and `state.json`, all that training depends on, into a folder;
-    /// `epoch` is the one under way.
+    /// Writes the state of a training, `state.safetensors` and `state.json`, into a folder; `epoch`
+    /// is the one in progress.
     ///
     /// # Errors
     ///
@@ -49,19 +49,19 @@ impl Trainer {
         let steps = |moments: &Option<Moments>| moments.as_ref().map_or(0, |moments| moments.steps);
         let steps = self.adam.moments.iter().map(steps).collect();
         let (config, seed, phases) = (self.config.clone(), self.seed, self.phases);
-        let state = State { config, seed, phases, epoch: epoch.cloned(), steps };
+        let state = TrainingState { config, seed, phases, epoch: epoch.cloned(), steps };
         checkpoint::write_json(&folder.join(STATE).with_extension("json"), &state)
     }
 
-    /// Takes up a state, with the epoch that was under way: training goes on as if it had not stopped,
-    /// bit for bit.
+    /// Loads a state and returns the epoch that was in progress. Training continues as if it had
+    /// not stopped, bit for bit.
     ///
     /// # Errors
     ///
-    /// Fails if the files cannot be read, or if they are of another network or seed.
+    /// Fails if the files cannot be read, or if they belong to another network or seed.
     pub fn load_state(&mut self, folder: &Path) -> Result<Option<Epoch>> {
         let path = folder.join(STATE);
-        let state: State = checkpoint::read_json(&path.with_extension("json"))?;
+        let state: TrainingState = checkpoint::read_json(&path.with_extension("json"))?;
         let wrong = |problem: String| Error::Checkpoint { path: path.clone(), problem };
         if state.config != self.config || state.seed != self.seed {
             return Err(wrong(format!(
@@ -86,9 +86,9 @@ impl Trainer {
         let mut moments = Vec::new();
         for (spec, steps) in specs.iter().zip(state.steps) {
             let shape = spec.shape.as_slice();
-            let place = &self.parameters.place.tensors;
+            let device = &self.parameters.backend.device;
             let mut take = |name: String| -> Result<Tensor> {
-                Ok(tensor(take(name, shape)?, shape)?.to_device(place)?)
+                Ok(tensor(take(name, shape)?, shape)?.to_device(device)?)
             };
             tensors.push(take(spec.name.clone())?);
             moments.push(if steps == 0 {

@@ -3,12 +3,12 @@ use crate::checkpoint::WEIGHTS_FILE;
 use crate::config::{DynamicsMode, Preset};
 use crate::epoch::EpochLog;
 use crate::infer::Predictor;
-use crate::ops::view;
+use crate::tensors::view;
 
-type Examples = Vec<std::result::Result<Example, Error>>;
+type Examples = Vec<std::result::Result<Sample, Error>>;
 
-/// Bright discs, one in three images without, on noise.
-fn discs(n: usize, side: usize, seed: u64) -> Vec<Example> {
+/// Bright discs on noise; one image in three has none.
+fn discs(n: usize, side: usize, seed: u64) -> Vec<Sample> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut disc = |i: usize| {
         let has_nodule = !i.is_multiple_of(3);
@@ -22,7 +22,7 @@ fn discs(n: usize, side: usize, seed: u64) -> Vec<Example> {
         let mask: Vec<u8> = (0..side * side).map(|p| u8::from(inside(p))).collect();
         let noise = |m: &u8| 0.3 * f32::from(*m) + rng.random_range(0.0..0.5f32);
         let image = mask.iter().map(noise).collect();
-        Example { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
+        Sample { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
     };
     (0..n).map(&mut disc).collect()
 }
@@ -32,22 +32,22 @@ fn config() -> Config {
 }
 
 impl Trainer {
-    /// Learns an epoch of examples, from after the batches that it has, up to a number of batches.
-    fn go_on(&mut self, phase: &Phase, epoch: &mut Epoch, examples: &[Example], until: usize) {
+    /// Trains on the batches of an epoch that are left, up to a number of batches.
+    fn go_on(&mut self, phase: &Phase, epoch: &mut Epoch, examples: &[Sample], until: usize) {
         for batch in examples.chunks(phase.batch).take(until).skip(epoch.batches()) {
             self.learn(phase, epoch, &mut batch.to_vec()).unwrap();
         }
     }
 
-    /// Learns a whole epoch.
-    pub(crate) fn epoch(&mut self, phase: &Phase, number: usize, examples: &[Example]) -> EpochLog {
+    /// Trains a whole epoch.
+    pub(crate) fn epoch(&mut self, phase: &Phase, number: usize, examples: &[Sample]) -> EpochLog {
         let mut epoch = Epoch::new(number);
         self.go_on(phase, &mut epoch, examples, usize::MAX);
         epoch.log(phase.learning_rate_at(number))
     }
 }
 
-fn stream(examples: &[Example]) -> std::vec::IntoIter<std::result::Result<Example, Error>> {
+fn stream(examples: &[Sample]) -> std::vec::IntoIter<std::result::Result<Sample, Error>> {
     examples.iter().cloned().map(Ok).collect::<Examples>().into_iter()
 }
 
@@ -64,7 +64,7 @@ fn the_same_seed_gives_the_same_weights_stopped_or_not() {
         Phase { batch: 3, freeze: vec!["C1".to_owned()], ..Phase::default() },
     ];
     let folder = tempfile::tempdir().unwrap();
-    // The state is saved and taken up again before each epoch and in its midst.
+    // The state is saved and loaded again before each epoch and within it.
     let run = |seed: u64, stops: bool, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut trainer = Trainer::new(&config(), seed, &Device::Cpu).unwrap();

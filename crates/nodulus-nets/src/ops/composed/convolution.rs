@@ -1,13 +1,14 @@
 //! Convolution: for each element of the kernel one product. On a card by cuDNN where the program has it.
 
 use super::taps::Taps;
-use super::{Composed, by_channel, channel_sums, plus};
+use super::{by_channel, channel_sums, plus};
 use crate::error::Result;
+use crate::operator::Composed;
+use crate::operator::Step;
 use crate::ops::convolution::Convolution;
 use crate::ops::cuda;
 use crate::ops::depthwise::Depthwise;
-use crate::ops::strips::Window;
-use crate::tape::Step;
+use crate::ops::window::Window;
 use candle_core::{DType, Tensor};
 
 impl Composed for Convolution {
@@ -16,7 +17,8 @@ impl Composed for Convolution {
     }
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let kernels = Kernels::new(self.0, Channels::All, inputs, self.size_out(inputs)?)?;
+        let kernels =
+            ComposedKernels::new(self.0, FilterChannels::All, inputs, self.size_out(inputs)?)?;
         let y = kernels.output(inputs[0], inputs[1])?;
         Ok(match inputs.get(2) {
             None => y,
@@ -26,7 +28,7 @@ impl Composed for Convolution {
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
         let size_out = self.size_out(step.inputs)?;
-        let kernels = Kernels::new(self.0, Channels::All, step.inputs, size_out)?;
+        let kernels = ComposedKernels::new(self.0, FilterChannels::All, step.inputs, size_out)?;
         let mut found = kernels.gradients(step)?;
         if let Some(wanted) = step.wanted.get(2) {
             found.push(wanted.then(|| channel_sums(step.gradient.tensor())).transpose()?);
@@ -50,15 +52,15 @@ impl Composed for Depthwise {
 }
 
 impl Depthwise {
-    fn kernels(&self, inputs: &[&Tensor]) -> Result<Kernels> {
+    fn kernels(&self, inputs: &[&Tensor]) -> Result<ComposedKernels> {
         let window = Window::centred(3, self.stride);
-        Kernels::new(window, Channels::Own, inputs, self.size_out(inputs)?)
+        ComposedKernels::new(window, FilterChannels::Own, inputs, self.size_out(inputs)?)
     }
 }
 
 /// Which channels of the input a filter sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channels {
+pub(super) enum FilterChannels {
     /// Every one.
     All,
     /// The one of its own number.
@@ -69,18 +71,18 @@ pub(super) enum Channels {
 ///
 /// Images, weights and the output's gradient are of one type, `f32` or `bf16`; what comes out is `f32`
 /// that is rounded to this type.
-pub(super) struct Kernels {
+pub(super) struct ComposedKernels {
     pub(super) window: Window,
-    pub(super) sees: Channels,
+    pub(super) sees: FilterChannels,
     pub(super) channels: usize,
     pub(super) size: [usize; 2],
     pub(super) size_out: [usize; 2],
 }
 
-impl Kernels {
+impl ComposedKernels {
     fn new(
         window: Window,
-        sees: Channels,
+        sees: FilterChannels,
         inputs: &[&Tensor],
         size_out: [usize; 2],
     ) -> Result<Self> {
@@ -92,20 +94,20 @@ impl Kernels {
         Taps::new(self.window, self.size, self.size_out)
     }
 
-    fn for_card(&self) -> cuda::Kernels {
+    fn for_card(&self) -> cuda::CudnnConvolution {
         let groups = match self.sees {
-            Channels::All => 1,
-            Channels::Own => self.channels,
+            FilterChannels::All => 1,
+            FilterChannels::Own => self.channels,
         };
-        cuda::Kernels { window: self.window, groups, size_out: self.size_out }
+        cuda::CudnnConvolution { window: self.window, groups, size_out: self.size_out }
     }
 
     /// A kernel's element as `[D, C]`, or as `[1, C, 1, 1]`.
     fn weight(&self, weight: &Tensor, [row, column]: [usize; 2]) -> Result<Tensor> {
         let weight = weight.narrow(2, row, 1)?.narrow(3, column, 1)?;
         match self.sees {
-            Channels::All => Ok(weight.squeeze(3)?.squeeze(2)?.contiguous()?),
-            Channels::Own => by_channel(&weight.contiguous()?),
+            FilterChannels::All => Ok(weight.squeeze(3)?.squeeze(2)?.contiguous()?),
+            FilterChannels::Own => by_channel(&weight.contiguous()?),
         }
     }
 
@@ -121,8 +123,8 @@ impl Kernels {
         for tap in taps.met() {
             let (seen, weight) = (taps.seen(&bordered, tap)?, self.weight(&weight, tap)?);
             let part = match self.sees {
-                Channels::All => weight.broadcast_matmul(&lines(&seen)?)?,
-                Channels::Own => seen.broadcast_mul(&weight)?,
+                FilterChannels::All => weight.broadcast_matmul(&lines(&seen)?)?,
+                FilterChannels::Own => seen.broadcast_mul(&weight)?,
             };
             sum = Some(plus(sum, part)?);
         }
@@ -157,11 +159,11 @@ impl Kernels {
         for tap in taps.met() {
             let weight = self.weight(&weight, tap)?;
             let seen = match self.sees {
-                Channels::All => {
+                FilterChannels::All => {
                     let seen = weight.t()?.broadcast_matmul(&lines(&gradient)?)?;
                     seen.reshape((images, channels, height, width))?
                 }
-                Channels::Own => gradient.broadcast_mul(&weight)?,
+                FilterChannels::Own => gradient.broadcast_mul(&weight)?,
             };
             sum = Some(plus(sum, taps.put(&seen, tap)?)?);
         }
@@ -190,8 +192,10 @@ impl Kernels {
         for tap in taps.met() {
             let seen = taps.seen(&bordered, tap)?;
             parts[tap[0] * size + tap[1]] = match self.sees {
-                Channels::All => lines(&gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
-                Channels::Own => channel_sums(&(&gradient * seen)?)?.reshape((filters, depth))?,
+                FilterChannels::All => lines(&gradient)?.matmul(&lines(&seen)?.t()?)?.sum(0)?,
+                FilterChannels::Own => {
+                    channel_sums(&(&gradient * seen)?)?.reshape((filters, depth))?
+                }
             };
         }
         as_given(&Tensor::stack(&parts, 2)?.reshape(weight.shape())?, factors)

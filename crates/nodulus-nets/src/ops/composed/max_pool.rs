@@ -1,10 +1,11 @@
 //! Maximum over windows.
 
+use super::plus;
 use super::taps::Taps;
-use super::{Composed, plus};
 use crate::error::Result;
+use crate::operator::Composed;
+use crate::operator::Step;
 use crate::ops::max_pool::MaxPool;
-use crate::tape::Step;
 use candle_core::Tensor;
 
 impl Composed for MaxPool {
@@ -27,11 +28,14 @@ impl Composed for MaxPool {
         let taps = self.taps(step.inputs[0])?;
         let bordered = taps.bordered(step.inputs[0], f32::NEG_INFINITY)?;
         // The first of several, as in `PyTorch`: what is left of the gradient goes to the next one.
-        let (mut left, mut sum) = (step.gradient.tensor().clone(), None);
+        let (mut recorded_statistics, mut sum) = (step.gradient.tensor().clone(), None);
         for tap in taps.met() {
-            let is_largest = taps.seen(&bordered, tap)?.eq(step.output)?.to_dtype(left.dtype())?;
-            let taken = (&left * is_largest)?;
-            left = (left - &taken)?;
+            let is_largest = taps
+                .seen(&bordered, tap)?
+                .eq(step.output)?
+                .to_dtype(recorded_statistics.dtype())?;
+            let taken = (&recorded_statistics * is_largest)?;
+            recorded_statistics = (recorded_statistics - &taken)?;
             sum = Some(plus(sum, taps.put(&taken, tap)?)?);
         }
         let found = match sum {

@@ -1,10 +1,10 @@
 //! Means over pixels.
 
-use super::Composed;
 use crate::error::Result;
+use crate::operator::Composed;
+use crate::operator::Step;
 use crate::ops::global_mean::{self, GlobalMean};
-use crate::ops::mean_score::{self, MeanScore};
-use crate::tape::Step;
+use crate::ops::mean_logit::{self, MeanLogit};
 use candle_core::Tensor;
 
 impl Composed for GlobalMean {
@@ -21,16 +21,16 @@ impl Composed for GlobalMean {
     }
 }
 
-impl Composed for MeanScore {
+impl Composed for MeanLogit {
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let [_, _, n] = mean_score::sizes(inputs)?;
+        let [_, _, n] = mean_logit::sizes(inputs)?;
         let means = (inputs[0].flatten_from(2)?.sum(2)? / n as f64)?;
-        let scores = means.broadcast_mul(inputs[1])?.sum(1)?;
-        Ok(scores.broadcast_add(inputs[2])?)
+        let logits = means.broadcast_mul(inputs[1])?.sum(1)?;
+        Ok(logits.broadcast_add(inputs[2])?)
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        let [images, channels, n] = mean_score::sizes(step.inputs)?;
+        let [images, channels, n] = mean_logit::sizes(step.inputs)?;
         let gradient = step.gradient.tensor().reshape((images, 1))?;
         let of_input = || -> Result<Tensor> {
             let each = (gradient.broadcast_mul(step.inputs[1])? / n as f64)?;

@@ -15,79 +15,8 @@ mod up_convolution;
 #[cfg(test)]
 mod tests;
 
-use crate::device::Precision;
 use crate::error::Result;
-use crate::tape::Step;
-use candle_core::{DType, Tensor};
-
-/// An operator that runs wherever its inputs are.
-pub(crate) trait Composed {
-    /// The output.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the inputs do not fit each other, or the device has no memory left.
-    fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor>;
-
-    /// The gradient with respect to each input that is wanted.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::compose`].
-    fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>>;
-
-    /// Whether its first two inputs are factors of a convolution. These may be `bf16`; what comes
-    /// out and all gradients are `f32` all the same, rounded to `bf16` where they are sums of
-    /// products.
-    fn is_convolution(&self) -> bool {
-        false
-    }
-}
-
-/// The output, with products of a precision.
-///
-/// # Errors
-///
-/// As [`Composed::compose`].
-pub(crate) fn output(
-    operator: &dyn Composed,
-    inputs: &[&Tensor],
-    precision: Precision,
-) -> Result<Tensor> {
-    let inputs = rounded(operator, inputs, precision)?;
-    operator.compose(&inputs.iter().collect::<Vec<_>>())
-}
-
-/// The gradient with respect to each input that is wanted, with products of a precision.
-///
-/// # Errors
-///
-/// As [`Composed::compose`].
-pub(crate) fn gradients(
-    operator: &dyn Composed,
-    step: &Step,
-    precision: Precision,
-) -> Result<Vec<Option<Tensor>>> {
-    let inputs = rounded(operator, step.inputs, precision)?;
-    let inputs: Vec<&Tensor> = inputs.iter().collect();
-    operator.compose_back(&Step { inputs: &inputs, ..*step })
-}
-
-/// The inputs, those among them that are factors of a convolution rounded to a precision.
-// METHOD: as in torch.autocast, convolutions alone are of less precision; biases, which it rounds
-// too, are added to their sums in f32.
-fn rounded(
-    operator: &dyn Composed,
-    inputs: &[&Tensor],
-    precision: Precision,
-) -> Result<Vec<Tensor>> {
-    let is_rounded = precision == Precision::Bf16 && operator.is_convolution();
-    let inputs = inputs.iter().enumerate().map(|(n, input)| {
-        let factor = is_rounded && n < 2;
-        Ok(if factor { input.to_dtype(DType::BF16)? } else { (*input).clone() })
-    });
-    inputs.collect()
-}
+use candle_core::Tensor;
 
 /// `1 / (1 + exp(-x))`.
 pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {

@@ -1,10 +1,11 @@
 //! Products of numbers at the same place, and of channels with a weight each.
 
-use super::{Composed, sigmoid};
+use super::sigmoid;
 use crate::error::Result;
-use crate::ops::gate::{self, Gate};
+use crate::operator::Composed;
+use crate::operator::Step;
+use crate::ops::channel_gate::{self, ChannelGate};
 use crate::ops::multiplication::{self, Multiplication};
-use crate::tape::Step;
 use candle_core::Tensor;
 
 impl Composed for Multiplication {
@@ -21,14 +22,14 @@ impl Composed for Multiplication {
     }
 }
 
-impl Composed for Gate {
+impl Composed for ChannelGate {
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        gate::pixels(inputs)?;
+        channel_gate::pixels(inputs)?;
         Ok(inputs[0].broadcast_mul(&sigmoid(inputs[1])?)?)
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        gate::pixels(step.inputs)?;
+        channel_gate::pixels(step.inputs)?;
         let (x, gradient) = (step.inputs[0], step.gradient.tensor());
         let weight = sigmoid(step.inputs[1])?;
         let of_x = || -> Result<Tensor> { Ok(gradient.broadcast_mul(&weight)?) };

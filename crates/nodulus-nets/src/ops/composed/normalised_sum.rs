@@ -1,9 +1,12 @@
 //! Sum of batch-normalised and plain tensors, with or without a rectifier.
 
-use super::{Composed, by_channel, channel_sums, plus};
+use super::{by_channel, channel_sums, plus};
 use crate::error::Result;
-use crate::ops::normalised_sum::{EPSILON, NormalisedSum, Statistics, Term, left};
-use crate::tape::Step;
+use crate::operator::Composed;
+use crate::operator::Step;
+use crate::ops::normalised_sum::{
+    ChannelStatistics, EPSILON, NormalisedSum, Term, recorded_statistics,
+};
 use candle_core::Tensor;
 
 impl Composed for NormalisedSum {
@@ -45,7 +48,13 @@ impl Composed for NormalisedSum {
             match term {
                 Term::Plain => found.push(wanted[0].then(|| gradient.clone())),
                 Term::Batch(statistics) => {
-                    found.extend(gradients(&left(statistics)?, true, inputs, wanted, &gradient)?);
+                    found.extend(gradients(
+                        &recorded_statistics(statistics)?,
+                        true,
+                        inputs,
+                        wanted,
+                        &gradient,
+                    )?);
                 }
                 Term::Fixed(statistics) => {
                     found.extend(gradients(statistics, false, inputs, wanted, &gradient)?);
@@ -56,18 +65,18 @@ impl Composed for NormalisedSum {
     }
 }
 
-fn statistics(x: &Tensor, count: usize) -> Result<Statistics> {
+fn statistics(x: &Tensor, count: usize) -> Result<ChannelStatistics> {
     let mean = (channel_sums(x)? / count as f64)?;
     let squares = x.broadcast_sub(&by_channel(&mean)?)?.sqr()?;
-    Ok(Statistics { mean, variance: (channel_sums(&squares)? / count as f64)?, count })
+    Ok(ChannelStatistics { mean, variance: (channel_sums(&squares)? / count as f64)?, count })
 }
 
-fn inverse_deviation(statistics: &Statistics) -> Result<Tensor> {
+fn inverse_deviation(statistics: &ChannelStatistics) -> Result<Tensor> {
     Ok((&statistics.variance + EPSILON)?.sqrt()?.recip()?)
 }
 
 /// A tensor normalised, scaled and shifted.
-fn normalised(statistics: &Statistics, inputs: &[&Tensor]) -> Result<Tensor> {
+fn normalised(statistics: &ChannelStatistics, inputs: &[&Tensor]) -> Result<Tensor> {
     let scale = (inverse_deviation(statistics)? * inputs[1])?;
     let centred = inputs[0].broadcast_sub(&by_channel(&statistics.mean)?)?;
     Ok(centred.broadcast_mul(&by_channel(&scale)?)?.broadcast_add(&by_channel(inputs[2])?)?)
@@ -75,7 +84,7 @@ fn normalised(statistics: &Statistics, inputs: &[&Tensor]) -> Result<Tensor> {
 
 /// Gradients with respect to the tensor, its scale and its shift.
 fn gradients(
-    statistics: &Statistics,
+    statistics: &ChannelStatistics,
     of_batch: bool,
     inputs: &[&Tensor],
     wanted: &[bool],

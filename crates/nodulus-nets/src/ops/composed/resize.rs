@@ -1,10 +1,10 @@
 //! Images at another size, alone or before other channels: products with a matrix for each axis.
 
-use super::Composed;
 use crate::error::Result;
-use crate::ops::bilinear::{Bilinear, Place};
+use crate::operator::Composed;
+use crate::operator::Step;
+use crate::ops::bilinear::{Bilinear, Interpolation};
 use crate::ops::concatenation::{Concatenation, Enlargement};
-use crate::tape::Step;
 use candle_core::{Device, Tensor};
 
 impl Composed for Bilinear {
@@ -19,10 +19,10 @@ impl Composed for Bilinear {
 }
 
 impl Bilinear {
-    fn resize(&self, x: &Tensor) -> Result<Resize> {
+    fn resize(&self, x: &Tensor) -> Result<ResizeMatrices> {
         let [_, _, height, width] = self.sizes(x)?;
-        let [rows, columns] = self.places([height, width]);
-        Resize::new([(rows, height), (columns, width)], x.device())
+        let [rows, columns] = self.interpolations([height, width]);
+        ResizeMatrices::new([(rows, height), (columns, width)], x.device())
     }
 }
 
@@ -54,37 +54,41 @@ impl Composed for Concatenation {
 }
 
 /// Images at twice their size.
-fn enlarged(how: Enlargement, x: &Tensor) -> Result<Resize> {
+fn enlarged(how: Enlargement, x: &Tensor) -> Result<ResizeMatrices> {
     let (_, _, height, width) = x.dims4()?;
     match how {
         Enlargement::Bilinear => Bilinear { size: [2 * height, 2 * width] }.resize(x),
         Enlargement::Nearest => {
-            let places = |n: usize| {
-                let place = |i: usize| Place { at: [i / 2; 2], weights: [1.0, 0.0] };
-                (0..2 * n).map(place).collect()
+            let interpolations = |n: usize| {
+                let interpolation =
+                    |i: usize| Interpolation { at: [i / 2; 2], weights: [1.0, 0.0] };
+                (0..2 * n).map(interpolation).collect()
             };
-            Resize::new([(places(height), height), (places(width), width)], x.device())
+            ResizeMatrices::new(
+                [(interpolations(height), height), (interpolations(width), width)],
+                x.device(),
+            )
         }
     }
 }
 
 /// Weights of the pixels along each axis.
-pub(super) struct Resize {
+pub(super) struct ResizeMatrices {
     /// `[H, h]`, and `[W, w]`.
     rows: Tensor,
     columns: Tensor,
 }
 
-impl Resize {
-    fn new(axes: [(Vec<Place>, usize); 2], device: &Device) -> Result<Self> {
-        let [rows, columns] = axes.map(|(places, from)| {
-            let mut weights = vec![0.0f32; places.len() * from];
-            for (line, place) in weights.chunks_exact_mut(from).zip(&places) {
-                for (at, weight) in place.at.into_iter().zip(place.weights) {
+impl ResizeMatrices {
+    fn new(axes: [(Vec<Interpolation>, usize); 2], device: &Device) -> Result<Self> {
+        let [rows, columns] = axes.map(|(interpolations, from)| {
+            let mut weights = vec![0.0f32; interpolations.len() * from];
+            for (line, interpolation) in weights.chunks_exact_mut(from).zip(&interpolations) {
+                for (at, weight) in interpolation.at.into_iter().zip(interpolation.weights) {
                     line[at] += weight;
                 }
             }
-            Tensor::from_vec(weights, (places.len(), from), device)
+            Tensor::from_vec(weights, (interpolations.len(), from), device)
         });
         Ok(Self { rows: rows?, columns: columns? })
     }

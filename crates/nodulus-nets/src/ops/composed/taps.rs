@@ -1,7 +1,7 @@
 //! What each element of a kernel sees of an image, and back.
 
 use crate::error::Result;
-use crate::ops::strips::Window;
+use crate::ops::window::Window;
 use candle_core::Tensor;
 
 /// A kernel over images of a size.

@@ -1,22 +1,24 @@
 //! Composed operators against those of the processor, where shapes are odd.
 
-use super::Composed;
-use crate::device::Place;
+use crate::backend::Backend;
+use crate::device::composed_backends;
+use crate::operator::Composed;
+use crate::operator::{Gradient, Operator, Step};
 use crate::ops::bilinear::Bilinear;
+use crate::ops::channel_gate::ChannelGate;
 use crate::ops::check::random;
 use crate::ops::concatenation::{Concatenation, Enlargement};
-use crate::ops::convolution::{Convolution, Window};
+use crate::ops::convolution::Convolution;
 use crate::ops::depthwise::Depthwise;
-use crate::ops::gate::Gate;
 use crate::ops::global_mean::GlobalMean;
 use crate::ops::max_pool::MaxPool;
-use crate::ops::mean_score::MeanScore;
+use crate::ops::mean_logit::MeanLogit;
 use crate::ops::multiplication::Multiplication;
-use crate::ops::normalised_sum::{NormalisedSum, Statistics, Term, left};
+use crate::ops::normalised_sum::{ChannelStatistics, NormalisedSum, Term, recorded_statistics};
 use crate::ops::threshold_dynamics::ThresholdDynamics;
 use crate::ops::up_convolution::UpConvolution;
-use crate::ops::{tensor, values};
-use crate::tape::{Gradient, Operator, Step};
+use crate::ops::window::Window;
+use crate::tensors::{tensor, values};
 use candle_core::{Device, Tensor};
 use std::rc::Rc;
 
@@ -37,7 +39,7 @@ fn assert_same_of(make: Make, inputs: &[&Tensor]) {
     let wanted = vec![true; inputs.len()];
     let step = Step { inputs, output: &y, gradient: &gradient, wanted: &wanted };
     let expected = operator.backward(&step).unwrap();
-    for Place { tensors: device, .. } in Place::all_composed() {
+    for Backend { device, .. } in composed_backends() {
         let operator = make(device);
         let there: Vec<Tensor> = inputs.iter().map(|x| x.to_device(device).unwrap()).collect();
         let there: Vec<&Tensor> = there.iter().collect();
@@ -145,7 +147,7 @@ fn sums_and_norms() {
     let fixed = |device: &Device| {
         let on = |values: [f32; 3]| tensor(values.to_vec(), 3).unwrap().to_device(device).unwrap();
         let (mean, variance) = (on([0.2, -0.3, 0.1]), on([0.5, 2.0, 0.1]));
-        Term::Fixed(Statistics { mean, variance, count: 0 })
+        Term::Fixed(ChannelStatistics { mean, variance, count: 0 })
     };
     for shape in [[1, 3, 1, 2], [2, 3, 7, 5]] {
         for rectified in [false, true] {
@@ -178,7 +180,7 @@ fn a_batchs_statistics_are_left() {
         } else {
             sum.forward(&inputs).unwrap()
         };
-        left(&found).unwrap()
+        recorded_statistics(&found).unwrap()
     });
     assert_eq!(host.count, composed.count);
     for (host, composed, most) in
@@ -195,27 +197,28 @@ fn means_and_products() {
     for shape in [[1, 1, 1, 1], [3, 4, 2, 5]] {
         let [images, channels, ..] = shape;
         assert_same(&|_| Box::new(GlobalMean), &[&shape]);
-        assert_same(&|_| Box::new(MeanScore), &[&shape, &[1, channels], &[1]]);
+        assert_same(&|_| Box::new(MeanLogit), &[&shape, &[1, channels], &[1]]);
         assert_same(&|_| Box::new(Multiplication), &[&shape, &shape]);
-        assert_same(&|_| Box::new(Gate), &[&shape, &[images, channels, 1, 1]]);
+        assert_same(&|_| Box::new(ChannelGate), &[&shape, &[images, channels, 1, 1]]);
     }
 }
 
 #[test]
 fn dynamics() {
     for (size, radius) in [([9, 7], 5), ([1, 1], 5), ([2, 17], 1), ([4, 3], 0)] {
-        for (has_score, steps) in [(false, 10), (true, 10), (false, 0)] {
+        for (has_prior, steps) in [(false, 10), (true, 10), (false, 0)] {
             let dynamics = |device: &Device| {
-                let score = tensor(vec![0.9, 0.2], 2).unwrap().to_device(device).unwrap();
-                let score = has_score.then_some(score);
+                let nodule_probability =
+                    tensor(vec![0.9, 0.2], 2).unwrap().to_device(device).unwrap();
+                let nodule_probability = has_prior.then_some(nodule_probability);
                 let (boundary, entropy) = (0.7, 1.3);
-                Box::new(ThresholdDynamics { score, steps, radius, boundary, entropy })
+                Box::new(ThresholdDynamics { nodule_probability, steps, radius, boundary, entropy })
                     as Box<dyn Operator>
             };
             let u = (random(&[2, 1, size[0], size[1]], 1) * 4.0).unwrap();
             let (sigma, l2) = (random(&[1], 2), random(&[1], 3));
             let inputs = [&u, &sigma, &l2];
-            assert_same_of(&dynamics, &inputs[..if has_score { 3 } else { 2 }]);
+            assert_same_of(&dynamics, &inputs[..if has_prior { 3 } else { 2 }]);
         }
     }
 }
@@ -227,7 +230,7 @@ fn shapes_that_do_not_fit_are_refused_as_on_the_processor() {
         (&Convolution(Window::centred(3, 1)), vec![&x, &w]),
         (&Depthwise { stride: 1 }, vec![&x, &w]),
         (&Multiplication, vec![&x, &w]),
-        (&Gate, vec![&x, &w]),
+        (&ChannelGate, vec![&x, &w]),
         (&MaxPool(Window { size: 9, stride: 1, padding: 0, dilation: 1 }), vec![&x]),
         (&Concatenation { enlarged: None }, vec![&x, &w]),
     ];

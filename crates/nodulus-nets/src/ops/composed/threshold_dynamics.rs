@@ -1,19 +1,20 @@
 //! Soft threshold dynamics: smoothing is a product with a matrix for each axis.
 
-use super::resize::Resize;
-use super::{Composed, sigmoid};
+use super::resize::ResizeMatrices;
+use super::sigmoid;
 use crate::error::Result;
+use crate::operator::Composed;
+use crate::operator::Step;
 use crate::ops::threshold_dynamics::ThresholdDynamics;
-use crate::tape::Step;
 use candle_core::{DType, Tensor};
 
 impl Composed for ThresholdDynamics {
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        Dynamics::new(self, inputs)?.run(inputs[0], |_| {})
+        ComposedDynamics::new(self, inputs)?.run(inputs[0], |_| {})
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        let dynamics = Dynamics::new(self, step.inputs)?;
+        let dynamics = ComposedDynamics::new(self, step.inputs)?;
         let [of_u, of_sigma, of_l2] = dynamics.back(step)?;
         // softplus' is the logistic function.
         let slope = |of: Tensor, raw: &Tensor| -> Result<Tensor> {
@@ -28,11 +29,11 @@ impl Composed for ThresholdDynamics {
 }
 
 /// The iteration for the images of one batch.
-struct Dynamics<'a> {
+struct ComposedDynamics<'a> {
     operator: &'a ThresholdDynamics,
-    kernel: Smoothing,
+    kernel: SmoothingMatrices,
     /// The kernel's derivative with respect to sigma.
-    slope: Smoothing,
+    slope: SmoothingMatrices,
     /// `1 - c`, `[B, 1, 1, 1]`; nothing without a score.
     doubt: Option<Tensor>,
     /// `l2 (1 - c)`, in the same shape.
@@ -40,12 +41,12 @@ struct Dynamics<'a> {
 }
 
 /// A kernel along one axis as matrices for rows and columns, with the border replicated.
-struct Smoothing {
+struct SmoothingMatrices {
     rows: Tensor,
     columns: Tensor,
 }
 
-impl Smoothing {
+impl SmoothingMatrices {
     fn new(kernel: &Tensor, [height, width]: [usize; 2]) -> Result<Self> {
         Ok(Self { rows: matrix(kernel, height)?, columns: matrix(kernel, width)? })
     }
@@ -87,13 +88,18 @@ fn gaussian(sigma: &Tensor, radius: usize) -> Result<[Tensor; 2]> {
     Ok([kernel.to_dtype(DType::F32)?, slope.to_dtype(DType::F32)?])
 }
 
-impl<'a> Dynamics<'a> {
+impl<'a> ComposedDynamics<'a> {
     fn new(operator: &'a ThresholdDynamics, inputs: &[&Tensor]) -> Result<Self> {
         let size = operator.size(inputs)?;
         let [kernel, slope] = gaussian(&softplus(inputs[1])?, operator.radius)?;
-        let doubt = match &operator.score {
+        let doubt = match &operator.nodule_probability {
             None => None,
-            Some(score) => Some(score.affine(-1.0, 1.0)?.reshape((score.elem_count(), 1, 1, 1))?),
+            Some(nodule_probability) => Some(nodule_probability.affine(-1.0, 1.0)?.reshape((
+                nodule_probability.elem_count(),
+                1,
+                1,
+                1,
+            ))?),
         };
         let prior = match (&doubt, inputs.get(2)) {
             (Some(doubt), Some(raw)) => {
@@ -101,7 +107,8 @@ impl<'a> Dynamics<'a> {
             }
             _ => None,
         };
-        let (kernel, slope) = (Smoothing::new(&kernel, size)?, Smoothing::new(&slope, size)?);
+        let (kernel, slope) =
+            (SmoothingMatrices::new(&kernel, size)?, SmoothingMatrices::new(&slope, size)?);
         Ok(Self { operator, kernel, slope, doubt, prior })
     }
 
@@ -112,7 +119,7 @@ impl<'a> Dynamics<'a> {
             None => u.clone(),
             Some(prior) => u.broadcast_sub(prior)?,
         };
-        let kernel = Resize::of(self.kernel.rows.clone(), self.kernel.columns.clone());
+        let kernel = ResizeMatrices::of(self.kernel.rows.clone(), self.kernel.columns.clone());
         let (mut v, mut x) = (u.clone(), sigmoid(u)?);
         for step in 0..steps {
             seen(&x);
@@ -132,8 +139,8 @@ impl<'a> Dynamics<'a> {
         let (u, mut of_v) = (step.inputs[0], step.gradient.tensor().clone());
         let mut states = Vec::new();
         self.run(u, |x| states.push(x.clone()))?;
-        let resize = |rows: &Smoothing, columns: &Smoothing| {
-            Resize::of(rows.rows.clone(), columns.columns.clone())
+        let resize = |rows: &SmoothingMatrices, columns: &SmoothingMatrices| {
+            ResizeMatrices::of(rows.rows.clone(), columns.columns.clone())
         };
         let smooth_back = resize(&self.kernel, &self.kernel).transposed()?;
         // The kernel smooths along rows, then along columns, so its derivative is a sum of two.

@@ -1,11 +1,12 @@
 //! Transposed convolution of 2 × 2 kernels at stride 2: a convolution's way back.
 
-use super::convolution::{Channels, Kernels};
-use super::{Composed, by_channel, channel_sums};
+use super::convolution::{ComposedKernels, FilterChannels};
+use super::{by_channel, channel_sums};
 use crate::error::Result;
-use crate::ops::strips::Window;
-use crate::ops::up_convolution::{Sizes, UpConvolution};
-use crate::tape::Step;
+use crate::operator::Composed;
+use crate::operator::Step;
+use crate::ops::up_convolution::{UpConvolution, UpConvolutionShape};
+use crate::ops::window::Window;
 use candle_core::Tensor;
 
 impl Composed for UpConvolution {
@@ -14,12 +15,12 @@ impl Composed for UpConvolution {
     }
 
     fn compose(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        let y = Sizes::new(inputs)?.kernels().input_gradient(inputs[1], inputs[0])?;
+        let y = UpConvolutionShape::new(inputs)?.kernels().input_gradient(inputs[1], inputs[0])?;
         Ok(y.broadcast_add(&by_channel(inputs[2])?)?)
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
-        let kernels = Sizes::new(step.inputs)?.kernels();
+        let kernels = UpConvolutionShape::new(step.inputs)?.kernels();
         let (x, weight) = (step.inputs[0], step.inputs[1]);
         let gradient = &step.gradient.tensor().to_dtype(x.dtype())?;
         let of_input = step.wanted[0].then(|| kernels.output(gradient, weight));
@@ -29,12 +30,12 @@ impl Composed for UpConvolution {
     }
 }
 
-impl Sizes {
+impl UpConvolutionShape {
     /// The convolution from the large images to the small ones.
-    fn kernels(self) -> Kernels {
-        Kernels {
+    fn kernels(self) -> ComposedKernels {
+        ComposedKernels {
             window: Window { size: 2, stride: 2, padding: 0, dilation: 1 },
-            sees: Channels::All,
+            sees: FilterChannels::All,
             channels: self.filters,
             size: [2 * self.height, 2 * self.width],
             size_out: [self.height, self.width],

@@ -3,15 +3,17 @@
 #[cfg(test)]
 mod tests;
 
-use super::direct::Direct;
-use super::product::{Matrix, Onto, product};
-use super::stack::Stack;
+use super::direct::DirectConvolution;
+use super::product::{Matrix, WriteMode, product};
+use super::stack::ImageStack;
 use super::strips::Strips;
-pub(crate) use super::strips::Window;
-use super::{sum_in_order, tensor, vector, view};
+use super::window::Window;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::ops::tasks::sum_in_order;
+use crate::tensors::{tensor, view};
+use crate::vector;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -24,7 +26,7 @@ impl Operator for Convolution {
         let (x, weight) = (view(inputs[0])?, view(inputs[1])?);
         let bias = inputs.get(2).map(|bias| view(bias)).transpose()?;
         let kernel = Kernel::straight(&weight, &sizes);
-        let y = match Stack::new(self.0, sizes.images, sizes.size) {
+        let y = match ImageStack::new(self.0, sizes.images, sizes.size) {
             None => sizes.run(&x, kernel, bias.as_deref())?,
             Some(stack) => {
                 let stacked = stack.put(&x, sizes.channels, sizes.size[1]);
@@ -47,7 +49,7 @@ impl Operator for Convolution {
             let values = channel_sums(&gradient, sizes.filters, pixels_out);
             found[2] = Some(Gradient::new(tensor(values, sizes.filters)?));
         }
-        let (of_input, of_weight) = match Stack::new(self.0, sizes.images, sizes.size) {
+        let (of_input, of_weight) = match ImageStack::new(self.0, sizes.images, sizes.size) {
             None => (
                 step.wanted[0].then(|| sizes.input_gradient(&gradient, &weight)).transpose()?,
                 step.wanted[1].then(|| sizes.weight_gradient(&x, &gradient)).transpose()?,
@@ -82,7 +84,7 @@ impl Operator for Convolution {
 fn channel_sums(values: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
     let planes: Vec<f32> = values
         .par_chunks(pixels)
-        .with_min_len(super::planes_per_task(pixels))
+        .with_min_len(super::tasks::planes_per_task(pixels))
         .map(|plane| vector::moments(plane, 0.0).0)
         .collect();
     let mut sums = vec![0.0f64; channels];
@@ -105,7 +107,7 @@ struct Kernel<'a> {
 }
 
 impl<'a> Kernel<'a> {
-    fn straight(weight: &'a [f32], sizes: &Sizes) -> Self {
+    fn straight(weight: &'a [f32], sizes: &ConvolutionShape) -> Self {
         let counts = [sizes.filters, sizes.channels];
         Self { weight, size: sizes.window.size, counts, turned: false }
     }
@@ -120,7 +122,7 @@ impl<'a> Kernel<'a> {
 
 /// A convolution's sizes.
 #[derive(Clone, Copy)]
-struct Sizes {
+struct ConvolutionShape {
     window: Window,
     images: usize,
     channels: usize,
@@ -135,7 +137,7 @@ impl Convolution {
         Ok(self.sizes(inputs)?.size_out)
     }
 
-    fn sizes(&self, inputs: &[&Tensor]) -> Result<Sizes> {
+    fn sizes(&self, inputs: &[&Tensor]) -> Result<ConvolutionShape> {
         let window = self.0;
         let wrong = || Error::Shape {
             operator: "convolution",
@@ -154,13 +156,13 @@ impl Convolution {
         }
         let output = |n| window.output(n).ok_or_else(wrong);
         let size_out = [output(height)?, output(width)?];
-        Ok(Sizes { window, images, channels, filters, size: [height, width], size_out })
+        Ok(ConvolutionShape { window, images, channels, filters, size: [height, width], size_out })
     }
 }
 
-impl Sizes {
+impl ConvolutionShape {
     /// The same for stacks of the images.
-    fn stacked(self, stack: Stack) -> Self {
+    fn stacked(self, stack: ImageStack) -> Self {
         let size = [stack.height(), self.size[1]];
         let height_out = self.window.output(size[0]).unwrap_or(self.size_out[0]);
         let size_out = [height_out, self.size_out[1]];
@@ -174,8 +176,8 @@ impl Sizes {
         })
     }
 
-    fn direct(&self) -> Option<Direct> {
-        Direct::new(self.window, [self.channels, self.filters], self.size)
+    fn direct(&self) -> Option<DirectConvolution> {
+        DirectConvolution::new(self.window, [self.channels, self.filters], self.size)
     }
 
     /// The output.
@@ -191,12 +193,12 @@ impl Sizes {
         y.par_chunks_exact_mut(self.filters * pixels)
             .zip(x.par_chunks_exact(self.channels * strips.pixels()))
             .for_each(|(y, x)| {
-                let mut onto = Onto::Replace;
+                let mut onto = WriteMode::Replace;
                 if let Some(bias) = bias {
                     for (plane, bias) in y.chunks_exact_mut(pixels).zip(bias) {
                         plane.fill(*bias);
                     }
-                    onto = Onto::Add;
+                    onto = WriteMode::Add;
                 } else if weights.is_empty() {
                     y.fill(0.0);
                 }
@@ -205,7 +207,7 @@ impl Sizes {
                     for (row, weights) in strips.rows.iter().zip(&weights) {
                         let y = &mut y[tile.start * strips.width_out..];
                         product(y, pixels, onto, *weights, strips.matrix(row, &tile));
-                        onto = Onto::Add;
+                        onto = WriteMode::Add;
                     }
                 });
             });
@@ -222,14 +224,16 @@ impl Sizes {
         let pack = |ky: usize| {
             let mut packed = buffer::take(self.filters * strips.depth());
             let filters = packed.par_chunks_exact_mut(strips.depth()).enumerate();
-            filters.with_min_len(super::planes_per_task(strips.depth())).for_each(|(o, packed)| {
-                let channels = packed.chunks_exact_mut(strips.columns.len()).enumerate();
-                for (c, packed) in channels {
-                    for (to, &kx) in packed.iter_mut().zip(&strips.columns) {
-                        *to = kernel.at(o, c, ky, kx);
+            filters.with_min_len(super::tasks::planes_per_task(strips.depth())).for_each(
+                |(o, packed)| {
+                    let channels = packed.chunks_exact_mut(strips.columns.len()).enumerate();
+                    for (c, packed) in channels {
+                        for (to, &kx) in packed.iter_mut().zip(&strips.columns) {
+                            *to = kernel.at(o, c, ky, kx);
+                        }
                     }
-                }
-            });
+                },
+            );
             packed
         };
         strips.rows.iter().map(|row| pack(row.ky)).collect()
@@ -267,7 +271,7 @@ impl Sizes {
             let images = p * self.images / n_parts..(p + 1) * self.images / n_parts;
             let x = x[images.start * image..images.end * image].chunks_exact(image);
             let gradient = &gradient[images.start * image_out..images.end * image_out];
-            let mut onto = Onto::Replace;
+            let mut onto = WriteMode::Replace;
             for (x, gradient) in x.zip(gradient.chunks_exact(image_out)) {
                 strips.for_tiles(x, |tile| {
                     let gradient = Matrix::new(
@@ -281,7 +285,7 @@ impl Sizes {
                         let strips = strips.matrix(row, &tile);
                         product(part, self.filters, onto, strips, gradient.transposed());
                     }
-                    onto = Onto::Add;
+                    onto = WriteMode::Add;
                 });
             }
         });
@@ -300,24 +304,27 @@ impl Sizes {
         let pruned = strips.rows.len() * strips.columns.len() < size * size;
         let mut found = buffer::take(self.filters * filter);
         let blocks = found.par_chunks_mut(FILTERS * filter).enumerate();
-        blocks.with_min_len(super::planes_per_task(FILTERS * filter)).for_each(|(block, found)| {
-            if pruned {
-                found.fill(0.0);
-            }
-            let mut lines = sum.chunks_exact(self.filters);
-            for row in &strips.rows {
-                for c in 0..self.channels {
-                    for kx in &strips.columns {
-                        let Some(line) = lines.next() else { return };
-                        let at = (c * size + row.ky) * size + kx;
-                        let values = &line[block * FILTERS..];
-                        for (found, value) in found[at..].iter_mut().step_by(filter).zip(values) {
-                            *found = *value;
+        blocks.with_min_len(super::tasks::planes_per_task(FILTERS * filter)).for_each(
+            |(block, found)| {
+                if pruned {
+                    found.fill(0.0);
+                }
+                let mut lines = sum.chunks_exact(self.filters);
+                for row in &strips.rows {
+                    for c in 0..self.channels {
+                        for kx in &strips.columns {
+                            let Some(line) = lines.next() else { return };
+                            let at = (c * size + row.ky) * size + kx;
+                            let values = &line[block * FILTERS..];
+                            for (found, value) in found[at..].iter_mut().step_by(filter).zip(values)
+                            {
+                                *found = *value;
+                            }
                         }
                     }
                 }
-            }
-        });
+            },
+        );
         found
     }
 
@@ -355,7 +362,7 @@ impl Sizes {
             .for_each(|(found, gradient)| {
                 let gradient = Matrix::new(gradient, self.filters, pixels_out, pixels_out);
                 strips.add_back(found, |row, to, step| {
-                    product(to, step, Onto::Add, weights[row].transposed(), gradient);
+                    product(to, step, WriteMode::Add, weights[row].transposed(), gradient);
                 });
             });
         packed.into_iter().for_each(buffer::give);

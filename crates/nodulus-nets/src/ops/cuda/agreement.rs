@@ -1,13 +1,13 @@
 //! Whether a device computes what the processor does.
 
-use crate::device::{Operators, Precision};
+use crate::backend::{Execution, Precision};
 use crate::error::Result;
-use crate::ops::composed;
-use crate::ops::convolution::{Convolution, Window};
+use crate::operator::{Gradient, Operator, Step, composed_gradients, composed_output};
+use crate::ops::convolution::Convolution;
 use crate::ops::depthwise::Depthwise;
 use crate::ops::up_convolution::UpConvolution;
-use crate::ops::{tensor, values};
-use crate::tape::{Gradient, Operator, Step};
+use crate::ops::window::Window;
+use crate::tensors::{tensor, values};
 use candle_core::{Device, Tensor};
 
 /// Compares small convolutions and all of their gradients: whatever else is wrong with a card, its
@@ -17,7 +17,7 @@ use candle_core::{Device, Tensor};
 ///
 /// Fails if the device cannot compute, or computes something else; says what.
 pub(crate) fn check(device: &Device, precision: Precision) -> std::result::Result<(), String> {
-    Operators::Composed(precision).run(|| compare(device, precision))
+    Execution::Composed(precision).run(|| compare(device, precision))
 }
 
 fn compare(device: &Device, precision: Precision) -> std::result::Result<(), String> {
@@ -66,12 +66,12 @@ fn difference(
         inputs.iter().map(|input| input.to_device(device)).collect::<candle_core::Result<_>>()?;
     let (inputs, there): (Vec<&Tensor>, Vec<&Tensor>) =
         (inputs.iter().collect(), there.iter().collect());
-    let (y, found) = (operator.forward(&inputs)?, composed::output(operator, &there, precision)?);
+    let (y, found) = (operator.forward(&inputs)?, composed_output(operator, &there, precision)?);
     let gradient = made(9, y.dims())?;
     let wanted = vec![true; inputs.len()];
     let there_gradient = Gradient::borrowed(gradient.to_device(device)?);
     let step = Step { inputs: &there, output: &found, gradient: &there_gradient, wanted: &wanted };
-    let back = composed::gradients(operator, &step, precision)?;
+    let back = composed_gradients(operator, &step, precision)?;
     let gradient = Gradient::borrowed(gradient);
     let step = Step { inputs: &inputs, output: &y, gradient: &gradient, wanted: &wanted };
     let mut largest = distance(&y, &found)?;

@@ -2,9 +2,9 @@
 
 #![expect(clippy::disallowed_types, reason = "devices have no order, and no map is gone through")]
 
-use super::{Kernels, Pass};
+use super::{ConvolutionPass, CudnnConvolution};
 use crate::error::{Error, Result};
-use crate::ops::strips::Window;
+use crate::ops::window::Window;
 use candle_core::cuda::cudarc::cudnn::safe::{
     ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType,
     FilterDescriptor, TensorDescriptor,
@@ -26,8 +26,8 @@ use std::sync::Arc;
 /// Computes on a card; `None` where the tensors are on none. Shapes are those of images, weights and
 /// output.
 pub(super) fn run(
-    kernels: Kernels,
-    pass: Pass,
+    kernels: CudnnConvolution,
+    pass: ConvolutionPass,
     inputs: [&Tensor; 2],
     shapes: [&[usize]; 3],
 ) -> Result<Option<Tensor>> {
@@ -43,8 +43,8 @@ pub(super) fn run(
 }
 
 fn compute<T: Factor>(
-    kernels: Kernels,
-    pass: Pass,
+    kernels: CudnnConvolution,
+    pass: ConvolutionPass,
     inputs: [&Tensor; 2],
     shapes: [&[usize]; 3],
 ) -> Result<Tensor> {
@@ -60,11 +60,11 @@ fn compute<T: Factor>(
     let b = b.slice(from(second_layout.start_offset(), &inputs[1]));
     let device = first.device.clone();
     let shape = match pass {
-        Pass::Output => shapes[2],
-        Pass::InputGradient => shapes[0],
-        Pass::WeightGradient => shapes[1],
+        ConvolutionPass::Output => shapes[2],
+        ConvolutionPass::InputGradient => shapes[0],
+        ConvolutionPass::WeightGradient => shapes[1],
     };
-    let key = Key {
+    let key = PlanKey {
         kernels,
         pass,
         shapes: [dims(shapes[0])?, dims(shapes[1])?, dims(shapes[2])?],
@@ -76,8 +76,8 @@ fn compute<T: Factor>(
     LIBRARIES.with_borrow_mut(|libraries| {
         let library = match libraries.entry(device.id()) {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(ManuallyDrop::new(Library::new(&device)?))
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(ManuallyDrop::new(Library::new(&device)?))
             }
         };
         library.launch(key, &device, [&a, &b], &mut found)
@@ -89,17 +89,17 @@ fn compute<T: Factor>(
 /// What factors are; their products are summed in `f32`.
 trait Factor: CudaDType + CudnnDataType + DeviceRepr + WithDType {
     /// The plans for such factors.
-    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>>;
+    fn plans(plans: &mut Plans) -> &mut HashMap<PlanKey, Plan<Self>>;
 }
 
 impl Factor for f32 {
-    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>> {
+    fn plans(plans: &mut Plans) -> &mut HashMap<PlanKey, Plan<Self>> {
         &mut plans.f32
     }
 }
 
 impl Factor for bf16 {
-    fn plans(plans: &mut Plans) -> &mut HashMap<Key, Plan<Self>> {
+    fn plans(plans: &mut Plans) -> &mut HashMap<PlanKey, Plan<Self>> {
         &mut plans.bf16
     }
 }
@@ -130,9 +130,9 @@ fn dims(shape: &[usize]) -> Result<[i32; 4]> {
 
 /// What an algorithm is chosen for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    kernels: Kernels,
-    pass: Pass,
+struct PlanKey {
+    kernels: CudnnConvolution,
+    pass: ConvolutionPass,
     /// Of images, weights and output.
     shapes: [[i32; 4]; 3],
     /// Whether factors of `f32` are rounded to TF32.
@@ -145,13 +145,13 @@ struct Plan<T> {
     images: TensorDescriptor<T>,
     weights: FilterDescriptor<T>,
     output: TensorDescriptor<T>,
-    algorithm: Algorithm,
+    algorithm: CudnnAlgorithm,
     /// Bytes of working memory.
     workspace: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Algorithm {
+enum CudnnAlgorithm {
     Output(cudnnConvolutionFwdAlgo_t),
     InputGradient(cudnnConvolutionBwdDataAlgo_t),
     WeightGradient(cudnnConvolutionBwdFilterAlgo_t),
@@ -160,8 +160,8 @@ enum Algorithm {
 /// By what factors are.
 #[derive(Default)]
 struct Plans {
-    f32: HashMap<Key, Plan<f32>>,
-    bf16: HashMap<Key, Plan<bf16>>,
+    f32: HashMap<PlanKey, Plan<f32>>,
+    bf16: HashMap<PlanKey, Plan<bf16>>,
 }
 
 /// One thread's cuDNN on one card.
@@ -179,15 +179,15 @@ impl Library {
 
     fn launch<T: Factor>(
         &mut self,
-        key: Key,
+        key: PlanKey,
         device: &CudaDevice,
         [a, b]: [&CudaView<T>; 2],
         found: &mut CudaSlice<T>,
     ) -> Result<()> {
         let plan = match T::plans(&mut self.plans).entry(key) {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(Plan::new(&self.handle, key)?)
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(Plan::new(&self.handle, key)?)
             }
         };
         if self.workspace.len() < plan.workspace {
@@ -201,13 +201,13 @@ impl Library {
         // many bytes as cuDNN asked for; all of it stays on the handle's own stream.
         let launched = unsafe {
             match *algorithm {
-                Algorithm::Output(algorithm) => ConvForward { conv, x: images, w, y: output }
+                CudnnAlgorithm::Output(algorithm) => ConvForward { conv, x: images, w, y: output }
                     .launch(algorithm, workspace, replace, a, b, found),
-                Algorithm::InputGradient(algorithm) => {
+                CudnnAlgorithm::InputGradient(algorithm) => {
                     ConvBackwardData { conv, dx: images, w, dy: output }
                         .launch(algorithm, workspace, replace, found, a, b)
                 }
-                Algorithm::WeightGradient(algorithm) => {
+                CudnnAlgorithm::WeightGradient(algorithm) => {
                     ConvBackwardFilter { conv, x: images, dw: w, dy: output }
                         .launch(algorithm, workspace, replace, a, found, b)
                 }
@@ -218,7 +218,7 @@ impl Library {
 }
 
 impl<T: Factor> Plan<T> {
-    fn new(handle: &Arc<Cudnn>, key: Key) -> Result<Self> {
+    fn new(handle: &Arc<Cudnn>, key: PlanKey) -> Result<Self> {
         const LAYOUT: cudnnTensorFormat_t = cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
         let Window { stride, padding, dilation, .. } = key.kernels.window;
         let mode = cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
@@ -240,20 +240,20 @@ impl<T: Factor> Plan<T> {
         let output = handle.create_4d_tensor(LAYOUT, output).map_err(failed)?;
         let (conv, w) = (&convolution, &weights);
         let (algorithm, workspace) = match key.pass {
-            Pass::Output => {
+            ConvolutionPass::Output => {
                 let pass = ConvForward { conv, x: &images, w, y: &output };
                 let algorithm = pass.pick_algorithm().map_err(failed)?;
-                (Algorithm::Output(algorithm), pass.get_workspace_size(algorithm))
+                (CudnnAlgorithm::Output(algorithm), pass.get_workspace_size(algorithm))
             }
-            Pass::InputGradient => {
+            ConvolutionPass::InputGradient => {
                 let pass = ConvBackwardData { conv, dx: &images, w, dy: &output };
                 let algorithm = pass.pick_algorithm().map_err(failed)?;
-                (Algorithm::InputGradient(algorithm), pass.get_workspace_size(algorithm))
+                (CudnnAlgorithm::InputGradient(algorithm), pass.get_workspace_size(algorithm))
             }
-            Pass::WeightGradient => {
+            ConvolutionPass::WeightGradient => {
                 let pass = ConvBackwardFilter { conv, x: &images, dw: w, dy: &output };
                 let algorithm = pass.pick_algorithm().map_err(failed)?;
-                (Algorithm::WeightGradient(algorithm), pass.get_workspace_size(algorithm))
+                (CudnnAlgorithm::WeightGradient(algorithm), pass.get_workspace_size(algorithm))
             }
         };
         let workspace = workspace.map_err(failed)?;

@@ -8,13 +8,13 @@ mod cudnn;
 #[path = "no_cudnn.rs"]
 mod cudnn;
 
-use super::strips::Window;
+use super::window::Window;
 use crate::error::Result;
 use candle_core::Tensor;
 
 /// Kernels over images of a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kernels {
+pub(super) struct CudnnConvolution {
     pub(super) window: Window,
     /// 1 where a filter sees every channel, as many as there are channels where it sees its own.
     pub(super) groups: usize,
@@ -23,7 +23,7 @@ pub(super) struct Kernels {
 
 /// What is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Pass {
+enum ConvolutionPass {
     /// From images and weights, the output.
     Output,
     /// From weights and the output's gradient, the images'.
@@ -33,12 +33,12 @@ enum Pass {
 }
 
 /// Factors are `f32` or `bf16`, and so is what comes out; `None` means that cuDNN is not for these tensors.
-impl Kernels {
+impl CudnnConvolution {
     /// The output for images and weights.
     pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
         let [height, width] = self.size_out;
         let shape = [x.dim(0)?, weight.dim(0)?, height, width];
-        cudnn::run(self, Pass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
+        cudnn::run(self, ConvolutionPass::Output, [x, weight], [x.dims(), weight.dims(), &shape])
     }
 
     /// The gradient with respect to images of a shape, given that with respect to the output.
@@ -49,7 +49,7 @@ impl Kernels {
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
         let shapes = [&images, weight.dims(), gradient.dims()];
-        cudnn::run(self, Pass::InputGradient, [weight, gradient], shapes)
+        cudnn::run(self, ConvolutionPass::InputGradient, [weight, gradient], shapes)
     }
 
     /// The gradient with respect to weights, given that with respect to the output.
@@ -60,6 +60,6 @@ impl Kernels {
         gradient: &Tensor,
     ) -> Result<Option<Tensor>> {
         let shapes = [x.dims(), weight.dims(), gradient.dims()];
-        cudnn::run(self, Pass::WeightGradient, [x, gradient], shapes)
+        cudnn::run(self, ConvolutionPass::WeightGradient, [x, gradient], shapes)
     }
 }

@@ -1,14 +1,14 @@
 //! A program without cuDNN.
 
-use super::{Kernels, Pass};
+use super::{ConvolutionPass, CudnnConvolution};
 use crate::error::Result;
 use candle_core::Tensor;
 
 /// `None`: there is none.
 #[expect(clippy::unnecessary_wraps, reason = "as with cuDNN")]
 pub(super) fn run(
-    _: Kernels,
-    _: Pass,
+    _: CudnnConvolution,
+    _: ConvolutionPass,
     _: [&Tensor; 2],
     _: [&[usize]; 3],
 ) -> Result<Option<Tensor>> {

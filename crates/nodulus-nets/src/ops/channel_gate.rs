@@ -1,17 +1,19 @@
 //! Channels weighed by the logistic function of one number each.
 
 use super::sigmoid::sigmoid;
-use super::{planes_per_task, tensor, vector, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
+use crate::vector;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 /// `x * sigmoid(g)`; inputs `[B, C, H, W]` and `[B, C, 1, 1]`.
-pub(crate) struct Gate;
+pub(crate) struct ChannelGate;
 
-impl Operator for Gate {
+impl Operator for ChannelGate {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let n = pixels(inputs)?;
         let (x, g) = (view(inputs[0])?, view(inputs[1])?);
@@ -71,7 +73,7 @@ mod tests {
     fn a_channel_is_weighed_by_its_own_number() {
         let x = tensor(vec![2.0, 4.0, 6.0, 8.0], (1, 2, 1, 2)).unwrap();
         let g = tensor(vec![0.0, 3.0f32.ln()], (1, 2, 1, 1)).unwrap();
-        let y = output(&Gate, &[x, g]);
+        let y = output(&ChannelGate, &[x, g]);
         let expected = [1.0, 2.0, 4.5, 6.0];
         assert!(y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-5), "{y:?}");
     }
@@ -80,14 +82,14 @@ mod tests {
     fn gradients_are_difference_quotients() {
         for [images, height, width] in [[2, 3, 5], [1, 1, 1]] {
             let inputs = [random(&[images, 2, height, width], 1), random(&[images, 2, 1, 1], 2)];
-            assert_gradients(|| Box::new(Gate), &inputs, 2e-2, 1e-3);
+            assert_gradients(|| Box::new(ChannelGate), &inputs, 2e-2, 1e-3);
         }
     }
 
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let inputs = [random(&[1, 2, 3, 3], 1), random(&[1, 3, 1, 1], 2)];
-        let error = Gate.forward(&inputs.each_ref()).unwrap_err().to_string();
+        let error = ChannelGate.forward(&inputs.each_ref()).unwrap_err().to_string();
         assert!(error.starts_with("gate: input [1, 2, 3, 3], weights [1, 3, 1, 1]"), "{error}");
     }
 }

@@ -11,14 +11,14 @@ const LARGEST_MATRIX: usize = 4096;
 
 /// Where a pixel lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(super) enum PixelClass {
     Inside,
     Line,
     Outside,
 }
 
 /// A drawn contour: its box with a border of one pixel.
-pub(super) struct Outline {
+pub(super) struct DrawnContour {
     /// Whether the line surrounds nodule.
     pub(super) inclusion: bool,
     /// What is unusual about the line.
@@ -27,10 +27,10 @@ pub(super) struct Outline {
     start: [usize; 2],
     /// Cells along i and j, with the border.
     size: [usize; 2],
-    cells: Vec<Cell>,
+    cells: Vec<PixelClass>,
 }
 
-impl Outline {
+impl DrawnContour {
     /// Draws a contour on a slice and floods around it; `None` where it has no points, or a point
     /// that is no pixel. `size` is the number of pixels along i and j, where known.
     pub(super) fn draw(contour: &Contour, size: Option<[usize; 2]>) -> Option<Self> {
@@ -42,26 +42,26 @@ impl Outline {
         };
         let (low, high) = (fold(usize::MAX, usize::min), fold(0, usize::max));
         let box_size = [high.0 - low.0 + 3, high.1 - low.1 + 3];
-        let mut outline = Self {
+        let mut drawn = Self {
             inclusion: contour.inclusion,
             irregularities: irregularities(&pixels),
             start: [low.0, low.1],
             size: box_size,
-            cells: vec![Cell::Inside; box_size[0] * box_size[1]],
+            cells: vec![PixelClass::Inside; box_size[0] * box_size[1]],
         };
         // METHOD: points that are not neighbours are joined by a straight line, and a contour whose
         // ends do not meet is closed by one.
         let steps = pixels.iter().zip(&pixels[1..]).chain([(last, first)]);
         for (from, to) in steps {
             for (i, j) in line(*from, *to) {
-                outline.cells[(j - low.1 + 1) * box_size[0] + (i - low.0 + 1)] = Cell::Line;
+                drawn.cells[(j - low.1 + 1) * box_size[0] + (i - low.0 + 1)] = PixelClass::Line;
             }
         }
-        outline.flood();
-        if !outline.cells.contains(&Cell::Inside) && contour.inclusion {
-            outline.irregularities.push(Irregularity::NoInterior);
+        drawn.flood();
+        if !drawn.cells.contains(&PixelClass::Inside) && contour.inclusion {
+            drawn.irregularities.push(Irregularity::NoInterior);
         }
-        Some(outline)
+        Some(drawn)
     }
 
     /// First pixel and first pixel past the contour along an axis.
@@ -70,7 +70,10 @@ impl Outline {
     }
 
     /// Pixels whose cell is wanted, which must not be `Outside`.
-    pub(super) fn pixels(&self, wanted: impl Fn(Cell) -> bool) -> impl Iterator<Item = [usize; 2]> {
+    pub(super) fn pixels(
+        &self,
+        wanted: impl Fn(PixelClass) -> bool,
+    ) -> impl Iterator<Item = [usize; 2]> {
         let ([si, sj], width) = (self.start, self.size[0]);
         let cells = self.cells.iter().enumerate();
         cells
@@ -83,7 +86,7 @@ impl Outline {
         let [width, height] = self.size;
         let mut reached = vec![0];
         if let Some(corner) = self.cells.first_mut() {
-            *corner = Cell::Outside;
+            *corner = PixelClass::Outside;
         }
         while let Some(n) = reached.pop() {
             let (i, j) = (n % width, n / width);
@@ -94,8 +97,8 @@ impl Outline {
                 (j + 1 < height).then_some(n + width),
             ];
             for next in neighbours.into_iter().flatten() {
-                if self.cells[next] == Cell::Inside {
-                    self.cells[next] = Cell::Outside;
+                if self.cells[next] == PixelClass::Inside {
+                    self.cells[next] = PixelClass::Outside;
                     reached.push(next);
                 }
             }

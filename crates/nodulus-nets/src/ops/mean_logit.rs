@@ -1,28 +1,29 @@
 //! Mean over pixels, then one weighted sum over channels: the head of a classifier.
 
-use super::{planes_per_task, tensor, view};
+use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Operator, Step};
+use crate::operator::{Gradient, Operator, Step};
+use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 /// Inputs `[B, C, H, W]`, `[1, C]` and `[1]`, output `[B]`.
-pub(crate) struct MeanScore;
+pub(crate) struct MeanLogit;
 
-impl Operator for MeanScore {
+impl Operator for MeanLogit {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
         let [_, channels, n] = sizes(inputs)?;
         let (weight, bias) = (view(inputs[1])?, view(inputs[2])?);
-        let scores = means(&view(inputs[0])?, n)
+        let logits = means(&view(inputs[0])?, n)
             .chunks_exact(channels)
             .map(|means| {
                 let sum: f64 = means.iter().zip(&*weight).map(|(m, w)| m * f64::from(*w)).sum();
                 (sum + f64::from(bias[0])) as f32
             })
             .collect::<Vec<_>>();
-        let images = scores.len();
-        tensor(scores, images)
+        let images = logits.len();
+        tensor(logits, images)
     }
 
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
@@ -63,7 +64,7 @@ pub(super) fn sizes(inputs: &[&Tensor]) -> Result<[usize; 3]> {
             Ok([images, channels, height * width])
         }
         (x, w, b) => Err(Error::Shape {
-            operator: "mean score",
+            operator: "mean logit",
             problem: format!("input {x:?}, weight {w:?}, bias {b:?}"),
         }),
     }
@@ -87,12 +88,12 @@ mod tests {
         let x = tensor(vec![1.0, 3.0, 10.0, 20.0], (1, 2, 1, 2)).unwrap();
         let weight = tensor(vec![2.0, -1.0], (1, 2)).unwrap();
         let bias = tensor(vec![0.5], 1).unwrap();
-        assert_eq!(output(&MeanScore, &[x, weight, bias]), [4.0 - 15.0 + 0.5]);
+        assert_eq!(output(&MeanLogit, &[x, weight, bias]), [4.0 - 15.0 + 0.5]);
     }
 
     #[test]
     fn gradients_are_difference_quotients() {
         let inputs = [random(&[3, 4, 2, 3], 1), random(&[1, 4], 2), random(&[1], 3)];
-        assert_gradients(|| Box::new(MeanScore), &inputs, 0.5, 1e-5);
+        assert_gradients(|| Box::new(MeanLogit), &inputs, 0.5, 1e-5);
     }
 }

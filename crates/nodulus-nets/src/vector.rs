@@ -1,16 +1,17 @@
-//! Loops over numbers, with the widest vector instructions that the processor has.
+//! Loops with the widest vector instructions that the processor has.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `f`, compiled for the processor at hand; what it calls must be inlined to gain by it.
+/// Runs `f` compiled for the processor's instruction set. Functions that `f` calls gain from it
+/// only if they are inlined.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(f)
 }
 
-/// Where a gradient counts: where `scale * x + shift` is positive.
+/// Condition under which a gradient counts: `scale * x + shift` is positive.
 #[derive(Clone, Copy)]
-pub(super) struct Gate {
+pub(super) struct ReluGate {
     pub(super) scale: f32,
     pub(super) shift: f32,
 }
@@ -20,7 +21,7 @@ pub(super) struct Gate {
 struct WeightedSums<'a> {
     g: &'a [f32],
     x: &'a [f32],
-    gate: Option<Gate>,
+    gate: Option<ReluGate>,
     mean: f32,
 }
 
@@ -29,7 +30,7 @@ impl WithSimd for WeightedSums<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f32, f32) {
-        let Some(Gate { scale, shift }) = self.gate else {
+        let Some(ReluGate { scale, shift }) = self.gate else {
             return self.run(
                 simd,
                 #[inline(always)]
@@ -44,7 +45,7 @@ impl WithSimd for WeightedSums<'_> {
             simd,
             #[inline(always)]
             |g, x| {
-                // Rounded as the forward pass rounds it: no fused multiplication.
+                // Rounded as in the forward pass: no fused multiplication.
                 let y = simd.add_f32s(simd.mul_f32s(scales, x), shifts);
                 simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero)
             },
@@ -62,7 +63,7 @@ impl WeightedSums<'_> {
         vector: impl Fn(S::f32s, S::f32s) -> S::f32s,
         scalar: impl Fn(f32, f32) -> f32,
     ) -> (f32, f32) {
-        // Four sums at a time: one would wait for itself.
+        // Four sums at a time: a single one would wait for itself.
         let (g, g_rest) = S::as_simd_f32s(self.g);
         let (x, x_rest) = S::as_simd_f32s(&self.x[..self.g.len()]);
         let zero = simd.splat_f32s(0.0);
@@ -97,18 +98,18 @@ fn total<S: Simd>(simd: S, [a, b, c, d]: [S::f32s; 4]) -> f32 {
     simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d)))
 }
 
-/// Sums of `g` and of `g * (x - mean)`; where there is a gate, over the places that count only.
-pub(super) fn weighted_sums(g: &[f32], x: &[f32], gate: Option<Gate>, mean: f32) -> (f32, f32) {
+/// Sums of `g` and of `g * (x - mean)`; with a gate, over the elements that pass it.
+pub(super) fn weighted_sums(g: &[f32], x: &[f32], gate: Option<ReluGate>, mean: f32) -> (f32, f32) {
     Arch::new().dispatch(WeightedSums { g, x, gate, mean })
 }
 
 /// Sums of `x - pivot` and of its square.
-struct Moments<'a> {
+struct MomentSums<'a> {
     x: &'a [f32],
     pivot: f32,
 }
 
-impl WithSimd for Moments<'_> {
+impl WithSimd for MomentSums<'_> {
     type Output = (f32, f32);
 
     #[inline(always)]
@@ -142,7 +143,7 @@ impl WithSimd for Moments<'_> {
 
 /// Sums of `x - pivot` and of its square.
 pub(super) fn moments(x: &[f32], pivot: f32) -> (f32, f32) {
-    Arch::new().dispatch(Moments { x, pivot })
+    Arch::new().dispatch(MomentSums { x, pivot })
 }
 
 /// `to = scale * x + shift`.
@@ -169,7 +170,7 @@ pub(super) fn rectify(to: &mut [f32]) {
     );
 }
 
-/// `to = g` where the gate is positive, 0 elsewhere.
+/// `to = g` where `gate` is positive, 0 elsewhere.
 pub(super) fn gated(to: &mut [f32], g: &[f32], gate: &[f32]) {
     vectorised(
         #[inline(always)]
@@ -181,12 +182,12 @@ pub(super) fn gated(to: &mut [f32], g: &[f32], gate: &[f32]) {
     );
 }
 
-/// `to = of_g * g + of_x * x + constant`, with 0 for `g` where it does not count.
+/// `to = of_g * g + of_x * x + constant`; `g` counts as 0 where it does not pass the gate.
 pub(super) fn combine(
     to: &mut [f32],
     g: &[f32],
     x: &[f32],
-    gate: Option<Gate>,
+    gate: Option<ReluGate>,
     [of_g, of_x, constant]: [f32; 3],
 ) {
     vectorised(
@@ -195,7 +196,7 @@ pub(super) fn combine(
             let pairs = to.iter_mut().zip(g).zip(x);
             match gate {
                 None => pairs.for_each(|((to, g), x)| *to = of_g * g + of_x * x + constant),
-                Some(Gate { scale, shift }) => pairs.for_each(|((to, g), x)| {
+                Some(ReluGate { scale, shift }) => pairs.for_each(|((to, g), x)| {
                     let g = if scale * x + shift > 0.0 { *g } else { 0.0 };
                     *to = of_g * g + of_x * x + constant;
                 }),
@@ -222,8 +223,8 @@ mod tests {
         for n in [0, 1, 15, 16, 63, 64, 81, 150] {
             let x: Vec<f32> = (0..n).map(|i| (i % 5) as f32).collect();
             let g = vec![2.0; n];
-            // Counts where x is 3 or 4.
-            let gate = Some(Gate { scale: 2.0, shift: -5.0 });
+            // The gate passes where x is 3 or 4.
+            let gate = Some(ReluGate { scale: 2.0, shift: -5.0 });
             let kept = || x.iter().filter(|x| **x > 2.5);
             let square = x.iter().map(|x| (x - 1.0) * (x - 1.0)).sum();
             assert_eq!(moments(&x, 1.0), (x.iter().map(|x| x - 1.0).sum(), square));

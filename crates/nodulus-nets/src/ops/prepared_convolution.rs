@@ -1,36 +1,36 @@
 //! Convolution for inference: its weights are prepared once, and what follows it (a number for each
 //! filter, a sum, a rectifier) is done before its sums go to memory.
 
-use super::packed::{BLOCK, Packed, STRIP, Strip};
-pub(crate) use super::places::{Addend, Finish};
-use super::places::{Unit, units};
-use super::strips::Window;
-use super::vector::vectorised;
+use super::packed::{BLOCK, PackedWeights, STRIP, Strip};
+use super::partition::{Epilogue, Residual};
+use super::partition::{WorkUnit, units};
+use super::tasks::with_scratch;
+use super::window::Window;
 use super::winograd::Winograd;
-use super::with_scratch;
 use crate::error::{Error, Result};
+use crate::vector::vectorised;
 use rayon::prelude::*;
 
 /// A convolution, ready for images of one size.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedConvolution {
     window: Window,
     channels: usize,
     filters: usize,
     size: [usize; 2],
     size_out: [usize; 2],
     shift: Vec<f32>,
-    way: Way,
+    algorithm: ConvolutionAlgorithm,
 }
 
-enum Way {
+enum ConvolutionAlgorithm {
     /// As a product with the unfolded input; elements of the kernel that meet the input anywhere.
-    Unfolded(Packed, Vec<[usize; 2]>),
+    Unfolded(PackedWeights, Vec<[usize; 2]>),
     /// By tiles.
     Winograd(Winograd),
 }
 
 /// Pixels of one row of the output that follow each other in a strip.
-struct Run {
+struct StripRun {
     strip: usize,
     lane: usize,
     len: usize,
@@ -39,7 +39,7 @@ struct Run {
     column: usize,
 }
 
-impl Prepared {
+impl PreparedConvolution {
     /// Prepares weights `[D, C, k, k]`, and what is added for each filter, for images of
     /// `[height, width]`.
     ///
@@ -63,19 +63,19 @@ impl Prepared {
         if weight.len() != filters * channels * kernel * kernel {
             return Err(wrong());
         }
-        let way = if window == Window::centred(3, 1) && Winograd::suits(size, channels) {
-            Way::Winograd(Winograd::new(weight, [filters, channels]))
+        let algorithm = if window == Window::centred(3, 1) && Winograd::suits(size, channels) {
+            ConvolutionAlgorithm::Winograd(Winograd::new(weight, [filters, channels]))
         } else {
             let [rows, columns] = [0, 1].map(|axis| window.met(size[axis], size_out[axis]));
             let met: Vec<[usize; 2]> =
                 rows.iter().flat_map(|ky| columns.iter().map(|kx| [*ky, *kx])).collect();
-            let packed = Packed::new(filters, channels * met.len(), |o, k| {
+            let packed = PackedWeights::new(filters, channels * met.len(), |o, k| {
                 let ([ky, kx], c) = (met[k % met.len()], k / met.len());
                 weight[((o * channels + c) * kernel + ky) * kernel + kx]
             });
-            Way::Unfolded(packed, met)
+            ConvolutionAlgorithm::Unfolded(packed, met)
         };
-        Ok(Self { window, channels, filters, size, size_out, shift, way })
+        Ok(Self { window, channels, filters, size, size_out, shift, algorithm })
     }
 
     /// Shape of the output of so many images.
@@ -88,12 +88,12 @@ impl Prepared {
     /// # Errors
     ///
     /// Fails if the images, the output or the addend are not of the size that it is ready for.
-    pub(crate) fn run(&self, x: &[f32], finish: Finish, y: &mut [f32]) -> Result<()> {
+    pub(crate) fn run(&self, x: &[f32], epilogue: Epilogue, y: &mut [f32]) -> Result<()> {
         let (image, pixels) = (self.size[0] * self.size[1], self.size_out[0] * self.size_out[1]);
         let images = x.len() / (self.channels * image);
-        let fits = match finish.addend {
-            Addend::Other(values) => values.len() == y.len(),
-            Addend::None | Addend::Output => true,
+        let fits = match epilogue.residual {
+            Residual::Other(values) => values.len() == y.len(),
+            Residual::None | Residual::Output => true,
         };
         if x.len() != images * self.channels * image
             || y.len() != images * self.filters * pixels
@@ -110,21 +110,30 @@ impl Prepared {
                 ),
             });
         }
-        match &self.way {
-            Way::Winograd(winograd) => winograd.run(x, self.size, &self.shift, finish, y),
-            Way::Unfolded(packed, met) => {
+        match &self.algorithm {
+            ConvolutionAlgorithm::Winograd(winograd) => {
+                winograd.run(x, self.size, &self.shift, epilogue, y)
+            }
+            ConvolutionAlgorithm::Unfolded(packed, met) => {
                 // Where the weights do not stay in a core's cache, more columns and less filters.
                 let large = self.channels * met.len() * self.filters >= 256 << 10;
                 let strips = (2048 / (self.channels * met.len()).max(self.filters)).clamp(4, 32);
                 let size = if large { [8 * STRIP, 256] } else { [strips * STRIP, self.filters] };
-                let units = units(y, [self.filters, pixels], size, finish.addend);
-                units.into_par_iter().for_each(|unit| self.unit(x, packed, met, unit, finish));
+                let units = units(y, [self.filters, pixels], size, epilogue.residual);
+                units.into_par_iter().for_each(|unit| self.unit(x, packed, met, unit, epilogue));
             }
         }
         Ok(())
     }
 
-    fn unit(&self, x: &[f32], packed: &Packed, met: &[[usize; 2]], mut unit: Unit, finish: Finish) {
+    fn unit(
+        &self,
+        x: &[f32],
+        packed: &PackedWeights,
+        met: &[[usize; 2]],
+        mut unit: WorkUnit,
+        epilogue: Epilogue,
+    ) {
         let strips = unit.pixels.div_ceil(STRIP);
         let blocks = unit.filter / BLOCK..(unit.filter + unit.filters).div_ceil(BLOCK);
         let runs = self.runs(unit.pixel, unit.pixels);
@@ -147,14 +156,14 @@ impl Prepared {
             vectorised(
                 #[inline(always)]
                 || {
-                    for place in &mut unit.places {
-                        let own = place.filter - blocks.start * BLOCK;
+                    for run in &mut unit.runs {
+                        let own = run.filter - blocks.start * BLOCK;
                         let first = own / BLOCK * strips * BLOCK + own % BLOCK;
-                        let (mut done, mut at) = (0, place.pixel - unit.pixel);
-                        while done < place.len() {
-                            let len = (STRIP - at % STRIP).min(place.len() - done);
+                        let (mut done, mut at) = (0, run.pixel - unit.pixel);
+                        while done < run.len() {
+                            let len = (STRIP - at % STRIP).min(run.len() - done);
                             let sums = &sums[first + at / STRIP * BLOCK][at % STRIP..][..len];
-                            place.write(done, sums, self.shift[place.filter], finish);
+                            run.write(done, sums, self.shift[run.filter], epilogue);
                             done += len;
                             at += len;
                         }
@@ -174,7 +183,7 @@ impl Prepared {
         }
     }
 
-    fn runs(&self, first: usize, pixels: usize) -> Vec<Run> {
+    fn runs(&self, first: usize, pixels: usize) -> Vec<StripRun> {
         let [height, width] = self.rows().1;
         let mut runs = Vec::new();
         let mut at = 0;
@@ -184,7 +193,7 @@ impl Prepared {
             let column = pixel % width;
             let (strip, lane) = (at / STRIP, at % STRIP);
             let len = (STRIP - lane).min(width - column).min(pixels - at);
-            runs.push(Run { strip, lane, len, image, row, column });
+            runs.push(StripRun { strip, lane, len, image, row, column });
             at += len;
         }
         runs
@@ -195,7 +204,7 @@ impl Prepared {
         &self,
         x: &[f32],
         [channel, ky, kx]: [usize; 3],
-        runs: &[Run],
+        runs: &[StripRun],
         n: usize,
         depth: usize,
         columns: &mut [Strip],
@@ -235,8 +244,8 @@ impl Prepared {
 mod tests {
     use super::super::check::{output, random};
     use super::super::convolution::Convolution;
-    use super::super::view;
     use super::*;
+    use crate::tensors::view;
 
     fn assert_close(found: &[f32], expected: &[f32], what: &str) {
         let largest = expected.iter().fold(1.0f32, |m, e| m.max(e.abs()));
@@ -273,19 +282,20 @@ mod tests {
                 let (x, weight) = (view(&x).unwrap(), view(&weight).unwrap());
                 let shift = view(&shift).unwrap().to_vec();
                 let prepared =
-                    Prepared::new(window, &weight, shift, channels, [height, width]).unwrap();
+                    PreparedConvolution::new(window, &weight, shift, channels, [height, width])
+                        .unwrap();
                 let what = format!("{window:?} {images} {channels} {filters} {height} {width}");
                 let mut y = vec![7.0; expected.len()];
-                let plain = Finish { addend: Addend::None, rectified: false };
+                let plain = Epilogue { residual: Residual::None, rectified: false };
                 prepared.run(&x, plain, &mut y).unwrap();
                 assert_close(&y, &expected, &what);
                 let other = view(&random(&[expected.len()], 4)).unwrap().to_vec();
                 let sum: Vec<f32> =
                     expected.iter().zip(&other).map(|(e, o)| (e + o).max(0.0)).collect();
                 for onto in [true, false] {
-                    let addend = if onto { Addend::Output } else { Addend::Other(&other) };
+                    let residual = if onto { Residual::Output } else { Residual::Other(&other) };
                     y.copy_from_slice(&other);
-                    prepared.run(&x, Finish { addend, rectified: true }, &mut y).unwrap();
+                    prepared.run(&x, Epilogue { residual, rectified: true }, &mut y).unwrap();
                     assert_close(&y, &sum, &what);
                 }
             }
@@ -295,11 +305,12 @@ mod tests {
     #[test]
     fn other_sizes_are_refused() {
         let window = Window::centred(3, 1);
-        assert!(Prepared::new(window, &[0.0; 17], vec![0.0; 2], 1, [4, 4]).is_err());
+        assert!(PreparedConvolution::new(window, &[0.0; 17], vec![0.0; 2], 1, [4, 4]).is_err());
         let none = Window { padding: 0, ..window };
-        assert!(Prepared::new(none, &[0.0; 18], vec![0.0; 2], 1, [2, 4]).is_err());
-        let prepared = Prepared::new(window, &[0.0; 18], vec![0.0; 2], 1, [4, 4]).unwrap();
-        let finish = Finish { addend: Addend::None, rectified: false };
-        assert!(prepared.run(&[0.0; 16], finish, &mut [0.0; 16]).is_err());
+        assert!(PreparedConvolution::new(none, &[0.0; 18], vec![0.0; 2], 1, [2, 4]).is_err());
+        let prepared =
+            PreparedConvolution::new(window, &[0.0; 18], vec![0.0; 2], 1, [4, 4]).unwrap();
+        let epilogue = Epilogue { residual: Residual::None, rectified: false };
+        assert!(prepared.run(&[0.0; 16], epilogue, &mut [0.0; 16]).is_err());
     }
 }

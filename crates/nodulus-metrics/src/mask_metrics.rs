@@ -1,6 +1,6 @@
 //! Every metric of one prediction.
 
-use super::overlap::Counts;
+use super::overlap::OverlapCounts;
 use super::surface::SurfaceDistances;
 use nodulus_formats::volume::Mask;
 
@@ -16,7 +16,7 @@ const SURFACE_TOLERANCE_MM: f64 = 1.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Both masks hold voxels: every metric is defined.
-    Scored,
+    Measured,
     /// The prediction is empty: overlaps are 0, distances undefined.
     Missed,
     /// The reference is empty: overlaps are 0, sensitivity and distances undefined.
@@ -27,12 +27,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] = [Self::Scored, Self::Missed, Self::Spurious, Self::BothEmpty];
+    pub const ALL: [Self; 4] = [Self::Measured, Self::Missed, Self::Spurious, Self::BothEmpty];
 
     /// Name in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Scored => "scored",
+            Self::Measured => "scored",
             Self::Missed => "missed",
             Self::Spurious => "spurious",
             Self::BothEmpty => "both_empty",
@@ -44,9 +44,9 @@ impl Outcome {
         Self::ALL.into_iter().find(|outcome| outcome.name() == name)
     }
 
-    fn of(counts: Counts) -> Self {
+    fn of(counts: OverlapCounts) -> Self {
         match (counts.predicted() > 0, counts.reference() > 0) {
-            (true, true) => Self::Scored,
+            (true, true) => Self::Measured,
             (false, true) => Self::Missed,
             (true, false) => Self::Spurious,
             (false, false) => Self::BothEmpty,
@@ -56,7 +56,7 @@ impl Outcome {
 
 /// Every metric of one prediction; `None` where a metric is undefined, never 0 in its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scores {
+pub struct MaskMetrics {
     /// Voxels in both masks.
     pub true_positive: u64,
     /// Voxels in the prediction alone.
@@ -92,12 +92,12 @@ pub struct Scores {
 ///
 /// METHOD: an empty prediction scores 0 in precision, though 0/0: a model that finds nothing has
 /// found nothing right.
-pub fn score(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Scores {
-    let counts = Counts::of(prediction, reference);
+pub fn measure(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MaskMetrics {
+    let counts = OverlapCounts::of(prediction, reference);
     let outcome = Outcome::of(counts);
     let surfaces = SurfaceDistances::between(prediction, reference, spacing_mm);
     let surfaces = surfaces.as_ref();
-    Scores {
+    MaskMetrics {
         true_positive: counts.true_positive,
         false_positive: counts.false_positive,
         false_negative: counts.false_negative,
@@ -121,13 +121,13 @@ mod tests {
 
     const SPACING: [f64; 3] = [0.7, 0.7, 1.25];
 
-    fn distances(scores: &Scores) -> [Option<f64>; 5] {
+    fn distances(metrics: &MaskMetrics) -> [Option<f64>; 5] {
         [
-            scores.hausdorff_mm,
-            scores.hausdorff_95_mm,
-            scores.assd_mm,
-            scores.masd_mm,
-            scores.surface_dice_1mm,
+            metrics.hausdorff_mm,
+            metrics.hausdorff_95_mm,
+            metrics.assd_mm,
+            metrics.masd_mm,
+            metrics.surface_dice_1mm,
         ]
     }
 
@@ -136,19 +136,19 @@ mod tests {
         let empty = Mask::empty([4, 4, 4]);
         let some = Mask::from_fn([4, 4, 4], |i, j, k| (i, j, k) == (1, 2, 3));
 
-        let both = score(&empty, &empty, SPACING);
+        let both = measure(&empty, &empty, SPACING);
         assert_eq!(both.outcome, Outcome::BothEmpty);
         assert_eq!([both.precision, both.sensitivity, both.dice, both.iou], [None; 4]);
         assert_eq!(distances(&both), [None; 5]);
 
-        let missed = score(&empty, &some, SPACING);
+        let missed = measure(&empty, &some, SPACING);
         assert_eq!(missed.outcome, Outcome::Missed);
         let overlaps = [missed.precision, missed.sensitivity, missed.dice, missed.iou];
         assert_eq!(overlaps, [Some(0.0); 4]);
         assert_eq!(distances(&missed), [None; 5]);
         assert_eq!(missed.false_negative, 1);
 
-        let spurious = score(&some, &empty, SPACING);
+        let spurious = measure(&some, &empty, SPACING);
         assert_eq!(spurious.outcome, Outcome::Spurious);
         assert_eq!([spurious.precision, spurious.dice, spurious.iou], [Some(0.0); 3]);
         assert_eq!(spurious.sensitivity, None);
@@ -161,10 +161,10 @@ mod tests {
         // A full square: its centre is no surface in the plane, but would be one in space.
         let square = Mask::from_fn([3, 3, 1], |_, _, _| true);
         let centre = Mask::from_fn([3, 3, 1], |i, j, _| (i, j) == (1, 1));
-        let scores = score(&centre, &square, [1.0, 1.0, 5.0]);
+        let metrics = measure(&centre, &square, [1.0, 1.0, 5.0]);
         // From the centre 1; to the centre 1 four times and √2 four times.
         let expected = (1.0 + 4.0 + 4.0 * 2f64.sqrt()) / 9.0;
-        assert!((scores.assd_mm.unwrap() - expected).abs() < 1e-12);
+        assert!((metrics.assd_mm.unwrap() - expected).abs() < 1e-12);
     }
 
     #[test]
@@ -189,14 +189,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_mask_scores_perfectly_against_itself(m in mask([5, 4, 3]), spacing in spacing()) {
-            let scores = score(&m, &m, spacing);
+            let metrics = measure(&m, &m, spacing);
             if m.is_empty() {
-                prop_assert_eq!(scores.outcome, Outcome::BothEmpty);
+                prop_assert_eq!(metrics.outcome, Outcome::BothEmpty);
             } else {
-                let ones = [scores.precision, scores.sensitivity, scores.dice, scores.iou];
+                let ones = [metrics.precision, metrics.sensitivity, metrics.dice, metrics.iou];
                 prop_assert_eq!(ones, [Some(1.0); 4]);
                 prop_assert_eq!(
-                    distances(&scores),
+                    distances(&metrics),
                     [Some(0.0), Some(0.0), Some(0.0), Some(0.0), Some(1.0)]
                 );
             }
@@ -206,9 +206,9 @@ mod tests {
         fn swapping_the_masks_swaps_only_precision_and_sensitivity(
             a in mask([5, 4, 3]), b in mask([5, 4, 3]), spacing in spacing(),
         ) {
-            let (ab, ba) = (score(&a, &b, spacing), score(&b, &a, spacing));
+            let (ab, ba) = (measure(&a, &b, spacing), measure(&b, &a, spacing));
             prop_assert_eq!([ab.dice, ab.iou], [ba.dice, ba.iou]);
-            if ab.outcome == Outcome::Scored {
+            if ab.outcome == Outcome::Measured {
                 prop_assert_eq!([ab.precision, ab.sensitivity], [ba.sensitivity, ba.precision]);
             }
             for (left, right) in distances(&ab).into_iter().zip(distances(&ba)) {
@@ -221,7 +221,7 @@ mod tests {
         fn numbers_keep_their_bounds_and_order(
             a in mask([5, 4, 3]), b in mask([5, 4, 3]), spacing in spacing(),
         ) {
-            let s = score(&a, &b, spacing);
+            let s = measure(&a, &b, spacing);
             let shares = [s.precision, s.sensitivity, s.dice, s.iou, s.surface_dice_1mm];
             for share in shares.into_iter().flatten() {
                 prop_assert!((0.0..=1.0).contains(&share));
@@ -258,7 +258,7 @@ mod tests {
             };
             let all: Vec<f64> = sa.iter().map(|p| nearest(p, &sb))
                 .chain(sb.iter().map(|p| nearest(p, &sa))).collect();
-            let s = score(&a, &b, spacing);
+            let s = measure(&a, &b, spacing);
             if let (Some(hd), Some(assd)) = (s.hausdorff_mm, s.assd_mm) {
                 prop_assert!((hd - all.iter().copied().fold(0.0, f64::max)).abs() < 1e-9);
                 prop_assert!((assd - all.iter().sum::<f64>() / all.len() as f64).abs() < 1e-9);
@@ -278,7 +278,7 @@ mod tests {
                 });
                 wide
             };
-            prop_assert_eq!(score(&moved(&a), &moved(&b), SPACING), score(&a, &b, SPACING));
+            prop_assert_eq!(measure(&moved(&a), &moved(&b), SPACING), measure(&a, &b, SPACING));
         }
     }
 }

@@ -1,30 +1,31 @@
 //! Sum of convolutions of one input to few filters: each element of each kernel makes a plane, all of
 //! them by one 1 × 1 convolution, and the planes are added up, shifted.
 
-use super::prepared::{Addend, Finish, Prepared};
-use super::strips::Window;
-use super::vector;
+use super::partition::{Epilogue, Residual};
+use super::prepared_convolution::PreparedConvolution;
+use super::window::Window;
 use crate::buffer;
 use crate::error::{Error, Result};
+use crate::vector;
 use rayon::prelude::*;
 
 /// Convolutions that keep an image's size, ready for images of one size.
-pub(crate) struct Pyramid {
-    products: Prepared,
-    planes: Vec<Plane>,
+pub(crate) struct PreparedPyramid {
+    products: PreparedConvolution,
+    planes: Vec<ShiftedPlane>,
     channels: usize,
     shift: Vec<f32>,
     size: [usize; 2],
 }
 
 /// What a plane is added to, and where it takes its pixels from.
-struct Plane {
+struct ShiftedPlane {
     filter: usize,
     rows: isize,
     columns: isize,
 }
 
-impl Pyramid {
+impl PreparedPyramid {
     /// Prepares kernels with their weights `[D, C, k, k]`, and what is added for each filter, for
     /// images of `[height, width]`.
     ///
@@ -48,11 +49,15 @@ impl Pyramid {
                 });
             }
             let [met_rows, met_columns] = size.map(|n| window.met(n, n));
-            let place = |k: usize| (k * dilation) as isize - padding as isize;
+            let offset = |k: usize| (k * dilation) as isize - padding as isize;
             for filter in 0..shift.len() {
                 for ky in &met_rows {
                     for kx in &met_columns {
-                        planes.push(Plane { filter, rows: place(*ky), columns: place(*kx) });
+                        planes.push(ShiftedPlane {
+                            filter,
+                            rows: offset(*ky),
+                            columns: offset(*kx),
+                        });
                         weights.extend((0..channels).map(|c| {
                             weight[((filter * channels + c) * kernel + ky) * kernel + kx]
                         }));
@@ -61,7 +66,8 @@ impl Pyramid {
             }
         }
         let none = vec![0.0; planes.len()];
-        let products = Prepared::new(Window::centred(1, 1), &weights, none, channels, size)?;
+        let products =
+            PreparedConvolution::new(Window::centred(1, 1), &weights, none, channels, size)?;
         Ok(Self { products, planes, channels, shift, size })
     }
 
@@ -80,7 +86,7 @@ impl Pyramid {
         let images = x.par_chunks(self.channels * pixels);
         let images = images.zip(y.par_chunks_mut(self.shift.len() * pixels));
         images.try_for_each(|(x, y)| {
-            let finish = Finish { addend: Addend::None, rectified: false };
+            let finish = Epilogue { residual: Residual::None, rectified: false };
             let mut products = buffer::take(self.planes.len() * pixels);
             self.products.run(x, finish, &mut products)?;
             for (y, shift) in y.chunks_exact_mut(pixels).zip(&self.shift) {
@@ -94,7 +100,7 @@ impl Pyramid {
         })
     }
 
-    fn add(&self, plane: &Plane, from: &[f32], to: &mut [f32]) {
+    fn add(&self, plane: &ShiftedPlane, from: &[f32], to: &mut [f32]) {
         let [height, width] = self.size;
         let skip = plane.columns.unsigned_abs();
         let len = width - skip;
@@ -112,8 +118,8 @@ impl Pyramid {
 mod tests {
     use super::super::check::{output, random};
     use super::super::convolution::Convolution;
-    use super::super::view;
     use super::*;
+    use crate::tensors::view;
 
     #[test]
     fn it_is_the_sum_of_the_convolutions() {
@@ -128,7 +134,7 @@ mod tests {
             vector::add(&mut expected, &output(&Convolution(window), &inputs));
             kernels.push((window, view(&weight).unwrap().to_vec()));
         }
-        let pyramid = Pyramid::new(&kernels, vec![0.0, 2.0], channels, size).unwrap();
+        let pyramid = PreparedPyramid::new(&kernels, vec![0.0, 2.0], channels, size).unwrap();
         let mut y = vec![9.0; expected.len()];
         pyramid.run(&view(&x).unwrap(), &mut y).unwrap();
         for (i, (y, e)) in y.iter().zip(&expected).enumerate() {
@@ -136,6 +142,6 @@ mod tests {
             assert!((y - e).abs() < 1e-5, "{i}: {y}, expected {e}");
         }
         let smaller = [(Window { padding: 0, ..Window::centred(3, 1) }, vec![0.0; 45])];
-        assert!(Pyramid::new(&smaller, vec![0.0], channels, size).is_err());
+        assert!(PreparedPyramid::new(&smaller, vec![0.0], channels, size).is_err());
     }
 }
