@@ -11,7 +11,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use nodulus_nets::{
-    Config, Device, Epoch, Example, Phase, Precision, Predictor, Preset, Trainer, WEIGHTS_FILE,
+    Config, Device, Epoch, Phase, Precision, Predictor, Preset, Trainer, TrainingSample,
+    WEIGHTS_FILE,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -45,9 +46,9 @@ fn main() {
         .map(|n| (0..side * side).map(move |p| ((p * 37 + n * 11 + p / side) % 101) as f32 / 100.0))
         .map(Iterator::collect)
         .collect();
-    let examples: Vec<Example> = images
+    let examples: Vec<TrainingSample> = images
         .iter()
-        .map(|image| Example {
+        .map(|image| TrainingSample {
             id: String::new(),
             image: image.clone(),
             mask: image.iter().map(|v| u8::from(*v > 0.9)).collect(),

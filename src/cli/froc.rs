@@ -36,7 +36,7 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<End
             "n_false_positives": found.n_false_positives,
             "n_ignored": found.n_ignored,
             "n_repeated": found.n_repeated,
-            "score": found.score,
+            "score": found.mean_sensitivity,
             "points": points,
         });
         serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -61,6 +61,11 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<End
         std::iter::once(point.rate.to_string()).chain(values.map(format::number)).collect()
     });
     let head = ["false positives a scan", "sensitivity", "resampled mean", "2.5%", "97.5%"];
-    writeln!(out, "\n{}\n\nmean sensitivity {:.4}", format::table(&head, rows), found.score)?;
+    writeln!(
+        out,
+        "\n{}\n\nmean sensitivity {:.4}",
+        format::table(&head, rows),
+        found.mean_sensitivity
+    )?;
     Ok(Ending::Well)
 }

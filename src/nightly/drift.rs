@@ -2,7 +2,9 @@
 
 use crate::tables::{Drift, Score};
 use nodulus_metrics::{Distribution, shift};
-use nodulus_nets::{MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
+use nodulus_nets::{
+    MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3,
+};
 use std::collections::BTreeMap;
 
 /// A scored nodule, as far as drift goes; nodules of superseded results are none.
@@ -70,7 +72,7 @@ impl Quantity {
         }
     }
 
-    fn trained(self, predicted: &Predicted) -> &Distribution {
+    fn trained(self, predicted: &PredictionProfile) -> &Distribution {
         match self {
             Self::Probability => &predicted.probability,
             Self::Volume => &predicted.volume_mm3,
@@ -91,10 +93,10 @@ impl Quantity {
 /// profile is compared with nothing.
 ///
 /// METHOD: nodules are compared with what the model's own weights predict of the nodules that they were
-/// trained for (see [`Predicted`]), by the population stability index ([`shift`]). The candidates of a
+/// trained for (see [`PredictionProfile`]), by the population stability index ([`shift`]). The candidates of a
 /// detector are not all nodules, as those of the training are: a level that stays tells less than one that
 /// changes from night to night.
-pub fn by_night(nodules: &[Measured], profiles: &BTreeMap<String, Profile>) -> Vec<Drift> {
+pub fn by_night(nodules: &[Measured], profiles: &BTreeMap<String, TrainingProfile>) -> Vec<Drift> {
     let mut nights: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
     for nodule in nodules {
         nights.entry(&nodule.night).or_default().push(nodule);
@@ -103,7 +105,10 @@ pub fn by_night(nodules: &[Measured], profiles: &BTreeMap<String, Profile>) -> V
 }
 
 /// A row for each model and quantity over all nights from the first to the last one that has a nodule.
-pub fn over_nights(nodules: &[Measured], profiles: &BTreeMap<String, Profile>) -> Vec<Drift> {
+pub fn over_nights(
+    nodules: &[Measured],
+    profiles: &BTreeMap<String, TrainingProfile>,
+) -> Vec<Drift> {
     let nights = || nodules.iter().map(|nodule| nodule.night.as_str());
     let (Some(first), Some(last)) = (nights().min(), nights().max()) else { return Vec::new() };
     rows([first, last], &nodules.iter().collect::<Vec<_>>(), profiles)
@@ -112,7 +117,7 @@ pub fn over_nights(nodules: &[Measured], profiles: &BTreeMap<String, Profile>) -
 fn rows(
     [first, last]: [&str; 2],
     nodules: &[&Measured],
-    profiles: &BTreeMap<String, Profile>,
+    profiles: &BTreeMap<String, TrainingProfile>,
 ) -> Vec<Drift> {
     let mut models: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
     for nodule in nodules {
@@ -172,13 +177,13 @@ pub(super) mod tests {
         (0..n).map(nodule).collect()
     }
 
-    pub(in crate::nightly) fn profiles(model_id: &str) -> BTreeMap<String, Profile> {
+    pub(in crate::nightly) fn profiles(model_id: &str) -> BTreeMap<String, TrainingProfile> {
         let nodules = night("", model_id, 100);
         let of = |quantity: Quantity| {
             let values = nodules.iter().filter_map(|nodule| quantity.of(nodule));
             Distribution::of(quantity.edges(), values)
         };
-        let predicted = Predicted {
+        let predicted = PredictionProfile {
             split: "validation".to_owned(),
             threshold: 0.5,
             n_nodules: 100,
@@ -186,7 +191,10 @@ pub(super) mod tests {
             volume_mm3: of(Quantity::Volume),
             mean_hu: of(Quantity::MeanHu),
         };
-        BTreeMap::from([(model_id.to_owned(), Profile { predicted, ..Profile::default() })])
+        BTreeMap::from([(
+            model_id.to_owned(),
+            TrainingProfile { predicted, ..TrainingProfile::default() },
+        )])
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::scored::ScoringModel;
 use crate::pipeline::runner::weights_file;
 use crate::tables::{hash, store};
-use nodulus_nets::{self as model, Device, Ensemble, Profile};
+use nodulus_nets::{self as model, Device, Ensemble, TrainingProfile};
 use std::path::PathBuf;
 
 /// A model that could not be made ready.
@@ -35,7 +35,7 @@ pub(super) struct Model {
     /// SHA-256 of all that it is made of.
     pub(super) sha256: String,
     /// What it was trained on, where its checkpoint says so; of several the first one's.
-    pub(super) profile: Option<Profile>,
+    pub(super) profile: Option<TrainingProfile>,
 }
 
 impl Model {
@@ -62,7 +62,7 @@ impl Model {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let parts = weights.iter().chain(&described).map(String::as_str);
-        let profile = networks.metadata().next().map(Profile::of).transpose()?.flatten();
+        let profile = networks.metadata().next().map(TrainingProfile::of).transpose()?.flatten();
         Ok(Self { networks, name, sha256: hash::sha256_parts(parts), profile })
     }
 }

@@ -5,7 +5,7 @@ use super::segment::Marked;
 use crate::tables::hash;
 use nodulus_formats::volume::{LoadedSlices, PlacedMask};
 use nodulus_imaging::overlap::overlap_linkage;
-use nodulus_metrics::size::size;
+use nodulus_metrics::mask_size;
 use std::collections::BTreeMap;
 
 /// The nodules of a scan, in the order of their candidates.
@@ -41,8 +41,10 @@ fn nodule(id: &str, slices: &LoadedSlices<i16>, number: u16, marked: Marked) -> 
     let Marked { candidate, mask, probability, warnings } = marked;
     let geometry = slices.geometry();
     let place = format!("{:?}", candidate.place_mm);
-    let measured =
-        mask.as_ref().map(|mask| size(&mask.mask, geometry.spacing().ijk())).unwrap_or_default();
+    let measured = mask
+        .as_ref()
+        .map(|mask| mask_size(&mask.mask, geometry.spacing().ijk()))
+        .unwrap_or_default();
     let centroid = mask.as_ref().and_then(PlacedMask::centroid);
     let of_mask = |mm: f64| mask.is_some().then_some(mm);
     ScoredNodule {

@@ -108,7 +108,7 @@ fn stability(page: &mut Page, content: &Content<'_>) {
     let caption = format!(
         "Population stability index against the training, by night; a night of under {} nodules has \
          none. Dashed: {some} and {large}.",
-        nodulus_metrics::distribution::LEAST_VALUES
+        nodulus_metrics::distribution::MIN_VALUES
     );
     page.figure(charts_stacked(&charts), caption);
 }

@@ -4,7 +4,7 @@ use super::candidates::Candidate;
 use super::settings::{Region, Settings};
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask, SliceRanges};
 use nodulus_imaging::components;
-use nodulus_imaging::crop::{Grid, crop_slice};
+use nodulus_imaging::crop::{CropGrid, crop_slice};
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_metrics::HuCounts;
 use nodulus_nets::{self as model, Prediction};
@@ -132,7 +132,7 @@ pub(super) fn segment(
 /// A candidate's region and what is seen of it.
 struct Window {
     placed: Placed,
-    grid: Grid,
+    grid: CropGrid,
     /// The region's voxels along i and j.
     across: [Range<usize>; 2],
     /// The slices that are seen, or are to be.
@@ -160,9 +160,9 @@ impl Window {
         let region = &settings.region;
         let step = [0, 1].map(|a: usize| region.spacing_mm.map_or(1.0, |mm| mm / native[a]));
         let centre = [placed.voxel[0] as f64, placed.voxel[1] as f64];
-        let grid = Grid { centre, step, size: [side; 2] };
+        let grid = CropGrid { centre, step, size: [side; 2] };
         let across = [0, 1].map(|a| {
-            let mut held = (0..geometry.size()[a]).filter(|pixel| grid.holds(a, *pixel));
+            let mut held = (0..geometry.size()[a]).filter(|pixel| grid.contains(a, *pixel));
             held.next().map_or(0..0, |first| first..held.next_back().unwrap_or(first) + 1)
         });
         let along = placed.reach(geometry, region.reach_mm);
@@ -291,7 +291,7 @@ impl Window {
 
 /// The probability at a voxel of the scan, by linear interpolation between a region's pixels; at its
 /// border that of the outermost.
-fn probability_at(grid: &Grid, probability: &[f32], voxel: [usize; 2]) -> f64 {
+fn probability_at(grid: &CropGrid, probability: &[f32], voxel: [usize; 2]) -> f64 {
     let [width, height] = grid.size;
     let place = |a: usize| {
         let at = (voxel[a] as f64 - grid.centre[a]) / grid.step[a] + (grid.size[a] / 2) as f64;

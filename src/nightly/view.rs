@@ -8,7 +8,7 @@ use crate::tables::partitions::Partitions;
 use crate::tables::store::{self, Store};
 use crate::tables::{Drift, Growth, Row, Score, manifest};
 use fs_err as fs;
-use nodulus_nets::Profile;
+use nodulus_nets::TrainingProfile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub enum Error {
 pub(super) struct Views<'a> {
     pub(super) store: &'a Store,
     /// By model.
-    pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) profiles: BTreeMap<String, TrainingProfile>,
 }
 
 impl<'a> Views<'a> {
@@ -49,7 +49,7 @@ impl<'a> Views<'a> {
         let folder = Path::new(MODELS);
         if let Some(profile) = &model.profile {
             let name = folder.join(format!("{}.json", model.name.id));
-            if store.read_record::<Profile>(&name)?.as_ref() != Some(profile) {
+            if store.read_record::<TrainingProfile>(&name)?.as_ref() != Some(profile) {
                 store.write_record(&name, profile)?;
             }
         }

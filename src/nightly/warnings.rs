@@ -1,7 +1,7 @@
 //! Where a scan is outside what its model was trained on.
 
-use nodulus_metrics::{HuCounts, Range};
-use nodulus_nets::Profile;
+use nodulus_metrics::{HuCounts, ValueRange};
+use nodulus_nets::TrainingProfile;
 
 /// Share by which a distance may lie past the training cohort's range.
 ///
@@ -39,7 +39,7 @@ pub struct Found<'a> {
 
 /// A sentence for each thing that is outside the training cohort's range. What a scan or a profile does
 /// not tell is not compared.
-pub fn warnings(profile: &Profile, found: &Found<'_>) -> Vec<String> {
+pub fn warnings(profile: &TrainingProfile, found: &Found<'_>) -> Vec<String> {
     let [i, j, k] = found.spacing_mm;
     let distances = [
         ("spacing along i", Some(i), profile.spacing_i_mm),
@@ -47,7 +47,7 @@ pub fn warnings(profile: &Profile, found: &Found<'_>) -> Vec<String> {
         ("spacing along k", Some(k), profile.spacing_k_mm),
         ("slice thickness", found.slice_thickness_mm, profile.slice_thickness_mm),
     ];
-    let outside = |(what, value, range): (&str, Option<f64>, Option<Range>)| {
+    let outside = |(what, value, range): (&str, Option<f64>, Option<ValueRange>)| {
         let (value, range) = (value?, range?);
         let (low, high) = (range.min * (1.0 - ROUNDING), range.max * (1.0 + ROUNDING));
         (!(low..=high).contains(&value)).then(|| {
@@ -64,7 +64,7 @@ pub fn warnings(profile: &Profile, found: &Found<'_>) -> Vec<String> {
     warnings
 }
 
-fn kernel(profile: &Profile, kernel: Option<&str>) -> Option<String> {
+fn kernel(profile: &TrainingProfile, kernel: Option<&str>) -> Option<String> {
     let kernel = kernel.filter(|kernel| !profile.kernels.contains_key(*kernel))?;
     let known: Vec<String> =
         profile.kernels.iter().map(|(name, n)| format!("{name} ({n})")).collect();
@@ -73,7 +73,7 @@ fn kernel(profile: &Profile, kernel: Option<&str>) -> Option<String> {
     })
 }
 
-fn intensity(profile: &Profile, regions: &HuCounts) -> Vec<String> {
+fn intensity(profile: &TrainingProfile, regions: &HuCounts) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (Some(mean), Some(range)) = (regions.mean(), profile.region_mean_hu) {
         let (low, high) = (range.min - MEAN_SLACK_HU, range.max + MEAN_SLACK_HU);
@@ -112,18 +112,18 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn profile() -> Profile {
+    fn profile() -> TrainingProfile {
         let mut pixels = HuCounts::default();
         (-1000..=200).for_each(|hu| pixels.add(&[hu]));
-        Profile {
-            spacing_i_mm: Range::of([0.55, 0.9]),
-            spacing_j_mm: Range::of([0.55, 0.9]),
-            spacing_k_mm: Range::of([0.6, 2.5]),
-            slice_thickness_mm: Range::of([0.6, 1.0, 2.5]),
+        TrainingProfile {
+            spacing_i_mm: ValueRange::of([0.55, 0.9]),
+            spacing_j_mm: ValueRange::of([0.55, 0.9]),
+            spacing_k_mm: ValueRange::of([0.6, 2.5]),
+            slice_thickness_mm: ValueRange::of([0.6, 1.0, 2.5]),
             kernels: BTreeMap::from([("STANDARD".to_owned(), 12), ("B30f".to_owned(), 3)]),
-            region_mean_hu: Range::of([-700.0, -400.0]),
+            region_mean_hu: ValueRange::of([-700.0, -400.0]),
             region_hu: pixels.range(),
-            ..Profile::default()
+            ..TrainingProfile::default()
         }
     }
 
@@ -187,6 +187,6 @@ mod tests {
             kernel: Some("X"),
             regions: &regions,
         };
-        assert!(warnings(&Profile::default(), &found).is_empty());
+        assert!(warnings(&TrainingProfile::default(), &found).is_empty());
     }
 }

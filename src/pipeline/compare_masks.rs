@@ -3,9 +3,11 @@
 use nodulus_formats::dicom::Segmentation;
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask};
-use nodulus_imaging::regrid::{self, Fit, OtherGrid};
+use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent};
 use nodulus_imaging::segments;
-use nodulus_metrics::{METRIC_DEFINITION, Measure, Metric, Scores, Size, score, size};
+use nodulus_metrics::{
+    METRIC_DEFINITION, MaskMetrics, MaskSize, Metric, SizeMeasure, mask_size, measure,
+};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +29,7 @@ pub enum Error {
         other: PathBuf,
         /// Both grids.
         #[source]
-        grids: Box<OtherGrid>,
+        grids: Box<GridMismatch>,
     },
     /// A segmentation does not lie on the other mask's slices.
     #[error("`{file}` does not lie on the slices of `{other}`")]
@@ -56,11 +58,11 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaskComparison {
     /// Counts, overlaps and distances, as in `nodule_metrics`.
-    pub scores: Scores,
+    pub scores: MaskMetrics,
     /// Size of the prediction.
-    pub predicted: Size,
+    pub predicted: MaskSize,
     /// Size of the reference.
-    pub reference: Size,
+    pub reference: MaskSize,
 }
 
 /// What a file holds.
@@ -113,9 +115,9 @@ pub fn compare(
     let predicted = predicted.on(&grid, prediction, reference)?;
     let spacing_mm = grid.spacing().ijk();
     Ok(MaskComparison {
-        scores: score(&predicted, &own, spacing_mm),
-        predicted: size(&predicted, spacing_mm),
-        reference: size(&own, spacing_mm),
+        scores: measure(&predicted, &own, spacing_mm),
+        predicted: mask_size(&predicted, spacing_mm),
+        reference: mask_size(&own, spacing_mm),
     })
 }
 
@@ -155,22 +157,21 @@ fn read(path: &Path, label: Option<u16>) -> Result<Drawn, Error> {
 impl Drawn {
     /// The mask on a grid, that of `other` or of both files.
     fn on(self, grid: &Geometry, file: &Path, other: &Path) -> Result<Mask, Error> {
-        let placed =
-            match self {
-                Self::Voxels(own, mask) if own == *grid => return Ok(mask),
-                Self::Voxels(own, mask) => {
-                    let on = regrid::exact(&own, grid, Fit::Volume).map_err(|grids| {
-                        Error::Grids { file: file.to_owned(), other: other.to_owned(), grids }
-                    })?;
-                    vec![on.place(&PlacedMask { start: [0; 3], mask })]
-                }
-                Self::Segments(segmentation) => {
-                    let lie = segments::lie(&segmentation, grid, false)
-                        .map_err(|source| refused(file, other, source))?;
-                    let segments = segmentation.segments.iter();
-                    segments.flat_map(|segment| lie.place(segment, grid, false)).collect()
-                }
-            };
+        let placed = match self {
+            Self::Voxels(own, mask) if own == *grid => return Ok(mask),
+            Self::Voxels(own, mask) => {
+                let on = regrid::align(&own, grid, MaskExtent::Volume).map_err(|grids| {
+                    Error::Grids { file: file.to_owned(), other: other.to_owned(), grids }
+                })?;
+                vec![on.map_mask(&PlacedMask { start: [0; 3], mask })]
+            }
+            Self::Segments(segmentation) => {
+                let lie = segments::locate(&segmentation, grid, false)
+                    .map_err(|source| refused(file, other, source))?;
+                let segments = segmentation.segments.iter();
+                segments.flat_map(|segment| lie.segment_masks(segment, grid, false)).collect()
+            }
+        };
         let mut mask = Mask::empty(grid.size());
         for [i, j, k] in placed.iter().flatten().flat_map(PlacedMask::voxels) {
             mask.set(i, j, k, true);
@@ -192,7 +193,7 @@ impl MaskComparison {
         for metric in Metric::ALL {
             put(metric.name(), json!(metric.of(scores)));
         }
-        for measure in Measure::ALL {
+        for measure in SizeMeasure::ALL {
             let [name, signed, _, relative] = measure.names();
             let error = measure.error(&self.predicted, &self.reference);
             put(&format!("predicted_{name}"), json!(measure.of(&self.predicted)));

@@ -3,7 +3,7 @@
 use nodulus_formats::luna_csv::{
     self, read_annotations, read_detections, read_findings, read_series_uids,
 };
-use nodulus_metrics::froc::{Detection, Finding, Froc, froc};
+use nodulus_metrics::froc::{Detection, FrocCurve, ReferenceMark, froc};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ pub struct Files<'a> {
 /// # Errors
 ///
 /// Fails if a file cannot be read, a series is listed twice, or no listed series has a nodule.
-pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<Froc, Error> {
+pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<FrocCurve, Error> {
     let series = read_series_uids(files.series)?;
     let mut scans: BTreeMap<&str, usize> = BTreeMap::new();
     for (n, uid) in series.iter().enumerate() {
@@ -59,26 +59,26 @@ pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<Froc, Error> {
         }
     }
     let scan = |uid: &str| scans.get(uid).copied();
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<ReferenceMark> = Vec::new();
     findings.extend(read_annotations(files.annotations)?.iter().filter_map(|row| {
         let centre_mm = [row.x_mm, row.y_mm, row.z_mm];
         let (scan, diameter_mm) = (scan(&row.series_instance_uid)?, Some(row.diameter_mm));
-        Some(Finding { scan, centre_mm, diameter_mm, included: true })
+        Some(ReferenceMark { scan, centre_mm, diameter_mm, included: true })
     }));
     let excluded = files.excluded.map(read_findings).transpose()?.unwrap_or_default();
     findings.extend(excluded.iter().filter_map(|row| {
         let (scan, diameter_mm) = (scan(&row.series_instance_uid)?, row.diameter_mm);
         let centre_mm = [row.x_mm, row.y_mm, row.z_mm];
-        Some(Finding { scan, centre_mm, diameter_mm, included: false })
+        Some(ReferenceMark { scan, centre_mm, diameter_mm, included: false })
     }));
     let detections: Vec<Detection> = read_detections(files.detections)?
         .iter()
         .filter_map(|row| {
-            let place_mm = [row.x_mm, row.y_mm, row.z_mm];
+            let position_mm = [row.x_mm, row.y_mm, row.z_mm];
             Some(Detection {
                 scan: scan(&row.series_instance_uid)?,
-                place_mm,
-                score: row.confidence,
+                position_mm,
+                confidence: row.confidence,
             })
         })
         .collect();
@@ -121,7 +121,7 @@ mod tests {
             detections: &detections,
         };
         let found = evaluate(&files, 1).unwrap();
-        assert!((found.score - 1.0).abs() < 1e-12);
+        assert!((found.mean_sensitivity - 1.0).abs() < 1e-12);
         let counts = (found.n_scans, found.n_nodules, found.n_detections, found.n_ignored);
         assert_eq!(counts, (3, 3, 4, 1));
         place("seriesuids.csv", "1.2\n1.2\n");

@@ -3,7 +3,7 @@
 use super::schema::{column, nullable};
 use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
-use nodulus_metrics::{Measure, Metric, SizeError};
+use nodulus_metrics::{Metric, SizeError, SizeMeasure};
 use serde::{Deserialize, Serialize};
 
 /// A nodule × a model.
@@ -66,14 +66,14 @@ impl NoduleMetrics {
     }
 
     /// How far a measure of the prediction is off.
-    pub const fn size_error(&self, measure: Measure) -> SizeError {
+    pub const fn size_error(&self, measure: SizeMeasure) -> SizeError {
         let (signed, relative) = match measure {
-            Measure::Volume => (self.volume_error_mm3, self.volume_relative_error),
-            Measure::EquivalentDiameter => {
+            SizeMeasure::Volume => (self.volume_error_mm3, self.volume_relative_error),
+            SizeMeasure::EquivalentDiameter => {
                 (self.equivalent_diameter_error_mm, self.equivalent_diameter_relative_error)
             }
-            Measure::LongAxis => (self.long_axis_error_mm, self.long_axis_relative_error),
-            Measure::ShortAxis => (self.short_axis_error_mm, self.short_axis_relative_error),
+            SizeMeasure::LongAxis => (self.long_axis_error_mm, self.long_axis_relative_error),
+            SizeMeasure::ShortAxis => (self.short_axis_error_mm, self.short_axis_relative_error),
         };
         SizeError { signed, relative }
     }
@@ -139,9 +139,9 @@ pub fn schema() -> Schema {
 }
 
 /// What is measured of both masks; an empty mask measures 0.
-const MEASURES: [(Measure, &str); 4] = [
-    (Measure::Volume, "volume"),
-    (Measure::EquivalentDiameter, "diameter of the sphere of the volume"),
-    (Measure::LongAxis, "longest diameter in an axial slice"),
-    (Measure::ShortAxis, "longest diameter across the long axis, in its slice,"),
+const MEASURES: [(SizeMeasure, &str); 4] = [
+    (SizeMeasure::Volume, "volume"),
+    (SizeMeasure::EquivalentDiameter, "diameter of the sphere of the volume"),
+    (SizeMeasure::LongAxis, "longest diameter in an axial slice"),
+    (SizeMeasure::ShortAxis, "longest diameter across the long axis, in its slice,"),
 ];

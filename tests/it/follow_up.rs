@@ -9,8 +9,8 @@ use nodulus::tables::Growth;
 use nodulus_formats::dicom::{Date, SeriesInfo, Tolerances, find_series, read_series, read_slices};
 use nodulus_formats::volume::SliceRanges;
 use nodulus_imaging::lungs::{self, LungBox};
-use nodulus_metrics::{HuCounts, size};
-use nodulus_nets::Profile;
+use nodulus_metrics::{HuCounts, mask_size};
+use nodulus_nets::TrainingProfile;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
     let series = read_series(files, &Tolerances::default()).unwrap();
     let geometry = *series.volume.geometry();
     let nodule = |(at, nodule): (usize, &nodulus::phantom::VisitNodule)| {
-        let measured = size(&nodule.mask.mask, geometry.spacing().ijk());
+        let measured = mask_size(&nodule.mask.mask, geometry.spacing().ijk());
         ScoredNodule {
             number: at as u16 + 1,
             nodule_id: format!("{}-{at}", made.study_date),
@@ -180,7 +180,7 @@ fn a_scan_is_compared_with_the_training_cohort_of_the_model() {
     let key = fs_err::read_to_string(store.join("checkpoint/CURRENT")).unwrap();
     let json = store.join("checkpoint").join(key.trim()).join("files/model.json");
     let json: serde_json::Value = serde_json::from_slice(&fs_err::read(json).unwrap()).unwrap();
-    let profile = Profile::of(&json["metadata"]).unwrap().unwrap();
+    let profile = TrainingProfile::of(&json["metadata"]).unwrap().unwrap();
     let found = |kernel| Found {
         spacing_mm: series.volume.geometry().spacing().ijk(),
         slice_thickness_mm: Some(7.5),

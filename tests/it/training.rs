@@ -2,8 +2,8 @@
 
 use crate::fixture;
 use nodulus::tables::{Prediction, Roi, Sample, Scan, TrainingLog};
-use nodulus_metrics::{Distribution, Range};
-use nodulus_nets::{PROBABILITY_EDGES, Predicted, Profile, VOLUME_EDGES_MM3};
+use nodulus_metrics::{Distribution, ValueRange};
+use nodulus_nets::{PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
 
     // Both describe their training cohort, and their predictions for the validation split.
     for (name, rows) in [("model.json", of_last), ("best.json", of_best)] {
-        let profile = Profile::of(&described(&files.join(name))["metadata"]).unwrap().unwrap();
+        let profile =
+            TrainingProfile::of(&described(&files.join(name))["metadata"]).unwrap().unwrap();
         assert_eq!(
             (profile.phase.as_str(), profile.cohorts.as_slice()),
             ("all", &["clinical".to_owned()][..])
@@ -92,7 +93,7 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
 }
 
 /// Compares a profile with the tables that it was made from.
-fn check_cohort(store: &Path, profile: &Profile) {
+fn check_cohort(store: &Path, profile: &TrainingProfile) {
     let mut samples: Vec<Sample> = fixture::rows(store);
     samples.retain(|sample| sample.cohort == "clinical" && sample.split == "train");
     let slices: BTreeSet<String> = samples.iter().map(|sample| sample.roi_id.clone()).collect();
@@ -114,8 +115,8 @@ fn check_cohort(store: &Path, profile: &Profile) {
     assert_eq!(profile.kernels.values().sum::<u64>(), scans.len() as u64);
     assert_eq!(profile.manufacturers.values().sum::<u64>(), scans.len() as u64);
     let thickness = scans.iter().filter_map(|scan| scan.slice_thickness_mm);
-    assert_eq!(profile.slice_thickness_mm, Range::of(thickness));
-    assert_eq!(profile.spacing_k_mm, Range::of(scans.iter().filter_map(|s| s.spacing_k_mm)));
+    assert_eq!(profile.slice_thickness_mm, ValueRange::of(thickness));
+    assert_eq!(profile.spacing_k_mm, ValueRange::of(scans.iter().filter_map(|s| s.spacing_k_mm)));
     let inside = rois.iter().filter(|roi| !roi.padded);
     let pixels: Vec<f64> = inside.flat_map(|roi| roi.pixels_hu().unwrap()).map(f64::from).collect();
     assert_eq!(profile.region_pixels.n(), pixels.len() as u64);
@@ -127,7 +128,7 @@ fn check_cohort(store: &Path, profile: &Profile) {
 }
 
 /// Compares a profile's predictions with the predictions of `infer`.
-fn check_predicted(store: &Path, predicted: &Predicted, rows: &[Prediction]) {
+fn check_predicted(store: &Path, predicted: &PredictionProfile, rows: &[Prediction]) {
     let rois: BTreeMap<String, Roi> =
         fixture::rows::<Roi>(store).into_iter().map(|roi| (roi.roi_id.clone(), roi)).collect();
     let mut nodules: BTreeMap<String, (f64, f64)> = BTreeMap::new();

@@ -6,12 +6,12 @@ use super::error::{Error, Result};
 use super::tape::Value;
 use super::tensors::tensor;
 
-/// Value in [`Sample::mask`] of a pixel that is ignored in training.
+/// Value in [`TrainingSample::mask`] of a pixel that is ignored in training.
 pub const IGNORED_PIXEL: u8 = 2;
 
 /// An image with its reference mask.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+pub struct TrainingSample {
     /// Name, for messages.
     pub id: String,
     /// Pixels in 0..1, row by row along j, i fastest.
@@ -22,7 +22,7 @@ pub struct Sample {
     pub has_nodule: Option<bool>,
 }
 
-impl Sample {
+impl TrainingSample {
     /// Mirrors the sample along i, j, both or neither.
     pub(super) fn flip(&mut self, side: usize, mirrored: [bool; 2]) {
         flip(&mut self.image, side, mirrored);
@@ -42,7 +42,7 @@ pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 
 }
 
 /// Checks a sample's size.
-pub(super) fn check(sample: &Sample, side: usize) -> Result<()> {
+pub(super) fn check(sample: &TrainingSample, side: usize) -> Result<()> {
     let id = || format!("`{}`", sample.id);
     check_len("image", sample.image.len(), id, side)?;
     check_len("mask", sample.mask.len(), id, side)
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn mirrors_are_along_the_axis_they_name() {
         let flipped = |along_i, along_j| {
-            let mut example = Sample {
+            let mut example = TrainingSample {
                 id: "a".to_owned(),
                 image: vec![1.0, 2.0, 3.0, 4.0],
                 mask: vec![1, 0, 0, 0],

@@ -2,7 +2,7 @@
 //! precision.
 
 use super::backend::{Backend, Execution};
-use super::batch::{self, Sample};
+use super::batch::{self, TrainingSample};
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::{Architecture, Config, Preset};
 use super::device::composed_backends;
@@ -93,7 +93,7 @@ fn parameters(config: &Config) -> Parameters {
     parameters
 }
 
-pub(super) fn samples(side: usize) -> Vec<Sample> {
+pub(super) fn samples(side: usize) -> Vec<TrainingSample> {
     let pixels = numbers(1000, IMAGES * side * side);
     let sample = |n: usize| {
         let image = &pixels[n * side * side..(n + 1) * side * side];
@@ -102,7 +102,7 @@ pub(super) fn samples(side: usize) -> Vec<Sample> {
             let (centre_i, centre_j) = ((side / 2) as i64 - 6 * n as i64, side / 3 + 5 * n);
             distance(p % side, centre_i) + distance(p / side, centre_j as i64) < (16 * n * n) as i64
         };
-        Sample {
+        TrainingSample {
             id: n.to_string(),
             image: image.iter().map(|x| x / 2.0 + 0.5).collect(),
             mask: (0..side * side).map(|p| u8::from(inside(p))).collect(),

@@ -190,7 +190,7 @@ mod tests {
     use crate::network::NetworkOutput;
     use crate::reference;
     use crate::tensors::view;
-    use crate::{Phase, Sample, Trainer};
+    use crate::{Phase, Trainer, TrainingSample};
 
     fn predictor(config: &Config, seed: u64, std: bool) -> Predictor {
         let (network, specs) = Network::new(config).unwrap();
@@ -280,9 +280,9 @@ mod tests {
             let mask: Vec<u8> = mask.collect();
             let example = |image: &Vec<f32>| {
                 let (id, image, mask) = (String::new(), image.clone(), mask.clone());
-                Sample { id, image, mask, has_nodule: Some(true) }
+                TrainingSample { id, image, mask, has_nodule: Some(true) }
             };
-            let examples: Vec<Sample> = images.iter().map(example).collect();
+            let examples: Vec<TrainingSample> = images.iter().map(example).collect();
             let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
             let phase = Phase { batch: 4, ..Phase::default() };
             trainer.begin_phase(&phase, false).unwrap();

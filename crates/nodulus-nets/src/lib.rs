@@ -40,7 +40,7 @@ mod golden;
 mod bf16;
 
 pub use backend::Precision;
-pub use batch::{IGNORED_PIXEL, Sample};
+pub use batch::{IGNORED_PIXEL, TrainingSample};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
 pub use device::{Card, Device};

@@ -5,7 +5,7 @@ use crate::nightly::scored::{ScoredNodule, ScoredScan};
 use ndarray::{Array2, s};
 use nodulus_formats::volume::{LoadedSlices, SliceRanges};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
-use nodulus_imaging::drawing::slice::{self, Outline};
+use nodulus_imaging::drawing::slice::{self, MaskOutline};
 use std::ops::Range;
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
@@ -121,9 +121,13 @@ fn tile(
         })
         .collect();
     let colour = |other: &ScoredNodule| if other.number == nodule.number { OWN } else { OTHERS };
-    let outlines: Vec<Outline<'_>> = masks
+    let outlines: Vec<MaskOutline<'_>> = masks
         .iter()
-        .map(|(other, mask)| Outline { mask: mask.view(), colour: colour(other), dashed: false })
+        .map(|(other, mask)| MaskOutline {
+            mask: mask.view(),
+            colour: colour(other),
+            dashed: false,
+        })
         .collect();
     slice::draw(canvas, [x, y], TILE, &crop, WINDOW_HU, &outlines);
     let longest = i.len().max(j.len()).max(1);

@@ -3,7 +3,7 @@
 use super::{Error, Region, What};
 use ndarray::{Array2, Axis};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
-use nodulus_imaging::drawing::slice::{self, Outline};
+use nodulus_imaging::drawing::slice::{self, MaskOutline};
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
 const INK: Colour = [0xe4, 0xe6, 0xe8];
@@ -127,11 +127,11 @@ impl Page {
         let Tile { region, k, predicted } = *tile;
         let Some(hu) = region.hu.slice(k) else { return };
         let [own, others] = [&region.mask, &region.others].map(|mask| mask.index_axis(Axis(0), k));
-        let outline = |mask, colour| Outline { mask, colour, dashed: false };
+        let outline = |mask, colour| MaskOutline { mask, colour, dashed: false };
         let mut outlines = vec![outline(others, OTHERS), outline(own, REFERENCE)];
         if let Some(predicted) = predicted {
             // Where it runs along the reference, both are seen.
-            outlines.push(Outline { mask: predicted.view(), colour: PREDICTION, dashed: true });
+            outlines.push(MaskOutline { mask: predicted.view(), colour: PREDICTION, dashed: true });
         }
         slice::draw(&mut self.canvas, [x, y], side, &hu, window_hu, &outlines);
         let scale = self.layout.scale();

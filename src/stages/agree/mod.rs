@@ -10,7 +10,7 @@ use crate::tables::{
     parquet, shard, store,
 };
 use nodulus_formats::volume::{Mask, PlacedMask};
-use nodulus_metrics::{METRIC_DEFINITION, fleiss, score};
+use nodulus_metrics::{METRIC_DEFINITION, fleiss, measure};
 use ratings::Ratings;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 }
 
 /// What the readers of a nodule gave it in each rating, in the order of [`RATINGS`].
-pub type Given = [fleiss::Counts; RATINGS.len()];
+pub type Given = [fleiss::RatingCounts; RATINGS.len()];
 
 /// Cohort and series.
 type Series = (String, String);
@@ -162,7 +162,7 @@ pub fn transform(
     let mut pairs = Vec::new();
     for (n, (session_a, a)) in masks.iter().enumerate() {
         for (session_b, b) in &masks[n + 1..] {
-            let scores = score(a, b, spacing_mm);
+            let scores = measure(a, b, spacing_mm);
             let (Some(dice), Some(iou), Some(assd_mm)) = (scores.dice, scores.iou, scores.assd_mm)
             else {
                 let empty = if a.is_empty() { session_a } else { session_b };

@@ -3,7 +3,7 @@
 use super::Given;
 use crate::tables::marks::RATINGS;
 use crate::tables::{Mark, RatingAgreement};
-use nodulus_metrics::fleiss::{self, Counts};
+use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl Ratings {
             .collect();
         rows.par_iter()
             .map(|((cohort, nodules), (n, rating))| {
-                let subjects: Vec<(&str, &Counts)> =
+                let subjects: Vec<(&str, &RatingCounts)> =
                     nodules.iter().map(|(patient, given)| (patient.as_str(), &given[*n])).collect();
                 let found = fleiss::agreement(&subjects, seed);
                 RatingAgreement {
@@ -116,8 +116,8 @@ mod tests {
             rated("d", 1, [2, 2, 1], [Some(5), Some(5)]),
             rated("e", 2, [1, 1, 1], [Some(1), None]),
         ]);
-        assert_eq!(given[0], Counts::from([(1, 1), (3, 2)]));
-        assert_eq!(given[8], Counts::from([(4, 2)]));
+        assert_eq!(given[0], RatingCounts::from([(1, 1), (3, 2)]));
+        assert_eq!(given[8], RatingCounts::from([(4, 2)]));
         let shares = shares_of_pairs(&given);
         assert_eq!((shares[0], shares[8], shares[1]), (Some(1.0 / 3.0), Some(1.0), None));
     }

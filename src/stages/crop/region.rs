@@ -3,7 +3,7 @@
 use super::{Config, CropError, WhenOversize};
 use crate::tables::Oversize;
 use nodulus_formats::volume::{Mask, PlacedMask};
-use nodulus_imaging::crop::{Grid, crop_mask};
+use nodulus_imaging::crop::{CropGrid, crop_mask};
 
 /// Share of the region's side that stays free beside a nodule that was resampled to fit.
 ///
@@ -13,7 +13,7 @@ const FREE_SHARE: usize = 16;
 /// The pixels of a region, in each of its slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Region {
-    pub(super) grid: Grid,
+    pub(super) grid: CropGrid,
     /// Distance between its pixels along i and j.
     pub(super) spacing_mm: [f64; 2],
     /// What was done to make the nodule fit.
@@ -33,12 +33,19 @@ pub(super) fn place(
     let size = [config.size; 2];
     let region = |spacing_mm: [f64; 2], oversize| {
         let step = [0, 1].map(|a: usize| spacing_mm[a] / native_mm[a]);
-        Region { grid: Grid { centre: centre.map(f64::round), step, size }, spacing_mm, oversize }
+        Region {
+            grid: CropGrid { centre: centre.map(f64::round), step, size },
+            spacing_mm,
+            oversize,
+        }
     };
     let spacing_mm = config.spacing_mm.map_or(native_mm, |spacing_mm| [spacing_mm; 2]);
     let natural = region(spacing_mm, None);
     let (first, last) = (placed.start, placed.end().map(|end| end.saturating_sub(1)));
-    if [0, 1].iter().all(|&a| natural.grid.holds(a, first[a]) && natural.grid.holds(a, last[a])) {
+    if [0, 1]
+        .iter()
+        .all(|&a| natural.grid.contains(a, first[a]) && natural.grid.contains(a, last[a]))
+    {
         return Ok(natural);
     }
     match config.oversize {
@@ -47,7 +54,7 @@ pub(super) fn place(
         }
         WhenOversize::Crop => Ok(region(spacing_mm, Some(Oversize::Cropped))),
         WhenOversize::Resample => {
-            let Grid { centre, step, .. } = natural.grid;
+            let CropGrid { centre, step, .. } = natural.grid;
             let free = config.size / FREE_SHARE;
             let (before, after) = (config.size / 2, config.size - config.size / 2 - 1);
             let needed = [0, 1].map(|a: usize| {
@@ -62,7 +69,7 @@ pub(super) fn place(
 }
 
 /// The other nodules' pixels in slice `k` of a region, and how many nodules they are of.
-pub(super) fn others(others: &[PlacedMask], k: usize, grid: &Grid) -> (Mask, usize) {
+pub(super) fn others(others: &[PlacedMask], k: usize, grid: &CropGrid) -> (Mask, usize) {
     let mut all = Mask::empty([grid.size[0], grid.size[1], 1]);
     let mut n = 0;
     for other in others.iter().filter(|other| (other.start[2]..other.end()[2]).contains(&k)) {
@@ -74,9 +81,10 @@ pub(super) fn others(others: &[PlacedMask], k: usize, grid: &Grid) -> (Mask, usi
 }
 
 /// Pixels of a nodule in slice `k` that lie past its region.
-pub(super) fn n_cut(placed: &PlacedMask, k: usize, grid: &Grid) -> usize {
+pub(super) fn n_cut(placed: &PlacedMask, k: usize, grid: &CropGrid) -> usize {
     let [start_i, start_j, start_k] = placed.start;
-    let past = |[i, j, _]: &[usize; 3]| !(grid.holds(0, start_i + i) && grid.holds(1, start_j + j));
+    let past =
+        |[i, j, _]: &[usize; 3]| !(grid.contains(0, start_i + i) && grid.contains(1, start_j + j));
     placed.mask.voxels().filter(|voxel| start_k + voxel[2] == k).filter(past).count()
 }
 

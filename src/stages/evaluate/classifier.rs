@@ -2,7 +2,7 @@
 
 use super::Slice;
 use crate::tables::Summary;
-use nodulus_metrics::classifier::{Classified, Judged, classify};
+use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, classify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Judgements {
     /// Three rows for each model that gave probabilities.
     pub(super) fn rows(&self, seed: u64) -> Vec<Summary> {
         let of_model = |(model_id, judged): (&String, &Vec<Judgement>)| {
-            let judged = judged.iter().map(|(patient, probability, truth)| Judged {
+            let judged = judged.iter().map(|(patient, probability, truth)| ClassifierCase {
                 patient,
                 probability: *probability,
                 truth: *truth,
@@ -41,7 +41,7 @@ impl Judgements {
     }
 }
 
-fn rows(model_id: &str, found: &Classified) -> [Summary; 3] {
+fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
     [
         ("classifier_auc", found.auc),
         ("classifier_brier", found.brier),

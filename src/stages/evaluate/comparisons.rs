@@ -5,7 +5,7 @@ use super::summaries::Scored;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::Comparison;
 use nodulus_metrics::Metric;
-use nodulus_metrics::paired::{Paired, corrected, paired};
+use nodulus_metrics::paired::{PairedComparison, corrected, paired};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Metrics by which models are compared.
@@ -28,7 +28,7 @@ pub(super) fn compare(scored: &[Scored], seed: u64) -> Vec<Comparison> {
         scored.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
     models.retain(|id| *id != READER);
     models.sort_by_key(|id| *id == THRESHOLD);
-    let mut rows: Vec<(Metric, [&str; 2], Paired)> = Vec::new();
+    let mut rows: Vec<(Metric, [&str; 2], PairedComparison)> = Vec::new();
     for metric in COMPARED {
         let mut values: BTreeMap<&str, Values<'_>> = BTreeMap::new();
         for row in scored.iter().filter(|row| row.metric == metric.name()) {
@@ -51,8 +51,11 @@ pub(super) fn compare(scored: &[Scored], seed: u64) -> Vec<Comparison> {
             }
         }
     }
-    let found: Vec<Paired> = rows.iter().map(|row| row.2).collect();
-    let row = |((metric, models, paired), p_holm): (&(Metric, [&str; 2], Paired), Option<f64>)| {
+    let found: Vec<PairedComparison> = rows.iter().map(|row| row.2).collect();
+    let row = |((metric, models, paired), p_holm): (
+        &(Metric, [&str; 2], PairedComparison),
+        Option<f64>,
+    )| {
         let [model_id, baseline_id] = models.map(str::to_owned);
         Comparison {
             metric: metric.name().to_owned(),

@@ -18,7 +18,7 @@ use crate::tables::{
 };
 use classifier::Judgements;
 use nodulus_formats::volume::{BitsMismatch, Mask};
-use nodulus_metrics::{score, size};
+use nodulus_metrics::{mask_size, measure};
 use rayon::prelude::*;
 use rows::{Found, nodule_row, slice_row};
 use serde::{Deserialize, Serialize};
@@ -335,8 +335,8 @@ fn cut_volume_mm3(slice: &Slice) -> f64 {
 
 fn found(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Found {
     Found {
-        scores: score(prediction, reference, spacing_mm),
-        sizes: [prediction, reference].map(|mask| size(mask, spacing_mm)),
+        scores: measure(prediction, reference, spacing_mm),
+        sizes: [prediction, reference].map(|mask| mask_size(mask, spacing_mm)),
     }
 }
 

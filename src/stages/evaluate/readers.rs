@@ -5,7 +5,7 @@ use crate::stages::agree::reader_masks;
 use crate::tables::{Mark, Nodule, mask_box};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::consensus::n_needed;
-use nodulus_metrics::{Metric, Scores, score};
+use nodulus_metrics::{MaskMetrics, Metric, measure};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,14 +39,14 @@ pub(super) fn against_the_others(
     let masks = reader_masks(&readers)?;
     let n_others = usize::try_from(nodule.consensus_n_readers).unwrap_or(0).saturating_sub(1);
     let needed = n_needed(nodule.consensus_level, n_others);
-    let scores: Vec<Scores> = masks
+    let scores: Vec<MaskMetrics> = masks
         .iter()
         .filter_map(|(session, own)| {
             let others = || masks.iter().filter(|(other, _)| other != session);
             let consensus = Mask::from_fn(own.size(), |i, j, k| {
                 others().filter(|(_, mask)| mask.get(i, j, k)).count() >= needed
             });
-            (!consensus.is_empty()).then(|| score(own, &consensus, spacing_mm))
+            (!consensus.is_empty()).then(|| measure(own, &consensus, spacing_mm))
         })
         .collect();
     let (model_id, nodule_id): (Arc<str>, Arc<str>) = (READER.into(), (&*nodule.nodule_id).into());

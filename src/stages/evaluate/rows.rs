@@ -2,12 +2,12 @@
 
 use super::{Region, Slice};
 use crate::tables::{NoduleMetrics, SliceMetrics};
-use nodulus_metrics::{METRIC_DEFINITION, Measure, Scores, Size};
+use nodulus_metrics::{METRIC_DEFINITION, MaskMetrics, MaskSize, SizeMeasure};
 
 /// Scores of one prediction, and the sizes of prediction and reference.
 pub(super) struct Found {
-    pub(super) scores: Scores,
-    pub(super) sizes: [Size; 2],
+    pub(super) scores: MaskMetrics,
+    pub(super) sizes: [MaskSize; 2],
 }
 
 pub(super) fn nodule_row(
@@ -18,7 +18,7 @@ pub(super) fn nodule_row(
 ) -> NoduleMetrics {
     let Found { scores, sizes: [predicted, reference] } = found;
     let [volume, diameter, long, short] =
-        Measure::ALL.map(|measure| measure.error(predicted, reference));
+        SizeMeasure::ALL.map(|measure| measure.error(predicted, reference));
     NoduleMetrics {
         nodule_id: slice.nodule_id.clone(),
         patient_id: slice.patient_id.clone(),

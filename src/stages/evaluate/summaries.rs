@@ -4,7 +4,7 @@ use super::Region;
 use super::subgroups::Subgroups;
 use crate::tables::{NoduleMetrics, SliceMetrics, Summary};
 use nodulus_metrics::summary::diagonal_mm;
-use nodulus_metrics::{Case, Measure, Metric, Outcome, summarise as summary_of};
+use nodulus_metrics::{Metric, MetricValue, Outcome, SizeMeasure, summarise as summary_of};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let scores = Metric::ALL
         .into_iter()
         .map(|metric| (metric.name(), row.value(metric), metric.worst(diagonal)));
-    let errors = Measure::ALL.into_iter().flat_map(|measure| {
+    let errors = SizeMeasure::ALL.into_iter().flat_map(|measure| {
         let error = row.size_error(measure);
         let [_, signed, absolute, relative] = measure.names();
         // What was missed has its errors already.
@@ -70,10 +70,10 @@ fn scored(
 
 /// A row for each model, metric and subgroup that has a nodule; by model, metric, subgroup.
 pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> Vec<Summary> {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<Case<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, &str), Vec<MetricValue<'_>>> = BTreeMap::new();
     for row in scored {
         for subgroup in subgroups.of(&row.nodule_id) {
-            let case = Case {
+            let case = MetricValue {
                 patient: &row.patient_id,
                 value: row.value,
                 missed: row.missed,

@@ -7,8 +7,8 @@ use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use nodulus_imaging::irregularity::Irregularity;
-use nodulus_imaging::planar_contours::{self, OffImage};
-use nodulus_imaging::regrid::{self, Fit, OtherGrid};
+use nodulus_imaging::planar_contours::{self, ContourOffImage};
+use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent};
 use nodulus_imaging::{components, segments};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ const NODULE_TYPES: [&str; 3] = ["", "NONE", "GTV"];
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
-    OtherGrid(#[from] Box<OtherGrid>),
+    GridMismatch(#[from] Box<GridMismatch>),
     #[error(transparent)]
     Segments(#[from] segments::Error),
     #[error("region `{roi}` does not fit its image")]
-    OffImage {
+    ContourOffImage {
         roi: String,
         #[source]
-        source: OffImage,
+        source: ContourOffImage,
     },
     #[error("region `{roi}` has a contour of type {found}, expected {CLOSED_PLANAR}")]
     ContourType { roi: String, found: String },
@@ -124,16 +124,16 @@ fn of_labels(
     image: &Geometry,
     rules: &MaskRules,
     is_resampled: &mut bool,
-) -> Result<Vec<Nodule>, Box<OtherGrid>> {
+) -> Result<Vec<Nodule>, Box<GridMismatch>> {
     let grid = labels.geometry();
-    let on = regrid::exact(grid, image, Fit::Volume);
+    let on = regrid::align(grid, image, MaskExtent::Volume);
     *is_resampled = on.is_err();
     if let (Err(other), false) = (&on, rules.resample) {
         return Err(other.clone());
     }
     let place = |mask: &PlacedMask| match &on {
-        Ok(on) => on.place(mask),
-        Err(_) => regrid::nearest(mask, grid, image),
+        Ok(on) => on.map_mask(mask),
+        Err(_) => regrid::resample(mask, grid, image),
     };
     let nodule = |(label, mask): (u16, PlacedMask)| {
         let key = label.to_string();
@@ -148,14 +148,14 @@ fn of_segments(
     rules: &MaskRules,
     is_resampled: &mut bool,
 ) -> Result<Vec<Nodule>, segments::Error> {
-    let lie = segments::lie(segmentation, image, rules.resample)?;
-    *is_resampled = matches!(lie, segments::Lie::Other(..));
+    let lie = segments::locate(segmentation, image, rules.resample)?;
+    *is_resampled = matches!(lie, segments::SegmentationPlacement::OwnGrid(..));
     let is_single = segmentation.segments.len() == 1;
     let mut nodules = Vec::new();
     for segment in &segmentation.segments {
         let number = segment.number.to_string();
         let name = |key: String| format!("{key} {}", segment.label).trim_end().to_owned();
-        let parts = lie.place(segment, image, is_single);
+        let parts = lie.segment_masks(segment, image, is_single);
         if parts.is_empty() {
             nodules.push(Nodule { id: name(number.clone()), key: number.clone(), placed: None });
         }
@@ -184,7 +184,7 @@ fn of_rois(
         }
         let lines: Vec<_> = roi.contours.iter().map(|contour| contour.points_mm.clone()).collect();
         let placed = planar_contours::mask(&lines, image)
-            .map_err(|source| Error::OffImage { roi: roi.name.clone(), source })?;
+            .map_err(|source| Error::ContourOffImage { roi: roi.name.clone(), source })?;
         let key = roi.number.to_string();
         let id = if roi.name.is_empty() { key.clone() } else { roi.name.clone() };
         Ok(Nodule { key, id, placed })

@@ -6,7 +6,7 @@ use super::ratings::{nodule_type, ratings};
 use super::{Config, Denominator, MergeError};
 use crate::tables::{Mark, Nodule, Scan, hash};
 use nodulus_formats::volume::PlacedMask;
-use nodulus_imaging::consensus::{Holders, n_needed};
+use nodulus_imaging::consensus::{ReaderCounts, n_needed};
 use std::collections::BTreeMap;
 
 /// The row of marks that were joined.
@@ -159,7 +159,7 @@ fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks,
         Denominator::All => sessions(scan, n_readers)?,
     };
     let n_needed = n_needed(config.consensus_level, of_readers);
-    let holders = Holders::count(&readers);
+    let holders = ReaderCounts::count(&readers);
     let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
     Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
 }

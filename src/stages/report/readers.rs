@@ -4,7 +4,7 @@ use super::Error;
 use super::content::{Ceiling, Cohort, Pairwise, Readers};
 use crate::stages::Task;
 use crate::tables::{RatingAgreement, Table};
-use nodulus_metrics::{Case, Metric, summarise};
+use nodulus_metrics::{Metric, MetricValue, summarise};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -84,11 +84,16 @@ pub(super) fn ceiling(
 
 fn pairwise(pairs: &[&Pairs], seed: u64) -> Vec<Pairwise> {
     let of_metric = |(metric, value): (Metric, Value)| {
-        let cases: Vec<Case<'_>> = pairs
+        let cases: Vec<MetricValue<'_>> = pairs
             .iter()
             .map(|row| {
                 let value = value(row);
-                Case { patient: &row.patient_id, value: Some(value), missed: false, worst: value }
+                MetricValue {
+                    patient: &row.patient_id,
+                    value: Some(value),
+                    missed: false,
+                    worst: value,
+                }
             })
             .collect();
         let summary = summarise(&cases, seed);

@@ -2,7 +2,7 @@
 
 use super::content::{ALL, Model, VolumeAgreement};
 use crate::tables::Summary;
-use nodulus_metrics::Measure;
+use nodulus_metrics::SizeMeasure;
 
 /// Standard deviations from the mean to a 95% limit.
 const DEVIATIONS: f64 = 1.96;
@@ -13,7 +13,7 @@ const DEVIATIONS: f64 = 1.96;
 /// METHOD: Bland and Altman 1986: mean difference ± 1.96 standard deviations (n - 1) of the differences,
 /// in which 95% of them lie if they are normal. A missed nodule differs by all of its volume.
 pub(super) fn agreement(models: &[Model], summary: &[Summary]) -> Vec<VolumeAgreement> {
-    let [_, error, ..] = Measure::Volume.names();
+    let [_, error, ..] = SizeMeasure::Volume.names();
     let of_model = |model: &Model| {
         let row = summary.iter().find(|row| {
             row.model_id == model.model_id && row.metric == error && row.subgroup == ALL

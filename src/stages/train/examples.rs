@@ -5,7 +5,7 @@ use crate::tables::store::Version;
 use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::normalise::normalise_slice;
-use nodulus_nets::{Example, IGNORED};
+use nodulus_nets::{IGNORED_PIXEL, TrainingSample};
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeSet;
@@ -163,7 +163,7 @@ impl Examples {
 }
 
 impl Iterator for Examples {
-    type Item = Result<Example, Error>;
+    type Item = Result<TrainingSample, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.draw() {
@@ -199,7 +199,7 @@ pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
 /// at all. In the latter case an image that shows no other nodule than those has none and is not free
 /// of nodules either, so that the classifier learns nothing from it. Where the nodule and another
 /// overlap, the pixel is the nodule's.
-fn example(roi: &Roi) -> Result<Example, Error> {
+fn example(roi: &Roi) -> Result<TrainingSample, Error> {
     let Pixels { hu, own, others } = pixels(roi)?;
     let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
         roi_id: roi.roi_id.clone(),
@@ -213,7 +213,7 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     };
     let other = match rule {
         Neighbours::Include => 1,
-        Neighbours::Ignore => IGNORED,
+        Neighbours::Ignore => IGNORED_PIXEL,
     };
     let pixel = |(own, others)| match (own, others) {
         (true, _) => 1,
@@ -222,7 +222,7 @@ fn example(roi: &Roi) -> Result<Example, Error> {
     };
     let mask = own.to_bools().into_iter().zip(others.to_bools()).map(pixel).collect();
     let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
-    Ok(Example { id: roi.roi_id.clone(), image, mask, has_nodule })
+    Ok(TrainingSample { id: roi.roi_id.clone(), image, mask, has_nodule })
 }
 
 #[cfg(test)]
@@ -239,11 +239,11 @@ mod tests {
         let own = [true, true, false, false];
         let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &own, 0b0110));
         assert_eq!((included.mask, included.has_nodule), (vec![1, 1, 1, 0], Some(true)));
-        assert_eq!((ignored.mask, ignored.has_nodule), (vec![1, 1, IGNORED, 0], Some(true)));
+        assert_eq!((ignored.mask, ignored.has_nodule), (vec![1, 1, IGNORED_PIXEL, 0], Some(true)));
         // Another nodule alone: the image is neither with nor without.
         let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &[false; 4], 1));
         assert_eq!((included.mask[0], included.has_nodule), (1, Some(true)));
-        assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED, None));
+        assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED_PIXEL, None));
         assert_eq!(learnt("ignore", &[false; 4], 0).has_nodule, Some(false));
         let odd = Roi { neighbours: "both".to_owned(), ..roi(&[0; 4], &own, &[0]) };
         let error = example(&odd).unwrap_err().to_string();

@@ -12,7 +12,8 @@ use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, sh
 use course::{Course, best, is_over};
 use examples::Selection;
 use nodulus_nets::{
-    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Profile, Trainer, Transfer, WEIGHTS_FILE,
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Trainer, TrainingProfile, TransferReport,
+    WEIGHTS_FILE,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -178,8 +179,8 @@ fn profiles(
             let predicted = profile::predicted(config, phase, task, &weights)?;
             let mut about = described(about, row);
             if let Some(about) = about.as_object_mut() {
-                let profile = Profile { predicted, ..cohort.clone() };
-                about.insert(Profile::KEY.to_owned(), json!(profile));
+                let profile = TrainingProfile { predicted, ..cohort.clone() };
+                about.insert(TrainingProfile::KEY.to_owned(), json!(profile));
             }
             trainer.save_description(&weights, &about)?;
         }
@@ -204,7 +205,7 @@ fn transfer(
     config: &Config,
     task: &Task<'_>,
     trainer: &mut Trainer,
-) -> Result<Option<Transfer>, Error> {
+) -> Result<Option<TransferReport>, Error> {
     let (Some(initial), Some(path)) = (&config.initial, task.weights) else { return Ok(None) };
     let found = trainer.transfer(path, &initial.prefix)?;
     (task.progress)(Event::Note(format!(

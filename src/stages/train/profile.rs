@@ -8,9 +8,10 @@ use super::{Config, Error, Phase, selection};
 use crate::stages::Task;
 use crate::tables::{Roi, Sample, Scan, Split, Table};
 use nodulus_imaging::normalise::normalise_slice;
-use nodulus_metrics::{Distribution, HuCounts, Range};
+use nodulus_metrics::{Distribution, HuCounts, ValueRange};
 use nodulus_nets::{
-    self, MEAN_HU_EDGES, PROBABILITY_EDGES, Predicted, Predictor, Profile, VOLUME_EDGES_MM3,
+    self, MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, Predictor, TrainingProfile,
+    VOLUME_EDGES_MM3,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +20,11 @@ use std::path::Path;
 const THRESHOLD: f64 = 0.5;
 
 /// What there is to say of the training cohort whatever the weights are.
-pub(super) fn cohort(config: &Config, phase: &Phase, task: &Task<'_>) -> Result<Profile, Error> {
+pub(super) fn cohort(
+    config: &Config,
+    phase: &Phase,
+    task: &Task<'_>,
+) -> Result<TrainingProfile, Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let selection = selection(config, phase, Split::Train);
     let stream = Stream { rois, samples, selection, order: Order::Stored };
@@ -41,18 +46,18 @@ pub(super) fn cohort(config: &Config, phase: &Phase, task: &Task<'_>) -> Result<
         }
         n_slices += 1;
     }
-    let mut profile = Profile {
+    let mut profile = TrainingProfile {
         phase: phase.name.clone(),
         cohorts: phase.cohorts.clone(),
         n_scans: scans.len() as u64,
         n_nodules: nodules.len() as u64,
         n_slices,
-        region_mean_hu: Range::of(scans.values().map(|(sum, n)| sum / *n as f64)),
+        region_mean_hu: ValueRange::of(scans.values().map(|(sum, n)| sum / *n as f64)),
         region_hu: all.range(),
         region_pixels: all.distribution(&nodulus_nets::pixel_edges_hu()),
         volume_mm3: volumes(&nodules),
         mean_hu: means(&nodules),
-        ..Profile::default()
+        ..TrainingProfile::default()
     };
     let mut rows = Vec::new();
     for batch in task.table(Table::Scans)?.rows::<Scan>() {
@@ -64,11 +69,11 @@ pub(super) fn cohort(config: &Config, phase: &Phase, task: &Task<'_>) -> Result<
 }
 
 /// How the cohort's scans were made.
-fn acquisition(profile: &mut Profile, scans: &[Scan]) {
-    profile.spacing_i_mm = Range::of(scans.iter().map(|scan| scan.spacing_i_mm));
-    profile.spacing_j_mm = Range::of(scans.iter().map(|scan| scan.spacing_j_mm));
-    profile.spacing_k_mm = Range::of(scans.iter().filter_map(|scan| scan.spacing_k_mm));
-    profile.slice_thickness_mm = Range::of(scans.iter().filter_map(|s| s.slice_thickness_mm));
+fn acquisition(profile: &mut TrainingProfile, scans: &[Scan]) {
+    profile.spacing_i_mm = ValueRange::of(scans.iter().map(|scan| scan.spacing_i_mm));
+    profile.spacing_j_mm = ValueRange::of(scans.iter().map(|scan| scan.spacing_j_mm));
+    profile.spacing_k_mm = ValueRange::of(scans.iter().filter_map(|scan| scan.spacing_k_mm));
+    profile.slice_thickness_mm = ValueRange::of(scans.iter().filter_map(|s| s.slice_thickness_mm));
     for scan in scans {
         for (counts, name) in
             [(&mut profile.kernels, &scan.kernel), (&mut profile.manufacturers, &scan.manufacturer)]
@@ -86,7 +91,7 @@ pub(super) fn predicted(
     phase: &Phase,
     task: &Task<'_>,
     weights: &Path,
-) -> Result<Predicted, Error> {
+) -> Result<PredictionProfile, Error> {
     let samples = task.table(Table::Samples)?;
     let nodules_of = |split| -> Result<BTreeSet<String>, Error> {
         let selection = selection(config, phase, split);
@@ -130,7 +135,7 @@ pub(super) fn predicted(
         }
     }
     let probabilities = found.values().filter_map(|seen| seen.probability);
-    Ok(Predicted {
+    Ok(PredictionProfile {
         split: split.name().to_owned(),
         threshold: THRESHOLD,
         n_nodules: found.len() as u64,
@@ -209,14 +214,14 @@ mod tests {
             kernel: kernel.map(str::to_owned),
             ..Scan::default()
         };
-        let mut profile = Profile::default();
+        let mut profile = TrainingProfile::default();
         acquisition(
             &mut profile,
             &[scan(Some(1.0), Some("SOFT")), scan(Some(2.5), Some("SOFT")), scan(None, None)],
         );
         assert_eq!(profile.kernels, BTreeMap::from([("SOFT".to_owned(), 2)]));
         assert!(profile.manufacturers.is_empty());
-        assert_eq!(profile.slice_thickness_mm, Range::of([2.5, 1.0]));
-        assert_eq!(profile.spacing_i_mm, Range::of([0.7; 3]));
+        assert_eq!(profile.slice_thickness_mm, ValueRange::of([2.5, 1.0]));
+        assert_eq!(profile.spacing_i_mm, ValueRange::of([0.7; 3]));
     }
 }

@@ -6,7 +6,7 @@ use super::prefetch::prefetch;
 use super::{Config, Error, decimals, resume, selection};
 use crate::stages::{Event, Task};
 use crate::tables::{Split, Table};
-use nodulus_nets::{Epoch, EpochLog, Example, Trainer};
+use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ impl Source<'_> {
             let examples = prefetch(scope, ahead, move || stream.open().skip(learnt));
             loop {
                 let batch = examples.iter().take(phase.schedule.batch);
-                let mut batch = batch.collect::<Result<Vec<Example>, Error>>()?;
+                let mut batch = batch.collect::<Result<Vec<TrainingSample>, Error>>()?;
                 if batch.is_empty() {
                     return Ok(epoch.log(rate));
                 }

@@ -1,7 +1,7 @@
 //! The loss by the tensor library's operations; only a few numbers per image are copied back.
 
 use super::{BatchLosses, classification, target, targets};
-use crate::batch::Sample;
+use crate::batch::TrainingSample;
 use crate::error::Result;
 use crate::ops::composed::sigmoid;
 use crate::tensors::{tensor, values};
@@ -11,7 +11,7 @@ use candle_core::Tensor;
 pub(crate) fn evaluate(
     pixels: &Tensor,
     images: Option<&Tensor>,
-    batch: &[Sample],
+    batch: &[TrainingSample],
     weights: [f64; 2],
 ) -> Result<BatchLosses> {
     let (gradient, sums) = segmentation(pixels, batch)?;
@@ -73,7 +73,7 @@ impl Sums {
 
 /// The gradient of [`super::segmentation`] with respect to the logits, and the sums of each image,
 /// `[B, 7]`.
-fn segmentation(logits: &Tensor, batch: &[Sample]) -> Result<(Tensor, Tensor)> {
+fn segmentation(logits: &Tensor, batch: &[TrainingSample]) -> Result<(Tensor, Tensor)> {
     let images = batch.len();
     let shape = (images, logits.elem_count() / images.max(1));
     let part = |part: usize| {
@@ -122,10 +122,10 @@ mod tests {
         let pixel = |i: usize, n: usize| ((i * 37 + n * 11) % 41) as f32 / 4.0 - 5.0;
         let masks: [fn(usize) -> u8; 4] =
             [|i| u8::from(i % 5 == 0), |_| 0, |i| [0, 1, IGNORED_PIXEL][i % 3], |_| IGNORED_PIXEL];
-        let batch: Vec<Sample> = masks
+        let batch: Vec<TrainingSample> = masks
             .iter()
             .enumerate()
-            .map(|(n, mask)| Sample {
+            .map(|(n, mask)| TrainingSample {
                 id: n.to_string(),
                 image: Vec::new(),
                 mask: (0..side * side).map(mask).collect(),
@@ -158,7 +158,7 @@ mod tests {
     fn what_is_no_number_has_a_loss_that_is_none() {
         let logits = tensor(vec![f32::NAN, 0.0, 0.0, 0.0], (1, 1, 2, 2)).unwrap();
         let (id, image) = (String::new(), Vec::new());
-        let batch = [Sample { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
+        let batch = [TrainingSample { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
         let found = evaluate(&logits, None, &batch, [1.0, 1.0]).unwrap();
         assert!(found.segmentation.is_nan());
     }

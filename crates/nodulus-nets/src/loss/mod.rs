@@ -2,7 +2,7 @@
 
 pub(super) mod composed;
 
-use super::batch::{IGNORED_PIXEL, Sample};
+use super::batch::{IGNORED_PIXEL, TrainingSample};
 use super::error::Result;
 use super::ops::sigmoid::sigmoid;
 use crate::tensors::{tensor, view};
@@ -27,7 +27,7 @@ pub(super) struct BatchLosses {
 pub(super) fn evaluate(
     pixels: &Tensor,
     images: Option<&Tensor>,
-    batch: &[Sample],
+    batch: &[TrainingSample],
     weights: [f64; 2],
 ) -> Result<BatchLosses> {
     let weighted = |mut gradient: Vec<f32>, weight: f64, logits: &Tensor| {
@@ -55,7 +55,7 @@ pub(super) fn evaluate(
     Ok(BatchLosses { segmentation, classification, overlaps, gradients })
 }
 
-fn targets(batch: &[Sample]) -> Vec<Option<bool>> {
+fn targets(batch: &[TrainingSample]) -> Vec<Option<bool>> {
     batch.iter().map(|example| example.has_nodule).collect()
 }
 

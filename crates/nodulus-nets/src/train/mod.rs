@@ -4,7 +4,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use super::batch::{self, Sample};
+use super::batch::{self, TrainingSample};
 use super::buffer;
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
@@ -97,7 +97,12 @@ impl Trainer {
     /// # Errors
     ///
     /// Fails if a sample does not have the network's size, or if the loss is not a number.
-    pub fn learn(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &mut [Sample]) -> Result<()> {
+    pub fn learn(
+        &mut self,
+        phase: &Phase,
+        epoch: &mut Epoch,
+        batch: &mut [TrainingSample],
+    ) -> Result<()> {
         for example in &*batch {
             batch::check(example, self.config.image_size)?;
         }
@@ -121,7 +126,7 @@ impl Trainer {
     }
 
     /// A forward and a backward pass and an optimiser step; returns the loss.
-    fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[Sample]) -> Result<f64> {
+    fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[TrainingSample]) -> Result<f64> {
         let start = Instant::now();
         let side = self.config.image_size;
         let images = batch.iter().map(|example| example.image.as_slice());
@@ -180,11 +185,11 @@ impl Trainer {
     pub fn evaluate<E: From<Error>>(
         &mut self,
         std: bool,
-        examples: &mut dyn Iterator<Item = std::result::Result<Sample, E>>,
+        examples: &mut dyn Iterator<Item = std::result::Result<TrainingSample, E>>,
     ) -> std::result::Result<Option<f64>, E> {
         let mut dice = Vec::new();
         loop {
-            let batch: Vec<Sample> =
+            let batch: Vec<TrainingSample> =
                 (&mut *examples).take(EVALUATION_BATCH).collect::<std::result::Result<_, E>>()?;
             if batch.is_empty() {
                 let sum: f64 = dice.iter().sum();
@@ -196,7 +201,7 @@ impl Trainer {
     }
 
     /// Dice of each image with nodule.
-    fn evaluate_batch(&self, std: bool, batch: &[Sample]) -> Result<Vec<f64>> {
+    fn evaluate_batch(&self, std: bool, batch: &[TrainingSample]) -> Result<Vec<f64>> {
         let side = self.config.image_size;
         for example in batch {
             batch::check(example, side)?;

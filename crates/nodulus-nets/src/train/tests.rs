@@ -5,10 +5,10 @@ use crate::epoch::EpochLog;
 use crate::infer::Predictor;
 use crate::tensors::view;
 
-type Examples = Vec<std::result::Result<Sample, Error>>;
+type Examples = Vec<std::result::Result<TrainingSample, Error>>;
 
 /// Bright discs on noise; one image in three has none.
-fn discs(n: usize, side: usize, seed: u64) -> Vec<Sample> {
+fn discs(n: usize, side: usize, seed: u64) -> Vec<TrainingSample> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut disc = |i: usize| {
         let has_nodule = !i.is_multiple_of(3);
@@ -22,7 +22,7 @@ fn discs(n: usize, side: usize, seed: u64) -> Vec<Sample> {
         let mask: Vec<u8> = (0..side * side).map(|p| u8::from(inside(p))).collect();
         let noise = |m: &u8| 0.3 * f32::from(*m) + rng.random_range(0.0..0.5f32);
         let image = mask.iter().map(noise).collect();
-        Sample { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
+        TrainingSample { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
     };
     (0..n).map(&mut disc).collect()
 }
@@ -33,21 +33,34 @@ fn config() -> Config {
 
 impl Trainer {
     /// Trains on the batches of an epoch that are left, up to a number of batches.
-    fn go_on(&mut self, phase: &Phase, epoch: &mut Epoch, examples: &[Sample], until: usize) {
+    fn go_on(
+        &mut self,
+        phase: &Phase,
+        epoch: &mut Epoch,
+        examples: &[TrainingSample],
+        until: usize,
+    ) {
         for batch in examples.chunks(phase.batch).take(until).skip(epoch.batches()) {
             self.learn(phase, epoch, &mut batch.to_vec()).unwrap();
         }
     }
 
     /// Trains a whole epoch.
-    pub(crate) fn epoch(&mut self, phase: &Phase, number: usize, examples: &[Sample]) -> EpochLog {
+    pub(crate) fn epoch(
+        &mut self,
+        phase: &Phase,
+        number: usize,
+        examples: &[TrainingSample],
+    ) -> EpochLog {
         let mut epoch = Epoch::new(number);
         self.go_on(phase, &mut epoch, examples, usize::MAX);
         epoch.log(phase.learning_rate_at(number))
     }
 }
 
-fn stream(examples: &[Sample]) -> std::vec::IntoIter<std::result::Result<Sample, Error>> {
+fn stream(
+    examples: &[TrainingSample],
+) -> std::vec::IntoIter<std::result::Result<TrainingSample, Error>> {
     examples.iter().cloned().map(Ok).collect::<Examples>().into_iter()
 }
 

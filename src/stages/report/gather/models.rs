@@ -5,7 +5,7 @@ use crate::stages::infer::THRESHOLD;
 use crate::stages::report::Error;
 use crate::stages::report::content::{Calibration, CalibrationBin, Model};
 use crate::tables::{NoduleMetrics, Output, Table};
-use nodulus_metrics::classifier::{BINS, Reliability};
+use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) struct Predicted(BTreeMap<String, Found>);
 struct Found {
     predictions: Vec<String>,
     checkpoints: Vec<String>,
-    reliability: Reliability,
+    reliability: ReliabilityDiagram,
 }
 
 impl Predicted {

@@ -4,7 +4,7 @@ use super::{ReportPage, bold, cell};
 use crate::stages::report::charts;
 use crate::stages::report::content::VolumeAgreement;
 use maud::{Markup, html};
-use nodulus_metrics::Measure;
+use nodulus_metrics::SizeMeasure;
 use nodulus_pages::text::{NONE, decimal, integer, interval, signed};
 use nodulus_pages::{Chart, Group, charts_side_by_side};
 
@@ -57,7 +57,7 @@ impl ReportPage<'_> {
 
     /// Errors of every measure of size.
     fn sizes(&mut self) {
-        let of_measure = |measure: Measure| {
+        let of_measure = |measure: SizeMeasure| {
             let [_, signed_error, absolute, relative] = measure.names();
             let row = |model_id: &str| {
                 let find = |metric| self.content.of_all(model_id, metric);
@@ -77,7 +77,7 @@ impl ReportPage<'_> {
                 self.content.models.iter().filter_map(|model| row(&model.model_id)).collect();
             Group { name: Some(cell(title(measure))), rows }
         };
-        let groups = Measure::ALL.map(of_measure).into();
+        let groups = SizeMeasure::ALL.map(of_measure).into();
         self.page.table(
             "Errors of size: means over nodules of predicted minus reference, of its absolute value, and \
              of its share of the reference.",
@@ -87,11 +87,11 @@ impl ReportPage<'_> {
     }
 }
 
-const fn title(measure: Measure) -> &'static str {
+const fn title(measure: SizeMeasure) -> &'static str {
     match measure {
-        Measure::Volume => "Volume (mm³)",
-        Measure::EquivalentDiameter => "Diameter of the sphere of the same volume (mm)",
-        Measure::LongAxis => "Longest axial diameter (mm)",
-        Measure::ShortAxis => "Longest diameter across it (mm)",
+        SizeMeasure::Volume => "Volume (mm³)",
+        SizeMeasure::EquivalentDiameter => "Diameter of the sphere of the same volume (mm)",
+        SizeMeasure::LongAxis => "Longest axial diameter (mm)",
+        SizeMeasure::ShortAxis => "Longest diameter across it (mm)",
     }
 }
