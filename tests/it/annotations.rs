@@ -337,7 +337,13 @@ fn impossible_settings_end_with_one_message() {
     };
     message(&folder.path().join("no"), &table, &[], 1, "is not a folder");
     message(&xml, &folder.path().join("no.csv"), &[], 1, "no.csv");
-    message(&xml, &xml.join("001.xml"), &[], 1, "is no table of scan geometry: expected .csv");
+    message(
+        &xml,
+        &xml.join("001.xml"),
+        &[],
+        1,
+        "is not named like a table of scan geometry, expected .csv",
+    );
     message(&xml, &table, &["ingest.series_list=no/list.csv"], 1, "no/list.csv");
     let mixed =
         "ingest.cohorts=[{name=\"a\",source=\"lidc_annotations\"},{name=\"b\",source=\"lidc\"}]";

@@ -280,7 +280,7 @@ fn a_scan_waits_for_its_candidates_and_for_its_slices() {
     let (summary, _) = job.run(0, &["--set", &set]);
     assert_eq!(counts(&summary), [3, 0, 0, 1, 1, 1, 0]);
     assert_eq!(summary["warnings"].as_array().unwrap().len(), 1, "{summary}");
-    assert!(summary["warnings"][0].as_str().unwrap().contains("column coordX is there 0 times"));
+    assert!(summary["warnings"][0].as_str().unwrap().contains("column coordX occurs 0 times"));
     assert_eq!(
         job.counts(&["--set", &set, "--set", "score.announced_hours=0"]),
         [3, 1, 0, 1, 1, 0, 0]

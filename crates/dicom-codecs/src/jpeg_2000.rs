@@ -1,31 +1,32 @@
-//! JPEG 2000, and HTJ2K, by decoders of others.
+//! JPEG 2000 and HTJ2K: checks the main header, and decodes with `hayro-jpeg2000` and `dicom-toolkit-jpeg2000`.
 
-use super::{Expected, Fault, Frame};
+use crate::fault::Fault;
+use crate::pixel_layout::{CodestreamHeader, PixelLayout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Start of a JP2 file, which PS3.5, A.4.4 does not allow and some writers make.
+/// Start of a JP2 file. PS3.5, A.4.4 does not allow one, but some writers make it.
 const JP2: &[u8] = b"\0\0\0\x0CjP  ";
 /// Markers: ITU-T T.800, table A.2.
 const SOC_SIZ: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
 const COD: u8 = 0x52;
 const COC: u8 = 0x53;
 const SOT: u8 = 0x90;
-/// Tiles of a codestream: their number has 16 bits.
+/// Most tiles of a codestream: a tile has a number of 16 bits.
 const MAX_TILES: u64 = 65_535;
 
-/// What the main header says.
+/// What the main header of a codestream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MainHeader {
-    frame: Frame,
+    frame: CodestreamHeader,
     signed: bool,
     high_throughput: bool,
-    /// Whether every component has the reversible transform, as far as the main header tells.
+    /// Whether every component has the reversible transform, by the main header.
     reversible: bool,
 }
 
 /// Decodes JPEG 2000, lossless or not.
-pub(super) fn decode(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Result<(), Fault> {
-    let (codestream, header) = checked(bytes, false, expected)?;
+pub(crate) fn decode(bytes: &[u8], layout: &PixelLayout, values: &mut [u16]) -> Result<(), Fault> {
+    let (codestream, header) = checked(bytes, false, layout)?;
     let samples = caught(|| {
         use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
         let settings = DecodeSettings {
@@ -39,24 +40,24 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Re
         let samples = decoded.components().first().map(|component| component.samples().to_vec());
         samples.ok_or_else(|| "no component".to_owned())
     })?;
-    expect_samples(samples.len(), words.len())?;
+    expect_samples(samples.len(), values.len())?;
     let greatest = (1u32 << header.frame.bits) - 1;
-    for (word, sample) in words.iter_mut().zip(samples) {
-        *word = unshifted(sample.round().clamp(0.0, greatest as f32) as u16, &header);
+    for (value, sample) in values.iter_mut().zip(samples) {
+        *value = unshifted(sample.round().clamp(0.0, greatest as f32) as u16, &header);
     }
     Ok(())
 }
 
 /// Decodes HTJ2K with the reversible transform.
 ///
-/// With the other one the decoder drops the middle of what was quantised, and is further from the
-/// slice than other decoders: refused.
-pub(super) fn decode_high_throughput(
+/// The irreversible transform is refused: the decoder drops the middle of what was quantised, and its samples are further
+/// from the original than those of other decoders.
+pub(crate) fn decode_high_throughput(
     bytes: &[u8],
-    expected: &Expected,
-    words: &mut [u16],
+    layout: &PixelLayout,
+    values: &mut [u16],
 ) -> Result<(), Fault> {
-    let (codestream, header) = checked(bytes, true, expected)?;
+    let (codestream, header) = checked(bytes, true, layout)?;
     if !header.reversible {
         return Err(Fault::new("the irreversible transform", "the reversible one"));
     }
@@ -70,16 +71,16 @@ pub(super) fn decode_high_throughput(
         let image = Image::new(codestream, &settings).map_err(|error| error.to_string())?;
         Ok(image.decode_native().map_err(|error| error.to_string())?.data)
     })?;
-    let n_bytes = expected.bits_allocated as usize / 8;
-    expect_samples(samples.len(), n_bytes * words.len())?;
-    for (word, sample) in words.iter_mut().zip(samples.chunks_exact(n_bytes)) {
+    let n_bytes = layout.bits_allocated as usize / 8;
+    expect_samples(samples.len(), n_bytes * values.len())?;
+    for (value, sample) in values.iter_mut().zip(samples.chunks_exact(n_bytes)) {
         let sample = sample.iter().rev().fold(0, |sample, byte| sample << 8 | u16::from(*byte));
-        *word = unshifted(sample, &header);
+        *value = unshifted(sample, &header);
     }
     Ok(())
 }
 
-/// Both decoders return a signed sample moved up by half its range.
+/// Both decoders add half the range to a signed sample; this takes it off again.
 fn unshifted(sample: u16, header: &MainHeader) -> u16 {
     if header.signed { sample.wrapping_sub(1 << (header.frame.bits - 1)) } else { sample }
 }
@@ -88,15 +89,15 @@ fn expect_samples(found: usize, expected: usize) -> Result<(), Fault> {
     if found == expected { Ok(()) } else { Err(Fault::new(found, format!("{expected} samples"))) }
 }
 
-/// The codestream, after its main header was compared with the file's.
+/// The codestream and its main header, which agrees with the layout.
 fn checked<'a>(
     bytes: &'a [u8],
     high_throughput: bool,
-    expected: &Expected,
+    layout: &PixelLayout,
 ) -> Result<(&'a [u8], MainHeader), Fault> {
     let codestream = if bytes.starts_with(JP2) { inside_jp2(bytes)? } else { bytes };
     let header = main_header(codestream)?;
-    expected.check(&header.frame)?;
+    layout.check_codestream(&header.frame)?;
     let kind = |high_throughput| if high_throughput { "an HTJ2K codestream" } else { "JPEG 2000" };
     if header.high_throughput != high_throughput {
         return Err(Fault::new(kind(header.high_throughput), kind(high_throughput)));
@@ -106,7 +107,7 @@ fn checked<'a>(
 
 /// The codestream inside a JP2 file.
 fn inside_jp2(mut bytes: &[u8]) -> Result<&[u8], Fault> {
-    let cut = || Fault::cut("a box with the codestream");
+    let cut = || Fault::truncated("a box with the codestream");
     loop {
         let (start, _) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
         let [length @ .., _, _, _, _] = *start;
@@ -119,9 +120,9 @@ fn inside_jp2(mut bytes: &[u8]) -> Result<&[u8], Fault> {
     }
 }
 
-/// ITU-T T.800, A.5.1 and A.6.1; T.814, A.2.
+/// Reads the main header: ITU-T T.800, A.5.1 and A.6.1; T.814, A.2.
 fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
-    let cut = || Fault::cut("a main header");
+    let cut = || Fault::truncated("a main header");
     if !bytes.starts_with(&SOC_SIZ) {
         let start = &bytes[..bytes.len().min(4)];
         return Err(Fault::new(format!("bytes {start:02x?} at its start"), "ff 4f ff 51"));
@@ -145,7 +146,7 @@ fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
     if bits > 16 {
         return Err(Fault::new(format!("samples of {bits} bits"), "at most 16"));
     }
-    let frame = Frame {
+    let frame = CodestreamHeader {
         columns: end_x.saturating_sub(x) as usize,
         rows: end_y.saturating_sub(y) as usize,
         components: u16::from_be_bytes([siz[36], siz[37]]).into(),
@@ -154,7 +155,7 @@ fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
     };
     let mut high_throughput = None;
     let mut reversible = true;
-    // The segments after SIZ; SOT begins the first tile.
+    // The segments after SIZ, up to SOT, which begins the first tile.
     let mut rest = bytes.get(4 + usize::from(u16::from_be_bytes([siz[0], siz[1]]))..);
     while let Some(&[0xFF, marker, l0, l1, ref segment @ ..]) = rest {
         if marker == SOT {
@@ -165,7 +166,7 @@ fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
                 high_throughput = Some(style & 0x40 != 0);
                 reversible &= transform == 1;
             }
-            // How it is laid out depends on the number of components; no slice needs it.
+            // A frame of one component does not need COC.
             (COC, _) => return Err(Fault::new("a COC segment", "one style for 1 component")),
             _ => {}
         }
@@ -176,17 +177,17 @@ fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
     Ok(MainHeader { frame, signed, high_throughput, reversible })
 }
 
-/// Runs a decoder; a panic in it is an error, and writes nothing.
+/// Runs a decoder and turns a panic into an error; nothing is written to standard error.
 fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, Fault> {
-    let expected = "what the decoder reads";
+    let expected = "a codestream that the decoder can read";
     match quiet::run(|| catch_unwind(AssertUnwindSafe(decode))) {
         Ok(done) => done.map_err(|error| Fault::new(error, expected)),
-        Err(_) => Err(Fault::new("what stops the decoder", expected)),
+        Err(_) => Err(Fault::new("a codestream on which the decoder panics", expected)),
     }
 }
 
 mod quiet {
-    //! Panics that are not written to standard error.
+    //! Keeps caught panics off standard error.
 
     use std::cell::Cell;
     use std::panic;
@@ -197,8 +198,8 @@ mod quiet {
     }
     static HOOK: Once = Once::new();
 
-    /// Runs what may panic and is caught; other threads' panics are written as before.
-    pub(super) fn run<T>(run: impl FnOnce() -> T) -> T {
+    /// Runs code whose panics are caught. Panics of other threads are written as before.
+    pub(crate) fn run<T>(run: impl FnOnce() -> T) -> T {
         HOOK.call_once(|| {
             let before = panic::take_hook();
             panic::set_hook(Box::new(move |info| {

@@ -1,9 +1,10 @@
-//! JPEG-LS of one component, lossless and near-lossless: ITU-T T.87.
+//! JPEG-LS with one component, lossless or near-lossless: ITU-T T.87.
 
-use super::bits::{Bits, Stuffing};
-use super::jpeg::Segments;
-use super::jpeg_ls_scan::{self, Parameters};
-use super::{Expected, Fault, Frame};
+use crate::bit_reader::{BitReader, Stuffing};
+use crate::fault::Fault;
+use crate::jpeg_ls_scan::{self, Parameters};
+use crate::marker_segments::MarkerSegments;
+use crate::pixel_layout::{CodestreamHeader, PixelLayout};
 
 /// Markers: ITU-T T.87, C.1.1, and T.81, table B.1.
 const SOF55: u8 = 0xF7;
@@ -11,25 +12,25 @@ const LSE: u8 = 0xF8;
 const SOS: u8 = 0xDA;
 const DRI: u8 = 0xDD;
 
-/// Decodes a slice. Restart intervals, mapping tables and point transforms are refused.
-pub(super) fn decode(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Result<(), Fault> {
-    let mut segments = Segments::new(bytes)?;
+/// Decodes a frame, and refuses restart intervals, mapping tables and point transforms.
+pub(crate) fn decode(bytes: &[u8], layout: &PixelLayout, values: &mut [u16]) -> Result<(), Fault> {
+    let mut segments = MarkerSegments::new(bytes)?;
     let (mut frame, mut preset) = (None, Preset::default());
     loop {
         let (marker, segment) = segments.next()?;
         match marker {
             SOF55 => {
                 let &[bits, y0, y1, x0, x1, components, ..] = segment else {
-                    return Err(Fault::cut("a frame header of 6 bytes"));
+                    return Err(Fault::truncated("a frame header of 6 bytes"));
                 };
-                let found = Frame {
+                let found = CodestreamHeader {
                     columns: u16::from_be_bytes([x0, x1]).into(),
                     rows: u16::from_be_bytes([y0, y1]).into(),
                     components: components.into(),
                     bits: bits.into(),
                     signed: None,
                 };
-                expected.check(&found)?;
+                layout.check_codestream(&found)?;
                 if bits < 2 {
                     return Err(Fault::new(format!("{bits} bits"), "2 to 16"));
                 }
@@ -44,21 +45,21 @@ pub(super) fn decode(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Re
             }
             SOS => {
                 let Some(frame) = frame else { return Err(Fault::new("a scan", "a frame first")) };
-                // One component, its number, its mapping table, NEAR, interleaving, transform.
+                // Number of components, component, mapping table, NEAR, interleaving, point transform.
                 let &[1, _, 0, near, _, 0] = segment else {
                     let expected = "1 component without mapping table or point transform";
                     return Err(Fault::new(format!("a scan header {segment:02x?}"), expected));
                 };
                 let parameters = preset.parameters(frame.bits, near)?;
-                let mut bits = Bits::new(segments.rest(), Stuffing::Bit);
-                return jpeg_ls_scan::decode(&parameters, &mut bits, frame.columns, words);
+                let mut bits = BitReader::new(segments.rest(), Stuffing::Bit);
+                return jpeg_ls_scan::decode(&parameters, &mut bits, frame.columns, values);
             }
             _ => {}
         }
     }
 }
 
-/// Coding parameters as they stand in the file; 0 stands for the default.
+/// Coding parameters as the codestream gives them; 0 stands for the default.
 #[derive(Clone, Copy, Debug, Default)]
 struct Preset {
     max: i64,
@@ -78,7 +79,7 @@ impl Preset {
         Ok(Self { max: number(m0, m1), thresholds, reset: number(r0, r1) })
     }
 
-    /// With the defaults of ITU-T T.87, C.2.4.1.1.
+    /// Fills in the defaults of ITU-T T.87, C.2.4.1.1, and checks the ranges.
     fn parameters(&self, bits: u32, near: u8) -> Result<Parameters, Fault> {
         let greatest = (1 << bits) - 1;
         let max = if self.max == 0 { greatest } else { self.max };
@@ -115,8 +116,8 @@ fn default_thresholds(max: i64, near: i64) -> [i64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::expected;
     use super::*;
+    use crate::tests::layout;
 
     #[test]
     fn default_thresholds_are_those_of_the_standard() {
@@ -137,10 +138,10 @@ mod tests {
             0x00, 0x00, 0x01, 0xBC, 0x18, 0x00, 0x00, 0x05, 0xD8, 0x00, 0x00, 0x91, 0x60, 0xFF,
             0xD9,
         ];
-        let mut words = [0; 16];
-        decode(&bytes, &expected(4, 4, 8), &mut words).unwrap();
+        let mut values = [0; 16];
+        decode(&bytes, &layout(4, 4, 8), &mut values).unwrap();
         let rows = [[0, 0, 90, 74], [68, 50, 43, 205], [64, 145, 145, 145], [100, 145, 145, 145]];
-        assert_eq!(words, rows.concat()[..]);
+        assert_eq!(values, rows.concat()[..]);
     }
 
     #[test]

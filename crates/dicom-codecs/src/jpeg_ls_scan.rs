@@ -1,26 +1,26 @@
 //! The samples of a JPEG-LS scan: ITU-T T.87, annex A.
 
-use super::Fault;
-use super::bits::Bits;
+use crate::bit_reader::BitReader;
+use crate::fault::Fault;
 
 /// Coding parameters, with `near < thresholds[0] <= … <= max`.
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     /// Greatest sample.
-    pub(super) max: i64,
-    /// Greatest difference from the samples that were coded.
-    pub(super) near: i64,
-    pub(super) thresholds: [i64; 3],
-    /// Samples of a context after which its sums are halved.
-    pub(super) reset: i64,
+    pub(crate) max: i64,
+    /// Greatest difference between a decoded sample and the original.
+    pub(crate) near: i64,
+    pub(crate) thresholds: [i64; 3],
+    /// Samples of a context after which the sums of the context are halved.
+    pub(crate) reset: i64,
 }
 
-/// Bits of a run's length, by the run index: A.2.1.
+/// Bits of a run's length, by run index: A.2.1.
 const RUN_BITS: [u32; 32] = [
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
     14, 15,
 ];
 
-/// Sums of a regular context.
+/// The sums of a context in regular mode.
 #[derive(Clone, Copy)]
 struct Context {
     magnitude: i64,
@@ -29,7 +29,7 @@ struct Context {
     n: i64,
 }
 
-/// Sums of the context of a run's end.
+/// The sums of a context at the end of a run.
 #[derive(Clone, Copy)]
 struct RunContext {
     magnitude: i64,
@@ -39,12 +39,12 @@ struct RunContext {
 
 struct Decoder<'a, 'b> {
     parameters: &'a Parameters,
-    bits: &'a mut Bits<'b>,
-    /// Values of a prediction error.
+    bits: &'a mut BitReader<'b>,
+    /// Number of values that a prediction error can have.
     range: i64,
     /// Bits of a prediction error.
     error_bits: u32,
-    /// Greatest length of a code.
+    /// Greatest length of a code, in bits.
     limit: u32,
     contexts: Vec<Context>,
     run_contexts: [RunContext; 2],
@@ -52,11 +52,11 @@ struct Decoder<'a, 'b> {
 }
 
 /// Decodes all samples, row by row.
-pub(super) fn decode(
+pub(crate) fn decode(
     parameters: &Parameters,
-    bits: &mut Bits,
+    bits: &mut BitReader,
     columns: usize,
-    words: &mut [u16],
+    values: &mut [u16],
 ) -> Result<(), Fault> {
     let &Parameters { max, near, .. } = parameters;
     let range = (max + 2 * near) / (2 * near + 1) + 1;
@@ -73,15 +73,15 @@ pub(super) fn decode(
         run_contexts: [RunContext { magnitude, n_negative: 0, n: 1 }; 2],
         run_index: 0,
     };
-    // A row with one sample before it and one after.
+    // Each row has one more sample before it and one after.
     let (mut above, mut row) = (vec![0; columns + 2], vec![0; columns + 2]);
-    for words in words.chunks_exact_mut(columns) {
-        // A.2.1: outside the image lie the sample above and that at the end of the row above.
+    for values in values.chunks_exact_mut(columns) {
+        // A.2.1: samples outside the image repeat the first sample above and the last one of the row above.
         row[0] = above[1];
         above[columns + 1] = above[columns];
         decoder.row(&above, &mut row)?;
-        for (word, sample) in words.iter_mut().zip(&row[1..]) {
-            *word = *sample as u16;
+        for (value, sample) in values.iter_mut().zip(&row[1..]) {
+            *value = *sample as u16;
         }
         std::mem::swap(&mut above, &mut row);
     }
@@ -114,7 +114,7 @@ impl Decoder<'_, '_> {
         Ok(())
     }
 
-    /// A.3.3.
+    /// The region of a gradient, -4 to 4: A.3.3.
     #[inline]
     fn quantized(&self, gradient: i64) -> i64 {
         let [t1, t2, t3] = self.parameters.thresholds;
@@ -126,7 +126,7 @@ impl Decoder<'_, '_> {
         region * gradient.signum()
     }
 
-    /// A sample by its context: A.4 to A.6.
+    /// Decodes a sample in regular mode: A.4 to A.6.
     #[inline]
     fn regular(&mut self, context: i64, [a, b, c]: [i64; 3]) -> Result<i64, Fault> {
         let sign = context.signum();
@@ -143,8 +143,7 @@ impl Decoder<'_, '_> {
         let predicted = (predicted + sign * correction).clamp(0, max);
         let k = golomb(magnitude, n)?;
         let mapped = self.code(k, self.limit)?;
-        // A.5.2: even and odd codes are positive and negative errors; the other way round where
-        // the bias says so.
+        // A.5.2: even codes are positive errors and odd ones negative, unless the bias inverts them.
         let half = mapped >> 1;
         let inverted = near == 0 && k == 0 && 2 * bias <= -n;
         let error = if (mapped & 1 == 1) == inverted { half } else { -half - 1 };
@@ -167,7 +166,7 @@ impl Decoder<'_, '_> {
         Ok(self.sample(predicted, sign * error))
     }
 
-    /// Number of samples that repeat the one before, at most `rest`: A.7.1.
+    /// Number of samples, at most `rest`, that repeat the one before: A.7.1.
     fn run_length(&mut self, rest: usize) -> Result<usize, Fault> {
         let mut n = 0;
         while self.bits.take(1)? == 1 {
@@ -189,7 +188,7 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// The sample that ends a run: A.7.2.
+    /// Decodes the sample that ends a run: A.7.2.
     fn run_end(&mut self, a: i64, b: i64) -> Result<i64, Fault> {
         let &Parameters { near, reset, .. } = self.parameters;
         let alike = (a - b).abs() <= near;
@@ -214,7 +213,7 @@ impl Decoder<'_, '_> {
         Ok(self.sample(predicted, sign * error))
     }
 
-    /// A prediction and its error, modulo the range: A.4.4 and A.8.
+    /// A prediction plus its error, modulo the range: A.4.4 and A.8.
     #[inline]
     fn sample(&self, predicted: i64, error: i64) -> i64 {
         let &Parameters { max, near, .. } = self.parameters;
@@ -229,7 +228,7 @@ impl Decoder<'_, '_> {
         sample.clamp(0, max)
     }
 
-    /// A limited-length Golomb code: A.5.3.
+    /// Takes a limited-length Golomb code: A.5.3.
     #[inline]
     fn code(&mut self, k: u32, limit: u32) -> Result<i64, Fault> {
         let longest = limit - self.error_bits - 1;
@@ -246,7 +245,7 @@ impl Decoder<'_, '_> {
     }
 }
 
-/// Bits of a code's remainder: A.5.1.
+/// Bits of the remainder in a Golomb code: A.5.1.
 #[inline]
 fn golomb(magnitude: i64, n: i64) -> Result<u32, Fault> {
     let mut k = 0;

@@ -1,36 +1,67 @@
-//! Compressed pixels to stored values.
+//! Decodes the compressed pixel data of DICOM files: one frame of monochrome samples at a time.
 //!
-//! A codestream's own header is checked against the file's before anything is decoded. Decoders of
-//! others run where a panic becomes an error.
+//! Give [`decode`] the codec that the transfer syntax stands for, the bytes of a frame (its fragments joined), and what
+//! the elements of the file say about the pixels. It fills one `u16` for each pixel, row by row:
+//!
+//! ```
+//! use dicom_codecs::{Codec, PixelLayout, decode};
+//!
+//! // A frame of 2 x 2 pixels of 8 bits in RLE (DICOM PS3.5, annex G): a header of 64 bytes with one segment that begins
+//! // at byte 64, and in the segment 7 four times.
+//! let mut frame = vec![0; 64];
+//! frame[0] = 1;
+//! frame[4] = 64;
+//! frame.extend([253, 7]);
+//!
+//! let layout = PixelLayout { columns: 2, rows: 2, bits_allocated: 8, high_bit: 7, signed: false };
+//! let mut values = [0; 4];
+//! decode(Codec::Rle, &frame, &layout, &mut values)?;
+//! assert_eq!(values, [7, 7, 7, 7]);
+//! # Ok::<(), dicom_codecs::Error>(())
+//! ```
+//!
+//! The crate is safe Rust. It does not know DICOM data sets: finding the fragments of a frame, and rescaling values to
+//! Hounsfield units, is left to the caller.
+//!
+//! Before a codec decodes anything, the header of the codestream must agree with the layout in size, bits and sign, so
+//! that memory is bounded by what the caller allocated. Random bytes end in an [`Error`]. JPEG 2000 and HTJ2K are decoded
+//! by other crates; a panic in them becomes an [`Error`] too, through a panic hook that the first such call installs.
 
-mod bits;
-mod dct;
-mod huffman;
-mod jpeg;
-mod jpeg_2000;
-mod jpeg_ls;
-mod jpeg_ls_scan;
-mod lossless;
+mod fault;
+mod pixel_layout;
+mod uncompressed;
 mod rle;
+mod bit_reader;
+mod marker_segments;
+mod huffman;
+mod jpeg_scan;
+mod jpeg_lossless;
+mod jpeg_dct;
+mod jpeg;
+mod jpeg_ls_scan;
+mod jpeg_ls;
+mod jpeg_2000;
 
-use std::fmt::Display;
+pub use pixel_layout::PixelLayout;
 
-/// How the pixels of a slice are compressed.
+use fault::Fault;
+
+/// How the pixels of a frame are compressed; PS3.5, annex A names the transfer syntaxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// Not at all, but encapsulated.
+    /// Not compressed: little-endian values in a fragment (PS3.5, A.4).
     Uncompressed,
-    /// PS3.5, annex G.
+    /// RLE (PS3.5, annex G).
     Rle,
-    /// ITU-T T.81, sequential DCT of 8 or 12 bits.
+    /// JPEG, sequential DCT with samples of 8 or 12 bits: processes 1, 2 and 4 (ITU-T T.81, annex F).
     JpegDct,
-    /// ITU-T T.81, annex H.
+    /// Lossless JPEG with any predictor: process 14 (ITU-T T.81, annex H).
     JpegLossless,
-    /// ITU-T T.87.
+    /// JPEG-LS, lossless or near-lossless (ITU-T T.87).
     JpegLs,
-    /// ITU-T T.800.
+    /// JPEG 2000, reversible or irreversible (ITU-T T.800).
     Jpeg2000,
-    /// ITU-T T.814.
+    /// High-throughput JPEG 2000 with the reversible transform (ITU-T T.814).
     HtJpeg2000,
 }
 
@@ -48,134 +79,46 @@ impl Codec {
     }
 }
 
-/// What the elements of a file say of its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// Voxels along i.
-    pub columns: usize,
-    /// Voxels along j.
-    pub rows: usize,
-    /// 8 or 16.
-    pub bits_allocated: u32,
-    /// Of the sign, where there is one.
-    pub high_bit: u32,
-    /// `PixelRepresentation`.
-    pub signed: bool,
-}
-
-/// What a codestream says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Frame {
-    columns: usize,
-    rows: usize,
-    components: usize,
-    bits: u32,
-    /// None where the codestream does not tell.
-    signed: Option<bool>,
-}
-
-/// Why a codestream is not decoded.
-#[derive(Debug)]
-struct Fault {
-    found: String,
-    expected: String,
-}
-
-impl Fault {
-    fn new(found: impl Display, expected: impl Display) -> Self {
-        Self { found: found.to_string(), expected: expected.to_string() }
-    }
-
-    /// The codestream ends too early.
-    fn cut(what: &str) -> Self {
-        Self::new("its end", what)
-    }
-}
-
-impl Expected {
-    /// Refuses a codestream that would not decode to as many bytes, or whose sign is elsewhere.
-    fn check(&self, frame: &Frame) -> Result<(), Fault> {
-        let &Frame { columns, rows, components, bits, signed } = frame;
-        let bytes = bits.div_ceil(8);
-        if [columns, rows, components] != [self.columns, self.rows, 1]
-            || 8 * bytes != self.bits_allocated
-        {
-            let n = columns.saturating_mul(rows).saturating_mul(components);
-            let n_bytes = n.saturating_mul(bytes as usize);
-            let found = format!(
-                "{columns} x {rows} x {components} samples of {bits} bits ({n_bytes} bytes)"
-            );
-            let &Self { columns, rows, bits_allocated, .. } = self;
-            let n_bytes = columns * rows * bits_allocated as usize / 8;
-            let least = bits_allocated - 7;
-            let expected = format!(
-                "{columns} x {rows} x 1 of {least} to {bits_allocated} bits ({n_bytes} bytes)"
-            );
-            return Err(Fault::new(found, expected));
-        }
-        let (of_codestream, of_file) = (signed.unwrap_or(self.signed), self.signed);
-        let sign = |signed| if signed { "signed samples" } else { "unsigned samples" };
-        if of_codestream != of_file {
-            let pixel_representation = i32::from(of_file);
-            let expected =
-                format!("{}, as PixelRepresentation is {pixel_representation}", sign(of_file));
-            return Err(Fault::new(sign(of_codestream), expected));
-        }
-        if signed.is_none() && of_file && bits <= self.high_bit {
-            let expected = format!("a sign in bit {}, the high bit", self.high_bit);
-            return Err(Fault::new(format!("samples of {bits} bits"), expected));
-        }
-        Ok(())
-    }
-}
-
-/// A codestream is malformed, or is not what the file's elements say.
+/// A codestream is malformed, or disagrees with the layout of the pixels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: found {found}, expected {expected}")]
 pub struct Error {
-    /// The pixel data, and how they are compressed.
+    /// The pixel data and its codec, such as "JPEG-LS pixel data".
     pub what: &'static str,
-    /// What is there.
+    /// What the codestream holds.
     pub found: String,
-    /// What has to be there.
+    /// What it should hold.
     pub expected: String,
 }
 
-/// Decodes a frame. `words` has one for each pixel; a negative value is its two's complement.
+/// Decodes one frame into stored values.
+///
+/// `bytes` is the codestream of the frame, its fragments joined; a padding byte may follow it. `values` has
+/// `columns` × `rows` elements and is filled row by row, the columns fastest. A value is the stored pixel value before any
+/// rescaling, in the low bits. JPEG 2000 and HTJ2K sign-extend signed samples to 16 bits; the other codecs leave that to
+/// the caller, who knows `HighBit`.
+///
+/// # Errors
+///
+/// Fails if the layout has no pixel, allocates other than 8 or 16 bits, or does not fit the length of `values`; if the
+/// codestream is truncated or malformed, uses a feature that the codec's docs do not name, or disagrees with the layout in
+/// size, bits, number of components or sign. `values` then holds no particular content.
 pub fn decode(
     codec: Codec,
     bytes: &[u8],
-    expected: &Expected,
-    words: &mut [u16],
+    layout: &PixelLayout,
+    values: &mut [u16],
 ) -> Result<(), Error> {
-    let done = match codec {
-        Codec::Uncompressed => uncompressed(bytes, expected, words),
-        Codec::Rle => rle::decode(bytes, expected, words),
-        Codec::JpegDct => jpeg::decode(bytes, jpeg::Process::Dct, expected, words),
-        Codec::JpegLossless => jpeg::decode(bytes, jpeg::Process::Lossless, expected, words),
-        Codec::JpegLs => jpeg_ls::decode(bytes, expected, words),
-        Codec::Jpeg2000 => jpeg_2000::decode(bytes, expected, words),
-        Codec::HtJpeg2000 => jpeg_2000::decode_high_throughput(bytes, expected, words),
-    };
-    done.map_err(|Fault { found, expected }| Error { what: codec.name(), found, expected })
-}
-
-fn uncompressed(bytes: &[u8], expected: &Expected, words: &mut [u16]) -> Result<(), Fault> {
-    let n_bytes = expected.bits_allocated as usize / 8 * words.len();
-    // A fragment of odd length is padded.
-    if bytes.len() != n_bytes.next_multiple_of(2) {
-        return Err(Fault::new(format!("{} bytes", bytes.len()), format!("{n_bytes} bytes")));
-    }
-    if expected.bits_allocated == 8 {
-        for (word, byte) in words.iter_mut().zip(bytes) {
-            *word = u16::from(*byte);
-        }
-    } else {
-        for (word, pair) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u16::from_le_bytes(*pair);
-        }
-    }
-    Ok(())
+    let decoded = layout.check_values(values.len()).and_then(|()| match codec {
+        Codec::Uncompressed => uncompressed::decode(bytes, layout, values),
+        Codec::Rle => rle::decode(bytes, layout, values),
+        Codec::JpegDct => jpeg::decode(bytes, jpeg::Process::Dct, layout, values),
+        Codec::JpegLossless => jpeg::decode(bytes, jpeg::Process::Lossless, layout, values),
+        Codec::JpegLs => jpeg_ls::decode(bytes, layout, values),
+        Codec::Jpeg2000 => jpeg_2000::decode(bytes, layout, values),
+        Codec::HtJpeg2000 => jpeg_2000::decode_high_throughput(bytes, layout, values),
+    });
+    decoded.map_err(|Fault { found, expected }| Error { what: codec.name(), found, expected })
 }
 
 #[cfg(test)]

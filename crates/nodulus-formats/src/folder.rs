@@ -4,7 +4,7 @@ use fs_err as fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Every file below a folder, sorted; hidden ones are passed over.
+/// Every file below a folder, at any depth, sorted by path; hidden files and folders are skipped.
 ///
 /// # Errors
 ///
@@ -13,7 +13,7 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries_below(folder)?.0)
 }
 
-/// Every file and every folder below a folder, sorted; hidden ones are passed over.
+/// Every file and every folder below a folder, at any depth, each sorted by path; hidden ones are skipped.
 pub(crate) fn entries_below(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     let mut left = vec![folder.to_owned()];
@@ -37,14 +37,14 @@ pub(crate) fn entries_below(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<Path
     Ok((files, folders))
 }
 
-/// A path below a root, with `/` on every machine.
+/// A path relative to a root, with `/` on every platform; `.` for the root itself.
 pub fn relative(root: &Path, path: &Path) -> String {
     let below = path.strip_prefix(root).unwrap_or(path);
     let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
-/// Whether a file's name ends so, in either case.
+/// Whether a file has this extension, in upper or lower case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }

@@ -1,4 +1,4 @@
-//! Images of one file, or of a header and what it names: which format a name stands for.
+//! Image files (MetaImage or NIfTI), with the format chosen by the file's name.
 
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::{metaimage, nifti, uid};
@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 /// An image file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name stands for no format.
-    #[error("`{0}` has no image's name, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz")]
+    /// The name does not end like that of an image file.
+    #[error(
+        "`{0}` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
+    )]
     Name(PathBuf),
     /// A MetaImage could not be read.
     #[error(transparent)]
@@ -25,7 +27,7 @@ enum ImageFormat {
     Nifti,
 }
 
-/// Names of images end with one of these.
+/// Image files have names that end with one of these.
 const EXTENSIONS: [(&str, ImageFormat); 6] = [
     (".mhd", ImageFormat::MetaImage),
     (".mha", ImageFormat::MetaImage),
@@ -35,7 +37,7 @@ const EXTENSIONS: [(&str, ImageFormat); 6] = [
     (".hdr.gz", ImageFormat::Nifti),
 ];
 
-/// The format, and the name without its extension: a series has dots of its own.
+/// The format, and the name without its extension. A series UID has dots of its own.
 fn split(path: &Path) -> Option<(ImageFormat, String)> {
     let name = path.file_name()?.to_string_lossy();
     EXTENSIONS.iter().find_map(|(extension, format)| {
@@ -45,28 +47,28 @@ fn split(path: &Path) -> Option<(ImageFormat, String)> {
     })
 }
 
-/// Whether a file's name is that of an image.
+/// Whether a file is an image file, by its name.
 pub fn is_image(path: &Path) -> bool {
     split(path).is_some()
 }
 
-/// Whether a name is one of those of voxels beside their header, which is the image.
+/// Whether a file holds the voxels of a header, by its name; the image file is the header.
 pub fn is_voxel_data(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     [".raw", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
 }
 
-/// A file's name without the extension of its format, or without the last one where it has none.
+/// A file's name without the extension of its format; without its last extension where the format is unknown.
 pub fn stem(path: &Path) -> String {
     let other = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     split(path).map_or_else(other, |(_, stem)| stem)
 }
 
-/// Reads the Hounsfield units of an image.
+/// Reads an image file in Hounsfield units.
 ///
 /// # Errors
 ///
-/// Fails if the name stands for no format, or the file cannot be read as one of it.
+/// Fails if the name is that of no format, or the file cannot be read in that format.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     match split(path) {
         Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read(path)?),
@@ -75,12 +77,12 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     }
 }
 
-/// Reads some slices of an image; those past its end are left out. What is then not checked is said
-/// with each format.
+/// Reads some slices of an image file; those past its end are ignored. Each format documents what it then does not
+/// check.
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, as far as it is read.
+/// Fails as [`read`] does, for the part that is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
     match split(path) {
         Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
@@ -89,11 +91,11 @@ pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16
     }
 }
 
-/// Reads a mask of labels, 0 where there is none.
+/// Reads a mask of labels, with 0 for the background.
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
+/// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     match split(path) {
         Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_labels(path)?),
@@ -102,9 +104,9 @@ pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     }
 }
 
-/// Bytes that an image or mask takes in memory, by its header; 0 where that cannot be read.
+/// Estimates the bytes that an image or mask needs in memory, from its header; 0 where that cannot be read.
 pub fn estimate_bytes(path: &Path) -> u64 {
-    // What is wrong with it is told where it is read for its voxels.
+    // Reading the voxels reports what is wrong.
     match split(path) {
         Some((ImageFormat::MetaImage, _)) => metaimage::estimate_bytes(path).unwrap_or(0),
         Some((ImageFormat::Nifti, _)) => nifti::estimate_bytes(path).unwrap_or(0),
@@ -112,7 +114,7 @@ pub fn estimate_bytes(path: &Path) -> u64 {
     }
 }
 
-/// The files that make up an image, itself first; what it names and is not there is left out.
+/// The files of an image: the image file itself, then those that its header names and that exist.
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut files = vec![path.to_owned()];
     if let Some((ImageFormat::MetaImage, _)) = split(path) {
@@ -123,11 +125,10 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The series of an image: its name where that is a UID, else a UID made from its size and voxels.
+/// The series UID of an image: its name where that is a UID, else a UID made from its size and voxels.
 ///
-/// METHOD: `p1/ct.nii` and `p2/ct.nii` are two series, and a scan is the same series in whichever
-/// format and place it is kept. The UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562)
-/// with bits of a SHA-256.
+/// METHOD: `p1/ct.nii` and `p2/ct.nii` are two series, and a scan has the same UID in every format and folder. The
+/// UID is that of a UUID (DICOM PS3.5, B.2) of version 8 (RFC 9562) with bits of a SHA-256.
 pub fn series_uid(path: &Path, volume: &Volume<i16>) -> String {
     if let Some(named) = series_uid_in_name(path) {
         return named;
@@ -145,7 +146,7 @@ pub fn series_uid(path: &Path, volume: &Volume<i16>) -> String {
     uid::from_digest(&hash.finalize().into())
 }
 
-/// The series that an image's name is; `None` where that is no UID.
+/// The series UID that is an image's name; `None` where the name is not a UID.
 pub fn series_uid_in_name(path: &Path) -> Option<String> {
     Some(stem(path)).filter(|stem| uid::is_uid(stem))
 }
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_the_format_and_the_stem() {
+    fn a_name_gives_the_format_and_the_stem() {
         for (name, expected) in [
             ("1.3.6.mhd", "1.3.6"),
             ("ct.MHA", "ct"),
@@ -182,33 +183,33 @@ mod tests {
         }
         assert_eq!(
             read(Path::new("a.raw")).unwrap_err().to_string(),
-            "`a.raw` has no image's name, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
+            "`a.raw` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
         );
     }
 
     #[test]
     fn one_scan_is_one_series_in_each_format() {
         let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
-        metaimage::write(&place("a.mhd"), &volume(9), true).unwrap();
-        metaimage::write(&place("b.mha"), &volume(9), false).unwrap();
-        nifti::write(&place("c.nii"), &volume(9)).unwrap();
-        nifti::write(&place("d.nii.gz"), &volume(9)).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        metaimage::write(&path("a.mhd"), &volume(9), true).unwrap();
+        metaimage::write(&path("b.mha"), &volume(9), false).unwrap();
+        nifti::write(&path("c.nii"), &volume(9)).unwrap();
+        nifti::write(&path("d.nii.gz"), &volume(9)).unwrap();
         let read_series = |name: &str| {
-            let volume = read(&place(name)).unwrap();
-            series_uid(&place(name), &volume)
+            let volume = read(&path(name)).unwrap();
+            series_uid(&path(name), &volume)
         };
         let first = read_series("a.mhd");
         assert!(first.starts_with("2.25.") && uid::is_uid(&first), "{first}");
         for name in ["b.mha", "c.nii", "d.nii.gz"] {
             assert_eq!(read_series(name), first, "{name}");
-            assert_eq!(files(&place(name)), [place(name)]);
+            assert_eq!(files(&path(name)), [path(name)]);
         }
-        assert_eq!(files(&place("a.mhd")), [place("a.mhd"), place("a.zraw")]);
+        assert_eq!(files(&path("a.mhd")), [path("a.mhd"), path("a.zraw")]);
         assert_ne!(series_uid(Path::new("a.mhd"), &volume(8)), first);
         assert_eq!(series_uid(Path::new("1.3.6.nii.gz"), &volume(9)), "1.3.6");
-        fs::write(place("e.hdr"), "").unwrap();
-        fs::write(place("e.img.gz"), "").unwrap();
-        assert_eq!(files(&place("e.hdr")), [place("e.hdr"), place("e.img.gz")]);
+        fs::write(path("e.hdr"), "").unwrap();
+        fs::write(path("e.img.gz"), "").unwrap();
+        assert_eq!(files(&path("e.hdr")), [path("e.hdr"), path("e.img.gz")]);
     }
 }

@@ -1,4 +1,4 @@
-//! Files with a reader's marks as voxels or outlines: NIfTI, MetaImage, DICOM SEG, RTSTRUCT.
+//! Files that hold a reader's marks as voxels or contours: NIfTI, MetaImage, DICOM SEG and RTSTRUCT.
 
 use crate::dicom::{self, Segmentation, StructureSet};
 use crate::image_file::{self, Error as ImageError};
@@ -35,10 +35,10 @@ impl Default for MaskRules {
     }
 }
 
-/// What a file of marks holds.
+/// The content of a file of marks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskFile {
-    /// One value for each nodule, 0 where there is none; or 1 for all of them.
+    /// One value for each nodule, or 1 for all of them; 0 for the background.
     Labels(Volume<u16>),
     /// DICOM SEG.
     Segmentation(Segmentation),
@@ -47,7 +47,7 @@ pub enum MaskFile {
 }
 
 impl MaskFile {
-    /// What it says of the image that it was drawn on; `None` where its format cannot say.
+    /// The series that the marks name; `None` where the format cannot name one.
     pub fn referenced(&self) -> Option<&dicom::ReferencedUids> {
         match self {
             Self::Labels(_) => None,
@@ -69,18 +69,18 @@ pub enum Error {
     /// A DICOM file could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// The file is no DICOM, and its name stands for no format.
+    /// The file is not DICOM, and its name is that of no format.
     #[error(
-        "`{0}` is no DICOM file, and its name that of no mask, expected .nii, .nii.gz, .hdr, .hdr.gz, .mhd or .mha"
+        "`{0}` is not a DICOM file, and not named like a mask, expected .nii, .nii.gz, .hdr, .hdr.gz, .mhd or .mha"
     )]
     Name(PathBuf),
 }
 
-/// Reads a file of marks: DICOM is told by its content, other formats by their names.
+/// Reads a file of marks. DICOM is recognised by its content, other formats by their names.
 ///
 /// # Errors
 ///
-/// Fails if the file is of none of the formats or cannot be read as what it is.
+/// Fails if the file has none of the formats, or cannot be read in its format.
 pub fn read(path: &Path, rules: &MaskRules) -> Result<MaskFile, Error> {
     let mut start = Vec::new();
     File::open(path)?.take(132).read_to_end(&mut start)?;

@@ -1,10 +1,9 @@
-//! Tables of scan geometry: what annotations need to know of a scan whose image is not there.
+//! Tables of scan geometry: what annotations need to know about a scan whose image is missing.
 //!
-//! Columns: `series_instance_uid`, `study_instance_uid`, `patient_id`, `slice_thickness_mm`,
-//! `pixel_spacing_mm` (of columns and rows alike), `z_positions_mm` (z of each slice's
-//! `ImagePositionPatient`, in any order). CSV has the heights in one field, with spaces between
-//! them, and may be compressed (`.csv.xz`, `.csv.gz`); Parquet has a list. Empty or null study,
-//! patient and thickness are unknown. Further columns are passed over.
+//! Columns: `series_instance_uid`, `study_instance_uid`, `patient_id`, `slice_thickness_mm`, `pixel_spacing_mm` (of
+//! columns and rows alike), `z_positions_mm` (z of each slice's `ImagePositionPatient`, in any order). In CSV, which
+//! may be compressed (`.csv.xz`, `.csv.gz`), the heights are in one field with spaces between them; in Parquet they
+//! are a list. Study, patient and thickness may be empty or null. Other columns are ignored.
 
 use crate::volume::{Slices, SlicesError};
 use ::parquet::arrow::ProjectionMask;
@@ -22,18 +21,18 @@ use std::path::{Path, PathBuf};
 /// The geometry of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanGeometry {
-    /// Its study, where the table tells.
+    /// The study, if the table has it.
     pub study_instance_uid: Option<String>,
-    /// Its patient, where the table tells.
+    /// The patient, if the table has it.
     pub patient_id: Option<String>,
-    /// DICOM `SliceThickness`, where the table tells.
+    /// DICOM `SliceThickness`, if the table has it.
     pub slice_thickness_mm: Option<f64>,
-    /// The slices, upwards.
+    /// The slices, in ascending height.
     ///
-    /// METHOD: k ascends with z, as in an image whose slices lie along the patient's z; a scan with x
-    /// and y reversed is turned about z, which leaves k as it is.
+    /// METHOD: k ascends with z, as in an image whose slices lie along the patient's z. Where the image has x and y
+    /// reversed, the scan is rotated about z, which does not change k.
     pub slices: Slices,
-    /// Heights that the table gives more than once, beyond the first.
+    /// Number of heights that repeat another one.
     pub n_duplicate_slices: usize,
 }
 
@@ -43,7 +42,7 @@ pub type ScanGeometries = BTreeMap<String, ScanGeometry>;
 /// A table of scan geometry could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused, or the file is not compressed as its name says.
+    /// The file cannot be opened, or is not compressed as its name says.
     #[error("cannot read `{path}`")]
     Io {
         /// The file.
@@ -51,26 +50,28 @@ pub enum Error {
         /// What is wrong.
         source: io::Error,
     },
-    /// The file's name tells no format.
-    #[error("`{0}` is no table of scan geometry: expected .csv, .csv.xz, .csv.gz or .parquet")]
+    /// The file's name is that of no format.
+    #[error(
+        "`{0}` is not named like a table of scan geometry, expected .csv, .csv.xz, .csv.gz or .parquet"
+    )]
     Format(PathBuf),
     /// A column is missing.
-    #[error("`{path}` is no table of scan geometry: it has no column {column}")]
+    #[error("`{path}` is not a table of scan geometry: column {column} is missing")]
     Missing {
         /// The file.
         path: PathBuf,
         /// Name of the column.
         column: &'static str,
     },
-    /// The file is no CSV.
-    #[error("`{path}` is no table of scan geometry")]
+    /// The file is not valid CSV.
+    #[error("`{path}` is not a table of scan geometry")]
     Csv {
         /// The file.
         path: PathBuf,
         /// Line, column and what is wrong.
         source: csv::Error,
     },
-    /// The file is no Parquet.
+    /// The file is not valid Parquet.
     #[error("cannot read `{path}` as Parquet")]
     Parquet {
         /// The file.
@@ -87,7 +88,7 @@ pub enum Error {
         source: ArrowError,
     },
     /// A Parquet file lacks a column, or one has another type.
-    #[error("`{path}` is no table of scan geometry")]
+    #[error("`{path}` is not a table of scan geometry")]
     Columns {
         /// The file.
         path: PathBuf,
@@ -99,7 +100,7 @@ pub enum Error {
     Value {
         /// The file.
         path: PathBuf,
-        /// The row, from 1, without the line of names.
+        /// The row, from 1, without the header line.
         row: usize,
         /// Name of the column.
         column: &'static str,
@@ -108,29 +109,29 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
-    /// The heights are no stack of slices.
-    #[error("`{path}`, row {row}: z_positions_mm or pixel_spacing_mm make no slices")]
+    /// The heights or the spacing do not make up slices.
+    #[error("`{path}`, row {row}: z_positions_mm and pixel_spacing_mm do not make up slices")]
     Slices {
         /// The file.
         path: PathBuf,
-        /// The row, from 1, without the line of names.
+        /// The row, from 1, without the header line.
         row: usize,
         /// What is wrong.
         source: SlicesError,
     },
-    /// A series is there twice.
-    #[error("`{path}`, row {row}: series {series} is there already")]
+    /// A series is listed twice.
+    #[error("`{path}`, row {row}: series {series} is listed twice")]
     Twice {
         /// The file.
         path: PathBuf,
-        /// The row, from 1, without the line of names.
+        /// The row, from 1, without the header line.
         row: usize,
         /// The series.
         series: String,
     },
 }
 
-/// Names of the columns, as Parquet is asked for them.
+/// The names of the columns, which are also requested from Parquet.
 const COLUMNS: [&str; 6] = [
     "series_instance_uid",
     "study_instance_uid",
@@ -140,7 +141,7 @@ const COLUMNS: [&str; 6] = [
     "z_positions_mm",
 ];
 
-/// A row as the file has it.
+/// A row of the file.
 #[derive(Debug, Deserialize)]
 struct GeometryRow<Z> {
     series_instance_uid: String,
@@ -151,12 +152,12 @@ struct GeometryRow<Z> {
     z_positions_mm: Z,
 }
 
-/// Reads a table of scan geometry; no series where it has no rows.
+/// Reads a table of scan geometry; a table without rows has no series.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a row is no geometry: a spacing that is not
-/// positive, fewer than two heights, a value that is no number, a series that is there twice.
+/// Fails if the file cannot be read or lacks a column, or if a row is invalid: a spacing that is not positive, fewer
+/// than two heights, a value that is not a number, a series that is listed twice.
 pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');
@@ -180,7 +181,7 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
     let wrong = |source| Error::Csv { path: path.to_owned(), source };
     let mut geometries = ScanGeometries::new();
     let mut rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
-    // A table without rows must have its columns too: an empty file is no empty cohort.
+    // A table without rows must have its columns: an empty file is not an empty cohort.
     let names = rows.headers().map_err(wrong)?;
     if let Some(column) = COLUMNS.into_iter().find(|column| !names.iter().any(|n| n == *column)) {
         return Err(Error::Missing { path: path.to_owned(), column });
@@ -190,7 +191,7 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
         let mut z_mm = Vec::new();
         for text in row.z_positions_mm.split_ascii_whitespace() {
             z_mm.push(text.parse().map_err(|_| {
-                value(path, n, "z_positions_mm", format!("`{text}`"), "numbers with spaces between")
+                value(path, n, "z_positions_mm", format!("`{text}`"), "numbers separated by spaces")
             })?);
         }
         add(path, n, GeometryRow { z_positions_mm: z_mm, ..empty(row) }, &mut geometries)?;
@@ -277,14 +278,14 @@ fn value(
     Error::Value { path: path.to_owned(), row: n + 1, column, found, expected }
 }
 
-/// A row of a table that is written.
+/// A row of a table to be written.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewScanGeometry<'a> {
     /// The series.
     pub series_instance_uid: &'a str,
-    /// Its study.
+    /// The study.
     pub study_instance_uid: &'a str,
-    /// Its patient.
+    /// The patient.
     pub patient_id: &'a str,
     /// DICOM `SliceThickness`.
     pub slice_thickness_mm: f64,
@@ -302,7 +303,7 @@ pub struct NewScanGeometry<'a> {
 pub fn write_csv(path: &Path, rows: &[NewScanGeometry<'_>]) -> Result<(), Error> {
     let wrong = |source| Error::Csv { path: path.to_owned(), source };
     let io = |source| Error::Io { path: path.to_owned(), source };
-    // The names are written here, so that a table without rows has them too.
+    // The header is written here, so that a table without rows has it too.
     let file = File::create(path).map_err(io)?;
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
     writer.write_record(COLUMNS).map_err(wrong)?;
@@ -348,12 +349,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_row_is_named() {
+    fn an_invalid_row_is_named() {
         for (rows, expected) in [
             ("1.2,,,2,0.7,0 x\n", "row 1: z_positions_mm is `x`, expected numbers"),
-            ("1.2,,,2,0.7,0 1\n1.2,,,2,0.7,0 1\n", "row 2: series 1.2 is there already"),
-            ("1.2,,,2,0.7,5\n", "row 1: z_positions_mm or pixel_spacing_mm make no slices"),
-            ("1.2,,,2,0,0 1\n", "row 1: z_positions_mm or pixel_spacing_mm make no slices"),
+            ("1.2,,,2,0.7,0 1\n1.2,,,2,0.7,0 1\n", "row 2: series 1.2 is listed twice"),
+            ("1.2,,,2,0.7,5\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
+            ("1.2,,,2,0,0 1\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
             ("1.2,,,-2,0.7,0 1\n", "slice_thickness_mm is -2, expected positive millimetres"),
             ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected finite"),
             (",,,2,0.7,0 1\n", "series_instance_uid is empty, expected a UID"),
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_format() {
+    fn the_name_gives_the_format() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.txt");
         fs::write(&path, NAMES).unwrap();
@@ -404,7 +405,7 @@ mod tests {
         assert!(read(&path).unwrap().is_empty());
     }
 
-    /// As pandas and polars write it: large strings, a list of heights, a column too many.
+    /// As pandas and polars write it: large strings, a list of heights, an extra column.
     #[test]
     fn parquet_of_other_programs_is_read() {
         let folder = tempfile::tempdir().unwrap();

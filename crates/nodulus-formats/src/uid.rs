@@ -1,9 +1,9 @@
-//! DICOM's unique identifiers: which text is one, and ones made from hashes.
+//! DICOM's unique identifiers (UIDs): recognises them, and makes them from hashes.
 
 use sha2::{Digest, Sha256};
 
-/// Whether a text is a UID: numbers without leading zeros joined by dots, 64 characters at most
-/// (PS3.5, 9.1).
+/// Whether a text is a UID: numbers without leading zeros, joined by dots, at most 64 characters (PS3.5, 9.1).
+/// nodulus asks for one dot or more.
 pub fn is_uid(text: &str) -> bool {
     let number = |part: &str| {
         part.bytes().all(|b| b.is_ascii_digit())
@@ -12,7 +12,7 @@ pub fn is_uid(text: &str) -> bool {
     text.len() <= 64 && text.contains('.') && text.split('.').all(number)
 }
 
-/// The UID of a UUID (PS3.5, B.2) of version 8 (RFC 9562) with bits of a hash.
+/// The UID of a UUID (PS3.5, B.2) of version 8 (RFC 9562), made from the first 16 bytes of a hash.
 pub fn from_digest(digest: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
@@ -21,7 +21,7 @@ pub fn from_digest(digest: &[u8; 32]) -> String {
     format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
-/// A UID that follows from these parts; where one ends and the next begins makes a difference.
+/// A UID that depends on these parts, and on where one ends and the next begins.
 pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uids_are_told_from_other_texts() {
+    fn uids_are_recognised() {
         for good in ["1.2.840.10008.1.2", "2.25.0", "1.0.3"] {
             assert!(is_uid(good), "{good}");
         }
@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(of(&["a", "bc"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
         assert!(is_uid(&of(&["a"])) && of(&["a"]).starts_with("2.25."));
-        // All bits set but those of the version and the variant.
+        // All bits are set except those of the version and the variant.
         let number: u128 = from_digest(&[0xff; 32])[5..].parse().unwrap();
         assert_eq!(format!("{number:x}"), "ffffffffffff8fffbfffffffffffffff");
     }

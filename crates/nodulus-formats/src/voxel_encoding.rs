@@ -1,6 +1,6 @@
-//! Bytes of an image file to voxel values.
+//! Turns the bytes of an image file into voxel values.
 
-/// How a voxel value is stored.
+/// The type of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ElementType {
     U8,
@@ -27,23 +27,23 @@ pub(crate) enum ByteOrder {
 pub(crate) struct VoxelEncoding {
     pub(crate) element: ElementType,
     pub(crate) order: ByteOrder,
-    /// A value is the stored one times this …
+    /// A value is the stored number times this …
     pub(crate) slope: f64,
     /// … plus this.
     pub(crate) intercept: f64,
 }
 
-/// A type that voxels are read as.
+/// A type that voxels are read into.
 pub(crate) trait Voxel: Copy {
-    /// How it is stored.
+    /// The stored type that needs no conversion.
     const ELEMENT: ElementType;
-    /// What a value must be.
+    /// What a value must be, for errors.
     const EXPECTED: &'static str;
 
-    /// The value, if the type has it.
+    /// The value, if the type can represent it exactly.
     fn exactly(value: f64) -> Option<Self>;
 
-    /// The value that these bytes are.
+    /// The value of two little-endian bytes.
     fn from_le_bytes(bytes: [u8; 2]) -> Self;
 }
 
@@ -73,16 +73,16 @@ impl Voxel for u16 {
     }
 }
 
-/// `cast`, the nearest that its type has to `value`, where it is that value.
-#[expect(clippy::float_cmp, reason = "another value is to be refused, however near")]
+/// `cast`, the nearest value of its type, if it equals `value`.
+#[expect(clippy::float_cmp, reason = "any other value must be refused, however near")]
 fn exactly<T: Copy + Into<f64>>(value: f64, cast: T) -> Option<T> {
     (cast.into() == value).then_some(cast)
 }
 
-/// A value that the wanted type does not have.
+/// A value that the wanted type cannot represent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct InexactValue {
-    /// Its place, from 0.
+    /// Its index, from 0.
     pub(crate) index: usize,
     /// The value.
     pub(crate) value: f64,
@@ -101,12 +101,12 @@ impl ElementType {
 }
 
 impl VoxelEncoding {
-    /// Values as they are stored.
+    /// An encoding without scaling.
     pub(crate) const fn unscaled(element: ElementType, order: ByteOrder) -> Self {
         Self { element, order, slope: 1.0, intercept: 0.0 }
     }
 
-    /// Adds the values of `bytes`; those past the last whole value are left out.
+    /// Appends the values of `bytes`; bytes past the last whole value are ignored.
     ///
     /// 64-bit integers beyond 2⁵³ are rounded before they are converted.
     pub(crate) fn decode<T: Voxel>(
@@ -115,7 +115,7 @@ impl VoxelEncoding {
         values: &mut Vec<T>,
     ) -> Result<(), InexactValue> {
         if *self == Self::unscaled(T::ELEMENT, ByteOrder::Little) {
-            // Every file of LUNA16; nothing can be refused.
+            // All files of LUNA16 take this path, which can refuse nothing.
             values.extend(bytes.as_chunks().0.iter().map(|bytes| T::from_le_bytes(*bytes)));
             return Ok(());
         }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_exact_values_are_taken() {
+    fn only_exact_values_are_accepted() {
         for value in [0.5, 32768.0, -32769.0, f64::NAN, f64::INFINITY] {
             assert_eq!(i16::exactly(value), None, "{value}");
         }

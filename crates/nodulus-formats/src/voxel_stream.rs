@@ -1,5 +1,4 @@
-//! Slices out of an image file, a block at a time: beside the wanted slices no more than a block of
-//! the file is in memory.
+//! Reads slices of an image file block by block: beside the wanted slices, only one block is in memory.
 
 use crate::volume::SliceRanges;
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
@@ -9,37 +8,37 @@ use std::collections::TryReserveError;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::ops::Range;
 
-/// Bytes that are decoded at once; values of every type fill it up.
+/// Bytes that are decoded at once; a multiple of the size of every type.
 const BLOCK_BYTES: usize = 1 << 18;
 
-/// Deflate shrinks bytes to no less than this share of one.
-const DEFLATE_MOST: u64 = 1032;
+/// Deflate compresses no further than by this factor.
+const DEFLATE_MAX_RATIO: u64 = 1032;
 
-/// Bytes of voxels, from the first one on.
+/// A stream of voxel bytes.
 pub(crate) enum VoxelStream {
     Plain(File),
     Zlib(ZlibDecoder<Take<File>>),
     Gzip(MultiGzDecoder<File>),
 }
 
-/// What a stream holds.
+/// The content of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamLayout {
     pub(crate) encoding: VoxelEncoding,
     /// Voxels along i and j.
     pub(crate) size: [usize; 2],
-    /// Its slices k.
+    /// Slices k.
     pub(crate) slices: Range<usize>,
 }
 
-/// Why reading ended before its time.
+/// Why reading stopped.
 #[derive(Debug)]
 pub(crate) enum StreamError {
-    /// The file system refused, or what is compressed is damaged.
+    /// The file system failed, or compressed bytes are damaged.
     Io(io::Error),
-    /// There are fewer bytes than the layout has, or more: then one more is found.
+    /// The stream has fewer bytes than the layout needs, or more; in that case `found` is one more.
     Size { found: u64 },
-    /// A value that the wanted type does not have, at (i, j, k) of the scan.
+    /// A value that the wanted type cannot represent, at (i, j, k) of the scan.
     Voxel { voxel: [usize; 3], value: f64 },
 }
 
@@ -50,16 +49,16 @@ impl From<io::Error> for StreamError {
 }
 
 impl StreamLayout {
-    /// Bytes of all its slices; `None` past what memory can hold.
+    /// Bytes of all slices; `None` if memory cannot hold them.
     pub(crate) fn n_bytes(&self) -> Option<u64> {
         let n = self.size[0].checked_mul(self.size[1])?.checked_mul(self.slices.len())?;
         n.checked_mul(self.encoding.element.n_bytes())?.try_into().ok()
     }
 
-    /// Values of its wanted slices, or of those that so many stored bytes can hold, if these are
-    /// fewer: a header's claim must not fill the memory.
+    /// Number of values in the wanted slices, or the number that the stored bytes can hold, whichever is less: a
+    /// header's claim must not fill the memory.
     pub(crate) fn n_values(&self, wanted: &SliceRanges, stored: u64, compressed: bool) -> usize {
-        let most = stored.saturating_mul(if compressed { DEFLATE_MOST } else { 1 });
+        let most = stored.saturating_mul(if compressed { DEFLATE_MAX_RATIO } else { 1 });
         let most = most / self.encoding.element.n_bytes() as u64;
         let slice = self.size[0].saturating_mul(self.size[1]);
         let n = wanted.within(&self.slices).n_slices().saturating_mul(slice);
@@ -67,15 +66,15 @@ impl StreamLayout {
     }
 }
 
-/// Room for so many values.
+/// An empty vector with room for `n` values.
 pub(crate) fn room<T>(n: usize) -> Result<Vec<T>, TryReserveError> {
     let mut values = Vec::new();
     values.try_reserve_exact(n).map(|()| values)
 }
 
 impl VoxelStream {
-    /// Adds the wanted slices of a stream that is at its first slice; returns whether it was read
-    /// to its end. What lies behind the last wanted slice is neither read nor checked.
+    /// Appends the wanted slices of a stream that is at its first slice; returns whether the stream was read to its
+    /// end. Bytes after the last wanted slice are neither read nor checked.
     pub(crate) fn read_slices<T: Voxel>(
         &mut self,
         layout: &StreamLayout,
@@ -114,7 +113,7 @@ impl VoxelStream {
         Ok(ended)
     }
 
-    /// Passes over bytes; returns how many there were, as far as that can be told without reading.
+    /// Skips bytes; returns how many there were, which for a plain file is not checked.
     pub(crate) fn skip(&mut self, n: u64) -> io::Result<u64> {
         if n == 0 {
             return Ok(0);
@@ -137,7 +136,7 @@ impl VoxelStream {
         Ok(passed)
     }
 
-    /// Fills a block as far as there are bytes; returns how many there were.
+    /// Fills a block as far as the stream has bytes; returns their number.
     pub(crate) fn fill(&mut self, block: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
         while n < block.len() {

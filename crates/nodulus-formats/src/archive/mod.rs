@@ -1,6 +1,6 @@
-//! Archives of files: zip, and tar alone or compressed by gzip, xz or zstd.
+//! Archives of files: zip, and tar, plain or compressed with gzip, xz or zstd.
 //!
-//! Members are unpacked into a temporary folder, as DICOM is read by seeking.
+//! Members are unpacked into a temporary folder, because the DICOM reader seeks.
 
 use flate2::read::MultiGzDecoder;
 use fs_err::{self as fs, File};
@@ -11,13 +11,13 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use tempfile::TempDir;
 
-/// Most bytes that an archive may unpack to: some fifty scans of 600 slices.
+/// Most bytes that an archive may unpack to: about fifty scans of 600 slices.
 pub const MAX_BYTES: u64 = 16 << 30;
-/// Most members of an archive, folders among them.
+/// Most members of an archive, folders included.
 pub const MAX_MEMBERS: usize = 100_000;
-/// Most bytes of tar between two members: their headers and long names.
+/// Most bytes between two members of a tar archive: headers and long names.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
-/// Memory that xz may take: its greatest preset's dictionary is 64 MiB.
+/// Memory that xz may use. The dictionary of its highest preset has 64 MiB.
 const XZ_MEMORY_KIB: u32 = 128 << 10;
 
 /// An archive could not be unpacked.
@@ -26,29 +26,29 @@ pub enum Error {
     /// The archive cannot be opened.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The archive is cut off, malformed or compressed otherwise than its name says.
+    /// The archive is truncated or malformed, or not compressed as its name says.
     #[error("`{archive}` cannot be unpacked{}", member.as_ref().map_or(String::new(), |name| format!(": member `{name}`")))]
     Damaged {
         /// The archive.
         archive: PathBuf,
-        /// The member at which it is, where that is known.
+        /// The member that is damaged, where known.
         member: Option<String>,
-        /// What is wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// A member is not one that is unpacked.
+    /// A member is not a file or folder that can be unpacked.
     #[error("`{archive}` has the member `{member}`, which {what}, expected {expected}")]
     Member {
         /// The archive.
         archive: PathBuf,
         /// The member's name.
         member: String,
-        /// What it is.
+        /// What is wrong with it.
         what: &'static str,
-        /// What it has to be.
+        /// What was expected.
         expected: &'static str,
     },
-    /// The archive is larger than what is unpacked.
+    /// The archive is larger than the limits.
     #[error("`{archive}` unpacks to more than {most}")]
     TooLarge {
         /// The archive.
@@ -56,20 +56,20 @@ pub enum Error {
         /// The limit.
         most: String,
     },
-    /// There is nothing in it.
+    /// The archive has no file.
     #[error("`{0}` holds no file")]
     Empty(PathBuf),
-    /// The temporary folder could not be made or written to.
+    /// The temporary folder cannot be created or written to.
     #[error("cannot unpack `{archive}` into the folder for temporary files (TMPDIR)")]
     Temporary {
         /// The archive.
         archive: PathBuf,
-        /// What the file system says.
+        /// The error of the file system.
         source: io::Error,
     },
 }
 
-/// How an archive is packed.
+/// The format of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ArchiveFormat {
     Zip,
@@ -79,7 +79,7 @@ enum ArchiveFormat {
     TarZst,
 }
 
-/// By the end of a file's name.
+/// Formats by the end of a file's name.
 const NAMES: [(&str, ArchiveFormat); 8] = [
     (".zip", ArchiveFormat::Zip),
     (".tar", ArchiveFormat::Tar),
@@ -101,34 +101,34 @@ pub fn is_archive(path: &Path) -> bool {
     format(path).is_some()
 }
 
-/// An archive's files in a temporary folder, which goes with this.
+/// The files of an archive in a temporary folder, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct UnpackedArchive {
     folder: TempDir,
-    /// The files, sorted; hidden ones are left out.
+    /// The files, sorted by path; hidden ones are skipped.
     pub files: Vec<PathBuf>,
 }
 
 impl UnpackedArchive {
-    /// Where the files lie.
+    /// The temporary folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// Unpacks an archive. Archives inside it are files like any other.
+/// Unpacks an archive. An archive inside it is a file like any other.
 ///
 /// # Errors
 ///
-/// Fails if the archive cannot be read to its end, is larger than [`MAX_BYTES`] or [`MAX_MEMBERS`], is
-/// encrypted or compressed otherwise than by deflate, or has no file; if a member is a link, a device or
-/// sparse, would lie outside the folder, or is there twice; or if there is no room for it.
+/// Fails if the archive cannot be read to its end, exceeds [`MAX_BYTES`] or [`MAX_MEMBERS`], is encrypted, uses a
+/// compression other than deflate in a zip, or has no file; if a member is a link, a device or sparse, would lie
+/// outside the folder, or has the path of another one; or if the disk is full.
 pub fn unpack(archive: &Path) -> Result<UnpackedArchive, Error> {
     let source = BufReader::new(File::open(archive)?);
     let folder = tempfile::Builder::new()
         .prefix("nodulus-")
         .tempdir()
-        .map_err(|error| no_room(archive, &error))?;
+        .map_err(|error| temporary_error(archive, &error))?;
     let mut unpacker = Unpacker {
         archive,
         folder: folder.path(),
@@ -209,7 +209,7 @@ impl Unpacker<'_> {
             self.unpack_member(&name, kind.is_dir(), &mut entry)?;
             limit.allow(MAX_HEADER_BYTES);
         }
-        // A block of zeros follows the last member: without it there may have been more.
+        // A block of zeros must follow the last member: without it, the archive may be truncated.
         if limit.read.get() < end + 512 {
             let error = io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -217,13 +217,13 @@ impl Unpacker<'_> {
             );
             return Err(self.damaged(None, error));
         }
-        // To the end, so that the compressed stream is seen to be whole.
+        // Reads to the end, which verifies the compressed stream.
         let mut rest = tar.into_inner();
         let mut buffer = [0; 1 << 13];
         loop {
             let n = rest.read(&mut buffer).map_err(|error| self.damaged(None, error))?;
             if buffer[..n].iter().any(|byte| *byte != 0) {
-                let error = "there is more behind the archive's closing block";
+                let error = "there are more bytes after the archive's closing block";
                 return Err(self.damaged(None, io::Error::other(error)));
             }
             if n == 0 {
@@ -245,24 +245,32 @@ impl Unpacker<'_> {
         let path = Path::new(name);
         let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
         if name.contains(['\\', '\0']) || !path.components().all(inside) {
-            return Err(self.member(name, "lies outside of it", "a path below it with `/`"));
+            return Err(self.member(
+                name,
+                "lies outside the archive",
+                "a path below its root, with `/`",
+            ));
         }
         let hidden = path.components().any(|part| {
             matches!(part, Component::Normal(part) if part.to_string_lossy().starts_with('.'))
         });
-        let place = self.folder.join(path);
-        if is_folder || place == self.folder {
+        let target_path = self.folder.join(path);
+        if is_folder || target_path == self.folder {
             return Ok(());
         }
-        let no_room = |error: io::Error| no_room(self.archive, &error);
+        let temporary = |error: io::Error| temporary_error(self.archive, &error);
         let mut target = if hidden {
             None
         } else {
-            if place.exists() || place.ancestors().skip(1).any(Path::is_file) {
-                return Err(self.member(name, "is there twice", "one of its name"));
+            if target_path.exists() || target_path.ancestors().skip(1).any(Path::is_file) {
+                return Err(self.member(
+                    name,
+                    "has the path of another member",
+                    "one member for each path",
+                ));
             }
-            fs::create_dir_all(place.parent().unwrap_or(self.folder)).map_err(no_room)?;
-            Some(File::create_new(&place).map_err(no_room)?)
+            fs::create_dir_all(target_path.parent().unwrap_or(self.folder)).map_err(temporary)?;
+            Some(File::create_new(&target_path).map_err(temporary)?)
         };
         let mut buffer = [0; 1 << 13];
         loop {
@@ -277,11 +285,11 @@ impl Unpacker<'_> {
                 None => return Err(self.too_large(format!("{MAX_BYTES} bytes"))),
             };
             if let Some(target) = &mut target {
-                target.write_all(&buffer[..n]).map_err(no_room)?;
+                target.write_all(&buffer[..n]).map_err(temporary)?;
             }
         }
         if target.is_some() {
-            self.files.push(place);
+            self.files.push(target_path);
         }
         Ok(())
     }
@@ -301,12 +309,12 @@ impl Unpacker<'_> {
     }
 }
 
-/// Without the temporary place, which is another one each time.
-fn no_room(archive: &Path, error: &io::Error) -> Error {
+/// The error does not name the temporary path, which differs each time.
+fn temporary_error(archive: &Path, error: &io::Error) -> Error {
     Error::Temporary { archive: archive.to_owned(), source: error.kind().into() }
 }
 
-/// How much was read, and how much may be: a header of tar must not fill the memory.
+/// How much was read from a tar archive, and how much may be: a header must not fill the memory.
 #[derive(Debug, Default)]
 struct ReadLimit {
     read: Cell<u64>,
@@ -314,7 +322,7 @@ struct ReadLimit {
 }
 
 impl ReadLimit {
-    /// Lets as many more bytes be read, and the padding of a block.
+    /// Allows so many more bytes, and the padding of a block.
     fn allow(&self, n_bytes: u64) {
         self.allowed.set(self.read.get().saturating_add(n_bytes).saturating_add(1024));
     }
@@ -332,7 +340,7 @@ impl<R: Read> Read for LimitedReader<'_, R> {
         self.limit.read.set(read);
         if read > self.limit.allowed.get() {
             return Err(io::Error::other(
-                "there is over 1 MiB between two members, or behind the last one",
+                "there is more than 1 MiB between two members, or after the last one",
             ));
         }
         Ok(n)

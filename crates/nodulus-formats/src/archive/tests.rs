@@ -7,7 +7,7 @@ use tar::EntryType as Kind;
 
 const FILES: [(&str, &[u8]); 3] = [("s/1.dcm", b"one"), ("s/below/2", b"two"), ("r.xml", b"<x/>")];
 
-/// The same by Python: `lzma.compress` of what `tarfile` wrote in GNU format.
+/// The same archive made by Python: `lzma.compress` of what `tarfile` writes in GNU format.
 const XZ: &str = "/Td6WFoAAATm1rRGAgAhARAAAACocI6G4Cf/AIxdADmLwiMBKsCBufjlRormyw0QCmjvxH3RsYcVmP2XF7Sags1n\
     aF7NTfDQGU/PdwJKfSEDqEoM8P2XyyMeCPSIrJb8zXavrP3ffQ7mqyKtTLe9bJGcOq9mKROUYT3CWQsbX7npyN16\
     HM+s+SwAdfc0KCzo1JBGr1mtnCI4kAjjDrU2qxvO48PjYH7TkmAAABlfQnch50WbAAGoAYBQAABl9p+KscRn+wIA\
@@ -28,7 +28,7 @@ fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn header(name: &str, kind: Kind, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
-    // By hand, as the library refuses names that lead out.
+    // Set by hand, as the library refuses names that lead outside.
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);
     header.set_size(size);
@@ -58,7 +58,7 @@ fn of(name: &str, bytes: &[u8]) -> Result<UnpackedArchive, Error> {
     unpack(&path)
 }
 
-/// What is wrong, with its causes.
+/// The error and its cause.
 fn refused(name: &str, bytes: &[u8]) -> String {
     let error = of(name, bytes).unwrap_err();
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
@@ -66,7 +66,7 @@ fn refused(name: &str, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn files_come_out_of_every_kind_of_archive_and_go_with_it() {
+fn every_format_is_unpacked_and_its_folder_is_removed() {
     let tar = tarred(&FILES);
     let archives = [
         ("a.zip", zipped(&FILES)),
@@ -92,7 +92,7 @@ fn files_come_out_of_every_kind_of_archive_and_go_with_it() {
 }
 
 #[test]
-fn hidden_files_and_folders_are_left_out() {
+fn hidden_files_and_folders_are_skipped() {
     let mut tar = tar::Builder::new(Vec::new());
     tar.append(&header("s/", Kind::Directory, 0), io::empty()).unwrap();
     for name in ["s/._1.dcm", ".git/x", "./s/1.dcm"] {
@@ -103,14 +103,14 @@ fn hidden_files_and_folders_are_left_out() {
 }
 
 #[test]
-fn a_member_that_is_no_file_of_the_folder_is_refused_by_name() {
+fn a_member_that_cannot_be_unpacked_is_refused_by_name() {
     for name in ["../a", "/etc/a", "s/../../a", "s\\a"] {
         for (archive, bytes) in
             [("a.tar", tarred(&[(name, b"x")])), ("a.zip", zipped(&[("ok", b"x"), (name, b"x")]))]
         {
             let error = refused(archive, &bytes);
             let expected = format!(
-                "{archive}` has the member `{name}`, which lies outside of it, expected a path"
+                "{archive}` has the member `{name}`, which lies outside the archive, expected a path"
             );
             assert!(error.contains(&expected), "{error}");
         }
@@ -132,9 +132,9 @@ fn a_member_that_is_no_file_of_the_folder_is_refused_by_name() {
         "{error}"
     );
     let twice = refused("a.tar", &tarred(&[("1.dcm", b"x"), ("1.dcm", b"y")]));
-    assert!(twice.contains("member `1.dcm`, which is there twice"), "{twice}");
+    assert!(twice.contains("member `1.dcm`, which has the path of another member"), "{twice}");
     let under = refused("a.tar", &tarred(&[("1.dcm", b"x"), ("1.dcm/2", b"y")]));
-    assert!(under.contains("member `1.dcm/2`, which is there twice"), "{under}");
+    assert!(under.contains("member `1.dcm/2`, which has the path of another member"), "{under}");
 }
 
 #[test]
@@ -151,14 +151,14 @@ fn a_damaged_empty_or_encrypted_archive_is_named() {
             assert!(error.contains(&format!("{name}` cannot be unpacked")), "{error}");
         }
     }
-    // Behind the last member the closing block is missing: a member could be.
+    // Without the closing block after the last member, a member could be missing.
     let error = refused("a.tar", &tar[..3 * 1024]);
     assert!(error.ends_with("the archive ends without its closing block"), "{error}");
     for length in (0..3 * 1024).step_by(64) {
         refused("a.tar", &tar[..length]);
     }
     let error = refused("a.tar", &[tar.clone(), tarred(&[("2.dcm", b"x")])].concat());
-    assert!(error.ends_with("there is more behind the archive's closing block"), "{error}");
+    assert!(error.ends_with("there are more bytes after the archive's closing block"), "{error}");
     let gz = gzipped(&tar);
     let error = refused("a.tgz", &gz[..gz.len() - 9]);
     assert!(error.contains("a.tgz` cannot be unpacked"), "{error}");
@@ -184,14 +184,14 @@ fn a_damaged_empty_or_encrypted_archive_is_named() {
 
 #[test]
 fn what_an_archive_may_hold_is_bounded() {
-    // A long name of 3 MiB, which the library would hold in memory.
+    // A long name of 3 MiB, which the library would read into memory.
     let mut tar = tar::Builder::new(Vec::new());
     let long = vec![b'a'; 3 << 20];
     tar.append(&header("././@LongLink", Kind::GNULongName, long.len() as u64), &long[..]).unwrap();
     tar.append(&header("1.dcm", Kind::Regular, 1), &b"x"[..]).unwrap();
     let error = refused("a.tar.gz", &gzipped(&tar.into_inner().unwrap()));
     assert!(
-        error.ends_with("there is over 1 MiB between two members, or behind the last one"),
+        error.ends_with("there is more than 1 MiB between two members, or after the last one"),
         "{error}"
     );
     let folder = tempfile::tempdir().unwrap();

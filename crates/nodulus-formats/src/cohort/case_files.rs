@@ -1,4 +1,4 @@
-//! The files of a case's scan, wherever they lie: in a folder, in an archive, or one image file.
+//! The files of a case's scan: those of a folder or an archive, or one image file.
 
 use super::case::Case;
 use super::error::Error;
@@ -7,14 +7,14 @@ use crate::{archive, dicom};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Files that are read; those of an archive are in a temporary folder, which goes with this.
+/// The files of a scan. Those of an archive are in a temporary folder, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct CaseFiles {
     /// The folder, archive or image file.
     pub path: PathBuf,
-    /// Files that may be DICOM; none of an image file.
+    /// Files that may be DICOM; empty for an image file.
     pub dicom: Vec<PathBuf>,
-    /// Readers' XML inside an archive.
+    /// The readers' XML inside an archive.
     pub annotations: Vec<PathBuf>,
     unpacked: Option<archive::UnpackedArchive>,
 }
@@ -24,7 +24,7 @@ impl CaseFiles {
     ///
     /// # Errors
     ///
-    /// Fails if a folder cannot be read or an archive not be unpacked.
+    /// Fails if a folder cannot be read or an archive cannot be unpacked.
     pub fn at(path: &Path) -> Result<Self, Error> {
         let mut files = Self {
             path: path.to_owned(),
@@ -45,11 +45,11 @@ impl CaseFiles {
         Ok(files)
     }
 
-    /// The files of a case below a root: of a folder those that the case lists.
+    /// The files of a case; for a folder, those that the case lists.
     ///
     /// # Errors
     ///
-    /// As [`CaseFiles::at`].
+    /// Fails as [`CaseFiles::at`] does.
     pub fn of_case(root: &Path, case: &Case) -> Result<Self, Error> {
         let path = root.join(&case.case_id);
         if !path.is_dir() {
@@ -64,7 +64,7 @@ impl CaseFiles {
         self.unpacked.is_none() && !self.path.is_dir()
     }
 
-    /// The path of a file as it is told of: inside the archive, not where it was unpacked.
+    /// The path of a file for people: inside its archive, not where it was unpacked.
     pub fn name(&self, file: &Path) -> PathBuf {
         let folder = self.unpacked.as_ref().map(archive::UnpackedArchive::folder);
         match folder.and_then(|folder| file.strip_prefix(folder).ok()) {
@@ -73,7 +73,7 @@ impl CaseFiles {
         }
     }
 
-    /// An error as it is told of.
+    /// An error with paths for people, as [`CaseFiles::name`] gives them.
     pub fn named(&self, error: dicom::Error) -> dicom::Error {
         match &self.unpacked {
             Some(unpacked) => error.moved(unpacked.folder(), &self.path),
@@ -81,7 +81,7 @@ impl CaseFiles {
         }
     }
 
-    /// An error of the file system as it is told of.
+    /// An error of the file system with paths for people, as [`CaseFiles::name`] gives them.
     pub fn named_io(&self, error: io::Error) -> io::Error {
         match &self.unpacked {
             Some(unpacked) => dicom::moved_io(&error, unpacked.folder(), &self.path),
@@ -90,7 +90,7 @@ impl CaseFiles {
     }
 }
 
-/// Whether a file's name leaves it open that it is DICOM: LIDC's `.dcm`, or none that tells.
+/// Whether a file may be DICOM by its name: LIDC's `.dcm`, or any name that is not that of another kind of file.
 pub fn may_be_dicom(path: &Path) -> bool {
     let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
     !other.iter().any(|extension| has_extension(path, extension))

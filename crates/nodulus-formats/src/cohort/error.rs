@@ -1,4 +1,4 @@
-//! Why a cohort's files cannot be listed or read.
+//! Why the files of a cohort cannot be listed or read.
 
 use super::pairing;
 use crate::{archive, dicom, image_file};
@@ -12,10 +12,10 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// There is no such folder.
+    /// The path is not a folder.
     #[error("`{0}` is not a folder")]
     NotAFolder(PathBuf),
-    /// A pattern of a patient's files is none.
+    /// A pattern of a patient's files is invalid.
     #[error(transparent)]
     Pattern(#[from] pairing::Error),
     /// A DICOM series could not be read.
@@ -27,12 +27,12 @@ pub enum Error {
     /// An archive could not be unpacked.
     #[error(transparent)]
     Archive(#[from] archive::Error),
-    /// A folder or archive has no CT series.
+    /// A folder or archive contains no CT series.
     #[error("`{path}` holds no CT series, but {}", kinds_text(kinds))]
     NoSeries {
         /// The folder or archive.
         path: PathBuf,
-        /// DICOM modalities of its files, with what a CT's are instead of slices.
+        /// The modalities of its DICOM files; for CT, what they are instead of slices.
         kinds: BTreeSet<String>,
     },
 }

@@ -5,13 +5,13 @@ use crate::{archive, dicom, image_file};
 use fs_err as fs;
 use std::path::{Path, PathBuf};
 
-/// How many times its own bytes a compressed archive of slices holds, at most.
+/// Greatest ratio between the slices of a compressed archive and its own bytes.
 ///
-/// METHOD: CT slices shrink to half or a third of their bytes; more is not known before unpacking.
+/// METHOD: CT slices compress to half or a third of their bytes; nothing more is known before unpacking.
 const ARCHIVE_TIMES: u64 = 4;
 
-/// Bytes that reading a case takes at most, by its files' headers and lengths: its scan, or after it
-/// its masks. What cannot be read counts for nothing.
+/// Estimates the bytes that reading a case needs at most, from the headers and lengths of its files: its scan, or
+/// afterwards its masks. Files that cannot be read count as nothing.
 pub fn estimate_bytes(case: &Case) -> u64 {
     let length = |file: &Path| fs::metadata(file).map_or(0, |file| file.len());
     let image = match &case.images[..] {
@@ -23,7 +23,7 @@ pub fn estimate_bytes(case: &Case) -> u64 {
         if image_file::is_image(file) {
             image_file::estimate_bytes(file)
         } else {
-            // Segmentations and structure sets: the file, and as much again for what is made of it.
+            // A segmentation or structure set needs its file, and as much again for what is parsed from it.
             2 * length(file)
         }
     };

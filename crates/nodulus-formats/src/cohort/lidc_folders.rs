@@ -1,4 +1,4 @@
-//! Cases of a tree of DICOM folders and archives: those that share a series are one.
+//! Cases of a tree of DICOM folders and archives; folders that share a series are one case.
 
 use super::case::Case;
 use super::case_files::may_be_dicom;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Folders whose files are read together.
 #[derive(Clone, Debug)]
 struct FolderGroup {
-    /// The folder, or the one that all of them have in common.
+    /// The folder, or the deepest one that contains all of them.
     folder: PathBuf,
     n_folders: usize,
     images: Vec<PathBuf>,
@@ -19,13 +19,12 @@ struct FolderGroup {
     series: BTreeSet<String>,
 }
 
-/// Lists the cases below a root, in no order.
+/// Lists the cases below a root, in no particular order.
 ///
-/// A folder with DICOM files is a case, with the XML in it. Folders that share a series are one case,
-/// which has the path of the folder that they have in common, and the XML in that and below it. An
-/// archive is a case; XML belongs to it that lies beside it, where the folder has nothing else that it
-/// could belong to. Other XML is a case without a scan. `series_of` tells the series of a folder, by its
-/// path below the root, and its files.
+/// A folder with DICOM files is a case, with the XML in it. Folders that share a series are one case, whose path is
+/// that of the deepest folder that contains them, with the XML in and below that folder. An archive is a case; the
+/// XML beside it belongs to it where the folder holds nothing else that it could belong to. Other XML is a case
+/// without a scan. `series_of` finds the series of a folder, given its path relative to the root and its files.
 pub(super) fn cases(
     root: &Path,
     series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
@@ -80,20 +79,20 @@ pub(super) fn cases(
     Ok(cases)
 }
 
-/// Joins groups until no two share a series or a folder.
+/// Joins groups until no two of them share a series or a folder.
 fn joined(mut groups: Vec<FolderGroup>) -> Vec<FolderGroup> {
     loop {
         let n_groups = groups.len();
-        let mut places: BTreeMap<(bool, String), usize> = BTreeMap::new();
+        let mut indices: BTreeMap<(bool, String), usize> = BTreeMap::new();
         let mut joined: Vec<FolderGroup> = Vec::new();
         for group in groups {
             let folder = (true, group.folder.to_string_lossy().into_owned());
             let series = group.series.iter().map(|series| (false, series.clone()));
             let keys: Vec<_> = series.chain([folder]).collect();
-            let place = keys.iter().find_map(|key| places.get(key).copied());
-            // Others that it shares something with are joined in the next round.
-            places.extend(keys.into_iter().map(|key| (key, place.unwrap_or(joined.len()))));
-            match place.and_then(|place| joined.get_mut(place)) {
+            let index = keys.iter().find_map(|key| indices.get(key).copied());
+            // Further groups that it shares something with are joined in the next round.
+            indices.extend(keys.into_iter().map(|key| (key, index.unwrap_or(joined.len()))));
+            match index.and_then(|index| joined.get_mut(index)) {
                 Some(other) => other.join(group),
                 None => joined.push(group),
             }
@@ -120,7 +119,7 @@ impl FolderGroup {
 mod tests {
     use super::*;
 
-    /// Cases of a tree whose files hold the series that they are of.
+    /// Cases of a tree in which the content of a file is its series.
     fn listed(files: &[(&str, &str)]) -> Vec<Case> {
         let root = tempfile::tempdir().unwrap();
         for (name, series) in files {
@@ -167,16 +166,16 @@ mod tests {
 
     #[test]
     fn a_case_has_a_path_of_its_own() {
-        // The folder that two have in common is one with another series.
+        // The folder that contains both is itself one with another series.
         let cases = listed(&[("p/a", "A"), ("p/1/b", "B"), ("p/2/c", "B"), ("p/3/d", "D")]);
         assert_eq!(ids(&cases), [("p", 3, 0), ("p/3", 1, 0)]);
-        // Shared in a chain that is closed by the last folder.
+        // A chain of shared series that the last folder closes.
         let cases = listed(&[("1/a", "A"), ("2/b", "B"), ("3/a", "A"), ("3/b", "B"), ("4/c", "C")]);
         assert_eq!(ids(&cases), [(".", 4, 0), ("4", 1, 0)]);
     }
 
     #[test]
-    fn an_archive_is_a_case_with_the_xml_beside_it_where_that_is_plain() {
+    fn an_archive_is_a_case_with_the_xml_beside_it_where_that_is_unambiguous() {
         let cases = listed(&[
             ("a/s.zip", ""),
             ("a/r.xml", ""),

@@ -1,4 +1,4 @@
-//! Which files of a folder make up a case, by the layout of the cohort.
+//! Lists the cases of a cohort by its layout.
 
 use super::case::{Case, Layout, Location};
 use super::error::Error;
@@ -7,12 +7,13 @@ use crate::scan_geometry::ScanGeometries;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Lists a cohort's cases, sorted by id; none where the folder is empty. `series_of` tells the series in
-/// the files of a folder, whose path below the root is given too; [`dicom::series_uids`] does.
+/// Lists the cases of a cohort, sorted by id; empty where the folder is empty. `series_of` finds the series among the
+/// files of a folder, whose path relative to the root it is given too;
+/// [`dicom::series_uids`](crate::dicom::series_uids) does.
 ///
 /// # Errors
 ///
-/// Fails if a folder is missing or cannot be read, or a pattern is not one.
+/// Fails if a folder is missing or cannot be read, or a pattern is invalid.
 pub fn cases(
     location: &Location<'_>,
     series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
@@ -106,20 +107,20 @@ mod tests {
             assert_eq!(ids, ["1.4.nii.gz", "1.5.nii", "s/1.2.mhd", "s/1.3.mha"]);
             cases[2].images.clone()
         };
-        let place = |name: &str| root.path().join(name);
-        assert_eq!(listed(), ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha"].map(place));
-        // A header that cannot be read is a case: it fails where its voxels are read.
+        let path = |name: &str| root.path().join(name);
+        assert_eq!(listed(), ["s/1.2.mhd", "s/1.2.raw", "s/1.3.mha"].map(path));
+        // A header that cannot be read is a case, which fails when its voxels are read.
         fs::write(root.path().join("s/1.2.mhd"), header).unwrap();
-        assert_eq!(listed(), [place("s/1.2.mhd")]);
+        assert_eq!(listed(), [path("s/1.2.mhd")]);
         let location =
             Location { image: "s/{patient}.mhd", ..location(Layout::Volumes, root.path()) };
         let cases = cases(&location).unwrap();
         assert_eq!(cases[0].patient.as_deref(), Some("1.2"));
-        assert_eq!(cases[0].images, [place("s/1.2.mhd")]);
-        let files = CaseFiles::at(&place("x.raw")).unwrap();
+        assert_eq!(cases[0].images, [path("s/1.2.mhd")]);
+        let files = CaseFiles::at(&path("x.raw")).unwrap();
         let error = read_scans(&files, &dicom::Tolerances::default(), |_| ());
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("x.raw` has no image's name"), "{error}");
+        assert!(error.contains("x.raw` is not named like an image file"), "{error}");
     }
 
     #[test]

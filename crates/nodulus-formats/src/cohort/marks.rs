@@ -9,13 +9,13 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Files of CT reads by series, and the files that are none; each sorted by path.
+/// Files of CT reads by series, and the XML files that are not CT reads; each sorted by path.
 type Reads = (BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>);
 
 fn reads_below(folder: &Path) -> Result<Reads, Error> {
     let files: Vec<_> =
         files_below(folder)?.into_iter().filter(|file| has_extension(file, "xml")).collect();
-    // Why a file is none is told where it is read for its rows.
+    // Reading the file for its rows reports why it is not one.
     let series: Vec<Option<String>> = files
         .par_iter()
         .map(|file| lidc_xml::read(file).ok().map(|reads| reads.series_instance_uid))
@@ -30,7 +30,7 @@ fn reads_below(folder: &Path) -> Result<Reads, Error> {
     Ok((by_series, others))
 }
 
-/// One case for each series of the table, and one for each file that belongs to none of them.
+/// One case for each series of the table, and one for each file that belongs to none of the series.
 pub(super) fn lidc_annotations(root: &Path, geometry: &ScanGeometries) -> Result<Vec<Case>, Error> {
     let (mut by_series, mut others) = reads_below(root)?;
     let mut cases = Vec::new();

@@ -1,23 +1,23 @@
-//! Which files of a folder belong to one patient: glob patterns with `{patient}` and `{scan}`.
+//! Pairs the files of a patient by glob patterns with `{patient}` and `{scan}`.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stands for the patient in a pattern.
 const PATIENT: &str = "{patient}";
-/// Stands for one of a patient's scans in a pattern.
+/// Stands for a scan of the patient in a pattern.
 const SCAN: &str = "{scan}";
 
-/// A path below a folder, with `/`, in which `{patient}` and `{scan}` stand for one or more
-/// characters of a name, `*`, `?`, `[a-z]` and `[!a-z]` for those of a shell, and `**` for any number
-/// of folders. A placeholder that comes twice stands for the same text.
+/// A path relative to a folder, with `/`. In it, `{patient}` and `{scan}` stand for one or more characters of a name,
+/// `*`, `?`, `[a-z]` and `[!a-z]` mean what they mean in a shell, and `**` stands for any number of folders. A
+/// placeholder that occurs twice stands for the same text.
 #[derive(Clone, Debug)]
 pub struct PathPattern {
     text: String,
     names: Vec<PatternPart>,
 }
 
-/// Between two `/` of a pattern.
+/// The part of a pattern between two `/`.
 #[derive(Clone, Debug)]
 enum PatternPart {
     /// `**`.
@@ -32,35 +32,35 @@ enum Piece {
     Scan,
 }
 
-/// What a pattern's placeholders stand for.
+/// The text that the placeholders of a pattern stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PatientKey {
     /// `{patient}`.
     pub patient: String,
-    /// `{scan}`, where the pattern has it.
+    /// `{scan}`, if the pattern has it.
     pub scan: Option<String>,
 }
 
-/// A pattern is none.
+/// A pattern is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It does not name the patient, or reaches out of its folder.
+    /// It lacks `{patient}`, or leads outside the cohort's folder.
     #[error("pattern `{0}` needs `{{patient}}` and must stay below the cohort's root")]
     Path(String),
-    /// It is no glob pattern.
-    #[error("pattern `{pattern}` is no glob pattern: {problem}")]
+    /// It is not a glob pattern.
+    #[error("pattern `{pattern}` is not a glob pattern: {problem}")]
     Glob {
         /// The pattern.
         pattern: String,
         /// What is wrong.
         problem: &'static str,
     },
-    /// One of two patterns that belong together names the scan.
+    /// Only one of two patterns that belong together has `{scan}`.
     #[error("patterns `{0}` and `{1}` must both have `{{scan}}`, or neither")]
     Scan(String, String),
 }
 
-/// What is known of the placeholders on the way through a path.
+/// The placeholders that are bound so far.
 #[derive(Clone, Copy, Default)]
 struct Placeholders<'a> {
     patient: Option<&'a str>,
@@ -68,11 +68,11 @@ struct Placeholders<'a> {
 }
 
 impl PathPattern {
-    /// Takes a pattern apart.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// Fails if the pattern has no `{patient}`, leaves its folder, or is no glob pattern.
+    /// Fails if the pattern lacks `{patient}`, leads outside its folder, or is not a glob pattern.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let names: Vec<&str> = text.split('/').collect();
         if !text.contains(PATIENT) || names.iter().any(|name| matches!(*name, "" | "." | "..")) {
@@ -84,17 +84,17 @@ impl PathPattern {
         Ok(Self { text: text.to_owned(), names })
     }
 
-    /// The pattern as it was given.
+    /// The text of the pattern.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it names the scan.
+    /// Whether the pattern has `{scan}`.
     pub fn has_scan(&self) -> bool {
         self.text.contains(SCAN)
     }
 
-    /// Every way in which the pattern fits a path; none where it does not.
+    /// Every way in which the pattern matches a path; empty where it does not match.
     pub fn keys(&self, path: &str) -> BTreeSet<PatientKey> {
         let parts: Vec<&str> = path.split('/').collect();
         let mut found = BTreeSet::new();
@@ -174,7 +174,7 @@ fn fit_name<'a>(
         return;
     }
     let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    // The last piece takes the whole rest.
+    // The last piece takes all the remaining text.
     for end in ends.filter(|end| !rest.is_empty() || *end == text.len()) {
         let (taken, after) = text.split_at(end);
         let bound = match piece {
@@ -187,29 +187,29 @@ fn fit_name<'a>(
     }
 }
 
-/// What fits a cohort's patterns.
+/// The paths that match the patterns of a cohort.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pairing {
     /// Images and masks of each patient, or of each of their scans.
     pub paired: BTreeMap<PatientKey, PairedFiles>,
-    /// Paths that fit in several ways, each with an explanation.
+    /// Paths that match in several ways, each with an explanation.
     pub ambiguous: BTreeMap<String, String>,
 }
 
-/// PairedFiles that belong together.
+/// The files of a patient or scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PairedFiles {
-    /// Paths that fit the image's pattern.
+    /// Paths that match the pattern of the image.
     pub images: BTreeSet<String>,
-    /// Paths that fit the pattern of each reader's masks.
+    /// Paths that match the pattern of each reader's masks.
     pub masks: Vec<BTreeSet<String>>,
 }
 
-/// Pairing paths by an image's pattern and those of its masks; only files are masks.
+/// Pairs paths by the pattern of the image and those of the masks. A mask is always a file.
 ///
-/// METHOD: a path that fits a mask's pattern is no image, so that `{patient}_*.nii` and
-/// `{patient}_mask.nii` go together. A path that fits in two ways (two patients, or two readers) is
-/// taken for neither.
+/// METHOD: a path that matches the pattern of a mask is not an image, so that `{patient}_*.nii` and
+/// `{patient}_mask.nii` can be used together. A path that matches in two ways (two patients, or two readers) is used
+/// for neither.
 pub(super) fn pair(
     files: &[String],
     folders: &[String],
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_stand_for_what_is_between() {
+    fn placeholders_stand_for_the_text_between() {
         for (pattern, path, expected) in [
             ("{patient}/ct", "p1/ct", &["p1"][..]),
             ("{patient}/ct", "p1/ct/x", &[]),
@@ -308,12 +308,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_patterns_are_refused() {
         for pattern in ["../{patient}", "/{patient}", "patient", "{patient}//a", "{patient}/./b"] {
             assert_eq!(PathPattern::parse(pattern).unwrap_err(), Error::Path(pattern.to_owned()));
         }
         let error = PathPattern::parse("{patient}/a[b").unwrap_err().to_string();
-        assert!(error.starts_with("pattern `{patient}/a[b` is no glob pattern: "), "{error}");
+        assert!(error.starts_with("pattern `{patient}/a[b` is not a glob pattern: "), "{error}");
     }
 
     fn paired(files: &[&str], folders: &[&str], image: &str, masks: &[&str]) -> Pairing {
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_fits_in_two_ways_is_taken_for_neither() {
+    fn a_path_that_matches_in_two_ways_is_used_for_neither() {
         let found = paired(&["p10.nii"], &[], "{patient}/ct", &["{patient}*.nii"]);
         assert!(found.paired.is_empty());
         assert_eq!(
@@ -354,7 +354,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_filled_pattern_fits_what_filled_it(
+        fn a_filled_pattern_matches_its_own_values(
             patient in "[a-z0-9]{1,6}", scan in "[a-z0-9]{1,6}", deep in prop::collection::vec("[a-z]{1,3}", 0..3),
         ) {
             let path = [&[patient.clone()][..], &deep, &[format!("{patient}-{scan}.nii")]].concat().join("/");

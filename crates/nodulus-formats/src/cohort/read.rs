@@ -5,23 +5,23 @@ use super::error::Error;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::{dicom, image_file};
 
-/// A scan as its files have it.
+/// A scan that was read from its files.
 #[derive(Debug)]
 pub struct LoadedScan {
-    /// The series: from the header, from the file's name, or made from its voxels.
+    /// The series UID: from the header, from the file's name, or made from the voxels.
     pub series_instance_uid: String,
-    /// The header, where the format has one.
+    /// The header, if the format has one.
     pub info: Option<dicom::SeriesInfo>,
     /// Hounsfield units.
     pub volume: Volume<i16>,
 }
 
-/// Reads the scans of a case, one or the CT series of a DICOM folder or archive, and gives what `each`
-/// makes of them; one is in memory at a time.
+/// Reads the scans of a case (an image file, or every CT series of a folder or archive) and collects the results of
+/// `each`. One scan is in memory at a time.
 ///
 /// # Errors
 ///
-/// Fails if there is no scan; `each` is told of one that cannot be read.
+/// Fails if there is no scan. A scan that cannot be read is passed to `each` as an error.
 pub fn read_scans<R>(
     files: &CaseFiles,
     tolerances: &dicom::Tolerances,
@@ -50,9 +50,8 @@ pub fn read_scans<R>(
     Ok(series.into_iter().map(|slices| each(read(slices))).collect())
 }
 
-/// Reads some slices of one scan of a case: an image file's, or a series' of a DICOM folder or archive,
-/// whatever else there cannot be read; `None` where it is not there. What is then not checked is said
-/// with each format.
+/// Reads some slices of one scan of a case: of an image file, or of a series in a folder or archive, whatever else
+/// there cannot be read. `None` if the series is not there. Each format documents what it then does not check.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Cases of the layout `volumes`: one image each, with the masks of its readers.
+//! Cases of the layout `volumes`: one image, with the masks of its readers.
 
 use super::case::Case;
 use super::case_files::may_be_dicom;
@@ -10,11 +10,11 @@ use fs_err as fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The patterns of an image and of each reader's masks.
+/// Parses the patterns of the image and of each reader's masks.
 ///
 /// # Errors
 ///
-/// Fails if one of them is no pattern, or one names the scan and another does not.
+/// Fails if a pattern is invalid, or only some of them have `{scan}`.
 pub fn patterns(
     image: &str,
     masks: &[&str],
@@ -28,7 +28,7 @@ pub fn patterns(
     }
 }
 
-/// Lists the cases below a root: images with their masks; what does not pair up has a problem.
+/// Lists the cases below a root: images with their masks. Files that do not pair up are a case with a problem.
 pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case>, Error> {
     let (image, masks) = patterns(image, masks)?;
     let (files, folders) = entries_below(root)?;
@@ -49,10 +49,10 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
     Ok(cases)
 }
 
-/// The case of one patient, or of one of their scans; one for each mask where there is no image.
+/// The case of one patient, or of one of their scans; without an image, one case for each mask.
 ///
-/// METHOD: two images of one patient may be two scans or two copies, and a mask may be of either:
-/// neither is taken, unless `{scan}` tells them apart.
+/// METHOD: two images of one patient may be two scans or two copies, and a mask may belong to either. Neither is used
+/// unless `{scan}` tells them apart.
 fn paired(
     root: &Path,
     pattern: &PathPattern,
@@ -116,21 +116,20 @@ fn paired(
     }
 }
 
-/// The images among paths that fit an image's pattern: image files, archives, folders that hold files which may
-/// be DICOM, and the folders of such files. Where there is none, the folders themselves, so that they
-/// are told of.
+/// The images among the paths that match the pattern of the image: image files, archives, folders with files that may
+/// be DICOM, and the folders of such files. Where there is none, the folders that match, so that they are reported.
 fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
     let (mut found, mut empty) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
-        let place = root.join(path);
-        if place.is_dir() {
-            let mut files = fs::read_dir(&place)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let full = root.join(path);
+        if full.is_dir() {
+            let mut files = fs::read_dir(&full)?.filter_map(|entry| Some(entry.ok()?.path()));
             let holds_slices = files.any(|file| is_slice(&file) && file.is_file());
             if holds_slices { &mut found } else { &mut empty }.insert(path.clone());
-        } else if image_file::is_image(&place) || archive::is_archive(&place) {
+        } else if image_file::is_image(&full) || archive::is_archive(&full) {
             found.insert(path.clone());
-        } else if is_slice(&place) {
-            found.insert(relative(root, place.parent().unwrap_or(root)));
+        } else if is_slice(&full) {
+            found.insert(relative(root, full.parent().unwrap_or(root)));
         }
     }
     Ok(if found.is_empty() { empty } else { found })
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_pair_up_is_told_of() {
+    fn files_that_do_not_pair_up_are_reported() {
         let names = ["p1/ct/1.dcm", "p2/m.nii", "p10.nii"];
         let cases = listed(&names, "{patient}/ct", &["{patient}/m.nii", "{patient}*.nii"]);
         assert_eq!(cases.len(), 3);

@@ -1,4 +1,4 @@
-//! A folder against its manifest.
+//! Checks a folder against its manifest.
 
 use super::manifest::{Error, ExpectedCount, ExpectedFile, Manifest, sha256_of};
 use fs_err as fs;
@@ -9,18 +9,18 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is wrong with a folder.
+/// A difference between a folder and its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
 pub enum ManifestProblem {
-    /// A file is not there, or is a folder.
+    /// A file does not exist, or is a folder.
     Missing {
-        /// Path below the root.
+        /// Path relative to the root.
         path: String,
     },
     /// A file has another size.
     WrongSize {
-        /// Path below the root.
+        /// Path relative to the root.
         path: String,
         /// Bytes.
         found: u64,
@@ -29,7 +29,7 @@ pub enum ManifestProblem {
     },
     /// A file has other content.
     WrongSha256 {
-        /// Path below the root.
+        /// Path relative to the root.
         path: String,
         /// SHA-256 of the file.
         found: String,
@@ -45,28 +45,28 @@ pub enum ManifestProblem {
         /// Matches in the manifest.
         expected: u64,
     },
-    /// Something is there, but cannot be read.
+    /// A file or folder exists but cannot be read.
     Unreadable {
-        /// Path or pattern below the root.
+        /// Path or pattern relative to the root.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
 }
 
-/// What was checked, and what was wrong.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestReport {
     /// Name in the manifest.
     pub name: String,
     /// Files and patterns that were checked.
     pub n_checks: u64,
-    /// What is wrong, in the manifest's order.
+    /// The problems, in the order of the manifest.
     pub problems: Vec<ManifestProblem>,
 }
 
 impl ManifestReport {
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn is_well(&self) -> bool {
         self.problems.is_empty()
     }
@@ -103,14 +103,14 @@ impl fmt::Display for ManifestProblem {
     }
 }
 
-/// Checks a folder against a manifest, files in parallel.
+/// Checks a folder against a manifest, with files in parallel.
 ///
-/// `progress` is told how many checks are done, of how many. Files that the manifest does not name
-/// are not looked at. What is wrong with the folder is in the report.
+/// `progress` is called with the number of finished checks and the number of all checks. Files that the manifest does
+/// not list are ignored. Problems of the folder are in the report.
 ///
 /// # Errors
 ///
-/// Fails if the folder is not there.
+/// Fails if the folder does not exist.
 pub fn verify(
     manifest: &Manifest,
     root: &Path,

@@ -1,4 +1,4 @@
-//! A data manifest: what a folder must hold.
+//! The content of a data manifest.
 
 use crate::folder::{files_below, relative};
 use fs_err as fs;
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
-/// What a folder must hold.
+/// What a folder must contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -20,32 +20,32 @@ pub struct Manifest {
     pub title: String,
     /// Where the data are published.
     pub source: String,
-    /// Terms on which they may be used.
+    /// Terms of use of the data.
     pub licence: String,
     /// Publication to cite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub citation: Option<String>,
-    /// Identifier of the data, or of the publication where the data have none.
+    /// DOI of the data, or of the publication where the data have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doi: Option<String>,
     /// How to get the data, and what the root folder is.
     pub how_to_get: String,
-    /// Published counts, for people; nothing checks them.
+    /// Published counts, for people to read; nothing checks them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
-    /// Files that must be there.
+    /// Files that must exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ExpectedFile>,
-    /// Numbers of files that must be there.
+    /// Numbers of files that must exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<ExpectedCount>,
 }
 
-/// A file that must be there.
+/// A file that must exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedFile {
-    /// Path below the root, with `/`.
+    /// Path relative to the root, with `/`.
     pub path: String,
     /// Bytes, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,44 +55,44 @@ pub struct ExpectedFile {
     pub sha256: Option<String>,
 }
 
-/// A number of files or folders that must be there.
+/// A number of files or folders that must exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedCount {
-    /// Pattern below the root: `*` within a name, `**` for any folders, `?`, `[a-z]`.
+    /// Pattern relative to the root: `*` within a name, `**` for any folders, `?`, `[a-z]`.
     pub pattern: String,
     /// How many files or folders match.
     pub count: u64,
 }
 
-/// A manifest could not be read, or nothing could be checked against it.
+/// A manifest could not be read, or its folder not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The file is no manifest.
-    #[error("`{path}` is no data manifest: {source}")]
+    /// The file is not a valid manifest.
+    #[error("`{path}` is not a data manifest: {source}")]
     Toml {
         /// The manifest.
         path: PathBuf,
-        /// Where and why.
+        /// The error of the TOML parser.
         source: Box<toml::de::Error>,
     },
-    /// A path or pattern leaves the root, or is no path or pattern.
+    /// A path or pattern leads outside the root, or is malformed.
     #[error("`{path}` names `{name}`, expected {expected}")]
     Name {
         /// The manifest.
         path: PathBuf,
-        /// Path, pattern or sum.
+        /// The path, pattern or SHA-256.
         name: String,
         /// What was expected.
         expected: &'static str,
     },
-    /// The folder to check is not there.
+    /// The folder to check does not exist.
     #[error("`{0}` is not a folder")]
     NotAFolder(PathBuf),
-    /// A manifest has no TOML form.
+    /// A manifest cannot be written as TOML.
     #[error("manifest cannot be written as TOML")]
     Serialize(#[from] toml::ser::Error),
 }
@@ -101,8 +101,8 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is not TOML, has an unknown or missing key, or names a path or
-/// pattern that is absolute, leaves the root, or is malformed.
+/// Fails if the file cannot be read, is not TOML, has an unknown key or lacks one, or has a path or pattern that is
+/// absolute, leads outside the root, or is malformed.
 pub fn read(path: &Path) -> Result<Manifest, Error> {
     let text = fs::read_to_string(path)?;
     let manifest: Manifest = toml::from_str(&text)
@@ -139,9 +139,9 @@ pub fn write(path: &Path, manifest: &Manifest) -> Result<(), Error> {
     Ok(fs::write(path, toml::to_string(manifest)?)?)
 }
 
-/// The files of a folder with their sizes and sums, by path; hidden files are passed over.
+/// Lists the files of a folder with their sizes and SHA-256, by path; hidden files are skipped.
 ///
-/// What the data are and where they come from is left empty.
+/// The fields that describe the data are left empty.
 ///
 /// # Errors
 ///

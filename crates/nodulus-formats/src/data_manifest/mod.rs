@@ -1,7 +1,7 @@
-//! Data manifests: what a cohort's folder must hold, and whether it does. TOML.
+//! Data manifests (TOML): what the folder of a cohort must contain, and whether it does.
 //!
-//! A manifest names files (with size and SHA-256 where they are known) and counts of files by
-//! pattern; the rest of it says where the data come from and on what terms.
+//! A manifest lists files, with size and SHA-256 where they are known, and counts of files by pattern. The rest of it
+//! says where the data come from and on what terms.
 
 mod manifest;
 mod check;

@@ -1,4 +1,4 @@
-//! Manifests that are read, written, and held against folders.
+//! Manifests are read, written, and compared with folders.
 
 use super::*;
 use fs_err as fs;
@@ -93,7 +93,7 @@ fn each_problem_is_found_and_named() {
 }
 
 #[test]
-fn a_root_with_pattern_characters_is_taken_as_it_is() {
+fn pattern_characters_in_the_root_are_literal() {
     let root = folder(&[("b[1]/x.raw", ""), ("b1/y.raw", "")]);
     let expect = "[[expect]]\npattern = \"x.raw\"\ncount = 1\n\
                   [[expect]]\npattern = \"y.raw\"\ncount = 0\n";

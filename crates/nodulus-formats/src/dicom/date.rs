@@ -1,10 +1,10 @@
-//! Days of the calendar.
+//! Dates without a time of day.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// A day of the Gregorian calendar; earlier days are less.
+/// A day of the Gregorian calendar, ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
     year: i32,
@@ -13,7 +13,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// A day, if there is one: years 1 to 9999.
+    /// Makes a date; `None` if there is no such day in the years 1 to 9999.
     pub fn new(year: i32, month: u8, day: u8) -> Option<Self> {
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let days = match month {
@@ -29,9 +29,9 @@ impl Date {
         })
     }
 
-    /// A DICOM date (`20260131`), or the first eight digits of a date and time; `None` where it is none.
+    /// Parses a DICOM date (`20260131`), or the first eight digits of a date and time; `None` for other texts.
     ///
-    /// PS3.5, 6.2: dates of before DICOM 3.0 have dots, `2026.01.31`.
+    /// PS3.5, 6.2: dates from before DICOM 3.0 have dots, `2026.01.31`.
     pub fn from_dicom(text: &str) -> Option<Self> {
         let text = text.trim_matches(['\0', ' ']);
         let dotted = text.len() == 10 && [4, 7].iter().all(|at| text.as_bytes()[*at] == b'.');
@@ -43,26 +43,26 @@ impl Date {
         Self::new(digits[..4].parse().ok()?, digits[4..6].parse().ok()?, digits[6..].parse().ok()?)
     }
 
-    /// `2026-01-31`; `None` where it is no such day.
+    /// Parses `2026-01-31`; `None` for other texts.
     pub fn from_iso(text: &str) -> Option<Self> {
         let dashed = text.len() == 10 && [4, 7].iter().all(|at| text.as_bytes()[*at] == b'-');
         if dashed { Self::from_dicom(&text.replace('-', "")) } else { None }
     }
 
-    /// As DICOM writes it, `20260131`.
+    /// The date in DICOM's format, `20260131`.
     pub fn to_dicom(self) -> String {
         format!("{:04}{:02}{:02}", self.year, self.month, self.day)
     }
 
-    /// Days from another day to this one; negative where this one is earlier.
+    /// Days from `earlier` to this day; negative if this day is earlier.
     pub fn days_since(self, earlier: Self) -> i64 {
         self.number() - earlier.number()
     }
 
-    /// The day so many days later.
+    /// The day `days` later; `None` outside the years 1 to 9999.
     pub fn plus_days(self, days: i64) -> Option<Self> {
         let number = self.number().checked_add(days)?;
-        // A year has 365.2425 days; at most one too many or too few.
+        // A year has 365.2425 days on average, so the estimate is off by one year at most.
         let year = (number as f64 / 365.2425).floor() as i64;
         let years = (year - 1).max(1)..=(year + 2).min(9999);
         let first = |year: i32| Self { year, month: 1, day: 1 }.number();
@@ -75,7 +75,7 @@ impl Date {
 
     /// Days since 1 March of the year 0.
     ///
-    /// METHOD: years begin in March, so that a leap day is a year's last.
+    /// METHOD: years begin in March, so that a leap day is the last day of its year.
     fn number(self) -> i64 {
         let (year, month) = (i64::from(self.year), i64::from(self.month));
         let years = if month > 2 { year } else { year - 1 };
@@ -88,7 +88,7 @@ impl Date {
     }
 }
 
-/// The date `days` later, negative for earlier; `None` where the text is no date `YYYYMMDD`.
+/// Shifts a date `YYYYMMDD` by `days`, which may be negative; `None` if the text is not such a date.
 pub fn shifted_date(date: &str, days: i64) -> Option<String> {
     let date = Date::from_dicom(date).filter(|_| date.len() == 8)?;
     date.plus_days(days).map(Date::to_dicom)
@@ -110,7 +110,8 @@ impl Serialize for Date {
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::from_iso(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no YYYY-MM-DD")))
+        Self::from_iso(&text)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a date YYYY-MM-DD")))
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn dates_are_read_as_dicom_and_iso_write_them() {
+    fn dates_are_parsed_in_the_formats_of_dicom_and_iso() {
         let day = Date::new(2024, 2, 29);
         for text in ["20240229", "20240229 ", "2024.02.29", "20240229134501.25+0100"] {
             assert_eq!(Date::from_dicom(text), day, "{text}");

@@ -1,4 +1,4 @@
-//! What can be wrong with a DICOM file, or with the files of a series together.
+//! Errors of DICOM files, and of the files of a series together.
 
 use super::series_info::RefusedSeries;
 use dicom_core::Tag;
@@ -11,26 +11,26 @@ use std::path::{Path, PathBuf};
 /// A CT series could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// One file is at fault.
+    /// One file has a problem.
     #[error("`{file}`: {problem}")]
     File {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: Box<Problem>,
     },
-    /// There is nothing to read.
+    /// There is no slice among the files.
     #[error("no CT slice among {n_files} files of `{folder}`")]
     NoSlices {
         /// Number of files.
         n_files: usize,
-        /// Folder of the first one, empty where there is none.
+        /// Folder of the first file; empty where there is no file.
         folder: PathBuf,
     },
-    /// Two slices differ in what a series has once.
+    /// Two slices differ in an attribute that a series has once.
     #[error("`{file}` has {attribute} {found}, expected {expected} as in `{first}`")]
     Mixed {
         /// The attribute.
@@ -44,14 +44,14 @@ pub enum Error {
         /// The first file's value.
         expected: String,
     },
-    /// Slices are shifted sideways against each other, as with a tilted gantry.
+    /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
         "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
          along it ({:.2} degrees), expected at most {tolerance_mm:.4} mm: the gantry is tilted or \
          the slices are shifted", sideways_mm.atan2(*along_mm).to_degrees()
     )]
     Tilted {
-        /// The file that is furthest off.
+        /// The file with the greatest distance.
         file: PathBuf,
         /// The first slice.
         first: PathBuf,
@@ -62,7 +62,7 @@ pub enum Error {
         /// Greatest distance allowed, in mm.
         tolerance_mm: f64,
     },
-    /// Slices are missing between two.
+    /// Slices are missing.
     #[error(
         "{n_missing} slices are missing; the widest gap, between `{before}` and `{after}`, is \
          {gap_mm:.4} mm, expected {spacing_mm:.4} mm"
@@ -76,10 +76,10 @@ pub enum Error {
         gap_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
-        /// Slices that all gaps leave room for.
+        /// The number of slices that all gaps leave room for.
         n_missing: usize,
     },
-    /// A gap differs from the median.
+    /// A gap differs from the median gap.
     #[error(
         "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
          expected {spacing_mm:.4} mm ({:.1}% off, tolerance {}%)",
@@ -100,13 +100,13 @@ pub enum Error {
     },
     /// Small deviations of the gaps add up.
     #[error(
-        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its place on a grid of \
+        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its position on a grid of \
          {spacing_mm:.4} mm"
     )]
     Drift {
-        /// The slice that is furthest off.
+        /// The slice with the greatest distance.
         file: PathBuf,
-        /// Its distance from its place, in mm.
+        /// Distance from its position on the grid, in mm.
         drift_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
@@ -124,7 +124,7 @@ pub enum Error {
         /// Their position, in mm.
         position_mm: f64,
     },
-    /// The slices could be read, but make up no volume that could be trusted.
+    /// The slices could be read, but do not make up a volume that can be trusted.
     #[error("series {} is refused", series.info.series_instance_uid)]
     Refused {
         /// What its headers say.
@@ -133,24 +133,24 @@ pub enum Error {
         #[source]
         reason: Box<Self>,
     },
-    /// What is to be written does not make a series.
+    /// The data to be written do not make up a series or an object.
     #[error(
         "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}"
     )]
     Unwritable {
         /// The series.
         series_instance_uid: String,
-        /// What is wrong.
+        /// The attribute that is wrong.
         attribute: &'static str,
         /// Its value.
         found: String,
-        /// What it has to be.
+        /// What was expected.
         expected: String,
     },
 }
 
 impl Error {
-    /// The error as if what was read below `from` lay below `to`.
+    /// The error with paths below `from` replaced by paths below `to`.
     pub(crate) fn moved(self, from: &Path, to: &Path) -> Self {
         let moved = |path: PathBuf| match path.strip_prefix(from) {
             Ok(below) => to.join(below),
@@ -199,22 +199,22 @@ impl Error {
     }
 }
 
-/// An error of the file system that names the file, as if that lay elsewhere.
+/// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.
 pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
     let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
     io::Error::new(error.kind(), message)
 }
 
-/// What is wrong with one file.
+/// A problem of one DICOM file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// It cannot be read on.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is something else.
+    /// The file is not DICOM.
     #[error("not a DICOM file: there is no `DICM` at byte 128")]
     NotDicom,
-    /// It is cut off.
+    /// The file is truncated.
     #[error("cut off at byte {length}: {element} would end at byte {end}")]
     Truncated {
         /// The element that is incomplete.
@@ -224,33 +224,33 @@ pub enum Problem {
         /// Length of the file.
         length: u64,
     },
-    /// The bytes are no DICOM element.
+    /// The bytes are not a DICOM element.
     #[error("at byte {at}: found {found}, expected {expected}")]
     Malformed {
-        /// Where.
+        /// Offset of the bytes.
         at: u64,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What has to be there.
+        /// What was expected.
         expected: &'static str,
     },
-    /// The elements could not be decoded or encoded.
+    /// The elements cannot be decoded or encoded.
     #[error("{0}")]
     Elements(String),
     /// An attribute is missing or empty.
     #[error("{0} is missing")]
     Missing(String),
-    /// An attribute's value is not one that a CT slice has.
+    /// An attribute has a value that cannot be used.
     #[error("{attribute} is {found}, expected {expected}")]
     Value {
         /// The attribute.
         attribute: String,
         /// Its value.
         found: String,
-        /// What it has to be.
+        /// What was expected.
         expected: String,
     },
-    /// The transfer syntax is not read.
+    /// The transfer syntax is not supported.
     #[error(
         "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
          file to explicit VR little endian, with `gdcmconv --raw` for instance"
@@ -261,23 +261,23 @@ pub enum Problem {
         /// Its name.
         name: &'static str,
     },
-    /// What is compressed is malformed, or is not what the elements say.
+    /// Compressed data are malformed, or disagree with the elements.
     #[error("{what}: found {found}, expected {expected}")]
     Compressed {
-        /// The pixel data or the data set, and how it is compressed.
+        /// The pixel data or the data set, and its compression.
         what: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What has to be there.
+        /// What was expected.
         expected: String,
     },
-    /// A frame's codestream is malformed, or is not what the elements say.
+    /// The codestream of a frame is malformed, or disagrees with the elements.
     #[error(transparent)]
     Codestream(#[from] dicom_codecs::Error),
-    /// Something is wrong in what was deflated; bytes are counted there.
+    /// A problem in a deflated data set; offsets are those of the inflated bytes.
     #[error("in the inflated data set: {0}")]
     Inflated(Box<Self>),
-    /// A voxel's value cannot be stored.
+    /// The value of a voxel does not fit into 16 bits.
     #[error("the voxel at column {i}, row {j} is {hu} HU{padding}, expected -32768 to 32767")]
     Range {
         /// Column.
@@ -286,19 +286,19 @@ pub enum Problem {
         j: usize,
         /// Its value.
         hu: i32,
-        /// Says that it is the padding's, where it is; else empty.
+        /// `, PixelPaddingValue` if the pixel is padding, otherwise empty.
         padding: &'static str,
     },
-    /// Something is wrong with one frame of several.
+    /// A problem of one frame of several.
     #[error("frame {0}: {1}")]
     Frame(usize, Box<Self>),
-    /// The slice has no place in space.
+    /// The slice has no valid geometry.
     #[error(transparent)]
     Geometry(#[from] crate::volume::InvalidGeometry),
 }
 
 impl Problem {
-    /// An error of the DICOM library with all its causes, as its first line alone says little.
+    /// Makes a problem of an error of the DICOM library and all its causes, as the first message says little.
     pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         Self::Elements(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
@@ -310,7 +310,7 @@ impl Problem {
     }
 }
 
-/// An attribute's keyword and tag.
+/// The keyword and the tag of an attribute.
 pub(crate) fn attribute_name(tag: Tag) -> String {
     match StandardDataDictionary.by_tag(tag) {
         Some(entry) => format!("{} {tag}", entry.alias()),

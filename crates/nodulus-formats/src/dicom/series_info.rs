@@ -1,8 +1,8 @@
-//! What is known of a CT series beside its voxels.
+//! What is known about a CT series beside its voxels.
 
 use super::date::Date;
 
-/// What a series' headers say; where slices differ, the one at k = 0.
+/// What the headers of a series say; where slices differ, the slice at k = 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesInfo {
     /// DICOM `SeriesInstanceUID`.
@@ -11,26 +11,26 @@ pub struct SeriesInfo {
     pub study_instance_uid: String,
     /// DICOM `FrameOfReferenceUID`.
     pub frame_of_reference_uid: Option<String>,
-    /// DICOM `PatientID`, may be empty.
+    /// DICOM `PatientID`; may be empty.
     pub patient_id: String,
-    /// DICOM `AcquisitionDate`, else that of `AcquisitionDateTime`, else `StudyDate`; `None` where none
-    /// of them is a date.
+    /// DICOM `AcquisitionDate`, else the date of `AcquisitionDateTime`, else `StudyDate`; `None` if none of them is a
+    /// date.
     pub acquired_on: Option<Date>,
-    /// Greatest DICOM `SliceThickness` of the slices, which is not the spacing.
+    /// The greatest DICOM `SliceThickness` of the slices. It is not the spacing.
     pub slice_thickness_mm: Option<f64>,
-    /// Largest deviation of a slice gap from the spacing along k; `None` where it was not measured,
-    /// as the series is refused for something else.
+    /// The largest deviation of a slice gap from the spacing along k; `None` if it was not measured because the
+    /// series is refused for another reason.
     pub slice_gap_max_deviation_mm: Option<f64>,
-    /// Slices that the spacing leaves room for and no file fills: 0, or the series is refused; `None`
-    /// where that was not measured.
+    /// The number of slices that the spacing leaves room for and that no file has: 0, or the series is refused;
+    /// `None` if it was not measured.
     pub n_missing_slices: Option<usize>,
-    /// Identical slices at one position that were left out.
+    /// The number of slices that repeat another slice at the same position and were skipped.
     pub n_duplicate_slices: usize,
     /// DICOM `Manufacturer`.
     pub manufacturer: Option<String>,
     /// DICOM `ManufacturerModelName`.
     pub model: Option<String>,
-    /// DICOM `ConvolutionKernel`, several joined by `\`.
+    /// DICOM `ConvolutionKernel`; several values are joined by `\`.
     pub kernel: Option<String>,
     /// DICOM `KVP`, kV.
     pub kvp: Option<f64>,
@@ -40,17 +40,17 @@ pub struct SeriesInfo {
     pub transfer_syntax: String,
 }
 
-/// What is known of a series whose slices make up no volume.
+/// What is known about a series whose slices do not make up a volume.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedSeries {
-    /// What its headers say; where slices differ, the first one read.
+    /// What its headers say; where slices differ, the first slice that was read.
     pub info: SeriesInfo,
-    /// Voxels along i and j of that slice.
+    /// Voxels of that slice along i and j.
     pub size: [usize; 2],
-    /// Slices.
+    /// Number of slices.
     pub n_slices: usize,
-    /// Spacing along i and j of that slice.
+    /// Spacing of that slice along i and j.
     pub spacing_mm: [f64; 2],
-    /// Median gap, where it was measured.
+    /// The median gap, if it was measured.
     pub spacing_k_mm: Option<f64>,
 }

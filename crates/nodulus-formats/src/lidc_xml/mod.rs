@@ -1,8 +1,7 @@
-//! LIDC's XML: what each reader of a CT series marked (`LidcReadMessage`).
+//! LIDC's XML (`LidcReadMessage`): what each reader of a CT series marked.
 //!
-//! Source: Armato et al. 2011 and the `LidcReadMessage.xsd` that the files name. Pixel positions are
-//! (x, y) = (i, j), counted from 0 at the centre of the first pixel; heights are the z of
-//! `ImagePositionPatient`, in millimetres.
+//! Source: Armato et al. 2011, and the `LidcReadMessage.xsd` that the files name. Pixel positions are (x, y) = (i,
+//! j), counted from 0 at the centre of the first pixel. Heights are the z of `ImagePositionPatient`, in millimetres.
 
 mod reads;
 mod read;

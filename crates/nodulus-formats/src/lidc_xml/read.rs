@@ -1,4 +1,4 @@
-//! LIDC's XML to reads.
+//! Parses LIDC's XML.
 
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
 use fs_err as fs;
@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A file of reads could not be read.
+/// A file of reads could not be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused, or the file is not UTF-8.
+    /// The file cannot be read, or is not UTF-8.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file is not XML.
@@ -18,7 +18,7 @@ pub enum Error {
     Xml {
         /// The file.
         path: PathBuf,
-        /// What the parser met.
+        /// The error of the XML parser.
         source: roxmltree::Error,
     },
     /// The reads are of a chest X-ray.
@@ -26,27 +26,27 @@ pub enum Error {
         "`{0}` holds reads of a chest X-ray (IdriReadMessage), expected reads of a CT series (LidcReadMessage)"
     )]
     XRay(PathBuf),
-    /// The file holds something else.
+    /// The file is another kind of message.
     #[error("`{path}` holds {found}, expected LidcReadMessage")]
     OtherMessage {
         /// The file.
         path: PathBuf,
-        /// Name of its root.
+        /// Name of the root element.
         found: String,
     },
-    /// An element is missing.
+    /// A required element is missing.
     #[error("`{path}`, line {line}: {parent} has no {child}")]
     Missing {
         /// The file.
         path: PathBuf,
-        /// Line of the parent.
+        /// Line of the parent element.
         line: u32,
-        /// XmlElement that lacks it.
+        /// Name of the parent element.
         parent: String,
-        /// XmlElement that is missing.
+        /// Name of the missing element.
         child: &'static str,
     },
-    /// An element's text is not a value of its kind.
+    /// The text of an element is not a valid value.
     #[error("`{path}`, line {line}: {element} is `{found}`, expected {expected}")]
     Value {
         /// The file.
@@ -62,22 +62,22 @@ pub enum Error {
     },
 }
 
-/// Reads the marks of one series, in any namespace; no sessions where nobody read it.
+/// Reads the marks of one series. The namespace is ignored; a series that nobody read has no sessions.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is not a `LidcReadMessage` (the reads of chest X-rays among
-/// LIDC's files are not), or an element that a mark needs is missing or is no number.
+/// Fails if the file cannot be read, is not a `LidcReadMessage` (the reads of chest X-rays among LIDC's files are
+/// not), or lacks an element that a mark needs, or such an element is not a number.
 pub fn read(path: &Path) -> Result<Annotations, Error> {
     let text = fs::read_to_string(path)?;
     parse(path, &text)
 }
 
-/// The marks of one series in a text, as [`read`]; `path` is where it came from.
+/// Parses the marks of one series from a text, as [`read`] does; `path` is the file to name in errors.
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// Fails as [`read`] does.
 pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
     let document =
         Document::parse(text).map_err(|source| Error::Xml { path: path.to_owned(), source })?;
@@ -102,7 +102,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
     })
 }
 
-/// A node with the file that it came from.
+/// An element, and the file to name in errors.
 #[derive(Clone, Copy)]
 struct XmlElement<'a> {
     node: Node<'a, 'a>,
@@ -155,7 +155,7 @@ impl<'a> XmlElement<'a> {
         }
     }
 
-    /// Date and time of service of a header; `None` unless both are written as LIDC does.
+    /// Date and time of service in a header; `None` unless both have LIDC's format.
     fn delivered(self) -> Option<String> {
         let date = self.children("DateService").next()?.text();
         let time = self.children("TimeService").next()?.text();
@@ -215,7 +215,7 @@ impl<'a> XmlElement<'a> {
         })
     }
 
-    /// Ratings, or `None` where no value is given: zeros stand for none.
+    /// The ratings; `None` if no value is given. A zero stands for no value.
     fn ratings(self) -> Result<Option<Ratings>, Error> {
         let mut values = [None; 9];
         for (value, name) in values.iter_mut().zip(Ratings::NAMES) {
@@ -259,7 +259,7 @@ mod tests {
     use super::super::reads::NoduleKind;
     use super::*;
 
-    /// A file as LIDC has them, cut down: a rated nodule, an all-zero one, a non-nodule.
+    /// A short file in LIDC's format: a rated nodule, one with zeros only, and a non-nodule.
     const FILE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <LidcReadMessage uid="1.3.0" xmlns="http://www.nih.gov">
 <ResponseHeader>
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_it_stands() {
+    fn every_mark_of_a_file_is_read() {
         let reads = parse_text(FILE).unwrap();
         assert_eq!(reads.series_instance_uid, "1.3.6.1");
         assert_eq!(reads.study_instance_uid.as_deref(), Some("1.3.6.2"));
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_elements_are_named_with_their_line() {
+    fn invalid_elements_are_named_with_their_line() {
         for (from, to, message) in [
             ("-127.5", "up", "line 19: imageZposition is `up`, expected millimetres"),
             ("-127.5", "inf", "line 19: imageZposition is `inf`, expected millimetres"),

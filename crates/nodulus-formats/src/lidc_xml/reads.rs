@@ -3,14 +3,14 @@
 /// The reads of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotations {
-    /// Series that was read.
+    /// The series that was read.
     pub series_instance_uid: String,
-    /// Its study, where the file tells.
+    /// The study, if the file names it.
     pub study_instance_uid: Option<String>,
-    /// When the reads were delivered, as `YYYY-MM-DD HH:MM:SS`, where the file tells: a file of the
-    /// same series delivered later corrects this one.
+    /// When the reads were delivered, as `YYYY-MM-DD HH:MM:SS`, if the file says so. A file of the same series
+    /// delivered later corrects this one.
     pub delivered: Option<String>,
-    /// Readers' sessions in the file's order; not always four, and never a known person.
+    /// The readers' sessions, in the file's order: not always four, and never of a named person.
     pub sessions: Vec<Session>,
 }
 
@@ -19,37 +19,37 @@ pub struct Annotations {
 pub struct Session {
     /// Nodules, in the file's order.
     pub nodules: Vec<ReadNodule>,
-    /// Other findings, in the file's order.
+    /// Marks that are not nodules, in the file's order.
     pub non_nodules: Vec<NonNodule>,
 }
 
 /// A nodule as one reader marked it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNodule {
-    /// The reader's own id; not always unique in a session.
+    /// The reader's id of the nodule; not always unique in a session.
     pub reader_nodule_id: String,
-    /// Ratings; `None` where the file has none, or only zeros.
+    /// The ratings; `None` if the file has none, or only zeros.
     pub ratings: Option<Ratings>,
-    /// Lines or points, in the file's order.
+    /// The contours, in the file's order; some are single points.
     pub contours: Vec<Contour>,
 }
 
-/// What a reader's nodule is.
+/// LIDC's kinds of nodule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoduleKind {
     /// A nodule of 3 mm or more.
     Nodule,
-    /// A nodule under 3 mm, marked by a point.
+    /// A nodule under 3 mm, marked by one point.
     SmallNodule,
 }
 
 impl ReadNodule {
     /// Which of LIDC's two kinds of nodule this is.
     ///
-    /// METHOD: LIDC outlines and rates nodules of 3 mm or more and marks smaller ones by one point
-    /// without ratings (Armato et al. 2011). One unrated point is therefore small, and everything
-    /// else is not: the two unrated outlines among the 20,362 nodules of all reads, and outlines
-    /// that are one or two points on some of their slices.
+    /// METHOD: LIDC outlines and rates nodules of 3 mm or more, and marks smaller ones by one point without ratings
+    /// (Armato et al. 2011). One unrated point is therefore a small nodule, and everything else is not: neither the
+    /// two unrated outlines among the 20,362 nodules of all reads, nor outlines that have one or two points on some
+    /// of their slices.
     pub fn kind(&self) -> NoduleKind {
         match self.contours.as_slice() {
             [only] if self.ratings.is_none() && only.points.len() == 1 => NoduleKind::SmallNodule,
@@ -61,11 +61,11 @@ impl ReadNodule {
 /// A reader's ratings of a nodule, on LIDC's scales (1 to 4, 5 or 6); `None` where not rated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ratings {
-    /// How hard it is to see: 1 = extremely subtle, 5 = obvious.
+    /// How hard the nodule is to see: 1 = extremely subtle, 5 = obvious.
     pub subtlety: Option<i64>,
-    /// What it is made of: 1 = soft tissue, 2 = fluid, 3 = fat, 4 = air.
+    /// Composition: 1 = soft tissue, 2 = fluid, 3 = fat, 4 = air.
     pub internal_structure: Option<i64>,
-    /// Pattern of calcium: 1 = popcorn to 5 = central, 6 = absent.
+    /// Pattern of calcification: 1 = popcorn to 5 = central, 6 = absent.
     pub calcification: Option<i64>,
     /// Shape: 1 = linear, 5 = round.
     pub sphericity: Option<i64>,
@@ -136,29 +136,29 @@ impl Ratings {
     }
 }
 
-/// A line that a reader drew on one slice, or a point.
+/// A contour that a reader drew on one slice, or a single point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contour {
     /// z of the slice's `ImagePositionPatient`, in millimetres.
     pub z_mm: f64,
-    /// Whether the line surrounds nodule, rather than a hole in it.
+    /// Whether the contour surrounds nodule, rather than a hole in it.
     pub inclusion: bool,
-    /// Pixels (i, j) of the line, one after the other; at least one.
+    /// The pixels (i, j) of the contour, in order; at least one.
     pub points: Vec<[i64; 2]>,
-    /// The slice's SOP instance.
+    /// `SOPInstanceUID` of the slice.
     pub sop_instance_uid: String,
 }
 
-/// A finding of 3 mm or more that is no nodule.
+/// A mark of 3 mm or more that is not a nodule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NonNodule {
-    /// The reader's own id.
+    /// The reader's id of the mark.
     pub id: String,
     /// z of the slice's `ImagePositionPatient`, in millimetres.
     pub z_mm: f64,
     /// Pixel (i, j).
     pub point: [i64; 2],
-    /// The slice's SOP instance.
+    /// `SOPInstanceUID` of the slice.
     pub sop_instance_uid: String,
 }
 

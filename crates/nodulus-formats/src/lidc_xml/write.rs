@@ -1,4 +1,4 @@
-//! Reads to LIDC's XML.
+//! Writes LIDC's XML.
 
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule};
 use fs_err as fs;
@@ -6,15 +6,15 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-/// Writes reads as LIDC's files have them: the same elements in the same order, the same bytes for
-/// the same reads. Nothing in the file identifies a reader.
+/// Writes reads in the format of LIDC's files: the same elements in the same order, and the same bytes for the same
+/// reads. Nothing in the file identifies a reader.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be written.
 pub fn write(path: &Path, annotations: &Annotations) -> io::Result<()> {
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     message(&mut text, annotations).map_err(io::Error::other)?;
     fs::write(path, text)
 }
@@ -47,7 +47,7 @@ fn message(out: &mut String, annotations: &Annotations) -> std::fmt::Result {
         writeln!(out, "  <annotationVersion>3.12</annotationVersion>")?;
         writeln!(out, "  <servicingRadiologistID>anonymous</servicingRadiologistID>")?;
         session.nodules.iter().try_for_each(|read| nodule(out, read))?;
-        session.non_nodules.iter().try_for_each(|finding| non_nodule(out, finding))?;
+        session.non_nodules.iter().try_for_each(|mark| non_nodule(out, mark))?;
         writeln!(out, "</readingSession>")?;
     }
     writeln!(out, "</LidcReadMessage>")
@@ -84,12 +84,12 @@ fn roi(out: &mut String, contour: &Contour) -> std::fmt::Result {
     writeln!(out, "    </roi>")
 }
 
-fn non_nodule(out: &mut String, finding: &NonNodule) -> std::fmt::Result {
-    let [i, j] = finding.point;
+fn non_nodule(out: &mut String, mark: &NonNodule) -> std::fmt::Result {
+    let [i, j] = mark.point;
     writeln!(out, "  <nonNodule>")?;
-    writeln!(out, "    <nonNoduleID>{}</nonNoduleID>", escaped(&finding.id))?;
-    writeln!(out, "    <imageZposition>{}</imageZposition>", finding.z_mm)?;
-    let uid = escaped(&finding.sop_instance_uid);
+    writeln!(out, "    <nonNoduleID>{}</nonNoduleID>", escaped(&mark.id))?;
+    writeln!(out, "    <imageZposition>{}</imageZposition>", mark.z_mm)?;
+    let uid = escaped(&mark.sop_instance_uid);
     writeln!(out, "    <imageSOP_UID>{uid}</imageSOP_UID>")?;
     writeln!(out, "    <locus>")?;
     writeln!(out, "      <xCoord>{i}</xCoord>")?;
@@ -128,7 +128,7 @@ mod tests {
             ratings: None,
             contours: vec![inclusion(2.5, &[[7, 8]])],
         };
-        let finding = NonNodule {
+        let mark = NonNodule {
             id: "_Non-nodule 001".to_owned(),
             z_mm: 3.25,
             point: [9, 10],
@@ -139,7 +139,7 @@ mod tests {
             study_instance_uid: Some("1.3.7".to_owned()),
             delivered: Some("2006-06-05 17:08:37".to_owned()),
             sessions: vec![
-                Session { nodules: vec![rated, small], non_nodules: vec![finding] },
+                Session { nodules: vec![rated, small], non_nodules: vec![mark] },
                 Session::default(),
             ],
         };

@@ -11,24 +11,24 @@ pub(super) const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", 
 /// A nodule of the reference standard.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Annotation {
-    /// Series of the scan.
+    /// `SeriesInstanceUID` of the scan.
     pub series_instance_uid: String,
-    /// Centre, x.
+    /// Centre, x, LPS.
     pub x_mm: f64,
-    /// Centre, y.
+    /// Centre, y, LPS.
     pub y_mm: f64,
-    /// Centre, z.
+    /// Centre, z, LPS.
     pub z_mm: f64,
     /// Mean diameter over the readers.
     pub diameter_mm: f64,
 }
 
-/// Reads `annotations.csv`; none where it has only its first line.
+/// Reads `annotations.csv`; a file with a header line alone has no rows.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is no number; positions must be
-/// finite and diameters positive.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, diameters
+/// positive.
 pub fn read_annotations(path: &Path) -> Result<Vec<Annotation>, Error> {
     rows::read(path, NAMES, |fields| {
         let diameter_mm = fields.millimetres(4)?;
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
     use fs_err as fs;
 
-    /// Lines as LUNA16 has them.
+    /// Lines of LUNA16's file.
     const ANNOTATIONS: &str = "seriesuid,coordX,coordY,coordZ,diameter_mm\n\
         1.3.6.1.4.1.14519.5.2.1.6279.6001.100225287222365663678666836860,-128.6994211,-175.3192718,-298.3875064,5.651470635\n\
         1.3.6.1.4.1.14519.5.2.1.6279.6001.100225287222365663678666836860,103.7836509,-211.9251487,-227.12125,4.224708481\n";
 
     #[test]
-    fn annotations_are_read_and_written_as_they_stand() {
+    fn annotations_are_read_and_written_unchanged() {
         let (_folder, path) = file(ANNOTATIONS);
         let rows = read_annotations(&path).unwrap();
         assert_eq!(rows.len(), 2);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_other_programs_are_the_same_rows() {
+    fn files_of_other_programs_give_the_same_rows() {
         let (_folder, path) = file(ANNOTATIONS);
         let rows = read_annotations(&path).unwrap();
         let quoted = ANNOTATIONS.replace("1.3.6", "\"1.3.6").replace("6860,", "6860\",");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_files_are_refused_with_line_and_column() {
+    fn invalid_files_are_refused_with_line_and_column() {
         for (from, to, expected) in [
             ("-175.3192718", "NaN", "`, line 2: coordY is \"NaN\", expected finite millimetres"),
             ("-175.3192718", "far", "`, line 2: coordY is \"far\", expected finite millimetres"),
@@ -116,20 +116,20 @@ mod tests {
             (
                 "coordY",
                 "coordX",
-                "`, line 1: column coordX is there 2 times, expected once; the line is \
+                "`, line 1: column coordX occurs 2 times, expected once; the line is \
                  \"seriesuid,coordX,coordX,coordZ,diameter_mm\"",
             ),
             (
                 "coordY",
                 "y",
-                "`, line 1: column coordY is there 0 times, expected once; the line is \
+                "`, line 1: column coordY occurs 0 times, expected once; the line is \
                  \"seriesuid,coordX,y,coordZ,diameter_mm\"",
             ),
         ] {
             let (_folder, path) = file(&ANNOTATIONS.replace(from, to));
             assert_eq!(message(&read_annotations(&path).unwrap_err()), expected);
         }
-        // Names alone, and nothing at all.
+        // A header line that lacks columns, and an empty file.
         let (_folder, path) = file("seriesuid,coordX\n");
         assert!(matches!(read_annotations(&path), Err(Error::Columns { column: "coordY", .. })));
         let (_folder, path) = file("");

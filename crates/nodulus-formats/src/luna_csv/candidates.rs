@@ -1,4 +1,4 @@
-//! `candidates.csv` and `candidates_V2.csv`: places that detectors found.
+//! `candidates.csv` and `candidates_V2.csv`: candidate positions of detectors.
 
 use super::error::Error;
 use super::rows;
@@ -8,27 +8,27 @@ use std::path::Path;
 /// The file's columns.
 const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "class"];
 
-/// A place that a detector found.
+/// A candidate position of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Series of the scan.
+    /// `SeriesInstanceUID` of the scan.
     pub series_instance_uid: String,
-    /// Place, x.
+    /// Position, x, LPS.
     pub x_mm: f64,
-    /// Place, y.
+    /// Position, y, LPS.
     pub y_mm: f64,
-    /// Place, z.
+    /// Position, z, LPS.
     pub z_mm: f64,
-    /// 1 where it hits a nodule of the reference standard, 0 elsewhere.
+    /// 1 if the position is in a nodule of the reference standard, otherwise 0.
     pub class: u8,
 }
 
-/// Reads `candidates.csv`; none where it has only its first line.
+/// Reads `candidates.csv`; a file with a header line alone has no rows.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is no number; positions must be
-/// finite and classes 0 or 1.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, classes 0
+/// or 1.
 pub fn read_candidates(path: &Path) -> Result<Vec<Candidate>, Error> {
     rows::read(path, NAMES, |fields| {
         Ok(Candidate {
@@ -57,7 +57,7 @@ mod tests {
     use fs_err as fs;
 
     #[test]
-    fn candidates_are_read_and_written_as_they_stand() {
+    fn candidates_are_read_and_written_unchanged() {
         let text = "seriesuid,coordX,coordY,coordZ,class\n1.3,-56.08,-67.85,-311.92,0\n1.3,53.21,-244.41,-245.17,1\n";
         let (_folder, path) = file(text);
         let rows = read_candidates(&path).unwrap();

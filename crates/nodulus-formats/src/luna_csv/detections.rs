@@ -1,4 +1,4 @@
-//! A submission to LUNA16: places that a detector found, and how sure it is of each.
+//! A submission to LUNA16: the positions that a detector found, with its confidence in each.
 
 use super::error::Error;
 use super::rows;
@@ -7,26 +7,26 @@ use std::path::Path;
 /// The file's columns.
 const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "probability"];
 
-/// A place that a detector found.
+/// A position that a detector found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// Series of the scan.
+    /// `SeriesInstanceUID` of the scan.
     pub series_instance_uid: String,
-    /// Place, x.
+    /// Position, x, LPS.
     pub x_mm: f64,
-    /// Place, y.
+    /// Position, y, LPS.
     pub y_mm: f64,
-    /// Place, z.
+    /// Position, z, LPS.
     pub z_mm: f64,
-    /// How sure the detector is; the file's `probability`, which may be any number.
+    /// The file's `probability`, which may be any number: larger is more certain.
     pub confidence: f64,
 }
 
-/// Reads a submission; none where it has only its first line.
+/// Reads a submission; a file with a header line alone has no rows.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is no finite number.
+/// Fails if the file cannot be read, lacks a column, or a value is not a finite number.
 pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
     rows::read(path, NAMES, |fields| {
         Ok(Detection {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_are_any_finite_number() {
+    fn a_confidence_is_any_finite_number() {
         let text = "seriesuid,coordX,coordY,coordZ,probability\n1.3,1,2,3,-4.5\n";
         let (_folder, path) = file(text);
         let rows = read_detections(&path).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A CSV file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A row could not be written.
@@ -14,24 +14,24 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: csv::Error,
     },
-    /// The line of names lacks a column, or has it twice.
+    /// The header line lacks a column, or has it twice.
     #[error(
-        "`{path}`, line 1: column {column} is there {found} times, expected once; the line is {line:?}"
+        "`{path}`, line 1: column {column} occurs {found} times, expected once; the line is {line:?}"
     )]
     Columns {
         /// The file.
         path: PathBuf,
         /// Name of the column.
         column: &'static str,
-        /// How often it is there.
+        /// How often the column occurs.
         found: usize,
-        /// The line of names.
+        /// The header line.
         line: String,
     },
-    /// A row has more or fewer values than there are names.
+    /// A row has more or fewer values than the header line has names.
     #[error(
         "`{path}`, line {line}: {found} values, expected {expected}, one for each name of line 1"
     )]
@@ -42,10 +42,10 @@ pub enum Error {
         line: usize,
         /// Values in the line.
         found: usize,
-        /// Names in the first line.
+        /// Names in the header line.
         expected: usize,
     },
-    /// A row's value is not allowed.
+    /// A value is not allowed.
     #[error("`{path}`, line {line}: {column} is {found:?}, expected {expected}")]
     Value {
         /// The file.

@@ -1,33 +1,32 @@
-//! `annotations_excluded.csv`: what readers marked and the reference standard leaves out.
+//! `annotations_excluded.csv`: marks of readers that the reference standard excludes.
 
 use super::error::Error;
 use super::{annotations, rows};
 use serde::{Serialize, Serializer};
 use std::path::Path;
 
-/// A mark that is no nodule of the reference standard; a detector that finds it is neither right
-/// nor wrong.
+/// A mark that is not a nodule of the reference standard. A detection there counts as neither right nor wrong.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// Series of the scan.
+    /// `SeriesInstanceUID` of the scan.
     pub series_instance_uid: String,
-    /// Centre, x.
+    /// Centre, x, LPS.
     pub x_mm: f64,
-    /// Centre, y.
+    /// Centre, y, LPS.
     pub y_mm: f64,
-    /// Centre, z.
+    /// Centre, z, LPS.
     pub z_mm: f64,
-    /// Diameter; `None`, which is -1 in the file, for points: nodules under 3 mm and non-nodules.
+    /// Diameter; `None`, stored as -1, for points: nodules under 3 mm and non-nodules.
     #[serde(serialize_with = "or_minus_one")]
     pub diameter_mm: Option<f64>,
 }
 
-/// Reads `annotations_excluded.csv`; none where it has only its first line.
+/// Reads `annotations_excluded.csv`; a file with a header line alone has no rows.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is no number; positions must be
-/// finite and diameters positive or -1.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, diameters
+/// positive or -1.
 pub fn read_findings(path: &Path) -> Result<Vec<Finding>, Error> {
     rows::read(path, annotations::NAMES, |fields| {
         let diameter_mm = fields.millimetres(4)?;
@@ -54,7 +53,7 @@ pub fn write_findings(path: &Path, rows: &[Finding]) -> Result<(), Error> {
     rows::write(path, &annotations::NAMES, rows)
 }
 
-#[expect(clippy::ref_option, reason = "what serde asks for")]
+#[expect(clippy::ref_option, reason = "the signature that serde requires")]
 fn or_minus_one<S: Serializer>(diameter: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     match diameter {
         Some(diameter) => serializer.serialize_f64(*diameter),

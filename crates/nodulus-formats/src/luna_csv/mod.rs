@@ -1,8 +1,7 @@
-//! LUNA16's CSV files: nodules, other findings, candidates, submissions and the list of series.
+//! LUNA16's CSV files: nodules, excluded findings, candidates, submissions and the list of series.
 //!
-//! Positions are patient millimetres, LPS. A byte order mark, `\r\n` and blank lines at the end are
-//! read over; more columns than LUNA16's are left alone. Source: the LUNA16 challenge (Setio et al.
-//! 2017).
+//! Positions are in the patient, LPS in millimetres. A byte order mark, `\r\n` and blank lines at the end are
+//! accepted, and columns that LUNA16 does not have are ignored. Source: the LUNA16 challenge (Setio et al. 2017).
 
 mod error;
 mod rows;

@@ -1,31 +1,30 @@
-//! Places in scans, whichever of LUNA16's tables they are in: `candidates.csv`, a submission, or
-//! `annotations.csv`.
+//! Positions in scans, from any of LUNA16's tables: `candidates.csv`, a submission, or `annotations.csv`.
 
 use super::error::Error;
 use super::rows;
 use std::path::Path;
 
-/// Columns that all of them have.
+/// Columns that all tables have.
 const NAMES: [&str; 4] = ["seriesuid", "coordX", "coordY", "coordZ"];
-/// Those of a submission.
+/// Columns of a submission.
 const NAMES_WITH_CONFIDENCE: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "probability"];
 
-/// A place in a scan.
+/// A position in a scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
-    /// Series of the scan.
+    /// `SeriesInstanceUID` of the scan.
     pub series_instance_uid: String,
-    /// Where it is, LPS.
+    /// The position, LPS.
     pub position_mm: [f64; 3],
-    /// What a submission has as its `probability`, which may be any number.
+    /// The `probability` of a submission, which may be any number.
     pub confidence: Option<f64>,
 }
 
-/// Reads the places of a table; none where it has only its first line.
+/// Reads the positions of a table; a file with a header line alone has none.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is no finite number.
+/// Fails if the file cannot be read, lacks a column, or a value is not a finite number.
 pub fn read_positions(path: &Path) -> Result<Vec<Position>, Error> {
     let has_confidence = rows::text(path)?.lines().next().is_some_and(|line| {
         line.split(',').any(|name| name.trim().trim_matches('"') == NAMES_WITH_CONFIDENCE[4])
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_is_read_where_there_is_one() {
+    fn the_confidence_is_read_if_the_table_has_it() {
         let position = |confidence| Position {
             series_instance_uid: "1.3".to_owned(),
             position_mm: [1.5, -2.0, 3.0],
@@ -68,6 +67,6 @@ mod tests {
         assert_eq!(read_positions(&path).unwrap(), [position(None)]);
         let (_folder, path) = file("seriesuid,coordX,coordY\n1.3,1,2\n");
         let error = message(&read_positions(&path).unwrap_err());
-        assert!(error.contains("column coordZ is there 0 times"), "{error}");
+        assert!(error.contains("column coordZ occurs 0 times"), "{error}");
     }
 }

@@ -1,11 +1,11 @@
-//! Lines of a file with a line of names: to rows and back.
+//! Reads and writes the rows of a CSV file with a header line.
 
 use super::error::Error;
 use fs_err as fs;
 use serde::Serialize;
 use std::path::Path;
 
-/// The text of a file, without a byte order mark and blank lines at its end.
+/// The text of a file, without a byte order mark and without blank lines at its end.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     let mut text = fs::read_to_string(path)?;
     text.truncate(text.trim_end().len());
@@ -15,7 +15,7 @@ pub(super) fn text(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A line's values for the names asked for.
+/// The values of a line in the requested columns.
 pub(super) struct RowValues<'a, const N: usize> {
     path: &'a Path,
     line: usize,
@@ -24,18 +24,18 @@ pub(super) struct RowValues<'a, const N: usize> {
 }
 
 impl<const N: usize> RowValues<'_, N> {
-    /// The value of a name as text that is not empty.
+    /// The value of a column, which must not be empty.
     pub(super) fn text(&self, field: usize) -> Result<String, Error> {
         let text = self.values[field];
         if text.is_empty() { Err(self.wrong(field, "some text")) } else { Ok(text.to_owned()) }
     }
 
-    /// The value of a name as finite millimetres.
+    /// The value of a column, in finite millimetres.
     pub(super) fn millimetres(&self, field: usize) -> Result<f64, Error> {
         self.finite(field, "finite millimetres")
     }
 
-    /// The value of a name as a finite number.
+    /// The value of a column, a finite number.
     pub(super) fn number(&self, field: usize) -> Result<f64, Error> {
         self.finite(field, "a finite number")
     }
@@ -45,13 +45,13 @@ impl<const N: usize> RowValues<'_, N> {
         number.ok_or_else(|| self.wrong(field, expected))
     }
 
-    /// The value of a name as 0 or 1.
+    /// The value of a column, 0 or 1.
     pub(super) fn class(&self, field: usize) -> Result<u8, Error> {
         let class = self.values[field].parse().ok().filter(|class| *class <= 1);
         class.ok_or_else(|| self.wrong(field, "0 or 1"))
     }
 
-    /// An error about the value of a name.
+    /// An error about the value of a column.
     pub(super) fn wrong(&self, field: usize, expected: &'static str) -> Error {
         Error::Value {
             path: self.path.to_owned(),
@@ -63,7 +63,7 @@ impl<const N: usize> RowValues<'_, N> {
     }
 }
 
-/// The rows of a file; `row` makes one from the values of `names`, in that order.
+/// Reads the rows of a file; `row` makes one from the values of the columns `names`, in that order.
 pub(super) fn read<T, const N: usize>(
     path: &Path,
     names: [&'static str; N],
@@ -73,13 +73,13 @@ pub(super) fn read<T, const N: usize>(
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let found: Vec<&str> = values(first).collect();
-    let mut places = [0; N];
-    for (place, column) in places.iter_mut().zip(names) {
+    let mut columns = [0; N];
+    for (index, column) in columns.iter_mut().zip(names) {
         let mut same = (0..found.len()).filter(|n| found[*n] == column);
         match (same.next(), same.count()) {
-            (Some(n), 0) => *place = n,
-            (first_place, more) => {
-                let (found, line) = (usize::from(first_place.is_some()) + more, first.to_owned());
+            (Some(n), 0) => *index = n,
+            (first_index, more) => {
+                let (found, line) = (usize::from(first_index.is_some()) + more, first.to_owned());
                 return Err(Error::Columns { path: path.to_owned(), column, found, line });
             }
         }
@@ -91,12 +91,12 @@ pub(super) fn read<T, const N: usize>(
             let (found, expected) = (values.len(), found.len());
             return Err(Error::Fields { path: path.to_owned(), line, found, expected });
         }
-        rows.push(row(&RowValues { path, line, names, values: places.map(|n| values[n]) })?);
+        rows.push(row(&RowValues { path, line, names, values: columns.map(|n| values[n]) })?);
     }
     Ok(rows)
 }
 
-/// UIDs and numbers hold no comma; some programs put them in quotes all the same.
+/// UIDs and numbers contain no comma; some programs quote them nevertheless.
 fn values(line: &str) -> impl Iterator<Item = &str> {
     line.split(',').map(|value| {
         let value = value.trim();
@@ -104,10 +104,10 @@ fn values(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Writes rows, whose fields come in the order of `names`.
+/// Writes rows, whose fields are in the order of `names`.
 pub(super) fn write<T: Serialize>(path: &Path, names: &[&str], rows: &[T]) -> Result<(), Error> {
     let wrong = |source| Error::Write { path: path.to_owned(), source };
-    // The names are written here, so that a file without rows has them too.
+    // The header is written here, so that a file without rows has it too.
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     for row in rows {
         writer.serialize(row).map_err(wrong)?;

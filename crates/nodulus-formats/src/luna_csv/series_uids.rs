@@ -1,15 +1,15 @@
-//! `seriesuids.csv`: the scans of the cohort.
+//! `seriesuids.csv`: the series of a cohort.
 
 use super::error::Error;
 use super::rows;
 use fs_err as fs;
 use std::path::Path;
 
-/// Reads `seriesuids.csv`: one series a line, without a line of names; none where it is empty.
+/// Reads `seriesuids.csv`: one series on each line, without a header line; an empty file has none.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, or a line is no UID.
+/// Fails if the file cannot be read, or a line is not a UID.
 pub fn read_series_uids(path: &Path) -> Result<Vec<String>, Error> {
     let mut uids = Vec::new();
     for (line, text) in (1..).zip(rows::text(path)?.lines().map(str::trim)) {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn series_are_one_a_line() {
+    fn each_line_is_a_series() {
         let (_folder, path) = file("1.3.6\n1.3.7\n");
         let uids = read_series_uids(&path).unwrap();
         assert_eq!(uids, ["1.3.6", "1.3.7"]);

@@ -3,7 +3,7 @@
 use super::error::Error;
 use std::path::PathBuf;
 
-/// A file `a.csv` with a text, and the folder that it goes with.
+/// Writes a file `a.csv`; returns it with its temporary folder.
 pub(super) fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");
@@ -11,7 +11,7 @@ pub(super) fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// What an error says after the file's folder.
+/// The text of an error after the file's name.
 pub(super) fn message(error: &Error) -> String {
     let error = error.to_string();
     error.rsplit_once("a.csv").unwrap().1.to_owned()

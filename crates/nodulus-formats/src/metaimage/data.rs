@@ -1,27 +1,27 @@
-//! Where a MetaImage's voxels are: its field `ElementDataFile`.
+//! The location of a MetaImage's voxels: its field `ElementDataFile`.
 
 use std::collections::BTreeSet;
 use std::iter;
 use std::path::{Component, Path};
 
-/// Where the voxels are.
+/// The files that hold the voxels.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DataLocation {
-    /// Behind the header.
+    /// The file of the header, after it.
     Local,
-    /// In a file of this name, below the header's folder.
+    /// A file with this name, below the folder of the header.
     File(String),
-    /// In a file for each slice, of these names in the order of k.
+    /// A file for each slice, with these names in the order of k.
     List(Vec<String>),
-    /// In a file for each slice, of numbered names.
+    /// A file for each slice, with numbered names.
     Numbered(NumberedNames),
 }
 
-/// Numbered names, as C's `printf` makes them from `before%03dafter`.
+/// Numbered names, as C's `printf` makes them of `before%03dafter`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NumberedNames {
     before: String,
-    /// Digits at least, and whether zeros fill them up.
+    /// Least number of digits, and whether they are padded with zeros.
     width: usize,
     zeros: bool,
     after: String,
@@ -30,7 +30,7 @@ pub(super) struct NumberedNames {
     n: usize,
 }
 
-/// What `ElementDataFile` should be.
+/// What `ElementDataFile` may be, for errors.
 pub(super) const EXPECTED: &str =
     "LOCAL, LIST, LIST 2, a file below the header's folder, or a pattern such as `a%03d.raw 1 9 1`";
 
@@ -38,14 +38,14 @@ pub(super) const EXPECTED: &str =
 const WIDEST: usize = 20;
 
 impl DataLocation {
-    /// Reads the field and, where it is a list, the names in `rest`; fails with what it found in
-    /// place of what is expected. A pattern without numbers goes from 1 to `n_slices`.
+    /// Parses the field and, for a list, the names in `rest`; fails with what it found. A pattern without numbers
+    /// counts from 1 to `n_slices`.
     pub(super) fn parse(field: &str, rest: &[u8], n_slices: usize) -> Result<Self, String> {
         let wrong = || field.to_owned();
         let words: Vec<&str> = field.split_whitespace().collect();
         match words.as_slice() {
             ["LOCAL" | "Local" | "local"] => Ok(Self::Local),
-            // METHOD: the number is that of a file's axes (MetaIO); only slices are of use here.
+            // METHOD: the number is that of the axes of a file (MetaIO); only slices are supported.
             ["LIST"] | ["LIST", "2" | "2D"] => list(rest).map(Self::List),
             ["LIST", ..] => Err(wrong()),
             [pattern, numbers @ ..] if pattern.contains('%') => {
@@ -58,7 +58,7 @@ impl DataLocation {
         }
     }
 
-    /// Number of files, where there is one for each slice.
+    /// Number of files, where each slice has one.
     pub(super) fn n_files(&self) -> Option<usize> {
         match self {
             Self::Local | Self::File(_) => None,
@@ -67,7 +67,7 @@ impl DataLocation {
         }
     }
 
-    /// Names of the files, made one after another: a header can ask for more than memory holds.
+    /// The names of the files, made one at a time: a header can ask for more than memory holds.
     pub(super) fn names(&self) -> Box<dyn Iterator<Item = String> + '_> {
         match self {
             Self::Local => Box::new(iter::empty()),
@@ -79,10 +79,10 @@ impl DataLocation {
 }
 
 impl NumberedNames {
-    /// `None` where it has not one `%d`, or the numbers are none.
+    /// `None` unless the pattern has exactly one `%d` and its numbers are valid.
     ///
-    /// METHOD: defaults are those of ITK's `MetaIO`; with a last number and no step it divides by
-    /// zero, so that a step is asked for.
+    /// METHOD: the defaults are those of ITK's `MetaIO`. With a last number and no step, MetaIO divides by zero; here
+    /// the step is required.
     fn parse(pattern: &str, numbers: &[&str], n_slices: usize) -> Option<Self> {
         let (before, after) = pattern.split_once('%')?;
         let conversion = after.find(|c: char| !c.is_ascii_digit())?;
@@ -103,7 +103,7 @@ impl NumberedNames {
             }
             _ => return None,
         };
-        // The last number exists.
+        // The last number must fit.
         first.checked_add(step.checked_mul(n.saturating_sub(1) as u64)?)?;
         let (before, after) = (before.to_owned(), after.to_owned());
         Some(Self { before, width, zeros: digits.starts_with('0'), after, first, step, n })
@@ -120,7 +120,7 @@ impl NumberedNames {
     }
 }
 
-/// The names of a list, one a line.
+/// The names of a list, one on each line.
 fn list(rest: &[u8]) -> Result<Vec<String>, String> {
     let text = str::from_utf8(rest).map_err(|error| format!("LIST, in it {error}"))?;
     let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
@@ -130,7 +130,7 @@ fn list(rest: &[u8]) -> Result<Vec<String>, String> {
         if !is_below(name) {
             return Err(format!("LIST, in it {name}"));
         }
-        // A file named over and over would fill the memory from a small header.
+        // A name that repeats could fill the memory from a small header.
         if !seen.insert(plain(name)) {
             return Err(format!("LIST, in it twice {name}"));
         }
@@ -138,13 +138,13 @@ fn list(rest: &[u8]) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// A name without `./` before it.
+/// A name without a leading `./`.
 fn plain(name: &str) -> &Path {
     let path = Path::new(name);
     path.strip_prefix(".").unwrap_or(path)
 }
 
-/// Whether a name stays below the folder that it is in; `\` leaves it on some machines.
+/// Whether a name stays below its folder; `\` separates folders on some platforms.
 fn is_below(name: &str) -> bool {
     let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     let path = Path::new(name);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_leave_the_folder_and_patterns_that_are_none_are_refused() {
+    fn names_outside_the_folder_and_invalid_patterns_are_refused() {
         for name in ["..", ".", "../a", "/a", "a/../b", "a\\b", "./../a"] {
             assert_eq!(names(name, b"").unwrap_err(), name);
             let list = names("LIST", format!("a.raw\n{name}\n").as_bytes());
@@ -204,7 +204,7 @@ mod tests {
         assert!(names("LIST", &[0xff, b'\n']).unwrap_err().contains("invalid utf-8"));
         let twice = names("LIST", b"a.raw\nb.raw\n./a.raw\n");
         assert_eq!(twice.unwrap_err(), "LIST, in it twice ./a.raw");
-        // As many names as a header asks for are not made at once.
+        // The names are not made all at once.
         let huge = DataLocation::parse("a%d.raw", b"", usize::MAX).unwrap();
         assert_eq!(huge.names().nth(2).unwrap(), "a3.raw");
     }

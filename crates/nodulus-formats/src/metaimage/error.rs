@@ -7,18 +7,18 @@ use std::path::PathBuf;
 /// A MetaImage could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A list of files goes on past the bytes that a header is looked for in.
+    /// A list of files continues past the longest header that is read.
     #[error("`{path}` has a header of more than {most} bytes")]
     LongHeader {
         /// The header.
         path: PathBuf,
-        /// Bytes that it may have.
+        /// Most bytes of a header.
         most: u64,
     },
-    /// A line of the header is no field.
+    /// A line of the header is not a field.
     #[error("`{path}`, line {line}: expected `Key = Value`, found {found:?}")]
     Line {
         /// The header.
@@ -28,7 +28,7 @@ pub enum Error {
         /// Its first characters.
         found: String,
     },
-    /// A field is given twice.
+    /// A field occurs twice.
     #[error("`{path}` gives {key} twice")]
     Twice {
         /// The header.
@@ -36,7 +36,7 @@ pub enum Error {
         /// The field.
         key: String,
     },
-    /// Two names of one field have different values.
+    /// Two names of the same field have different values.
     #[error("`{path}` gives {} and {}, which differ", keys[0], keys[1])]
     Differ {
         /// The header.
@@ -44,7 +44,7 @@ pub enum Error {
         /// Both names.
         keys: [&'static str; 2],
     },
-    /// A field that the voxels need is missing.
+    /// A required field is missing.
     #[error("`{path}` has no {key}")]
     Missing {
         /// The header.
@@ -64,23 +64,23 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
-    /// The fields place no scan.
+    /// The fields do not make up a geometry.
     #[error("`{path}` does not place its voxels")]
     Geometry {
         /// The header.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: InvalidGeometry,
     },
     /// The voxels do not fit in memory.
     #[error("`{0}`: {1:?} voxels do not fit in memory")]
     TooLarge(PathBuf, [usize; 3]),
-    /// There are more or fewer bytes than the header says.
+    /// There are more or fewer bytes of voxels than the header says.
     #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
     Size {
         /// The file with the voxels.
         path: PathBuf,
-        /// Bytes that there are, as far as they were read.
+        /// Bytes found, as far as the file was read.
         found: u64,
         /// Bytes that the header asks for.
         expected: u64,
@@ -90,30 +90,30 @@ pub enum Error {
     CompressedSize {
         /// The file with the voxels.
         path: PathBuf,
-        /// Bytes that there are.
+        /// Bytes found.
         found: u64,
-        /// Bytes that there should be.
+        /// Bytes expected.
         expected: u64,
     },
-    /// Slices are in more or fewer files than there are slices.
-    #[error("`{path}` names {found} files of voxels, expected {expected}, one a slice")]
+    /// There are more or fewer files than slices.
+    #[error("`{path}` names {found} files of voxels, expected {expected}, one for each slice")]
     Files {
         /// The header.
         path: PathBuf,
-        /// Files that it names.
+        /// Files that the header names.
         found: usize,
-        /// Slices.
+        /// Number of slices.
         expected: usize,
     },
     /// Compressed voxels are damaged.
-    #[error("`{path}` is no zlib stream")]
+    #[error("`{path}` is not a valid zlib stream")]
     Inflate {
         /// The file with the voxels.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// A voxel's value is not of the wanted type.
+    /// A voxel's value cannot be represented by the wanted type.
     #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
     Voxel {
         /// The file with the voxels.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-/// What the header says.
+/// The parsed header.
 #[derive(Debug)]
 pub(super) struct MetaImageHeader {
     pub(super) geometry: Geometry,
@@ -25,15 +25,15 @@ pub(super) struct MetaImageHeader {
 pub(super) enum SkippedBytes {
     /// This many.
     First(u64),
-    /// All but the last ones, which are the voxels.
+    /// All bytes before the voxels, which are the last ones.
     AllBut,
 }
 
-/// Whether the voxels are compressed, each file for itself.
+/// Whether each file of voxels is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
-    /// zlib, with the size of the one stream where the header gives it.
+    /// zlib, with the size of the stream if the header gives it.
     Zlib(Option<u64>),
 }
 
@@ -42,10 +42,10 @@ const MATRIX: [&str; 3] = ["TransformMatrix", "Rotation", "Orientation"];
 const MSB: [&str; 2] = ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"];
 
 impl MetaImageHeader {
-    /// Reads the header, and gives the bytes behind it.
+    /// Parses the header; also returns the bytes after it.
     ///
-    /// What places the voxels has no default: a file without an offset is refused.
-    /// `AnatomicalOrientation` and `CenterOfRotation` are passed over, as ITK does.
+    /// The fields that place the voxels have no default: a file without an offset is refused. `AnatomicalOrientation`
+    /// and `CenterOfRotation` are ignored, as in ITK.
     pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let (fields, rest) = HeaderFields::parse(path, bytes)?;
         for keys in [&OFFSET[..], &MATRIX, &MSB] {
@@ -57,7 +57,7 @@ impl MetaImageHeader {
         fields.must_be("ElementNumberOfChannels", "1")?;
         fields.must_be("DistanceUnits", "mm")?;
         let rows: [f64; 9] = fields.numbers(&MATRIX, "nine numbers")?;
-        // METHOD: each row of MetaImage's matrix is an axis (ITK's MetaImageIO); ours are columns.
+        // METHOD: each row of MetaImage's matrix is an axis (ITK's MetaImageIO); here the columns are.
         let direction = std::array::from_fn(|n| rows[n % 3 * 3 + n / 3]);
         let geometry = Geometry::new(
             fields.numbers(&["DimSize"], "three whole numbers")?,
@@ -80,7 +80,7 @@ impl MetaImageHeader {
     }
 }
 
-/// Characters of a wrong value that an error shows.
+/// Characters of an invalid value that an error shows.
 const LONGEST_SHOWN: usize = 80;
 
 /// The header's fields by name.
@@ -90,7 +90,7 @@ struct HeaderFields<'a> {
 }
 
 impl<'a> HeaderFields<'a> {
-    /// Reads lines up to `ElementDataFile`, which is the last.
+    /// Parses lines up to `ElementDataFile`, which is the last field.
     fn parse<'b>(path: &'a Path, bytes: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
         let mut values = BTreeMap::new();
         let mut rest = bytes;
@@ -116,7 +116,7 @@ impl<'a> HeaderFields<'a> {
         Ok((Self { path, values }, rest))
     }
 
-    /// A field under the first of its names that is there.
+    /// A field under the first of its names that occurs.
     fn find(&self, keys: &[&'static str]) -> Option<(&'static str, &str)> {
         keys.iter().find_map(|key| Some((*key, self.values.get(*key)?.as_str())))
     }
@@ -131,7 +131,7 @@ impl<'a> HeaderFields<'a> {
         Error::Value { path: self.path.to_owned(), key, found, expected }
     }
 
-    /// Names of one field must not have different values.
+    /// Refuses different values under several names of a field.
     fn must_agree(&self, keys: &[&'static str]) -> Result<(), Error> {
         let mut given = keys.iter().filter_map(|key| Some((*key, self.values.get(*key)?)));
         let Some(first) = given.next() else { return Ok(()) };
@@ -146,7 +146,7 @@ impl<'a> HeaderFields<'a> {
         }
     }
 
-    /// A field that may be missing but must not say anything else.
+    /// Refuses any other value of a field that may be missing.
     fn must_be(&self, key: &'static str, expected: &'static str) -> Result<(), Error> {
         match self.find(&[key]) {
             Some(field) if !field.1.eq_ignore_ascii_case(expected) => {
@@ -167,7 +167,7 @@ impl<'a> HeaderFields<'a> {
         values.try_into().map_err(|_| self.wrong(field, expected))
     }
 
-    /// A truth value; false where it is missing.
+    /// A truth value; false where the field is missing.
     fn flag(&self, keys: &[&'static str]) -> Result<bool, Error> {
         match self.find(keys) {
             None => Ok(false),
@@ -184,7 +184,7 @@ impl<'a> HeaderFields<'a> {
             "MET_UCHAR" => ElementType::U8,
             "MET_SHORT" => ElementType::I16,
             "MET_USHORT" => ElementType::U16,
-            // METHOD: MetaIO's table gives a long four bytes on every machine, and eight to long long.
+            // METHOD: in MetaIO's table, a long has four bytes on every machine, and a long long eight.
             "MET_INT" | "MET_LONG" => ElementType::I32,
             "MET_UINT" | "MET_ULONG" => ElementType::U32,
             "MET_LONG_LONG" => ElementType::I64,
@@ -215,7 +215,7 @@ impl<'a> HeaderFields<'a> {
             _ => return Err(self.wrong(field, "a number of bytes, or -1")),
         };
         if *data == DataLocation::Local && skipped != SkippedBytes::First(0) {
-            return Err(self.wrong(field, "0 where the voxels are behind the header"));
+            return Err(self.wrong(field, "0 where the voxels follow the header"));
         }
         if skipped == SkippedBytes::AllBut && self.flag(&["CompressedData"])? {
             return Err(self.wrong(field, "0 or more where the voxels are compressed"));
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(header.compression, Compression::Zlib(None));
         assert_eq!(header.skipped, SkippedBytes::First(0));
         assert_eq!(header.geometry.size(), [7, 8, 9]);
-        // Moving along j moves towards the head, along k to the front.
+        // j runs towards the head, k to the front.
         let moved = header.geometry.voxel_to_patient([1.0, 1.0, 1.0]);
         for (found, expected) in moved.iter().zip([5.0, -4.0, 8.0]) {
             assert!((found - expected).abs() < 1e-12);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_order_and_place_of_the_voxels_is_known() {
+    fn every_type_byte_order_and_field_name_is_known() {
         for (name, element) in [
             ("CHAR", ElementType::I8),
             ("UCHAR", ElementType::U8),
@@ -298,7 +298,7 @@ mod tests {
                 assert_eq!(header.geometry, plain.geometry, "{name}");
             }
         }
-        // Two names of one field may say the same.
+        // Two names of a field may have the same value.
         assert!(parse(&HEADER.replace("NDims = 3", "Offset =  1 2  3")).is_ok());
         let both = "BinaryDataByteOrderMSB = True\nElementByteOrderMSB = true";
         assert_eq!(parse(&HEADER.replace("NDims = 3", both)).unwrap().order, ByteOrder::Big);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn missing_and_invalid_fields_are_named() {
         for (from, to, expected) in [
             ("Position = 1 2 3\n", "", "`a.mhd` has no Offset"),
             ("ElementSpacing", "ElementSize", "`a.mhd` has no ElementSpacing"),
@@ -323,11 +323,11 @@ mod tests {
                 "`a.mhd`: ElementDataFile is `../b.raw`, expected LOCAL, LIST, LIST 2, a file below \
                  the header's folder, or a pattern such as `a%03d.raw 1 9 1`",
             ),
-            ("a b.zraw", "LIST", "`a.mhd` names 1 files of voxels, expected 9, one a slice"),
+            ("a b.zraw", "LIST", "`a.mhd` names 1 files of voxels, expected 9, one for each slice"),
             (
                 "a b.zraw",
                 "a%d.raw 1 10 1",
-                "`a.mhd` names 10 files of voxels, expected 9, one a slice",
+                "`a.mhd` names 10 files of voxels, expected 9, one for each slice",
             ),
             ("NDims = 3", "NDims = 2", "`a.mhd`: NDims is `2`, expected 3"),
             ("= 7 8 9", "= 7 8 -9", "`a.mhd`: DimSize is `7 8 -9`, expected three whole numbers"),
@@ -386,7 +386,7 @@ mod tests {
         let local = HEADER.replace("a b.zraw", "LOCAL").replace("NDims = 3", "HeaderSize = 5");
         assert_eq!(
             parse(&local).unwrap_err().to_string(),
-            "`a.mhd`: HeaderSize is `5`, expected 0 where the voxels are behind the header"
+            "`a.mhd`: HeaderSize is `5`, expected 0 where the voxels follow the header"
         );
         let list = HEADER.replace("a b.zraw", "a%d").replace("NDims = 3", "CompressedDataSize = 5");
         assert_eq!(

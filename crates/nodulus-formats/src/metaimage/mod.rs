@@ -1,7 +1,7 @@
-//! MetaImage: a text header (`.mhd`) with its voxels beside it (`.raw`, `.zraw`, or a file for each
-//! slice) or behind it (`.mha`), as LUNA16 and ITK have them.
+//! MetaImage: a text header (`.mhd`) with its voxels beside it (`.raw`, `.zraw`, or a file for each slice) or after
+//! it (`.mha`), as LUNA16 and ITK write it.
 //!
-//! Positions are LPS, in millimetres. Source: ITK's `MetaIO` and `MetaImageIO`.
+//! Positions are LPS in millimetres. Source: ITK's `MetaIO` and `MetaImageIO`.
 
 mod error;
 mod data;
@@ -23,40 +23,39 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use voxel_file::{n_values, voxel_files};
 
-/// Bytes that a header is looked for in.
+/// Most bytes of a header.
 const HEADER_MOST: u64 = 1 << 20;
 
-/// Reads a volume of one value a voxel; the file's path is that of its header.
+/// Reads a volume with one value for each voxel; `path` is that of the header.
 ///
-/// Any stored type is taken as long as every voxel's value is a 16-bit integer. It takes memory for
-/// the volume and one block of a file; for a volume of no more than 1,032 times the files' bytes.
+/// Any stored type is accepted if every value is a 16-bit integer. Reading needs memory for the volume and one block
+/// of a file; a volume may have at most 1,032 times the bytes of its files.
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read, the header lacks what places the voxels or says something that
-/// is not supported, there are more or fewer files or bytes than it says, or a value is no 16-bit
-/// integer.
+/// Fails if a file cannot be read, the header does not place the voxels or has a value that is not supported, there
+/// are more or fewer files or bytes than the header says, or a value is not a 16-bit integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     whole(path, load(path, &SliceRanges::all())?)
 }
 
-/// Reads a mask of labels, 0 where there is none; else as [`read`].
+/// Reads a mask of labels, with 0 for the background; otherwise as [`read`].
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
+/// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     whole(path, load(path, &SliceRanges::all())?)
 }
 
-/// Reads some slices of a volume; else as [`read`]. Slices past its end are left out.
+/// Reads some slices of a volume; otherwise as [`read`]. Slices past its end are ignored.
 ///
-/// Of voxels that are not compressed the others are not read, of a compressed stream those behind
-/// the last one: whether they are whole, and 16-bit integers, is then not checked.
+/// Voxels of other slices are not read where they are not compressed; in a compressed stream, those after the last
+/// wanted slice are not. Whether they are complete, and 16-bit integers, is not checked.
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, as far as it is read.
+/// Fails as [`read`] does, for the part that is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
     load(path, wanted)
 }
@@ -80,26 +79,26 @@ fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, 
     LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())
 }
 
-/// Bytes that a volume takes in memory, by its header and the lengths of its files.
+/// Estimates the bytes that a volume needs in memory, from its header and the lengths of its files.
 ///
 /// # Errors
 ///
-/// Fails if the header or a file's length cannot be read, or a length is not as the header says.
+/// Fails if the header or the length of a file cannot be read, or a length is not what the header says.
 pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
     let (header, start) = read_header(path)?;
     let files = voxel_files(path, &header, start)?;
     Ok(n_values(&header, &files, &SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
-/// The files that a header names, as far as they are there; none where it cannot be read.
+/// The files that a header names, up to the first one that does not exist; empty where the header cannot be read.
 pub fn data_files(path: &Path) -> Vec<PathBuf> {
-    // What is wrong with it is told where it is read for its voxels.
+    // Reading the voxels reports what is wrong.
     let Ok((header, _)) = read_header(path) else { return Vec::new() };
     let paths = header.data.names().map(|name| path.with_file_name(name));
     paths.take_while(|path| path.exists()).collect()
 }
 
-/// The header, and the first byte behind it.
+/// The header, and the offset of the first byte after it.
 fn read_header(path: &Path) -> Result<(MetaImageHeader, u64), Error> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
@@ -211,7 +210,7 @@ mod tests {
             message(&compressed, &deflate(99)),
             "raw` holds 13 bytes of voxels, expected 12"
         );
-        assert_eq!(message(&compressed, &[1, 2, 3]), "raw` is no zlib stream");
+        assert_eq!(message(&compressed, &[1, 2, 3]), "raw` is not a valid zlib stream");
         let huge = HEADER.replace("DimSize = 3 2 1", "DimSize = 99999 99999 9999");
         assert_eq!(message(&huge, &[]), "raw` holds 0 bytes of voxels, expected 199976000419998");
     }
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_before_the_voxels_are_passed_over() {
+    fn bytes_before_the_voxels_are_skipped() {
         let raw = shorts(&[1, 2, 3, 4, 5, 6]);
         let before = [b"other".as_slice(), &raw].concat();
         let with =

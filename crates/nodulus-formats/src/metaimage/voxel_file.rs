@@ -1,4 +1,4 @@
-//! The files with a MetaImage's voxels.
+//! Reads the files that hold a MetaImage's voxels.
 
 use super::data::DataLocation;
 use super::error::Error;
@@ -11,18 +11,18 @@ use fs_err as fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A file with voxels: all of them, or a slice.
+/// A file with the voxels of all slices, or of one.
 pub(super) struct VoxelFile {
     path: PathBuf,
     /// First byte of the voxels, or of their zlib stream.
     start: u64,
-    /// Bytes from there to the file's end.
+    /// Bytes from there to the end of the file.
     stored: u64,
     layout: StreamLayout,
 }
 
-/// The files of a header's voxels, in the order of k. A header can ask for more files than memory
-/// holds, and for more voxels: no file is gone past that is not there, or not as long as it must be.
+/// The files with the voxels of a header, in the order of k. A header can ask for more files, or more voxels, than
+/// memory holds: listing stops at the first file that does not exist or has the wrong length.
 pub(super) fn voxel_files(
     path: &Path,
     header: &MetaImageHeader,
@@ -43,7 +43,7 @@ pub(super) fn voxel_files(
         .collect()
 }
 
-/// Voxels of the wanted slices, or of those that the files can hold.
+/// Number of voxels in the wanted slices, or of those that the files can hold.
 pub(super) fn n_values(
     header: &MetaImageHeader,
     files: &[VoxelFile],
@@ -80,7 +80,7 @@ impl VoxelFile {
         }
     }
 
-    /// Adds the wanted ones of its slices.
+    /// Appends those of its slices that are wanted.
     pub(super) fn read<T: Voxel>(
         &self,
         header: &MetaImageHeader,

@@ -1,4 +1,4 @@
-//! A volume to a MetaImage.
+//! Writes a volume as a MetaImage.
 
 use crate::volume::Volume;
 use flate2::Compression;
@@ -7,9 +7,8 @@ use fs_err as fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a header at `path` and its voxels: behind it where the name ends with `.mha`, else beside
-/// it under the same name, `.raw`, or `.zraw` where they are compressed. The same volume gives the
-/// same bytes.
+/// Writes a header at `path` and its voxels: after the header where the name ends with `.mha`, otherwise beside it
+/// under the same name with `.raw`, or with `.zraw` if compressed. The same volume gives the same bytes.
 ///
 /// # Errors
 ///
@@ -34,7 +33,7 @@ pub fn write(path: &Path, volume: &Volume<i16>, compressed: bool) -> io::Result<
     fs::write(path, header(volume, compressed.then_some(data.len()), &name))
 }
 
-/// The header of voxels in the file `data`, or of a zlib stream of so many bytes.
+/// The header for voxels in the file `data`, with the size of their zlib stream if compressed.
 fn header(volume: &Volume<i16>, compressed: Option<usize>, data: &str) -> String {
     let geometry = volume.geometry();
     let d = geometry.direction();

@@ -7,23 +7,23 @@ use std::path::PathBuf;
 /// A NIfTI file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A compressed file is damaged.
-    #[error("`{path}` is no gzip stream")]
+    #[error("`{path}` is not a valid gzip stream")]
     Inflate {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The file does not begin with a header of NIfTI-1.
-    #[error("`{path}` is no NIfTI-1 file")]
+    /// The file does not begin with a NIfTI-1 header.
+    #[error("`{path}` is not a NIfTI-1 file")]
     Header {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: nifti::NiftiError,
     },
     /// A field of the header has a value that is not supported.
@@ -43,15 +43,15 @@ pub enum Error {
     Orientation {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: InvalidOrientation,
     },
-    /// There are more or fewer bytes than the header says.
+    /// There are more or fewer bytes of voxels than the header says.
     #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
     Size {
         /// The file.
         path: PathBuf,
-        /// Bytes that there are, as far as they were read.
+        /// Bytes found, as far as the file was read.
         found: u64,
         /// Bytes that the header asks for.
         expected: u64,
@@ -59,9 +59,9 @@ pub enum Error {
     /// The voxels do not fit in memory.
     #[error("`{0}`: {1:?} voxels do not fit in memory")]
     TooLarge(PathBuf, [usize; 3]),
-    /// The file with a header's voxels is not there.
+    /// The file with the voxels of a header does not exist.
     #[error(
-        "`{path}` is a header (`ni1`), and neither `{}` nor `{}` is there",
+        "`{path}` is a header (`ni1`), and neither `{}` nor `{}` exists",
         images[0].display(),
         images[1].display()
     )]
@@ -71,7 +71,7 @@ pub enum Error {
         /// Names that its voxels may have.
         images: [PathBuf; 2],
     },
-    /// A voxel's value is none of those that are read.
+    /// A voxel's value cannot be represented by the wanted type.
     #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
     Voxel {
         /// The file.

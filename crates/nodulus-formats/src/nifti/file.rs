@@ -1,4 +1,4 @@
-//! The file with a NIfTI header's voxels.
+//! Reads the file that holds the voxels of a NIfTI header.
 
 use super::error::Error;
 use super::header::{HEADER_BYTES, ParsedHeader};
@@ -10,14 +10,14 @@ use fs_err::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A header, and the file with its voxels.
+/// A header, and the open file with its voxels.
 pub(super) struct NiftiFile {
     pub(super) header: ParsedHeader,
     path: PathBuf,
-    /// At byte `at` of what the file holds.
+    /// The content of the file, at byte `at`.
     stream: VoxelStream,
     at: u64,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     length: u64,
     layout: StreamLayout,
 }
@@ -26,7 +26,7 @@ impl NiftiFile {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (mut stream, mut length) = stream(path)?;
         let mut bytes = [0; HEADER_BYTES];
-        let n = stream.fill(&mut bytes).map_err(|source| refused(path, &stream, source))?;
+        let n = stream.fill(&mut bytes).map_err(|source| stream_error(path, &stream, source))?;
         let header = ParsedHeader::parse(path, &bytes[..n])?;
         let (mut path, mut at) = (path.to_owned(), n as u64);
         if header.is_pair {
@@ -41,12 +41,12 @@ impl NiftiFile {
         Ok(Self { header, path, stream, at, length, layout })
     }
 
-    /// Voxels of the wanted slices, or of those that the file can hold.
+    /// Number of voxels in the wanted slices, or of those that the file can hold.
     pub(super) fn n_values(&self, wanted: &SliceRanges) -> usize {
         self.layout.n_values(wanted, self.length, is_gzip(&self.stream))
     }
 
-    /// Adds the wanted slices.
+    /// Appends the wanted slices.
     pub(super) fn read<T: Voxel>(
         mut self,
         wanted: &SliceRanges,
@@ -63,13 +63,13 @@ impl NiftiFile {
             return Err(wrong_size(found));
         }
         let before = offset.saturating_sub(*at);
-        let passed = stream.skip(before).map_err(|source| refused(path, stream, source))?;
+        let passed = stream.skip(before).map_err(|source| stream_error(path, stream, source))?;
         if passed < before {
             return Err(wrong_size(0));
         }
         match stream.read_slices(layout, wanted, voxels) {
             Ok(_) => Ok(()),
-            Err(StreamError::Io(source)) => Err(refused(path, stream, source)),
+            Err(StreamError::Io(source)) => Err(stream_error(path, stream, source)),
             Err(StreamError::Size { found }) => Err(wrong_size(found)),
             Err(StreamError::Voxel { voxel, value }) => {
                 Err(Error::Voxel { path: path.clone(), voxel, value, expected: T::EXPECTED })
@@ -78,8 +78,8 @@ impl NiftiFile {
     }
 }
 
-/// The files that voxels of a header `.hdr` or `.hdr.gz` may be in, the likelier one first; none
-/// where the name is another.
+/// The files that may hold the voxels of a header `.hdr` or `.hdr.gz`, the likelier one first; `None` for another
+/// name.
 pub fn image_names(path: &Path) -> Option<[PathBuf; 2]> {
     let name = path.file_name()?.to_str()?;
     let lower = name.to_ascii_lowercase();
@@ -92,7 +92,7 @@ pub fn image_names(path: &Path) -> Option<[PathBuf; 2]> {
     Some(names)
 }
 
-/// What a file holds, inflated where it begins as gzip does, and the file's own length.
+/// The content of a file, decompressed if it begins like gzip, and the length of the file.
 fn stream(path: &Path) -> Result<(VoxelStream, u64), Error> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -110,7 +110,7 @@ const fn is_gzip(stream: &VoxelStream) -> bool {
     matches!(stream, VoxelStream::Gzip(_))
 }
 
-fn refused(path: &Path, stream: &VoxelStream, source: std::io::Error) -> Error {
+fn stream_error(path: &Path, stream: &VoxelStream, source: std::io::Error) -> Error {
     if is_gzip(stream) {
         Error::Inflate { path: path.to_owned(), source }
     } else {
@@ -118,7 +118,7 @@ fn refused(path: &Path, stream: &VoxelStream, source: std::io::Error) -> Error {
     }
 }
 
-/// The file with a header's voxels.
+/// The file with the voxels of a header.
 fn image_of(path: &Path) -> Result<PathBuf, Error> {
     let names = image_names(path).ok_or_else(|| Error::Value {
         path: path.to_owned(),

@@ -10,10 +10,10 @@ use std::path::Path;
 /// Bytes before the voxels of a file without extensions: the header and four zeros.
 pub(super) const HEADER_BYTES: usize = 352;
 
-/// Bytes of a NIfTI-2 header, its first field.
+/// Bytes of a NIfTI-2 header: the value of its first field.
 const NIFTI_2: i32 = 540;
 
-/// What the header says.
+/// The parsed header.
 #[derive(Debug)]
 pub(super) struct ParsedHeader {
     pub(super) geometry: Geometry,
@@ -23,14 +23,14 @@ pub(super) struct ParsedHeader {
     pub(super) is_pair: bool,
     /// Bytes before the voxels.
     pub(super) offset: usize,
-    /// A value is the stored one times this …
+    /// A value is the stored number times this …
     pub(super) slope: f64,
     /// … plus this.
     pub(super) intercept: f64,
 }
 
 impl ParsedHeader {
-    /// Reads the header at the start of `bytes`.
+    /// Parses the header at the start of `bytes`.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let wrong = |field, found: String, expected| Error::Value {
             path: path.to_owned(),
@@ -52,7 +52,7 @@ impl ParsedHeader {
             let expected = "`n+1` or `ni1` with 348 bytes";
             return Err(wrong("magic", found, expected));
         }
-        // METHOD: tools leave the unit out and mean millimetres, as ITK takes it.
+        // METHOD: a header without a unit is in millimetres, as in ITK: many tools leave it out.
         let unit_mm = match header.xyzt_units & 7 {
             0 | 2 => 1.0,
             1 => 1e3,
@@ -81,8 +81,8 @@ impl ParsedHeader {
             Endianness::Little => ByteOrder::Little,
             Endianness::Big => ByteOrder::Big,
         };
-        // METHOD: the standard says that a slope of 0 means no scaling, and no intercept (ITK adds it
-        // all the same); nibabel also takes a slope that is not finite for none.
+        // METHOD: by the standard, a slope of 0 means no scaling, and no intercept (ITK adds it nevertheless). Like
+        // nibabel, nodulus also ignores a slope that is not finite.
         let (slope, intercept) = match f64::from(header.scl_slope) {
             slope if slope.is_finite() && slope != 0.0 => (slope, f64::from(header.scl_inter)),
             _ => (1.0, 0.0),
@@ -95,7 +95,7 @@ impl ParsedHeader {
     }
 }
 
-/// Voxels along i, j, k; further axes must have one. The standard's lengths are signed.
+/// Voxels along i, j, k; further axes must have one voxel. The standard's lengths are signed.
 fn size(header: &NiftiHeader) -> Option<[usize; 3]> {
     let [n, axes @ ..] = header.dim;
     let (&lengths, more) = axes.get(..usize::from(n))?.split_first_chunk()?;

@@ -1,7 +1,7 @@
-//! NIfTI-1: HU or labels, header and voxels in one file (`.nii`, `.nii.gz`) or in two (`.hdr` with
+//! NIfTI-1: Hounsfield units or labels, with header and voxels in one file (`.nii`, `.nii.gz`) or two (`.hdr` and
 //! `.img`).
 //!
-//! NIfTI's patient axes are RAS; ours are LPS. Source: the NIfTI-1 standard (`nifti1.h`).
+//! Positions in the file are RAS; this module converts them to LPS. Source: the NIfTI-1 standard (`nifti1.h`).
 
 mod orientation;
 mod error;
@@ -24,44 +24,42 @@ use file::NiftiFile;
 use ndarray::Array3;
 use std::path::Path;
 
-/// Reads a volume of Hounsfield units; the path of two files is that of their header.
+/// Reads a volume of Hounsfield units; for two files, `path` is that of the header.
 ///
-/// Any stored type is taken, and its scaling applied, as long as every value is a 16-bit integer.
-/// It takes memory for the volume and one block of the file; for a volume of no more than 1,032
-/// times the file's bytes.
+/// Any stored type is accepted, and its scaling applied, if every value is a 16-bit integer. Reading needs memory for
+/// the volume and one block of the file; a volume may have at most 1,032 times the bytes of its file.
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read, is no NIfTI-1 file of three axes, does not place its voxels in
-/// the patient (no orientation code, a shear, or two orientations that differ), holds more or fewer
-/// bytes than its header says, or a value is no 16-bit integer.
+/// Fails if a file cannot be read, is not a NIfTI-1 file with three axes, does not place its voxels in the patient
+/// (no orientation code, a shear, or two orientations that differ), has more or fewer bytes than its header says, or
+/// has a value that is not a 16-bit integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
     whole(path, load(path, &SliceRanges::all())?)
 }
 
-/// Reads some slices of a volume; else as [`read`]. Slices past its end are left out.
+/// Reads some slices of a volume; otherwise as [`read`]. Slices past its end are ignored.
 ///
-/// Of a file that is not compressed the others are not read, of a compressed one those behind the
-/// last one: whether they are whole, and 16-bit integers, is then not checked.
+/// Voxels of other slices are not read where the file is not compressed; in a compressed one, those after the last
+/// wanted slice are not. Whether they are complete, and 16-bit integers, is not checked.
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, as far as it is read.
+/// Fails as [`read`] does, for the part that is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
     load(path, wanted)
 }
 
-/// Reads a mask of labels, 0 where there is none; else as [`read`].
+/// Reads a mask of labels, with 0 for the background; otherwise as [`read`].
 ///
 /// # Errors
 ///
-/// Fails as [`read`] does, or if a value is no integer from 0 to 65,535.
+/// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
     whole(path, load(path, &SliceRanges::all())?)
 }
 
-/// Bytes that a volume, or a mask, takes in memory, by its header and the length
-/// of its file.
+/// Estimates the bytes that a volume or mask needs in memory, from its header and the length of its file.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Where a NIfTI file's voxels lie.
+//! The position and orientation of a NIfTI file's voxels.
 
 use crate::volume::{Geometry, InvalidGeometry};
 use nifti::NiftiHeader;
@@ -9,38 +9,38 @@ pub enum InvalidOrientation {
     /// Neither transform has a code.
     #[error("neither sform_code nor qform_code is set")]
     NoCode,
-    /// The quaternion is longer than a rotation's.
-    #[error("quaternion ({0}, {1}, {2}) is no rotation")]
+    /// The quaternion is not that of a rotation.
+    #[error("quaternion ({0}, {1}, {2}) is not a rotation")]
     Quaternion(f32, f32, f32),
-    /// The two transforms put voxels in different places.
+    /// The two transforms put voxels at different positions.
     #[error("sform and qform differ by {0:.4} mm")]
     TwoPositions(f64),
-    /// The sform's voxels are not of the size that the header gives.
+    /// The voxels of the sform do not have the size that the header gives.
     #[error("sform's voxels are {sform:?} mm, pixdim's {pixdim:?} mm")]
     TwoSpacings {
-        /// Lengths of the sform's columns.
+        /// Lengths of the columns of the sform.
         sform: [f64; 3],
-        /// The header's spacing.
+        /// The spacing in the header.
         pixdim: [f64; 3],
     },
-    /// The transform has a shear, or a voxel no size.
+    /// The transform has a shear, or a voxel has no size.
     #[error(transparent)]
     Geometry(#[from] InvalidGeometry),
 }
 
-/// Transforms that differ by more than this at a corner are two places.
+/// Transforms that differ by more than this at a corner are contradictory.
 ///
-/// METHOD: values of 32 bits move a corner by about 1e-4 mm.
+/// METHOD: rounding to 32 bits moves a corner by about 1e-4 mm.
 const SAME_POSITION_MM: f64 = 1e-2;
 
-/// Spacings that differ by more than this share are two.
+/// Spacings that differ by more than this share are contradictory.
 const SAME_SPACING: f64 = 1e-3;
 
-/// The geometry, LPS, of a header whose unit has `unit_mm` millimetres: the sform's where its code
-/// is set, else the qform's.
+/// The geometry, LPS, of a header whose unit is `unit_mm`: that of the sform if its code is set, otherwise that of
+/// the qform.
 ///
-/// METHOD: where both are set they must agree. ITK takes the sform, or under some codes the qform,
-/// and says nothing of the other.
+/// METHOD: if both are set they must agree. ITK takes the sform, or with some codes the qform, and ignores the other
+/// one silently.
 pub(super) fn geometry(
     header: &NiftiHeader,
     size: [usize; 3],
@@ -86,7 +86,7 @@ fn sform(
     lps(size, spacing, rows.map(|row| row[3]), axes)
 }
 
-/// The standard's method 2: a rotation by a quaternion, and a sign for the k axis.
+/// Method 2 of the standard: a rotation by a quaternion, and a sign for the k axis.
 fn qform(
     header: &NiftiHeader,
     size: [usize; 3],
@@ -95,7 +95,7 @@ fn qform(
     let quaternion = [header.quatern_b, header.quatern_c, header.quatern_d];
     let [b, c, d] = quaternion.map(f64::from);
     let left = 1.0 - (b * b + c * c + d * d);
-    // Rounded to 32 bits, a turn by 180 degrees may be a little too long.
+    // The quaternion of a rotation by 180 degrees may be slightly too long, as it is rounded to 32 bits.
     if left.is_nan() || left < -1e-6 {
         let [b, c, d] = quaternion;
         return Err(InvalidOrientation::Quaternion(b, c, d));
@@ -123,7 +123,7 @@ fn pixdim(header: &NiftiHeader, unit_mm: f64) -> [f64; 3] {
     [i, j, k]
 }
 
-/// Turns x and y round: RAS to LPS.
+/// Negates x and y: RAS to LPS.
 fn lps(
     size: [usize; 3],
     spacing: [f64; 3],

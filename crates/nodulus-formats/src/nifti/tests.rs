@@ -1,4 +1,4 @@
-//! Files made by hand, byte by byte, at the standard's offsets.
+//! Files that are made byte by byte at the standard's offsets.
 
 use super::header::HEADER_BYTES;
 use super::*;
@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use fs_err as fs;
 use std::io::Write;
 
-/// 4 × 3 × 2 voxels, turned about the head and the far way round along k.
+/// 4 × 3 × 2 voxels, rotated about the head, with k reversed.
 fn volume() -> Volume<u16> {
     let direction = [0.6, -0.8, 0.0, 0.8, 0.6, 0.0, 0.0, 0.0, -1.0];
     let geometry = Geometry::new([4, 3, 2], [0.75, 0.5, 2.5], [-10.0, 20.0, 30.0], direction);
@@ -35,7 +35,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Volume<u16>, Error> {
     read_labels(&path)
 }
 
-/// The error's own text and its causes', after the file's name.
+/// The text of the error after the file's name, and of its cause.
 fn message(bytes: &[u8]) -> String {
     let error = read_bytes(bytes).unwrap_err();
     let (_, text) = error
@@ -78,7 +78,7 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn the_sform_is_ras() {
-    // x to the right, y to the front: LPS (-10, 20) is RAS (10, -20).
+    // RAS has x to the right and y to the front: LPS (-10, 20) is RAS (10, -20).
     let bytes = file(&[]);
     let float = |at: usize| f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_near([292, 308, 324].map(|at| f64::from(float(at))), [10.0, -20.0, 30.0]);
@@ -103,7 +103,7 @@ fn the_qform_stands_in_for_a_missing_sform() {
     changes.extend(floats.map(|(at, value): (usize, f32)| (at, value.to_le_bytes().to_vec())));
     let changes: Vec<_> = changes.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
     let geometry = *read_bytes(&file(&changes)).unwrap().geometry();
-    // nibabel: get_qform() @ (3, 2, 1) and (1, 0, 0), x and y turned round.
+    // nibabel's get_qform() @ (3, 2, 1) and (1, 0, 0), with x and y negated.
     assert_near(
         geometry.voxel_to_patient([3.0, 2.0, 1.0]),
         [-9.650_370_65, 17.303_843_14, 27.585_771_88],
@@ -115,7 +115,7 @@ fn the_qform_stands_in_for_a_missing_sform() {
 }
 
 #[test]
-fn what_is_not_placed_is_refused() {
+fn files_that_do_not_place_their_voxels_are_refused() {
     assert_eq!(
         message(&file(&[(254, &[0, 0])])),
         " does not place its voxels in the patient: neither sform_code nor qform_code is set"
@@ -124,7 +124,7 @@ fn what_is_not_placed_is_refused() {
     assert!(shear.contains("axes must be unit vectors at right angles"), "{shear}");
     let spacing = message(&file(&[(88, &2.4f32.to_le_bytes())]));
     assert!(spacing.ends_with("pixdim's [0.75, 0.5, 2.4000000953674316] mm"), "{spacing}");
-    // A qform without rotation is elsewhere than the turned sform.
+    // A qform without rotation differs from the rotated sform.
     let two = message(&file(&[(252, &[1, 0])]));
     assert!(two.contains("sform and qform differ by"), "{two}");
     assert_eq!(
@@ -135,7 +135,7 @@ fn what_is_not_placed_is_refused() {
 
 #[test]
 fn other_types_are_read_where_they_are_labels() {
-    // 32-bit reals take the place of 48 bytes of integers: half as many along k.
+    // 32-bit reals replace 48 bytes of integers: half as many along k.
     let mut real = file(&[(46, &[1, 0]), (70, &[16, 0]), (72, &[32, 0])]);
     real.truncate(HEADER_BYTES);
     real.extend((0..12).flat_map(|v| (v as f32).to_le_bytes()));
@@ -147,7 +147,7 @@ fn other_types_are_read_where_they_are_labels() {
     );
     let doubled = file(&[(112, &2f32.to_le_bytes()), (116, &1f32.to_le_bytes())]);
     assert_eq!(read_bytes(&doubled).unwrap().voxels()[[0, 0, 3]], 7);
-    // As nibabel: without a slope the intercept is none either.
+    // As in nibabel: without a slope, the intercept is ignored.
     for slope in [0f32, f32::NAN, f32::INFINITY] {
         let none = file(&[(112, &slope.to_le_bytes()), (116, &7f32.to_le_bytes())]);
         assert_eq!(read_bytes(&none).unwrap().voxels()[[0, 0, 3]], 3, "{slope}");
@@ -178,10 +178,10 @@ fn damaged_files_are_refused() {
     long.push(0);
     assert_eq!(message(&long), " holds 49 bytes of voxels, expected 48");
     assert_eq!(message(&gzipped(&long)), " holds 49 bytes of voxels, expected 48");
-    assert!(message(&gzipped(&whole)[..60]).starts_with(" is no gzip stream"));
-    assert!(message(b"hello").starts_with(" is no NIfTI-1 file"));
+    assert!(message(&gzipped(&whole)[..60]).starts_with(" is not a valid gzip stream"));
+    assert!(message(b"hello").starts_with(" is not a NIfTI-1 file"));
     assert!(message(&file(&[(344, b"ni1")])).starts_with(": magic is"));
-    assert!(message(&file(&[(344, b"abc")])).starts_with(" is no NIfTI-1 file"));
+    assert!(message(&file(&[(344, b"abc")])).starts_with(" is not a NIfTI-1 file"));
     assert!(message(&file(&[(0, &[29, 2])])).starts_with(": magic is"));
     for first in [540i32.to_le_bytes(), 540i32.to_be_bytes()] {
         let expected = ": sizeof_hdr is 540, expected 348: NIfTI-1, not NIfTI-2";
@@ -266,8 +266,8 @@ fn units_of_the_header_become_millimetres() {
             _ => 1.0,
         };
         let expected = volume().geometry().voxel_to_patient([3.0, 2.0, 1.0]);
-        let place = found.voxel_to_patient([3.0, 2.0, 1.0]);
-        assert_near(place.map(|x| x / factor), expected);
+        let position = found.voxel_to_patient([3.0, 2.0, 1.0]);
+        assert_near(position.map(|x| x / factor), expected);
         assert!((found.spacing().ijk()[2] - 2.5 * factor).abs() < 1e-5 * factor, "{name}");
     }
 }
@@ -280,21 +280,21 @@ fn a_header_may_have_its_voxels_in_another_file() {
     header[344..348].copy_from_slice(b"ni1\0");
     header[108..112].copy_from_slice(&0f32.to_le_bytes());
     let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
-    fs::write(place("a.hdr"), &header).unwrap();
-    let missing = read_labels(&place("a.hdr")).unwrap_err().to_string();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("a.hdr"), &header).unwrap();
+    let missing = read_labels(&path("a.hdr")).unwrap_err().to_string();
     assert!(missing.contains("a.img` nor") && missing.contains("a.img.gz`"), "{missing}");
-    fs::write(place("a.img"), voxels).unwrap();
-    assert_eq!(read_labels(&place("a.hdr")).unwrap().voxels(), volume().voxels());
-    fs::write(place("b.hdr.gz"), gzipped(&header)).unwrap();
-    fs::write(place("b.img.gz"), gzipped(voxels)).unwrap();
-    assert_eq!(read_labels(&place("b.hdr.gz")).unwrap().voxels(), volume().voxels());
-    fs::write(place("a.img"), &voxels[1..]).unwrap();
-    let short = read_labels(&place("a.hdr")).unwrap_err().to_string();
+    fs::write(path("a.img"), voxels).unwrap();
+    assert_eq!(read_labels(&path("a.hdr")).unwrap().voxels(), volume().voxels());
+    fs::write(path("b.hdr.gz"), gzipped(&header)).unwrap();
+    fs::write(path("b.img.gz"), gzipped(voxels)).unwrap();
+    assert_eq!(read_labels(&path("b.hdr.gz")).unwrap().voxels(), volume().voxels());
+    fs::write(path("a.img"), &voxels[1..]).unwrap();
+    let short = read_labels(&path("a.hdr")).unwrap_err().to_string();
     assert!(short.ends_with("a.img` holds 47 bytes of voxels, expected 48"), "{short}");
     assert_eq!(
         message(&header),
         ": magic is `ni1`, a header without voxels, expected `n+1`, or a name that ends with .hdr or .hdr.gz"
     );
-    assert_eq!(image_names(&place("a.nii")), None);
+    assert_eq!(image_names(&path("a.nii")), None);
 }

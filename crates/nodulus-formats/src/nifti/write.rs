@@ -1,4 +1,4 @@
-//! A volume to a NIfTI-1 file.
+//! Writes a volume as a NIfTI-1 file.
 
 use super::header::HEADER_BYTES;
 use crate::volume::{Geometry, Volume};
@@ -8,7 +8,7 @@ use fs_err as fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A stored type: its code and its bits.
+/// A stored type: its code in the header, and its bits.
 type StoredType = (i16, i16);
 
 /// Unsigned bytes.
@@ -20,18 +20,18 @@ const SIGNED: StoredType = (4, 16);
 /// Unsigned 16-bit integers.
 const UNSIGNED: StoredType = (512, 16);
 
-/// Writes Hounsfield units as signed 16-bit integers with an sform, compressed where the name ends
-/// with `.gz`. The same volume gives the same bytes; places are rounded to 32 bits.
+/// Writes Hounsfield units as signed 16-bit integers with an sform, compressed if the name ends with `.gz`. The same
+/// volume gives the same bytes; positions are rounded to 32 bits.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be written, or an axis is longer than NIfTI-1 can say (32767).
+/// Fails if the file cannot be written, or an axis has more than 32,767 voxels, the most that NIfTI-1 allows.
 pub fn write(path: &Path, volume: &Volume<i16>) -> io::Result<()> {
     let header = header(volume.geometry(), SIGNED)?;
     write_bytes(path, header, volume.voxels().iter().flat_map(|value| value.to_le_bytes()))
 }
 
-/// Writes labels as unsigned 16-bit integers; else as [`write()`].
+/// Writes labels as unsigned 16-bit integers; otherwise as [`write()`].
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn write_labels(path: &Path, labels: &Volume<u16>) -> io::Result<()> {
     write_bytes(path, header, labels.voxels().iter().flat_map(|label| label.to_le_bytes()))
 }
 
-/// Writes labels up to 255 as unsigned bytes; else as [`write()`].
+/// Writes labels up to 255 as unsigned bytes; otherwise as [`write()`].
 ///
 /// # Errors
 ///
@@ -51,18 +51,18 @@ pub fn write_byte_labels(path: &Path, labels: &Volume<u8>) -> io::Result<()> {
     write_bytes(path, header, labels.voxels().iter().copied())
 }
 
-/// The bytes of a `.nii.gz` of labels of 16 bits, made a slice at a time: `fill` is given k and the
-/// slice's labels, j then i, all 0. Else as [`write()`].
+/// The bytes of a `.nii.gz` of 16-bit labels, made slice by slice: `fill` is given k and the labels of the slice, all
+/// 0, in the order j, then i. Otherwise as [`write()`].
 ///
 /// # Errors
 ///
-/// Fails if an axis is longer than NIfTI-1 can say (32767).
+/// Fails if an axis has more than 32,767 voxels.
 pub fn label_bytes(
     geometry: &Geometry,
     mut fill: impl FnMut(usize, &mut [u16]),
 ) -> io::Result<Vec<u8>> {
     let header = header(geometry, UNSIGNED)?;
-    // Labels are mostly 0, which any level packs alike.
+    // Labels are mostly 0, which every level compresses equally well.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&header)?;
     let [ni, nj, nk] = geometry.size();
@@ -100,7 +100,9 @@ fn header(geometry: &Geometry, (code, bits): StoredType) -> io::Result<Vec<u8>> 
     put(40, &3i16.to_le_bytes());
     for (n, length) in geometry.size().into_iter().chain([1; 4]).enumerate() {
         let length = i16::try_from(length).map_err(|_| {
-            let message = format!("NIfTI-1 has no axis of {length} voxels, 32767 is the longest");
+            let message = format!(
+                "an axis has {length} voxels, expected at most 32767, the limit of NIfTI-1"
+            );
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
         put(42 + 2 * n, &length.to_le_bytes());
@@ -113,11 +115,11 @@ fn header(geometry: &Geometry, (code, bits): StoredType) -> io::Result<Vec<u8>> 
     }
     put(108, &(HEADER_BYTES as f32).to_le_bytes());
     put(112, &1f32.to_le_bytes());
-    // Millimetres; the sform is the scanner's frame.
+    // The unit is millimetres, and the sform is in scanner coordinates.
     put(123, &[2]);
     put(254, &1i16.to_le_bytes());
     for row in 0..3 {
-        // LPS to RAS turns x and y round.
+        // LPS to RAS negates x and y.
         let turned = if row < 2 { -1.0 } else { 1.0 };
         let axes = (0..3).map(|column| geometry.direction()[3 * row + column] * spacing[column]);
         for (column, value) in axes.chain([geometry.origin_mm()[row]]).enumerate() {

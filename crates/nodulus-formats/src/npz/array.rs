@@ -1,9 +1,9 @@
-//! One array as numpy stores it.
+//! An array in numpy's format.
 
 use std::fmt::Write as _;
 use std::io;
 
-/// Values, the last axis fastest.
+/// Values, with the last axis fastest.
 #[derive(Clone, Debug)]
 pub enum Values {
     /// `uint8`.
@@ -14,7 +14,7 @@ pub enum Values {
     I64(Vec<i64>),
     /// `float64`.
     F64(Vec<f64>),
-    /// One text, `str`.
+    /// One `str`.
     Text(String),
 }
 
@@ -25,16 +25,16 @@ pub struct Array {
     values: Values,
 }
 
-/// A header, with what comes before it, ends on a multiple of this.
+/// A header, together with the bytes before it, ends on a multiple of this.
 const ALIGNMENT: usize = 64;
 
 impl Array {
-    /// Values of a shape; an empty shape has one value.
+    /// Makes an array of a shape; an empty shape has one value.
     pub fn new(shape: &[usize], values: Values) -> Self {
         Self { shape: shape.to_vec(), values }
     }
 
-    /// A text, without axes.
+    /// A text, which has no axes.
     pub fn text(text: &str) -> Self {
         Self::new(&[], Values::Text(text.to_owned()))
     }
@@ -54,7 +54,7 @@ impl Array {
             }
             Values::Text(text) => {
                 let mut letters: Vec<u32> = text.chars().map(u32::from).collect();
-                // numpy has no text of no letters; the letter 0 ends it.
+                // numpy has no empty text type; the character 0 ends the text.
                 letters.resize(letters.len().max(1), 0);
                 (1, format!("<U{}", letters.len()), bytes(&letters, u32::to_le_bytes))
             }

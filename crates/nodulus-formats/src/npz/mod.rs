@@ -11,13 +11,13 @@ use fs_err as fs;
 use std::io;
 use std::path::Path;
 
-/// Writes named arrays, each as `NAME.npy` of the archive, in their order. The same arrays give the
-/// same bytes; without any, the archive is empty.
+/// Writes named arrays in the given order, each as `NAME.npy` of the archive; without arrays the archive is empty.
+/// The same arrays give the same bytes.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be written, an array has more or fewer values than its shape, or it or
-/// the archive is larger than 4 GiB.
+/// Fails if the file cannot be written, an array has more or fewer values than its shape, or an array or the archive
+/// exceeds 4 GiB.
 pub fn write(path: &Path, arrays: &[(&str, Array)]) -> io::Result<()> {
     let mut archive = zip_writer::ZipWriter::default();
     for (name, array) in arrays {

@@ -1,4 +1,4 @@
-//! A ZIP archive of compressed files.
+//! Writes a ZIP archive of compressed files.
 
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
@@ -6,12 +6,12 @@ use std::io::{self, Write as _};
 
 /// Version of the format that a reader needs: 2.0, for compression.
 const VERSION: u16 = 20;
-/// Code of compression by "deflate".
+/// The code of deflate.
 const DEFLATE: u16 = 8;
-/// 1 January 1980, the format's first day: the archive does not depend on the clock.
+/// 1 January 1980, the first day of the format: the archive does not depend on the clock.
 const DATE: u16 = 1 << 5 | 1;
 
-/// Files, one after the other, and then their list.
+/// Files one after the other, then their list.
 #[derive(Debug, Default)]
 pub(super) struct ZipWriter {
     bytes: Vec<u8>,
@@ -56,7 +56,7 @@ impl ZipWriter {
         Ok(())
     }
 
-    /// The archive.
+    /// The bytes of the archive.
     pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
         let (start, length) = (checked(self.bytes.len())?, checked(self.list.len())?);
         self.bytes.extend(self.list);
@@ -73,7 +73,7 @@ impl ZipWriter {
     }
 }
 
-/// A length in 32 bits.
+/// A length, which must fit in 32 bits.
 fn checked(length: usize) -> io::Result<u32> {
     u32::try_from(length).map_err(|_| too_large("4 GiB"))
 }

@@ -1,4 +1,4 @@
-//! Whatever the bytes of an image file are, reading it ends with a volume or an error.
+//! Reading an image file ends with a volume or an error, whatever its bytes are.
 
 use crate::volume::{Geometry, Volume};
 use crate::{metaimage, nifti};
@@ -14,12 +14,12 @@ fn volume() -> Volume<i16> {
     Volume::new(geometry, Array3::from_shape_fn((2, 3, 4), |(k, j, i)| (k + j + i) as i16)).unwrap()
 }
 
-/// Bytes of a whole file, with some of them replaced, cut out, or followed by others.
+/// Changes to the bytes of a file: some are replaced or cut out, or others follow.
 #[derive(Clone, Debug)]
 struct Damage {
     bytes: Vec<(Index, u8)>,
     cut: Option<(Index, usize)>,
-    /// A value of a line of a text header, or of four bytes of a binary one.
+    /// A new value for a line of a text header, or for four bytes of a binary one.
     value: Option<(Index, Value)>,
     tail: Vec<u8>,
 }
@@ -116,7 +116,7 @@ impl Damage {
     }
 }
 
-/// Writes `volume` by its name and gives the header's bytes.
+/// Writes `volume` in the format of its name; returns the bytes of the header file.
 fn written(path: &Path, compressed: bool) -> Vec<u8> {
     if path.extension().is_some_and(|extension| extension.to_string_lossy().starts_with('m')) {
         metaimage::write(path, &volume(), compressed).unwrap();

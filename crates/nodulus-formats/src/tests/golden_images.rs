@@ -1,4 +1,4 @@
-//! Image files of SimpleITK and nibabel against what those say of them.
+//! Image files that SimpleITK and nibabel wrote, compared with what those read.
 
 use crate::volume::Volume;
 use crate::{metaimage, nifti};
@@ -25,7 +25,7 @@ struct Case {
     values: Vec<f64>,
 }
 
-/// NIfTI keeps places in 32 bits.
+/// NIfTI stores positions in 32 bits.
 const TOLERANCE_MM: f64 = 1e-4;
 
 fn check<T: Copy + Into<f64>>(case: &Case, corners: &[[f64; 3]], volume: &Volume<T>) {

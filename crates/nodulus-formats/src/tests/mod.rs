@@ -1,4 +1,4 @@
-//! Image files of every format.
+//! Image files in every format.
 
 mod damaged_images;
 mod golden_images;

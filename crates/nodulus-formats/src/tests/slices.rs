@@ -1,4 +1,4 @@
-//! Some slices of a scan are those of the whole, in every format.
+//! Slices that are read alone equal those of the whole scan, in every format.
 
 use crate::volume::{Geometry, LoadedSlices, SliceRanges, Volume};
 use crate::{dicom, image_file, metaimage, nifti};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Slices of 200 × 150 voxels: five are more than a block of bytes.
+/// Slices of 200 × 150 voxels: five of them need more than a block of bytes.
 const SIZE: [usize; 3] = [200, 150, 12];
 
 fn volume() -> Volume<i16> {
@@ -18,7 +18,7 @@ fn volume() -> Volume<i16> {
     Volume::new(geometry.unwrap(), Array3::from_shape_fn((nk, nj, ni), value)).unwrap()
 }
 
-/// The volume as 32-bit big-endian reals, by a header whose voxels are in the file `data`.
+/// Writes a header for the volume as 32-bit big-endian reals in the file `data`.
 fn reals(folder: &Path, name: &str, data: &str, compressed: bool) -> PathBuf {
     let path = folder.join(name);
     metaimage::write(&path, &volume(), false).unwrap();
@@ -43,25 +43,25 @@ fn be_bytes(volume: &Volume<i16>) -> Vec<u8> {
     volume.voxels().iter().flat_map(|value| f32::from(*value).to_be_bytes()).collect()
 }
 
-/// The volume in every format, each as an image file.
+/// Writes the volume in every format; returns the image files.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let volume = volume();
-    let place = |name: &str| folder.join(name);
-    metaimage::write(&place("a.mhd"), &volume, false).unwrap();
-    metaimage::write(&place("b.mhd"), &volume, true).unwrap();
-    metaimage::write(&place("c.mha"), &volume, false).unwrap();
-    metaimage::write(&place("d.mha"), &volume, true).unwrap();
-    nifti::write(&place("e.nii"), &volume).unwrap();
-    nifti::write(&place("f.nii.gz"), &volume).unwrap();
+    let path = |name: &str| folder.join(name);
+    metaimage::write(&path("a.mhd"), &volume, false).unwrap();
+    metaimage::write(&path("b.mhd"), &volume, true).unwrap();
+    metaimage::write(&path("c.mha"), &volume, false).unwrap();
+    metaimage::write(&path("d.mha"), &volume, true).unwrap();
+    nifti::write(&path("e.nii"), &volume).unwrap();
+    nifti::write(&path("f.nii.gz"), &volume).unwrap();
     let bytes = be_bytes(&volume);
     let one = reals(folder, "g.mhd", "g.zraw", true);
-    fs::write(place("g.zraw"), zlib(&bytes)).unwrap();
+    fs::write(path("g.zraw"), zlib(&bytes)).unwrap();
     let each = reals(folder, "h.mhd", "h%02d.raw 0 11 1", false);
     for (k, slice) in bytes.chunks(bytes.len() / SIZE[2]).enumerate() {
-        fs::write(place(&format!("h{k:02}.raw")), slice).unwrap();
+        fs::write(path(&format!("h{k:02}.raw")), slice).unwrap();
     }
     let names = ["a.mhd", "b.mhd", "c.mha", "d.mha", "e.nii", "f.nii.gz"];
-    names.map(place).into_iter().chain([one, each]).collect()
+    names.map(path).into_iter().chain([one, each]).collect()
 }
 
 fn assert_same(found: &LoadedSlices<i16>, wanted: &SliceRanges, what: &str) {
@@ -123,7 +123,7 @@ fn slices_are_those_of_the_whole_in_every_format() {
 }
 
 #[test]
-fn what_is_wrong_is_told_as_far_as_it_is_read() {
+fn errors_are_found_in_the_part_that_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let all = files(folder.path());
     let mut bytes = be_bytes(&volume());
@@ -140,7 +140,7 @@ fn what_is_wrong_is_told_as_far_as_it_is_read() {
         }
         assert!(image_file::read_slices(path, &wanted(&[(0, 6), (7, 12)])).is_ok());
     }
-    // A stream that ends in slice 6.
+    // A stream that ends within slice 6.
     let packed = fs::read(folder.path().join("b.zraw")).unwrap();
     let half = packed.len() / 2;
     fs::write(folder.path().join("b.zraw"), &packed[..half]).unwrap();
@@ -149,21 +149,21 @@ fn what_is_wrong_is_told_as_far_as_it_is_read() {
     fs::write(&all[1], header).unwrap();
     assert!(image_file::read_slices(&all[1], &wanted(&[(2, 4)])).is_ok());
     let error = image_file::read_slices(&all[1], &wanted(&[(2, 4), (9, 10)])).unwrap_err();
-    assert!(error.to_string().ends_with("b.zraw` is no zlib stream"), "{error}");
-    // The length of what is not compressed is that of all slices, whichever are read.
+    assert!(error.to_string().ends_with("b.zraw` is not a valid zlib stream"), "{error}");
+    // The length of an uncompressed file is checked for all slices, whichever are read.
     fs::write(folder.path().join("h11.raw"), "short").unwrap();
     let error = image_file::read_slices(&all[7], &wanted(&[(2, 4)])).unwrap_err().to_string();
     assert!(error.ends_with("h11.raw` holds 5 bytes of voxels, expected 120000"), "{error}");
 }
 
 #[test]
-fn of_a_series_only_the_wanted_pixels_are_read() {
+fn only_the_wanted_pixels_of_a_series_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let files = series(folder.path());
     let read = |ranges: &[(usize, usize)]| {
         dicom::read_slices(&files, &dicom::Tolerances::default(), &wanted(ranges))
     };
-    // The last file is slice 11: a slope with which its values do not fit.
+    // The last file is slice 11: its slope makes its values too large.
     let bytes = fs::read(&files[11]).unwrap();
     let at = bytes.windows(4).position(|w| w == [0x28, 0, 0x53, 0x10]).unwrap();
     let mut other = bytes.clone();
@@ -177,24 +177,24 @@ fn of_a_series_only_the_wanted_pixels_are_read() {
 }
 
 #[test]
-fn a_claim_takes_no_memory() {
+fn a_claimed_size_takes_no_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
+    let path = |name: &str| folder.path().join(name);
     for (name, data, size) in
         [("a.mhd", "a.zraw", "32000 32000 32000"), ("b.mhd", "b.zraw", "1 1 9000000000000")]
     {
-        metaimage::write(&place(name), &volume(), true).unwrap();
-        let header = fs::read_to_string(place(name)).unwrap();
-        fs::write(place(name), header.replace("= 200 150 12", &format!("= {size}"))).unwrap();
-        let stored = fs::metadata(place(data)).unwrap().len();
-        assert_eq!(image_file::estimate_bytes(&place(name)), stored * 1032, "{name}");
-        let error = metaimage::read(&place(name)).unwrap_err().to_string();
+        metaimage::write(&path(name), &volume(), true).unwrap();
+        let header = fs::read_to_string(path(name)).unwrap();
+        fs::write(path(name), header.replace("= 200 150 12", &format!("= {size}"))).unwrap();
+        let stored = fs::metadata(path(data)).unwrap().len();
+        assert_eq!(image_file::estimate_bytes(&path(name)), stored * 1032, "{name}");
+        let error = metaimage::read(&path(name)).unwrap_err().to_string();
         assert!(error.contains("zraw` holds 720000 bytes of voxels, expected"), "{error}");
     }
-    nifti::write(&place("c.nii.gz"), &volume()).unwrap();
-    assert_eq!(nifti::estimate_bytes(&place("c.nii.gz")).unwrap(), 720_000);
-    assert_eq!(image_file::estimate_bytes(&place("none.nii")), 0);
-    assert_eq!(image_file::estimate_bytes(&place("a.zraw")), 0);
+    nifti::write(&path("c.nii.gz"), &volume()).unwrap();
+    assert_eq!(nifti::estimate_bytes(&path("c.nii.gz")).unwrap(), 720_000);
+    assert_eq!(image_file::estimate_bytes(&path("none.nii")), 0);
+    assert_eq!(image_file::estimate_bytes(&path("a.zraw")), 0);
 }
 
 proptest! {

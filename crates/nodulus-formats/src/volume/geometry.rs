@@ -1,4 +1,4 @@
-//! Where voxels lie in the patient.
+//! The position of voxels in the patient.
 
 /// Distance between voxel centres along i, j and k, in millimetres; finite and positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,11 +35,13 @@ impl TryFrom<[f64; 3]> for SpacingMm {
 
 impl SpacingMm {
     /// Spacing along i, j and k.
+    #[inline]
     pub fn ijk(self) -> [f64; 3] {
         self.0
     }
 
     /// Volume of one voxel, in cubic millimetres.
+    #[inline]
     pub fn voxel_volume_mm3(self) -> f64 {
         self.0.iter().product()
     }
@@ -54,25 +56,26 @@ pub struct Geometry {
     direction: [f64; 9],
 }
 
-/// Axes further from orthonormal than this are refused.
+/// Axes that deviate more than this from orthonormal are refused.
 ///
-/// METHOD: DICOM stores direction cosines as decimal strings of up to 16 characters; scanners round
-/// them to 6 digits or fewer, so 1e-4 accepts every rounded orientation and refuses a shear.
+/// METHOD: DICOM stores direction cosines as decimal strings of up to 16 characters, and scanners round them to 6
+/// digits or fewer. 1e-4 accepts every rounded orientation and refuses a shear.
 const ORTHONORMAL_TOLERANCE: f64 = 1e-4;
 
 impl Geometry {
-    /// Directions of a volume whose i, j, k axes are the patient's x, y, z.
+    /// Directions of a volume whose i, j and k axes are the patient's x, y and z.
     pub const AXIAL: [f64; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
 
-    /// Makes a geometry.
+    /// Creates a geometry and checks it.
     ///
-    /// `size` and `spacing_mm` are along i, j, k; `origin_mm` is the centre of voxel (0, 0, 0);
-    /// `direction` is the 3×3 matrix, row by row, whose columns are the unit vectors of the i, j
-    /// and k axes (as ITK and MetaImage's `TransformMatrix` transposed).
+    /// `size` (voxels) and `spacing_mm` are along i, j, k. `origin_mm` is the centre of voxel (0, 0, 0), LPS.
+    /// `direction` is a 3 × 3 matrix, row by row, whose columns are the unit vectors of i, j and k: the convention of
+    /// ITK, and the transpose of MetaImage's `TransformMatrix`.
     ///
     /// # Errors
     ///
-    /// Fails on an empty size, a spacing that is not positive, or axes that are not orthonormal.
+    /// Fails if the size is zero or too large to address, a spacing is not positive, the origin is not finite, or the
+    /// axes are not orthonormal.
     pub fn new(
         size: [usize; 3],
         spacing_mm: [f64; 3],
@@ -95,36 +98,43 @@ impl Geometry {
     }
 
     /// Number of voxels along i, j and k.
+    #[inline]
     pub fn size(&self) -> [usize; 3] {
         self.size
     }
 
     /// Spacing along i, j and k.
+    #[inline]
     pub fn spacing(&self) -> SpacingMm {
         self.spacing
     }
 
-    /// Centre of voxel (0, 0, 0) in patient millimetres.
+    /// Centre of voxel (0, 0, 0), LPS.
+    #[inline]
     pub fn origin_mm(&self) -> [f64; 3] {
         self.origin_mm
     }
 
-    /// 3×3 matrix, row by row; its columns are the unit vectors of i, j and k.
+    /// The 3 × 3 direction matrix, row by row; its columns are the unit vectors of i, j and k.
+    #[inline]
     pub fn direction(&self) -> [f64; 9] {
         self.direction
     }
 
-    /// Unit vector of an axis (0 = i, 1 = j, 2 = k) in patient coordinates.
+    /// Unit vector, LPS, of an axis: 0 = i, 1 = j, 2 = k.
+    #[inline]
     pub fn axis(&self, axis: usize) -> [f64; 3] {
         [self.direction[axis], self.direction[3 + axis], self.direction[6 + axis]]
     }
 
     /// Number of voxels.
+    #[inline]
     pub fn n_voxels(&self) -> usize {
         self.size.iter().product()
     }
 
-    /// Patient position, in millimetres, of a voxel index (fractions allowed).
+    /// Position in the patient, LPS in millimetres, of a voxel index, which may have fractions.
+    #[inline]
     pub fn voxel_to_patient(&self, ijk: [f64; 3]) -> [f64; 3] {
         let s = self.spacing.ijk();
         let scaled = [ijk[0] * s[0], ijk[1] * s[1], ijk[2] * s[2]];
@@ -137,7 +147,8 @@ impl Geometry {
         })
     }
 
-    /// Voxel index (with fractions) of a patient position in millimetres.
+    /// Voxel index, with fractions, of a position in the patient, LPS in millimetres.
+    #[inline]
     pub fn patient_to_voxel(&self, xyz_mm: [f64; 3]) -> [f64; 3] {
         let s = self.spacing.ijk();
         let offset: [f64; 3] = std::array::from_fn(|r| xyz_mm[r] - self.origin_mm[r]);
@@ -148,7 +159,8 @@ impl Geometry {
         })
     }
 
-    /// The integer voxel that holds an index with fractions, if it lies inside the grid.
+    /// The voxel (i, j, k) that contains an index with fractions; `None` outside the grid.
+    #[inline]
     pub fn nearest_voxel(&self, ijk: [f64; 3]) -> Option<[usize; 3]> {
         let mut voxel = [0; 3];
         for a in 0..3 {
@@ -162,14 +174,14 @@ impl Geometry {
     }
 }
 
-/// Largest deviation of `DᵀD` from the identity.
+/// The largest deviation of `DᵀD` from the identity; NaN where the matrix has a NaN.
 fn orthonormal_deviation(d: &[f64; 9]) -> f64 {
     let mut worst: f64 = 0.0;
     for a in 0..3 {
         for b in a..3 {
             let dot: f64 = (0..3).map(|r| d[3 * r + a] * d[3 * r + b]).sum();
             let deviation = (dot - f64::from(u8::from(a == b))).abs();
-            // f64::max drops NaN, which must be refused.
+            // `f64::max` ignores NaN, which must be refused.
             if deviation.is_nan() {
                 return f64::NAN;
             }
@@ -185,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn refuses_what_no_scan_has() {
+    fn geometries_that_no_scan_has_are_refused() {
         let axial = Geometry::AXIAL;
         let make = |size, spacing, direction| Geometry::new(size, spacing, [0.0; 3], direction);
         assert!(matches!(make([0, 1, 1], [1.0; 3], axial), Err(InvalidGeometry::Size(_))));

@@ -10,9 +10,9 @@ pub struct Volume<T> {
     voxels: Array3<T>,
 }
 
-/// An array's shape is not its geometry's.
+/// An array does not have the shape that its geometry needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("voxels have shape {found:?} (k, j, i), the geometry needs {expected:?}")]
+#[error("voxels have shape {found:?} (k, j, i), expected {expected:?} as the geometry has")]
 pub struct ShapeMismatch {
     /// Shape of the array.
     pub found: [usize; 3],
@@ -21,11 +21,11 @@ pub struct ShapeMismatch {
 }
 
 impl<T> Volume<T> {
-    /// Puts voxels, indexed `[k, j, i]`, on a grid.
+    /// Places voxels, indexed `[k, j, i]`, on a grid.
     ///
     /// # Errors
     ///
-    /// Fails if the array's shape is not the geometry's.
+    /// Fails if the array does not have the shape of the geometry.
     pub fn new(geometry: Geometry, voxels: Array3<T>) -> Result<Self, ShapeMismatch> {
         let [i, j, k] = geometry.size();
         let (k0, j0, i0) = voxels.dim();
@@ -36,22 +36,24 @@ impl<T> Volume<T> {
         }
     }
 
-    /// Where the voxels lie.
+    /// The grid.
+    #[inline]
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
     /// Values, indexed `[k, j, i]`.
+    #[inline]
     pub fn voxels(&self) -> &Array3<T> {
         &self.voxels
     }
 
-    /// Takes the values out.
+    /// The values, without the grid.
     pub fn into_voxels(self) -> Array3<T> {
         self.voxels
     }
 
-    /// The same grid with other values.
+    /// Applies a function to every value.
     pub fn map<U>(self, value: impl FnMut(T) -> U) -> Volume<U>
     where
         T: Clone,
@@ -59,7 +61,8 @@ impl<T> Volume<T> {
         Volume { geometry: self.geometry, voxels: self.voxels.mapv(value) }
     }
 
-    /// One axial slice, indexed `[j, i]`, or `None` past the end.
+    /// The slice k, indexed `[j, i]`; `None` past the end.
+    #[inline]
     pub fn slice(&self, k: usize) -> Option<ArrayView2<'_, T>> {
         (k < self.voxels.dim().0).then(|| self.voxels.index_axis(Axis(0), k))
     }

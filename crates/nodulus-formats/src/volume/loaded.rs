@@ -1,11 +1,11 @@
-//! Some slices of a scan, with the geometry of the whole.
+//! Some slices of a scan, with the geometry of the whole scan.
 
 use super::geometry::Geometry;
 use super::grid::{ShapeMismatch, Volume};
 use ndarray::{Array3, ArrayView2, Axis};
 use std::ops::Range;
 
-/// Ranges of slices k: ascending, apart from each other, none of them empty.
+/// Ranges of slices k: ascending, disjoint, none of them empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SliceRanges(Vec<Range<usize>>);
 
@@ -15,23 +15,26 @@ impl SliceRanges {
         std::iter::once(0..usize::MAX).collect()
     }
 
-    /// Those that lie in `slices`.
+    /// The part of the ranges that lies in `slices`.
     #[must_use]
     pub fn within(&self, slices: &Range<usize>) -> Self {
         self.0.iter().map(|r| r.start.max(slices.start)..r.end.min(slices.end)).collect()
     }
 
     /// The ranges.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.0.iter().cloned()
     }
 
     /// Number of slices.
+    #[inline]
     pub fn n_slices(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// How many of the slices come before k; `None` where k is none of them.
+    /// The number of slices in the ranges that come before k; `None` where k is in no range.
+    #[inline]
     pub fn position(&self, k: usize) -> Option<usize> {
         let mut before = 0;
         for range in &self.0 {
@@ -45,7 +48,7 @@ impl SliceRanges {
 }
 
 impl FromIterator<Range<usize>> for SliceRanges {
-    /// Joins ranges that touch, and leaves out empty ones; they may come in any order.
+    /// Takes ranges in any order, joins those that touch and drops empty ones.
     fn from_iter<I: IntoIterator<Item = Range<usize>>>(ranges: I) -> Self {
         let mut ranges: Vec<_> = ranges.into_iter().filter(|range| !range.is_empty()).collect();
         ranges.sort_by_key(|range| range.start);
@@ -60,22 +63,22 @@ impl FromIterator<Range<usize>> for SliceRanges {
     }
 }
 
-/// Slices of a scan that were read, and where the whole scan lies.
+/// Slices of a scan that were read, and the geometry of the whole scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedSlices<T> {
     geometry: Geometry,
     ranges: SliceRanges,
-    /// The slices one behind the other, `[n, j, i]`.
+    /// The slices one after the other, `[n, j, i]`.
     voxels: Array3<T>,
 }
 
 impl<T> LoadedSlices<T> {
-    /// Puts slices, `voxels` one behind the other and indexed `[n, j, i]`, on the grid of the scan
-    /// that they are from. `ranges` past its end are left out.
+    /// Places slices on the grid of their scan. `voxels` has the slices of `ranges` one after the other, indexed `[n,
+    /// j, i]`; ranges past the end of the scan are ignored.
     ///
     /// # Errors
     ///
-    /// Fails if the array's shape is not that of the slices.
+    /// Fails if the array does not have the shape of the slices.
     pub fn new(
         geometry: Geometry,
         ranges: &SliceRanges,
@@ -92,21 +95,23 @@ impl<T> LoadedSlices<T> {
         }
     }
 
-    /// Where the whole scan lies.
+    /// The grid of the whole scan.
+    #[inline]
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    /// One axial slice, indexed `[j, i]`, or `None` where it was not read.
+    /// The slice k, indexed `[j, i]`; `None` where it was not read.
+    #[inline]
     pub fn slice(&self, k: usize) -> Option<ArrayView2<'_, T>> {
         self.ranges.position(k).map(|n| self.voxels.index_axis(Axis(0), n))
     }
 
-    /// The volume.
+    /// The whole volume.
     ///
     /// # Errors
     ///
-    /// Fails if not every slice was read.
+    /// Fails if some slice was not read.
     pub fn into_volume(self) -> Result<Volume<T>, ShapeMismatch> {
         Volume::new(self.geometry, self.voxels)
     }
@@ -143,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_keep_their_place_in_the_scan() {
+    fn slices_keep_their_k_in_the_scan() {
         let geometry = Geometry::new([2, 1, 9], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
         let voxels = Array3::from_shape_fn((3, 1, 2), |(n, _, i)| 10 * n + i);
         let wanted = ranges(&[(1, 2), (7, 99)]);

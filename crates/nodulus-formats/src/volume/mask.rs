@@ -1,38 +1,40 @@
 //! Sets of voxels, one bit each.
 
-/// A box of bits: k, then j, then i, least significant bit first, as Arrow packs booleans.
+/// A box of bits in the order k, j, i, with i fastest, least significant bit first, as Arrow packs booleans.
 ///
-/// A slice is a mask with one voxel along k.
+/// The mask of a slice has one voxel along k.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     size: [usize; 3],
     bits: Vec<u8>,
 }
 
-/// Packed bits do not fit the size that they came with.
+/// Packed bits do not fit the size given with them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("mask of {size:?} voxels needs {expected} bytes with the last bits zero, got {found}")]
+#[error(
+    "mask of {size:?} voxels has {found} bytes, expected {expected} with zeros after the last voxel"
+)]
 pub struct BitsMismatch {
     /// Size along i, j, k.
     pub size: [usize; 3],
     /// Bytes that the size needs.
     pub expected: usize,
-    /// Bytes that there are.
+    /// Bytes found.
     pub found: usize,
 }
 
 impl Mask {
-    /// A mask without any voxel set; `size` along i, j, k.
+    /// A mask without voxels; `size` along i, j, k.
     pub fn empty(size: [usize; 3]) -> Self {
         let n: usize = size.iter().product();
         Self { size, bits: vec![0; n.div_ceil(8)] }
     }
 
-    /// Takes packed bits.
+    /// Makes a mask of packed bits.
     ///
     /// # Errors
     ///
-    /// Fails if there are more or fewer bytes than the size needs, or a bit past the end is set.
+    /// Fails if the number of bytes is not the one that the size needs, or a bit past the last voxel is set.
     pub fn from_bits(size: [usize; 3], bits: Vec<u8>) -> Result<Self, BitsMismatch> {
         let n = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
         let expected = n.map_or(usize::MAX, |n| n.div_ceil(8));
@@ -46,6 +48,7 @@ impl Mask {
     }
 
     /// Sets the voxels for which `inside(i, j, k)` holds.
+    #[inline]
     pub fn from_fn(size: [usize; 3], mut inside: impl FnMut(usize, usize, usize) -> bool) -> Self {
         let mut mask = Self::empty(size);
         let mut n = 0;
@@ -63,26 +66,30 @@ impl Mask {
     }
 
     /// Number of voxels along i, j, k.
+    #[inline]
     pub fn size(&self) -> [usize; 3] {
         self.size
     }
 
     /// The packed bits.
+    #[inline]
     pub fn bits(&self) -> &[u8] {
         &self.bits
     }
 
-    /// Takes the packed bits out.
+    /// The packed bits, without the size.
     pub fn into_bits(self) -> Vec<u8> {
         self.bits
     }
 
     /// Whether a voxel is set; false outside the box.
+    #[inline]
     pub fn get(&self, i: usize, j: usize, k: usize) -> bool {
         self.index(i, j, k).is_some_and(|n| self.bits[n / 8] >> (n % 8) & 1 == 1)
     }
 
     /// Sets or clears a voxel; does nothing outside the box.
+    #[inline]
     pub fn set(&mut self, i: usize, j: usize, k: usize, value: bool) {
         if let Some(n) = self.index(i, j, k) {
             if value {
@@ -94,16 +101,19 @@ impl Mask {
     }
 
     /// Number of voxels set.
+    #[inline]
     pub fn count(&self) -> usize {
         self.bits.iter().map(|b| b.count_ones() as usize).sum()
     }
 
     /// Whether no voxel is set.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.bits.iter().all(|b| *b == 0)
     }
 
-    /// The voxels set, as `[i, j, k]`, i fastest.
+    /// The voxels that are set, as `[i, j, k]`, i fastest.
+    #[inline]
     pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + Clone + '_ {
         let [ni, nj, _] = self.size;
         self.bits.iter().enumerate().filter(|(_, byte)| **byte != 0).flat_map(move |(b, byte)| {
@@ -115,13 +125,14 @@ impl Mask {
         })
     }
 
-    /// Up to 64 voxels of a row, `n` of them from (i, j, k) on, the first one as the lowest bit.
+    /// Up to 64 voxels of a row: `n` voxels from (i, j, k) on, the first one in the lowest bit.
     ///
     /// Voxels outside the box are clear.
+    #[inline]
     pub fn row_bits(&self, i: usize, j: usize, k: usize, n: usize) -> u64 {
         let Some(first) = self.index(i, j, k) else { return 0 };
         let n = n.min(self.size[0] - i).min(64);
-        // 64 bits from any bit on lie in nine bytes.
+        // 64 bits span at most nine bytes.
         let mut bytes = [0; 16];
         let from = &self.bits[first / 8..];
         let taken = from.len().min(9);
@@ -130,8 +141,8 @@ impl Mask {
         if n < 64 { bits & ((1 << n) - 1) } else { bits }
     }
 
-    /// The smallest box with every voxel set: its first voxel, and the first past it, i, j, k;
-    /// `None` where there is none.
+    /// The smallest box that contains every voxel that is set: its first voxel and the first voxel past it, (i, j,
+    /// k); `None` for an empty mask.
     pub fn bounds(&self) -> Option<[[usize; 3]; 2]> {
         let [ni, nj, _] = self.size;
         let place = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
@@ -155,7 +166,7 @@ impl Mask {
                 grow(first);
                 grow(last);
             } else {
-                // The word reaches over the end of a row.
+                // The word spans the end of a row.
                 let bits = (0..64).filter(|bit| word >> bit & 1 == 1);
                 bits.for_each(|bit| grow(place(64 * at + bit)));
             }
@@ -169,24 +180,25 @@ impl Mask {
         (0..n).map(|n| self.bits[n / 8] >> (n % 8) & 1 == 1).collect()
     }
 
+    #[inline]
     fn index(&self, i: usize, j: usize, k: usize) -> Option<usize> {
         let [ni, nj, nk] = self.size;
         (i < ni && j < nj && k < nk).then(|| (k * nj + j) * ni + i)
     }
 }
 
-/// A mask in a box of a scan.
+/// A mask, and the box of a scan that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedMask {
-    /// First voxel of the box in the scan, i, j, k.
+    /// First voxel of the box in the scan, (i, j, k).
     pub start: [usize; 3],
-    /// The box.
+    /// The voxels of the box.
     pub mask: Mask,
 }
 
 impl PlacedMask {
-    /// The smallest box with these voxels of a scan, `[i, j, k]`, which are gone through twice; `None`
-    /// where there is none.
+    /// The smallest box that contains these voxels of a scan, `[i, j, k]`; `None` for no voxels. The iterator is
+    /// consumed twice.
     pub fn of_voxels(voxels: impl Iterator<Item = [usize; 3]> + Clone) -> Option<Self> {
         let mut low = [usize::MAX; 3];
         let mut high = [0; 3];
@@ -206,19 +218,20 @@ impl PlacedMask {
         Some(Self { start: low, mask })
     }
 
-    /// Whether a voxel of the scan is set.
+    /// Whether a voxel of the scan is set; false outside the box.
+    #[inline]
     pub fn get(&self, i: usize, j: usize, k: usize) -> bool {
         let [si, sj, sk] = self.start;
         i >= si && j >= sj && k >= sk && self.mask.get(i - si, j - sj, k - sk)
     }
 
-    /// First voxel past the box, i, j, k.
+    /// First voxel past the box, (i, j, k).
+    #[inline]
     pub fn end(&self) -> [usize; 3] {
         std::array::from_fn(|a| self.start[a] + self.mask.size()[a])
     }
 
-    /// The box about several masks: its first voxel, and the first past it, i, j, k; both zero for
-    /// no masks.
+    /// The box around several masks: its first voxel and the first voxel past it, (i, j, k); both zero for no masks.
     pub fn bounds<'a>(masks: impl Iterator<Item = &'a Self>) -> [[usize; 3]; 2] {
         let boxes = masks.map(|placed| [placed.start, placed.end()]);
         let around = boxes.reduce(|[low, high], [start, end]| {
@@ -228,7 +241,7 @@ impl PlacedMask {
         around.unwrap_or_default()
     }
 
-    /// Mean voxel index of the voxels set, in the scan; `None` where there is none.
+    /// Mean index (i, j, k), in the scan, of the voxels that are set; `None` for an empty mask.
     pub fn centroid(&self) -> Option<[f64; 3]> {
         let mut sum = [0.0; 3];
         let mut n = 0usize;
@@ -241,12 +254,13 @@ impl PlacedMask {
         (n > 0).then(|| sum.map(|s| s / n as f64))
     }
 
-    /// The smallest box with every voxel set, or `None` where there is none.
+    /// The same voxels in the smallest box that contains them; `None` for an empty mask.
     pub fn trimmed(&self) -> Option<Self> {
         Self::of_voxels(self.voxels())
     }
 
-    /// The voxels set, `[i, j, k]` in the scan, i fastest.
+    /// The voxels that are set, `[i, j, k]` in the scan, i fastest.
+    #[inline]
     pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> + Clone + '_ {
         self.mask.voxels().map(|voxel| std::array::from_fn(|a| voxel[a] + self.start[a]))
     }

@@ -1,7 +1,7 @@
-//! What a scan is: voxels with the geometry that places them in the patient. No input or output.
+//! A scan: voxels, and the geometry that places them in the patient. Nothing here reads or writes files.
 //!
-//! Voxel indices are (i = column, j = row, k = slice); arrays are stored k, then j, then i.
-//! Millimetres are DICOM patient coordinates: x to the patient's left, y to the back, z to the head (LPS).
+//! Voxel indices are (i, j, k) = (column, row, slice); arrays are indexed (k, j, i). Millimetres are DICOM patient
+//! coordinates (LPS): x to the patient's left, y to the back, z to the head.
 
 pub mod geometry;
 pub mod grid;

@@ -1,19 +1,19 @@
-//! The pixel values of a segmentation's frames, and what they mean.
+//! The pixel values of a segmentation's frames, and their meaning.
 
 use crate::dicom::element::data_set::{DataSet, DicomFile, PixelBytes, required};
 use crate::dicom::element::syntax::{self, Packing};
 use crate::dicom::error::{Problem, attribute_name};
-use dicom_codecs::Expected;
+use dicom_codecs::PixelLayout;
 use dicom_dictionary_std::{tags, uids};
 
-/// What a frame's values mean.
+/// The meaning of a frame's values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum SegmentationType {
-    /// A bit: in the segment or not.
+    /// A bit: inside the segment or not.
     Binary,
-    /// In the segment from this value on.
+    /// Inside the segment if at least this value.
     Fractional { least: f64 },
-    /// The number of the segment, but for that of the background.
+    /// The number of the segment, except the value of the background.
     LabelMap { background: Option<u16> },
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn segmentation_type(
         ("FRACTIONAL", uids::SEGMENTATION_STORAGE) => {
             let tag = tags::MAXIMUM_FRACTIONAL_VALUE;
             let most = required(data.unsigned(tag)?, tag)?;
-            // A least value of 0 would make all of the image a nodule.
+            // A threshold of 0 would put the whole image into the segment.
             if most == 0 {
                 return Err(Problem::value(tag, most, "over 0"));
             }
@@ -62,14 +62,14 @@ pub(crate) struct FramePixels<'a> {
 }
 
 enum FrameData<'a> {
-    /// One bit each, frame after frame without padding.
+    /// One bit for each pixel, frame after frame without padding.
     Bits(&'a [u8]),
     Bytes(&'a [u8]),
     Words(&'a [u8]),
     Frames {
         codec: dicom_codecs::Codec,
         fragments: &'a [&'a [u8]],
-        expected: Expected,
+        expected: PixelLayout,
     },
 }
 
@@ -124,11 +124,12 @@ impl<'a> FramePixels<'a> {
                 let fragments = fragments.get(1..).unwrap_or_default();
                 if fragments.len() != n_frames || n_pixels > 1 << 24 {
                     let found = format!("{} fragments of {n_pixels} pixels", fragments.len());
-                    let expected = format!("{n_frames}, one a frame, of 16777216 pixels at most");
+                    let expected =
+                        format!("{n_frames}, one for each frame, of at most 16777216 pixels");
                     return Err(Problem::value(tags::PIXEL_DATA, found, expected));
                 }
                 let bits_allocated = u32::from(bits);
-                let expected = Expected {
+                let expected = PixelLayout {
                     columns,
                     rows,
                     bits_allocated,
@@ -139,14 +140,14 @@ impl<'a> FramePixels<'a> {
             }
             _ => {
                 let found = format!("of {bits} bits in transfer syntax {}", whole.transfer_syntax);
-                let expected = "fragments of 8 or 16 bits where compressed, one value where not";
+                let expected = "fragments of 8 or 16 bits if compressed, otherwise one value";
                 return Err(Problem::value(tags::PIXEL_DATA, found, expected));
             }
         };
         Ok(Self { packed, n_pixels })
     }
 
-    /// Reads a frame, with one value for each pixel.
+    /// Reads a frame, one value for each pixel.
     pub(crate) fn read(&self, frame: usize, values: &mut [u16]) -> Result<(), Problem> {
         let first = frame * self.n_pixels;
         match &self.packed {

@@ -1,4 +1,4 @@
-//! What was drawn on a CT, in a file of its own: a segmentation or a structure set.
+//! Reads objects that hold the marks on a CT: segmentations and structure sets.
 
 use super::segmentation::{self, Segmentation};
 use super::structure_set::{self, StructureSet};
@@ -7,7 +7,7 @@ use crate::dicom::error::{Error, Problem};
 use dicom_dictionary_std::{tags, uids};
 use std::path::Path;
 
-/// What was drawn on a CT.
+/// An object that holds marks on a CT.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnnotationObject {
     /// DICOM SEG.
@@ -18,14 +18,14 @@ pub enum AnnotationObject {
 
 /// Reads a segmentation or a structure set.
 ///
-/// METHOD: of a fractional segmentation, a pixel is in its segment where its value is at least
-/// `threshold` of `MaximumFractionalValue`, be it a probability or an occupancy. In a label map, 0 and
-/// `PixelPaddingValue` are background.
+/// METHOD: in a fractional segmentation, a pixel is in its segment if its value is at least `threshold` of
+/// `MaximumFractionalValue`, whether it is a probability or an occupancy. In a label map, 0 and `PixelPaddingValue`
+/// are background.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is neither of them in a transfer syntax that is read, is cut off
-/// or malformed, lacks an attribute, or names a segment or region that is not there.
+/// Fails if the file cannot be read, is neither a segmentation nor a structure set in a supported transfer syntax, is
+/// truncated or malformed, lacks an attribute, or refers to a segment or region that it does not have.
 pub fn read_annotation_object(file: &Path, threshold: f64) -> Result<AnnotationObject, Error> {
     let whole = DicomFile::read(file)?;
     parse(&whole, threshold).map_err(|problem| Error::file(file, problem))

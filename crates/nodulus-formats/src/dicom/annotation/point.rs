@@ -1,61 +1,63 @@
-//! PointSet that were set on a CT.
+//! Points that were marked on a CT.
 
 use super::referenced::ReferencedUids;
 use crate::dicom::series::source_series::SourceSeries;
 use std::collections::BTreeSet;
 
-/// PointSet of a file.
+/// The points of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PointSet {
-    /// The CT that they were set on, as far as the file says.
+    /// The CT that the file refers to.
     pub referenced: ReferencedUids,
-    /// `SOPInstanceUID` of each image that the file names.
+    /// `SOPInstanceUID` of each image that the file refers to.
     pub instances: BTreeSet<String>,
     /// The points, in the file's order.
     pub points: Vec<Point>,
-    /// What else is marked, and why it is no point.
+    /// Other marks, each with the reason why it is not a point.
     pub skipped: Vec<String>,
 }
 
 /// A point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// Where in the file it is: `region 3`, or the positions of content items `1.4.2`. Free text of
-    /// the file, which may name the patient, is not taken over.
+    /// The part of the file that holds the point: `region 3`, or the path of a content item, `1.4.2`. Free text of
+    /// the file may name the patient and is not included.
     pub label: String,
-    /// Where it is.
+    /// The position.
     pub position: PointPosition,
-    /// What it marks by the file's coding, as `value, scheme`, where it says so.
+    /// The code of what it marks, as `value, scheme`, if the file gives one.
     pub finding: Option<String>,
-    /// How sure the file is of it, 0 to 1 where it gives percent.
+    /// The confidence that the file gives, from 0 to 1 where it is a percentage.
     pub confidence: Option<f64>,
 }
 
-/// Where a point is.
+/// The position of a point.
+///
+/// The nightly job hashes the `Debug` form: names of variants and fields must not change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PointPosition {
-    /// In the patient.
+    /// A position in the patient.
     Patient {
-        /// LPS.
+        /// The position, LPS.
         point_mm: [f64; 3],
-        /// `FrameOfReferenceUID`, where it is given.
+        /// `FrameOfReferenceUID`, if it is given.
         frame_of_reference_uid: Option<String>,
     },
-    /// On an image.
+    /// A position on an image.
     Image {
         /// `SOPInstanceUID`.
         sop_instance_uid: String,
-        /// Its frame, from 1, where it is given.
+        /// The frame of the image, from 1, if it is given.
         frame: Option<usize>,
-        /// Pixels along i and j from the centre of the first one.
+        /// Pixels along i and j from the centre of the first pixel.
         ij: [f64; 2],
     },
 }
 
 impl PointPosition {
-    /// Where it is, LPS; `None` where it is in another frame of reference or on another image.
+    /// The position in the patient, LPS; `None` if it is in another frame of reference or on another image.
     ///
-    /// A point without a frame of reference is taken to be in the series'.
+    /// A point without a frame of reference is assumed to be in that of the series.
     pub fn in_patient(&self, series: &SourceSeries) -> Option<[f64; 3]> {
         match self {
             Self::Patient { point_mm, frame_of_reference_uid } => {
@@ -67,7 +69,7 @@ impl PointPosition {
                 let slices = series.slices.iter();
                 let mut on = slices.filter(|slice| slice.sop_instance_uid == *sop_instance_uid);
                 let slice = match frame {
-                    // Of a file of one image, the first frame is that image.
+                    // In a file with one image, the first frame is that image.
                     Some(frame) => on.find(|slice| slice.frame.unwrap_or(1) == *frame)?,
                     None => on.next().filter(|slice| slice.frame.is_none())?,
                 };

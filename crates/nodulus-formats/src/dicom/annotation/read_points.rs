@@ -1,4 +1,4 @@
-//! PointSet that a detector or a radiologist set on a CT: RTSTRUCT, and structured reports.
+//! Reads the points that a detector or a radiologist marked on a CT, from structure sets and structured reports.
 
 use super::point::PointSet;
 use super::region_points::add_region;
@@ -9,7 +9,7 @@ use crate::dicom::error::{Error, Problem};
 use dicom_dictionary_std::{tags, uids};
 use std::path::Path;
 
-/// Structure sets, and the reports whose points are read.
+/// SOP classes of structure sets, and of the reports whose points are read.
 const CLASSES: [&str; 6] = [
     uids::RT_STRUCTURE_SET_STORAGE,
     uids::ENHANCED_SR_STORAGE,
@@ -21,21 +21,21 @@ const CLASSES: [&str; 6] = [
 
 /// Reads the points of a structure set or of a structured report.
 ///
-/// METHOD: of a structure set, each contour of type POINT is a point, and each region with closed
-/// contours is one: the mean of their centroids, weighted by area. Of a report, each POINT of
-/// SCOORD3D or SCOORD is one that is an item of a container or a finding; one that a measurement
-/// was inferred from is not. What is marked otherwise is listed as unread.
+/// METHOD: in a structure set, each contour of type POINT is a point, and each region with closed contours is one:
+/// the mean of their centroids, weighted by area. In a report, each POINT of SCOORD3D or SCOORD is a point if it is
+/// an item of a container or a finding, but not if a measurement was inferred from it. Other marks are listed as
+/// skipped.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is neither of them in a transfer syntax that is read, is cut
-/// off or malformed, or lacks an attribute that a point needs.
+/// Fails if the file cannot be read, is neither a structure set nor a report in a supported transfer syntax, is
+/// truncated or malformed, or lacks an attribute that a point needs.
 pub fn read_points(file: &Path) -> Result<PointSet, Error> {
     let whole = DicomFile::read(file)?;
     parse(&whole).map_err(|problem| Error::file(file, problem))
 }
 
-/// Whether a file is one that [`read_points`] reads, by its SOP class; false where it cannot be read.
+/// Whether [`read_points`] reads a file, by its SOP class; false if it cannot be read.
 pub fn may_hold_points(file: &Path) -> bool {
     let elements = elements::read(file, &[tags::SOP_CLASS_UID]).ok().flatten();
     let class = elements.and_then(|e| values::text(&e.values, tags::SOP_CLASS_UID).ok().flatten());

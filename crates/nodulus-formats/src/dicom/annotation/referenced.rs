@@ -6,12 +6,12 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeSet;
 
-/// What a segmentation or structure set says of its CT; empty where it says nothing.
+/// The UIDs of the CT that a segmentation or structure set refers to; empty where it names none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReferencedUids {
     /// `SeriesInstanceUID` of each series that it names.
     pub series: BTreeSet<String>,
-    /// `FrameOfReferenceUID` of each frame of reference that its places are in.
+    /// `FrameOfReferenceUID` of each frame of reference that its positions are in.
     pub frames_of_reference: BTreeSet<String>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn add_uids(
     Ok(())
 }
 
-/// Adds the series of `ReferencedSeriesSequence` or its like.
+/// Adds the series of `ReferencedSeriesSequence` or a similar sequence.
 pub(crate) fn add_series(
     parent: &DataSet<'_>,
     sequence: Tag,

@@ -1,4 +1,4 @@
-//! The points of a structure set's regions.
+//! The points of the regions of a structure set.
 
 use super::point::{Point, PointPosition, PointSet};
 use super::structure_set::{PatientContour, Roi};
@@ -38,15 +38,15 @@ pub(crate) fn add_region(found: &mut PointSet, roi: &Roi) {
     found.skipped.extend(skipped);
 }
 
-/// The mean of the centroids of closed lines, weighted by area; of their points, where none has an
-/// area.
+/// The mean of the centroids of closed contours, weighted by area; if no contour has an area, the mean of their
+/// points.
 fn centroid(contours: &[&PatientContour]) -> Option<[f64; 3]> {
     let mut sum = [0.0; 4];
     for contour in contours {
         let Some(first) = contour.points_mm.first() else { continue };
         let from_first =
             |point: &[f64; 3]| -> [f64; 3] { std::array::from_fn(|a| point[a] - first[a]) };
-        // The area's vector, so that a line may lie in any plane.
+        // The vector of the area, so that a contour may lie in any plane.
         let triangles = contour.points_mm.windows(2).map(|pair| {
             let [a, b] = [from_first(&pair[0]), from_first(&pair[1])];
             let area =
@@ -62,7 +62,7 @@ fn centroid(contours: &[&PatientContour]) -> Option<[f64; 3]> {
             continue;
         }
         for (area, centre) in triangles {
-            // What lies against the whole's turn is taken off.
+            // A triangle of the opposite orientation is subtracted.
             let weight = area.iter().zip(whole).map(|(a, b)| a * b / length).sum::<f64>();
             let terms = [centre[0] * weight, centre[1] * weight, centre[2] * weight, weight];
             sum = std::array::from_fn(|n| sum[n] + terms[n]);
@@ -134,7 +134,7 @@ mod tests {
             "region 3 has a contour of type POINT with 2 points",
         ];
         assert_eq!(found.skipped, expected);
-        // A line without an area is where its points are.
+        // A contour without an area is at the mean of its points.
         let flat = region(vec![contour("CLOSED_PLANAR", &[[1.0, 1.0, 1.0], [3.0, 1.0, 1.0]])]);
         assert_eq!(positions(&flat), [[2.0, 1.0, 1.0]]);
         assert_eq!(region(Vec::new()).skipped, ["region 3 has no contour"]);

@@ -1,5 +1,4 @@
-//! PointSet in structured reports: measurement reports (PS3.16, TID 1500), and those of detectors
-//! (TID 4100).
+//! Points in structured reports: measurement reports (PS3.16, TID 1500) and detector reports (TID 4100).
 
 use super::point::{Point, PointPosition, PointSet};
 use crate::dicom::element::data_set::{DataSet, DicomFile, required};
@@ -34,16 +33,15 @@ const WANTED: [Tag; 24] = [
     tags::REFERENCED_FRAME_OF_REFERENCE_UID,
 ];
 
-/// How sure a report is of a finding, the more telling first: Probability of cancer is another
-/// question.
+/// Concepts for the confidence in a finding, the most specific first. Probability of cancer is a different concept.
 ///
-/// METHOD: DCM Certainty of Finding, Certainty of Feature, Probability; PS3.16, TID 4104 and 4105.
+/// METHOD: DCM Certainty of Finding, Certainty of Feature, Probability (PS3.16, TID 4104 and 4105).
 const CONFIDENCES: [&str; 3] = ["111012", "111011", "122157"];
 
 /// DCM Finding: what a measurement group is about.
 const FINDING: &str = "121071";
 
-/// Reads a report; see [`super::read_points`].
+/// Parses a report; see [`read_points`](crate::dicom::read_points).
 pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
     let root = whole.data_set(&WANTED)?;
     let mut reading = ReportParser { root: &root, found: PointSet::default() };
@@ -58,7 +56,7 @@ struct ReportParser<'a> {
 }
 
 impl<'a> ReportParser<'a> {
-    /// The images that the report was made from.
+    /// Adds the images that the report was made from.
     fn add_evidence(&mut self) -> Result<(), Problem> {
         let of = [
             tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
@@ -76,8 +74,8 @@ impl<'a> ReportParser<'a> {
         Ok(())
     }
 
-    /// Goes through the items below one; `path` are the positions of that one and of those above
-    /// it, from 1.
+    /// Adds the points of all items below `parent`; `path` are the positions, from 1, of that item and of those above
+    /// it.
     fn add_items(&mut self, parent: &'a DataSet<'a>, path: &mut Vec<usize>) -> Result<(), Problem> {
         for (n, item) in parent.items(tags::CONTENT_SEQUENCE).iter().enumerate() {
             path.push(n + 1);
@@ -86,7 +84,7 @@ impl<'a> ReportParser<'a> {
                 Some("SCOORD3D") => self.add_marked(parent, item, path, true)?,
                 _ => {}
             }
-            // As deep as data sets were read.
+            // The depth is limited by that of parsed data sets.
             self.add_items(item, path)?;
             path.pop();
         }
@@ -132,7 +130,7 @@ impl<'a> ReportParser<'a> {
         Ok(PointPosition::Patient { point_mm, frame_of_reference_uid: Some(uid) })
     }
 
-    /// A point on an image; why it is not read, where it is on none or on several.
+    /// A point on an image, or the reason why it is skipped: it is on no image, or on several.
     fn on_image(
         &mut self,
         item: &'a DataSet<'a>,
@@ -164,13 +162,12 @@ impl<'a> ReportParser<'a> {
                 Some(number)
             }
         };
-        // PS3.3, C.18.6: the first pixel's corner is 0, its centre a half.
+        // PS3.3, C.18.6: the corner of the first pixel is at 0, its centre at a half.
         let ij = [column - 0.5, row - 0.5];
         Ok(Ok(PointPosition::Image { sop_instance_uid, frame, ij }))
     }
 
-    /// An item, or the one that it stands for: a path of positions from the root, which is 1
-    /// (PS3.3, C.17.3.2.5).
+    /// An item, or the one that it refers to by a path of positions from the root, which is 1 (PS3.3, C.17.3.2.5).
     fn resolved(&self, item: &'a DataSet<'a>) -> Result<&'a DataSet<'a>, Problem> {
         let tag = tags::REFERENCED_CONTENT_ITEM_IDENTIFIER;
         let path = item.unsigned_longs(tag)?;
@@ -180,12 +177,11 @@ impl<'a> ReportParser<'a> {
             let n = usize::try_from(*n).ok().and_then(|n| n.checked_sub(1));
             target = target.and_then(|t| t.items(tags::CONTENT_SEQUENCE).get(n?));
         }
-        target
-            .ok_or_else(|| Problem::value(tag, format!("{path:?}"), "the place of a content item"))
+        target.ok_or_else(|| Problem::value(tag, format!("{path:?}"), "the path of a content item"))
     }
 }
 
-/// Value and scheme of a code.
+/// The value and the scheme of a code.
 fn code<'a>(item: &DataSet<'a>, tag: Tag) -> Result<Option<(&'a str, &'a str)>, Problem> {
     let Some(code) = item.item(tag) else { return Ok(None) };
     for value in [tags::CODE_VALUE, tags::LONG_CODE_VALUE, tags::URN_CODE_VALUE] {
@@ -199,7 +195,7 @@ fn code<'a>(item: &DataSet<'a>, tag: Tag) -> Result<Option<(&'a str, &'a str)>, 
     Ok(None)
 }
 
-/// What a container or a finding is about.
+/// The code of what a container or a finding is about.
 fn finding(group: &DataSet<'_>) -> Result<Option<String>, Problem> {
     let written = |(value, scheme): (&str, &str)| format!("{value}, {scheme}");
     if group.ascii(tags::VALUE_TYPE)? == Some("CODE") {
@@ -213,7 +209,7 @@ fn finding(group: &DataSet<'_>) -> Result<Option<String>, Problem> {
     Ok(None)
 }
 
-/// How sure a container or a finding is.
+/// The confidence of a container or a finding.
 fn confidence(group: &DataSet<'_>) -> Result<Option<f64>, Problem> {
     for wanted in CONFIDENCES {
         for item in group.items(tags::CONTENT_SEQUENCE) {

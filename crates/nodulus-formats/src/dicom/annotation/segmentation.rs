@@ -9,20 +9,20 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeMap;
 
-/// A segmentation: frames, and the pixels that each segment has in them.
+/// A segmentation: its frames, and the pixels of each segment in them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segmentation {
-    /// The CT that it was drawn on, as far as it says.
+    /// The CT that it refers to.
     pub referenced: ReferencedUids,
-    /// Where each frame's pixels lie, in the file's order.
+    /// The plane of each frame, in the file's order.
     pub planes: Vec<Plane>,
     /// The segments, by number.
     pub segments: Vec<Segment>,
-    /// Distance of frames along their normal, where the file gives it.
+    /// Distance between frames along their normal, if the file gives it.
     pub spacing_between_slices_mm: Option<f64>,
 }
 
-/// Where the pixels of a frame lie.
+/// The plane of a frame: where its pixels are in the patient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plane {
     /// Pixels along i and j.
@@ -31,7 +31,7 @@ pub struct Plane {
     pub spacing_mm: [f64; 2],
     /// Centre of the first pixel, LPS.
     pub position_mm: [f64; 3],
-    /// Unit vectors of i, then of j.
+    /// Unit vectors of i, then of j, LPS.
     pub orientation: [f64; 6],
 }
 
@@ -42,7 +42,7 @@ pub struct Segment {
     pub number: u16,
     /// `SegmentLabel`.
     pub label: String,
-    /// Its pixels in each frame that has some: the frame's index, and a box with one voxel along k.
+    /// Its pixels in each frame that has some: the index of the frame, and a box with one voxel along k.
     pub frames: Vec<(usize, PlacedMask)>,
 }
 
@@ -79,7 +79,7 @@ const WANTED: [Tag; 30] = [
     tags::PIXEL_DATA,
 ];
 
-/// Reads a segmentation; see [`super::read_annotation_object`].
+/// Parses a segmentation; see [`read_annotation_object`](crate::dicom::read_annotation_object).
 pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, Problem> {
     let data = whole.data_set(&WANTED)?;
     let mut referenced = ReferencedUids::default();
@@ -104,7 +104,7 @@ pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, P
     let frames = data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     let n_frames = required(data.integer(tags::NUMBER_OF_FRAMES)?, tags::NUMBER_OF_FRAMES)?;
     if usize::try_from(n_frames) != Ok(frames.len()) {
-        let expected = format!("{}, as many as frames have groups", frames.len());
+        let expected = format!("{}, the number of frames with functional groups", frames.len());
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, n_frames, expected));
     }
     let pixels = FramePixels::new(whole, &data, kind, size, frames.len())?;
@@ -134,7 +134,7 @@ pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, P
     Ok(Segmentation { referenced, planes, segments, spacing_between_slices_mm })
 }
 
-/// What is said of one frame: by itself, or else for all of them.
+/// The functional groups of a frame: its own, or else those that all frames share.
 struct FrameGroups<'a> {
     frame: &'a DataSet<'a>,
     shared: Option<&'a DataSet<'a>>,
@@ -150,7 +150,7 @@ impl<'a> FrameGroups<'a> {
         let position = self.group(tags::PLANE_POSITION_SEQUENCE)?;
         let orientation = self.group(tags::PLANE_ORIENTATION_SEQUENCE)?;
         let measures = self.group(tags::PIXEL_MEASURES_SEQUENCE)?;
-        // DICOM has the distance between rows, which is along j, first.
+        // `PixelSpacing` begins with the distance between rows, which is along j.
         let [sj, si] = measures.numbers(tags::PIXEL_SPACING)?;
         let plane = Plane {
             size,
@@ -180,7 +180,7 @@ impl Plane {
     ///
     /// # Errors
     ///
-    /// Fails on an empty frame, a spacing that is not positive, or axes that are not at right angles.
+    /// Fails if a frame is empty, a spacing is not positive, or the axes are not at right angles.
     pub fn geometry(&self, spacing_mm: f64, n: usize) -> Result<Geometry, InvalidGeometry> {
         let ([ni, nj], [si, sj]) = (self.size, self.spacing_mm);
         let [a, b, c, d, e, f] = self.orientation;
@@ -191,7 +191,7 @@ impl Plane {
 }
 
 impl Segment {
-    /// Adds the pixels of a frame that are inside.
+    /// Adds the pixels of a frame for which `inside` holds.
     fn add(
         &mut self,
         frame: usize,
@@ -205,7 +205,7 @@ impl Segment {
     }
 }
 
-/// Adds a frame of a label map to each segment that it shows.
+/// Adds a frame of a label map to every segment that occurs in it.
 fn add_labels(
     segments: &mut BTreeMap<u16, Segment>,
     frame: usize,

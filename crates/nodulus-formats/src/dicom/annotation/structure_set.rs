@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// A structure set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StructureSet {
-    /// The CT that it was drawn on, as far as it says; frames of reference are the regions'.
+    /// The CT that it refers to; the frames of reference are those of the regions.
     pub referenced: ReferencedUids,
     /// The regions of interest, in the file's order.
     pub rois: Vec<Roi>,
@@ -23,24 +23,24 @@ pub struct Roi {
     pub number: i64,
     /// `ROIName`.
     pub name: String,
-    /// `RTROIInterpretedType`, empty where there is none.
+    /// `RTROIInterpretedType`; empty if there is none.
     pub interpreted_type: String,
     /// `ReferencedFrameOfReferenceUID`.
     pub frame_of_reference_uid: Option<String>,
-    /// Its contours, in the file's order; none where nothing was drawn.
+    /// Its contours, in the file's order; empty if nothing was drawn.
     pub contours: Vec<PatientContour>,
 }
 
-/// A line in the patient.
+/// A contour in the patient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatientContour {
     /// `ContourGeometricType`.
     pub geometric_type: String,
-    /// PointSet, LPS.
+    /// Points, LPS.
     pub points_mm: Vec<[f64; 3]>,
 }
 
-/// Retired by the standard, so deprecated in the dictionary.
+/// The standard retired it, so the dictionary marks it as deprecated.
 const CONTOUR_OFFSET_VECTOR: Tag = Tag(0x3006, 0x0045);
 
 const WANTED: [Tag; 19] = [
@@ -65,7 +65,7 @@ const WANTED: [Tag; 19] = [
     tags::RTROI_INTERPRETED_TYPE,
 ];
 
-/// Reads a structure set; see [`super::read_annotation_object`].
+/// Parses a structure set; see [`read_annotation_object`](crate::dicom::read_annotation_object).
 pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
     let data = whole.data_set(&WANTED)?;
     let mut types: BTreeMap<i64, String> = BTreeMap::new();
@@ -126,7 +126,7 @@ fn patient_contour(item: &DataSet<'_>) -> Result<PatientContour, Problem> {
         required(item.integer(tags::NUMBER_OF_CONTOUR_POINTS)?, tags::NUMBER_OF_CONTOUR_POINTS)?;
     if !rest.is_empty() || points.is_empty() || usize::try_from(n_points) != Ok(points.len()) {
         let found = format!("{} numbers", numbers.len());
-        let expected = format!("3 for each of {n_points} points, of which there is one or more");
+        let expected = format!("3 for each of {n_points} points, at least one point");
         return Err(Problem::value(tags::CONTOUR_DATA, found, expected));
     }
     Ok(PatientContour { geometric_type, points_mm: points.to_vec() })

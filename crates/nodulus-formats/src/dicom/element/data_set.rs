@@ -1,7 +1,7 @@
-//! Data sets with the sequences inside them, as the bytes of their file: for objects that are small
-//! beside a CT, segmentations and structure sets.
+//! Data sets with their sequences, in memory: for objects that are small beside a CT, such as segmentations and
+//! structure sets.
 //!
-//! Every length is checked against what surrounds it, and nothing is copied.
+//! Every length is checked against the enclosing item or file, and values are not copied.
 
 use super::deflated;
 use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
@@ -18,21 +18,21 @@ use std::io::{BufReader, Cursor};
 use std::mem;
 use std::path::Path;
 
-/// Sequences inside each other; a structure set has four.
+/// Greatest depth of nested sequences; a structure set has four.
 const MAX_DEPTH: usize = 16;
 
-/// Numbers of one element that are wanted: a point, or the way to a content item.
+/// Most numbers of an element of 32-bit numbers: a point, or the path to a content item.
 const MAX_WORDS: usize = 16;
 
-/// A file's bytes, its data set inflated where that is deflated.
+/// The bytes of a file; if its data set is deflated, the inflated data set.
 pub(crate) struct DicomFile {
     bytes: Vec<u8>,
-    /// First byte of the data set.
+    /// Offset of the data set.
     start: usize,
     pub(crate) transfer_syntax: String,
 }
 
-/// The wanted elements of a data set or of an item.
+/// The wanted elements of a data set or an item.
 #[derive(Debug)]
 pub(crate) struct DataSet<'a> {
     encoding: Encoding,
@@ -47,7 +47,7 @@ enum ElementValue<'a> {
     Fragments(Vec<&'a [u8]>),
 }
 
-/// Where pixels are.
+/// The bytes of pixel data.
 pub(crate) enum PixelBytes<'a> {
     Plain(&'a [u8]),
     Fragments(&'a [&'a [u8]]),
@@ -74,7 +74,7 @@ impl DicomFile {
         Ok(Self { bytes: inflated, start: 0, transfer_syntax })
     }
 
-    /// The elements that `wanted` lists, at any depth.
+    /// Parses the elements that `wanted` lists, at any depth.
     pub(crate) fn data_set<'a>(&'a self, wanted: &'a [Tag]) -> Result<DataSet<'a>, Problem> {
         let bytes = &self.bytes[self.start..];
         let mut reading = DataSetParser { scanner: scanner(bytes), bytes, wanted };
@@ -95,7 +95,7 @@ struct DataSetParser<'a> {
 }
 
 impl<'a> DataSetParser<'a> {
-    /// Reads to the scanner's end, or to the item's delimiter where it has one.
+    /// Parses up to the end of the scanner, or up to the delimiter if the item has one.
     fn data_set(
         &mut self,
         encoding: Encoding,
@@ -110,7 +110,7 @@ impl<'a> DataSetParser<'a> {
             }
             let value = self.value(&element, encoding, depth)?;
             if self.wanted.contains(&element.tag) && found.insert(element.tag, value).is_some() {
-                return Err(Problem::value(element.tag, "there twice", "there once"));
+                return Err(Problem::value(element.tag, "present twice", "present once"));
             }
         }
         Ok(DataSet { encoding, elements: found })
@@ -149,7 +149,7 @@ impl<'a> DataSetParser<'a> {
         is_delimited: bool,
     ) -> Result<Vec<DataSet<'a>>, Problem> {
         if depth > MAX_DEPTH {
-            return Err(self.malformed("a sequence inside another", "16 inside each other at most"));
+            return Err(self.malformed("a nested sequence", "at most 16 levels"));
         }
         let mut items = Vec::new();
         while is_delimited || self.scanner.at < self.scanner.end {
@@ -197,7 +197,7 @@ impl<'a> DataSetParser<'a> {
 }
 
 impl<'a> DataSet<'a> {
-    /// The items of a sequence; none where it is missing.
+    /// The items of a sequence; empty if it is missing.
     pub(crate) fn items(&self, tag: Tag) -> &[Self] {
         match self.elements.get(&tag) {
             Some(ElementValue::Items(items)) => items,
@@ -210,7 +210,7 @@ impl<'a> DataSet<'a> {
         self.items(tag).first()
     }
 
-    /// An element's bytes; none where it is missing or empty.
+    /// The bytes of an element; `None` if it is missing or empty.
     fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
         match self.elements.get(&tag) {
             Some(ElementValue::Bytes(bytes)) if !bytes.is_empty() => Some(bytes),
@@ -218,16 +218,16 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// A text of ASCII without the padding around it; none where it is missing or empty.
+    /// An ASCII text without padding; `None` if it is missing or empty.
     pub(crate) fn ascii(&self, tag: Tag) -> Result<Option<&'a str>, Problem> {
         let Some(bytes) = self.bytes(tag) else { return Ok(None) };
         let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii());
-        let text = text.ok_or_else(|| Problem::value(tag, "no ASCII", "ASCII"))?;
+        let text = text.ok_or_else(|| Problem::value(tag, "not ASCII", "ASCII"))?;
         let text = text.trim_matches(['\0', ' ', '\n', '\r']);
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// A text in the file's characters, which the outermost data set names.
+    /// A text in the character set that the outermost data set names.
     pub(crate) fn text(&self, tag: Tag, outermost: &Self) -> Result<Option<String>, Problem> {
         let Some(text) = self.bytes(tag) else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -248,7 +248,7 @@ impl<'a> DataSet<'a> {
         values::text(&values::decode(bytes, EXPLICIT_LITTLE)?, tag)
     }
 
-    /// One unsigned number of 16 bits.
+    /// One unsigned number of 16 bits; `None` if it is missing.
     pub(crate) fn unsigned(&self, tag: Tag) -> Result<Option<u16>, Problem> {
         let Some(bytes) = self.bytes(tag) else { return Ok(None) };
         match bytes {
@@ -259,14 +259,14 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// One integer that is written as text.
+    /// One integer in text form; `None` if it is missing.
     pub(crate) fn integer(&self, tag: Tag) -> Result<Option<i64>, Problem> {
         let Some(text) = self.ascii(tag)? else { return Ok(None) };
         let number = text.parse().ok();
         number.map(Some).ok_or_else(|| Problem::value(tag, format!("`{text}`"), "an integer"))
     }
 
-    /// Finite numbers that are written as text; none where they are missing.
+    /// Finite numbers in text form; empty if they are missing.
     pub(crate) fn decimals(&self, tag: Tag) -> Result<Vec<f64>, Problem> {
         let Some(text) = self.ascii(tag)? else { return Ok(Vec::new()) };
         let number = |part: &str| part.trim().parse().ok().filter(|n: &f64| n.is_finite());
@@ -275,7 +275,7 @@ impl<'a> DataSet<'a> {
         numbers.ok_or_else(|| Problem::value(tag, shown(), "decimal numbers"))
     }
 
-    /// Exactly `N` finite numbers.
+    /// Exactly `N` finite numbers in text form.
     pub(crate) fn numbers<const N: usize>(&self, tag: Tag) -> Result<[f64; N], Problem> {
         let found = self.decimals(tag)?;
         if found.is_empty() {
@@ -295,7 +295,7 @@ impl<'a> DataSet<'a> {
         numbers.as_slice().try_into().ok().filter(|_| is_finite).ok_or_else(refused)
     }
 
-    /// Unsigned numbers of 32 bits; none where they are missing.
+    /// Unsigned numbers of 32 bits; empty if they are missing.
     pub(crate) fn unsigned_longs(&self, tag: Tag) -> Result<Vec<u32>, Problem> {
         Ok(self.words(tag)?.unwrap_or_default())
     }
@@ -320,7 +320,7 @@ impl<'a> DataSet<'a> {
     }
 }
 
-/// A value that must be there.
+/// The value, or the problem that it is missing.
 pub(crate) fn required<T>(value: Option<T>, tag: Tag) -> Result<T, Problem> {
     value.ok_or_else(|| Problem::Missing(attribute_name(tag)))
 }

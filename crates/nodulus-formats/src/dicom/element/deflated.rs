@@ -4,12 +4,12 @@ use crate::dicom::error::Problem;
 use flate2::read::DeflateDecoder;
 use std::io::Read;
 
-/// Greatest length of what is inflated: a slice of 4096 × 4096 voxels, and as much for the rest.
+/// Most bytes of an inflated data set: a slice of 4096 × 4096 voxels, and as much for the other elements.
 const MAX_BYTES: u64 = 64 << 20;
-/// Deflate does not compress further: 258 bytes from 2 bits.
+/// Deflate compresses no further: 258 bytes to 2 bits.
 const MAX_RATIO: u64 = 1032;
 
-/// Inflates what is left of a file of `file_length` bytes.
+/// Inflates the rest of a file of `file_length` bytes.
 pub(crate) fn inflate(compressed: impl Read, file_length: u64) -> Result<Vec<u8>, Problem> {
     let limit = MAX_BYTES.min(file_length.saturating_mul(MAX_RATIO));
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! The wanted elements of a file, without reading what lies between them.
+//! Reads the wanted elements of a file, and skips the bytes between them.
 
 use super::deflated;
 use super::functional_groups::{self, FunctionalGroups};
@@ -13,38 +13,38 @@ use fs_err::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-/// What a file holds of the wanted elements.
+/// The wanted elements of a file.
 #[derive(Debug)]
 pub(crate) struct Elements {
-    /// How its pixels are encoded.
+    /// UID of the transfer syntax.
     pub(crate) transfer_syntax: String,
-    /// The wanted elements, but for the pixel data.
+    /// The wanted elements except the pixel data.
     pub(crate) values: InMemDicomObject,
-    /// The pixel data, where it is wanted and there.
+    /// The position of the pixel data, if they are wanted and present.
     pub(crate) pixels: Option<PixelDataRange>,
-    /// The bits of `PixelPaddingValue`, where it is wanted and there.
+    /// The bits of `PixelPaddingValue`, if it is wanted and present.
     pub(crate) padding: Option<u16>,
-    /// What a file of several frames says of each, where it is wanted and there.
+    /// The functional groups of a file with several frames, if they are wanted and present.
     pub(crate) frames: FunctionalGroups,
-    /// First byte of the data set in the file.
+    /// Offset of the data set in the file.
     pub(crate) data_set: u64,
-    /// Length of the file, or of the data set where it is deflated.
+    /// Length of the file; of the inflated data set if it is deflated.
     pub(crate) length: u64,
 }
 
-/// Where a file's pixel data is.
+/// The position of the pixel data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PixelDataRange {
-    /// First byte; of the data set where it is deflated.
+    /// Offset in the file; in the inflated data set if it is deflated.
     pub(crate) offset: u64,
-    /// Number of bytes; none where they are encapsulated.
+    /// Number of bytes; `None` if they are encapsulated.
     pub(crate) length: Option<u64>,
 }
 
-/// Reads the elements of a file that `wanted` lists, in the order of their tags.
+/// Reads the elements of a file that `wanted` lists in the order of their tags; `None` if the file is not DICOM.
 ///
-/// Other elements are passed over, and so is everything after the last one wanted; what is deflated
-/// is inflated to its end first. None where the file is not DICOM.
+/// Other elements are skipped, and reading ends after the last wanted one. A deflated data set is first inflated to
+/// its end.
 pub(crate) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
     let source = File::open(file)?;
     let length = source.metadata()?.len();
@@ -94,12 +94,12 @@ fn scan_data_set(
             }
             break;
         }
-        if wanted.contains(&element.tag) && functional_groups::is_one(element.tag) {
+        if wanted.contains(&element.tag) && functional_groups::belongs_to_groups(element.tag) {
             scanner.append_frames(&element, encoding, &mut frames)?;
             continue;
         }
         match element.length {
-            // US or SS, as the pixels are: the same bits.
+            // US or SS, like the pixels: the bits are the same.
             Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
                 let mut bytes = [0; 2];
                 scanner.fill(&mut bytes, || attribute_name(element.tag))?;
@@ -128,7 +128,7 @@ mod tests {
 
     const UNDEFINED: [u8; 4] = [0xFF; 4];
 
-    /// A file with a meta group, and these bytes after it.
+    /// A file with a meta group, followed by these bytes.
     fn file(uid: &str, data: &[&[u8]]) -> Vec<u8> {
         let mut bytes = vec![0; 128];
         bytes.extend(b"DICM");
@@ -142,7 +142,7 @@ mod tests {
         [&group.to_le_bytes()[..], &element.to_le_bytes(), &vr, &length, value].concat()
     }
 
-    /// Tag and length alone: an implicit element, an item or a delimiter.
+    /// A tag and a length: an implicit element, an item or a delimiter.
     fn bare(group: u16, element: u16, length: [u8; 4]) -> Vec<u8> {
         [&group.to_le_bytes()[..], &element.to_le_bytes(), &length].concat()
     }
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn sequences_without_a_length_are_passed_over() {
-        // An explicit sequence, an item, in it one of unknown representation whose inside is
-        // implicit, where (0008,0060) must not count.
+    fn sequences_without_a_length_are_skipped() {
+        // An explicit sequence with an item; inside, an element of unknown representation with implicit elements,
+        // where (0008,0060) must not count.
         let sequence = [
             [0x08, 0x00, 0x40, 0x11, b'S', b'Q', 0, 0].to_vec(),
             UNDEFINED.to_vec(),
@@ -201,7 +201,7 @@ mod tests {
         let elements = scan_all(bytes.clone()).unwrap().unwrap();
         assert_eq!(elements.values.tags().collect::<Vec<_>>(), [tags::ROWS]);
         assert_eq!(elements.values.element(tags::ROWS).unwrap().to_int::<u16>().unwrap(), 7);
-        // Never closed.
+        // Without the last delimiters.
         let error = scan_all(bytes[..bytes.len() - 30].to_vec()).unwrap_err().to_string();
         assert!(error.starts_with("cut off at byte"), "{error}");
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_length_is_believed() {
+    fn a_length_past_the_end_is_refused() {
         let four_gib = bare(0x0008, 0x0060, [0xFE, 0xFF, 0xFF, 0xFF]);
         let error = scan_all(file("1.2.840.10008.1.2\0", &[&four_gib])).unwrap_err().to_string();
         let expected = "cut off at byte 166: Modality (0008,0060) would end at byte 4294967460";
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_dicom_is_told_from_what_is_malformed() {
+    fn other_files_are_distinguished_from_malformed_ones() {
         assert!(scan_all(b"<?xml?>".to_vec()).unwrap().is_none());
         assert!(scan_all(vec![7; 400]).unwrap().is_none());
         let no_syntax = [vec![0; 128], b"DICM".to_vec()].concat();

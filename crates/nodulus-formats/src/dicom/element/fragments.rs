@@ -1,4 +1,4 @@
-//! The fragments of frames: PS3.5, A.4.
+//! The fragments of encapsulated pixel data, and the frames that they belong to: PS3.5, A.4.
 
 use super::header;
 use super::scanner::Scanner;
@@ -10,17 +10,17 @@ use std::io::{Read, Seek};
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 const SEQUENCE_END: [u8; 4] = [0xFE, 0xFF, 0xDD, 0xE0];
 
-/// Most frames of a file: a scan has a few thousand.
+/// Most frames of a file; a scan has a few thousand.
 pub(crate) const MAX_FRAMES: usize = 1 << 16;
 
-/// Where a part of a frame is in its file.
+/// The position of a fragment in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
     pub(crate) offset: u64,
     pub(crate) length: u64,
 }
 
-/// The basic offset table and the fragments of a file of several frames.
+/// The basic offset table and the fragments of a file with several frames.
 #[derive(Debug, Default)]
 pub(crate) struct Fragments {
     table: Vec<u8>,
@@ -45,7 +45,7 @@ impl<R: Read + Seek> Scanner<R> {
                         self.append(length, tag, &mut found.table)?;
                     } else {
                         let found = format!("a basic offset table of {length} bytes");
-                        let expected = "4 bytes a frame";
+                        let expected = "4 bytes for each frame";
                         return Err(Problem::Malformed { at, found, expected });
                     }
                 }
@@ -60,11 +60,11 @@ impl<R: Read + Seek> Scanner<R> {
 }
 
 impl Fragments {
-    /// The fragments of each of `n_frames`, two or more, and of an only one. `extended` are the
-    /// bytes of `ExtendedOffsetTable` and `ExtendedOffsetTableLengths`.
+    /// The fragments of each frame. `extended` are the bytes of `ExtendedOffsetTable` and
+    /// `ExtendedOffsetTableLengths`.
     ///
-    /// An offset table tells, or there is one fragment a frame; anything else could be read in
-    /// more than one way.
+    /// Either an offset table assigns the fragments, or there is one frame, or each frame has one fragment; anything
+    /// else would be ambiguous.
     pub(crate) fn of_frames(
         &self,
         n_frames: usize,
@@ -80,7 +80,7 @@ impl Fragments {
             let expected = format!("at least one for each of {n_frames} frames");
             return Err(problem(format!("{} fragments", all.len()), expected));
         }
-        // PS3.5, A.4: offsets are counted from the first item behind the table.
+        // PS3.5, A.4: offsets count from the first item after the table.
         let start = |at: usize| all[at].offset - all[0].offset;
         match extended {
             (Some(offsets), Some(lengths)) => {
@@ -128,7 +128,7 @@ impl Fragments {
             n if n == all.len() => Ok(all.iter().map(|fragment| vec![*fragment]).collect()),
             n => {
                 let found = format!("{} fragments without an offset table", all.len());
-                Err(problem(found, format!("{n}, one a frame")))
+                Err(problem(found, format!("{n}, one for each frame")))
             }
         }
     }
@@ -152,12 +152,12 @@ impl Fragments {
     }
 }
 
-/// Numbers of 8 bytes.
+/// Parses numbers of 8 bytes.
 fn numbers(bytes: &[u8]) -> Vec<u64> {
     bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
 }
 
-/// Joins the fragments in a file's end, which begins at byte `at` with the offset table.
+/// Joins the fragments at the end of a file that has one frame; `bytes` begin at byte `at` with the offset table.
 pub(crate) fn frame(bytes: &[u8], at: u64) -> Result<Cow<'_, [u8]>, Problem> {
     let mut items = FragmentItems { bytes, at: 0, start: at };
     let table = items.next()?.ok_or_else(|| items.problem("no item", "a basic offset table"))?;
@@ -183,7 +183,7 @@ struct FragmentItems<'a> {
 }
 
 impl<'a> FragmentItems<'a> {
-    /// The next item's bytes; none at the end of the sequence.
+    /// The bytes of the next item; `None` at the end of the sequence.
     fn next(&mut self) -> Result<Option<&'a [u8]>, Problem> {
         let rest = &self.bytes[self.at..];
         let Some((header, rest)) = rest.split_first_chunk::<8>() else {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_frame_is_an_error() {
+    fn fragments_of_no_single_frame_are_refused() {
         let refused = |bytes: &[u8]| frame(bytes, 1000).unwrap_err().to_string();
         let error = refused(&items(&[&[0; 8], &[1, 2]]));
         assert!(error.contains("a basic offset table of 8 bytes, expected one of 0 or"), "{error}");

@@ -1,4 +1,4 @@
-//! What a file of several frames says of each of them: PS3.3, C.7.6.16.
+//! The functional groups of a file with several frames: PS3.3, C.7.6.16.
 
 use super::fragments::{Fragments, MAX_FRAMES};
 use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
@@ -11,18 +11,18 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use std::io::{Read, Seek};
 
-/// The functional groups of a file, and where its frames are.
+/// The functional groups of a file, and the positions of its frames.
 #[derive(Debug, Default)]
 pub(crate) struct FunctionalGroups {
     /// The wanted elements that all frames share.
     pub(crate) shared: Option<InMemDicomObject>,
     /// The wanted elements of each frame.
     pub(crate) each: Vec<InMemDicomObject>,
-    /// `ExtendedOffsetTable`, as it stands in the file.
+    /// The bytes of `ExtendedOffsetTable`.
     pub(crate) offsets: Option<Vec<u8>>,
-    /// `ExtendedOffsetTableLengths`, as it stands in the file.
+    /// The bytes of `ExtendedOffsetTableLengths`.
     pub(crate) lengths: Option<Vec<u8>>,
-    /// The fragments, where the pixel data is encapsulated.
+    /// The fragments, if the pixel data are encapsulated.
     pub(crate) fragments: Fragments,
 }
 
@@ -32,10 +32,10 @@ impl FunctionalGroups {
     }
 }
 
-/// A sequence in a group, and what is wanted of it.
+/// A functional group macro: a sequence, and its wanted elements.
 struct GroupMacro {
     sequence: Tag,
-    /// Whether it has one item; of others the first one counts, as of the sources of an exposure.
+    /// Whether the sequence must have one item; of others, such as the sources of an exposure, the first item counts.
     single: bool,
     wanted: &'static [Tag],
 }
@@ -67,7 +67,7 @@ const MACROS: [GroupMacro; 10] = [
         single: true,
         wanted: &[tags::IMAGE_ORIENTATION_PATIENT],
     },
-    // Where a converted slice's other attributes are: PS3.3, C.8.23.
+    // The other attributes of a converted slice: PS3.3, C.8.23.
     GroupMacro {
         sequence: tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE,
         single: false,
@@ -90,8 +90,8 @@ const MACROS: [GroupMacro; 10] = [
     },
 ];
 
-/// Whether an element is kept in [`FunctionalGroups`].
-pub(crate) fn is_one(tag: Tag) -> bool {
+/// Whether an element is stored in [`FunctionalGroups`].
+pub(crate) fn belongs_to_groups(tag: Tag) -> bool {
     matches!(
         tag,
         tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE
@@ -101,13 +101,13 @@ pub(crate) fn is_one(tag: Tag) -> bool {
     )
 }
 
-/// Reads an item to its end, which is given unless a delimiter tells.
+/// Reads an item to its end, which is `None` if a delimiter marks it.
 type EachItem<'a, R> = dyn FnMut(&mut Scanner<R>, Option<u64>) -> Result<(), Problem> + 'a;
-/// Reads an element whose header was read.
+/// Reads the value of an element whose header was read.
 type EachElement<'a, R> = dyn FnMut(&mut Scanner<R>, &ElementHeader) -> Result<(), Problem> + 'a;
 
 impl<R: Read + Seek> Scanner<R> {
-    /// Reads an element for which [`is_one`] holds, whose header was read.
+    /// Reads the value of an element for which [`belongs_to_groups`] holds.
     pub(crate) fn append_frames(
         &mut self,
         element: &ElementHeader,
@@ -129,19 +129,19 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(())
     }
 
-    /// Numbers of 8 bytes, one a frame.
+    /// Reads a table with a number of 8 bytes for each frame.
     fn table(&mut self, element: &ElementHeader) -> Result<Vec<u8>, Problem> {
         let length = element.length.unwrap_or(u64::MAX);
         if length > 8 * MAX_FRAMES as u64 {
             let found = element.length.map_or("of no length".to_owned(), |n| format!("{n} bytes"));
-            return Err(Problem::value(element.tag, found, "8 bytes a frame"));
+            return Err(Problem::value(element.tag, found, "8 bytes for each frame"));
         }
         let mut bytes = Vec::new();
         self.append(length, element.tag, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The wanted elements of each item of a sequence of groups.
+    /// Reads the wanted elements of each item of a sequence of groups.
     fn groups(
         &mut self,
         sequence: &ElementHeader,
@@ -161,7 +161,7 @@ impl<R: Read + Seek> Scanner<R> {
                 .find(|wanted| wanted.sequence == element.tag)
             {
                 Some(wanted) => scanner.append_macro(element, encoding, wanted, &mut group),
-                None => scanner.pass_over(element, encoding),
+                None => scanner.skip_element(element, encoding),
             })?;
             found.push(group);
             Ok(())
@@ -186,7 +186,7 @@ impl<R: Read + Seek> Scanner<R> {
                     bytes.extend(element.raw());
                     scanner.append(length, element.tag, &mut bytes)
                 }
-                _ => scanner.pass_over(element, encoding),
+                _ => scanner.skip_element(element, encoding),
             })?;
             for element in decode(bytes, encoding)? {
                 group.put(element);
@@ -199,14 +199,14 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(())
     }
 
-    fn pass_over(&mut self, element: &ElementHeader, encoding: Encoding) -> Result<(), Problem> {
+    fn skip_element(&mut self, element: &ElementHeader, encoding: Encoding) -> Result<(), Problem> {
         match element.length {
             Some(length) => self.skip(length, element.tag),
             None => self.skip_sequence(element, encoding),
         }
     }
 
-    /// Passes through the items of a sequence; each is told where it ends, unless a delimiter does.
+    /// Calls `each` for every item of a sequence, with the end of the item unless a delimiter marks it.
     fn items(
         &mut self,
         sequence: &ElementHeader,
@@ -228,7 +228,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(())
     }
 
-    /// Passes through the elements of an item.
+    /// Calls `each` for every element of an item.
     fn elements(
         &mut self,
         end: Option<u64>,
@@ -248,12 +248,12 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(())
     }
 
-    /// Where an element ends that begins here; none where a delimiter tells.
+    /// The end of an element whose value begins here; `None` if a delimiter marks it.
     fn end_of_element(&self, element: &ElementHeader) -> Result<Option<u64>, Problem> {
         element.length.map(|length| self.end_of(length, element.tag)).transpose()
     }
 
-    /// Whether all of what ends there was read; what lies inside may not reach past it.
+    /// Whether reading has reached the end `end`; elements inside must not extend past it.
     fn is_at(&self, end: Option<u64>, tag: Tag) -> Result<bool, Problem> {
         match end {
             Some(end) if self.at > end => Err(Problem::Malformed {

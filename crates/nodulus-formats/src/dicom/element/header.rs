@@ -10,11 +10,11 @@ pub(crate) const ITEM: Tag = Tag(0xFFFE, 0xE000);
 pub(crate) const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 pub(crate) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
-/// An element's header as it stands in the file.
+/// The header of an element, and its bytes in the file.
 pub(crate) struct ElementHeader {
     pub(crate) tag: Tag,
     pub(crate) vr: Option<VR>,
-    /// None where the element ends with a delimiter.
+    /// `None` if the element ends with a delimiter.
     pub(crate) length: Option<u64>,
     pub(crate) bytes: [u8; 12],
     pub(crate) n_bytes: usize,
@@ -25,14 +25,14 @@ impl ElementHeader {
         &self.bytes[..self.n_bytes]
     }
 
-    /// How elements inside this one are encoded.
+    /// The encoding of elements inside this one.
     ///
-    /// PS3.5, 6.2.2: what lies inside an element of unknown representation is implicit.
+    /// PS3.5, 6.2.2: elements inside one of unknown representation have implicit value representations.
     pub(crate) fn inside(&self, encoding: Encoding) -> Encoding {
         if self.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
     }
 
-    /// Refuses a wanted element that is not text or numbers of the lengths that are wanted.
+    /// Refuses a wanted element that is not text or numbers of a valid length.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         use VR::{AE, AS, CS, DA, DS, DT, FD, IS, LO, LT, PN, SH, SS, ST, TM, UC, UI, US, UT};
         let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
@@ -51,7 +51,7 @@ impl ElementHeader {
     }
 }
 
-/// PS3.5, 7.1.2: these have two reserved bytes and a length of four.
+/// Whether an explicit header has two reserved bytes and a length of four bytes: PS3.5, 7.1.2.
 pub(crate) fn has_long_header(vr: VR) -> bool {
     use VR::{OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV};
     matches!(vr, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)

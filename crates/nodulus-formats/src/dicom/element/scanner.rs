@@ -7,7 +7,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use std::io::{BufReader, Read, Seek};
 
-/// Reads headers of elements; no length is believed before it is checked against the file's.
+/// Reads the headers of elements. Every length is checked against the length of the file before it is used.
 pub(crate) struct Scanner<R> {
     pub(crate) reader: BufReader<R>,
     pub(crate) at: u64,
@@ -24,7 +24,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(start.ends_with(b"DICM"))
     }
 
-    /// Reads the meta group to its end.
+    /// Reads the meta group to its end; returns the transfer syntax.
     pub(crate) fn transfer_syntax(&mut self) -> Result<String, Problem> {
         let mut uid = None;
         while self.at < self.end && self.next_is_meta()? {
@@ -43,7 +43,7 @@ impl<R: Read + Seek> Scanner<R> {
         uid.ok_or_else(|| Problem::Missing(attribute_name(tags::TRANSFER_SYNTAX_UID)))
     }
 
-    /// Whether the meta group goes on; what follows it may be encoded otherwise.
+    /// Whether the next element is in the meta group; the elements after it may have another encoding.
     fn next_is_meta(&mut self) -> Result<bool, Problem> {
         let mut group = [0; 2];
         self.fill(&mut group, || "an element's header".to_owned())?;
@@ -82,7 +82,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(ElementHeader { tag, vr, length, bytes, n_bytes })
     }
 
-    /// Passes over an element without a length, to its delimiter.
+    /// Skips an element without a length, up to its delimiter.
     pub(crate) fn skip_sequence(
         &mut self,
         element: &ElementHeader,
@@ -128,12 +128,12 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(self.reader.seek_relative(length as i64)?)
     }
 
-    /// Where an element's value ends, once it is seen that it is there.
+    /// The end of a value of this length, which is checked to be in the file.
     pub(crate) fn end_of(&self, length: u64, tag: Tag) -> Result<u64, Problem> {
         self.checked_end(length, || attribute_name(tag))
     }
 
-    /// Checks that as many bytes are there, and counts them as read.
+    /// Checks that so many bytes follow, and counts them as read.
     fn advance(&mut self, length: u64, element: impl Fn() -> String) -> Result<(), Problem> {
         self.at = self.checked_end(length, element)?;
         Ok(())

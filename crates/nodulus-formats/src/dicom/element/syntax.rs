@@ -1,4 +1,4 @@
-//! Transfer syntaxes.
+//! Transfer syntaxes: how elements are encoded, and how pixels are stored.
 
 use crate::dicom::error::Problem;
 use dicom_codecs::Codec;
@@ -13,9 +13,9 @@ pub(crate) struct Encoding {
     pub(crate) big_endian: bool,
 }
 
-/// Of the file's meta group, and of most files.
+/// The encoding of the file's meta group, and of most files.
 pub(crate) const EXPLICIT_LITTLE: Encoding = Encoding { explicit_vr: true, big_endian: false };
-/// Of the oldest files, and inside a sequence whose value representation is unknown.
+/// The encoding of the oldest files, and of a sequence with unknown value representation.
 pub(crate) const IMPLICIT_LITTLE: Encoding = Encoding { explicit_vr: false, big_endian: false };
 const EXPLICIT_BIG: Encoding = Encoding { explicit_vr: true, big_endian: true };
 
@@ -31,7 +31,7 @@ impl Encoding {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
-    /// The uncompressed transfer syntax of this encoding.
+    /// The UID of the uncompressed transfer syntax with this encoding.
     pub(crate) fn uid(self) -> &'static str {
         match self {
             EXPLICIT_BIG => EXPLICIT_VR_BIG_ENDIAN,
@@ -41,18 +41,18 @@ impl Encoding {
     }
 }
 
-/// Where a slice's pixels lie, and how.
+/// How the pixels of a file are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// As they are.
+    /// Uncompressed, as one value.
     Plain,
-    /// With all other elements in one stream.
+    /// Deflated together with all other elements.
     Deflated,
-    /// In fragments.
+    /// In fragments, with a codec.
     Encapsulated(Codec),
 }
 
-/// How the elements of a transfer syntax are encoded; pixels may still be compressed.
+/// The encoding of elements in a transfer syntax; pixels may be compressed.
 pub(crate) fn encoding(uid: &str) -> Encoding {
     match uid {
         uids::IMPLICIT_VR_LITTLE_ENDIAN => IMPLICIT_LITTLE,
@@ -62,7 +62,7 @@ pub(crate) fn encoding(uid: &str) -> Encoding {
     }
 }
 
-/// Whether what follows the meta group is deflated.
+/// Whether the bytes after the meta group are deflated.
 pub(crate) fn is_deflated(uid: &str) -> bool {
     matches!(
         uid,
@@ -72,7 +72,7 @@ pub(crate) fn is_deflated(uid: &str) -> bool {
     )
 }
 
-/// How the pixels of a transfer syntax are stored, where they are read.
+/// How pixels are stored in a transfer syntax; fails if it is not supported.
 pub(crate) fn packing(uid: &str) -> Result<Packing, Problem> {
     let codec = match uid {
         uids::IMPLICIT_VR_LITTLE_ENDIAN
@@ -94,7 +94,7 @@ pub(crate) fn packing(uid: &str) -> Result<Packing, Problem> {
     Ok(Packing::Encapsulated(codec))
 }
 
-/// PS3.6, table A-1: those that a slice might have and that are not read.
+/// Names of transfer syntaxes that a slice might have and that are not supported (PS3.6, table A-1).
 fn name_of_unread(uid: &str) -> &'static str {
     match uid {
         "1.2.840.10008.1.2.1.95" => "Papyrus 3",

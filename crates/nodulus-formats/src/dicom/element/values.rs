@@ -7,7 +7,7 @@ use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
 use std::io::{BufReader, Cursor};
 
-/// Decodes elements whose lengths are known to be right.
+/// Decodes elements whose lengths were checked.
 pub(crate) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
     let mut values = InMemDicomObject::new_empty();
     DicomCollectorOptions::new()
@@ -29,7 +29,7 @@ pub(crate) fn required<T>(
     read(values, tag)?.ok_or_else(|| Problem::Missing(attribute_name(tag)))
 }
 
-/// A text without the padding around it; none where it is missing or empty.
+/// A text without padding; `None` if it is missing or empty.
 pub(crate) fn text(values: &InMemDicomObject, tag: Tag) -> Result<Option<String>, Problem> {
     let Some(element) = values.get(tag) else { return Ok(None) };
     let found = element.to_str().map_err(|error| Problem::elements(&error))?;

@@ -1,15 +1,15 @@
-//! How many instances a series is to have.
+//! The number of instances that a series announces.
 
 use crate::dicom::element::elements;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::path::Path;
 
-/// In the order of their tags, as reading ends after the last one.
+/// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 2] = [tags::IMAGES_IN_ACQUISITION, tags::NUMBER_OF_SERIES_RELATED_INSTANCES];
 
-/// Instances of its series that a file announces: `NumberOfSeriesRelatedInstances`, or else
-/// `ImagesInAcquisition`; `None` where it has neither, or cannot be read.
+/// The number of instances of its series that a file announces: `NumberOfSeriesRelatedInstances`, or else
+/// `ImagesInAcquisition`; `None` if it has neither, or cannot be read.
 pub fn announced_instances(file: &Path) -> Option<usize> {
     let values = elements::read(file, &WANTED).ok()??.values;
     let number = |tag| values.get(tag)?.to_int::<usize>().ok();
@@ -23,7 +23,7 @@ mod tests {
     use dicom_core::{DataElement, PrimitiveValue, VR};
 
     #[test]
-    fn the_series_own_number_comes_first() {
+    fn the_number_of_the_series_takes_precedence() {
         let folder = tempfile::tempdir().unwrap();
         let file = &samples::write(folder.path(), &samples::volume())[0];
         assert_eq!(announced_instances(file), None);

@@ -1,4 +1,4 @@
-//! What a series takes in memory, told without reading it.
+//! Estimates the memory of a series before it is read.
 
 use crate::dicom::element::elements::{self, Elements};
 use dicom_core::Tag;
@@ -6,18 +6,18 @@ use dicom_dictionary_std::tags;
 use fs_err as fs;
 use std::path::{Path, PathBuf};
 
-/// In the order of their tags, as reading ends after the last one.
+/// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 4] = [tags::NUMBER_OF_FRAMES, tags::ROWS, tags::COLUMNS, tags::PIXEL_DATA];
 
-/// Pixels of a frame that are believed: 4096 × 4096, as where it is read.
+/// Most pixels of a frame, 4096 × 4096, as when it is read; a larger claim is ignored.
 const MOST_PIXELS: u64 = 1 << 24;
 
-/// Bytes of a frame in a file, at least: the header of its fragment.
+/// Least number of bytes of a frame in a file: the header of its fragment.
 const FRAGMENT_BYTES: u64 = 8;
 
-/// Bytes that the slices in these files take at most as 16-bit voxels: the files' own bytes, or,
-/// where the first image is compressed and that is more, as many for each file as for that one.
-/// What cannot be read counts for nothing: reading tells why.
+/// Estimates the bytes that the slices in these files need at most as 16-bit voxels: the bytes of the files, or, if
+/// the first image is compressed and needs more, as many for each file as for that one. Files that cannot be read
+/// count as nothing: reading them reports why.
 pub fn estimate_bytes(files: &[PathBuf]) -> u64 {
     let lengths = files.iter().filter_map(|file| fs::metadata(file).ok());
     let stored: u64 = lengths.map(|file| file.len()).sum();
@@ -25,7 +25,7 @@ pub fn estimate_bytes(files: &[PathBuf]) -> u64 {
     stored.max(first.saturating_mul(files.len() as u64))
 }
 
-/// Bytes of a file's image; `None` where it has none that can be believed.
+/// Bytes of the image in a file; `None` if it has no plausible one.
 fn image_bytes(file: &Path) -> Option<u64> {
     let Elements { values, length, pixels, .. } = elements::read(file, &WANTED).ok()??;
     pixels?;
@@ -42,7 +42,7 @@ mod tests {
     use dicom_core::{DataElement, PrimitiveValue, VR};
 
     #[test]
-    fn a_series_takes_what_its_files_hold() {
+    fn a_series_needs_the_bytes_of_its_files() {
         let folder = tempfile::tempdir().unwrap();
         let mut files = samples::write(folder.path(), &samples::volume());
         let stored: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
@@ -51,7 +51,7 @@ mod tests {
         files.push(folder.path().join("none"));
         assert!(estimate_bytes(&files) < stored);
         assert_eq!(estimate_bytes(&[]), 0);
-        // Larger than its bytes, as what is compressed: the other files are taken for alike.
+        // Larger than its bytes, as if compressed: the other files are assumed to be alike.
         samples::edit(&files[1], |object| {
             for tag in [tags::ROWS, tags::COLUMNS] {
                 object.put_element(DataElement::new(tag, VR::US, PrimitiveValue::from(512u16)));

@@ -1,4 +1,4 @@
-//! Which series a folder holds.
+//! Finds the CT series among files.
 
 use super::sop_class::{self, SopClass};
 use crate::dicom::element::elements;
@@ -15,25 +15,24 @@ use std::path::{Path, PathBuf};
 pub struct SeriesFiles {
     /// The series.
     pub series_instance_uid: String,
-    /// Its files, in the order they were given.
+    /// Its files, in the given order.
     pub files: Vec<PathBuf>,
 }
 
-/// In the order of their tags, as reading ends after the last one.
+/// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 4] =
     [tags::IMAGE_TYPE, tags::SOP_CLASS_UID, tags::MODALITY, tags::SERIES_INSTANCE_UID];
 
-/// Lists the CT series among files, sorted by UID; none where there are none.
+/// Lists the CT series among files, sorted by UID.
 ///
-/// Passed over are other modalities, localizers, files that are not DICOM, and of modality CT what is
-/// no scan by its SOP class (secondary captures, reports, presentation states, ...) or is of another
-/// class and has no pixels. Slices that cannot be read for other reasons, their class or their
-/// compression say, are listed: reading tells why.
+/// Skipped are other modalities, localizers, files that are not DICOM, and files of modality CT that are not slices
+/// by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
+/// Slices that cannot be read for other reasons, such as their compression, are listed: reading them reports why.
 ///
 /// # Errors
 ///
-/// Fails if a DICOM file is cut off or malformed before its series, or if a file named `.dcm` is not
-/// DICOM: a slice must not vanish from its series unseen.
+/// Fails if a DICOM file is truncated or malformed before its series, or a file named `.dcm` is not DICOM: a slice
+/// must not vanish from its series unnoticed.
 pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
     let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for (file, uid) in files.iter().zip(series_of_each(files)) {
@@ -45,24 +44,23 @@ pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
     Ok(series.into_iter().map(named).collect())
 }
 
-/// The files of one CT series, as [`find_series`]; files that tell no series are passed over.
+/// The files of one CT series, as [`find_series`] lists them; files that fail are skipped.
 pub fn files_of_series(files: &[PathBuf], series_instance_uid: &str) -> Vec<PathBuf> {
     let found = files.iter().zip(series_of_each(files));
     let own = found.filter(|(_, uid)| matches!(uid, Ok(Some(uid)) if uid == series_instance_uid));
     own.map(|(file, _)| file.clone()).collect()
 }
 
-/// The CT series among files, as [`find_series`]; files that tell no series are passed over.
+/// The UIDs of the CT series among files, as [`find_series`] lists them; files that fail are skipped.
 pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
     series_of_each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
 }
 
-/// What DICOM files are, for files among which no CT series is: their modality, with what makes it no
-/// series where that is CT; none where there are none.
+/// What the DICOM files among files without a CT series are: their modality, and for CT why they are not slices.
 ///
 /// # Errors
 ///
-/// As [`find_series`].
+/// Fails as [`find_series`] does.
 pub fn file_kinds(files: &[PathBuf]) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     for file in files {
@@ -80,12 +78,12 @@ pub fn file_kinds(files: &[PathBuf]) -> Result<BTreeSet<String>, Error> {
     Ok(found)
 }
 
-/// The CT series that each file is of, as [`find_series`] tells; `None` for one that is passed over.
+/// The CT series of each file, as [`find_series`] finds it; `None` for a file that is skipped.
 pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
     files.par_iter().map(|file| series_of(file)).collect()
 }
 
-/// The CT series that a file belongs to.
+/// The CT series of a file.
 fn series_of(file: &Path) -> Result<Option<String>, Error> {
     let Some(header) = SeriesHeader::read(file)? else {
         let named_dicom = file.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"));
@@ -109,7 +107,7 @@ fn has_pixels(file: &Path) -> Result<bool, Error> {
     Ok(elements.is_some_and(|elements| elements.pixels.is_some()))
 }
 
-/// What tells whether a file belongs to a series, and to which.
+/// The elements that determine whether a file belongs to a CT series, and to which.
 struct SeriesHeader(elements::Elements);
 
 impl SeriesHeader {
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn series_are_told_apart_and_the_rest_is_passed_over() {
+    fn files_are_listed_by_series_and_others_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let files = samples::write(folder.path(), &samples::volume());
         set(&files[0], tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3");
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_does_not_vanish_unseen() {
+    fn a_slice_does_not_vanish_unnoticed() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(find_series(&[]).unwrap(), []);
         assert!(matches!(find_series(&[folder.path().join("none")]), Err(Error::Io(_))));
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scan_by_its_class_is_passed_over_and_what_may_be_one_is_told_of() {
+    fn other_classes_are_skipped_and_unknown_ones_with_pixels_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let files = samples::write(folder.path(), &samples::volume());
         let listed = |files: &[PathBuf]| {
@@ -203,7 +201,7 @@ mod tests {
         }
         let kinds = file_kinds(&files[1..2]).unwrap();
         assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["CT (presentation state)"]);
-        // Of a maker's class: with pixels it would be missing, without it is no image.
+        // A manufacturer's own class: with pixels the file would be missed, without pixels it is not an image.
         set(&files[1], tags::SOP_CLASS_UID, VR::UI, "1.3.46.670589.5.0.3.1");
         assert_eq!(listed(&files), std::slice::from_ref(&files));
         let series = crate::dicom::read_series(&files, &crate::dicom::Tolerances::default());

@@ -1,4 +1,4 @@
-//! The voxels of one slice, from its file.
+//! Reads the voxels of one slice.
 
 use super::pixels;
 use super::slice::SliceHeader;
@@ -9,7 +9,7 @@ use fs_err::File;
 use std::borrow::Cow;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-/// Reads a slice in HU. `raw` is memory to work in.
+/// Reads a slice in HU. `raw` is a buffer that is reused.
 pub(crate) fn read(slice: &SliceHeader, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(), Error> {
     let mut file = File::open(&slice.file)?;
     load(slice, &mut file, raw, hu.len())
@@ -17,7 +17,7 @@ pub(crate) fn read(slice: &SliceHeader, raw: &mut Vec<u8>, hu: &mut [i16]) -> Re
         .map_err(|problem| Error::file(&slice.name(), problem))
 }
 
-/// Two bytes for each voxel.
+/// Loads two bytes for each voxel into `raw`.
 fn load(
     slice: &SliceHeader,
     file: &mut File,
@@ -58,7 +58,7 @@ fn load(
                 }
                 Cow::Owned(bytes)
             };
-            let expected = dicom_codecs::Expected {
+            let expected = dicom_codecs::PixelLayout {
                 columns: slice.size[0],
                 rows: slice.size[1],
                 bits_allocated: format.bits_allocated,

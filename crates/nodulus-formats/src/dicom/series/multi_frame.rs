@@ -1,4 +1,4 @@
-//! The slices of a file of several frames: Enhanced CT, and Legacy Converted Enhanced CT.
+//! The slices of a file with several frames: Enhanced CT, and Legacy Converted Enhanced CT.
 
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_attributes;
@@ -13,11 +13,10 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use std::path::Path;
 
-/// Most voxels of a compressed file, as it does not have to be as long as they are: 4,096 slices of
-/// 512 × 512.
+/// Most voxels of a compressed file, 4,096 slices of 512 × 512: the file may be shorter than its voxels.
 const MAX_COMPRESSED_VOXELS: u64 = 1 << 30;
 
-/// What locations a frame: PS3.3, C.7.6.16 has each either for all frames or for each.
+/// The attributes that place a frame. By PS3.3, C.7.6.16 each is given either for all frames or for each one.
 const PLACING: [Tag; 5] = [
     tags::IMAGE_POSITION_PATIENT,
     tags::IMAGE_ORIENTATION_PATIENT,
@@ -26,7 +25,7 @@ const PLACING: [Tag; 5] = [
     tags::RESCALE_SLOPE,
 ];
 
-/// One slice for each frame that is no localizer.
+/// Parses one slice for each frame that is not a localizer.
 pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader>, Problem> {
     let frames = &elements.frames;
     let found = required(&elements.values, tags::NUMBER_OF_FRAMES, text)?;
@@ -36,7 +35,7 @@ pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader
     })?;
     if frames.each.len() != n_frames {
         let found = format!("of {} items", frames.each.len());
-        let expected = format!("{n_frames}, one a frame");
+        let expected = format!("{n_frames}, one for each frame");
         return Err(Problem::value(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, found, expected));
     }
     let shared = frames.shared.clone().unwrap_or_else(InMemDicomObject::new_empty);
@@ -56,7 +55,7 @@ pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader
     Ok(slices)
 }
 
-/// A frame's own attributes and those of all frames.
+/// The attributes of a frame: its own, and those that all frames share.
 fn attributes(
     shared: &InMemDicomObject,
     own: &InMemDicomObject,
@@ -74,8 +73,8 @@ fn attributes(
     Ok(attributes)
 }
 
-/// METHOD: other rescale types, as those of multi-energy CT, are no Hounsfield units (PS3.3,
-/// C.7.6.16.2.9); a group of pixel value transformation has to tell.
+/// METHOD: values of other rescale types, such as those of multi-energy CT, are not Hounsfield units (PS3.3,
+/// C.7.6.16.2.9), so the group of the pixel value transformation must name the type.
 fn expect_hu(attributes: &InMemDicomObject) -> Result<(), Problem> {
     match required(attributes, tags::RESCALE_TYPE, text)?.as_str() {
         "HU" => Ok(()),
@@ -83,7 +82,7 @@ fn expect_hu(attributes: &InMemDicomObject) -> Result<(), Problem> {
     }
 }
 
-/// Where each frame's pixels are, once it is seen that they are all there.
+/// The positions of the frames' pixels, which are checked to be complete.
 fn locations(elements: &Elements, n_frames: usize) -> Result<Vec<FrameLocation>, Problem> {
     let pixels =
         elements.pixels.ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;

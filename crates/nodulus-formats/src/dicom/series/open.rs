@@ -1,4 +1,4 @@
-//! A series whose headers are read: what it is, and its slices as they are asked for.
+//! A series whose headers were read; its slices are read on request.
 
 use super::refused::refused;
 use super::slice::SliceHeader;
@@ -11,12 +11,12 @@ use crate::dicom::series_info::SeriesInfo;
 use crate::volume::{Geometry, LoadedSlices, SliceRanges};
 use std::path::PathBuf;
 
-/// A CT series, but for its voxels.
+/// A CT series without its voxels.
 #[derive(Clone, Debug)]
 pub struct OpenSeries {
     /// What its headers say.
     pub info: SeriesInfo,
-    /// Where its slices lie.
+    /// The geometry of its slices.
     pub geometry: Geometry,
     /// The file of each slice, in the order of k.
     pub files: Vec<PathBuf>,
@@ -31,7 +31,7 @@ impl OpenSeries {
     ///
     /// # Errors
     ///
-    /// As [`super::read_series`], as far as headers tell.
+    /// Fails as [`read_series`](crate::dicom::read_series) does, as far as headers show the problem.
     pub fn open(files: &[PathBuf], tolerances: &Tolerances) -> Result<Self, Error> {
         let slices = read_headers(files)?;
         let stack = ordered(&slices, tolerances)?;
@@ -52,11 +52,11 @@ impl OpenSeries {
         })
     }
 
-    /// The voxels of some slices; those past the end are left out.
+    /// Reads the voxels of some slices; those past the end are ignored.
     ///
     /// # Errors
     ///
-    /// Fails if one of them cannot be read, or a repeated slice is not the same.
+    /// Fails if one of them cannot be read, or a slice at the same position differs.
     pub fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
         let stack = ordered(&self.slices, &self.tolerances)?;
         let loaded = read_voxels(&stack, wanted)?;

@@ -1,16 +1,16 @@
-//! Stored pixel values to Hounsfield units.
+//! Converts stored pixel values to Hounsfield units.
 
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::error::Problem;
 
-/// How a slice's pixels are stored: 16 bits each once they are unpacked, row by row.
+/// How the pixels of a slice are stored: 16 bits each once they are unpacked, row by row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PixelFormat {
     pub(crate) packing: Packing,
-    /// First byte of the data set in the file.
+    /// Offset of the data set in the file.
     pub(crate) data_set: u64,
     pub(crate) big_endian: bool,
-    /// 16, or 8 where pixels are encapsulated.
+    /// 16, or 8 if pixels are encapsulated.
     pub(crate) bits_allocated: u32,
     /// 1 to 16.
     pub(crate) bits_stored: u32,
@@ -19,22 +19,21 @@ pub(crate) struct PixelFormat {
     pub(crate) signed: bool,
     pub(crate) slope: f64,
     pub(crate) intercept: f64,
-    /// The bits of `PixelPaddingValue`, whose sign is that of the pixels.
+    /// The bits of `PixelPaddingValue`, which is signed like the pixels.
     pub(crate) padding: Option<u16>,
 }
 
-/// Decodes a slice. `raw` has two bytes for each voxel of `hu`.
+/// Converts a slice. `raw` has two bytes for each voxel of `hu`.
 ///
-/// METHOD: padding is a pixel value like any other: what `PixelPaddingValue` marks comes out rescaled,
-/// -3024 HU on many scans, as in pydicom and ITK. Where that does not fit into 16 bits the error tells.
+/// METHOD: padding is a pixel value like any other, so a pixel with `PixelPaddingValue` is rescaled (to -3024 HU on
+/// many scans), as in pydicom and ITK. If the result does not fit into 16 bits, the error says so.
 pub(crate) fn decode(
     raw: &[u8],
     format: &PixelFormat,
     columns: usize,
     hu: &mut [i16],
 ) -> Result<(), Problem> {
-    // Bits above the high bit may hold overlays: shifted out to the left, the sign comes down with
-    // the value.
+    // Bits above the high bit may hold overlays. They are shifted out to the left; shifting back extends the sign.
     let (up, down) = (15 - format.high_bit, 16 - format.bits_stored);
     let (pairs, _) = raw.as_chunks::<2>();
     let word = |pair: [u8; 2]| {
@@ -59,7 +58,7 @@ pub(crate) fn decode(
     }
 }
 
-/// Rescales every pixel; the first one whose value does not fit is returned with its value.
+/// Rescales every pixel; returns the first pixel whose value does not fit, and the value.
 fn rescale<S: Copy + Ord + Into<i32>>(
     pairs: &[[u8; 2]],
     hu: &mut [i16],
@@ -68,21 +67,21 @@ fn rescale<S: Copy + Ord + Into<i32>>(
     bits: impl Fn(S) -> i16,
 ) -> Option<(usize, i32)> {
     let PixelFormat { slope, intercept, .. } = *format;
-    // METHOD: where slope or intercept is fractional, HU are rounded to the nearest whole number,
-    // ties away from zero: half a HU is far below the noise of a CT.
+    // METHOD: if slope or intercept is fractional, HU are rounded to the nearest integer, ties away from zero. Half a
+    // HU is far below the noise of a CT.
     let value = |stored: S| (f64::from(stored.into()) * slope + intercept).round();
     let fits = |stored: S| (f64::from(i16::MIN)..=f64::from(i16::MAX)).contains(&value(stored));
     let whole = |number: f64| number.fract() == 0.0 && number.abs() <= 1e9;
     let extremes = if whole(slope) && whole(intercept) {
-        // What fits into 16 bits in the end is right in their arithmetic, which does eight voxels at
-        // a time on any processor.
+        // If the result fits into 16 bits, wrapping 16-bit arithmetic gives it, and handles eight voxels at a time on
+        // any processor.
         let (slope, intercept) = (slope as i64 as i16, intercept as i64 as i16);
         let wrapped = |stored| bits(stored).wrapping_mul(slope).wrapping_add(intercept);
         each(pairs, hu, &stored, wrapped)
     } else {
         each(pairs, hu, &stored, |stored| value(stored) as i16)
     };
-    // The slope is positive: where the extremes fit, all do.
+    // The slope is positive: if the extremes fit, all values do.
     if extremes.is_none_or(|(least, greatest)| fits(least) && fits(greatest)) {
         return None;
     }
@@ -91,7 +90,7 @@ fn rescale<S: Copy + Ord + Into<i32>>(
     misfits.next().map(|(at, stored)| (at, value(stored) as i32))
 }
 
-/// Sets every voxel; returns the least and the greatest stored value, none where there is no pixel.
+/// Sets every voxel; returns the least and the greatest stored value, `None` if there is no pixel.
 fn each<S: Copy + Ord>(
     pairs: &[[u8; 2]],
     hu: &mut [i16],
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn bits_that_are_not_stored_are_dropped() {
-        // 12 bits, the fifth nibble an overlay: 0xA7FF is 2047, and 0xA800 is 2048 or -2048.
+        // 12 bits, with an overlay in the highest nibble: 0xA7FF is 2047, and 0xA800 is 2048 or -2048.
         let raw = [0xFF, 0xA7, 0x00, 0xA8];
         let twelve = PixelFormat { bits_stored: 12, high_bit: 11, intercept: 0.0, ..PLAIN };
         assert_eq!(hu(&raw, &twelve).unwrap(), [2047, -2048]);
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_an_error_with_its_place() {
+    fn a_value_that_does_not_fit_is_an_error_with_its_position() {
         // 33792 - 1024 = 32768; -32768 - 1024 = -33792.
         let unsigned = PixelFormat { signed: false, ..PLAIN };
         assert_eq!(hu(&[0xFF, 0x83], &unsigned).unwrap(), [32767]);

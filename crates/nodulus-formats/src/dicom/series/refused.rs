@@ -1,10 +1,10 @@
-//! A series whose slices make up no volume, with what was measured of it.
+//! A series whose slices do not make up a volume, with what was measured.
 
 use super::slice::SliceHeader;
 use crate::dicom::error::Error;
 use crate::dicom::series_info::{RefusedSeries, SeriesInfo};
 
-/// A refusal of slices, with what is known of them.
+/// The refusal of a series, with what is known about it. A problem of one file is passed on as it is.
 pub(crate) fn refused(slices: &[SliceHeader], reason: Error) -> Error {
     match (reason, slices.first()) {
         (Error::File { file, problem }, _) => Error::File { file, problem },

@@ -1,4 +1,4 @@
-//! One slice: what its header says, and where its pixels are.
+//! A slice: its header, and the position of its pixels in the file.
 
 use super::pixels::PixelFormat;
 use crate::dicom::date::Date;
@@ -6,7 +6,7 @@ use crate::dicom::element::fragments::Fragment;
 use crate::dicom::series_info::SeriesInfo;
 use std::path::PathBuf;
 
-/// One slice, but for its voxels.
+/// A slice without its voxels.
 #[derive(Clone, Debug)]
 pub(crate) struct SliceHeader {
     pub(crate) file: PathBuf,
@@ -17,7 +17,7 @@ pub(crate) struct SliceHeader {
     pub(crate) sop_class_uid: String,
     pub(crate) sop_instance_uid: String,
     pub(crate) patient_id: String,
-    /// Day of acquisition, or of the study.
+    /// Day of the acquisition, or of the study.
     pub(crate) acquired_on: Option<Date>,
     /// Voxels along i and j.
     pub(crate) size: [usize; 2],
@@ -39,7 +39,7 @@ pub(crate) struct SliceHeader {
 }
 
 impl SliceHeader {
-    /// The file, and which of its frames where it has several.
+    /// The file; for a file with several frames, also the frame.
     pub(crate) fn name(&self) -> PathBuf {
         match self.location.number {
             None => self.file.clone(),
@@ -47,7 +47,7 @@ impl SliceHeader {
         }
     }
 
-    /// What a slice says of its series; its place among others is left open.
+    /// What the slice says about its series, without what depends on other slices.
     pub(crate) fn series_info(&self, slice_thickness_mm: Option<f64>) -> SeriesInfo {
         SeriesInfo {
             series_instance_uid: self.series_instance_uid.clone(),
@@ -69,15 +69,15 @@ impl SliceHeader {
     }
 }
 
-/// Where the pixels of a slice are in its file.
+/// The position of a slice's pixels in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrameLocation {
-    /// The frame, from 1, in a file of several.
+    /// The frame, from 1, in a file with several frames.
     pub(crate) number: Option<usize>,
-    /// First byte in the file; in the data set, where it is deflated; of the pixel data, where it is
-    /// encapsulated.
+    /// Offset in the file; in the inflated data set if it is deflated; of the pixel data if they are encapsulated.
     pub(crate) offset: u64,
-    /// Its fragments, in an encapsulated file of several frames; all there are in one of a single.
+    /// The fragments of the frame in an encapsulated file with several frames; empty in a file with one frame, which
+    /// has all fragments.
     pub(crate) fragments: Vec<Fragment>,
 }
 

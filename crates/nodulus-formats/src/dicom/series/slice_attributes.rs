@@ -1,4 +1,4 @@
-//! The attributes of one slice.
+//! Parses the attributes of one slice.
 
 use super::pixels::PixelFormat;
 use super::slice::{FrameLocation, SliceHeader};
@@ -12,7 +12,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use std::path::Path;
 
-/// Of a slice whose file does not have to be as long as its pixels are: 4096 × 4096.
+/// Most voxels of a compressed slice, 4096 × 4096: its file may be shorter than its voxels.
 const MAX_COMPRESSED_VOXELS: u64 = 1 << 24;
 
 /// Voxels along i and j.
@@ -20,7 +20,7 @@ pub(crate) fn size(values: &InMemDicomObject) -> Result<[usize; 2], Problem> {
     Ok([integer(values, tags::COLUMNS)?, integer(values, tags::ROWS)?].map(usize::from))
 }
 
-/// A slice of a file: `own` are the attributes that may differ from frame to frame.
+/// Parses a slice. `own` are the attributes that may differ from frame to frame.
 pub(crate) fn slice(
     file: &Path,
     elements: &Elements,
@@ -43,11 +43,11 @@ pub(crate) fn slice(
         frame_of_reference_uid: text(values, tags::FRAME_OF_REFERENCE_UID)?,
         sop_class_uid: required(values, tags::SOP_CLASS_UID, text)?,
         sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
-        // Of type 2: it may be empty.
+        // Type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
         acquired_on: acquired_on(values),
         size: size(values)?,
-        // DICOM has the distance between rows, which is along j, first.
+        // `PixelSpacing` begins with the distance between rows, which is along j.
         spacing_mm: [spacing[1], spacing[0]],
         position_mm: required(own, tags::IMAGE_POSITION_PATIENT, numbers)?,
         orientation: required(own, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
@@ -63,8 +63,8 @@ pub(crate) fn slice(
     })
 }
 
-/// METHOD: the day of acquisition, else that of the study, which may begin the day before. What is no
-/// date is none: no image depends on it.
+/// METHOD: the day of the acquisition, else of the study, which may begin a day earlier. A text that is not a date
+/// counts as none, as no image depends on it.
 fn acquired_on(values: &InMemDicomObject) -> Option<Date> {
     [tags::ACQUISITION_DATE, tags::ACQUISITION_DATE_TIME, tags::STUDY_DATE]
         .into_iter()
@@ -114,8 +114,8 @@ fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelForm
     })
 }
 
-/// METHOD: `MONOCHROME1` and `MONOCHROME2` differ in what is shown bright (PS3.3, C.7.6.3.1.2), and HU
-/// come out of the modality's rescaling before that (PS3.4, N.2): both are read alike.
+/// METHOD: `MONOCHROME1` and `MONOCHROME2` differ in which values are displayed bright (PS3.3, C.7.6.3.1.2). HU
+/// result from the modality rescaling, which comes before display (PS3.4, N.2), so both are read alike.
 fn expect_monochrome(values: &InMemDicomObject) -> Result<(), Problem> {
     let found = required(values, tags::PHOTOMETRIC_INTERPRETATION, text)?;
     if matches!(found.as_str(), "MONOCHROME1" | "MONOCHROME2") {
@@ -125,7 +125,7 @@ fn expect_monochrome(values: &InMemDicomObject) -> Result<(), Problem> {
     Err(Problem::value(tags::PHOTOMETRIC_INTERPRETATION, found, expected))
 }
 
-/// PS3.3, C.8.2.1.1.4: 16. Only JPEG baseline makes slices of 8, as it has no more.
+/// PS3.3, C.8.2.1.1.4 demands 16. JPEG baseline, which has only 8, is the exception.
 fn bits_allocated(values: &InMemDicomObject, packing: Packing) -> Result<u16, Problem> {
     match (integer(values, tags::BITS_ALLOCATED)?, packing) {
         (16, _) => Ok(16),
@@ -137,7 +137,7 @@ fn bits_allocated(values: &InMemDicomObject, packing: Packing) -> Result<u16, Pr
     }
 }
 
-/// Refuses pixel data that is not in fragments, or whose frames are too large.
+/// Refuses pixel data that are not in fragments, or whose frames are too large.
 pub(crate) fn check_compressed(pixels: PixelDataRange, size: [usize; 2]) -> Result<(), Problem> {
     if let Some(length) = pixels.length {
         let found = format!("{length} bytes");
@@ -151,7 +151,7 @@ pub(crate) fn check_compressed(pixels: PixelDataRange, size: [usize; 2]) -> Resu
     Ok(())
 }
 
-/// Where pixels that are not compressed begin, once it is seen that they are all there.
+/// The offset of uncompressed pixels, which are checked to be complete.
 pub(crate) fn plain_offset(
     elements: &Elements,
     pixels: PixelDataRange,

@@ -1,4 +1,4 @@
-//! The headers of a file's slices.
+//! Reads the headers of slices.
 
 use super::multi_frame;
 use super::slice::{FrameLocation, SliceHeader};
@@ -14,7 +14,7 @@ use dicom_object::InMemDicomObject;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// In the order of their tags, as reading ends after the last one.
+/// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 39] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
@@ -57,7 +57,7 @@ const WANTED: [Tag; 39] = [
     tags::PIXEL_DATA,
 ];
 
-/// Reads the header of a slice, or of each frame of a file of several; none where it is a localizer.
+/// Reads the header of a slice, or of each frame in a file with several; empty for a localizer.
 fn read(file: &Path) -> Result<Vec<SliceHeader>, Error> {
     let slices = match elements::read(file, &WANTED)? {
         None => Err(Problem::NotDicom),
@@ -83,12 +83,12 @@ fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader>, Problem>
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }
     let mut slice = slice(file, elements, values, FrameLocation::at(0))?;
-    // How pixels are stored is told before a length that does not follow from it.
+    // A problem with how pixels are stored takes precedence over one with their length, which follows from it.
     slice.location.offset = pixel_offset(elements, slice.size)?;
     Ok(vec![slice])
 }
 
-/// Where the pixels begin, once it is seen that they are all there, or that they are in fragments.
+/// The offset of the pixels, which are checked to be complete or in fragments.
 fn pixel_offset(elements: &Elements, size: [usize; 2]) -> Result<u64, Problem> {
     let pixels =
         elements.pixels.ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;
@@ -105,7 +105,7 @@ fn expect(values: &InMemDicomObject, tag: Tag, value: &str, expected: &str) -> R
     if found == value { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
 }
 
-/// Headers of the slices among the files; one or more.
+/// Reads the headers of all slices in files; there is at least one.
 pub(crate) fn read_headers(files: &[PathBuf]) -> Result<Vec<SliceHeader>, Error> {
     let headers: Vec<_> = files.par_iter().map(|file| read(file)).collect();
     let mut slices = Vec::new();

@@ -5,7 +5,7 @@ use super::tolerances::Tolerances;
 use crate::dicom::error::{Error, Problem};
 use dicom_dictionary_std::tags;
 
-/// The median gap and the largest deviation from it, where all gaps are alike.
+/// The median gap and the largest deviation from it; refuses uneven gaps.
 pub(crate) fn even_spacing(
     heights: &[f64],
     slices: &[&SliceHeader],
@@ -53,7 +53,7 @@ pub(crate) fn spacing_of_single(slice: &SliceHeader) -> Result<f64, Error> {
     }
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// The middle value, or the mean of the two middle values.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,20 +1,20 @@
-//! What a file of modality CT is, by its SOP class.
+//! What a file of modality CT is, by its SOP class and image type.
 
 use crate::dicom::element::values::text;
 use dicom_core::Tag;
 use dicom_dictionary_std::uids;
 use dicom_object::InMemDicomObject;
 
-/// What a SOP class stands for in a CT series.
+/// What a SOP class means for a CT series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SopClass {
-    /// One slice a file.
+    /// One slice in each file.
     Ct,
-    /// Several slices a file.
+    /// Several slices in a file.
     MultiFrameCt,
-    /// No slice of a scan: what it is.
+    /// Not a slice of a scan, but this.
     NoScan(&'static str),
-    /// Not known: an image of it would be missing from its series.
+    /// Unknown. If it has an image, skipping it could leave a gap in its series.
     Other,
 }
 
@@ -44,8 +44,8 @@ pub(crate) fn of(uid: &str) -> SopClass {
     }
 }
 
-/// Whether an image type, a file's or a frame's, is that of a scout view, which some scanners put
-/// into the series that it plans.
+/// Whether an image type, of a file or of a frame, is that of a localizer (scout view). Some scanners put it into the
+/// series that it plans.
 pub(crate) fn is_localizer(values: &InMemDicomObject, image_type: Tag) -> bool {
     text(values, image_type).is_ok_and(|found| {
         found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_told_by_their_uid() {
+    fn classes_are_recognised_by_their_uid() {
         assert_eq!(of("1.2.840.10008.5.1.4.1.1.2"), SopClass::Ct);
         assert_eq!(of("1.2.840.10008.5.1.4.1.1.2.1"), SopClass::MultiFrameCt);
         assert_eq!(of("1.2.840.10008.5.1.4.1.1.2.2"), SopClass::MultiFrameCt);
         assert_eq!(of("1.2.840.10008.5.1.4.1.1.7.4"), SopClass::NoScan("secondary capture"));
         let report = SopClass::NoScan("report or key object selection");
         assert_eq!(of("1.2.840.10008.5.1.4.1.1.88.67"), report);
-        // For Processing, an MR image, one of a maker.
+        // For Processing, an MR image, and a manufacturer's own class.
         for other in ["1.2.840.10008.5.1.4.1.1.2.4", "1.2.840.10008.5.1.4.1.1.4", "1.3.46.670589.5"]
         {
             assert_eq!(of(other), SopClass::Other);

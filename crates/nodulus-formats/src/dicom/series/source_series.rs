@@ -1,4 +1,4 @@
-//! A CT series as objects drawn on it refer to it.
+//! A CT series, as objects that annotate it refer to it.
 
 use super::slice::SliceHeader;
 use super::slice_headers::read_headers;
@@ -11,15 +11,15 @@ use dicom_dictionary_std::tags;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A CT series as objects drawn on it refer to it.
+/// A CT series, as objects that annotate it refer to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSeries {
-    /// Attributes of patient, study and image that such objects repeat; empty where the series has
-    /// none.
+    /// Attributes of the patient, study and image that annotating objects repeat; those that the series lacks are
+    /// absent.
     pub(crate) texts: BTreeMap<Tag, String>,
     pub(crate) series_instance_uid: String,
     pub(crate) frame_of_reference_uid: Option<String>,
-    /// By k.
+    /// The slices by k.
     pub(crate) slices: Vec<SourceSlice>,
     /// Pixels along i and j.
     pub(crate) size: [usize; 2],
@@ -28,31 +28,31 @@ pub struct SourceSeries {
     /// Unit vectors of i, then of j.
     pub(crate) orientation: [f64; 6],
     pub(crate) slice_thickness_mm: Option<f64>,
-    /// Distance of slices along their normal.
+    /// Distance between slices along their normal.
     pub(crate) step_mm: f64,
-    /// What was taken from it, where it is not as in its files.
+    /// How the series was de-identified, if it was.
     pub(crate) deidentification: Option<Deidentification>,
 }
 
-/// What was taken from a series.
+/// How a series was de-identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deidentification {
     pub(crate) shift_days: i64,
     pub(crate) uids_replaced: bool,
 }
 
-/// A slice of such a series.
+/// A slice of a source series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SourceSlice {
     pub(crate) sop_class_uid: String,
     pub(crate) sop_instance_uid: String,
-    /// Which frame, from 1, of a file of several.
+    /// The frame, from 1, in a file with several frames.
     pub(crate) frame: Option<usize>,
     /// Centre of the first pixel, LPS.
     pub(crate) position_mm: [f64; 3],
 }
 
-/// Attributes that objects drawn on a series repeat, in the order of their tags.
+/// Attributes that annotating objects repeat, in the order of their tags.
 pub(crate) const REPEATED: [Tag; 16] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::STUDY_DATE,
@@ -73,13 +73,12 @@ pub(crate) const REPEATED: [Tag; 16] = [
 ];
 
 impl SourceSeries {
-    /// Reads the headers of a series' files, given in any order. `sop_instance_uids` are those of
-    /// its slices in the order of k, and `geometry` is where they lie, as [`super::read_series`]
-    /// gave them.
+    /// Reads the headers of the files of a series, given in any order. `sop_instance_uids` (in the order of k) and
+    /// `geometry` are those of the series as [`read_series`](crate::dicom::read_series) returned it.
     ///
     /// # Errors
     ///
-    /// Fails if a file cannot be read as a CT, or a slice is in none of them.
+    /// Fails if a file cannot be read as a CT, or no file has one of the slices.
     pub fn read(
         files: &[PathBuf],
         sop_instance_uids: &[String],
@@ -93,7 +92,7 @@ impl SourceSeries {
                 continue;
             }
             let k = k as usize;
-            // Of repeated slices, the one that was read.
+            // Of slices at one position, the one that was read.
             let own = sop_instance_uids.get(k) == Some(&header.sop_instance_uid);
             let earlier = |kept: &SliceHeader| header.location.number < kept.location.number;
             if own && slices[k].is_none_or(earlier) {
@@ -134,7 +133,7 @@ impl SourceSeries {
         &self.series_instance_uid
     }
 
-    /// `FrameOfReferenceUID`; what is drawn on a series without one has no place.
+    /// `FrameOfReferenceUID`; annotations of a series without one have no position.
     pub fn frame_of_reference_uid(&self) -> Option<&str> {
         self.frame_of_reference_uid.as_deref()
     }
@@ -143,7 +142,7 @@ impl SourceSeries {
         self.texts.get(&tag).map_or("", String::as_str)
     }
 
-    /// Where a place on a slice is, LPS: pixels along i and j from the centre of its first one.
+    /// The position, LPS, of a point on a slice: pixels along i and j from the centre of the first pixel.
     pub(crate) fn on_slice(&self, slice: &SourceSlice, [i, j]: [f64; 2]) -> [f64; 3] {
         let [si, sj] = self.spacing_mm;
         let axes = &self.orientation;
@@ -161,10 +160,10 @@ impl SourceSeries {
         Error::Unwritable { series_instance_uid, attribute, found, expected }
     }
 
-    /// The frame of reference that everything drawn has to lie in.
+    /// The frame of reference, which annotations need.
     pub(crate) fn frame_of_reference(&self) -> Result<&str, Error> {
         self.frame_of_reference_uid().ok_or_else(|| {
-            let expected = "a UID, as what is drawn lies in it".to_owned();
+            let expected = "a UID, as annotations refer to it".to_owned();
             self.unwritable("FrameOfReferenceUID", "missing".to_owned(), expected)
         })
     }
@@ -181,7 +180,7 @@ impl SourceSlice {
     }
 }
 
-/// The repeated attributes of a file.
+/// Reads the repeated attributes of a file.
 fn texts(file: &Path) -> Result<BTreeMap<Tag, String>, Error> {
     let elements = elements::read(file, &REPEATED)?;
     let values = elements.ok_or_else(|| Error::file(file, Problem::NotDicom))?.values;

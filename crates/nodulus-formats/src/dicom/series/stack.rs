@@ -1,4 +1,4 @@
-//! Slices to a volume: their order, and where it lies.
+//! Orders slices, and places them in the patient.
 
 use super::slice::SliceHeader;
 use super::slice_spacing::{even_spacing, spacing_of_single};
@@ -7,28 +7,27 @@ use crate::dicom::error::{Error, Problem};
 use crate::volume::Geometry;
 use dicom_dictionary_std::tags;
 
-/// Slices in order.
+/// The slices of a volume in order.
 #[derive(Debug)]
 pub(crate) struct SliceStack<'a> {
-    /// Where the volume lies.
+    /// The geometry of the volume.
     pub(crate) geometry: Geometry,
     /// The slice at each k.
     pub(crate) slices: Vec<&'a SliceHeader>,
-    /// Slices left out, each with the k at whose position it lies.
+    /// Slices that are skipped because another one lies at their position, each with that position's k.
     pub(crate) duplicates: Vec<(&'a SliceHeader, usize)>,
     /// Largest deviation of a gap from the spacing along k.
     pub(crate) gap_max_deviation_mm: f64,
 }
 
-/// METHOD: slices closer than this lie at one position; LIDC-IDRI rounds to 1e-6 mm, and its closest
-/// slices are 0.45 mm apart.
+/// METHOD: slices closer than this lie at one position. LIDC-IDRI rounds positions to 1e-6 mm, and its closest slices
+/// are 0.45 mm apart.
 const SAME_POSITION_MM: f64 = 1e-3;
 
 /// METHOD: scanners round direction cosines and spacings to 6 digits or fewer.
 const ROUNDING_TOLERANCE: f64 = 1e-4;
 
-/// Orders slices along their normal, the cross product of i and j, and checks that they make up a
-/// regular grid.
+/// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
 pub(crate) fn stack<'a>(
     slices: &'a [SliceHeader],
     tolerances: &Tolerances,
@@ -38,7 +37,7 @@ pub(crate) fn stack<'a>(
     let axes = axes(first)?;
     let along = |slice: &SliceHeader| dot(slice.position_mm, axes[2]);
     let mut ordered: Vec<&SliceHeader> = slices.iter().collect();
-    // Of two slices at one position the least UID is kept, whatever order the files come in.
+    // Of two slices at one position, the one with the lesser UID is kept, whatever the order of the files.
     ordered.sort_by(|a, b| {
         let own = |slice: &'a SliceHeader| (&slice.sop_instance_uid, slice.location.number);
         along(a).total_cmp(&along(b)).then_with(|| own(a).cmp(&own(b)))
@@ -68,7 +67,7 @@ pub(crate) fn stack<'a>(
     Ok(SliceStack { geometry, slices: kept, duplicates, gap_max_deviation_mm })
 }
 
-/// Refuses slices that differ in what a series has once.
+/// Refuses slices that differ in an attribute that a series has once.
 fn check_same(first: &SliceHeader, slices: &[SliceHeader]) -> Result<(), Error> {
     type Check = (&'static str, fn(&SliceHeader, &SliceHeader) -> bool, fn(&SliceHeader) -> String);
     let checks: [Check; 7] = [
@@ -122,8 +121,8 @@ fn check_same(first: &SliceHeader, slices: &[SliceHeader]) -> Result<(), Error> 
 
 /// Unit vectors of i, j and k.
 ///
-/// METHOD: as ITK's `GDCMImageIO`, the rounded cosines are made exactly orthonormal: k is the cross
-/// product of i and j, i that of j and k, j that of k and i.
+/// METHOD: like ITK's `GDCMImageIO`, the rounded cosines are made exactly orthonormal: k is the cross product of i
+/// and j, i that of j and k, j that of k and i.
 fn axes(slice: &SliceHeader) -> Result<[[f64; 3]; 3], Error> {
     let [i0, i1, i2, j0, j1, j2] = slice.orientation;
     let (i, j) = ([i0, i1, i2], [j0, j1, j2]);
@@ -182,7 +181,7 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
 
 fn unit(a: [f64; 3]) -> [f64; 3] {
     let length = dot(a, a).sqrt();
-    // Adding zero makes -0 a plain zero.
+    // Adding zero turns -0 into 0.
     a.map(|v| v / length + 0.0)
 }
 
@@ -191,7 +190,7 @@ mod tests {
     use super::*;
     use crate::dicom::tests::samples::slice_at;
 
-    /// Axial slices at these heights, named by their place in the list.
+    /// Axial slices at these heights, named by their index.
     fn at_heights(heights: &[f64]) -> Vec<SliceHeader> {
         let slice = |(at, z): (usize, &f64)| slice_at(at, [-10.0, 20.0, *z]);
         heights.iter().enumerate().map(slice).collect()
@@ -226,8 +225,8 @@ mod tests {
 
     #[test]
     fn the_normal_follows_the_orientation() {
-        // Rows run to the right and columns to the front: the normal still points to the head.
-        // With columns alone reversed it points to the feet, and k ascends that way.
+        // Rows run to the right and columns to the front: the normal still points to the head. If only the columns
+        // are reversed, it points to the feet, and k ascends that way.
         for (orientation, normal_z, first) in [
             ([-1.0, 0.0, 0.0, 0.0, -1.0, 0.0], 1.0, 0.0),
             ([1.0, 0.0, 0.0, 0.0, -1.0, 0.0], -1.0, 5.0),
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_at_one_position_are_set_apart() {
+    fn slices_at_one_position_are_listed_as_duplicates() {
         let slices = at_heights(&[2.0, 0.0, 1.0, 2.0, 3.0]);
         let stacked = stack(&slices, &Tolerances::default()).unwrap();
         assert_eq!(stacked.slices.len(), 4);
@@ -290,16 +289,16 @@ mod tests {
             uneven.contains("between `2` and `3` is 2.0000 mm, expected 2.5000 mm (20.0%"),
             "{uneven}"
         );
-        // Each gap within 1% of the median, but the upper half drifts: 20 gaps of 1.009 on 21 of 1.
+        // Each gap is within 1% of the median, but the upper half drifts: 20 gaps of 1.009 after 21 of 1.
         let mut drifting: Vec<f64> = (0..=21).map(f64::from).collect();
         drifting.extend((1..=20).map(|k| 21.0 + 1.009 * f64::from(k)));
         let drift = refused(&at_heights(&drifting));
-        assert!(drift.contains("`41` lies 0.1800 mm off its place"), "{drift}");
+        assert!(drift.contains("`41` lies 0.1800 mm off its position"), "{drift}");
     }
 
     #[test]
     fn a_tilted_gantry_is_refused() {
-        // Orientation axial, but each slice 0.5 mm to the front for 2.5 mm up: 11.3 degrees.
+        // The orientation is axial, but each slice lies 0.5 mm further to the front for 2.5 mm up: 11.3 degrees.
         let slices: Vec<_> =
             (0..5).map(|k| slice_at(k, [0.0, -0.5 * k as f64, 2.5 * k as f64])).collect();
         let tilt = refused(&slices);

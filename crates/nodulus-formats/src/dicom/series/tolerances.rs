@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct Tolerances {
     /// Deviation of a gap between slices from the median gap, as a share of it.
     ///
-    /// METHOD: 1%. Of LIDC-IDRI's 1,018 series 1,014 deviate by less than 0.001%, the other four by
-    /// 60% or more.
+    /// METHOD: 1%. Of the 1,018 series of LIDC-IDRI, 1,014 deviate by less than 0.001%, and the other four by 60% or
+    /// more.
     pub slice_gap: f64,
-    /// Distance of a slice from its place on the even grid, as a share of the gap, and from the
-    /// normal, as a share of a voxel.
+    /// Distance of a slice from its position on the even grid, as a share of the gap; and from the normal, as a share
+    /// of a voxel.
     ///
-    /// METHOD: a tenth, as contours are drawn to whole voxels.
+    /// METHOD: a tenth, because contours are drawn on whole voxels.
     pub off_grid: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The voxels of a series' slices.
+//! Reads the voxels of a series.
 
 use super::frame;
 use super::slice::SliceHeader;
@@ -8,7 +8,7 @@ use crate::volume::{LoadedSlices, SliceRanges};
 use ndarray::Array3;
 use rayon::prelude::*;
 
-/// Voxels of the wanted slices.
+/// Reads the voxels of the wanted slices.
 pub(crate) fn read_voxels(
     stack: &SliceStack<'_>,
     wanted: &SliceRanges,
@@ -16,7 +16,7 @@ pub(crate) fn read_voxels(
     let [columns, rows, n_slices] = stack.geometry.size();
     let wanted = wanted.within(&(0..n_slices));
     let slices: Vec<&SliceHeader> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
-    // Every slice's pixels were seen to be in its file, so that this is not more than was read; of a
+    // Every slice was checked to have its pixels in its file, so this allocates no more than the files hold; for a
     // compressed slice, no more than 4096 x 4096 voxels.
     let mut voxels = vec![0i16; columns * rows * slices.len()];
     let results: Vec<_> = voxels
@@ -30,7 +30,7 @@ pub(crate) fn read_voxels(
     Ok(LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape"))
 }
 
-/// Refuses a slice that lies where a loaded one does and is not the same.
+/// Refuses a duplicate slice whose voxels differ from those of the loaded slice at its position.
 pub(crate) fn check_duplicates(
     stack: &SliceStack<'_>,
     loaded: &LoadedSlices<i16>,

@@ -1,5 +1,5 @@
 //! Segmentations and structure sets that the DICOM library wrote.
-#![expect(clippy::float_cmp, reason = "numbers are read as they are written")]
+#![expect(clippy::float_cmp, reason = "numbers are read exactly as they were written")]
 
 use crate::dicom::annotation::object::{AnnotationObject, parse};
 use crate::dicom::element::data_set::DicomFile;
@@ -37,7 +37,7 @@ fn bytes_of(object: InMemDicomObject, transfer_syntax: &str) -> Vec<u8> {
     bytes
 }
 
-/// Three frames of 3 × 3 pixels, the last of segment 2; and their bits.
+/// Three frames of 3 × 3 pixels, the last one of segment 2, with these pixel data.
 fn segmentation(kind: &str, class: &str, bits: u16, pixels: &[u8]) -> InMemDicomObject {
     let mut object = InMemDicomObject::new_empty();
     text(&mut object, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100");
@@ -85,8 +85,8 @@ fn segmentation(kind: &str, class: &str, bits: u16, pixels: &[u8]) -> InMemDicom
     sequence(&mut object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
     let frames = [(1, "1\\2\\3"), (1, "1\\2\\5.5"), (2, "1\\2\\5.5")].map(|(segment, position)| {
         item(|o| {
-            let place = item(|o| text(o, tags::IMAGE_POSITION_PATIENT, VR::DS, position));
-            sequence(o, tags::PLANE_POSITION_SEQUENCE, vec![place]);
+            let plane = item(|o| text(o, tags::IMAGE_POSITION_PATIENT, VR::DS, position));
+            sequence(o, tags::PLANE_POSITION_SEQUENCE, vec![plane]);
             let of = item(|o| number(o, tags::REFERENCED_SEGMENT_NUMBER, segment));
             sequence(o, tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![of]);
         })
@@ -97,7 +97,7 @@ fn segmentation(kind: &str, class: &str, bits: u16, pixels: &[u8]) -> InMemDicom
     object
 }
 
-/// Nine bits a frame: pixel (2, 2) of frame 1, (0, 0) and (1, 0) of frame 2, (1, 1) of frame 3.
+/// Nine bits for each frame: pixel (2, 2) of frame 1, (0, 0) and (1, 0) of frame 2, (1, 1) of frame 3.
 const BITS: [u8; 4] = [0x00, 0b0000_0111, 0b0100_0000, 0x00];
 
 fn binary() -> InMemDicomObject {
@@ -125,7 +125,7 @@ fn expected() -> Vec<(u16, Vec<[usize; 3]>)> {
 }
 
 #[test]
-fn bits_run_on_from_frame_to_frame() {
+fn bits_continue_from_frame_to_frame() {
     for syntax in [uids::EXPLICIT_VR_LITTLE_ENDIAN, uids::IMPLICIT_VR_LITTLE_ENDIAN] {
         let found = read(bytes_of(binary(), syntax)).unwrap();
         assert_eq!(pixels(&found), expected(), "{syntax}");
@@ -140,7 +140,7 @@ fn bits_run_on_from_frame_to_frame() {
     }
 }
 
-/// One value a pixel: 0, or for those of `expected` that of the frame.
+/// One value for each pixel: that of the frame for the pixels in `expected`, `outside` for others.
 fn values(inside: [u8; 3], outside: u8) -> Vec<u8> {
     let mut values = vec![outside; 27];
     for [i, j, frame] in expected().into_iter().flat_map(|(_, pixels)| pixels) {
@@ -191,7 +191,7 @@ fn a_label_maps_values_are_numbers_of_segments() {
 
 #[test]
 fn compressed_frames_are_read_or_refused_by_name() {
-    // PS3.5, annex G: one segment, whose nine bytes are literal.
+    // PS3.5, annex G: one segment with nine literal bytes.
     let fragment = |frame: &[u8]| {
         let mut bytes: Vec<u8> = [1u32, 64].iter().flat_map(|n| n.to_le_bytes()).collect();
         bytes.resize(64, 0);
@@ -221,8 +221,8 @@ fn compressed_frames_are_read_or_refused_by_name() {
 fn a_deflated_file_is_inflated() {
     let plain = bytes_of(binary(), uids::EXPLICIT_VR_LITTLE_ENDIAN);
     let find = |part: &[u8]| plain.windows(part.len()).position(|window| window == part).unwrap();
-    // The same meta group with the other transfer syntax, which the library does not write; the data
-    // set begins with its character set.
+    // The same meta group with the other transfer syntax, which the library cannot write; the data set begins with
+    // its character set.
     let (old, start) = (b"\x14\x001.2.840.10008.1.2.1\0", find(b"\x08\0\x05\0CS"));
     let at = find(old);
     let mut bytes = plain[..at].to_vec();
@@ -233,7 +233,7 @@ fn a_deflated_file_is_inflated() {
 }
 
 #[test]
-fn what_is_no_segmentation_is_refused_with_what_was_found() {
+fn invalid_segmentations_are_refused_by_attribute() {
     type Change = fn(&mut InMemDicomObject);
     let changes: [(Change, &str); 9] = [
         (
@@ -347,7 +347,7 @@ fn regions_have_their_names_types_and_contours() {
 }
 
 #[test]
-fn what_is_no_structure_set_is_refused() {
+fn invalid_structure_sets_are_refused() {
     let refused = |change: fn(&mut InMemDicomObject)| {
         let mut object = structures();
         change(&mut object);
@@ -385,7 +385,7 @@ fn what_is_no_structure_set_is_refused() {
 }
 
 #[test]
-fn sequences_that_go_too_deep_or_never_end_are_refused() {
+fn sequences_that_are_too_deep_or_never_end_are_refused() {
     let mut object = InMemDicomObject::new_empty();
     for _ in 0..20 {
         let inside = object;

@@ -1,4 +1,4 @@
-//! A slice in every transfer syntax: `tests/golden/compressed_slices.py` made them.
+//! A slice in every transfer syntax, made by `tests/golden/compressed_slices.py`.
 
 use super::samples;
 use crate::dicom::series::find::find_series;
@@ -24,9 +24,9 @@ struct Compressed {
     file: String,
     transfer_syntax: String,
     image: String,
-    /// What pydicom reads, where it is not the image.
+    /// What pydicom reads, if that is not the image.
     hu: Option<Vec<i16>>,
-    /// How far from that a decoder may be.
+    /// The greatest difference that a decoder may have.
     tolerance: Option<i32>,
 }
 
@@ -59,7 +59,7 @@ fn a_slice_is_the_same_in_every_lossless_syntax() {
         syntaxes.insert(transfer_syntax);
     }
     assert_eq!(syntaxes.len(), 17);
-    // Values on both sides of the sign, from end to end: a shift by 32768 would show.
+    // The values span the whole range, so that a shift by 32768 would show.
     assert_eq!(images["s16"].iter().min(), Some(&i16::MIN));
     assert_eq!(images["s16"].iter().max(), Some(&i16::MAX));
 }
@@ -71,7 +71,7 @@ fn compressed_series_are_found() {
     assert_eq!(found[0].files.len(), golden().files.len());
 }
 
-/// A copy of a file with other bytes in place of the first ones.
+/// Copies a file, with the first occurrence of some bytes replaced.
 fn replaced(file: &str, what: &[u8], with: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.dcm");
@@ -133,7 +133,7 @@ fn a_codestream_of_another_codec_is_refused() {
 }
 
 #[test]
-fn a_deflated_slice_counts_bytes_in_what_was_deflated() {
+fn a_truncated_deflated_slice_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.dcm");
     fs::copy(self::folder().join("deflated_s16.dcm"), &copy).unwrap();
@@ -143,7 +143,7 @@ fn a_deflated_slice_counts_bytes_in_what_was_deflated() {
 }
 
 #[test]
-fn more_than_one_bit_depth_is_refused_as_for_plain_slices() {
+fn another_bit_depth_is_refused_as_for_plain_slices() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.dcm");
     fs::copy(self::folder().join("explicit_s16.dcm"), &copy).unwrap();
@@ -180,7 +180,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join("copy.dcm");
         let mut bytes = fs::read(self::folder().join(name)).unwrap();
-        // From the end backwards lie the pixels.
+        // The pixels are at the end.
         let n_bytes = bytes.len();
         for (back, byte) in changes {
             if let Some(old) = bytes.get_mut(n_bytes.wrapping_sub(1 + back)) {

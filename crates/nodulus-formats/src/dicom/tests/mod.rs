@@ -1,4 +1,4 @@
-//! Whole files: read, written, damaged.
+//! Tests on whole files: read, written or damaged.
 
 pub(super) mod samples;
 

@@ -1,4 +1,4 @@
-//! Enhanced CT files made from the slices of a small series.
+//! Enhanced CT files, made from the slices of a small series.
 
 use super::samples::{self, edit};
 use crate::dicom::{Error, Tolerances, find_series, read_series};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 const ENHANCED: &str = "1.2.840.10008.5.1.4.1.1.2.1";
 
-/// The slices of [`samples::volume`] as one file, changed by `change` before it is written.
+/// Writes the slices of [`samples::volume`] as one file, which `change` may modify first.
 pub(crate) fn enhanced(folder: &Path, change: impl FnOnce(&mut DefaultDicomObject)) -> PathBuf {
     let slices = samples::write(folder, &samples::volume());
     let of = |file: &PathBuf| dicom_object::open_file(file).unwrap();
@@ -86,7 +86,7 @@ fn put(object: &mut InMemDicomObject, tag: Tag, vr: VR, value: impl Into<Primiti
     object.put_element(DataElement::new(tag, vr, value.into()));
 }
 
-/// Changes the groups of one frame, or what all share.
+/// Changes the groups of one frame, or those that all frames share.
 fn change_group(
     object: &mut InMemDicomObject,
     frame: Option<usize>,
@@ -129,7 +129,7 @@ fn frames_are_slices_and_come_in_any_order() {
         assert_eq!((info.kvp, info.tube_current), (Some(120.0), Some(250.0)));
         assert_eq!((info.kernel.as_deref(), info.slice_thickness_mm), (Some("SOFT"), Some(3.0)));
     }
-    // The first two frames change places, with their voxels.
+    // The first two frames are swapped, with their voxels.
     let file = enhanced(folder.path(), |object| {
         object.update_value(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, |value| {
             value.items_mut().unwrap().swap(0, 1);
@@ -143,7 +143,7 @@ fn frames_are_slices_and_come_in_any_order() {
 }
 
 #[test]
-fn every_frame_has_its_own_rescaling_and_localizers_are_passed_over() {
+fn every_frame_has_its_own_rescaling_and_localizers_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let file = enhanced(folder.path(), |object| {
         change_group(object, None, |group| {
@@ -176,7 +176,7 @@ fn a_series_may_be_in_several_files_and_frames_at_one_position_are_compared() {
     let files = [enhanced(a.path(), |_| ()), enhanced(b.path(), |_| ())];
     let series = read_series(&files, &Tolerances::default()).unwrap();
     assert_eq!((series.info.n_duplicate_slices, series.volume), (4, samples::volume()));
-    // Another time point at the same places.
+    // Another time point at the same positions.
     edit(&files[1], |object| {
         let mut pixels = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
         pixels[25] ^= 1;
@@ -198,7 +198,7 @@ fn a_contradiction_is_refused_with_its_frame() {
             put(object, tags::NUMBER_OF_FRAMES, VR::IS, "0");
         }),
         (
-            "PerFrameFunctionalGroupsSequence (5200,9230) is of 4 items, expected 5, one a",
+            "PerFrameFunctionalGroupsSequence (5200,9230) is of 4 items, expected 5, one for",
             |object| {
                 put(object, tags::NUMBER_OF_FRAMES, VR::IS, "5");
             },
@@ -262,7 +262,7 @@ fn a_contradiction_is_refused_with_its_frame() {
         let error = refused(&enhanced(folder.path(), |object| change(object)));
         assert!(error.contains("enhanced.dcm`: ") && error.contains(expected), "{error}");
     }
-    // What has to do with other slices names them.
+    // A contradiction between slices names both.
     let folder = tempfile::tempdir().unwrap();
     let error = refused(&enhanced(folder.path(), |object| {
         change_group(object, Some(3), |group| {
@@ -277,7 +277,7 @@ fn a_contradiction_is_refused_with_its_frame() {
     );
 }
 
-/// The frames in fragments, with these bytes for a basic offset table.
+/// Stores the frames in fragments, with this basic offset table.
 fn encapsulated(object: &mut DefaultDicomObject, table: &[u32], fragments: Vec<Vec<u8>>) {
     object.meta_mut().transfer_syntax = "1.2.840.10008.1.2.1.98".to_owned();
     let sequence = PixelFragmentSequence::new(table.to_vec(), fragments);
@@ -303,7 +303,7 @@ fn extended(object: &mut InMemDicomObject, offsets: &[u64], lengths: &[u64]) {
 #[test]
 fn fragments_belong_to_frames_by_a_table_or_one_to_each() {
     type Change = fn(&mut DefaultDicomObject);
-    // Each fragment of 12 bytes has a header of 8.
+    // Each fragment of 12 bytes has a header of 8 bytes.
     let cases: [Change; 4] = [
         |object| encapsulated(object, &[], frames(object)),
         |object| encapsulated(object, &[0, 20, 40, 60], frames(object)),
@@ -327,10 +327,10 @@ fn fragments_belong_to_frames_by_a_table_or_one_to_each() {
 }
 
 #[test]
-fn fragments_that_could_belong_otherwise_are_refused() {
+fn ambiguous_fragments_are_refused() {
     type Change = fn(&mut DefaultDicomObject);
     let cases: [(&str, Change); 7] = [
-        ("found 5 fragments without an offset table, expected 4, one a frame", |object| {
+        ("found 5 fragments without an offset table, expected 4, one for each frame", |object| {
             let more = [frames(object), vec![vec![0; 12]]].concat();
             encapsulated(object, &[], more);
         }),
@@ -364,7 +364,7 @@ fn fragments_that_could_belong_otherwise_are_refused() {
         let error = refused(&enhanced(folder.path(), change));
         assert!(error.contains("encapsulated pixel data: ") && error.contains(expected), "{error}");
     }
-    // Codestreams that claim 65,536 slices of 4096 x 4096 do not take the memory for them.
+    // Codestreams that claim many slices of 4096 x 4096 do not take the memory for them.
     let folder = tempfile::tempdir().unwrap();
     let error = refused(&enhanced(folder.path(), |object| {
         encapsulated(object, &[], vec![vec![0; 2]; 80]);

@@ -1,4 +1,4 @@
-//! Real scans against pydicom and SimpleITK: `tests/golden/dicom_series.py` made the figures.
+//! Real scans compared with pydicom and SimpleITK; `tests/golden/dicom_series.py` made the numbers.
 
 use crate::cohort::files_below;
 use crate::dicom::{CtSeries, Tolerances, find_series, read_series};

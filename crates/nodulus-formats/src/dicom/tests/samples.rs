@@ -19,7 +19,7 @@ pub(crate) fn volume() -> Volume<i16> {
     on(geometry)
 }
 
-/// Voxels for a geometry of up to 10 columns and rows.
+/// A volume for a geometry of up to 10 columns and rows.
 pub(crate) fn on(geometry: Geometry) -> Volume<i16> {
     let [ni, nj, nk] = geometry.size();
     let hu = |(k, j, i)| (100 * k + 10 * j + i) as i16 - 1000;
@@ -52,13 +52,13 @@ pub(crate) fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
     }
 }
 
-/// Writes a series; its files in the order of k.
+/// Writes a series; returns its files in the order of k.
 pub(crate) fn write(folder: &Path, volume: &Volume<i16>) -> Vec<PathBuf> {
     let uids = uids(volume.geometry().size()[2]);
     write_series(folder, &series(&uids), volume).unwrap()
 }
 
-/// Changes a file through the DICOM library, which shares no code with the reader.
+/// Changes a file with the DICOM library, which shares no code with the reader.
 pub(crate) fn edit(file: &Path, change: impl FnOnce(&mut DefaultDicomObject)) {
     let mut object = dicom_object::open_file(file).unwrap();
     change(&mut object);

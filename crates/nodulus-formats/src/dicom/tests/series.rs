@@ -1,4 +1,4 @@
-//! Series that are written and read, or refused.
+//! Series are written and read back, or refused.
 
 use super::samples;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
@@ -15,10 +15,10 @@ fn read(files: &[PathBuf]) -> Result<CtSeries, Error> {
 }
 
 #[test]
-fn a_refused_series_keeps_what_was_measured() {
+fn a_refused_series_keeps_its_measurements() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = samples::write(folder.path(), &samples::volume());
-    // Without the second of four slices the gaps are 5 and 2.5 mm: neither is the rule.
+    // Without the second of four slices, the gaps are 5 and 2.5 mm: neither is the rule.
     files.remove(1);
     let Err(Error::Refused { series, reason }) = read(&files) else { panic!("not refused") };
     assert_eq!(series.info.series_instance_uid, samples::SERIES);
@@ -42,7 +42,7 @@ fn set(file: &Path, tag: Tag, vr: VR, value: impl Into<PrimitiveValue>) {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_series_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let volume = samples::volume();
     let uids = samples::uids(4);
@@ -76,9 +76,9 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn an_oblique_volume_comes_back() {
+fn an_oblique_volume_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    // About x by 0.3 rad, then about z by 0.2 rad.
+    // Rotated about x by 0.3 rad, then about z by 0.2 rad.
     let ((a, b), (c, d)) = (0.3f64.sin_cos(), 0.2f64.sin_cos());
     let direction = [d, -c * b, c * a, c, d * b, -d * a, 0.0, a, b];
     let geometry =
@@ -95,7 +95,7 @@ fn an_oblique_volume_comes_back() {
 }
 
 #[test]
-fn the_day_of_acquisition_comes_before_that_of_the_study() {
+fn the_day_of_acquisition_takes_precedence_over_that_of_the_study() {
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &samples::volume());
     let acquired_on = || read(&files).unwrap().info.acquired_on;
@@ -149,7 +149,7 @@ fn each_slice_has_its_own_rescaling() {
 }
 
 #[test]
-fn padding_has_the_sign_of_the_pixels_and_display_changes_nothing() {
+fn padding_is_signed_like_the_pixels_and_monochrome1_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &samples::volume());
     // 63536 and -2000 are the same bits; the first voxel has them.
@@ -167,13 +167,13 @@ fn padding_has_the_sign_of_the_pixels_and_display_changes_nothing() {
         let mut expected = samples::volume().into_voxels();
         expected[[1, 0, 0]] = -3024;
         assert_eq!(read(&files).unwrap().volume.into_voxels(), expected);
-        // Without a sign it would be 62512 HU, whichever way it is written.
+        // As an unsigned value it would be 62512 HU, in either representation of the padding.
         for file in &files {
             set(file, tags::PIXEL_REPRESENTATION, VR::US, 0u16);
         }
         let error = refused(&files);
-        let told = "column 0, row 0 is 62512 HU, PixelPaddingValue, expected -32768 to 32767";
-        assert!(error.contains(told), "{error}");
+        let expected = "column 0, row 0 is 62512 HU, PixelPaddingValue, expected -32768 to 32767";
+        assert!(error.contains(expected), "{error}");
         for file in &files {
             set(file, tags::PIXEL_REPRESENTATION, VR::US, 1u16);
         }
@@ -202,7 +202,7 @@ fn repeated_slices_are_counted_and_contradictions_refused() {
 }
 
 #[test]
-fn what_is_no_ct_slice_is_refused_by_name() {
+fn files_that_are_not_ct_slices_are_refused_by_attribute() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(Tag, VR, PrimitiveValue, &str); 14] = [
         (tags::MODALITY, VR::CS, "MR".into(), "Modality (0008,0060) is MR, expected CT"),
@@ -228,7 +228,7 @@ fn what_is_no_ct_slice_is_refused_by_name() {
     }
     let files = samples::write(folder.path(), &samples::volume());
     let mut bytes = fs::read(&files[0]).unwrap();
-    // Name JPEG XL in place of explicit VR little endian: the length grows by four.
+    // JPEG XL in place of explicit VR little endian: the length grows by four.
     let at = bytes.windows(19).position(|w| w == b"1.2.840.10008.1.2.1").unwrap();
     bytes.splice(at..at + 20, *b"1.2.840.10008.1.2.4.110\0");
     bytes[at - 2] += 4;

@@ -1,4 +1,4 @@
-//! Objects that are written, read back; and points, from objects that the DICOM library wrote.
+//! Objects are written and read back; and points are read from objects that the DICOM library wrote.
 
 use super::{multi_frame, samples};
 use crate::dicom::annotation::object::{AnnotationObject, parse};
@@ -21,13 +21,13 @@ use std::path::PathBuf;
 const CREATION: Creation<'_> =
     Creation { date: "20261124", time: "125227", algorithm: "unet-0123456789ab", version: "0.1.0" };
 
-/// 7 × 5 pixels and 4 slices, turned about the head.
+/// 7 × 5 pixels and 4 slices, rotated about the head.
 fn geometry() -> Geometry {
     let direction = [0.6, -0.8, 0.0, 0.8, 0.6, 0.0, 0.0, 0.0, 1.0];
     Geometry::new([7, 5, 4], [0.5, 0.75, 2.5], [-10.0, 20.0, -99.5], direction).unwrap()
 }
 
-/// A series of [`geometry`]; its files stay as long as the folder.
+/// A series with [`geometry`]; its files exist as long as the folder.
 fn series() -> (tempfile::TempDir, Vec<PathBuf>, CtSeries) {
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &samples::on(geometry()));
@@ -115,7 +115,7 @@ fn a_segmentation_names_its_series_and_codes() {
         })
         .collect();
     assert_eq!(indices, [[1, 1], [1, 2], [2, 2]]);
-    // Another content is another instance; another model too.
+    // Other content gives another instance, and so does another model.
     let other = segmentation(&source, &CREATION, &segments(&masks[..1])).unwrap().unwrap();
     assert_ne!(other.sop_instance_uid, made.sop_instance_uid);
     let by = Creation { algorithm: "unet-2", ..CREATION };
@@ -124,7 +124,7 @@ fn a_segmentation_names_its_series_and_codes() {
 }
 
 #[test]
-fn what_makes_no_object_is_told_apart() {
+fn data_that_make_no_object_are_refused() {
     let (_folder, files, series) = series();
     let mut source = source(&files, &series);
     let off = [box_of([0, 0, 3], [1, 1, 2])];
@@ -137,11 +137,11 @@ fn what_makes_no_object_is_told_apart() {
         NewRoi { number: 1, name: "Nodule 1".to_owned(), contours }
     };
     let error = structure_set(&source, &CREATION, &[roi(4)]).unwrap_err().to_string();
-    assert!(error.contains("the slice of a contour is 4, expected under 4"), "{error}");
+    assert!(error.contains("the slice of a contour is 4, expected less than 4"), "{error}");
     source.frame_of_reference_uid = None;
     let error = structure_set(&source, &CREATION, &[roi(0)]).unwrap_err().to_string();
     assert!(error.contains("FrameOfReferenceUID is missing"), "{error}");
-    // A slice of other files.
+    // The files lack a slice.
     let error = SourceSeries::read(&files[1..], &series.sop_instance_uids, &geometry());
     let error = error.unwrap_err().to_string();
     assert!(
@@ -181,7 +181,7 @@ fn frames_of_one_file_are_named_by_their_numbers() {
 }
 
 #[test]
-fn pseudonyms_take_the_place_of_the_patient() {
+fn pseudonyms_replace_the_identity_of_the_patient() {
     let (_folder, files, _) = series();
     for file in &files {
         samples::edit(file, |object| {
@@ -307,7 +307,7 @@ fn points_of_reports_are_read_with_what_they_mark() {
         content("CODE", vec![certainty("87.5"), in_patient("POINT", &[1.0, 2.0, -3.5])]);
     put_code(&mut finding, tags::CONCEPT_CODE_SEQUENCE, ("27925004", "SCT", "Nodule"));
     let mut reference = item([]);
-    // The first item below the root.
+    // The path of the first item below the root.
     let path = PrimitiveValue::U32([1, 1][..].into());
     put(&mut reference, tags::REFERENCED_CONTENT_ITEM_IDENTIFIER, path);
     let on_image = |below| graphic(content("SCOORD", below), "POINT", &[3.5, 1.25]);
@@ -357,7 +357,7 @@ fn points_of_reports_are_read_with_what_they_mark() {
 }
 
 #[test]
-fn what_is_no_point_is_refused_by_name() {
+fn invalid_points_are_refused_by_attribute() {
     let refused = |below: Item| points_of(report(vec![below])).unwrap_err();
     let short = refused(in_patient("POINT", &[1.0, 2.0]));
     assert!(
@@ -376,7 +376,7 @@ fn what_is_no_point_is_refused_by_name() {
     let path = PrimitiveValue::U32([1, 7][..].into());
     put(&mut nowhere, tags::REFERENCED_CONTENT_ITEM_IDENTIFIER, path);
     let nowhere = refused(graphic(content("SCOORD", vec![nowhere]), "POINT", &[0.0; 2]));
-    assert!(nowhere.contains("[1, 7], expected the place of a content item"), "{nowhere}");
+    assert!(nowhere.contains("[1, 7], expected the path of a content item"), "{nowhere}");
     let mut text = report(Vec::new());
     put(&mut text, tags::SOP_CLASS_UID, uids::BASIC_TEXT_SR_STORAGE);
     assert!(points_of(text).unwrap_err().contains("or Chest CAD SR Storage"));
@@ -385,9 +385,9 @@ fn what_is_no_point_is_refused_by_name() {
     let mut contour =
         item([(tags::CONTOUR_GEOMETRIC_TYPE, "POINT"), (tags::NUMBER_OF_CONTOUR_POINTS, "1")]);
     put_decimals(&mut contour, tags::CONTOUR_DATA, &[1.5, -2.0, 3.0]);
-    let mut drawn = item([(tags::REFERENCED_ROI_NUMBER, "4")]);
-    put_items(&mut drawn, tags::CONTOUR_SEQUENCE, vec![contour]);
-    put_items(&mut set, tags::ROI_CONTOUR_SEQUENCE, vec![drawn]);
+    let mut contours = item([(tags::REFERENCED_ROI_NUMBER, "4")]);
+    put_items(&mut contours, tags::CONTOUR_SEQUENCE, vec![contour]);
+    put_items(&mut set, tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
     let roi = item([(tags::ROI_NUMBER, "4"), (tags::ROI_NAME, "Herd")]);
     put_items(&mut set, tags::STRUCTURE_SET_ROI_SEQUENCE, vec![roi]);
     let found = points_of(set).unwrap();
@@ -398,7 +398,7 @@ fn what_is_no_point_is_refused_by_name() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn no_bytes_make_the_reader_of_points_panic(
+    fn reading_points_of_any_bytes_does_not_panic(
         at in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
         let finding = content("CODE", vec![certainty("50"), in_patient("POINT", &[1.0, 2.0, -3.5])]);
@@ -410,7 +410,7 @@ proptest! {
             let n = index.index(bytes.len());
             bytes[n] = value;
         }
-        // Whatever it is, it is no panic.
+        // Neither a point nor an error is expected, only no panic.
         let _ = DicomFile::new(bytes).and_then(|whole| read_points::parse(&whole));
     }
 }

@@ -1,4 +1,4 @@
-//! De-identification of what objects drawn on a series say of its patient: PS3.15, annex E.
+//! De-identifies what annotating objects repeat about a patient: PS3.15, annex E.
 
 use super::new_object::{CodedConcept, Item, code, put, put_items, put_texts};
 use crate::dicom::date;
@@ -6,36 +6,36 @@ use crate::dicom::series::source_series::{Deidentification, SourceSeries};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-/// What takes the place of what tells who a patient is.
+/// What replaces the attributes that identify a patient.
 pub struct Pseudonyms<'a> {
-    /// Takes the place of `PatientID`, and of the given name.
+    /// Replaces `PatientID`, and the given name.
     pub patient_id: String,
-    /// Days that dates are moved by.
+    /// Days by which dates are shifted.
     pub shift_days: i64,
-    /// What takes the place of a UID; `None` where UIDs stay as they are.
+    /// Makes the replacement of a UID; `None` if UIDs are retained.
     pub uid: Option<&'a dyn Fn(&str) -> String>,
 }
 
-/// What is done with an attribute.
+/// What happens to an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
-    /// X: removed.
+    /// X: it is removed.
     Remove,
-    /// Z: left empty.
+    /// Z: it becomes empty.
     Empty,
-    /// Z or D: the pseudonym.
+    /// Z or D: the pseudonym replaces it.
     Pseudonym,
-    /// C of the option with modified dates.
+    /// C of the option with modified dates: it is shifted.
     Shift,
-    /// U, unless UIDs are retained.
+    /// U: it is replaced, unless UIDs are retained.
     Uid,
-    /// Tells nothing of who the patient is: not in the table.
+    /// It does not identify the patient and is not in the table.
     Keep,
 }
 
-/// METHOD: the Basic Application Level Confidentiality Profile with the option Retain Longitudinal
-/// Temporal Information with Modified Dates (PS3.15 2024e, table E.1-1), for each attribute that is
-/// taken over from a series. Times are emptied as the profile without options has it.
+/// METHOD: the Basic Application Level Confidentiality Profile with the option Retain Longitudinal Temporal
+/// Information with Modified Dates (PS3.15 2024e, table E.1-1), for each attribute that is copied from a series.
+/// Times become empty, as in the profile without options.
 const ACTIONS: [(Tag, Action); 15] = [
     (tags::STUDY_DATE, Action::Shift),
     (tags::STUDY_TIME, Action::Empty),
@@ -60,15 +60,15 @@ const MODIFIED_DATES: CodedConcept =
 const RETAINED_UIDS: CodedConcept = ("113110", "DCM", "Retain UIDs Option");
 
 impl SourceSeries {
-    /// The series with pseudonyms in place of what tells who its patient is. A date that is none is
-    /// emptied.
+    /// The series with pseudonyms in place of the attributes that identify its patient. An invalid date becomes
+    /// empty.
     #[must_use]
     pub fn deidentified(mut self, pseudonyms: &Pseudonyms<'_>) -> Self {
         let new_uid = |uid: &str| pseudonyms.uid.map_or_else(|| uid.to_owned(), |new| new(uid));
         for (tag, action) in ACTIONS {
             let Some(text) = self.texts.remove(&tag) else { continue };
             let text = match action {
-                // Pseudonyms are put below, also where the series had nothing.
+                // Pseudonyms are set below, even if the series has no value.
                 Action::Remove | Action::Empty | Action::Pseudonym => None,
                 Action::Shift => date::shifted_date(&text, pseudonyms.shift_days),
                 Action::Uid => Some(new_uid(&text)),
@@ -91,12 +91,12 @@ impl SourceSeries {
 }
 
 impl Deidentification {
-    /// A date moved as the patient's are; empty where it is none.
+    /// A date, shifted like those of the patient; empty if it is invalid.
     pub(crate) fn shifted(self, date: &str) -> String {
         date::shifted_date(date, self.shift_days).unwrap_or_default()
     }
 
-    /// Says in a data set what was done (PS3.3, C.7.1.1 and C.12.1).
+    /// States in a data set how it was de-identified (PS3.3, C.7.1.1 and C.12.1).
     pub(crate) fn put_method(self, object: &mut Item) {
         let mut codes = vec![PROFILE, MODIFIED_DATES];
         if !self.uids_replaced {
@@ -124,7 +124,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_attribute_that_is_repeated_has_an_action() {
+    fn every_repeated_attribute_has_an_action() {
         let listed: BTreeSet<Tag> = ACTIONS.iter().map(|(tag, _)| *tag).collect();
         let repeated: BTreeSet<Tag> = REPEATED.into_iter().skip(1).collect();
         assert_eq!(listed, repeated);

@@ -1,4 +1,4 @@
-//! What every object drawn on a CT series says of patient, study, series and maker.
+//! The attributes of patient, study, series and equipment in every object that annotates a CT series.
 
 use super::new_object::{Item, item, put, put_items, put_texts};
 use crate::dicom::series::source_series::{SourceSeries, SourceSlice};
@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeSet;
 
-/// Who made an object, and when.
+/// When an object was created, and by which algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Creation<'a> {
     /// `ContentDate`, `YYYYMMDD`.
@@ -22,7 +22,7 @@ pub struct Creation<'a> {
 /// `Manufacturer` and `ManufacturerModelName`.
 const MAKER: &str = "nodulus";
 
-/// Attributes of patient and study that may be empty (type 2), but have to be there.
+/// Attributes of patient and study that must be present but may be empty (type 2).
 const NEVER_MISSING: [Tag; 9] = [
     tags::STUDY_DATE,
     tags::STUDY_TIME,
@@ -35,26 +35,26 @@ const NEVER_MISSING: [Tag; 9] = [
     tags::STUDY_ID,
 ];
 
-/// Attributes of patient and study that are left out where the series has none (type 3).
+/// Attributes of patient and study that are omitted if the series lacks them (type 3).
 const OPTIONAL: [Tag; 2] = [tags::STUDY_DESCRIPTION, tags::ISSUER_OF_PATIENT_ID];
 
-/// What a series of such objects is.
+/// The series of such objects.
 pub(crate) struct DerivedSeries {
     pub(crate) modality: &'static str,
     pub(crate) series_number: &'static str,
     pub(crate) series_description: &'static str,
 }
 
-/// Date and time of an object: the creation's, or what is left of them in a de-identified one.
+/// Date and time of an object: those of its creation, or what de-identification leaves of them.
 pub(crate) fn date_and_time(source: &SourceSeries, creation: &Creation<'_>) -> [String; 2] {
     match source.deidentification {
         None => [creation.date.to_owned(), creation.time.to_owned()],
-        // Either must have a value, and times are not kept.
+        // Both must have a value, and times are not kept.
         Some(removed) => [removed.shifted(creation.date), "000000".to_owned()],
     }
 }
 
-/// A data set with patient, study, series, equipment and frame of reference.
+/// Begins a data set with patient, study, series, equipment and frame of reference.
 pub(crate) fn begin(
     source: &SourceSeries,
     creation: &Creation<'_>,
@@ -90,7 +90,7 @@ pub(crate) fn begin(
                 (tags::DEVICE_SERIAL_NUMBER, creation.algorithm),
             ],
         ),
-        // The profile removes any description, and replaces any serial number.
+        // The profile removes descriptions, and replaces serial numbers.
         Some(removed) => {
             put(&mut object, tags::DEVICE_SERIAL_NUMBER, MAKER);
             removed.put_method(&mut object);
@@ -99,7 +99,7 @@ pub(crate) fn begin(
     object
 }
 
-/// A reference to a slice, as the class of its file and its instance.
+/// A reference to a slice: the class and the instance of its file.
 pub(crate) fn reference(slice: &SourceSlice) -> Item {
     item([
         (tags::REFERENCED_SOP_CLASS_UID, slice.sop_class_uid.as_str()),
@@ -107,7 +107,7 @@ pub(crate) fn reference(slice: &SourceSlice) -> Item {
     ])
 }
 
-/// A reference to a slice, with its frame where its file has several.
+/// A reference to a slice, with its frame if the file has several.
 pub(crate) fn frame_reference(slice: &SourceSlice) -> Item {
     let mut made = reference(slice);
     if let Some(frame) = slice.frame {
@@ -123,7 +123,7 @@ pub(crate) fn references(source: &SourceSeries) -> Vec<Item> {
     files.map(reference).collect()
 }
 
-/// Puts the series that an object is drawn on, with its instances (PS3.3, C.12.2).
+/// Puts the series that an object refers to, with its instances (PS3.3, C.12.2).
 pub(crate) fn put_referenced_series(object: &mut Item, source: &SourceSeries) {
     let mut series = item([(tags::SERIES_INSTANCE_UID, source.series_instance_uid.as_str())]);
     put_items(&mut series, tags::REFERENCED_INSTANCE_SEQUENCE, references(source));

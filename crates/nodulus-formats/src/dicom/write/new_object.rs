@@ -1,4 +1,4 @@
-//! Data sets to be written: elements by their tags, and the bytes of their file.
+//! Builds data sets element by element, and encodes them as files.
 
 use crate::dicom::error::Problem;
 use crate::uid;
@@ -17,22 +17,22 @@ pub(crate) type Item = InMemDicomObject;
 /// A coded concept: value, scheme, meaning.
 pub(crate) type CodedConcept = (&'static str, &'static str, &'static str);
 
-/// An object that is made, as the bytes of its file.
+/// A new object, as the bytes of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewObject {
     /// `SOPInstanceUID`.
     pub sop_instance_uid: String,
-    /// The file.
+    /// The bytes of the file.
     pub bytes: Vec<u8>,
 }
 
-/// Puts an element, with the dictionary's representation.
+/// Puts an element, with the value representation of the dictionary.
 pub(crate) fn put(item: &mut Item, tag: Tag, value: impl Into<PrimitiveValue>) {
     let vr = StandardDataDictionary.by_tag(tag).map_or(VR::UN, |entry| entry.vr().relaxed());
     item.put(DataElement::new(tag, vr, value.into()));
 }
 
-/// Puts an element of text.
+/// Puts elements of text.
 pub(crate) fn put_texts<'a>(item: &mut Item, texts: impl IntoIterator<Item = (Tag, &'a str)>) {
     for (tag, text) in texts {
         put(item, tag, text);
@@ -50,14 +50,14 @@ pub(crate) fn put_items(item: &mut Item, tag: Tag, items: Vec<Item>) {
     item.put(DataElement::new(tag, VR::SQ, DataSetSequence::from(items)));
 }
 
-/// An item of texts.
+/// Makes an item with elements of text.
 pub(crate) fn item<'a>(texts: impl IntoIterator<Item = (Tag, &'a str)>) -> Item {
     let mut made = Item::new_empty();
     put_texts(&mut made, texts);
     made
 }
 
-/// An item that is a code.
+/// Makes an item that is a code.
 pub(crate) fn code((value, scheme, meaning): CodedConcept) -> Item {
     item([
         (tags::CODE_VALUE, value),
@@ -66,16 +66,15 @@ pub(crate) fn code((value, scheme, meaning): CodedConcept) -> Item {
     ])
 }
 
-/// Puts a sequence of one code.
+/// Puts a sequence with one code.
 pub(crate) fn put_code(to: &mut Item, tag: Tag, of: CodedConcept) {
     put_items(to, tag, vec![code(of)]);
 }
 
-/// Gives a data set its own UIDs, and makes a file of it.
+/// Gives a data set its own UIDs, and encodes it as a file.
 ///
-/// METHOD: `SeriesInstanceUID` and `SOPInstanceUID` follow from a SHA-256 of all the rest, so that
-/// the same content always makes the same file, and other content another instance of another
-/// series.
+/// METHOD: `SeriesInstanceUID` and `SOPInstanceUID` are derived from a SHA-256 of everything else. The same content
+/// always gives the same file, and other content another instance of another series.
 pub(crate) fn seal(
     mut object: Item,
     sop_class_uid: &str,
@@ -103,7 +102,7 @@ fn bytes(object: &Item, transfer_syntax: &str, sop_instance_uid: &str) -> Result
     Ok(bytes)
 }
 
-/// A number in a decimal string's 16 characters.
+/// A number in the 16 characters of a decimal string.
 pub(crate) fn decimal(value: f64) -> String {
     let shortest = value.to_string();
     if shortest.len() <= 16 {

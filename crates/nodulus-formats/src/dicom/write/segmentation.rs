@@ -1,4 +1,4 @@
-//! Masks to a segmentation: DICOM SEG, binary (PS3.3, A.51 and C.8.20).
+//! Writes masks as a segmentation: binary DICOM SEG (PS3.3, A.51 and C.8.20).
 
 use super::derived_object::{self, Creation, DerivedSeries};
 use super::new_object::{
@@ -16,12 +16,11 @@ use dicom_dictionary_std::{tags, uids};
 /// A segment to be written.
 #[derive(Clone, Debug)]
 pub struct NewSegment<'a> {
-    /// `SegmentLabel`, 64 characters at most.
+    /// `SegmentLabel`, at most 64 characters.
     pub label: String,
-    /// `TrackingID`: the same for the same finding in whichever object; `TrackingUID` follows from
-    /// it and the series.
+    /// `TrackingID`, the same for the same finding in every object. `TrackingUID` is derived from it and the series.
     pub tracking_id: &'a str,
-    /// Its voxels on the series' grid.
+    /// Its voxels, on the grid of the series.
     pub mask: &'a PlacedMask,
 }
 
@@ -35,22 +34,22 @@ const SERIES: DerivedSeries = DerivedSeries {
 const CATEGORY: CodedConcept = ("49755003", "SCT", "Morphologically Abnormal Structure");
 /// CID 7159.
 pub(crate) const NODULE: CodedConcept = ("27925004", "SCT", "Nodule");
-/// SNOMED CT: the organ, of either side.
+/// SNOMED CT: the organ, on either side.
 pub(crate) const LUNG: CodedConcept = ("39607008", "SCT", "Lung");
 /// CID 7162.
 const FAMILY: CodedConcept = ("123110", "DCM", "Artificial Intelligence");
 
-/// Makes a segmentation; `None` where no segment has a voxel, as the standard has no segmentation
-/// without a segment (C.8.20.2: `SegmentSequence` has one item or more).
+/// Makes a segmentation; `None` if no segment has a voxel, as the standard requires a segment (C.8.20.2:
+/// `SegmentSequence` has at least one item).
 ///
-/// Segments without a voxel are left out, and the others numbered from 1 (C.8.20.2.6). Only slices
-/// with voxels become frames, by segment and then along k; each lies where the header of its slice
-/// has it. The same input makes the same bytes.
+/// Segments without voxels are skipped, and the others are numbered from 1 (C.8.20.2.6). Only slices with voxels
+/// become frames, ordered by segment, then along k; each has the position in the header of its slice. The same input
+/// gives the same bytes.
 ///
 /// # Errors
 ///
-/// Fails if the series has no frame of reference, a mask reaches off its grid, or there are more
-/// than 65,535 segments.
+/// Fails if the series has no frame of reference, a mask extends past its grid, or there are more than 65,535
+/// segments.
 pub fn segmentation(
     source: &SourceSeries,
     creation: &Creation<'_>,
@@ -86,12 +85,12 @@ fn check(source: &SourceSeries, segments: &[&NewSegment<'_>]) -> Result<(), Erro
         return refuse(
             "the number of segments",
             segments.len().to_string(),
-            "65535 at most".into(),
+            "at most 65535".into(),
         );
     }
     let [columns, rows] = source.size;
     if columns.max(rows) > usize::from(u16::MAX) {
-        return refuse("the size", format!("{columns} x {rows}"), "65535 at most".into());
+        return refuse("the size", format!("{columns} x {rows}"), "at most 65535".into());
     }
     let size = [columns, rows, source.slices.len()];
     let off = |segment: &&&NewSegment<'_>| (0..3).any(|a| segment.mask.end()[a] > size[a]);
@@ -102,7 +101,7 @@ fn check(source: &SourceSeries, segments: &[&NewSegment<'_>]) -> Result<(), Erro
     Ok(())
 }
 
-/// The slices with voxels, by segment and then along k.
+/// The slices with voxels, by segment, then along k.
 fn frames(segments: &[&NewSegment<'_>]) -> Vec<SegmentFrame> {
     let mut frames = Vec::new();
     for (segment, new) in segments.iter().enumerate() {
@@ -117,8 +116,8 @@ fn frames(segments: &[&NewSegment<'_>]) -> Vec<SegmentFrame> {
     frames
 }
 
-/// PS3.5, 8.1.1 and annex D: frame after frame without padding, the first pixel as the lowest bit,
-/// and an even number of bytes.
+/// Packs pixels: frame after frame without padding, with the first pixel in the lowest bit, in an even number of
+/// bytes (PS3.5, 8.1.1 and annex D).
 fn packed(source: &SourceSeries, segments: &[&NewSegment<'_>], frames: &[SegmentFrame]) -> Vec<u8> {
     let [columns, rows] = source.size;
     let n_pixels = columns * rows;
@@ -172,15 +171,15 @@ fn put_image(
     ] {
         put(object, tag, value);
     }
-    // Whether the CT was ever compressed with loss is told on (C.8.20.2).
+    // The object repeats whether the CT was ever compressed with loss (C.8.20.2).
     if source.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" {
         let own = [
             tags::LOSSY_IMAGE_COMPRESSION,
             tags::LOSSY_IMAGE_COMPRESSION_RATIO,
             tags::LOSSY_IMAGE_COMPRESSION_METHOD,
         ];
-        let told = own.into_iter().filter(|tag| !source.text(*tag).is_empty());
-        put_texts(object, told.map(|tag| (tag, source.text(tag))));
+        let present = own.into_iter().filter(|tag| !source.text(*tag).is_empty());
+        put_texts(object, present.map(|tag| (tag, source.text(tag))));
     } else {
         put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
     }
@@ -197,7 +196,7 @@ fn overlap(segments: &[&NewSegment<'_>]) -> bool {
     })
 }
 
-/// An item of `SegmentSequence`.
+/// The item of a segment in `SegmentSequence`.
 fn describe(
     source: &SourceSeries,
     creation: &Creation<'_>,

@@ -1,4 +1,4 @@
-//! Dimensions and functional groups of a segmentation (PS3.3, C.7.6.16 and C.7.6.17).
+//! Writes the dimensions and functional groups of a segmentation (PS3.3, C.7.6.16 and C.7.6.17).
 
 use super::derived_object::frame_reference;
 use super::new_object::{self, CodedConcept, Item, item, put_code, put_decimals, put_items};
@@ -21,18 +21,18 @@ const SEGMENTATION: CodedConcept = ("113076", "DCM", "Segmentation");
 /// CID 7202.
 const SOURCE: CodedConcept = ("121322", "DCM", "Source image for image processing operation");
 
-/// Puts the dimensions, what all frames share, and what each has.
+/// Puts the dimensions, the groups that all frames share, and those of each frame.
 pub(crate) fn put(object: &mut Item, source: &SourceSeries, frames: &[SegmentFrame]) {
     put_dimensions(object, source);
     put_items(object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared(source)]);
     let slices: BTreeSet<usize> = frames.iter().map(|frame| frame.k).collect();
-    // Positions are counted from 1 along k, among those that have a frame.
-    let place = |k: usize| slices.range(..=k).count() as u32;
-    let mut places = vec![0; source.slices.len()];
+    // Positions are numbered from 1 along k, among the slices that have a frame.
+    let position = |k: usize| slices.range(..=k).count() as u32;
+    let mut positions = vec![0; source.slices.len()];
     for k in &slices {
-        places[*k] = place(*k);
+        positions[*k] = position(*k);
     }
-    let each = frames.iter().map(|frame| of_frame(source, frame, places[frame.k]));
+    let each = frames.iter().map(|frame| of_frame(source, frame, positions[frame.k]));
     put_items(object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, each.collect());
 }
 
@@ -74,7 +74,7 @@ fn shared(source: &SourceSeries) -> Item {
     let thickness_mm = source.slice_thickness_mm.unwrap_or(source.step_mm);
     put_decimals(&mut measures, tags::SLICE_THICKNESS, &[thickness_mm]);
     put_decimals(&mut measures, tags::SPACING_BETWEEN_SLICES, &[source.step_mm]);
-    // DICOM has the distance between rows, which is along j, first.
+    // `PixelSpacing` begins with the distance between rows, which is along j.
     let [si, sj] = source.spacing_mm;
     put_decimals(&mut measures, tags::PIXEL_SPACING, &[sj, si]);
     let mut orientation = Item::new_empty();
@@ -85,12 +85,12 @@ fn shared(source: &SourceSeries) -> Item {
     made
 }
 
-fn of_frame(source: &SourceSeries, frame: &SegmentFrame, place: u32) -> Item {
+fn of_frame(source: &SourceSeries, frame: &SegmentFrame, position_index: u32) -> Item {
     let slice = &source.slices[frame.k];
     let segment = frame.segment as u16 + 1;
 
     let mut content = Item::new_empty();
-    let index = [u32::from(segment), place];
+    let index = [u32::from(segment), position_index];
     new_object::put(&mut content, tags::DIMENSION_INDEX_VALUES, PrimitiveValue::from(index));
     let mut position = Item::new_empty();
     put_decimals(&mut position, tags::IMAGE_POSITION_PATIENT, &slice.position_mm);

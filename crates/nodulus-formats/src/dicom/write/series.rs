@@ -1,4 +1,4 @@
-//! A volume to the files of a series.
+//! Writes a volume as the files of a CT series.
 
 use super::new_object::{IMPLEMENTATION_CLASS_UID, decimal};
 use crate::dicom::date::Date;
@@ -14,7 +14,7 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// A series to be written.
+/// The attributes of a series to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSeries<'a> {
     /// DICOM `SeriesInstanceUID`.
@@ -27,13 +27,13 @@ pub struct NewSeries<'a> {
     pub sop_instance_uids: &'a [String],
     /// DICOM `PatientID`.
     pub patient_id: &'a str,
-    /// DICOM `PatientName`, may be empty.
+    /// DICOM `PatientName`; may be empty.
     pub patient_name: &'a str,
-    /// DICOM `PatientBirthDate`; empty where it is unknown.
+    /// DICOM `PatientBirthDate`; empty if unknown.
     pub patient_birth_date: Option<Date>,
-    /// DICOM `StudyDate`; empty where it is unknown.
+    /// DICOM `StudyDate`; empty if unknown.
     pub study_date: Option<Date>,
-    /// DICOM `SliceThickness`; the spacing is the volume's.
+    /// DICOM `SliceThickness`; the spacing is that of the volume.
     pub slice_thickness_mm: f64,
     /// DICOM `Manufacturer`.
     pub manufacturer: &'a str,
@@ -45,33 +45,33 @@ pub struct NewSeries<'a> {
     pub kvp: f64,
     /// DICOM `XRayTubeCurrent`, mA.
     pub tube_current: u32,
-    /// HU that one step of a stored value stands for.
+    /// HU for one step of a stored value.
     pub rescale_slope: f64,
-    /// HU that a stored zero stands for.
+    /// HU of a stored 0.
     pub rescale_intercept: f64,
-    /// Which way `InstanceNumber` runs.
+    /// The direction in which `InstanceNumber` ascends.
     pub numbering: Numbering,
 }
 
-/// Which way `InstanceNumber` runs; files are named by it.
+/// The direction in which `InstanceNumber` ascends; files are named by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Numbering {
-    /// 1 at k = 0.
+    /// Along k: 1 at k = 0.
     #[default]
     AlongK,
-    /// 1 at the last slice, as on many scans from head to foot.
+    /// Against k: 1 at the last slice, as on many scans from head to foot.
     AgainstK,
 }
 
-/// Writes one file for each slice into a folder, which is made if need be; paths are in the order of k.
+/// Writes one file for each slice into a folder, which is created if necessary; returns the paths in the order of k.
 ///
-/// CT Image Storage in explicit VR little endian, 16 bits signed. The same series always gives the
-/// same bytes. Decimal strings hold 16 characters, so that positions are kept to 1e-10 mm.
+/// The files are CT Image Storage in explicit VR little endian, with 16 bits, signed. The same series always gives
+/// the same bytes. Decimal strings have 16 characters, so positions are precise to 1e-10 mm.
 ///
 /// # Errors
 ///
-/// Fails if the number of UIDs is not the number of slices, a UID is not one, a dimension is over
-/// 65,535, a value of the volume has no stored value, or a file cannot be written.
+/// Fails if the number of UIDs is not the number of slices, a UID is invalid, a dimension exceeds 65,535, a value of
+/// the volume has no stored value, or a file cannot be written.
 pub fn write_series(
     folder: &Path,
     series: &NewSeries<'_>,
@@ -103,17 +103,21 @@ fn check(series: &NewSeries<'_>, volume: &Volume<i16>) -> Result<(), Error> {
     let [columns, rows, n_slices] = volume.geometry().size();
     if series.sop_instance_uids.len() != n_slices {
         let found = series.sop_instance_uids.len().to_string();
-        return refuse("the number of SOPInstanceUIDs", found, format!("{n_slices}, one a slice"));
+        return refuse(
+            "the number of SOPInstanceUIDs",
+            found,
+            format!("{n_slices}, one for each slice"),
+        );
     }
     let own =
         [series.series_instance_uid, series.study_instance_uid, series.frame_of_reference_uid];
     let slices = series.sop_instance_uids.iter().map(String::as_str);
     if let Some(bad) = own.into_iter().chain(slices).find(|uid| !is_uid(uid)) {
-        let expected = "numbers joined by dots, 64 characters at most".to_owned();
+        let expected = "numbers joined by dots, at most 64 characters".to_owned();
         return refuse("a UID", format!("`{bad}`"), expected);
     }
     if columns.max(rows) > usize::from(u16::MAX) {
-        return refuse("the size", format!("{columns} x {rows}"), "65535 at most".to_owned());
+        return refuse("the size", format!("{columns} x {rows}"), "at most 65535".to_owned());
     }
     if !(series.rescale_slope.is_finite() && series.rescale_slope > 0.0) {
         let found = series.rescale_slope.to_string();
@@ -155,7 +159,7 @@ fn write_slice(
     object.write_all(target).map_err(|error| Error::file(file, Problem::elements(&error)))
 }
 
-/// All attributes of text: those that CT Image Storage requires, empty where it lets them be.
+/// The attributes in text form: those that CT Image Storage requires, empty where it allows that.
 fn attributes(
     series: &NewSeries<'_>,
     volume: &Volume<i16>,
@@ -202,7 +206,7 @@ fn attributes(
         (tags::FRAME_OF_REFERENCE_UID, VR::UI, series.frame_of_reference_uid.to_owned()),
         (tags::POSITION_REFERENCE_INDICATOR, VR::LO, String::new()),
         (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
-        // DICOM has the distance between rows, which is along j, first.
+        // `PixelSpacing` begins with the distance between rows, which is along j.
         (tags::PIXEL_SPACING, VR::DS, decimals(&[sj, si])),
         (tags::RESCALE_INTERCEPT, VR::DS, decimal(series.rescale_intercept)),
         (tags::RESCALE_SLOPE, VR::DS, decimal(series.rescale_slope)),
@@ -213,7 +217,7 @@ fn attributes(
     )
 }
 
-/// Stored values of a slice, little endian.
+/// The stored values of a slice, little endian.
 fn stored(voxels: &ArrayView2<'_, i16>, series: &NewSeries<'_>) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(2 * voxels.len());
     for ((j, i), hu) in voxels.indexed_iter() {
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_series_is_refused() {
+    fn data_that_do_not_make_up_a_series_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let uids = samples::uids(4);
         let good = samples::series(&uids);
@@ -269,7 +273,7 @@ mod tests {
             write_series(folder.path(), &series, &samples::volume()).unwrap_err().to_string()
         };
         let few = refused(NewSeries { sop_instance_uids: &uids[1..], ..good.clone() });
-        assert!(few.ends_with("SOPInstanceUIDs is 3, expected 4, one a slice"), "{few}");
+        assert!(few.ends_with("SOPInstanceUIDs is 3, expected 4, one for each slice"), "{few}");
         let uid = refused(NewSeries { study_instance_uid: "a", ..good.clone() });
         assert!(uid.contains("a UID is `a`"), "{uid}");
         let slope = refused(NewSeries { rescale_slope: 2.0, ..good.clone() });

@@ -1,4 +1,4 @@
-//! Outlines to a structure set: DICOM RTSTRUCT (PS3.3, A.19 and C.8.8).
+//! Writes contours as a structure set: DICOM RTSTRUCT (PS3.3, A.19 and C.8.8).
 
 use super::derived_object::{self, Creation, DerivedSeries, frame_reference, references};
 use super::new_object::{
@@ -14,19 +14,18 @@ use dicom_dictionary_std::{tags, uids};
 pub struct NewRoi {
     /// `ROINumber`.
     pub number: u16,
-    /// `ROIName`, 64 characters at most.
+    /// `ROIName`, at most 64 characters.
     pub name: String,
-    /// Its outlines; a hole is joined to the line around it by a channel that goes there and back
-    /// (C.8.8.6.3).
+    /// Its contours. A channel, there and back, joins a hole to the contour around it (C.8.8.6.3).
     pub contours: Vec<NewContour>,
 }
 
-/// A closed line on a slice.
+/// A closed contour on a slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewContour {
-    /// Slice.
+    /// The slice k.
     pub k: usize,
-    /// Points along i and j, in pixels from the centre of the first one.
+    /// Points along i and j, in pixels from the centre of the first pixel.
     pub points_ij: Vec<[f64; 2]>,
 }
 
@@ -36,20 +35,18 @@ const SERIES: DerivedSeries = DerivedSeries {
     series_description: "Lung nodules, automatic outlines",
 };
 
-/// The retired class by which a structure set names its study (C.8.8.5,
-/// `RTReferencedStudySequence`).
+/// The retired class by which a structure set refers to its study (C.8.8.5, `RTReferencedStudySequence`).
 const STUDY_CLASS: &str = "1.2.840.10008.3.1.2.3.1";
 
-/// Makes a structure set; `None` where no region has a contour, as the standard has none without a
-/// region (C.8.8.5: `StructureSetROISequence` has one item or more).
+/// Makes a structure set; `None` if no region has a contour, as the standard requires a region (C.8.8.5:
+/// `StructureSetROISequence` has at least one item).
 ///
-/// Regions without a contour are left out. The same input makes the same bytes, which are in
-/// implicit VR little endian, as in explicit VR a long contour's points would not fit their length
-/// of 16 bits.
+/// Regions without contours are skipped. The same input gives the same bytes. They are in implicit VR little endian,
+/// because in explicit VR the points of a long contour do not fit into a length of 16 bits.
 ///
 /// # Errors
 ///
-/// Fails if the series has no frame of reference, or a contour is on no slice of it.
+/// Fails if the series has no frame of reference, or a contour is on none of its slices.
 pub fn structure_set(
     source: &SourceSeries,
     creation: &Creation<'_>,
@@ -63,7 +60,7 @@ pub fn structure_set(
     let n_slices = source.slices.len();
     let mut contours = rois.iter().flat_map(|roi| &roi.contours);
     if let Some(contour) = contours.find(|contour| contour.k >= n_slices) {
-        let expected = format!("under {n_slices}");
+        let expected = format!("less than {n_slices}");
         return Err(source.unwritable("the slice of a contour", contour.k.to_string(), expected));
     }
     let mut object = derived_object::begin(source, creation, frame_of_reference, &SERIES);
@@ -82,7 +79,7 @@ pub fn structure_set(
     put_items(&mut object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame]);
     let regions = rois.iter().map(|roi| region(roi, frame_of_reference)).collect();
     put_items(&mut object, tags::STRUCTURE_SET_ROI_SEQUENCE, regions);
-    let contours = rois.iter().map(|roi| drawn(source, roi)).collect();
+    let contours = rois.iter().map(|roi| roi_contours(source, roi)).collect();
     put_items(&mut object, tags::ROI_CONTOUR_SEQUENCE, contours);
     let observations = rois.iter().map(|roi| observation(roi)).collect();
     put_items(&mut object, tags::RTROI_OBSERVATIONS_SEQUENCE, observations);
@@ -91,7 +88,7 @@ pub fn structure_set(
     )
 }
 
-/// The frame of reference with study, series and instances in it.
+/// The frame of reference, with the study, the series and the instances in it.
 fn referenced_frame(source: &SourceSeries, frame_of_reference: &str) -> Item {
     let mut series = item([(tags::SERIES_INSTANCE_UID, source.series_instance_uid.as_str())]);
     put_items(&mut series, tags::CONTOUR_IMAGE_SEQUENCE, references(source));
@@ -114,7 +111,7 @@ fn region(roi: &NewRoi, frame_of_reference: &str) -> Item {
     ])
 }
 
-fn drawn(source: &SourceSeries, roi: &NewRoi) -> Item {
+fn roi_contours(source: &SourceSeries, roi: &NewRoi) -> Item {
     let contours = roi.contours.iter().zip(1..).map(|(contour, n)| {
         let slice = &source.slices[contour.k];
         let points = contour.points_ij.iter().flat_map(|ij| source.on_slice(slice, *ij));

@@ -1,12 +1,12 @@
-//! Sequential DCT: ITU-T T.81, annex F, with samples of 8 and of 12 bits.
+//! Sequential DCT with samples of 8 or 12 bits: ITU-T T.81, annex F.
 
-use super::Fault;
-use super::bits::Bits;
-use super::huffman::{Table, difference};
-use super::jpeg::Scan;
+use crate::bit_reader::BitReader;
+use crate::fault::Fault;
+use crate::huffman::{HuffmanTable, difference};
+use crate::jpeg_scan::Scan;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-/// Row by row, the place of each coefficient in the order of the scan: figure A.6.
+/// For each coefficient in the order of the scan, its index in the block, row by row: figure A.6.
 const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
@@ -15,14 +15,14 @@ const ZIGZAG: [usize; 64] = [
 
 /// Decodes a scan, block by block of 8 × 8 samples.
 ///
-/// METHOD: the inverse transform is taken as A.3.3 defines it, in single precision, and rounded to
-/// the nearest integer; decoders with integer arithmetic differ by 1 here and there.
-pub(super) fn decode(
+/// METHOD: the inverse transform follows the definition in A.3.3, in single precision, and is rounded to the nearest
+/// integer. Decoders with integer arithmetic differ by 1 in some samples.
+pub(crate) fn decode(
     scan: &Scan,
-    [dc, ac]: [&Table; 2],
+    [dc, ac]: [&HuffmanTable; 2],
     quantization: &[u16; 64],
-    bits: &mut Bits,
-    words: &mut [u16],
+    bits: &mut BitReader,
+    values: &mut [u16],
 ) -> Result<(), Fault> {
     let basis = basis();
     let across = scan.columns.div_ceil(8);
@@ -37,20 +37,20 @@ pub(super) fn decode(
         let samples = inverse(&basis, &coefficients);
         let (i, j) = (block % across * 8, block / across * 8);
         let n = (scan.columns - i).min(8);
-        for (row, samples) in words.chunks_exact_mut(scan.columns).skip(j).zip(samples.chunks(8)) {
-            for (word, sample) in row[i..i + n].iter_mut().zip(samples) {
-                *word = (sample + middle).round().clamp(0.0, greatest) as u16;
+        for (row, samples) in values.chunks_exact_mut(scan.columns).skip(j).zip(samples.chunks(8)) {
+            for (value, sample) in row[i..i + n].iter_mut().zip(samples) {
+                *value = (sample + middle).round().clamp(0.0, greatest) as u16;
             }
         }
     }
     Ok(())
 }
 
-/// A block's coefficients, row by row, multiplied by their steps.
+/// The dequantised coefficients of a block, row by row.
 fn coefficients(
-    [dc, ac]: [&Table; 2],
+    [dc, ac]: [&HuffmanTable; 2],
     quantization: &[u16; 64],
-    bits: &mut Bits,
+    bits: &mut BitReader,
     last_dc: &mut i32,
 ) -> Result<[f32; 64], Fault> {
     let mut block = [0.0; 64];
@@ -58,7 +58,7 @@ fn coefficients(
     if n > 15 {
         return Err(Fault::new(format!("a difference of {n} bits"), "0 to 15"));
     }
-    // Only a malformed sum gets out of 32 bits; it may be any.
+    // Only a malformed codestream overflows 32 bits; any value will do then.
     *last_dc = last_dc.wrapping_add(difference(bits, n.into())?);
     block[0] = *last_dc as f32 * f32::from(quantization[0]);
     let mut at = 1;
@@ -71,10 +71,10 @@ fn coefficients(
             _ => {
                 at += zeros;
                 let value = difference(bits, n)?;
-                let (Some(&place), Some(&step)) = (ZIGZAG.get(at), quantization.get(at)) else {
+                let (Some(&position), Some(&step)) = (ZIGZAG.get(at), quantization.get(at)) else {
                     return Err(Fault::new(format!("coefficient {at}"), "at most 63"));
                 };
-                block[place] = value as f32 * f32::from(step);
+                block[position] = value as f32 * f32::from(step);
                 at += 1;
             }
         }
@@ -82,7 +82,7 @@ fn coefficients(
     Ok(block)
 }
 
-/// Sample x of the cosine of frequency u, with the factor of A.3.3, at `[x][u]`.
+/// At `[x][u]`: the cosine of frequency u at sample x, with the factor of A.3.3.
 fn basis() -> [[f32; 8]; 8] {
     std::array::from_fn(|x| {
         std::array::from_fn(|u| {
@@ -93,7 +93,7 @@ fn basis() -> [[f32; 8]; 8] {
 }
 
 fn inverse(basis: &[[f32; 8]; 8], coefficients: &[f32; 64]) -> [f32; 64] {
-    // Along each row of frequencies, then along each column.
+    // Rows of frequencies first, then columns.
     let mut along = [0.0; 64];
     for (along, row) in along.as_chunks_mut::<8>().0.iter_mut().zip(coefficients.as_chunks::<8>().0)
     {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_inverse_transform_is_the_definition() {
-        // DC alone: 8 times the mean. One cosine down the columns.
+        // The DC coefficient is 8 times the mean. Then one cosine down the columns.
         let mut block = [0.0; 64];
         block[0] = 80.0;
         assert!(inverse(&basis(), &block).iter().all(|sample| (sample - 10.0).abs() < 1e-4));
@@ -137,7 +137,7 @@ mod tests {
         let mut sorted = ZIGZAG;
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(0..64));
-        // Each step goes to a neighbour or along an edge.
+        // Each step leads to a neighbour.
         for pair in ZIGZAG.windows(2) {
             let [from, to] = [pair[0], pair[1]].map(|at| ((at / 8) as i32, (at % 8) as i32));
             assert!((from.0 - to.0).abs() <= 1 && (from.1 - to.1).abs() <= 1);

@@ -1,16 +1,16 @@
 //! Lossless JPEG: ITU-T T.81, annex H.
 
-use super::Fault;
-use super::bits::Bits;
-use super::huffman::{Table, difference};
-use super::jpeg::Scan;
+use crate::bit_reader::BitReader;
+use crate::fault::Fault;
+use crate::huffman::{HuffmanTable, difference};
+use crate::jpeg_scan::Scan;
 
-/// Decodes a scan: every sample is its neighbours' prediction and a difference.
-pub(super) fn decode(
+/// Decodes a scan, in which a sample is the prediction from its neighbours plus a coded difference.
+pub(crate) fn decode(
     scan: &Scan,
-    table: &Table,
-    bits: &mut Bits,
-    words: &mut [u16],
+    table: &HuffmanTable,
+    bits: &mut BitReader,
+    values: &mut [u16],
 ) -> Result<(), Fault> {
     let columns = scan.columns;
     if !scan.restart_interval.is_multiple_of(columns) {
@@ -25,14 +25,14 @@ pub(super) fn decode(
         if restart {
             bits.restart()?;
         }
-        let (above, row) = words.split_at_mut(j * columns);
+        let (above, row) = values.split_at_mut(j * columns);
         let row = &mut row[..columns];
         let above = if j == 0 || restart { None } else { Some(&above[(j - 1) * columns..]) };
         let mut left = above.map_or(start, |above| i32::from(above[0]));
         let mut above_left = left;
         for i in 0..columns {
             let predicted = match above {
-                // Along the first row and the first column there is one neighbour.
+                // The first row and the first column have one neighbour.
                 Some(above) if i > 0 => {
                     let above = i32::from(above[i]);
                     let predicted = predict(scan.predictor, left, above, above_left);
@@ -41,7 +41,7 @@ pub(super) fn decode(
                 }
                 _ => left,
             };
-            // H.1.2.1: sums are modulo 2^16.
+            // H.1.2.1: the sum is modulo 2^16.
             let sample = (predicted + take(table, bits)?) as u16;
             any |= sample;
             row[i] = sample;
@@ -52,13 +52,14 @@ pub(super) fn decode(
     if u32::from(any) >> n_bits != 0 {
         return Err(Fault::new(format!("a sample of more than {n_bits} bits"), "none"));
     }
-    for word in words {
-        *word <<= scan.point_transform;
+    for value in values {
+        *value <<= scan.point_transform;
     }
     Ok(())
 }
 
-fn take(table: &Table, bits: &mut Bits) -> Result<i32, Fault> {
+/// Takes a difference, of up to 16 bits: table H.2.
+fn take(table: &HuffmanTable, bits: &mut BitReader) -> Result<i32, Fault> {
     match table.take(bits)? {
         n @ 0..16 => difference(bits, n.into()),
         16 => Ok(1 << 15),
@@ -66,7 +67,7 @@ fn take(table: &Table, bits: &mut Bits) -> Result<i32, Fault> {
     }
 }
 
-/// Table H.1.
+/// The prediction of a sample: table H.1.
 fn predict(predictor: u8, left: i32, above: i32, above_left: i32) -> i32 {
     match predictor {
         1 => left,
