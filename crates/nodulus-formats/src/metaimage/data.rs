@@ -81,7 +81,7 @@ impl DataLocation {
 impl NumberedNames {
     /// `None` unless the pattern has exactly one `%d` and its numbers are valid.
     ///
-    /// METHOD: the defaults are those of ITK's `MetaIO`. With a last number and no step, MetaIO divides by zero; here
+    /// METHOD: the defaults are those of ITK's `MetaIO`. With a last number and no step, `MetaIO` divides by zero; here
     /// the step is required.
     fn parse(pattern: &str, numbers: &[&str], n_slices: usize) -> Option<Self> {
         let (before, after) = pattern.split_once('%')?;

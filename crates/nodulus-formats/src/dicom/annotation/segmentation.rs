@@ -119,7 +119,7 @@ pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, P
         pixels.read(n, &mut values)?;
         match kind {
             SegmentationType::Binary => {
-                groups.segment(&mut segments)?.add(n, size, &values, |v| v == 1)
+                groups.segment(&mut segments)?.add(n, size, &values, |v| v == 1);
             }
             SegmentationType::Fractional { least } => {
                 groups.segment(&mut segments)?.add(n, size, &values, |v| f64::from(v) >= least);
