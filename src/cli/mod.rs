@@ -84,7 +84,7 @@ enum Error {
     #[error(transparent)]
     Comparison(#[from] comparison::NoCommonPlaces),
     #[error(transparent)]
-    Score(#[from] nightly::night::Error),
+    Score(#[from] nightly::run::Error),
     #[error("cannot query the table")]
     Polars(#[from] polars::error::PolarsError),
     #[error("cannot write JSON")]

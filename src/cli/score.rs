@@ -2,11 +2,11 @@
 
 use super::arguments::{PipelineArguments, bytes};
 use super::{Ending, Error, format};
-use crate::nightly::event::Event;
-use crate::nightly::night::{self, Options};
-use crate::nightly::settings::Settings;
-use crate::nightly::status::{self, Standing, Status};
-use crate::nightly::summary::{Stopped, Summary};
+use crate::nightly::run::event::RunEvent;
+use crate::nightly::run::job::{self, RunOptions};
+use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
+use crate::nightly::run::summary::{RunSummary, StopReason};
+use crate::nightly::settings::ScoreSettings;
 use crate::tables::clock;
 use crate::tables::store::{self, Store};
 use clap::{Args, Subcommand, ValueEnum};
@@ -99,7 +99,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
     let Some(file) = &arguments.pipeline else {
         return Err(Error::Usage("`nodulus score` needs the file of the job".to_owned()));
     };
-    let settings = Settings::read(file, &arguments.sets, arguments.store.as_deref())?;
+    let settings = ScoreSettings::read(file, &arguments.sets, arguments.store.as_deref())?;
     let max_time = match arguments.max_minutes.map(|minutes| 60.0 * minutes) {
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|error| {
             Error::Usage(format!("`--max-minutes {}`: {error}", seconds / 60.0))
@@ -107,7 +107,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
         None => None,
     };
     let tell = |event| log(arguments.log, &event);
-    let told = |text| tell(Event::Device { text });
+    let told = |text| tell(RunEvent::Device { text });
     let device = super::means::start(arguments.threads, &arguments.device, &told)?;
     let store = Store::create(&settings.store)?;
     let _lock = store.lock()?;
@@ -115,14 +115,14 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let options = Options {
+    let options = RunOptions {
         device,
         max_memory: arguments.max_memory,
         max_time,
         retry_failed: arguments.retry_failed,
         stop: &stop,
     };
-    let (summary, result) = night::run(&settings, &store, &options, &tell);
+    let (summary, result) = job::run(&settings, &store, &options, &tell);
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &summary)?;
         writeln!(out)?;
@@ -135,7 +135,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
 }
 
 /// Work does not stop because nobody can read the log.
-fn log(style: Log, event: &Event) {
+fn log(style: Log, event: &RunEvent) {
     let time = clock::timestamp(SystemTime::now());
     let line = match style {
         Log::None => return,
@@ -151,28 +151,28 @@ fn log(style: Log, event: &Event) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-fn text(event: &Event) -> String {
+fn text(event: &RunEvent) -> String {
     match event {
-        Event::Device { text } => text.clone(),
-        Event::Listed { found, to_do } => format!("{found} series, {to_do} to look at"),
-        Event::Scored { series, nodules, seconds } => {
+        RunEvent::Device { text } => text.clone(),
+        RunEvent::Listed { found, to_do } => format!("{found} series, {to_do} to look at"),
+        RunEvent::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")
         }
-        Event::Completed { series } => format!("{series} has files that it had not"),
-        Event::Failed { series, cause } => format!("{series} failed: {cause}"),
-        Event::Waiting { series } => format!("{series} waits for candidates"),
-        Event::Settling { series } => format!("{series} still arrives"),
-        Event::Warning { text } => format!("warning: {text}"),
-        Event::Stopped { why: Stopped::MaxMinutes, left } => {
+        RunEvent::Completed { series } => format!("{series} has files that it had not"),
+        RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
+        RunEvent::Waiting { series } => format!("{series} waits for candidates"),
+        RunEvent::Settling { series } => format!("{series} still arrives"),
+        RunEvent::Warning { text } => format!("warning: {text}"),
+        RunEvent::Stopped { why: StopReason::MaxMinutes, left } => {
             format!("stopped by --max-minutes, {left} series are left")
         }
-        Event::Stopped { why: Stopped::Signal, left } => {
+        RunEvent::Stopped { why: StopReason::Signal, left } => {
             format!("stopped by a signal, {left} series are left")
         }
     }
 }
 
-fn write_summary(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
+fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error> {
     let counts = [
         ("found", summary.found),
         ("scored", summary.scored),
@@ -194,10 +194,10 @@ fn write_summary(summary: &Summary, out: &mut dyn Write) -> Result<(), Error> {
 
 fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Ending, Error> {
     let PipelineArguments { pipeline, store, sets } = &arguments.pipeline;
-    let settings = Settings::read(pipeline, sets, store.as_deref())?;
+    let settings = ScoreSettings::read(pipeline, sets, store.as_deref())?;
     let status = match Store::open(&settings.store) {
         Ok(store) => status::status(&store)?,
-        Err(store::Error::Missing(_)) => Status::default(),
+        Err(store::Error::Missing(_)) => JobStatus::default(),
         Err(error) => return Err(error.into()),
     };
     if arguments.json {
@@ -210,8 +210,8 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
         Some(last) => {
             let how = match last.stopped {
                 None => "to its end",
-                Some(Stopped::MaxMinutes) => "until --max-minutes",
-                Some(Stopped::Signal) => "until a signal",
+                Some(StopReason::MaxMinutes) => "until --max-minutes",
+                Some(StopReason::Signal) => "until a signal",
             };
             writeln!(
                 out,
@@ -226,7 +226,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
         [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
-        for Standing { id, detail } in list.iter().take(MOST_LISTED) {
+        for SeriesStatus { id, detail } in list.iter().take(MOST_LISTED) {
             writeln!(out, "  {id}{}{detail}", if detail.is_empty() { "" } else { ": " })?;
         }
         if let Some(more) = list.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {

@@ -1,7 +1,7 @@
-//! The file of a nightly job: `[score]`.
+//! Settings of a nightly job: its file has one section, `[score]`.
 
-use super::deliver::Output;
-use super::identity;
+use super::deliver::OutputKind;
+use super::identity::DeidentifySettings;
 use crate::pipeline::config::{self, range};
 use crate::stages::crop::Window;
 use nodulus_formats::dicom::Tolerances;
@@ -9,56 +9,56 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What the file holds.
+/// The file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    score: Settings,
+struct ScoreFile {
+    score: ScoreSettings,
 }
 
 /// Settings: `[score]`. Paths are relative to the file's folder.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Folder that scans arrive in; it is never written to.
+pub struct ScoreSettings {
+    /// Folder that scans arrive in. nodulus never writes to it.
     pub input: PathBuf,
-    /// Folder of the store: what was scored, and its tables.
+    /// Folder of the store, which holds the records and tables of scored scans.
     pub store: PathBuf,
-    /// Folder of the files for each study; `output` in the store where not given.
+    /// Folder of the files for each study; without it, `output` in the store.
     #[serde(default)]
     pub output: Option<PathBuf>,
-    /// What scores: a checkpoint's folder, a weights file, or a store, for its current weights; several
-    /// predict together.
+    /// Model that scores: a checkpoint's folder, a weights file, or a store for its current weights. The
+    /// probabilities of several are averaged.
     pub model: Paths,
-    /// Places to score: LUNA16's CSV files, Parquet tables, structure sets and reports (`.dcm`), or folders
-    /// of them.
+    /// Candidates to score: CSV files like LUNA16's, Parquet tables, structure sets and reports (`.dcm`), or
+    /// folders of such files.
     #[serde(default)]
     pub candidates: Paths,
-    /// Take the points of structure sets and reports in the input for candidates.
+    /// Whether the points of structure sets and reports in the input are candidates too.
     #[serde(default)]
     pub points_in_input: bool,
-    /// Seconds that none of a series' files may have changed in before it is read.
+    /// Seconds without a change to any of its files before a series is read.
     #[serde(default = "settle_seconds")]
     pub settle_seconds: u64,
-    /// Hours that a series waits for the instances that it announces.
+    /// Hours that a series waits for the number of instances that its headers announce.
     #[serde(default = "announced_hours")]
     pub announced_hours: f64,
-    /// How far slices of DICOM series may be off an even grid.
+    /// How far the slices of a DICOM series may deviate from an even grid.
     #[serde(default)]
     pub tolerances: Tolerances,
-    /// What is cut out about a candidate.
+    /// The region that is cut out around a candidate.
     #[serde(default)]
-    pub region: Region,
-    /// Predict mirror images too, and take the mean: four times the work.
+    pub region: RegionSettings,
+    /// Whether mirror images are predicted too and averaged, which takes four times as long.
     #[serde(default)]
     pub flips: bool,
-    /// Files that are written for each scan.
+    /// Kinds of files to write for each scan.
     #[serde(default)]
-    pub outputs: BTreeSet<Output>,
-    /// Whom outputs name; the patients as they are where not given.
+    pub outputs: BTreeSet<OutputKind>,
+    /// How outputs are de-identified; without it, they name the patients as they are.
     #[serde(default)]
-    pub deidentify: Option<identity::Settings>,
-    /// Least probability of a nodule's voxel.
+    pub deidentify: Option<DeidentifySettings>,
+    /// Least probability at which a voxel belongs to a nodule.
     #[serde(default = "probability_threshold")]
     pub probability_threshold: f64,
 }
@@ -87,30 +87,31 @@ impl From<OneOrMore> for Paths {
 /// Settings: `[score.region]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Region {
-    /// As `crop.spacing_mm`.
+pub struct RegionSettings {
+    /// Distance between the pixels of a region, as `crop.spacing_mm`.
     pub spacing_mm: Option<f64>,
-    /// As `crop.padding_hu`.
+    /// Value of pixels outside the scan, as `crop.padding_hu`.
     pub padding_hu: i16,
-    /// As `crop.window`.
+    /// Range of HU that is mapped to 0 to 1, as `crop.window`.
     pub window: Window,
-    /// Distance from a candidate to its nodule's nearest voxel, at most.
+    /// Greatest distance from a candidate to the nearest voxel of its nodule.
     pub reach_mm: f64,
-    /// Distance across slices from a candidate to its nodule's end, at most.
+    /// Greatest distance across slices from a candidate to the end of its nodule.
     pub extent_mm: f64,
 }
 
-impl Default for Region {
+impl Default for RegionSettings {
     fn default() -> Self {
         let crop = crate::stages::crop::Config::default();
         Self {
             spacing_mm: crop.spacing_mm,
             padding_hu: crop.padding_hu,
             window: crop.window,
-            // METHOD: chosen; a detector's places are within a nodule or close by it, and the next
-            // nodule or vessel is seldom nearer.
+            // METHOD: chosen; a detector's candidate lies in a nodule or close to it, and another nodule or
+            // vessel is seldom nearer.
             reach_mm: 5.0,
-            // METHOD: chosen; what is larger than 3 cm is a mass (Fleischner Society), and 6 cm holds it.
+            // METHOD: chosen; a nodule is up to 3 cm large, more is a mass (Fleischner Society); 6 cm holds
+            // it from any candidate within.
             extent_mm: 30.0,
         }
     }
@@ -129,14 +130,14 @@ const fn probability_threshold() -> f64 {
     0.5
 }
 
-impl Settings {
-    /// Reads the file of a nightly job, and applies `key=value` settings and another store folder.
+impl ScoreSettings {
+    /// Reads the file of a nightly job, then applies `key=value` settings and another folder of the store.
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be read, or it or a setting is not valid.
+    /// Fails if the file cannot be read, or a setting is not valid.
     pub fn read(path: &Path, sets: &[String], store: Option<&Path>) -> Result<Self, config::Error> {
-        let File { score: mut settings } = config::section(path, sets)?;
+        let ScoreFile { score: mut settings } = config::section(path, sets)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let own = [&mut settings.input, &mut settings.store];
         let lists = [&mut settings.model.0, &mut settings.candidates.0];
@@ -182,7 +183,7 @@ impl Settings {
         range(ok, "score.region.extent_mm", "at least reach_mm and up to 500", extent.to_string())
     }
 
-    /// What results depend on beside the scan, its candidates and the model.
+    /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
         let Self { tolerances, region, flips, probability_threshold, .. } = self;
         serde_json::json!({
@@ -201,12 +202,12 @@ mod tests {
     const FILE: &str =
         "[score]\ninput = \"in\"\nstore = \"s\"\nmodel = \"m\"\ncandidates = [\"a.csv\", \"/b\"]\n";
 
-    fn read(text: &str, sets: &[&str]) -> Result<Settings, config::Error> {
+    fn read(text: &str, sets: &[&str]) -> Result<ScoreSettings, config::Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
         fs_err::write(&path, text).unwrap();
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-        let mut settings = Settings::read(&path, &sets, None)?;
+        let mut settings = ScoreSettings::read(&path, &sets, None)?;
         let below = |path: &PathBuf| path.strip_prefix(folder.path()).map(Path::to_owned);
         settings.input = below(&settings.input).unwrap();
         settings.model.0 = vec![below(&settings.model.0[0]).unwrap()];
@@ -217,15 +218,15 @@ mod tests {
     #[test]
     fn paths_are_relative_to_the_file() {
         let settings = read(FILE, &[]).unwrap();
-        let places = [&settings.input, &settings.model.0[0], &settings.candidates.0[0]];
-        assert_eq!(places.map(|p| p.to_str().unwrap()), ["in", "m", "a.csv"]);
+        let paths = [&settings.input, &settings.model.0[0], &settings.candidates.0[0]];
+        assert_eq!(paths.map(|p| p.to_str().unwrap()), ["in", "m", "a.csv"]);
         assert_eq!(settings.candidates.0[1], Path::new("/b"));
         assert!(settings.output().ends_with("s/output"));
         assert_eq!((settings.settle_seconds, settings.flips), (300, false));
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_what_was_found() {
+    fn a_value_out_of_range_is_refused_with_what_was_found() {
         for (set, expected) in [
             ("score.model=[]", "`score.model` must be at least one path, got 0"),
             ("score.probability_threshold=1.0", "must be over 0 and under 1, got 1"),

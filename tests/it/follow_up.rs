@@ -1,10 +1,10 @@
 //! A patient with two scans, from files to growth.
 
-use nodulus::nightly::growth::{Rule, rows};
-use nodulus::nightly::scored::{ScoredNodule, ScoredScan, ScoringModel};
-use nodulus::nightly::visit::Visit;
-use nodulus::nightly::warnings::{Found, warnings};
-use nodulus::phantom::{FollowUp, Visit as Made, write_follow_up};
+use nodulus::nightly::follow_up::growth::{MatchingRule, rows};
+use nodulus::nightly::follow_up::scan::FollowUpScan;
+use nodulus::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use nodulus::nightly::scan::training_range::{ScanCharacteristics, warnings};
+use nodulus::phantom::{FollowUp, Visit, write_follow_up};
 use nodulus::tables::Growth;
 use nodulus_formats::dicom::{Date, SeriesInfo, Tolerances, find_series, read_series, read_slices};
 use nodulus_formats::volume::SliceRanges;
@@ -32,7 +32,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What the nightly job would know about a scan if it segmented the nodules exactly.
-fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
+fn scored(files: &[PathBuf], made: &Visit) -> ScoredScan {
     let series = read_series(files, &Tolerances::default()).unwrap();
     let geometry = *series.volume.geometry();
     let nodule = |(at, nodule): (usize, &nodulus::phantom::VisitNodule)| {
@@ -41,7 +41,7 @@ fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
             number: at as u16 + 1,
             nodule_id: format!("{}-{at}", made.study_date),
             candidate_mm: nodule.centre_mm,
-            candidate_score: None,
+            candidate_confidence: None,
             probability: Some(0.9),
             centroid_mm: geometry.voxel_to_patient(nodule.mask.centroid().unwrap()),
             mask: Some(nodule.mask.clone()),
@@ -72,15 +72,15 @@ fn scored(files: &[PathBuf], made: &Made) -> ScoredScan {
 }
 
 /// Both visits of a patient.
-fn visits(seed: u64) -> ([Visit; 2], [Made; 2]) {
+fn visits(seed: u64) -> ([FollowUpScan; 2], [Visit; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let made = write_follow_up(folder.path(), &plan(seed)).unwrap();
-    let visit = |(name, made): (&str, &Made)| {
+    let visit = |(name, made): (&str, &Visit)| {
         let files = files(&folder.path().join(name));
         let scan = scored(&files, made);
         let needed = lungs::slices_needed(&scan.geometry);
         let slices = read_slices(&files, &Tolerances::default(), &needed).unwrap();
-        Visit::of(&scan, lungs::lung_box(&slices))
+        FollowUpScan::of(&scan, lungs::lung_box(&slices))
     };
     let [first, second] = &made;
     ([visit(("earlier", first)), visit(("later", second))], made)
@@ -90,7 +90,7 @@ fn visits(seed: u64) -> ([Visit; 2], [Made; 2]) {
 fn a_grown_nodule_is_matched_and_has_its_doubling_time() {
     for seed in [2, 3, 4] {
         let ([earlier, later], made) = visits(seed);
-        let rows = rows(&Rule::default(), std::slice::from_ref(&earlier), &later);
+        let rows = rows(&MatchingRule::default(), std::slice::from_ref(&earlier), &later);
         assert_eq!(rows.len(), made[0].nodules.len(), "seed {seed}: {rows:?}");
         for (n, row) in rows.iter().enumerate() {
             assert!(row.matched, "seed {seed}: {row:?}");
@@ -120,18 +120,18 @@ fn a_grown_nodule_is_matched_and_has_its_doubling_time() {
 fn a_scan_of_part_of_the_lungs_is_not_matched() {
     let ([earlier, mut later], _) = visits(2);
     // The upper end of the lungs is in neither scan, the lower end in one.
-    let cut = |visit: &Visit, end: usize| {
+    let cut = |visit: &FollowUpScan, end: usize| {
         let mut visit = visit.clone();
         visit.lungs.as_mut().unwrap().cut[2][end] = true;
         visit
     };
-    let growth = rows(&Rule::default(), &[cut(&earlier, 0)], &cut(&later, 1));
+    let growth = rows(&MatchingRule::default(), &[cut(&earlier, 0)], &cut(&later, 1));
     assert_eq!(growth.len(), earlier.nodules.len() + later.nodules.len());
     for row in &growth {
         assert_eq!(row.reason.as_deref(), Some("no end of the lungs along z is in both scans"));
     }
     later.lungs = None;
-    let growth = rows(&Rule::default(), &[earlier], &later);
+    let growth = rows(&MatchingRule::default(), &[earlier], &later);
     assert!(growth.iter().all(|row| !row.matched && row.reason.is_some()), "{growth:?}");
 }
 
@@ -181,7 +181,7 @@ fn a_scan_is_compared_with_the_training_cohort_of_the_model() {
     let json = store.join("checkpoint").join(key.trim()).join("files/model.json");
     let json: serde_json::Value = serde_json::from_slice(&fs_err::read(json).unwrap()).unwrap();
     let profile = TrainingProfile::of(&json["metadata"]).unwrap().unwrap();
-    let found = |kernel| Found {
+    let found = |kernel| ScanCharacteristics {
         spacing_mm: series.volume.geometry().spacing().ijk(),
         slice_thickness_mm: Some(7.5),
         kernel,

@@ -434,7 +434,7 @@ fn impossible_settings_end_with_a_reason_and_an_empty_folder_is_fine() {
     let missing = empty.join("none");
     for (set, expected) in [
         (set("input", &missing), "cannot read `score.input`"),
-        (set("candidates", &missing), "which `score.candidates` names"),
+        (set("candidates", &missing), "that `score.candidates` names"),
         (set("model", &missing), "none"),
         (
             set("store", &job.input().join("store")),

@@ -2,9 +2,9 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
-use nodulus::nightly::identity::{Settings, Uids};
-use nodulus::nightly::scored::{ScoredNodule, ScoredScan, ScoringModel};
-use nodulus::nightly::{Delivered, Identity, Output, deliver};
+use nodulus::nightly::identity::{DeidentifySettings, UidPolicy};
+use nodulus::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use nodulus::nightly::{DeliveredFile, Identity, OutputKind, deliver};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, Date, NewSeries, Numbering, SourceSeries, Tolerances};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
@@ -81,7 +81,7 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
         number,
         nodule_id: format!("nod_{number}"),
         candidate_mm: geometry.voxel_to_patient([8.0, 8.0, 6.0]),
-        candidate_score: Some(0.5),
+        candidate_confidence: Some(0.5),
         probability: Some(0.75),
         centroid_mm: [0.0; 3],
         volume_mm3: 100.0,
@@ -113,12 +113,19 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
 /// Writes all files of a scan, and returns what they must contain.
 fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
     let (scan, hu) = scan(files);
-    let wanted =
-        BTreeSet::from([Output::Seg, Output::Rtstruct, Output::Nifti, Output::Png, Output::Json]);
+    let wanted = BTreeSet::from([
+        OutputKind::Seg,
+        OutputKind::Rtstruct,
+        OutputKind::Nifti,
+        OutputKind::Png,
+        OutputKind::Json,
+    ]);
     let delivered = deliver(&scan, &hu.into(), &wanted, identity, out).unwrap();
     let mut paths = serde_json::Map::new();
     for delivered in &delivered {
-        let Delivered::Written { output, path, .. } = delivered else { panic!("{delivered:?}") };
+        let DeliveredFile::Written { output, path, .. } = delivered else {
+            panic!("{delivered:?}")
+        };
         let name = serde_json::to_value(output).unwrap().as_str().unwrap().to_owned();
         paths.insert(name, json!(path));
     }
@@ -142,11 +149,11 @@ fn cases(files: &[PathBuf], folder: &Path) -> Vec<Value> {
     let key = folder.join("key");
     fs_err::create_dir_all(folder).unwrap();
     fs_err::write(&key, "correct horse battery staple").unwrap();
-    let with = |uids| Identity::new(Some(&Settings { key: key.clone(), uids })).unwrap();
+    let with = |uids| Identity::new(Some(&DeidentifySettings { key: key.clone(), uids })).unwrap();
     vec![
         case(files, &Identity::AsIs, false, &folder.join("plain")),
-        case(files, &with(Uids::Replace), true, &folder.join("replaced")),
-        case(files, &with(Uids::Keep), false, &folder.join("kept")),
+        case(files, &with(UidPolicy::Replace), true, &folder.join("replaced")),
+        case(files, &with(UidPolicy::Keep), false, &folder.join("kept")),
     ]
 }
 

@@ -1,44 +1,46 @@
-//! All that is known of a scored scan, as JSON.
+//! Everything that is known about a scored scan, as JSON.
 
-use super::{Case, Delivered, Error, Output};
-use crate::nightly::scored::{ScoredNodule, ScoredScan};
+use super::delivery::Delivery;
+use super::error::Error;
+use super::output::{DeliveredFile, OutputKind};
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_formats::dicom::SeriesInfo;
 use serde::Serialize;
 
-/// Grows whenever a field's name or meaning changes.
+/// Version of the document; raised when a field's name or meaning changes.
 const VERSION: u32 = 1;
 
 /// `<series>_nodules.json`. Paths of the scan's files are left out, as they may name the patient.
 #[derive(Serialize)]
-struct Document<'a> {
+struct ScanDocument<'a> {
     version: u32,
     patient_id: Option<&'a str>,
     study_instance_uid: Option<String>,
     series_instance_uid: String,
     frame_of_reference_uid: Option<String>,
     is_deidentified: bool,
-    /// Its date alone where patients are replaced.
+    /// Only the date where patients are replaced.
     scored_at: String,
-    model: Model<'a>,
-    image: Image<'a>,
-    nodules: Vec<Nodule<'a>>,
+    model: ModelDocument<'a>,
+    image: ImageDocument<'a>,
+    nodules: Vec<NoduleDocument<'a>>,
     warnings: &'a [String],
-    files: Vec<File<'a>>,
+    files: Vec<FileDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct Model<'a> {
+struct ModelDocument<'a> {
     id: &'a str,
     name: &'a str,
     version: &'a str,
 }
 
 #[derive(Serialize)]
-struct Image<'a> {
+struct ImageDocument<'a> {
     size_ijk: [usize; 3],
     spacing_ijk_mm: [f64; 3],
     origin_lps_mm: [f64; 3],
-    /// Row by row; its columns are the unit vectors of i, j and k.
+    /// Row by row; the columns are the unit vectors of i, j and k.
     direction: [f64; 9],
     slice_thickness_mm: Option<f64>,
     slice_gap_max_deviation_mm: Option<f64>,
@@ -50,12 +52,12 @@ struct Image<'a> {
     tube_voltage_kv: Option<f64>,
     tube_current_ma: Option<f64>,
     transfer_syntax: Option<&'a str>,
-    /// Of each slice.
+    /// One for each slice.
     sop_instance_uids: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Nodule<'a> {
+struct NoduleDocument<'a> {
     number: u16,
     #[serde(rename = "nodule_id")]
     id: String,
@@ -68,42 +70,49 @@ struct Nodule<'a> {
     axial_diameter_mm: Option<f64>,
     axial_short_diameter_mm: Option<f64>,
     mean_hu: Option<f64>,
-    mask: Option<MaskBox>,
+    mask: Option<MaskDocument>,
     warnings: &'a [String],
 }
 
-/// Where a mask is.
+/// Box of a mask.
 #[derive(Serialize)]
-struct MaskBox {
+struct MaskDocument {
     start_ijk: [usize; 3],
     size_ijk: [usize; 3],
     n_voxels: usize,
 }
 
 #[derive(Serialize)]
-struct File<'a> {
-    output: Output,
-    /// Null where there is none.
+struct FileDocument<'a> {
+    output: OutputKind,
+    /// Null where the file is not written.
     name: Option<String>,
     sha256: Option<&'a str>,
-    /// Why there is none.
+    /// Why it is not written.
     reason: Option<&'a str>,
 }
 
-pub(super) fn bytes(case: &Case<'_>, delivered: &[Delivered]) -> Result<Vec<u8>, Error> {
-    let (scan, identity) = (case.scan, case.identity);
+pub(super) fn bytes(
+    delivery: &Delivery<'_>,
+    delivered: &[DeliveredFile],
+) -> Result<Vec<u8>, Error> {
+    let (scan, identity) = (delivery.scan, delivery.identity);
     let info = scan.info.as_ref();
-    let uid = |of: &str| identity.uid(of);
+    let uid = |uid: &str| identity.uid(uid);
     let frame = info.and_then(|info| info.frame_of_reference_uid.as_deref());
-    let document = Document {
+    let document = ScanDocument {
         version: VERSION,
-        patient_id: info.map(|_| case.person.patient_id.as_str()),
+        patient_id: info.map(|_| delivery.patient.patient_id.as_str()),
         study_instance_uid: info.map(|info| uid(&info.study_instance_uid)),
-        series_instance_uid: case.series_uid(),
+        series_instance_uid: delivery.series_uid(),
         frame_of_reference_uid: frame.map(uid),
         is_deidentified: identity.is_replaced(),
-        scored_at: scored_at(case)?,
-        model: Model { id: &scan.model.id, name: &scan.model.name, version: &scan.model.version },
+        scored_at: scored_at(delivery)?,
+        model: ModelDocument {
+            id: &scan.model.id,
+            name: &scan.model.name,
+            version: &scan.model.version,
+        },
         image: image(scan, info, scan.sop_instance_uids.iter().map(|of| uid(of)).collect()),
         nodules: scan.nodules.iter().map(|of| nodule(of, identity.id(&of.nodule_id))).collect(),
         warnings: &scan.warnings,
@@ -114,12 +123,12 @@ pub(super) fn bytes(case: &Case<'_>, delivered: &[Delivered]) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-fn scored_at(case: &Case<'_>) -> Result<String, Error> {
-    if !case.identity.is_replaced() {
-        return Ok(case.scan.scored_at.clone());
+fn scored_at(delivery: &Delivery<'_>) -> Result<String, Error> {
+    if !delivery.identity.is_replaced() {
+        return Ok(delivery.scan.scored_at.clone());
     }
-    let [date, _] = case.date_and_time()?;
-    let date = case.identity.date(&case.person, &date);
+    let [date, _] = delivery.date_and_time()?;
+    let date = delivery.identity.date(&delivery.patient, &date);
     Ok(match (date.get(..4), date.get(4..6), date.get(6..)) {
         (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
         _ => String::new(),
@@ -130,9 +139,9 @@ fn image<'a>(
     scan: &'a ScoredScan,
     info: Option<&'a SeriesInfo>,
     sop_instance_uids: Vec<String>,
-) -> Image<'a> {
+) -> ImageDocument<'a> {
     let text = |of: fn(&SeriesInfo) -> Option<&str>| info.and_then(of);
-    Image {
+    ImageDocument {
         size_ijk: scan.geometry.size(),
         spacing_ijk_mm: scan.geometry.spacing().ijk(),
         origin_lps_mm: scan.geometry.origin_mm(),
@@ -151,12 +160,12 @@ fn image<'a>(
     }
 }
 
-fn nodule(of: &ScoredNodule, id: String) -> Nodule<'_> {
-    Nodule {
+fn nodule(of: &ScoredNodule, id: String) -> NoduleDocument<'_> {
+    NoduleDocument {
         number: of.number,
         id,
         candidate_lps_mm: of.candidate_mm,
-        candidate_score: of.candidate_score,
+        candidate_score: of.candidate_confidence,
         probability: of.probability,
         centroid_lps_mm: of.centroid_mm,
         volume_mm3: of.volume_mm3,
@@ -164,7 +173,7 @@ fn nodule(of: &ScoredNodule, id: String) -> Nodule<'_> {
         axial_diameter_mm: of.axial_diameter_mm,
         axial_short_diameter_mm: of.axial_short_diameter_mm,
         mean_hu: of.mean_hu,
-        mask: of.mask.as_ref().map(|placed| MaskBox {
+        mask: of.mask.as_ref().map(|placed| MaskDocument {
             start_ijk: placed.start,
             size_ijk: placed.mask.size(),
             n_voxels: placed.mask.count(),
@@ -173,16 +182,16 @@ fn nodule(of: &ScoredNodule, id: String) -> Nodule<'_> {
     }
 }
 
-fn file(delivered: &Delivered) -> File<'_> {
+fn file(delivered: &DeliveredFile) -> FileDocument<'_> {
     match delivered {
-        Delivered::Written { output, path, sha256, .. } => File {
+        DeliveredFile::Written { output, path, sha256, .. } => FileDocument {
             output: *output,
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()),
             sha256: Some(sha256),
             reason: None,
         },
-        Delivered::Empty { output, reason } | Delivered::Unavailable { output, reason } => {
-            File { output: *output, name: None, sha256: None, reason: Some(reason) }
+        DeliveredFile::Empty { output, reason } | DeliveredFile::Unavailable { output, reason } => {
+            FileDocument { output: *output, name: None, sha256: None, reason: Some(reason) }
         }
     }
 }

@@ -1,24 +1,24 @@
-//! Why the files of a scan were not written.
+//! Errors of writing the files of a scan.
 
 use nodulus_formats::dicom;
 use std::io;
 
-/// The files of a scan were not written.
+/// The files of a scan could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused, or an axis is longer than a format can say.
+    /// The file system refused, or an axis is longer than a format allows.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The scan's own files could not be read again, or no object could be made.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// The picture could not be made.
+    /// The overlay could not be encoded.
     #[error("cannot make the overlay")]
     Png(#[from] png::EncodingError),
-    /// The document could not be made.
+    /// The JSON document could not be encoded.
     #[error("cannot make the JSON document")]
     Json(#[from] serde_json::Error),
-    /// A mask is not on its scan.
+    /// A mask reaches beyond its scan.
     #[error(
         "series {series}: the mask of nodule {number} reaches to voxel {end:?}, expected within {size:?}"
     )]
@@ -32,10 +32,10 @@ pub enum Error {
         /// The scan's size.
         size: [usize; 3],
     },
-    /// The time of scoring is none.
+    /// The time of scoring is not a time.
     #[error("scored_at is `{found}`, expected a time in UTC such as 2026-11-24T12:52:27Z")]
     ScoredAt {
-        /// What there is.
+        /// What was found.
         found: String,
     },
 }

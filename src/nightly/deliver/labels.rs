@@ -1,11 +1,11 @@
-//! The nodules of a scan as one image of labels.
+//! The nodules of a scan as a label image.
 
-use super::Error;
-use crate::nightly::scored::ScoredScan;
+use super::error::Error;
+use crate::nightly::scan::scored::ScoredScan;
 use nodulus_formats::nifti;
 
-/// A `.nii.gz` on the scan's grid with each nodule's number in its voxels, and 0 elsewhere. A voxel
-/// of several is of the least number; the segmentation and the structure set have it in each.
+/// A `.nii.gz` on the scan's grid with each nodule's number in its voxels, and 0 elsewhere. A voxel of
+/// several nodules has the least number; in the segmentation and the structure set it belongs to each.
 pub(super) fn bytes(scan: &ScoredScan) -> Result<Vec<u8>, Error> {
     let [ni, ..] = scan.geometry.size();
     let bytes = nifti::label_bytes(&scan.geometry, |k, labels| {

@@ -1,18 +1,20 @@
 //! DICOM objects of a scan's nodules.
 
-use super::{Case, Error, Made};
-use crate::nightly::scored::{ScoredNodule, ScoredScan};
+use super::delivery::Delivery;
+use super::error::Error;
+use super::output::FileContent;
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_formats::dicom::{
     self, Creation, NewContour, NewObject, NewRoi, NewSegment, SourceSeries,
 };
 use nodulus_imaging::pixel_edges;
 
-/// What objects of a scan take, or why there are none.
+/// What the DICOM objects of a scan need, or why there are none.
 pub(super) struct Objects<'a> {
     scan: &'a ScoredScan,
     source: Result<SourceSeries, String>,
     date_and_time: [String; 2],
-    /// Of each nodule.
+    /// Ids of the nodules.
     ids: Vec<String>,
 }
 
@@ -21,28 +23,29 @@ const NO_FRAME: &str = "the series has no FrameOfReferenceUID for it to lie in";
 const NO_VOXELS: &str = "no nodule has voxels";
 
 impl<'a> Objects<'a> {
-    pub(super) fn new(case: &Case<'a>) -> Result<Self, Error> {
-        let scan = case.scan;
+    pub(super) fn new(delivery: &Delivery<'a>) -> Result<Self, Error> {
+        let scan = delivery.scan;
         let source = if scan.files.is_empty() || scan.info.is_none() {
             Err(NO_HEADER.to_owned())
         } else {
             let read = SourceSeries::read(&scan.files, &scan.sop_instance_uids, &scan.geometry)?;
-            let uid = |of: &str| case.identity.uid(of);
-            let source = match case.identity.pseudonyms(&case.person, &uid) {
+            let uid = |uid: &str| delivery.identity.uid(uid);
+            let source = match delivery.identity.pseudonyms(&delivery.patient, &uid) {
                 Some(pseudonyms) => read.deidentified(&pseudonyms),
                 None => read,
             };
             let has_frame = source.frame_of_reference_uid().is_some();
             if has_frame { Ok(source) } else { Err(NO_FRAME.to_owned()) }
         };
-        let ids = scan.nodules.iter().map(|nodule| case.identity.id(&nodule.nodule_id)).collect();
-        Ok(Self { scan, source, date_and_time: case.date_and_time()?, ids })
+        let ids =
+            scan.nodules.iter().map(|nodule| delivery.identity.id(&nodule.nodule_id)).collect();
+        Ok(Self { scan, source, date_and_time: delivery.date_and_time()?, ids })
     }
 
-    pub(super) fn segmentation(&self) -> Result<Made, Error> {
+    pub(super) fn segmentation(&self) -> Result<FileContent, Error> {
         let source = match &self.source {
             Ok(source) => source,
-            Err(reason) => return Ok(Made::Unavailable(reason.clone())),
+            Err(reason) => return Ok(FileContent::Unavailable(reason.clone())),
         };
         let nodules = self.scan.nodules.iter().zip(&self.ids);
         let segments: Vec<NewSegment<'_>> = nodules
@@ -51,16 +54,16 @@ impl<'a> Objects<'a> {
                 Some(NewSegment { label: label(nodule), tracking_id: id, mask })
             })
             .collect();
-        Ok(made(dicom::segmentation(source, &self.creation(), &segments)?))
+        Ok(content(dicom::segmentation(source, &self.creation(), &segments)?))
     }
 
-    pub(super) fn structure_set(&self) -> Result<Made, Error> {
+    pub(super) fn structure_set(&self) -> Result<FileContent, Error> {
         let source = match &self.source {
             Ok(source) => source,
-            Err(reason) => return Ok(Made::Unavailable(reason.clone())),
+            Err(reason) => return Ok(FileContent::Unavailable(reason.clone())),
         };
         let rois: Vec<NewRoi> = self.scan.nodules.iter().map(roi).collect();
-        Ok(made(dicom::structure_set(source, &self.creation(), &rois)?))
+        Ok(content(dicom::structure_set(source, &self.creation(), &rois)?))
     }
 
     fn creation(&self) -> Creation<'_> {
@@ -70,10 +73,10 @@ impl<'a> Objects<'a> {
     }
 }
 
-fn made(object: Option<NewObject>) -> Made {
+fn content(object: Option<NewObject>) -> FileContent {
     match object {
-        Some(object) => Made::File(object.bytes),
-        None => Made::Empty(NO_VOXELS.to_owned()),
+        Some(object) => FileContent::Bytes(object.bytes),
+        None => FileContent::Empty(NO_VOXELS.to_owned()),
     }
 }
 

@@ -1,7 +1,9 @@
-//! A sheet of a scan's nodules: the middle slice of each, with outlines and numbers.
+//! The overlay of a scan: the middle slice of each nodule, with outlines and numbers.
 
-use super::{Case, Error, Made};
-use crate::nightly::scored::{ScoredNodule, ScoredScan};
+use super::delivery::Delivery;
+use super::error::Error;
+use super::output::FileContent;
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use ndarray::{Array2, s};
 use nodulus_formats::volume::{LoadedSlices, SliceRanges};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
@@ -11,34 +13,34 @@ use std::ops::Range;
 const PAPER: Colour = [0x14, 0x17, 0x1a];
 const INK: Colour = [0xe4, 0xe6, 0xe8];
 const SOFT: Colour = [0xa2, 0xa9, 0xb1];
-/// As predictions and other nodules in contact sheets.
+/// Colours of the nodule itself and of others, as in contact sheets.
 const OWN: Colour = [0x56, 0xc8, 0xff];
 const OTHERS: Colour = [0xff, 0x7a, 0xc6];
 
 /// METHOD: air to bone, as regions are normalised for the network.
 const WINDOW_HU: [f64; 2] = [-1000.0, 400.0];
 
-/// METHOD: the side of what is shown, twice the largest nodule by definition (3 cm); it grows with
-/// a larger mask.
+/// METHOD: side of the shown square, twice the largest size of a nodule by definition (3 cm); a larger mask
+/// enlarges it.
 const SIDE_MM: f64 = 60.0;
 
-/// Pixels of a tile, around it, and from one line of text to the next.
+/// Pixels of a tile, of the margin around it, and of a line of text.
 const TILE: usize = 256;
 const MARGIN: usize = 12;
 const LINE: usize = 11;
-/// Scale of the captions, and how many lines a tile has.
+/// Scale of the captions, and their lines.
 const SCALE: usize = 2;
 const CAPTION_LINES: usize = 3;
-/// Most tiles in a row, and most of all: a sheet of 1,084 × 17,250 pixels.
+/// The most tiles in a row and in all: a sheet of 1,084 × 17,250 pixels.
 const COLUMNS: usize = 4;
-const MOST_TILES: usize = 200;
+const MAX_TILES: usize = 200;
 
-/// The slice of a nodule that is shown: the one with the most voxels, of several the middle one;
-/// the candidate's where there is no mask. `None` where that is off the scan.
+/// The slice that is shown of a nodule: the one with the most voxels, of several the middle one; without a
+/// mask, the candidate's. `None` where that is off the scan.
 fn shown(scan: &ScoredScan, nodule: &ScoredNodule) -> Option<usize> {
     let Some(placed) = nodule.mask.as_ref().filter(|placed| !placed.mask.is_empty()) else {
-        let place = scan.geometry.patient_to_voxel(nodule.candidate_mm);
-        return scan.geometry.nearest_voxel(place).map(|[_, _, k]| k);
+        let voxel = scan.geometry.patient_to_voxel(nodule.candidate_mm);
+        return scan.geometry.nearest_voxel(voxel).map(|[_, _, k]| k);
     };
     let mut n_voxels = vec![0usize; placed.mask.size()[2]];
     for [_, _, k] in placed.mask.voxels() {
@@ -49,21 +51,24 @@ fn shown(scan: &ScoredScan, nodule: &ScoredNodule) -> Option<usize> {
     widest.get((widest.len() - 1) / 2).map(|k| k + placed.start[2])
 }
 
-/// The slices of a scan that its overlay shows.
+/// The slices that the overlay of a scan shows.
 pub fn slices_needed(scan: &ScoredScan) -> SliceRanges {
-    let slices = scan.nodules.iter().take(MOST_TILES).filter_map(|nodule| shown(scan, nodule));
+    let slices = scan.nodules.iter().take(MAX_TILES).filter_map(|nodule| shown(scan, nodule));
     slices.map(|k| k..k + 1).collect()
 }
 
-pub(super) fn made(case: &Case<'_>, hu: &LoadedSlices<i16>) -> Result<Made, Error> {
-    let scan = case.scan;
+pub(super) fn content(
+    delivery: &Delivery<'_>,
+    hu: &LoadedSlices<i16>,
+) -> Result<FileContent, Error> {
+    let scan = delivery.scan;
     if scan.nodules.is_empty() {
-        return Ok(Made::Empty("the scan has no nodules".to_owned()));
+        return Ok(FileContent::Empty("the scan has no nodules".to_owned()));
     }
-    let nodules = &scan.nodules[..scan.nodules.len().min(MOST_TILES)];
+    let nodules = &scan.nodules[..scan.nodules.len().min(MAX_TILES)];
     let columns = nodules.len().min(COLUMNS);
     let cell = [TILE + MARGIN, TILE + (LINE * CAPTION_LINES + 4) * SCALE + MARGIN];
-    let head = head(case, nodules.len());
+    let head = head(delivery, nodules.len());
     let top = MARGIN + head.len() * LINE * SCALE + MARGIN;
     let rows = nodules.len().div_ceil(columns);
     let widest = head.iter().map(|line| text_width(line, SCALE)).max().unwrap_or_default();
@@ -77,25 +82,25 @@ pub(super) fn made(case: &Case<'_>, hu: &LoadedSlices<i16>) -> Result<Made, Erro
         if !tile(&mut canvas, at, scan, nodule, hu) {
             let slice = shown(scan, nodule).map_or("off the scan".to_owned(), |k| format!("{k}"));
             let reason = format!("slice {slice} of nodule {} was not loaded", nodule.number);
-            return Ok(Made::Unavailable(reason));
+            return Ok(FileContent::Unavailable(reason));
         }
     }
-    Ok(Made::File(canvas.to_png()?))
+    Ok(FileContent::Bytes(canvas.to_png()?))
 }
 
-fn head(case: &Case<'_>, n_shown: usize) -> Vec<String> {
-    let (scan, [low, high]) = (case.scan, WINDOW_HU);
+fn head(delivery: &Delivery<'_>, n_shown: usize) -> Vec<String> {
+    let (scan, [low, high]) = (delivery.scan, WINDOW_HU);
     let all = scan.nodules.len();
     let nodules =
         if n_shown < all { format!("first {n_shown} of {all}") } else { format!("{all}") };
     vec![
-        format!("series {}", case.series_uid()),
+        format!("series {}", delivery.series_uid()),
         format!("model {}  nodules {nodules}", scan.model.id),
         format!("window {low} to {high} HU"),
     ]
 }
 
-/// Draws a nodule's slice and what is known of it; false where the slice is not there.
+/// Draws the slice of a nodule with its caption; false where the slice was not loaded.
 fn tile(
     canvas: &mut Canvas,
     [x, y]: [usize; 2],
@@ -107,7 +112,7 @@ fn tile(
     let Some(slice) = hu.slice(k) else { return false };
     let [i, j] = shown_pixels(scan, nodule);
     let crop = slice.slice(s![j.clone(), i.clone()]);
-    // The nodule's own outline is drawn last, over the others.
+    // The outline of the nodule itself is drawn last, over the others.
     let mut others: Vec<&ScoredNodule> = scan.nodules.iter().collect();
     others.sort_by_key(|other| other.number == nodule.number);
     let masks: Vec<(&ScoredNodule, Array2<u8>)> = others
@@ -132,7 +137,7 @@ fn tile(
     slice::draw(canvas, [x, y], TILE, &crop, WINDOW_HU, &outlines);
     let longest = i.len().max(j.len()).max(1);
     for (other, mask) in &masks {
-        // Below the lower right end of its outline.
+        // Below the lower right corner of its outline.
         let set = mask.indexed_iter().filter(|(_, set)| **set != 0);
         let [column, row] =
             set.fold([0, 0], |[i, j], ((row, column), _)| [i.max(column + 1), j.max(row + 1)]);
@@ -161,7 +166,7 @@ fn caption(nodule: &ScoredNodule, k: usize) -> [(Colour, String); CAPTION_LINES]
     ]
 }
 
-/// The pixels along i and j that are shown: a square about the nodule, cut off at the slice's edge.
+/// The shown pixels along i and j: a square around the nodule, cut off at the border of the slice.
 fn shown_pixels(scan: &ScoredScan, nodule: &ScoredNodule) -> [Range<usize>; 2] {
     let (size, spacing) = (scan.geometry.size(), scan.geometry.spacing().ijk());
     let placed = nodule.mask.as_ref().filter(|placed| !placed.mask.is_empty());

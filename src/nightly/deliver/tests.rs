@@ -1,17 +1,19 @@
 //! Files of small scans, read back.
 
 use super::*;
-use crate::nightly::identity::{Settings, Uids};
-use crate::nightly::scored::{ScoredNodule, ScoringModel};
+use crate::nightly::identity::{DeidentifySettings, Identity, UidPolicy};
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use fs_err as fs;
 use ndarray::Array3;
 use nodulus_formats::dicom::{self, AnnotationObject, Date, NewSeries, Numbering, Tolerances};
 use nodulus_formats::nifti;
-use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
+use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask, Volume};
 use nodulus_imaging::planar_contours;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-const ALL: [Output; 5] = [Output::Seg, Output::Rtstruct, Output::Nifti, Output::Png, Output::Json];
+const ALL: [OutputKind; 5] =
+    [OutputKind::Seg, OutputKind::Rtstruct, OutputKind::Nifti, OutputKind::Png, OutputKind::Json];
 
 fn geometry() -> Geometry {
     Geometry::new([12, 10, 6], [0.75, 0.5, 2.0], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap()
@@ -22,7 +24,7 @@ fn nodule(number: u16, mask: Option<PlacedMask>) -> ScoredNodule {
         number,
         nodule_id: format!("nod_P-7_{number}"),
         candidate_mm: geometry().voxel_to_patient([5.0, 4.0, 2.0]),
-        candidate_score: None,
+        candidate_confidence: None,
         probability: Some(0.75),
         centroid_mm: [1.0, 2.0, 3.0],
         volume_mm3: 6.0,
@@ -86,13 +88,13 @@ fn scan(folder: &Path) -> (ScoredScan, LoadedSlices<i16>) {
     (scan, read.volume.into())
 }
 
-fn all() -> BTreeSet<Output> {
+fn all() -> BTreeSet<OutputKind> {
     BTreeSet::from(ALL)
 }
 
-fn paths(delivered: &[Delivered]) -> Vec<PathBuf> {
-    let path = |delivered: &Delivered| match delivered {
-        Delivered::Written { path, .. } => Some(path.clone()),
+fn paths(delivered: &[DeliveredFile]) -> Vec<PathBuf> {
+    let path = |delivered: &DeliveredFile| match delivered {
+        DeliveredFile::Written { path, .. } => Some(path.clone()),
         _ => None,
     };
     delivered.iter().filter_map(path).collect()
@@ -173,26 +175,26 @@ fn a_scan_without_nodules_has_the_files_that_can_say_so() {
     let (mut scan, hu) = scan(&folder.path().join("ct"));
     scan.nodules.truncate(0);
     let delivered = deliver(&scan, &hu, &all(), &Identity::AsIs, folder.path()).unwrap();
-    let written: Vec<Output> = delivered
+    let written: Vec<OutputKind> = delivered
         .iter()
-        .filter(|d| matches!(d, Delivered::Written { .. }))
-        .map(Delivered::output)
+        .filter(|d| matches!(d, DeliveredFile::Written { .. }))
+        .map(DeliveredFile::output)
         .collect();
-    assert_eq!(written, [Output::Nifti, Output::Json]);
+    assert_eq!(written, [OutputKind::Nifti, OutputKind::Json]);
     assert!(delivered.iter().all(|d| d.warning().is_none()));
     let labels = nifti::read_labels(&paths(&delivered)[0]).unwrap();
     assert!(labels.voxels().iter().all(|label| *label == 0));
 }
 
 #[test]
-fn an_image_file_has_no_objects_and_its_name_is_not_told() {
+fn an_image_file_has_no_objects_and_files_do_not_hold_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let (mut scan, hu) = scan(&folder.path().join("ct"));
     scan.series_instance_uid = "mustermann_erika".to_owned();
     (scan.info, scan.files, scan.sop_instance_uids) = (None, Vec::new(), Vec::new());
     let out = folder.path().join("out");
     let delivered = deliver(&scan, &hu, &all(), &Identity::AsIs, &out).unwrap();
-    let warnings: Vec<String> = delivered.iter().filter_map(Delivered::warning).collect();
+    let warnings: Vec<String> = delivered.iter().filter_map(DeliveredFile::warning).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].starts_with("no segmentation.dcm: the scan is an image file"));
     for path in paths(&delivered) {
@@ -207,8 +209,8 @@ fn nothing_of_the_patient_is_in_a_file_with_pseudonyms() {
     let (scan, hu) = scan(&folder.path().join("ct"));
     let key = folder.path().join("key");
     fs::write(&key, "correct horse battery staple").unwrap();
-    for uids in [Uids::Replace, Uids::Keep] {
-        let identity = Identity::new(Some(&Settings { key: key.clone(), uids })).unwrap();
+    for uids in [UidPolicy::Replace, UidPolicy::Keep] {
+        let identity = Identity::new(Some(&DeidentifySettings { key: key.clone(), uids })).unwrap();
         let out = folder.path().join(format!("{uids:?}"));
         let delivered = deliver(&scan, &hu, &all(), &identity, &out).unwrap();
         assert_eq!(paths(&delivered).len(), 5);
@@ -218,25 +220,25 @@ fn nothing_of_the_patient_is_in_a_file_with_pseudonyms() {
             for part in ["P-7", "20261124", "2026-11-24", "125227", "12:52"] {
                 assert!(!text.contains(part), "{part} in {name}");
             }
-            let kept = uids == Uids::Keep;
-            assert_eq!(name.starts_with("2.25.10_"), kept);
-            let told = |uid: &str| {
+            let is_kept = uids == UidPolicy::Keep;
+            assert_eq!(name.starts_with("2.25.10_"), is_kept);
+            let holds = |uid: &str| {
                 let mut found = text.match_indices(uid).map(|(at, _)| &text[at + uid.len()..]);
                 found.any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
             };
             let own = ["2.25.10", "2.25.100.3", "2.25.11", "2.25.12"];
-            assert!(kept || !own.iter().any(|uid| told(uid)), "{name}");
+            assert!(is_kept || !own.iter().any(|uid| holds(uid)), "{name}");
         }
     }
 }
 
 #[test]
-fn what_cannot_be_right_is_refused() {
+fn an_inconsistent_scan_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (scan, hu) = scan(&folder.path().join("ct"));
     let refused = |scan: &ScoredScan| {
-        let wanted = BTreeSet::from([Output::Json]);
-        deliver(scan, &hu, &wanted, &Identity::AsIs, folder.path()).unwrap_err().to_string()
+        let requested = BTreeSet::from([OutputKind::Json]);
+        deliver(scan, &hu, &requested, &Identity::AsIs, folder.path()).unwrap_err().to_string()
     };
     for time in ["", "2026-11-24", "2026-13-24T12:52:27Z", "2026-11-24 12:52:27Z"] {
         let error = refused(&ScoredScan { scored_at: time.to_owned(), ..scan.clone() });

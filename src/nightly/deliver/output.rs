@@ -1,0 +1,91 @@
+//! Kinds of files, and the outcome of writing one.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKind {
+    /// DICOM SEG.
+    Seg,
+    /// DICOM RTSTRUCT.
+    Rtstruct,
+    /// NIfTI labels, with a nodule's number in its voxels.
+    Nifti,
+    /// PNG overlay, with the middle slice of each nodule.
+    Png,
+    /// JSON with everything that is known about the scan.
+    Json,
+}
+
+impl OutputKind {
+    /// End of the file's name.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Seg => "segmentation.dcm",
+            Self::Rtstruct => "structure_set.dcm",
+            Self::Nifti => "labels.nii.gz",
+            Self::Png => "overlay.png",
+            Self::Json => "nodules.json",
+        }
+    }
+}
+
+/// Outcome of a requested file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveredFile {
+    /// It is written.
+    Written {
+        /// Its kind.
+        output: OutputKind,
+        /// Its path.
+        path: PathBuf,
+        /// Its length.
+        n_bytes: u64,
+        /// SHA-256 of its bytes.
+        sha256: String,
+    },
+    /// The scan has nothing to write in it, such as no nodule.
+    Empty {
+        /// Its kind.
+        output: OutputKind,
+        /// Why.
+        reason: String,
+    },
+    /// It cannot be made of such a scan, which is worth a warning.
+    Unavailable {
+        /// Its kind.
+        output: OutputKind,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl DeliveredFile {
+    /// The kind of the file.
+    pub fn output(&self) -> OutputKind {
+        match self {
+            Self::Written { output, .. }
+            | Self::Empty { output, .. }
+            | Self::Unavailable { output, .. } => *output,
+        }
+    }
+
+    /// The warning for a file that cannot be made.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::Written { .. } | Self::Empty { .. } => None,
+            Self::Unavailable { output, reason } => {
+                Some(format!("no {}: {reason}", output.suffix()))
+            }
+        }
+    }
+}
+
+/// Content of a file before it is written.
+pub(super) enum FileContent {
+    Bytes(Vec<u8>),
+    Empty(String),
+    Unavailable(String),
+}

@@ -1,0 +1,64 @@
+//! A scored scan for the comparison with other scans of its patient.
+
+use crate::nightly::scan::scored::ScoredScan;
+use nodulus_formats::dicom::Date;
+use nodulus_imaging::lungs::LungBox;
+use serde::{Deserialize, Serialize};
+
+/// A scored scan for the comparison with other scans of its patient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUpScan {
+    /// DICOM `SeriesInstanceUID`.
+    pub series_instance_uid: String,
+    /// DICOM `StudyInstanceUID`; `None` for an image file.
+    pub study_instance_uid: Option<String>,
+    /// DICOM `PatientID`; empty where it is unknown.
+    pub patient_id: String,
+    /// Day of the scan.
+    pub acquired_on: Option<Date>,
+    /// Model that scored it.
+    pub model_id: String,
+    /// Box about its lungs; `None` where no lung was detected.
+    pub lungs: Option<LungBox>,
+    /// Its nodules with a mask.
+    pub nodules: Vec<FollowUpNodule>,
+}
+
+/// A nodule of a scan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUpNodule {
+    /// Stable id.
+    pub nodule_id: String,
+    /// Centroid, LPS.
+    pub centroid_mm: [f64; 3],
+    /// Volume of the mask.
+    pub volume_mm3: f64,
+}
+
+impl FollowUpScan {
+    /// The scan with the box about its lungs.
+    pub fn of(scan: &ScoredScan, lungs: Option<LungBox>) -> Self {
+        let info = scan.info.as_ref();
+        Self {
+            series_instance_uid: scan.series_instance_uid.clone(),
+            study_instance_uid: info.map(|info| info.study_instance_uid.clone()),
+            patient_id: info.map(|info| info.patient_id.clone()).unwrap_or_default(),
+            acquired_on: info.and_then(|info| info.acquired_on),
+            model_id: scan.model.id.clone(),
+            lungs,
+            nodules: scan
+                .nodules
+                .iter()
+                // METHOD: a candidate without a mask has no volume to compare.
+                .filter(|nodule| nodule.mask.is_some())
+                .map(|nodule| FollowUpNodule {
+                    nodule_id: nodule.nodule_id.clone(),
+                    centroid_mm: nodule.centroid_mm,
+                    volume_mm3: nodule.volume_mm3,
+                })
+                .collect(),
+        }
+    }
+}

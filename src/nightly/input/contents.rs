@@ -1,0 +1,113 @@
+//! What a folder, an archive or an image file of the input holds.
+
+use crate::nightly::redaction;
+use nodulus_formats::cohort::CaseFiles;
+use nodulus_formats::{dicom, image_file};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// What a source held when it was last read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SourceContents {
+    /// Stamp of all its files.
+    pub(super) stamp: String,
+    /// Its CT series.
+    pub(super) series: Vec<ContainedSeries>,
+    /// Indices of its files that may hold points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) points: Vec<usize>,
+    /// Which of its files cannot be read, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreadable: Vec<String>,
+}
+
+/// A CT series of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ContainedSeries {
+    pub(super) series_instance_uid: String,
+    /// Its files in this source.
+    pub(super) n_files: usize,
+    /// Number of instances that a header announces for the series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) announced: Option<usize>,
+    /// Indices of its files in a folder with other series; empty where every file may be the series'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<usize>,
+}
+
+impl ContainedSeries {
+    fn whole(series_instance_uid: String, n_files: usize, announced: Option<usize>) -> Self {
+        Self { series_instance_uid, n_files, announced, files: Vec::new() }
+    }
+
+    /// Picks the series' own values from a list with one value for each file of the folder.
+    pub(super) fn own<'a, T>(&self, of_files: &'a [T]) -> Vec<&'a T> {
+        if self.files.is_empty() {
+            return of_files.iter().collect();
+        }
+        self.files.iter().filter_map(|n| of_files.get(*n)).collect()
+    }
+}
+
+impl SourceContents {
+    /// Reads which series the files of a folder belong to.
+    pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
+        let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let (mut unreadable, mut points) = (Vec::new(), Vec::new());
+        for (n, uid) in dicom::series_of_each(files).into_iter().enumerate() {
+            match uid {
+                Ok(Some(uid)) => by_uid.entry(uid).or_default().push(n),
+                Ok(None) if dicom::may_hold_points(&files[n]) => points.push(n),
+                Ok(None) => {}
+                Err(error) => unreadable.push(redaction::cause(input, &error)),
+            }
+        }
+        let is_alone = by_uid.len() == 1;
+        let series = by_uid.into_iter().map(|(uid, own)| {
+            let announced = own.first().and_then(|n| dicom::announced_instances(&files[*n]));
+            let series = ContainedSeries::whole(uid, own.len(), announced);
+            if is_alone { series } else { ContainedSeries { files: own, ..series } }
+        });
+        Self { stamp, series: series.collect(), points, unreadable }
+    }
+
+    /// Reads which series an archive holds.
+    pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
+        match CaseFiles::at(path) {
+            Ok(files) => {
+                let mut contents = Self::folder(input, &files.dicom, stamp);
+                // Indices are of no use: the files are unpacked again when the series is read.
+                contents.series.iter_mut().for_each(|series| series.files.clear());
+                contents.points.clear();
+                if contents.series.is_empty() && contents.unreadable.is_empty() {
+                    contents.unreadable.push("archive without a CT series".to_owned());
+                }
+                contents
+            }
+            Err(error) => Self::unreadable(input, &error, stamp),
+        }
+    }
+
+    /// Names the series of an image file: by the file's name, or by its voxels.
+    pub(super) fn image(input: &Path, path: &Path, stamp: String) -> Self {
+        let named = image_file::series_uid_in_name(path).map(Ok);
+        let series = named.unwrap_or_else(|| {
+            image_file::read(path).map(|volume| image_file::series_uid(path, &volume))
+        });
+        match series {
+            Ok(series) => {
+                let series = vec![ContainedSeries::whole(series, 1, None)];
+                Self { stamp, series, points: Vec::new(), unreadable: Vec::new() }
+            }
+            Err(error) => Self::unreadable(input, &error, stamp),
+        }
+    }
+
+    /// The contents of a source that cannot be read at all.
+    fn unreadable(input: &Path, error: &(dyn Error + 'static), stamp: String) -> Self {
+        let unreadable = vec![redaction::cause(input, error)];
+        Self { stamp, series: Vec::new(), points: Vec::new(), unreadable }
+    }
+}

@@ -1,0 +1,221 @@
+//! Which series the input holds.
+
+use super::contents::SourceContents;
+use super::folder::{FolderEntries, stamps};
+use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
+use super::stamp::{FileStamp, Stamp};
+use crate::nightly::redaction;
+use nodulus_formats::cohort::relative;
+use nodulus_formats::image_file;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What each source held when it was last read, by the source's redacted name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourceCache {
+    #[serde(rename = "places")]
+    sources: BTreeMap<String, SourceContents>,
+}
+
+/// Lists the series below the input, by id, and the files that may hold points.
+///
+/// Hidden files and folders are skipped, and links to folders are not followed. A source that cannot be
+/// read is listed with its problem. `cache` is what was read before; it is brought up to date. `name`
+/// returns an id as results write it.
+///
+/// # Errors
+///
+/// Fails if the input is not a folder that can be read.
+pub(crate) fn discover(
+    input: &Path,
+    cache: &mut SourceCache,
+    name: &dyn Fn(&str) -> String,
+) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
+    let mut sources = BTreeMap::new();
+    let (mut parts, mut points) = (Vec::new(), Vec::new());
+    let mut pending = vec![input.to_owned()];
+    let mut is_input = true;
+    while !pending.is_empty() {
+        let listings: Vec<_> =
+            pending.par_iter().map(|folder| list_folder(input, folder, cache)).collect();
+        let folders = std::mem::take(&mut pending);
+        for (folder, listing) in folders.into_iter().zip(listings) {
+            match listing {
+                Ok(listing) => {
+                    pending.extend(listing.folders);
+                    sources.extend(listing.sources);
+                    parts.extend(listing.series);
+                    points.extend(listing.points);
+                }
+                Err(error) if is_input => return Err(error),
+                Err(error) => {
+                    parts.push(unreadable(input, &folder, &redaction::cause(input, &error)));
+                }
+            }
+        }
+        is_input = false;
+    }
+    cache.sources = sources;
+    points.sort();
+    Ok((join(input, parts, name), points))
+}
+
+/// Joins the parts of each series that lies in several sources.
+fn join(
+    input: &Path,
+    parts: Vec<DiscoveredSeries>,
+    name: &dyn Fn(&str) -> String,
+) -> Vec<DiscoveredSeries> {
+    let mut by_id: BTreeMap<String, Vec<DiscoveredSeries>> = BTreeMap::new();
+    for part in parts {
+        by_id.entry(part.id.clone()).or_default().push(part);
+    }
+    let mut joined = Vec::with_capacity(by_id.len());
+    for mut parts in by_id.into_values() {
+        parts.sort_by(|a, b| a.source.first().cmp(b.source.first()));
+        let mut parts = parts.into_iter();
+        let Some(mut whole) = parts.next() else { continue };
+        whole.name = name(&whole.id);
+        let mut stamps = vec![(relative(input, whole.source.first()), whole.stamp.clone())];
+        for part in parts {
+            stamps.push((relative(input, part.source.first()), part.stamp));
+            whole.n_files += part.n_files;
+            whole.announced = whole.announced.max(part.announced);
+            whole.problem = whole.problem.or(part.problem);
+            whole.warnings.extend(part.warnings);
+            match (&mut whole.source, part.source) {
+                (SeriesSource::Folders(folders), SeriesSource::Folders(more)) => {
+                    folders.extend(more);
+                }
+                (source, other) => {
+                    // Which of them counts cannot be known.
+                    let [a, b] =
+                        [source.first(), other.first()].map(|p| redaction::path_name(input, p));
+                    let problem = format!("the series exists twice, in {a} and in {b}");
+                    whole.problem.get_or_insert(problem);
+                }
+            }
+        }
+        whole.stamp = Stamp::joined(&stamps);
+        joined.push(whole);
+    }
+    joined
+}
+
+/// What one folder holds itself.
+#[derive(Default)]
+struct FolderListing {
+    folders: Vec<PathBuf>,
+    sources: Vec<(String, SourceContents)>,
+    series: Vec<DiscoveredSeries>,
+    points: Vec<PathBuf>,
+}
+
+fn list_folder(input: &Path, folder: &Path, cache: &SourceCache) -> io::Result<FolderListing> {
+    let entries = FolderEntries::read(folder)?;
+    let mut listing = FolderListing { folders: entries.folders, ..FolderListing::default() };
+    let cached = |id: &str, stamp: &Stamp| {
+        cache.sources.get(id).filter(|contents| contents.stamp == stamp.text).cloned()
+    };
+    if !entries.dicom.is_empty() {
+        let (id, files) = (redaction::path_name(input, folder), stamps(&entries.dicom)?);
+        let stamp = Stamp::of(&files);
+        let contents = cached(&id, &stamp)
+            .unwrap_or_else(|| SourceContents::folder(input, &entries.dicom, stamp.text.clone()));
+        listing.series.extend(of_folder(input, folder, &contents, &entries.dicom, &files));
+        let points = contents.points.iter().filter_map(|n| entries.dicom.get(*n));
+        listing.points.extend(points.cloned());
+        listing.sources.push((id, contents));
+    }
+    for path in entries.archives.iter().chain(&entries.images) {
+        let is_image = image_file::is_image(path);
+        let files = if is_image { image_file::files(path) } else { vec![path.clone()] };
+        let (id, stamp) = (redaction::path_name(input, path), Stamp::of(&stamps(&files)?));
+        let contents = cached(&id, &stamp).unwrap_or_else(|| {
+            let read = if is_image { SourceContents::image } else { SourceContents::archive };
+            read(input, path, stamp.text.clone())
+        });
+        let source = if is_image { SeriesSource::Image } else { SeriesSource::Archive };
+        for series in &contents.series {
+            listing.series.push(DiscoveredSeries {
+                id: series.series_instance_uid.clone(),
+                name: String::new(),
+                source: source(path.clone()),
+                stamp: stamp.clone(),
+                n_files: series.n_files,
+                announced: series.announced,
+                problem: contents.unreadable.first().cloned(),
+                warnings: Vec::new(),
+            });
+        }
+        if contents.series.is_empty() {
+            let problem = |cause: &String| DiscoveredSeries {
+                stamp: stamp.clone(),
+                ..unreadable(input, path, cause)
+            };
+            listing.series.extend(contents.unreadable.iter().map(problem));
+        }
+        listing.sources.push((id, contents));
+    }
+    Ok(listing)
+}
+
+/// The series of a folder; the folder itself where it has no series and a file cannot be read.
+///
+/// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
+/// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
+/// since a gap between slices is refused and the announced number of instances is waited for.
+fn of_folder(
+    input: &Path,
+    folder: &Path,
+    contents: &SourceContents,
+    files: &[PathBuf],
+    stamps: &[FileStamp],
+) -> Vec<DiscoveredSeries> {
+    let mut discovered = Vec::new();
+    let is_alone = contents.series.len() == 1;
+    for series in &contents.series {
+        let cause = contents.unreadable.first().cloned();
+        let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
+        let source =
+            SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
+        let doubt = doubt.map(|cause| format!("a file of its folder cannot be read: {cause}"));
+        discovered.push(DiscoveredSeries {
+            id: series.series_instance_uid.clone(),
+            name: String::new(),
+            source: SeriesSource::Folders(vec![source]),
+            stamp: Stamp::of(series.own(stamps)),
+            n_files: series.n_files,
+            announced: series.announced,
+            problem,
+            warnings: doubt.into_iter().collect(),
+        });
+    }
+    if !is_alone && let Some(cause) = contents.unreadable.first() {
+        let stamp = Stamp::of(stamps);
+        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, cause) });
+    }
+    discovered
+}
+
+fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
+    DiscoveredSeries {
+        id: redaction::path_name(input, path),
+        name: String::new(),
+        source: SeriesSource::Folders(Vec::new()),
+        stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },
+        n_files: 0,
+        announced: None,
+        problem: Some(cause.to_owned()),
+        warnings: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "discover_tests.rs"]
+mod tests;

@@ -1,0 +1,8 @@
+//! The folder that scans arrive in: which series and which candidates it holds.
+
+pub(super) mod stamp;
+mod folder;
+mod contents;
+pub(super) mod series;
+pub(super) mod discover;
+pub mod candidates;

@@ -1,0 +1,84 @@
+//! Reads what the page of drift shows from the tables of a store.
+
+use super::drift_page::{DriftContent, WarningCount, render};
+use crate::nightly::follow_up::drift::{NoduleMeasurements, over_nights};
+use crate::nightly::records::day_tables::{DayTables, Error};
+use crate::tables::parquet::PartReader;
+use crate::tables::partitions::Partitions;
+use crate::tables::{Drift, Row as _, Score};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Name of the page in the store.
+const PAGE: &str = "drift.html";
+
+/// The page shows the last nights, at most this many.
+const MAX_NIGHTS: usize = 400;
+
+/// The columns of `scores` that the page needs.
+#[derive(Deserialize)]
+struct ScoreColumns {
+    series_instance_uid: String,
+    probability: Option<f64>,
+    volume_mm3: f64,
+    mean_hu: Option<f64>,
+    model_id: String,
+    scan_warnings: Vec<String>,
+    superseded: bool,
+}
+
+const COLUMNS: [&str; 7] = [
+    "series_instance_uid",
+    "probability",
+    "volume_mm3",
+    "mean_hu",
+    "model_id",
+    "scan_warnings",
+    "superseded",
+];
+
+/// Writes the page of drift from the tables.
+pub(crate) fn write_drift_page(tables: &DayTables<'_>) -> Result<(), Error> {
+    let root = tables.store.root();
+    let partitions = Partitions::of(root, Score::TABLE).zip(Partitions::of(root, Drift::TABLE));
+    let Some((scores, drift)) = partitions else { return Ok(()) };
+    let nights = scores.values()?;
+    let (mut measured, mut rows) = (Vec::new(), Vec::new());
+    let mut scans: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for night in &nights[nights.len().saturating_sub(MAX_NIGHTS)..] {
+        let file = scores.file(night);
+        for batch in PartReader::<ScoreColumns>::open(&file, Score::TABLE, Some(&COLUMNS))? {
+            for row in batch?.into_iter().filter(|row| !row.superseded) {
+                for warning in row.scan_warnings {
+                    let scans = scans.entry((night.clone(), warning)).or_default();
+                    scans.insert(row.series_instance_uid.clone());
+                }
+                measured.push(NoduleMeasurements {
+                    night: night.clone(),
+                    model_id: row.model_id,
+                    probability: row.probability,
+                    volume_mm3: row.volume_mm3,
+                    mean_hu: row.mean_hu,
+                });
+            }
+        }
+        for batch in PartReader::<Drift>::open(&drift.file(night), Drift::TABLE, None)? {
+            rows.extend(batch?);
+        }
+    }
+    let warnings = scans.into_iter().map(|((night, warning), scans)| WarningCount {
+        night,
+        warning,
+        n_scans: scans.len() as u64,
+    });
+    let models: BTreeSet<&String> = measured.iter().map(|nodule| &nodule.model_id).collect();
+    let unknown = models.into_iter().filter(|model| !tables.profiles.contains_key(*model));
+    let page = render(&DriftContent {
+        nights: &rows,
+        all: &over_nights(&measured, &tables.profiles),
+        warnings: &warnings.collect::<Vec<_>>(),
+        without_profile: &unknown.cloned().collect::<Vec<_>>(),
+    });
+    Ok(tables.store.write_text(Path::new(PAGE), &page)?)
+}

@@ -1,0 +1,5 @@
+//! The page of drift in the store.
+
+mod charts;
+mod drift_page;
+pub(super) mod drift_content;

@@ -1,0 +1,111 @@
+//! The tables `scores`, `growth` and `drift`, which are made of the records, a file for each day.
+
+use super::ledger::Ledger;
+use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
+use crate::nightly::scan::model::LoadedModel;
+use crate::tables::parquet::{self, Provenance};
+use crate::tables::partitions::Partitions;
+use crate::tables::store::{self, Store};
+use crate::tables::{Drift, Growth, Row, Score, manifest};
+use fs_err as fs;
+use nodulus_nets::TrainingProfile;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Key under which a table's file keeps the hash of the records that it is made of.
+const RECORDS: &str = "records";
+
+/// Folder in the store of the profiles of models' training cohorts.
+const MODELS: &str = "models";
+
+/// The tables could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A record could not be read.
+    #[error(transparent)]
+    Record(#[from] manifest::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A file could not be written.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+}
+
+/// The tables of a store, and the training cohorts of its models.
+pub(crate) struct DayTables<'a> {
+    pub(crate) store: &'a Store,
+    /// Profiles of training cohorts, by model.
+    pub(crate) profiles: BTreeMap<String, TrainingProfile>,
+}
+
+impl<'a> DayTables<'a> {
+    /// Reads the profiles of earlier models, and keeps the profile of this one.
+    pub(crate) fn open(store: &'a Store, model: &LoadedModel) -> Result<Self, Error> {
+        let folder = Path::new(MODELS);
+        if let Some(profile) = &model.profile {
+            let name = folder.join(format!("{}.json", model.name.id));
+            if store.read_record::<TrainingProfile>(&name)?.as_ref() != Some(profile) {
+                store.write_record(&name, profile)?;
+            }
+        }
+        let mut profiles = BTreeMap::new();
+        for path in json_files(&store.root().join(MODELS))? {
+            if let (Some(id), Some(profile)) = (path.file_stem(), manifest::read(&path)?) {
+                profiles.insert(id.to_string_lossy().into_owned(), profile);
+            }
+        }
+        Ok(Self { store, profiles })
+    }
+
+    /// Rewrites the tables of some days.
+    pub(crate) fn write(&self, ledger: &Ledger, days: &BTreeSet<String>) -> Result<(), Error> {
+        for day in days {
+            let provenance = Provenance::from([(RECORDS.to_owned(), ledger.hash_of_day(day))]);
+            let scores = ledger.rows_on(day)?;
+            let current = scores.iter().filter(|row| !row.superseded);
+            let measured: Vec<NoduleMeasurements> =
+                current.map(|row| NoduleMeasurements::of(day, row)).collect();
+            self.put(day, drift::by_night(&measured, &self.profiles), &provenance)?;
+            self.put(day, ledger.growth_on(day)?, &provenance)?;
+            self.put(day, scores, &provenance)?;
+        }
+        Ok(())
+    }
+
+    fn put<R: Row>(&self, day: &str, rows: Vec<R>, provenance: &Provenance) -> Result<(), Error> {
+        if let Some(table) = Partitions::of(self.store.root(), R::TABLE) {
+            table.write(day, rows, provenance)?;
+        }
+        Ok(())
+    }
+
+    /// The days whose tables are not made of the current records: a run ended before it wrote them, or a
+    /// file is damaged, missing or of another version.
+    pub(crate) fn outdated(&self, ledger: &Ledger) -> BTreeSet<String> {
+        let is_current = |day: &str| {
+            let records = Some(ledger.hash_of_day(day));
+            [Score::TABLE, Growth::TABLE, Drift::TABLE].into_iter().all(|table| {
+                let table = Partitions::of(self.store.root(), table);
+                table.and_then(|table| table.provenance(day, RECORDS)) == records
+            })
+        };
+        ledger.days().filter(|day| !is_current(day)).cloned().collect()
+    }
+}
+
+fn json_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut paths = entries.map(|e| Ok(e?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,72 @@
+//! What the ledger keeps in memory of a record.
+
+use super::record::{Attempt, AttemptOutcome, SeriesRecord};
+use crate::nightly::deliver::OutputKind;
+use crate::nightly::scan::result_inputs::ResultInputs;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the ledger keeps in memory of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LedgerEntry {
+    pub(crate) state: SeriesState,
+    /// For each day with a result of the series, a hash of what its rows are made of.
+    pub(super) hashes_by_day: BTreeMap<String, String>,
+    pub(super) compared: Option<ComparedResult>,
+}
+
+/// A result that is compared with others of its patient.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ComparedResult {
+    pub(super) patient_id: String,
+    pub(super) at: String,
+    pub(super) scored_on: String,
+}
+
+/// State of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SeriesState {
+    /// It has had no candidates since this time.
+    Waiting(String),
+    /// It has a result.
+    Scored {
+        /// What the result is made of.
+        inputs: ResultInputs,
+        /// When it was scored.
+        at: String,
+        /// Kinds of files that were requested.
+        requested: BTreeSet<OutputKind>,
+    },
+    /// It failed for this cause.
+    Failed(ResultInputs, String),
+}
+
+impl LedgerEntry {
+    /// The entry of a record; `None` where the record is empty.
+    pub(super) fn of(record: &SeriesRecord) -> Option<Self> {
+        let state = match (&record.current, &record.waiting_since) {
+            (Some(attempt), _) => match &attempt.outcome {
+                AttemptOutcome::Scored(result) => SeriesState::Scored {
+                    inputs: attempt.inputs.clone(),
+                    at: attempt.at.clone(),
+                    requested: result.requested.clone(),
+                },
+                AttemptOutcome::Failed(cause) => {
+                    SeriesState::Failed(attempt.inputs.clone(), cause.clone())
+                }
+            },
+            (None, Some(since)) => SeriesState::Waiting(since.clone()),
+            (None, None) => return None,
+        };
+        let compared = record.current.as_ref().and_then(|attempt| {
+            let patient_id = attempt.follow_up_scan()?.patient_id.clone();
+            let Attempt { at, scored_on, .. } = attempt.clone();
+            (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
+        });
+        Some(Self { state, hashes_by_day: record.hashes_by_day(), compared })
+    }
+
+    /// The patient whose other results it is compared with.
+    pub(super) fn patient(&self) -> Option<&str> {
+        self.compared.as_ref().map(|compared| compared.patient_id.as_str())
+    }
+}

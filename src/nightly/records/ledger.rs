@@ -1,0 +1,265 @@
+//! The records of a store: one for each series, `STORE/series/<2 digits>/<hash>.json`.
+//!
+//! A record is the source of truth for its series. It is written atomically, after everything that it
+//! refers to. The tables are made of the records.
+
+use super::entry::{ComparedResult, LedgerEntry, SeriesState};
+use super::record::{Attempt, SeriesRecord};
+use crate::nightly::follow_up::growth::{self, MatchingRule};
+use crate::nightly::follow_up::scan::FollowUpScan;
+use crate::tables::manifest::{self, Error};
+use crate::tables::{Growth, Score, durable, hash};
+use fs_err as fs;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Folder of the records in the store.
+const FOLDER: &str = "series";
+
+/// The records of a store.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    store: PathBuf,
+    entries: BTreeMap<String, LedgerEntry>,
+    /// Series by patient.
+    patients: BTreeMap<String, BTreeSet<String>>,
+    /// Series by day with a result.
+    days: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Ledger {
+    /// Reads the records of a store.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(crate) fn open(store: &Path) -> Result<Self, Error> {
+        let mut paths = Vec::new();
+        for folder in folders(store)? {
+            paths.extend(paths_in(&folder)?.into_iter().filter(|path| is_json(path)));
+        }
+        let read = |path: &PathBuf| -> Result<Option<(String, LedgerEntry)>, Error> {
+            let record: Option<SeriesRecord> = manifest::read(path)?;
+            Ok(record.and_then(|record| Some((record.id.clone(), LedgerEntry::of(&record)?))))
+        };
+        let entries: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
+        let mut ledger = Self {
+            store: store.to_owned(),
+            entries: BTreeMap::new(),
+            patients: BTreeMap::new(),
+            days: BTreeMap::new(),
+        };
+        for (id, entry) in entries.into_iter().flatten() {
+            ledger.insert(id, entry);
+        }
+        Ok(ledger)
+    }
+
+    /// Puts an entry in; returns the one before.
+    fn insert(&mut self, id: String, entry: LedgerEntry) -> Option<LedgerEntry> {
+        let previous = self.take(&id);
+        if let Some(patient) = entry.patient() {
+            self.patients.entry(patient.to_owned()).or_default().insert(id.clone());
+        }
+        for day in entry.hashes_by_day.keys() {
+            self.days.entry(day.clone()).or_default().insert(id.clone());
+        }
+        self.entries.insert(id, entry);
+        previous
+    }
+
+    /// Takes an entry out.
+    fn take(&mut self, id: &str) -> Option<LedgerEntry> {
+        let entry = self.entries.remove(id)?;
+        if let Some(patient) = entry.patient() {
+            unlist(&mut self.patients, patient, id);
+        }
+        for day in entry.hashes_by_day.keys() {
+            unlist(&mut self.days, day, id);
+        }
+        Some(entry)
+    }
+
+    /// Removes the files of interrupted writes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), Error> {
+        let folders = folders(&self.store)?;
+        Ok(folders.iter().try_for_each(|folder| durable::remove_unfinished(folder))?)
+    }
+
+    /// The state of a series; `None` where it has no record.
+    pub(crate) fn state(&self, id: &str) -> Option<&SeriesState> {
+        self.entries.get(id).map(|entry| &entry.state)
+    }
+
+    /// The series and their states, by id.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (&String, &SeriesState)> {
+        self.entries.iter().map(|(id, entry)| (id, &entry.state))
+    }
+
+    /// The record of a series; an empty one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the record cannot be read.
+    pub(crate) fn read(&self, id: &str) -> Result<SeriesRecord, Error> {
+        let record = manifest::read(&self.path(id))?;
+        Ok(record.unwrap_or_else(|| SeriesRecord { id: id.to_owned(), ..SeriesRecord::default() }))
+    }
+
+    /// Writes a record; returns the days whose rows it changes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub(crate) fn write(&mut self, record: &SeriesRecord) -> Result<BTreeSet<String>, Error> {
+        manifest::write(&self.path(&record.id), record)?;
+        let previous = match LedgerEntry::of(record) {
+            Some(entry) => self.insert(record.id.clone(), entry),
+            None => self.take(&record.id),
+        };
+        let mut days = BTreeSet::new();
+        let entries = previous.iter().chain(self.entries.get(&record.id));
+        for patient in entries.filter_map(LedgerEntry::patient) {
+            // Rows of growth stand on the day of the later one of two results.
+            let others = self.compared(patient).map(|(_, other)| other.scored_on.clone());
+            days.extend(others);
+        }
+        let before = previous.map(|entry| entry.hashes_by_day).unwrap_or_default();
+        let now = record.hashes_by_day();
+        let all = before.keys().chain(now.keys());
+        days.extend(all.filter(|day| before.get(*day) != now.get(*day)).cloned());
+        Ok(days)
+    }
+
+    /// The compared results of a patient, by series.
+    fn compared<'a>(
+        &'a self,
+        patient: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a ComparedResult)> {
+        let ids = self.patients.get(patient).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.entries.get(id)?.compared.as_ref()?)))
+    }
+
+    /// For each compared result of a day, by series: the series, and the series of its patient that were
+    /// scored before. Series without any are left out.
+    fn compared_on(&self, day: &str) -> Vec<(&String, Vec<&String>)> {
+        let mut series = Vec::new();
+        for (id, entry) in self.of_day(day) {
+            let Some(own) = entry.compared.as_ref().filter(|own| own.scored_on == day) else {
+                continue;
+            };
+            let earlier = self.compared(&own.patient_id);
+            let earlier = earlier.filter(|(other, of)| (&of.at, *other) < (&own.at, id));
+            let earlier: Vec<&String> = earlier.map(|(other, _)| other).collect();
+            if !earlier.is_empty() {
+                series.push((id, earlier));
+            }
+        }
+        series
+    }
+
+    /// Growth of the nodules of a day's scans since the scans of their patients that were scored before.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn growth_on(&self, day: &str) -> Result<Vec<Growth>, Error> {
+        let scan = |id: &str| -> Result<Option<FollowUpScan>, Error> {
+            Ok(self.read(id)?.current.as_ref().and_then(Attempt::follow_up_scan).cloned())
+        };
+        let mut rows = Vec::new();
+        for (id, earlier) in self.compared_on(day) {
+            let Some(own) = scan(id)? else { continue };
+            let others = earlier.into_iter().map(|id| scan(id)).collect::<Result<Vec<_>, _>>()?;
+            let others: Vec<FollowUpScan> = others.into_iter().flatten().collect();
+            rows.extend(growth::rows(&MatchingRule::default(), &others, &own));
+        }
+        Ok(rows)
+    }
+
+    /// Deletes a record.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub(crate) fn remove(&mut self, id: &str) -> Result<(), Error> {
+        self.take(id);
+        Ok(fs::remove_file(self.path(id))?)
+    }
+
+    /// The days with a result.
+    pub(super) fn days(&self) -> impl Iterator<Item = &String> {
+        self.days.keys()
+    }
+
+    /// The series with a result of a day, by id.
+    fn of_day(&self, day: &str) -> impl Iterator<Item = (&String, &LedgerEntry)> {
+        let ids = self.days.get(day).into_iter().flatten();
+        ids.filter_map(|id| Some((id, self.entries.get(id)?)))
+    }
+
+    /// Hash of what the rows of a day are made of.
+    pub(super) fn hash_of_day(&self, day: &str) -> String {
+        let hashes =
+            self.of_day(day).filter_map(|(id, entry)| Some([id, entry.hashes_by_day.get(day)?]));
+        let compared = self.compared_on(day);
+        let at = |id: &'_ String| {
+            let compared = self.entries.get(id).and_then(|entry| entry.compared.as_ref());
+            compared.map_or(String::new(), |compared| format!("{id} {}", compared.at))
+        };
+        let compared = compared.iter().flat_map(|(id, earlier)| earlier.iter().chain([id]));
+        let compared: Vec<String> = compared.map(|id| at(id)).collect();
+        hash::sha256_parts(hashes.flatten().chain(&compared).map(String::as_str))
+    }
+
+    /// The rows of a day, by series and number.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn rows_on(&self, day: &str) -> Result<Vec<Score>, Error> {
+        let ids: Vec<&String> = self.of_day(day).map(|(id, _)| id).collect();
+        let read = |id: &&String| Ok(self.read(id)?.rows_on(day).collect::<Vec<_>>());
+        let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        let name = hash::id("", [id]);
+        self.store.join(FOLDER).join(&name[..2]).join(format!("{name}.json"))
+    }
+}
+
+/// Removes a series from an index.
+fn unlist(index: &mut BTreeMap<String, BTreeSet<String>>, key: &str, id: &str) {
+    if let Some(series) = index.get_mut(key) {
+        series.remove(id);
+        if series.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// The folders of the records.
+fn folders(store: &Path) -> Result<Vec<PathBuf>, Error> {
+    let folder = store.join(FOLDER);
+    if folder.is_dir() { paths_in(&folder) } else { Ok(Vec::new()) }
+}
+
+fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    Ok(paths.collect::<std::io::Result<_>>()?)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

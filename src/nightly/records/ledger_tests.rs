@@ -1,0 +1,95 @@
+use super::*;
+use crate::nightly::records::entry::SeriesState;
+use crate::nightly::records::record::{AttemptOutcome, SeriesResult};
+use crate::nightly::scan::result_inputs::ResultInputs;
+
+fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
+    let inputs = ResultInputs {
+        stamp: String::new(),
+        content_sha256: key.to_owned(),
+        candidates_sha256: String::new(),
+        recipe_sha256: String::new(),
+        model_id: "m".to_owned(),
+    };
+    Attempt::new(inputs, format!("{day}T01:00:00Z"), outcome)
+}
+
+fn scored(n_rows: usize) -> AttemptOutcome {
+    let row = |n: usize| Score {
+        series_instance_uid: "1.2".to_owned(),
+        study_instance_uid: None,
+        patient_id: None,
+        nodule_id: n.to_string(),
+        nodule_number: n as i64,
+        candidate_x_mm: 0.0,
+        candidate_y_mm: 0.0,
+        candidate_z_mm: 0.0,
+        candidate_score: None,
+        centroid_x_mm: 0.0,
+        centroid_y_mm: 0.0,
+        centroid_z_mm: 0.0,
+        probability: None,
+        volume_mm3: 1.0,
+        equivalent_diameter_mm: 1.0,
+        axial_diameter_mm: None,
+        axial_short_diameter_mm: None,
+        mean_hu: None,
+        nodule_type: None,
+        model_id: "m".to_owned(),
+        warnings: Vec::new(),
+        scan_warnings: Vec::new(),
+        superseded: false,
+    };
+    AttemptOutcome::Scored(Box::new(SeriesResult {
+        rows: (1..=n_rows).map(row).collect(),
+        ..SeriesResult::default()
+    }))
+}
+
+#[test]
+fn an_older_result_stays_and_its_day_changes() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut record = ledger.read("1.2").unwrap();
+    record.waiting_since = Some("2026-01-01T00:00:00Z".to_owned());
+    assert!(ledger.write(&record).unwrap().is_empty());
+    assert!(matches!(ledger.state("1.2").unwrap(), SeriesState::Waiting(_)));
+    let failed = AttemptOutcome::Failed("no".to_owned());
+    record.supersede(attempt("a", "2026-01-01", failed));
+    assert!(ledger.write(&record).unwrap().is_empty());
+    record.supersede(attempt("b", "2026-01-02", scored(2)));
+    assert_eq!(ledger.write(&record).unwrap(), BTreeSet::from(["2026-01-02".to_owned()]));
+    let before = ledger.hash_of_day("2026-01-02");
+    record.supersede(attempt("c", "2026-01-03", scored(1)));
+    assert_eq!(ledger.write(&record).unwrap().len(), 2);
+    assert_ne!(ledger.hash_of_day("2026-01-02"), before);
+    // As another process reads it.
+    let ledger = Ledger::open(store.path()).unwrap();
+    assert_eq!(ledger.read("1.2").unwrap(), record);
+    let rows = |day| ledger.rows_on(day).unwrap().iter().map(|r| r.superseded).collect::<Vec<_>>();
+    assert_eq!(rows("2026-01-02"), [true, true]);
+    assert_eq!(rows("2026-01-03"), [false]);
+    assert_eq!(rows("2026-01-01"), [false; 0]);
+    assert_eq!(ledger.days().collect::<Vec<_>>(), ["2026-01-02", "2026-01-03"]);
+    assert!(
+        matches!(ledger.state("1.2").unwrap(), SeriesState::Scored { inputs, .. } if inputs.content_sha256 == "c")
+    );
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let record =
+        SeriesRecord { waiting_since: Some("x".to_owned()), ..ledger.read("1.2").unwrap() };
+    ledger.write(&record).unwrap();
+    let path = ledger.path("1.2");
+    fs::write(path.with_extension("json.1.tmp"), "{").unwrap();
+    ledger.remove_unfinished().unwrap();
+    assert_eq!(Ledger::open(store.path()).unwrap().states().count(), 1);
+    fs::write(&path, "{").unwrap();
+    let error = Ledger::open(store.path()).unwrap_err().to_string();
+    assert!(error.contains("is not a record"), "{error}");
+    ledger.remove("1.2").unwrap();
+    assert!(Ledger::open(store.path()).unwrap().states().next().is_none());
+}

@@ -1,0 +1,128 @@
+//! The record of a series: its results, when they were made, and of what.
+
+use crate::nightly::deliver::OutputKind;
+use crate::nightly::follow_up::scan::FollowUpScan;
+use crate::nightly::scan::result_inputs::ResultInputs;
+use crate::tables::{Score, hash};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// The record of a series, or of a source in the input that cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SeriesRecord {
+    pub(crate) id: String,
+    /// Since when it waits for candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting_since: Option<String>,
+    /// The last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) current: Option<Attempt>,
+    /// Earlier attempts with a result, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) superseded: Vec<Attempt>,
+}
+
+/// An attempt to score a series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    #[serde(rename = "of")]
+    pub(crate) inputs: ResultInputs,
+    /// Time when the series was scored, or failed.
+    pub(super) at: String,
+    /// Day of that time, which is the day of its rows.
+    pub(super) scored_on: String,
+    pub(crate) outcome: AttemptOutcome,
+}
+
+impl Attempt {
+    /// An attempt at a time.
+    pub(crate) fn new(inputs: ResultInputs, at: String, outcome: AttemptOutcome) -> Self {
+        let scored_on = at.split('T').next().unwrap_or_default().to_owned();
+        Self { inputs, at, scored_on, outcome }
+    }
+
+    /// The scan for the comparison with other scans of its patient.
+    pub(super) fn follow_up_scan(&self) -> Option<&FollowUpScan> {
+        match &self.outcome {
+            AttemptOutcome::Scored(result) => result.visit.as_ref(),
+            AttemptOutcome::Failed(_) => None,
+        }
+    }
+}
+
+/// Outcome of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AttemptOutcome {
+    /// It has a result.
+    Scored(Box<SeriesResult>),
+    /// It failed for this cause.
+    Failed(String),
+}
+
+/// The result of a series.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SeriesResult {
+    pub(crate) rows: Vec<Score>,
+    /// Kinds of files that were requested.
+    #[serde(default, rename = "asked")]
+    pub(crate) requested: BTreeSet<OutputKind>,
+    /// Files that were written for it, below the folder of outputs.
+    pub(crate) outputs: Vec<PathBuf>,
+    pub(crate) warnings: Vec<String>,
+    /// The scan for the comparison with other scans of its patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) visit: Option<FollowUpScan>,
+}
+
+impl SeriesRecord {
+    /// Adds an attempt. The result before it, if any, becomes superseded.
+    pub(crate) fn supersede(&mut self, attempt: Attempt) {
+        self.waiting_since = None;
+        if let Some(previous) = self.current.replace(attempt)
+            && matches!(previous.outcome, AttemptOutcome::Scored(_))
+        {
+            self.superseded.push(previous);
+        }
+    }
+
+    /// Its current result.
+    pub(crate) fn result(&mut self) -> Option<&mut SeriesResult> {
+        match &mut self.current.as_mut()?.outcome {
+            AttemptOutcome::Scored(result) => Some(result),
+            AttemptOutcome::Failed(_) => None,
+        }
+    }
+
+    /// Its results, oldest first, each with whether it is superseded.
+    fn results(&self) -> impl Iterator<Item = (&Attempt, &SeriesResult, bool)> {
+        let old = self.superseded.iter().map(|attempt| (attempt, true));
+        let all = old.chain(self.current.iter().map(|attempt| (attempt, false)));
+        all.filter_map(|(attempt, superseded)| match &attempt.outcome {
+            AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
+            AttemptOutcome::Failed(_) => None,
+        })
+    }
+
+    /// Its rows of a day.
+    pub(super) fn rows_on(&self, day: &str) -> impl Iterator<Item = Score> {
+        let on_day = self.results().filter(move |(attempt, ..)| attempt.scored_on == day);
+        on_day.flat_map(|(_, result, superseded)| {
+            result.rows.iter().map(move |row| Score { superseded, ..row.clone() })
+        })
+    }
+
+    /// For each day with a result, a hash of what its rows are made of.
+    pub(super) fn hashes_by_day(&self) -> BTreeMap<String, String> {
+        let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (attempt, _, superseded) in self.results() {
+            let ResultInputs { content_sha256, candidates_sha256, recipe_sha256, .. } =
+                &attempt.inputs;
+            let state = if superseded { "superseded" } else { "current" };
+            let parts = [content_sha256, candidates_sha256, recipe_sha256, &attempt.at, state];
+            days.entry(attempt.scored_on.clone()).or_default().extend(parts);
+        }
+        days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()
+    }
+}

@@ -1,0 +1,64 @@
+//! What a record keeps of a scored scan, with identities as results name them.
+
+use crate::nightly::follow_up::scan::FollowUpScan;
+use crate::nightly::identity::Identity;
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
+use crate::tables::Score;
+use nodulus_formats::dicom::SeriesInfo;
+use nodulus_imaging::lungs::LungBox;
+
+/// Rows of `scores`, in the order of the nodules.
+pub(crate) fn rows(scan: &ScoredScan, identity: &Identity) -> Vec<Score> {
+    scan.nodules.iter().map(|nodule| row(scan, nodule, identity)).collect()
+}
+
+/// The scan for the comparison with other scans of its patient; `None` for an image file.
+pub(crate) fn follow_up_scan(
+    scan: &ScoredScan,
+    lungs: Option<LungBox>,
+    identity: &Identity,
+) -> Option<FollowUpScan> {
+    let info = scan.info.as_ref()?;
+    let patient = identity.patient(&info.patient_id, &info.study_instance_uid);
+    let mut scan = FollowUpScan::of(scan, lungs);
+    scan.series_instance_uid = identity.uid(&scan.series_instance_uid);
+    scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
+    scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };
+    scan.acquired_on = scan.acquired_on.and_then(|date| date.plus_days(patient.shift_days));
+    for nodule in &mut scan.nodules {
+        nodule.nodule_id = identity.id(&nodule.nodule_id);
+    }
+    Some(scan)
+}
+
+fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity) -> Score {
+    let info = scan.info.as_ref();
+    let patient = |info: &SeriesInfo| identity.patient(&info.patient_id, &info.study_instance_uid);
+    let [candidate_x_mm, candidate_y_mm, candidate_z_mm] = nodule.candidate_mm;
+    let [centroid_x_mm, centroid_y_mm, centroid_z_mm] = nodule.centroid_mm;
+    Score {
+        series_instance_uid: identity.uid(&scan.series_instance_uid),
+        study_instance_uid: info.map(|info| identity.uid(&info.study_instance_uid)),
+        patient_id: info.map(|info| patient(info).patient_id),
+        nodule_id: identity.id(&nodule.nodule_id),
+        nodule_number: i64::from(nodule.number),
+        candidate_x_mm,
+        candidate_y_mm,
+        candidate_z_mm,
+        candidate_score: nodule.candidate_confidence,
+        centroid_x_mm,
+        centroid_y_mm,
+        centroid_z_mm,
+        probability: nodule.probability,
+        volume_mm3: nodule.volume_mm3,
+        equivalent_diameter_mm: nodule.equivalent_diameter_mm,
+        axial_diameter_mm: nodule.axial_diameter_mm,
+        axial_short_diameter_mm: nodule.axial_short_diameter_mm,
+        mean_hu: nodule.mean_hu,
+        nodule_type: None,
+        model_id: scan.model.id.clone(),
+        warnings: nodule.warnings.clone(),
+        scan_warnings: scan.warnings.clone(),
+        superseded: false,
+    }
+}

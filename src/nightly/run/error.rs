@@ -1,0 +1,45 @@
+//! Why a run stopped.
+
+use crate::nightly::identity;
+use crate::nightly::input::candidates;
+use crate::nightly::records::day_tables;
+use crate::nightly::scan::model;
+use crate::tables::{manifest, store};
+use std::io;
+use std::path::PathBuf;
+
+/// The run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input cannot be listed.
+    #[error("cannot read `score.input`")]
+    Input(#[source] io::Error),
+    /// The store or the outputs lie in the input.
+    #[error(
+        "`{setting}` `{path}` lies in `score.input`, which is never written to; name a folder outside it"
+    )]
+    InInput {
+        /// The setting.
+        setting: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The candidates cannot be read.
+    #[error(transparent)]
+    Candidates(#[from] candidates::Error),
+    /// The key of pseudonyms cannot be used.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The model cannot be loaded.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Record(#[from] manifest::Error),
+    /// A table could not be written.
+    #[error(transparent)]
+    Tables(#[from] day_tables::Error),
+}

@@ -1,0 +1,65 @@
+//! Events of a run, for its log.
+
+use super::summary::StopReason;
+use serde::Serialize;
+
+/// An event of a run. Events name neither paths nor patients.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The device of the networks is chosen.
+    Device {
+        /// The device, and why it is not a card where it is none.
+        text: String,
+    },
+    /// The input is listed.
+    Listed {
+        /// Series in it.
+        found: usize,
+        /// Series among them that are read.
+        to_do: usize,
+    },
+    /// A series is scored.
+    Scored {
+        /// The series.
+        series: String,
+        /// Its nodules.
+        nodules: usize,
+        /// Seconds of the model.
+        seconds: f64,
+    },
+    /// Further files are written for a series that was scored before.
+    Completed {
+        /// The series.
+        series: String,
+    },
+    /// A series failed.
+    Failed {
+        /// The series, or the redacted name of its source.
+        series: String,
+        /// The cause.
+        cause: String,
+    },
+    /// A series has no candidates yet.
+    Waiting {
+        /// The series.
+        series: String,
+    },
+    /// The files of a series still arrive.
+    Settling {
+        /// The series.
+        series: String,
+    },
+    /// A warning.
+    Warning {
+        /// The warning.
+        text: String,
+    },
+    /// The run ends before all series are done.
+    Stopped {
+        /// The reason.
+        why: StopReason,
+        /// Series that are left.
+        left: usize,
+    },
+}

@@ -1,0 +1,39 @@
+//! A series that goes to the writer.
+
+use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::scan::files::OpenScan;
+use crate::nightly::scan::memory::MemoryLease;
+use crate::nightly::scan::result_inputs::ResultInputs;
+use crate::nightly::scan::scored::ScoredScan;
+use nodulus_formats::volume::LoadedSlices;
+use nodulus_imaging::lungs::LungBox;
+
+/// A series with its outcome.
+pub(super) struct FinishedSeries<'a> {
+    pub(super) series: DiscoveredSeries,
+    pub(super) inputs: ResultInputs,
+    /// Where a result only lacks files that are requested now: the time when it was scored.
+    pub(super) completes: Option<String>,
+    pub(super) outcome: SeriesOutcome<'a>,
+}
+
+/// Outcome of a series.
+pub(super) enum SeriesOutcome<'a> {
+    Scored(Box<ScoredSeries<'a>>),
+    /// Its content is that of its last result.
+    Unchanged,
+    /// Its files still change.
+    Settling,
+    Failed(String),
+}
+
+/// A scored scan with its voxels.
+pub(super) struct ScoredSeries<'a> {
+    pub(super) scan: ScoredScan,
+    pub(super) slices: LoadedSlices<i16>,
+    pub(super) lungs: Option<LungBox>,
+    pub(super) seconds: f64,
+    /// Keeps the unpacked files of an archive.
+    pub(super) _source: OpenScan,
+    pub(super) _memory: MemoryLease<'a>,
+}

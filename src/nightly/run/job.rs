@@ -1,0 +1,228 @@
+//! The nightly job: lists the input and scores what is new.
+
+use super::context::RunContext;
+use super::error::Error;
+use super::event::RunEvent;
+use super::finished::FinishedSeries;
+use super::score::score;
+use super::summary::{RunSummary, StepSeconds};
+use super::triage::Triage;
+use super::write::ResultWriter;
+use crate::nightly::identity::Identity;
+use crate::nightly::input::candidates::CandidateIndex;
+use crate::nightly::input::discover::{SourceCache, discover};
+use crate::nightly::pages::drift_content::write_drift_page;
+use crate::nightly::records::day_tables::DayTables;
+use crate::nightly::records::ledger::Ledger;
+use crate::nightly::redaction;
+use crate::nightly::scan::memory::MemoryBudget;
+use crate::nightly::scan::model::LoadedModel;
+use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
+use crate::nightly::scan::training_range;
+use crate::nightly::settings::ScoreSettings;
+use crate::tables::store::Store;
+use crate::tables::{clock, hash, lock};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+pub use super::context::RunOptions;
+
+/// Version of scoring; raised when results change although their inputs stay.
+pub const VERSION: u32 = 1;
+
+/// Where the store keeps what the sources of the input hold.
+const CACHE: &str = "cache/input.json";
+
+/// Scores what is new in the input, and keeps a summary of the run in the store, which must be locked.
+///
+/// Reading, scoring and writing overlap: each has a thread, and one scan waits to be written. The run stops
+/// with an error if the input, the candidates or the model cannot be read, or the store cannot be written
+/// to. A problem of a single scan is a failure of that scan.
+pub fn run(
+    settings: &ScoreSettings,
+    store: &Store,
+    options: &RunOptions<'_>,
+    notify: &(dyn Fn(RunEvent) + Sync),
+) -> (RunSummary, Result<(), Error>) {
+    let (begun, now) = (Instant::now(), SystemTime::now());
+    let mut summary = RunSummary {
+        started: clock::timestamp(now),
+        process: lock::this_process(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..RunSummary::default()
+    };
+    let mut result = try_run(settings, store, options, notify, begun, &mut summary);
+    summary.ended = clock::timestamp(SystemTime::now());
+    summary.seconds.total = begun.elapsed().as_secs_f64();
+    summary.error = result.as_ref().err().map(|error| redaction::cause(&settings.input, error));
+    summary.exit_status = match (&result, summary.failed) {
+        (Err(_), _) => 1,
+        (Ok(()), 0) => 0,
+        (Ok(()), _) => 3,
+    };
+    // An error of the run matters more than one of its summary.
+    let written = summary.write(store, now);
+    result = result.and(written.map_err(Error::from));
+    (summary, result)
+}
+
+fn try_run(
+    settings: &ScoreSettings,
+    store: &Store,
+    options: &RunOptions<'_>,
+    notify: &(dyn Fn(RunEvent) + Sync),
+    begun: Instant,
+    summary: &mut RunSummary,
+) -> Result<(), Error> {
+    let now = SystemTime::now();
+    refuse_nested(settings)?;
+    let identity = Identity::new(settings.deidentify.as_ref())?;
+    let mut candidates = CandidateIndex::read(&settings.candidates.0)?;
+    let loading = Instant::now();
+    let model = LoadedModel::load(&settings.model.0, &options.device)?;
+    summary.model_id.clone_from(&model.name.id);
+    summary.seconds.model = loading.elapsed().as_secs_f64();
+
+    let mut ledger = Ledger::open(store.root())?;
+    ledger.remove_unfinished()?;
+    let tables = DayTables::open(store, &model)?;
+    tables.write(&ledger, &tables.outdated(&ledger))?;
+    let listing = Instant::now();
+    // A damaged cache costs time, but never a wrong result.
+    let previous: SourceCache =
+        store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    let mut cache = previous.clone();
+    let name =
+        |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.uid(id) };
+    let (series, points) = discover(&settings.input, &mut cache, &name).map_err(Error::Input)?;
+    if settings.points_in_input {
+        for file in &points {
+            candidates.add_points(&settings.input, file);
+        }
+    }
+    if cache != previous {
+        store.write_record(Path::new(CACHE), &cache)?;
+    }
+    summary.seconds.list = listing.elapsed().as_secs_f64();
+    summary.found = series.len();
+    let mut warn = |text: String| {
+        summary.warnings.push(text.clone());
+        notify(RunEvent::Warning { text });
+    };
+    for text in &candidates.unreadable {
+        let is_replaced = identity.is_replaced();
+        warn(if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.clone() });
+    }
+    if model.profile.is_none() {
+        warn(training_range::without_profile(&model.name.id));
+    }
+    // Who results name is part of them. The key itself is not written anywhere.
+    let parts = [
+        model.sha256.clone(),
+        settings.of_results().to_string(),
+        identity.id("recipe") + &identity.uid("1.2.3"),
+        VERSION.to_string(),
+    ];
+    let recipe = hash::sha256_parts(parts.iter().map(String::as_str));
+    let mut triage = Triage {
+        settings,
+        retry_failed: options.retry_failed,
+        candidates: &candidates,
+        now,
+        summary,
+        notify,
+    };
+    let pending = triage.sort(series, &recipe, &model.name.id, &mut ledger)?;
+    notify(RunEvent::Listed { found: summary.found, to_do: pending.len() });
+
+    let deadline = options.max_time.map(|time| begun + time);
+    let tables = &tables;
+    let context =
+        RunContext { settings, identity, tables, options, model: &model, deadline, notify };
+    let result = work(&context, pending, &mut ledger, summary);
+    write_drift_page(tables)?;
+    result
+}
+
+/// Refuses a store or outputs in the input: outputs would be taken for scans.
+fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
+    let Ok(input) = fs_err::canonicalize(&settings.input) else { return Ok(()) };
+    let output = settings.output();
+    for (setting, path) in [("score.store", &settings.store), ("score.output", &output)] {
+        let existing = path.ancestors().find_map(|path| fs_err::canonicalize(path).ok());
+        if existing.is_some_and(|existing| existing.starts_with(&input)) {
+            return Err(Error::InInput { setting, path: path.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Reads, scores and writes the pending series, each step in a thread of its own.
+fn work(
+    context: &RunContext<'_>,
+    pending: Vec<PendingSeries>,
+    ledger: &mut Ledger,
+    summary: &mut RunSummary,
+) -> Result<(), Error> {
+    let half_of_memory = context.options.max_memory / 2;
+    let budget = MemoryBudget::new(half_of_memory);
+    let batch = context.model.networks.batch_within(half_of_memory);
+    let has_failed = AtomicBool::new(false);
+    let seconds = Mutex::new(StepSeconds::default());
+    let add = |of: fn(&mut StepSeconds) -> &mut f64, since: Instant| {
+        let mut seconds = seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        *of(&mut seconds) += since.elapsed().as_secs_f64();
+    };
+    let total = pending.len();
+    let written = std::thread::scope(|scope| {
+        let (to_score, from_reader): (SyncSender<ReadSeries<'_>>, Receiver<_>) = sync_channel(0);
+        let (to_writer, from_scorer): (SyncSender<FinishedSeries<'_>>, Receiver<_>) =
+            sync_channel(1);
+        scope.spawn(|| {
+            // Dropping the sender ends the scorer's loop, and with it the writer's.
+            let to_score = to_score;
+            for pending in pending {
+                if context.stop_reason().is_some() || has_failed.load(Ordering::SeqCst) {
+                    break;
+                }
+                let since = Instant::now();
+                let read = read(context.settings, &budget, pending);
+                add(|seconds| &mut seconds.read, since);
+                if to_score.send(read).is_err() {
+                    break;
+                }
+            }
+        });
+        let writer = scope.spawn(|| {
+            let mut writer = ResultWriter::new(context, ledger, summary);
+            let result = writer.write_all(from_scorer, |since| add(|s| &mut s.write, since));
+            has_failed.store(result.is_err(), Ordering::SeqCst);
+            result
+        });
+        for read in from_reader {
+            let since = Instant::now();
+            let finished = score(context, read, batch);
+            add(|seconds| &mut seconds.score, since);
+            if to_writer.send(finished).is_err() {
+                break;
+            }
+        }
+        drop(to_writer);
+        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let n_written = written?;
+    let StepSeconds { read, score, write, .. } =
+        seconds.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summary.seconds = StepSeconds { read, score, write, ..summary.seconds };
+    summary.left = total - n_written;
+    if summary.left > 0
+        && let Some(why) = context.stop_reason()
+    {
+        summary.stopped = Some(why);
+        (context.notify)(RunEvent::Stopped { why, left: summary.left });
+    }
+    Ok(())
+}

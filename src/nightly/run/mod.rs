@@ -1,0 +1,14 @@
+//! A run of the nightly job: decides what to score, then reads, scores and writes at the same time.
+
+mod error;
+pub mod event;
+pub mod summary;
+mod context;
+mod finished;
+mod triage;
+mod score;
+mod write;
+pub mod job;
+pub mod status;
+
+pub use error::Error;

@@ -1,0 +1,91 @@
+//! Scores a scan that is read.
+
+use super::context::RunContext;
+use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
+use crate::nightly::redaction;
+use crate::nightly::scan::files::OpenScan;
+use crate::nightly::scan::nodules::merge_candidates;
+use crate::nightly::scan::read::{LoadedScan, ReadOutcome, ReadSeries};
+use crate::nightly::scan::scored::ScoredScan;
+use crate::nightly::scan::segment::{self, RegionPredictor};
+use crate::nightly::scan::training_range::{self, ScanCharacteristics};
+use crate::tables::clock;
+use nodulus_metrics::HuCounts;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Instant, SystemTime};
+
+/// Scores a series. An error or a panic is the outcome of this series alone.
+pub(super) fn score<'a>(
+    context: &RunContext<'_>,
+    read: ReadSeries<'a>,
+    batch: usize,
+) -> FinishedSeries<'a> {
+    let ReadSeries { series, inputs, completes, outcome } = read;
+    let outcome = match outcome {
+        ReadOutcome::Unchanged => SeriesOutcome::Unchanged,
+        ReadOutcome::Settling => SeriesOutcome::Settling,
+        ReadOutcome::Failed(cause) => SeriesOutcome::Failed(cause),
+        ReadOutcome::Ready(loaded) => {
+            let score = || score_scan(context, &series.id, *loaded, batch, completes.clone());
+            match catch_unwind(AssertUnwindSafe(score)) {
+                Ok(Ok(scored)) => SeriesOutcome::Scored(Box::new(scored)),
+                Ok(Err(error)) => {
+                    SeriesOutcome::Failed(redaction::cause(&context.settings.input, &error))
+                }
+                Err(panic) => SeriesOutcome::Failed(redaction::panic_cause(panic.as_ref())),
+            }
+        }
+    };
+    FinishedSeries { series, inputs, completes, outcome }
+}
+
+fn score_scan<'a>(
+    context: &RunContext<'_>,
+    id: &str,
+    loaded: LoadedScan<'a>,
+    batch: usize,
+    scored_before: Option<String>,
+) -> Result<ScoredSeries<'a>, segment::Error> {
+    let since = Instant::now();
+    let networks = &context.model.networks;
+    let predictor = RegionPredictor {
+        side: networks.image_size(),
+        batch,
+        predict: &|images| networks.predict(images, context.settings.flips),
+    };
+    let LoadedScan { scan: source, slices, candidates, lungs, mut warnings, memory } = loaded;
+    let (segmented, pixels) = segment::segment(context.settings, &predictor, &slices, &candidates)?;
+    warnings.extend(outside_training_range(context, &source, &pixels));
+    let (files, sop_instance_uids) = source.instances();
+    let scan = ScoredScan {
+        series_instance_uid: id.to_owned(),
+        info: source.info().cloned(),
+        files,
+        sop_instance_uids,
+        geometry: *slices.geometry(),
+        model: context.model.name.clone(),
+        // Files hold this time: those that complete a result are the same as if they had been written first.
+        scored_at: scored_before.unwrap_or_else(|| clock::timestamp(SystemTime::now())),
+        nodules: merge_candidates(id, &slices, segmented),
+        warnings,
+    };
+    let seconds = since.elapsed().as_secs_f64();
+    Ok(ScoredSeries { scan, slices, lungs, seconds, _source: source, _memory: memory })
+}
+
+/// Warnings where the scan lies outside the range of the model's training cohort.
+fn outside_training_range(
+    context: &RunContext<'_>,
+    scan: &OpenScan,
+    regions: &HuCounts,
+) -> Vec<String> {
+    let Some(profile) = &context.model.profile else { return Vec::new() };
+    let info = scan.info();
+    let characteristics = ScanCharacteristics {
+        spacing_mm: scan.geometry().spacing().ijk(),
+        slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
+        kernel: info.and_then(|info| info.kernel.as_deref()),
+        regions,
+    };
+    training_range::warnings(profile, &characteristics)
+}

@@ -1,0 +1,66 @@
+//! Status of the nightly job.
+
+use super::error::Error;
+use super::summary::RunSummary;
+use crate::nightly::records::entry::SeriesState;
+use crate::nightly::records::ledger::Ledger;
+use crate::tables::lock;
+use crate::tables::store::{self, Store};
+use serde::Serialize;
+
+/// Status of the job, as its store shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct JobStatus {
+    /// The process that holds the lock, while a job runs.
+    pub holder: Option<String>,
+    /// Summary of the last run that ended.
+    pub last_run: Option<RunSummary>,
+    /// Series with a result.
+    pub scored: usize,
+    /// Series whose files still arrived at the last run.
+    pub settling: Vec<SeriesStatus>,
+    /// Series without candidates, and since when.
+    pub waiting: Vec<SeriesStatus>,
+    /// Series that failed, and why.
+    pub failed: Vec<SeriesStatus>,
+}
+
+/// Status of a series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeriesStatus {
+    /// The series, or the redacted name of its source.
+    pub id: String,
+    /// Since when, or why; may be empty.
+    pub detail: String,
+}
+
+/// Reads the status of the job. A job may run meanwhile.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read.
+pub fn status(store: &Store) -> Result<JobStatus, Error> {
+    let last_run = RunSummary::last(store)?;
+    let settling = last_run.iter().flat_map(|last| &last.settling_series);
+    let mut status = JobStatus {
+        holder: lock::holder(store.root()).map_err(store::Error::from)?,
+        settling: settling
+            .map(|id| SeriesStatus { id: id.clone(), detail: String::new() })
+            .collect(),
+        last_run: last_run.clone(),
+        ..JobStatus::default()
+    };
+    for (id, state) in Ledger::open(store.root())?.states() {
+        let id = id.clone();
+        match state {
+            SeriesState::Scored { .. } => status.scored += 1,
+            SeriesState::Waiting(since) => {
+                status.waiting.push(SeriesStatus { id, detail: format!("since {since}") });
+            }
+            SeriesState::Failed(_, cause) => {
+                status.failed.push(SeriesStatus { id, detail: cause.clone() });
+            }
+        }
+    }
+    Ok(status)
+}

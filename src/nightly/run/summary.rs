@@ -1,0 +1,128 @@
+//! Summary of a run.
+
+use crate::tables::clock;
+use crate::tables::store::{self, Store};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Folder of the summaries in the store.
+const FOLDER: &str = "runs";
+
+/// Summary of a run, as `STORE/runs/` keeps it and `nodulus score` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunSummary {
+    /// Time of its start.
+    pub started: String,
+    /// Time of its end.
+    pub ended: String,
+    /// Process and machine.
+    pub process: String,
+    /// Version of the program.
+    pub version: String,
+    /// Model that scored.
+    pub model_id: String,
+    /// Series in the input.
+    pub found: usize,
+    /// Series whose files still arrive; the next run reads them.
+    pub settling: usize,
+    /// Series without candidates.
+    pub waiting: usize,
+    /// Series scored.
+    pub scored: usize,
+    /// Scored series among them that replace a result of other content, other candidates or another model.
+    pub superseded: usize,
+    /// Series scored before for which further files were written.
+    pub completed: usize,
+    /// Series scored before that have not changed.
+    pub unchanged: usize,
+    /// Series that failed.
+    pub failed: usize,
+    /// Series that failed before and have not changed.
+    pub failed_before: usize,
+    /// Series that are left, as the run stopped early.
+    pub left: usize,
+    /// Rows written to `scores`.
+    pub nodules: usize,
+    /// Why it ended before all series were done.
+    pub stopped: Option<StopReason>,
+    /// Seconds of each step. Reading, scoring and writing overlap.
+    pub seconds: StepSeconds,
+    /// Series whose files still arrive.
+    pub settling_series: Vec<String>,
+    /// Series that failed, and why.
+    pub failures: Vec<SeriesFailure>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+    /// The error that stopped the run, if any.
+    pub error: Option<String>,
+    /// The program's exit status.
+    pub exit_status: u8,
+}
+
+/// Why a run ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// `--max-minutes` elapsed.
+    MaxMinutes,
+    /// SIGTERM or SIGINT asked it to.
+    Signal,
+}
+
+/// Seconds of each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepSeconds {
+    /// Loading the model.
+    pub model: f64,
+    /// Listing the input.
+    pub list: f64,
+    /// Reading scans.
+    pub read: f64,
+    /// Scoring scans.
+    pub score: f64,
+    /// Writing results.
+    pub write: f64,
+    /// From start to end.
+    pub total: f64,
+}
+
+/// A series that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesFailure {
+    /// The series, or the redacted name of its source.
+    pub id: String,
+    /// The error and its causes.
+    pub cause: String,
+}
+
+impl RunSummary {
+    /// Writes it to the store, under the time when the run began, to the millisecond.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn write(&self, store: &Store, begun: SystemTime) -> Result<(), store::Error> {
+        let fraction = begun.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+        // Without colons, which some file systems do not allow.
+        let name = format!("{}-{fraction:03}.json", clock::timestamp(begun).replace(':', ""));
+        store.write_record(&Path::new(FOLDER).join(name), self)
+    }
+
+    /// The summary of the last run; `None` without a run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn last(store: &Store) -> Result<Option<Self>, store::Error> {
+        let Ok(entries) = std::fs::read_dir(store.root().join(FOLDER)) else { return Ok(None) };
+        let names = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let last: Option<PathBuf> =
+            names.filter(|p| p.extension().is_some_and(|e| e == "json")).max();
+        match last.and_then(|path| Some(Path::new(FOLDER).join(path.file_name()?))) {
+            Some(name) => store.read_record(&name),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Decides which series are read.
+
+use super::event::RunEvent;
+use super::summary::RunSummary;
+use crate::nightly::input::candidates::CandidateIndex;
+use crate::nightly::input::series::{DiscoveredSeries, SeriesSource};
+use crate::nightly::records::entry::SeriesState;
+use crate::nightly::records::ledger::Ledger;
+use crate::nightly::redaction;
+use crate::nightly::scan::read::PendingSeries;
+use crate::nightly::scan::result_inputs::ResultInputs;
+use crate::nightly::settings::ScoreSettings;
+use crate::tables::{clock, manifest};
+use nodulus_formats::image_file;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+/// Decides which series are read.
+pub(super) struct Triage<'a> {
+    pub(super) settings: &'a ScoreSettings,
+    /// Whether unchanged series that failed before are tried again.
+    pub(super) retry_failed: bool,
+    pub(super) candidates: &'a CandidateIndex,
+    pub(super) now: SystemTime,
+    pub(super) summary: &'a mut RunSummary,
+    pub(super) notify: &'a (dyn Fn(RunEvent) + Sync),
+}
+
+impl Triage<'_> {
+    /// The series to read, those first that have waited longest.
+    pub(super) fn sort(
+        &mut self,
+        discovered: Vec<DiscoveredSeries>,
+        recipe: &str,
+        model_id: &str,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<PendingSeries>, manifest::Error> {
+        // The record of a file or folder that could not be read ends with the file or folder.
+        let ids: BTreeSet<&str> = discovered.iter().map(|series| series.name.as_str()).collect();
+        let recorded = ledger.states().map(|(id, _)| id.clone());
+        let gone: Vec<String> = recorded
+            .filter(|id| redaction::is_path_name(id) && !ids.contains(id.as_str()))
+            .collect();
+        gone.iter().try_for_each(|id| ledger.remove(id))?;
+        let mut pending = Vec::new();
+        for series in discovered {
+            pending.extend(self.pending(series, recipe, model_id, ledger)?);
+        }
+        pending.sort_by(|a, b| {
+            let order = |pending: &PendingSeries| {
+                (pending.series.stamp.newest, pending.series.name.clone())
+            };
+            order(a).cmp(&order(b))
+        });
+        Ok(pending)
+    }
+
+    /// The series with what reading needs; `None` where it is not read.
+    fn pending(
+        &mut self,
+        series: DiscoveredSeries,
+        recipe: &str,
+        model_id: &str,
+        ledger: &mut Ledger,
+    ) -> Result<Option<PendingSeries>, manifest::Error> {
+        if self.is_settling(&series) {
+            self.summary.settling += 1;
+            self.summary.settling_series.push(series.name.clone());
+            (self.notify)(RunEvent::Settling { series: series.name });
+            return Ok(None);
+        }
+        let stem = match &series.source {
+            SeriesSource::Image(path) => image_file::stem(path),
+            SeriesSource::Folders(_) | SeriesSource::Archive(_) => String::new(),
+        };
+        let names = [series.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
+        let candidates = self.candidates.of(names);
+        let state = ledger.state(&series.name).cloned();
+        if candidates.is_empty() && series.problem.is_none() {
+            match state {
+                // A result stays, even if its candidates are gone.
+                Some(SeriesState::Scored { .. }) => self.summary.unchanged += 1,
+                Some(SeriesState::Failed(..)) => self.summary.failed_before += 1,
+                Some(SeriesState::Waiting(_)) => self.summary.waiting += 1,
+                None => {
+                    self.summary.waiting += 1;
+                    let mut record = ledger.read(&series.name)?;
+                    record.waiting_since = Some(clock::timestamp(self.now));
+                    ledger.write(&record)?;
+                    (self.notify)(RunEvent::Waiting { series: series.name });
+                }
+            }
+            return Ok(None);
+        }
+        let candidates_sha256 = candidates.sha256();
+        let is_same =
+            |inputs: &ResultInputs| inputs.matches(&series.stamp.text, &candidates_sha256, recipe);
+        let (previous, completes) = match state {
+            Some(SeriesState::Scored { inputs, at, requested }) if is_same(&inputs) => {
+                if self.settings.outputs.is_subset(&requested) {
+                    self.summary.unchanged += 1;
+                    return Ok(None);
+                }
+                (None, Some(at))
+            }
+            Some(SeriesState::Failed(inputs, _)) if is_same(&inputs) && !self.retry_failed => {
+                self.summary.failed_before += 1;
+                return Ok(None);
+            }
+            Some(SeriesState::Scored { inputs, .. }) => (Some(inputs), None),
+            Some(SeriesState::Failed(inputs, _)) if !self.retry_failed => (Some(inputs), None),
+            Some(SeriesState::Failed(..) | SeriesState::Waiting(_)) | None => (None, None),
+        };
+        let inputs = ResultInputs {
+            stamp: series.stamp.text.clone(),
+            content_sha256: String::new(),
+            candidates_sha256,
+            recipe_sha256: recipe.to_owned(),
+            model_id: model_id.to_owned(),
+        };
+        Ok(Some(PendingSeries { series, candidates, inputs, previous, completes }))
+    }
+
+    /// METHOD: files arrive one by one, and the last ones of a series may be missing for a while. A series
+    /// is read when no file has changed for `settle_seconds`, and either as many instances are there as its
+    /// headers announce or `announced_hours` have passed.
+    fn is_settling(&self, series: &DiscoveredSeries) -> bool {
+        // A time in the future counts as now.
+        let age = self.now.duration_since(series.stamp.newest).unwrap_or_default();
+        if age < Duration::from_secs(self.settings.settle_seconds) {
+            return true;
+        }
+        let is_whole = series.announced.is_none_or(|announced| series.n_files >= announced);
+        !is_whole && age.as_secs_f64() < 3600.0 * self.settings.announced_hours
+    }
+}

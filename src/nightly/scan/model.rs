@@ -1,0 +1,68 @@
+//! The model that scores, loaded once for all scans.
+
+use super::scored::ScoringModel;
+use crate::pipeline::runner::weights_file;
+use crate::tables::{hash, store};
+use nodulus_nets::{self as model, Device, Ensemble, TrainingProfile};
+use std::path::PathBuf;
+
+/// The model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The weights could not be found.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The weights could not be read.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The checkpoint's profile of its training cohort is damaged.
+    #[error("the checkpoint's profile of its training cohort cannot be read")]
+    Profile(#[from] serde_json::Error),
+    /// The weights do not fit a network.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+}
+
+/// A loaded model: one network or several that predict together.
+pub(crate) struct LoadedModel {
+    pub(crate) networks: Ensemble,
+    pub(crate) name: ScoringModel,
+    /// SHA-256 of its weights and their descriptions.
+    pub(crate) sha256: String,
+    /// Profile of its training cohort, where its checkpoint has one; of several networks, the first one's.
+    pub(crate) profile: Option<TrainingProfile>,
+}
+
+impl LoadedModel {
+    pub(crate) fn load(paths: &[PathBuf], device: &Device) -> Result<Self, Error> {
+        let files = paths.iter().map(|path| weights_file(path)).collect::<Result<Vec<_>, _>>()?;
+        let sha256 = |path: PathBuf| {
+            hash::sha256_file(&path).map_err(|source| Error::Io { path: path.clone(), source })
+        };
+        let weights: Vec<String> =
+            files.iter().map(|file| sha256(file.clone())).collect::<Result<_, _>>()?;
+        let descriptions: Vec<String> = files
+            .iter()
+            .map(|file| sha256(file.with_extension("json")))
+            .collect::<Result<_, _>>()?;
+        let networks = Ensemble::load(&files, device)?;
+        let architecture = networks.config().architecture.name();
+        let digits = match &weights[..] {
+            [one] => one.clone(),
+            several => hash::sha256_parts(several.iter().map(String::as_str)),
+        };
+        let name = ScoringModel {
+            id: format!("{architecture}-{}", &digits[..12]),
+            name: architecture.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let parts = weights.iter().chain(&descriptions).map(String::as_str);
+        let profile = networks.metadata().next().map(TrainingProfile::of).transpose()?.flatten();
+        Ok(Self { networks, name, sha256: hash::sha256_parts(parts), profile })
+    }
+}

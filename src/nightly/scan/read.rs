@@ -1,0 +1,174 @@
+//! Reads what the model needs of a series.
+
+use super::files::{self, OpenScan, ScanFiles};
+use super::memory::{ExceedsBudget, MemoryBudget, MemoryLease};
+use super::region::LocatedCandidate;
+use super::result_inputs::ResultInputs;
+use super::segment;
+use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
+use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::redaction;
+use crate::nightly::settings::ScoreSettings;
+use nodulus_formats::volume::LoadedSlices;
+use nodulus_imaging::lungs::{self, LungBox};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The most candidates that a scan may have.
+const MAX_CANDIDATES: usize = u16::MAX as usize;
+
+/// A series that is to be scored.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingSeries {
+    pub(crate) series: DiscoveredSeries,
+    pub(crate) candidates: ScanCandidates,
+    /// What its result is made of, except for the content, which is not read yet.
+    pub(crate) inputs: ResultInputs,
+    /// What its last result was made of; `None` where the series is scored again regardless.
+    pub(crate) previous: Option<ResultInputs>,
+    /// Where a result only lacks files that are requested now: the time when it was scored.
+    pub(crate) completes: Option<String>,
+}
+
+/// A series after reading.
+pub(crate) struct ReadSeries<'a> {
+    pub(crate) series: DiscoveredSeries,
+    pub(crate) inputs: ResultInputs,
+    /// As in [`PendingSeries`].
+    pub(crate) completes: Option<String>,
+    pub(crate) outcome: ReadOutcome<'a>,
+}
+
+/// Outcome of reading a series.
+pub(crate) enum ReadOutcome<'a> {
+    /// It is read.
+    Ready(Box<LoadedScan<'a>>),
+    /// Its content is that of its last result.
+    Unchanged,
+    /// Its files still change.
+    Settling,
+    /// It cannot be read.
+    Failed(String),
+}
+
+/// A scan with what the model needs of it.
+pub(crate) struct LoadedScan<'a> {
+    pub(crate) scan: OpenScan,
+    pub(crate) slices: LoadedSlices<i16>,
+    pub(crate) candidates: Vec<LocatedCandidate>,
+    pub(crate) warnings: Vec<String>,
+    /// Box about the lungs, where the patient has an id.
+    pub(crate) lungs: Option<LungBox>,
+    pub(crate) memory: MemoryLease<'a>,
+}
+
+/// A series could not be read.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Scan(#[from] files::Error),
+    #[error(transparent)]
+    ExceedsBudget(#[from] ExceedsBudget),
+    #[error("the scan has {0} candidates, expected at most {MAX_CANDIDATES}")]
+    Candidates(usize),
+    #[error("{0}")]
+    Problem(String),
+}
+
+/// Reads a series. An error or a panic is the outcome of this series alone.
+pub(crate) fn read<'a>(
+    settings: &ScoreSettings,
+    budget: &'a MemoryBudget,
+    pending: PendingSeries,
+) -> ReadSeries<'a> {
+    let mut inputs = pending.inputs.clone();
+    let read = || try_read(settings, budget, &pending, &mut inputs);
+    let outcome = match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => ReadOutcome::Failed(redaction::cause(&settings.input, &error)),
+        Err(panic) => ReadOutcome::Failed(redaction::panic_cause(panic.as_ref())),
+    };
+    let PendingSeries { series, completes, .. } = pending;
+    ReadSeries { series, inputs, completes, outcome }
+}
+
+fn try_read<'a>(
+    settings: &ScoreSettings,
+    budget: &'a MemoryBudget,
+    pending: &PendingSeries,
+    inputs: &mut ResultInputs,
+) -> Result<ReadOutcome<'a>, Error> {
+    let PendingSeries { series, candidates, previous, .. } = pending;
+    if let Some(problem) = &series.problem {
+        return Err(Error::Problem(problem.clone()));
+    }
+    // Files that changed since they were listed still arrive.
+    if series.source.stamp(&settings.input)?.text != series.stamp.text {
+        return Ok(ReadOutcome::Settling);
+    }
+    let files = ScanFiles::of(&series.source, &series.id)?;
+    inputs.content_sha256 = files.content_sha256()?;
+    if previous.as_ref().is_some_and(|previous| previous.has_same_content(inputs)) {
+        return Ok(ReadOutcome::Unchanged);
+    }
+    let n_candidates = candidates.candidates.len() + candidates.points.len();
+    if n_candidates > MAX_CANDIDATES {
+        return Err(Error::Candidates(n_candidates));
+    }
+    let scan = files.open(&settings.tolerances)?;
+    let geometry = *scan.geometry();
+    let mut warnings = series.warnings.clone();
+    let mut distinct = BTreeSet::new();
+    let mut located: Vec<LocatedCandidate> = Vec::new();
+    for candidate in positioned(candidates, &scan, &mut warnings)? {
+        if !distinct.insert(candidate.position_mm.map(f64::to_bits)) {
+            continue;
+        }
+        match LocatedCandidate::new(candidate, &geometry) {
+            Some(candidate) => located.push(candidate),
+            None => warnings
+                .push(format!("candidate at {:?} mm is not in the scan", candidate.position_mm)),
+        }
+    }
+    let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
+    let wanted = segment::wanted(&settings.region, &geometry, &located);
+    let wanted = if has_patient {
+        wanted.iter().chain(lungs::slices_needed(&geometry).iter()).collect()
+    } else {
+        wanted
+    };
+    let memory = budget.take(scan.memory_bytes(&wanted))?;
+    let slices = scan.read_slices(&wanted)?;
+    let lungs = if has_patient { lungs::lung_box(&slices) } else { None };
+    let candidates = located;
+    Ok(ReadOutcome::Ready(Box::new(LoadedScan {
+        scan,
+        slices,
+        candidates,
+        warnings,
+        lungs,
+        memory,
+    })))
+}
+
+/// The candidates with their positions in the patient. A point that is not on the scan is a warning.
+fn positioned(
+    of_scan: &ScanCandidates,
+    scan: &OpenScan,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<NoduleCandidate>, files::Error> {
+    let mut candidates = of_scan.candidates.clone();
+    let source = if of_scan.points.is_empty() { None } else { scan.source_series()? };
+    for point in &of_scan.points {
+        match source.as_ref().and_then(|source| point.position.in_patient(source)) {
+            Some(position_mm) => {
+                candidates.push(NoduleCandidate { position_mm, confidence: point.confidence });
+            }
+            None => warnings
+                .push(format!("the point at {} of its file is not on the scan", point.label)),
+        }
+    }
+    Ok(candidates)
+}

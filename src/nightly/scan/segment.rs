@@ -1,0 +1,90 @@
+//! Segments the nodule of each candidate with the model.
+
+use super::region::{self, CandidateRegion, LocatedCandidate, SegmentedCandidate};
+use crate::nightly::settings::{RegionSettings, ScoreSettings};
+use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
+use nodulus_metrics::HuCounts;
+use nodulus_nets::{self as model, Prediction};
+
+/// A scan could not be segmented.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    #[error(transparent)]
+    Region(#[from] region::Error),
+}
+
+/// Predicts images with values in 0..1.
+type PredictRegions<'a> = dyn Fn(&[Vec<f32>]) -> model::Result<Vec<Prediction>> + 'a;
+
+/// How regions are predicted.
+pub(crate) struct RegionPredictor<'a> {
+    /// Pixels of a region along i and j.
+    pub(crate) side: usize,
+    /// Regions that are predicted together.
+    pub(crate) batch: usize,
+    /// Predicts regions, values in 0..1.
+    pub(crate) predict: &'a PredictRegions<'a>,
+}
+
+/// The slices of a scan that its candidates need.
+pub(super) fn wanted(
+    region: &RegionSettings,
+    geometry: &Geometry,
+    candidates: &[LocatedCandidate],
+) -> SliceRanges {
+    candidates.iter().map(|candidate| candidate.reach(geometry, region.extent_mm)).collect()
+}
+
+/// Segments the nodule of each candidate, and counts the pixels of all regions that are predicted.
+///
+/// METHOD: a region as in training, around the candidate in each slice. Slices within `reach_mm` are
+/// predicted first. Where the nodule reaches the last of them, as many more are predicted on that side,
+/// until the nodule ends or `extent_mm` is reached. The result is that of all slices of `extent_mm`, as
+/// what is connected to the candidate's component is predicted.
+///
+/// METHOD: a voxel belongs to a nodule where its probability is at least the threshold; with several
+/// networks or mirror images the mean probability counts. Between the pixels of a resampled region it is
+/// interpolated linearly. Of the 26-connected components in a candidate's region, its nodule is the one
+/// with the voxel nearest to the candidate, within `reach_mm`.
+pub(crate) fn segment(
+    settings: &ScoreSettings,
+    predictor: &RegionPredictor<'_>,
+    slices: &LoadedSlices<i16>,
+    candidates: &[LocatedCandidate],
+) -> Result<(Vec<SegmentedCandidate>, HuCounts), Error> {
+    let RegionPredictor { side, batch, predict } = *predictor;
+    let geometry = slices.geometry();
+    let region = |candidate| CandidateRegion::new(settings, geometry, candidate, side);
+    let mut regions: Vec<CandidateRegion> = candidates.iter().copied().map(region).collect();
+    let mut pixels = HuCounts::default();
+    loop {
+        let pending: Vec<(usize, usize)> = regions
+            .iter()
+            .enumerate()
+            .flat_map(|(n, region)| region.missing().map(move |k| (n, k)))
+            .collect();
+        if pending.is_empty() {
+            break;
+        }
+        for some in pending.chunks(batch) {
+            let images = some
+                .iter()
+                .map(|(n, k)| regions[*n].image(settings, slices, *k, &mut pixels))
+                .collect::<Result<Vec<_>, _>>()?;
+            for ((n, k), prediction) in some.iter().zip(predict(&images)?) {
+                regions[*n].add(settings.probability_threshold, *k, &prediction)?;
+            }
+        }
+        for region in &mut regions {
+            region.grow(settings, geometry);
+        }
+    }
+    let segmented = regions.into_iter().map(|region| region.segmented(settings, geometry));
+    Ok((segmented.collect(), pixels))
+}
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;
