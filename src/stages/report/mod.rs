@@ -12,7 +12,7 @@ mod volumes;
 
 use super::Task;
 use crate::tables::{Output, Table, durable, leak, parquet, shard, store};
-use content::Content;
+use content::ReportContent;
 use nodulus_metrics::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub const VERSION: u32 = 5;
 pub struct Config {
     /// Title of the page.
     pub title: String,
-    /// Decides the bootstrap's resamples of readers' agreement.
+    /// Seed of the bootstrap resamples of the agreement between readers.
     pub seed: u64,
 }
 
@@ -76,20 +76,20 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 
 /// A nodule to show, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pick {
+pub struct PickedNodule {
     rank: &'static str,
     model_id: String,
     nodule_id: String,
 }
 
-/// Picks the best, median and worst nodule of the leading model; and of the next model that was scored
-/// on none of the nodules of a model before it, as folds' models are.
+/// Picks the best, median and worst nodule of the leading model, and of each further model that was
+/// evaluated on none of the nodules of a model before it, as the models of folds are.
 ///
-/// METHOD: by Dice over the nodule's region, a missed nodule counting 0; the median is the lower of two.
-/// Ties go to the smaller nodule id. The threshold leads only where there is no model.
-pub fn transform(content: &Content) -> Vec<Pick> {
-    let mut picks: Vec<Pick> = Vec::new();
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
+/// METHOD: by Dice over the nodule's region, where a missed nodule counts 0; the median is the lower of two.
+/// In a tie, the smaller nodule id comes first. The threshold leads only where there is no model.
+pub fn transform(content: &ReportContent) -> Vec<PickedNodule> {
+    let mut picks: Vec<PickedNodule> = Vec::new();
+    let mut evaluated: BTreeSet<&str> = BTreeSet::new();
     for model_id in content.ranking() {
         let of_model = content
             .nodules
@@ -98,18 +98,18 @@ pub fn transform(content: &Content) -> Vec<Pick> {
             .filter(|row| row.model_id == model_id && row.outcome != Outcome::BothEmpty.name());
         let mut ranked: Vec<(f64, &str)> =
             of_model.filter_map(|row| Some((row.dice?, row.nodule_id.as_str()))).collect();
-        if ranked.iter().any(|(_, nodule_id)| seen.contains(nodule_id)) {
+        if ranked.iter().any(|(_, nodule_id)| evaluated.contains(nodule_id)) {
             continue;
         }
-        seen.extend(ranked.iter().map(|(_, nodule_id)| nodule_id));
+        evaluated.extend(ranked.iter().map(|(_, nodule_id)| nodule_id));
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
         let last = ranked.len().saturating_sub(1);
-        for (rank, place) in [("best", 0), ("median", last / 2), ("worst", last)] {
-            if let Some((_, nodule_id)) = ranked.get(place)
+        for (rank, position) in [("best", 0), ("median", last / 2), ("worst", last)] {
+            if let Some((_, nodule_id)) = ranked.get(position)
                 && picks.iter().all(|pick| pick.nodule_id != *nodule_id)
             {
                 let (model_id, nodule_id) = (model_id.to_owned(), (*nodule_id).to_owned());
-                picks.push(Pick { rank, model_id, nodule_id });
+                picks.push(PickedNodule { rank, model_id, nodule_id });
             }
         }
     }
@@ -143,9 +143,9 @@ pub enum Error {
 mod tests {
     use super::*;
     use crate::tables::{NoduleMetrics, Summary};
-    use content::{Model, NoduleScore};
+    use content::{NoduleResult, ReportModel};
 
-    fn score(nodule: &str, model: &str, dice: f64) -> NoduleScore {
+    fn score(nodule: &str, model: &str, dice: f64) -> NoduleResult {
         let row = NoduleMetrics {
             nodule_id: nodule.to_owned(),
             patient_id: nodule.to_owned(),
@@ -154,11 +154,11 @@ mod tests {
             outcome: "scored".to_owned(),
             ..NoduleMetrics::default()
         };
-        NoduleScore { diameter_mm: 8.0, row }
+        NoduleResult { diameter_mm: 8.0, row }
     }
 
-    fn content(models: &[(&str, f64)], nodules: Vec<NoduleScore>) -> Content {
-        let model = |id: &str| Model { model_id: id.to_owned(), ..Model::default() };
+    fn content(models: &[(&str, f64)], nodules: Vec<NoduleResult>) -> ReportContent {
+        let model = |id: &str| ReportModel { model_id: id.to_owned(), ..ReportModel::default() };
         let summary = |(id, mean): &(&str, f64)| Summary {
             model_id: (*id).to_owned(),
             metric: "dice".to_owned(),
@@ -173,21 +173,21 @@ mod tests {
             ci_high: None,
             worst_case_mean: None,
         };
-        Content {
+        ReportContent {
             models: models.iter().map(|(id, _)| model(id)).collect(),
             summary: models.iter().map(summary).collect(),
             nodules,
-            ..Content::default()
+            ..ReportContent::default()
         }
     }
 
-    fn picked(content: &Content) -> Vec<[String; 3]> {
+    fn picked(content: &ReportContent) -> Vec<[String; 3]> {
         let picks = transform(content).into_iter();
         picks.map(|pick| [pick.rank.to_owned(), pick.model_id, pick.nodule_id]).collect()
     }
 
     #[test]
-    fn the_leading_models_nodules_are_picked_by_their_dice() {
+    fn nodules_of_the_leading_model_are_picked_by_dice() {
         let mut scores = Vec::new();
         for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
             scores.push(score(&n.to_string(), "a", 0.2));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_evaluated_is_nothing_picked() {
+    fn without_evaluation_nothing_is_picked() {
         assert_eq!(picked(&content(&[], Vec::new())), [[""; 3]; 0]);
     }
 }

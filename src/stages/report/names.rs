@@ -3,10 +3,10 @@
 use nodulus_metrics::Metric;
 use nodulus_pages::text::words;
 
-/// What stands before the name of a metric over slices, in the plane.
+/// Prefix of the names of metrics over slices, in the plane.
 pub(super) const SLICE_PREFIX: &str = "slice_";
 
-/// Decimals in which a metric is given: thousandths of a share, hundredths of a millimetre.
+/// Decimals of a metric: thousandths of a share, hundredths of a millimetre.
 pub(super) fn decimals(metric: &str) -> usize {
     if known(metric).is_some_and(Metric::is_distance) { 2 } else { 3 }
 }
@@ -16,7 +16,7 @@ pub(super) fn known(metric: &str) -> Option<Metric> {
     Metric::from_name(metric.strip_prefix(SLICE_PREFIX).unwrap_or(metric))
 }
 
-/// A metric's name and unit for a reader.
+/// A metric's name and unit.
 pub(super) fn metric_title(metric: &str) -> String {
     let title = match known(metric) {
         Some(Metric::Dice) => "Dice",
@@ -33,7 +33,7 @@ pub(super) fn metric_title(metric: &str) -> String {
     title.to_owned()
 }
 
-/// A subgroup, `name=value` in the table, for a reader.
+/// The name of a subgroup, which is `name=value` in the table.
 pub(super) fn subgroup_title(subgroup: &str) -> String {
     let Some((name, value)) = subgroup.split_once('=') else {
         return words(subgroup);

@@ -1,7 +1,7 @@
-//! How far readers agree: over each cohort, and on the nodules that models are scored on.
+//! Agreement between readers: in each cohort, and on the nodules that models are evaluated on.
 
 use super::Error;
-use super::content::{Ceiling, Cohort, Pairwise, Readers};
+use super::content::{Ceiling, CohortReaders, CohortSummary, Pairwise};
 use crate::stages::Task;
 use crate::tables::{RatingAgreement, Table};
 use nodulus_metrics::{Metric, MetricValue, summarise};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// The columns of `reader_agreement` that a report needs: means over a nodule's pairs of readers.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Pairs {
+pub(super) struct ReaderPairs {
     nodule_id: String,
     cohort: String,
     patient_id: String,
@@ -22,7 +22,7 @@ pub(super) struct Pairs {
 const COLUMNS: &[&str] =
     &["nodule_id", "cohort", "patient_id", "dice_mean", "iou_mean", "assd_mean_mm"];
 
-type Value = fn(&Pairs) -> f64;
+type Value = fn(&ReaderPairs) -> f64;
 
 /// The metrics between readers.
 const METRICS: [(Metric, Value); 3] = [
@@ -32,10 +32,10 @@ const METRICS: [(Metric, Value); 3] = [
 ];
 
 /// Every nodule whose readers were compared.
-pub(super) fn pairs(task: &Task<'_>) -> Result<Vec<Pairs>, Error> {
+pub(super) fn pairs(task: &Task<'_>) -> Result<Vec<ReaderPairs>, Error> {
     let mut pairs = Vec::new();
     let version = task.table(Table::ReaderAgreement)?;
-    for batch in version.columns::<Pairs>(Table::ReaderAgreement, COLUMNS) {
+    for batch in version.columns::<ReaderPairs>(Table::ReaderAgreement, COLUMNS) {
         pairs.extend(batch?);
     }
     Ok(pairs)
@@ -43,15 +43,16 @@ pub(super) fn pairs(task: &Task<'_>) -> Result<Vec<Pairs>, Error> {
 
 /// The readers of each cohort, in the order of the cohorts.
 pub(super) fn of_cohorts(
-    cohorts: &[Cohort],
-    pairs: &[Pairs],
+    cohorts: &[CohortSummary],
+    pairs: &[ReaderPairs],
     ratings: &[RatingAgreement],
     seed: u64,
-) -> Vec<Readers> {
-    let of_cohort = |cohort: &Cohort| {
-        let pairs: Vec<&Pairs> = pairs.iter().filter(|row| row.cohort == cohort.name).collect();
+) -> Vec<CohortReaders> {
+    let of_cohort = |cohort: &CohortSummary| {
+        let pairs: Vec<&ReaderPairs> =
+            pairs.iter().filter(|row| row.cohort == cohort.name).collect();
         let rated = ratings.iter().filter(|row| row.cohort == cohort.name && row.n_nodules > 0);
-        Readers {
+        CohortReaders {
             cohort: cohort.name.clone(),
             n_nodules: cohort.n_nodules,
             n_compared: pairs.len() as u64,
@@ -62,27 +63,27 @@ pub(super) fn of_cohorts(
     cohorts.iter().map(of_cohort).collect()
 }
 
-/// The readers of the scored nodules, of which two or more readers marked `n_several_readers`.
+/// The readers of the evaluated nodules, of which two or more readers marked `n_several_readers`.
 ///
-/// METHOD: readers are compared with each other, in pairs, on the very nodules that the models are
-/// scored on, of which each counts once. A model is scored against the consensus, which lies nearer
-/// to each reader than the readers lie to each other, so that a model can pass this ceiling.
+/// METHOD: readers are compared with each other in pairs, on the nodules that the models are evaluated on;
+/// each nodule counts once. A model is evaluated against the consensus, which lies nearer to each reader
+/// than the readers lie to each other, so that a model can pass this ceiling.
 pub(super) fn ceiling(
-    scored: &BTreeSet<&str>,
+    evaluated: &BTreeSet<&str>,
     n_several_readers: usize,
-    pairs: &[Pairs],
+    pairs: &[ReaderPairs],
     seed: u64,
 ) -> Ceiling {
-    let compared: Vec<&Pairs> =
-        pairs.iter().filter(|row| scored.contains(row.nodule_id.as_str())).collect();
+    let compared: Vec<&ReaderPairs> =
+        pairs.iter().filter(|row| evaluated.contains(row.nodule_id.as_str())).collect();
     Ceiling {
-        n_nodules: scored.len() as u64,
+        n_nodules: evaluated.len() as u64,
         n_several_readers: n_several_readers as u64,
         pairwise: if compared.is_empty() { Vec::new() } else { pairwise(&compared, seed) },
     }
 }
 
-fn pairwise(pairs: &[&Pairs], seed: u64) -> Vec<Pairwise> {
+fn pairwise(pairs: &[&ReaderPairs], seed: u64) -> Vec<Pairwise> {
     let of_metric = |(metric, value): (Metric, Value)| {
         let cases: Vec<MetricValue<'_>> = pairs
             .iter()
@@ -114,8 +115,8 @@ fn pairwise(pairs: &[&Pairs], seed: u64) -> Vec<Pairwise> {
 mod tests {
     use super::*;
 
-    fn of(nodule: &str, cohort: &str, patient: &str, dice: f64) -> Pairs {
-        Pairs {
+    fn of(nodule: &str, cohort: &str, patient: &str, dice: f64) -> ReaderPairs {
+        ReaderPairs {
             nodule_id: nodule.to_owned(),
             cohort: cohort.to_owned(),
             patient_id: patient.to_owned(),
@@ -125,8 +126,8 @@ mod tests {
         }
     }
 
-    fn cohort(name: &str, n_nodules: u64) -> Cohort {
-        Cohort {
+    fn cohort(name: &str, n_nodules: u64) -> CohortSummary {
+        CohortSummary {
             name: name.to_owned(),
             layout: "lidc".to_owned(),
             n_patients: 2,
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ceiling_is_over_the_scored_nodules_alone() {
+    fn the_ceiling_is_over_the_evaluated_nodules_alone() {
         let pairs = [of("n1", "a", "p", 0.5), of("n2", "a", "q", 0.75), of("n3", "b", "p", 0.1)];
         let found = ceiling(&BTreeSet::from(["n2", "n3", "n4"]), 2, &pairs, 1);
         assert_eq!((found.n_nodules, found.n_several_readers), (3, 2));

@@ -1,20 +1,20 @@
-//! How far predicted volumes agree with the readers'.
+//! Agreement of predicted volumes with the readers'.
 
-use super::content::{ALL, Model, VolumeAgreement};
+use super::content::{ALL, ReportModel, VolumeAgreement};
 use crate::tables::Summary;
 use nodulus_metrics::SizeMeasure;
 
 /// Standard deviations from the mean to a 95% limit.
 const DEVIATIONS: f64 = 1.96;
 
-/// The limits of agreement of every model, from `summary`'s errors of volume over all nodules; models
-/// without such a row are left out.
+/// The limits of agreement of each model, from the errors of volume over all nodules in `summary`. Models
+/// without such a row are skipped.
 ///
 /// METHOD: Bland and Altman 1986: mean difference ± 1.96 standard deviations (n - 1) of the differences,
-/// in which 95% of them lie if they are normal. A missed nodule differs by all of its volume.
-pub(super) fn agreement(models: &[Model], summary: &[Summary]) -> Vec<VolumeAgreement> {
+/// in which 95% of them lie if they are normal. A missed nodule differs by its whole volume.
+pub(super) fn agreement(models: &[ReportModel], summary: &[Summary]) -> Vec<VolumeAgreement> {
     let [_, error, ..] = SizeMeasure::Volume.names();
-    let of_model = |model: &Model| {
+    let of_model = |model: &ReportModel| {
         let row = summary.iter().find(|row| {
             row.model_id == model.model_id && row.metric == error && row.subgroup == ALL
         })?;
@@ -53,7 +53,7 @@ mod tests {
             ci_high: Some(-8.0),
             worst_case_mean: None,
         };
-        let model = |id: &str| Model { model_id: id.to_owned(), ..Model::default() };
+        let model = |id: &str| ReportModel { model_id: id.to_owned(), ..ReportModel::default() };
         let rows =
             [row("m", "cohort=a", Some(1.0)), row("m", "all", Some(50.0)), row("n", "all", None)];
         let found = agreement(&[model("n"), model("m"), model("other")], &rows);

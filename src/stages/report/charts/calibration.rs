@@ -1,16 +1,16 @@
-//! What probabilities are worth.
+//! Reliability diagrams.
 
 use crate::stages::report::content::{Calibration, CalibrationBin};
 use maud::Markup;
 use nodulus_pages::charts::{Axis, INK, PANEL, colour, dashed, draw, frame, heading};
 use plotters::prelude::*;
 
-/// A reliability diagram of a model, named: in each bin the share of slices with nodule by the mean
-/// probability, joined by a line; bars are the bins' shares of all slices, the dashed line is where
-/// probabilities are right. `place` is the model's among all.
+/// Reliability diagram of a model, with its name: the share of slices with nodule in each bin by the mean
+/// probability, joined by a line. Bars are the share of all slices in each bin; on the dashed line,
+/// probabilities are right. `position` is the model's among all.
 pub(in crate::stages::report) fn reliability(
     name: &str,
-    place: usize,
+    position: usize,
     calibration: &Calibration,
 ) -> Markup {
     draw([PANEL[0], PANEL[1] + 80], |area| {
@@ -18,7 +18,7 @@ pub(in crate::stages::report) fn reliability(
         let x = Axis::new("Mean probability of nodule", 0.0..1.0);
         let y = Axis::new("Share of slices with nodule", 0.0..1.0);
         let mut chart = frame(area, &x, &y)?;
-        let colour = colour(place);
+        let colour = colour(position);
         let filled = || calibration.bins.iter().filter(|bin| bin.n > 0);
         chart.draw_series(filled().map(|bin| {
             let share = bin.n as f64 / calibration.n as f64;
@@ -42,7 +42,7 @@ mod tests {
     use crate::stages::report::charts::tests::assert_drawn;
 
     #[test]
-    fn each_bin_with_a_slice_is_a_point() {
+    fn each_bin_with_slices_is_a_point() {
         let bin = |low: f64, n: u64| CalibrationBin {
             low,
             high: low + 0.1,

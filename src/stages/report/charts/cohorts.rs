@@ -1,13 +1,13 @@
-//! Histograms of the cohorts, as SVG inside the page.
+//! Histograms of the cohorts.
 
-use crate::stages::report::content::{Histogram, Quantity};
+use crate::stages::report::content::{Histogram, HistogramQuantity};
 use maud::Markup;
 use nodulus_pages::charts::{Area, Axis, Drawn, Labels, WIDE, axes, colour, draw, text_style};
 use nodulus_pages::text::decimal;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Pixels of a cohort's row, of its name, and of the axes' titles below the last one.
+/// Pixels of a cohort's row, of its name, and of the titles of the axes below the last row.
 const ROW: u32 = 260;
 const NAME: u32 = 44;
 const TITLES: u32 = 50;
@@ -15,8 +15,8 @@ const TITLES: u32 = 50;
 const LABEL: u32 = 40;
 const MARGIN: u32 = 24;
 
-/// A row for each cohort, named, and in it a chart for each histogram; one below the other they show
-/// the same quantity.
+/// A row for each cohort, with its name and a chart for each histogram. Charts below each other show the same
+/// quantity.
 pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)]) -> Markup {
     let n = cohorts.len() as u32;
     draw([WIDE, n * (ROW + NAME) + TITLES], |area| {
@@ -46,20 +46,22 @@ pub(in crate::stages::report) fn histograms(cohorts: &[(&str, Vec<&Histogram>)])
 }
 
 /// A quantity with its unit.
-pub(in crate::stages::report) const fn title(quantity: Quantity) -> &'static str {
+pub(in crate::stages::report) const fn title(quantity: HistogramQuantity) -> &'static str {
     match quantity {
-        Quantity::SliceSpacing => "Slice spacing (mm)",
-        Quantity::PixelSpacing => "In-plane spacing (mm)",
-        Quantity::SliceThickness => "Slice thickness (mm)",
-        Quantity::Diameter => "Nodule diameter (mm)",
+        HistogramQuantity::SliceSpacing => "Slice spacing (mm)",
+        HistogramQuantity::PixelSpacing => "In-plane spacing (mm)",
+        HistogramQuantity::SliceThickness => "Slice thickness (mm)",
+        HistogramQuantity::Diameter => "Nodule diameter (mm)",
     }
 }
 
-/// Decimals in which a quantity is given.
-pub(in crate::stages::report) const fn decimals(quantity: Quantity) -> usize {
+/// Decimals of a quantity.
+pub(in crate::stages::report) const fn decimals(quantity: HistogramQuantity) -> usize {
     match quantity {
-        Quantity::SliceSpacing | Quantity::PixelSpacing | Quantity::SliceThickness => 2,
-        Quantity::Diameter => 1,
+        HistogramQuantity::SliceSpacing
+        | HistogramQuantity::PixelSpacing
+        | HistogramQuantity::SliceThickness => 2,
+        HistogramQuantity::Diameter => 1,
     }
 }
 
@@ -95,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn charts_draw_whatever_comes() {
+    fn charts_draw_any_values() {
         let histogram = |counts: Vec<u64>| Histogram {
-            quantity: Quantity::Diameter,
+            quantity: HistogramQuantity::Diameter,
             n: counts.iter().sum(),
             n_unknown: 1,
             min: Some(4.0),

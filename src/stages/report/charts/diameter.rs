@@ -1,26 +1,26 @@
-//! Dice by the nodules' size.
+//! Dice by the size of nodules.
 
-use crate::stages::report::content::NoduleScore;
+use crate::stages::report::content::NoduleResult;
 use maud::Markup;
 use nodulus_metrics::Outcome;
 use nodulus_pages::charts::{Axis, PANEL, colour, draw, end_above, frame, heading};
 use plotters::prelude::*;
 
-/// Dice of each nodule of a model, named, by the nodule's diameter; missed nodules are crosses. The axis
-/// reaches `largest_mm`, so that models can be compared; `place` is the model's among all.
+/// Dice of each nodule by its diameter, for a model with its name. Missed nodules are crosses. The axis ends at
+/// `largest_mm`, so that models can be compared; `position` is the model's among all.
 pub(in crate::stages::report) fn by_diameter(
     name: &str,
-    place: usize,
-    nodules: &[&NoduleScore],
+    position: usize,
+    nodules: &[&NoduleResult],
     largest_mm: f64,
 ) -> Markup {
     draw(PANEL, |area| {
         heading(area, name)?;
         let x = Axis::new("Diameter of the nodule (mm)", 0.0..end_above(largest_mm));
         let mut chart = frame(area, &x, &Axis::new("Dice", 0.0..1.0))?;
-        let colour = colour(place).mix(0.7);
+        let colour = colour(position).mix(0.7);
         let at = |missed: bool| {
-            let of = move |score: &&&NoduleScore| {
+            let of = move |score: &&&NoduleResult| {
                 (score.row.outcome == Outcome::Missed.name()) == missed
                     && score.diameter_mm.is_finite()
             };
@@ -39,8 +39,8 @@ mod tests {
     use crate::tables::NoduleMetrics;
 
     #[test]
-    fn charts_draw_whatever_comes() {
-        let score = |diameter_mm, outcome: &str| NoduleScore {
+    fn charts_draw_any_values() {
+        let score = |diameter_mm, outcome: &str| NoduleResult {
             diameter_mm,
             row: NoduleMetrics {
                 dice: Some(0.0),
@@ -49,7 +49,7 @@ mod tests {
             },
         };
         let scores = [score(8.0, "missed"), score(f64::NAN, "scored"), score(9.0, "scored")];
-        let scores: Vec<&NoduleScore> = scores.iter().collect();
+        let scores: Vec<&NoduleResult> = scores.iter().collect();
         let text = assert_drawn(by_diameter("<i>", 9, &scores, 9.0));
         assert_eq!(text.matches("<circle").count(), 1);
         assert_drawn(by_diameter("", 0, &[], f64::NEG_INFINITY));

@@ -1,6 +1,6 @@
-//! How a metric is spread over the nodules, by model.
+//! Distribution of a metric over the nodules, by model.
 
-use crate::stages::report::content::Model;
+use crate::stages::report::content::ReportModel;
 use maud::Markup;
 use nodulus_metrics::Metric;
 use nodulus_pages::charts::{
@@ -9,20 +9,20 @@ use nodulus_pages::charts::{
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Values of a model up to which every one is a point; of more, those past the whiskers.
-pub(in crate::stages::report) const MOST_POINTS: usize = 300;
+/// Up to this number of values, each one is a point; with more, only those beyond the whiskers are.
+pub(in crate::stages::report) const MAX_POINTS: usize = 300;
 /// Pixels of a model's row.
 const ROW: u32 = 108;
 
-/// A metric's values by model, a row each: a box from quartile to quartile, a line at the median,
-/// whiskers, nodules as points. `readers` is the mean of single readers, a dashed line.
+/// Values of a metric, with a row for each model: a box from the first to the third quartile, a line at the
+/// median, whiskers, and nodules as points. `readers` is the mean of single readers, a dashed line.
 ///
-/// METHOD: quartiles by linear interpolation; whiskers to the last value within 1.5 times the box's
-/// length of it (Tukey 1977).
+/// METHOD: quartiles by linear interpolation; whiskers to the last value within 1.5 lengths of the box
+/// (Tukey 1977).
 pub(in crate::stages::report) fn distribution(
     metric: Metric,
     title: &str,
-    rows: &[(&Model, Vec<f64>)],
+    rows: &[(&ReportModel, Vec<f64>)],
     readers: Option<f64>,
 ) -> Markup {
     let n = rows.len();
@@ -51,14 +51,14 @@ pub(in crate::stages::report) fn distribution(
         if let Some(mean) = readers.filter(|mean| mean.is_finite()) {
             dashed(&mut chart, [(mean, -(n as f64)), (mean, 0.0)], INK.stroke_width(3))?;
         }
-        for (place, (model, values)) in rows.iter().enumerate() {
+        for (position, (model, values)) in rows.iter().enumerate() {
             let mut values: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
             values.sort_unstable_by(f64::total_cmp);
-            let top = -(place as f64);
+            let top = -(position as f64);
             let name = format!("{} (n = {})", model.label, values.len());
             let left = text.pos(Pos::new(HPos::Left, VPos::Top));
             chart.draw_series([Text::new(name, (0.0, top - 0.04), left)])?;
-            row(&mut chart, &values, [top - 0.66, end], colour(place))?;
+            row(&mut chart, &values, [top - 0.66, end], colour(position))?;
         }
         Ok(())
     })
@@ -71,7 +71,9 @@ fn row(
     [middle, end]: [f64; 2],
     colour: RGBColor,
 ) -> Drawn {
-    let Some(Spread { box_ends: [low, high], median, whiskers }) = Spread::of(ascending) else {
+    let Some(BoxStatistics { box_ends: [low, high], median, whiskers }) =
+        BoxStatistics::of(ascending)
+    else {
         return Ok(());
     };
     let (upper, lower) = (middle + 0.24, middle - 0.24);
@@ -87,7 +89,7 @@ fn row(
     let line = vec![(median, lower), (median, upper)];
     chart.draw_series([PathElement::new(line, colour.stroke_width(6))])?;
     let outside = |value: &f64| *value < whiskers[0] || *value > whiskers[1];
-    let all = ascending.len() <= MOST_POINTS;
+    let all = ascending.len() <= MAX_POINTS;
     let shown: Vec<f64> =
         ascending.iter().map(|v| v / end).filter(|v| all || outside(&(v * end))).collect();
     let points = swarm(&shown).into_iter();
@@ -97,18 +99,18 @@ fn row(
     Ok(())
 }
 
-/// What a box plot shows.
+/// Statistics of a box plot.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
+struct BoxStatistics {
     box_ends: [f64; 2],
     median: f64,
     whiskers: [f64; 2],
 }
 
-impl Spread {
-    /// Of values in ascending order; none of nothing.
+impl BoxStatistics {
+    /// Of values in ascending order; `None` without a value.
     fn of(ascending: &[f64]) -> Option<Self> {
-        /// Lengths of the box that a whisker reaches at most.
+        /// Longest whisker, in lengths of the box.
         const REACH: f64 = 1.5;
         let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(ascending, share));
         let (low, median, high) = (low?, median?, high?);
@@ -123,7 +125,7 @@ impl Spread {
     }
 }
 
-/// Ascending shares with a lift from -1 to 1, so that equal ones lie beside each other.
+/// Ascending shares with a lift from -1 to 1, so that equal values do not overlap.
 fn swarm(ascending: &[f64]) -> Vec<(f64, f64)> {
     /// Columns along the axis, and points that a column holds at full size.
     const COLUMNS: f64 = 100.0;
@@ -132,7 +134,7 @@ fn swarm(ascending: &[f64]) -> Vec<(f64, f64)> {
     let mut points = Vec::with_capacity(ascending.len());
     for stack in ascending.chunk_by(|a, b| column(a) == column(b)) {
         let step = 2.0 / stack.len().max(FULL) as f64;
-        // From the middle outwards, left and right in turn, so that a stack has no slant.
+        // From the middle outwards, alternating sides, so that a stack has no slant.
         let centre = if stack.len().is_multiple_of(2) { 0.5 } else { 0.0 };
         for (n, value) in stack.iter().enumerate() {
             let out = n.div_ceil(2) as f64;
@@ -165,19 +167,25 @@ mod tests {
 
     #[test]
     fn whiskers_end_at_values_within_reach() {
-        let found = Spread::of(&[0.0, 4.0, 5.0, 6.0, 7.0, 8.0, 11.0]).unwrap();
+        let found = BoxStatistics::of(&[0.0, 4.0, 5.0, 6.0, 7.0, 8.0, 11.0]).unwrap();
         // Quartiles 4.5 and 7.5: from 0 to 12, ends included.
-        assert_eq!(found, Spread { box_ends: [4.5, 7.5], median: 6.0, whiskers: [0.0, 11.0] });
-        let found = Spread::of(&[-1.0, 4.0, 5.0, 6.0, 7.0, 8.0, 30.0]).unwrap();
-        assert_eq!(found, Spread { box_ends: [4.5, 7.5], median: 6.0, whiskers: [4.0, 8.0] });
-        let one = Spread::of(&[0.5]).unwrap();
-        assert_eq!(one, Spread { box_ends: [0.5; 2], median: 0.5, whiskers: [0.5; 2] });
-        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(
+            found,
+            BoxStatistics { box_ends: [4.5, 7.5], median: 6.0, whiskers: [0.0, 11.0] }
+        );
+        let found = BoxStatistics::of(&[-1.0, 4.0, 5.0, 6.0, 7.0, 8.0, 30.0]).unwrap();
+        assert_eq!(
+            found,
+            BoxStatistics { box_ends: [4.5, 7.5], median: 6.0, whiskers: [4.0, 8.0] }
+        );
+        let one = BoxStatistics::of(&[0.5]).unwrap();
+        assert_eq!(one, BoxStatistics { box_ends: [0.5; 2], median: 0.5, whiskers: [0.5; 2] });
+        assert_eq!(BoxStatistics::of(&[]), None);
     }
 
     #[test]
-    fn charts_draw_whatever_comes_and_many_points_are_left_out() {
-        let model = Model { label: "<i>".to_owned(), ..Model::default() };
+    fn charts_draw_any_values_and_omit_points_beyond_the_maximum() {
+        let model = ReportModel { label: "<i>".to_owned(), ..ReportModel::default() };
         let draw = |metric, values: Vec<f64>, readers| {
             let chart = distribution(metric, "<i>", &[(&model, values)], readers);
             assert_drawn(chart).matches("<circle").count()
@@ -185,7 +193,7 @@ mod tests {
         assert_eq!(draw(Metric::Dice, vec![], None), 0);
         assert_eq!(draw(Metric::Assd, vec![f64::NAN, 3.0, 0.0], Some(2.0)), 2);
         assert_eq!(draw(Metric::Dice, vec![0.0, 1.0], Some(f64::NAN)), 2);
-        let mut many = vec![0.8; MOST_POINTS + 1];
+        let mut many = vec![0.8; MAX_POINTS + 1];
         many.push(0.1);
         assert_eq!(draw(Metric::Dice, many, None), 1);
         assert_drawn(distribution(Metric::Dice, "", &[], None));

@@ -12,7 +12,7 @@ mod volumes;
 pub(super) use calibration::reliability;
 pub(super) use cohorts::{decimals, histograms, title};
 pub(super) use diameter::by_diameter;
-pub(super) use distribution::{MOST_POINTS, distribution};
+pub(super) use distribution::{MAX_POINTS, distribution};
 pub(super) use training::training;
 pub(super) use volumes::{bland_altman, largest_volume};
 

@@ -1,4 +1,4 @@
-//! How training went.
+//! Loss and Dice by epoch.
 
 use crate::stages::report::content::Epoch;
 use maud::Markup;
@@ -11,9 +11,13 @@ use std::collections::BTreeMap;
 
 const HEIGHT: u32 = 520;
 
-/// Loss and Dice by epoch of one model, named, phases one after the other; a line for each run, fold and
-/// phase. `place` is the model's among all.
-pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&Epoch]) -> Markup {
+/// Loss and Dice by epoch of a model, with its name. Phases follow each other; each run, fold and phase has a
+/// line. `position` is the model's among all.
+pub(in crate::stages::report) fn training(
+    name: &str,
+    position: usize,
+    epochs: &[&Epoch],
+) -> Markup {
     draw([WIDE, HEIGHT], |area| {
         heading(area, name)?;
         let (left, right) = area.split_horizontally(WIDE / 2);
@@ -27,7 +31,7 @@ pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&E
         for (chart, top) in [(&mut *loss, top), (&mut *dice, 1.0)] {
             name_phases(chart, &phases, top)?;
         }
-        let colour = colour(place);
+        let colour = colour(position);
         let thin = colour.mix(0.45).stroke_width(3);
         for line in &lines {
             curve(loss, line, |epoch| Some(epoch.loss), colour.stroke_width(4))?;
@@ -38,27 +42,27 @@ pub(in crate::stages::report) fn training(name: &str, place: usize, epochs: &[&E
     })
 }
 
-/// A phase's name and its epochs, counted from the first phase's first epoch, 1.
-struct Phase<'a> {
+/// A phase and its epochs, counted from 1 at the first epoch of the first phase.
+struct PhaseSpan<'a> {
     name: &'a str,
     start: u64,
     end: u64,
 }
 
-/// One run, fold and phase: epochs with their place on the axis.
-type Line<'a> = Vec<(f64, &'a Epoch)>;
+/// One run, fold and phase: epochs with their position on the axis.
+type EpochLine<'a> = Vec<(f64, &'a Epoch)>;
 
-fn lay_out<'a>(epochs: &[&'a Epoch]) -> (Vec<Phase<'a>>, Vec<Line<'a>>) {
-    let mut phases: Vec<Phase<'a>> = Vec::new();
+fn lay_out<'a>(epochs: &[&'a Epoch]) -> (Vec<PhaseSpan<'a>>, Vec<EpochLine<'a>>) {
+    let mut phases: Vec<PhaseSpan<'a>> = Vec::new();
     for epoch in epochs {
         if !phases.iter().any(|phase| phase.name == epoch.phase) {
             let of_phase = epochs.iter().filter(|other| other.phase == epoch.phase);
             let length = of_phase.map(|other| other.epoch).max().unwrap_or(0);
             let before = phases.last().map_or(0, |phase| phase.end);
-            phases.push(Phase { name: &epoch.phase, start: before + 1, end: before + length });
+            phases.push(PhaseSpan { name: &epoch.phase, start: before + 1, end: before + length });
         }
     }
-    let mut lines: BTreeMap<(&str, Option<u64>, u64), Line<'a>> = BTreeMap::new();
+    let mut lines: BTreeMap<(&str, Option<u64>, u64), EpochLine<'a>> = BTreeMap::new();
     for epoch in epochs {
         let start = phases.iter().find(|phase| phase.name == epoch.phase).map_or(1, |p| p.start);
         let at = (start + epoch.epoch) as f64 - 1.0;
@@ -67,7 +71,7 @@ fn lay_out<'a>(epochs: &[&'a Epoch]) -> (Vec<Phase<'a>>, Vec<Line<'a>>) {
     (phases, lines.into_values().collect())
 }
 
-fn name_phases(chart: &mut Frame<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
+fn name_phases(chart: &mut Frame<'_>, phases: &[PhaseSpan<'_>], top: f64) -> Drawn {
     let left = text_style().pos(Pos::new(HPos::Left, VPos::Top));
     for phase in phases {
         let x = (phase.start as f64 - 0.5).max(1.0);
@@ -84,7 +88,7 @@ fn name_phases(chart: &mut Frame<'_>, phases: &[Phase<'_>], top: f64) -> Drawn {
 
 fn curve(
     chart: &mut Frame<'_>,
-    line: &Line<'_>,
+    line: &EpochLine<'_>,
     value: impl Fn(&Epoch) -> Option<f64>,
     style: ShapeStyle,
 ) -> Drawn {
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn charts_draw_whatever_comes() {
+    fn charts_draw_any_values() {
         let mut diverged = epoch("pre", 1);
         diverged.loss = f64::NAN;
         for epochs in [vec![], vec![epoch("a", 1)], vec![diverged, epoch("<i>", 2)]] {

@@ -1,6 +1,6 @@
 //! Predicted volumes against the readers' (Bland and Altman).
 
-use crate::stages::report::content::{NoduleScore, VolumeAgreement};
+use crate::stages::report::content::{NoduleResult, VolumeAgreement};
 use maud::Markup;
 use nodulus_pages::charts::{
     Axis, INK, PANEL, colour, dashed, draw, end_above, frame, heading, text_style,
@@ -9,19 +9,19 @@ use nodulus_pages::text::signed;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Largest mean of two volumes: the end of an axis that charts share.
+/// Largest mean of two volumes: the common end of the horizontal axes.
 pub(in crate::stages::report) fn largest_volume<'a>(
-    nodules: impl Iterator<Item = &'a NoduleScore>,
+    nodules: impl Iterator<Item = &'a NoduleResult>,
 ) -> f64 {
     nodules.filter_map(point).map(|at| at.0).fold(0.0, f64::max)
 }
 
-/// Difference of each nodule's volumes by their mean, for a model, named: the mean difference as a line,
-/// the limits of agreement dashed, each with its value. The horizontal axis reaches `largest_mm3`.
+/// Difference of each nodule's volumes by their mean, for a model with its name: the mean difference as a line,
+/// the limits of agreement dashed, each with its value. The horizontal axis ends at `largest_mm3`.
 pub(in crate::stages::report) fn bland_altman(
     name: &str,
-    place: usize,
-    nodules: &[&NoduleScore],
+    position: usize,
+    nodules: &[&NoduleResult],
     agreement: &VolumeAgreement,
     largest_mm3: f64,
 ) -> Markup {
@@ -42,7 +42,7 @@ pub(in crate::stages::report) fn bland_altman(
         let mut chart = frame(area, &x, &y)?;
         let across = |at: f64| [(0.0, at), (right, at)];
         chart.draw_series([PathElement::new(across(0.0), INK.mix(0.4).stroke_width(2))])?;
-        let colour = colour(place);
+        let colour = colour(position);
         let points = points.into_iter();
         chart.draw_series(points.map(|at| Circle::new(at, 6, colour.mix(0.6).filled())))?;
         for (value, text, side) in lines {
@@ -60,8 +60,8 @@ pub(in crate::stages::report) fn bland_altman(
     })
 }
 
-/// Mean and difference of a nodule's volumes; none where both masks are empty.
-fn point(score: &NoduleScore) -> Option<(f64, f64)> {
+/// Mean and difference of a nodule's volumes; `None` where both masks are empty.
+fn point(score: &NoduleResult) -> Option<(f64, f64)> {
     let difference = score.row.volume_error_mm3?;
     Some((
         f64::midpoint(score.row.predicted_volume_mm3, score.row.reference_volume_mm3),
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_point_is_the_mean_and_the_difference() {
-        let score = |predicted: f64, reference: f64, error: Option<f64>| NoduleScore {
+        let score = |predicted: f64, reference: f64, error: Option<f64>| NoduleResult {
             diameter_mm: 8.0,
             row: NoduleMetrics {
                 predicted_volume_mm3: predicted,
@@ -106,7 +106,7 @@ mod tests {
             [Some((450.0, 100.0)), Some((150.0, -300.0)), None]
         );
         assert_eq!((largest_volume(scores.iter()), largest_volume([].into_iter())), (450.0, 0.0));
-        let scores: Vec<&NoduleScore> = scores.iter().collect();
+        let scores: Vec<&NoduleResult> = scores.iter().collect();
         let text = assert_drawn(bland_altman("<i>", 1, &scores, &agreement, 450.0));
         assert_eq!(text.matches("<circle").count(), 2);
         assert!(text.contains("mean −100") && text.contains("−1.96 SD −654"), "{text}");

@@ -1,9 +1,9 @@
-//! What came in, and how far its readers agree.
+//! Cohorts and the agreement of their readers.
 
 use crate::tables::RatingAgreement;
 use serde::Serialize;
 
-/// How many of something.
+/// A count with its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// What is counted.
@@ -12,9 +12,9 @@ pub struct Count {
     pub n: u64,
 }
 
-/// What became of a cohort on its way to the samples.
+/// Counts of a cohort, from its files to its samples.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cohort {
+pub struct CohortSummary {
     /// Name in the pipeline file.
     pub name: String,
     /// Layout of its files.
@@ -23,37 +23,37 @@ pub struct Cohort {
     pub n_patients: u64,
     /// Scans that could be read.
     pub n_scans: u64,
-    /// Scans among them that were left out.
+    /// Scans among them that are excluded.
     pub n_excluded: u64,
-    /// Why scans were left out; a scan may have several reasons.
+    /// Reasons of exclusion; a scan may have several.
     pub exclusions: Vec<Count>,
-    /// Files and marks that ingest left out, by rule.
+    /// Files and marks that ingest excluded, by rule.
     pub left_out: Vec<Count>,
     /// Marks, by kind.
     pub marks: Vec<Count>,
-    /// Nodules joined from the marks.
+    /// Nodules merged from the marks.
     pub n_nodules: u64,
-    /// Nodules among them with two marks of one reader or more.
+    /// Nodules among them with several marks of one reader.
     pub n_more_marks_than_readers: u64,
-    /// Nodules among them whose region has larger pixels, so that they fit.
+    /// Nodules among them whose region is resampled to larger pixels, so that they fit.
     pub n_resampled: u64,
-    /// Nodules among them that end at their region's border.
+    /// Nodules among them that are cut off at the border of their region.
     pub n_cropped: u64,
     /// Slices of the nodules' regions.
     pub n_roi_slices: u64,
-    /// Slices among them that show another nodule too, or in place of it.
+    /// Slices among them that show another nodule.
     pub n_shared_slices: u64,
-    /// What is in one split whole: `patient` or `lesion`.
+    /// Unit that is never divided between splits: `patient` or `lesion`.
     pub split_by: Vec<String>,
-    /// Slices chosen for learning, by split.
+    /// Samples, by split.
     pub samples: Vec<SplitCount>,
     /// Spacings and thickness of the scans that later stages use, diameters of the nodules.
     pub histograms: Vec<Histogram>,
 }
 
-/// What a histogram is of.
+/// Quantity of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Quantity {
+pub enum HistogramQuantity {
     /// Distance between slices.
     #[serde(rename = "spacing_k_mm")]
     SliceSpacing,
@@ -68,30 +68,30 @@ pub enum Quantity {
     Diameter,
 }
 
-/// How a quantity is spread over a cohort; every cohort of a report has the same bars.
+/// Distribution of a quantity over a cohort. All cohorts of a report have the same bars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Histogram {
     /// Column of `scans` or `nodules`.
-    pub quantity: Quantity,
+    pub quantity: HistogramQuantity,
     /// Scans or nodules with a value.
     pub n: u64,
     /// Scans or nodules without.
     pub n_unknown: u64,
-    /// Least value; none without one.
+    /// Minimum; none without a value.
     pub min: Option<f64>,
     /// Median; none without a value.
     pub median: Option<f64>,
-    /// Greatest value; none without one.
+    /// Maximum; none without a value.
     pub max: Option<f64>,
-    /// Where the first bar starts.
+    /// Start of the first bar.
     pub start: f64,
-    /// How wide a bar is.
+    /// Width of a bar.
     pub width: f64,
     /// Values in each bar; empty without a value.
     pub counts: Vec<u64>,
 }
 
-/// A split's share of a cohort.
+/// Counts of a split of a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SplitCount {
     /// `train`, `validation` or `test`.
@@ -106,14 +106,14 @@ pub struct SplitCount {
     pub n_empty_slices: u64,
 }
 
-/// How far the readers of a cohort agree.
+/// Agreement of the readers of a cohort.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Readers {
+pub struct CohortReaders {
     /// Name of the cohort.
     pub cohort: String,
     /// Nodules of the cohort.
     pub n_nodules: u64,
-    /// Nodules among them whose readers, two or more, were compared in pairs.
+    /// Nodules among them with several readers, who were compared in pairs.
     pub n_compared: u64,
     /// Dice, `IoU` and surface distance of the pairs.
     pub pairwise: Vec<Pairwise>,
@@ -121,7 +121,7 @@ pub struct Readers {
     pub ratings: Vec<RatingAgreement>,
 }
 
-/// A metric between readers, over nodules: of each the mean over its pairs of readers.
+/// A metric between readers over nodules, where each nodule has the mean over its pairs of readers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pairwise {
     /// Column of `nodule_metrics` with the same metric.
@@ -140,10 +140,10 @@ pub struct Pairwise {
     pub ci_high: Option<f64>,
 }
 
-/// How far readers agree on the nodules that the models were scored on.
+/// Agreement of readers on the nodules that the models are evaluated on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Ceiling {
-    /// Nodules that the models were scored on.
+    /// Nodules that the models are evaluated on.
     pub n_nodules: u64,
     /// Nodules among them that two or more readers marked.
     pub n_several_readers: u64,

@@ -1,12 +1,15 @@
-//! What a report says: `report.json`, and the source of the page.
+//! The content of a report: `report.json`, and the source of the page.
 
 mod cohorts;
 mod models;
 
-pub use cohorts::{Ceiling, Cohort, Count, Histogram, Pairwise, Quantity, Readers, SplitCount};
+pub use cohorts::{
+    Ceiling, CohortReaders, CohortSummary, Count, Histogram, HistogramQuantity, Pairwise,
+    SplitCount,
+};
 pub use models::{
-    Calibration, CalibrationBin, Case, CasePrediction, Model, NoduleScore, SlicePicture,
-    VolumeAgreement,
+    Calibration, CalibrationBin, CasePrediction, NoduleResult, ReportModel, ShownCase,
+    SlicePicture, VolumeAgreement,
 };
 
 use crate::stages::infer::THRESHOLD;
@@ -17,13 +20,13 @@ use serde::Serialize;
 /// The subgroup that holds every nodule.
 pub(super) const ALL: &str = "all";
 
-/// A whole report. Lists may be empty: the page then says so.
+/// The content of a report. Lists may be empty; the page then says so.
 ///
-/// Nothing here depends on the day, the machine or the folder, so that one run has one report.
+/// Nothing here depends on the day, the machine or the folder, so that a run always gives the same report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(Default))]
-pub struct Content {
-    /// Version of the report's code, raised when this shape changes.
+pub struct ReportContent {
+    /// Version of the report's code; raised when this structure changes.
     pub report_version: u32,
     /// Title of the page.
     pub title: String,
@@ -34,36 +37,36 @@ pub struct Content {
     /// Name and version of the metrics' definitions.
     pub metric_definition: String,
     /// Cohorts, in the order of the pipeline file.
-    pub cohorts: Vec<Cohort>,
-    /// How far readers agree, cohort by cohort, in the same order.
-    pub readers: Vec<Readers>,
-    /// Failed cases, by stage in data-flow order; stages without one are left out.
+    pub cohorts: Vec<CohortSummary>,
+    /// Agreement of readers in each cohort, in the same order.
+    pub readers: Vec<CohortReaders>,
+    /// Failed cases by stage, in data-flow order; stages without any are skipped.
     pub failures: Vec<StageFailures>,
     /// Epochs, in the order in which they ran.
     pub training: Vec<Epoch>,
-    /// What was evaluated.
+    /// The evaluated nodules.
     pub evaluation: Evaluation,
-    /// Models, in the order in which they are shown.
-    pub models: Vec<Model>,
+    /// Models, in the order in which they appear.
+    pub models: Vec<ReportModel>,
     /// Rows of `summary`; those with the subgroup `all` make the main table.
     pub summary: Vec<Summary>,
-    /// How far readers agree on the nodules that the models were scored on.
+    /// Agreement of readers on the nodules that the models are evaluated on.
     pub ceiling: Ceiling,
     /// Paired comparisons between models.
     pub comparisons: Vec<Comparison>,
-    /// Scores of each nodule by each model.
-    pub nodules: Vec<NoduleScore>,
-    /// How far predicted volumes agree with the readers', a row for each model.
+    /// Metrics of each nodule for each model.
+    pub nodules: Vec<NoduleResult>,
+    /// Agreement of predicted volumes with the readers', one row for each model.
     pub volumes: Vec<VolumeAgreement>,
-    /// What each model's probability that a slice holds nodule is worth; models without one are left out.
+    /// Calibration of each model's probability that a slice shows nodule; models without one are skipped.
     pub calibration: Vec<Calibration>,
-    /// Nodules to look at.
-    pub cases: Vec<Case>,
-    /// Everything that the report rests on, in data-flow order.
-    pub provenance: Vec<Source>,
+    /// The shown nodules.
+    pub cases: Vec<ShownCase>,
+    /// Everything that the report was made from, in data-flow order.
+    pub provenance: Vec<ReportSource>,
 }
 
-impl Content {
+impl ReportContent {
     /// A row of `summary` over all nodules.
     pub(super) fn of_all(&self, model_id: &str, metric: &str) -> Option<&Summary> {
         self.summary
@@ -85,22 +88,22 @@ impl Content {
     }
 }
 
-/// An output of the store that the report rests on, or what came from outside it.
+/// An output of the store that the report was made from, or something from outside the store.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Source {
+pub struct ReportSource {
     /// Name of the table, `checkpoint`, `sources` or `initial weights`.
     pub name: String,
     /// Key of the version.
     pub key: String,
     /// SHA-256 over its content.
     pub content_sha256: String,
-    /// How it was made; none of what came from outside.
-    pub made: Option<Made>,
+    /// How it was made; none for what comes from outside the store.
+    pub made: Option<SourceVersion>,
 }
 
 /// How an output was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Made {
+pub struct SourceVersion {
     /// Folder of its files, relative to the store.
     pub path: String,
     /// Rows.
@@ -117,7 +120,7 @@ pub struct Made {
     pub settings: serde_json::Value,
 }
 
-/// The cases that a stage could not do.
+/// The failed cases of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StageFailures {
     /// Name of the stage.
@@ -133,13 +136,13 @@ pub struct StageFailures {
 pub struct Epoch {
     /// Key of the training run.
     pub run_id: String,
-    /// Model that the run's weights predicted as; none where they predicted nothing themselves.
+    /// Model that predicted with the run's weights; none where they did not predict themselves.
     pub model_id: Option<String>,
     /// Name of the phase.
     pub phase: String,
     /// Epoch within the phase, from 1.
     pub epoch: u64,
-    /// Fold held out, where one is.
+    /// Fold held out, if any.
     pub fold: Option<u64>,
     /// Learning rate.
     pub learning_rate: f64,
@@ -151,11 +154,11 @@ pub struct Epoch {
     pub validation_dice: Option<f64>,
 }
 
-/// What was evaluated.
+/// The evaluated nodules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(Default))]
 pub struct Evaluation {
-    /// Split, `test` as a rule.
+    /// Split, usually `test`.
     pub split: String,
     /// Patients.
     pub n_patients: u64,

@@ -1,4 +1,4 @@
-//! What the models are, and what they are worth nodule by nodule.
+//! The models and their results for single nodules.
 
 use crate::tables::NoduleMetrics;
 use nodulus_formats::volume::Mask;
@@ -6,20 +6,20 @@ use serde::Serialize;
 
 /// A model, or the best single threshold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Model {
+pub struct ReportModel {
     /// Id in the tables.
     pub model_id: String,
-    /// What it is, in a few words.
+    /// Short description.
     pub label: String,
     /// Keys of its `predictions`.
     pub predictions: Vec<String>,
-    /// Keys of the weights that predicted, several where folds' models predict together.
+    /// Keys of the weights that predicted; several where the models of folds predict together.
     pub checkpoints: Vec<String>,
 }
 
-/// A nodule's scores by one model: a row of `nodule_metrics`, and the nodule's diameter.
+/// The result of a model for a nodule: a row of `nodule_metrics`, and the nodule's diameter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NoduleScore {
+pub struct NoduleResult {
     /// Diameter of the nodule; not a number, null in JSON, where unknown.
     pub diameter_mm: f64,
     /// Every column of the row.
@@ -27,12 +27,12 @@ pub struct NoduleScore {
     pub row: NoduleMetrics,
 }
 
-/// How far a model's volumes agree with the readers' (Bland and Altman), mm³: predicted minus reference.
+/// Agreement of a model's volumes with the readers' (Bland and Altman), mm³: predicted minus reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VolumeAgreement {
     /// The model.
     pub model_id: String,
-    /// Nodules; one that was missed differs by all of its volume.
+    /// Nodules; a missed one differs by its whole volume.
     pub n: u64,
     /// Mean difference; none without a nodule.
     pub mean_mm3: Option<f64>,
@@ -48,13 +48,13 @@ pub struct VolumeAgreement {
     pub upper_limit_mm3: Option<f64>,
 }
 
-/// What a model's probability that a slice holds nodule is worth, bin by bin. AUC, Brier score and
-/// calibration error are rows of `summary`.
+/// Calibration of a model's probability that a slice shows nodule, by bins. AUC, Brier score and calibration
+/// error are rows of `summary`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
     /// The model.
     pub model_id: String,
-    /// Slices judged.
+    /// Slices.
     pub n: u64,
     /// Bins of equal width from 0 to 1.
     pub bins: Vec<CalibrationBin>,
@@ -63,7 +63,7 @@ pub struct Calibration {
 /// The slices whose probability lies in a bin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CalibrationBin {
-    /// Lower end, which belongs to the bin before, but for 0.
+    /// Lower end; except for 0, it belongs to the bin before.
     pub low: f64,
     /// Upper end.
     pub high: f64,
@@ -71,16 +71,16 @@ pub struct CalibrationBin {
     pub n: u64,
     /// Mean of their probabilities; none without a slice.
     pub mean_probability: Option<f64>,
-    /// Share of them that hold nodule; none without a slice.
+    /// Share of them that show nodule; none without a slice.
     pub share_with_nodule: Option<f64>,
 }
 
-/// A nodule to look at, as every model predicted it.
+/// A shown nodule with the prediction of each model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Case {
+pub struct ShownCase {
     /// Why it is shown: `best`, `median` or `worst` by Dice.
     pub rank: String,
-    /// The model whose Dice ranks it.
+    /// The model by whose Dice it is ranked.
     pub ranked_by: String,
     /// The nodule.
     pub nodule_id: String,
@@ -110,7 +110,7 @@ pub struct SlicePicture {
     pub reference: Mask,
 }
 
-/// A model's prediction of a nodule to look at; numbers are over the nodule's whole region.
+/// A model's prediction of a shown nodule; metrics are over the nodule's whole region.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CasePrediction {
     /// The model.

@@ -1,8 +1,8 @@
-//! Slices of the nodules that are shown.
+//! The slices of the shown nodules.
 
 use crate::stages::Task;
-use crate::stages::report::content::{Case, CasePrediction, Content, SlicePicture};
-use crate::stages::report::{Error, Pick};
+use crate::stages::report::content::{CasePrediction, ReportContent, ShownCase, SlicePicture};
+use crate::stages::report::{Error, PickedNodule};
 use crate::tables::{Output, Roi, Table};
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;
@@ -17,12 +17,12 @@ struct PredictedMask {
     mask_bits: Vec<u8>,
 }
 
-/// The picked nodules, each on the slice where its mask is largest, as every model predicted it there.
+/// The picked nodules, each on the slice with its largest mask, with the prediction of each model.
 pub(in crate::stages::report) fn cases(
     task: &Task<'_>,
-    content: &Content,
-    picks: &[Pick],
-) -> Result<Vec<Case>, Error> {
+    content: &ReportContent,
+    picks: &[PickedNodule],
+) -> Result<Vec<ShownCase>, Error> {
     if picks.is_empty() {
         return Ok(Vec::new());
     }
@@ -37,12 +37,12 @@ pub(in crate::stages::report) fn cases(
             masks.extend(batch.map(|row| ((row.roi_id, row.model_id), row.mask_bits)));
         }
     }
-    let case = |pick: &Pick| {
+    let case = |pick: &PickedNodule| {
         let roi = slices.get(&pick.nodule_id)?;
         let (picture, size) = picture(roi)?;
         let of_nodule = || content.nodules.iter().filter(|n| n.row.nodule_id == pick.nodule_id);
         let prediction = |model_id: &String| {
-            let row = &of_nodule().find(|score| score.row.model_id == *model_id)?.row;
+            let row = &of_nodule().find(|result| result.row.model_id == *model_id)?.row;
             let bits = masks.get(&(roi.roi_id.clone(), model_id.clone()))?;
             Some(CasePrediction {
                 model_id: model_id.clone(),
@@ -56,11 +56,11 @@ pub(in crate::stages::report) fn cases(
             })
         };
         let models = content.models.iter().map(|model| &model.model_id);
-        Some(Case {
+        Some(ShownCase {
             rank: pick.rank.to_owned(),
             ranked_by: pick.model_id.clone(),
             nodule_id: pick.nodule_id.clone(),
-            diameter_mm: of_nodule().next().map_or(f64::NAN, |score| score.diameter_mm),
+            diameter_mm: of_nodule().next().map_or(f64::NAN, |result| result.diameter_mm),
             z_mm: roi.z_mm,
             predictions: models.filter_map(prediction).collect(),
             picture,
@@ -69,14 +69,14 @@ pub(in crate::stages::report) fn cases(
     Ok(picks.iter().filter_map(case).collect())
 }
 
-/// The slice of each picked nodule on which its mask is largest; the first of several.
-fn largest_slices(task: &Task<'_>, picks: &[Pick]) -> Result<BTreeMap<String, Roi>, Error> {
+/// The slice of each picked nodule with its largest mask; the first of several.
+fn largest_slices(task: &Task<'_>, picks: &[PickedNodule]) -> Result<BTreeMap<String, Roi>, Error> {
     let mut slices: BTreeMap<String, Roi> = BTreeMap::new();
     for batch in task.table(Table::Rois)?.rows::<Roi>() {
         let picked = |roi: &Roi| picks.iter().any(|pick| pick.nodule_id == roi.nodule_id);
         for roi in batch?.into_iter().filter(picked) {
-            let held = slices.get(&roi.nodule_id);
-            if held.is_none_or(|held| held.n_mask_pixels < roi.n_mask_pixels) {
+            let largest = slices.get(&roi.nodule_id);
+            if largest.is_none_or(|largest| largest.n_mask_pixels < roi.n_mask_pixels) {
                 slices.insert(roi.nodule_id.clone(), roi);
             }
         }

@@ -1,9 +1,9 @@
-//! Counts of what came in and of what was made of it.
+//! Counts of scans, marks, nodules and samples by cohort.
 
 use super::counted;
 use crate::stages::Task;
 use crate::stages::report::Error;
-use crate::stages::report::content::{Cohort, Quantity, SplitCount};
+use crate::stages::report::content::{CohortSummary, HistogramQuantity, SplitCount};
 use crate::stages::report::histogram::histograms;
 use crate::tables::{Exclusion, Oversize, Role, Sample, Scan, Table, leak};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ struct RoiCount {
 
 /// The columns of `marks` that counting needs.
 #[derive(Deserialize)]
-struct MarkKindOf {
+struct MarkCount {
     cohort: String,
     kind: String,
 }
@@ -33,9 +33,9 @@ struct NoduleCount {
     diameter_mm: f64,
 }
 
-/// Sets that a cohort's counts come from.
+/// Counts of a cohort.
 #[derive(Default)]
-struct Tally {
+struct CohortTally {
     layout: String,
     patients: BTreeSet<String>,
     n_scans: u64,
@@ -50,31 +50,35 @@ struct Tally {
     n_roi_slices: u64,
     n_shared_slices: u64,
     split_by: BTreeSet<String>,
-    samples: BTreeMap<String, Learnt>,
+    samples: BTreeMap<String, SplitTally>,
     /// Values of [`QUANTITIES`].
     values: [Vec<Option<f64>>; QUANTITIES.len()],
 }
 
-/// What a split holds of a cohort.
+/// Counts of a split of a cohort.
 #[derive(Default)]
-struct Learnt {
+struct SplitTally {
     patients: BTreeSet<String>,
     nodules: BTreeSet<String>,
     n_slices: u64,
     n_empty_slices: u64,
 }
 
-/// What histograms are drawn of: three of the scans that later stages use, one of the nodules.
-const QUANTITIES: [Quantity; 4] =
-    [Quantity::SliceSpacing, Quantity::PixelSpacing, Quantity::SliceThickness, Quantity::Diameter];
+/// The quantities of the histograms: three of the scans that later stages use, one of the nodules.
+const QUANTITIES: [HistogramQuantity; 4] = [
+    HistogramQuantity::SliceSpacing,
+    HistogramQuantity::PixelSpacing,
+    HistogramQuantity::SliceThickness,
+    HistogramQuantity::Diameter,
+];
 
 /// Counts of each cohort in the order of the scans, and the splits of the evaluated nodules.
 pub(super) fn cohorts(
     task: &Task<'_>,
     evaluated: &BTreeSet<&str>,
-) -> Result<(Vec<Cohort>, BTreeSet<String>), Error> {
+) -> Result<(Vec<CohortSummary>, BTreeSet<String>), Error> {
     let mut order: Vec<String> = Vec::new();
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut tallies: BTreeMap<String, CohortTally> = BTreeMap::new();
     for batch in task.table(Table::Scans)?.rows::<Scan>() {
         for scan in batch? {
             if !order.contains(&scan.cohort) {
@@ -104,7 +108,7 @@ pub(super) fn cohorts(
         }
     }
     let marks = task.table(Table::Marks)?;
-    for batch in marks.columns::<MarkKindOf>(Table::Marks, &["cohort", "kind"]) {
+    for batch in marks.columns::<MarkCount>(Table::Marks, &["cohort", "kind"]) {
         for mark in batch? {
             *tallies.entry(mark.cohort).or_default().marks.entry(mark.kind).or_default() += 1;
         }
@@ -145,11 +149,11 @@ pub(super) fn cohorts(
             }
             let tally = tallies.entry(sample.cohort).or_default();
             tally.split_by.insert(sample.split_by);
-            let learnt = tally.samples.entry(sample.split).or_default();
-            learnt.patients.insert(sample.patient_id);
-            learnt.nodules.insert(sample.nodule_id);
-            learnt.n_slices += 1;
-            learnt.n_empty_slices += u64::from(sample.role == Role::AdjacentEmpty.name());
+            let of_split = tally.samples.entry(sample.split).or_default();
+            of_split.patients.insert(sample.patient_id);
+            of_split.nodules.insert(sample.nodule_id);
+            of_split.n_slices += 1;
+            of_split.n_empty_slices += u64::from(sample.role == Role::AdjacentEmpty.name());
         }
     }
     let mut values = [const { Vec::new() }; QUANTITIES.len()];
@@ -169,15 +173,15 @@ pub(super) fn cohorts(
     Ok((cohorts, splits))
 }
 
-fn cohort(tally: Tally, name: String) -> Cohort {
-    let split = |(split, learnt): (String, Learnt)| SplitCount {
+fn cohort(tally: CohortTally, name: String) -> CohortSummary {
+    let split = |(split, of_split): (String, SplitTally)| SplitCount {
         split,
-        n_patients: learnt.patients.len() as u64,
-        n_nodules: learnt.nodules.len() as u64,
-        n_slices: learnt.n_slices,
-        n_empty_slices: learnt.n_empty_slices,
+        n_patients: of_split.patients.len() as u64,
+        n_nodules: of_split.nodules.len() as u64,
+        n_slices: of_split.n_slices,
+        n_empty_slices: of_split.n_empty_slices,
     };
-    Cohort {
+    CohortSummary {
         name,
         layout: tally.layout,
         n_patients: tally.patients.len() as u64,

@@ -1,4 +1,4 @@
-//! Reads what a report is made from, a batch of rows at a time.
+//! Reads what a report is made of, a batch of rows at a time.
 
 mod cases;
 mod cohorts;
@@ -7,36 +7,36 @@ mod provenance;
 
 pub(super) use cases::cases;
 
-use super::content::{Content, Count, Epoch, Evaluation, NoduleScore, StageFailures};
+use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, StageFailures};
 use super::{Config, Error, VERSION, readers, volumes};
 use crate::stages::Task;
 use crate::tables::{NoduleMetrics, Output, Row, Summary, Table, TrainingLog};
-use models::Predicted;
+use models::PredictionIndex;
 use nodulus_metrics::METRIC_DEFINITION;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The columns of `nodules` that tell about scored nodules.
+/// The columns of `nodules` that describe the evaluated nodules.
 #[derive(Deserialize)]
-struct Facts {
+struct NoduleFacts {
     nodule_id: String,
     diameter_mm: f64,
     n_readers: i64,
 }
 
-/// Everything but the cases to look at.
-pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<Content, Error> {
-    let scores: Vec<NoduleMetrics> = rows(task)?;
+/// The content of a report, except for the shown cases.
+pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<ReportContent, Error> {
+    let results: Vec<NoduleMetrics> = rows(task)?;
     let summary: Vec<Summary> = rows(task)?;
-    let facts = facts(task, &scores)?;
-    let predicted = Predicted::read(task)?;
-    let patients: BTreeSet<&str> = scores.iter().map(|row| row.patient_id.as_str()).collect();
-    let nodules: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
+    let facts = facts(task, &results)?;
+    let predicted = PredictionIndex::read(task)?;
+    let patients: BTreeSet<&str> = results.iter().map(|row| row.patient_id.as_str()).collect();
+    let nodules: BTreeSet<&str> = results.iter().map(|row| row.nodule_id.as_str()).collect();
     let (cohorts, splits) = cohorts::cohorts(task, &nodules)?;
     let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
     let pairs = readers::pairs(task)?;
-    let models = predicted.models(&scores);
-    Ok(Content {
+    let models = predicted.models(&results);
+    Ok(ReportContent {
         report_version: VERSION,
         title: config.title.clone(),
         run_id: task.job.key().to_owned(),
@@ -57,9 +57,9 @@ pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<Content, Error
         summary,
         ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
         comparisons: rows(task)?,
-        nodules: scores
+        nodules: results
             .into_iter()
-            .map(|row| NoduleScore { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })
+            .map(|row| NoduleResult { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })
             .collect(),
         cases: Vec::new(),
         provenance: provenance::provenance(task)?,
@@ -101,7 +101,7 @@ fn failures(task: &Task<'_>) -> Result<Vec<StageFailures>, Error> {
 }
 
 /// The epochs of every training run, in the order of the runs.
-fn training(task: &Task<'_>, predicted: &Predicted) -> Result<Vec<Epoch>, Error> {
+fn training(task: &Task<'_>, predicted: &PredictionIndex) -> Result<Vec<Epoch>, Error> {
     let log = Output::Table(Table::TrainingLog);
     if task.optional_input(log)?.is_none() {
         return Ok(Vec::new());
@@ -129,18 +129,21 @@ fn counted(counts: BTreeMap<String, u64>) -> Vec<Count> {
     counts.into_iter().map(|(name, n)| Count { name, n }).collect()
 }
 
-/// Facts about every scored nodule, by its id.
-fn facts(task: &Task<'_>, scores: &[NoduleMetrics]) -> Result<BTreeMap<String, Facts>, Error> {
-    let wanted: BTreeSet<&str> = scores.iter().map(|row| row.nodule_id.as_str()).collect();
+/// The evaluated nodules, by id.
+fn facts(
+    task: &Task<'_>,
+    results: &[NoduleMetrics],
+) -> Result<BTreeMap<String, NoduleFacts>, Error> {
+    let wanted: BTreeSet<&str> = results.iter().map(|row| row.nodule_id.as_str()).collect();
     let mut facts = BTreeMap::new();
     let columns = ["nodule_id", "diameter_mm", "n_readers"];
-    for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, &columns) {
+    for batch in task.table(Table::Nodules)?.columns::<NoduleFacts>(Table::Nodules, &columns) {
         let batch = batch?.into_iter().filter(|nodule| wanted.contains(nodule.nodule_id.as_str()));
         facts.extend(batch.map(|nodule| (nodule.nodule_id.clone(), nodule)));
     }
     Ok(facts)
 }
 
-fn diameter_mm(facts: &BTreeMap<String, Facts>, nodule_id: &str) -> f64 {
+fn diameter_mm(facts: &BTreeMap<String, NoduleFacts>, nodule_id: &str) -> f64 {
     facts.get(nodule_id).map_or(f64::NAN, |nodule| nodule.diameter_mm)
 }

@@ -1,54 +1,54 @@
-//! Which models predicted, by which weights, and what their probabilities are worth.
+//! The models, their weights, and the calibration of their probabilities.
 
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::stages::report::Error;
-use crate::stages::report::content::{Calibration, CalibrationBin, Model};
+use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::tables::{NoduleMetrics, Output, Table};
 use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The columns of `rois` that tell whether a slice holds nodule.
+/// The columns of `rois` that say whether a slice shows nodule.
 #[derive(Deserialize)]
-struct Truth {
+struct SliceTruth {
     roi_id: String,
     has_nodule: bool,
     n_other_nodules: i64,
 }
 
-/// The columns of `predictions` that hold no pixels.
+/// The columns of `predictions` without pixels.
 #[derive(Deserialize)]
-struct Judged {
+struct SliceProbability {
     roi_id: String,
     model_id: String,
     nodule_probability: Option<f64>,
 }
 
-/// What is known of every model from its predictions.
+/// What the predictions say about each model.
 #[derive(Debug, Default)]
-pub(super) struct Predicted(BTreeMap<String, Found>);
+pub(super) struct PredictionIndex(BTreeMap<String, ModelPredictions>);
 
 #[derive(Debug, Default)]
-struct Found {
+struct ModelPredictions {
     predictions: Vec<String>,
     checkpoints: Vec<String>,
     reliability: ReliabilityDiagram,
 }
 
-impl Predicted {
+impl PredictionIndex {
     /// Reads every version of `predictions`, a shard at a time.
     ///
-    /// METHOD: the slices judged are those of `summary`'s classifier: true where they show the nodule of
-    /// their region, left out where they show other nodules alone.
+    /// METHOD: the slices are those of the classifier in `summary`: positive where they show the nodule of
+    /// their region, skipped where they show only other nodules.
     pub(super) fn read(task: &Task<'_>) -> Result<Self, Error> {
-        let mut models: BTreeMap<String, Found> = BTreeMap::new();
+        let mut models: BTreeMap<String, ModelPredictions> = BTreeMap::new();
         let rois = task.table(Table::Rois)?;
         let versions = task.inputs(Output::Table(Table::Predictions))?;
         for shard in 0..rois.manifest.n_shards() {
             let mut truths: BTreeMap<String, Option<bool>> = BTreeMap::new();
             let columns = ["roi_id", "has_nodule", "n_other_nodules"];
-            for batch in rois.shard_columns::<Truth>(shard, Table::Rois, &columns) {
+            for batch in rois.shard_columns::<SliceTruth>(shard, Table::Rois, &columns) {
                 truths.extend(batch?.into_iter().map(|roi| {
                     let truth =
                         (roi.has_nodule || roi.n_other_nodules == 0).then_some(roi.has_nodule);
@@ -62,23 +62,25 @@ impl Predicted {
                     .map(|input| &input.key)
                     .collect();
                 let columns = ["roi_id", "model_id", "nodule_probability"];
-                for batch in version.shard_columns::<Judged>(shard, Table::Predictions, &columns) {
+                for batch in
+                    version.shard_columns::<SliceProbability>(shard, Table::Predictions, &columns)
+                {
                     for row in batch? {
-                        let judged =
+                        let judgement =
                             row.nodule_probability.zip(truths.get(&row.roi_id).copied().flatten());
                         let weights =
                             if row.model_id == THRESHOLD { &[][..] } else { &checkpoints };
-                        let found = models.entry(row.model_id).or_default();
-                        if !found.predictions.contains(&version.manifest.key) {
-                            found.predictions.push(version.manifest.key.clone());
+                        let model = models.entry(row.model_id).or_default();
+                        if !model.predictions.contains(&version.manifest.key) {
+                            model.predictions.push(version.manifest.key.clone());
                         }
                         for key in weights {
-                            if !found.checkpoints.contains(key) {
-                                found.checkpoints.push((*key).clone());
+                            if !model.checkpoints.contains(key) {
+                                model.checkpoints.push((*key).clone());
                             }
                         }
-                        if let Some((probability, truth)) = judged {
-                            found.reliability.add(probability, truth);
+                        if let Some((probability, truth)) = judgement {
+                            model.reliability.add(probability, truth);
                         }
                     }
                 }
@@ -87,37 +89,38 @@ impl Predicted {
         Ok(Self(models))
     }
 
-    /// The models that were scored, the threshold last.
-    pub(super) fn models(&self, scores: &[NoduleMetrics]) -> Vec<Model> {
-        let mut ids: Vec<&str> = scores.iter().map(|row| row.model_id.as_str()).collect();
+    /// The evaluated models, the threshold last.
+    pub(super) fn models(&self, metrics: &[NoduleMetrics]) -> Vec<ReportModel> {
+        let mut ids: Vec<&str> = metrics.iter().map(|row| row.model_id.as_str()).collect();
         ids.sort_unstable_by_key(|id| (*id == THRESHOLD, *id));
         ids.dedup();
-        let none = Found::default();
+        let none = ModelPredictions::default();
         let model = |id: &str| {
-            let found = self.0.get(id).unwrap_or(&none);
+            let predicted = self.0.get(id).unwrap_or(&none);
             let label = if id == THRESHOLD { "best single threshold" } else { id };
-            Model {
+            ReportModel {
                 model_id: id.to_owned(),
                 label: label.to_owned(),
-                predictions: found.predictions.clone(),
-                checkpoints: found.checkpoints.clone(),
+                predictions: predicted.predictions.clone(),
+                checkpoints: predicted.checkpoints.clone(),
             }
         };
         ids.into_iter().map(model).collect()
     }
 
-    /// The model that a training run's weights predicted as; of several, the one with the fewest
-    /// other weights beside them.
+    /// The model that predicted with the weights of a training run; of several, the one with the fewest other
+    /// weights.
     pub(super) fn model_of_run(&self, run_id: &str) -> Option<String> {
-        let of_run =
-            |(_, found): &(&String, &Found)| found.checkpoints.iter().any(|key| key == run_id);
+        let of_run = |(_, found): &(&String, &ModelPredictions)| {
+            found.checkpoints.iter().any(|key| key == run_id)
+        };
         let models = self.0.iter().filter(of_run);
         models.min_by_key(|(_, found)| found.checkpoints.len()).map(|(id, _)| id.clone())
     }
 
-    /// The calibration of the models that gave probabilities, in the order of the models.
-    pub(super) fn calibration(&self, models: &[Model]) -> Vec<Calibration> {
-        let of_model = |model: &Model| {
+    /// The calibration of the models with probabilities, in the order of the models.
+    pub(super) fn calibration(&self, models: &[ReportModel]) -> Vec<Calibration> {
+        let of_model = |model: &ReportModel| {
             let reliability = &self.0.get(&model.model_id)?.reliability;
             let bins = reliability.bins.iter().enumerate().map(|(place, bin)| CalibrationBin {
                 low: place as f64 / BINS as f64,
@@ -139,12 +142,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_belongs_to_the_model_that_it_predicted_as_alone() {
-        let of = |keys: &[&str]| Found {
+    fn a_run_belongs_to_the_model_of_its_weights_alone() {
+        let of = |keys: &[&str]| ModelPredictions {
             checkpoints: keys.iter().map(|key| (*key).to_owned()).collect(),
-            ..Found::default()
+            ..ModelPredictions::default()
         };
-        let predicted = Predicted(BTreeMap::from([
+        let predicted = PredictionIndex(BTreeMap::from([
             ("all folds".to_owned(), of(&["a", "b"])),
             ("one".to_owned(), of(&["a"])),
             (THRESHOLD.to_owned(), of(&[])),

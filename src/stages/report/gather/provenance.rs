@@ -1,27 +1,27 @@
-//! Everything that a report rests on, back to the files.
+//! Everything that a report is made from, back to the source files.
 
 use crate::stages::report::Error;
-use crate::stages::report::content::{Made, Source};
+use crate::stages::report::content::{ReportSource, SourceVersion};
 use crate::stages::{Stage, Task};
 use crate::tables::Output;
 use crate::tables::manifest::InputRef;
 use std::collections::BTreeMap;
 
-/// Where an output stands: by its stage and table, none of what came from outside, its name and key.
-type Place = (Option<(Stage, Output)>, String, String);
+/// Order of an output: its stage and table (none for what comes from outside the store), name and key.
+type SourceOrder = (Option<(Stage, Output)>, String, String);
 
-/// What the report was made from, what that was made from, and what was made together with it; by the
-/// order of the stages and of the tables. What came from outside the store comes first.
-pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<Source>, Error> {
-    let mut found: BTreeMap<Place, Source> = BTreeMap::new();
-    let mut waiting: Vec<InputRef> = task.job.spec().inputs.clone();
-    while let Some(input) = waiting.pop() {
+/// What the report was made from, what that was made from, and what was made together with it, in the
+/// order of the stages and tables. What comes from outside the store is first.
+pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
+    let mut sources: BTreeMap<SourceOrder, ReportSource> = BTreeMap::new();
+    let mut pending: Vec<InputRef> = task.job.spec().inputs.clone();
+    while let Some(input) = pending.pop() {
         let stage_and_output = Output::from_name(&input.name).and_then(|output| {
             let stage = Stage::ALL.into_iter().find(|stage| stage.writes().contains(&output))?;
             Some((stage, output))
         });
-        let place = (stage_and_output, input.name.clone(), input.key.clone());
-        if found.contains_key(&place) {
+        let order = (stage_and_output, input.name.clone(), input.key.clone());
+        if sources.contains_key(&order) {
             continue;
         }
         let version = match stage_and_output {
@@ -30,9 +30,9 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<Source>, Error> {
         };
         let made = version.map(|version| {
             let manifest = version.manifest;
-            waiting.extend(manifest.inputs);
+            pending.extend(manifest.inputs);
             let output = manifest.output;
-            Made {
+            SourceVersion {
                 path: format!("{output}/{}/{}", manifest.key, output.files_folder()),
                 n_rows: manifest.rows,
                 stage: manifest.stage,
@@ -42,16 +42,16 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<Source>, Error> {
                 settings: manifest.config,
             }
         });
-        // A stage's outputs have one key.
+        // All outputs of a stage have the same key.
         if let (Some((stage, _)), Some(_)) = (stage_and_output, &made) {
             for sibling in stage.writes() {
                 if let Some(version) = task.store.version(*sibling, &input.key)? {
-                    waiting.push(version.manifest.as_input());
+                    pending.push(version.manifest.as_input());
                 }
             }
         }
         let InputRef { name, key, content_sha256 } = input;
-        found.insert(place, Source { name, key, content_sha256, made });
+        sources.insert(order, ReportSource { name, key, content_sha256, made });
     }
-    Ok(found.into_values().collect())
+    Ok(sources.into_values().collect())
 }

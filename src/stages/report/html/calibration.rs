@@ -1,4 +1,4 @@
-//! What the models' probabilities that a slice holds nodule are worth.
+//! Calibration of the models' probability that a slice shows nodule.
 
 use super::{ReportPage, cell};
 use crate::stages::report::charts;
@@ -14,8 +14,7 @@ impl ReportPage<'_> {
     pub(super) fn calibration(&mut self) {
         let calibration = &self.content.calibration;
         if calibration.is_empty() {
-            self.page
-                .add(html! { p { "Models that say how probable nodule is on a slice: none." } });
+            self.page.add(html! { p { "Models with a classifier of slices: none." } });
             return;
         }
         let chart = |row: &Calibration| {
@@ -42,15 +41,15 @@ impl ReportPage<'_> {
         let rows = calibration.iter().map(row).collect();
         self.page.figure(
             charts_side_by_side(&charts),
-            "Reliability of the probability that a slice holds nodule, a chart for each model: in each \
-             tenth of the probabilities the share of slices that do hold nodule, by their mean \
-             probability. Dashed: where the two are equal; bars: share of all slices in that tenth.",
+            "Reliability of the probability that a slice shows nodule, a chart for each model: the share of \
+             slices that do show nodule by their mean probability, for each tenth of the probabilities. \
+             Dashed: both are equal; bars: share of all slices in that tenth.",
         );
         self.page.table(
-            "The same in numbers, over slices. AUC: area under the ROC curve, 1 where every slice with \
-             nodule has a higher probability than every other; Brier: mean squared error; ECE: expected \
-             calibration error, the mean distance of the points from the dashed line, weighted by \
-             slices. With 95% intervals (bootstrap of patients).",
+            "Calibration in numbers, over slices. AUC: area under the ROC curve, 1 where every slice with \
+             nodule has a higher probability than every slice without; Brier: mean squared error; ECE: \
+             expected calibration error, the mean distance of the points from the dashed line, weighted by \
+             slices. 95% intervals by bootstrap of patients.",
             &["Model", "Slices", "AUC", "Brier", "ECE"],
             vec![Group { name: None, rows }],
         );

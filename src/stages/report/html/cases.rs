@@ -1,7 +1,7 @@
-//! Nodules to look at.
+//! The shown nodules.
 
 use super::ReportPage;
-use crate::stages::report::content::{Case, CasePrediction};
+use crate::stages::report::content::{CasePrediction, ShownCase};
 use maud::{Markup, html};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::drawing::png::{encode_grey, grey};
@@ -12,7 +12,7 @@ impl ReportPage<'_> {
     pub(super) fn cases(&mut self) {
         let cases = &self.content.cases;
         if cases.is_empty() {
-            self.page.add(html! { p { "Nodules predicted: none." } });
+            self.page.add(html! { p { "Predicted nodules: none." } });
             return;
         }
         self.page
@@ -24,15 +24,15 @@ impl ReportPage<'_> {
                 (words(&case.rank)) " by the Dice of " (self.label(&case.ranked_by)) ": nodule "
                 code { (case.nodule_id) } ", " (decimal(Some(case.diameter_mm), 1))
                 " mm in diameter. Axial slice at z = " (decimal(Some(case.z_mm), 2))
-                " mm on which it is largest; black to white: " (low) " to " (high)
-                " HU. Numbers are over the nodule’s whole region."
+                " mm, where its mask is largest; black to white: " (low) " to " (high)
+                " HU. Metrics are over the nodule’s whole region."
             };
             self.page.figure(panels, caption);
         }
     }
 
     /// The whole slice, and a panel with its numbers for each prediction.
-    fn panels_of(&self, case: &Case, id: &str) -> Markup {
+    fn panels_of(&self, case: &ShownCase, id: &str) -> Markup {
         let slice = &case.picture;
         let greys: Vec<u8> = slice.hu.iter().map(|hu| grey(*hu, slice.window_hu)).collect();
         let png = match encode_grey(slice.size, &greys) {
@@ -56,7 +56,7 @@ impl ReportPage<'_> {
         let Panels { whole, enlarged } = panels(&picture, &reference, &views, id, &description);
         let numbers = case.predictions.iter().map(|prediction| self.numbers(prediction));
         let enlarged = enlarged.into_iter().zip(numbers);
-        let whole = (whole, html! { "The region; the square is enlarged" });
+        let whole = (whole, html! { "The region; the square is shown enlarged" });
         side_by_side(&std::iter::once(whole).chain(enlarged).collect::<Vec<_>>())
     }
 

@@ -1,8 +1,8 @@
-//! What came in, and what was lost on the way.
+//! Cohorts: what was read, used and left out.
 
 use super::{ReportPage, cell, distinct};
 use crate::stages::report::charts;
-use crate::stages::report::content::{Cohort, Count, Histogram, Quantity};
+use crate::stages::report::content::{CohortSummary, Count, Histogram, HistogramQuantity};
 use maud::{Markup, html};
 use nodulus_pages::text::{NONE, counted, decimal, integer, words};
 use nodulus_pages::{Chart, Group, Step, charts_stacked, flow};
@@ -15,7 +15,7 @@ impl ReportPage<'_> {
         }
         let names = cohorts.iter().map(|cohort| cohort.name.as_str());
         let heads: Vec<&str> = std::iter::once("Cohort").chain(names).collect();
-        let row = |name: &str, value: &dyn Fn(&Cohort) -> String| -> Vec<Markup> {
+        let row = |name: &str, value: &dyn Fn(&CohortSummary) -> String| -> Vec<Markup> {
             let values = cohorts.iter().map(|cohort| cell(value(cohort)));
             std::iter::once(cell(name)).chain(values).collect()
         };
@@ -24,22 +24,22 @@ impl ReportPage<'_> {
             scans.push(row("Layout of the files", &|c| c.layout.clone()));
             scans.push(row("Patients", &|c| integer(c.n_patients)));
             scans.push(row("Scans read", &|c| integer(c.n_scans)));
-            scans.push(row("Scans left out", &|c| integer(c.n_excluded)));
+            scans.push(row("Scans excluded", &|c| integer(c.n_excluded)));
         }
         let mut annotations: Vec<Vec<Markup>> = Vec::new();
         for kind in distinct(cohorts.iter().flat_map(|c| c.marks.iter().map(|m| &m.name))) {
-            let of_kind = |c: &Cohort| of(&c.marks, kind).map_or(NONE.to_owned(), integer);
+            let of_kind = |c: &CohortSummary| of(&c.marks, kind).map_or(NONE.to_owned(), integer);
             annotations.push(row(&format!("Marks: {}", words(kind)), &of_kind));
         }
         if !cohorts.is_empty() {
-            let several = |c: &Cohort| integer(c.n_more_marks_than_readers);
-            let resampled = |c: &Cohort| integer(c.n_resampled);
-            let shared = |c: &Cohort| integer(c.n_shared_slices);
+            let several = |c: &CohortSummary| integer(c.n_more_marks_than_readers);
+            let resampled = |c: &CohortSummary| integer(c.n_resampled);
+            let shared = |c: &CohortSummary| integer(c.n_shared_slices);
             annotations.extend([
                 row("Nodules", &|c| integer(c.n_nodules)),
                 row("Nodules with more marks than readers", &several),
-                row("Nodules resampled to fit their region", &resampled),
-                row("Nodules cut at their region's border", &|c| integer(c.n_cropped)),
+                row("Nodules resampled to fit into their region", &resampled),
+                row("Nodules cut off at the border of their region", &|c| integer(c.n_cropped)),
                 row("Slices of their regions", &|c| integer(c.n_roi_slices)),
                 row("Slices that show another nodule", &shared),
             ]);
@@ -49,7 +49,7 @@ impl ReportPage<'_> {
             samples.push(row("Split by", &|c| c.split_by.join(", ")));
         }
         for split in distinct(cohorts.iter().flat_map(|c| c.samples.iter().map(|s| &s.split))) {
-            let of_split = |c: &Cohort| {
+            let of_split = |c: &CohortSummary| {
                 let of_split = c.samples.iter().find(|s| s.split == *split);
                 of_split.map_or(NONE.to_owned(), |s| {
                     [s.n_patients, s.n_nodules, s.n_slices, s.n_empty_slices]
@@ -61,37 +61,39 @@ impl ReportPage<'_> {
         }
         let group = |name: &str, rows| Group { name: Some(cell(name)), rows };
         self.page.table(
-            "What was read, and what was made of it.",
+            "Scans, annotations and samples of each cohort.",
             &heads,
             vec![
                 group("Scans", scans),
                 group("Annotations", annotations),
                 group(
-                    "Chosen for learning: patients / nodules / slices / of these without nodule",
+                    "Samples: patients / nodules / slices / slices without nodule among them",
                     samples,
                 ),
             ],
         );
-        let of_cohorts = |rows: fn(&Cohort) -> Vec<Vec<Markup>>| {
-            let group =
-                |cohort: &Cohort| Group { name: Some(cell(&cohort.name)), rows: rows(cohort) };
+        let of_cohorts = |rows: fn(&CohortSummary) -> Vec<Vec<Markup>>| {
+            let group = |cohort: &CohortSummary| Group {
+                name: Some(cell(&cohort.name)),
+                rows: rows(cohort),
+            };
             cohorts.iter().map(group).collect::<Vec<_>>()
         };
         self.page.table(
-            "Scans left out, by reason; a scan may have several.",
+            "Excluded scans, by reason. A scan may have several reasons.",
             &["Reason", "Scans"],
             of_cohorts(|cohort| cohort.exclusions.iter().map(count).collect()),
         );
         self.page.table(
             html! {
-                "Files and marks left out, by rule. Each is a row of " code { "exclusions" } "."
+                "Excluded files and marks, by rule. Each is a row of " code { "exclusions" } "."
             },
-            &["Rule", "Left out"],
+            &["Rule", "Excluded"],
             of_cohorts(|cohort| cohort.left_out.iter().map(rule).collect()),
         );
     }
 
-    /// How spacings, thickness and diameters are spread over each cohort.
+    /// Distribution of spacings, thickness and diameters in each cohort.
     pub(super) fn histograms(&mut self) {
         let cohorts = &self.content.cohorts;
         for (of_scans, name, what) in [
@@ -106,18 +108,18 @@ impl ReportPage<'_> {
             let chart = Chart { picture: charts::histograms(&rows), description: name.to_owned() };
             let caption = format!(
                 "{name}, a row for each cohort: number of {what}, by value. Above the bars: number, \
-                 median (least to greatest)."
+                 median (minimum to maximum)."
             );
             self.page.figure(charts_stacked(&[chart]), caption);
         }
         let mut groups: Vec<Group> = Vec::new();
-        let mut quantities: Vec<Quantity> = Vec::new();
+        let mut quantities: Vec<HistogramQuantity> = Vec::new();
         for quantity in cohorts.iter().flat_map(|c| &c.histograms).map(|h| h.quantity) {
             if quantities.contains(&quantity) {
                 continue;
             }
             quantities.push(quantity);
-            let row = |cohort: &Cohort| {
+            let row = |cohort: &CohortSummary| {
                 let h = cohort.histograms.iter().find(|h| h.quantity == quantity)?;
                 let value = |value| decimal(value, charts::decimals(quantity));
                 let range = match (h.min, h.max) {
@@ -131,8 +133,8 @@ impl ReportPage<'_> {
             groups.push(Group { name: Some(cell(charts::title(quantity))), rows });
         }
         self.page.table(
-            "The same in numbers. Slice thickness is what the scanner says, which other formats than \
-             DICOM do not.",
+            "The distributions in numbers. Slice thickness is that of the DICOM header; other formats have \
+             none.",
             &["Cohort", "n", "Unknown", "Median", "Range"],
             groups,
         );
@@ -145,8 +147,8 @@ impl ReportPage<'_> {
         });
         self.page.table(
             html! {
-                "Cases that a stage could not do. Each is a row of " code { "failures" }
-                "; the run went on without them."
+                "Cases that failed in a stage. Each is a row of " code { "failures" }
+                "; the run continued without them."
             },
             &["Cause", "Cases"],
             groups.collect(),
@@ -154,16 +156,16 @@ impl ReportPage<'_> {
     }
 }
 
-/// A cohort's way from its files to the slices that are learnt from: at each step how many there are,
-/// and what was left out before the next.
-fn steps(cohort: &Cohort) -> Vec<Step> {
+/// The steps from a cohort's files to its samples: how many there are at each step, and what was excluded
+/// before the next.
+fn steps(cohort: &CohortSummary) -> Vec<Step> {
     let reasons = |counts: &[Count], title: fn(&str) -> String| {
         let each = counts.iter().map(|c| format!("{}: {}", title(&c.name), integer(c.n)));
         each.collect::<Vec<String>>()
     };
     let mut out = reasons(&cohort.exclusions, str::to_owned);
     if cohort.n_excluded > 0 {
-        out.insert(0, format!("left out: {}", integer(cohort.n_excluded)));
+        out.insert(0, format!("excluded: {}", integer(cohort.n_excluded)));
     }
     let n_marks = cohort.marks.iter().map(|count| count.n).sum();
     let samples = cohort.samples.iter();
@@ -180,14 +182,14 @@ fn steps(cohort: &Cohort) -> Vec<Step> {
         step(n_marks, "marks", reasons(&cohort.marks, words)),
         step(cohort.n_nodules, "nodules", Vec::new()),
         step(cohort.n_roi_slices, "slices of their regions", Vec::new()),
-        step(chosen, "slices chosen for learning and scoring", splits.collect()),
+        step(chosen, "slices sampled for training and evaluation", splits.collect()),
     ]
 }
 
 /// The histograms of a cohort's scans, or of its nodules.
-fn drawn(cohort: &Cohort, of_scans: bool) -> Vec<&Histogram> {
+fn drawn(cohort: &CohortSummary, of_scans: bool) -> Vec<&Histogram> {
     let histograms = cohort.histograms.iter();
-    histograms.filter(|h| (h.quantity != Quantity::Diameter) == of_scans).collect()
+    histograms.filter(|h| (h.quantity != HistogramQuantity::Diameter) == of_scans).collect()
 }
 
 fn of(counts: &[Count], name: &str) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Models against each other, and on parts of the nodules.
+//! Comparisons of models, and metrics in subgroups of nodules.
 
 use super::{ReportPage, cell, distinct};
 use crate::stages::report::content::ALL;
@@ -9,7 +9,7 @@ use nodulus_metrics::Metric;
 use nodulus_pages::Group;
 use nodulus_pages::text::{NONE, decimal, integer, interval, p_value, signed};
 
-/// Metrics of the subgroups' table; the others are in `summary`.
+/// Metrics in the table of subgroups; the others are in `summary`.
 const OF_SUBGROUPS: [Metric; 3] = [Metric::Dice, Metric::Sensitivity, Metric::Hausdorff95];
 
 impl ReportPage<'_> {
@@ -21,9 +21,9 @@ impl ReportPage<'_> {
         });
         let groups = groups.collect();
         self.page.table(
-            "Differences on the same nodules, of those for which both models have a value. p: \
-             Wilcoxon’s signed-rank test, two-sided; corrected: by Holm over every row of this \
-             table. Effect: matched-pairs rank-biserial correlation, from −1 to 1.",
+            "Differences on the nodules for which both models have a value. p: two-sided Wilcoxon \
+             signed-rank test; corrected: by Holm over all rows of this table. Effect: matched-pairs \
+             rank-biserial correlation, from −1 to 1.",
             &[
                 "Difference",
                 "Pairs",
@@ -79,8 +79,8 @@ impl ReportPage<'_> {
         let mut heads = vec!["Model", "Nodules", "Missed"];
         heads.extend(titles.iter().map(String::as_str));
         self.page.table(
-            "Means with their 95% intervals in subgroups of nodules. No correction for the number \
-             of subgroups; an interval needs two patients.",
+            "Means with their 95% intervals in subgroups of nodules. The number of subgroups is not \
+             corrected for; an interval needs two patients.",
             &heads,
             groups,
         );

@@ -14,7 +14,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use super::content::{Content, Pairwise};
+use super::content::{Pairwise, ReportContent};
 use crate::stages::evaluate::READER;
 use crate::tables::Comparison;
 use maud::{Markup, PreEscaped, html};
@@ -26,7 +26,7 @@ use nodulus_pages::text::{counted, decimal, interval, p_value, signed};
 const DEFINITIONS: PreEscaped<&str> = PreEscaped(include_str!("definitions.html"));
 
 /// Renders a report; the same content gives the same bytes.
-pub fn render(content: &Content) -> String {
+pub fn render(content: &ReportContent) -> String {
     let page = Page::new(&content.title, byline(content));
     let mut report = ReportPage { content, page };
     report.page.contents();
@@ -64,11 +64,11 @@ const SECTIONS: [(&str, &str, Write); 13] = [
 
 /// The page under way.
 struct ReportPage<'a> {
-    content: &'a Content,
+    content: &'a ReportContent,
     page: Page,
 }
 
-fn byline(content: &Content) -> Markup {
+fn byline(content: &ReportContent) -> Markup {
     html! {
         "Run " code { (content.run_id) } " · nodulus " (content.tool_version)
         " · metrics " code { (content.metric_definition) }
@@ -76,7 +76,7 @@ fn byline(content: &Content) -> Markup {
 }
 
 impl ReportPage<'_> {
-    /// The main figures in words.
+    /// The main results in words.
     fn summary(&self) -> Markup {
         let Self { content, .. } = self;
         let evaluation = &content.evaluation;
@@ -142,7 +142,7 @@ impl ReportPage<'_> {
     }
 }
 
-/// Ends with what n is to follow.
+/// Ends where the number follows.
 fn mean_dice(mean: Option<f64>, [low, high]: [Option<f64>; 2]) -> Markup {
     html! {
         "mean Dice " b { (decimal(mean, 3)) } ", 95% interval " (interval(low, high, 3))

@@ -1,7 +1,7 @@
-//! What the report rests on.
+//! Provenance of the report.
 
 use super::{ReportPage, cell};
-use crate::stages::report::content::{Made, Model, Source};
+use crate::stages::report::content::{ReportModel, ReportSource, SourceVersion};
 use maud::{Markup, html};
 use nodulus_pages::Group;
 use nodulus_pages::text::{NONE, integer};
@@ -17,33 +17,33 @@ impl ReportPage<'_> {
                 ", with version " (content.report_version) " of the report’s code and metrics "
                 code { (content.metric_definition) }
                 ". A key is a hash of a stage, its version, its settings and the content of its inputs; "
-                code { "nodulus lineage" } " leads from a table to the files."
+                code { "nodulus lineage" } " traces a table back to the source files."
             }
         });
         let rows = content.provenance.iter().map(source).collect();
-        let model = |model: &Model| {
+        let model = |model: &ReportModel| {
             vec![cell(&model.label), keys(&model.predictions), keys(&model.checkpoints)]
         };
         let models = content.models.iter().map(model).collect();
         self.page.table(
-            "Everything that this report was made from; what has no stage came from outside the store. \
-             Version: of the stage’s code, and of the table’s columns.",
+            "Everything that this report was made from. Entries without a stage come from outside the store. \
+             Version: of the stage’s code and of the table’s columns.",
             &["Output", "Key", "Stage", "Version", "nodulus", "Seed", "Rows", "SHA-256 of the content"],
             vec![Group { name: None, rows }],
         );
         self.page.table(
-            "The models: keys of their predictions and of the weights that made them.",
+            "The models: keys of their predictions and of the weights that predicted.",
             &["Model", "Predictions", "Weights"],
             vec![Group { name: None, rows: models }],
         );
         self.settings();
     }
 
-    /// The settings of every stage's every run, folded away.
+    /// The settings of each run of a stage, folded.
     fn settings(&mut self) {
         let mut shown = BTreeSet::new();
-        for Source { key, made, .. } in &self.content.provenance {
-            let Some(Made { stage, settings, .. }) = made else { continue };
+        for ReportSource { key, made, .. } in &self.content.provenance {
+            let Some(SourceVersion { stage, settings, .. }) = made else { continue };
             if !shown.insert((stage, key)) {
                 continue;
             }
@@ -61,9 +61,9 @@ impl ReportPage<'_> {
     }
 }
 
-fn source(source: &Source) -> Vec<Markup> {
-    let Source { name, key, content_sha256, made } = source;
-    let of = |value: &dyn Fn(&Made) -> String| {
+fn source(source: &ReportSource) -> Vec<Markup> {
+    let ReportSource { name, key, content_sha256, made } = source;
+    let of = |value: &dyn Fn(&SourceVersion) -> String| {
         cell(made.as_ref().map_or_else(|| NONE.to_owned(), value))
     };
     vec![

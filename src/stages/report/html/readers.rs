@@ -1,7 +1,7 @@
-//! How far readers agree with each other.
+//! Agreement between readers.
 
 use super::{ReportPage, bold, cell};
-use crate::stages::report::content::{Pairwise, Readers};
+use crate::stages::report::content::{CohortReaders, Pairwise};
 use crate::stages::report::names::{decimals, metric_title};
 use crate::tables::RatingAgreement;
 use maud::{Markup, html};
@@ -17,9 +17,9 @@ impl ReportPage<'_> {
         });
         let groups = groups.collect();
         let caption = format!(
-            "Agreement between readers, over the nodules that two or more of them marked. Each \
-             nodule counts once, with the mean over its pairs of readers. Mean with its 95% interval \
-             (bootstrap, {} resamples of patients).",
+            "Agreement between readers, over the nodules that two or more readers marked. Each nodule counts \
+             once, with the mean over its pairs of readers. 95% interval of the mean by bootstrap ({} \
+             resamples of patients).",
             integer(bootstrap::RESAMPLES as u64)
         );
         self.page.table(
@@ -33,11 +33,11 @@ impl ReportPage<'_> {
         });
         let groups = groups.collect();
         self.page.table(
-            "Agreement between readers’ ratings, over the nodules that two or more of them rated. \
-             Observed: share of pairs of readers who gave the same rating; by chance: the same, had \
-             each rating been drawn from all; Fleiss’ kappa: how far the first lies above the second, \
-             1 where all agree. No kappa where every rating is the same; no interval where one \
-             resample in 40 or more has no kappa.",
+            "Agreement between readers’ ratings, over the nodules that two or more readers rated. Observed: \
+             share of pairs of readers with the same rating; by chance: the expected share if each rating were \
+             drawn from all; Fleiss’ kappa: agreement beyond chance, 1 where all readers agree. There is no \
+             kappa where all ratings are the same, and no interval where one resample in 40 or more has no \
+             kappa.",
             &[
                 "Rating",
                 "Fleiss’ kappa",
@@ -71,25 +71,25 @@ impl ReportPage<'_> {
         ])
     }
 
-    /// What the readers' rows are, or why there are none; nothing where nothing was scored.
+    /// Explains the readers' rows, or why there are none; empty where no nodule was evaluated.
     pub(super) fn ceiling_note(&self) -> Markup {
         let ceiling = &self.content.ceiling;
-        let scored = counted(ceiling.n_nodules, "scored nodule", "scored nodules");
+        let evaluated = counted(ceiling.n_nodules, "evaluated nodule", "evaluated nodules");
         let text = match ceiling.pairwise.first() {
             _ if ceiling.n_nodules == 0 => return Markup::default(),
             Some(row) => format!(
-                "Readers with each other: a ceiling for the models, from the {} of {scored} on which \
-                 two or more readers were compared in pairs. The models are scored against the \
-                 readers’ consensus, and on all of the nodules.",
+                "Readers with each other: a ceiling for the models, from the {} of {evaluated} on which \
+                 two or more readers were compared in pairs. The models are evaluated against the readers’ \
+                 consensus, and on all of the nodules.",
                 integer(row.n_nodules)
             ),
             None if ceiling.n_several_readers == 0 => {
-                "The scored nodules have one reader each, so that no ceiling between readers is known."
+                "The evaluated nodules have one reader each, so that there is no ceiling between readers."
                     .to_owned()
             }
             None => format!(
-                "Of {scored}, {} have two or more readers, who could not be compared (see the failed \
-                 cases), so that no ceiling between readers is known.",
+                "Of {evaluated}, {} have two or more readers, who could not be compared (see the failed \
+                 cases), so that there is no ceiling between readers.",
                 integer(ceiling.n_several_readers)
             ),
         };
@@ -97,8 +97,8 @@ impl ReportPage<'_> {
     }
 }
 
-/// A cohort with the number of its nodules that have pairs of readers.
-fn compared(readers: &Readers) -> String {
+/// A cohort with the number of its nodules with several readers.
+fn compared(readers: &CohortReaders) -> String {
     format!(
         "{}: {} of {} with two or more readers",
         readers.cohort,

@@ -1,9 +1,9 @@
-//! What the models are worth.
+//! Metrics of the models.
 
 use super::{ReportPage, bold, cell};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
-use crate::stages::report::content::{ALL, Model, NoduleScore};
+use crate::stages::report::content::{ALL, NoduleResult, ReportModel};
 use crate::stages::report::names::{SLICE_PREFIX, decimals, known, metric_title};
 use crate::tables::Summary;
 use maud::{Markup, html};
@@ -14,11 +14,10 @@ use nodulus_pages::{Chart, Group, charts_side_by_side, interval_bar};
 impl ReportPage<'_> {
     pub(super) fn results(&mut self) {
         let caption = format!(
-            "Scores over nodules, in three dimensions. Mean with its 95% interval (bootstrap, {} \
-             resamples of patients; drawn from 0 to 1, or to the largest distance); n: nodules for \
-             which the metric is defined, of all; missed: nodules without any predicted voxel; \
-             worst-case mean: a missed nodule counts with the diagonal of its region, or with no \
-             overlap.",
+            "Metrics over nodules, in three dimensions. 95% interval of the mean by bootstrap ({} resamples \
+             of patients), drawn from 0 to 1, or to the largest distance; n: nodules for which the metric is \
+             defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
+             counts with the diagonal of its region, or with an overlap of 0.",
             integer(bootstrap::RESAMPLES as u64)
         );
         self.scores(&caption, "");
@@ -27,8 +26,8 @@ impl ReportPage<'_> {
         let over_slices = |row: &Summary| row.metric.starts_with(SLICE_PREFIX);
         if self.content.summary.iter().any(over_slices) {
             self.scores(
-                "Scores over slices, in their plane: slices with nodule or with prediction. \
-                 Columns as before, for slices in place of nodules.",
+                "Metrics over slices, in their plane, for slices with nodule or with prediction. Columns as \
+                 above, with slices instead of nodules.",
                 SLICE_PREFIX,
             );
         }
@@ -37,10 +36,10 @@ impl ReportPage<'_> {
     /// A table of the metrics whose names start with a prefix.
     fn scores(&mut self, caption: &str, prefix: &str) {
         let mut groups = Vec::new();
-        let readers = Model {
+        let readers = ReportModel {
             model_id: READER.to_owned(),
             label: "Each reader against the others".to_owned(),
-            ..Model::default()
+            ..ReportModel::default()
         };
         for metric in Metric::ALL {
             let name = format!("{prefix}{}", metric.name());
@@ -71,21 +70,21 @@ impl ReportPage<'_> {
     }
 
     pub(super) fn distributions(&mut self) {
-        let models: Vec<(&Model, Vec<&NoduleScore>)> = self
+        let models: Vec<(&ReportModel, Vec<&NoduleResult>)> = self
             .content
             .models
             .iter()
             .map(|model| (model, self.scores_of(&model.model_id)))
             .collect();
         if models.iter().all(|(_, scores)| scores.is_empty()) {
-            self.page.add(html! { p { "Nodules scored: none." } });
+            self.page.add(html! { p { "Evaluated nodules: none." } });
             return;
         }
         let of_metric = |metric: Metric| {
-            let values = |scores: &[&NoduleScore]| {
+            let values = |scores: &[&NoduleResult]| {
                 scores.iter().filter_map(|score| score.row.value(metric)).collect()
             };
-            let rows: Vec<(&Model, Vec<f64>)> =
+            let rows: Vec<(&ReportModel, Vec<f64>)> =
                 models.iter().map(|(model, scores)| (*model, values(scores))).collect();
             let readers = self.content.of_all(READER, metric.name()).and_then(|row| row.mean);
             let title = metric_title(metric.name());
@@ -97,28 +96,28 @@ impl ReportPage<'_> {
         let charts = Metric::ALL.map(of_metric);
         let largest = self.content.nodules.iter().map(|score| score.diameter_mm);
         let largest = largest.filter(|mm| mm.is_finite()).fold(0.0, f64::max);
-        let of_model = |(position, (model, scores)): (usize, &(&Model, Vec<&NoduleScore>))| Chart {
-            picture: charts::by_diameter(&model.label, position, scores, largest),
-            description: format!("Dice by diameter: {}", model.label),
-        };
+        let of_model =
+            |(position, (model, scores)): (usize, &(&ReportModel, Vec<&NoduleResult>))| Chart {
+                picture: charts::by_diameter(&model.label, position, scores, largest),
+                description: format!("Dice by diameter: {}", model.label),
+            };
         let by_diameter: Vec<Chart> = models.iter().enumerate().map(of_model).collect();
         let caption = format!(
             "Each metric by model, over the nodules for which it is defined: box from the first to the \
              third quartile, line at the median, whiskers to the last nodule within 1.5 lengths of the \
-             box. Each nodule is a point; of more than {} only those past the whiskers are. Dashed: \
-             mean of each reader against the others, where readers were compared.",
-            charts::MOST_POINTS
+             box. Each nodule is a point; with more than {} nodules, only those beyond the whiskers are \
+             shown. Dashed: mean of each reader against the others, where readers were compared.",
+            charts::MAX_POINTS
         );
         self.page.figure(charts_side_by_side(&charts), caption);
         self.page.figure(
             charts_side_by_side(&by_diameter),
-            "Dice of each nodule by its diameter, a chart for each model. Crosses: nodules that were \
-             missed.",
+            "Dice of each nodule by its diameter, a chart for each model. Crosses: missed nodules.",
         );
     }
 
-    /// The scores of a model.
-    pub(super) fn scores_of(&self, model_id: &str) -> Vec<&NoduleScore> {
+    /// The results of a model.
+    pub(super) fn scores_of(&self, model_id: &str) -> Vec<&NoduleResult> {
         self.content.nodules.iter().filter(|score| score.row.model_id == model_id).collect()
     }
 

@@ -1,10 +1,10 @@
-//! A made-up report.
+//! A synthetic report.
 
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::{
-    Calibration, CalibrationBin, Case, CasePrediction, Ceiling, Cohort, Content, Count, Epoch,
-    Evaluation, Histogram, Made, Model, NoduleScore, Pairwise, Quantity, Readers, SlicePicture,
-    Source, SplitCount, StageFailures,
+    Calibration, CalibrationBin, CasePrediction, Ceiling, CohortReaders, CohortSummary, Count,
+    Epoch, Evaluation, Histogram, HistogramQuantity, NoduleResult, Pairwise, ReportContent,
+    ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount, StageFailures,
 };
 use crate::stages::report::volumes;
 use crate::tables::{Comparison, NoduleMetrics, RatingAgreement, Summary};
@@ -20,8 +20,8 @@ fn split(split: &str, n_patients: u64, n_nodules: u64, n_slices: u64) -> SplitCo
     SplitCount { split: split.to_owned(), n_patients, n_nodules, n_slices, n_empty_slices }
 }
 
-fn cohort(name: &str, layout: &str, scale: u64) -> Cohort {
-    Cohort {
+fn cohort(name: &str, layout: &str, scale: u64) -> CohortSummary {
+    CohortSummary {
         name: name.to_owned(),
         layout: layout.to_owned(),
         n_patients: 12 * scale,
@@ -43,15 +43,15 @@ fn cohort(name: &str, layout: &str, scale: u64) -> Cohort {
             split("test", 3 * scale, 14 * scale, 260 * scale),
         ],
         histograms: vec![
-            histogram(Quantity::SliceSpacing, 10 * scale),
-            histogram(Quantity::PixelSpacing, 10 * scale),
-            histogram(Quantity::SliceThickness, 0),
-            histogram(Quantity::Diameter, 1_048 * scale),
+            histogram(HistogramQuantity::SliceSpacing, 10 * scale),
+            histogram(HistogramQuantity::PixelSpacing, 10 * scale),
+            histogram(HistogramQuantity::SliceThickness, 0),
+            histogram(HistogramQuantity::Diameter, 1_048 * scale),
         ],
     }
 }
 
-fn histogram(quantity: Quantity, n: u64) -> Histogram {
+fn histogram(quantity: HistogramQuantity, n: u64) -> Histogram {
     let value = |value: f64| (n > 0).then_some(value);
     let counts = if n == 0 { vec![] } else { vec![n / 2, 0, n - n / 2] };
     let (min, median, max) = (value(0.625), value(1.25), value(2.875));
@@ -147,7 +147,7 @@ fn pairwise(n_nodules: u64, scale: f64) -> Vec<Pairwise> {
     [(Metric::Dice, 0.8), (Metric::Iou, 0.7), (Metric::Assd, 0.6)].map(of).into()
 }
 
-fn readers() -> Vec<Readers> {
+fn readers() -> Vec<CohortReaders> {
     let rating = |rating: &str, fleiss_kappa: Option<f64>| RatingAgreement {
         cohort: "luna".to_owned(),
         rating: rating.to_owned(),
@@ -160,14 +160,14 @@ fn readers() -> Vec<Readers> {
         ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
     };
     vec![
-        Readers {
+        CohortReaders {
             cohort: "luna".to_owned(),
             n_nodules: 96,
             n_compared: 71,
             pairwise: pairwise(71, 0.9),
             ratings: vec![rating("malignancy", Some(0.3)), rating("internal_structure", None)],
         },
-        Readers {
+        CohortReaders {
             cohort: "clinical".to_owned(),
             n_nodules: 48,
             n_compared: 0,
@@ -177,7 +177,7 @@ fn readers() -> Vec<Readers> {
     ]
 }
 
-fn nodules() -> Vec<NoduleScore> {
+fn nodules() -> Vec<NoduleResult> {
     let mut nodules = Vec::new();
     for (model, best, spread) in [("tiny", 0.93, 0.3), ("threshold", 0.82, 0.75)] {
         for n in 0..42u64 {
@@ -203,13 +203,13 @@ fn nodules() -> Vec<NoduleScore> {
                 volume_error_mm3: Some(predicted_volume_mm3 - reference_volume_mm3),
                 ..NoduleMetrics::default()
             };
-            nodules.push(NoduleScore { diameter_mm, row });
+            nodules.push(NoduleResult { diameter_mm, row });
         }
     }
     nodules
 }
 
-fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> Case {
+fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> ShownCase {
     let disc = |ci: f64, radius: f64| {
         Mask::from_fn([64, 64, 1], |i, j, _| {
             (i as f64 - ci).powi(2) + 1.4 * (j as f64 - 32.0).powi(2) < radius * radius
@@ -227,7 +227,7 @@ fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> Case {
         reference_volume_mm3: 480.0,
         mask: disc(32.0 + shift, 1.12 * radius),
     };
-    Case {
+    ShownCase {
         rank: rank.to_owned(),
         ranked_by: "tiny".to_owned(),
         nodule_id: format!("n-{rank}"),
@@ -255,8 +255,8 @@ fn calibration() -> Calibration {
     Calibration { model_id: "tiny".to_owned(), n: 180, bins: (0..10).map(bin).collect() }
 }
 
-fn models() -> Vec<Model> {
-    let model = |id: &str, label: &str| Model {
+fn models() -> Vec<ReportModel> {
+    let model = |id: &str, label: &str| ReportModel {
         model_id: id.to_owned(),
         label: label.to_owned(),
         predictions: vec!["90f1".to_owned()],
@@ -265,7 +265,7 @@ fn models() -> Vec<Model> {
     vec![model("tiny", "tiny, fine-tuned"), model("threshold", "best single threshold (−412 HU)")]
 }
 
-pub(super) fn sample() -> Content {
+pub(super) fn sample() -> ReportContent {
     let comparison = |metric: &str, mean: f64, p: f64| Comparison {
         metric: metric.to_owned(),
         model_id: "tiny".to_owned(),
@@ -280,11 +280,11 @@ pub(super) fn sample() -> Content {
         p_holm: Some(2.0 * p),
         rank_biserial: Some(0.5),
     };
-    let source = |name: &str, n_rows: u64| Source {
+    let source = |name: &str, n_rows: u64| ReportSource {
         name: name.to_owned(),
         key: "3f9a1c20b7de4581".to_owned(),
         content_sha256: "0123456789abcdef".repeat(4),
-        made: Some(Made {
+        made: Some(SourceVersion {
             path: format!("{name}/3f9a1c20b7de4581/data"),
             n_rows,
             stage: "evaluate".to_owned(),
@@ -294,8 +294,8 @@ pub(super) fn sample() -> Content {
             settings: serde_json::json!({"seed": 41}),
         }),
     };
-    let outside = Source { name: "sources".to_owned(), made: None, ..source("sources", 0) };
-    Content {
+    let outside = ReportSource { name: "sources".to_owned(), made: None, ..source("sources", 0) };
+    ReportContent {
         report_version: 5,
         title: "Lung nodule segmentation: demo".to_owned(),
         run_id: "3f9a1c20b7de4581".to_owned(),
@@ -329,7 +329,7 @@ pub(super) fn sample() -> Content {
     }
 }
 
-pub(super) fn empty() -> Content {
+pub(super) fn empty() -> ReportContent {
     let evaluation = Evaluation { split: "test".to_owned(), ..Evaluation::default() };
-    Content { title: "Empty".to_owned(), evaluation, ..Content::default() }
+    ReportContent { title: "Empty".to_owned(), evaluation, ..ReportContent::default() }
 }

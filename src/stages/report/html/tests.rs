@@ -1,4 +1,4 @@
-//! What the page of a made-up report must say.
+//! The page of a synthetic report.
 
 use super::sample::{empty, sample};
 use super::{SECTIONS, render};
@@ -15,7 +15,7 @@ fn assert_well_formed(page: &str) {
 }
 
 #[test]
-fn the_main_numbers_stand_in_the_page() {
+fn the_page_holds_the_main_numbers() {
     let page = render(&sample());
     assert_well_formed(&page);
     for text in [
@@ -32,7 +32,7 @@ fn the_main_numbers_stand_in_the_page() {
         "ingest: 2 cases",
         "Nodule type: ground glass",
         "Diameter (mm): under 6",
-        "Scores over slices",
+        "Metrics over slices",
         "z = \u{2212}121.25 mm",
         "<b>tiny, fine-tuned</b><br>Dice 0.931 · ASSD –<br>HD 0.60 mm · HD95 0.30 mm<br>512 of 480 mm³",
     ] {
@@ -77,7 +77,7 @@ fn every_section_has_its_anchor_and_its_content() {
 }
 
 #[test]
-fn only_comparisons_with_the_leading_model_are_summed_up() {
+fn the_summary_compares_with_the_leading_model_alone() {
     let mut content = sample();
     let other = Comparison { model_id: "other".to_owned(), ..content.comparisons[0].clone() };
     content.comparisons.push(other);
@@ -106,7 +106,7 @@ fn cohorts_have_histograms_with_their_numbers() {
 }
 
 #[test]
-fn the_readers_stand_beside_the_models() {
+fn readers_have_rows_beside_the_models() {
     let page = render(&sample());
     for text in [
         "luna: 71 of 96 nodules with two or more readers",
@@ -118,7 +118,7 @@ fn the_readers_stand_beside_the_models() {
         "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval \
          [0.780, 0.820], n\u{a0}=\u{a0}37 of 42</li>",
         "<td>37 / 42</td><td>–</td><td>–</td>",
-        "from the 37 of 42 scored nodules on which two or more readers were compared",
+        "from the 37 of 42 evaluated nodules on which two or more readers were compared",
     ] {
         assert!(page.contains(text), "no `{text}`");
     }
@@ -129,22 +129,24 @@ fn the_readers_stand_beside_the_models() {
 }
 
 #[test]
-fn a_ceiling_that_is_not_known_is_not_drawn() {
+fn an_unknown_ceiling_is_explained() {
     let mut content = sample();
     content.ceiling = Ceiling { n_nodules: 42, n_several_readers: 0, pairwise: vec![] };
     let page = render(&content);
     assert_well_formed(&page);
-    assert!(page.contains("<p>The scored nodules have one reader each, so that no ceiling"));
+    assert!(
+        page.contains("<p>The evaluated nodules have one reader each, so that there is no ceiling")
+    );
     assert!(!page.contains("<small>ceiling") && !page.contains("in pairs: mean Dice"));
     content.ceiling.n_several_readers = 2;
     let page = render(&content);
-    assert!(page.contains("Of 42 scored nodules, 2 have two or more readers, who could not be"));
+    assert!(page.contains("Of 42 evaluated nodules, 2 have two or more readers, who could not be"));
     assert!(!page.contains("one reader each"));
     assert!(!render(&empty()).contains("one reader each"));
 }
 
 #[test]
-fn the_page_needs_nothing_else_and_is_the_same_again() {
+fn the_page_is_self_contained_and_deterministic() {
     let page = render(&sample());
     assert_eq!(page, render(&sample()));
     for outside in ["<script", "<link", "src=", "@import", "url(", "href=\"http"] {
@@ -215,7 +217,7 @@ fn no_name_becomes_markup() {
     }
     let page = render(&content);
     assert_well_formed(&page);
-    assert!(!page.contains("<script"), "markup got through");
+    assert!(!page.contains("<script"), "a name became markup");
 }
 
 #[test]

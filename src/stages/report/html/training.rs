@@ -1,4 +1,4 @@
-//! How training went.
+//! The course of training.
 
 use super::{ReportPage, cell};
 use crate::stages::report::charts;
@@ -11,7 +11,7 @@ impl ReportPage<'_> {
     pub(super) fn training(&mut self) {
         let epochs = &self.content.training;
         if epochs.is_empty() {
-            self.page.add(html! { p { "Epochs trained in this run: none." } });
+            self.page.add(html! { p { "Epochs of training in this run: none." } });
             return;
         }
         let mut models: Vec<(String, Vec<&Epoch>)> = Vec::new();
@@ -34,16 +34,15 @@ impl ReportPage<'_> {
         let charts: Vec<Chart> = models.iter().enumerate().map(chart).collect();
         self.page.figure(
             charts_stacked(&charts),
-            "Mean loss (left), and mean Dice over slices with nodule (right) by epoch: faint on the \
-             training slices, full on the validation slices. Phases follow each other; a line for \
-             each fold.",
+            "Mean loss (left) and mean Dice over slices with nodule (right) by epoch: faint on the training \
+             slices, full on the validation slices. Phases follow each other; each fold has a line.",
         );
         let groups = models
             .iter()
             .map(|(name, epochs)| Group { name: Some(cell(name)), rows: last_epochs(epochs) });
         let groups = groups.collect();
         self.page.table(
-            "State after the last epoch of each phase.",
+            "Values after the last epoch of each phase.",
             &[
                 "Phase",
                 "Fold held out",
@@ -57,13 +56,13 @@ impl ReportPage<'_> {
         );
     }
 
-    /// The model that a run trained, or the run where its weights predicted nothing themselves.
+    /// The model that a run trained, or the run where its weights did not predict themselves.
     fn trained(&self, epoch: &Epoch) -> String {
         let of_run = |id: &String| self.content.models.iter().find(|model| model.model_id == *id);
         match (&epoch.model_id, epoch.model_id.as_ref().and_then(of_run)) {
             (_, Some(model)) => model.label.clone(),
             (Some(id), None) => id.clone(),
-            (None, None) => format!("run {}, which predicted nothing itself", epoch.run_id),
+            (None, None) => format!("run {}, whose weights did not predict", epoch.run_id),
         }
     }
 }

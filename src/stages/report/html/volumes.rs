@@ -1,4 +1,4 @@
-//! How large the predictions are beside the readers' consensus.
+//! Sizes of the predictions compared with the readers' consensus.
 
 use super::{ReportPage, bold, cell};
 use crate::stages::report::charts;
@@ -12,7 +12,7 @@ impl ReportPage<'_> {
     pub(super) fn volumes(&mut self) {
         let agreement = &self.content.volumes;
         if agreement.is_empty() {
-            self.page.add(html! { p { "Volumes compared: none." } });
+            self.page.add(html! { p { "Compared volumes: none." } });
             return;
         }
         let largest = charts::largest_volume(self.content.nodules.iter());
@@ -48,14 +48,14 @@ impl ReportPage<'_> {
         );
         self.page.table(
             "Agreement of volumes, predicted minus reference, mm³. Limits of agreement: mean ± 1.96 \
-             standard deviations; a missed nodule differs by all of its volume.",
+             standard deviations; a missed nodule differs by its whole volume.",
             &["Model", "n", "Mean", "95% interval", "SD", "Lower limit", "Upper limit"],
             vec![Group { name: None, rows }],
         );
         self.sizes();
     }
 
-    /// Errors of every measure of size.
+    /// Errors of each measure of size.
     fn sizes(&mut self) {
         let of_measure = |measure: SizeMeasure| {
             let [_, signed_error, absolute, relative] = measure.names();
@@ -79,8 +79,8 @@ impl ReportPage<'_> {
         };
         let groups = SizeMeasure::ALL.map(of_measure).into();
         self.page.table(
-            "Errors of size: means over nodules of predicted minus reference, of its absolute value, and \
-             of its share of the reference.",
+            "Errors of size: means over nodules of the predicted minus the reference size, of its absolute \
+             value, and of its share of the reference.",
             &["Model", "n", "Mean error", "95% interval", "Absolute", "Relative (%)"],
             groups,
         );
