@@ -3,7 +3,7 @@
 /// Most suggestions of one name.
 const MOST: usize = 3;
 
-/// `: did you mean `margin_slices`?` where `candidates` has names near `name`, nearest first; empty where none is near.
+/// ": did you mean `margin_slices`?" where `candidates` has names near `name`, nearest first; empty where none is near.
 ///
 /// A name is near where at most a third of its characters differ (optimal string alignment, case ignored).
 pub(crate) fn did_you_mean<'a>(

@@ -1,22 +1,45 @@
 //! `nodulus compare-nodules`.
 
-use super::arguments::CompareNodulesArguments;
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
 use crate::pipeline::compare_nodules::{
     Alone, Comparison, Coordinates, SAME_MM, Shared, Spread, compare,
 };
 use crate::pipeline::nodule_table;
+use clap::Args;
 use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct CompareNodulesArguments {
+    /// Store, Parquet file or folder of Parquet files with the columns of `nodules`, or CSV file with the columns
+    /// of LUNA16's `annotations.csv`
+    a: PathBuf,
+    /// The table to compare with, of the same kinds
+    b: PathBuf,
+    /// Compare only nodules with at least this many marks, where a table has numbers of marks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    min_marks: Option<i64>,
+    /// Cohort, where a table has cohorts; given twice: of A, then of B
+    #[arg(long = "cohort", value_name = "NAME")]
+    cohorts: Vec<String>,
+    /// Most unmatched nodules to list for each side; 0 lists all, as `--json` does
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    list: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn compare_nodules(
     arguments: &CompareNodulesArguments,
     out: &mut dyn Write,
-) -> Result<Ending, Error> {
+) -> Result<Outcome, Error> {
     let [cohort_a, cohort_b] = match arguments.cohorts.as_slice() {
         [] => [None, None],
         [both] => [Some(both.as_str()); 2],
         [a, b] => [Some(a.as_str()), Some(b.as_str())],
-        _ => return Err(Error::Usage("`--cohort` is for A and for B: give it twice".to_owned())),
+        _ => return Err(Error::Usage("`--cohort` is given more than twice, expected one for both tables, or one for A and one for B".to_owned())),
     };
     let mut a = nodule_table::read(&arguments.a)?;
     let mut b = nodule_table::read(&arguments.b)?;
@@ -25,7 +48,7 @@ pub(super) fn compare_nodules(
     if let Some(min_marks) = arguments.min_marks {
         if !a.has_marks() && !b.has_marks() {
             return Err(Error::Usage(
-                "`--min-marks` is of no use: neither table has numbers of marks".to_owned(),
+                "`--min-marks` does not apply: neither table has numbers of marks".to_owned(),
             ));
         }
         a.keep_marked(min_marks);
@@ -38,12 +61,12 @@ pub(super) fn compare_nodules(
     } else {
         write_text(&comparison, arguments.list, out)?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-fn write_text(found: &Comparison, list: usize, out: &mut dyn Write) -> Result<(), Error> {
-    writeln!(out, "A  {}\nB  {}", found.a.display(), found.b.display())?;
-    if found.coordinates == Coordinates::Image {
+fn write_text(comparison: &Comparison, list: usize, out: &mut dyn Write) -> Result<(), Error> {
+    writeln!(out, "A  {}\nB  {}", comparison.a.display(), comparison.b.display())?;
+    if comparison.coordinates == Coordinates::Image {
         writeln!(
             out,
             "centres in mm along the image's axes: patient x and y are not known on both sides"
@@ -53,10 +76,10 @@ fn write_text(found: &Comparison, list: usize, out: &mut dyn Write) -> Result<()
         let numbers = [a, b, shared.both, shared.only_a, shared.only_b];
         std::iter::once(what.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
     };
-    let Shared { both, only_a, only_b } = found.series;
+    let Shared { both, only_a, only_b } = comparison.series;
     let rows = [
-        counts("series", both + only_a, both + only_b, found.series),
-        counts("nodules", found.n_a, found.n_b, found.nodules),
+        counts("series", both + only_a, both + only_b, comparison.series),
+        counts("nodules", comparison.n_a, comparison.n_b, comparison.nodules),
     ];
     writeln!(
         out,
@@ -74,25 +97,25 @@ fn write_text(found: &Comparison, list: usize, out: &mut dyn Write) -> Result<()
         std::iter::once(what.to_owned()).chain(values.map(format::number)).collect()
     };
     let signed =
-        vec!["diameter, B - A".to_owned(), format::number(found.diameter_difference_mean_mm)];
+        vec!["diameter, B - A".to_owned(), format::number(comparison.diameter_difference_mean_mm)];
     let rows = [
-        spread("distance of centres", found.centre_distance_mm),
+        spread("distance of centres", comparison.centre_distance_mm),
         signed,
-        spread("diameter, either way", found.diameter_difference_mm),
+        spread("diameter, either way", comparison.diameter_difference_mm),
     ];
     let head = ["matched, mm", "mean", "median", "95th percentile", "greatest"];
     writeln!(out, "\n{}", format::table(&head, rows))?;
     writeln!(
         out,
         "\n{} of {} agree within {SAME_MM} mm in centre and diameter",
-        found.n_same, found.nodules.both
+        comparison.n_same, comparison.nodules.both
     )?;
-    let axes = match found.coordinates {
+    let axes = match comparison.coordinates {
         Coordinates::Patient => ["x_mm", "y_mm", "z_mm"],
         Coordinates::Image => ["i_mm", "j_mm", "z_mm"],
     };
-    write_alone(("A", "B"), &found.only_a, axes, list, out)?;
-    write_alone(("B", "A"), &found.only_b, axes, list, out)
+    write_alone(("A", "B"), &comparison.only_a, axes, list, out)?;
+    write_alone(("B", "A"), &comparison.only_b, axes, list, out)
 }
 
 fn write_alone(

@@ -1,70 +1,99 @@
 //! `nodulus experiment` and `nodulus cross-validate`.
 
-use super::arguments::{CrossValidateArguments, ExperimentArguments, MeansArguments};
+use super::error::{Error, Outcome};
+use super::pipeline_arguments::PipelineArguments;
 use super::progress::Progress;
+use super::resources::ResourceArguments;
 use super::run::report;
-use super::{Ending, Error, format, means};
+use super::{format, resources};
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
 use crate::pipeline::runner;
 use crate::tables::durable;
 use crate::tables::store::Store;
+use clap::Args;
 use serde_json::json;
 use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct ExperimentArguments {
+    /// Experiment file: rows over one pipeline file
+    experiment: PathBuf,
+    /// Folder of the store; overrides the experiment file
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Setting of every row that overrides the files'; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Also write the table as Markdown
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    resources: ResourceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CrossValidateArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    #[command(flatten)]
+    resources: ResourceArguments,
+}
 
 /// Runs an experiment file.
 pub(super) fn experiment(
     arguments: &ExperimentArguments,
     out: &mut dyn Write,
-) -> Result<Ending, Error> {
+) -> Result<Outcome, Error> {
     let mut experiment = Experiment::read(&arguments.experiment)?;
     if let Some(store) = &arguments.store {
         store.clone_into(&mut experiment.store);
     }
-    let (lines, ending) = run(&experiment, &arguments.sets, &arguments.means, out)?;
+    let (lines, outcome) = run(&experiment, &arguments.sets, &arguments.resources, out)?;
     if let Some(path) = &arguments.out {
         durable::write(path, markdown(&experiment, &lines).as_bytes())?;
     }
-    Ok(ending)
+    Ok(outcome)
 }
 
 /// Cross-validates a pipeline's model.
 pub(super) fn cross_validate(
     arguments: &CrossValidateArguments,
     out: &mut dyn Write,
-) -> Result<Ending, Error> {
+) -> Result<Outcome, Error> {
     let pipeline = &arguments.pipeline;
     let experiment = Experiment::cross_validation(
         &pipeline.pipeline,
         &pipeline.sets,
         pipeline.store.as_deref(),
     )?;
-    Ok(run(&experiment, &pipeline.sets, &arguments.means, out)?.1)
+    Ok(run(&experiment, &pipeline.sets, &arguments.resources, out)?.1)
 }
 
 fn run(
     experiment: &Experiment,
     sets: &[String],
-    arguments: &MeansArguments,
+    resources: &ResourceArguments,
     out: &mut dyn Write,
-) -> Result<(Vec<Line>, Ending), Error> {
-    let progress = Progress::new(arguments.progress);
-    let device = means::begin(arguments, &progress)?;
+) -> Result<(Vec<Line>, Outcome), Error> {
+    let progress = Progress::new(resources.progress);
+    let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;
-    means::write_phantom(&experiment.pipeline, &experiment.settings(sets), &store, &progress)?;
-    let show = |event| means::show(&progress, event);
+    resources::write_phantom(&experiment.pipeline, &experiment.settings(sets), &store, &progress)?;
+    let show = |event| resources::show(&progress, event);
     let means = Means {
         sets,
         store: &store,
         device: &device,
-        max_memory: arguments.max_memory,
+        max_memory: resources.max_memory,
         progress: &show,
     };
     let lines = experiment::run(experiment, &means)?;
-    progress.end();
+    progress.clear();
     let n_failures = runner::n_failures(&store)?;
     let report = report(&store)?;
-    if arguments.json {
+    if resources.json {
         let value = json!({
             "title": experiment.title,
             "store": store.root(),
@@ -79,7 +108,7 @@ fn run(
         writeln!(out, "{}", format::table(&head(), lines.iter().flat_map(text)))?;
         writeln!(
             out,
-            "\n* best of its column; mean [95% interval by patient] over the nodules where defined"
+            "\n* best of its column; mean [95% interval by patient] over the nodules that have a value"
         )?;
         if let Some(report) = report {
             writeln!(out, "\nreport  {}", report.display())?;
@@ -89,7 +118,7 @@ fn run(
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
         }
     }
-    Ok((lines, if n_failures > 0 { Ending::FailedCases } else { Ending::Well }))
+    Ok((lines, if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success }))
 }
 
 fn head() -> Vec<&'static str> {
@@ -97,7 +126,7 @@ fn head() -> Vec<&'static str> {
     ["model", "nodules", "missed"].into_iter().chain(names).chain(["p (Dice, to best)"]).collect()
 }
 
-/// A line, and under it what the paper found on its own data, where it has figures.
+/// A line, and under it the paper's figures on its own data, where there are some.
 fn text(line: &Line) -> Vec<Vec<String>> {
     let cell = |cell: &Cell| {
         let mark = if cell.is_best { " *" } else { "" };

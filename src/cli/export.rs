@@ -1,6 +1,7 @@
 //! `nodulus export`.
 
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
 use crate::pipeline::export::{Record, luna16, rois};
 use crate::tables::Split;
 use crate::tables::store::Store;
@@ -16,7 +17,7 @@ pub(super) struct ExportArguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Write a cohort's nodules, other findings, series and candidates as LUNA16's files
+    /// Write a cohort's nodules, other findings, series and candidates in LUNA16's files
     #[command(
         after_help = "Example:\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16\n  nodulus export luna16 --store store/luna16 --out out/luna16 --candidates /data/luna16/candidates_V2.csv"
     )]
@@ -33,16 +34,16 @@ struct Luna16Arguments {
     /// Folder of the store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Folder to write to; an earlier export is replaced
+    /// Folder to write to; replaces an earlier export
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Cohort, where the store has several
+    /// Cohort; needed where the store has several
     #[arg(long, value_name = "NAME")]
     cohort: Option<String>,
-    /// Marks that a nodule has at least, to be in `annotations.csv`
+    /// Least number of marks of a nodule in `annotations.csv`
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
     min_marks: i64,
-    /// Candidates in LUNA16's columns, to be written with their classes set anew
+    /// Candidates in LUNA16's columns; they are written with new classes
     #[arg(long, value_name = "FILE")]
     candidates: Option<PathBuf>,
     /// Print JSON
@@ -55,16 +56,16 @@ struct RoisArguments {
     /// Folder of the store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// How to write them
+    /// File format
     #[arg(long, value_enum)]
     to: RoisFormat,
-    /// Folder to write to; an earlier export is replaced. For nnU-Net its name is `DatasetNNN_NAME`
+    /// Folder to write to; replaces an earlier export. nnU-Net needs the name `DatasetNNN_NAME`
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Cohort; all where not given
+    /// Cohort; default: all
     #[arg(long, value_name = "NAME")]
     cohort: Option<String>,
-    /// Splits, by comma; all where not given
+    /// Splits, separated by commas; default: all
     #[arg(long, value_name = "SPLITS", value_enum, value_delimiter = ',')]
     split: Vec<SplitName>,
     /// Print JSON
@@ -72,16 +73,16 @@ struct RoisArguments {
     json: bool,
 }
 
-/// How regions are written.
+/// File format of regions.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RoisFormat {
-    /// `ID_hu.nii.gz` and `ID_mask.nii.gz`: nodule 1, other nodules 2
+    /// `ID_hu.nii.gz` and `ID_mask.nii.gz`, where the nodule is 1 and other nodules are 2
     Nifti,
     /// `ID.npz`, for `numpy.load`
     Npz,
-    /// Parquet with a tensor for each slice
+    /// Parquet with one tensor for each slice
     ParquetTensor,
-    /// A data set for nnU-Net
+    /// Data set for nnU-Net
     Nnunet,
 }
 
@@ -93,14 +94,15 @@ enum SplitName {
     Test,
 }
 
-pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+/// Exports regions or LUNA16's files.
+pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &arguments.what {
         What::Luna16(arguments) => export_luna16(arguments, out),
         What::Rois(arguments) => export_rois(arguments, out),
     }
 }
 
-fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Ending, Error> {
+fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
     let options = luna16::Options {
         cohort: arguments.cohort.as_deref(),
@@ -131,16 +133,16 @@ fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<End
     writeln!(out, "{}", format::table(&["file", "rows"], rows))?;
     if about.n_unplaced > 0 {
         let n = about.n_unplaced;
-        writeln!(out, "\n{n} marks have no place in their scan and are in no file")?;
+        writeln!(out, "\n{n} marks have no position in their scan and are in no file")?;
     }
     if about.n_candidates_left_out > 0 {
         let n = about.n_candidates_left_out;
-        writeln!(out, "\n{n} candidates are of other scans and left out")?;
+        writeln!(out, "\n{n} candidates of other scans are skipped")?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
     let splits: Vec<Split> = arguments
         .split
@@ -174,11 +176,11 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Ending,
     )?;
     let rows = n_nodules_by_split.into_iter().map(|(split, n)| vec![split, n.to_string()]);
     writeln!(out, "{}", format::table(&["split", "nodules"], rows))?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-fn json<A: serde::Serialize>(record: &Record<A>, out: &mut dyn Write) -> Result<Ending, Error> {
+fn json<A: serde::Serialize>(record: &Record<A>, out: &mut dyn Write) -> Result<Outcome, Error> {
     serde_json::to_writer_pretty(&mut *out, record)?;
     writeln!(out)?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }

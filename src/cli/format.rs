@@ -1,8 +1,8 @@
-//! Aligned columns for people.
+//! Text for people: aligned columns and numbers.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-/// Lines of a table with a head; columns two spaces apart.
+/// Lines of a table with a head; two spaces separate the columns.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);

@@ -1,21 +1,46 @@
 //! `nodulus froc`.
 
-use super::arguments::FrocArguments;
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
 use crate::pipeline::detections::{Files, evaluate};
+use clap::Args;
 use serde_json::json;
 use std::io::Write;
+use std::path::PathBuf;
 
-pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+#[derive(Debug, Args)]
+pub(super) struct FrocArguments {
+    /// Nodules, as LUNA16's `annotations.csv`
+    #[arg(long, value_name = "FILE")]
+    reference: PathBuf,
+    /// Other findings, as LUNA16's `annotations_excluded.csv`; detections that hit one are ignored
+    #[arg(long, value_name = "FILE")]
+    excluded: Option<PathBuf>,
+    /// Scans, as LUNA16's `seriesuids.csv`
+    #[arg(long, value_name = "FILE")]
+    seriesuids: PathBuf,
+    /// Submission: seriesuid, coordX, coordY, coordZ, probability
+    #[arg(long, value_name = "FILE")]
+    candidates: PathBuf,
+    /// Seed of the bootstrap's resamples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures a detector as LUNA16 does.
+pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let files = Files {
         annotations: &arguments.reference,
         excluded: arguments.excluded.as_deref(),
         series: &arguments.seriesuids,
         detections: &arguments.candidates,
     };
-    let found = evaluate(&files, arguments.seed)?;
+    let curve = evaluate(&files, arguments.seed)?;
     if arguments.json {
-        let points: Vec<_> = found
+        let points: Vec<_> = curve
             .points
             .iter()
             .map(|point| {
@@ -29,33 +54,33 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<End
             })
             .collect();
         let document = json!({
-            "n_scans": found.n_scans,
-            "n_nodules": found.n_nodules,
-            "n_detected": found.n_detected,
-            "n_detections": found.n_detections,
-            "n_false_positives": found.n_false_positives,
-            "n_ignored": found.n_ignored,
-            "n_repeated": found.n_repeated,
-            "score": found.mean_sensitivity,
+            "n_scans": curve.n_scans,
+            "n_nodules": curve.n_nodules,
+            "n_detected": curve.n_detected,
+            "n_detections": curve.n_detections,
+            "n_false_positives": curve.n_false_positives,
+            "n_ignored": curve.n_ignored,
+            "n_repeated": curve.n_repeated,
+            "score": curve.mean_sensitivity,
             "points": points,
         });
         serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
     writeln!(
         out,
-        "{} scans, {} nodules, of which {} detected; {} detections, of which {} hit nothing, {} another finding, \
-         {} a nodule again",
-        found.n_scans,
-        found.n_nodules,
-        found.n_detected,
-        found.n_detections,
-        found.n_false_positives,
-        found.n_ignored,
-        found.n_repeated
+        "{} scans, {} nodules, of which {} detected; {} detections, of which {} hit nothing, {} hit another finding, \
+         {} hit a nodule again",
+        curve.n_scans,
+        curve.n_nodules,
+        curve.n_detected,
+        curve.n_detections,
+        curve.n_false_positives,
+        curve.n_ignored,
+        curve.n_repeated
     )?;
-    let rows = found.points.iter().map(|point| {
+    let rows = curve.points.iter().map(|point| {
         let [low, high] = [0, 1].map(|end| point.interval.map(|interval| interval[end]));
         let values = [Some(point.sensitivity), point.resampled_mean, low, high];
         std::iter::once(point.rate.to_string()).chain(values.map(format::number)).collect()
@@ -65,7 +90,7 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<End
         out,
         "\n{}\n\nmean sensitivity {:.4}",
         format::table(&head, rows),
-        found.mean_sensitivity
+        curve.mean_sensitivity
     )?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }

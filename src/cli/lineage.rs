@@ -1,21 +1,35 @@
 //! `nodulus lineage`.
 
-use super::arguments::LineageArguments;
-use super::{Ending, Error};
+use super::error::{Error, Outcome};
+use super::unknown_name::unknown_name;
 use crate::pipeline::lineage::{self, Node};
 use crate::tables::Output;
 use crate::tables::store::Store;
+use clap::Args;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 
-/// Cases of the sources that are listed; `--json` lists all.
-const MOST_CASES: usize = 20;
+#[derive(Debug, Args)]
+pub(super) struct LineageArguments {
+    /// Table, `checkpoint` or `report`
+    table: String,
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+/// Most cases of the sources that are printed; `--json` prints all.
+const MAX_CASES: usize = 20;
+
+/// Follows a table back to the source files.
+pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let output = Output::from_name(&arguments.table).ok_or_else(|| {
         let names: Vec<_> = Output::all().map(Output::name).collect();
-        let name = &arguments.table;
-        Error::Usage(format!("there is no table `{name}`; there are: {}", names.join(", ")))
+        Error::Usage(unknown_name("table", &arguments.table, &names))
     })?;
     let node = lineage::lineage(&Store::open(&arguments.store)?, output)?;
     if arguments.json {
@@ -24,7 +38,7 @@ pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Resu
     } else {
         write_node(&node, 0, &mut BTreeSet::new(), out)?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
 fn write_node(
@@ -53,7 +67,7 @@ fn write_node(
     for input in &node.inputs {
         write_node(input, depth + 1, seen, out)?;
     }
-    for case in node.cases.iter().take(MOST_CASES) {
+    for case in node.cases.iter().take(MAX_CASES) {
         let digest = &case.content_sha256[..case.content_sha256.len().min(16)];
         writeln!(
             out,
@@ -61,11 +75,11 @@ fn write_node(
             case.cohort, case.case_id, case.n_files
         )?;
     }
-    if node.cases.len() > MOST_CASES {
+    if node.cases.len() > MAX_CASES {
         writeln!(
             out,
             "{indent}  and {} more cases (`--json` lists all)",
-            node.cases.len() - MOST_CASES
+            node.cases.len() - MAX_CASES
         )?;
     }
     Ok(())

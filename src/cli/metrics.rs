@@ -1,18 +1,35 @@
 //! `nodulus metrics`.
 
-use super::arguments::MetricsArguments;
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
 use crate::pipeline::compare_masks::compare;
+use clap::Args;
 use serde_json::Value;
 use std::io::Write;
+use std::path::PathBuf;
 
-pub(super) fn metrics(arguments: &MetricsArguments, out: &mut dyn Write) -> Result<Ending, Error> {
-    let found = compare(&arguments.reference, &arguments.prediction, arguments.label)?.values();
+#[derive(Debug, Args)]
+pub(super) struct MetricsArguments {
+    /// Reference mask: NIfTI, MetaImage or DICOM SEG
+    reference: PathBuf,
+    /// Predicted mask: NIfTI, MetaImage or DICOM SEG
+    prediction: PathBuf,
+    /// Voxel value, or segment number, that makes up the masks; default: every value but 0, or every segment
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    label: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints every metric of a predicted mask against a reference mask.
+pub(super) fn metrics(arguments: &MetricsArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let metrics = compare(&arguments.reference, &arguments.prediction, arguments.label)?.values();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &found)?;
+        serde_json::to_writer_pretty(&mut *out, &metrics)?;
         writeln!(out)?;
     } else {
-        let rows = found.iter().map(|(name, value)| {
+        let rows = metrics.iter().map(|(name, value)| {
             let text = match value {
                 Value::String(text) => text.clone(),
                 Value::Number(number) if number.is_u64() => number.to_string(),
@@ -22,5 +39,5 @@ pub(super) fn metrics(arguments: &MetricsArguments, out: &mut dyn Write) -> Resu
         });
         writeln!(out, "{}", format::table(&["metric", "value"], rows))?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }

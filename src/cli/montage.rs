@@ -1,6 +1,6 @@
 //! `nodulus montage`.
 
-use super::{Ending, Error};
+use super::error::{Error, Outcome};
 use crate::pipeline::montage::{self, Options};
 use crate::tables::store::Store;
 use clap::{Args, ValueEnum};
@@ -12,28 +12,28 @@ pub(super) struct MontageArguments {
     /// Folder of the store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Folder to write to; an earlier export is replaced
+    /// Folder to write to; replaces an earlier export
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Cohort, where the store has several
+    /// Cohort; needed where the store has several
     #[arg(long, value_name = "NAME")]
     cohort: Option<String>,
-    /// HU shown as black and as white; those that normalise to 0 and 1 where not given
+    /// HU shown as black and as white; default: the window of the normalisation
     #[arg(long, value_name = "LOW,HIGH", value_parser = window, allow_hyphen_values = true)]
     window: Option<[f64; 2]>,
     /// What a tile shows
     #[arg(long, value_enum, default_value = "nodules")]
     what: What,
-    /// Tiles beside each other
+    /// Tiles in a row
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     columns: u16,
-    /// Tiles below each other
+    /// Rows of tiles on a page
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     rows: u16,
-    /// Pixels along a tile
+    /// Width and height of a tile in pixels
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(64..))]
     tile: u16,
-    /// Model whose masks are drawn; the only network where not given
+    /// Model whose masks are drawn; needed where the store has predictions of several networks
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// Print JSON
@@ -46,11 +46,12 @@ pub(super) struct MontageArguments {
 enum What {
     /// A nodule's central slice
     Nodules,
-    /// A slice, of all that a nodule's region has
+    /// Each slice of a nodule's region
     Slices,
 }
 
-pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+/// Draws contact sheets.
+pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
     let options = Options {
         cohort: arguments.cohort.as_deref(),
@@ -67,7 +68,7 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &record)?;
         writeln!(out)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
     let montage::About { cohort, window_hu: [low, high], model, n_nodules, n_tiles, .. } =
         record.about;
@@ -78,10 +79,10 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
         arguments.out.display(),
         model.map_or("no predictions".to_owned(), |model| format!("predictions by {model}")),
     )?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-/// Two numbers, the first the lower.
+/// Parses two numbers, the lower one first.
 fn window(text: &str) -> Result<[f64; 2], String> {
     let numbers =
         text.split_once(',').map(|(low, high)| [low, high].map(|v| v.trim().parse::<f64>()));

@@ -1,13 +1,14 @@
-//! What `--dry-run` says of the files of cohorts of volumes.
+//! What `--dry-run` prints about cohorts of volumes: which files go together.
 
-use super::{Error, format};
-use crate::pipeline::pairs::{CohortPairs, Pair, State};
+use super::error::Error;
+use super::format;
+use crate::pipeline::pairs::{CohortPairs, Masks, Pair, State};
 use std::io::Write;
 
-/// Cases that are listed of each cohort.
-const LISTED: usize = 20;
+/// Most cases that are printed for each cohort.
+const MAX_CASES: usize = 20;
 
-/// Writes the first cases of each cohort, those first that lack something, and how many there are.
+/// Writes the number of cases of each cohort, and the first of them; cases that lack something come first.
 pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), Error> {
     for cohort in cohorts {
         let name = &cohort.cohort;
@@ -26,10 +27,10 @@ pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), 
             count(State::WithoutMask),
             count(State::Unpaired)
         )?;
-        let shown = cohort.pairs.iter().take(LISTED).map(row);
+        let shown = cohort.pairs.iter().take(MAX_CASES).map(row);
         writeln!(out, "{}", format::table(&["patient", "image", "masks", "missing"], shown))?;
-        if cohort.pairs.len() > LISTED {
-            writeln!(out, "and {} more; --json lists all", cohort.pairs.len() - LISTED)?;
+        if cohort.pairs.len() > MAX_CASES {
+            writeln!(out, "and {} more (`--json` lists all)", cohort.pairs.len() - MAX_CASES)?;
         }
         writeln!(out)?;
     }
@@ -37,7 +38,7 @@ pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), 
 }
 
 fn row(pair: &Pair) -> Vec<String> {
-    let of_reader = |masks: &crate::pipeline::pairs::Masks| {
+    let with_reader = |masks: &Masks| {
         let files: Vec<_> = masks.files.iter().map(|file| file.display().to_string()).collect();
         let files = files.join(", ");
         match &masks.reader {
@@ -45,7 +46,8 @@ fn row(pair: &Pair) -> Vec<String> {
             _ => files,
         }
     };
-    let masks: Vec<_> = pair.masks.iter().map(of_reader).filter(|text| !text.is_empty()).collect();
+    let masks: Vec<_> =
+        pair.masks.iter().map(with_reader).filter(|text| !text.is_empty()).collect();
     let or_dash = |text: Option<String>| text.filter(|t| !t.is_empty()).unwrap_or("-".to_owned());
     vec![
         or_dash(pair.patient.clone()),

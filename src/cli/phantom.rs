@@ -1,12 +1,35 @@
 //! `nodulus phantom`.
 
-use super::arguments::PhantomArguments;
-use super::progress::Progress;
-use super::{Ending, Error};
+use super::error::{Error, Outcome};
+use super::progress::{Progress, ProgressStyle};
 use crate::phantom;
+use clap::Args;
 use std::io::Write;
+use std::path::PathBuf;
 
-pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+#[derive(Debug, Args)]
+pub(super) struct PhantomArguments {
+    /// Folder to write to
+    out: PathBuf,
+    /// Seed; the same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Patients in the LIDC-style and LUNA16-style parts, which have the same scans
+    #[arg(long, default_value_t = 8)]
+    patients: usize,
+    /// Patients in the clinical part
+    #[arg(long, default_value_t = 4)]
+    clinical_patients: usize,
+    /// Columns and rows of a slice
+    #[arg(long)]
+    size: Option<usize>,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value = "auto")]
+    progress: ProgressStyle,
+}
+
+/// Writes a synthetic cohort.
+pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let mut config = phantom::Config {
         seed: arguments.seed,
         patients: arguments.patients,
@@ -20,13 +43,14 @@ pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Resu
     let summary = phantom::write(&arguments.out, &config, &|done, total| {
         progress.count("phantom", done as u64, total as u64, "");
     })?;
-    progress.end();
-    let phantom::Summary { patients, clinical_patients, nodules, already_complete } = summary;
-    let there = if already_complete { "there already" } else { "written" };
+    progress.clear();
+    let phantom::PhantomSummary { patients, clinical_patients, nodules, already_complete } =
+        summary;
+    let state = if already_complete { "already complete" } else { "written" };
     let folder = arguments.out.display();
     writeln!(
         out,
-        "{folder}: {there}, {patients} patients with four readers, {clinical_patients} clinical patients, {nodules} nodules of 3 mm or more"
+        "{folder}: {state}, {patients} patients with four readers, {clinical_patients} clinical patients, {nodules} nodules of 3 mm or more"
     )?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }

@@ -1,26 +1,38 @@
 //! Progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
-use super::arguments::ProgressStyle;
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time between two lines of a log.
-const BETWEEN_LINES: Duration = Duration::from_secs(5);
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressStyle {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line every few seconds
+    Log,
+    /// Nothing
+    None,
+}
 
-/// Shows how work goes on.
+/// Least time between two lines of a log.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shows the progress of work.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     log: bool,
     last_line: Mutex<Option<Instant>>,
-    begun: Mutex<Option<Begun>>,
+    first_count: Mutex<Option<FirstCount>>,
 }
 
-/// Where something was when it was first counted: what was done before a run was resumed took no time
-/// of this one.
-struct Begun {
-    what: String,
+/// The first count of an activity. Work that an earlier run did took no time of this run, so that speed counts from here.
+struct FirstCount {
+    activity: String,
     at: Instant,
     done: u64,
 }
@@ -34,41 +46,41 @@ impl Progress {
             bar: bar.then(bar_on_stderr),
             log,
             last_line: Mutex::new(None),
-            begun: Mutex::new(None),
+            first_count: Mutex::new(None),
         }
     }
 
-    /// So much is done of what there is to do; `note` says more of it, in a few words.
-    pub(super) fn count(&self, what: &str, done: u64, total: u64, note: &str) {
-        let left = self.time_left(what, done, total);
+    /// Shows that `done` of `total` are done; `note` adds a few words.
+    pub(super) fn count(&self, activity: &str, done: u64, total: u64, note: &str) {
+        let left = self.time_left(activity, done, total);
         if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(done);
             let note = if note.is_empty() { String::new() } else { format!(" {note}") };
-            bar.set_message(format!("{what}{note}"));
+            bar.set_message(format!("{activity}{note}"));
             bar.set_prefix(left.map_or(String::new(), duration));
-        } else if self.log && (done == total || self.is_time()) {
+        } else if self.log && (done == total || self.is_line_due()) {
             let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
             let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-            write_line(&format!("{what} {done}/{total}{left}{note}"));
+            write_line(&format!("{activity} {done}/{total}{left}{note}"));
         }
     }
 
-    /// At the pace since the first count; `None` at the first and the last.
-    fn time_left(&self, what: &str, done: u64, total: u64) -> Option<Duration> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Time left at the speed since the first count; `None` at the first count and the last.
+    fn time_left(&self, activity: &str, done: u64, total: u64) -> Option<Duration> {
+        let mut first = self.first_count.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let since = match &*begun {
-            Some(since) if since.what == what && since.done <= done => since,
-            _ => begun.insert(Begun { what: what.to_owned(), at: now, done }),
+        let since = match &*first {
+            Some(since) if since.activity == activity && since.done <= done => since,
+            _ => first.insert(FirstCount { activity: activity.to_owned(), at: now, done }),
         };
-        let pace = now.duration_since(since.at).as_secs_f64() / (done - since.done) as f64;
-        let left = pace * total.saturating_sub(done) as f64;
+        let seconds_each = now.duration_since(since.at).as_secs_f64() / (done - since.done) as f64;
+        let left = seconds_each * total.saturating_sub(done) as f64;
         (done > since.done && done < total)
             .then(|| Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))
     }
 
-    /// Something worth a line of its own.
+    /// Shows a line of text.
     pub(super) fn line(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.suspend(|| write_line(text));
@@ -77,17 +89,17 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
-    pub(super) fn end(&self) {
+    /// Removes the bar.
+    pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
-    fn is_time(&self) -> bool {
+    fn is_line_due(&self) -> bool {
         let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let due = last.is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
+        let due = last.is_none_or(|last| now.duration_since(last) >= LINE_INTERVAL);
         if due {
             *last = Some(now);
         }
@@ -114,7 +126,7 @@ fn duration(time: Duration) -> String {
 }
 
 fn write_line(text: &str) {
-    // Work does not stop because nobody can read how it goes on.
+    // Work goes on where standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
@@ -132,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn time_left_counts_from_where_the_work_began() {
+    fn time_left_counts_from_the_first_count() {
         let progress = Progress::new(ProgressStyle::None);
         assert_eq!(progress.time_left("train", 50, 100), None);
         std::thread::sleep(Duration::from_millis(20));
         let left = progress.time_left("train", 60, 100).unwrap();
         assert!(left >= Duration::from_millis(80), "{left:?}");
         assert_eq!(progress.time_left("train", 100, 100), None);
-        // Another count begins again, and so does one that goes back.
+        // Another activity starts again, and so does a count that goes back.
         assert_eq!(progress.time_left("infer", 60, 100), None);
         assert_eq!(progress.time_left("infer", 10, 100), None);
     }

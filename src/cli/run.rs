@@ -1,26 +1,43 @@
-//! `nodulus run`, and one command a stage.
+//! `nodulus run`, and the command of each stage.
 
-use super::arguments::RunArguments;
-use super::pairs::write as write_pairs;
+use super::error::{Error, Outcome};
+use super::pipeline_arguments::PipelineArguments;
 use super::progress::Progress;
-use super::{Ending, Error, format, means, status};
+use super::resources::ResourceArguments;
+use super::unknown_name::unknown_name;
+use super::{format, pairs, resources, status};
 use crate::pipeline::runner::{self, Chosen};
-use crate::pipeline::{Config, pairs};
+use crate::pipeline::{Config, pairs as pairing};
 use crate::stages::Stage;
 use crate::tables::store::Store;
 use crate::tables::{Output, Summary, Table};
+use clap::Args;
 use nodulus_metrics::Metric;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Runs one stage, or all that a pipeline file has.
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    /// Stage to run again even if nothing changed; repeatable
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    force: Vec<Stage>,
+    /// Print which stages would run and which files of volumes go together; change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    resources: ResourceArguments,
+}
+
+/// Runs one stage, or all stages of a pipeline file.
 pub(super) fn run(
     arguments: &RunArguments,
     stage: Option<Stage>,
     out: &mut dyn Write,
-) -> Result<Ending, Error> {
+) -> Result<Outcome, Error> {
     let pipeline = &arguments.pipeline;
     let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
     let stages: Vec<Stage> = match stage {
@@ -37,41 +54,41 @@ pub(super) fn run(
     };
     if arguments.dry_run {
         let ingests = stages.contains(&Stage::Ingest);
-        let pairs = if ingests { pairs::list(&config.ingest) } else { Vec::new() };
-        if arguments.means.json {
+        let cohorts = if ingests { pairing::list(&config.ingest) } else { Vec::new() };
+        if arguments.resources.json {
             let stages = status::stages(&config)?.unwrap_or_default();
-            serde_json::to_writer_pretty(&mut *out, &json!({"stages": stages, "pairs": pairs}))?;
+            serde_json::to_writer_pretty(&mut *out, &json!({"stages": stages, "pairs": cohorts}))?;
             writeln!(out)?;
         } else {
-            write_pairs(&pairs, out)?;
+            pairs::write(&cohorts, out)?;
             status::write(&config, false, out)?;
         }
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
-    let progress = Progress::new(arguments.means.progress);
-    let device = means::begin(&arguments.means, &progress)?;
+    let progress = Progress::new(arguments.resources.progress);
+    let device = resources::start(&arguments.resources, &progress)?;
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
     if stages.contains(&Stage::Ingest) {
-        means::write_phantom(&pipeline.pipeline, &pipeline.sets, &store, &progress)?;
+        resources::write_phantom(&pipeline.pipeline, &pipeline.sets, &store, &progress)?;
     }
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
     let options = runner::Options {
         force: &force,
         stages: &stages,
         device: &device,
-        max_memory: arguments.means.max_memory,
+        max_memory: arguments.resources.max_memory,
         chosen: &Chosen::new(),
     };
-    let done = runner::run(&config, &store, &options, &|event| means::show(&progress, event))?;
-    progress.end();
+    let done = runner::run(&config, &store, &options, &|event| resources::show(&progress, event))?;
+    progress.clear();
     let n_failures = runner::n_failures(&store)?;
-    if arguments.means.json {
+    if arguments.resources.json {
         write_json(&store, &done, n_failures, out)?;
     } else {
         write_text(&store, &done, n_failures, out)?;
     }
-    Ok(if n_failures > 0 { Ending::FailedCases } else { Ending::Well })
+    Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
 }
 
 fn write_text(
@@ -104,7 +121,7 @@ fn write_text(
     for row in dice(store)? {
         writeln!(
             out,
-            "Dice    {} {} [{}, {}], {} of {} nodules scored, {} missed",
+            "Dice    {} {} [{}, {}], {} of {} nodules measured, {} missed",
             row.model_id,
             format::number(row.mean),
             format::number(row.ci_low),
@@ -155,7 +172,7 @@ pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     Ok(version.map(|version| version.files_folder().join("report.html")))
 }
 
-/// Dice over all nodules, one row a model.
+/// Rows of `summary` with the Dice of each model over all nodules.
 fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
     let mut rows = Vec::new();
     if let Some(version) = store.current(Output::Table(Table::Summary))? {
@@ -167,4 +184,9 @@ fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
         }
     }
     Ok(rows)
+}
+
+fn stage(name: &str) -> Result<Stage, String> {
+    let names = Stage::ALL.map(Stage::name);
+    Stage::from_name(name).ok_or_else(|| unknown_name("stage", name, &names))
 }

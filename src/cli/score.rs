@@ -1,7 +1,10 @@
 //! `nodulus score`.
 
-use super::arguments::{PipelineArguments, bytes};
-use super::{Ending, Error, format};
+use super::byte_size;
+use super::error::{Error, Outcome};
+use super::format;
+use super::pipeline_arguments::PipelineArguments;
+use super::resources;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
@@ -17,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-/// Series that `status` names of each kind.
-const MOST_LISTED: usize = 20;
+/// Most series that `status` prints of each kind.
+const MAX_SERIES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct ScoreArguments {
@@ -30,7 +33,7 @@ pub(super) struct ScoreArguments {
 
 #[derive(Debug, Subcommand)]
 enum ScoreCommand {
-    /// Say what waits, what failed, what still arrives, and who holds the lock
+    /// Print which series wait, failed or still arrive, and who holds the lock
     #[command(after_help = "Example:\n  nodulus score status pipelines/score.toml")]
     Status(ScoreStatusArguments),
 }
@@ -46,27 +49,27 @@ struct ScoreStatusArguments {
 
 #[derive(Debug, Args)]
 struct ScoreRunArguments {
-    /// File of the job
+    /// Nightly file
     pipeline: Option<PathBuf>,
-    /// Folder of the store, in place of the file's
+    /// Folder of the store; overrides the nightly file
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A setting in place of the file's; may be given again
+    /// Setting that overrides the nightly file's; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Begin no scan later than this
+    /// Start no scan after this many minutes
     #[arg(long, value_name = "N")]
     max_minutes: Option<f64>,
-    /// Try again what failed before and has not changed
+    /// Try unchanged series again that failed before
     #[arg(long)]
     retry_failed: bool,
-    /// Threads; all cores where not given
+    /// Threads; default: one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Memory for voxels and for the network: half of it each; a scan that needs more fails alone
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = bytes)]
+    /// Memory, half for voxels and half for the network, as in 8GiB or 900MiB; a scan that needs more fails alone
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = byte_size::parse)]
     max_memory: u64,
-    /// Where networks run
+    /// Where networks run: cpu, cuda:N for a card, or auto for the first card that works
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     /// How to write the log on standard error
@@ -77,7 +80,7 @@ struct ScoreRunArguments {
     json: bool,
 }
 
-/// How a log is written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Log {
     /// A line of text for each event
@@ -88,27 +91,35 @@ enum Log {
     None,
 }
 
-pub(super) fn score(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+/// Runs the nightly job, or prints its status.
+pub(super) fn score(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &arguments.command {
         Some(ScoreCommand::Status(arguments)) => status(arguments, out),
         None => run(&arguments.run, out),
     }
 }
 
-fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let Some(file) = &arguments.pipeline else {
-        return Err(Error::Usage("`nodulus score` needs the file of the job".to_owned()));
+        return Err(Error::Usage(
+            "`nodulus score` needs a nightly file, as in `nodulus score pipelines/score.toml`"
+                .to_owned(),
+        ));
     };
     let settings = ScoreSettings::read(file, &arguments.sets, arguments.store.as_deref())?;
     let max_time = match arguments.max_minutes.map(|minutes| 60.0 * minutes) {
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|error| {
-            Error::Usage(format!("`--max-minutes {}`: {error}", seconds / 60.0))
+            Error::Usage(format!(
+                "`--max-minutes {}`: {error}; expected minutes, as in `--max-minutes 360`",
+                seconds / 60.0
+            ))
         })?),
         None => None,
     };
-    let tell = |event| log(arguments.log, &event);
-    let told = |text| tell(RunEvent::Device { text });
-    let device = super::means::start(arguments.threads, &arguments.device, &told)?;
+    let report = |event| log(arguments.log, &event);
+    resources::start_threads(arguments.threads)?;
+    let announce = |text| report(RunEvent::Device { text });
+    let device = resources::find_device(&arguments.device, &announce)?;
     let store = Store::create(&settings.store)?;
     let _lock = store.lock()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -122,7 +133,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
         retry_failed: arguments.retry_failed,
         stop: &stop,
     };
-    let (summary, result) = job::run(&settings, &store, &options, &tell);
+    let (summary, result) = job::run(&settings, &store, &options, &report);
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &summary)?;
         writeln!(out)?;
@@ -131,10 +142,10 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Ending, Err
     if !arguments.json {
         write_summary(&summary, out)?;
     }
-    Ok(if summary.failed > 0 { Ending::FailedCases } else { Ending::Well })
+    Ok(if summary.failed > 0 { Outcome::FailedCases } else { Outcome::Success })
 }
 
-/// Work does not stop because nobody can read the log.
+/// Writes an event to standard error; work goes on where it is closed.
 fn log(style: Log, event: &RunEvent) {
     let time = clock::timestamp(SystemTime::now());
     let line = match style {
@@ -154,20 +165,20 @@ fn log(style: Log, event: &RunEvent) {
 fn text(event: &RunEvent) -> String {
     match event {
         RunEvent::Device { text } => text.clone(),
-        RunEvent::Listed { found, to_do } => format!("{found} series, {to_do} to look at"),
+        RunEvent::Listed { found, to_do } => format!("{found} series, {to_do} to process"),
         RunEvent::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")
         }
-        RunEvent::Completed { series } => format!("{series} has files that it had not"),
+        RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
         RunEvent::Waiting { series } => format!("{series} waits for candidates"),
         RunEvent::Settling { series } => format!("{series} still arrives"),
         RunEvent::Warning { text } => format!("warning: {text}"),
         RunEvent::Stopped { why: StopReason::MaxMinutes, left } => {
-            format!("stopped by --max-minutes, {left} series are left")
+            format!("stopped by `--max-minutes`, {left} series remain")
         }
         RunEvent::Stopped { why: StopReason::Signal, left } => {
-            format!("stopped by a signal, {left} series are left")
+            format!("stopped by a signal, {left} series remain")
         }
     }
 }
@@ -192,7 +203,7 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
     Ok(())
 }
 
-fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let PipelineArguments { pipeline, store, sets } = &arguments.pipeline;
     let settings = ScoreSettings::read(pipeline, sets, store.as_deref())?;
     let status = match Store::open(&settings.store) {
@@ -203,13 +214,13 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &status)?;
         writeln!(out)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
     writeln!(out, "running   {}", status.holder.as_deref().unwrap_or("no"))?;
     match &status.last_run {
         Some(last) => {
             let how = match last.stopped {
-                None => "to its end",
+                None => "to the end",
                 Some(StopReason::MaxMinutes) => "until --max-minutes",
                 Some(StopReason::Signal) => "until a signal",
             };
@@ -226,12 +237,12 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Endin
         [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
-        for SeriesStatus { id, detail } in list.iter().take(MOST_LISTED) {
+        for SeriesStatus { id, detail } in list.iter().take(MAX_SERIES) {
             writeln!(out, "  {id}{}{detail}", if detail.is_empty() { "" } else { ": " })?;
         }
-        if let Some(more) = list.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
-            writeln!(out, "  and {more} more (--json lists all)")?;
+        if let Some(more) = list.len().checked_sub(MAX_SERIES).filter(|more| *more > 0) {
+            writeln!(out, "  and {more} more (`--json` lists all)")?;
         }
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }

@@ -1,16 +1,23 @@
 //! `nodulus sql`.
 
-use super::frame::{self, Rows};
-use super::join_conditions::one_sided;
-use super::{Ending, Error};
+use super::error::{Error, Outcome};
+use super::rows::{self, Rows};
+#[cfg(feature = "sql")]
+use super::sql_answer::answer;
+use crate::tables::durable;
 use crate::tables::store::Store;
-use crate::tables::{Table, durable};
+use arrow::array::RecordBatch;
 use clap::{Args, ValueEnum};
-use polars::error::PolarsError;
-use polars::prelude::{DataFrame, LazyFrame};
-use polars::sql::{SQLContext, extract_table_identifiers};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// What a program without polars says.
+const WITHOUT_SQL: &str = "this nodulus was built without SQL; build it without `--no-default-features`, or with \
+                           `--features sql` (`nodulus show` needs no SQL)";
 
 #[derive(Debug, Args)]
 pub(super) struct SqlArguments {
@@ -19,10 +26,10 @@ pub(super) struct SqlArguments {
     /// Folder of the store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// How to write the answer
+    /// Format of the answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// File to write to; printed where not given
+    /// File to write to; default: standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -31,15 +38,19 @@ pub(super) struct SqlArguments {
 enum Format {
     /// Aligned columns
     Table,
-    /// A line of names, then a line a row
+    /// A line of names, then a line for each row
     Csv,
-    /// A JSON object a line
+    /// A JSON object on each line
     Json,
     /// A Parquet file
     Parquet,
 }
 
-pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+/// Answers a question in SQL.
+pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
+    if cfg!(not(feature = "sql")) {
+        return Err(Error::Usage(WITHOUT_SQL.to_owned()));
+    }
     let store = Store::open(&arguments.store)?;
     if arguments.out.is_none() && arguments.format == Format::Parquet {
         return Err(Error::Usage("`--format parquet` needs `--out FILE`".to_owned()));
@@ -47,46 +58,42 @@ pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Endin
     if let Some(file) = &arguments.out {
         refuse_store(file, store.root())?;
     }
-    if let Some(condition) = one_sided(&arguments.query) {
-        let text = format!(
-            "`{condition}` compares no column of one table with one of the other, as ON must; put it into WHERE or a \
-             subquery"
-        );
-        return Err(Error::Usage(text));
-    }
-    let mut tables = Vec::new();
-    let mut context = SQLContext::new();
-    for table in Table::ALL {
-        if let Some(files) = store.table_files(table)? {
-            context.register(table.name(), frame::scan(table, &files)?);
-            tables.push(table);
-        }
-    }
-    let found = context.execute(&arguments.query).and_then(LazyFrame::collect);
-    let mut answer =
-        found.map_err(|error| Error::Usage(explain(&arguments.query, &tables, &error)))?;
+    let answer = answer(&arguments.query, &store)?;
     match &arguments.out {
-        None => write(&mut answer, arguments.format, out)?,
+        None => write(&answer, arguments.format, out)?,
         Some(file) => {
             let mut bytes = Vec::new();
-            write(&mut answer, arguments.format, &mut bytes)?;
+            write(&answer, arguments.format, &mut bytes)?;
             durable::write(file, &bytes)?;
         }
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-fn write(answer: &mut DataFrame, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+fn write(answer: &RecordBatch, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let mut rows = |format| Rows::of(answer).write(format, out);
     match format {
-        Format::Table => Rows::of(answer)?.write_table(out),
-        Format::Csv => Rows::of(answer)?.write_csv(out),
-        Format::Json => Rows::of(answer)?.write_json(out),
-        // Until `nodulus-sql` writes parts for polars.
-        Format::Parquet => Err(Error::Usage("`--format parquet` is not in this build".to_owned())),
+        Format::Table => rows(rows::Format::Table),
+        Format::Csv => rows(rows::Format::Csv),
+        Format::Json => rows(rows::Format::Json),
+        Format::Parquet => {
+            let bytes = parquet_bytes(answer).map_err(std::io::Error::other)?;
+            Ok(out.write_all(&bytes)?)
+        }
     }
 }
 
-/// Refuses a file in the store: its files are what its manifests say.
+fn parquet_bytes(answer: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), answer.schema(), Some(properties))?;
+    writer.write(answer)?;
+    writer.into_inner()
+}
+
+/// Refuses a file in the store, which holds what its manifests list and nothing else.
 fn refuse_store(file: &Path, store: &Path) -> Result<(), Error> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = fs_err::canonicalize(folder.unwrap_or(Path::new(".")))?;
@@ -97,36 +104,7 @@ fn refuse_store(file: &Path, store: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is wrong with a question, and what there is where it names something else.
-fn explain(query: &str, tables: &[Table], error: &PolarsError) -> String {
-    let mut problem = error;
-    while let PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } = problem
-    {
-        problem = error;
-    }
-    let text = problem.to_string();
-    let wrong = text.lines().next().unwrap_or_default();
-    let named = extract_table_identifiers(query, false, true).unwrap_or_default();
-    let names =
-        |tables: &[Table]| tables.iter().map(|table| table.name()).collect::<Vec<_>>().join(", ");
-    let is_table = wrong.contains("relation") && wrong.contains("not found");
-    let is_column =
-        matches!(problem, PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_))
-            || wrong.contains("column");
-    if is_table {
-        return format!("{wrong}; the store has: {}", names(tables));
-    }
-    if is_column {
-        let columns = tables.iter().filter(|table| named.iter().any(|name| name == table.name()));
-        let columns = columns.map(|table| {
-            let schema = table.schema();
-            let fields = schema.fields().iter().map(|field| field.name().as_str());
-            let fields: Vec<&str> = fields.chain(table.partition_column()).collect();
-            format!("; `{table}` has: {}", fields.join(", "))
-        });
-        // polars lists those of one of the tables.
-        let wrong = wrong.split("; valid columns").next().unwrap_or(wrong);
-        return std::iter::once(wrong.to_owned()).chain(columns).collect();
-    }
-    wrong.to_owned()
+#[cfg(not(feature = "sql"))]
+fn answer(_: &str, _: &Store) -> Result<RecordBatch, Error> {
+    Err(Error::Usage(WITHOUT_SQL.to_owned()))
 }

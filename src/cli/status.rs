@@ -1,20 +1,32 @@
-//! `nodulus status`, and what `--dry-run` says.
+//! `nodulus status`, and what `--dry-run` prints about stages.
 
-use super::arguments::StatusArguments;
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
+use super::pipeline_arguments::PipelineArguments;
 use crate::pipeline::Config;
 use crate::pipeline::status::{StageStatus, State, status as status_of};
 use crate::tables::store::{self, Store};
+use clap::Args;
 use std::io::Write;
 
-pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the state of every stage.
+pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let pipeline = &arguments.pipeline;
     let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
     write(&config, arguments.json, out)?;
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-/// The state of every stage; `None` without a store, where every stage would run.
+/// State of every stage; `None` where there is no store, so that every stage would run.
 pub(super) fn stages(config: &Config) -> Result<Option<Vec<StageStatus>>, Error> {
     match Store::open(&config.store) {
         Ok(store) => Ok(Some(status_of(config, &store)?)),
@@ -53,8 +65,8 @@ pub(super) fn write(config: &Config, json: bool, out: &mut dyn Write) -> Result<
 fn describe(status: &StageStatus) -> String {
     match &status.state {
         State::Current => "current".to_owned(),
-        State::Kept => "there already, made current by the next run".to_owned(),
-        State::Missing => "not made yet".to_owned(),
+        State::Kept => "complete, becomes current with the next run".to_owned(),
+        State::Missing => "missing".to_owned(),
         State::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
         State::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
         State::Waiting { stage } => format!("waits for {stage}"),

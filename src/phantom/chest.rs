@@ -1,16 +1,16 @@
-//! A chest without lesions: what tissue lies at each point, in Hounsfield units.
+//! A chest without nodules: the attenuation at each point, in Hounsfield units.
 //!
 //! Coordinates are millimetres: x to the left, y to the back, z up, zero in the middle of the scan.
-//! Only operations that IEEE 754 rounds exactly are used (no sines, exponentials or logarithms), so
-//! that a seed gives the same bytes on every machine.
+//! The code uses only operations that IEEE 754 rounds exactly (no sines, exponentials or logarithms), so that a seed gives
+//! the same bytes on every machine.
 
 use super::edge::{Ellipse, mix};
 use super::seed::between;
 use super::texture::Texture;
 use rand::Rng;
 
-/// METHOD: attenuation of tissues at 120 kVp, in HU: usual radiological values (Hounsfield's scale
-/// fixes air at -1000 and water at 0; fat -100, muscle 50, bone 200 to 700).
+/// METHOD: attenuation of tissues at 120 kVp in HU, the usual radiological values: Hounsfield's scale sets air to -1000 and
+/// water to 0; fat is -100, muscle 50, bone 200 to 700.
 const AIR: f64 = -1000.0;
 const SKIN: f64 = 20.0;
 const FAT: f64 = -100.0;
@@ -53,7 +53,7 @@ pub(super) struct Chest {
     texture: Texture,
 }
 
-/// Ribs fall from the spine to the front, at equal distances.
+/// Ribs, which slope down from the spine to the front at equal distances.
 #[derive(Debug)]
 struct Ribs {
     pitch_mm: f64,
@@ -80,7 +80,7 @@ impl Chest {
         half_height_mm: f64,
         blood_hu: f64,
     ) -> Self {
-        // Everything but skin and bone thickness grows with the body's half width.
+        // Everything but the thickness of skin and bone scales with the body's half width.
         let unit = half_width_mm * between(rng, 0.88, 0.95);
         let depth = unit * between(rng, 0.68, 0.76);
         let fat = unit * between(rng, 0.04, 0.09);
@@ -156,19 +156,19 @@ impl Chest {
         self.blood_hu
     }
 
-    /// Where the main bronchus and the vessels enter a lung: 0 is the right one (negative x).
+    /// Point where the main bronchus and the vessels enter a lung; lung 0 is the right one (negative x).
     pub(super) fn hilum_mm(&self, lung: usize) -> [f64; 3] {
         let side = if lung == 0 { -1.0 } else { 1.0 };
         [side * self.unit_mm * 0.20, self.cavity.axes[1] * 0.08, self.hilum_z_mm()]
     }
 
-    /// Where the trachea forks.
+    /// Point where the trachea forks.
     pub(super) fn carina(&self) -> [f64; 3] {
         let [x, y] = self.trachea.centre;
         [x, y, self.carina_mm]
     }
 
-    /// Distance to the edge of the lung to first order: positive in a lung, negative outside.
+    /// Distance to the edge of the lung in first order: positive in a lung, negative outside.
     pub(super) fn lung_depth_mm(&self, [x, y, z]: [f64; 3]) -> f64 {
         let depth = self.cavity.scaled(self.taper(z)).depth_mm(x, y);
         if depth < -4.0 {
@@ -181,8 +181,7 @@ impl Chest {
         depth.min(-self.heart_depth_mm(x, y, z))
     }
 
-    /// Attenuation at a point; `ramp_mm` is the width over which an edge goes from one tissue to the
-    /// next, which is a voxel's.
+    /// Attenuation at a point; an edge between tissues is a ramp of width `ramp_mm`, the width of a voxel.
     pub(super) fn hu(&self, p: [f64; 3], ramp_mm: f64) -> f64 {
         let [x, y, _] = p;
         let skin = self.body.depth_mm(x, y);
@@ -204,7 +203,7 @@ impl Chest {
         mix(hu, self.parenchyma_hu(p), lung, ramp_mm)
     }
 
-    /// Lungs are denser where they lie lower: at the back of a patient on the back.
+    /// Attenuation of the lung, which is denser towards the back of a patient who lies on the back.
     fn parenchyma_hu(&self, p: [f64; 3]) -> f64 {
         let lean = self.lung_slope_hu * p[1] / self.cavity.axes[1];
         self.lung_hu + lean + 22.0 * self.texture.at(p, 7.0) + 14.0 * self.texture.at(p, 2.5)
@@ -215,7 +214,7 @@ impl Chest {
         let mut hu = MEDIASTINUM + 45.0 * self.texture.at(p, 9.0);
         hu = mix(hu, 0.5 * (MUSCLE + self.blood_hu), self.heart_depth_mm(x, y, z), ramp);
         for (n, vessel) in self.great_vessels.iter().enumerate() {
-            // The descending aorta is everywhere; the others rise from the heart.
+            // The descending aorta runs through all slices; the others rise from the heart.
             if n == 0 || z > self.heart_z_mm[0] {
                 hu = mix(hu, self.blood_hu, vessel.depth_mm(x, y), ramp);
             }
@@ -280,14 +279,14 @@ impl Chest {
         let [centre, half] = self.heart_z_mm;
         let t = (z - centre) / half;
         let square = 1.0 - t * t;
-        // Above and below its ends the heart is a point far inside the mediastinum.
+        // Beyond its ends the heart is treated as a point far inside the mediastinum.
         if square <= 0.01 {
             return -self.unit_mm;
         }
         self.heart.scaled(square.sqrt()).depth_mm(x, y)
     }
 
-    /// How far the cavity narrows towards the apex.
+    /// Scale of the cavity, which narrows towards the apex.
     fn taper(&self, z: f64) -> f64 {
         let [start, apex] = self.apex_z_mm;
         let t = ((z - start) / (apex - start)).clamp(0.0, 0.95);

@@ -1,10 +1,11 @@
-//! Scans to files, in the layouts of LIDC-IDRI, LUNA16 and a clinic.
+//! Scans as files, in the layouts of LIDC-IDRI, LUNA16 and a clinic.
 
-use super::readers::{Drawn, Reading};
-use super::scan::{Cohort, Scan};
+use super::config::Config;
+use super::error::Error;
+use super::readers::{ReaderMask, ReadersMarks};
+use super::scan::{CohortStyle, SyntheticScan};
 use super::seed::{stream, uid};
 use super::truth::PatientTruth;
-use super::{Config, Error};
 use fs_err as fs;
 use ndarray::Array3;
 use nodulus_formats::dicom::{self, Date, NewSeries};
@@ -19,27 +20,27 @@ use std::path::Path;
 /// METHOD: LUNA16's reference is every nodule of 3 mm or more that at least 3 of 4 readers marked.
 const LUNA16_READERS: usize = 3;
 
-/// False candidates of a scan, at most.
+/// Most false candidates of a scan.
 const FALSE_CANDIDATES: usize = 60;
 
-/// How far a reader of the clinic is off, and how far their line strays.
+/// Errors of the clinical reader's line: on whole nodules, and along the line.
 const CLINIC_BIAS_MM: f64 = 0.2;
 const CLINIC_JITTER_MM: f64 = 0.3;
 
-/// A patient who is written.
+/// A patient whose files are written.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenPatient {
     pub(super) truth: PatientTruth,
     pub(super) annotations: Vec<Annotation>,
     pub(super) candidates: Vec<Candidate>,
-    /// What the readers wrote in XML, which the clinic's does not.
+    /// The readers' XML; `None` for a clinical patient.
     pub(super) reads: Option<Annotations>,
     slice_thickness_mm: f64,
     z_mm: Vec<f64>,
 }
 
-impl Written {
-    /// The scan's geometry, as a table has it in place of the image.
+impl WrittenPatient {
+    /// The scan's geometry, as a row of `scan-geometry.csv`.
     pub(super) fn scan_geometry(&self) -> NewScanGeometry<'_> {
         let z_mm: Vec<String> = self.z_mm.iter().map(f64::to_string).collect();
         NewScanGeometry {
@@ -54,13 +55,13 @@ impl Written {
 }
 
 /// Height of each slice.
-fn heights(scan: &Scan) -> Vec<f64> {
+fn heights(scan: &SyntheticScan) -> Vec<f64> {
     let geometry = &scan.acquisition.geometry;
     (0..geometry.size()[2]).map(|k| geometry.voxel_to_patient([0.0, 0.0, k as f64])[2]).collect()
 }
 
-/// Names of a series and of its patient.
-pub(super) struct Names {
+/// Names and identifiers of a series and its patient.
+pub(super) struct SeriesNames {
     patient: String,
     birth_date: Option<Date>,
     study_date: Option<Date>,
@@ -70,12 +71,12 @@ pub(super) struct Names {
     slices: Vec<String>,
 }
 
-impl Names {
-    /// Of a patient's scan; `visit` tells several of one patient apart and is else empty.
-    pub(super) fn new(seed: u64, scan: &Scan, visit: &str) -> Self {
+impl SeriesNames {
+    /// Names for a scan; `visit` distinguishes several scans of one patient and is empty otherwise.
+    pub(super) fn new(seed: u64, scan: &SyntheticScan, visit: &str) -> Self {
         let name = |part: &str| uid(seed, &[&format!("{}{visit}", scan.patient), part]);
         let n_slices = scan.volume.geometry().size()[2];
-        // Of nobody, but as a clinic's are, so that it can be seen whether results tell of them.
+        // Invented, but of the kind that a clinic has, so that tests can check that no result contains them.
         let mut rng = stream(seed, &[&scan.patient, "person"]);
         let mut date =
             |year: i32, within: i64| Date::new(year, 1, 1)?.plus_days(rng.random_range(0..within));
@@ -92,16 +93,16 @@ impl Names {
 }
 
 /// Writes a patient with four readers: `lidc/PATIENT/STUDY/SERIES/` and `luna16/`.
-pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
-    let scan = Scan::draw(config, Cohort::Lidc, index)?;
-    let names = Names::new(config.seed, &scan, "");
+pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<WrittenPatient, Error> {
+    let scan = SyntheticScan::draw(config, CohortStyle::Lidc, index)?;
+    let names = SeriesNames::new(config.seed, &scan, "");
     let blank = Annotations {
         series_instance_uid: names.series.clone(),
         study_instance_uid: Some(names.study.clone()),
         delivered: None,
         sessions: Vec::new(),
     };
-    let reading = Reading::draw(config.seed, &scan, blank, &names.slices);
+    let reading = ReadersMarks::draw(config.seed, &scan, blank, &names.slices);
     let folder = out.join("lidc").join(&scan.patient).join(&names.study).join(&names.series);
     write_series(&folder, &scan, &names, names.study_date, -1024.0)?;
     let xml = format!("{:03}.xml", index + 1);
@@ -117,7 +118,7 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
 
     let sessions: Vec<Vec<_>> =
         reading.drawn.iter().map(|drawn| drawn.iter().map(|d| d.session).collect()).collect();
-    Ok(Written {
+    Ok(WrittenPatient {
         annotations: luna16_annotations(&scan, &names.series, &reading.drawn),
         candidates: luna16_candidates(&scan, &names.series, &reading.drawn),
         truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &reading.small),
@@ -127,10 +128,10 @@ pub(super) fn lidc(out: &Path, config: &Config, index: usize) -> Result<Written,
     })
 }
 
-/// Writes a patient of the clinic: `clinical/PATIENT/ct/` and `clinical/PATIENT/mask.nii.gz`.
-pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Written, Error> {
-    let scan = Scan::draw(config, Cohort::Clinical, index)?;
-    let names = Names::new(config.seed, &scan, "");
+/// Writes a clinical patient: `clinical/PATIENT/ct/` and `clinical/PATIENT/mask.nii.gz`.
+pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<WrittenPatient, Error> {
+    let scan = SyntheticScan::draw(config, CohortStyle::Clinical, index)?;
+    let names = SeriesNames::new(config.seed, &scan, "");
     let folder = out.join("clinical").join(&scan.patient);
     write_series(&folder.join("ct"), &scan, &names, names.study_date, 0.0)?;
     let mut rng = stream(config.seed, &[&scan.patient, "reader"]);
@@ -146,7 +147,7 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
     nifti::write_labels(&folder.join("mask.nii.gz"), &labels)?;
     let sessions = vec![vec![0]; scan.nodules.len()];
     let unmarked = vec![Vec::new(); scan.small.len()];
-    Ok(Written {
+    Ok(WrittenPatient {
         annotations: Vec::new(),
         candidates: Vec::new(),
         truth: PatientTruth::new(&scan, [&names.study, &names.series], &sessions, &unmarked),
@@ -158,8 +159,8 @@ pub(super) fn clinical(out: &Path, config: &Config, index: usize) -> Result<Writ
 
 pub(super) fn write_series(
     folder: &Path,
-    scan: &Scan,
-    names: &Names,
+    scan: &SyntheticScan,
+    names: &SeriesNames,
     study_date: Option<Date>,
     rescale_intercept: f64,
 ) -> Result<(), Error> {
@@ -188,8 +189,12 @@ pub(super) fn write_series(
     Ok(())
 }
 
-/// Nodules that enough readers marked: mean position and diameter of what they drew.
-fn luna16_annotations(scan: &Scan, series: &str, drawn: &[Vec<Drawn>]) -> Vec<Annotation> {
+/// Nodules that enough readers marked, with the mean position and diameter of their masks.
+fn luna16_annotations(
+    scan: &SyntheticScan,
+    series: &str,
+    drawn: &[Vec<ReaderMask>],
+) -> Vec<Annotation> {
     let geometry = &scan.acquisition.geometry;
     let mut rows = Vec::new();
     for drawn in drawn.iter().filter(|drawn| drawn.len() >= LUNA16_READERS) {
@@ -211,8 +216,12 @@ fn luna16_annotations(scan: &Scan, series: &str, drawn: &[Vec<Drawn>]) -> Vec<An
     rows
 }
 
-/// Those nodules, and forks of vessels that are none.
-fn luna16_candidates(scan: &Scan, series: &str, drawn: &[Vec<Drawn>]) -> Vec<Candidate> {
+/// Nodules that enough readers marked, and forks of vessels as false candidates.
+fn luna16_candidates(
+    scan: &SyntheticScan,
+    series: &str,
+    drawn: &[Vec<ReaderMask>],
+) -> Vec<Candidate> {
     let row = |p: [f64; 3], class: u8| {
         let [x_mm, y_mm, z_mm] = scan.patient_mm(p).map(micrometres);
         Candidate { series_instance_uid: series.to_owned(), x_mm, y_mm, z_mm, class }

@@ -12,7 +12,7 @@ impl Ellipse {
         Self { centre, axes }
     }
 
-    /// Distance to the edge to first order, positive inside.
+    /// Distance to the edge in first order, positive inside.
     pub(super) fn depth_mm(&self, x: f64, y: f64) -> f64 {
         let [a, b] = self.axes;
         let (u, v) = ((x - self.centre[0]) / a, (y - self.centre[1]) / b);
@@ -21,13 +21,13 @@ impl Ellipse {
         if slope < 1e-9 { a.min(b) } else { (1.0 - q) * q / slope }
     }
 
-    /// The same ellipse about its centre, larger or smaller.
+    /// The same ellipse scaled about its centre.
     pub(super) fn scaled(&self, scale: f64) -> Self {
         Self { centre: self.centre, axes: self.axes.map(|a| a * scale) }
     }
 }
 
-/// Goes from one value to another over a ramp about depth zero.
+/// A value between two, by a linear ramp about depth zero.
 pub(super) fn mix(from: f64, to: f64, depth_mm: f64, ramp_mm: f64) -> f64 {
     from + (to - from) * cover(depth_mm, ramp_mm)
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ellipse_knows_its_depth() {
+    fn an_ellipse_has_first_order_depths() {
         let ellipse = Ellipse::new([10.0, 0.0], [30.0, 20.0]);
         assert!((ellipse.depth_mm(40.0, 0.0)).abs() < 1e-12);
         assert!((ellipse.depth_mm(39.0, 0.0) - 1.0).abs() < 0.05);
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_is_half_covered_on_the_line() {
+    fn cover_is_half_on_the_edge() {
         assert!((cover(0.0, 0.7) - 0.5).abs() < 1e-12);
         assert!((cover(0.35, 0.7) - 1.0).abs() < 1e-12);
         assert!((mix(-1000.0, 0.0, -0.175, 0.7) + 750.0).abs() < 1e-9);

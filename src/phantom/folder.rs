@@ -1,33 +1,35 @@
-//! A phantom's folder: whose it is, and whether it is complete.
+//! A phantom's folder: its settings, and whether it is complete.
 
-use super::{Config, Error, Truth};
+use super::config::Config;
+use super::error::Error;
+use super::truth::Truth;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Grows whenever the same configuration gives other bytes.
+/// Raised when the same settings give other bytes.
 const VERSION: u32 = 3;
 
-/// Marks a complete phantom.
+/// File of a complete phantom.
 const COMPLETE: &str = "phantom.json";
 
-/// Marks one that is being written.
+/// File of an unfinished phantom.
 const PARTIAL: &str = "phantom.partial.json";
 
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct PhantomSummary {
     /// Patients with four readers.
     pub patients: usize,
-    /// Patients of the clinic.
+    /// Clinical patients.
     pub clinical_patients: usize,
     /// Nodules of 3 mm or more, in both cohorts.
     pub nodules: usize,
-    /// Whether everything was there before.
+    /// Whether the folder was complete before.
     pub already_complete: bool,
 }
 
-impl Summary {
+impl PhantomSummary {
     fn new(config: &Config, nodules: usize) -> Self {
         let Config { patients, clinical_patients, .. } = *config;
         Self { patients, clinical_patients, nodules, already_complete: false }
@@ -37,25 +39,31 @@ impl Summary {
 /// `phantom.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Making {
+struct PhantomRecord {
     phantom_version: u32,
     config: Config,
     /// Null until the phantom is complete.
     nodules: Option<usize>,
 }
 
-/// Takes possession of a folder; returns the summary where the phantom is there already.
-pub(super) fn open(out: &Path, config: &Config) -> Result<Option<Summary>, Error> {
-    let unfinished = Making { phantom_version: VERSION, config: config.clone(), nodules: None };
+/// Claims a folder; returns the summary where the folder already holds the phantom.
+pub(super) fn open(out: &Path, config: &Config) -> Result<Option<PhantomSummary>, Error> {
+    let unfinished =
+        PhantomRecord { phantom_version: VERSION, config: config.clone(), nodules: None };
     let (complete, partial) = (out.join(COMPLETE), out.join(PARTIAL));
     if complete.exists() {
         let text = fs::read_to_string(&complete)?;
-        return match serde_json::from_str::<Making>(&text) {
-            Ok(Making { phantom_version: VERSION, config: found, nodules: Some(nodules) })
-                if found == *config =>
-            {
-                remove_if_there(&partial)?;
-                Ok(Some(Summary { already_complete: true, ..Summary::new(config, nodules) }))
+        return match serde_json::from_str::<PhantomRecord>(&text) {
+            Ok(PhantomRecord {
+                phantom_version: VERSION,
+                config: found,
+                nodules: Some(nodules),
+            }) if found == *config => {
+                remove_if_present(&partial)?;
+                Ok(Some(PhantomSummary {
+                    already_complete: true,
+                    ..PhantomSummary::new(config, nodules)
+                }))
             }
             _ => Err(other(&complete, &text, &unfinished)),
         };
@@ -63,7 +71,7 @@ pub(super) fn open(out: &Path, config: &Config) -> Result<Option<Summary>, Error
     let claim = json(&partial, &unfinished)?;
     if partial.exists() {
         let text = fs::read_to_string(&partial)?;
-        // A process that was killed may have left the beginning of its claim.
+        // A process that was killed may have left only the beginning of its claim.
         if !claim.starts_with(&text) {
             return Err(other(&partial, &text, &unfinished));
         }
@@ -78,25 +86,25 @@ pub(super) fn open(out: &Path, config: &Config) -> Result<Option<Summary>, Error
 }
 
 /// Marks a folder as complete.
-pub(super) fn close(out: &Path, config: &Config, truth: &Truth) -> Result<Summary, Error> {
+pub(super) fn close(out: &Path, config: &Config, truth: &Truth) -> Result<PhantomSummary, Error> {
     let patients = truth.lidc.iter().chain(&truth.clinical);
     let nodules = patients.map(|patient| patient.nodules.len()).sum();
     let making =
-        Making { phantom_version: VERSION, config: config.clone(), nodules: Some(nodules) };
+        PhantomRecord { phantom_version: VERSION, config: config.clone(), nodules: Some(nodules) };
     let new = out.join("phantom.new.json");
     fs::write(&new, json(&new, &making)?)?;
     fs::rename(new, out.join(COMPLETE))?;
-    remove_if_there(&out.join(PARTIAL))?;
-    Ok(Summary::new(config, nodules))
+    remove_if_present(&out.join(PARTIAL))?;
+    Ok(PhantomSummary::new(config, nodules))
 }
 
-/// A value as JSON that people can read, for a file.
+/// A value as indented JSON, for a file.
 pub(super) fn json(path: &Path, value: &impl Serialize) -> Result<String, Error> {
     let error = |source| Error::Json { path: path.to_owned(), source };
     Ok(serde_json::to_string_pretty(value).map_err(error)? + "\n")
 }
 
-fn other(path: &Path, text: &str, expected: &Making) -> Error {
+fn other(path: &Path, text: &str, expected: &PhantomRecord) -> Error {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     match json(path, expected) {
         Ok(expected) => Error::OtherPhantom {
@@ -108,7 +116,7 @@ fn other(path: &Path, text: &str, expected: &Making) -> Error {
     }
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Error> {
+fn remove_if_present(path: &Path) -> Result<(), Error> {
     if path.exists() {
         fs::remove_file(path)?;
     }

@@ -1,44 +1,45 @@
-//! One patient at two times: a nodule that has grown, and another table position.
+//! Two scans of one patient: a nodule has grown, and the patient lies elsewhere.
 
 use super::chest::Chest;
-use super::cohorts::{self, Names};
+use super::cohorts::{self, SeriesNames};
+use super::config::Config;
+use super::error::Error;
 use super::grid::Grid;
 use super::nodule::NoduleType;
 use super::placing;
-use super::scan::{Acquisition, Body, Cohort, Scan};
+use super::scan::{Acquisition, Body, CohortStyle, SyntheticScan};
 use super::seed::stream;
 use super::texture::Texture;
 use super::tubes::Tubes;
-use super::{Config, Error};
 use nodulus_formats::dicom::Date;
 use nodulus_formats::volume::{Geometry, PlacedMask, Volume};
 use std::path::Path;
 
-/// Share of the scan's height that the chest is drawn for: both lungs end within the scan.
+/// Height of the chest as a share of the scan's height; both lungs end within the scan.
 const CHEST_SHARE: f64 = 0.4;
 
-/// Two scans of a patient.
+/// Settings of two scans of a patient.
 #[derive(Clone, Debug)]
 pub struct FollowUp {
-    /// Everything else follows from it.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// Columns and rows of a slice, 64 to 512.
     pub size: usize,
-    /// Slices, 16 to 400.
+    /// Number of slices, 16 to 400.
     pub slices: usize,
     /// Day of the first scan.
     pub date: Date,
-    /// Days until the second one.
+    /// Days until the second scan.
     pub days: i64,
-    /// Volume of the first nodule in the second scan over that in the first; the others keep theirs.
+    /// Volume of the first nodule in the second scan as a multiple of that in the first; the other nodules do not grow.
     pub growth: f64,
-    /// Where the second scan has the patient, against the first one, LPS.
+    /// Shift of the patient from the first scan to the second, in mm, LPS.
     pub shift_mm: [f64; 3],
-    /// Voxels along i, j, k by which the second field of view lies elsewhere in the patient.
+    /// Shift of the field of view in the patient, in voxels along i, j, k.
     pub view: [f64; 3],
 }
 
-/// One of the scans.
+/// One of the two scans.
 #[derive(Debug)]
 pub struct Visit {
     /// DICOM `SeriesInstanceUID`.
@@ -51,32 +52,32 @@ pub struct Visit {
     pub study_date: Date,
     /// Hounsfield units.
     pub volume: Volume<i16>,
-    /// The nodules, the grown one first.
+    /// The nodules; the one that grows is the first.
     pub nodules: Vec<VisitNodule>,
 }
 
-/// A nodule in one of the scans.
+/// A nodule in one of the two scans.
 #[derive(Debug)]
 pub struct VisitNodule {
-    /// Its centre, LPS.
+    /// Its centre in mm, LPS.
     pub centre_mm: [f64; 3],
     /// Its voxels.
     pub mask: PlacedMask,
 }
 
-/// Makes both scans, and writes each as a DICOM series: `earlier/` and `later/`.
+/// Writes both scans as DICOM series, `earlier/` and `later/`.
 ///
 /// # Errors
 ///
-/// Fails if a setting is out of range, the second date is none, or a file cannot be written.
+/// Fails if a setting is out of range, the second date is not in the calendar, or a file cannot be written.
 pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error> {
     let FollowUp { seed, size, slices, .. } = *plan;
     let config = Config { seed, size, slices, ..Config::default() };
-    super::check(&config)?;
+    config.check()?;
     let patient = "FOLLOW-UP-1";
     let rng = |part: &str| stream(seed, &[patient, part]);
-    // Not turned: that is one patient in eight, from the sixth.
-    let first = Acquisition::draw(&mut rng("acquisition"), &config, Cohort::Lidc, 0)?;
+    // Patient 0 is not turned; one in eight is, from the sixth.
+    let first = Acquisition::draw(&mut rng("acquisition"), &config, CohortStyle::Lidc, 0)?;
     let grid = first.grid;
     let second = later(&first, plan)?;
     let out_of_range =
@@ -91,7 +92,7 @@ pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error>
     for (name, acquisition, date, growth) in
         [("earlier", first, plan.date, 1.0), ("later", second, second_date, plan.growth)]
     {
-        // Drawn anew, and so the same.
+        // The same streams draw the same body.
         let half_width = grid.half_mm(0).min(grid.half_mm(1));
         let height = CHEST_SHARE * grid.half_mm(2);
         let chest = Chest::draw(&mut rng("chest"), half_width, height, acquisition.blood_hu);
@@ -103,8 +104,15 @@ pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error>
         }
         let texture = Texture::draw(&mut rng("texture"));
         let body = Body { chest, tubes, texture, nodules, small: Vec::new() };
-        let scan = Scan::acquire(seed, Cohort::Lidc, patient.to_owned(), acquisition, body, name)?;
-        let names = Names::new(seed, &scan, name);
+        let scan = SyntheticScan::acquire(
+            seed,
+            CohortStyle::Lidc,
+            patient.to_owned(),
+            acquisition,
+            body,
+            name,
+        )?;
+        let names = SeriesNames::new(seed, &scan, name);
         cohorts::write_series(&out.join(name), &scan, &names, Some(date), -1024.0)?;
         visits.push(visit(scan, names, date));
     }
@@ -113,7 +121,7 @@ pub fn write_follow_up(out: &Path, plan: &FollowUp) -> Result<[Visit; 2], Error>
     Ok([first, second])
 }
 
-/// The second acquisition: the patient lies elsewhere, and the field of view elsewhere in the patient.
+/// The second acquisition: patient and field of view are shifted.
 fn later(first: &Acquisition, plan: &FollowUp) -> Result<Acquisition, Error> {
     let (geometry, spacing) = (first.geometry, first.geometry.spacing().ijk());
     let (origin, zero) = (geometry.origin_mm(), first.grid.centre([0; 3]));
@@ -124,7 +132,7 @@ fn later(first: &Acquisition, plan: &FollowUp) -> Result<Acquisition, Error> {
     Ok(Acquisition { geometry, grid: Grid::new(&geometry, middle), ..first.clone() })
 }
 
-fn visit(scan: Scan, names: Names, study_date: Date) -> Visit {
+fn visit(scan: SyntheticScan, names: SeriesNames, study_date: Date) -> Visit {
     let nodules = scan.nodules.iter().map(|nodule| VisitNodule {
         centre_mm: scan.patient_mm(nodule.centre_mm()),
         mask: nodule.mask(&scan.chest, &scan.acquisition.grid),
@@ -166,7 +174,7 @@ mod tests {
         assert!(volumes[0].len() >= 2, "{volumes:?}");
         let ratio = volumes[1][0] / volumes[0][0];
         assert!((1.7..2.3).contains(&ratio), "{volumes:?}");
-        // The grid lies at whole voxels elsewhere: the others have the very same voxels.
+        // The grid is shifted by whole voxels, so that the other nodules keep their voxels.
         assert_eq!(volumes[0][1..], volumes[1][1..]);
         for (a, b) in visits[0].nodules.iter().zip(&visits[1].nodules) {
             for axis in 0..3 {

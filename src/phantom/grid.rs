@@ -1,4 +1,4 @@
-//! Where a scan's voxels lie in the chest that it shows.
+//! Voxel positions of a scan in the chest.
 
 use nodulus_formats::volume::Geometry;
 use std::ops::Range;
@@ -13,7 +13,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The grid of an axis-parallel scan whose middle is at `middle_mm` of the patient.
+    /// The grid of an axis-parallel scan whose middle is at `middle_mm` in patient coordinates.
     pub(super) fn new(geometry: &Geometry, middle_mm: [f64; 3]) -> Self {
         let (origin, direction) = (geometry.origin_mm(), geometry.direction());
         let spacing = geometry.spacing().ijk();
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_voxels_on_a_turned_grid() {
+    fn voxels_of_a_turned_grid_are_found() {
         let turned = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0];
         let geometry =
             Geometry::new([5, 5, 3], [0.5, 2.0, 1.0], [101.0, 204.0, 9.0], turned).unwrap();

@@ -1,4 +1,4 @@
-//! Nodules: shape, tissue, and how they look in a scan.
+//! Nodules: shape, tissue and appearance in a scan.
 
 use super::chest::Chest;
 use super::edge::{cover, mix};
@@ -11,17 +11,17 @@ use nodulus_formats::volume::{Mask, PlacedMask};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// What a nodule is made of and where it sits.
+/// Tissue and position of a nodule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoduleType {
-    /// Solid, in the lung, without contact to its edge.
+    /// Solid, inside the lung, without contact with its edge.
     Isolated,
-    /// Solid, on the pleura; its tissue goes over into the wall's.
+    /// Solid, on the pleura; its tissue merges with the wall.
     Juxtapleural,
     /// Solid with air inside.
     Cavitary,
-    /// Denser than lung, but lung shows through.
+    /// Denser than lung; the lung shows through.
     GroundGlass,
     /// Solid with a calcified core.
     Calcified,
@@ -53,24 +53,24 @@ impl NoduleType {
     }
 }
 
-/// A lesion in a chest.
+/// A nodule in a chest.
 #[derive(Clone, Debug)]
-pub(super) struct Nodule {
+pub(super) struct SyntheticNodule {
     pub(super) kind: NoduleType,
     pub(super) shape: Shape,
     pub(super) radius_mm: f64,
     pub(super) spikes: usize,
     /// Attenuation of the tissue.
     pub(super) hu: f64,
-    /// Width over which the edge fades, beyond the voxel's own.
+    /// Width over which the edge fades, in addition to that of a voxel.
     fade_mm: f64,
     /// Air or calcium in the middle, and its attenuation.
     core: Option<(Shape, f64)>,
     texture_hu: f64,
 }
 
-impl Nodule {
-    /// A nodule of a type: its radius, and the rest once it has a place.
+impl SyntheticNodule {
+    /// Radius of a nodule of a type; [`Self::draw`] follows once it has a position.
     pub(super) fn draw_radius(rng: &mut impl Rng, kind: NoduleType) -> f64 {
         let [low, high] = kind.radius_mm();
         // Small ones are the most frequent.
@@ -78,7 +78,7 @@ impl Nodule {
         low + (high - low) * t * (0.4 + 0.6 * t)
     }
 
-    /// Shape and tissue of a nodule at a place.
+    /// Shape and tissue of a nodule at a position.
     pub(super) fn draw(
         rng: &mut impl Rng,
         kind: NoduleType,
@@ -110,7 +110,7 @@ impl Nodule {
         Self { kind, shape, radius_mm, spikes, hu, fade_mm, core, texture_hu }
     }
 
-    /// Distance below the nodule's surface; it ends at the pleura.
+    /// Distance below the nodule's surface; the nodule ends at the pleura.
     pub(super) fn depth_mm(&self, chest: &Chest, p: [f64; 3]) -> f64 {
         let depth = self.shape.depth_mm(p);
         if self.kind == NoduleType::Juxtapleural && depth > -3.0 {
@@ -120,7 +120,7 @@ impl Nodule {
         }
     }
 
-    /// Draws the nodule on a scan, indexed `[k, j, i]`, over what is there.
+    /// Draws the nodule over a scan, indexed `[k, j, i]`.
     pub(super) fn paint(
         &self,
         hu: &mut Array3<f32>,
@@ -165,7 +165,7 @@ impl Nodule {
         }
     }
 
-    /// Depth for drawing: a little into the wall, so that no seam shows at the pleura.
+    /// Depth for drawing: the nodule reaches a little into the wall, so that no seam shows at the pleura.
     fn painted_depth_mm(&self, chest: &Chest, p: [f64; 3]) -> f64 {
         let depth = self.shape.depth_mm(p);
         if self.kind == NoduleType::Juxtapleural && depth > -3.0 {
@@ -190,21 +190,19 @@ impl Nodule {
         Self { shape, radius_mm, core, ..self.clone() }
     }
 
-    /// The nodule as someone draws it who errs by `bias_mm` everywhere and by up to about
-    /// `jitter_mm` here and there.
+    /// The nodule as a reader draws it who errs by `bias_mm` everywhere and by up to about `jitter_mm` locally.
     pub(super) fn redrawn(&self, rng: &mut impl Rng, bias_mm: f64, jitter_mm: f64) -> Self {
         Self { shape: self.shape.redrawn(rng, bias_mm, jitter_mm), ..self.clone() }
     }
 
     /// The voxels whose centres lie in the nodule.
     ///
-    /// METHOD: a voxel belongs to the nodule if its centre does, which for a plane edge is where
-    /// half of its volume does.
+    /// METHOD: a voxel belongs to the nodule if its centre does; at a plane edge that means half of its volume.
     pub(super) fn mask(&self, chest: &Chest, grid: &Grid) -> PlacedMask {
         self.voxels(grid, |p| self.depth_mm(chest, p))
     }
 
-    /// The voxels of the cavity, where there is one.
+    /// The voxels of the cavity; `None` where there is no cavity.
     pub(super) fn cavity_mask(&self, grid: &Grid) -> Option<PlacedMask> {
         let (cavity, _) = self.core.as_ref().filter(|_| self.kind == NoduleType::Cavitary)?;
         Some(self.voxels(grid, |p| cavity.depth_mm(p)))
@@ -222,7 +220,7 @@ impl Nodule {
         PlacedMask { start, mask }
     }
 
-    /// Where the nodule sits.
+    /// Centre of the nodule.
     pub(super) fn centre_mm(&self) -> [f64; 3] {
         self.shape.centre_mm()
     }

@@ -1,30 +1,30 @@
-//! A scanner's blur and noise.
+//! Blur and noise of a scanner.
 
 use super::seed::stream;
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// How a scan was reconstructed.
+/// Reconstruction kernel of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kernel {
-    /// Blurs edges; coarse noise.
+    /// Blurred edges, coarse noise.
     Soft,
     /// Between the two.
     Standard,
-    /// Keeps edges; fine, strong noise.
+    /// Sharp edges, fine and strong noise.
     Sharp,
 }
 
-/// Half of a symmetric one-dimensional filter, from its middle outwards; the whole adds up to one.
-type Half = [f32; 4];
+/// Half of a symmetric one-dimensional filter, from its middle outwards; the whole filter sums to one.
+type HalfFilter = [f32; 4];
 
-const POINT: Half = [1.0, 0.0, 0.0, 0.0];
-const NARROW: Half = [0.8, 0.1, 0.0, 0.0];
-const BINOMIAL_2: Half = [0.5, 0.25, 0.0, 0.0];
-const BINOMIAL_4: Half = [0.375, 0.25, 0.0625, 0.0];
-const BINOMIAL_6: Half = [0.3125, 0.234_375, 0.09375, 0.015_625];
+const POINT: HalfFilter = [1.0, 0.0, 0.0, 0.0];
+const NARROW: HalfFilter = [0.8, 0.1, 0.0, 0.0];
+const BINOMIAL_2: HalfFilter = [0.5, 0.25, 0.0, 0.0];
+const BINOMIAL_4: HalfFilter = [0.375, 0.25, 0.0625, 0.0];
+const BINOMIAL_6: HalfFilter = [0.3125, 0.234_375, 0.09375, 0.015_625];
 
 /// Share of a slice's noise that comes from the slice below.
 ///
@@ -41,7 +41,7 @@ impl Kernel {
         }
     }
 
-    fn blur(self) -> Half {
+    fn blur(self) -> HalfFilter {
         match self {
             Self::Soft => BINOMIAL_2,
             Self::Standard => NARROW,
@@ -49,12 +49,13 @@ impl Kernel {
         }
     }
 
-    /// Noise is white noise through the narrow filter less a share of the wide one.
+    /// Narrow filter, wide filter and share: noise is white noise through the narrow filter, minus the share of white noise
+    /// through the wide filter.
     ///
     /// METHOD: CT noise has little power at low frequencies, because of the ramp filter, and little
     /// at high ones, because of the kernel's roll-off; a difference of two Gaussians has that
     /// shape, and binomial filters approximate Gaussians.
-    fn noise(self) -> (Half, Half, f32) {
+    fn noise(self) -> (HalfFilter, HalfFilter, f32) {
         match self {
             Self::Soft => (BINOMIAL_4, BINOMIAL_6, 0.5),
             Self::Standard => (BINOMIAL_2, BINOMIAL_6, 0.6),
@@ -74,7 +75,7 @@ pub(super) fn blur(hu: &mut Array3<f32>, kernel: Kernel) {
     }
 }
 
-/// Adds noise to a scan, indexed `[k, j, i]`, of standard deviation `sd_hu` on the mean.
+/// Adds noise of mean standard deviation `sd_hu` to a scan, indexed `[k, j, i]`.
 pub(super) fn add(hu: &mut Array3<f32>, kernel: Kernel, sd_hu: f32, seed: u64, patient: &str) {
     let (_, rows, columns) = hu.dim();
     let mut below: Option<Array2<f32>> = None;
@@ -89,7 +90,7 @@ pub(super) fn add(hu: &mut Array3<f32>, kernel: Kernel, sd_hu: f32, seed: u64, p
     }
 }
 
-/// METHOD: noise is strongest in the middle of the body, where rays have passed the most tissue.
+/// METHOD: noise is strongest in the middle of the body, where rays pass the most tissue.
 fn add_slice(slice: &mut ArrayViewMut2<'_, f32>, noise: &Array2<f32>, sd_hu: f32) {
     let (rows, columns) = slice.dim();
     let middle = [(rows as f32 - 1.0) / 2.0, (columns as f32 - 1.0) / 2.0];
@@ -113,7 +114,7 @@ fn correlated(
     let (narrow, wide, share) = kernel.noise();
     let mut noise = filtered(&white, narrow);
     let low = filtered(&white, wide);
-    let square = |a: Half, b: Half| {
+    let square = |a: HalfFilter, b: HalfFilter| {
         let line = a[0] * b[0] + 2.0 * (a[1] * b[1] + a[2] * b[2] + a[3] * b[3]);
         line * line
     };
@@ -132,8 +133,8 @@ fn nearly_normal(bits: u64) -> f32 {
     (f64::from(sum) - 131_070.0) as f32 / 37_837.23
 }
 
-/// A slice through a filter along both axes; past the edge the nearest pixel is repeated.
-fn filtered(slice: &Array2<f32>, half: Half) -> Array2<f32> {
+/// Filters a slice along both axes; the nearest pixel is repeated past the edge.
+fn filtered(slice: &Array2<f32>, half: HalfFilter) -> Array2<f32> {
     let (rows, columns) = slice.dim();
     let reach = half.iter().rposition(|w| *w > 0.0).unwrap_or(0);
     let mut along = Array2::zeros((rows, columns));

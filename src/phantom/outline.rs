@@ -5,33 +5,32 @@ use nodulus_formats::volume::{Mask, PlacedMask};
 /// Steps to the eight neighbours, clockwise from the right (j points down).
 const STEPS: [[i64; 2]; 8] = [[1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1], [0, -1], [1, -1]];
 
-/// Lines just outside the mask on slice `k`, one for each 4-connected part: closed, each pixel one
-/// of the eight neighbours of the one before. None where the slice is empty.
+/// Closed lines just outside the mask on slice `k`, one for each 4-connected part; successive pixels are among the eight
+/// neighbours of each other. There are none where the slice is empty.
 ///
 /// METHOD: LIDC's readers drew the first pixels outside the nodule (Armato et al. 2011).
 pub(super) fn outside(mask: &PlacedMask, k: usize) -> Vec<Vec<[i64; 2]>> {
     parts(mask, k).iter().map(|part| trace(&part.grown())).collect()
 }
 
-/// Lines along the outermost pixels of the mask on slice `k`, for the parts with at least
-/// `least` pixels.
+/// Lines along the outermost pixels of the mask on slice `k`, for parts of at least `least` pixels.
 pub(super) fn along(mask: &PlacedMask, k: usize, least: usize) -> Vec<Vec<[i64; 2]>> {
     parts(mask, k).iter().filter(|part| part.pixels.count() >= least).map(trace).collect()
 }
 
-/// Pixels of a slice, with room for one more all around.
-struct Part {
+/// A connected part of a slice: the mask of a box whose first pixel is `corner`.
+struct SlicePart {
     corner: [i64; 2],
     pixels: Mask,
 }
 
-impl Part {
+impl SlicePart {
     fn get(&self, [i, j]: [i64; 2]) -> bool {
         let [u, v] = [i - self.corner[0], j - self.corner[1]];
         u >= 0 && v >= 0 && self.pixels.get(u as usize, v as usize, 0)
     }
 
-    /// With the pixels that share an edge with one of them.
+    /// The part with all pixels that share an edge with one of its pixels.
     fn grown(&self) -> Self {
         let [ni, nj, _] = self.pixels.size();
         let corner = self.corner.map(|c| c - 1);
@@ -46,7 +45,7 @@ impl Part {
 }
 
 /// The 4-connected parts of a mask's slice, in the order of their first pixels.
-fn parts(mask: &PlacedMask, k: usize) -> Vec<Part> {
+fn parts(mask: &PlacedMask, k: usize) -> Vec<SlicePart> {
     let [ni, nj, nk] = mask.mask.size();
     let Some(k) = k.checked_sub(mask.start[2]).filter(|k| *k < nk) else {
         return Vec::new();
@@ -70,12 +69,12 @@ fn parts(mask: &PlacedMask, k: usize) -> Vec<Part> {
                 }
             }
         }
-        parts.push(Part { corner, pixels });
+        parts.push(SlicePart { corner, pixels });
     }
 }
 
-/// Goes around the outer border of a part, clockwise, back to the first pixel.
-fn trace(part: &Part) -> Vec<[i64; 2]> {
+/// Follows the outer border of a part clockwise, back to the first pixel.
+fn trace(part: &SlicePart) -> Vec<[i64; 2]> {
     let Some([i, j, _]) = part.pixels.voxels().next() else {
         return Vec::new();
     };
@@ -87,14 +86,14 @@ fn trace(part: &Part) -> Vec<[i64; 2]> {
         })
     };
     let mut line = vec![start];
-    // Nothing lies before the first pixel, to the left of it or above.
+    // No pixel lies before the first one: to the left of it or above.
     let Some((second, mut step)) = next(start, 5) else {
         return line;
     };
     let mut at = second;
     loop {
         line.push(at);
-        // The search goes on clockwise from the neighbour that was last seen empty.
+        // The search continues clockwise from the neighbour that was last seen empty.
         let Some((to, n)) = next(at, (step + if step % 2 == 0 { 7 } else { 6 }) % 8) else {
             return line;
         };
@@ -148,7 +147,7 @@ mod tests {
         assert_eq!(outside(&placed(&["#.", ".#"]), 5).len(), 2, "a corner does not connect");
     }
 
-    /// Pixels that a flood from outside over edges does not reach, less the line.
+    /// Pixels that a flood fill from outside does not reach, without the line.
     fn within(line: &[[i64; 2]]) -> Vec<[i64; 2]> {
         let mut seen = vec![[0, 10]];
         let mut n = 0;
@@ -171,7 +170,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn an_outline_lies_just_outside_and_loses_nothing(
+        fn an_outline_lies_just_outside_and_contains_all_pixels(
             bools in prop::collection::vec(prop::bool::weighted(0.7), 81),
         ) {
             let size = [9, 9, 1];

@@ -1,8 +1,8 @@
-//! Where nodules sit in a chest.
+//! Positions of nodules in a chest.
 
 use super::chest::Chest;
 use super::grid::Grid;
-use super::nodule::{Nodule, NoduleType};
+use super::nodule::{NoduleType, SyntheticNodule};
 use super::seed::{between, direction};
 use super::shape::Shape;
 use rand::Rng;
@@ -10,25 +10,25 @@ use rand::Rng;
 /// Clear lung between two lesions, and between an isolated one and the pleura.
 const GAP_MM: f64 = 2.5;
 
-/// Tries before a nodule is made smaller, and how often that is done.
+/// Tries before a nodule shrinks, and how often it shrinks.
 const TRIES: usize = 300;
 const SHRINKS: usize = 12;
 
-/// Places nodules of the given types apart from each other; one that finds no room is left out.
+/// Places nodules of the given types apart from each other; a nodule without room is skipped.
 pub(super) fn nodules(
     rng: &mut impl Rng,
     chest: &Chest,
     grid: &Grid,
     kinds: &[NoduleType],
-) -> Vec<Nodule> {
-    let mut placed: Vec<Nodule> = Vec::new();
+) -> Vec<SyntheticNodule> {
+    let mut placed: Vec<SyntheticNodule> = Vec::new();
     for &kind in kinds {
-        let mut radius = Nodule::draw_radius(rng, kind);
+        let mut radius = SyntheticNodule::draw_radius(rng, kind);
         for _ in 0..SHRINKS {
             let others: Vec<_> =
                 placed.iter().map(|n| (n.centre_mm(), n.shape.reach_mm())).collect();
             if let Some(centre) = find(rng, chest, grid, &others, (kind, radius)) {
-                placed.push(Nodule::draw(rng, kind, centre, radius));
+                placed.push(SyntheticNodule::draw(rng, kind, centre, radius));
                 break;
             }
             radius = (radius * 0.9).max(1.7);
@@ -42,16 +42,16 @@ pub(super) fn small_nodules(
     rng: &mut impl Rng,
     chest: &Chest,
     grid: &Grid,
-    nodules: &[Nodule],
+    nodules: &[SyntheticNodule],
     n: usize,
-) -> Vec<Nodule> {
+) -> Vec<SyntheticNodule> {
     let mut taken: Vec<_> = nodules.iter().map(|n| (n.centre_mm(), n.shape.reach_mm())).collect();
     let mut placed = Vec::new();
     for _ in 0..n {
         let radius = between(rng, 0.9, 1.4);
         if let Some(centre) = find(rng, chest, grid, &taken, (NoduleType::Tiny, radius)) {
             taken.push((centre, radius));
-            let mut nodule = Nodule::draw(rng, NoduleType::Tiny, centre, radius);
+            let mut nodule = SyntheticNodule::draw(rng, NoduleType::Tiny, centre, radius);
             nodule.shape = Shape::ball(centre, radius);
             placed.push(nodule);
         }
@@ -90,12 +90,12 @@ fn find(
     None
 }
 
-/// Goes from a point in the lung sideways to `sink_mm` before the chest wall.
+/// Moves a point in the lung sideways to `sink_mm` before the chest wall.
 fn to_pleura(rng: &mut impl Rng, chest: &Chest, mut p: [f64; 3], sink_mm: f64) -> Option<[f64; 3]> {
     if chest.lung_depth_mm(p) < sink_mm + 3.0 {
         return None;
     }
-    // Away from the mediastinum, so that the wall is what is met.
+    // Away from the mediastinum, towards the wall.
     let [dx, dy, _] = direction(rng);
     let step = [0.25 * dx.abs() * p[0].signum(), 0.25 * dy];
     for _ in 0..800 {
@@ -115,7 +115,7 @@ mod tests {
     use nodulus_formats::volume::Geometry;
 
     #[test]
-    fn nodules_keep_apart_and_where_their_type_belongs() {
+    fn nodules_stay_apart_and_where_their_type_belongs() {
         let spacing = [0.7, 0.7, 2.0];
         let geometry = Geometry::new([256, 256, 45], spacing, [0.0; 3], Geometry::AXIAL).unwrap();
         let grid = Grid::new(&geometry, [127.5 * 0.7, 127.5 * 0.7, 44.0]);
@@ -142,6 +142,6 @@ mod tests {
                 }
             }
         }
-        assert!(found >= 46, "{found} of 48 found room");
+        assert!(found >= 46, "{found} of 48 have room");
     }
 }

@@ -1,15 +1,15 @@
-//! What readers see in a scan: each draws nodules with a habit of their own, and misses some.
+//! Readers' marks of a scan: each reader draws nodules with a bias of their own, and misses some.
 
-use super::nodule::{Nodule, NoduleType};
+use super::nodule::{NoduleType, SyntheticNodule};
 use super::outline;
-use super::scan::Scan;
+use super::scan::SyntheticScan;
 use super::seed::{between, stream};
 use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
 use nodulus_formats::volume::PlacedMask;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Readers of a scan.
+/// Number of readers of a scan.
 pub(super) const READERS: usize = 4;
 
 /// METHOD: readers of LIDC-IDRI disagree: of the 2,290 nodules that anyone marked on LUNA16's
@@ -25,11 +25,11 @@ fn chance_to_see(kind: NoduleType) -> f64 {
     }
 }
 
-/// The same for a nodule under 3 mm, and for a vessel's fork or the like that is no nodule.
+/// Chances that a reader marks a nodule under 3 mm, and a fork of vessels that is no nodule.
 const CHANCE_SMALL: f64 = 0.45;
 const CHANCE_OTHER: f64 = 0.35;
 
-/// How far a reader's line is off: everywhere by habit, everywhere on one nodule, here and there.
+/// Errors of a reader's line: on all nodules, on one whole nodule, and along the line.
 const HABIT_MM: f64 = 0.35;
 const SLIP_MM: f64 = 0.25;
 const JITTER_MM: f64 = 0.45;
@@ -37,31 +37,31 @@ const JITTER_MM: f64 = 0.45;
 /// Chance that one reader marks the air in a cavity as not nodule.
 const CHANCE_EXCLUDED: f64 = 0.25;
 
-/// A cavity's smallest part on a slice that is marked.
+/// Smallest part of a cavity on a slice that a reader marks.
 const LEAST_EXCLUDED_PIXELS: usize = 6;
 
-/// Everything that the readers of a scan said.
+/// All marks of a scan's readers.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct ReadersMarks {
     pub(super) annotations: Annotations,
-    /// For each nodule, what each reader who saw it drew.
-    pub(super) drawn: Vec<Vec<Drawn>>,
-    /// For each small nodule, the sessions in which it was marked.
+    /// For each nodule, the mask of each reader who saw it.
+    pub(super) drawn: Vec<Vec<ReaderMask>>,
+    /// For each small nodule, the sessions that marked it.
     pub(super) small: Vec<Vec<usize>>,
 }
 
-/// A nodule as one reader drew it.
+/// The mask that one reader drew for a nodule.
 #[derive(Clone, Debug)]
-pub(super) struct Drawn {
+pub(super) struct ReaderMask {
     pub(super) session: usize,
     pub(super) mask: PlacedMask,
 }
 
-impl Reading {
-    /// Reads a scan, whose slices have the given SOP instances; every nodule is seen by someone.
+impl ReadersMarks {
+    /// Reads a scan whose slices have the given SOP instances; at least one reader sees each nodule.
     pub(super) fn draw(
         seed: u64,
-        scan: &Scan,
+        scan: &SyntheticScan,
         annotations: Annotations,
         slices: &[String],
     ) -> Self {
@@ -98,7 +98,7 @@ impl Reading {
                             ratings: Some(ratings),
                             contours,
                         });
-                        reading.drawn[n].push(Drawn { session, mask });
+                        reading.drawn[n].push(ReaderMask { session, mask });
                     }
                 }
             }
@@ -135,7 +135,7 @@ impl Reading {
     }
 }
 
-/// Who sees something: at least one reader.
+/// The readers who see something; at least one does.
 fn who_sees(rng: &mut ChaCha8Rng, chance: f64) -> [bool; READERS] {
     let mut seen = std::array::from_fn(|_| rng.random::<f64>() < chance);
     let keenest = rng.random_range(0..READERS);
@@ -145,8 +145,8 @@ fn who_sees(rng: &mut ChaCha8Rng, chance: f64) -> [bool; READERS] {
     seen
 }
 
-/// Forks of vessels, away from nodules, that some readers take note of.
-fn other_findings(rng: &mut ChaCha8Rng, scan: &Scan) -> Vec<[f64; 3]> {
+/// Forks of vessels, away from nodules, that some readers mark.
+fn other_findings(rng: &mut ChaCha8Rng, scan: &SyntheticScan) -> Vec<[f64; 3]> {
     let free = scan.forks_away_from_nodules();
     let n = rng.random_range(1..=6);
     if free.is_empty() {
@@ -155,12 +155,12 @@ fn other_findings(rng: &mut ChaCha8Rng, scan: &Scan) -> Vec<[f64; 3]> {
     (0..n).map(|_| free[rng.random_range(0..free.len())]).collect()
 }
 
-/// Lines of a nodule on every slice, and the voxels within the outer ones.
+/// Lines of a nodule on every slice, and the voxels inside the outer lines.
 ///
-/// A tiny nodule drawn too small may hold no voxel's centre; then the true one is drawn.
+/// A tiny nodule that is drawn too small may contain no voxel centre; then the true shape is drawn.
 fn draw(
-    scan: &Scan,
-    drawn_and_true: [&Nodule; 2],
+    scan: &SyntheticScan,
+    drawn_and_true: [&SyntheticNodule; 2],
     cavity: Option<&PlacedMask>,
     slices: &[String],
 ) -> Option<(Vec<Contour>, PlacedMask)> {
@@ -186,16 +186,16 @@ fn draw(
     Some((contours, mask))
 }
 
-/// Height, pixel and slice of a point, if it lies in the scan.
-fn locate(scan: &Scan, slices: &[String], p: [f64; 3]) -> Option<(f64, [i64; 2], String)> {
+/// Height, pixel and slice of a point; `None` outside the scan.
+fn locate(scan: &SyntheticScan, slices: &[String], p: [f64; 3]) -> Option<(f64, [i64; 2], String)> {
     let [i, j, k] = scan.acquisition.grid.index(p);
     let uid = slices.get(usize::try_from(k).ok()?)?;
     let z_mm = scan.acquisition.geometry.voxel_to_patient([0.0, 0.0, k as f64])[2];
     Some((z_mm, [i, j], uid.clone()))
 }
 
-/// A reader's ratings: what the nodule is, give or take one where readers differ.
-fn ratings(rng: &mut ChaCha8Rng, nodule: &Nodule) -> Ratings {
+/// A reader's ratings: the nodule's own, up to one point off where readers differ.
+fn ratings(rng: &mut ChaCha8Rng, nodule: &SyntheticNodule) -> Ratings {
     let mut about = |value: i64| Some((value + rng.random_range(-1..=1)).clamp(1, 5));
     let kind = nodule.kind;
     let (subtlety, texture, margin) = match kind {

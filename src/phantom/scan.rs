@@ -1,31 +1,32 @@
-//! One patient's scan: how it was acquired, what it shows, and its voxels.
+//! One patient's scan: acquisition, body and voxels.
 
 use super::chest::Chest;
+use super::config::Config;
+use super::error::Error;
 use super::grid::Grid;
-use super::nodule::{Nodule, NoduleType};
+use super::nodule::{NoduleType, SyntheticNodule};
 use super::noise::{self, Kernel};
 use super::placing;
 use super::seed::{between, stream};
 use super::texture::Texture;
 use super::tubes::Tubes;
-use super::{Config, Error};
 use ndarray::Array3;
 use nodulus_formats::dicom::Numbering;
 use nodulus_formats::volume::{Geometry, Volume};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Whose scans.
+/// Which files a patient is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cohort {
+pub(super) enum CohortStyle {
     /// Patients with four readers, as DICOM and as MetaImage.
     Lidc,
-    /// Patients of a clinic, with one reader and intensities of another range.
+    /// Clinical patients, with one reader and intensities of another range.
     Clinical,
 }
 
-/// METHOD: the clinical cohort's intensities run from 0 to 1000, as those of the paper's clinical
-/// set do, and not from -1024 upwards: -1000 HU becomes 0 and 400 HU becomes 1000.
+/// METHOD: intensities of the clinical cohort run from 0 to 1000, as in the paper's clinical set, and not from -1024
+/// upwards: -1000 HU becomes 0 and 400 HU becomes 1000.
 pub(super) const CLINICAL_HU: [f64; 2] = [-1000.0, 400.0];
 
 /// Largest intensity of the clinical cohort.
@@ -34,7 +35,7 @@ pub(super) const CLINICAL_TOP: f64 = 1000.0;
 /// Least and greatest value that a 12-bit scanner stores, in HU.
 const STORED_HU: [f64; 2] = [-1024.0, 3071.0];
 
-/// How a scan was made.
+/// Acquisition of a scan.
 #[derive(Clone, Debug)]
 pub(super) struct Acquisition {
     pub(super) geometry: Geometry,
@@ -48,30 +49,30 @@ pub(super) struct Acquisition {
     pub(super) scanner: (&'static str, &'static str),
 }
 
-/// A patient's scan with what is known about it.
+/// A patient's scan with its true values.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(super) struct SyntheticScan {
     pub(super) patient: String,
     pub(super) acquisition: Acquisition,
     pub(super) chest: Chest,
-    pub(super) nodules: Vec<Nodule>,
-    pub(super) small: Vec<Nodule>,
+    pub(super) nodules: Vec<SyntheticNodule>,
+    pub(super) small: Vec<SyntheticNodule>,
     /// Forks of vessels, in the chest's millimetres.
     pub(super) forks: Vec<[f64; 3]>,
     pub(super) volume: Volume<i16>,
 }
 
-/// What a scan shows.
+/// The body that a scan shows.
 pub(super) struct Body {
     pub(super) chest: Chest,
     pub(super) tubes: Tubes,
     pub(super) texture: Texture,
-    pub(super) nodules: Vec<Nodule>,
-    pub(super) small: Vec<Nodule>,
+    pub(super) nodules: Vec<SyntheticNodule>,
+    pub(super) small: Vec<SyntheticNodule>,
 }
 
-impl Cohort {
-    /// Name of a patient, from 1.
+impl CohortStyle {
+    /// Name of a patient; the first one has number 1.
     pub(super) fn patient(self, index: usize) -> String {
         match self {
             Self::Lidc => format!("PHANTOM-{:04}", index + 1),
@@ -80,9 +81,9 @@ impl Cohort {
     }
 }
 
-impl Scan {
-    /// Makes the scan of a patient, who is the same however many others there are.
-    pub(super) fn draw(config: &Config, cohort: Cohort, index: usize) -> Result<Self, Error> {
+impl SyntheticScan {
+    /// Draws a patient's scan; the number of other patients does not matter.
+    pub(super) fn draw(config: &Config, cohort: CohortStyle, index: usize) -> Result<Self, Error> {
         let patient = cohort.patient(index);
         let rng = |part: &str| stream(config.seed, &[&patient, part]);
         let acquisition = Acquisition::draw(&mut rng("acquisition"), config, cohort, index)?;
@@ -102,10 +103,10 @@ impl Scan {
         Self::acquire(config.seed, cohort, patient, acquisition, body, "")
     }
 
-    /// Makes the scan of a body; `visit` tells several of one patient apart and is else empty.
+    /// Scans a body; `visit` distinguishes several scans of one patient and is empty otherwise.
     pub(super) fn acquire(
         seed: u64,
-        cohort: Cohort,
+        cohort: CohortStyle,
         patient: String,
         acquisition: Acquisition,
         body: Body,
@@ -128,9 +129,9 @@ impl Scan {
         Ok(Self { patient, acquisition, chest, nodules, small, forks, volume })
     }
 
-    /// Forks of vessels that no nodule is near.
+    /// Forks of vessels that are not near a nodule.
     pub(super) fn forks_away_from_nodules(&self) -> Vec<[f64; 3]> {
-        let near = |p: &[f64; 3], nodule: &Nodule| {
+        let near = |p: &[f64; 3], nodule: &SyntheticNodule| {
             let centre = nodule.centre_mm();
             let square: f64 = (0..3).map(|a| (p[a] - centre[a]) * (p[a] - centre[a])).sum();
             square.sqrt() < nodule.shape.reach_mm() + 4.0
@@ -139,7 +140,7 @@ impl Scan {
         self.forks.iter().filter(|p| !lesions().any(|n| near(p, n))).copied().collect()
     }
 
-    /// Patient position of a point of the chest.
+    /// Patient coordinates of a point of the chest.
     pub(super) fn patient_mm(&self, p: [f64; 3]) -> [f64; 3] {
         let (grid, geometry) = (&self.acquisition.grid, &self.acquisition.geometry);
         let (first, origin) = (grid.centre([0; 3]), geometry.origin_mm());
@@ -151,22 +152,22 @@ impl Acquisition {
     pub(super) fn draw(
         rng: &mut ChaCha8Rng,
         config: &Config,
-        cohort: Cohort,
+        cohort: CohortStyle,
         index: usize,
     ) -> Result<Self, Error> {
         let rounded = |v: f64, steps: f64| (v * steps).round() / steps;
         // A coarser grid has larger pixels, so that the chest still fits.
         let coarse = (192.0 / config.size as f64).max(1.0);
         let si = rounded(between(rng, 0.60, 0.90) * coarse, 1e6);
-        // METHOD: no scanner has oblong pixels, but the formats can hold them; some patients of the
-        // clinic have them, so that rows cannot be taken for columns unnoticed.
-        let oblong = cohort == Cohort::Clinical && index % 4 == 3;
+        // METHOD: no scanner has oblong pixels, but the formats allow them; some clinical patients have them, so that a
+        // mix-up of rows and columns shows.
+        let oblong = cohort == CohortStyle::Clinical && index % 4 == 3;
         let sj = if oblong { rounded(si * 1.08, 1e6) } else { si };
         let sk = [1.0, 1.25, 1.5, 2.0, 2.5][rng.random_range(0..5)];
         let slices = rng.random_range(config.slices * 7 / 8..=config.slices * 9 / 8);
         let size = [config.size, config.size, slices];
         // METHOD: in LIDC-IDRI, 14 of 1,018 scans have x and y reversed; here one patient in eight.
-        let turned = cohort == Cohort::Lidc && index % 8 == 5;
+        let turned = cohort == CohortStyle::Lidc && index % 8 == 5;
         let turn = if turned { -1.0 } else { 1.0 };
         let direction = [turn, 0.0, 0.0, 0.0, turn, 0.0, 0.0, 0.0, 1.0];
         let middle =
@@ -180,16 +181,16 @@ impl Acquisition {
         ];
         let geometry = Geometry::new(size, spacing, origin, direction)?;
         let kernel = match cohort {
-            Cohort::Lidc => [Kernel::Standard, Kernel::Standard, Kernel::Soft, Kernel::Sharp]
+            CohortStyle::Lidc => [Kernel::Standard, Kernel::Standard, Kernel::Soft, Kernel::Sharp]
                 [rng.random_range(0..4)],
-            Cohort::Clinical => Kernel::Sharp,
+            CohortStyle::Clinical => Kernel::Sharp,
         };
         let noise_hu = match kernel {
             Kernel::Soft => between(rng, 10.0, 18.0),
             Kernel::Standard => between(rng, 15.0, 28.0),
             Kernel::Sharp => between(rng, 28.0, 45.0),
         };
-        let contrast_share = if cohort == Cohort::Clinical { 0.6 } else { 0.3 };
+        let contrast_share = if cohort == CohortStyle::Clinical { 0.6 } else { 0.3 };
         let blood_hu = if rng.random::<f64>() < contrast_share {
             between(rng, 120.0, 220.0)
         } else {
@@ -214,7 +215,7 @@ impl Acquisition {
     }
 }
 
-/// Types of a patient's nodules: all six follow each other over the patients, others are drawn.
+/// Types of a patient's nodules: the first cycles through all six over the patients, the others are drawn.
 fn kinds(rng: &mut ChaCha8Rng, config: &Config, index: usize) -> Vec<NoduleType> {
     let all = NoduleType::ALL;
     let n = rng.random_range(config.nodules_min..=config.nodules_max);
@@ -233,12 +234,12 @@ fn paint_chest(grid: &Grid, chest: &Chest) -> Array3<f32> {
     Array3::from_shape_fn((nk, nj, ni), |(k, j, i)| chest.hu(grid.centre([i, j, k]), ramp) as f32)
 }
 
-/// What the scanner keeps of an attenuation.
-fn stored(hu: f64, cohort: Cohort) -> i16 {
+/// The stored value of an attenuation.
+fn stored(hu: f64, cohort: CohortStyle) -> i16 {
     let [low, high] = CLINICAL_HU;
     match cohort {
-        Cohort::Lidc => hu.round().clamp(STORED_HU[0], STORED_HU[1]) as i16,
-        Cohort::Clinical => {
+        CohortStyle::Lidc => hu.round().clamp(STORED_HU[0], STORED_HU[1]) as i16,
+        CohortStyle::Clinical => {
             ((hu - low) / (high - low) * CLINICAL_TOP).round().clamp(0.0, CLINICAL_TOP) as i16
         }
     }

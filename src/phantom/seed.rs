@@ -1,11 +1,11 @@
-//! Random numbers and identifiers that follow from a seed and a name.
+//! Random numbers and identifiers that a seed and a name determine.
 
 use nodulus_formats::uid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// A stream of random numbers for one purpose, the same whatever else is drawn.
+/// A stream of random numbers for one purpose; what other streams draw does not change it.
 pub(super) fn stream(seed: u64, names: &[&str]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(digest(seed, names))
 }
@@ -15,12 +15,12 @@ pub(super) fn uid(seed: u64, names: &[&str]) -> String {
     uid::from_digest(&digest(seed, names))
 }
 
-/// A number from `low` up to `high`, all equally likely.
+/// A uniform number from `low` up to `high`.
 pub(super) fn between(rng: &mut impl Rng, low: f64, high: f64) -> f64 {
     low + (high - low) * rng.random::<f64>()
 }
 
-/// A unit vector, all directions equally likely.
+/// A unit vector in a uniform direction.
 pub(super) fn direction(rng: &mut impl Rng) -> [f64; 3] {
     loop {
         let v: [f64; 3] = std::array::from_fn(|_| between(rng, -1.0, 1.0));
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_part_the_streams() {
+    fn names_separate_the_streams() {
         let first = |seed, names: &[&str]| stream(seed, names).random::<u64>();
         assert_eq!(first(1, &["a", "bc"]), first(1, &["a", "bc"]));
         assert_ne!(first(1, &["a", "bc"]), first(1, &["ab", "c"]));

@@ -1,9 +1,9 @@
-//! Closed surfaces: what a nodule's edge looks like.
+//! Closed surfaces: the edges of nodules.
 
 use super::seed::{between, direction};
 use rand::Rng;
 
-/// A bulge or dent of a surface about an axis.
+/// A bulge or dent of a surface around an axis.
 #[derive(Clone, Copy, Debug)]
 struct Lobe {
     axis: [f64; 3],
@@ -40,7 +40,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// A shape of a mean radius; `roughness` is the size of its lobes, `spikes` how many it has.
+    /// A shape of a mean radius; `roughness` is the amplitude of its lobes, `spikes` their number of spikes.
     pub(super) fn draw(
         rng: &mut impl Rng,
         centre_mm: [f64; 3],
@@ -94,7 +94,7 @@ impl Shape {
         (edge.max(0.2) / q - 1.0) * dot(offset, offset).sqrt()
     }
 
-    /// The same shape about its centre, larger or smaller.
+    /// The same shape scaled about its centre.
     pub(super) fn scaled(&self, scale: f64) -> Self {
         Self { radii_mm: self.radii_mm.map(|r| r * scale), ..self.clone() }
     }
@@ -102,7 +102,7 @@ impl Shape {
     /// A surface like this one, moved outwards by `bias_mm` and bent by up to about `jitter_mm`.
     pub(super) fn redrawn(&self, rng: &mut impl Rng, bias_mm: f64, jitter_mm: f64) -> Self {
         let mean = self.radii_mm.iter().sum::<f64>() / 3.0;
-        // Nobody draws a nodule at half its size, however small it is.
+        // No reader draws a nodule at half its size, however small it is.
         let scale = 1.0 + (bias_mm / mean).clamp(-0.3, 0.5);
         let bend = (jitter_mm / mean).min(0.15);
         let mut shape = self.scaled(scale);
@@ -123,7 +123,7 @@ impl Shape {
         self.radii_mm
     }
 
-    /// Radius of a ball about the centre that holds the shape.
+    /// Radius of a ball about the centre that contains the shape.
     pub(super) fn reach_mm(&self) -> f64 {
         let largest = self.radii_mm.iter().copied().fold(0.0, f64::max);
         largest * (1.0 + self.lobes.iter().map(|lobe| lobe.amplitude.abs()).sum::<f64>())

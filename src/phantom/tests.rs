@@ -1,6 +1,6 @@
-//! The cohorts as a whole.
+//! Tests of whole cohorts.
 
-use super::scan::{Cohort, Scan};
+use super::scan::{CohortStyle, SyntheticScan};
 use super::{Config, Error, NoduleType, PatientTruth, Truth, write};
 use fs_err as fs;
 use nodulus_formats::cohort::files_below;
@@ -15,7 +15,7 @@ fn small() -> Config {
     Config { seed: 7, patients: 3, clinical_patients: 2, size: 96, slices: 18, ..Config::default() }
 }
 
-/// Every file's hash by its path.
+/// Hash of every file by its path.
 fn hashes(root: &Path) -> BTreeMap<String, [u8; 32]> {
     let files = files_below(root).unwrap();
     let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
@@ -49,16 +49,16 @@ fn a_seed_gives_the_same_bytes_whatever_the_threads_and_the_other_patients() {
 }
 
 #[test]
-fn a_complete_folder_is_left_and_a_partial_one_is_finished() {
+fn a_complete_folder_stays_and_a_partial_one_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { patients: 1, clinical_patients: 0, ..small() };
     let first = write(folder.path(), &config, &|done, total| assert_eq!((done, total), (1, 1)));
     let before = hashes(folder.path());
     assert!(!first.unwrap().already_complete);
-    let again = write(folder.path(), &config, &|_, _| panic!("nothing is to be made")).unwrap();
+    let again = write(folder.path(), &config, &|_, _| panic!("nothing is to be written")).unwrap();
     assert!(again.already_complete && again.nodules > 0);
 
-    // As a process that was killed leaves it.
+    // What a killed process leaves.
     let text = fs::read_to_string(folder.path().join("phantom.json")).unwrap();
     let partial = folder.path().join("phantom.partial.json");
     fs::write(partial, &text[..text.len() / 2]).unwrap();
@@ -74,12 +74,15 @@ fn other_folders_and_settings_are_refused() {
     let none = Config { patients: 0, clinical_patients: 0, ..small() };
     write(folder.path(), &none, &|_, _| {}).unwrap();
     let error = write(folder.path(), &Config { seed: 9, ..none.clone() }, &|_, _| {}).unwrap_err();
-    assert!(error.to_string().contains("phantom.json` is a phantom of another making"), "{error}");
+    assert!(
+        error.to_string().contains("phantom.json` belongs to a phantom of other settings"),
+        "{error}"
+    );
     fs::remove_file(folder.path().join("phantom.json")).unwrap();
     let error = write(folder.path(), &none, &|_, _| {}).unwrap_err();
     assert!(matches!(error, Error::Occupied(_)), "{error}");
     let error = write(folder.path(), &Config { size: 32, ..none }, &|_, _| {}).unwrap_err();
-    assert_eq!(error.to_string(), "phantom's `size` is 32, expected 64 to 512");
+    assert_eq!(error.to_string(), "`phantom.size` is 32, expected 64 to 512");
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn every_format_holds_the_same_scan_and_marks() {
     assert_eq!(hits, annotations.len());
     let mut nodules = 0;
     for (n, patient) in truth.lidc.iter().enumerate() {
-        let scan = Scan::draw(&config, Cohort::Lidc, n).unwrap();
+        let scan = SyntheticScan::draw(&config, CohortStyle::Lidc, n).unwrap();
         let PatientTruth { patient_id, study_instance_uid, series_instance_uid, .. } = patient;
         let names = [patient_id, study_instance_uid, series_instance_uid];
         let below = names.iter().fold(folder.path().join("lidc"), |path, name| path.join(name));
@@ -118,7 +121,7 @@ fn every_format_holds_the_same_scan_and_marks() {
         nodules += check_marks(&scan, &reads);
     }
     for (n, patient) in truth.clinical.iter().enumerate() {
-        let scan = Scan::draw(&config, Cohort::Clinical, n).unwrap();
+        let scan = SyntheticScan::draw(&config, CohortStyle::Clinical, n).unwrap();
         let below = folder.path().join("clinical").join(&patient.patient_id);
         let labels = nifti::read_labels(&below.join("mask.nii.gz")).unwrap();
         let found = dicom::find_series(&files_below(&below.join("ct")).unwrap()).unwrap();
@@ -140,8 +143,8 @@ fn every_format_holds_the_same_scan_and_marks() {
     assert_eq!(summary.nodules, nodules);
 }
 
-/// Each outlined nodule of each reader lies on one true nodule; returns how many of these there are.
-fn check_marks(scan: &Scan, reads: &lidc_xml::Annotations) -> usize {
+/// Checks that each outlined nodule of each reader lies on one true nodule; returns the number of true nodules.
+fn check_marks(scan: &SyntheticScan, reads: &lidc_xml::Annotations) -> usize {
     let grid = &scan.acquisition.grid;
     let own: Vec<_> = scan.nodules.iter().map(|n| n.mask(&scan.chest, grid)).collect();
     let mut seen = vec![0; own.len()];
@@ -170,8 +173,8 @@ fn dice(a: &PlacedMask, b: &PlacedMask) -> f64 {
     2.0 * both as f64 / (a.mask.count() + b.mask.count()) as f64
 }
 
-/// Best mean Dice, over slices of all nodules, of everything at or above one threshold in a square
-/// of 128 pixels about each nodule.
+/// No threshold reaches a mean Dice of 0.2 over the slices of all nodules, where everything at or above it in a square of
+/// 128 pixels around each nodule is the prediction.
 #[test]
 fn no_threshold_segments_the_nodules() {
     let config = Config { seed: 11, nodules_max: 4, ..Config::default() };
@@ -180,7 +183,7 @@ fn no_threshold_segments_the_nodules() {
     let mut n_slices = 0;
     let mut kinds = std::collections::BTreeSet::new();
     for patient in 0..6 {
-        let scan = Scan::draw(&config, Cohort::Lidc, patient).unwrap();
+        let scan = SyntheticScan::draw(&config, CohortStyle::Lidc, patient).unwrap();
         for nodule in &scan.nodules {
             kinds.insert(format!("{:?}", nodule.kind));
             let mask = nodule.mask(&scan.chest, &scan.acquisition.grid);

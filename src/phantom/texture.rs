@@ -2,10 +2,10 @@
 
 use rand::Rng;
 
-/// Edge of the lattice of random values, which repeats.
+/// Edge of the lattice of random values; the lattice repeats.
 const EDGE: usize = 32;
 
-/// Values from -1 to 1 on a lattice, with straight lines between.
+/// Values from -1 to 1 on a lattice, with linear interpolation between.
 #[derive(Debug)]
 pub(super) struct Texture {
     lattice: Vec<f32>,
@@ -17,7 +17,7 @@ impl Texture {
         Self { lattice }
     }
 
-    /// Value at a point, for lattice points `pitch_mm` apart.
+    /// Value at a point where lattice points are `pitch_mm` apart.
     pub(super) fn at(&self, p: [f64; 3], pitch_mm: f64) -> f64 {
         let mut low = [0; 3];
         let mut part = [0.0; 3];
@@ -43,7 +43,7 @@ mod tests {
     use crate::phantom::seed::stream;
 
     #[test]
-    fn lies_on_straight_lines_between_lattice_points() {
+    fn values_between_lattice_points_are_linear() {
         let texture = Texture::draw(&mut stream(1, &["texture"]));
         let at = |x: f64| texture.at([x, 6.0, -9.0], 3.0);
         assert!((at(0.0) - f64::from(texture.lattice[(29 * EDGE + 2) * EDGE])).abs() < 1e-12);

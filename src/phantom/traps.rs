@@ -1,4 +1,4 @@
-//! Reads with each trap that LIDC's XML holds, one series a trap, whose marks are known.
+//! XML files with each trap that LIDC's XML contains; every trap has a series of its own and known marks.
 
 use super::seed::uid;
 use fs_err as fs;
@@ -10,34 +10,34 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-/// Slices of every trap's scan: eight of them, 2 mm apart, upwards from here.
+/// Slices of every trap's scan: eight, 2 mm apart, upwards from this height.
 const FIRST_Z_MM: f64 = -100.0;
 const STEP_MM: f64 = 2.0;
 const SLICES: usize = 8;
 
-/// The traps, by the name of their files below `traps/`.
+/// The traps, by the names of their files below `traps/`.
 ///
-/// METHOD: what LIDC-IDRI's 1,318 files hold (docs/annotations.md). A line here is a square of
-/// pixels, 5 wide unless said otherwise, whose inside is known: 3 × 3 pixels.
+/// METHOD: cases that LIDC-IDRI's 1,318 files contain (docs/annotations.md). A line is a square of pixels, 5 wide unless
+/// stated otherwise, with a known inside of 3 × 3 pixels.
 pub const TRAPS: [&str; 17] = [
-    // Not a CT's reads.
+    // Marks of another modality.
     "chest-x-ray",
-    // Two files with the same reads: one mark in all.
+    // Two files with the same marks: one mark in total.
     "repeated-a",
     "repeated-b",
     // Two files of one series: the later one, with one mark, corrects the earlier with two.
     "superseded-a",
     "superseded-b",
-    // Three and eight sessions, a mark each.
+    // Three and eight sessions with one mark each.
     "three-sessions",
     "eight-sessions",
-    // An id twice in a session, one copy an outline and one a point, both without ratings.
+    // An id twice in a session: an outline and a point, both without ratings.
     "duplicate-id",
-    // An outline on two slices and one off them; a point and a finding off them.
+    // An outline on two slices and off the slices; a point and a finding off the slices.
     "off-slice",
-    // Corners alone: steps of more than a pixel, not closed.
+    // Only corners: steps of more than a pixel, not closed.
     "open-contour",
-    // An outline with a second slice of one point, and one of two points alone.
+    // An outline whose second slice is one point, and an outline of only two points.
     "point-contour",
     // A line of 7 with a hole whose line is 3 wide: 25 - 9 pixels.
     "hole",
@@ -47,13 +47,13 @@ pub const TRAPS: [&str; 17] = [
     "no-ratings",
     // A session without marks.
     "nothing",
-    // Slices listed downwards.
+    // Slices in descending order.
     "descending",
-    // A scan whose file reads nothing that can be placed: an outline above the scan.
+    // A scan whose only mark has no position in it: an outline above the scan.
     "no-voxels",
 ];
 
-/// Writes the traps' files into a folder; returns the geometry of their scans, which share it.
+/// Writes the traps' files into a folder; returns series and study of each scan.
 pub(super) fn write(folder: &Path, seed: u64) -> io::Result<Vec<(String, String)>> {
     fs::create_dir_all(folder)?;
     let mut series = Vec::new();
@@ -67,7 +67,7 @@ pub(super) fn write(folder: &Path, seed: u64) -> io::Result<Vec<(String, String)
         }
         lidc_xml::write(&path, &reads(name, &uid, &study))?;
         if name == "no-ratings" {
-            // As some of LIDC's files have it.
+            // Some of LIDC's files have empty `characteristics`.
             let zeros = fs::read_to_string(&path)?;
             let emptied = emptied(&zeros);
             fs::write(&path, emptied)?;
@@ -82,7 +82,7 @@ pub(super) fn write(folder: &Path, seed: u64) -> io::Result<Vec<(String, String)
 /// The geometry of a trap's scan.
 pub(super) fn geometry<'a>(series: &'a str, study: &'a str) -> NewScanGeometry<'a> {
     let mut z_mm: Vec<String> = (0..SLICES).map(|k| height(k).to_string()).collect();
-    // The order of heights says nothing.
+    // The order of the heights has no meaning.
     z_mm.reverse();
     NewScanGeometry {
         series_instance_uid: series,
@@ -187,7 +187,7 @@ fn contour(k: usize, points: Vec<[i64; 2]>) -> Contour {
     Contour { z_mm: height(k), inclusion: true, points, sop_instance_uid }
 }
 
-/// A closed line of pixels about a square, `width` of them wide, from (`start`, `start`).
+/// A closed square line of pixels, `width` pixels wide, from (`start`, `start`).
 fn square(k: usize, start: i64, width: i64) -> Contour {
     let last = width - 1;
     let mut points = Vec::new();
@@ -208,7 +208,7 @@ fn emptied(text: &str) -> String {
     }
 }
 
-/// Reads of a chest X-ray, which carry a CT's series too.
+/// Marks of a chest X-ray, which also name a CT series.
 fn x_ray(series: &str) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.

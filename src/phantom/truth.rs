@@ -1,24 +1,24 @@
-//! What is true of a phantom: `truth.json`.
+//! True values of a phantom: `truth.json`.
 
-use super::nodule::{Nodule, NoduleType};
+use super::nodule::{NoduleType, SyntheticNodule};
 use super::noise::Kernel;
-use super::scan::{CLINICAL_HU, CLINICAL_TOP, Scan};
+use super::scan::{CLINICAL_HU, CLINICAL_TOP, SyntheticScan};
 use serde::{Deserialize, Serialize};
 
-/// Everything that a phantom knows of itself.
+/// True values of all patients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
     /// Patients with four readers.
     pub lidc: Vec<PatientTruth>,
-    /// Patients of the clinic.
+    /// Clinical patients.
     pub clinical: Vec<PatientTruth>,
-    /// HU of the least and of the greatest intensity in the clinic's files.
+    /// HU of the least and of the greatest intensity in the clinical files.
     pub clinical_hu: [f64; 2],
-    /// The least and the greatest intensity in the clinic's files.
+    /// Least and greatest intensity in the clinical files.
     pub clinical_intensity: [f64; 2],
 }
 
-/// A patient's scan.
+/// True values of a patient's scan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatientTruth {
     /// DICOM `PatientID`.
@@ -33,11 +33,11 @@ pub struct PatientTruth {
     pub spacing_mm: [f64; 3],
     /// Position of voxel (0, 0, 0).
     pub origin_mm: [f64; 3],
-    /// How the scan was reconstructed.
+    /// Reconstruction kernel.
     pub kernel: Kernel,
     /// Mean standard deviation of the noise, in HU.
     pub noise_hu: f64,
-    /// Attenuation of blood, in HU: over 100 with contrast medium.
+    /// Attenuation of blood in HU; over 100 with contrast medium.
     pub blood_hu: f64,
     /// Nodules of 3 mm or more.
     pub nodules: Vec<NoduleTruth>,
@@ -45,25 +45,25 @@ pub struct PatientTruth {
     pub small_nodules: Vec<NoduleTruth>,
 }
 
-/// A nodule.
+/// True values of a nodule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoduleTruth {
-    /// From 1; its value in the clinic's masks.
+    /// Number from 1; the nodule's value in the clinical masks.
     pub label: usize,
-    /// What it is made of and where it sits.
+    /// Tissue and position.
     #[serde(rename = "type")]
     pub kind: NoduleType,
     /// Centre of the shape, in patient millimetres.
     pub centre_mm: [f64; 3],
-    /// Mean position of its voxels, in patient millimetres; `None` where no voxel centre is in it.
+    /// Mean position of its voxels, in patient millimetres; `None` where it contains no voxel centre.
     pub centroid_mm: Option<[f64; 3]>,
-    /// Half axes of the ellipsoid that the shape departs from.
+    /// Half axes of the ellipsoid on which the shape is based.
     pub radii_mm: [f64; 3],
-    /// Attenuation of its tissue, in HU, without air or calcium inside.
+    /// Attenuation of its tissue in HU, without the air or calcium inside.
     pub tissue_hu: f64,
-    /// Voxels whose centres lie in it.
+    /// Number of voxels whose centres lie in it.
     pub n_voxels: usize,
-    /// Their volume.
+    /// Volume of those voxels.
     pub volume_mm3: f64,
     /// Reading sessions that marked it, from 0.
     pub sessions: Vec<usize>,
@@ -76,16 +76,16 @@ impl Truth {
 }
 
 impl PatientTruth {
-    /// What is true of a scan; `sessions` marked its nodules and its small nodules.
+    /// True values of a scan, with the sessions that marked each nodule and each small nodule.
     pub(super) fn new(
-        scan: &Scan,
+        scan: &SyntheticScan,
         [study, series]: [&str; 2],
         sessions: &[Vec<usize>],
         small_sessions: &[Vec<usize>],
     ) -> Self {
         let acquisition = &scan.acquisition;
         let geometry = &acquisition.geometry;
-        let truths = |nodules: &[Nodule], sessions: &[Vec<usize>]| {
+        let truths = |nodules: &[SyntheticNodule], sessions: &[Vec<usize>]| {
             let numbered = (1..).zip(nodules.iter().zip(sessions));
             numbered.map(|(label, (n, s))| NoduleTruth::new(scan, n, label, s.clone())).collect()
         };
@@ -106,7 +106,12 @@ impl PatientTruth {
 }
 
 impl NoduleTruth {
-    fn new(scan: &Scan, nodule: &Nodule, label: usize, sessions: Vec<usize>) -> Self {
+    fn new(
+        scan: &SyntheticScan,
+        nodule: &SyntheticNodule,
+        label: usize,
+        sessions: Vec<usize>,
+    ) -> Self {
         let geometry = &scan.acquisition.geometry;
         let mask = nodule.mask(&scan.chest, &scan.acquisition.grid);
         let n_voxels = mask.mask.count();

@@ -1,4 +1,4 @@
-//! Vessels and airways: trees of tapered tubes that radiate from the hila.
+//! Vessels and airways: trees of tapered tubes from the hila.
 
 use super::chest::Chest;
 use super::edge::cover;
@@ -7,20 +7,21 @@ use super::seed::{between, direction};
 use ndarray::Array3;
 use rand::Rng;
 
-/// METHOD: of the two branches at a fork, the radii relate as in Murray's law (the cubes add up):
-/// 0.84³ + 0.74³ = 1.0.
+/// Radii of the two branches at a fork, as shares of the trunk's.
+///
+/// METHOD: Murray's law, by which the cubes add up: 0.84³ + 0.74³ = 1.0.
 const FORK: [f64; 2] = [0.84, 0.74];
 
-/// Vessels that leave each hilum.
+/// Number of vessels that leave each hilum.
 const ROOTS: usize = 18;
 
-/// Vessels thinner than this are below what a CT shows.
+/// Least radius of a vessel; a CT does not show thinner ones.
 const THINNEST_MM: f64 = 0.42;
 
 /// Sub-slices over which a thick slice is averaged.
 const SUBSLICES: [f64; 3] = [-1.0 / 3.0, 0.0, 1.0 / 3.0];
 
-/// A straight piece of vessel or airway.
+/// A straight piece of a vessel or an airway.
 #[derive(Clone, Copy, Debug)]
 struct Tube {
     ends: [[f64; 3]; 2],
@@ -46,14 +47,14 @@ impl Tubes {
             tubes.airways.push(main);
             let side = if lung == 0 { -1.0 } else { 1.0 };
             for root in 0..ROOTS {
-                // Every third is an artery beside an airway.
+                // Every third vessel is an artery beside an airway.
                 let mut heading = direction(rng);
                 heading[0] = heading[0].abs() * side + 0.35 * side;
                 let radius = chest.unit_mm() * between(rng, 0.018, 0.040);
                 let at = std::array::from_fn(|a| {
                     hilum[a] + if a == 0 { 0.0 } else { between(rng, -3.0, 3.0) }
                 });
-                tubes.grow(rng, chest, Sprout { at, heading, radius_mm: radius, level: 0 });
+                tubes.grow(rng, chest, Branch { at, heading, radius_mm: radius, level: 0 });
                 if root % 3 == 0 {
                     tubes.airway(hilum, heading, radius * 0.9);
                 }
@@ -62,13 +63,13 @@ impl Tubes {
         tubes
     }
 
-    /// Points in the lungs where vessels fork: they look like nodules in a single slice.
+    /// Points in the lungs where vessels fork, which look like nodules on a single slice.
     pub(super) fn forks(&self) -> &[[f64; 3]] {
         &self.forks
     }
 
-    fn grow(&mut self, rng: &mut impl Rng, chest: &Chest, sprout: Sprout) {
-        let Sprout { mut at, mut heading, mut radius_mm, level } = sprout;
+    fn grow(&mut self, rng: &mut impl Rng, chest: &Chest, sprout: Branch) {
+        let Branch { mut at, mut heading, mut radius_mm, level } = sprout;
         let pieces = 2 + usize::from(level == 0);
         for _ in 0..pieces {
             let bend = direction(rng);
@@ -78,7 +79,7 @@ impl Tubes {
             let thinner = radius_mm * 0.96;
             self.vessels.push(Tube { ends: [at, end], radii_mm: [radius_mm, thinner] });
             (at, radius_mm) = (end, thinner);
-            // Roots start in the mediastinum; what has entered the lung ends at its edge.
+            // Roots start in the mediastinum; their branches end at the edge of the lung.
             if level > 0 && chest.lung_depth_mm(at) < 1.5 {
                 return;
             }
@@ -94,7 +95,7 @@ impl Tubes {
             if radius_mm >= THINNEST_MM && level < 11 {
                 let spread = angle * between(rng, 0.7, 1.4);
                 let heading = unit(std::array::from_fn(|a| heading[a] + spread * aside[a]));
-                self.grow(rng, chest, Sprout { at, heading, radius_mm, level: level + 1 });
+                self.grow(rng, chest, Branch { at, heading, radius_mm, level: level + 1 });
             }
         }
     }
@@ -105,7 +106,7 @@ impl Tubes {
         self.airways.push(Tube { ends: [hilum, end], radii_mm: [radius_mm, radius_mm * 0.6] });
     }
 
-    /// Draws the tubes on a scan, indexed `[k, j, i]`; soft tissue hides them.
+    /// Draws the tubes over a scan, indexed `[k, j, i]`; soft tissue hides vessels.
     pub(super) fn paint(&self, hu: &mut Array3<f32>, grid: &Grid, chest: &Chest) {
         let blood = chest.blood_hu();
         for vessel in &self.vessels {
@@ -124,9 +125,9 @@ impl Tubes {
     }
 }
 
-/// A branch about to grow.
+/// A branch before it grows.
 #[derive(Clone, Copy, Debug)]
-struct Sprout {
+struct Branch {
     at: [f64; 3],
     heading: [f64; 3],
     radius_mm: f64,
@@ -196,7 +197,7 @@ mod tests {
     use crate::phantom::seed::stream;
 
     #[test]
-    fn a_tapered_tube_knows_its_depth() {
+    fn a_tapered_tube_has_exact_depths() {
         let tube = Tube { ends: [[0.0; 3], [10.0, 0.0, 0.0]], radii_mm: [3.0, 1.0] };
         assert!((tube.depth_mm([0.0, 1.0, 0.0]) - 2.0).abs() < 1e-12);
         assert!((tube.depth_mm([5.0, 0.0, 2.0])).abs() < 1e-12);

@@ -27,9 +27,23 @@ fn usage_errors_end_with_status_2() {
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (
             &["show", "nodule", "--store", "x"],
-            "there is no table `nodule`; there are: scans, marks, nodules",
+            "there is no table `nodule`: did you mean `nodules`?",
         ),
-        (&["run", "x.toml", "--force", "cut"], "there is no such stage; there are: ingest, merge"),
+        (
+            &["show", "frobnicate", "--store", "x"],
+            "there is no table `frobnicate`; there are: scans, marks, nodules",
+        ),
+        (
+            &["lineage", "sumary", "--store", "x"],
+            "there is no table `sumary`: did you mean `summary`?",
+        ),
+        (&["schema", "growht"], "there is no table `growht`: did you mean `growth`?"),
+        (
+            &["run", "x.toml", "--force", "frobnicate"],
+            "there is no stage `frobnicate`; there are: ingest, merge",
+        ),
+        (&["run", "x.toml", "--force", "evalute"], "no stage `evalute`: did you mean `evaluate`?"),
+        (&["export", "roi", "--store", "x"], "a similar subcommand exists: 'rois'"),
         (&["run", "x.toml", "--max-memory", "4GB"], "expected a size as in 8GiB or 900MiB"),
     ] {
         let (error, status) = fixture::run_badly(arguments);
@@ -70,15 +84,36 @@ fn show_filters_by_id_and_refuses_unknown_columns() {
     let (error, status) =
         fixture::run_badly(&["show", "nodules", "--store", store, "--where", "nodul=1"]);
     assert_eq!(status, Some(2));
-    assert!(error.contains("`nodules` has no column `nodul`; it has: nodule_id"), "{error}");
+    assert!(
+        error.contains("`nodules`: there is no column `nodul`; there are: nodule_id"),
+        "{error}"
+    );
+    let (error, _) =
+        fixture::run_badly(&["show", "nodules", "--store", store, "--columns", "n_mark"]);
+    assert!(error.contains("no column `n_mark`: did you mean `n_marks`?"), "{error}");
     let (error, status) =
         fixture::run_badly(&["show", "nodules", "--store", store, "--where", "n_marks=many"]);
     assert_eq!(status, Some(2));
-    assert!(error.contains("`n_marks` is an integer"), "{error}");
+    assert!(
+        error.contains("`n_marks` holds whole numbers, expected one as in `--where n_marks=3`"),
+        "{error}"
+    );
 }
 
 #[test]
-fn sql_answers_in_every_format_and_lists_tables_and_columns() {
+fn show_says_that_no_row_matches() {
+    let store = fixture::finished().join("store");
+    let store = store.to_str().unwrap();
+    let arguments = ["show", "nodules", "--store", store, "--where", "n_marks=99", "--json"];
+    let output = fixture::run(&arguments);
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error, "no row of `nodules` has `n_marks=99`\n");
+}
+
+#[test]
+fn sql_answers_in_every_format_and_suggests_names() {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     let store = fixture::finished().join("store");
     let store = store.to_str().unwrap();
@@ -118,22 +153,29 @@ fn sql_answers_in_every_format_and_lists_tables_and_columns() {
         error
     };
     let error = badly("SELECT * FROM nodule");
+    assert!(error.contains("there is no table `nodule`: did you mean `nodules`?"), "{error}");
+    let error = badly("SELECT * FROM frobnicate");
     assert!(
-        error.contains("'nodule' was not found; the store has: scans, marks, nodules"),
+        error.contains("there is no table `frobnicate`; there are: scans, marks, nodules"),
         "{error}"
     );
     for query in ["SELECT nodul FROM nodules", "SELECT n_marks FROM nodules WHERE nodul = '1'"] {
         let error = badly(query);
         assert!(
-            error.contains("nodul") && error.contains("; `nodules` has: nodule_id, "),
+            error.contains("there is no column `nodul`; `nodules` has: nodule_id, "),
             "{error}"
         );
     }
+    let error = badly("SELECT n_mark FROM nodules");
+    assert!(error.contains("there is no column `n_mark`: did you mean `n_marks`?"), "{error}");
+    let (error, status) = fixture::run_badly(&["sql", "SELECT * FROM growth", "--store", store]);
+    assert_eq!(status, Some(1));
+    assert!(error.contains("`growth` is not in store"), "{error}");
     badly("SELEC 1");
     let error = badly(
         "SELECT m.dice FROM nodule_metrics m JOIN nodules n ON n.nodule_id = m.nodule_id AND n.cohort = 'a'",
     );
-    assert!(error.contains("`n.cohort = 'a'` compares no column of one table"), "{error}");
+    assert!(error.contains("`n.cohort = 'a'` does not compare a column of one table"), "{error}");
 }
 
 #[test]

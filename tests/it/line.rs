@@ -62,7 +62,7 @@ fn a_stage_alone_needs_its_inputs() {
     }
     let status = fixture::run_well(&["status", pipeline]);
     // None of these stages needs `agree`, so it has not run.
-    assert!(status.contains("agree     not made yet"), "{status}");
+    assert!(status.contains("agree     missing"), "{status}");
     assert!(status.contains("balance   current"), "{status}");
     assert!(status.contains("report    waits for agree"), "{status}");
 }

@@ -199,7 +199,12 @@ fn impossible_exports_and_comparisons_end_with_a_reason() {
         (&["compare-nodules"], &[here, &store], "neither a store", 1),
         (&["compare-nodules"], &[&store, &phantom("candidates.csv")], "column diameter_mm", 1),
         (&["compare-nodules"], &[&store, &csv, "--cohort", "luna"], "clinical, luna16", 2),
-        (&["compare-nodules"], &[&csv, &csv, "--min-marks", "3"], "`--min-marks` is of no use", 2),
+        (
+            &["compare-nodules"],
+            &[&csv, &csv, "--min-marks", "3"],
+            "`--min-marks` does not apply",
+            2,
+        ),
         (&["compare-nodules"], &[&csv], "<B>", 2),
     ] {
         let (error, status) = fixture::run_badly(&[arguments, more].concat());

@@ -391,7 +391,7 @@ fn a_night_ends_between_scans() {
     let (summary, log) = job.run(0, &["--max-minutes", "0"]);
     assert_eq!(counts(&summary), [3, 0, 0, 0, 0, 0, 3]);
     assert_eq!(summary["stopped"], "max_minutes");
-    assert!(log.contains("stopped by --max-minutes, 3 series are left"), "{log}");
+    assert!(log.contains("stopped by `--max-minutes`, 3 series remain"), "{log}");
     // More scans than run side by side, so that some are left after a signal.
     copy(&phantom().join("clinical"), &job.input().join("clinical"));
     let truth: Value =
@@ -407,7 +407,7 @@ fn a_night_ends_between_scans() {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut next = || log.next().map(Result::unwrap);
     while let Some(line) = next() {
-        if line.contains("to look at") {
+        if line.contains("to process") {
             break;
         }
     }

@@ -1,1 +1,45 @@
-//! SQL and filters over tables of Parquet files.
+//! SQL over tables of Parquet files.
+//!
+//! A question is answered by polars, with its dialect; this crate reads the files for it, with the `parquet` crate. Only
+//! the columns that a question needs are read, and of those only the row groups and pages with rows that its conditions
+//! select. The answer is an Arrow batch.
+//!
+//! ```
+//! use arrow::array::{AsArray as _, Float64Array, RecordBatch, StringArray};
+//! use arrow::datatypes::Float64Type;
+//! use nodulus_sql::{Table, query};
+//! use parquet::arrow::ArrowWriter;
+//! use std::fs::File;
+//! use std::sync::Arc;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let nodules = RecordBatch::try_from_iter([
+//!     ("patient", Arc::new(StringArray::from(vec!["a", "b", "a"])) as _),
+//!     ("diameter_mm", Arc::new(Float64Array::from(vec![4.0, 9.0, 6.0])) as _),
+//! ])?;
+//! let file = folder.path().join("nodules.parquet");
+//! let mut writer = ArrowWriter::try_new(File::create(&file)?, nodules.schema(), None)?;
+//! writer.write(&nodules)?;
+//! writer.close()?;
+//!
+//! let table = Table { name: "nodules".to_owned(), files: vec![file], partition_column: None };
+//! let answer = query("SELECT max(diameter_mm) AS largest FROM nodules WHERE patient = 'a'", &[table])?;
+//! assert_eq!(answer["largest"].as_primitive::<Float64Type>().values(), &[6.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod join_conditions;
+mod to_polars;
+mod from_polars;
+mod table;
+mod part;
+mod scan;
+mod query;
+
+pub use error::{Error, ReadError};
+pub use query::query;
+pub use table::Table;
+
+#[cfg(test)]
+mod tests;

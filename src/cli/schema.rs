@@ -1,20 +1,35 @@
 //! `nodulus schema`.
 
-use super::arguments::SchemaArguments;
-use super::{Ending, Error, format};
+use super::error::{Error, Outcome};
+use super::format;
 use crate::tables::schema::describe;
 use crate::tables::{Table, durable};
+use clap::Args;
 use nodulus_nets::{self as model, Architecture, Preset};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::PathBuf;
 
-pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<Ending, Error> {
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {
+    /// Table; default: all
+    table: Option<String>,
+    /// Write `TABLE.json` for each table into a folder
+    #[arg(long, value_name = "DIR", conflicts_with = "table")]
+    write: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints or writes the columns of tables.
+pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     if let Some(folder) = &arguments.write {
         for (name, text) in files()? {
             durable::write(&folder.join(&name), text.as_bytes())?;
             writeln!(out, "{}", folder.join(&name).display())?;
         }
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
     let chosen: Vec<Table> = match &arguments.table {
         Some(name) => vec![super::tables::table(name)?],
@@ -24,7 +39,7 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &schemas)?;
         writeln!(out)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Success);
     }
     for schema in &schemas {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -38,13 +53,13 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
                 text(&column["description"]),
             ]
         });
-        writeln!(out, "{}\n", format::table(&["column", "type", "", "what it is"], columns))?;
+        writeln!(out, "{}\n", format::table(&["column", "type", "", "description"], columns))?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Success)
 }
 
-/// The files of `schemas/`: one for each table, and the names and shapes of each network's
-/// parameters, with the widths of its paper.
+/// The files of `schemas/`: one for each table, and one with the names and shapes of each network's parameters, at
+/// the widths of its paper.
 fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {

@@ -1,16 +1,14 @@
-//! What SQL may ask of a JOIN.
+//! Conditions of JOIN that polars would misread.
 
 use sqlparser::ast::{BinaryOperator, Expr, Select, Visit, Visitor, visit_expressions};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 use std::ops::ControlFlow;
 
-/// The first condition after ON that does not compare the two tables, if there is one; none in what is
-/// no SQL.
+/// The first condition after ON that does not compare the two tables; `None` where there is none, or the text is not SQL.
 ///
-/// polars looks such a condition's column up in whichever table has one of its name, and so would answer
-/// another question than was asked.
-pub(super) fn one_sided(query: &str) -> Option<String> {
+/// polars looks up such a condition's column in whichever table has one of that name, and so answers another question.
+pub(crate) fn one_sided(query: &str) -> Option<String> {
     let statements = Parser::parse_sql(&GenericDialect {}, query).ok()?;
     match statements.visit(&mut Joins) {
         ControlFlow::Break(condition) => Some(condition),
@@ -53,17 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_on_one_table_is_found_wherever_it_is() {
-        let found = |on: &str| one_sided(&format!("SELECT a.x FROM a JOIN b ON {on}"));
+    fn a_condition_on_one_table_is_found_at_any_depth() {
+        let condition = |on: &str| one_sided(&format!("SELECT a.x FROM a JOIN b ON {on}"));
         for fine in ["a.x = b.x", "a.x = b.x AND b.y = a.y", "x = y", "a.x < b.x"] {
-            assert_eq!(found(fine), None, "{fine}");
+            assert_eq!(condition(fine), None, "{fine}");
         }
         for (on, expected) in [
             ("a.x = b.x AND b.y = 'v'", "b.y = 'v'"),
             ("a.x = b.x AND 1 < b.y", "1 < b.y"),
             ("b.x = b.y", "b.x = b.y"),
         ] {
-            assert_eq!(found(on).as_deref(), Some(expected));
+            assert_eq!(condition(on).as_deref(), Some(expected));
         }
         let inner =
             "WITH c AS (SELECT * FROM a UNION SELECT * FROM a JOIN b ON b.y = 1) SELECT * FROM c";

@@ -1,0 +1,68 @@
+//! Why a question has no answer.
+
+use std::path::PathBuf;
+
+/// A question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A condition after ON does not compare the two tables, so that polars would answer another question.
+    #[error(
+        "`{condition}` does not compare a column of one table with a column of the other, as ON must; move it to WHERE or \
+         to a subquery"
+    )]
+    OneSidedJoin {
+        /// The condition.
+        condition: String,
+    },
+    /// The question names a table that was not given.
+    #[error("there is no table `{name}`")]
+    UnknownTable {
+        /// The name in the question.
+        name: String,
+    },
+    /// The question names a column that its tables do not have.
+    #[error("there is no column `{name}`")]
+    UnknownColumn {
+        /// The name in the question.
+        name: String,
+        /// Each table that the question names, with its columns.
+        tables: Vec<(String, Vec<String>)>,
+    },
+    /// A table was given without files.
+    #[error("table `{table}` has no files")]
+    NoFiles {
+        /// The table.
+        table: String,
+    },
+    /// The question is not SQL, or asks for something that cannot be computed.
+    #[error("{0}")]
+    Question(String),
+    /// A file of a table could not be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
+    /// The answer has no Arrow form.
+    #[error("cannot pass on the answer")]
+    Answer(#[from] arrow::error::ArrowError),
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file is not Parquet, or damaged.
+    #[error(transparent)]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// Rows of the file could not be decoded.
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// The columns of the file are not those of the table.
+    #[error("{0}")]
+    Columns(String),
+}

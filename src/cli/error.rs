@@ -1,0 +1,105 @@
+//! How a command ends.
+
+use crate::nightly;
+use crate::pipeline::{
+    compare_masks, compare_nodules, config, detections, experiment, export, nodule_table, runner,
+};
+use crate::tables::{lock, parquet, store};
+use std::io;
+
+/// How a command ended; the number is the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All went well.
+    Success = 0,
+    /// An error stopped the command.
+    Stopped = 1,
+    /// The command asks for something that is not possible.
+    Usage = 2,
+    /// The command finished, and some cases failed.
+    FailedCases = 3,
+}
+
+/// An error that stops a command.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Run(#[from] runner::Error),
+    #[error(transparent)]
+    Experiment(#[from] experiment::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    #[error(transparent)]
+    Phantom(#[from] crate::phantom::Error),
+    #[error(transparent)]
+    DataManifest(#[from] nodulus_formats::data_manifest::Error),
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    #[error(transparent)]
+    Model(#[from] nodulus_nets::Error),
+    #[error(transparent)]
+    Export(#[from] export::Error),
+    #[error(transparent)]
+    NoduleTable(#[from] nodule_table::Error),
+    #[error(transparent)]
+    Masks(#[from] compare_masks::Error),
+    #[error(transparent)]
+    Detections(#[from] detections::Error),
+    #[error(transparent)]
+    Comparison(#[from] compare_nodules::NoCommonPlaces),
+    #[error(transparent)]
+    Score(#[from] nightly::run::Error),
+    #[cfg(feature = "sql")]
+    #[error(transparent)]
+    Sql(#[from] nodulus_sql::Error),
+    #[error("cannot write JSON")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// The outcome that this error leads to.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Config(_) | Self::Usage(_) => Outcome::Usage,
+            Self::Experiment(error) if error.is_choice() => Outcome::Usage,
+            Self::Export(error) if error.is_choice() => Outcome::Usage,
+            Self::NoduleTable(error) if error.is_choice() => Outcome::Usage,
+            _ => Outcome::Stopped,
+        }
+    }
+
+    /// The error and its causes on one line; a cause that the line already says is not repeated.
+    pub(super) fn message(&self) -> String {
+        let mut text = format!("error: {self}");
+        let mut source = std::error::Error::source(self);
+        while let Some(inner) = source {
+            let inner_text = inner.to_string();
+            if !text.contains(&inner_text) {
+                text.push_str(": ");
+                text.push_str(&inner_text);
+            }
+            source = inner.source();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_each_cause_once() {
+        let inner = io::Error::other("disk full");
+        let error = Error::from(store::Error::Io(inner));
+        assert_eq!(error.message(), "error: disk full");
+    }
+}

@@ -1,0 +1,100 @@
+//! What a run may use: threads, memory and a device; and how it shows progress.
+
+use super::byte_size;
+use super::error::Error;
+use super::progress::{Progress, ProgressStyle};
+use crate::phantom;
+use crate::pipeline::{config, runner};
+use crate::stages::Event;
+use crate::tables::store::Store;
+use clap::Args;
+use nodulus_nets::Device;
+use serde::Deserialize;
+use std::path::Path;
+
+#[derive(Debug, Args)]
+pub(super) struct ResourceArguments {
+    /// Threads; default: one for each core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Memory for the voxels of the scans that are in memory at once, as in 8GiB or 900MiB; a scan that needs more
+    /// fails alone
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = byte_size::parse)]
+    pub(super) max_memory: u64,
+    /// Where networks run: cpu, cuda:N for a card, or auto for the first card that works
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// How to show progress on standard error
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) progress: ProgressStyle,
+}
+
+/// The section of a pipeline file that asks for a synthetic cohort.
+#[derive(Deserialize)]
+struct PhantomSection {
+    phantom: Option<phantom::Config>,
+}
+
+/// Starts the threads and finds the device that the arguments name.
+pub(super) fn start(arguments: &ResourceArguments, progress: &Progress) -> Result<Device, Error> {
+    start_threads(arguments.threads)?;
+    find_device(&arguments.device, &|text| progress.line(&text))
+}
+
+/// Starts threads, by default one for each core.
+pub(super) fn start_threads(threads: Option<u16>) -> Result<(), Error> {
+    let threads = usize::from(threads.unwrap_or(0));
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))
+}
+
+/// The device with a name; `announce` gets the device that `auto` stands for.
+pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> Result<Device, Error> {
+    if name != "auto" {
+        return Ok(Device::from_name(name)?);
+    }
+    let (device, problem) = Device::automatic();
+    let why = problem.map_or(String::new(), |problem| format!(": {problem}"));
+    announce(format!("networks run on \"{}\"{why}", device.name()));
+    Ok(device)
+}
+
+/// Writes the synthetic cohort that a pipeline file asks for into the store's folder.
+pub(super) fn write_phantom(
+    pipeline: &Path,
+    sets: &[String],
+    store: &Store,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let section: PhantomSection = config::section(pipeline, sets)?;
+    if let Some(phantom) = section.phantom {
+        let count =
+            |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
+        phantom::write(&store.root().join("phantom"), &phantom, &count)?;
+    }
+    Ok(())
+}
+
+/// Shows the progress of a run.
+pub(super) fn show(progress: &Progress, event: runner::Progress) {
+    match event {
+        runner::Progress::Sources { done, total } => {
+            progress.count("sources", done as u64, total as u64, "");
+        }
+        runner::Progress::Begin(stage) => {
+            progress.line(&format!("{stage}: {}", stage.description()));
+        }
+        runner::Progress::Stage(stage, Event::Cases { done, total, note }) => {
+            progress.count(stage.name(), done as u64, total as u64, &note);
+        }
+        runner::Progress::Stage(stage, Event::Note(text)) => {
+            progress.line(&format!("{stage}: {text}"));
+        }
+        runner::Progress::End(_) => {}
+    }
+}

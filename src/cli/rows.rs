@@ -1,0 +1,213 @@
+//! Rows of tables for people and programs: aligned columns, CSV and JSON.
+
+use super::error::Error;
+use super::format;
+use super::struct_text::struct_text;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time64NanosecondType, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow::temporal_conversions::{date32_to_datetime, time64ns_to_time};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+/// Tables with more columns than this are printed with one column below the other.
+const MAX_COLUMNS_ABREAST: usize = 8;
+/// Longest text of a list, in characters; longer ones are cut.
+const MAX_LIST_CHARS: usize = 80;
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Aligned columns, or one column below the other where there are many.
+    Table,
+    /// A line of names, then a line for each row; null is empty, a list is JSON.
+    Csv,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// Names of the columns, and the values of each row.
+pub(super) struct Rows {
+    names: Vec<String>,
+    records: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    /// No rows yet, of columns with these names.
+    pub(super) const fn new(names: Vec<String>) -> Self {
+        Self { names, records: Vec::new() }
+    }
+
+    /// The rows of a batch.
+    pub(super) fn of(batch: &RecordBatch) -> Self {
+        let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let mut rows = Self::new(names);
+        rows.append(batch.columns(), batch.num_rows());
+        rows
+    }
+
+    /// Adds rows, given as a column for each name.
+    pub(super) fn append(&mut self, columns: &[ArrayRef], n_rows: usize) {
+        for row in 0..n_rows {
+            self.records.push(columns.iter().map(|column| json_value(column, row)).collect());
+        }
+    }
+
+    /// Names of the columns.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether there is no row.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Number of rows.
+    pub(super) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Writes the rows.
+    pub(super) fn write(&self, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+        match format {
+            Format::Table => self.write_table(out),
+            Format::Csv => self.write_csv(out),
+            Format::Json => self.write_json(out),
+        }
+    }
+
+    fn write_table(&self, out: &mut dyn Write) -> Result<(), Error> {
+        if self.names.len() > MAX_COLUMNS_ABREAST {
+            let all = self.records.iter().enumerate().flat_map(|(n, record)| {
+                let head = vec![format!("row {}", n + 1), String::new()];
+                let fields = self
+                    .names
+                    .iter()
+                    .zip(record)
+                    .map(|(name, value)| vec![format!("  {name}"), text(value)]);
+                std::iter::once(head).chain(fields)
+            });
+            writeln!(out, "{}", format::table(&["column", "value"], all))?;
+        } else {
+            let head: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let rows = self.records.iter().map(|record| record.iter().map(text).collect());
+            writeln!(out, "{}", format::table(&head, rows))?;
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> Result<(), Error> {
+        for record in &self.records {
+            let fields = self.names.iter().cloned().zip(record.iter().cloned());
+            let object: Map<String, Value> = fields.collect();
+            serde_json::to_writer(&mut *out, &object)?;
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn write_csv(&self, out: &mut dyn Write) -> Result<(), Error> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(&self.names).map_err(std::io::Error::from)?;
+        for record in &self.records {
+            let fields = record.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            csv.write_record(fields).map_err(std::io::Error::from)?;
+        }
+        csv.flush()?;
+        Ok(())
+    }
+}
+
+/// One value as JSON; bytes are their number, and what JSON cannot hold is text.
+fn json_value(array: &ArrayRef, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    let list = |items: &ArrayRef| (0..items.len()).map(|n| json_value(items, n)).collect();
+    let bytes = |bytes: &[u8]| json!(format!("{} bytes", bytes.len()));
+    match array.data_type() {
+        DataType::Null => Value::Null,
+        DataType::Boolean => json!(array.as_boolean().value(row)),
+        DataType::Int8 => json!(array.as_primitive::<Int8Type>().value(row)),
+        DataType::Int16 => json!(array.as_primitive::<Int16Type>().value(row)),
+        DataType::Int32 => json!(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt8 => json!(array.as_primitive::<UInt8Type>().value(row)),
+        DataType::UInt16 => json!(array.as_primitive::<UInt16Type>().value(row)),
+        DataType::UInt32 => json!(array.as_primitive::<UInt32Type>().value(row)),
+        DataType::UInt64 => json!(array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Float32 => json!(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => json!(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => json!(array.as_string::<i64>().value(row)),
+        DataType::Binary => bytes(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => bytes(array.as_binary::<i64>().value(row)),
+        DataType::List(_) => list(&array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
+        DataType::Struct(_) => json!(struct_text(array.as_struct(), row)),
+        DataType::Date32 => {
+            let date = date32_to_datetime(array.as_primitive::<Date32Type>().value(row));
+            date.map_or(Value::Null, |date| json!(date.date().to_string()))
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            let time = time64ns_to_time(array.as_primitive::<Time64NanosecondType>().value(row));
+            time.map_or(Value::Null, |time| json!(time.to_string()))
+        }
+        other => json!(format!("a value of type {other}")),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::String(text) => text.clone(),
+        other => {
+            let text = other.to_string();
+            if text.chars().count() > MAX_LIST_CHARS {
+                text.chars().take(MAX_LIST_CHARS - 3).chain("...".chars()).collect()
+            } else {
+                text
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Float64Array, StringArray, UInt32Array};
+    use std::sync::Arc;
+
+    fn written(format: Format) -> String {
+        let batch = RecordBatch::try_from_iter([
+            ("n", Arc::new(UInt32Array::from(vec![Some(3), None])) as _),
+            ("name", Arc::new(StringArray::from(vec!["a, b", "c"])) as _),
+            ("value", Arc::new(Float64Array::from(vec![0.5, f64::NAN])) as _),
+        ])
+        .unwrap();
+        let mut out = Vec::new();
+        Rows::of(&batch).write(format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_stay_numbers_and_null_is_null() {
+        assert_eq!(
+            written(Format::Json),
+            "{\"n\":3,\"name\":\"a, b\",\"value\":0.5}\n{\"n\":null,\"name\":\"c\",\"value\":null}\n"
+        );
+        assert_eq!(written(Format::Csv), "n,name,value\n3,\"a, b\",0.5\n,c,\n");
+        assert_eq!(
+            written(Format::Table),
+            "n     name  value\n3     a, b  0.5\nnull  c     null\n"
+        );
+    }
+}

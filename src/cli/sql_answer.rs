@@ -1,0 +1,50 @@
+//! Answers to questions in SQL over the tables of a store.
+
+use super::error::Error;
+use super::unknown_name::unknown_name;
+use crate::near_names::did_you_mean;
+use crate::tables::store::{self, Store};
+use crate::tables::{Output, Table};
+use arrow::array::RecordBatch;
+
+/// The answer to a question.
+pub(super) fn answer(question: &str, store: &Store) -> Result<RecordBatch, Error> {
+    let mut tables = Vec::new();
+    for table in Table::ALL {
+        if let Some(files) = store.table_files(table)? {
+            tables.push(nodulus_sql::Table {
+                name: table.name().to_owned(),
+                files: files.files,
+                partition_column: table.partition_column().map(str::to_owned),
+            });
+        }
+    }
+    nodulus_sql::query(question, &tables).map_err(|error| explain(error, &tables, store))
+}
+
+/// The error, with near or existing names where the question has an unknown one.
+fn explain(error: nodulus_sql::Error, tables: &[nodulus_sql::Table], store: &Store) -> Error {
+    match error {
+        nodulus_sql::Error::UnknownTable { name } => {
+            if let Some(table) = Table::from_name(&name) {
+                let output = Output::Table(table);
+                return store::Error::NotMade { output, store: store.root().to_owned() }.into();
+            }
+            let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+            Error::Usage(unknown_name("table", &name, &names))
+        }
+        nodulus_sql::Error::UnknownColumn { name, tables } => {
+            let names = tables.iter().flat_map(|(_, columns)| columns).map(String::as_str);
+            let near = did_you_mean(&name, names);
+            let columns = |(table, columns): &(String, Vec<String>)| {
+                format!("; `{table}` has: {}", columns.join(", "))
+            };
+            let rest = if near.is_empty() { tables.iter().map(columns).collect() } else { near };
+            Error::Usage(format!("there is no column `{name}`{rest}"))
+        }
+        nodulus_sql::Error::Question(_) | nodulus_sql::Error::OneSidedJoin { .. } => {
+            Error::Usage(error.to_string())
+        }
+        error => error.into(),
+    }
+}
