@@ -2,6 +2,7 @@
 //!
 //! Synthetic tables are written first. A separate process then evaluates them, and prints its peak resident memory (Linux).
 
+use nodulus::stages::ingest::Sources;
 use nodulus::stages::{Stage, Task, evaluate};
 use nodulus::tables::job::JobSpec;
 use nodulus::tables::manifest::InputRef;
@@ -61,7 +62,7 @@ fn row<R: Row>(values: &Value) -> R {
 
 fn spec(stage: Stage, outputs: &[Output], inputs: Vec<InputRef>, n_shards: usize) -> JobSpec {
     let config = Value::Null;
-    let (stage, stage_version, outputs) = (stage.name(), stage.version(), outputs.to_vec());
+    let (stage, stage_version, outputs) = (stage.name(), stage.spec().version, outputs.to_vec());
     JobSpec { stage, stage_version, outputs, config, inputs, n_shards }
 }
 
@@ -132,7 +133,7 @@ fn write(root: &Path) {
 
 fn evaluate_all(root: &Path) {
     let store = Store::open(root).expect("a store");
-    let inputs = evaluate::READS.iter().map(|output| {
+    let inputs = evaluate::SPEC.reads.iter().map(|output| {
         let manifest = store.require(*output).expect("a table").manifest;
         InputRef {
             name: output.name().to_owned(),
@@ -140,10 +141,11 @@ fn evaluate_all(root: &Path) {
             content_sha256: manifest.content_sha256,
         }
     });
-    let job = store.job(spec(Stage::Evaluate, evaluate::WRITES, inputs.collect(), 1));
+    let job = store.job(spec(Stage::Evaluate, evaluate::SPEC.writes, inputs.collect(), 1));
     let task = Task {
         store: &store,
         job: &job,
+        sources: &Sources::default(),
         roots: &BTreeMap::new(),
         tolerances: Tolerances::default(),
         weights: None,

@@ -5,9 +5,10 @@
 //! the stages.
 
 mod near_names;
+pub mod phantom;
 pub mod tables;
 pub mod stages;
 pub mod pipeline;
 pub mod nightly;
-pub mod phantom;
+pub mod compare;
 pub mod cli;

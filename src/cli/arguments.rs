@@ -14,10 +14,10 @@ use super::schema::SchemaArguments;
 use super::score::ScoreArguments;
 use super::show::ShowArguments;
 use super::sql::SqlArguments;
+use super::stage_command::StageCommand;
 use super::status::StatusArguments;
 use super::tables::TablesArguments;
 use super::verify::VerifyArguments;
-use crate::stages::Stage;
 use clap::{Parser, Subcommand};
 
 /// From lung CT and radiologists' marks to trained, audited, scored nodule segmentation.
@@ -41,35 +41,9 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n\nExit status: 0 success, 1 stopped by an error, 2 wrong usage, 3 finished with failed cases."
     )]
     Run(RunArguments),
-    /// Read scans and readers' marks
-    #[command(after_help = "Example:\n  nodulus ingest pipelines/demo.toml")]
-    Ingest(RunArguments),
-    /// Merge the readers' marks of each nodule
-    #[command(
-        after_help = "Example:\n  nodulus merge pipelines/demo.toml --set merge.consensus_level=0.75"
-    )]
-    Merge(RunArguments),
-    /// Measure the readers' agreement
-    #[command(after_help = "Example:\n  nodulus agree pipelines/demo.toml")]
-    Agree(RunArguments),
-    /// Cut each nodule's region out of its scan
-    #[command(after_help = "Example:\n  nodulus crop pipelines/demo.toml --max-memory 8GiB")]
-    Crop(RunArguments),
-    /// Choose samples and split patients
-    #[command(after_help = "Example:\n  nodulus balance pipelines/demo.toml --set balance.ratio=2")]
-    Balance(RunArguments),
-    /// Train the network, phase by phase
-    #[command(after_help = "Example:\n  nodulus train pipelines/demo.toml --force train")]
-    Train(RunArguments),
-    /// Predict a mask for each slice
-    #[command(after_help = "Example:\n  nodulus infer pipelines/demo.toml")]
-    Infer(RunArguments),
-    /// Measure each prediction
-    #[command(after_help = "Example:\n  nodulus evaluate pipelines/demo.toml")]
-    Evaluate(RunArguments),
-    /// Write the report
-    #[command(after_help = "Example:\n  nodulus report pipelines/demo.toml")]
-    Report(RunArguments),
+    /// One stage alone
+    #[command(flatten)]
+    Stage(StageCommand),
     /// Train, predict and evaluate each row of an experiment, and print its table
     #[command(
         after_help = "Example:\n  nodulus experiment pipelines/table1.toml\n  nodulus experiment pipelines/table3.toml --out table3.md --set train.seed=2\n\nFinished rows are not run again (docs/experiments.md)."
@@ -150,22 +124,4 @@ pub(super) enum Command {
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  nodulus completions bash > /etc/bash_completion.d/nodulus")]
     Completions(CompletionsArguments),
-}
-
-impl Command {
-    /// The stage that a command runs, where it runs one alone.
-    pub(super) const fn stage(&self) -> Option<(Stage, &RunArguments)> {
-        Some(match self {
-            Self::Ingest(arguments) => (Stage::Ingest, arguments),
-            Self::Merge(arguments) => (Stage::Merge, arguments),
-            Self::Agree(arguments) => (Stage::Agree, arguments),
-            Self::Crop(arguments) => (Stage::Crop, arguments),
-            Self::Balance(arguments) => (Stage::Balance, arguments),
-            Self::Train(arguments) => (Stage::Train, arguments),
-            Self::Infer(arguments) => (Stage::Infer, arguments),
-            Self::Evaluate(arguments) => (Stage::Evaluate, arguments),
-            Self::Report(arguments) => (Stage::Report, arguments),
-            _ => return None,
-        })
-    }
 }

@@ -2,10 +2,10 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use crate::pipeline::compare_nodules::{
-    Alone, Comparison, Coordinates, SAME_MM, Shared, Spread, compare,
+use crate::compare::nodule_table;
+use crate::compare::nodules::{
+    Coordinates, NoduleComparison, SAME_MM, Shared, Spread, UnmatchedNodule, compare,
 };
-use crate::pipeline::nodule_table;
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
@@ -64,7 +64,11 @@ pub(super) fn compare_nodules(
     Ok(Outcome::Success)
 }
 
-fn write_text(comparison: &Comparison, list: usize, out: &mut dyn Write) -> Result<(), Error> {
+fn write_text(
+    comparison: &NoduleComparison,
+    list: usize,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     writeln!(out, "A  {}\nB  {}", comparison.a.display(), comparison.b.display())?;
     if comparison.coordinates == Coordinates::Image {
         writeln!(
@@ -120,7 +124,7 @@ fn write_text(comparison: &Comparison, list: usize, out: &mut dyn Write) -> Resu
 
 fn write_alone(
     (side, other): (&str, &str),
-    alone: &[Alone],
+    alone: &[UnmatchedNodule],
     axes: [&str; 3],
     list: usize,
     out: &mut dyn Write,

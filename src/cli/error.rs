@@ -1,9 +1,8 @@
 //! How a command ends.
 
+use crate::compare::{detections, masks, nodule_table, nodules};
 use crate::nightly;
-use crate::pipeline::{
-    compare_masks, compare_nodules, config, detections, experiment, export, nodule_table, runner,
-};
+use crate::pipeline::{config, experiment, export, runner};
 use crate::tables::{lock, parquet, store};
 use std::io;
 
@@ -48,11 +47,11 @@ pub(super) enum Error {
     #[error(transparent)]
     NoduleTable(#[from] nodule_table::Error),
     #[error(transparent)]
-    Masks(#[from] compare_masks::Error),
+    Masks(#[from] masks::Error),
     #[error(transparent)]
     Detections(#[from] detections::Error),
     #[error(transparent)]
-    Comparison(#[from] compare_nodules::NoCommonPlaces),
+    Comparison(#[from] nodules::NoCommonCoordinates),
     #[error(transparent)]
     Score(#[from] nightly::run::Error),
     #[cfg(feature = "sql")]

@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::resources::ResourceArguments;
 use super::run::report;
 use super::{format, resources};
+use crate::pipeline::Config;
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
 use crate::pipeline::runner;
 use crate::tables::durable;
@@ -80,7 +81,8 @@ fn run(
     let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;
-    resources::write_phantom(&experiment.pipeline, &experiment.settings(sets), &store, &progress)?;
+    let phantom = Config::unchecked(&experiment.pipeline, &experiment.settings(sets))?.phantom;
+    resources::write_phantom(phantom.as_ref(), &store, &progress)?;
     let show = |event| resources::show(&progress, event);
     let means = Means {
         sets,

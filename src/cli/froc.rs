@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use crate::pipeline::detections::{Files, evaluate};
+use crate::compare::detections::{Files, evaluate};
 use clap::Args;
 use serde_json::json;
 use std::io::Write;

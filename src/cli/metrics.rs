@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use crate::pipeline::compare_masks::compare;
+use crate::compare::masks::compare;
 use clap::Args;
 use serde_json::Value;
 use std::io::Write;

@@ -13,6 +13,7 @@ mod first_rows;
 mod pairs;
 mod status;
 mod run;
+mod stage_command;
 mod experiment;
 mod tables;
 mod show;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, None, out),
+        Command::Stage(command) => run::run(&command.arguments, Some(command.stage), out),
         Command::Experiment(arguments) => experiment::experiment(arguments, out),
         Command::CrossValidate(arguments) => experiment::cross_validate(arguments, out),
         Command::Status(arguments) => status::status(arguments, out),
@@ -81,11 +83,6 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::Verify(arguments) => verify::verify(arguments, out),
         Command::Completions(arguments) => {
             completions::completions(arguments, &mut Cli::command(), out)
-        }
-        stage => {
-            let (stage, arguments) =
-                stage.stage().ok_or_else(|| Error::Usage("no such command".to_owned()))?;
-            run::run(arguments, Some(stage), out)
         }
     }
 }

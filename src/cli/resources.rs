@@ -4,13 +4,11 @@ use super::byte_size;
 use super::error::Error;
 use super::progress::{Progress, ProgressStyle};
 use crate::phantom;
-use crate::pipeline::{config, runner};
+use crate::pipeline::runner;
 use crate::stages::Event;
 use crate::tables::store::Store;
 use clap::Args;
 use nodulus_nets::Device;
-use serde::Deserialize;
-use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(super) struct ResourceArguments {
@@ -30,12 +28,6 @@ pub(super) struct ResourceArguments {
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) progress: ProgressStyle,
-}
-
-/// The section of a pipeline file that asks for a synthetic cohort.
-#[derive(Deserialize)]
-struct PhantomSection {
-    phantom: Option<phantom::Config>,
 }
 
 /// Starts the threads and finds the device that the arguments name.
@@ -66,16 +58,14 @@ pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> Result<Devic
 
 /// Writes the synthetic cohort that a pipeline file asks for into the store's folder.
 pub(super) fn write_phantom(
-    pipeline: &Path,
-    sets: &[String],
+    phantom: Option<&phantom::Config>,
     store: &Store,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let section: PhantomSection = config::section(pipeline, sets)?;
-    if let Some(phantom) = section.phantom {
+    if let Some(phantom) = phantom {
         let count =
             |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
-        phantom::write(&store.root().join("phantom"), &phantom, &count)?;
+        phantom::write(&store.root().join("phantom"), phantom, &count)?;
     }
     Ok(())
 }
@@ -87,7 +77,7 @@ pub(super) fn show(progress: &Progress, event: runner::Progress) {
             progress.count("sources", done as u64, total as u64, "");
         }
         runner::Progress::Begin(stage) => {
-            progress.line(&format!("{stage}: {}", stage.description()));
+            progress.line(&format!("{stage}: {}", stage.spec().description));
         }
         runner::Progress::Stage(stage, Event::Cases { done, total, note }) => {
             progress.count(stage.name(), done as u64, total as u64, &note);

@@ -42,10 +42,10 @@ pub(super) fn run(
     let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
     let stages: Vec<Stage> = match stage {
         Some(stage) if !config.stages().any(|s| s == stage) => {
-            let why = if stage == Stage::Train && config.train.is_none() {
-                "the pipeline file has no `[train]` section".to_owned()
-            } else {
+            let why = if (stage.spec().is_on)(&config) {
                 format!("{stage} needs images, and the pipeline file's cohorts have none")
+            } else {
+                format!("the pipeline file has no `[{stage}]` section")
             };
             return Err(Error::Usage(why));
         }
@@ -70,7 +70,7 @@ pub(super) fn run(
     let store = Store::create(&config.store)?;
     let _lock = store.lock()?;
     if stages.contains(&Stage::Ingest) {
-        resources::write_phantom(&pipeline.pipeline, &pipeline.sets, &store, &progress)?;
+        resources::write_phantom(config.phantom.as_ref(), &store, &progress)?;
     }
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
     let options = runner::Options {

@@ -2,8 +2,6 @@
 //! what is made of a store afterwards.
 
 pub mod config;
-mod mask_settings;
-mod train_settings;
 pub mod sources;
 pub mod pairs;
 pub mod plan;
@@ -13,9 +11,5 @@ pub mod status;
 pub mod lineage;
 pub mod export;
 pub mod montage;
-pub mod nodule_table;
-pub mod compare_masks;
-pub mod compare_nodules;
-pub mod detections;
 
 pub use config::Config;

@@ -3,28 +3,20 @@
 use super::Config;
 use super::sources;
 use crate::stages::Stage;
+use crate::tables::Output;
 use crate::tables::job::JobSpec;
 use crate::tables::manifest::{InputRef, Manifest};
-use crate::tables::{Output, Table};
 use serde_json::Value;
 
-/// What a stage reads under a configuration: without `[train]` there is neither log nor checkpoint
-/// of the store's own.
+/// What a stage reads under a configuration: what stages that it does not ask for would make is left out.
 pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {
-    let made_by_train = [Output::Table(Table::TrainingLog), Output::Checkpoint];
-    stage
-        .reads()
-        .iter()
-        .copied()
-        .filter(|output| config.train.is_some() || !made_by_train.contains(output))
-        .collect()
+    let off = Stage::ALL.into_iter().map(Stage::spec).filter(|spec| !(spec.is_on)(config));
+    let missing: Vec<&Output> = off.flat_map(|spec| spec.writes).collect();
+    stage.spec().reads.iter().filter(|output| !missing.contains(output)).copied().collect()
 }
 
 /// The work of a stage, given what it is made from. `n_source_shards` is the number of shards of
 /// the frozen list of sources.
-///
-/// METHOD: agree, train, evaluate and report look at the whole cohort and are one shard; every other
-/// stage keeps the shards of the sources, so that a scan stays in its shard from file to prediction.
 ///
 /// # Errors
 ///
@@ -35,19 +27,14 @@ pub fn job(
     inputs: Vec<InputRef>,
     n_source_shards: usize,
 ) -> Result<JobSpec, serde_json::Error> {
-    let n_shards = match stage {
-        Stage::Ingest | Stage::Merge | Stage::Crop | Stage::Balance | Stage::Infer => {
-            n_source_shards
-        }
-        Stage::Agree | Stage::Train | Stage::Evaluate | Stage::Report => 1,
-    };
+    let spec = stage.spec();
     Ok(JobSpec {
-        stage: stage.name(),
-        stage_version: stage.version(),
-        outputs: stage.writes().to_vec(),
-        config: config.stage(stage)?,
+        stage: spec.name,
+        stage_version: spec.version,
+        outputs: spec.writes.to_vec(),
+        config: (spec.settings)(config)?,
         inputs,
-        n_shards,
+        n_shards: if spec.is_sharded { n_source_shards } else { 1 },
     })
 }
 
@@ -108,6 +95,7 @@ fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::Table;
     use serde_json::json;
 
     fn spec(config: Value, content: &str) -> JobSpec {

@@ -4,9 +4,7 @@ use super::config::Config;
 use super::plan;
 use super::sources;
 use crate::stages::ingest::Sources;
-use crate::stages::{
-    Event, Stage, Task, agree, balance, crop, evaluate, infer, ingest, merge, report, train,
-};
+use crate::stages::{Event, Stage, StageError, Task};
 use crate::tables::job::Job;
 use crate::tables::manifest::{self, InputRef};
 use crate::tables::store::{self, Store};
@@ -117,33 +115,14 @@ pub enum Error {
         /// How many.
         pending: usize,
     },
-    /// See [`ingest`].
-    #[error("ingest stopped")]
-    Ingest(#[from] ingest::Error),
-    /// See [`merge`].
-    #[error("merge stopped")]
-    Merge(#[from] merge::Error),
-    /// See [`agree`].
-    #[error("agree stopped")]
-    Agree(#[from] agree::Error),
-    /// See [`crop`].
-    #[error("crop stopped")]
-    Crop(#[from] crop::Error),
-    /// See [`balance`].
-    #[error("balance stopped")]
-    Balance(#[from] balance::Error),
-    /// See [`train`].
-    #[error("train stopped")]
-    Train(#[from] train::Error),
-    /// See [`infer`].
-    #[error("infer stopped")]
-    Infer(#[from] infer::Error),
-    /// See [`evaluate`].
-    #[error("evaluate stopped")]
-    Evaluate(#[from] evaluate::Error),
-    /// See [`report`].
-    #[error("report stopped")]
-    Report(#[from] report::Error),
+    /// A stage stopped.
+    #[error("{stage} stopped")]
+    Stage {
+        /// The stage.
+        stage: Stage,
+        /// Why.
+        source: StageError,
+    },
 }
 
 /// Runs stages in order. The caller holds the store's lock.
@@ -237,44 +216,14 @@ pub fn job_spec(
         n_shards = n_shards.max(version.manifest.n_shards());
         inputs.push(version.manifest.as_input());
     }
-    if let Some(outside) = OutsideWeights::of(config, stage) {
-        let content_sha256 = hash::sha256_file(&outside.file()?)
+    if let Some(outside) = (stage.spec().outside_weights)(config) {
+        let content_sha256 = hash::sha256_file(&weights_file(outside.path)?)
             .map_err(|source| Error::Weights { setting: outside.setting, source })?;
         inputs.retain(|input| input.name != outside.input);
         let name = outside.input.to_owned();
         inputs.push(InputRef { name, key: content_sha256[..16].to_owned(), content_sha256 });
     }
     plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
-}
-
-/// Weights from outside the store that a stage reads.
-struct OutsideWeights<'a> {
-    /// The setting that names them.
-    setting: &'static str,
-    /// Their name among the stage's inputs.
-    input: &'static str,
-    path: &'a Path,
-}
-
-impl<'a> OutsideWeights<'a> {
-    fn of(config: &'a Config, stage: Stage) -> Option<Self> {
-        match stage {
-            Stage::Train => {
-                let initial = config.train.as_ref()?.initial.as_ref()?;
-                let (setting, input) = ("train.initial.checkpoint", "initial weights");
-                Some(Self { setting, input, path: &initial.checkpoint })
-            }
-            Stage::Infer => {
-                let path = config.infer.checkpoint.as_deref()?;
-                Some(Self { setting: "infer.checkpoint", input: "checkpoint", path })
-            }
-            _ => None,
-        }
-    }
-
-    fn file(&self) -> Result<PathBuf, store::Error> {
-        weights_file(self.path)
-    }
 }
 
 /// The weights file that a path means: itself, that of a checkpoint's folder, or the current one of a
@@ -289,7 +238,10 @@ pub fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
 
 /// The stage that writes an output; `failures` come from every stage.
 pub(super) fn maker(output: Output) -> Stage {
-    Stage::ALL.into_iter().find(|stage| stage.writes().contains(&output)).unwrap_or(Stage::Ingest)
+    Stage::ALL
+        .into_iter()
+        .find(|stage| stage.spec().writes.contains(&output))
+        .unwrap_or(Stage::Ingest)
 }
 
 fn run_stage(
@@ -304,10 +256,14 @@ fn run_stage(
     let roots: BTreeMap<String, PathBuf> =
         config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
     let report = |event| progress(Progress::Stage(stage, event));
-    let weights = OutsideWeights::of(config, stage).map(|outside| outside.file()).transpose()?;
+    let spec = stage.spec();
+    let weights =
+        (spec.outside_weights)(config).map(|outside| weights_file(outside.path)).transpose()?;
+    let none = Sources::default();
     let task = Task {
         store,
         job,
+        sources: sources.unwrap_or(&none),
         roots: &roots,
         tolerances: config.ingest.tolerances,
         weights: weights.as_deref(),
@@ -315,25 +271,7 @@ fn run_stage(
         max_memory: options.max_memory,
         progress: &report,
     };
-    match stage {
-        Stage::Ingest => {
-            let none = Sources::default();
-            ingest::run(&config.ingest, sources.unwrap_or(&none), &task)?;
-        }
-        Stage::Merge => merge::run(&config.merge, &task)?,
-        Stage::Agree => agree::run(&config.agree, &task)?,
-        Stage::Crop => crop::run(&config.crop, &task)?,
-        Stage::Balance => balance::run(&config.balance, &task)?,
-        Stage::Train => {
-            if let Some(train) = &config.train {
-                train::run(train, &task)?;
-            }
-        }
-        Stage::Infer => infer::run(&config.infer, &task)?,
-        Stage::Evaluate => evaluate::run(&config.evaluate, &task)?,
-        Stage::Report => report::run(&config.report, &task)?,
-    }
-    Ok(())
+    (spec.run)(config, &task).map_err(|source| Error::Stage { stage, source })
 }
 
 /// Whether any case of the store's current outputs failed.

@@ -68,7 +68,8 @@ pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error>
     let mut to_run: BTreeMap<Stage, Stage> = BTreeMap::new();
     let mut found = Vec::new();
     for stage in Stage::ALL {
-        let current = stage.writes().first().map_or(Ok(None), |output| store.current(*output))?;
+        let current =
+            stage.spec().writes.first().map_or(Ok(None), |output| store.current(*output))?;
         let makers = plan::reads(config, stage).into_iter().map(runner::maker);
         let first = makers.filter_map(|maker| to_run.get(&maker).copied()).min();
         let state = if !config.stages().any(|s| s == stage) {

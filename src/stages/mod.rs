@@ -1,9 +1,12 @@
 //! The stages, in the order that data flows through them.
 //!
-//! Each file has the same items in the same order: `READS`, `WRITES`, `VERSION`, `Config`, `run`
-//! (read → transform → write), `transform` (pure), `Error`, tests of `transform`.
+//! Each stage's folder has its settings in `config.rs`, and in `mod.rs` the same items in the same order:
+//! `SPEC`, `run` (read → transform → write), `transform` (pure), `Error`, tests of `transform`. A new stage
+//! is its folder, its lines in this file, and its section in `config.rs`.
 
+pub mod config;
 pub mod task;
+pub mod spec;
 mod memory;
 pub mod ingest;
 pub mod merge;
@@ -15,10 +18,9 @@ pub mod infer;
 pub mod evaluate;
 pub mod report;
 
-pub use task::{Event, Task};
-
-use crate::tables::Output;
 use serde::Serialize;
+pub use spec::{OutsideWeights, StageError, StageSpec};
+pub use task::{Event, Task};
 
 /// One step of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,103 +46,44 @@ pub enum Stage {
     Report,
 }
 
+/// Every stage with its facts, in data-flow order.
+const SPECS: [(Stage, &StageSpec); 9] = [
+    (Stage::Ingest, &ingest::SPEC),
+    (Stage::Merge, &merge::SPEC),
+    (Stage::Agree, &agree::SPEC),
+    (Stage::Crop, &crop::SPEC),
+    (Stage::Balance, &balance::SPEC),
+    (Stage::Train, &train::SPEC),
+    (Stage::Infer, &infer::SPEC),
+    (Stage::Evaluate, &evaluate::SPEC),
+    (Stage::Report, &report::SPEC),
+];
+
 impl Stage {
     /// Every stage, in data-flow order.
-    pub const ALL: [Self; 9] = [
-        Self::Ingest,
-        Self::Merge,
-        Self::Agree,
-        Self::Crop,
-        Self::Balance,
-        Self::Train,
-        Self::Infer,
-        Self::Evaluate,
-        Self::Report,
-    ];
+    pub const ALL: [Self; SPECS.len()] = {
+        let mut all = [Self::Ingest; SPECS.len()];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = SPECS[n].0;
+            n += 1;
+        }
+        all
+    };
 
-    /// Whether the stage works on images, beyond what readers drew.
-    pub const fn needs_images(self) -> bool {
-        !matches!(self, Self::Ingest | Self::Merge | Self::Agree)
+    /// What there is to know of the stage.
+    pub const fn spec(self) -> &'static StageSpec {
+        SPECS[self as usize].1
     }
 
     /// Name on the command line, and of the stage's section in a pipeline file.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Merge => "merge",
-            Self::Agree => "agree",
-            Self::Crop => "crop",
-            Self::Balance => "balance",
-            Self::Train => "train",
-            Self::Infer => "infer",
-            Self::Evaluate => "evaluate",
-            Self::Report => "report",
-        }
+        self.spec().name
     }
 
     /// The stage with a name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.name() == name)
-    }
-
-    /// What the stage does, in one line.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Ingest => "read scans and readers' marks",
-            Self::Merge => "join the readers' marks of one nodule",
-            Self::Agree => "measure how far readers agree",
-            Self::Crop => "cut each nodule's region out of its scan",
-            Self::Balance => "choose slices and split patients",
-            Self::Train => "fit the network, phase after phase",
-            Self::Infer => "predict each slice",
-            Self::Evaluate => "measure each prediction",
-            Self::Report => "write the report",
-        }
-    }
-
-    /// What the stage reads.
-    pub const fn reads(self) -> &'static [Output] {
-        match self {
-            Self::Ingest => ingest::READS,
-            Self::Merge => merge::READS,
-            Self::Agree => agree::READS,
-            Self::Crop => crop::READS,
-            Self::Balance => balance::READS,
-            Self::Train => train::READS,
-            Self::Infer => infer::READS,
-            Self::Evaluate => evaluate::READS,
-            Self::Report => report::READS,
-        }
-    }
-
-    /// What the stage writes; the first one carries its failures.
-    pub const fn writes(self) -> &'static [Output] {
-        match self {
-            Self::Ingest => ingest::WRITES,
-            Self::Merge => merge::WRITES,
-            Self::Agree => agree::WRITES,
-            Self::Crop => crop::WRITES,
-            Self::Balance => balance::WRITES,
-            Self::Train => train::WRITES,
-            Self::Infer => infer::WRITES,
-            Self::Evaluate => evaluate::WRITES,
-            Self::Report => report::WRITES,
-        }
-    }
-
-    /// Version of the stage's code; raised when its results change.
-    pub const fn version(self) -> u32 {
-        match self {
-            Self::Ingest => ingest::VERSION,
-            Self::Merge => merge::VERSION,
-            Self::Agree => agree::VERSION,
-            Self::Crop => crop::VERSION,
-            Self::Balance => balance::VERSION,
-            Self::Train => train::VERSION,
-            Self::Infer => infer::VERSION,
-            Self::Evaluate => evaluate::VERSION,
-            Self::Report => report::VERSION,
-        }
     }
 }
 
@@ -153,16 +96,16 @@ impl std::fmt::Display for Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::Table;
+    use crate::tables::{Output, Table};
 
     #[test]
     fn every_stage_reads_only_what_earlier_stages_wrote() {
         let mut written = Vec::new();
         for stage in Stage::ALL {
-            for output in stage.reads() {
+            for output in stage.spec().reads {
                 assert!(written.contains(output), "{stage} reads {output}, which nothing wrote");
             }
-            written.extend(stage.writes());
+            written.extend(stage.spec().writes);
         }
         for table in Table::OF_STAGES.into_iter().filter(|table| *table != Table::Failures) {
             assert!(written.contains(&Output::Table(table)), "no stage writes {table}");
@@ -173,7 +116,8 @@ mod tests {
     fn names_come_back() {
         for stage in Stage::ALL {
             assert_eq!(Stage::from_name(stage.name()), Some(stage));
-            assert!(!stage.writes().is_empty(), "{stage} writes nothing");
+            assert_eq!(SPECS[stage as usize].0, stage);
+            assert!(!stage.spec().writes.is_empty(), "{stage} writes nothing");
         }
     }
 }

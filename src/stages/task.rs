@@ -1,5 +1,6 @@
 //! What a stage is given to work with.
 
+use super::ingest::sources::Sources;
 use crate::tables::job::Job;
 use crate::tables::manifest::InputRef;
 use crate::tables::store::{self, Store, Version};
@@ -31,6 +32,8 @@ pub struct Task<'a> {
     pub store: &'a Store,
     /// What is to be made.
     pub job: &'a Job,
+    /// The frozen list of sources; empty for every stage but ingest.
+    pub sources: &'a Sources,
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// How far slices of DICOM series may be off an even grid.

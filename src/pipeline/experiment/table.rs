@@ -1,6 +1,6 @@
 //! The table that an experiment makes.
 
-use super::{Error, Experiment, ensemble};
+use super::error::Error;
 use crate::tables::store::Store;
 use crate::tables::{Comparison, Output, Summary, Table};
 use nodulus_metrics::Metric;
@@ -50,8 +50,20 @@ pub struct Cell {
     pub paper: Option<f64>,
 }
 
+/// Id of a row's models of all folds together.
+pub fn ensemble(name: &str) -> String {
+    format!("{name}, all folds")
+}
+
 /// The lines of the scored rows, out of the store's `summary` and `comparisons`.
-pub(super) fn read(experiment: &Experiment, store: &Store) -> Result<Vec<Line>, Error> {
+///
+/// `rows` are the models' ids with the paper's figures; `with_folds` adds a line for the models of all folds
+/// together after each.
+pub(super) fn read(
+    rows: &[(&str, &BTreeMap<String, f64>)],
+    with_folds: bool,
+    store: &Store,
+) -> Result<Vec<Line>, Error> {
     let mut summaries: Vec<Summary> = Vec::new();
     for batch in store.require(Output::Table(Table::Summary))?.rows::<Summary>() {
         summaries.extend(batch?.into_iter().filter(|row| row.subgroup == "all"));
@@ -61,10 +73,10 @@ pub(super) fn read(experiment: &Experiment, store: &Store) -> Result<Vec<Line>, 
         comparisons.extend(batch?.into_iter().filter(|row| row.metric == Metric::Dice.name()));
     }
     let mut lines = Vec::new();
-    for row in experiment.rows.iter().filter(|row| row.scored) {
-        lines.push(line(&row.name, &row.paper, &summaries));
-        if experiment.folds {
-            lines.push(line(&ensemble(&row.name), &BTreeMap::new(), &summaries));
+    for (name, paper) in rows {
+        lines.push(line(name, paper, &summaries));
+        if with_folds {
+            lines.push(line(&ensemble(name), &BTreeMap::new(), &summaries));
         }
     }
     mark_best(&mut lines);

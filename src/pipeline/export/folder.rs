@@ -1,6 +1,6 @@
 //! The folder of an export: whose it is, and how its files get there.
 
-use super::Error;
+use super::error::Error;
 use crate::tables::manifest::{self, InputRef};
 use crate::tables::{durable, hash};
 use fs_err as fs;

@@ -6,22 +6,13 @@ mod predicted;
 use super::export::folder::{Folder, Record};
 use super::export::regions::{Region, Selection, Tables};
 use super::export::{Error, one_cohort};
+use crate::tables::Table;
 use crate::tables::store::Store;
-use crate::tables::{Output, Table};
+pub use page::What;
 use page::{Layout, Page, Tile};
 use predicted::Predicted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// What a tile shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// A nodule's central slice.
-    Nodules,
-    /// A slice, of all that a nodule's region has.
-    Slices,
-}
 
 /// What to draw.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,21 @@
 //! One page: what it says at its head, and its tiles.
 
-use super::{Error, Region, What};
+use crate::pipeline::export::Error;
+use crate::pipeline::export::regions::Region;
 use ndarray::{Array2, Axis};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
 use nodulus_imaging::drawing::slice::{self, MaskOutline};
+use serde::Serialize;
+
+/// What a tile shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A nodule's central slice.
+    Nodules,
+    /// A slice, of all that a nodule's region has.
+    Slices,
+}
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
 const INK: Colour = [0xe4, 0xe6, 0xe8];

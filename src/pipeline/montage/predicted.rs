@@ -1,10 +1,11 @@
 //! A model's masks, shard by shard.
 
-use super::{Error, Output, Region, Store, Table, Tables};
-use crate::pipeline::export::check_made_of;
+use crate::pipeline::export::regions::{Region, Tables};
+use crate::pipeline::export::{Error, check_made_of};
 use crate::stages::infer::THRESHOLD;
 use crate::tables::manifest::InputRef;
-use crate::tables::store::Version;
+use crate::tables::store::{Store, Version};
+use crate::tables::{Output, Table};
 use ndarray::Array2;
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;

@@ -1,43 +1,42 @@
 //! Agree: `scans`, `marks`, `nodules` → `reader_agreement`, `rating_agreement`.
 
+pub(super) mod config;
 mod ratings;
 
-use super::Task;
-use crate::tables::marks::RATINGS;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
 use crate::tables::reader_agreement::ReaderPair;
 use crate::tables::{
     Failure, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
     parquet, shard, store,
 };
+pub use config::Config;
 use nodulus_formats::volume::{Mask, PlacedMask};
-use nodulus_metrics::{METRIC_DEFINITION, fleiss, measure};
+use nodulus_metrics::{METRIC_DEFINITION, measure};
+pub use ratings::Given;
 use ratings::Ratings;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Outputs read.
-pub const READS: &[Output] =
-    &[Output::Table(Table::Scans), Output::Table(Table::Marks), Output::Table(Table::Nodules)];
-/// Outputs written.
-pub const WRITES: &[Output] =
-    &[Output::Table(Table::ReaderAgreement), Output::Table(Table::RatingAgreement)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 1;
-
-/// Settings: `[agree]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Decides the bootstrap's resamples.
-    pub seed: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { seed: 1 }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "agree",
+    description: "measure the readers' agreement",
+    example: "",
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Marks),
+        Output::Table(Table::Nodules),
+    ],
+    writes: &[Output::Table(Table::ReaderAgreement), Output::Table(Table::RatingAgreement)],
+    version: 1,
+    needs_images: false,
+    is_sharded: false,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.agree),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.agree, task)?),
+};
 
 /// Compares the readers of every nodule, a shard of the sources at a time; of earlier shards only
 /// the ratings are kept.
@@ -99,9 +98,6 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// What the readers of a nodule gave it in each rating, in the order of [`RATINGS`].
-pub type Given = [fleiss::RatingCounts; RATINGS.len()];
 
 /// Cohort and series.
 type Series = (String, String);

@@ -1,11 +1,13 @@
 //! Readers' ratings, nodule by nodule and over whole cohorts.
 
-use super::Given;
 use crate::tables::marks::RATINGS;
 use crate::tables::{Mark, RatingAgreement};
 use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+
+/// What the readers of a nodule gave it in each rating, in the order of [`RATINGS`].
+pub type Given = [RatingCounts; RATINGS.len()];
 
 /// What the readers of a nodule gave it, from the marks of each.
 ///

@@ -1,7 +1,8 @@
 //! Which split and which fold a person or lesion is in.
 
+use super::Error;
+use super::config::{Config, Shares};
 use super::units::Unit;
-use super::{Config, Error, Shares};
 use crate::tables::{Split, hash};
 use std::collections::BTreeMap;
 

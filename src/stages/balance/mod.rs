@@ -1,88 +1,39 @@
 //! Balance: `scans`, `rois` → `samples`.
 
+pub(super) mod config;
 mod assign;
 mod nnunet_splits;
 mod reached;
 mod units;
 
 pub use assign::{Assignment, assign};
+pub use config::{Config, FoldsFrom, Shares};
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
 pub use units::{Lesion, ScanPlace, Subsets, Unit, UnitError, Units, units};
 
-use super::{Event, Task};
+use crate::stages::spec::StageSpec;
+use crate::stages::task::{Event, Task};
 use crate::tables::store::Version;
-use crate::tables::{Failure, Output, Role, Sample, SplitBy, Table, parquet, shard, store};
-use reached::Reached;
-use serde::{Deserialize, Serialize};
+use crate::tables::{Failure, Output, Role, Sample, Table, parquet, shard, store};
+use reached::{Reached, wanted};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Outputs read.
-pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Rois)];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::Samples)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
-
-/// Settings: `[balance]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Slices without nodule for each slice with it.
-    pub ratio: f64,
-    /// Decides which patients go into which split.
-    pub seed: u64,
-    /// What goes into one split whole.
-    pub split_by: SplitBy,
-    /// Folds for cross-validation of the patients that are not in test.
-    pub folds: usize,
-    /// What makes folds of LUNA16's scans.
-    pub folds_from: FoldsFrom,
-    /// Shares of patients in validation and test.
-    pub split: Shares,
-    /// Shares of cohorts with their own, by the cohort's name.
-    pub splits: BTreeMap<String, Shares>,
-}
-
-/// What makes folds of scans in LUNA16's layout; those of other layouts are hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FoldsFrom {
-    /// The folders subset0 to subset9, in a cohort that has any; a hash elsewhere.
-    Subsets,
-    /// A hash.
-    Hash,
-}
-
-/// Shares of patients; the rest train.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shares {
-    /// Share of patients in validation.
-    #[serde(default)]
-    pub validation: f64,
-    /// Share of patients in test.
-    #[serde(default)]
-    pub test: f64,
-    /// Lesions in test, in place of a share: the patients of exactly so many.
-    #[serde(default)]
-    pub test_lesions: Option<usize>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            ratio: 1.0,
-            seed: 1,
-            // METHOD: not the paper's way, in which slices of one patient are learnt and scored.
-            split_by: SplitBy::Patient,
-            folds: 5,
-            // METHOD: LUNA16's own cross-validation, with which published figures were made.
-            folds_from: FoldsFrom::Subsets,
-            split: Shares { validation: 0.1, test: 0.2, test_lesions: None },
-            splits: BTreeMap::new(),
-        }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "balance",
+    description: "choose samples and split patients",
+    example: "--set balance.ratio=2",
+    reads: &[Output::Table(Table::Scans), Output::Table(Table::Rois)],
+    writes: &[Output::Table(Table::Samples)],
+    version: 2,
+    needs_images: true,
+    is_sharded: true,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.balance),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.balance, task)?),
+};
 
 /// The columns of `rois` that balancing needs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -239,11 +190,6 @@ pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Samp
         }
     }
     samples
-}
-
-/// Slices without nodule beside those with it.
-fn wanted(ratio: f64, n_nodule: usize) -> usize {
-    (n_nodule as f64 * ratio).round() as usize
 }
 
 /// The stage stopped.

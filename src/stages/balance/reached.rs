@@ -1,8 +1,12 @@
 //! How near the slices chosen come to the ratio asked for.
 
-use super::wanted;
 use crate::tables::{Role, Sample};
 use std::fmt;
+
+/// Slices without nodule beside those with it.
+pub(super) fn wanted(ratio: f64, n_nodule: usize) -> usize {
+    (n_nodule as f64 * ratio).round() as usize
+}
 
 /// The ratio that was reached.
 #[derive(Debug, Default)]

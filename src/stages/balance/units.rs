@@ -1,6 +1,6 @@
 //! What goes into one split whole: persons, or lesions.
 
-use super::{Config, FoldsFrom};
+use super::config::{Config, FoldsFrom};
 use crate::tables::SplitBy;
 use nodulus_formats::cohort::Layout;
 use serde::Deserialize;

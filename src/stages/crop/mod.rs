@@ -1,94 +1,42 @@
 //! Crop: `scans`, `nodules` → `rois`.
 
+pub(super) mod config;
 mod error;
 mod region;
 #[cfg(test)]
 pub(in crate::stages) mod test_rows;
 
+pub use config::{Config, WhenOversize, Window};
 pub use error::CropError;
 
-use super::{Task, memory};
-use crate::tables::{Failure, Neighbours, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
+use crate::stages::memory;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
+use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
 use nodulus_imaging::crop::{crop_mask, crop_slice};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// Outputs read.
-pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Nodules)];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::Rois)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
-
-/// Settings: `[crop]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Pixels of a region along i and j.
-    pub size: usize,
-    /// Slices added on each side of the nodule's.
-    pub margin_slices: usize,
-    /// Distance between the region's pixels along i and j; the scan's own pixels where not given,
-    /// as in the paper.
-    pub spacing_mm: Option<f64>,
-    /// What becomes of a nodule that is larger than the region.
-    pub oversize: WhenOversize,
-    /// What is learnt from the scan's other nodules in the region.
-    pub neighbours: Neighbours,
-    /// Hounsfield units of pixels past the image's border.
-    pub padding_hu: i16,
-    /// Window of normalisation.
-    pub window: Window,
-    /// Windows of cohorts with their own range, by the cohort's name.
-    pub windows: BTreeMap<String, Window>,
-}
-
-/// What becomes of a nodule that is larger than its region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WhenOversize {
-    /// It has no region, and is a row of `failures`.
-    Error,
-    /// Its pixels are made larger, until it fits.
-    Resample,
-    /// Its mask ends at the region's border.
-    Crop,
-}
-
-/// Values that normalise to 0 and to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    /// Value that normalises to 0.
-    pub low_hu: f64,
-    /// Value that normalises to 1.
-    pub high_hu: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            size: 128,
-            margin_slices: 3,
-            spacing_mm: None,
-            oversize: WhenOversize::Error,
-            // METHOD: nodules look the same to the network, whichever is at the centre; one that is
-            // background in a neighbour's region would be learnt both ways.
-            neighbours: Neighbours::Include,
-            // METHOD: air, as outside the body.
-            padding_hu: -1000,
-            // METHOD: chosen; the paper's copy of LUNA16 was stored as 0..255 (model.md).
-            window: Window { low_hu: -1000.0, high_hu: 400.0 },
-            windows: BTreeMap::new(),
-        }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "crop",
+    description: "cut each nodule's region out of its scan",
+    example: "--max-memory 8GiB",
+    reads: &[Output::Table(Table::Scans), Output::Table(Table::Nodules)],
+    writes: &[Output::Table(Table::Rois)],
+    version: 2,
+    needs_images: true,
+    is_sharded: true,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.crop),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.crop, task)?),
+};
 
 /// Crops the nodules of every pending shard, of as many scans at once as fit in `max_memory`.
 ///

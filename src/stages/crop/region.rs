@@ -1,6 +1,7 @@
 //! Where a nodule's region lies in its slices, and what else lies there.
 
-use super::{Config, CropError, WhenOversize};
+use super::config::{Config, WhenOversize};
+use super::error::CropError;
 use crate::tables::Oversize;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_imaging::crop::{CropGrid, crop_mask};

@@ -1,6 +1,6 @@
 //! What the network's probability that a slice holds nodule is worth.
 
-use super::Slice;
+use super::slice::Slice;
 use crate::tables::Summary;
 use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, classify};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Each two models on the same nodules.
 
-use super::READER;
+use super::readers::READER;
 use super::summaries::Scored;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::Comparison;

@@ -1,16 +1,20 @@
 //! Evaluate: `scans`, `marks`, `nodules`, `reader_agreement`, `rois`, `samples`, `predictions` →
 //! `slice_metrics`, `nodule_metrics`, `summary`, `comparisons`.
 
+pub(super) mod config;
 mod classifier;
 mod comparisons;
 mod readers;
 mod rows;
+mod slice;
 mod subgroups;
 mod summaries;
 
+pub use config::Config;
 pub use readers::READER;
 
-use super::Task;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
 use crate::tables::store::Version;
 use crate::tables::{
     Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
@@ -21,85 +25,41 @@ use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_metrics::{mask_size, measure};
 use rayon::prelude::*;
 use rows::{Found, nodule_row, slice_row};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use slice::SLICE_COLUMNS;
+pub use slice::{Region, Slice};
 use std::collections::{BTreeMap, BTreeSet};
 use subgroups::{Spacings, Subgroups};
 use summaries::Scored;
 
-/// Outputs read.
-pub const READS: &[Output] = &[
-    Output::Table(Table::Scans),
-    Output::Table(Table::Marks),
-    Output::Table(Table::Nodules),
-    Output::Table(Table::ReaderAgreement),
-    Output::Table(Table::Rois),
-    Output::Table(Table::Samples),
-    Output::Table(Table::Predictions),
-];
-/// Outputs written.
-pub const WRITES: &[Output] = &[
-    Output::Table(Table::NoduleMetrics),
-    Output::Table(Table::SliceMetrics),
-    Output::Table(Table::Summary),
-    Output::Table(Table::Comparisons),
-];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
-
-/// Settings: `[evaluate]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Decides the bootstrap's resamples.
-    pub seed: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { seed: 1 }
-    }
-}
-
-/// The columns of `rois` that scoring needs.
-#[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the columns of the table")]
-pub struct Slice {
-    roi_id: String,
-    nodule_id: String,
-    patient_id: String,
-    slice_index: i64,
-    height: i64,
-    width: i64,
-    spacing_i_mm: f64,
-    spacing_j_mm: f64,
-    spacing_k_mm: f64,
-    native_spacing_i_mm: f64,
-    native_spacing_j_mm: f64,
-    n_cut_pixels: i64,
-    oversize: Option<String>,
-    #[serde(with = "serde_bytes")]
-    mask_bits: Vec<u8>,
-    #[serde(with = "serde_bytes")]
-    other_mask_bits: Vec<u8>,
-}
-
-const SLICE_COLUMNS: &[&str] = &[
-    "roi_id",
-    "nodule_id",
-    "patient_id",
-    "slice_index",
-    "height",
-    "width",
-    "spacing_i_mm",
-    "spacing_j_mm",
-    "spacing_k_mm",
-    "native_spacing_i_mm",
-    "native_spacing_j_mm",
-    "n_cut_pixels",
-    "oversize",
-    "mask_bits",
-    "other_mask_bits",
-];
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "evaluate",
+    description: "measure each prediction",
+    example: "",
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Marks),
+        Output::Table(Table::Nodules),
+        Output::Table(Table::ReaderAgreement),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+        Output::Table(Table::Predictions),
+    ],
+    writes: &[
+        Output::Table(Table::NoduleMetrics),
+        Output::Table(Table::SliceMetrics),
+        Output::Table(Table::Summary),
+        Output::Table(Table::Comparisons),
+    ],
+    version: 3,
+    needs_images: true,
+    is_sharded: false,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.evaluate),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.evaluate, task)?),
+};
 
 /// The columns of `predictions` that scoring needs.
 #[derive(Clone, Debug, Deserialize)]
@@ -264,15 +224,6 @@ fn read_by_others(
         Some((nodule.nodule_id.clone(), readers::against_the_others(nodule, &marks, spacing_mm)))
     };
     Ok(nodules.par_iter().filter_map(of_nodule).collect())
-}
-
-/// Size and spacing of a nodule's region.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Region {
-    /// Voxels along i, j, k.
-    pub size: [usize; 3],
-    /// Spacing along i, j, k.
-    pub spacing_mm: [f64; 3],
 }
 
 /// Scores of one nodule under one model: in 3D over its region, and in 2D on each slice.

@@ -1,6 +1,6 @@
 //! Scores to rows.
 
-use super::{Region, Slice};
+use super::slice::{Region, Slice};
 use crate::tables::{NoduleMetrics, SliceMetrics};
 use nodulus_metrics::{METRIC_DEFINITION, MaskMetrics, MaskSize, SizeMeasure};
 

@@ -1,6 +1,6 @@
 //! Metrics over nodules and over slices, in all and in subgroups.
 
-use super::Region;
+use super::slice::Region;
 use super::subgroups::Subgroups;
 use crate::tables::{NoduleMetrics, SliceMetrics, Summary};
 use nodulus_metrics::summary::diagonal_mm;

@@ -1,140 +1,40 @@
 //! Infer: `rois`, `samples`, checkpoint → `predictions`.
 
+pub(super) mod config;
 mod network;
 mod nodules;
 mod threshold;
 
-use super::Task;
+use crate::stages::spec::{OutsideWeights, StageSpec};
+use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
+pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use network::Network;
 use nodules::Nodules;
 use nodulus_formats::volume::Mask;
-use nodulus_nets::{self as model, BEST_WEIGHTS_FILE, Ensemble, Precision, WEIGHTS_FILE};
-use serde::{Deserialize, Serialize};
+use nodulus_nets::{self as model, Ensemble};
 use std::path::PathBuf;
 
-pub use threshold::Threshold;
+pub use threshold::{THRESHOLD, Threshold};
 
-/// Outputs read.
-pub const READS: &[Output] =
-    &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::Predictions)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
-
-/// Model id of the best single threshold.
-pub const THRESHOLD: &str = "threshold";
-
-/// Settings: `[infer]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or
-    /// another store, for its current ones. Their content, not their path, is part of the key.
-    #[serde(skip_serializing)]
-    pub checkpoint: Option<PathBuf>,
-    /// Which of the store's weights predict.
-    pub weights: Weights,
-    /// Id of the model in the tables; left out, its architecture's name.
-    pub model_id: Option<String>,
-    /// Splits whose nodules are predicted.
-    pub splits: Vec<Split>,
-    /// Fold of `samples` whose nodules are predicted, in place of the splits': the one that the weights
-    /// were trained without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fold: Option<i64>,
-    /// Cohorts whose nodules are predicted; all where there are none.
-    pub cohorts: Vec<String>,
-    /// Slices that go through the network together. What is predicted does not depend on it, so it is
-    /// no part of the key.
-    #[serde(skip_serializing)]
-    pub batch: Batch,
-    /// How precisely a card multiplies; the processor has `f32` alone.
-    #[serde(skip_serializing_if = "Precision::is_default")]
-    pub precision: Precision,
-    /// Predict mirror images too, and take the mean: four times the work.
-    pub flips: bool,
-    /// Least probability of a nodule's pixel.
-    pub probability_threshold: ProbabilityThreshold,
-    /// Also predict with the best single threshold, as a baseline.
-    pub threshold: bool,
-}
-
-/// Which weights of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weights {
-    /// Those of the last epoch.
-    Last,
-    /// Those of the epoch with the best validation Dice.
-    Best,
-}
-
-impl Weights {
-    /// Their file in a checkpoint's folder.
-    const fn file(self) -> &'static str {
-        match self {
-            Self::Last => WEIGHTS_FILE,
-            Self::Best => BEST_WEIGHTS_FILE,
-        }
-    }
-}
-
-/// How many slices go through the network together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number of slices or \"auto\"")]
-pub enum Batch {
-    /// So many.
-    Slices(usize),
-    /// Named way to choose.
-    Named(BatchName),
-}
-
-/// See [`Batch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BatchName {
-    /// As many as `--max-memory`, or a card's free memory, holds; up to 32.
-    Auto,
-}
-
-/// Where the least probability of a nodule's pixel comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number or \"validation\"")]
-pub enum ProbabilityThreshold {
-    /// From here.
-    Fixed(f64),
-    /// Named way to choose.
-    Named(ThresholdName),
-}
-
-/// See [`ProbabilityThreshold`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ThresholdName {
-    /// Of 0.01 to 0.99, the one with the highest mean Dice over the nodules of the validation split.
-    Validation,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            checkpoint: None,
-            weights: Weights::Last,
-            model_id: None,
-            splits: vec![Split::Test],
-            fold: None,
-            cohorts: Vec::new(),
-            batch: Batch::Named(BatchName::Auto),
-            precision: Precision::F32,
-            flips: false,
-            // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
-            probability_threshold: ProbabilityThreshold::Fixed(0.5),
-            threshold: true,
-        }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "infer",
+    description: "predict a mask for each slice",
+    example: "",
+    reads: &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint],
+    writes: &[Output::Table(Table::Predictions)],
+    version: 3,
+    needs_images: true,
+    is_sharded: true,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.infer),
+    outside_weights: |config| {
+        let path = config.infer.checkpoint.as_deref()?;
+        Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
+    },
+    run: |config, task| Ok(run(&config.infer, task)?),
+};
 
 /// Predicts the slices of every pending shard.
 ///

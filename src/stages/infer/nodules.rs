@@ -1,7 +1,8 @@
 //! Which nodules are predicted, and which a threshold is chosen on.
 
+use super::Error;
+use super::config::Config;
 use super::threshold::{Histograms, Threshold};
-use super::{Config, Error};
 use crate::tables::store::Version;
 use crate::tables::{Roi, Sample, Split};
 use std::collections::BTreeSet;

@@ -1,10 +1,12 @@
 //! Thresholds: the one that turns probabilities into a mask, and the baseline that a network must beat,
 //! one threshold in Hounsfield units for every slice.
 
-use super::THRESHOLD;
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::Mask;
 use std::collections::BTreeMap;
+
+/// Model id of the best single threshold.
+pub const THRESHOLD: &str = "threshold";
 
 /// A threshold, and what it was chosen on.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,13 +1,18 @@
 //! Reads the files of one case.
 
+use super::case_rows::CaseRows;
+use super::cohort_settings::Cohort;
+use super::config::Config;
+use super::frame::Frame;
 use super::mask_readings::Reading;
-use super::{CaseRows, Cohort, Config, Frame, SourceCase, scan_row, transform};
+use super::scan_row;
+use super::sources::SourceCase;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
 use fs_err as fs;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::cohort::{self, Layout, LoadedScan};
-use nodulus_formats::mask_file::MaskFile;
+use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +49,22 @@ impl Annotation {
     }
 }
 
+/// A scan of a case, where it lies and its annotations, or why it cannot be read.
+type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), Failure>;
+
+/// What one case holds.
+#[derive(Debug, Default)]
+pub(super) struct CaseContent<'a> {
+    /// Rows of annotations that cannot be read.
+    pub(super) before: CaseRows,
+    /// The scans, in the order of their files.
+    pub(super) scans: Vec<ScanContent>,
+    /// How masks are read.
+    pub(super) rules: Option<&'a MaskRules>,
+    /// Rows of annotations that belong to none of the scans.
+    pub(super) after: CaseRows,
+}
+
 /// DICOM modalities of chest X-rays.
 const X_RAYS: [&str; 2] = ["CR", "DX"];
 
@@ -56,12 +77,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The rows of a case; what cannot be read is a failure.
-    pub(super) fn read(&self, source: &SourceCase) -> CaseRows {
-        self.rows(source).unwrap_or_else(|error| CaseRows::failed(source, &error))
+    /// The scans of a case with their annotations; what cannot be read is a failure.
+    pub(super) fn read(&self, source: &SourceCase) -> CaseContent<'_> {
+        self.content(source).unwrap_or_else(|error| CaseContent {
+            before: CaseRows::failed(source, &error),
+            ..CaseContent::default()
+        })
     }
 
-    fn rows(&self, source: &SourceCase) -> Result<CaseRows, CaseError> {
+    fn content(&self, source: &SourceCase) -> Result<CaseContent<'_>, CaseError> {
         let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort);
         let cohort = cohort.ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
         if let Some(problem) = &source.case.problem {
@@ -83,39 +107,37 @@ impl Reader<'_> {
             scans => scans?,
         };
         // Masks take as much memory as scans, which are gone by now.
-        let (mut rows, mut annotations) = read_annotations(cohort, source, files.as_ref());
-        rows.exclusions.extend(x_ray);
+        let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
+        before.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
-        for scan in scans {
-            match scan {
-                Ok((scan, frame)) => {
-                    let series = &scan.series_instance_uid;
-                    let (own, other): (Vec<_>, Vec<_>) = annotations
-                        .into_iter()
-                        .partition(|(_, annotation)| annotation.belongs(series, is_only));
-                    annotations = other;
-                    rows.extend(transform(scan, &frame, &own, &cohort.masks));
-                }
-                Err(failure) => rows.failures.push(failure),
-            }
-        }
+        let with_annotations = |placed: Placed| {
+            let (scan, frame) = placed?;
+            let series = &scan.series_instance_uid;
+            let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)
+                .into_iter()
+                .partition(|(_, annotation)| annotation.belongs(series, is_only));
+            annotations = other;
+            Ok((scan, frame, own))
+        };
+        let scans = scans.into_iter().map(with_annotations).collect();
+        let mut after = CaseRows::default();
         for (path, annotation) in annotations {
             match annotation {
                 Annotation::Lidc(reads) => {
-                    no_scan(cohort, source, &path, &reads.series_instance_uid, &mut rows);
+                    no_scan(cohort, source, &path, &reads.series_instance_uid, &mut after);
                 }
                 Annotation::Mask(reading) => {
                     let case = &source.case.case_id;
                     let error =
                         reading.mask.map_or_else(CaseError::from, |_| CaseError::WhichSeries);
-                    rows.failures.push(Failure::new("ingest", case, &error, Some(path)));
+                    after.failures.push(Failure::new("ingest", case, &error, Some(path)));
                 }
             }
         }
         if cohort.source == Layout::Volumes {
-            missing_masks(cohort, source, &mut rows);
+            missing_masks(cohort, source, &mut after);
         }
-        Ok(rows)
+        Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
     }
 
     /// The rows of a case's scans, and where each lies; what cannot be read is a failure.

@@ -6,34 +6,35 @@ use nodulus_formats::scan_geometry::{self, ScanGeometries};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where a patient's mask is, if nothing else is said.
+/// Where a patient's mask is, where a file does not say.
 const DEFAULT_MASK: &str = "{patient}/mask.nii.gz";
 
-/// A set of scans in one layout: `[[ingest.cohorts]]`.
+/// A set of scans in one layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cohort {
-    /// Name by which later stages refer to it.
+    /// Name of the cohort in tables and in later sections.
     pub name: String,
     /// Layout of the files.
     pub source: Layout,
-    /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's
-    /// folder; `ingest.root` where not given. Not part of the key.
+    /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's folder.
+    /// `ingest.root` where left out; not part of the key.
     #[serde(default, skip_serializing)]
     pub root: PathBuf,
-    /// Folder of the readers' XML, for `luna16`. Not part of the key.
+    /// Folder of the readers' XML, for `luna16`; not part of the key.
     #[serde(default, skip_serializing)]
     pub annotations: Option<PathBuf>,
-    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where not given.
+    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where left out.
     #[serde(default, skip_serializing)]
     pub scan_geometry: Option<PathBuf>,
-    /// Where a patient's image is, for `volumes`.
+    /// Pattern of a patient's image below `root`, for `volumes`.
     #[serde(default = "default_image")]
     pub image: String,
-    /// Where a patient's masks are, for `volumes` with one reader; see [`Cohort::mask_patterns`].
+    /// Pattern of a patient's masks below `root`, for `volumes` with one reader; `{patient}/mask.nii.gz` where left
+    /// out.
     #[serde(default)]
     pub mask: Option<String>,
-    /// The readers, for `volumes` with several.
+    /// Readers with masks of their own, for `volumes` with several readers, in place of `mask`.
     #[serde(default)]
     pub readers: Vec<MaskReader>,
     /// How masks are read, for `volumes`.
@@ -41,13 +42,13 @@ pub struct Cohort {
     pub masks: MaskRules,
 }
 
-/// A reader with masks of their own: `[[ingest.cohorts.readers]]`.
+/// A reader with masks of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaskReader {
-    /// Name in `marks`.
+    /// Name of the reader in `marks`.
     pub name: String,
-    /// Where the reader's masks of a patient are.
+    /// Pattern of the reader's masks of a patient below the cohort's `root`.
     pub mask: String,
 }
 

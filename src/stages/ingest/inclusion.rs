@@ -4,34 +4,31 @@ use crate::tables::Scan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Rules that are known by a name.
+/// A named set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// LUNA16's: slices of 2.5 mm at most, evenly spaced, none missing or twice (Setio et al. 2017).
+    /// LUNA16's: slices of 2.5 mm at most, evenly spaced, none missing and none twice (Setio et al. 2017).
     Luna16,
-    /// The model's paper's: slices of 3 mm at most (arXiv 2410.20154).
+    /// The paper's: slices of 3 mm at most (arXiv 2410.20154).
     Paper,
 }
 
-/// Rules that leave scans out, each with its reason in `scans`: part of `[ingest]`.
-///
-/// METHOD: a value that is not known leaves no scan out: MetaImage tells no thickness, and a table of
-/// scan geometry no kernel.
+/// Rules by which scans are excluded, each with its reason in `scans`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inclusion {
-    /// Where rules that are not given come from.
+    /// Named set that gives the rules that are left out here.
     pub preset: Option<Preset>,
-    /// Greatest `SliceThickness`.
+    /// Greatest `SliceThickness`, mm.
     pub max_slice_thickness_mm: Option<f64>,
-    /// Greatest deviation of a gap between slices, as a share of the spacing along k.
+    /// Greatest deviation of a gap between slices from the spacing along k, as a share of that spacing.
     pub max_slice_gap_deviation: Option<f64>,
-    /// Most slices that may be missing.
+    /// Greatest number of missing slices.
     pub max_missing_slices: Option<i64>,
-    /// Most slices that may be there twice.
+    /// Greatest number of slices that are there twice.
     pub max_duplicate_slices: Option<i64>,
-    /// Convolution kernels that are used; all where not given.
+    /// Convolution kernels of included scans; all kernels where left out.
     pub kernels: Option<BTreeSet<String>>,
     /// Least and greatest tube voltage, kV.
     pub kvp: Option<[f64; 2]>,
@@ -64,7 +61,10 @@ impl Inclusion {
         }
     }
 
-    /// Why a scan is left out; none where it is used.
+    /// Why a scan is excluded; empty where it is included.
+    ///
+    /// METHOD: an unknown value excludes no scan: MetaImage has no thickness, and a table of scan geometry no
+    /// kernel.
     pub(super) fn reasons(
         &self,
         series_list: Option<&BTreeSet<String>>,

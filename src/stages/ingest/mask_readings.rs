@@ -1,7 +1,8 @@
 //! The masks of a scan, reader by reader.
 
+use super::case_rows::CaseRows;
+use super::frame::Frame;
 use super::mask_marks::{self, Source};
-use super::{CaseRows, Frame};
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::{Failure, Scan};
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};

@@ -1,6 +1,8 @@
 //! Ingest: files of a cohort → `scans`, `marks`.
 
+pub(super) mod config;
 mod case;
+mod case_rows;
 mod cohort_settings;
 mod frame;
 mod inclusion;
@@ -9,107 +11,44 @@ mod mask_marks;
 mod mask_readings;
 mod reads;
 mod scan_row;
+pub(super) mod sources;
 
-use super::{Task, memory};
+use crate::stages::memory;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Mark, Output, Scan, Table, shard, store};
-use case::Annotation;
+use crate::tables::{Mark, Output, Scan, Table, shard, store};
+use case::{Annotation, CaseContent};
+pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
+pub use config::Config;
 use frame::Frame;
 pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
-use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry;
-use serde::{Deserialize, Serialize};
+pub use sources::{SourceCase, Sources};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-/// Outputs read: none, the sources are files.
-pub const READS: &[Output] = &[];
-/// Outputs written.
-pub const WRITES: &[Output] =
-    &[Output::Table(Table::Scans), Output::Table(Table::Marks), Output::Table(Table::Exclusions)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 4;
-
-/// Settings: `[ingest]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Cases that are committed together.
-    #[serde(default = "default_shard_size")]
-    pub shard_size: usize,
-    /// How far slices of DICOM series may be off an even grid before the series is refused.
-    #[serde(default)]
-    pub tolerances: Tolerances,
-    /// Rules that leave scans out.
-    #[serde(default)]
-    pub inclusion: Inclusion,
-    /// File with one series a line, as LUNA16's `seriesuids.csv`: other scans are left out. Its
-    /// content, not its place, is part of the key.
-    #[serde(default, skip_serializing)]
-    pub series_list: Option<PathBuf>,
-    /// Folder of every cohort that names none of its own. Not part of the key.
-    #[serde(default, skip_serializing)]
-    pub root: Option<PathBuf>,
-    /// Table of scan geometry of every cohort of annotations that names none of its own. Its
-    /// content, not its place, is part of the key.
-    #[serde(default, skip_serializing)]
-    pub scan_geometry: Option<PathBuf>,
-    /// The cohorts, in order.
-    pub cohorts: Vec<Cohort>,
-}
-
-fn default_shard_size() -> usize {
-    16
-}
-
-/// A case of the frozen list of sources.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceCase {
-    /// Name of its cohort.
-    pub cohort: String,
-    /// Its files.
-    pub case: cohort::Case,
-    /// SHA-256 over their names and content.
-    pub content_sha256: String,
-}
-
-/// The frozen list of sources: which cases there are, in the order that shards follow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources {
-    /// The series of `ingest.series_list`, where it is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub series_list: Option<BTreeSet<String>>,
-    /// The cases.
-    pub cases: Vec<SourceCase>,
-}
-
-/// What one case gives.
-#[derive(Debug, Default)]
-pub struct CaseRows {
-    scans: Vec<Scan>,
-    marks: Vec<Mark>,
-    exclusions: Vec<Exclusion>,
-    failures: Vec<Failure>,
-}
-
-impl CaseRows {
-    /// Those of a case that could not be read.
-    fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
-        let case = &source.case.case_id;
-        let failure = Failure::new("ingest", case, error, Some(case.clone()));
-        Self { failures: vec![failure], ..Self::default() }
-    }
-
-    fn extend(&mut self, other: Self) {
-        self.scans.extend(other.scans);
-        self.marks.extend(other.marks);
-        self.exclusions.extend(other.exclusions);
-        self.failures.extend(other.failures);
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "ingest",
+    description: "read scans and readers' marks",
+    example: "",
+    reads: &[],
+    writes: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Marks),
+        Output::Table(Table::Exclusions),
+    ],
+    version: 4,
+    needs_images: false,
+    is_sharded: true,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.ingest),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.ingest, task)?),
+};
 
 /// Reads the cases of every pending shard, as many at once as fit in `max_memory`.
 ///
@@ -117,7 +56,8 @@ impl CaseRows {
 ///
 /// Fails if a table of scan geometry or the store cannot be read, or the store not be written to; a
 /// case that fails becomes a row of `failures`.
-pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+    let sources = task.sources;
     let total = sources.cases.len();
     let pending = task.job.pending();
     let mut geometries = BTreeMap::new();
@@ -142,7 +82,7 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
             &sources.cases[from..to],
             task.max_memory,
             |source| cohort::estimate_bytes(&source.case),
-            |source| reader.read(source),
+            |source| case_rows(reader.read(source)),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::failed(source, &error));
                 scans.write(case.scans)?;
@@ -157,6 +97,22 @@ pub fn run(config: &Config, sources: &Sources, task: &Task<'_>) -> Result<(), Er
         writer.commit(vec![scans.finish()?, marks.finish()?, exclusions.finish()?], failures)?;
     }
     Ok(())
+}
+
+/// The rows of one case.
+fn case_rows(content: CaseContent<'_>) -> CaseRows {
+    let CaseContent { before: mut rows, scans, rules, after } = content;
+    let none = MaskRules::default();
+    for scan in scans {
+        match scan {
+            Ok((scan, frame, annotations)) => {
+                rows.extend(transform(scan, &frame, &annotations, rules.unwrap_or(&none)));
+            }
+            Err(failure) => rows.failures.push(failure),
+        }
+    }
+    rows.extend(after);
+    rows
 }
 
 /// Series of the list that no cohort has, where cohorts name their series before they are read.
@@ -232,10 +188,12 @@ pub(in crate::stages) mod tests {
     use super::*;
     use ndarray::Array3;
     use nodulus_formats::cohort::{Layout, LoadedScan};
+    use nodulus_formats::dicom::Tolerances;
     use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
     use nodulus_formats::mask_file::MaskFile;
     use nodulus_formats::scan_geometry::ScanGeometry;
     use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
+    use std::path::PathBuf;
 
     fn geometry(size: [usize; 3]) -> Geometry {
         Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()

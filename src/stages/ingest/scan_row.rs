@@ -1,6 +1,8 @@
 //! Rows of `scans`.
 
-use super::{Cohort, Config, SourceCase};
+use super::cohort_settings::Cohort;
+use super::config::Config;
+use super::sources::SourceCase;
 use crate::tables::Scan;
 use nodulus_formats::cohort::LoadedScan;
 use nodulus_formats::dicom::RefusedSeries;

@@ -1,7 +1,7 @@
 //! Which of a scan's marks make up each nodule.
 
+use super::config::{Chains, Config, Rule};
 use super::placed::Placed;
-use super::{Chains, Config, Rule};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::chains;
 use nodulus_imaging::linkage::{distance_mm, single_linkage};

@@ -1,110 +1,36 @@
 //! Merge: `scans`, `marks` → `nodules`.
 
+pub(super) mod config;
 mod placed;
 mod join;
 mod ratings;
 mod nodule;
 mod repeated;
 
-use super::Task;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
 use crate::tables::marks::MarkKind;
 use crate::tables::{Failure, Mark, Nodule, Output, Scan, Table, mask_box, parquet, shard, store};
+pub use config::{Chains, Config, Denominator, Rule};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use repeated::series_key;
 use std::collections::BTreeMap;
 
-/// Outputs read.
-pub const READS: &[Output] = &[Output::Table(Table::Scans), Output::Table(Table::Marks)];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::Nodules)];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 2;
-
-/// Settings: `[merge]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How marks are joined.
-    pub rule: Rule,
-    /// The rule `overlap` joins marks whose masks have an intersection over union above this: 0 asks
-    /// for one voxel in common.
-    pub iou_threshold: f64,
-    /// What becomes of a nodule that a reader marked more than once.
-    pub chains: Chains,
-    /// Share of the readers that must hold a voxel of a nodule's consensus mask.
-    pub consensus_level: f64,
-    /// The readers that the share is of.
-    pub denominator: Denominator,
-    /// Nodules with fewer marks are left out; 3 is LUNA16's reference standard.
-    pub min_marks: usize,
-}
-
-/// How marks of one nodule are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Single linkage of centres nearer than the sum of the radii; plain means.
-    Linkage,
-    /// As LUNA16 published its nodules: one mark after the other, with halves for means.
-    Luna16,
-    /// Single linkage of masks that share voxels; plain means.
-    Overlap,
-}
-
-/// What becomes of a nodule that a reader marked more than once: two nodules near each other may
-/// have been joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Chains {
-    /// It stays, with the groups into which its marks could be split.
-    Flag,
-    /// Those groups are the nodules, with plain means under every rule.
-    Split,
-}
-
-/// The readers that the consensus level is a share of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Denominator {
-    /// Those who marked the nodule.
-    Marking,
-    /// All who read the scan.
-    All,
-}
-
-impl Rule {
-    /// Name in pipeline files and in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Linkage => "linkage",
-            Self::Luna16 => "luna16",
-            Self::Overlap => "overlap",
-        }
-    }
-}
-
-impl Denominator {
-    /// Name in pipeline files and in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Marking => "marking",
-            Self::All => "all",
-        }
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            rule: Rule::Linkage,
-            iou_threshold: 0.0,
-            chains: Chains::Flag,
-            consensus_level: 0.5,
-            denominator: Denominator::Marking,
-            min_marks: 1,
-        }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "merge",
+    description: "merge the readers' marks of each nodule",
+    example: "--set merge.consensus_level=0.75",
+    reads: &[Output::Table(Table::Scans), Output::Table(Table::Marks)],
+    writes: &[Output::Table(Table::Nodules)],
+    version: 2,
+    needs_images: false,
+    is_sharded: true,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.merge),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.merge, task)?),
+};
 
 /// Merges the marks of every pending shard.
 ///
@@ -183,10 +109,6 @@ pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, 
     }
     nodules.sort_by(|a, b| (a.bbox_k, &a.nodule_id).cmp(&(b.bbox_k, &b.nodule_id)));
     (nodules, failures)
-}
-
-fn series_key(cohort: &str, series: &str) -> String {
-    format!("{cohort}/{series}")
 }
 
 /// The marks of a scan could not be merged.

@@ -1,9 +1,10 @@
 //! One nodule's row.
 
+use super::MergeError;
+use super::config::{Config, Denominator};
 use super::join::Joined;
 use super::placed::Placed;
 use super::ratings::{nodule_type, ratings};
-use super::{Config, Denominator, MergeError};
 use crate::tables::{Mark, Nodule, Scan, hash};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};

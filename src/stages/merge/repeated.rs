@@ -1,6 +1,5 @@
 //! Series that a cohort has more than once.
 
-use super::series_key;
 use crate::tables::{Table, parquet, store::Version};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,6 +14,11 @@ struct Place {
 }
 
 const COLUMNS: [&str; 4] = ["cohort", "series_instance_uid", "path", "included"];
+
+/// A series of a cohort.
+pub(super) fn series_key(cohort: &str, series: &str) -> String {
+    format!("{cohort}/{series}")
+}
 
 /// Where each series lies that is in a cohort twice or more, by its key.
 ///

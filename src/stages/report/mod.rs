@@ -1,5 +1,6 @@
 //! Report: all tables → `report.html`, `report.json`.
 
+pub(super) mod config;
 pub mod content;
 pub mod html;
 
@@ -10,49 +11,43 @@ mod names;
 mod readers;
 mod volumes;
 
-use super::Task;
+use crate::stages::spec::StageSpec;
+use crate::stages::task::Task;
 use crate::tables::{Output, Table, durable, leak, parquet, shard, store};
+pub use config::Config;
 use content::ReportContent;
 use nodulus_metrics::Outcome;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Outputs read.
-pub const READS: &[Output] = &[
-    Output::Table(Table::Scans),
-    Output::Table(Table::Exclusions),
-    Output::Table(Table::Marks),
-    Output::Table(Table::Nodules),
-    Output::Table(Table::ReaderAgreement),
-    Output::Table(Table::RatingAgreement),
-    Output::Table(Table::Rois),
-    Output::Table(Table::Samples),
-    Output::Table(Table::TrainingLog),
-    Output::Table(Table::Predictions),
-    Output::Table(Table::NoduleMetrics),
-    Output::Table(Table::Summary),
-    Output::Table(Table::Comparisons),
-];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Report];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 5;
-
-/// Settings: `[report]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Title of the page.
-    pub title: String,
-    /// Seed of the bootstrap resamples of the agreement between readers.
-    pub seed: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { title: "Lung nodule segmentation".to_owned(), seed: 1 }
-    }
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "report",
+    description: "write the report",
+    example: "",
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Exclusions),
+        Output::Table(Table::Marks),
+        Output::Table(Table::Nodules),
+        Output::Table(Table::ReaderAgreement),
+        Output::Table(Table::RatingAgreement),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+        Output::Table(Table::TrainingLog),
+        Output::Table(Table::Predictions),
+        Output::Table(Table::NoduleMetrics),
+        Output::Table(Table::Summary),
+        Output::Table(Table::Comparisons),
+    ],
+    writes: &[Output::Report],
+    version: 5,
+    needs_images: true,
+    is_sharded: false,
+    is_on: |_| true,
+    settings: |config| serde_json::to_value(&config.report),
+    outside_weights: |_| None,
+    run: |config, task| Ok(run(&config.report, task)?),
+};
 
 /// Writes the report.
 ///

@@ -1,8 +1,9 @@
 //! How far a training has come, and when a phase of it is over.
 
-use super::Phase;
+use super::config::Phase;
 use crate::tables::TrainingLog;
 use nodulus_nets::Epoch;
+use serde_json::{Value, json};
 
 /// How far a training has come.
 #[derive(Debug, Default)]
@@ -42,6 +43,22 @@ pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
         }
     }
     best
+}
+
+/// What a checkpoint says of its origin, with the epoch that it is of.
+pub(super) fn described(about: &Value, row: Option<&TrainingLog>) -> Value {
+    let mut about = about.clone();
+    if let (Some(about), Some(row)) = (about.as_object_mut(), row) {
+        about.insert("phase".to_owned(), json!(row.phase));
+        about.insert("epoch".to_owned(), json!(row.epoch));
+        about.insert("training_dice".to_owned(), json!(row.dice));
+        about.insert("validation_dice".to_owned(), json!(row.validation_dice));
+    }
+    about
+}
+
+pub(super) fn decimals(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The samples of a split as a stream of training examples, with a bounded number in memory.
 
 use super::Error;
+use super::config::{Config, Phase};
 use crate::tables::store::Version;
 use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
 use nodulus_formats::volume::Mask;
@@ -23,6 +24,11 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// The samples of a phase in a split.
+    pub(super) fn of(config: &Config, phase: &Phase, split: Split) -> Self {
+        Self { cohorts: phase.cohorts.clone(), split, fold: config.fold }
+    }
+
     pub(super) fn holds(&self, sample: &Sample) -> bool {
         let learning = sample.split != Split::Test.name();
         self.cohorts.contains(&sample.cohort)

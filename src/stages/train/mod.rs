@@ -1,5 +1,6 @@
 //! Train: `scans`, `rois`, `samples` → `training_log`, checkpoint.
 
+pub(super) mod config;
 mod course;
 mod examples;
 mod prefetch;
@@ -7,97 +8,46 @@ mod profile;
 mod resume;
 mod source;
 
-use super::{Event, Task};
+use crate::stages::spec::{OutsideWeights, StageSpec};
+use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
-use course::{Course, best, is_over};
+pub use config::{Config, Initial, Phase};
+use course::{Course, best, decimals, described, is_over};
 use examples::Selection;
 use nodulus_nets::{
-    self, BEST_WEIGHTS_FILE, Device, EpochLog, Precision, Trainer, TrainingProfile, TransferReport,
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, Trainer, TrainingProfile, TransferReport,
     WEIGHTS_FILE,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use source::Source;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Outputs read.
-pub const READS: &[Output] =
-    &[Output::Table(Table::Scans), Output::Table(Table::Rois), Output::Table(Table::Samples)];
-/// Outputs written.
-pub const WRITES: &[Output] = &[Output::Table(Table::TrainingLog), Output::Checkpoint];
-/// Raised when the stage's results change.
-pub const VERSION: u32 = 3;
-
-/// Settings: `[train]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Decides the first weights, the order of samples and the flips.
-    #[serde(default = "one")]
-    pub seed: u64,
-    /// The network.
-    #[serde(default)]
-    pub model: nodulus_nets::Config,
-    /// Samples that are shuffled among each other: about 80 KiB each in memory.
-    #[serde(default = "default_shuffle_buffer")]
-    pub shuffle_buffer: usize,
-    /// Fold of `samples` that is held out for validation, in place of the validation split.
-    #[serde(default)]
-    pub fold: Option<i64>,
-    /// How precisely a card multiplies; the processor has `f32` alone.
-    #[serde(default, skip_serializing_if = "Precision::is_default")]
-    pub precision: Precision,
-    /// Weights to start from; drawn at random where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub initial: Option<Initial>,
-    /// Minutes between saves within an epoch, 0 for one after each batch; every epoch is saved. No
-    /// result depends on it.
-    #[serde(default = "default_save_minutes", skip_serializing)]
-    pub save_minutes: f64,
-    /// What is trained on what, in order; each phase goes on with the weights of the one before.
-    pub phases: Vec<Phase>,
-}
-
-/// Weights from elsewhere: `[train.initial]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Initial {
-    /// A safetensors file, a checkpoint's folder, or another store, for its current weights. Their
-    /// content, not their path, is part of the key.
-    #[serde(skip_serializing)]
-    pub checkpoint: PathBuf,
-    /// What is put before the file's names: `classifier.` for torchvision's ResNet-50.
-    #[serde(default)]
-    pub prefix: String,
-}
-
-/// A phase of training: `[[train.phases]]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// Name in `training_log`.
-    pub name: String,
-    /// Cohorts whose samples are learnt from.
-    pub cohorts: Vec<String>,
-    /// Epochs in a row without a better validation Dice that end the phase; left out, it never ends
-    /// early.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<usize>,
-    /// How they are learnt from.
-    pub schedule: nodulus_nets::Phase,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn default_shuffle_buffer() -> usize {
-    2048
-}
-
-fn default_save_minutes() -> f64 {
-    10.0
-}
+/// The stage.
+pub const SPEC: StageSpec = StageSpec {
+    name: "train",
+    description: "train the network, phase by phase",
+    example: "--force train",
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+    ],
+    writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
+    version: 3,
+    needs_images: true,
+    is_sharded: false,
+    is_on: |config| config.train.is_some(),
+    settings: |config| serde_json::to_value(&config.train),
+    outside_weights: |config| {
+        let initial = config.train.as_ref()?.initial.as_ref()?;
+        let (setting, input) = ("train.initial.checkpoint", "initial weights");
+        Some(OutsideWeights { setting, input, path: &initial.checkpoint })
+    },
+    run: |config, task| {
+        let Some(train) = &config.train else { return Ok(()) };
+        Ok(run(train, task)?)
+    },
+};
 
 /// Trains every phase, or goes on where it was stopped.
 ///
@@ -188,18 +138,6 @@ fn profiles(
     Ok(())
 }
 
-/// What a checkpoint says of its origin, with the epoch that it is of.
-fn described(about: &Value, row: Option<&TrainingLog>) -> Value {
-    let mut about = about.clone();
-    if let (Some(about), Some(row)) = (about.as_object_mut(), row) {
-        about.insert("phase".to_owned(), json!(row.phase));
-        about.insert("epoch".to_owned(), json!(row.epoch));
-        about.insert("training_dice".to_owned(), json!(row.dice));
-        about.insert("validation_dice".to_owned(), json!(row.validation_dice));
-    }
-    about
-}
-
 /// Starts from weights from elsewhere, where the settings name some, and says what fitted.
 fn transfer(
     config: &Config,
@@ -229,7 +167,7 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     let samples = task.table(Table::Samples)?;
     let mut counts = Vec::new();
     for phase in &config.phases {
-        let count = |split| examples::count(&samples, &selection(config, phase, split));
+        let count = |split| examples::count(&samples, &Selection::of(config, phase, split));
         let cohorts = || phase.cohorts.join(", ");
         let n_samples = count(Split::Train)?;
         if n_samples == 0 {
@@ -241,10 +179,6 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
         counts.push(n_samples);
     }
     Ok(counts)
-}
-
-fn selection(config: &Config, phase: &Phase, split: Split) -> Selection {
-    Selection { cohorts: phase.cohorts.clone(), split, fold: config.fold }
 }
 
 /// The log's row of an epoch.
@@ -273,10 +207,6 @@ pub fn transform(
         samples_per_second: (learnt.seconds > 0.0)
             .then(|| learnt.n_samples as f64 / learnt.seconds),
     }
-}
-
-fn decimals(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
 
 fn describe(row: &TrainingLog, phase: &Phase) -> String {

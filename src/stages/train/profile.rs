@@ -3,8 +3,9 @@
 //! It is made of tables and finished weights alone, when training has ended, so that a training that was
 //! stopped has the same. Memory holds a few words for each scan and nodule, and one batch.
 
-use super::examples::{Order, Pixels, Stream, pixels};
-use super::{Config, Error, Phase, selection};
+use super::Error;
+use super::config::{Config, Phase};
+use super::examples::{Order, Pixels, Selection, Stream, pixels};
 use crate::stages::Task;
 use crate::tables::{Roi, Sample, Scan, Split, Table};
 use nodulus_imaging::normalise::normalise_slice;
@@ -26,7 +27,7 @@ pub(super) fn cohort(
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
-    let selection = selection(config, phase, Split::Train);
+    let selection = Selection::of(config, phase, Split::Train);
     let stream = Stream { rois, samples, selection, order: Order::Stored };
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
@@ -94,7 +95,7 @@ pub(super) fn predicted(
 ) -> Result<PredictionProfile, Error> {
     let samples = task.table(Table::Samples)?;
     let nodules_of = |split| -> Result<BTreeSet<String>, Error> {
-        let selection = selection(config, phase, split);
+        let selection = Selection::of(config, phase, split);
         let mut nodules = BTreeSet::new();
         for batch in samples.rows::<Sample>() {
             let held = batch?.into_iter().filter(|sample| selection.holds(sample));

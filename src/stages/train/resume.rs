@@ -3,8 +3,8 @@
 //! A folder for each saved state, named by the finished epochs and the batches of the one under way,
 //! and one with the best weights so far.
 
-use super::course::{Course, best};
-use super::{Error, described};
+use super::Error;
+use super::course::{Course, best, described};
 use crate::tables::parquet::{PartReader, PartWriter, Provenance};
 use crate::tables::{Table, TrainingLog, durable};
 use fs_err::{self as fs, File};

@@ -1,9 +1,10 @@
 //! A phase's epochs: its examples streamed to the network.
 
-use super::course::Course;
-use super::examples::{Order, Stream};
+use super::config::Config;
+use super::course::{Course, decimals};
+use super::examples::{Order, Selection, Stream};
 use super::prefetch::prefetch;
-use super::{Config, Error, decimals, resume, selection};
+use super::{Error, resume};
 use crate::stages::{Event, Task};
 use crate::tables::{Split, Table};
 use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
@@ -76,7 +77,7 @@ impl Source<'_> {
     }
 
     fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
-        let selection = selection(self.config, &self.config.phases[self.phase], split);
+        let selection = Selection::of(self.config, &self.config.phases[self.phase], split);
         let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
         Ok(Stream { rois, samples, selection, order })
     }

@@ -8,7 +8,7 @@ mod provenance;
 pub(super) use cases::cases;
 
 use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, StageFailures};
-use super::{Config, Error, VERSION, readers, volumes};
+use super::{Config, Error, SPEC, readers, volumes};
 use crate::stages::Task;
 use crate::tables::{NoduleMetrics, Output, Row, Summary, Table, TrainingLog};
 use models::PredictionIndex;
@@ -37,7 +37,7 @@ pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<ReportContent,
     let pairs = readers::pairs(task)?;
     let models = predicted.models(&results);
     Ok(ReportContent {
-        report_version: VERSION,
+        report_version: SPEC.version,
         title: config.title.clone(),
         run_id: task.job.key().to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

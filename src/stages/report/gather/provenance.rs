@@ -17,7 +17,8 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
     let mut pending: Vec<InputRef> = task.job.spec().inputs.clone();
     while let Some(input) = pending.pop() {
         let stage_and_output = Output::from_name(&input.name).and_then(|output| {
-            let stage = Stage::ALL.into_iter().find(|stage| stage.writes().contains(&output))?;
+            let stage =
+                Stage::ALL.into_iter().find(|stage| stage.spec().writes.contains(&output))?;
             Some((stage, output))
         });
         let order = (stage_and_output, input.name.clone(), input.key.clone());
@@ -44,7 +45,7 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
         });
         // All outputs of a stage have the same key.
         if let (Some((stage, _)), Some(_)) = (stage_and_output, &made) {
-            for sibling in stage.writes() {
+            for sibling in stage.spec().writes {
                 if let Some(version) = task.store.version(*sibling, &input.key)? {
                     pending.push(version.manifest.as_input());
                 }

@@ -1,7 +1,7 @@
 //! Where the masks of a cohort of volumes are, and how they are read: whether a pipeline file says what
 //! can be.
 
-use super::config::{Error, range};
+use super::error::{Error, range};
 use crate::stages::ingest::Cohort;
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::Layout;

@@ -1,4 +1,4 @@
-//! Two files with masks of one scan: every metric of the one against the other.
+//! Compares two mask files of one scan: every metric of a prediction against a reference.
 
 use nodulus_formats::dicom::Segmentation;
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
@@ -11,13 +11,13 @@ use nodulus_metrics::{
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
-/// Masks that cannot be compared.
+/// Two mask files cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read as a mask.
     #[error(transparent)]
     Read(#[from] mask_file::Error),
-    /// Outlines have no voxels of their own.
+    /// A structure set has outlines, not voxels.
     #[error("`{0}` is a structure set, expected a mask: NIfTI, MetaImage or DICOM SEG")]
     StructureSet(PathBuf),
     /// The masks are on different grids.
@@ -25,7 +25,7 @@ pub enum Error {
     Grids {
         /// The mask.
         file: PathBuf,
-        /// The mask whose grid is taken.
+        /// The mask whose grid is used.
         other: PathBuf,
         /// Both grids.
         #[source]
@@ -36,20 +36,20 @@ pub enum Error {
     Segments {
         /// The segmentation.
         file: PathBuf,
-        /// The mask whose grid is taken.
+        /// The mask whose grid is used.
         other: PathBuf,
-        /// Why not.
+        /// What is wrong.
         #[source]
         source: segments::Error,
     },
-    /// Places of the two segmentations cannot be compared.
+    /// Positions of the two segmentations cannot be compared.
     #[error("`{reference}` is in frame of reference {}, `{prediction}` in {}", .frames[0], .frames[1])]
     Frames {
         /// File of the reference.
         reference: PathBuf,
         /// File of the prediction.
         prediction: PathBuf,
-        /// What each names.
+        /// The frames of reference, the reference's first.
         frames: Box<[String; 2]>,
     },
 }
@@ -65,38 +65,38 @@ pub struct MaskComparison {
     pub reference: MaskSize,
 }
 
-/// What a file holds.
-enum Drawn {
-    /// A voxel for each of its grid.
+/// What a mask file holds.
+enum MaskContent {
+    /// A mask on a grid of its own.
     Voxels(Geometry, Mask),
-    /// Frames, each with a place of its own.
+    /// Frames, each with a position of its own.
     Segments(Segmentation),
 }
 
-/// Reads two masks and compares them over their whole grid; with `label` the voxels that have it, or the
-/// segment of that number, else every voxel that is not 0, or every segment.
+/// Reads two masks and compares them over their whole grid. With a `label`, the masks are the voxels of this value or
+/// the segment of this number; without one, all voxels other than 0 or all segments.
 ///
-/// Voxels must be the same, in whatever order a file has them; the grid is that of the reference, or the
-/// prediction's where the reference is a DICOM SEG. Two of them lie on the slices that both list, or
-/// that lie between those: at least two, so that they are measured in space.
+/// Both masks must be on the same voxels, in any order. The grid is the reference's, or the prediction's where the
+/// reference is a DICOM SEG. Two DICOM SEG are compared on the slices that their frames make up together: at
+/// least two, so that they are measured in space.
 ///
-/// METHOD: nothing is resampled: what that does to a mask would count as the prediction's error. Axial
-/// slices are those across the axis nearest to the patient's z, whichever of a file's axes that is.
+/// METHOD: nothing is resampled, because the change to a mask would count as the prediction's error. Axial slices
+/// are those across the file's axis nearest to the patient's z.
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read as a mask, the masks are on different grids, or in different frames of
-/// reference as far as they name any.
+/// Fails if a file cannot be read as a mask, or if the masks are on different grids or name different frames of
+/// reference.
 pub fn compare(
     reference: &Path,
     prediction: &Path,
     label: Option<u16>,
 ) -> Result<MaskComparison, Error> {
-    let drawn = [read(reference, label)?, read(prediction, label)?];
-    let grid = match &drawn {
-        [Drawn::Voxels(grid, _), _] | [_, Drawn::Voxels(grid, _)] => *grid,
-        [Drawn::Segments(a), Drawn::Segments(b)] => {
-            let frames = [a, b].map(|drawn| &drawn.referenced.frames_of_reference);
+    let contents = [read(reference, label)?, read(prediction, label)?];
+    let grid = match &contents {
+        [MaskContent::Voxels(grid, _), _] | [_, MaskContent::Voxels(grid, _)] => *grid,
+        [MaskContent::Segments(a), MaskContent::Segments(b)] => {
+            let frames = [a, b].map(|segmentation| &segmentation.referenced.frames_of_reference);
             if frames.iter().all(|uids| !uids.is_empty()) && frames[0] != frames[1] {
                 let frames = frames.map(|uids| Vec::from_iter(uids.clone()).join(" and "));
                 return Err(Error::Frames {
@@ -110,7 +110,7 @@ pub fn compare(
         }
     };
     let grid = axial(&grid);
-    let [own, predicted] = drawn;
+    let [own, predicted] = contents;
     let own = own.on(&grid, reference, prediction)?;
     let predicted = predicted.on(&grid, prediction, reference)?;
     let spacing_mm = grid.spacing().ijk();
@@ -136,7 +136,7 @@ fn refused(file: &Path, other: &Path, source: segments::Error) -> Error {
     Error::Segments { file: file.to_owned(), other: other.to_owned(), source }
 }
 
-fn read(path: &Path, label: Option<u16>) -> Result<Drawn, Error> {
+fn read(path: &Path, label: Option<u16>) -> Result<MaskContent, Error> {
     match mask_file::read(path, &MaskRules::default())? {
         MaskFile::Labels(volume) => {
             let voxels = volume.voxels();
@@ -144,18 +144,18 @@ fn read(path: &Path, label: Option<u16>) -> Result<Drawn, Error> {
                 let value = voxels[[k, j, i]];
                 label.map_or(value != 0, |label| value == label)
             });
-            Ok(Drawn::Voxels(*volume.geometry(), mask))
+            Ok(MaskContent::Voxels(*volume.geometry(), mask))
         }
         MaskFile::Segmentation(mut segmentation) => {
             segmentation.segments.retain(|segment| label.is_none_or(|n| n == segment.number));
-            Ok(Drawn::Segments(segmentation))
+            Ok(MaskContent::Segments(segmentation))
         }
         MaskFile::StructureSet(_) => Err(Error::StructureSet(path.to_owned())),
     }
 }
 
-impl Drawn {
-    /// The mask on a grid, that of `other` or of both files.
+impl MaskContent {
+    /// The mask on a grid, which is that of `other` or common to both files.
     fn on(self, grid: &Geometry, file: &Path, other: &Path) -> Result<Mask, Error> {
         let placed = match self {
             Self::Voxels(own, mask) if own == *grid => return Ok(mask),
@@ -181,7 +181,7 @@ impl Drawn {
 }
 
 impl MaskComparison {
-    /// Names and values, in the order in which they are printed; null where undefined.
+    /// Names and values in the order of printing; null where undefined.
     pub fn values(&self) -> Map<String, Value> {
         let scores = &self.scores;
         let mut values = Map::new();

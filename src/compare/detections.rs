@@ -1,4 +1,4 @@
-//! A detector's submission to LUNA16 and the reference standard: files to a FROC curve.
+//! Measures a detector's submission to LUNA16 against the reference standard: files to a FROC curve.
 
 use nodulus_formats::luna_csv::{
     self, read_annotations, read_detections, read_findings, read_series_uids,
@@ -7,7 +7,7 @@ use nodulus_metrics::froc::{Detection, FrocCurve, ReferenceMark, froc};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A curve cannot be made.
+/// A FROC curve cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read.
@@ -15,7 +15,7 @@ pub enum Error {
     Csv(#[from] luna_csv::Error),
     /// A scan is listed twice.
     #[error("`{path}` lists series `{series}` twice")]
-    Twice {
+    DuplicateSeries {
         /// The list.
         path: PathBuf,
         /// The series.
@@ -36,7 +36,7 @@ pub enum Error {
 pub struct Files<'a> {
     /// `annotations.csv`.
     pub annotations: &'a Path,
-    /// `annotations_excluded.csv`; none are excluded without it.
+    /// `annotations_excluded.csv`; without it, no detection is ignored.
     pub excluded: Option<&'a Path>,
     /// `seriesuids.csv`.
     pub series: &'a Path,
@@ -44,8 +44,7 @@ pub struct Files<'a> {
     pub detections: &'a Path,
 }
 
-/// Reads the files and makes the curve; rows of series that are not listed are left out, as LUNA16
-/// leaves them.
+/// Reads the files and computes the curve; rows of series that are not listed are ignored, as LUNA16 does.
 ///
 /// # Errors
 ///
@@ -55,7 +54,10 @@ pub fn evaluate(files: &Files<'_>, seed: u64) -> Result<FrocCurve, Error> {
     let mut scans: BTreeMap<&str, usize> = BTreeMap::new();
     for (n, uid) in series.iter().enumerate() {
         if scans.insert(uid, n).is_some() {
-            return Err(Error::Twice { path: files.series.to_owned(), series: uid.clone() });
+            return Err(Error::DuplicateSeries {
+                path: files.series.to_owned(),
+                series: uid.clone(),
+            });
         }
     }
     let scan = |uid: &str| scans.get(uid).copied();

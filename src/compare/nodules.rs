@@ -1,6 +1,6 @@
-//! Two tables of nodules matched one to one: how many, how far apart, which are alone.
+//! Matches two tables of nodules one to one: how many match, how far apart they are, which have no match.
 
-use super::nodule_table::{NoduleTable, PlacedNodule};
+use super::nodule_table::{LocatedNodule, NoduleTable};
 use ndarray::Array2;
 use nodulus_imaging::linkage::distance_mm;
 use nodulus_imaging::matching;
@@ -9,13 +9,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Centres and diameters no further apart than this are the same, mm.
+/// Greatest difference of two centres, and of two diameters, that count as equal.
 pub const SAME_MM: f64 = 0.01;
 
-/// The tables' places are in different coordinates.
+/// The tables' positions are in different coordinates.
 #[derive(Debug, thiserror::Error)]
 #[error("nodules of the two tables have no coordinates in common: {}", lacks.join("; "))]
-pub struct NoCommonPlaces {
+pub struct NoCommonCoordinates {
     /// What each table lacks.
     lacks: Vec<String>,
 }
@@ -30,18 +30,18 @@ pub enum Coordinates {
     Image,
 }
 
-/// A number for each side and for both.
+/// Counts of what both tables have, and of what only one has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shared {
-    /// On both sides.
+    /// In both tables.
     pub both: usize,
-    /// In A alone.
+    /// In A only.
     pub only_a: usize,
-    /// In B alone.
+    /// In B only.
     pub only_b: usize,
 }
 
-/// How values are spread.
+/// Distribution of values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     /// Mean.
@@ -50,26 +50,26 @@ pub struct Spread {
     pub median: f64,
     /// 95th percentile, linear interpolation.
     pub p95: f64,
-    /// Greatest.
+    /// Greatest value.
     pub max: f64,
 }
 
-/// The nodule of the other side that is nearest to one that is alone.
+/// The nearest nodule of the other table to one without a match.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Nearest {
+pub struct NearestNodule {
     /// Its id, where it has one.
     pub nodule_id: Option<String>,
     /// Distance of the centres.
     pub distance_mm: f64,
     /// Its diameter.
     pub diameter_mm: f64,
-    /// Whether it is matched to another.
+    /// Whether it has a match of its own.
     pub matched: bool,
 }
 
-/// A nodule without one on the other side.
+/// A nodule without a match in the other table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Alone {
+pub struct UnmatchedNodule {
     /// Series of the scan.
     pub series_instance_uid: String,
     /// Id, where it has one.
@@ -78,15 +78,15 @@ pub struct Alone {
     pub position_mm: [f64; 3],
     /// Diameter.
     pub diameter_mm: f64,
-    /// Marks that were joined, where known.
+    /// Number of marks that were joined, where known.
     pub n_marks: Option<i64>,
-    /// The nearest of the same series on the other side; `None` where it has none.
-    pub nearest: Option<Nearest>,
+    /// The nearest nodule of the same series in the other table; `None` where there is none.
+    pub nearest: Option<NearestNodule>,
 }
 
-/// What two tables have in common.
+/// How two tables agree.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct NoduleComparison {
     /// The first table.
     pub a: PathBuf,
     /// The second table.
@@ -95,53 +95,53 @@ pub struct Comparison {
     pub coordinates: Coordinates,
     /// Series with nodules.
     pub series: Shared,
-    /// Nodules of the first table.
+    /// Number of nodules of the first table.
     pub n_a: usize,
-    /// Nodules of the second table.
+    /// Number of nodules of the second table.
     pub n_b: usize,
-    /// Nodules matched and alone.
+    /// Nodules with a match and without.
     pub nodules: Shared,
-    /// Distance of the centres of matched nodules; `None` without one.
+    /// Distances between the centres of matched nodules; `None` where none match.
     pub centre_distance_mm: Option<Spread>,
-    /// Mean of the diameters' differences, B − A.
+    /// Mean difference of the diameters, B − A.
     pub diameter_difference_mean_mm: Option<f64>,
-    /// Size of the diameters' differences.
+    /// Absolute differences of the diameters.
     pub diameter_difference_mm: Option<Spread>,
-    /// Matched nodules whose centres and whose diameters differ by no more than [`SAME_MM`].
+    /// Number of matched nodules whose centres and diameters differ by at most [`SAME_MM`].
     pub n_same: usize,
-    /// Nodules of the first table alone, by series.
-    pub only_a: Vec<Alone>,
-    /// Nodules of the second table alone, by series.
-    pub only_b: Vec<Alone>,
+    /// Nodules of the first table without a match, by series.
+    pub only_a: Vec<UnmatchedNodule>,
+    /// Nodules of the second table without a match, by series.
+    pub only_b: Vec<UnmatchedNodule>,
 }
 
 /// A nodule in the coordinates of the comparison.
-struct Placed<'a> {
-    nodule: &'a PlacedNodule,
+struct Candidate<'a> {
+    nodule: &'a LocatedNodule,
     mm: [f64; 3],
 }
 
 /// Matches the nodules of two tables one to one within each series.
 ///
-/// A table without nodules has none in common with any.
+/// A table without nodules matches nothing.
 ///
-/// METHOD: two nodules can be the same when their centres are nearer than the larger of their
-/// radii, which is LUNA16's criterion for a hit (Setio et al. 2017) taken from either side. Among
-/// these, the matching with most pairs and then least total distance is taken; equal totals are
-/// settled by the diameters. Distances are in patient coordinates where both tables have them;
-/// else along the image's own axes, where distances in a slice are the patient's.
+/// METHOD: two nodules can match when their centres are nearer than the larger of their radii, which is
+/// LUNA16's criterion for a hit (Setio et al. 2017) applied from either side. Of all matchings, the one with
+/// most pairs is taken, then the one with the least total distance; the diameters decide between equal totals.
+/// Distances are in patient coordinates where both tables have them, otherwise along the image's own axes,
+/// where distances within a slice are the patient's.
 ///
 /// # Errors
 ///
-/// Fails if there are no coordinates that every nodule of both tables has.
-pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<Comparison, NoCommonPlaces> {
+/// Fails if no system of coordinates is known for every nodule of both tables.
+pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<NoduleComparison, NoCommonCoordinates> {
     let coordinates = common_coordinates(a, b)?;
-    let mut by_series: BTreeMap<&str, [Vec<Placed<'_>>; 2]> = BTreeMap::new();
+    let mut by_series: BTreeMap<&str, [Vec<Candidate<'_>>; 2]> = BTreeMap::new();
     for (side, table) in [a, b].into_iter().enumerate() {
         for nodule in &table.nodules {
-            if let Some(mm) = place(nodule, coordinates) {
+            if let Some(mm) = position_mm(nodule, coordinates) {
                 let sides = by_series.entry(&nodule.series_instance_uid).or_default();
-                sides[side].push(Placed { nodule, mm });
+                sides[side].push(Candidate { nodule, mm });
             }
         }
     }
@@ -165,12 +165,12 @@ pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<Comparison, NoCommonP
             distances.push(distance);
             differences.push(difference);
         }
-        only_a.extend(alone(a, &b_of_a, b, &a_of_b));
-        only_b.extend(alone(b, &a_of_b, a, &b_of_a));
+        only_a.extend(unmatched(a, &b_of_a, b, &a_of_b));
+        only_b.extend(unmatched(b, &a_of_b, a, &b_of_a));
     }
     let n = distances.len();
     let sum: f64 = differences.iter().sum();
-    Ok(Comparison {
+    Ok(NoduleComparison {
         a: a.path.clone(),
         b: b.path.clone(),
         coordinates,
@@ -187,10 +187,13 @@ pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<Comparison, NoCommonP
     })
 }
 
-fn common_coordinates(a: &NoduleTable, b: &NoduleTable) -> Result<Coordinates, NoCommonPlaces> {
+fn common_coordinates(
+    a: &NoduleTable,
+    b: &NoduleTable,
+) -> Result<Coordinates, NoCommonCoordinates> {
     let lacking = |coordinates| {
         [a, b].map(|table| {
-            table.nodules.iter().filter(|nodule| place(nodule, coordinates).is_none()).count()
+            table.nodules.iter().filter(|nodule| position_mm(nodule, coordinates).is_none()).count()
         })
     };
     let all = [Coordinates::Patient, Coordinates::Image];
@@ -207,18 +210,18 @@ fn common_coordinates(a: &NoduleTable, b: &NoduleTable) -> Result<Coordinates, N
             lacks.push(format!("`{path}` lacks {what} for {n} of {total} nodules"));
         }
     }
-    Err(NoCommonPlaces { lacks })
+    Err(NoCommonCoordinates { lacks })
 }
 
-const fn place(nodule: &PlacedNodule, coordinates: Coordinates) -> Option<[f64; 3]> {
+const fn position_mm(nodule: &LocatedNodule, coordinates: Coordinates) -> Option<[f64; 3]> {
     match coordinates {
         Coordinates::Patient => nodule.patient_mm,
         Coordinates::Image => nodule.image_mm,
     }
 }
 
-/// For each nodule of one side, its match on the other.
-fn matched(a: &[Placed<'_>], b: &[Placed<'_>]) -> Vec<Option<usize>> {
+/// The match of each nodule of one table in the other.
+fn matched(a: &[Candidate<'_>], b: &[Candidate<'_>]) -> Vec<Option<usize>> {
     let costs = Array2::from_shape_fn((a.len(), b.len()), |(n, m)| {
         let (distance, diameters) =
             (distance_mm(a[n].mm, b[m].mm), [a[n].nodule.diameter_mm, b[m].nodule.diameter_mm]);
@@ -228,14 +231,14 @@ fn matched(a: &[Placed<'_>], b: &[Placed<'_>]) -> Vec<Option<usize>> {
     matching::best_matching(&costs)
 }
 
-fn alone(
-    own: &[Placed<'_>],
+fn unmatched(
+    own: &[Candidate<'_>],
     matches: &[Option<usize>],
-    others: &[Placed<'_>],
+    others: &[Candidate<'_>],
     other_matches: &[Option<usize>],
-) -> Vec<Alone> {
-    let unmatched = own.iter().zip(matches).filter(|(_, found)| found.is_none());
-    unmatched
+) -> Vec<UnmatchedNodule> {
+    let without = own.iter().zip(matches).filter(|(_, found)| found.is_none());
+    without
         .map(|(one, _)| {
             let nearest = others
                 .iter()
@@ -244,13 +247,13 @@ fn alone(
                     (distance_mm(one.mm, other.mm), other.nodule, found.is_some())
                 })
                 .min_by(|p, q| p.0.total_cmp(&q.0));
-            Alone {
+            UnmatchedNodule {
                 series_instance_uid: one.nodule.series_instance_uid.clone(),
                 nodule_id: one.nodule.nodule_id.clone(),
                 position_mm: one.mm,
                 diameter_mm: one.nodule.diameter_mm,
                 n_marks: one.nodule.n_marks,
-                nearest: nearest.map(|(distance_mm, nodule, matched)| Nearest {
+                nearest: nearest.map(|(distance_mm, nodule, matched)| NearestNodule {
                     nodule_id: nodule.nodule_id.clone(),
                     distance_mm,
                     diameter_mm: nodule.diameter_mm,
@@ -277,8 +280,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn nodule(series: &str, mm: [f64; 3], diameter_mm: f64) -> PlacedNodule {
-        PlacedNodule {
+    fn nodule(series: &str, mm: [f64; 3], diameter_mm: f64) -> LocatedNodule {
+        LocatedNodule {
             cohort: None,
             nodule_id: None,
             series_instance_uid: series.to_owned(),
@@ -289,7 +292,7 @@ mod tests {
         }
     }
 
-    fn table(path: &str, nodules: &[PlacedNodule]) -> NoduleTable {
+    fn table(path: &str, nodules: &[LocatedNodule]) -> NoduleTable {
         NoduleTable { path: PathBuf::from(path), nodules: nodules.to_vec() }
     }
 
@@ -342,7 +345,7 @@ mod tests {
 
     #[test]
     fn axes_of_the_image_serve_where_patient_coordinates_are_unknown() {
-        let in_image = |patient_mm| PlacedNodule {
+        let in_image = |patient_mm| LocatedNodule {
             patient_mm,
             image_mm: Some([1.0, 2.0, 3.0]),
             ..nodule("1", [0.0; 3], 6.0)
@@ -374,7 +377,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_table_is_the_same_as_itself_and_sides_can_be_exchanged(
-            // Few places and sizes, so that nodules coincide.
+            // Few positions and sizes, so that nodules coincide.
             nodules in prop::collection::vec((0..2u8, prop::array::uniform3(0..3u8), 1..4u8), 0..12),
             first in 0..12usize,
         ) {

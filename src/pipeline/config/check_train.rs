@@ -1,6 +1,6 @@
 //! The settings of `[train]`.
 
-use super::config::{Error, range};
+use super::error::{Error, range};
 use crate::stages::train;
 
 /// Fails if no network can be trained by them on regions of a size.

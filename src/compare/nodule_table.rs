@@ -1,4 +1,4 @@
-//! Nodules with their places, from a store, Parquet files or LUNA16's CSV.
+//! Reads nodules with their positions from a store, Parquet files or LUNA16's CSV.
 
 use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table, foreign, parquet};
@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// How a Parquet file begins.
+/// First bytes of a Parquet file.
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
 
-/// The columns of `nodules` that must be there.
+/// Columns of `nodules` that a table must have.
 const NEEDED: [&str; 2] = ["series_instance_uid", "diameter_mm"];
 
-/// The columns that are used where they are there.
+/// Columns that are read where a table has them.
 const WANTED: [&str; 8] = [
     "cohort",
     "nodule_id",
@@ -27,9 +27,9 @@ const WANTED: [&str; 8] = [
     "centroid_z_mm",
 ];
 
-/// A nodule and where it lies.
+/// A nodule and its position.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PlacedNodule {
+pub struct LocatedNodule {
     /// Cohort in its store; `None` in a CSV file.
     pub cohort: Option<String>,
     /// Id in its store; `None` in a CSV file.
@@ -43,17 +43,17 @@ pub struct PlacedNodule {
     pub image_mm: Option<[f64; 3]>,
     /// Diameter, mm.
     pub diameter_mm: f64,
-    /// Marks that were joined; `None` in a CSV file.
+    /// Number of marks that were joined; `None` in a CSV file.
     pub n_marks: Option<i64>,
 }
 
-/// Nodules of one place.
+/// The nodules of one source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoduleTable {
-    /// Where they are.
+    /// The store, folder or file.
     pub path: PathBuf,
-    /// The nodules, as they come.
-    pub nodules: Vec<PlacedNodule>,
+    /// The nodules, in the order of the source.
+    pub nodules: Vec<LocatedNodule>,
 }
 
 /// Nodules could not be read.
@@ -77,7 +77,7 @@ pub enum Error {
     /// A folder holds no nodules.
     #[error("`{0}` is neither a store (with `store.json`) nor a folder of Parquet files")]
     Folder(PathBuf),
-    /// A nodule's numbers are none.
+    /// A diameter or a position is not a number that it can be.
     #[error("`{path}`: a nodule of series {series} has {column} {found}, expected {expected}")]
     Value {
         /// The table.
@@ -91,7 +91,7 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
-    /// The cohort asked for is not there.
+    /// The chosen cohort has no nodules.
     #[error("`{path}` has no nodules of cohort `{cohort}`; it has: {}", found.join(", "))]
     NoCohort {
         /// The table.
@@ -116,13 +116,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another `--cohort` would do.
+    /// Whether another `--cohort` helps.
     pub const fn is_choice(&self) -> bool {
         matches!(self, Self::NoCohort { .. } | Self::Cohorts { .. })
     }
 }
 
-/// The columns read.
+/// The columns that are read.
 #[derive(Deserialize)]
 struct Columns {
     series_instance_uid: String,
@@ -145,7 +145,7 @@ struct Columns {
     centroid_z_mm: Option<f64>,
 }
 
-/// The columns of `scans` that place a nodule along the image's axes.
+/// Columns of `scans` that give positions along the image's axes.
 #[derive(Deserialize)]
 struct Scan {
     cohort: String,
@@ -162,7 +162,7 @@ type Spacings = BTreeMap<(String, String), [f64; 2]>;
 ///
 /// # Errors
 ///
-/// Fails if there is nothing of the kind, or a diameter is not positive, a position not finite.
+/// Fails if the path holds none of these, a diameter is not positive, or a position is not finite.
 pub fn read(path: &Path) -> Result<NoduleTable, Error> {
     let nodules = if path.is_dir() {
         if path.join("store.json").exists() { of_store(path)? } else { of_folder(path)? }
@@ -178,16 +178,16 @@ pub fn read(path: &Path) -> Result<NoduleTable, Error> {
 }
 
 impl NoduleTable {
-    /// Whether the number of marks is known of any nodule; true of a table without nodules.
+    /// Whether the number of marks of any nodule is known; true for a table without nodules.
     pub fn has_marks(&self) -> bool {
         self.nodules.is_empty() || self.nodules.iter().any(|nodule| nodule.n_marks.is_some())
     }
 
-    /// Keeps the nodules of a cohort, in a table that has cohorts.
+    /// Keeps the nodules of one cohort, where the table has cohorts.
     ///
     /// # Errors
     ///
-    /// Fails if no nodule is of the cohort; without a cohort, if two have the same series.
+    /// Fails if the cohort has no nodules, or if two cohorts have the same series.
     pub fn select(&mut self, cohort: Option<&str>) -> Result<(), Error> {
         if let Some(cohort) = cohort {
             let names = self.nodules.iter().filter_map(|nodule| nodule.cohort.clone());
@@ -213,13 +213,13 @@ impl NoduleTable {
         }
     }
 
-    /// Keeps the nodules with at least so many marks, and those whose marks are not known.
+    /// Keeps the nodules with at least `min_marks` marks, and those whose number of marks is unknown.
     pub fn keep_marked(&mut self, min_marks: i64) {
         self.nodules.retain(|nodule| nodule.n_marks.is_none_or(|n| n >= min_marks));
     }
 }
 
-fn of_store(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
+fn of_store(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let store = Store::open(path)?;
     let version = store.require(Output::Table(Table::Nodules))?;
     let mut spacings = Spacings::new();
@@ -235,12 +235,12 @@ fn of_store(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
     let columns: Vec<&str> = NEEDED.into_iter().chain(WANTED).collect();
     let mut nodules = Vec::new();
     for batch in version.columns::<Columns>(Table::Nodules, &columns) {
-        nodules.extend(batch?.into_iter().map(|row| placed(row, &spacings)));
+        nodules.extend(batch?.into_iter().map(|row| located(row, &spacings)));
     }
     Ok(nodules)
 }
 
-fn of_folder(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
+fn of_folder(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
@@ -259,9 +259,9 @@ fn of_folder(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
     Ok(nodules)
 }
 
-fn of_parquet(path: &Path) -> Result<Vec<PlacedNodule>, Error> {
+fn of_parquet(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let rows: Vec<Columns> = foreign::read(path, Table::Nodules, &NEEDED, &WANTED)?;
-    Ok(rows.into_iter().map(|row| placed(row, &Spacings::new())).collect())
+    Ok(rows.into_iter().map(|row| located(row, &Spacings::new())).collect())
 }
 
 fn is_parquet(path: &Path) -> Result<bool, Error> {
@@ -270,12 +270,12 @@ fn is_parquet(path: &Path) -> Result<bool, Error> {
     Ok(start == PARQUET_MAGIC)
 }
 
-fn placed(row: Columns, spacings: &Spacings) -> PlacedNodule {
+fn located(row: Columns, spacings: &Spacings) -> LocatedNodule {
     let all = |[x, y, z]: [Option<f64>; 3]| Some([x?, y?, z?]);
     let series = (row.cohort.clone().unwrap_or_default(), row.series_instance_uid.clone());
     let spacing = spacings.get(&series);
     let scaled = |index: Option<f64>, axis: usize| Some(index? * spacing?[axis]);
-    PlacedNodule {
+    LocatedNodule {
         patient_mm: all([row.centroid_x_mm, row.centroid_y_mm, row.centroid_z_mm]),
         image_mm: all([scaled(row.centroid_i, 0), scaled(row.centroid_j, 1), row.centroid_z_mm]),
         cohort: row.cohort,
@@ -286,8 +286,8 @@ fn placed(row: Columns, spacings: &Spacings) -> PlacedNodule {
     }
 }
 
-fn of_annotation(row: luna_csv::Annotation) -> PlacedNodule {
-    PlacedNodule {
+fn of_annotation(row: luna_csv::Annotation) -> LocatedNodule {
+    LocatedNodule {
         cohort: None,
         nodule_id: None,
         series_instance_uid: row.series_instance_uid,
@@ -298,7 +298,7 @@ fn of_annotation(row: luna_csv::Annotation) -> PlacedNodule {
     }
 }
 
-fn check(path: &Path, nodule: &PlacedNodule) -> Result<(), Error> {
+fn check(path: &Path, nodule: &LocatedNodule) -> Result<(), Error> {
     let wrong = |column, found, expected| Error::Value {
         path: path.to_owned(),
         series: nodule.series_instance_uid.clone(),
@@ -314,8 +314,8 @@ fn check(path: &Path, nodule: &PlacedNodule) -> Result<(), Error> {
         ["centroid_x_mm", "centroid_y_mm", "centroid_z_mm"],
         ["centroid_i", "centroid_j", "centroid_z_mm"],
     ];
-    for (names, place) in names.into_iter().zip([nodule.patient_mm, nodule.image_mm]) {
-        for (name, position) in names.into_iter().zip(place.into_iter().flatten()) {
+    for (names, position_mm) in names.into_iter().zip([nodule.patient_mm, nodule.image_mm]) {
+        for (name, position) in names.into_iter().zip(position_mm.into_iter().flatten()) {
             if !position.is_finite() {
                 return Err(wrong(name, position, "a finite position"));
             }
@@ -328,8 +328,8 @@ fn check(path: &Path, nodule: &PlacedNodule) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn nodule(cohort: Option<&str>, series: &str, n_marks: Option<i64>) -> PlacedNodule {
-        PlacedNodule {
+    fn nodule(cohort: Option<&str>, series: &str, n_marks: Option<i64>) -> LocatedNodule {
+        LocatedNodule {
             cohort: cohort.map(str::to_owned),
             nodule_id: None,
             series_instance_uid: series.to_owned(),
@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    fn table(nodules: &[PlacedNodule]) -> NoduleTable {
+    fn table(nodules: &[LocatedNodule]) -> NoduleTable {
         NoduleTable { path: PathBuf::from("t"), nodules: nodules.to_vec() }
     }
 
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_place_or_size_are_refused() {
+    fn positions_and_diameters_that_cannot_be_are_refused() {
         let path = Path::new("t");
         let mut wrong = nodule(None, "1.2", None);
         check(path, &wrong).unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_along_the_images_axes_needs_the_scans_spacing() {
+    fn a_position_along_the_images_axes_needs_the_scans_spacing() {
         let row = || Columns {
             series_instance_uid: "1.2".to_owned(),
             diameter_mm: 5.0,
@@ -418,10 +418,10 @@ mod tests {
             centroid_y_mm: None,
             centroid_z_mm: Some(-7.0),
         };
-        let none = placed(row(), &Spacings::new());
+        let none = located(row(), &Spacings::new());
         assert_eq!((none.patient_mm, none.image_mm), (None, None));
         let key = ("c".to_owned(), "1.2".to_owned());
-        let with = placed(row(), &Spacings::from([(key, [0.5, 0.25])]));
+        let with = located(row(), &Spacings::from([(key, [0.5, 0.25])]));
         assert_eq!(with.image_mm, Some([5.0, 5.0, -7.0]));
     }
 

@@ -1,0 +1,17 @@
+//! Settings of the stage: `[agree]`.
+
+use serde::{Deserialize, Serialize};
+
+/// How far readers agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Seed of the bootstrap that gives the intervals of the agreement.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { seed: 1 }
+    }
+}

@@ -1,0 +1,115 @@
+//! Settings of the stage: `[infer]`.
+
+use crate::tables::Split;
+use nodulus_nets::{BEST_WEIGHTS_FILE, Precision, WEIGHTS_FILE};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What is predicted, and with which weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or another store
+    /// for its current weights; the file's content, not its path, is part of the key.
+    #[serde(skip_serializing)]
+    pub checkpoint: Option<PathBuf>,
+    /// Weights of the store's checkpoint that predict.
+    pub weights: Weights,
+    /// Id of the model in the tables; the architecture's name where left out.
+    pub model_id: Option<String>,
+    /// Splits whose nodules are predicted.
+    pub splits: Vec<Split>,
+    /// Fold whose nodules are predicted, in place of `splits`: the one that the weights were trained without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<i64>,
+    /// Cohorts whose nodules are predicted; all cohorts where empty.
+    pub cohorts: Vec<String>,
+    /// Number of slices that go through the network together, 1 to 4096; predictions do not depend on it, so it
+    /// is not part of the key.
+    #[serde(skip_serializing)]
+    pub batch: Batch,
+    /// Precision of multiplications on a card; the processor always uses `f32`.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
+    /// Whether mirror images are predicted too and the mean is taken, which is four times the work.
+    pub flips: bool,
+    /// Least probability of a nodule's pixel, over 0 and under 1.
+    pub probability_threshold: ProbabilityThreshold,
+    /// Whether the best single threshold in Hounsfield units predicts too, as a baseline.
+    pub threshold: bool,
+}
+
+/// Weights of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// Weights of the last epoch.
+    Last,
+    /// Weights of the epoch with the highest validation Dice.
+    Best,
+}
+
+impl Weights {
+    /// Their file in a checkpoint's folder.
+    pub(super) const fn file(self) -> &'static str {
+        match self {
+            Self::Last => WEIGHTS_FILE,
+            Self::Best => BEST_WEIGHTS_FILE,
+        }
+    }
+}
+
+/// Number of slices that go through the network together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of slices or \"auto\"")]
+pub enum Batch {
+    /// A fixed number.
+    Slices(usize),
+    /// A number that the program chooses.
+    Named(BatchName),
+}
+
+/// See [`Batch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchName {
+    /// As many as `--max-memory` or the card's free memory holds, up to 32.
+    Auto,
+}
+
+/// Least probability of a nodule's pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number or \"validation\"")]
+pub enum ProbabilityThreshold {
+    /// A fixed number.
+    Fixed(f64),
+    /// A number that is chosen on other nodules.
+    Named(ThresholdName),
+}
+
+/// See [`ProbabilityThreshold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdName {
+    /// The threshold of 0.01 to 0.99 with the highest mean Dice over the nodules of the validation split.
+    Validation,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            checkpoint: None,
+            weights: Weights::Last,
+            model_id: None,
+            splits: vec![Split::Test],
+            fold: None,
+            cohorts: Vec::new(),
+            batch: Batch::Named(BatchName::Auto),
+            precision: Precision::F32,
+            flips: false,
+            // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
+            probability_threshold: ProbabilityThreshold::Fixed(0.5),
+            threshold: true,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The rows of one case.
+
+use super::sources::SourceCase;
+use crate::tables::exclusions::Exclusion;
+use crate::tables::{Failure, Mark, Scan};
+
+/// What one case gives.
+#[derive(Debug, Default)]
+pub struct CaseRows {
+    pub(super) scans: Vec<Scan>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) exclusions: Vec<Exclusion>,
+    pub(super) failures: Vec<Failure>,
+}
+
+impl CaseRows {
+    /// Those of a case that could not be read.
+    pub(super) fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
+        let case = &source.case.case_id;
+        let failure = Failure::new("ingest", case, error, Some(case.clone()));
+        Self { failures: vec![failure], ..Self::default() }
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.scans.extend(other.scans);
+        self.marks.extend(other.marks);
+        self.exclusions.extend(other.exclusions);
+        self.failures.extend(other.failures);
+    }
+}

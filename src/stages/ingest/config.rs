@@ -1,0 +1,39 @@
+//! Settings of the stage: `[ingest]`.
+
+use super::cohort_settings::Cohort;
+use super::inclusion::Inclusion;
+use nodulus_formats::dicom::Tolerances;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Which scans and annotations are read, and which scans are included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Number of cases that are committed together, as one shard.
+    #[serde(default = "default_shard_size")]
+    pub shard_size: usize,
+    /// How far slices of a DICOM series may lie off an even grid before the series is refused.
+    #[serde(default)]
+    pub tolerances: Tolerances,
+    /// Rules by which scans are excluded.
+    #[serde(default)]
+    pub inclusion: Inclusion,
+    /// File with one series a line, as LUNA16's `seriesuids.csv`; scans of other series are excluded. The file's
+    /// content, not its path, is part of the key.
+    #[serde(default, skip_serializing)]
+    pub series_list: Option<PathBuf>,
+    /// Folder of every cohort without a `root` of its own; not part of the key.
+    #[serde(default, skip_serializing)]
+    pub root: Option<PathBuf>,
+    /// Table of scan geometry of every `lidc_annotations` cohort without one of its own; the file's content, not
+    /// its path, is part of the key.
+    #[serde(default, skip_serializing)]
+    pub scan_geometry: Option<PathBuf>,
+    /// The cohorts, in the order of the tables; at least one.
+    pub cohorts: Vec<Cohort>,
+}
+
+fn default_shard_size() -> usize {
+    16
+}

@@ -1,0 +1,89 @@
+//! Settings of the stage: `[merge]`.
+
+use serde::{Deserialize, Serialize};
+
+/// How the readers' marks of one nodule are joined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Rule by which marks are joined.
+    pub rule: Rule,
+    /// Intersection over union of two masks above which the rule `overlap` joins their marks, from 0 to under 1;
+    /// 0 asks for one voxel in common.
+    pub iou_threshold: f64,
+    /// Treatment of a nodule that one reader marked more than once.
+    pub chains: Chains,
+    /// Share of the readers whose masks must hold a voxel of the consensus mask, over 0 and up to 1.
+    pub consensus_level: f64,
+    /// Readers that `consensus_level` is a share of.
+    pub denominator: Denominator,
+    /// Least number of marks of a nodule; nodules with fewer are left out. LUNA16's reference standard has 3.
+    pub min_marks: usize,
+}
+
+/// Rule by which marks are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Single linkage of centres nearer than the sum of the radii; plain means.
+    Linkage,
+    /// As LUNA16 made its nodules: one mark after the other, each new mark counting half.
+    Luna16,
+    /// Single linkage of masks that share voxels; plain means.
+    Overlap,
+}
+
+/// Treatment of a nodule that one reader marked more than once: two nodules near each other may have been
+/// joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chains {
+    /// The nodule stays, with the groups into which its marks could be split.
+    Flag,
+    /// Those groups become the nodules, with plain means under every rule.
+    Split,
+}
+
+/// Readers that the consensus level is a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denominator {
+    /// Readers who marked the nodule.
+    Marking,
+    /// All readers of the scan.
+    All,
+}
+
+impl Rule {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linkage => "linkage",
+            Self::Luna16 => "luna16",
+            Self::Overlap => "overlap",
+        }
+    }
+}
+
+impl Denominator {
+    /// Name in pipeline files and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Marking => "marking",
+            Self::All => "all",
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Linkage,
+            iou_threshold: 0.0,
+            chains: Chains::Flag,
+            consensus_level: 0.5,
+            denominator: Denominator::Marking,
+            min_marks: 1,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Settings of the stage: `[report]`.
+
+use serde::{Deserialize, Serialize};
+
+/// What the report is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Title of the report.
+    pub title: String,
+    /// Seed of the bootstrap that gives the intervals of the readers' agreement.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { title: "Lung nodule segmentation".to_owned(), seed: 1 }
+    }
+}

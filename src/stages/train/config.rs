@@ -1,0 +1,76 @@
+//! Settings of the stage: `[train]`.
+
+use nodulus_nets::Precision;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How the network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seed of the first weights, the order of samples and the flips.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// The network.
+    #[serde(default)]
+    pub model: nodulus_nets::Config,
+    /// Number of samples that are shuffled among each other, each about 80 KiB of memory.
+    #[serde(default = "default_shuffle_buffer")]
+    pub shuffle_buffer: usize,
+    /// Fold that is held out for validation, in place of the validation split.
+    #[serde(default)]
+    pub fold: Option<i64>,
+    /// Precision of multiplications on a card; the processor always uses `f32`.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
+    /// Weights to start from; random ones where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Initial>,
+    /// Minutes between saves within an epoch, 0 for a save after each batch; every epoch is saved, and no result
+    /// depends on it.
+    #[serde(default = "default_save_minutes", skip_serializing)]
+    pub save_minutes: f64,
+    /// Phases of training, in order; each goes on with the weights of the one before.
+    pub phases: Vec<Phase>,
+}
+
+/// Weights to start from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Initial {
+    /// A safetensors file, a checkpoint's folder, or another store for its current weights; the file's content, not
+    /// its path, is part of the key.
+    #[serde(skip_serializing)]
+    pub checkpoint: PathBuf,
+    /// Text that is put before the names of the file's tensors: `classifier.` for torchvision's ResNet-50.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// A phase of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Name of the phase in `training_log`.
+    pub name: String,
+    /// Cohorts whose samples are learnt from.
+    pub cohorts: Vec<String>,
+    /// Number of epochs in a row without a better validation Dice that end the phase; it never ends early where
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// How the samples are learnt from.
+    pub schedule: nodulus_nets::Phase,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn default_shuffle_buffer() -> usize {
+    2048
+}
+
+fn default_save_minutes() -> f64 {
+    10.0
+}
