@@ -60,7 +60,7 @@ impl MaskFile {
 /// A file of marks could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// An image file could not be read as labels.
