@@ -114,7 +114,7 @@ pub fn transform(content: &ReportContent) -> Vec<PickedNodule> {
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The samples do not say whom nothing was learnt from.
+    /// A patient is in two splits, or the splits could not be checked.
     #[error(transparent)]
     Leak(#[from] leak::Error),
     /// The content has no JSON form.
