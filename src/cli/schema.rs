@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use crate::settings_reference;
 use crate::tables::schema::describe;
 use crate::tables::{Table, durable};
 use clap::Args;
@@ -14,21 +15,28 @@ use std::path::PathBuf;
 pub(super) struct SchemaArguments {
     /// Table; default: all
     table: Option<String>,
-    /// Write `TABLE.json` for each table into a folder
+    /// Write into a folder: `TABLE.json` for each table, and the JSON Schemas of the files of settings
     #[arg(long, value_name = "DIR", conflicts_with = "table")]
     write: Option<PathBuf>,
+    /// Print the settings reference, as in docs/settings.md
+    #[arg(long, conflicts_with_all = ["table", "write", "json"])]
+    settings: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints or writes the columns of tables.
+/// Prints or writes the columns of tables and the settings.
 pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     if let Some(folder) = &arguments.write {
         for (name, text) in files()? {
             durable::write(&folder.join(&name), text.as_bytes())?;
             writeln!(out, "{}", folder.join(&name).display())?;
         }
+        return Ok(Outcome::Success);
+    }
+    if arguments.settings {
+        write!(out, "{}", settings_reference::page())?;
         return Ok(Outcome::Success);
     }
     let chosen: Vec<Table> = match &arguments.table {
@@ -64,6 +72,9 @@ fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
         files.push((format!("{table}.json"), pretty(&describe(table))?));
+    }
+    for (name, schema) in settings_reference::schemas() {
+        files.push((name.to_owned(), pretty(&schema)?));
     }
     let mut parameters = serde_json::Map::new();
     for architecture in Architecture::ALL {

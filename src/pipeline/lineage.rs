@@ -1,4 +1,4 @@
-//! Where a table comes from: the outputs that it was made from, back to the source files.
+//! Follows a table back to the source files, through the outputs that it was made from.
 
 use super::sources;
 use crate::stages::ingest::Sources;
@@ -7,18 +7,18 @@ use crate::tables::manifest::Manifest;
 use crate::tables::store::{self, Store};
 use serde::Serialize;
 
-/// An output and what it was made from.
+/// An output and its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Node {
     /// Name of the output, `sources`, or `checkpoint` for weights from outside the store.
     pub name: String,
-    /// Its key.
+    /// Key.
     pub key: String,
-    /// SHA-256 over its content.
+    /// SHA-256 of the content.
     pub content_sha256: String,
-    /// What the store knows of it; `None` where it was removed, or came from outside.
+    /// How it was made; `None` where it was removed or comes from outside the store.
     pub made: Option<Made>,
-    /// What it was made from.
+    /// Its inputs.
     pub inputs: Vec<Self>,
     /// Cases, for `sources`.
     pub cases: Vec<SourceNode>,
@@ -42,13 +42,13 @@ pub struct Made {
 /// A case of the sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceNode {
-    /// Its cohort.
+    /// Name of the cohort.
     pub cohort: String,
-    /// Its path below the cohort's root.
+    /// Path below the cohort's root.
     pub case_id: String,
-    /// Number of its files.
+    /// Number of files.
     pub n_files: usize,
-    /// SHA-256 over their names and content.
+    /// SHA-256 of their names and content.
     pub content_sha256: String,
 }
 
@@ -56,7 +56,7 @@ pub struct SourceNode {
 ///
 /// # Errors
 ///
-/// Fails if nothing has made the output, or the store's records cannot be read.
+/// Fails if the store does not have the output, or its records cannot be read.
 pub fn lineage(store: &Store, output: Output) -> Result<Node, store::Error> {
     of_manifest(store, &store.require(output)?.manifest)
 }

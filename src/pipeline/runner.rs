@@ -1,4 +1,4 @@
-//! Runs stages one after the other, each if what it would make is not there yet.
+//! Runs stages in order; a stage is skipped where its outputs exist already.
 
 use super::config::Config;
 use super::plan;
@@ -15,38 +15,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How to run.
+/// Options of a run.
 pub struct Options<'a> {
-    /// Stages to run again even where nothing changed.
+    /// Stages to run again, even where nothing changed.
     pub force: &'a BTreeSet<Stage>,
-    /// The stages to run.
+    /// Stages to run.
     pub stages: &'a [Stage],
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans may take in memory at once.
+    /// Bytes of memory for scans.
     pub max_memory: u64,
-    /// Inputs in place of the store's current ones.
+    /// Inputs that replace the store's current ones.
     pub chosen: &'a Chosen,
 }
 
-/// Versions of outputs that stages read in place of the current ones; several of one output where a
-/// stage reads several.
+/// Versions of outputs that replace the current ones; several versions of an output where a stage reads several.
 pub type Chosen = BTreeMap<Output, Vec<InputRef>>;
 
-/// What became of a stage.
+/// Outcome of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The stage.
     pub stage: Stage,
-    /// Wall time, `None` where what it makes was there already.
+    /// Wall time; `None` where the outputs existed already.
     pub ran: Option<Duration>,
     /// Rows of its first output.
     pub rows: u64,
-    /// Cases that failed in it.
+    /// Number of cases that failed.
     pub n_failures: usize,
 }
 
-/// What a run tells about itself as it goes on.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// Sources are being hashed.
@@ -56,11 +55,11 @@ pub enum Progress {
         /// Cases in all.
         total: usize,
     },
-    /// A stage begins.
+    /// A stage starts.
     Begin(Stage),
-    /// A stage goes on.
+    /// Progress of a stage.
     Stage(Stage, Event),
-    /// A stage has ended.
+    /// A stage has finished.
     End(Done),
 }
 
@@ -99,7 +98,7 @@ pub enum Error {
         /// The stage that makes the input.
         maker: Stage,
     },
-    /// Weights from outside cannot be read.
+    /// Weights from outside the store cannot be read.
     #[error("cannot read the weights that `{setting}` names")]
     Weights {
         /// The setting.
@@ -107,12 +106,12 @@ pub enum Error {
         /// What is wrong.
         source: io::Error,
     },
-    /// A stage left work undone.
+    /// A stage did not commit all shards.
     #[error("{stage} ended with {pending} shards undone")]
     Undone {
         /// The stage.
         stage: Stage,
-        /// How many.
+        /// Number of shards without a commit.
         pending: usize,
     },
     /// A stage stopped.
@@ -127,13 +126,13 @@ pub enum Error {
 
 /// Runs stages in order. The caller holds the store's lock.
 ///
-/// A stage whose outputs are already there for the same inputs and settings is not run again. A
-/// stage that an earlier run left unfinished goes on at its first shard that is not committed.
+/// A stage is skipped where its outputs exist for the same inputs and settings. A stage that an earlier run left
+/// unfinished resumes at the first shard without a commit.
 ///
 /// # Errors
 ///
-/// Fails at the first stage that stops; what earlier stages and shards committed stays. Cases that
-/// fail do not stop a stage: they become rows of `failures`.
+/// Fails at the first stage that stops; the commits of earlier stages and shards stay. Cases that fail do not stop a
+/// stage: they become rows of `failures`.
 pub fn run(
     config: &Config,
     store: &Store,
@@ -184,7 +183,7 @@ pub fn run(
     Ok(done)
 }
 
-/// The work of a stage on the store as it is now, or on chosen inputs.
+/// The job of a stage on the current versions of its inputs, or on chosen ones.
 ///
 /// # Errors
 ///
@@ -226,8 +225,7 @@ pub fn job_spec(
     plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
 }
 
-/// The weights file that a path means: itself, that of a checkpoint's folder, or the current one of a
-/// store.
+/// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
 pub fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
@@ -274,7 +272,7 @@ fn run_stage(
     (spec.run)(config, &task).map_err(|source| Error::Stage { stage, source })
 }
 
-/// Whether any case of the store's current outputs failed.
+/// Number of failed cases in the store's current outputs.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The sources of a run: which files there are, what is in them, and the frozen list of them.
+//! Lists and hashes the source files of a run, and freezes the list.
 
 use crate::stages::ingest::{self, SourceCase, Sources};
 use crate::tables::manifest::InputRef;
@@ -17,9 +17,9 @@ use std::time::UNIX_EPOCH;
 
 /// Name of the sources among a stage's inputs.
 pub const NAME: &str = "sources";
-/// Where hashes are kept by the files' names, sizes and times.
+/// Path of the cache of hashes, in the store.
 const CACHE: &str = "sources/cache.json";
-/// Cases hashed before the cache is written.
+/// Number of cases that are hashed between two writes of the cache.
 const CASES_BETWEEN_SAVES: usize = 256;
 
 /// The sources could not be listed.
@@ -43,7 +43,7 @@ pub enum Error {
         cohort: String,
         /// Its folder.
         root: PathBuf,
-        /// What a case of its layout is.
+        /// What a case of its layout looks like.
         expected: String,
     },
     /// A table of scan geometry could not be read.
@@ -57,16 +57,16 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// What was read before.
+/// Hashes of earlier runs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Cache {
-    /// What each case held, by cohort and case.
+    /// Hash of each case, by cohort and case.
     cases: BTreeMap<String, Known>,
-    /// Which series each DICOM folder held, by cohort and folder.
+    /// Series of each DICOM folder, by cohort and folder.
     folders: BTreeMap<String, KnownFolder>,
 }
 
-/// Which series a folder held when its headers were last read.
+/// The series of a folder when its headers were last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KnownFolder {
     /// Hash of the files' names, sizes and times of change.
@@ -75,7 +75,7 @@ struct KnownFolder {
     series: BTreeSet<String>,
 }
 
-/// What a case held when it was last read.
+/// The hash of a case when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     /// Hash of the files' names, sizes and times of change.
@@ -106,9 +106,8 @@ pub fn freeze(
 
 /// Lists and hashes the sources without writing to the store.
 ///
-/// A file that has kept its name, size and time of change is taken to have kept its content; its
-/// header is then not read and its hash not computed again. A case with a file that cannot be read is listed with what is
-/// wrong in place of a hash, and fails in ingest.
+/// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
+/// again. A case with an unreadable file is listed with the error in place of a hash, and fails in ingest.
 ///
 /// # Errors
 ///
@@ -127,7 +126,7 @@ fn hash_all(
         Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
         None => None,
     };
-    // A damaged cache costs time, never a wrong answer.
+    // A damaged cache costs time and cannot change a result.
     let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let folders = RefCell::new(&mut cache.folders);
     let mut listed: Vec<Listed<'_>> = Vec::new();
@@ -184,7 +183,7 @@ fn hash_all(
     Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
 }
 
-/// Where a frozen list of sources is, in the store.
+/// Path of a frozen list of sources, in the store.
 pub fn record_path(key: &str) -> PathBuf {
     Path::new("sources").join(format!("{key}.json"))
 }
@@ -204,7 +203,7 @@ fn empty(cohort: &ingest::Cohort) -> Error {
 struct Listed<'a> {
     cohort: &'a ingest::Cohort,
     case: Case,
-    /// Hash of its scan's geometry, where that comes from a table.
+    /// Hash of the scan's geometry, where it comes from a table.
     geometry_sha256: Option<String>,
 }
 
@@ -222,7 +221,7 @@ fn geometry_sha256(geometry: &ScanGeometry) -> String {
     hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
 }
 
-/// What a case holds, and whether its files had to be read to know it.
+/// The hash of a case, and whether its files had to be read.
 fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
     let Listed { cohort, case, geometry_sha256 } = listed;
     let files: Vec<(String, &Path)> = case
@@ -259,7 +258,7 @@ fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
     (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
 }
 
-/// Which series a folder holds; headers are read where its files are not those of last time.
+/// The series of a folder; headers are read where the files have changed since the last time.
 fn series_of(
     known: &mut BTreeMap<String, KnownFolder>,
     id: String,
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_follows_content_not_place_or_time() {
+    fn the_list_depends_on_content_and_not_on_path_or_time() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
         let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
@@ -344,7 +343,7 @@ mod tests {
         let kept = fs::metadata(&file).unwrap().modified().unwrap();
         write_slice(&file);
         assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
-        // Same name, size and time: what it held before.
+        // Same name, size and time: the cached series.
         let length = fs::metadata(&file).unwrap().len() as usize;
         let changed = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, vec![0; length]).unwrap();

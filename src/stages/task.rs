@@ -1,4 +1,4 @@
-//! What a stage is given to work with.
+//! What a stage works with.
 
 use super::ingest::sources::Sources;
 use crate::tables::job::Job;
@@ -10,41 +10,41 @@ use nodulus_nets::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Something worth showing while a stage runs.
+/// Progress of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Cases done of those to do.
+    /// Number of cases done.
     Cases {
-        /// Done.
+        /// Cases done.
         done: usize,
-        /// To do.
+        /// Cases in all.
         total: usize,
-        /// What else there is to say of how far it is, in a few words; often nothing.
+        /// A few words on the work in progress; often empty.
         note: String,
     },
     /// A line of text.
     Note(String),
 }
 
-/// A stage's work: its inputs, its outputs and its means.
+/// A stage's work: its inputs, its outputs and the resources it may use.
 pub struct Task<'a> {
     /// The store.
     pub store: &'a Store,
-    /// What is to be made.
+    /// The outputs to make, and the inputs to make them from.
     pub job: &'a Job,
     /// The frozen list of sources; empty for every stage but ingest.
     pub sources: &'a Sources,
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
-    /// How far slices of DICOM series may be off an even grid.
+    /// How far slices of a DICOM series may lie off an even grid.
     pub tolerances: Tolerances,
-    /// Weights from outside the store that the stage starts from: `infer` predicts with them, `train` goes on from them.
+    /// Weights from outside the store: `infer` predicts with them, `train` starts from them.
     pub weights: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans, or a batch of slices and the network, may take in memory at once.
+    /// Bytes of memory for scans, or for the network and a batch of slices.
     pub max_memory: u64,
-    /// Is told how the work goes on.
+    /// Receives the progress.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }
 
@@ -59,8 +59,8 @@ impl Task<'_> {
             .ok_or_else(|| store::Error::NotMade { output, store: self.store.root().to_owned() })
     }
 
-    /// All versions of an input that the job was planned with: several models' predictions, or several
-    /// folds' weights.
+    /// All versions of an input that the job was planned with: several models' predictions, or the weights of several
+    /// folds.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Task<'_> {
         if versions.is_empty() { Err(missing()) } else { Ok(versions) }
     }
 
-    /// [`Self::input`], or `None` where the job was planned without it.
+    /// [`Self::input`], or `None` where the job was planned without this input.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Task<'_> {
         input.map_or(Ok(None), |input| self.store.version(output, &input.key))
     }
 
-    /// [`Self::input`] of a table.
+    /// [`Self::input`] for a table.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Task<'_> {
         self.input(Output::Table(table))
     }
 
-    /// Reports progress in cases.
+    /// Reports the number of cases done.
     pub fn cases(&self, done: usize, total: usize) {
         (self.progress)(Event::Cases { done, total, note: String::new() });
     }

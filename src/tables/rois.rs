@@ -3,10 +3,11 @@
 use super::schema::{axes, column, fixed_list, nullable};
 use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is learnt from a scan's other nodules in a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Neighbours {
     /// They are nodule.

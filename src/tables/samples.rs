@@ -3,10 +3,13 @@
 use super::schema::column;
 use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a patient's slices are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Weights are fitted on it.
@@ -48,7 +51,7 @@ impl Role {
 }
 
 /// What goes into one split whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitBy {
     /// A patient, with all scans and nodules.

@@ -62,6 +62,16 @@ fn committed_schemas_are_up_to_date() {
 }
 
 #[test]
+fn the_settings_reference_is_up_to_date() {
+    let generated = fixture::run_well(&["schema", "--settings"]);
+    assert_eq!(
+        generated,
+        read("docs/settings.md"),
+        "run `nodulus schema --settings > docs/settings.md` and read the difference"
+    );
+}
+
+#[test]
 fn every_column_is_described_and_named_in_snake_case() {
     for table in Table::ALL {
         let schema = table.schema();

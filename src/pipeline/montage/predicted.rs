@@ -1,4 +1,4 @@
-//! A model's masks, shard by shard.
+//! Reads the masks of one model, one shard at a time.
 
 use crate::pipeline::export::regions::{Region, Tables};
 use crate::pipeline::export::{Error, check_made_of};
@@ -17,7 +17,7 @@ pub(super) struct Predicted {
     model: String,
 }
 
-/// Packed masks of a shard, by the slice's id.
+/// Packed masks of a shard, by slice id.
 #[derive(Default)]
 pub(super) struct Masks(BTreeMap<String, Vec<u8>>);
 
@@ -31,7 +31,7 @@ struct Prediction {
 }
 
 impl Predicted {
-    /// The model asked for, or the only network; `None` where none has predicted.
+    /// Opens the chosen model, or the only network; `None` where no network has predictions.
     pub(super) fn open(
         store: &Store,
         tables: &Tables,
@@ -86,7 +86,7 @@ impl Predicted {
 }
 
 impl Masks {
-    /// The mask of a region's slice, indexed `[j, i]`; `None` where it was not predicted.
+    /// The mask of a slice, indexed `[j, i]`; `None` where it has no prediction.
     pub(super) fn of(&self, region: &Region, k: usize) -> Result<Option<Array2<u8>>, Error> {
         let Some(bits) = region.roi_ids.get(k).and_then(|id| self.0.get(id)) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Readers' ratings, nodule by nodule and over whole cohorts.
+//! Readers' ratings, of single nodules and of whole cohorts.
 
 use crate::tables::marks::RATINGS;
 use crate::tables::{Mark, RatingAgreement};
@@ -6,14 +6,13 @@ use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// What the readers of a nodule gave it in each rating, in the order of [`RATINGS`].
+/// How many readers of a nodule gave each value, for each rating in the order of [`RATINGS`].
 pub type Given = [RatingCounts; RATINGS.len()];
 
-/// What the readers of a nodule gave it, from the marks of each.
+/// Counts the ratings of a nodule, from the marks of each reader.
 ///
-/// METHOD: a reader rates a nodule once, so that nobody agrees with himself: with several marks on
-/// it, as in the one with most voxels among those that have the rating (of two as large, in the one
-/// whose id comes first).
+/// METHOD: a reader rates a nodule once, so that no reader is compared with themselves. Of several marks of one reader
+/// that have the rating, the one with most voxels counts; of two with as many voxels, the one whose id comes first.
 pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
     let mut given = Given::default();
     for marks in readers.values() {
@@ -28,17 +27,17 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
     given
 }
 
-/// Share of the pairs of readers who gave the same, in each rating; `None` under two who rated.
+/// Share of the pairs of readers who gave the same value, for each rating; `None` where fewer than two rated.
 pub(super) fn shares_of_pairs(given: &Given) -> [Option<f64>; RATINGS.len()] {
     std::array::from_fn(|n| fleiss::share_of_pairs(&given[n]))
 }
 
-/// The ratings of every nodule, by cohort: each with its patient.
+/// The ratings of every nodule with its patient, by cohort.
 #[derive(Debug, Default)]
 pub(super) struct Ratings(BTreeMap<String, Vec<(String, Given)>>);
 
 impl Ratings {
-    /// Makes a place for a cohort, which has rows also where none of its nodules is rated.
+    /// Adds a cohort, which gets rows even where none of its nodules is rated.
     pub(super) fn cohort(&mut self, cohort: &str) {
         if !self.0.contains_key(cohort) {
             self.0.insert(cohort.to_owned(), Vec::new());
@@ -53,7 +52,7 @@ impl Ratings {
         }
     }
 
-    /// A row for each cohort and rating; by cohort, then in the order of [`RATINGS`].
+    /// A row for each cohort and rating, by cohort and then in the order of [`RATINGS`].
     pub(super) fn rows(&self, seed: u64) -> Vec<RatingAgreement> {
         let rows: Vec<_> = self
             .0

@@ -38,7 +38,7 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.crop, task)?),
 };
 
-/// Crops the nodules of every pending shard, of as many scans at once as fit in `max_memory`.
+/// Crops the nodules of every pending shard, from as many scans at once as `max_memory` allows.
 ///
 /// # Errors
 ///
@@ -112,14 +112,14 @@ fn crop_scan(
     (rois, failures)
 }
 
-/// Bytes of a scan's slices that are read.
+/// Memory estimate: the bytes of a scan's slices that are read.
 fn memory_bytes(config: &Config, scan: &Scan, nodules: &[Nodule]) -> u64 {
     let [columns, rows] = [scan.n_columns, scan.n_rows].map(|n| n.unwrap_or(0).unsigned_abs());
     let n_slices = slices(config, scan, nodules).n_slices() as u64;
     columns.saturating_mul(rows).saturating_mul(n_slices).saturating_mul(2)
 }
 
-/// The slices of all regions of a scan.
+/// The slices that all regions of a scan need.
 fn slices(config: &Config, scan: &Scan, nodules: &[Nodule]) -> SliceRanges {
     let n_slices = usize::try_from(scan.n_slices).unwrap_or(0);
     let number = |n: i64| usize::try_from(n).unwrap_or(0);
@@ -132,7 +132,7 @@ fn slices(config: &Config, scan: &Scan, nodules: &[Nodule]) -> SliceRanges {
         .collect()
 }
 
-/// The slices of a region: the nodule's and the margin's, as far as the scan goes.
+/// The slices of a region: the nodule's and the margin on each side, within the scan.
 fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Range<usize> {
     let first = nodule.start.saturating_sub(config.margin_slices);
     first..nodule.end.saturating_add(config.margin_slices).min(n_slices)
@@ -156,17 +156,16 @@ fn read_slices(
     Ok(volume)
 }
 
-/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each
-/// side, as far as the scan goes; none for a nodule whose readers have no voxel in consensus. `all`
-/// are the scan's nodules, for `other_mask_bits`.
+/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each side, within the scan.
+/// There are none for a nodule whose readers agree on no voxel. `all` are the scan's nodules, for `other_mask_bits`.
 ///
-/// METHOD: slices are those of the scan; only pixels within them are resampled, HU by linear
-/// interpolation and masks by the nearest pixel.
+/// METHOD: slices are those of the scan; only pixels within a slice are resampled, HU by linear interpolation and masks
+/// by the nearest pixel.
 ///
 /// # Errors
 ///
-/// Fails if the mask does not lie in the volume, is larger than the region where that is an error,
-/// or has no pixel in it.
+/// Fails if the mask does not lie in the volume, does not fit in the region where the settings make that an error, or
+/// has no pixel in the region.
 pub fn transform(
     config: &Config,
     volume: &LoadedSlices<i16>,

@@ -1,4 +1,4 @@
-//! Reads the files of one case.
+//! Reads the files of one case: its scans and their annotations.
 
 use super::case_rows::CaseRows;
 use super::cohort_settings::Cohort;
@@ -18,17 +18,17 @@ use nodulus_formats::{dicom, lidc_xml, mask_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What came with a scan.
+/// An annotation of a scan.
 #[derive(Debug)]
 pub enum Annotation {
-    /// Readers' sessions from LIDC's XML.
+    /// Reading sessions from LIDC's XML.
     Lidc(lidc_xml::Annotations),
-    /// A file of a reader's masks or outlines.
+    /// A file with a reader's masks or outlines.
     Mask(Reading),
 }
 
 impl Annotation {
-    /// The study, where the file tells.
+    /// The study, where the file names it.
     pub(super) fn study_instance_uid(&self) -> Option<String> {
         match self {
             Self::Lidc(reads) => reads.study_instance_uid.clone(),
@@ -36,8 +36,8 @@ impl Annotation {
         }
     }
 
-    /// Whether it is of this series of the case. A mask that names no series is that of the only one
-    /// there is, and so is one that names another, which is then refused.
+    /// Whether the annotation belongs to this series of the case. In a case with one series every mask belongs to it,
+    /// even one that names another series, which is refused later.
     fn belongs(&self, series_instance_uid: &str, is_only: bool) -> bool {
         match self {
             Self::Lidc(reads) => reads.series_instance_uid == series_instance_uid,
@@ -68,7 +68,7 @@ pub(super) struct CaseContent<'a> {
 /// DICOM modalities of chest X-rays.
 const X_RAYS: [&str; 2] = ["CR", "DX"];
 
-/// What reading a case takes.
+/// Reads cases by the settings.
 pub(super) struct Reader<'a> {
     pub(super) config: &'a Config,
     pub(super) series_list: Option<&'a BTreeSet<String>>,
@@ -106,7 +106,7 @@ impl Reader<'_> {
             }
             scans => scans?,
         };
-        // Masks take as much memory as scans, which are gone by now.
+        // Masks need as much memory as scans, whose voxels are freed by now.
         let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
         before.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
@@ -140,7 +140,7 @@ impl Reader<'_> {
         Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
     }
 
-    /// The rows of a case's scans, and where each lies; what cannot be read is a failure.
+    /// The rows of a case's scans with their frames; scans that cannot be read are failures.
     fn scans(
         &self,
         cohort: &Cohort,
@@ -185,7 +185,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A scan of which only the geometry is there.
+    /// A scan that has a geometry and no image.
     fn without_image(&self, cohort: &Cohort, source: &SourceCase) -> Result<Placed, CaseError> {
         let series = &source.case.case_id;
         let table = self.geometries.get(cohort.name.as_str());
@@ -196,10 +196,10 @@ impl Reader<'_> {
     }
 }
 
-/// A scan's row and where it lies, or why it cannot be read.
+/// A scan's row and frame, or why it cannot be read.
 type Placed = Result<(Scan, Frame), Failure>;
 
-/// A message without the root's place, so that a table is the same wherever the files lie.
+/// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {
     message.replace(&format!("{}/", root.display()), "")
 }
@@ -208,10 +208,10 @@ fn x_rays(kinds: &BTreeSet<String>) -> bool {
     !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
 }
 
-/// Reads of a scan that is not there.
+/// Adds the row for annotations of a scan that the cohort does not have.
 ///
-/// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so that its XML is expected to read scans
-/// that are not there; elsewhere that is a failure.
+/// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so its XML is expected to name scans that are not there; in other
+/// layouts this is a failure.
 fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows: &mut CaseRows) {
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
@@ -230,7 +230,7 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
     rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, path));
 }
 
-/// Says which readers have no mask of a scan: without any, that is a failure.
+/// Adds rows for the readers without a mask of a scan; a scan without any mask is a failure.
 fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
     let case = &source.case;
     let patient = case.patient.as_deref().unwrap_or_default();
@@ -256,7 +256,7 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
     }
 }
 
-/// The annotations that can be read; the rows say which cannot, but for masks, which say it themselves.
+/// Reads the annotations. XML that cannot be read becomes a row; a mask that cannot be read keeps its error.
 fn read_annotations(
     cohort: &Cohort,
     source: &SourceCase,
@@ -268,10 +268,10 @@ fn read_annotations(
     let packed = packed.iter().flat_map(|files| &files.annotations);
     for (n, path) in source.case.annotations.iter().chain(packed).enumerate() {
         let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
-        let told = files.map_or(path.clone(), |files| files.name(path));
-        let name = cohort::relative(base, &told);
+        let displayed = files.map_or(path.clone(), |files| files.name(path));
+        let name = cohort::relative(base, &displayed);
         let read = match files {
-            Some(files) if told != *path => read_packed(files, path, &told),
+            Some(files) if displayed != *path => read_packed(files, path, &displayed),
             _ => read_annotation(cohort, source.case.readers.get(n), path),
         };
         match read {
@@ -312,11 +312,11 @@ fn read_annotation(
     })
 }
 
-/// Reads XML that lies in an archive.
-fn read_packed(files: &CaseFiles, path: &Path, told: &Path) -> Result<Annotation, CaseError> {
+/// Reads XML from an archive.
+fn read_packed(files: &CaseFiles, path: &Path, displayed: &Path) -> Result<Annotation, CaseError> {
     let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
     let text = text.map_err(lidc_xml::Error::Io)?;
-    Ok(Annotation::Lidc(lidc_xml::parse(told, &text)?))
+    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
 }
 
 /// One case could not be read.
@@ -335,16 +335,16 @@ enum CaseError {
     #[error("patient `{patient}` has no mask: nothing fits {patterns}")]
     NoMask { patient: String, patterns: String },
     #[error(
-        "it names none of the folder's series, so that it may be of any: keep one series a folder"
+        "the mask names none of the folder's series, so it could belong to any: keep one series in a folder"
     )]
     WhichSeries,
     #[error(
-        "`{path}` reads series {series}, which is not among those of its folder or archive that could be read"
+        "`{path}` annotates series {series}, which is not among the readable series of its folder or archive"
     )]
     OtherSeries { path: String, series: String },
-    #[error("`{path}` reads series {series}, and its folder holds no image")]
+    #[error("`{path}` annotates series {series}, and its folder holds no image")]
     NoImage { path: String, series: String },
-    #[error("`{path}` reads series {series}, which the table of scan geometry does not have")]
+    #[error("`{path}` annotates series {series}, which the table of scan geometry does not have")]
     NotInTable { path: String, series: String },
     #[error("the table of scan geometry no longer has series {0}")]
     NoGeometry(String),

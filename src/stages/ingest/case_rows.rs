@@ -4,7 +4,7 @@ use super::sources::SourceCase;
 use crate::tables::exclusions::Exclusion;
 use crate::tables::{Failure, Mark, Scan};
 
-/// What one case gives.
+/// The rows of one case.
 #[derive(Debug, Default)]
 pub struct CaseRows {
     pub(super) scans: Vec<Scan>,
@@ -14,7 +14,7 @@ pub struct CaseRows {
 }
 
 impl CaseRows {
-    /// Those of a case that could not be read.
+    /// The row of a case that could not be read.
     pub(super) fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
         let case = &source.case.case_id;
         let failure = Failure::new("ingest", case, error, Some(case.clone()));

@@ -1,4 +1,4 @@
-//! Which of a scan's marks make up each nodule.
+//! Joins a scan's marks to nodules.
 
 use super::config::{Chains, Config, Rule};
 use super::placed::Placed;
@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Joined {
     /// Index of each mark, ascending.
     pub(super) marks: Vec<usize>,
-    /// Weight of each mark in the nodule's place and diameter.
+    /// Weight of each mark in the nodule's centre and diameter.
     pub(super) weights: Vec<f64>,
-    /// Where a reader marked twice: the marks in groups without two of one reader.
+    /// Where a reader marked twice: groups of the marks, each with at most one mark of a reader.
     pub(super) alternative: Option<Vec<Vec<usize>>>,
 }
 
@@ -26,10 +26,10 @@ impl Joined {
     }
 }
 
-/// The nodules of a scan; each mark is in one of them.
+/// Groups the marks of a scan by nodule; each mark is in one group.
 ///
-/// METHOD: marks of one session were told apart by their reader and are never joined to each other
-/// alone: where a scan has a single session, each mark is a nodule.
+/// METHOD: a reader drew the marks of one session as separate nodules, so they are never joined only with each other:
+/// where a scan has a single session, each mark is a nodule.
 pub(super) fn join(config: &Config, marks: &[Placed<'_>]) -> Vec<Joined> {
     if readers(marks, 0..marks.len()) < 2 {
         return (0..marks.len()).map(|mark| Joined::plain(vec![mark])).collect();
@@ -55,8 +55,8 @@ pub(super) fn join(config: &Config, marks: &[Placed<'_>]) -> Vec<Joined> {
     nodules.into_iter().flat_map(|nodule| unchained(config, marks, nodule)).collect()
 }
 
-/// The nodule, with the alternative where a reader marked it more than once; or the alternative's
-/// nodules, where those are wanted.
+/// The nodule, with the alternative groups where a reader marked it more than once; or those groups as nodules, by the
+/// settings.
 fn unchained(config: &Config, marks: &[Placed<'_>], nodule: Joined) -> Vec<Joined> {
     if readers(marks, nodule.marks.iter().copied()) == nodule.marks.len() {
         return vec![nodule];
@@ -68,13 +68,12 @@ fn unchained(config: &Config, marks: &[Placed<'_>], nodule: Joined) -> Vec<Joine
     let groups: Vec<Vec<usize>> = groups.into_iter().map(of_scan).collect();
     match config.chains {
         Chains::Flag => vec![Joined { alternative: Some(groups), ..nodule }],
-        // METHOD: with plain means; the weights of LUNA16's rule are those of the whole chain.
+        // METHOD: plain means, because the weights of LUNA16's rule belong to the whole chain.
         Chains::Split => groups.into_iter().map(Joined::plain).collect(),
     }
 }
 
-/// How far two marks are from being one, by the measure of the rule; `None` where they are not
-/// linked.
+/// The distance of two marks by the measure of the rule; `None` where they are not linked.
 fn gap(config: &Config, a: &Placed<'_>, b: &Placed<'_>) -> Option<f64> {
     match config.rule {
         Rule::Linkage | Rule::Luna16 => {
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn each_rule_joins_in_its_own_way() {
-        // Each within 4 of the next; the half of the last two, at 4.5, is not within 4 of the first.
+        // Each is within 4 of the next; the mean of the last two, at 4.5, is not within 4 of the first.
         let marks = line(&[(0, 0, 4.0), (1, 3, 4.0), (2, 6, 4.0)]);
         let linkage = joined(&by(Rule::Linkage), &marks);
         assert_eq!(linkage, [Joined::plain(vec![0, 1, 2])]);
@@ -173,7 +172,7 @@ mod tests {
         let split = joined(&Config { chains: Chains::Split, ..by(Rule::Linkage) }, &marks);
         assert_eq!(split, [vec![0, 2], vec![1, 3]].map(Joined::plain));
 
-        // LUNA16's rule takes 3 into 1, to column 9.5, and 2 into that; 0 is of the same session.
+        // LUNA16's rule joins 3 to 1, at column 9.5, and 2 to both; 0 is of the same session as 1.
         let flagged = joined(&by(Rule::Luna16), &marks);
         let weights = vec![0.25, 0.5, 0.25];
         let alternative = Some(vec![vec![1, 3], vec![2]]);

@@ -82,8 +82,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 
 /// The nodules of one scan, by first slice, then by id; none where no mark has a mask.
 ///
-/// `marks` are the scan's, in the order of the table. Those without a mask are passed over: ingest
-/// lists them among its exclusions.
+/// `marks` are the scan's, in the order of the table. Marks without a mask are skipped; ingest lists them in
+/// `exclusions`.
 pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<Failure>) {
     let fail =
         |case: String, error: &MergeError| Failure::new("merge", case, error, scan.path.clone());

@@ -1,4 +1,4 @@
-//! One nodule's row.
+//! The row of one nodule.
 
 use super::MergeError;
 use super::config::{Config, Denominator};
@@ -10,7 +10,7 @@ use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};
 use std::collections::BTreeMap;
 
-/// The row of marks that were joined.
+/// The row of a group of marks.
 #[expect(clippy::too_many_lines, reason = "a line for each column")]
 pub(super) fn row(
     config: &Config,
@@ -137,12 +137,12 @@ pub(super) fn row(
     })
 }
 
-/// What the readers of a nodule hold.
+/// The masks that follow from a nodule's readers.
 struct Masks {
     n_readers: usize,
-    /// Readers that the consensus is a share of.
+    /// Number of readers that the consensus level is a share of.
     of_readers: usize,
-    /// Readers that must hold a voxel of it.
+    /// Number of readers that must hold a voxel of the consensus.
     n_needed: usize,
     consensus: PlacedMask,
     union: PlacedMask,
@@ -165,7 +165,7 @@ fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks,
     Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
 }
 
-/// The scan's reading sessions, which are no fewer than a nodule's readers.
+/// The number of the scan's reading sessions. Fails where it is less than the number of the nodule's readers.
 fn sessions(scan: &Scan, n_readers: usize) -> Result<usize, MergeError> {
     let n_sessions = usize::try_from(scan.n_reading_sessions).ok();
     n_sessions

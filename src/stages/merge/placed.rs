@@ -1,4 +1,4 @@
-//! Marks with a mask, and where they lie.
+//! Marks with a mask, and their positions.
 
 use super::MergeError;
 use crate::tables::{Mark, Scan};
@@ -8,14 +8,14 @@ use nodulus_formats::volume::PlacedMask;
 pub(super) struct Placed<'a> {
     pub(super) mark: &'a Mark,
     pub(super) mask: PlacedMask,
-    /// Mean voxel index, i, j, k.
+    /// Mean voxel index along i, j, k.
     pub(super) centroid: [f64; 3],
-    /// Where the mark lies for distances to others.
+    /// Position for distances to other marks, along the image's axes.
     pub(super) centre_mm: [f64; 3],
     pub(super) diameter_mm: f64,
 }
 
-/// The marks that have a mask, in the order given; a point or an outline without a voxel has none.
+/// The marks that have a mask, in their order; points and outlines without a voxel have none.
 pub(super) fn place<'a>(scan: &Scan, marks: &'a [Mark]) -> Result<Vec<Placed<'a>>, MergeError> {
     marks.iter().filter_map(|mark| placed(scan, mark).transpose()).collect()
 }
@@ -32,8 +32,8 @@ fn placed<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<Placed<'a>>, MergeEr
         mark.centroid_j.ok_or_else(|| missing("centroid_j"))?,
         mark.centroid_k.ok_or_else(|| missing("centroid_k"))?,
     ];
-    // METHOD: millimetres along the image's own axes, where distances are the patient's. Without an
-    // image a slice's number does not tell its height: slices may be missing, or unevenly spaced.
+    // METHOD: millimetres along the image's own axes, where distances are the patient's. Without an image, a slice's
+    // index does not give its height, because slices may be missing or unevenly spaced.
     let [i, j, k] = centroid;
     let k_mm = if scan.direction.is_some() {
         k * scan
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outline_without_a_voxel_is_passed_over_and_half_a_mask_is_not() {
+    fn an_outline_without_a_voxel_is_skipped_and_half_a_mask_is_an_error() {
         let mut marks = [mark("a", 0, [2, 4, 1], [3, 1, 1]), mark("b", 1, [2, 4, 1], [3, 1, 1])];
         let b = &mut marks[1];
         (b.mask_bits, b.diameter_mm, b.centroid_i) = (None, None, None);
