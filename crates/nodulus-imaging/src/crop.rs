@@ -20,12 +20,14 @@ pub struct CropGrid {
 
 impl CropGrid {
     /// Position of pixel `p` along an axis (0 = i, 1 = j).
+    #[inline]
     pub fn at(&self, axis: usize, p: usize) -> f64 {
         self.centre[axis] + (p as f64 - (self.size[axis] / 2) as f64) * self.step[axis]
     }
 
     /// Whether the window contains a pixel of the slice; it ends half a step past the centres of
     /// its outermost pixels.
+    #[inline]
     pub fn contains(&self, axis: usize, pixel: usize) -> bool {
         let (x, half) = (pixel as f64, self.step[axis] / 2.0);
         let last = self.at(axis, self.size[axis].saturating_sub(1));

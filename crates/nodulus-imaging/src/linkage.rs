@@ -42,6 +42,7 @@ pub(super) fn linked_groups(n: usize, linked: impl Fn(usize, usize) -> bool) -> 
 }
 
 /// Distance between two points.
+#[inline]
 pub fn distance_mm(a: [f64; 3], b: [f64; 3]) -> f64 {
     (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()
 }

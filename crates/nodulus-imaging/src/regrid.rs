@@ -83,6 +83,7 @@ pub struct GridAlignment {
 
 impl GridAlignment {
     /// The other grid's voxel for a voxel of this one.
+    #[inline]
     pub fn voxel(&self, ijk: [usize; 3]) -> [usize; 3] {
         let mut voxel = self.first;
         for a in 0..3 {

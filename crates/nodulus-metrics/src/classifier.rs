@@ -126,6 +126,7 @@ pub struct ReliabilityBin {
 
 impl ReliabilityDiagram {
     /// Adds a case.
+    #[inline]
     pub fn add(&mut self, probability: f64, truth: bool) {
         let bin = &mut self.bins[bin_of(probability)];
         bin.n += 1;

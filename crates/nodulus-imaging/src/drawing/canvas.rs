@@ -27,12 +27,14 @@ impl Canvas {
     }
 
     /// The colour of a pixel; `None` outside.
+    #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<Colour> {
         let at = self.index(x, y)?;
         self.pixels.get(at..at + 3)?.try_into().ok()
     }
 
     /// Colours a pixel.
+    #[inline]
     pub fn set(&mut self, x: usize, y: usize, colour: Colour) {
         if let Some(at) = self.index(x, y) {
             self.pixels[at..at + 3].copy_from_slice(&colour);

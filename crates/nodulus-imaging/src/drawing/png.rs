@@ -3,6 +3,7 @@
 use png::{BitDepth, ColorType, Encoder, EncodingError};
 
 /// The value of a picture's pixel: black at `low_hu` and below, white at `high_hu` and above.
+#[inline]
 pub fn grey(hu: i16, [low_hu, high_hu]: [f64; 2]) -> u8 {
     (255.0 * (f64::from(hu) - low_hu) / (high_hu - low_hu)).round() as u8
 }

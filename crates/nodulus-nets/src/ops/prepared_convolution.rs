@@ -112,7 +112,7 @@ impl PreparedConvolution {
         }
         match &self.algorithm {
             ConvolutionAlgorithm::Winograd(winograd) => {
-                winograd.run(x, self.size, &self.shift, epilogue, y)
+                winograd.run(x, self.size, &self.shift, epilogue, y);
             }
             ConvolutionAlgorithm::Unfolded(packed, met) => {
                 // If the weights do not stay in a core's cache, more columns and fewer filters.
