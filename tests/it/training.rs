@@ -169,7 +169,9 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let messages = train(&pipeline, &[ONE_PHASE, &[&initial]].concat());
     let all = described(&first.join("model.json"));
     assert!(
-        messages.contains(" tensors loaded, 0 missing in the file, 0 of another shape, 0 of the file unused"),
+        messages.contains(
+            " tensors loaded, 0 missing in the file, 0 of another shape, 0 of the file unused"
+        ),
         "{messages}"
     );
     let second = checkpoint(&store);
