@@ -17,7 +17,7 @@ pub struct Node {
     /// SHA-256 of the content.
     pub content_sha256: String,
     /// How it was made; `None` where it was removed or comes from outside the store.
-    pub made: Option<Made>,
+    pub made: Option<OutputRecord>,
     /// Its inputs.
     pub inputs: Vec<Self>,
     /// Cases, for `sources`.
@@ -26,7 +26,7 @@ pub struct Node {
 
 /// How an output was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Made {
+pub struct OutputRecord {
     /// The stage.
     pub stage: String,
     /// Version of the stage's code.
@@ -86,7 +86,7 @@ fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error>
         name: manifest.output.name().to_owned(),
         key: manifest.key.clone(),
         content_sha256: manifest.content_sha256.clone(),
-        made: Some(Made {
+        made: Some(OutputRecord {
             stage: manifest.stage.clone(),
             stage_version: manifest.stage_version,
             tool_version: manifest.tool_version.clone(),

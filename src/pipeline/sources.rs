@@ -59,16 +59,16 @@ pub enum Error {
 
 /// Hashes of earlier runs.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Cache {
+struct SourceCache {
     /// Hash of each case, by cohort and case.
-    cases: BTreeMap<String, Known>,
+    cases: BTreeMap<String, CaseHash>,
     /// Series of each DICOM folder, by cohort and folder.
-    folders: BTreeMap<String, KnownFolder>,
+    folders: BTreeMap<String, FolderSeries>,
 }
 
 /// The series of a folder when its headers were last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct KnownFolder {
+struct FolderSeries {
     /// Hash of the files' names, sizes and times of change.
     stat: String,
     /// The series.
@@ -77,7 +77,7 @@ struct KnownFolder {
 
 /// The hash of a case when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct CaseHash {
     /// Hash of the files' names, sizes and times of change.
     stat: String,
     /// Hash of the files' names and content.
@@ -95,7 +95,7 @@ pub fn freeze(
     store: &store::Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<(Sources, InputRef), Error> {
-    let save = |cache: &Cache| Ok(store.write_record(Path::new(CACHE), cache)?);
+    let save = |cache: &SourceCache| Ok(store.write_record(Path::new(CACHE), cache)?);
     let (sources, input) = hash_all(config, store, progress, &save)?;
     let record = record_path(&input.key);
     if !store.root().join(&record).exists() {
@@ -120,16 +120,17 @@ fn hash_all(
     config: &ingest::Config,
     store: &store::Store,
     progress: &dyn Fn(usize, usize),
-    save: &dyn Fn(&Cache) -> Result<(), Error>,
+    save: &dyn Fn(&SourceCache) -> Result<(), Error>,
 ) -> Result<(Sources, InputRef), Error> {
     let series_list = match &config.series_list {
         Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
         None => None,
     };
     // A damaged cache costs time and cannot change a result.
-    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    let mut cache: SourceCache =
+        store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let folders = RefCell::new(&mut cache.folders);
-    let mut listed: Vec<Listed<'_>> = Vec::new();
+    let mut listed: Vec<ListedCase<'_>> = Vec::new();
     for cohort in &config.cohorts {
         let geometries = cohort.read_scan_geometry()?;
         let series_of = |folder: &str, files: &[PathBuf]| {
@@ -143,13 +144,13 @@ fn hash_all(
         }
         listed.extend(cases.into_iter().map(|case| {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
-            Listed { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
+            ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         }));
     }
     let total = listed.len();
     let mut cases = Vec::with_capacity(total);
     for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-        let known: Vec<(String, Known, bool)> = chunk
+        let known: Vec<(String, CaseHash, bool)> = chunk
             .par_iter()
             .map(|listed| {
                 let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
@@ -200,7 +201,7 @@ fn empty(cohort: &ingest::Cohort) -> Error {
 }
 
 /// A case before it is hashed.
-struct Listed<'a> {
+struct ListedCase<'a> {
     cohort: &'a ingest::Cohort,
     case: Case,
     /// Hash of the scan's geometry, where it comes from a table.
@@ -222,8 +223,8 @@ fn geometry_sha256(geometry: &ScanGeometry) -> String {
 }
 
 /// The hash of a case, and whether its files had to be read.
-fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
-    let Listed { cohort, case, geometry_sha256 } = listed;
+fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
+    let ListedCase { cohort, case, geometry_sha256 } = listed;
     let files: Vec<(String, &Path)> = case
         .images
         .iter()
@@ -255,12 +256,12 @@ fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
         })
         .chain(geometry_sha256.clone())
         .collect();
-    (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+    (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
 }
 
 /// The series of a folder; headers are read where the files have changed since the last time.
 fn series_of(
-    known: &mut BTreeMap<String, KnownFolder>,
+    known: &mut BTreeMap<String, FolderSeries>,
     id: String,
     files: &[PathBuf],
 ) -> BTreeSet<String> {
@@ -273,7 +274,7 @@ fn series_of(
         return known.series.clone();
     }
     let series = dicom::series_uids(files);
-    known.insert(id, KnownFolder { stat, series: series.clone() });
+    known.insert(id, FolderSeries { stat, series: series.clone() });
     series
 }
 

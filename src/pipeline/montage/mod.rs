@@ -8,7 +8,7 @@ use super::export::regions::{Region, Selection, Tables};
 use super::export::{Error, one_cohort};
 use crate::tables::Table;
 use crate::tables::store::Store;
-pub use page::What;
+pub use page::TileContent;
 use page::{Layout, Page, Tile};
 use predicted::Predicted;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ pub struct Options<'a> {
     pub cohort: Option<&'a str>,
     /// Hounsfield units of black and white; `None` for those that normalise to 0 and 1.
     pub window_hu: Option<[f64; 2]>,
-    /// What a tile shows.
-    pub what: What,
+    /// Content of each tile.
+    pub what: TileContent,
     /// Number of columns and of rows of tiles.
     pub grid: [usize; 2],
     /// Side of a tile in pixels.
@@ -36,8 +36,8 @@ pub struct Options<'a> {
 pub struct About {
     /// The cohort.
     pub cohort: String,
-    /// What a tile shows.
-    pub what: What,
+    /// Content of each tile.
+    pub what: TileContent,
     /// Hounsfield units of black and white.
     pub window_hu: [f64; 2],
     /// Model whose masks are drawn, if any.
@@ -123,11 +123,11 @@ fn save(page: &mut Option<Page>, folder: &Path, number: usize) -> Result<(), Err
 /// The slices of a region that are shown, counted from its first.
 ///
 /// METHOD: the central slice is the middle one of the slices with the nodule.
-fn shown(region: &Region, what: What) -> Vec<usize> {
+fn shown(region: &Region, what: TileContent) -> Vec<usize> {
     let n = region.roi_ids.len();
     match what {
-        What::Slices => (0..n).collect(),
-        What::Nodules => {
+        TileContent::Slices => (0..n).collect(),
+        TileContent::Nodules => {
             let slices = region.mask.outer_iter().enumerate();
             let with = slices.filter(|(_, slice)| slice.iter().any(|pixel| *pixel != 0));
             let with: Vec<usize> = with.map(|(k, _)| k).collect();
@@ -137,7 +137,7 @@ fn shown(region: &Region, what: What) -> Vec<usize> {
 }
 
 /// Counts the tiles.
-fn count(tables: &Tables, cohort: &str, what: What) -> Result<usize, Error> {
+fn count(tables: &Tables, cohort: &str, what: TileContent) -> Result<usize, Error> {
     #[derive(Deserialize)]
     struct Slice {
         nodule_id: String,
@@ -147,7 +147,7 @@ fn count(tables: &Tables, cohort: &str, what: What) -> Result<usize, Error> {
     let mut last = String::new();
     for batch in tables.rois.columns::<Slice>(Table::Rois, &["nodule_id", "cohort"]) {
         for slice in batch?.into_iter().filter(|slice| slice.cohort == cohort) {
-            if what == What::Slices || slice.nodule_id != last {
+            if what == TileContent::Slices || slice.nodule_id != last {
                 n += 1;
             }
             last = slice.nodule_id;

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Content of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum TileContent {
     /// The central slice of a nodule.
     Nodules,
     /// One slice; every slice of a nodule's region gets a tile.
@@ -78,7 +78,7 @@ impl Layout {
 /// Head of a page.
 pub(super) struct Head<'a> {
     pub(super) cohort: &'a str,
-    pub(super) what: What,
+    pub(super) what: TileContent,
     /// Number of this page, and of all pages.
     pub(super) pages: [usize; 2],
     /// First tile, last tile, and number of all tiles.
@@ -175,8 +175,8 @@ fn items(head: &Head<'_>) -> Vec<(Option<Colour>, String)> {
     let ([page, pages], [first, last, all]) = (head.pages, head.tiles);
     let [low, high] = head.window_hu;
     let tiles = match head.what {
-        What::Nodules => format!("nodules {first} to {last} of {all}, central slices"),
-        What::Slices => format!("slices {first} to {last} of {all}"),
+        TileContent::Nodules => format!("nodules {first} to {last} of {all}, central slices"),
+        TileContent::Slices => format!("slices {first} to {last} of {all}"),
     };
     let mut items = vec![
         (None, format!("cohort {}", head.cohort)),
@@ -218,7 +218,7 @@ mod tests {
     fn the_head_takes_as_many_lines_as_it_needs() {
         let head = Head {
             cohort: "c",
-            what: What::Nodules,
+            what: TileContent::Nodules,
             pages: [1, 1],
             tiles: [1, 2, 2],
             window_hu: [-1000.0, 400.0],

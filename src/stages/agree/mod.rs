@@ -13,7 +13,7 @@ use crate::tables::{
 pub use config::Config;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_metrics::{METRIC_DEFINITION, measure};
-pub use ratings::Given;
+pub use ratings::RatingValues;
 use ratings::Ratings;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +109,7 @@ fn of_nodule(
     nodule: &Nodule,
     scans: &BTreeMap<Series, Scan>,
     marks: &BTreeMap<Series, BTreeMap<String, Mark>>,
-) -> Result<Option<(ReaderAgreement, Given)>, Failed> {
+) -> Result<Option<(ReaderAgreement, RatingValues)>, Failed> {
     let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
     let scan = scans.get(&series).ok_or_else(|| (AgreeError::NoScan(series.1.clone()), None))?;
     let of_series = marks.get(&series);
@@ -144,7 +144,7 @@ pub fn transform(
     nodule: &Nodule,
     marks: &[&Mark],
     spacing_mm: [f64; 3],
-) -> Result<Option<(ReaderAgreement, Given)>, AgreeError> {
+) -> Result<Option<(ReaderAgreement, RatingValues)>, AgreeError> {
     let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         readers.entry(mark.reading_session).or_default().push(mark);
@@ -201,7 +201,7 @@ fn row(
     nodule: &Nodule,
     n_readers: usize,
     pairs: Vec<ReaderPair>,
-    given: &Given,
+    given: &RatingValues,
 ) -> ReaderAgreement {
     let n = pairs.len() as f64;
     let mean = |value: fn(&ReaderPair) -> f64| pairs.iter().map(value).sum::<f64>() / n;
@@ -290,7 +290,7 @@ mod tests {
 
     const SPACING: [f64; 3] = [0.5, 0.5, 2.0];
 
-    fn of(marks: &[Mark]) -> (ReaderAgreement, Given) {
+    fn of(marks: &[Mark]) -> (ReaderAgreement, RatingValues) {
         let marks: Vec<&Mark> = marks.iter().collect();
         transform(&nodule("n", [0, 0, 0], [1, 1, 1]), &marks, SPACING).unwrap().unwrap()
     }

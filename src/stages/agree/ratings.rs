@@ -7,14 +7,14 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// How many readers of a nodule gave each value, for each rating in the order of [`RATINGS`].
-pub type Given = [RatingCounts; RATINGS.len()];
+pub type RatingValues = [RatingCounts; RATINGS.len()];
 
 /// Counts the ratings of a nodule, from the marks of each reader.
 ///
 /// METHOD: a reader rates a nodule once, so that no reader is compared with themselves. Of several marks of one reader
 /// that have the rating, the one with most voxels counts; of two with as many voxels, the one whose id comes first.
-pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
-    let mut given = Given::default();
+pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
+    let mut given = RatingValues::default();
     for marks in readers.values() {
         let mut marks = marks.clone();
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
@@ -28,13 +28,13 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
 }
 
 /// Share of the pairs of readers who gave the same value, for each rating; `None` where fewer than two rated.
-pub(super) fn shares_of_pairs(given: &Given) -> [Option<f64>; RATINGS.len()] {
+pub(super) fn shares_of_pairs(given: &RatingValues) -> [Option<f64>; RATINGS.len()] {
     std::array::from_fn(|n| fleiss::share_of_pairs(&given[n]))
 }
 
 /// The ratings of every nodule with its patient, by cohort.
 #[derive(Debug, Default)]
-pub(super) struct Ratings(BTreeMap<String, Vec<(String, Given)>>);
+pub(super) struct Ratings(BTreeMap<String, Vec<(String, RatingValues)>>);
 
 impl Ratings {
     /// Adds a cohort, which gets rows even where none of its nodules is rated.
@@ -45,7 +45,7 @@ impl Ratings {
     }
 
     /// Adds a nodule.
-    pub(super) fn add(&mut self, cohort: &str, patient: &str, given: &Given) {
+    pub(super) fn add(&mut self, cohort: &str, patient: &str, given: &RatingValues) {
         self.cohort(cohort);
         if let Some(nodules) = self.0.get_mut(cohort) {
             nodules.push((patient.to_owned(), given.clone()));
@@ -90,7 +90,7 @@ mod tests {
         Mark { subtlety, malignancy, ..mark(id, session, [4, 4, 0], size) }
     }
 
-    fn of(marks: &[Mark]) -> Given {
+    fn of(marks: &[Mark]) -> RatingValues {
         let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
         for mark in marks {
             readers.entry(mark.reading_session).or_default().push(mark);

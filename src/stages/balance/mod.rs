@@ -9,7 +9,7 @@ mod units;
 pub use assign::{Assignment, assign};
 pub use config::{Config, FoldsFrom, Shares};
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
-pub use units::{Lesion, ScanPlace, Subsets, Unit, UnitError, Units, units};
+pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
@@ -78,7 +78,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let total = task.job.spec().n_shards;
     let mut subsets = Subsets::default();
     let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPlace>(Table::Scans, &columns) {
+    for batch in task.table(Table::Scans)?.columns::<ScanPath>(Table::Scans, &columns) {
         batch?.into_iter().for_each(|scan| subsets.add(scan));
     }
     let mut lesions = BTreeMap::new();

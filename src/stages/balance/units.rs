@@ -112,7 +112,7 @@ fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'
 
 /// The columns of `scans` that give a scan's path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ScanPlace {
+pub struct ScanPath {
     /// Name of the cohort.
     pub cohort: String,
     /// The series.
@@ -134,7 +134,7 @@ pub struct Subsets {
 
 impl Subsets {
     /// Adds a scan.
-    pub fn add(&mut self, scan: ScanPlace) {
+    pub fn add(&mut self, scan: ScanPath) {
         let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
             return;
         };
@@ -171,7 +171,7 @@ mod tests {
     fn of(config: &Config, lesions: &[(&str, Lesion)], paths: &[(&str, &str)]) -> Units {
         let mut subsets = Subsets::default();
         for (series, path) in paths {
-            subsets.add(ScanPlace {
+            subsets.add(ScanPath {
                 cohort: "luna16".to_owned(),
                 series_instance_uid: (*series).to_owned(),
                 source: "luna16".to_owned(),

@@ -13,7 +13,7 @@ const FREE_SHARE: usize = 16;
 
 /// The pixels of a region, the same in each of its slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Region {
+pub(super) struct RegionGrid {
     pub(super) grid: CropGrid,
     /// Distance between its pixels along i and j.
     pub(super) spacing_mm: [f64; 2],
@@ -29,11 +29,11 @@ pub(super) fn place(
     placed: &PlacedMask,
     centre: [f64; 2],
     native_mm: [f64; 2],
-) -> Result<Region, CropError> {
+) -> Result<RegionGrid, CropError> {
     let size = [config.size; 2];
     let region = |spacing_mm: [f64; 2], oversize| {
         let step = [0, 1].map(|a: usize| spacing_mm[a] / native_mm[a]);
-        Region {
+        RegionGrid {
             grid: CropGrid { centre: centre.map(f64::round), step, size },
             spacing_mm,
             oversize,

@@ -110,7 +110,7 @@ impl Reader<'_> {
         let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
         before.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
-        let with_annotations = |placed: Placed| {
+        let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
             let series = &scan.series_instance_uid;
             let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)
@@ -146,7 +146,7 @@ impl Reader<'_> {
         cohort: &Cohort,
         source: &SourceCase,
         files: Option<&CaseFiles>,
-    ) -> Result<Vec<Placed>, CaseError> {
+    ) -> Result<Vec<ScanAndFrame>, CaseError> {
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
@@ -162,7 +162,7 @@ impl Reader<'_> {
         cohort: &Cohort,
         source: &SourceCase,
         image: Result<LoadedScan, cohort::Error>,
-    ) -> Placed {
+    ) -> ScanAndFrame {
         let (config, list) = (self.config, self.series_list);
         match image {
             Ok(image) => {
@@ -186,7 +186,11 @@ impl Reader<'_> {
     }
 
     /// A scan that has a geometry and no image.
-    fn without_image(&self, cohort: &Cohort, source: &SourceCase) -> Result<Placed, CaseError> {
+    fn without_image(
+        &self,
+        cohort: &Cohort,
+        source: &SourceCase,
+    ) -> Result<ScanAndFrame, CaseError> {
         let series = &source.case.case_id;
         let table = self.geometries.get(cohort.name.as_str());
         let geometry = table.and_then(|table| table.get(series));
@@ -197,7 +201,7 @@ impl Reader<'_> {
 }
 
 /// A scan's row and frame, or why it cannot be read.
-type Placed = Result<(Scan, Frame), Failure>;
+type ScanAndFrame = Result<(Scan, Frame), Failure>;
 
 /// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {

@@ -1,7 +1,7 @@
 //! Merge: `scans`, `marks` → `nodules`.
 
 pub(super) mod config;
-mod placed;
+mod located;
 mod join;
 mod ratings;
 mod nodule;
@@ -87,7 +87,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<Failure>) {
     let fail =
         |case: String, error: &MergeError| Failure::new("merge", case, error, scan.path.clone());
-    let marks = match placed::place(scan, marks) {
+    let marks = match located::locate(scan, marks) {
         Ok(marks) => marks,
         Err(error) => {
             return (Vec::new(), vec![fail(scan.series_instance_uid.clone(), &error)]);

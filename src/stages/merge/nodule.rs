@@ -2,8 +2,8 @@
 
 use super::MergeError;
 use super::config::{Config, Denominator};
-use super::join::Joined;
-use super::placed::Placed;
+use super::join::MarkGroup;
+use super::located::LocatedMark;
 use super::ratings::{nodule_type, ratings};
 use crate::tables::{Mark, Nodule, Scan, hash};
 use nodulus_formats::volume::PlacedMask;
@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 pub(super) fn row(
     config: &Config,
     scan: &Scan,
-    all: &[Placed<'_>],
-    joined: &Joined,
+    all: &[LocatedMark<'_>],
+    joined: &MarkGroup,
 ) -> Result<Nodule, MergeError> {
-    let members: Vec<&Placed<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
+    let members: Vec<&LocatedMark<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
     let Masks { n_readers, of_readers, n_needed, consensus, union } =
         masks(config, scan, &members)?;
@@ -32,7 +32,7 @@ pub(super) fn row(
     let [union_bbox_size_i, union_bbox_size_j, union_bbox_size_k] =
         union.mask.size().map(|v| v as i64);
     let whole: f64 = joined.weights.iter().sum();
-    let mean = |value: &dyn Fn(&Placed<'_>) -> f64| {
+    let mean = |value: &dyn Fn(&LocatedMark<'_>) -> f64| {
         let weighted = members.iter().zip(&joined.weights);
         weighted.map(|(placed, weight)| weight * value(placed)).sum::<f64>() / whole
     };
@@ -148,7 +148,7 @@ struct Masks {
     union: PlacedMask,
 }
 
-fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks, MergeError> {
+fn masks(config: &Config, scan: &Scan, members: &[&LocatedMark<'_>]) -> Result<Masks, MergeError> {
     let mut by_reader: BTreeMap<i64, Vec<&PlacedMask>> = BTreeMap::new();
     for placed in members {
         by_reader.entry(placed.mark.reading_session).or_default().push(&placed.mask);
@@ -173,7 +173,7 @@ fn sessions(scan: &Scan, n_readers: usize) -> Result<usize, MergeError> {
         .ok_or(MergeError::Sessions { n_reading_sessions: scan.n_reading_sessions, n_readers })
 }
 
-fn sorted_ids(all: &[Placed<'_>], marks: &[usize]) -> Vec<String> {
+fn sorted_ids(all: &[LocatedMark<'_>], marks: &[usize]) -> Vec<String> {
     let mut ids: Vec<String> = marks.iter().map(|mark| all[*mark].mark.mark_id.clone()).collect();
     ids.sort_unstable();
     ids

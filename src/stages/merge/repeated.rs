@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The columns of `scans` that are read.
 #[derive(Deserialize)]
-struct Place {
+struct ScanPath {
     cohort: String,
     series_instance_uid: String,
     path: Option<String>,
@@ -26,7 +26,7 @@ pub(super) fn series_key(cohort: &str, series: &str) -> String {
 /// a nodule twice. None of the scans is merged, because nothing says which one is meant.
 pub(super) fn repeated(scans: &Version) -> Result<BTreeMap<String, Vec<String>>, parquet::Error> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for batch in scans.columns::<Place>(Table::Scans, &COLUMNS) {
+    for batch in scans.columns::<ScanPath>(Table::Scans, &COLUMNS) {
         for scan in batch?.into_iter().filter(|scan| scan.included) {
             let key = series_key(&scan.cohort, &scan.series_instance_uid);
             places.entry(key).or_default().push(scan.path.unwrap_or_default());

@@ -35,7 +35,7 @@ pub(super) fn cohort(
     for roi in stream.open().rois() {
         let roi = roi?;
         let pixels = pixels(&roi)?;
-        let seen: &mut Seen = nodules.entry(roi.nodule_id.clone()).or_default();
+        let seen: &mut NoduleSums = nodules.entry(roi.nodule_id.clone()).or_default();
         seen.add(&roi, &pixels.hu, pixels.own.voxels());
         let key = (roi.cohort, roi.series_instance_uid);
         let (sum, n): &mut (f64, u64) = scans.entry(key).or_default();
@@ -110,7 +110,7 @@ pub(super) fn predicted(
         nodules = nodules_of(split)?;
     }
     let predictor = Predictor::load(weights, task.device)?;
-    let mut found: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut found: BTreeMap<String, NoduleSums> = BTreeMap::new();
     for batch in task.table(Table::Rois)?.rows::<Roi>() {
         let mut slices = batch?;
         slices.retain(|roi| nodules.contains(&roi.nodule_id));
@@ -148,14 +148,14 @@ pub(super) fn predicted(
 
 /// Sums over the slices of a nodule.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct NoduleSums {
     probability: Option<f64>,
     volume_mm3: f64,
     sum_hu: f64,
     n_pixels: u64,
 }
 
-impl Seen {
+impl NoduleSums {
     /// Adds the pixels (i, j) of a mask in a slice.
     fn add(&mut self, roi: &Roi, hu: &[i16], mask: impl Iterator<Item = [usize; 3]>) {
         let width = roi.width as usize;
@@ -169,12 +169,12 @@ impl Seen {
     }
 }
 
-fn volumes(nodules: &BTreeMap<String, Seen>) -> Distribution {
+fn volumes(nodules: &BTreeMap<String, NoduleSums>) -> Distribution {
     Distribution::of(&VOLUME_EDGES_MM3, nodules.values().map(|seen| seen.volume_mm3))
 }
 
 /// Mean HU of the nodules with a pixel.
-fn means(nodules: &BTreeMap<String, Seen>) -> Distribution {
+fn means(nodules: &BTreeMap<String, NoduleSums>) -> Distribution {
     let seen = nodules.values().filter(|seen| seen.n_pixels > 0);
     Distribution::of(&MEAN_HU_EDGES, seen.map(|seen| seen.sum_hu / seen.n_pixels as f64))
 }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_nodule_is_measured_over_its_slices() {
-        let mut nodules: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut nodules: BTreeMap<String, NoduleSums> = BTreeMap::new();
         let slices = [
             ("a", roi(&[10, 20, -500, -900], &[true, true, false, false], &[0])),
             ("a", roi(&[60, 0, 0, 0], &[true, false, false, false], &[0])),
