@@ -2,8 +2,8 @@
 
 use super::error::{Error, Outcome};
 use crate::pipeline::montage::{self, Options};
-use crate::tables::store::Store;
 use clap::{Args, ValueEnum};
+use nodulus_store::Store;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -3,10 +3,10 @@
 use super::error::{Error, Outcome};
 use super::format;
 use crate::settings_reference;
-use crate::tables::schema::describe;
-use crate::tables::{Table, durable};
+use crate::tables::Table;
 use clap::Args;
 use nodulus_nets::{self as model, Architecture, Preset};
+use nodulus_store::{durable, schema::describe};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
         Some(name) => vec![super::tables::table(name)?],
         None => Table::ALL.to_vec(),
     };
-    let schemas: Vec<Value> = chosen.into_iter().map(describe).collect();
+    let schemas: Vec<Value> = chosen.into_iter().map(|table| describe(table.spec())).collect();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &schemas)?;
         writeln!(out)?;
@@ -71,7 +71,7 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
 fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
-        files.push((format!("{table}.json"), pretty(&describe(table))?));
+        files.push((format!("{table}.json"), pretty(&describe(table.spec()))?));
     }
     for (name, schema) in settings_reference::schemas() {
         files.push((name.to_owned(), pretty(&schema)?));

@@ -3,8 +3,7 @@
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::tables::Output;
-use crate::tables::manifest::Manifest;
-use crate::tables::store::{self, Store};
+use nodulus_store::{Manifest, Store};
 use serde::Serialize;
 
 /// An output and its inputs.
@@ -57,11 +56,11 @@ pub struct SourceNode {
 /// # Errors
 ///
 /// Fails if the store does not have the output, or its records cannot be read.
-pub fn lineage(store: &Store, output: Output) -> Result<Node, store::Error> {
+pub fn lineage(store: &Store, output: Output) -> Result<Node, nodulus_store::Error> {
     of_manifest(store, &store.require(output)?.manifest)
 }
 
-fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error> {
+fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, nodulus_store::Error> {
     let mut inputs = Vec::new();
     for input in &manifest.inputs {
         let mut node = Node {
@@ -83,7 +82,7 @@ fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error>
         inputs.push(node);
     }
     Ok(Node {
-        name: manifest.output.name().to_owned(),
+        name: manifest.output.clone(),
         key: manifest.key.clone(),
         content_sha256: manifest.content_sha256.clone(),
         made: Some(OutputRecord {

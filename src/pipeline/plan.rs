@@ -4,8 +4,7 @@ use super::Config;
 use super::sources;
 use crate::stages::Stage;
 use crate::tables::Output;
-use crate::tables::job::JobSpec;
-use crate::tables::manifest::{InputRef, Manifest};
+use nodulus_store::{InputRef, JobSpec, Manifest};
 use serde_json::Value;
 
 /// The inputs of a stage, without the outputs of stages that the pipeline file does not ask for.
@@ -30,7 +29,7 @@ pub fn job(
     Ok(JobSpec {
         stage: spec.name,
         stage_version: spec.version,
-        outputs: spec.writes.to_vec(),
+        outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
         inputs,
         n_shards: if spec.is_sharded { n_source_shards } else { 1 },
@@ -48,7 +47,8 @@ pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
     if made.stage_version != wanted.stage_version {
         found.push(format!("made by version {} of the stage", made.stage_version));
     }
-    if made.schema_version != made.output.schema_version() {
+    let output = wanted.outputs.iter().find(|output| output.name() == made.output);
+    if output.is_some_and(|output| output.schema_version() != made.schema_version) {
         found.push(format!("made with version {} of its columns", made.schema_version));
     }
     changed_settings("", &made.config, &wanted.config, &mut found);
@@ -101,7 +101,7 @@ mod tests {
         JobSpec {
             stage: "crop",
             stage_version: 1,
-            outputs: vec![Output::Table(Table::Rois)],
+            outputs: vec![Table::Rois.spec().into()],
             config,
             inputs: vec![InputRef {
                 name: "nodules".to_owned(),
@@ -114,9 +114,9 @@ mod tests {
 
     fn made(spec: &JobSpec) -> Manifest {
         Manifest {
-            output: Output::Table(Table::Rois),
+            output: Table::Rois.name().to_owned(),
             key: spec.key(),
-            schema_version: Table::Rois.schema_version(),
+            schema_version: Table::Rois.spec().schema_version,
             tool_version: "0".to_owned(),
             stage: spec.stage.to_owned(),
             stage_version: spec.stage_version,

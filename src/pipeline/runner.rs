@@ -5,11 +5,9 @@ use super::plan;
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::stages::{Event, Stage, StageError, Task};
-use crate::tables::job::Job;
-use crate::tables::manifest::{self, InputRef};
-use crate::tables::store::{self, Store};
-use crate::tables::{Output, Table, hash, job};
+use crate::tables::{Output, Table, failures};
 use nodulus_nets::{Device, weights_path};
+use nodulus_store::{InputRef, Job, JobSpec, Store, hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,10 +69,7 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A record of the store could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
+    Store(#[from] nodulus_store::Error),
     /// The sources could not be listed.
     #[error(transparent)]
     Sources(#[from] sources::Error),
@@ -176,7 +171,7 @@ pub fn run(
             rows: manifests.first().map_or(0, |m| m.rows),
             n_failures: failures.sum(),
         };
-        store.refresh_failures()?;
+        failures::refresh(store)?;
         progress(Progress::End(end.clone()));
         done.push(end);
     }
@@ -194,7 +189,7 @@ pub fn job_spec(
     stage: Stage,
     frozen: Option<&(Sources, InputRef)>,
     chosen: &Chosen,
-) -> Result<job::JobSpec, Error> {
+) -> Result<JobSpec, Error> {
     let mut inputs = Vec::new();
     let mut n_shards = 1;
     if let Some((sources, input)) = frozen.filter(|_| stage == Stage::Ingest) {
@@ -226,7 +221,7 @@ pub fn job_spec(
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
-pub fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
+pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
         return Ok(weights_path(&version.files_folder()));
@@ -277,7 +272,7 @@ fn run_stage(
 /// # Errors
 ///
 /// Fails if the store cannot be read.
-pub fn n_failures(store: &Store) -> Result<u64, store::Error> {
+pub fn n_failures(store: &Store) -> Result<u64, nodulus_store::Error> {
     let failures = store.current(Output::Table(Table::Failures))?;
     Ok(failures.map_or(0, |version| version.manifest.rows))
 }

@@ -1,12 +1,11 @@
 //! Lists and hashes the source files of a run, and freezes the list.
 
 use crate::stages::ingest::{self, SourceCase, Sources};
-use crate::tables::manifest::InputRef;
-use crate::tables::{hash, store};
 use fs_err as fs;
 use nodulus_formats::cohort::{self, Case};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, luna_csv};
+use nodulus_store::{InputRef, Store, hash};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -54,7 +53,7 @@ pub enum Error {
     SeriesList(#[from] luna_csv::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] nodulus_store::Error),
 }
 
 /// Hashes of earlier runs.
@@ -92,7 +91,7 @@ struct CaseHash {
 /// As [`list`]; and if the store cannot be written to.
 pub fn freeze(
     config: &ingest::Config,
-    store: &store::Store,
+    store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<(Sources, InputRef), Error> {
     let save = |cache: &SourceCache| Ok(store.write_record(Path::new(CACHE), cache)?);
@@ -112,13 +111,13 @@ pub fn freeze(
 /// # Errors
 ///
 /// Fails if a cohort's folder is missing or holds no case.
-pub fn list(config: &ingest::Config, store: &store::Store) -> Result<(Sources, InputRef), Error> {
+pub fn list(config: &ingest::Config, store: &Store) -> Result<(Sources, InputRef), Error> {
     hash_all(config, store, &|_, _| {}, &|_| Ok(()))
 }
 
 fn hash_all(
     config: &ingest::Config,
-    store: &store::Store,
+    store: &Store,
     progress: &dyn Fn(usize, usize),
     save: &dyn Fn(&SourceCache) -> Result<(), Error>,
 ) -> Result<(Sources, InputRef), Error> {
@@ -287,7 +286,6 @@ fn stat(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::store::Store;
     use nodulus_formats::cohort::Layout;
     use nodulus_formats::dicom::Tolerances;
 

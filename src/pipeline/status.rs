@@ -4,7 +4,7 @@ use super::plan;
 use super::runner::{self, Chosen, Error};
 use super::{Config, sources};
 use crate::stages::Stage;
-use crate::tables::store::Store;
+use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

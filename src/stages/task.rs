@@ -1,12 +1,10 @@
 //! What a stage works with.
 
 use super::ingest::sources::Sources;
-use crate::tables::job::Job;
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{self, Store, Version};
-use crate::tables::{Output, Table};
+use crate::tables::Error;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
+use nodulus_store::{InputRef, Job, OutputSpec, Store, TableSpec, Version};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -54,9 +52,9 @@ impl Task<'_> {
     /// # Errors
     ///
     /// Fails if the job has no such input, or the store cannot be read.
-    pub fn input(&self, output: Output) -> Result<Version, store::Error> {
-        self.optional_input(output)?
-            .ok_or_else(|| store::Error::NotMade { output, store: self.store.root().to_owned() })
+    pub fn input(&self, output: impl Into<OutputSpec>) -> Result<Version, Error> {
+        let output = output.into();
+        self.optional_input(output)?.ok_or_else(|| self.not_made(output))
     }
 
     /// All versions of an input that the job was planned with: several models' predictions, or the weights of several
@@ -65,8 +63,9 @@ impl Task<'_> {
     /// # Errors
     ///
     /// Fails if the job has no such input, or the store cannot be read.
-    pub fn inputs(&self, output: Output) -> Result<Vec<Version>, store::Error> {
-        let missing = || store::Error::NotMade { output, store: self.store.root().to_owned() };
+    pub fn inputs(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
+        let output = output.into();
+        let missing = || self.not_made(output);
         let inputs = self.job.spec().inputs.iter().filter(|input| input.name == output.name());
         let version =
             |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
@@ -79,7 +78,8 @@ impl Task<'_> {
     /// # Errors
     ///
     /// Fails if the store cannot be read.
-    pub fn optional_input(&self, output: Output) -> Result<Option<Version>, store::Error> {
+    pub fn optional_input(&self, output: impl Into<OutputSpec>) -> Result<Option<Version>, Error> {
+        let output = output.into();
         let input = self.job.spec().inputs.iter().find(|input| input.name == output.name());
         input.map_or(Ok(None), |input| self.store.version(output, &input.key))
     }
@@ -89,8 +89,12 @@ impl Task<'_> {
     /// # Errors
     ///
     /// As [`Self::input`].
-    pub fn table(&self, table: Table) -> Result<Version, store::Error> {
-        self.input(Output::Table(table))
+    pub fn table(&self, table: impl Into<&'static TableSpec>) -> Result<Version, Error> {
+        self.input(table.into())
+    }
+
+    fn not_made(&self, output: OutputSpec) -> Error {
+        Error::NotMade { output: output.name(), store: self.store.root().to_owned() }
     }
 
     /// Reports the number of cases done.

@@ -1,8 +1,8 @@
 //! `samples`: one row for each slice chosen for learning.
 
-use super::schema::column;
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::column;
+use nodulus_store::{Row, TableSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,11 @@ pub struct Sample {
 }
 
 impl Row for Sample {
-    const TABLE: Table = Table::Samples;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        id_columns: &["roi_id", "nodule_id", "patient_id"],
+        ..TableSpec::new("samples", "a slice chosen for learning", schema)
+    };
 }
 
 /// Columns of `samples`.

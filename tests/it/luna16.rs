@@ -1,9 +1,9 @@
 //! LUNA16's files exported from a store, and comparisons of nodule tables.
 
 use crate::fixture;
-use nodulus::tables::store::Store;
-use nodulus::tables::{Mark, Nodule, Output, Row, Table};
+use nodulus::tables::{Mark, Nodule, Output, Table};
 use nodulus_formats::luna_csv::{self, Candidate};
+use nodulus_store::{Row, Store};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -269,6 +269,6 @@ fn a_comparison_is_laid_out_for_people() {
 }
 
 fn rows<R: Row>() -> Vec<R> {
-    let version = Store::open(store().as_ref()).unwrap().require(Output::Table(R::TABLE)).unwrap();
+    let version = Store::open(store().as_ref()).unwrap().require(R::TABLE).unwrap();
     version.rows::<R>().flat_map(Result::unwrap).collect()
 }

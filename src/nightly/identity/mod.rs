@@ -2,10 +2,10 @@
 
 mod keyed_hash;
 
-use crate::tables::hash;
 use fs_err as fs;
 use nodulus_formats::dicom::{Pseudonyms, shifted_date};
 use nodulus_formats::uid;
+use nodulus_store::hash;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io;

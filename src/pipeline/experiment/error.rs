@@ -2,7 +2,6 @@
 
 use crate::pipeline::config;
 use crate::pipeline::runner;
-use crate::tables::{parquet, store};
 
 /// An experiment stopped.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +53,12 @@ pub enum Error {
     NoTraining(String),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A table could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
+    Store(#[from] nodulus_store::Error),
 }
 
 impl Error {
     /// Whether the experiment file has to be changed.
     pub const fn is_choice(&self) -> bool {
-        !matches!(self, Self::Run { .. } | Self::Store(_) | Self::Parquet(_))
+        !matches!(self, Self::Run { .. } | Self::Store(_))
     }
 }

@@ -10,12 +10,11 @@ mod file;
 use super::config::Config;
 use super::runner::{self, Chosen, Options, Progress};
 use crate::stages::{Event, Stage};
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table};
 pub use error::Error;
 pub use file::{Experiment, Row};
 use nodulus_nets::{Device, WEIGHTS_FILE};
+use nodulus_store::{InputRef, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 pub use table::{Cell, Line, METRICS, ensemble};
@@ -109,7 +108,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     table::read(&rows, experiment.folds, means.store)
 }
 
-fn current(store: &Store, output: Output) -> Result<InputRef, store::Error> {
+fn current(store: &Store, output: Output) -> Result<InputRef, nodulus_store::Error> {
     Ok(store.require(output)?.manifest.as_input())
 }
 

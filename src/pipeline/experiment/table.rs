@@ -1,9 +1,9 @@
 //! The table of an experiment.
 
 use super::error::Error;
-use crate::tables::store::Store;
 use crate::tables::{Comparison, Output, Summary, Table};
 use nodulus_metrics::Metric;
+use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Why an export failed.
 
 use crate::stages::balance::TwoFolds;
-use crate::tables::{manifest, parquet, store};
+
 use nodulus_formats::luna_csv;
 use std::io;
 use std::path::PathBuf;
@@ -14,22 +14,16 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The store could not be read.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] nodulus_store::Error),
     /// Samples of one nodule have different folds.
     #[error(transparent)]
     TwoFolds(#[from] TwoFolds),
-    /// A part of the store could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
     /// A CSV file could not be read or written.
     #[error(transparent)]
     Csv(#[from] luna_csv::Error),
     /// The list of nodules could not be written.
     #[error("cannot write the list of nodules")]
     Index(#[from] csv::Error),
-    /// The record could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
     /// A picture could not be written.
     #[error("cannot write a picture")]
     Png(#[from] png::EncodingError),

@@ -1,9 +1,8 @@
 //! The folder of an export: replaces an earlier export as a whole, and touches nothing else.
 
 use super::error::Error;
-use crate::tables::manifest::{self, InputRef};
-use crate::tables::{durable, hash};
 use fs_err as fs;
+use nodulus_store::{InputRef, durable, hash, record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
@@ -75,7 +74,7 @@ impl Folder {
         if aside.exists() {
             fs::remove_dir_all(&aside)?;
         }
-        let earlier: Option<Earlier> = manifest::read(&to.join(RECORD))?;
+        let earlier: Option<Earlier> = record::read(&to.join(RECORD))?;
         let own: BTreeSet<String> =
             earlier.into_iter().flat_map(|earlier| earlier.files).map(|file| file.file).collect();
         let mut found = if is_new { Vec::new() } else { files(to)? };
@@ -118,7 +117,7 @@ impl Folder {
             fs::remove_file(&path)?;
             remove_empty(path.parent(), &self.to);
         }
-        manifest::write(&self.to.join(RECORD), &record)?;
+        record::write(&self.to.join(RECORD), &record)?;
         for file in &record.files {
             durable::publish(&self.aside.join(&file.file), &self.to.join(&file.file))?;
         }
@@ -220,6 +219,9 @@ mod tests {
     fn an_invalid_record_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(RECORD), "{}").unwrap();
-        assert!(matches!(Folder::open(folder.path()), Err(Error::Record(_))));
+        assert!(matches!(
+            Folder::open(folder.path()),
+            Err(Error::Store(nodulus_store::Error::Record { .. }))
+        ));
     }
 }

@@ -9,7 +9,7 @@ pub mod rois;
 pub use error::Error;
 pub use folder::{FileRecord, Record};
 
-use crate::tables::store::Version;
+use nodulus_store::Version;
 use std::collections::BTreeSet;
 
 /// Fails if a table was made from another version of an input.
@@ -17,7 +17,7 @@ pub(super) fn check_made_of(made: &Version, of: &Version) -> Result<(), Error> {
     let now = of.manifest.as_input();
     let then = made.manifest.inputs.iter().find(|input| input.name == now.name);
     if then.is_some_and(|then| then.content_sha256 != now.content_sha256) {
-        let (made, stage) = (made.manifest.output.to_string(), made.manifest.stage.clone());
+        let (made, stage) = (made.manifest.output.clone(), made.manifest.stage.clone());
         return Err(Error::Stale { made, of: now.name, stage });
     }
     Ok(())

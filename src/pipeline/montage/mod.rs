@@ -6,8 +6,7 @@ mod predicted;
 use super::export::folder::{Folder, Record};
 use super::export::regions::{Region, Selection, Tables};
 use super::export::{Error, one_cohort};
-use crate::tables::Table;
-use crate::tables::store::Store;
+use nodulus_store::Store;
 pub use page::TileContent;
 use page::{Layout, Page, Tile};
 use predicted::Predicted;
@@ -145,7 +144,7 @@ fn count(tables: &Tables, cohort: &str, what: TileContent) -> Result<usize, Erro
     }
     let mut n = 0;
     let mut last = String::new();
-    for batch in tables.rois.columns::<Slice>(Table::Rois, &["nodule_id", "cohort"]) {
+    for batch in tables.rois.columns::<Slice>(&["nodule_id", "cohort"]) {
         for slice in batch?.into_iter().filter(|slice| slice.cohort == cohort) {
             if what == TileContent::Slices || slice.nodule_id != last {
                 n += 1;

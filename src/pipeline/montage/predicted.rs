@@ -3,11 +3,10 @@
 use crate::pipeline::export::regions::{Region, Tables};
 use crate::pipeline::export::{Error, check_made_of};
 use crate::stages::infer::THRESHOLD;
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{Store, Version};
 use crate::tables::{Output, Table};
 use ndarray::Array2;
 use nodulus_formats::volume::Mask;
+use nodulus_store::{InputRef, Store, Version};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +51,7 @@ impl Predicted {
         };
         check_made_of(&version, &tables.rois)?;
         let mut found = BTreeSet::new();
-        for batch in version.columns::<Model>(Table::Predictions, &["model_id"]) {
+        for batch in version.columns::<Model>(&["model_id"]) {
             found.extend(batch?.into_iter().map(|row| row.model_id));
         }
         let networks: Vec<&String> = found.iter().filter(|model| *model != THRESHOLD).collect();
@@ -77,7 +76,7 @@ impl Predicted {
     pub(super) fn masks(&self, shard: usize) -> Result<Masks, Error> {
         let mut masks = BTreeMap::new();
         let columns = ["roi_id", "model_id", "mask_bits"];
-        for batch in self.version.shard_columns::<Prediction>(shard, Table::Predictions, &columns) {
+        for batch in self.version.shard_columns::<Prediction>(shard, &columns) {
             let batch = batch?.into_iter().filter(|row| row.model_id == self.model);
             masks.extend(batch.map(|row| (row.roi_id, row.mask_bits)));
         }

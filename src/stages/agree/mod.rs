@@ -7,12 +7,12 @@ use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::reader_agreement::ReaderPair;
 use crate::tables::{
-    Failure, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
-    parquet, shard, store,
+    Error, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
 };
 pub use config::Config;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_metrics::{METRIC_DEFINITION, measure};
+use nodulus_store::FailedCase;
 pub use ratings::RatingValues;
 use ratings::Ratings;
 use rayon::prelude::*;
@@ -87,7 +87,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         reader_part.write([row])?;
                     }
                     Err((error, path)) => {
-                        failures.push(Failure::new("agree", &nodule.nodule_id, &error, path));
+                        failures.push(FailedCase::new("agree", &nodule.nodule_id, &error, path));
                     }
                 }
             }
@@ -266,20 +266,6 @@ pub enum AgreeError {
         /// The session.
         session: i64,
     },
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::Error;
 use super::config::{Config, Shares};
 use super::units::Unit;
-use crate::tables::{Split, hash};
+use crate::tables::Split;
+use nodulus_store::hash;
 use std::collections::BTreeMap;
 
 /// Split and fold of a unit.

@@ -13,8 +13,8 @@ pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
-use crate::tables::store::Version;
-use crate::tables::{Failure, Output, Role, Sample, Table, parquet, shard, store};
+use crate::tables::{Output, Role, Sample, Table};
+use nodulus_store::{FailedCase, Version};
 use reached::{Reached, wanted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let total = task.job.spec().n_shards;
     let mut subsets = Subsets::default();
     let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPath>(Table::Scans, &columns) {
+    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
         batch?.into_iter().for_each(|scan| subsets.add(scan));
     }
     let mut lesions = BTreeMap::new();
@@ -114,16 +114,20 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, parquet::Error> {
+fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Error> {
     let mut slices = Vec::new();
-    for batch in rois.shard_columns(shard, Table::Rois, SLICE_COLUMNS) {
+    for batch in rois.shard_columns(shard, SLICE_COLUMNS) {
         slices.extend(batch?);
     }
     Ok(slices)
 }
 
 /// A row for each unit with a problem whose first nodule is in the shard.
-fn failures(units: &Units, first_shards: &BTreeMap<String, usize>, shard: usize) -> Vec<Failure> {
+fn failures(
+    units: &Units,
+    first_shards: &BTreeMap<String, usize>,
+    shard: usize,
+) -> Vec<FailedCase> {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (nodule, unit) in &units.of_nodule {
         let of_nodule = first_shards.get(nodule).copied().unwrap_or(0);
@@ -133,7 +137,7 @@ fn failures(units: &Units, first_shards: &BTreeMap<String, usize>, shard: usize)
     let here = first.into_iter().filter(|(_, first)| *first == shard);
     here.filter_map(|(id, _)| {
         let problem = units.units.get(id)?.problem.as_ref()?;
-        Some(Failure::new("balance", id, problem, None))
+        Some(FailedCase::new("balance", id, problem, None))
     })
     .collect()
 }
@@ -208,15 +212,9 @@ pub enum Error {
         /// Number of lesions of the cohort.
         found: usize,
     },
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

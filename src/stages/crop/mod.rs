@@ -12,12 +12,13 @@ pub use error::CropError;
 use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
+use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
 use nodulus_imaging::crop::{crop_mask, crop_slice};
+use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -75,7 +76,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    (Vec::new(), vec![Failure::new("crop", case, &error, path)])
+                    (Vec::new(), vec![FailedCase::new("crop", case, &error, path)])
                 });
                 rois.write(rows)?;
                 failures.extend(failed);
@@ -93,8 +94,9 @@ fn crop_scan(
     task: &Task<'_>,
     scan: &Scan,
     nodules: &[Nodule],
-) -> (Vec<Roi>, Vec<Failure>) {
-    let fail = |case: &str, error: &CropError| Failure::new("crop", case, error, scan.path.clone());
+) -> (Vec<Roi>, Vec<FailedCase>) {
+    let fail =
+        |case: &str, error: &CropError| FailedCase::new("crop", case, error, scan.path.clone());
     let wanted = slices(config, scan, nodules);
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
     let volume = match root.and_then(|root| read_slices(root, &task.tolerances, scan, &wanted)) {
@@ -246,20 +248,6 @@ pub fn transform(
         });
     }
     Ok(rois)
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]

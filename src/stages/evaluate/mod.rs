@@ -15,14 +15,13 @@ pub use readers::READER;
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::store::Version;
 use crate::tables::{
-    Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
-    mask_box, parquet, shard, store,
+    Comparison, Error, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table, mask_box,
 };
 use classifier::Judgements;
 use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_metrics::{mask_size, measure};
+use nodulus_store::{FailedCase, Version};
 use rayon::prelude::*;
 use rows::{Found, nodule_row, slice_row};
 use serde::Deserialize;
@@ -106,7 +105,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 continue;
             }
             let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-            for batch in rois.shard_columns::<Slice>(source, Table::Rois, SLICE_COLUMNS) {
+            for batch in rois.shard_columns::<Slice>(source, SLICE_COLUMNS) {
                 for slice in batch? {
                     for (model_id, probability) in
                         probabilities.get(&slice.roi_id).into_iter().flatten()
@@ -138,14 +137,18 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         nodule_part.write([nodule])?;
                         slice_part.write(slices)?;
                     }
-                    Err(error) => failures.push(Failure::new("evaluate", nodule_id, &error, None)),
+                    Err(error) => {
+                        failures.push(FailedCase::new("evaluate", nodule_id, &error, None))
+                    }
                 }
             }
             let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
             for (nodule_id, result) in read_by_others(task, source, &wanted, &spacings)? {
                 match result {
                     Ok(rows) => scored.extend(rows),
-                    Err(error) => failures.push(Failure::new("evaluate", &nodule_id, &error, None)),
+                    Err(error) => {
+                        failures.push(FailedCase::new("evaluate", &nodule_id, &error, None))
+                    }
                 }
             }
             task.cases(source + 1, total);
@@ -173,11 +176,13 @@ type Predictions =
     (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
 
 /// Reads the predictions of a shard of the sources.
-fn read_predictions(tables: &[Version], source: usize) -> Result<Predictions, parquet::Error> {
+fn read_predictions(
+    tables: &[Version],
+    source: usize,
+) -> Result<Predictions, nodulus_store::Error> {
     let (mut predicted, mut probabilities) = Predictions::default();
-    let batches = tables.iter().flat_map(|table| {
-        table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS)
-    });
+    let batches =
+        tables.iter().flat_map(|table| table.shard_columns::<Predicted>(source, PREDICTED_COLUMNS));
     for batch in batches {
         for row in batch? {
             if let Some(probability) = row.nodule_probability {
@@ -312,20 +317,6 @@ pub enum ScoreError {
     /// A mask does not have the size of its slice.
     #[error(transparent)]
     Bits(#[from] BitsMismatch),
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]

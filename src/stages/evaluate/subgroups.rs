@@ -1,7 +1,7 @@
 //! The subgroups of each nodule.
 
 use crate::stages::Task;
-use crate::tables::Table;
+use crate::tables::{Error, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -52,9 +52,9 @@ pub(super) type Spacings = BTreeMap<(String, String), [f64; 3]>;
 /// # Errors
 ///
 /// Fails if `scans` cannot be read.
-pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, super::Error> {
+pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, Error> {
     let mut spacings = Spacings::new();
-    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(Table::Scans, SPACING) {
+    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(SPACING) {
         spacings.extend(batch?.into_iter().filter_map(|scan| {
             let spacing_mm = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm?];
             Some(((scan.cohort, scan.series_instance_uid), spacing_mm))
@@ -73,20 +73,18 @@ impl Subgroups {
     /// # Errors
     ///
     /// Fails if a table cannot be read.
-    pub(super) fn read(task: &Task<'_>, spacings: &Spacings) -> Result<Self, super::Error> {
+    pub(super) fn read(task: &Task<'_>, spacings: &Spacings) -> Result<Self, Error> {
         let mut folds: BTreeMap<String, i64> = BTreeMap::new();
-        for batch in
-            task.table(Table::Samples)?.columns::<Fold>(Table::Samples, &["nodule_id", "fold"])
-        {
+        for batch in task.table(Table::Samples)?.columns::<Fold>(&["nodule_id", "fold"]) {
             folds.extend(batch?.into_iter().filter_map(|row| Some((row.nodule_id, row.fold?))));
         }
         let mut dice: BTreeMap<String, f64> = BTreeMap::new();
-        let (table, columns) = (Table::ReaderAgreement, ["nodule_id", "dice_mean"]);
-        for batch in task.table(table)?.columns::<Agreement>(table, &columns) {
+        let columns = ["nodule_id", "dice_mean"];
+        for batch in task.table(Table::ReaderAgreement)?.columns::<Agreement>(&columns) {
             dice.extend(batch?.into_iter().map(|row| (row.nodule_id, row.dice_mean)));
         }
         let mut subgroups = BTreeMap::new();
-        for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, FACTS) {
+        for batch in task.table(Table::Nodules)?.columns::<Facts>(FACTS) {
             for facts in batch? {
                 let series = (facts.cohort.clone(), facts.series_instance_uid.clone());
                 let spacing_k_mm = spacings.get(&series).map(|spacing| spacing[2]);

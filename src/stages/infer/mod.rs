@@ -7,7 +7,7 @@ mod threshold;
 
 use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::Task;
-use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
+use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use network::Network;
 use nodules::Nodules;
@@ -208,15 +208,9 @@ pub enum Error {
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 impl Error {

@@ -2,10 +2,10 @@
 
 use super::Error;
 use super::threshold::Histograms;
-use crate::tables::store::Version;
-use crate::tables::{Failure, Roi};
+use crate::tables::Roi;
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{self as model, Ensemble};
+use nodulus_store::{FailedCase, Version};
 use std::collections::BTreeSet;
 
 /// A network with its settings.
@@ -20,7 +20,7 @@ impl Network {
     pub(super) fn predict<'a>(
         &self,
         slices: &'a [Roi],
-    ) -> Result<(Predicted<'a>, Vec<Failure>), Error> {
+    ) -> Result<(Predicted<'a>, Vec<FailedCase>), Error> {
         let mut images = Vec::with_capacity(slices.len());
         let mut readable = Vec::with_capacity(slices.len());
         let mut failures = Vec::new();
@@ -32,7 +32,7 @@ impl Network {
                 readable.push(roi);
             } else {
                 let error = Error::shape(roi, side);
-                failures.push(Failure::new("infer", &roi.roi_id, &error, None));
+                failures.push(FailedCase::new("infer", &roi.roi_id, &error, None));
             }
         }
         let predicted = self.predictor.predict(&images, self.flips)?;

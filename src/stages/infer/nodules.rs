@@ -3,8 +3,8 @@
 use super::Error;
 use super::config::Config;
 use super::threshold::{Histograms, Threshold};
-use crate::tables::store::Version;
 use crate::tables::{Roi, Sample, Split};
+use nodulus_store::Version;
 use std::collections::BTreeSet;
 
 /// The nodules of the chosen cohorts, by their use.

@@ -7,14 +7,15 @@ use super::frame::Frame;
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use fs_err as fs;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::cohort::{self, Layout, LoadedScan};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
+use nodulus_store::FailedCase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -50,7 +51,7 @@ impl Annotation {
 }
 
 /// A scan of a case, where it lies and its annotations, or why it cannot be read.
-type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), Failure>;
+type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), FailedCase>;
 
 /// What one case holds.
 #[derive(Debug, Default)]
@@ -130,7 +131,7 @@ impl Reader<'_> {
                     let case = &source.case.case_id;
                     let error =
                         reading.mask.map_or_else(CaseError::from, |_| CaseError::WhichSeries);
-                    after.failures.push(Failure::new("ingest", case, &error, Some(path)));
+                    after.failures.push(FailedCase::new("ingest", case, &error, Some(path)));
                 }
             }
         }
@@ -180,7 +181,7 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let case = &source.case.case_id;
-                Err(Failure::new("ingest", case, &error, Some(case.clone())))
+                Err(FailedCase::new("ingest", case, &error, Some(case.clone())))
             }
         }
     }
@@ -201,7 +202,7 @@ impl Reader<'_> {
 }
 
 /// A scan's row and frame, or why it cannot be read.
-type ScanAndFrame = Result<(Scan, Frame), Failure>;
+type ScanAndFrame = Result<(Scan, Frame), FailedCase>;
 
 /// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {
@@ -231,7 +232,7 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
         _ => CaseError::NoImage { path: path_, series },
     };
     let path = Some(path.to_owned());
-    rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, path));
+    rows.failures.push(FailedCase::new("ingest", &source.case.case_id, &error, path));
 }
 
 /// Adds rows for the readers without a mask of a scan; a scan without any mask is a failure.
@@ -244,7 +245,7 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
         let (patient, patterns) = (patient.to_owned(), patterns.join(" nor "));
         let error = CaseError::NoMask { patient, patterns };
         let path = Some(case.case_id.clone());
-        rows.failures.push(Failure::new("ingest", &case.case_id, &error, path));
+        rows.failures.push(FailedCase::new("ingest", &case.case_id, &error, path));
         return;
     }
     for (reader, pattern) in patterns.iter().enumerate() {
@@ -288,7 +289,7 @@ fn read_annotations(
             }
             Err(error) => {
                 let case = &source.case.case_id;
-                rows.failures.push(Failure::new("ingest", case, &error, Some(name)));
+                rows.failures.push(FailedCase::new("ingest", case, &error, Some(name)));
             }
         }
     }

@@ -3,10 +3,11 @@
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
-use crate::tables::{Mark, MarkKind, Scan, hash};
+use crate::tables::{Mark, MarkKind, Scan};
 use nodulus_formats::lidc_xml::{Annotations, NoduleKind, NonNodule, ReadNodule};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::rasterise;
+use nodulus_store::hash;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All marks of all sessions; a mark that does not lie on the scan has no position.

@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, MarkKind, Scan, hash};
+use crate::tables::{Mark, MarkKind, Scan};
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
@@ -10,6 +10,7 @@ use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::planar_contours::{self, ContourOffImage};
 use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent};
 use nodulus_imaging::{components, segments};
+use nodulus_store::hash;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The only geometric type of contours that encloses voxels.

@@ -3,9 +3,10 @@
 use super::case_rows::CaseRows;
 use super::frame::Frame;
 use super::mask_marks::{self, Source};
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
+use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
 
 /// A mask file of a reader.
@@ -40,7 +41,7 @@ pub(super) fn rows(
         let (mut own, mut done) = (CaseRows::default(), Vec::new());
         for (path, reading) in files {
             let failure = |error: &dyn std::error::Error| {
-                Failure::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
+                FailedCase::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
             };
             match &reading.mask {
                 Err(error) => own.failures.push(failure(error)),

@@ -17,7 +17,7 @@ use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, Output, Scan, Table, shard, store};
+use crate::tables::{Mark, Output, Scan, Table};
 use case::{Annotation, CaseContent};
 pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
@@ -174,12 +174,9 @@ pub enum Error {
     /// A table of scan geometry could not be read.
     #[error(transparent)]
     ScanGeometry(#[from] scan_geometry::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

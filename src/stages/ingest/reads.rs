@@ -1,16 +1,17 @@
 //! Chooses among a scan's XML files: repeated reads count once, and corrected reads are replaced.
 
 use super::case::Annotation;
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use nodulus_formats::lidc_xml::Annotations;
+use nodulus_store::FailedCase;
 
 /// The annotations that are used, and why others are not.
 #[derive(Debug, Default)]
 pub(super) struct Chosen<'a> {
     pub(super) used: Vec<&'a (String, Annotation)>,
     pub(super) exclusions: Vec<Exclusion>,
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<FailedCase>,
 }
 
 /// Two files hold different reads of a series, and neither is the later one.
@@ -71,7 +72,7 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
             };
             for (entry, _) in &distinct {
                 let path = Some(entry.0.clone());
-                chosen.failures.push(Failure::new(
+                chosen.failures.push(FailedCase::new(
                     "ingest",
                     &scan.series_instance_uid,
                     &error,

@@ -5,9 +5,10 @@ use super::config::{Config, Denominator};
 use super::join::MarkGroup;
 use super::located::LocatedMark;
 use super::ratings::{nodule_type, ratings};
-use crate::tables::{Mark, Nodule, Scan, hash};
+use crate::tables::{Mark, Nodule, Scan};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};
+use nodulus_store::hash;
 use std::collections::BTreeMap;
 
 /// The row of a group of marks.

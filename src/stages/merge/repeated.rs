@@ -1,6 +1,6 @@
 //! Finds series that a cohort has more than once.
 
-use crate::tables::{Table, parquet, store::Version};
+use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -24,9 +24,11 @@ pub(super) fn series_key(cohort: &str, series: &str) -> String {
 ///
 /// METHOD: marks and nodules belong to a series, so that two scans of one series would share them, and a copy would count
 /// a nodule twice. None of the scans is merged, because nothing says which one is meant.
-pub(super) fn repeated(scans: &Version) -> Result<BTreeMap<String, Vec<String>>, parquet::Error> {
+pub(super) fn repeated(
+    scans: &Version,
+) -> Result<BTreeMap<String, Vec<String>>, nodulus_store::Error> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for batch in scans.columns::<ScanPath>(Table::Scans, &COLUMNS) {
+    for batch in scans.columns::<ScanPath>(&COLUMNS) {
         for scan in batch?.into_iter().filter(|scan| scan.included) {
             let key = series_key(&scan.cohort, &scan.series_instance_uid);
             places.entry(key).or_default().push(scan.path.unwrap_or_default());

@@ -2,11 +2,11 @@
 
 use super::Error;
 use super::config::{Config, Phase};
-use crate::tables::store::Version;
-use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
+use crate::tables::{Neighbours, Roi, Sample, Split};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{IGNORED_PIXEL, TrainingSample};
+use nodulus_store::Version;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeSet;
@@ -76,7 +76,7 @@ pub(super) struct Stream {
     pub(super) order: Order,
 }
 
-type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, parquet::Error>>>;
+type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
 
 /// A stream of samples; the same for the same selection and order, on every machine.
 pub(super) struct Examples {

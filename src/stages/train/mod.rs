@@ -10,7 +10,7 @@ mod source;
 
 use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::{Event, Task};
-use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
+use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 use course::{Course, best, decimals, described, is_over};
 use examples::Selection;
@@ -277,15 +277,9 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

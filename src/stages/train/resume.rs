@@ -5,10 +5,10 @@
 
 use super::Error;
 use super::course::{Course, best, described};
-use crate::tables::parquet::{PartReader, PartWriter, Provenance};
-use crate::tables::{Table, TrainingLog, durable};
+use crate::tables::{Table, TrainingLog};
 use fs_err::{self as fs, File};
 use nodulus_nets::{BEST_WEIGHTS_FILE, Epoch, Trainer};
+use nodulus_store::{PartReader, PartWriter, Provenance, durable};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

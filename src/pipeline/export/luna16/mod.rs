@@ -7,9 +7,9 @@ pub use files::Counts;
 
 use super::folder::{Folder, Record};
 use super::{Error, check_made_of, one_cohort};
-use crate::tables::store::Store;
-use crate::tables::{Output, Table, hash};
+use crate::tables::{Output, Table};
 use nodulus_formats::luna_csv;
+use nodulus_store::{Store, hash};
 use rows::{Mark, Nodule, Rows, Scan};
 use serde::Serialize;
 use std::path::Path;
@@ -72,17 +72,17 @@ pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<A
     }
 
     let mut all = Vec::new();
-    for batch in scans.columns::<Scan>(Table::Scans, &rows::SCAN_COLUMNS) {
+    for batch in scans.columns::<Scan>(&rows::SCAN_COLUMNS) {
         all.extend(batch?);
     }
     let cohort = one_cohort(&rows::cohorts(&all), options.cohort)?;
     let mut rows = Rows::new(cohort.clone(), options.min_marks, &all)?;
-    for batch in nodules.columns::<Nodule>(Table::Nodules, &rows::NODULE_COLUMNS) {
+    for batch in nodules.columns::<Nodule>(&rows::NODULE_COLUMNS) {
         for nodule in batch? {
             rows.add_nodule(nodule)?;
         }
     }
-    for batch in marks.columns::<Mark>(Table::Marks, &rows::MARK_COLUMNS) {
+    for batch in marks.columns::<Mark>(&rows::MARK_COLUMNS) {
         for mark in batch? {
             rows.add_mark(mark);
         }

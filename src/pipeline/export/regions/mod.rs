@@ -4,11 +4,10 @@
 mod tests;
 
 use super::{Error, check_cohort, check_made_of};
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{Store, Version};
 use crate::tables::{Neighbours, Output, Roi, Split, Table};
 use ndarray::Array3;
 use nodulus_formats::volume::{Geometry, Mask, Volume};
+use nodulus_store::{InputRef, Store, Version};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,7 +136,7 @@ impl Tables {
             check_made_of(samples, &rois)?;
         }
         let mut cohorts = BTreeSet::new();
-        for batch in scans.columns::<Cohort>(Table::Scans, &["cohort"]) {
+        for batch in scans.columns::<Cohort>(&["cohort"]) {
             cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         Ok(Self { scans, nodules, rois, samples, cohorts })
@@ -197,17 +196,17 @@ impl Tables {
             diameters_mm: BTreeMap::new(),
             splits: BTreeMap::new(),
         };
-        for batch in self.scans.shard_columns::<Cohort>(shard, Table::Scans, &["cohort"]) {
+        for batch in self.scans.shard_columns::<Cohort>(shard, &["cohort"]) {
             facts.cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         let columns = ["nodule_id", "diameter_mm"];
-        for batch in self.nodules.shard_columns::<Nodule>(shard, Table::Nodules, &columns) {
+        for batch in self.nodules.shard_columns::<Nodule>(shard, &columns) {
             let batch = batch?.into_iter();
             facts.diameters_mm.extend(batch.map(|nodule| (nodule.nodule_id, nodule.diameter_mm)));
         }
         if let Some(samples) = &self.samples {
             let columns = ["nodule_id", "split", "fold"];
-            for batch in samples.shard_columns::<Sample>(shard, Table::Samples, &columns) {
+            for batch in samples.shard_columns::<Sample>(shard, &columns) {
                 let batch = batch?.into_iter();
                 facts.splits.extend(batch.map(|s| (s.nodule_id, (s.split, s.fold))));
             }

@@ -5,11 +5,12 @@
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
 use crate::stages::balance::nnunet_splits;
-use crate::tables::{Neighbours, Split, manifest};
+use crate::tables::{Neighbours, Split};
 use fs_err as fs;
 use ndarray::{Array3, Zip};
 use nodulus_formats::nifti;
 use nodulus_formats::volume::Volume;
+use nodulus_store::record;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -102,9 +103,9 @@ impl DataSet {
             "numTraining": self.training.len(),
             "file_ending": ".nii.gz",
         });
-        manifest::write(&self.folder.join("dataset.json"), &dataset)?;
+        record::write(&self.folder.join("dataset.json"), &dataset)?;
         let folds = nnunet_splits(self.training)?;
-        manifest::write(&self.folder.join("splits_final.json"), &folds)?;
+        record::write(&self.folder.join("splits_final.json"), &folds)?;
         Ok(())
     }
 }
