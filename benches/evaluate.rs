@@ -4,15 +4,13 @@
 
 use nodulus::stages::ingest::Sources;
 use nodulus::stages::{Stage, Task, evaluate};
-use nodulus::tables::job::JobSpec;
-use nodulus::tables::manifest::InputRef;
-use nodulus::tables::store::Store;
 use nodulus::tables::{
-    Mark, Nodule, Output, Prediction, ReaderAgreement, Roi, Row, Sample, Scan, Table,
+    Mark, Nodule, Output, Prediction, ReaderAgreement, Roi, Sample, Scan, Table,
 };
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::Mask;
 use nodulus_nets::Device;
+use nodulus_store::{InputRef, JobSpec, OutputSpec, Row, Store};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -43,7 +41,7 @@ fn main() {
 /// A row with these values, and defaults in all other columns.
 fn row<R: Row>(values: &Value) -> R {
     let mut row = Map::new();
-    for field in R::TABLE.schema().fields() {
+    for field in (R::TABLE.schema)().fields() {
         use arrow::datatypes::DataType::{Boolean, FixedSizeList, Float64, Int64, Utf8};
         let value = match field.data_type() {
             _ if field.is_nullable() => Value::Null,
@@ -60,15 +58,21 @@ fn row<R: Row>(values: &Value) -> R {
     serde_json::from_value(Value::Object(row)).expect("a whole row")
 }
 
-fn spec(stage: Stage, outputs: &[Output], inputs: Vec<InputRef>, n_shards: usize) -> JobSpec {
+fn spec(
+    stage: Stage,
+    outputs: impl IntoIterator<Item = impl Into<OutputSpec>>,
+    inputs: Vec<InputRef>,
+    n_shards: usize,
+) -> JobSpec {
     let config = Value::Null;
-    let (stage, stage_version, outputs) = (stage.name(), stage.spec().version, outputs.to_vec());
+    let outputs = outputs.into_iter().map(Into::into).collect();
+    let (stage, stage_version) = (stage.name(), stage.spec().version);
     JobSpec { stage, stage_version, outputs, config, inputs, n_shards }
 }
 
 /// Writes a table, one shard at a time.
 fn table<R: Row>(store: &Store, rows: impl Fn(usize) -> Vec<R>) {
-    let job = store.job(spec(Stage::Ingest, &[Output::Table(R::TABLE)], Vec::new(), SHARDS));
+    let job = store.job(spec(Stage::Ingest, [R::TABLE], Vec::new(), SHARDS));
     for shard in job.pending() {
         let writer = job.shard(shard).expect("a store");
         let mut part = writer.part::<R>().expect("a store");
@@ -141,7 +145,12 @@ fn evaluate_all(root: &Path) {
             content_sha256: manifest.content_sha256,
         }
     });
-    let job = store.job(spec(Stage::Evaluate, evaluate::SPEC.writes, inputs.collect(), 1));
+    let job = store.job(spec(
+        Stage::Evaluate,
+        evaluate::SPEC.writes.iter().copied(),
+        inputs.collect(),
+        1,
+    ));
     let task = Task {
         store: &store,
         job: &job,

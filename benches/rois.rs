@@ -7,11 +7,11 @@
 
 use fs_err as fs;
 use ndarray::{Array3, s};
-use nodulus::tables::parquet::{PartReader, PartWriter, Provenance};
 use nodulus::tables::{Roi, Table};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Tolerances, find_series, read_series};
 use nodulus_formats::volume::Geometry;
+use nodulus_store::{PartReader, PartWriter, Provenance};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -9,9 +9,9 @@ mod ct;
 #[path = "../tests/it/peak_memory.rs"]
 mod peak_memory;
 
-use nodulus::tables::hash;
 use nodulus_formats::dicom::{NewSeries, write_series};
 use nodulus_formats::volume::{Geometry, Volume};
+use nodulus_store::hash;
 use peak_memory::peak_memory;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -8,12 +8,12 @@ use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Tolerances, find_series, read_series};
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match std::env::args_os().nth(1) {
-        Some(folder) => print_series(&PathBuf::from(folder)),
+        Some(folder) => print_series(Path::new(&folder)),
         None => Err("no folder is given: name a folder of DICOM files, as in \
                      `cargo run --release --example read_dicom_series -- FOLDER`"
             .into()),
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_series(folder: &PathBuf) -> Result<(), Box<dyn Error>> {
+fn print_series(folder: &Path) -> Result<(), Box<dyn Error>> {
     // A folder may hold several series, and files that are not CT; `find_series` sorts them by `SeriesInstanceUID`.
     let found = find_series(&files_below(folder)?)?;
     if found.is_empty() {

@@ -10,5 +10,6 @@ pub mod tables;
 pub mod stages;
 pub mod pipeline;
 pub mod nightly;
+mod settings_reference;
 pub mod compare;
 pub mod cli;

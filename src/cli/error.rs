@@ -3,7 +3,6 @@
 use crate::compare::{detections, masks, nodule_table, nodules};
 use crate::nightly;
 use crate::pipeline::{config, experiment, export, runner};
-use crate::tables::{lock, parquet, store};
 use std::io;
 
 /// How a command ended; the number is the exit status.
@@ -31,15 +30,11 @@ pub(super) enum Error {
     #[error(transparent)]
     Experiment(#[from] experiment::Error),
     #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Lock(#[from] lock::Error),
+    Store(#[from] nodulus_store::Error),
     #[error(transparent)]
     Phantom(#[from] crate::phantom::Error),
     #[error(transparent)]
     DataManifest(#[from] nodulus_formats::data_manifest::Error),
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
     #[error(transparent)]
     Model(#[from] nodulus_nets::Error),
     #[error(transparent)]
@@ -98,7 +93,7 @@ mod tests {
     #[test]
     fn a_message_says_each_cause_once() {
         let inner = io::Error::other("disk full");
-        let error = Error::from(store::Error::Io(inner));
+        let error = Error::from(nodulus_store::Error::Io(inner));
         assert_eq!(error.message(), "error: disk full");
     }
 }

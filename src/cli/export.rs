@@ -4,8 +4,8 @@ use super::error::{Error, Outcome};
 use super::format;
 use crate::pipeline::export::{Record, luna16, rois};
 use crate::tables::Split;
-use crate::tables::store::Store;
 use clap::{Args, Subcommand, ValueEnum};
+use nodulus_store::Store;
 use std::io::Write;
 use std::path::PathBuf;
 

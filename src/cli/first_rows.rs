@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::rows::Rows;
-use crate::tables::parquet;
+
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowPredicate, ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -73,7 +73,7 @@ fn read_file(
     limit: usize,
     rows: &mut Rows,
 ) -> Result<(), Error> {
-    let read = |source| parquet::Error::Read { path: path.to_owned(), source };
+    let read = |source| nodulus_store::Error::ReadParquet { path: path.to_owned(), source };
     // With the positions of pages, those without a wanted row are skipped.
     let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
     let file = File::open(path)?.into_parts().0;

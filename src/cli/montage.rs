@@ -2,8 +2,8 @@
 
 use super::error::{Error, Outcome};
 use crate::pipeline::montage::{self, Options};
-use crate::tables::store::Store;
 use clap::{Args, ValueEnum};
+use nodulus_store::Store;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -57,8 +57,8 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
         cohort: arguments.cohort.as_deref(),
         window_hu: arguments.window,
         what: match arguments.what {
-            What::Nodules => montage::What::Nodules,
-            What::Slices => montage::What::Slices,
+            What::Nodules => montage::TileContent::Nodules,
+            What::Slices => montage::TileContent::Slices,
         },
         grid: [arguments.columns, arguments.rows].map(usize::from),
         tile: arguments.tile.into(),

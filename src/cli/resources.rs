@@ -6,9 +6,9 @@ use super::progress::{Progress, ProgressStyle};
 use crate::phantom;
 use crate::pipeline::runner;
 use crate::stages::Event;
-use crate::tables::store::Store;
 use clap::Args;
 use nodulus_nets::Device;
+use nodulus_store::Store;
 
 #[derive(Debug, Args)]
 pub(super) struct ResourceArguments {

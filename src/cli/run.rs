@@ -9,10 +9,10 @@ use super::{format, pairs, resources, status};
 use crate::pipeline::runner::{self, Chosen};
 use crate::pipeline::{Config, pairs as pairing};
 use crate::stages::Stage;
-use crate::tables::store::Store;
 use crate::tables::{Output, Summary, Table};
 use clap::Args;
 use nodulus_metrics::Metric;
+use nodulus_store::Store;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -68,7 +68,7 @@ pub(super) fn run(
     let progress = Progress::new(arguments.resources.progress);
     let device = resources::start(&arguments.resources, &progress)?;
     let store = Store::create(&config.store)?;
-    let _lock = store.lock()?;
+    let _lock = store.lock(crate::tables::folders())?;
     if stages.contains(&Stage::Ingest) {
         resources::write_phantom(config.phantom.as_ref(), &store, &progress)?;
     }

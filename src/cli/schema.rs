@@ -2,10 +2,11 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use crate::tables::schema::describe;
-use crate::tables::{Table, durable};
+use crate::settings_reference;
+use crate::tables::Table;
 use clap::Args;
 use nodulus_nets::{self as model, Architecture, Preset};
+use nodulus_store::{durable, schema::describe};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,15 +15,18 @@ use std::path::PathBuf;
 pub(super) struct SchemaArguments {
     /// Table; default: all
     table: Option<String>,
-    /// Write `TABLE.json` for each table into a folder
+    /// Write into a folder: `TABLE.json` for each table, and the JSON Schemas of the files of settings
     #[arg(long, value_name = "DIR", conflicts_with = "table")]
     write: Option<PathBuf>,
+    /// Print the settings reference, as in docs/settings.md
+    #[arg(long, conflicts_with_all = ["table", "write", "json"])]
+    settings: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints or writes the columns of tables.
+/// Prints or writes the columns of tables and the settings.
 pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     if let Some(folder) = &arguments.write {
         for (name, text) in files()? {
@@ -31,11 +35,15 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
         }
         return Ok(Outcome::Success);
     }
+    if arguments.settings {
+        write!(out, "{}", settings_reference::page())?;
+        return Ok(Outcome::Success);
+    }
     let chosen: Vec<Table> = match &arguments.table {
         Some(name) => vec![super::tables::table(name)?],
         None => Table::ALL.to_vec(),
     };
-    let schemas: Vec<Value> = chosen.into_iter().map(describe).collect();
+    let schemas: Vec<Value> = chosen.into_iter().map(|table| describe(table.spec())).collect();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &schemas)?;
         writeln!(out)?;
@@ -63,7 +71,10 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
 fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
-        files.push((format!("{table}.json"), pretty(&describe(table))?));
+        files.push((format!("{table}.json"), pretty(&describe(table.spec()))?));
+    }
+    for (name, schema) in settings_reference::schemas() {
+        files.push((name.to_owned(), pretty(&schema)?));
     }
     let mut parameters = serde_json::Map::new();
     for architecture in Architecture::ALL {

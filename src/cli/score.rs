@@ -10,9 +10,8 @@ use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
 use crate::nightly::run::summary::{RunSummary, StopReason};
 use crate::nightly::settings::ScoreSettings;
-use crate::tables::clock;
-use crate::tables::store::{self, Store};
 use clap::{Args, Subcommand, ValueEnum};
+use nodulus_store::{Store, clock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -121,7 +120,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     let announce = |text| report(RunEvent::Device { text });
     let device = resources::find_device(&arguments.device, &announce)?;
     let store = Store::create(&settings.store)?;
-    let _lock = store.lock()?;
+    let _lock = store.lock(crate::tables::folders())?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -208,7 +207,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
     let settings = ScoreSettings::read(pipeline, sets, store.as_deref())?;
     let status = match Store::open(&settings.store) {
         Ok(store) => status::status(&store)?,
-        Err(store::Error::Missing(_)) => JobStatus::default(),
+        Err(nodulus_store::Error::NoStore(_)) => JobStatus::default(),
         Err(error) => return Err(error.into()),
     };
     if arguments.json {

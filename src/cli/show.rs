@@ -4,10 +4,10 @@ use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
 use super::rows::Format;
 use super::unknown_name::unknown_name;
-use crate::tables::store::{self, Store};
-use crate::tables::{Output, Table};
+use crate::tables::Table;
 use arrow::datatypes::DataType;
 use clap::Args;
+use nodulus_store::Store;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -39,11 +39,11 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
     let filters =
         arguments.filters.iter().map(|text| filter(table, text)).collect::<Result<Vec<_>, _>>()?;
     let store = Store::open(&arguments.store)?;
-    let files = store.table_files(table)?.ok_or_else(|| store::Error::NotMade {
-        output: Output::Table(table),
+    let files = store.table_files(table)?.ok_or_else(|| nodulus_store::Error::NotMade {
+        output: table.name(),
         store: store.root().to_owned(),
     })?;
-    let partition = table.partition_column();
+    let partition = table.spec().partition_column;
     let rows = read(&files.files, partition, &columns, &filters, arguments.rows as usize)?;
     rows.write(if arguments.json { Format::Json } else { Format::Table }, out)?;
     if rows.is_empty() && !filters.is_empty() && arguments.rows > 0 {
@@ -59,7 +59,7 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
 /// The columns that were asked for, or all but those of pixels.
 fn columns(table: Table, names: &[String]) -> Result<Vec<String>, Error> {
     if names.is_empty() {
-        let pixels = table.pixel_columns();
+        let pixels = table.spec().pixel_columns;
         let mut names = column_names(table);
         names.retain(|name| !pixels.contains(&name.as_str()));
         return Ok(names);
@@ -79,7 +79,7 @@ fn filter(table: Table, text: &str) -> Result<Filter, Error> {
         return Err(Error::Usage(message));
     };
     let is_text = FilterValue::Text(value.to_owned());
-    if table.partition_column() == Some(name) {
+    if table.spec().partition_column == Some(name) {
         return Ok(Filter { column: name.to_owned(), value: is_text });
     }
     let schema = table.schema();
@@ -116,7 +116,7 @@ fn filter(table: Table, text: &str) -> Result<Filter, Error> {
 fn column_names(table: Table) -> Vec<String> {
     let schema = table.schema();
     let names = schema.fields().iter().map(|field| field.name().clone());
-    names.chain(table.partition_column().map(str::to_owned)).collect()
+    names.chain(table.spec().partition_column.map(str::to_owned)).collect()
 }
 
 fn unknown_column(table: Table, name: &str) -> Error {

@@ -4,10 +4,9 @@ use super::error::{Error, Outcome};
 use super::rows::{self, Rows};
 #[cfg(feature = "sql")]
 use super::sql_answer::answer;
-use crate::tables::durable;
-use crate::tables::store::Store;
 use arrow::array::RecordBatch;
 use clap::{Args, ValueEnum};
+use nodulus_store::{Store, durable};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;

@@ -3,9 +3,9 @@
 use super::error::Error;
 use super::unknown_name::unknown_name;
 use crate::near_names::did_you_mean;
-use crate::tables::store::{self, Store};
-use crate::tables::{Output, Table};
+use crate::tables::Table;
 use arrow::array::RecordBatch;
+use nodulus_store::Store;
 
 /// The answer to a question.
 pub(super) fn answer(question: &str, store: &Store) -> Result<RecordBatch, Error> {
@@ -15,7 +15,7 @@ pub(super) fn answer(question: &str, store: &Store) -> Result<RecordBatch, Error
             tables.push(nodulus_sql::Table {
                 name: table.name().to_owned(),
                 files: files.files,
-                partition_column: table.partition_column().map(str::to_owned),
+                partition_column: table.spec().partition_column.map(str::to_owned),
             });
         }
     }
@@ -27,8 +27,9 @@ fn explain(error: nodulus_sql::Error, tables: &[nodulus_sql::Table], store: &Sto
     match error {
         nodulus_sql::Error::UnknownTable { name } => {
             if let Some(table) = Table::from_name(&name) {
-                let output = Output::Table(table);
-                return store::Error::NotMade { output, store: store.root().to_owned() }.into();
+                let output = table.name();
+                return nodulus_store::Error::NotMade { output, store: store.root().to_owned() }
+                    .into();
             }
             let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
             Error::Usage(unknown_name("table", &name, &names))

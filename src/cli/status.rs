@@ -5,8 +5,8 @@ use super::format;
 use super::pipeline_arguments::PipelineArguments;
 use crate::pipeline::Config;
 use crate::pipeline::status::{StageStatus, State, status as status_of};
-use crate::tables::store::{self, Store};
 use clap::Args;
+use nodulus_store::Store;
 use std::io::Write;
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result
 pub(super) fn stages(config: &Config) -> Result<Option<Vec<StageStatus>>, Error> {
     match Store::open(&config.store) {
         Ok(store) => Ok(Some(status_of(config, &store)?)),
-        Err(store::Error::Missing(_)) => Ok(None),
+        Err(nodulus_store::Error::NoStore(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,8 +4,8 @@ use super::error::{Error, Outcome};
 use super::format;
 use super::unknown_name::unknown_name;
 use crate::tables::Table;
-use crate::tables::store::Store;
 use clap::Args;
+use nodulus_store::Store;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
     } else if arguments.sql {
         for (table, _, glob) in tables {
             let glob = glob.replace('\'', "''");
-            let hive = table.partition_column().map_or("", |_| ", hive_partitioning = true");
+            let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
             writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")?;
         }
     } else if tables.is_empty() {

@@ -1,9 +1,9 @@
 //! Reads nodules with their positions from a store, Parquet files or LUNA16's CSV.
 
-use crate::tables::store::{self, Store};
-use crate::tables::{Output, Table, foreign, parquet};
+use crate::tables::{Output, Table};
 use fs_err as fs;
 use nodulus_formats::luna_csv;
+use nodulus_store::{Store, foreign};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
@@ -64,13 +64,7 @@ pub enum Error {
     Io(#[from] io::Error),
     /// A store could not be read.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A part of a store could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A Parquet file could not be read.
-    #[error(transparent)]
-    Foreign(#[from] foreign::Error),
+    Store(#[from] nodulus_store::Error),
     /// A CSV file could not be read.
     #[error(transparent)]
     Csv(#[from] luna_csv::Error),
@@ -225,7 +219,7 @@ fn of_store(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let mut spacings = Spacings::new();
     if let Some(scans) = store.current(Output::Table(Table::Scans))? {
         let columns = ["cohort", "series_instance_uid", "spacing_i_mm", "spacing_j_mm"];
-        for batch in scans.columns::<Scan>(Table::Scans, &columns) {
+        for batch in scans.columns::<Scan>(&columns) {
             spacings.extend(batch?.into_iter().map(|scan| {
                 let spacing = [scan.spacing_i_mm, scan.spacing_j_mm];
                 ((scan.cohort, scan.series_instance_uid), spacing)
@@ -234,7 +228,7 @@ fn of_store(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     }
     let columns: Vec<&str> = NEEDED.into_iter().chain(WANTED).collect();
     let mut nodules = Vec::new();
-    for batch in version.columns::<Columns>(Table::Nodules, &columns) {
+    for batch in version.columns::<Columns>(&columns) {
         nodules.extend(batch?.into_iter().map(|row| located(row, &spacings)));
     }
     Ok(nodules)

@@ -1,9 +1,9 @@
 //! Names of files and texts of errors for logs and the store: without paths, as folders are named after
 //! patients, and without patient ids.
 
-use crate::tables::{Failure, hash};
 use nodulus_formats::cohort::relative;
 use nodulus_formats::uid;
+use nodulus_store::{FailedCase, hash};
 use std::any::Any;
 use std::error::Error;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) fn is_path_name(id: &str) -> bool {
 ///
 /// Errors quote paths and values in back quotes.
 pub(super) fn cause(input: &Path, error: &(dyn Error + 'static)) -> String {
-    let text = Failure::new("", "", error, None).cause;
+    let text = FailedCase::new("", "", error, None).cause;
     let has_patient = text.contains("PatientID");
     let pieces = text.split('`').enumerate().map(|(n, piece)| {
         if n % 2 == 0 {

@@ -5,19 +5,21 @@ use super::identity::DeidentifySettings;
 use crate::pipeline::config::{self, range};
 use crate::stages::crop::Window;
 use nodulus_formats::dicom::Tolerances;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The file.
-#[derive(Debug, Deserialize)]
+/// A file of a nightly job.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ScoreFile {
+pub struct ScoreFile {
+    /// The nightly job.
     score: ScoreSettings,
 }
 
 /// Settings: `[score]`. Paths are relative to the file's folder.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreSettings {
     /// Folder that scans arrive in. nodulus never writes to it.
@@ -64,12 +66,12 @@ pub struct ScoreSettings {
 }
 
 /// One path, or several.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(from = "OneOrMore")]
 pub struct Paths(pub Vec<PathBuf>);
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a path or a list of paths")]
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "`score.model` is 3, expected text in quotes or a list")]
 enum OneOrMore {
     One(PathBuf),
     More(Vec<PathBuf>),
@@ -85,7 +87,7 @@ impl From<OneOrMore> for Paths {
 }
 
 /// Settings: `[score.region]`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegionSettings {
     /// Distance between the pixels of a region, as `crop.spacing_mm`.
@@ -234,8 +236,8 @@ mod tests {
             ("score.region.extent_mm=4.0", "must be at least reach_mm and up to 500, got 4"),
             ("score.region.window={low_hu=1.0,high_hu=1.0}", "higher value, got 1 to 1"),
             ("score.region.reach_mm=nan", "must be from 0 to 50, got NaN"),
-            ("score.settle=1", "unknown field `settle`"),
-            ("scores.settle=1", "unknown field `scores`"),
+            ("score.settle=1", "unknown key `score.settle`"),
+            ("scores.settle=1", "unknown key `scores`: did you mean `score`?"),
             ("score.model=3", "expected a path or a list of paths"),
         ] {
             let error = read(FILE, &[set]).unwrap_err().to_string();

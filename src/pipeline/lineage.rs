@@ -1,24 +1,23 @@
-//! Where a table comes from: the outputs that it was made from, back to the source files.
+//! Follows a table back to the source files, through the outputs that it was made from.
 
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::tables::Output;
-use crate::tables::manifest::Manifest;
-use crate::tables::store::{self, Store};
+use nodulus_store::{Manifest, Store};
 use serde::Serialize;
 
-/// An output and what it was made from.
+/// An output and its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Node {
     /// Name of the output, `sources`, or `checkpoint` for weights from outside the store.
     pub name: String,
-    /// Its key.
+    /// Key.
     pub key: String,
-    /// SHA-256 over its content.
+    /// SHA-256 of the content.
     pub content_sha256: String,
-    /// What the store knows of it; `None` where it was removed, or came from outside.
-    pub made: Option<Made>,
-    /// What it was made from.
+    /// How it was made; `None` where it was removed or comes from outside the store.
+    pub made: Option<OutputRecord>,
+    /// Its inputs.
     pub inputs: Vec<Self>,
     /// Cases, for `sources`.
     pub cases: Vec<SourceNode>,
@@ -26,7 +25,7 @@ pub struct Node {
 
 /// How an output was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Made {
+pub struct OutputRecord {
     /// The stage.
     pub stage: String,
     /// Version of the stage's code.
@@ -42,13 +41,13 @@ pub struct Made {
 /// A case of the sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceNode {
-    /// Its cohort.
+    /// Name of the cohort.
     pub cohort: String,
-    /// Its path below the cohort's root.
+    /// Path below the cohort's root.
     pub case_id: String,
-    /// Number of its files.
+    /// Number of files.
     pub n_files: usize,
-    /// SHA-256 over their names and content.
+    /// SHA-256 of their names and content.
     pub content_sha256: String,
 }
 
@@ -56,12 +55,12 @@ pub struct SourceNode {
 ///
 /// # Errors
 ///
-/// Fails if nothing has made the output, or the store's records cannot be read.
-pub fn lineage(store: &Store, output: Output) -> Result<Node, store::Error> {
+/// Fails if the store does not have the output, or its records cannot be read.
+pub fn lineage(store: &Store, output: Output) -> Result<Node, nodulus_store::Error> {
     of_manifest(store, &store.require(output)?.manifest)
 }
 
-fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error> {
+fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, nodulus_store::Error> {
     let mut inputs = Vec::new();
     for input in &manifest.inputs {
         let mut node = Node {
@@ -83,10 +82,10 @@ fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, store::Error>
         inputs.push(node);
     }
     Ok(Node {
-        name: manifest.output.name().to_owned(),
+        name: manifest.output.clone(),
         key: manifest.key.clone(),
         content_sha256: manifest.content_sha256.clone(),
-        made: Some(Made {
+        made: Some(OutputRecord {
             stage: manifest.stage.clone(),
             stage_version: manifest.stage_version,
             tool_version: manifest.tool_version.clone(),

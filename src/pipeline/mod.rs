@@ -1,5 +1,5 @@
-//! From a pipeline file to finished tables: read the settings, list the sources, plan, run; and
-//! what is made of a store afterwards.
+//! From a pipeline file to finished tables: reads the settings, lists the sources, plans and runs; then status, lineage,
+//! exports and pictures of a store.
 
 pub mod config;
 pub mod sources;

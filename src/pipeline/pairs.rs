@@ -1,4 +1,4 @@
-//! How the files of each cohort of volumes pair up, before any of them is read.
+//! Lists how images and masks of `volumes` cohorts pair up, before any file is read.
 
 use crate::stages::ingest::{self, Cohort};
 use nodulus_formats::cohort::{self, Case, Layout};
@@ -6,23 +6,23 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The cases of a cohort of volumes.
+/// The cases of a `volumes` cohort.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CohortPairs {
-    /// Its name.
+    /// Name of the cohort.
     pub cohort: String,
-    /// Why its files cannot be listed, where they cannot.
+    /// Why its files cannot be listed, if so.
     pub error: Option<String>,
-    /// Its cases, sorted; those first that lack something.
+    /// Its cases; incomplete ones come first.
     pub pairs: Vec<Pair>,
 }
 
-/// Files that are read together. Paths are relative to the cohort's root.
+/// Files that belong together; paths are relative to the cohort's root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Pair {
-    /// How it pairs up.
+    /// Whether the case is complete.
     pub state: State,
-    /// The patient, where the path tells.
+    /// The patient, where the path names one.
     pub patient: Option<String>,
     /// The image: a file or a folder.
     pub image: Option<String>,
@@ -37,29 +37,29 @@ pub struct Pair {
 pub struct Masks {
     /// The reader's name, where readers have names.
     pub reader: Option<String>,
-    /// Their files.
+    /// Mask files.
     pub files: Vec<PathBuf>,
 }
 
-/// How a case pairs up.
+/// Whether a case is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It is no pair, and fails.
+    /// The files do not make a pair; the case fails.
     Unpaired,
-    /// An image without any mask, which fails.
+    /// The image has no mask; the case fails.
     WithoutMask,
-    /// An image without a mask of some readers.
+    /// Some readers have no mask.
     SomeReaders,
-    /// An image with a mask of every reader.
+    /// Every reader has a mask.
     Paired,
 }
 
-/// Lists the pairs of each cohort of volumes, in the pipeline file's order; nothing is read or written.
+/// Lists the pairs of each `volumes` cohort, in the order of the pipeline file; no file is read or written.
 pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
     let cohorts = config.cohorts.iter().filter(|cohort| cohort.source == Layout::Volumes);
     let pairs = |cohort: &Cohort| {
-        // Cases of volumes do not depend on the series in their folders.
+        // The series in the folders do not matter for this layout.
         let no_series = |_: &str, _: &[PathBuf]| BTreeSet::new();
         let (error, cases) = match cohort::cases(&cohort.location(None), &no_series) {
             Ok(cases) => (None, cases),

@@ -1,22 +1,20 @@
-//! What a stage has to make, from its settings and its inputs.
+//! Plans the job of a stage from its settings and its inputs.
 
 use super::Config;
 use super::sources;
 use crate::stages::Stage;
 use crate::tables::Output;
-use crate::tables::job::JobSpec;
-use crate::tables::manifest::{InputRef, Manifest};
+use nodulus_store::{InputRef, JobSpec, Manifest};
 use serde_json::Value;
 
-/// What a stage reads under a configuration: what stages that it does not ask for would make is left out.
+/// The inputs of a stage, without the outputs of stages that the pipeline file does not ask for.
 pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {
     let off = Stage::ALL.into_iter().map(Stage::spec).filter(|spec| !(spec.is_on)(config));
     let missing: Vec<&Output> = off.flat_map(|spec| spec.writes).collect();
     stage.spec().reads.iter().filter(|output| !missing.contains(output)).copied().collect()
 }
 
-/// The work of a stage, given what it is made from. `n_source_shards` is the number of shards of
-/// the frozen list of sources.
+/// The job of a stage with these inputs. `n_source_shards` is the number of shards of the frozen list of sources.
 ///
 /// # Errors
 ///
@@ -31,25 +29,26 @@ pub fn job(
     Ok(JobSpec {
         stage: spec.name,
         stage_version: spec.version,
-        outputs: spec.writes.to_vec(),
+        outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
         inputs,
         n_shards: if spec.is_sharded { n_source_shards } else { 1 },
     })
 }
 
-/// Shards of a number of cases; one where there are none, so that each table has a part.
+/// The number of shards of a number of cases: at least one, so that each table has a part.
 pub fn n_shards(config: &Config, cases: usize) -> usize {
     cases.div_ceil(config.ingest.shard_size.max(1)).max(1)
 }
 
-/// Why an output is not what a job would make: each difference in a few words.
+/// How an output differs from what a job would make: each difference in a few words.
 pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
     let mut found = Vec::new();
     if made.stage_version != wanted.stage_version {
         found.push(format!("made by version {} of the stage", made.stage_version));
     }
-    if made.schema_version != made.output.schema_version() {
+    let output = wanted.outputs.iter().find(|output| output.name() == made.output);
+    if output.is_some_and(|output| output.schema_version() != made.schema_version) {
         found.push(format!("made with version {} of its columns", made.schema_version));
     }
     changed_settings("", &made.config, &wanted.config, &mut found);
@@ -74,7 +73,7 @@ pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
     found
 }
 
-/// Names the settings that differ, down to the key that does.
+/// Adds the settings that differ, each by its full key.
 fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<String>) {
     let (Value::Object(a), Value::Object(b)) = (made, wanted) else {
         if made != wanted {
@@ -102,7 +101,7 @@ mod tests {
         JobSpec {
             stage: "crop",
             stage_version: 1,
-            outputs: vec![Output::Table(Table::Rois)],
+            outputs: vec![Table::Rois.spec().into()],
             config,
             inputs: vec![InputRef {
                 name: "nodules".to_owned(),
@@ -115,9 +114,9 @@ mod tests {
 
     fn made(spec: &JobSpec) -> Manifest {
         Manifest {
-            output: Output::Table(Table::Rois),
+            output: Table::Rois.name().to_owned(),
             key: spec.key(),
-            schema_version: Table::Rois.schema_version(),
+            schema_version: Table::Rois.spec().schema_version,
             tool_version: "0".to_owned(),
             stage: spec.stage.to_owned(),
             stage_version: spec.stage_version,
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_input_is_named_and_its_key_alone_changes_nothing() {
+    fn a_changed_input_is_named_and_its_key_does_not_matter() {
         let before = spec(json!({}), "a");
         assert_eq!(differences(&made(&before), &spec(json!({}), "b")), ["nodules changed"]);
         let mut renamed = before.clone();

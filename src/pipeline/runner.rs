@@ -1,52 +1,49 @@
-//! Runs stages one after the other, each if what it would make is not there yet.
+//! Runs stages in order; a stage is skipped where its outputs exist already.
 
 use super::config::Config;
 use super::plan;
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::stages::{Event, Stage, StageError, Task};
-use crate::tables::job::Job;
-use crate::tables::manifest::{self, InputRef};
-use crate::tables::store::{self, Store};
-use crate::tables::{Output, Table, hash, job};
+use crate::tables::{Output, Table, failures};
 use nodulus_nets::{Device, weights_path};
+use nodulus_store::{InputRef, Job, JobSpec, Store, hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How to run.
+/// Options of a run.
 pub struct Options<'a> {
-    /// Stages to run again even where nothing changed.
+    /// Stages to run again, even where nothing changed.
     pub force: &'a BTreeSet<Stage>,
-    /// The stages to run.
+    /// Stages to run.
     pub stages: &'a [Stage],
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans may take in memory at once.
+    /// Bytes of memory for scans.
     pub max_memory: u64,
-    /// Inputs in place of the store's current ones.
+    /// Inputs that replace the store's current ones.
     pub chosen: &'a Chosen,
 }
 
-/// Versions of outputs that stages read in place of the current ones; several of one output where a
-/// stage reads several.
+/// Versions of outputs that replace the current ones; several versions of an output where a stage reads several.
 pub type Chosen = BTreeMap<Output, Vec<InputRef>>;
 
-/// What became of a stage.
+/// Outcome of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The stage.
     pub stage: Stage,
-    /// Wall time, `None` where what it makes was there already.
+    /// Wall time; `None` where the outputs existed already.
     pub ran: Option<Duration>,
     /// Rows of its first output.
     pub rows: u64,
-    /// Cases that failed in it.
+    /// Number of cases that failed.
     pub n_failures: usize,
 }
 
-/// What a run tells about itself as it goes on.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// Sources are being hashed.
@@ -56,11 +53,11 @@ pub enum Progress {
         /// Cases in all.
         total: usize,
     },
-    /// A stage begins.
+    /// A stage starts.
     Begin(Stage),
-    /// A stage goes on.
+    /// Progress of a stage.
     Stage(Stage, Event),
-    /// A stage has ended.
+    /// A stage has finished.
     End(Done),
 }
 
@@ -72,10 +69,7 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A record of the store could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
+    Store(#[from] nodulus_store::Error),
     /// The sources could not be listed.
     #[error(transparent)]
     Sources(#[from] sources::Error),
@@ -99,7 +93,7 @@ pub enum Error {
         /// The stage that makes the input.
         maker: Stage,
     },
-    /// Weights from outside cannot be read.
+    /// Weights from outside the store cannot be read.
     #[error("cannot read the weights that `{setting}` names")]
     Weights {
         /// The setting.
@@ -107,12 +101,12 @@ pub enum Error {
         /// What is wrong.
         source: io::Error,
     },
-    /// A stage left work undone.
+    /// A stage did not commit all shards.
     #[error("{stage} ended with {pending} shards undone")]
     Undone {
         /// The stage.
         stage: Stage,
-        /// How many.
+        /// Number of shards without a commit.
         pending: usize,
     },
     /// A stage stopped.
@@ -127,13 +121,13 @@ pub enum Error {
 
 /// Runs stages in order. The caller holds the store's lock.
 ///
-/// A stage whose outputs are already there for the same inputs and settings is not run again. A
-/// stage that an earlier run left unfinished goes on at its first shard that is not committed.
+/// A stage is skipped where its outputs exist for the same inputs and settings. A stage that an earlier run left
+/// unfinished resumes at the first shard without a commit.
 ///
 /// # Errors
 ///
-/// Fails at the first stage that stops; what earlier stages and shards committed stays. Cases that
-/// fail do not stop a stage: they become rows of `failures`.
+/// Fails at the first stage that stops; the commits of earlier stages and shards stay. Cases that fail do not stop a
+/// stage: they become rows of `failures`.
 pub fn run(
     config: &Config,
     store: &Store,
@@ -177,14 +171,14 @@ pub fn run(
             rows: manifests.first().map_or(0, |m| m.rows),
             n_failures: failures.sum(),
         };
-        store.refresh_failures()?;
+        failures::refresh(store)?;
         progress(Progress::End(end.clone()));
         done.push(end);
     }
     Ok(done)
 }
 
-/// The work of a stage on the store as it is now, or on chosen inputs.
+/// The job of a stage on the current versions of its inputs, or on chosen ones.
 ///
 /// # Errors
 ///
@@ -195,7 +189,7 @@ pub fn job_spec(
     stage: Stage,
     frozen: Option<&(Sources, InputRef)>,
     chosen: &Chosen,
-) -> Result<job::JobSpec, Error> {
+) -> Result<JobSpec, Error> {
     let mut inputs = Vec::new();
     let mut n_shards = 1;
     if let Some((sources, input)) = frozen.filter(|_| stage == Stage::Ingest) {
@@ -226,9 +220,8 @@ pub fn job_spec(
     plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
 }
 
-/// The weights file that a path means: itself, that of a checkpoint's folder, or the current one of a
-/// store.
-pub fn weights_file(path: &Path) -> Result<PathBuf, store::Error> {
+/// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
+pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
         return Ok(weights_path(&version.files_folder()));
@@ -274,12 +267,12 @@ fn run_stage(
     (spec.run)(config, &task).map_err(|source| Error::Stage { stage, source })
 }
 
-/// Whether any case of the store's current outputs failed.
+/// Number of failed cases in the store's current outputs.
 ///
 /// # Errors
 ///
 /// Fails if the store cannot be read.
-pub fn n_failures(store: &Store) -> Result<u64, store::Error> {
+pub fn n_failures(store: &Store) -> Result<u64, nodulus_store::Error> {
     let failures = store.current(Output::Table(Table::Failures))?;
     Ok(failures.map_or(0, |version| version.manifest.rows))
 }

@@ -1,12 +1,11 @@
-//! The sources of a run: which files there are, what is in them, and the frozen list of them.
+//! Lists and hashes the source files of a run, and freezes the list.
 
 use crate::stages::ingest::{self, SourceCase, Sources};
-use crate::tables::manifest::InputRef;
-use crate::tables::{hash, store};
 use fs_err as fs;
 use nodulus_formats::cohort::{self, Case};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, luna_csv};
+use nodulus_store::{InputRef, Store, hash};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -17,9 +16,9 @@ use std::time::UNIX_EPOCH;
 
 /// Name of the sources among a stage's inputs.
 pub const NAME: &str = "sources";
-/// Where hashes are kept by the files' names, sizes and times.
+/// Path of the cache of hashes, in the store.
 const CACHE: &str = "sources/cache.json";
-/// Cases hashed before the cache is written.
+/// Number of cases that are hashed between two writes of the cache.
 const CASES_BETWEEN_SAVES: usize = 256;
 
 /// The sources could not be listed.
@@ -43,7 +42,7 @@ pub enum Error {
         cohort: String,
         /// Its folder.
         root: PathBuf,
-        /// What a case of its layout is.
+        /// What a case of its layout looks like.
         expected: String,
     },
     /// A table of scan geometry could not be read.
@@ -54,30 +53,30 @@ pub enum Error {
     SeriesList(#[from] luna_csv::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] nodulus_store::Error),
 }
 
-/// What was read before.
+/// Hashes of earlier runs.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Cache {
-    /// What each case held, by cohort and case.
-    cases: BTreeMap<String, Known>,
-    /// Which series each DICOM folder held, by cohort and folder.
-    folders: BTreeMap<String, KnownFolder>,
+struct SourceCache {
+    /// Hash of each case, by cohort and case.
+    cases: BTreeMap<String, CaseHash>,
+    /// Series of each DICOM folder, by cohort and folder.
+    folders: BTreeMap<String, FolderSeries>,
 }
 
-/// Which series a folder held when its headers were last read.
+/// The series of a folder when its headers were last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct KnownFolder {
+struct FolderSeries {
     /// Hash of the files' names, sizes and times of change.
     stat: String,
     /// The series.
     series: BTreeSet<String>,
 }
 
-/// What a case held when it was last read.
+/// The hash of a case when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct CaseHash {
     /// Hash of the files' names, sizes and times of change.
     stat: String,
     /// Hash of the files' names and content.
@@ -92,10 +91,10 @@ struct Known {
 /// As [`list`]; and if the store cannot be written to.
 pub fn freeze(
     config: &ingest::Config,
-    store: &store::Store,
+    store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<(Sources, InputRef), Error> {
-    let save = |cache: &Cache| Ok(store.write_record(Path::new(CACHE), cache)?);
+    let save = |cache: &SourceCache| Ok(store.write_record(Path::new(CACHE), cache)?);
     let (sources, input) = hash_all(config, store, progress, &save)?;
     let record = record_path(&input.key);
     if !store.root().join(&record).exists() {
@@ -106,31 +105,31 @@ pub fn freeze(
 
 /// Lists and hashes the sources without writing to the store.
 ///
-/// A file that has kept its name, size and time of change is taken to have kept its content; its
-/// header is then not read and its hash not computed again. A case with a file that cannot be read is listed with what is
-/// wrong in place of a hash, and fails in ingest.
+/// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
+/// again. A case with an unreadable file is listed with the error in place of a hash, and fails in ingest.
 ///
 /// # Errors
 ///
 /// Fails if a cohort's folder is missing or holds no case.
-pub fn list(config: &ingest::Config, store: &store::Store) -> Result<(Sources, InputRef), Error> {
+pub fn list(config: &ingest::Config, store: &Store) -> Result<(Sources, InputRef), Error> {
     hash_all(config, store, &|_, _| {}, &|_| Ok(()))
 }
 
 fn hash_all(
     config: &ingest::Config,
-    store: &store::Store,
+    store: &Store,
     progress: &dyn Fn(usize, usize),
-    save: &dyn Fn(&Cache) -> Result<(), Error>,
+    save: &dyn Fn(&SourceCache) -> Result<(), Error>,
 ) -> Result<(Sources, InputRef), Error> {
     let series_list = match &config.series_list {
         Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
         None => None,
     };
-    // A damaged cache costs time, never a wrong answer.
-    let mut cache: Cache = store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
+    // A damaged cache costs time and cannot change a result.
+    let mut cache: SourceCache =
+        store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let folders = RefCell::new(&mut cache.folders);
-    let mut listed: Vec<Listed<'_>> = Vec::new();
+    let mut listed: Vec<ListedCase<'_>> = Vec::new();
     for cohort in &config.cohorts {
         let geometries = cohort.read_scan_geometry()?;
         let series_of = |folder: &str, files: &[PathBuf]| {
@@ -144,13 +143,13 @@ fn hash_all(
         }
         listed.extend(cases.into_iter().map(|case| {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
-            Listed { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
+            ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         }));
     }
     let total = listed.len();
     let mut cases = Vec::with_capacity(total);
     for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-        let known: Vec<(String, Known, bool)> = chunk
+        let known: Vec<(String, CaseHash, bool)> = chunk
             .par_iter()
             .map(|listed| {
                 let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
@@ -184,7 +183,7 @@ fn hash_all(
     Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
 }
 
-/// Where a frozen list of sources is, in the store.
+/// Path of a frozen list of sources, in the store.
 pub fn record_path(key: &str) -> PathBuf {
     Path::new("sources").join(format!("{key}.json"))
 }
@@ -201,10 +200,10 @@ fn empty(cohort: &ingest::Cohort) -> Error {
 }
 
 /// A case before it is hashed.
-struct Listed<'a> {
+struct ListedCase<'a> {
     cohort: &'a ingest::Cohort,
     case: Case,
-    /// Hash of its scan's geometry, where that comes from a table.
+    /// Hash of the scan's geometry, where it comes from a table.
     geometry_sha256: Option<String>,
 }
 
@@ -222,9 +221,9 @@ fn geometry_sha256(geometry: &ScanGeometry) -> String {
     hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
 }
 
-/// What a case holds, and whether its files had to be read to know it.
-fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
-    let Listed { cohort, case, geometry_sha256 } = listed;
+/// The hash of a case, and whether its files had to be read.
+fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
+    let ListedCase { cohort, case, geometry_sha256 } = listed;
     let files: Vec<(String, &Path)> = case
         .images
         .iter()
@@ -256,12 +255,12 @@ fn content(listed: &Listed<'_>, known: Option<&Known>) -> (Known, bool) {
         })
         .chain(geometry_sha256.clone())
         .collect();
-    (Known { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+    (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
 }
 
-/// Which series a folder holds; headers are read where its files are not those of last time.
+/// The series of a folder; headers are read where the files have changed since the last time.
 fn series_of(
-    known: &mut BTreeMap<String, KnownFolder>,
+    known: &mut BTreeMap<String, FolderSeries>,
     id: String,
     files: &[PathBuf],
 ) -> BTreeSet<String> {
@@ -274,7 +273,7 @@ fn series_of(
         return known.series.clone();
     }
     let series = dicom::series_uids(files);
-    known.insert(id, KnownFolder { stat, series: series.clone() });
+    known.insert(id, FolderSeries { stat, series: series.clone() });
     series
 }
 
@@ -287,7 +286,6 @@ fn stat(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::store::Store;
     use nodulus_formats::cohort::Layout;
     use nodulus_formats::dicom::Tolerances;
 
@@ -315,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_follows_content_not_place_or_time() {
+    fn the_list_depends_on_content_and_not_on_path_or_time() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
         let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
@@ -344,7 +342,7 @@ mod tests {
         let kept = fs::metadata(&file).unwrap().modified().unwrap();
         write_slice(&file);
         assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
-        // Same name, size and time: what it held before.
+        // Same name, size and time: the cached series.
         let length = fs::metadata(&file).unwrap().len() as usize;
         let changed = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, vec![0; length]).unwrap();

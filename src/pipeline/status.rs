@@ -1,32 +1,31 @@
-//! What exists, what is stale and why.
+//! The state of each stage: what exists, what is stale and why.
 
 use super::plan;
 use super::runner::{self, Chosen, Error};
 use super::{Config, sources};
 use crate::stages::Stage;
-use crate::tables::store::Store;
+use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Whether a stage's outputs are what the pipeline file asks for.
+/// State of a stage's outputs, compared with what the pipeline file asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// They are.
+    /// The current outputs are up to date.
     Current,
-    /// They are there for these inputs and settings, under another key than the current one; the
-    /// next run takes them up without work.
+    /// Outputs for these inputs and settings exist under another key; the next run makes them current without work.
     Kept,
-    /// They are not there yet.
+    /// There are no outputs yet.
     Missing,
-    /// They were made from other inputs or settings.
+    /// The outputs were made from other inputs or settings.
     Stale {
         /// Each difference.
         reasons: Vec<String>,
     },
     /// A run was interrupted.
     Unfinished {
-        /// Shards committed.
+        /// Committed shards.
         done: usize,
         /// Shards in all.
         total: usize,
@@ -36,7 +35,7 @@ pub enum State {
         /// That stage.
         stage: Stage,
     },
-    /// The pipeline file has no section for it.
+    /// The pipeline file does not ask for the stage.
     Off,
 }
 
@@ -45,26 +44,25 @@ pub enum State {
 pub struct StageStatus {
     /// The stage.
     pub stage: Stage,
-    /// Its state.
+    /// The state of its outputs.
     #[serde(flatten)]
     pub state: State,
-    /// Key of its current outputs, where there are any.
+    /// Key of the current outputs, where there are any.
     pub key: Option<String>,
-    /// Rows of its first output.
+    /// Rows of the first output.
     pub rows: Option<u64>,
-    /// Cases that failed in it.
+    /// Number of failed cases.
     pub n_failures: Option<usize>,
 }
 
-/// The state of every stage; nothing is written. Files that changed since they were last hashed are
-/// read.
+/// The state of every stage. Nothing is written; source files that have changed are read and hashed.
 ///
 /// # Errors
 ///
 /// Fails if the sources cannot be listed or the store cannot be read.
 pub fn status(config: &Config, store: &Store) -> Result<Vec<StageStatus>, Error> {
     let frozen = sources::list(&config.ingest, store)?;
-    // Each stage that is not current, with the first one that has to run for it.
+    // Each stage that is not current, with the first stage that has to run before it.
     let mut to_run: BTreeMap<Stage, Stage> = BTreeMap::new();
     let mut found = Vec::new();
     for stage in Stage::ALL {

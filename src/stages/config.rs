@@ -10,12 +10,14 @@ use super::merge::config as merge;
 use super::report::config as report;
 use super::train::config as train;
 use crate::phantom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A pipeline file. Paths are relative to the folder that the command runs in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Pipeline")]
 pub struct Config {
     /// Folder of the store, which holds every table, checkpoint and report.
     pub store: PathBuf,

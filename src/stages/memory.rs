@@ -1,11 +1,11 @@
-//! How many cases are in memory at once.
+//! Limits how many cases are in memory at once.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 
-/// A case that does not fit by itself.
+/// A case that needs more memory than there is, even alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "scan needs {} MiB, --max-memory is {} MiB",
@@ -17,7 +17,7 @@ pub(super) struct TooLarge {
     most: u64,
 }
 
-/// Digits in threes.
+/// A number with its digits in groups of three.
 fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let threes: Vec<&str> = digits
@@ -29,15 +29,15 @@ fn thousands(n: u64) -> String {
     threes.join(",")
 }
 
-/// Works on cases in parallel, and hands what becomes of each to `done`, in the order of the cases.
+/// Works on cases in parallel, and hands the outcome of each to `done`, in the order of the cases.
 ///
-/// A case begins when it and those under way need at most `most` bytes, and fewer than there are
-/// threads are under way; none overtakes one before it. A case that needs more than `most` by itself
-/// does not begin, and the others go on. Must not be called from a thread of rayon's, as it waits.
+/// A case starts when it and the running cases together need at most `most` bytes, and when fewer cases run than there
+/// are threads; cases start in their order. A case that needs more than `most` alone does not start, and the others go
+/// on. Must not be called from one of rayon's threads, because it waits.
 ///
 /// # Errors
 ///
-/// Fails where `done` does: no more cases begin then.
+/// Fails as soon as `done` fails; no more cases start then.
 pub(super) fn for_each<T: Sync, R: Send, E>(
     cases: &[T],
     most: u64,
@@ -46,28 +46,29 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
     mut done: impl FnMut(&T, Result<R, TooLarge>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (sender, receiver) = mpsc::channel();
-    let mut queue = Queue { under_way: BTreeMap::new(), ended: BTreeMap::new(), next: 0, receiver };
+    let mut queue =
+        Queue { running: BTreeMap::new(), finished: BTreeMap::new(), next: 0, receiver };
     let work = &work;
     rayon::in_place_scope(|scope| {
         for (n, case) in cases.iter().enumerate() {
             let needed = needed(case);
             if needed > most {
-                queue.ended.insert(n, Err(TooLarge { needed, most }));
+                queue.finished.insert(n, Err(TooLarge { needed, most }));
                 continue;
             }
             while queue.is_full(needed, most) {
                 queue.wait();
                 queue.hand_over(cases, &mut done)?;
             }
-            queue.under_way.insert(n, needed);
+            queue.running.insert(n, needed);
             let sender = sender.clone();
             scope.spawn(move |_| {
                 let result = catch_unwind(AssertUnwindSafe(|| work(case)));
-                // There is always a receiver: this scope's.
+                // This scope holds the receiver, so sending does not fail.
                 let _ = sender.send((n, result));
             });
         }
-        while !queue.under_way.is_empty() {
+        while !queue.running.is_empty() {
             queue.wait();
             queue.hand_over(cases, &mut done)?;
         }
@@ -75,33 +76,33 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
     })
 }
 
-/// A case's number, and what became of it; or how it panicked.
-type Ended<R> = (usize, Result<R, Box<dyn Any + Send>>);
+/// A case's number with its outcome, or with its panic.
+type FinishedCase<R> = (usize, Result<R, Box<dyn Any + Send>>);
 
-/// Cases that have begun.
+/// Cases that have started.
 struct Queue<R> {
-    /// Bytes of each case under way.
-    under_way: BTreeMap<usize, u64>,
-    /// What has ended and waits for one before it.
-    ended: BTreeMap<usize, Result<R, TooLarge>>,
-    /// The first case that is not handed over.
+    /// Bytes of each running case.
+    running: BTreeMap<usize, u64>,
+    /// Outcomes that wait for an earlier case.
+    finished: BTreeMap<usize, Result<R, TooLarge>>,
+    /// The first case that has not been handed over.
     next: usize,
-    receiver: mpsc::Receiver<Ended<R>>,
+    receiver: mpsc::Receiver<FinishedCase<R>>,
 }
 
 impl<R> Queue<R> {
-    /// Whether a case has to wait. Where none is under way it does not.
+    /// Whether a case has to wait; it never waits where no case runs.
     fn is_full(&self, needed: u64, most: u64) -> bool {
-        let bytes: u64 = self.under_way.values().sum();
-        self.under_way.len() >= rayon::current_num_threads() || bytes + needed > most
+        let bytes: u64 = self.running.values().sum();
+        self.running.len() >= rayon::current_num_threads() || bytes + needed > most
     }
 
-    /// Waits for a case under way.
+    /// Waits for a running case.
     fn wait(&mut self) {
         let Ok((n, result)) = self.receiver.recv() else { return };
-        self.under_way.remove(&n);
+        self.running.remove(&n);
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-        self.ended.insert(n, Ok(result));
+        self.finished.insert(n, Ok(result));
     }
 
     fn hand_over<T, E>(
@@ -109,7 +110,7 @@ impl<R> Queue<R> {
         cases: &[T],
         done: &mut impl FnMut(&T, Result<R, TooLarge>) -> Result<(), E>,
     ) -> Result<(), E> {
-        while let Some(result) = self.ended.remove(&self.next) {
+        while let Some(result) = self.finished.remove(&self.next) {
             done(&cases[self.next], result)?;
             self.next += 1;
         }
@@ -123,12 +124,12 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    /// Runs cases that need so many bytes; the most that were under way at once, and the results.
+    /// Runs cases that need these numbers of bytes; returns the most bytes in use at once, and the results.
     fn run(cases: &[u64], most: u64) -> (u64, Vec<Result<u64, String>>) {
         let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
         let work = |needed: &u64| {
-            let held = now.fetch_add(*needed, Ordering::SeqCst) + needed;
-            peak.fetch_max(held, Ordering::SeqCst);
+            let in_use = now.fetch_add(*needed, Ordering::SeqCst) + needed;
+            peak.fetch_max(in_use, Ordering::SeqCst);
             std::thread::sleep(Duration::from_micros(100 * (needed % 7)));
             now.fetch_sub(*needed, Ordering::SeqCst);
             2 * needed

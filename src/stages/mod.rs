@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use spec::{OutsideWeights, StageError, StageSpec};
 pub use task::{Event, Task};
 
-/// One step of the line.
+/// One step of the line of stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -71,12 +71,12 @@ impl Stage {
         all
     };
 
-    /// What there is to know of the stage.
+    /// The stage's facts and functions.
     pub const fn spec(self) -> &'static StageSpec {
         SPECS[self as usize].1
     }
 
-    /// Name on the command line, and of the stage's section in a pipeline file.
+    /// Name of the stage's command and of its section in a pipeline file.
     pub const fn name(self) -> &'static str {
         self.spec().name
     }

@@ -1,50 +1,48 @@
-//! What a stage is given to work with.
+//! What a stage works with.
 
 use super::ingest::sources::Sources;
-use crate::tables::job::Job;
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{self, Store, Version};
-use crate::tables::{Output, Table};
+use crate::tables::Error;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
+use nodulus_store::{InputRef, Job, OutputSpec, Store, TableSpec, Version};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Something worth showing while a stage runs.
+/// Progress of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Cases done of those to do.
+    /// Number of cases done.
     Cases {
-        /// Done.
+        /// Cases done.
         done: usize,
-        /// To do.
+        /// Cases in all.
         total: usize,
-        /// What else there is to say of how far it is, in a few words; often nothing.
+        /// A few words on the work in progress; often empty.
         note: String,
     },
     /// A line of text.
     Note(String),
 }
 
-/// A stage's work: its inputs, its outputs and its means.
+/// A stage's work: its inputs, its outputs and the resources it may use.
 pub struct Task<'a> {
     /// The store.
     pub store: &'a Store,
-    /// What is to be made.
+    /// The outputs to make, and the inputs to make them from.
     pub job: &'a Job,
     /// The frozen list of sources; empty for every stage but ingest.
     pub sources: &'a Sources,
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
-    /// How far slices of DICOM series may be off an even grid.
+    /// How far slices of a DICOM series may lie off an even grid.
     pub tolerances: Tolerances,
-    /// Weights from outside the store that the stage starts from: `infer` predicts with them, `train` goes on from them.
+    /// Weights from outside the store: `infer` predicts with them, `train` starts from them.
     pub weights: Option<&'a Path>,
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans, or a batch of slices and the network, may take in memory at once.
+    /// Bytes of memory for scans, or for the network and a batch of slices.
     pub max_memory: u64,
-    /// Is told how the work goes on.
+    /// Receives the progress.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }
 
@@ -54,19 +52,20 @@ impl Task<'_> {
     /// # Errors
     ///
     /// Fails if the job has no such input, or the store cannot be read.
-    pub fn input(&self, output: Output) -> Result<Version, store::Error> {
-        self.optional_input(output)?
-            .ok_or_else(|| store::Error::NotMade { output, store: self.store.root().to_owned() })
+    pub fn input(&self, output: impl Into<OutputSpec>) -> Result<Version, Error> {
+        let output = output.into();
+        self.optional_input(output)?.ok_or_else(|| self.not_made(output))
     }
 
-    /// All versions of an input that the job was planned with: several models' predictions, or several
-    /// folds' weights.
+    /// All versions of an input that the job was planned with: several models' predictions, or the weights of several
+    /// folds.
     ///
     /// # Errors
     ///
     /// Fails if the job has no such input, or the store cannot be read.
-    pub fn inputs(&self, output: Output) -> Result<Vec<Version>, store::Error> {
-        let missing = || store::Error::NotMade { output, store: self.store.root().to_owned() };
+    pub fn inputs(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
+        let output = output.into();
+        let missing = || self.not_made(output);
         let inputs = self.job.spec().inputs.iter().filter(|input| input.name == output.name());
         let version =
             |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
@@ -74,26 +73,31 @@ impl Task<'_> {
         if versions.is_empty() { Err(missing()) } else { Ok(versions) }
     }
 
-    /// [`Self::input`], or `None` where the job was planned without it.
+    /// [`Self::input`], or `None` where the job was planned without this input.
     ///
     /// # Errors
     ///
     /// Fails if the store cannot be read.
-    pub fn optional_input(&self, output: Output) -> Result<Option<Version>, store::Error> {
+    pub fn optional_input(&self, output: impl Into<OutputSpec>) -> Result<Option<Version>, Error> {
+        let output = output.into();
         let input = self.job.spec().inputs.iter().find(|input| input.name == output.name());
         input.map_or(Ok(None), |input| self.store.version(output, &input.key))
     }
 
-    /// [`Self::input`] of a table.
+    /// [`Self::input`] for a table.
     ///
     /// # Errors
     ///
     /// As [`Self::input`].
-    pub fn table(&self, table: Table) -> Result<Version, store::Error> {
-        self.input(Output::Table(table))
+    pub fn table(&self, table: impl Into<&'static TableSpec>) -> Result<Version, Error> {
+        self.input(table.into())
     }
 
-    /// Reports progress in cases.
+    fn not_made(&self, output: OutputSpec) -> Error {
+        Error::NotMade { output: output.name(), store: self.store.root().to_owned() }
+    }
+
+    /// Reports the number of cases done.
     pub fn cases(&self, done: usize, total: usize) {
         (self.progress)(Event::Cases { done, total, note: String::new() });
     }

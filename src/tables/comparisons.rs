@@ -1,8 +1,8 @@
 //! `comparisons`: one row for each two models and metric, on the nodules for which both have a value.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// Two models × a metric.
@@ -24,7 +24,7 @@ pub struct Comparison {
 }
 
 impl Row for Comparison {
-    const TABLE: Table = Table::Comparisons;
+    const TABLE: &'static TableSpec = &TableSpec::new("comparisons", "two models × metric", schema);
 }
 
 /// Columns of `comparisons`.

@@ -1,8 +1,8 @@
 //! `drift`: one row for each night × quantity × model, in a folder for each day.
 
-use super::schema::{column, list, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, list, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A quantity of the nodules that a model scored in a night, or in several.
@@ -28,7 +28,10 @@ pub struct Drift {
 }
 
 impl Row for Drift {
-    const TABLE: Table = Table::Drift;
+    const TABLE: &'static TableSpec = &TableSpec {
+        partition_column: Some("scored_on"),
+        ..TableSpec::new("drift", "a night × quantity × model", schema)
+    };
 }
 
 /// Columns of `drift`.

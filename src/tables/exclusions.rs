@@ -1,8 +1,8 @@
 //! `exclusions`: one row for each thing that a rule left out.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A rule by which something is left out.
@@ -89,7 +89,10 @@ impl Exclusion {
 }
 
 impl Row for Exclusion {
-    const TABLE: Table = Table::Exclusions;
+    const TABLE: &'static TableSpec = &TableSpec {
+        id_columns: &["case_id"],
+        ..TableSpec::new("exclusions", "a thing that a rule left out", schema)
+    };
 }
 
 /// Columns of `exclusions`.

@@ -1,8 +1,9 @@
 //! `failures`: one row for each case that a stage could not do.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
+use super::{Output, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Error, FailedCase, JobSpec, Row, Store, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A case that failed.
@@ -15,27 +16,17 @@ pub struct Failure {
     pub path: Option<String>,
 }
 
-impl Failure {
-    /// A failure with its whole chain of causes, outermost first.
-    pub fn new(
-        stage: &str,
-        case_id: impl Into<String>,
-        error: &dyn std::error::Error,
-        path: Option<String>,
-    ) -> Self {
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause.push_str(": ");
-            cause.push_str(&inner.to_string());
-            source = inner.source();
-        }
-        Self { stage: stage.to_owned(), case_id: case_id.into(), cause, path }
-    }
+impl Row for Failure {
+    const TABLE: &'static TableSpec = &TableSpec {
+        id_columns: &["case_id"],
+        ..TableSpec::new("failures", "a case that failed", schema)
+    };
 }
 
-impl Row for Failure {
-    const TABLE: Table = Table::Failures;
+impl From<FailedCase> for Failure {
+    fn from(FailedCase { stage, case_id, cause, path }: FailedCase) -> Self {
+        Self { stage, case_id, cause, path }
+    }
 }
 
 /// Columns of `failures`.
@@ -47,4 +38,41 @@ pub fn schema() -> Schema {
         column("cause", Utf8, "chain of causes, outermost first"),
         nullable("path", Utf8, "file or folder at fault, relative to the cohort's root"),
     ])
+}
+
+/// Brings the table up to date with the failed cases of the current outputs.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read or written to.
+pub fn refresh(store: &Store) -> Result<(), Error> {
+    let mut inputs = Vec::new();
+    let mut failed_cases: Vec<FailedCase> = Vec::new();
+    for output in Output::all().filter(|output| *output != Output::Table(Table::Failures)) {
+        if let Some(version) = store.current(output)? {
+            let of_output = version.manifest.shards.iter().flat_map(|shard| &shard.failures);
+            let n_before = failed_cases.len();
+            failed_cases.extend(of_output.cloned());
+            if failed_cases.len() > n_before {
+                inputs.push(version.manifest.as_input());
+            }
+        }
+    }
+    let job = store.job(JobSpec {
+        stage: "failures",
+        stage_version: 1,
+        outputs: vec![Output::Table(Table::Failures).into()],
+        config: serde_json::to_value(&failed_cases)
+            .map_err(|source| Error::Record { path: store.root().to_owned(), source })?,
+        inputs,
+        n_shards: 1,
+    });
+    if !job.is_finished() {
+        let shard = job.shard(0)?;
+        let mut part = shard.part::<Failure>()?;
+        part.write(failed_cases.into_iter().map(Failure::from))?;
+        shard.commit(vec![part.finish()?], Vec::new())?;
+    }
+    job.finish()?;
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! `growth`: one row for each nodule of two scans of a patient, matched or not, in a folder for each day.
 
-use super::schema::{axes, column, nullable, nullable_axes};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{axes, column, nullable, nullable_axes};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A nodule of two scans.
@@ -38,7 +38,11 @@ pub struct Growth {
 }
 
 impl Row for Growth {
-    const TABLE: Table = Table::Growth;
+    const TABLE: &'static TableSpec = &TableSpec {
+        partition_column: Some("scored_on"),
+        id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
+        ..TableSpec::new("growth", "a nodule of two scans of a patient", schema)
+    };
 }
 
 /// Columns of `growth`.

@@ -1,6 +1,6 @@
 //! Nobody is in two splits, or in two folds.
 
-use super::{Sample, SplitBy, parquet};
+use super::{Sample, SplitBy};
 use std::collections::BTreeMap;
 
 /// Samples cannot be used.
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub enum Error {
     /// A part could not be read.
     #[error(transparent)]
-    Parquet(#[from] parquet::Error),
+    Store(#[from] nodulus_store::Error),
     /// Something that belongs together is in two places.
     #[error(
         "samples leak: {what} is in {first} with slice `{first_roi}` and in {second} with slice `{second_roi}`; run balance again"
@@ -51,7 +51,7 @@ struct Place {
 ///
 /// Fails at the first sample that is in another place than an earlier one.
 pub fn check(
-    samples: impl Iterator<Item = Result<Vec<Sample>, parquet::Error>>,
+    samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
 ) -> Result<(), Error> {
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for batch in samples {

@@ -1,9 +1,10 @@
 //! `marks`: one row for each reader's mark.
 
-use super::schema::{column, list, nullable, nullable_axes};
-use super::{Row, Table, mask_box};
+use super::mask_box;
 use arrow::datatypes::{DataType, Field, Schema};
 use nodulus_formats::volume::PlacedMask;
+use nodulus_store::schema::{column, list, nullable, nullable_axes};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// What a reader marked.
@@ -116,7 +117,13 @@ impl Mark {
 }
 
 impl Row for Mark {
-    const TABLE: Table = Table::Marks;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 3,
+        pixel_columns: &["mask_bits"],
+        id_columns: &["mark_id", "series_instance_uid", "patient_id"],
+        row_group_rows: 4096,
+        ..TableSpec::new("marks", "one reader's mark", schema)
+    };
 }
 
 /// Names of the nine ratings, in LIDC's order.
@@ -205,5 +212,5 @@ pub fn schema() -> Schema {
 }
 
 fn fixed_points() -> DataType {
-    super::schema::fixed_list(DataType::Int64, 2)
+    nodulus_store::schema::fixed_list(DataType::Int64, 2)
 }

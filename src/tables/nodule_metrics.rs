@@ -1,9 +1,9 @@
 //! `nodule_metrics`: one row for each nodule and model; 3D, over the nodule's region.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
 use nodulus_metrics::{Metric, SizeError, SizeMeasure};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A nodule × a model.
@@ -80,7 +80,11 @@ impl NoduleMetrics {
 }
 
 impl Row for NoduleMetrics {
-    const TABLE: Table = Table::NoduleMetrics;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 3,
+        id_columns: &["nodule_id"],
+        ..TableSpec::new("nodule_metrics", "a nodule × model", schema)
+    };
 }
 
 /// Columns of `nodule_metrics`.

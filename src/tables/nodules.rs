@@ -1,10 +1,11 @@
 //! `nodules`: one row for each physical nodule, merged from the readers' marks.
 
 use super::marks::RATINGS;
-use super::schema::{axes, column, list, nullable, nullable_axes};
-use super::{Row, Table, mask_box};
+use super::mask_box;
 use arrow::datatypes::{DataType, Field, Schema};
 use nodulus_formats::volume::PlacedMask;
+use nodulus_store::schema::{axes, column, list, nullable, nullable_axes};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A physical nodule.
@@ -115,7 +116,13 @@ impl Nodule {
 }
 
 impl Row for Nodule {
-    const TABLE: Table = Table::Nodules;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        pixel_columns: &["mask_bits", "union_mask_bits"],
+        id_columns: &["nodule_id", "series_instance_uid", "patient_id"],
+        row_group_rows: 4096,
+        ..TableSpec::new("nodules", "a physical nodule", schema)
+    };
 }
 
 /// Columns of `nodules`.

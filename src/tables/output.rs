@@ -1,9 +1,13 @@
-//! What a stage leaves in the store: tables, and two things that are not tables.
+//! What the stages leave in the store: tables, checkpoints and reports.
 
 use super::Table;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use nodulus_store::OutputSpec;
+use std::fmt;
 
-/// A folder of the store.
+/// Folder of the frozen lists of source files in a store.
+pub const SOURCES: &str = "sources";
+
+/// An output of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Output {
     /// Parquet parts.
@@ -20,29 +24,18 @@ impl Output {
         Table::OF_STAGES.into_iter().map(Self::Table).chain([Self::Checkpoint, Self::Report])
     }
 
+    /// The output as the store knows it.
+    pub const fn spec(self) -> OutputSpec {
+        match self {
+            Self::Table(table) => OutputSpec::Table(table.spec()),
+            Self::Checkpoint => OutputSpec::Files("checkpoint"),
+            Self::Report => OutputSpec::Files("report"),
+        }
+    }
+
     /// Name of the output's folder.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Table(table) => table.name(),
-            Self::Checkpoint => "checkpoint",
-            Self::Report => "report",
-        }
-    }
-
-    /// Folder, within a key's folder, that holds the finished files.
-    pub const fn files_folder(self) -> &'static str {
-        match self {
-            Self::Table(_) => "data",
-            Self::Checkpoint | Self::Report => "files",
-        }
-    }
-
-    /// Version of the columns; 1 where there are none.
-    pub const fn schema_version(self) -> u32 {
-        match self {
-            Self::Table(table) => table.schema_version(),
-            Self::Checkpoint | Self::Report => 1,
-        }
+        self.spec().name()
     }
 
     /// The output with a name, if there is one.
@@ -51,21 +44,19 @@ impl Output {
     }
 }
 
-impl std::fmt::Display for Output {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl From<Output> for OutputSpec {
+    fn from(output: Output) -> Self {
+        output.spec()
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl Serialize for Output {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Output {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Self::from_name(&name).ok_or_else(|| D::Error::custom(format!("unknown output `{name}`")))
-    }
+/// Names of the store's folders that stages write to; [`nodulus_store::Store::lock`] clears them.
+pub fn folders() -> impl Iterator<Item = &'static str> {
+    Output::all().map(Output::name).chain([SOURCES])
 }

@@ -1,8 +1,8 @@
 //! `predictions`: one row for each slice and model.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A slice predicted by a model.
@@ -22,7 +22,13 @@ pub struct Prediction {
 }
 
 impl Row for Prediction {
-    const TABLE: Table = Table::Predictions;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        pixel_columns: &["probability", "mask_bits"],
+        id_columns: &["roi_id", "nodule_id"],
+        row_group_rows: 128,
+        ..TableSpec::new("predictions", "a slice predicted by a model", schema)
+    };
 }
 
 /// Columns of `predictions`.

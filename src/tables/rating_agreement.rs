@@ -1,8 +1,8 @@
 //! `rating_agreement`: one row for each rating of a cohort.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// How far the readers of a cohort agree in one rating.
@@ -21,7 +21,8 @@ pub struct RatingAgreement {
 }
 
 impl Row for RatingAgreement {
-    const TABLE: Table = Table::RatingAgreement;
+    const TABLE: &'static TableSpec =
+        &TableSpec::new("rating_agreement", "a rating of a cohort", schema);
 }
 
 /// Columns of `rating_agreement`.

@@ -1,9 +1,9 @@
 //! `reader_agreement`: one row for each nodule that two or more readers marked.
 
 use super::marks::RATINGS;
-use super::schema::{column, list, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Field, Schema};
+use nodulus_store::schema::{column, list, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// Two readers of a nodule.
@@ -51,7 +51,10 @@ pub struct ReaderAgreement {
 }
 
 impl Row for ReaderAgreement {
-    const TABLE: Table = Table::ReaderAgreement;
+    const TABLE: &'static TableSpec = &TableSpec {
+        id_columns: &["nodule_id", "series_instance_uid", "patient_id"],
+        ..TableSpec::new("reader_agreement", "a nodule that two or more readers marked", schema)
+    };
 }
 
 /// Columns of `reader_agreement`.

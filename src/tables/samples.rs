@@ -1,12 +1,15 @@
 //! `samples`: one row for each slice chosen for learning.
 
-use super::schema::column;
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::column;
+use nodulus_store::{Row, TableSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a patient's slices are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Weights are fitted on it.
@@ -48,7 +51,7 @@ impl Role {
 }
 
 /// What goes into one split whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitBy {
     /// A patient, with all scans and nodules.
@@ -83,7 +86,11 @@ pub struct Sample {
 }
 
 impl Row for Sample {
-    const TABLE: Table = Table::Samples;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        id_columns: &["roi_id", "nodule_id", "patient_id"],
+        ..TableSpec::new("samples", "a slice chosen for learning", schema)
+    };
 }
 
 /// Columns of `samples`.

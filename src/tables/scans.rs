@@ -1,8 +1,8 @@
 //! `scans`: one row for each CT series.
 
-use super::schema::{axes, column, fixed_list, list, nullable, nullable_axes};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{axes, column, fixed_list, list, nullable, nullable_axes};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A CT series.
@@ -52,7 +52,11 @@ impl Scan {
 }
 
 impl Row for Scan {
-    const TABLE: Table = Table::Scans;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        id_columns: &["series_instance_uid", "patient_id"],
+        ..TableSpec::new("scans", "a CT series", schema)
+    };
 }
 
 /// Columns of `scans`.

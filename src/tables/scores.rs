@@ -1,8 +1,8 @@
 //! `scores`: one row for each nodule of a scan that the nightly job scored, in a folder for each day.
 
-use super::schema::{axes, column, list, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{axes, column, list, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A nodule of a scored scan.
@@ -35,7 +35,11 @@ pub struct Score {
 }
 
 impl Row for Score {
-    const TABLE: Table = Table::Scores;
+    const TABLE: &'static TableSpec = &TableSpec {
+        partition_column: Some("scored_on"),
+        id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
+        ..TableSpec::new("scores", "a nodule of a scan that the nightly job scored", schema)
+    };
 }
 
 /// Columns of `scores`, but for `scored_on`.

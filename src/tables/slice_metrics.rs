@@ -1,8 +1,8 @@
 //! `slice_metrics`: one row for each slice and model; 2D, on the slice.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A slice × a model.
@@ -36,7 +36,11 @@ pub struct SliceMetrics {
 }
 
 impl Row for SliceMetrics {
-    const TABLE: Table = Table::SliceMetrics;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        id_columns: &["roi_id", "nodule_id"],
+        ..TableSpec::new("slice_metrics", "a slice × model", schema)
+    };
 }
 
 /// Columns of `slice_metrics`.

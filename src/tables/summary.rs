@@ -1,8 +1,8 @@
 //! `summary`: one row for each model, metric and subgroup.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// A model × metric × subgroup.
@@ -24,7 +24,10 @@ pub struct Summary {
 }
 
 impl Row for Summary {
-    const TABLE: Table = Table::Summary;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        ..TableSpec::new("summary", "a model × metric × subgroup", schema)
+    };
 }
 
 /// Columns of `summary`.

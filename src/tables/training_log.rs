@@ -1,8 +1,8 @@
 //! `training_log`: one row for each epoch.
 
-use super::schema::{column, nullable};
-use super::{Row, Table};
 use arrow::datatypes::{DataType, Schema};
+use nodulus_store::schema::{column, nullable};
+use nodulus_store::{Row, TableSpec};
 use serde::{Deserialize, Serialize};
 
 /// An epoch.
@@ -26,7 +26,11 @@ pub struct TrainingLog {
 }
 
 impl Row for TrainingLog {
-    const TABLE: Table = Table::TrainingLog;
+    const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
+        volatile_columns: &["seconds", "samples_per_second"],
+        ..TableSpec::new("training_log", "an epoch", schema)
+    };
 }
 
 /// Columns of `training_log`.

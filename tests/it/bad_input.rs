@@ -29,13 +29,21 @@ fn an_unknown_key_is_shown_with_its_line() {
     let (error, status, folder) = changed(|text| text.replace("margin_slices", "margin_slice"));
     assert_eq!(status, Some(2));
     assert_one_message(&error);
-    assert!(error.contains("small.toml:27:1: unknown field `margin_slice`"), "{error}");
+    assert!(
+        error.contains(
+            "small.toml:27:1: unknown key `crop.margin_slice`: did you mean `margin_slices`?"
+        ),
+        "{error}"
+    );
     assert!(error.contains("27 | margin_slice = 1\n   | ^^^^^^^^^^^^"), "{error}");
     assert!(!folder.path().join("store").exists());
     let (error, status, _folder) =
         changed(|text| text.replace("clinical_patients", "clinical_patient"));
     assert_eq!(status, Some(2));
-    assert!(error.contains("unknown field `clinical_patient`"), "{error}");
+    assert!(
+        error.contains("unknown key `phantom.clinical_patient`: did you mean `clinical_patients`?"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn an_impossible_experiment_is_refused() {
         ("name = \"U-Net\"", "name = \"proposed\"", "two rows are named `proposed`"),
         ("from = \"before\"", "from = \"after\"", "row `proposed` starts from `after`"),
         ("\"unet\"", "\"vnet\"", "row `U-Net`"),
-        ("title", "name", "unknown field `name`"),
+        ("title", "name", "unknown key `name`"),
         ("small.toml", "other.toml", "other.toml"),
     ] {
         fs_err::write(&path, text.replace(from, to)).unwrap();

@@ -118,7 +118,7 @@ fn an_impossible_export_ends_with_a_reason() {
     for (arguments, more, expected, code) in [
         (&rois[..], &[&path("none"), "--out", &out][..], "there is no store at", 1),
         (&rois, &[&empty, "--out", &out], "`rois` is not in store", 1),
-        (&rois, &[&store, "--out", &mine], "notes.txt` is there already and no export made it", 1),
+        (&rois, &[&store, "--out", &mine], "notes.txt` exists and was not written by an export", 1),
         (&rois, &[&store, "--out", &out, "--cohort", "lidc"], "it has: clinical, luna16", 2),
         (&rois, &[&store, "--out", &out, "--split", "train,dev"], "[possible values: train", 2),
         (
@@ -190,7 +190,7 @@ fn tables_that_do_not_belong_together_are_not_exported() {
     let (error, status) = fixture::run_badly(&[&arguments[..], &["--to", "npz"]].concat());
     assert_eq!(status, Some(1), "{error}");
     assert!(
-        error.contains("`samples` was made of another version of `rois`: run balance"),
+        error.contains("`samples` was made from another version of `rois`: run balance"),
         "{error}"
     );
 }

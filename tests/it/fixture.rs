@@ -117,15 +117,15 @@ pub(crate) fn finished() -> &'static Path {
 }
 
 /// Every row of a table of the store.
-pub(crate) fn rows<R: nodulus::tables::Row>(store: &Path) -> Vec<R> {
-    let store = nodulus::tables::store::Store::open(store).unwrap();
-    let version = store.require(nodulus::tables::Output::Table(R::TABLE)).unwrap();
+pub(crate) fn rows<R: nodulus_store::Row>(store: &Path) -> Vec<R> {
+    let store = nodulus_store::Store::open(store).unwrap();
+    let version = store.require(R::TABLE).unwrap();
     version.rows::<R>().flat_map(Result::unwrap).collect()
 }
 
 /// The folder of a store's current report.
 pub(crate) fn report(store: &Path) -> PathBuf {
-    let store = nodulus::tables::store::Store::open(store).unwrap();
+    let store = nodulus_store::Store::open(store).unwrap();
     store.require(nodulus::tables::Output::Report).unwrap().files_folder()
 }
 

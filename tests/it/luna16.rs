@@ -1,9 +1,9 @@
 //! LUNA16's files exported from a store, and comparisons of nodule tables.
 
 use crate::fixture;
-use nodulus::tables::store::Store;
-use nodulus::tables::{Mark, Nodule, Output, Row, Table};
+use nodulus::tables::{Mark, Nodule, Output, Table};
 use nodulus_formats::luna_csv::{self, Candidate};
+use nodulus_store::{Row, Store};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -150,7 +150,7 @@ fn an_export_replaces_only_its_own_files() {
     let arguments = ["export", "luna16", "--store", &store(), "--out", &to];
     let (error, status) = fixture::run_badly(&[&arguments[..], &["--cohort", "luna16"]].concat());
     assert_eq!(status, Some(1), "{error}");
-    assert!(error.contains("is there already and no export made it"), "{error}");
+    assert!(error.contains("exists and was not written by an export"), "{error}");
     assert_eq!(fs_err::read(phantom("annotations.csv")).unwrap(), known);
 }
 
@@ -181,7 +181,7 @@ fn nodules_that_do_not_match_the_marks_are_not_exported() {
     let output = export();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("`nodules` was made of another version of `scans`"), "{error}");
+    assert!(error.contains("`nodules` was made from another version of `scans`"), "{error}");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn annotations_without_images_are_compared_along_image_axes_and_not_exported() {
     let arguments = ["export", "luna16", "--store", &blind, "--out", &to];
     let (error, status) = fixture::run_badly(&arguments);
     assert_eq!(status, Some(1));
-    assert!(error.contains("scans of cohort `lidc` came without images"), "{error}");
+    assert!(error.contains("scans of cohort `lidc` have no images"), "{error}");
 }
 
 #[test]
@@ -269,6 +269,6 @@ fn a_comparison_is_laid_out_for_people() {
 }
 
 fn rows<R: Row>() -> Vec<R> {
-    let version = Store::open(store().as_ref()).unwrap().require(Output::Table(R::TABLE)).unwrap();
+    let version = Store::open(store().as_ref()).unwrap().require(R::TABLE).unwrap();
     version.rows::<R>().flat_map(Result::unwrap).collect()
 }

@@ -97,9 +97,9 @@ fn settings_of_another_network_are_refused() {
     for set in ["mode=std", "std_steps=5", "combination=false", "dilations=[1]"] {
         let error = refused(&format!("train.model.{set}"));
         let name = set.split('=').next().unwrap();
-        let expected = format!("`{name}` is no setting of architecture `unet`");
+        let expected = format!("`{name}` is not a setting of architecture `unet`");
         assert!(error.contains(&expected), "{error}");
     }
     let error = refused("train.phases.0.schedule.freeze=[\"S1\"]");
-    assert!(error.contains("freeze \"S1\" is no block"), "{error}");
+    assert!(error.contains("`freeze` \"S1\" is neither a block"), "{error}");
 }

@@ -22,7 +22,7 @@ fn rows(table: &str, store: &str, columns: &str) -> Vec<Value> {
 fn nodules_of_two_real_scans_have_pylidcs_intensities_and_are_evaluated() {
     let Some(scans) = fixture::real_scans() else { return };
     // Any weights will do: the small pipeline's are for regions of 64 pixels.
-    let weights = nodulus::tables::store::Store::open(&fixture::finished().join("store"))
+    let weights = nodulus_store::Store::open(&fixture::finished().join("store"))
         .unwrap()
         .require(nodulus::tables::Output::Checkpoint)
         .unwrap()
@@ -80,8 +80,9 @@ fn nodules_of_two_real_scans_have_pylidcs_intensities_and_are_evaluated() {
 
 /// The number of voxels in a nodule's mask, and their mean HU.
 fn mean_hu(store: &str, nodule_id: &str) -> (u64, f64) {
-    use nodulus::tables::{Output, Roi, Table, store::Store};
+    use nodulus::tables::{Output, Roi, Table};
     use nodulus_formats::volume::Mask;
+    use nodulus_store::Store;
     let version = Store::open(store.as_ref()).unwrap().require(Output::Table(Table::Rois)).unwrap();
     let (mut sum, mut n) = (0.0, 0);
     for roi in

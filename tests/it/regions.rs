@@ -1,9 +1,8 @@
 //! Regions under every setting, and samples that leak between splits.
 
 use crate::fixture;
-use nodulus::tables::parquet::{PartWriter, Provenance};
-use nodulus::tables::store::Store;
 use nodulus::tables::{NoduleMetrics, Output, Roi, Sample, Scan, Table};
+use nodulus_store::{PartWriter, Provenance, Store};
 use std::collections::BTreeMap;
 
 #[test]

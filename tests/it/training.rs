@@ -169,7 +169,9 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let messages = train(&pipeline, &[ONE_PHASE, &[&initial]].concat());
     let all = described(&first.join("model.json"));
     assert!(
-        messages.contains(" tensors taken, 0 not in it, 0 of another shape, 0 of it unused"),
+        messages.contains(
+            " tensors loaded, 0 missing in the file, 0 of another shape, 0 of the file unused"
+        ),
         "{messages}"
     );
     let second = checkpoint(&store);
@@ -185,7 +187,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let unet = arguments("train", &pipeline, &unet);
     let (error, status) = fixture::run_badly(&unet.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(status, Some(1));
-    assert!(error.contains("none of its tensors is one of this network"), "{error}");
+    assert!(error.contains("none of its tensors belongs to this network"), "{error}");
     let wider = [ONE_PHASE, &[&weights, "train.model.classifier_width=24"]].concat();
     let messages = train(&pipeline, &wider);
     assert!(messages.contains("another shape: "), "{messages}");
@@ -209,7 +211,7 @@ fn impossible_training_settings_end_with_a_reason() {
         ("train.phases.1.patience=0", "`train.phases.patience` must be at least 1, got 0"),
         ("train.phases.1.name=pretrain", "must be another for each phase, got `pretrain` twice"),
         ("train.save_minutes=-1", "`train.save_minutes` must be from 0 to 1000000, got -1"),
-        ("train.phases.0.schedule.clip_norm=0.0", "clip_norm 0, expected a positive number"),
+        ("train.phases.0.schedule.clip_norm=0.0", "`clip_norm` is 0, expected a positive number"),
         (
             "train.initial.checkpoint=nowhere",
             "cannot read the weights that `train.initial.checkpoint`",

@@ -62,6 +62,16 @@ fn committed_schemas_are_up_to_date() {
 }
 
 #[test]
+fn the_settings_reference_is_up_to_date() {
+    let generated = fixture::run_well(&["schema", "--settings"]);
+    assert_eq!(
+        generated,
+        read("docs/settings.md"),
+        "run `nodulus schema --settings > docs/settings.md` and read the difference"
+    );
+}
+
+#[test]
 fn every_column_is_described_and_named_in_snake_case() {
     for table in Table::ALL {
         let schema = table.schema();
@@ -76,7 +86,7 @@ fn every_column_is_described_and_named_in_snake_case() {
                 "{table}.{name}"
             );
         }
-        for column in table.pixel_columns().iter().chain(table.id_columns()) {
+        for column in table.spec().pixel_columns.iter().chain(table.spec().id_columns) {
             assert!(schema.field_with_name(column).is_ok(), "{table} has no column {column}");
         }
     }
@@ -125,10 +135,10 @@ fn every_stage_has_the_same_items_in_the_same_order() {
 
 #[test]
 fn a_finished_run_has_every_output_with_its_manifest() {
-    let store = nodulus::tables::store::Store::open(&fixture::finished().join("store")).unwrap();
+    let store = nodulus_store::Store::open(&fixture::finished().join("store")).unwrap();
     for output in Output::all() {
         let version = store.current(output).unwrap().unwrap_or_else(|| panic!("no {output}"));
-        assert_eq!(version.manifest.output, output);
+        assert_eq!(version.manifest.output, output.name());
         assert!(!version.files().is_empty(), "{output} has no file");
         assert!(version.files().iter().all(|file| file.is_file()), "{output}");
         let rows: u64 = version.manifest.shards.iter().flat_map(|s| &s.parts).map(|p| p.rows).sum();

@@ -4,12 +4,13 @@ use crate::dicom::{self, Segmentation, StructureSet};
 use crate::image_file::{self, Error as ImageError};
 use crate::volume::Volume;
 use fs_err::File;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// How masks are read: `[ingest.cohorts.masks]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskRules {
     /// Whether a mask on another grid than its image is resampled onto it; else it is refused.
@@ -60,7 +61,7 @@ impl MaskFile {
 /// A file of marks could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// An image file could not be read as labels.

@@ -47,7 +47,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: io::Error,
     },
     /// The file's name is that of no format.
@@ -68,7 +68,7 @@ pub enum Error {
     Csv {
         /// The file.
         path: PathBuf,
-        /// Line, column and what is wrong.
+        /// The cause, with line and column.
         source: csv::Error,
     },
     /// The file is not valid Parquet.
@@ -76,7 +76,7 @@ pub enum Error {
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: ParquetError,
     },
     /// A row group is damaged.
@@ -84,7 +84,7 @@ pub enum Error {
     Arrow {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: ArrowError,
     },
     /// A Parquet file lacks a column, or one has another type.
@@ -92,7 +92,7 @@ pub enum Error {
     Columns {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: Box<serde_arrow::Error>,
     },
     /// A value is not allowed.
@@ -116,7 +116,7 @@ pub enum Error {
         path: PathBuf,
         /// The row, from 1, without the header line.
         row: usize,
-        /// What is wrong.
+        /// The cause.
         source: SlicesError,
     },
     /// A series is listed twice.

@@ -1,11 +1,11 @@
-//! A chain of marks to groups with at most one mark of each reader.
+//! Splits a chain of linked marks into groups with at most one mark of each reader.
 
-/// The groups of the marks, by first mark, each ascending; none for no marks.
+/// Groups of the marks, ordered by first mark, each ascending; no groups for no marks.
 ///
-/// `sessions` tells each mark's reader. `gap` of two marks, the first before the second, is the
-/// smaller the closer they are, and `None` where they are not linked.
+/// `sessions` gives each mark's reader. `gap` of two marks, the first before the second, is smaller
+/// the closer they are, and `None` where they are not linked.
 ///
-/// METHOD: linked pairs are joined from the closest to the furthest, those of equal gap in the
+/// METHOD: linked pairs are joined from the closest to the furthest, pairs with equal gaps in the
 /// marks' order, unless two marks of one session would come together: a reader who marked twice saw
 /// two nodules.
 pub fn split(sessions: &[i64], gap: impl Fn(usize, usize) -> Option<f64>) -> Vec<Vec<usize>> {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn groups_that_hold_a_common_reader_stay_apart() {
-        // 0-1 and 2-3 are joined first; 1-2 would bring both readers together twice.
+        // 0-1 and 2-3 are joined first; 1-2 would put two marks of each reader into one group.
         let marks = [(0.0, 0), (1.0, 1), (2.5, 0), (3.5, 1), (9.0, 2)];
         assert_eq!(line(&marks, 4.0), [vec![0, 1], vec![2, 3], vec![4]]);
         // A third reader joins one of them as a whole group.

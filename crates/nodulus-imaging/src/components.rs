@@ -1,9 +1,9 @@
-//! Connected parts of a mask.
+//! Connected components of a mask.
 
 use nodulus_formats::volume::PlacedMask;
 
-/// The 26-connected parts of a mask, each in its smallest box, by first voxel (k, then j, then i);
-/// none where the mask is empty.
+/// The 26-connected components of a mask, each in its smallest box, ordered by first voxel (k, then
+/// j, then i); none for an empty mask.
 pub fn split(placed: &PlacedMask) -> Vec<PlacedMask> {
     let size = placed.mask.size();
     let mut left = placed.mask.clone();
@@ -31,7 +31,7 @@ pub fn split(placed: &PlacedMask) -> Vec<PlacedMask> {
     parts
 }
 
-/// Voxels that share a face, edge or corner with one, and itself.
+/// A voxel and those that share a face, edge or corner with it.
 fn neighbours(voxel: [usize; 3], size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [i, j, k] =
         std::array::from_fn(|a| voxel[a].saturating_sub(1)..=(voxel[a] + 1).min(size[a] - 1));

@@ -1,30 +1,30 @@
-//! Several readers' masks of one nodule to one.
+//! Consensus of several readers' masks of one nodule.
 
 use nodulus_formats::volume::{Mask, PlacedMask};
 
-/// Readers that must hold a voxel of the consensus: at least `level` (a share, 0 to 1) of
-/// `n_readers`, and one at least.
+/// Number of readers that a voxel of the consensus needs: at least `level` (a share, 0 to 1) of
+/// `n_readers`, and at least one.
 pub fn n_needed(level: f64, n_readers: usize) -> usize {
-    // A share such as 0.7 of 10 must ask for 7, though the product is a rounding above it.
+    // A share such as 0.7 of 10 must give 7, although the product is above 7 by rounding.
     (level * n_readers as f64 - 1e-9).ceil().max(1.0) as usize
 }
 
-/// How many readers hold each voxel of a nodule.
+/// Number of readers whose masks contain each voxel of a nodule.
 ///
-/// METHOD: pylidc's consensus (Hancock and Magnan 2016): a voxel belongs when the mean over the
-/// masks is at least a level. A mask here is all that one reader marked of the nodule, so that a
+/// METHOD: pylidc's consensus (Hancock and Magnan 2016): a voxel belongs to it when the mean over
+/// the masks is at least a level. A mask here is all that one reader marked of the nodule, so a
 /// reader who marked twice does not count twice.
 #[derive(Clone, Debug)]
 pub struct ReaderCounts {
-    /// First voxel of the box about all masks, i, j, k.
+    /// First voxel of the box around all masks, i, j, k.
     start: [usize; 3],
     size: [usize; 3],
-    /// Readers, k, then j, then i.
+    /// Numbers of readers; k, then j, then i.
     n_readers: Vec<usize>,
 }
 
 impl ReaderCounts {
-    /// Counts the readers, each with the masks of its marks, in any number.
+    /// Counts the readers, given the masks of each reader's marks, in any number.
     pub fn count(readers: &[Vec<&PlacedMask>]) -> Self {
         let [start, end] = PlacedMask::bounds(readers.iter().flatten().copied());
         let size: [usize; 3] = std::array::from_fn(|a| end[a] - start[a]);
@@ -44,8 +44,8 @@ impl ReaderCounts {
         Self { start, size, n_readers }
     }
 
-    /// The voxels that at least `n` readers hold, in the smallest box; one without voxels at the
-    /// first voxel of the box about all masks where there is none.
+    /// The voxels that at least `n` readers marked, in the smallest box; without such a voxel, an
+    /// empty mask at the first voxel of the box around all masks.
     pub fn at_least(&self, n: usize) -> PlacedMask {
         let Self { start, size, n_readers } = self;
         let inside = |i, j, k| n_readers[(k * size[1] + j) * size[0] + i] >= n;
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_voxel_belongs_when_enough_masks_hold_it() {
-        // Columns 0 to 9: held by 1, 1, 2, 2, 3, 3, 2, 2, 1, 1 of three.
+        // Columns 0 to 9: marked by 1, 1, 2, 2, 3, 3, 2, 2, 1, 1 of three.
         let masks = [bar(0, 6, 2), bar(2, 8, 2), bar(4, 10, 2)];
         assert_eq!(count(&masks, 0.0), 10);
         assert_eq!(count(&masks, 1.0 / 3.0), 10);
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_reader_counts_once_where_its_marks_meet() {
         let [a, b, c] = [bar(0, 4, 0), bar(2, 6, 0), bar(5, 8, 0)];
-        // One reader holds columns 0 to 5, the other 5 to 7.
+        // One reader marked columns 0 to 5, the other 5 to 7.
         let counts = ReaderCounts::count(&[vec![&a, &b], vec![&c]]);
         let [one, two] = [1, 2].map(|n| counts.at_least(n));
         assert_eq!((one.start, one.mask.size(), one.mask.count()), ([0, 5, 0], [8, 1, 1], 8));

@@ -1,39 +1,42 @@
-//! Windows of a slice, on its pixels or between them.
+//! Cropping of slices and masks to a window, on the pixels or between them.
 
 use ndarray::ArrayView2;
 use nodulus_formats::volume::{Mask, PlacedMask};
 
-/// Where a window's pixels lie among those of a slice, along i and j.
+/// Positions of a window's pixels on a slice, along i and j.
 ///
-/// Pixel `p` lies at `centre + (p - size / 2) * step`, in pixels of the slice: with whole centres
-/// and steps of 1 on its pixels, else between them. Any of it may lie outside.
+/// Pixel `p` lies at `centre + (p - size / 2) * step`, in pixels of the slice. With whole centres
+/// and steps of 1 the window lies on the slice's pixels, otherwise between them. Any part of it may
+/// lie outside the slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CropGrid {
-    /// Where pixel `size / 2` lies.
+    /// Position of pixel `size / 2`.
     pub centre: [f64; 2],
     /// Distance between the window's pixels.
     pub step: [f64; 2],
-    /// The window's pixels.
+    /// Number of pixels.
     pub size: [usize; 2],
 }
 
 impl CropGrid {
-    /// Where pixel `p` lies along an axis (0 = i, 1 = j).
+    /// Position of pixel `p` along an axis (0 = i, 1 = j).
+    #[inline]
     pub fn at(&self, axis: usize, p: usize) -> f64 {
         self.centre[axis] + (p as f64 - (self.size[axis] / 2) as f64) * self.step[axis]
     }
 
-    /// Whether a pixel of the slice lies in the window, which ends half a step past the centres of
+    /// Whether the window contains a pixel of the slice; it ends half a step past the centres of
     /// its outermost pixels.
+    #[inline]
     pub fn contains(&self, axis: usize, pixel: usize) -> bool {
         let (x, half) = (pixel as f64, self.step[axis] / 2.0);
         let last = self.at(axis, self.size[axis].saturating_sub(1));
         self.size[axis] > 0 && x >= self.at(axis, 0) - half && x < last + half
     }
 
-    /// For each pixel along an axis, the nearest one of the slice; `None` before its first.
+    /// The slice's pixel nearest to each pixel along an axis; `None` before the first.
     ///
-    /// METHOD: half-way between two, the later one, as ITK.
+    /// METHOD: half-way between two, the later one, as in ITK.
     fn nearest(&self, axis: usize) -> Vec<Option<usize>> {
         let nearest = |p| {
             let n = (self.at(axis, p) + 0.5).floor();
@@ -42,13 +45,13 @@ impl CropGrid {
         (0..self.size[axis]).map(nearest).collect()
     }
 
-    /// For each pixel along an axis, the two of the slice that it lies between.
+    /// The two pixels of the slice between which each pixel along an axis lies.
     fn taps(&self, axis: usize, length: usize) -> Vec<Option<Tap>> {
         (0..self.size[axis]).map(|p| Tap::new(self.at(axis, p), length)).collect()
     }
 }
 
-/// Two neighbours of a position, and the share of the second.
+/// The two neighbours of a position, and the weight of the second.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
     low: usize,
@@ -57,8 +60,8 @@ struct Tap {
 }
 
 impl Tap {
-    /// METHOD: a slice ends half a pixel past the centres of its outermost pixels, whose value holds
-    /// up to there, as in ITK.
+    /// METHOD: a slice ends half a pixel past the centres of its outermost pixels, whose value
+    /// extends that far, as in ITK.
     fn new(x: f64, length: usize) -> Option<Self> {
         if !(x >= -0.5 && x < length as f64 - 0.5) {
             return None;
@@ -72,13 +75,13 @@ impl Tap {
     }
 }
 
-/// A window of a slice, row by row (j, then i), and whether any of it lies past the slice.
+/// A window of a slice, row by row (j, then i), and whether any of it lies outside the slice.
 ///
 /// `slice` is indexed `[j, i]`. Pixels outside are `fill`.
 ///
 /// METHOD: linear interpolation, rounded to whole values, halves away from zero; on the slice's
-/// pixels its very values. No low-pass filter before steps over 1, as in `SimpleITK`, MONAI's
-/// `Spacing` and nnU-Net: edges stay where they are, and noise is not averaged.
+/// pixels, their exact values. There is no low-pass filter before steps over 1, as in `SimpleITK`,
+/// MONAI's `Spacing` and nnU-Net: edges stay in place, and noise is not averaged.
 #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
 pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &CropGrid, fill: i16) -> (Vec<i16>, bool) {
     let (rows, columns) = slice.dim();
@@ -100,9 +103,10 @@ pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &CropGrid, fill: i16) -> (Ve
     (pixels, padded)
 }
 
-/// The same window of slice `k` of a mask, as a mask of one slice; clear outside the mask's box.
+/// The same window of slice `k` of a mask, as a mask of one slice; voxels outside the mask's box
+/// are not set.
 ///
-/// METHOD: each pixel is that of the nearest one.
+/// METHOD: nearest neighbour.
 pub fn crop_mask(placed: &PlacedMask, k: usize, grid: &CropGrid) -> Mask {
     let (along_i, along_j) = (grid.nearest(0), grid.nearest(1));
     Mask::from_fn([grid.size[0], grid.size[1], 1], |i, j, _| {

@@ -1,23 +1,23 @@
-//! Distance between sets of voxels.
+//! Distances between sets of voxels.
 
 use rayon::prelude::*;
 
-/// Voxels of a box from which on its slices are shared among threads: fewer are done sooner by one.
+/// Voxels of a box from which its slices are divided among threads; one thread is faster for fewer.
 const SHARED_FROM: usize = 1 << 16;
-/// Voxels asked for on a line up to which each looks for its nearest by itself.
+/// Queried voxels on a line up to which each searches for its nearest voxel alone.
 const FEW: u32 = 4;
 
 /// Squared distances, mm², from the centre of each voxel of a set to the nearest centre of another
-/// set in the same box, in the order of `from`; infinite where `to` has no voxel.
+/// set in the same box, in the order of `from`; infinite where `to` is empty.
 ///
-/// Sets are ascending indices into the box, whose `size` and `spacing_mm` are along i, j, k and whose
-/// voxels are counted k, then j, then i. A box of one slice gives distances within the slice.
+/// Sets are ascending indices into the box, whose `size` and `spacing_mm` are along i, j, k and
+/// whose voxels are counted k, then j, then i. A box of one slice gives distances within the slice.
 ///
 /// METHOD: the exact Euclidean transform by lower envelopes of parabolas, one axis after the other
-/// (Felzenszwalb and Huttenlocher 2012), in 64 bits and linear time. Along the first axis the
-/// envelope is that of a row's voxels themselves; along the last one only lines with voxels of
-/// `from` matter, and on a line with four of them or fewer each looks outwards from itself until
-/// nothing farther can be nearer.
+/// (Felzenszwalb and Huttenlocher 2012), in 64 bits and linear time. Along the first axis, the
+/// envelope is that of a row's voxels themselves. Along the last axis, only lines with voxels of
+/// `from` are computed; on a line with four of them or fewer, each searches outwards until no
+/// farther voxel can be nearer.
 pub fn squared_distances(
     from: &[usize],
     to: &[usize],
@@ -85,13 +85,13 @@ fn squares_of_steps(spacing: f64, n: usize) -> Vec<f64> {
     (0..n).map(|step| (step as f64 * spacing).powi(2)).collect()
 }
 
-/// Squared distances within each row that has a voxel of the set, whose voxels are ascending.
+/// Squared distances within each row that has a voxel of the set; its voxels are ascending.
 fn along_rows(plane: &mut [f64], set: impl Iterator<Item = usize>, ni: usize, steps: &[f64]) {
     let mut before: Option<usize> = None;
     for voxel in set {
         let row = voxel - voxel % ni;
         if let Some(before) = before.filter(|before| *before >= row) {
-            // Up to the middle the voxel before is nearer.
+            // Up to the middle, the previous voxel is nearer.
             let middle = before.midpoint(voxel);
             plane[before..=middle].copy_from_slice(&steps[..=middle - before]);
             fill_up_to(plane, middle + 1, voxel, steps);
@@ -118,7 +118,7 @@ fn fill_from(plane: &mut [f64], voxel: usize, ni: usize, steps: &[f64]) {
     plane[voxel..voxel + n].copy_from_slice(&steps[..n]);
 }
 
-/// The least of value and squared distance over a line, seen from one place on it.
+/// The minimum over a line of value plus squared distance from one position.
 fn outwards(line: &[f64], stride: usize, position: usize, steps: &[f64]) -> f64 {
     let mut least = line[position * stride];
     for (step, square) in steps.iter().enumerate().skip(1) {
@@ -139,9 +139,9 @@ fn outwards(line: &[f64], stride: usize, position: usize, steps: &[f64]) -> f64 
 struct Envelope {
     /// Squares of 0, 1, 2, … steps along the line, mm².
     steps: Vec<f64>,
-    /// Halves of the inverse of the spacing's square times 0 (which is not asked for), 1, 2, …
+    /// Half the inverse of the squared spacing divided by 0 (which is never read), 1, 2, …
     inverses: Vec<f64>,
-    /// Parabolas that make up the envelope, from left to right.
+    /// Parabolas of the envelope, from left to right.
     parabolas: Vec<Parabola>,
 }
 
@@ -149,7 +149,7 @@ struct Envelope {
 struct Parabola {
     apex: usize,
     height: f64,
-    /// Where it begins to be the lowest, in voxels.
+    /// Position from which it is the lowest, in voxels.
     begin: f64,
 }
 
@@ -163,7 +163,7 @@ impl Envelope {
         }
     }
 
-    /// Replaces each value of a line by the least of value and squared distance over the line.
+    /// Replaces each value of a line by the minimum over the line of value plus squared distance.
     fn transform(&mut self, values: &mut [f64], stride: usize) {
         let length = self.steps.len();
         self.parabolas.clear();
@@ -173,13 +173,13 @@ impl Envelope {
             }
             let mut begin = f64::NEG_INFINITY;
             while let Some(last) = self.parabolas.last() {
-                // Where the two meet; the last one lies before.
+                // Position at which the two meet; the last one is lower before it.
                 begin = 0.5 * (last.apex + apex) as f64
                     + (height - last.height) * self.inverses[apex - last.apex];
                 if begin > last.begin {
                     break;
                 }
-                // The last one is nowhere the lowest.
+                // The last one is the lowest nowhere.
                 self.parabolas.pop();
                 begin = f64::NEG_INFINITY;
             }
@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn threads_change_nothing() {
-        // Past the size from which slices are shared: a few voxels of a box of 48 × 40 × 40.
+        // Above the size from which slices are divided among threads: a few voxels of a box of 48 ×
+        // 40 × 40.
         let size = [48, 40, 40];
         let n: usize = size.iter().product();
         assert!(n >= SHARED_FROM);
@@ -248,7 +249,7 @@ mod tests {
         }
     }
 
-    /// The least distance of a voxel to a set, over every pair.
+    /// The smallest distance of a voxel to a set, over all pairs.
     fn least(voxel: usize, to: &[usize], [ni, nj, _]: [usize; 3], spacing: [f64; 3]) -> f64 {
         let position = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
         let far = |to: &usize| {

@@ -1,15 +1,15 @@
-//! One contour drawn on its slice: line, inside, outside.
+//! A contour drawn on its slice: line, inside and outside.
 
 use super::irregularity::Irregularity;
 use nodulus_formats::lidc_xml::Contour;
 
-/// Pixels along i and j that no CT slice exceeds.
+/// Upper bound of the pixels of a CT slice along i and j.
 ///
-/// METHOD: where the image is not there its size is unknown; CT matrices are 512 to 2048, and the
-/// limit keeps a wrong coordinate from taking all memory.
+/// METHOD: without the image its size is unknown. CT matrices have 512 to 2048 pixels, and the
+/// limit keeps a wrong coordinate from exhausting memory.
 const LARGEST_MATRIX: usize = 4096;
 
-/// Where a pixel lies.
+/// Class of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PixelClass {
     Inside,
@@ -19,11 +19,11 @@ pub(super) enum PixelClass {
 
 /// A drawn contour: its box with a border of one pixel.
 pub(super) struct DrawnContour {
-    /// Whether the line surrounds nodule.
+    /// Whether the contour encloses nodule.
     pub(super) inclusion: bool,
-    /// What is unusual about the line.
+    /// Irregularities of the contour.
     pub(super) irregularities: Vec<Irregularity>,
-    /// Pixel of the box's first cell that is not border.
+    /// Pixel of the box's first cell inside the border.
     start: [usize; 2],
     /// Cells along i and j, with the border.
     size: [usize; 2],
@@ -32,7 +32,7 @@ pub(super) struct DrawnContour {
 
 impl DrawnContour {
     /// Draws a contour on a slice and floods around it; `None` where it has no points, or a point
-    /// that is no pixel. `size` is the number of pixels along i and j, where known.
+    /// outside the image. `size` is the number of pixels along i and j, where known.
     pub(super) fn draw(contour: &Contour, size: Option<[usize; 2]>) -> Option<Self> {
         let pixels: Vec<_> =
             contour.points.iter().map(|point| pixel(*point, size)).collect::<Option<_>>()?;
@@ -64,12 +64,12 @@ impl DrawnContour {
         Some(drawn)
     }
 
-    /// First pixel and first pixel past the contour along an axis.
+    /// First pixel of the contour along an axis, and the first one past it.
     pub(super) fn bounds(&self, axis: usize) -> (usize, usize) {
         (self.start[axis], self.start[axis] + self.size[axis] - 2)
     }
 
-    /// Pixels whose cell is wanted, which must not be `Outside`.
+    /// Pixels whose class is wanted; `Outside` must not be wanted.
     pub(super) fn pixels(
         &self,
         wanted: impl Fn(PixelClass) -> bool,
@@ -106,7 +106,7 @@ impl DrawnContour {
     }
 }
 
-/// A point as a pixel of the slice, if it is one.
+/// A point as a pixel of the slice; `None` outside.
 pub(super) fn pixel([i, j]: [i64; 2], size: Option<[usize; 2]>) -> Option<(usize, usize)> {
     let [ni, nj] = size.unwrap_or([LARGEST_MATRIX; 2]);
     let (i, j) = (usize::try_from(i).ok()?, usize::try_from(j).ok()?);
@@ -128,8 +128,8 @@ fn irregularities(pixels: &[(usize, usize)]) -> Vec<Irregularity> {
     found
 }
 
-/// Pixels from one to another, both included: one for each step along the longer axis, rounded to
-/// the nearest along the other.
+/// Pixels of a line, with both ends: one for each step along the longer axis, rounded to the
+/// nearest along the other.
 pub(super) fn line(
     from: (usize, usize),
     to: (usize, usize),

@@ -1,37 +1,37 @@
-//! What is unusual about a reader's mark, each with the rule that settles it.
+//! Irregularities of readers' marks, each with the rule that resolves it.
 
-/// Something unusual about a mark.
+/// An irregularity of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Irregularity {
     /// A line is not closed: its ends are joined by a straight line.
     OpenContour,
     /// A line has steps of more than one pixel: they are joined by straight lines.
     ContourGap,
-    /// A contour of an outlined nodule has one or two points: it surrounds nothing.
+    /// A contour of an outlined nodule has one or two points: it encloses nothing.
     PointContour,
-    /// A line surrounds no pixel: it adds nothing to the mask.
+    /// A contour encloses no pixel: it adds nothing to the mask.
     NoInterior,
     /// A slice has several inclusions: they are united.
     SeveralInclusions,
-    /// A line or point is at the height of no slice: a line is left out of the mask, a point has no
-    /// slice.
+    /// A contour or point is at the height of no slice: a contour is excluded from the mask, a
+    /// point has no slice.
     OffSlice,
-    /// A line or point leaves the image: a line is left out of the mask.
+    /// A contour or point leaves the image: a contour is excluded from the mask.
     OffImage,
-    /// The slices do not lie along the patient's z, so that heights tell no slice.
+    /// The slices are not perpendicular to the patient's z, so heights identify no slice.
     NotAxial,
-    /// The outline has no voxel in the scan: the mark has no mask and is not merged.
+    /// The contours enclose no voxel of the scan: the mark has no mask and is not merged.
     NoVoxels,
     /// An outlined nodule has no ratings.
     Unrated,
     /// The session has another mark of the same id: both are kept.
     DuplicateId,
-    /// The mask was drawn on another grid and resampled onto the scan's, as was asked for.
+    /// The mask was drawn on another grid and resampled onto the scan's, as requested.
     Resampled,
 }
 
 impl Irregularity {
-    /// Name in `marks`.
+    /// Name in the `marks` table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenContour => "open_contour",

@@ -1,4 +1,19 @@
-//! Contours, masks and pixels to others: pure functions without input or output.
+//! Contours, masks and pixels of chest CT: rasterising, regridding, merging, cropping, distances, pictures.
+//!
+//! Voxel axes are i, j, k (column, row, slice); millimetres are LPS. Pure functions without input or output.
+//!
+//! The connected components of a mask:
+//!
+//! ```
+//! use nodulus_formats::volume::{Mask, PlacedMask};
+//! use nodulus_imaging::components;
+//!
+//! let mask = Mask::from_fn([9, 3, 3], |i, j, k| (i < 2 || i > 5) && j == 1 && k == 1);
+//! let parts = components::split(&PlacedMask { start: [100, 80, 40], mask });
+//! let sizes: Vec<usize> = parts.iter().map(|part| part.mask.count()).collect();
+//! assert_eq!(sizes, [2, 3]);
+//! assert_eq!(parts[1].start, [106, 81, 41]);
+//! ```
 
 pub mod drawing;
 pub mod irregularity;

@@ -1,4 +1,4 @@
-//! Marks of LIDC-IDRI against pylidc.
+//! Marks of LIDC-IDRI compared with pylidc.
 
 use super::rasterise;
 use fs_err as fs;
@@ -35,7 +35,7 @@ struct GoldenMark {
     n_voxels: usize,
     voxels_by_slice: BTreeMap<usize, usize>,
     sha256: String,
-    /// Voxels that the line closes but the polygon through its points leaves out.
+    /// Voxels that the line encloses but the polygon through its points does not.
     pockets: BTreeSet<[usize; 3]>,
 }
 

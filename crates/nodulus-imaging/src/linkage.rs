@@ -1,13 +1,13 @@
-//! Which marks are of one nodule.
+//! Single linkage of marks to nodules.
 
-/// The group of each mark, numbered from 0 by first member; empty for no marks.
+/// Group of each mark, numbered from 0 by first member; empty for no marks.
 ///
 /// `centres` and `diameters` are in millimetres, one for each mark; a mark without a diameter is
 /// alone.
 ///
 /// METHOD: single linkage; two marks are linked when their centres are nearer than the sum of their
 /// radii. Over LUNA16's 888 scans it gives 2284, 1600, 1186 and 777 nodules with at least 1, 2, 3
-/// and 4 marks, beside the published 2290, 1602, 1186 and 777 (Setio et al. 2017), which
+/// and 4 marks; the published numbers are 2290, 1602, 1186 and 777 (Setio et al. 2017), which
 /// [`luna16_merge`](super::luna16_merge) gives.
 pub fn single_linkage(centres: &[[f64; 3]], diameters: &[f64]) -> Vec<usize> {
     let marks: Vec<_> = centres.iter().zip(diameters).collect();
@@ -17,8 +17,8 @@ pub fn single_linkage(centres: &[[f64; 3]], diameters: &[f64]) -> Vec<usize> {
     })
 }
 
-/// The group of each of `n` marks, numbered from 0 by first member, where `linked` tells which two
-/// belong together.
+/// Group of each of `n` marks, numbered from 0 by first member; `linked` says which two belong
+/// together.
 pub(super) fn linked_groups(n: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     let mut groups = vec![None; n];
     let mut n_groups = 0;
@@ -42,6 +42,7 @@ pub(super) fn linked_groups(n: usize, linked: impl Fn(usize, usize) -> bool) -> 
 }
 
 /// Distance between two points.
+#[inline]
 pub fn distance_mm(a: [f64; 3], b: [f64; 3]) -> f64 {
     (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()
 }

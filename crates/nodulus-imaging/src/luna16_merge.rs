@@ -1,13 +1,13 @@
-//! Which marks are of one nodule, and where it lies, as LUNA16 published it.
+//! Merging of marks to nodules as published by LUNA16.
 
 use super::linkage::distance_mm;
 
-/// Marks that were merged.
+/// A nodule merged from marks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergedNodule {
-    /// Index of each mark, ascending.
+    /// Indices of its marks, ascending.
     pub marks: Vec<usize>,
-    /// Share of each mark in the nodule's centre and diameter; powers of two with the sum 1.
+    /// Weight of each mark in the nodule's centre and diameter; powers of two whose sum is 1.
     pub weights: Vec<f64>,
     /// Centre of the nodule.
     pub centre_mm: [f64; 3],
@@ -15,16 +15,17 @@ pub struct MergedNodule {
     pub diameter_mm: f64,
 }
 
-/// The nodules of a scan, by first mark; none for no marks.
+/// The nodules of a scan, ordered by first mark; none for no marks.
 ///
-/// `centres` and `diameters` are in millimetres. The marks are in the order of LIDC's file: session
-/// after session, and within each as the reader's marks stand there. The order decides the result.
+/// `centres` and `diameters` are in millimetres. The marks must be in the order of LIDC's file:
+/// session after session, and within each in the order of the reader's marks. The order determines
+/// the result.
 ///
 /// METHOD: from the last mark to the first, a mark is merged into the nearest one before it in that
-/// order (not in space) which another session made and whose centre is nearer than the sum of their
-/// radii. That one then has the plain half of both centres and of both diameters, with which it is
-/// compared further on, so that an early merge weighs less than a late one. Sessions are those of
-/// the two marks themselves: a nodule can hold two marks of one reader, as 9 of LUNA16's do.
+/// order (not in space) that belongs to another session and whose centre is nearer than the sum of
+/// their radii. The merged mark has the plain mean of both centres and of both diameters, with
+/// which it is compared further, so an early merge weighs less than a late one. Sessions are those
+/// of the two marks themselves: a nodule can contain two marks of one reader, as 9 of LUNA16's do.
 ///
 /// Setio et al. (2017) say only that marks of different readers nearer than the sum of their radii
 /// were merged and averaged. The rest was found by reproducing what they published: on their 888
@@ -59,7 +60,7 @@ pub fn luna16_merge(
 }
 
 impl MergedNodule {
-    /// Takes the marks of `later` in, whose first mark comes after this one's.
+    /// Merges the marks of `later`, whose first mark comes after this one's.
     fn take(&mut self, later: Self) {
         self.centre_mm =
             std::array::from_fn(|a| f64::midpoint(self.centre_mm[a], later.centre_mm[a]));
@@ -123,10 +124,10 @@ mod tests {
     #[test]
     fn two_marks_of_a_session_meet_only_through_another() {
         assert_eq!(groups(&[(0.0, 8.0, 0), (1.0, 8.0, 0)]), [[0], [1]]);
-        // 2 into 1, of the other session; then 1 is compared as session 1 and goes into 0.
+        // 2 merges into 1, of the other session; then 1 is compared as session 1 and merges into 0.
         let marks = [(0.0, 8.0, 0), (1.0, 8.0, 1), (2.0, 8.0, 0)];
         assert_eq!(groups(&marks), [[0, 1, 2]]);
-        // 2 passes 1 over, which is of its session, and goes into 0; then 1 does.
+        // 2 skips 1, which is of its session, and merges into 0; then 1 does.
         let marks = [(0.0, 8.0, 1), (1.0, 8.0, 0), (2.0, 8.0, 0)];
         assert_eq!(merged(&marks)[0].weights, [0.25, 0.5, 0.25]);
     }

@@ -1,37 +1,38 @@
-//! Where the lungs lie in a scan, and how two scans of a patient lie to each other.
+//! The lungs' bounding box in a scan, and the alignment of two scans of a patient by it.
 
 use super::components;
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask, SliceRanges};
 use serde::{Deserialize, Serialize};
 
-/// What is less dense is air or lung.
+/// Voxels below this value are air or lung.
 ///
-/// METHOD: chosen between lung (-900 to -700 HU) and soft tissue (0 to 60), where Hu, Hoffman and Reinhardt
-/// 2001 look for their threshold: edges of the box depend on it by a voxel or less.
+/// METHOD: chosen between lung (-900 to -700 HU) and soft tissue (0 to 60), where Hu, Hoffman and
+/// Reinhardt 2001 search for their threshold; the edges of the box depend on it by a voxel at most.
 const AIR_HU: i16 = -400;
 
-/// Distance between the voxels that are looked at.
+/// Distance between the voxels that are examined.
 const STEP_MM: f64 = 3.0;
 
-/// A lung ends where less of a plane is lung.
+/// Smallest lung area of a plane of the box.
 ///
-/// METHOD: chosen; over twice a wide trachea (25 mm: 491 mm²), which leaves the scan above the lungs.
+/// METHOD: chosen; more than twice a wide trachea (25 mm: 491 mm²), which leaves the scan above the
+/// lungs.
 const LEAST_AREA_MM2: f64 = 1000.0;
 
-/// Share of the largest part of the lungs' volume that another part must have.
+/// Smallest volume of a part of the lungs, as a share of the largest part.
 ///
 /// METHOD: chosen; the smaller lung has more, gas in stomach and bowel mostly less.
 const LEAST_SHARE: f64 = 0.2;
 
-/// The box about both lungs, LPS.
+/// Bounding box of both lungs, LPS.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LungBox {
-    /// Least x, y, z.
+    /// Smallest x, y, z.
     pub low_mm: [f64; 3],
-    /// Greatest x, y, z.
+    /// Largest x, y, z.
     pub high_mm: [f64; 3],
-    /// Whether the lungs go on past the scan at the low and at the high end of x, y, z: that end is the
-    /// scan's then.
+    /// Whether the lungs continue past the scan at the low and at the high end of x, y, z; that end
+    /// is then the scan's.
     pub cut: [[bool; 2]; 3],
 }
 
@@ -42,10 +43,10 @@ impl LungBox {
     }
 }
 
-/// Two boxes do not tell how their scans lie to each other.
+/// Two boxes do not determine the alignment of their scans.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AlignmentError {
-    /// The lungs are not as large.
+    /// The lungs differ in size.
     #[error(
         "the lungs' boxes are {earlier_mm:.0} and {later_mm:.0} mm long along {axis}, expected a difference \
          of {allowed_percent:.0}% at most"
@@ -57,10 +58,10 @@ pub enum AlignmentError {
         earlier_mm: f64,
         /// Of the later scan.
         later_mm: f64,
-        /// Difference allowed, of the larger one.
+        /// Allowed difference, relative to the larger one.
         allowed_percent: f64,
     },
-    /// No end of the lungs is in both scans.
+    /// Neither end of the lungs is in both scans.
     #[error("no end of the lungs along {axis} is in both scans")]
     Cut {
         /// x, y or z.
@@ -68,25 +69,26 @@ pub enum AlignmentError {
     },
 }
 
-/// The slices that [`lung_box`] looks at.
+/// The slices that [`lung_box`] needs.
 pub fn slices_needed(geometry: &Geometry) -> SliceRanges {
     let step = step(geometry)[2];
     (0..geometry.size()[2]).step_by(step).map(|k| k..k + 1).collect()
 }
 
-/// Voxels from one that is looked at to the next, along i, j, k.
+/// Step between examined voxels, along i, j, k.
 fn step(geometry: &Geometry) -> [usize; 3] {
     geometry.spacing().ijk().map(|mm| (STEP_MM / mm).round().max(1.0) as usize)
 }
 
-/// The lungs' box; `None` where there is no lung to be seen, or one of [`slices_needed`] is not loaded.
-/// Values outside the field of view may be anything under -400 HU.
+/// The lungs' box; `None` where no lung is visible, or where one of [`slices_needed`] is not
+/// loaded. Values outside the field of view may be any below -400 HU.
 ///
-/// METHOD: voxels 3 mm apart or more, under -400 HU; their 26-connected parts that reach an edge of a
-/// slice are air outside; parts that touch more of something else than of the body, which is the
-/// largest part of the rest, are inside the table or between table and arms; of those left the
-/// largest, and others with a fifth of its volume or more. Along each axis of the grid the box reaches from the first to the
-/// last plane with 1,000 mm² of lung: the trachea has less, and goes on above the lungs.
+/// METHOD: examines voxels 3 mm apart or more. Of the 26-connected components under -400 HU, those
+/// that reach an edge of a slice are air outside the patient. Components that touch more of other
+/// voxels than of the body, which is the largest component of the rest, lie inside the table or
+/// between table and arms. Of those left, the lungs are the largest and others with at least a
+/// fifth of its volume. Along each axis of the grid, the box reaches from the first to the last
+/// plane with 1,000 mm² of lung; the trachea has less and continues above the lungs.
 pub fn lung_box(scan: &LoadedSlices<i16>) -> Option<LungBox> {
     let geometry = scan.geometry();
     let (size, spacing, step) = (geometry.size(), geometry.spacing().ijk(), step(geometry));
@@ -109,7 +111,7 @@ pub fn lung_box(scan: &LoadedSlices<i16>) -> Option<LungBox> {
     Some(placed(geometry, ends, step))
 }
 
-/// Whether a part touches more of the body than of anything else.
+/// Whether a component touches more of the body than of anything else.
 fn is_in_body(part: &PlacedMask, body: &PlacedMask, size: [usize; 3]) -> bool {
     let (mut of_body, mut of_others) = (0usize, 0usize);
     for voxel in part.voxels() {
@@ -129,7 +131,7 @@ fn is_in_body(part: &PlacedMask, body: &PlacedMask, size: [usize; 3]) -> bool {
     of_body > of_others
 }
 
-/// First and last plane along each axis with enough lung; `None` where there is none along one.
+/// First and last plane along each axis with enough lung; `None` where an axis has none.
 fn ends(lungs: &[PlacedMask], size: [usize; 3], step_mm: [f64; 3]) -> Option<[[usize; 2]; 3]> {
     let mut counts: [Vec<usize>; 3] = std::array::from_fn(|a| vec![0; size[a]]);
     for voxel in lungs.iter().flat_map(PlacedMask::voxels) {
@@ -146,7 +148,7 @@ fn ends(lungs: &[PlacedMask], size: [usize; 3], step_mm: [f64; 3]) -> Option<[[u
     Some(ends)
 }
 
-/// The box about planes of a grid of every `step`th voxel.
+/// The box around planes of a grid of every `step`th voxel.
 fn placed(geometry: &Geometry, ends: [[usize; 2]; 3], step: [usize; 3]) -> LungBox {
     let size = geometry.size();
     let mut found = LungBox {
@@ -173,16 +175,17 @@ fn placed(geometry: &Geometry, ends: [[usize; 2]; 3], step: [usize; 3]) -> LungB
     found
 }
 
-/// What takes a place of the earlier scan to the same place of the later one, mm along x, y, z.
+/// The shift from positions in the earlier scan to the same positions in the later one, mm along x,
+/// y, z.
 ///
-/// METHOD: a shift without turning or stretching: along each axis of the boxes' centres; where only one
-/// end of the lungs is in both scans, of that end. Lungs whose sizes differ by more than
-/// `size_difference` (a share of the larger) are breathed in otherwise, or are not the same: no shift
-/// says where a nodule went.
+/// METHOD: a translation without rotation or scaling: along each axis, that of the boxes' centres,
+/// or of the one end of the lungs that is in both scans. Lungs whose sizes differ by more than
+/// `size_difference` (a share of the larger) were inflated differently, or are not the same: no
+/// shift then says where a nodule went.
 ///
 /// # Errors
 ///
-/// Fails if the boxes differ by more, or if along an axis no end is in both scans.
+/// Fails if the sizes differ by more, or if neither end along an axis is in both scans.
 pub fn alignment(
     earlier: &LungBox,
     later: &LungBox,
@@ -223,7 +226,7 @@ mod tests {
     use nodulus_formats::volume::Volume;
     use proptest::prelude::*;
 
-    /// A body of ellipses with two lungs, a trachea that leaves the scan, a hollow table, and gas.
+    /// An elliptic body with two lungs, a trachea that leaves the scan, a hollow table, and gas.
     fn scan(origin_mm: [f64; 3], direction: [f64; 9]) -> Volume<i16> {
         let size = [100, 80, 60];
         let geometry = Geometry::new(size, [3.0, 3.0, 4.0], origin_mm, direction).unwrap();
@@ -265,8 +268,8 @@ mod tests {
     #[test]
     fn the_box_holds_both_lungs_and_nothing_else() {
         let found = boxed_of(scan([-150.0, -108.0, -120.0], Geometry::AXIAL)).unwrap();
-        // Half axes of 30 and 12 voxels of 3 mm about the middle, 18 of 3 mm, 24 of 4 mm; planes near the ends
-        // have less than 1,000 mm² of lung.
+        // Half axes of 30 and 12 voxels of 3 mm about the middle, 18 of 3 mm, 24 of 4 mm; planes
+        // near the ends have less than 1,000 mm² of lung.
         assert!(near(found.low_mm, [-90.0, -54.0, -96.0], 9.0), "{found:?}");
         assert!(near(found.high_mm, [90.0, 54.0, 96.0], 9.0), "{found:?}");
         assert_eq!(found.cut, [[false; 2]; 3]);
@@ -322,7 +325,7 @@ mod tests {
     fn boxes_that_say_nothing_are_not_aligned() {
         let earlier = boxed([0.0; 3], [250.0, 180.0, 300.0]);
         let later = boxed([10.0, 20.0, 30.0], [260.0, 200.0, 300.0]);
-        // z: 300 against 270 mm is a tenth.
+        // z: 270 mm is a tenth less than 300 mm.
         assert_eq!(alignment(&earlier, &later, 0.1), Ok([10.0, 20.0, 15.0]));
         let error = alignment(&earlier, &later, 0.09).unwrap_err().to_string();
         assert_eq!(

@@ -1,9 +1,9 @@
-//! Which of some things is which of others: one to one, at least cost.
+//! One-to-one matching of two sets at the lowest cost.
 
 use ndarray::{Array2, ArrayView2};
 use std::ops::{Add, Sub};
 
-/// What an assignment costs; a part counts where those before it are equal.
+/// Cost of an assignment; each part counts where the previous ones are equal.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 struct AssignmentCost {
     n_unmatched: i64,
@@ -13,9 +13,9 @@ struct AssignmentCost {
 
 impl AssignmentCost {
     const NONE: Self = Self { n_unmatched: 0, first: 0.0, second: 0.0 };
-    /// Two that must not be matched: both stay alone.
+    /// A pair that must not be matched: both stay alone.
     const UNMATCHED: Self = Self { n_unmatched: 1, ..Self::NONE };
-    /// More than any assignment of things that fit in memory.
+    /// More than any assignment that fits in memory.
     const MOST: Self = Self { n_unmatched: i64::MAX / 4, ..Self::NONE };
 }
 
@@ -45,13 +45,13 @@ impl Sub for AssignmentCost {
 
 /// The column matched to each row, or `None`; no column is matched twice. Empty for no rows.
 ///
-/// `costs` has a row for each thing of one side and a column for each of the other: `None` where
-/// the two must not be matched, else two costs, of which the second decides between equal totals of
-/// the first. A cost that is not finite counts as `None`.
+/// `costs` has a row for each member of one set and a column for each of the other: `None` where
+/// the two must not be matched, otherwise two costs, of which the second decides between equal
+/// totals of the first. A cost that is not finite counts as `None`.
 ///
-/// METHOD: as many pairs as can be, among those the least total cost, by the Hungarian algorithm
-/// with potentials (Kuhn 1955; shortest augmenting paths after Jonker and Volgenant 1987) in
-/// O(n²m) for n ≤ m; rows and columns that stay alone are assigned to each other at a cost that
+/// METHOD: as many pairs as possible, and among those the lowest total cost, by the Hungarian
+/// algorithm with potentials (Kuhn 1955; shortest augmenting paths after Jonker and Volgenant 1987)
+/// in O(n²m) for n ≤ m; rows and columns that stay alone are assigned to each other at a cost that
 /// outweighs every other.
 pub fn best_matching(costs: &Array2<Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let (n_rows, n_columns) = costs.dim();
@@ -67,7 +67,7 @@ pub fn best_matching(costs: &Array2<Option<[f64; 2]>>) -> Vec<Option<usize>> {
     columns
 }
 
-/// The same, for no more rows than columns.
+/// The same, for at most as many rows as columns.
 fn assign(costs: &ArrayView2<'_, Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let (n_rows, n_columns) = costs.dim();
     let eligible = |row: usize, column: usize| {
@@ -83,8 +83,8 @@ fn assign(costs: &ArrayView2<'_, Option<[f64; 2]>>) -> Vec<Option<usize>> {
     let mut column_potential = vec![AssignmentCost::NONE; n_columns];
     let mut row_of: Vec<Option<usize>> = vec![None; n_columns];
     for new_row in 0..n_rows {
-        // A shortest path from the new row to a column that is free; `before` is the column that
-        // the path comes from, `None` at the new row itself.
+        // A shortest path from the new row to a free column; `before` is the previous column on the
+        // path, `None` at the new row itself.
         let mut slack = vec![AssignmentCost::MOST; n_columns];
         let mut before: Vec<Option<usize>> = vec![None; n_columns];
         let mut visited = vec![false; n_columns];

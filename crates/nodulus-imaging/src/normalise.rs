@@ -1,15 +1,15 @@
-//! Hounsfield units to the network's range.
+//! Normalisation of Hounsfield units to the network's range.
 
-/// A value on a window: 0 at `low_hu` and below, 1 at `high_hu` and above, a line between; `high_hu`
-/// must be greater than `low_hu`.
+/// A value on a window: 0 at `low_hu` and below, 1 at `high_hu` and above, linear between;
+/// `high_hu` must be greater than `low_hu`.
 ///
-/// METHOD: clip((hu - low) / (high - low), 0, 1) in 32 bits, which numpy gives for float32.
+/// METHOD: clip((hu - low) / (high - low), 0, 1) in 32 bits, as numpy computes it for float32.
 pub fn normalise(hu: impl Into<f32>, low_hu: f64, high_hu: f64) -> f32 {
     let (low, high) = (low_hu as f32, high_hu as f32);
     ((hu.into() - low) / (high - low)).clamp(0.0, 1.0)
 }
 
-/// The same for every pixel of a slice.
+/// Normalises every pixel of a slice.
 pub fn normalise_slice(hu: &[i16], low_hu: f64, high_hu: f64) -> Vec<f32> {
     hu.iter().map(|hu| normalise(*hu, low_hu, high_hu)).collect()
 }

@@ -1,9 +1,9 @@
-//! Which marks are of one nodule, by the voxels that they share.
+//! Linkage of marks to nodules by shared voxels.
 
 use super::linkage::linked_groups;
 use nodulus_formats::volume::PlacedMask;
 
-/// The group of each mark, numbered from 0 by first member; empty for no marks.
+/// Group of each mark, numbered from 0 by first member; empty for no marks.
 ///
 /// METHOD: single linkage; two marks are linked when the intersection over union of their masks is
 /// over `threshold`: over 0 when they share a voxel.

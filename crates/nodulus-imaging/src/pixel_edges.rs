@@ -1,29 +1,28 @@
-//! Voxels to closed lines: along the edges of their pixels.
+//! Outlines of a mask along the edges of its pixels.
 
 use nodulus_formats::volume::{Mask, PlacedMask};
 use std::collections::BTreeMap;
 
-/// A corner of pixels: (i, j) is the corner of pixel (i, j) that is nearest to the first pixel.
+/// A corner of pixels: (i, j) is the corner of pixel (i, j) nearest to the first pixel.
 type Corner = [usize; 2];
 
 /// Steps to the next corner, each to the right of the one before it where j runs down.
 const STEPS: [[isize; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 
-/// The outlines of a slice of a mask, each of them points (i, j) in pixels from the centre of the
-/// scan's first one; none where it has no voxel.
+/// The outlines of a slice of a mask, as points (i, j) in pixels from the centre of the scan's
+/// first pixel; none where the slice has no voxel.
 ///
-/// METHOD: lines run along the edges of pixels, half a pixel off every centre, so that whichever
-/// rule tells what is inside, even-odd or winding, with or without what lies on a line, gives the
-/// same voxels. Pixels that share a corner alone have lines of their own. A hole is joined to a
-/// line above it by a channel without width, there and back: the keyhole of DICOM (PS3.3,
-/// C.8.8.6.3).
+/// METHOD: lines run along the edges of pixels, half a pixel from every centre, so that even-odd
+/// and winding rules, with or without points on a line, give the same voxels. Pixels that share
+/// only a corner have separate lines. A hole is joined to a line above it by a channel without
+/// width, there and back: the keyhole of DICOM (PS3.3, C.8.8.6.3).
 pub fn outlines(placed: &PlacedMask, k: usize) -> Vec<Vec<[f64; 2]>> {
     let Some(k) = k.checked_sub(placed.start[2]) else { return Vec::new() };
     let (mut outer, mut holes) = (Vec::new(), Vec::new());
     for line in closed_lines(&placed.mask, k) {
         if doubled_area(&line) > 0 { outer.push(line) } else { holes.push(line) }
     }
-    // A hole joins what lies above it: an outer line, or a hole whose first corner is higher.
+    // A hole joins the line above it: an outer line, or a hole whose first corner is higher.
     holes.sort_by_key(|line| first_corner(line));
     for hole in holes {
         join(&mut outer, &hole);
@@ -33,11 +32,11 @@ pub fn outlines(placed: &PlacedMask, k: usize) -> Vec<Vec<[f64; 2]>> {
     outer.iter().map(|line| corners(line).into_iter().map(centred).collect()).collect()
 }
 
-/// Every closed line between pixels that are set and others, by all the corners that it passes,
-/// with what is set on its right where j runs down.
+/// Every closed line between set pixels and others, with all the corners that it passes; set pixels
+/// are on its right where j runs down.
 fn closed_lines(mask: &Mask, k: usize) -> Vec<Vec<Corner>> {
     let [ni, nj, _] = mask.size();
-    // The directions in which a line leaves a corner; two where pixels meet at it alone.
+    // Directions in which a line leaves a corner; two where pixels meet only at it.
     let mut leaving: BTreeMap<[usize; 2], Vec<usize>> = BTreeMap::new();
     let set = |i: Option<usize>, j: Option<usize>| i.zip(j).is_some_and(|(i, j)| mask.get(i, j, k));
     for j in 0..nj {
@@ -59,12 +58,12 @@ fn closed_lines(mask: &Mask, k: usize) -> Vec<Vec<Corner>> {
         let Some(&first) = directions.first() else { break };
         let (mut at, mut direction) = ([i, j], first);
         let mut line = Vec::new();
-        // Each edge is taken away as it is passed, so that this ends.
+        // Each edge is removed as it is passed, so the loop ends.
         while take(&mut leaving, at, direction) {
             line.push(at);
             let [di, dj] = STEPS[direction];
             at = [at[0].wrapping_add_signed(di), at[1].wrapping_add_signed(dj)];
-            // The sharpest turn to the right keeps to the same pixel where two meet at a corner.
+            // The sharpest right turn stays at the same pixel where two meet at a corner.
             let turns = [1, 0, 3].map(|turn| (direction + turn) % 4);
             let next = |turn: &usize| {
                 leaving.get(&[at[1], at[0]]).is_some_and(|directions| directions.contains(turn))
@@ -76,7 +75,7 @@ fn closed_lines(mask: &Mask, k: usize) -> Vec<Vec<Corner>> {
     lines
 }
 
-/// Takes an edge away; false where there is none.
+/// Removes an edge; false where there is none.
 fn take(leaving: &mut BTreeMap<[usize; 2], Vec<usize>>, [i, j]: Corner, direction: usize) -> bool {
     let Some(directions) = leaving.get_mut(&[j, i]) else { return false };
     let Some(n) = directions.iter().position(|found| *found == direction) else { return false };
@@ -111,7 +110,7 @@ fn join(outer: &mut [Vec<Corner>], hole: &[Corner]) {
         })
     });
     let from = hole.iter().position(|corner| *corner == [i, j]);
-    // A hole is within a line, so that there is one above it.
+    // A hole lies within a line, so there is one above it.
     let (Some((n, at)), Some(from)) = (above, from) else { return };
     let line = &outer[n];
     let up = line[at][1];
@@ -147,8 +146,7 @@ mod tests {
         PlacedMask { start: [3, 2, 1], mask }
     }
 
-    /// Whether a centre is inside by its winding number, which shares nothing with
-    /// `planar_contours`.
+    /// Winding number of the lines around a centre; shares no code with `planar_contours`.
     fn winds(lines: &[Vec<[f64; 2]>], [x, y]: [f64; 2]) -> i32 {
         let mut winding = 0;
         for line in lines {

@@ -1,16 +1,16 @@
-//! Closed lines in the patient to voxels.
+//! Voxels inside closed lines in patient coordinates.
 
 use super::regrid::SLICE_TOLERANCE;
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::collections::BTreeMap;
 
-/// A voxel's centre that is no further than this from a line is on it.
+/// Distance up to which a voxel's centre lies on a line.
 const LINE_TOLERANCE_MM: f64 = 1e-3;
 
-/// A contour is not on the image.
+/// A contour does not lie on the image.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ContourOffImage {
-    /// A point is in no slice's plane.
+    /// A point lies in no slice's plane.
     #[error(
         "point {point_mm:?} mm lies {distance_mm:.4} mm off the plane of slice {k}, which its contour \
          is nearest to, expected at most {tolerance_mm:.4} mm among {n_slices} slices from 0"
@@ -18,21 +18,21 @@ pub enum ContourOffImage {
     Slice {
         /// The point.
         point_mm: [f64; 3],
-        /// The slice that the contour's first point is nearest to; it need not be there.
+        /// The slice nearest to the contour's first point; it need not exist.
         k: i64,
         /// Distance from that slice's plane.
         distance_mm: f64,
-        /// Greatest distance allowed: a tenth of that of two slices.
+        /// Allowed distance: a tenth of the distance between slices.
         tolerance_mm: f64,
-        /// Slices that there are.
+        /// Number of slices.
         n_slices: usize,
     },
-    /// A point is beyond the slices' edge.
+    /// A point lies beyond the edge of the slices.
     #[error("point {point_mm:?} mm is at {ijk:?} (i, j, k), off the image of {size:?} voxels")]
     Edge {
         /// The point.
         point_mm: [f64; 3],
-        /// Where that is on the image's grid.
+        /// Its position on the image's grid.
         ijk: [f64; 3],
         /// The image's size.
         size: [usize; 3],
@@ -41,16 +41,16 @@ pub enum ContourOffImage {
 
 /// The voxels inside closed lines, in the smallest box; `None` without any.
 ///
-/// METHOD: each line belongs to the slice whose plane its points lie in, within a tenth of the distance
-/// of two slices. A voxel is inside where its centre is surrounded by an odd number of its slice's
-/// lines, so that a line within another one is a hole, and a keyhole's channel counts twice, which is
-/// not at all. A centre on a line (within 0.001 mm) is inside: lines drawn from voxel to voxel, as from
-/// a mask, then give that mask back. LIDC's lines, which run outside their nodules, are another matter:
-/// see `rasterise`.
+/// METHOD: each line belongs to the slice whose plane its points lie in, within a tenth of the
+/// distance between slices. A voxel is inside where its centre is enclosed by an odd number of its
+/// slice's lines, so a line within another one is a hole, and a keyhole's channel counts twice,
+/// which has no effect. A centre on a line (within 0.001 mm) is inside: lines drawn from voxel to
+/// voxel, as from a mask, then give that mask back. LIDC's lines, which run outside their nodules,
+/// are different: see `rasterise`.
 ///
 /// # Errors
 ///
-/// Fails if a point is in no slice, or off the image.
+/// Fails if a point lies in no slice, or outside the image.
 pub fn mask(
     contours: &[Vec<[f64; 3]>],
     image: &Geometry,
@@ -75,7 +75,7 @@ pub fn mask(
     Ok(PlacedMask::of_voxels(voxels.iter().copied()))
 }
 
-/// Where a point is on the grid, once it is seen to be in the slice of those before it.
+/// Position of a point on the grid, checked to be in the slice of the previous points.
 fn on_slice(
     point_mm: [f64; 3],
     image: &Geometry,
@@ -85,7 +85,7 @@ fn on_slice(
     let k = slice.map_or(ijk[2].round(), |k| k as f64);
     let [.., step_mm] = image.spacing().ijk();
     let (distance_mm, tolerance_mm) = ((ijk[2] - k).abs() * step_mm, SLICE_TOLERANCE * step_mm);
-    // The outermost pixels reach half a pixel further than their centres.
+    // The outermost pixels reach half a pixel past their centres.
     let on_image = (0..2).all(|a| {
         let near = 0.5 + LINE_TOLERANCE_MM / image.spacing().ijk()[a];
         (-near..=image.size()[a] as f64 - 1.0 + near).contains(&ijk[a])
@@ -102,16 +102,16 @@ fn on_slice(
     Ok(ijk)
 }
 
-/// Pixels (i, j) inside lines whose points are in millimetres from the first pixel's centre; some come
-/// twice.
+/// Pixels (i, j) inside lines whose points are in millimetres from the first pixel's centre; some
+/// occur twice.
 fn inside(lines: &[Vec<[f64; 2]>], [si, sj]: [f64; 2]) -> Vec<[usize; 2]> {
     let mut pixels = Vec::new();
     let mut crossings: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for line in lines {
         let ends = line.iter().cycle().skip(1);
         for (a, b) in line.iter().zip(ends) {
-            // A row is crossed where one end is at or above it and the other below: a corner on a row
-            // counts once or twice as the line passes through or turns back.
+            // A row is crossed where one end is at or above it and the other below: a corner on a
+            // row counts once or twice, as the line passes through or turns back.
             let (low, high) = if a[1] <= b[1] { (a, b) } else { (b, a) };
             for j in rows(low[1] / sj, high[1] / sj) {
                 let y = j as f64 * sj;
@@ -146,7 +146,7 @@ fn on_line(a: [f64; 2], b: [f64; 2], [si, sj]: [f64; 2]) -> Vec<[usize; 2]> {
     let (low, high) = (a[1].min(b[1]) - near, a[1].max(b[1]) + near);
     for j in rows(low / sj, high / sj) {
         let y = j as f64 * sj;
-        // The part of the line that is near the row.
+        // The part of the line near the row.
         let ts = [y - near, y + near].map(|y| ((y - a[1]) / d[1]).clamp(0.0, 1.0));
         let xs = if d[1].abs() <= near { [a[0], b[0]] } else { ts.map(|t| a[0] + t * d[0]) };
         let (low, high) = (xs[0].min(xs[1]) - near, xs[0].max(xs[1]) + near);
@@ -158,9 +158,9 @@ fn on_line(a: [f64; 2], b: [f64; 2], [si, sj]: [f64; 2]) -> Vec<[usize; 2]> {
     pixels
 }
 
-/// Whole numbers from one to another, without those under 0.
+/// Whole numbers from `low` to `high`, without those below 0.
 fn rows(low: f64, high: f64) -> std::ops::Range<usize> {
-    // Casts of floats to integers end at the limits; both are on the image, or a pixel beside it.
+    // Casts of floats to integers saturate; both are on the image, or a pixel beside it.
     low.ceil().max(0.0) as usize..(high.floor() + 1.0).max(0.0) as usize
 }
 
@@ -259,7 +259,7 @@ mod tests {
     }
 
     proptest! {
-        /// Lines that cross themselves too: an odd number of turns about a centre is inside.
+        /// Lines may cross themselves: an odd number of turns about a centre is inside.
         #[test]
         fn inside_is_an_odd_number_of_turns(
             points in prop::collection::vec([0.0..19.0f64, 0.0..15.0f64], 3..12),
@@ -268,7 +268,7 @@ mod tests {
             for n in 0..20 * 16 {
                 let [i, j] = [n % 20, n / 20];
                 let p = [i as f64, j as f64];
-                // Too near the line to say.
+                // Too near the line to tell.
                 let near = on_line_tolerant(&points, p);
                 prop_assert!(near || found.contains(&[i, j, 2]) == winds(&points, p), "{:?}", p);
             }

@@ -1,25 +1,26 @@
-//! Masks on one grid to another: the same voxels in another order, or the nearest ones.
+//! Masks from one grid to another: the same voxels in another order, or the nearest ones.
 
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::fmt;
 
-/// Voxel centres of two volumes further apart than this do not coincide.
+/// Distance up to which voxel centres of two volumes coincide.
 ///
 /// METHOD: NIfTI keeps its affine in 32 bits, which moves a corner by up to about 1e-4 mm.
 const VOLUME_TOLERANCE_MM: f64 = 1e-3;
 
-/// A frame or contour further than this from a slice is not of it, in voxels along each axis.
+/// Distance up to which a frame or contour lies on a slice, in voxels along each axis.
 ///
-/// METHOD: as far as the slices of a CT may be off the even grid that they are taken for
-/// (`ingest.tolerances.off_grid`): what was drawn on a slice is where that slice's own header has it.
+/// METHOD: as far as the slices of a CT may deviate from the even grid that they are taken for
+/// (`ingest.tolerances.off_grid`): what was drawn on a slice lies where that slice's own header
+/// puts it.
 pub const SLICE_TOLERANCE: f64 = 0.1;
 
-/// What is to lie on an image.
+/// Part of an image that a mask covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskExtent {
     /// All of its voxels.
     Volume,
-    /// Those of one of its slices, along whichever axis.
+    /// The voxels of one of its slices, along any axis.
     Slice,
 }
 
@@ -32,7 +33,7 @@ impl MaskExtent {
     }
 }
 
-/// A mask's grid is not its image's.
+/// A mask's grid differs from its image's.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "mask lies on another grid than its image: {}; image {}; voxel centres differ by {deviation_mm:.4} mm, \
@@ -43,9 +44,9 @@ pub struct GridMismatch {
     pub mask: Geometry,
     /// The image's grid.
     pub image: Geometry,
-    /// Distance of the mask's corners from the nearest voxels that they might be.
+    /// Distance of the mask's corners from the nearest corresponding voxels.
     pub deviation_mm: f64,
-    /// What it was to be.
+    /// Part of the image that the mask was to cover.
     pub extent: MaskExtent,
 }
 
@@ -69,19 +70,20 @@ impl fmt::Display for GridDescription<'_> {
     }
 }
 
-/// Where the voxels of one grid lie on another: on its voxels, along its axes.
+/// Mapping of a grid's voxels to voxels of another grid, along its axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridAlignment {
-    /// The other grid's axis along which each axis lies.
+    /// The other grid's axis along which each axis runs.
     pub axis: [usize; 3],
-    /// Whether it runs against it.
+    /// Whether each axis runs in the opposite direction.
     pub backwards: [bool; 3],
-    /// The other grid's voxel, by its own axes, at voxel (0, 0, 0).
+    /// The other grid's voxel, by its own axes, for voxel (0, 0, 0).
     pub first: [usize; 3],
 }
 
 impl GridAlignment {
-    /// The other grid's voxel at a voxel of this one.
+    /// The other grid's voxel for a voxel of this one.
+    #[inline]
     pub fn voxel(&self, ijk: [usize; 3]) -> [usize; 3] {
         let mut voxel = self.first;
         for a in 0..3 {
@@ -97,15 +99,15 @@ impl GridAlignment {
     }
 }
 
-/// Finds the voxels of `image` that those of `mask` are.
+/// Maps the voxels of `mask` to the coinciding voxels of `image`.
 ///
-/// METHOD: axes may be swapped and turned round (NIfTI in RAS over a CT in LPS): voxels whose centres
+/// METHOD: axes may be swapped and reversed (NIfTI in RAS over a CT in LPS): voxels whose centres
 /// coincide are the same, in whatever order a file has them. Nothing is resampled.
 ///
 /// # Errors
 ///
-/// Fails if a voxel's centre is further than 0.001 mm (of a slice: than a tenth of a voxel) from one of
-/// the image's, or there are more or fewer.
+/// Fails if a voxel's centre is further than 0.001 mm (for a slice: than a tenth of a voxel) from
+/// one of the image's, or if the number of voxels differs.
 pub fn align(
     mask: &Geometry,
     image: &Geometry,
@@ -155,13 +157,13 @@ pub fn align(
     }
 }
 
-/// Resamples a mask: each voxel of `to` is set where the voxel of `from` that its centre lies in is.
-/// `None` where there is none.
+/// Resamples a mask: a voxel of `to` is set if its centre lies in a set voxel of `from`. `None`
+/// without any.
 ///
-/// METHOD: nearest neighbour, with a centre half-way between two voxels given to the upper one, as ITK
-/// rounds. No label is mixed with another, and none is invented.
+/// METHOD: nearest neighbour; a centre half-way between two voxels belongs to the upper one, as in
+/// ITK. Labels are neither mixed nor invented.
 pub fn resample(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<PlacedMask> {
-    // The box with half a voxel around it: what lies outside is in no voxel of the mask.
+    // The box with half a voxel around it: outside, there is no voxel of the mask.
     let (low, high) = (placed.start, placed.end());
     let corners = (0..8u8).map(|n| {
         let corner = std::array::from_fn(|a| {
@@ -175,7 +177,7 @@ pub fn resample(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> Option<P
             *range = [range[0].min(v), range[1].max(v)];
         }
     }
-    // Casts of floats to integers end at the limits.
+    // Casts of floats to integers saturate.
     let bounds: [_; 3] = std::array::from_fn(|a| {
         let [low, high] = range[a];
         low.floor().max(0.0) as usize..(high.ceil() as usize).saturating_add(1).min(to.size()[a])
@@ -211,7 +213,7 @@ mod tests {
         Geometry::new(SIZE, SPACING, [-10.0, 20.0, 30.0], turned).unwrap()
     }
 
-    /// The image's grid with its axes in another order and some of them turned round.
+    /// The image's grid with its axes in another order and some of them reversed.
     fn reordered(order: [usize; 3], backwards: [bool; 3]) -> Geometry {
         let image = image();
         let mut first = [0.0; 3];
@@ -296,7 +298,7 @@ mod tests {
             let both = [GridDescription(&mask).to_string(), GridDescription(&image()).to_string()];
             assert!(both.iter().all(|grid| error.contains(grid)), "{error}");
         }
-        // A whole slice of it is no mask, but may be a frame.
+        // A single slice is no mask of the volume, but may be a frame.
         let slice = near(-10.0, [5, 4, 1], SPACING);
         assert!(on(&slice).is_err());
         assert!(align(&slice, &image(), MaskExtent::Slice).is_ok());

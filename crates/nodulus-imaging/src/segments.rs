@@ -1,4 +1,4 @@
-//! A segmentation's frames on the slices of its image.
+//! Frames of a DICOM segmentation on the slices of its image.
 
 use super::components;
 use super::regrid::{self, GridAlignment, GridMismatch, MaskExtent, SLICE_TOLERANCE};
@@ -6,54 +6,55 @@ use nodulus_formats::dicom::{Plane, Segment, Segmentation};
 use nodulus_formats::volume::{Geometry, InvalidGeometry, PlacedMask};
 use std::collections::BTreeMap;
 
-/// Frames that a grid of them has, at most.
+/// Largest number of frames in a grid.
 const MOST_FRAMES: f64 = 65_536.0;
 
-/// Voxels of a grid that several segmentations share, at most: 2 GiB of bits.
+/// Largest number of voxels of a grid that several segmentations share: 2 GiB of bits.
 const MOST_VOXELS: usize = 1 << 34;
 
-/// Frames closer than this along their normal are at one place.
+/// Distance up to which frames have the same position along their normal.
 const SAME_PLANE_MM: f64 = 1e-3;
 
 /// A segmentation does not fit its image.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A frame is on none of the image's slices.
+    /// A frame lies on none of the image's slices.
     #[error("frame {frame} is on no slice of its image")]
     OffSlices {
         /// The frame, from 1.
         frame: usize,
-        /// Its grid and the image's.
+        /// The frame's grid and the image's.
         #[source]
         grid: Box<GridMismatch>,
     },
-    /// Two frames show one segment at one place.
-    #[error("frames {0} and {1} show segment {2} at one place")]
+    /// Two frames show one segment at the same position.
+    #[error("frames {0} and {1} show segment {2} at one position")]
     Repeated(usize, usize, u16),
-    /// The frames make up no grid.
+    /// The frames form no grid.
     #[error("frames make up no grid: {0}")]
     NoGrid(String),
-    /// A frame has no place.
+    /// A frame has no valid geometry.
     #[error(transparent)]
     Geometry(#[from] InvalidGeometry),
 }
 
-/// How a segmentation lies on its image.
+/// Placement of a segmentation on its image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SegmentationPlacement {
     /// Each frame is a slice of the image.
     Slices(Vec<GridAlignment>),
-    /// Frames are slices of another grid; the index of each, and the grid.
+    /// Frames are slices of their own grid: the slice of each frame, and the grid.
     OwnGrid(Vec<usize>, Geometry),
 }
 
-/// Finds how a segmentation lies on an image; `resample` lets it lie on another grid.
+/// Finds the placement of a segmentation on an image; `resample` allows another grid.
 ///
 /// A segment lists some slices; it is empty on the others.
 ///
 /// # Errors
 ///
-/// Fails if a frame is on no slice and another grid is not wanted, or none is made up.
+/// Fails if a frame lies on no slice and another grid is not allowed, or if the frames form no
+/// grid.
 pub fn locate(
     segmentation: &Segmentation,
     image: &Geometry,
@@ -61,7 +62,7 @@ pub fn locate(
 ) -> Result<SegmentationPlacement, Error> {
     let mut on = Vec::with_capacity(segmentation.planes.len());
     for (n, plane) in segmentation.planes.iter().enumerate() {
-        // One slice: a distance from others plays no part.
+        // A single slice: the distance between slices does not matter.
         match regrid::align(&plane.geometry(1.0, 1)?, image, MaskExtent::Slice) {
             Ok(slice) => on.push(slice),
             Err(_) if resample => return own_grid(segmentation),
@@ -76,8 +77,8 @@ pub fn locate(
 }
 
 impl SegmentationPlacement {
-    /// A segment's voxels in the image; its 26-connected parts where `split`. `None` for one that
-    /// resampling leaves without a voxel; nothing where the segment has none.
+    /// A segment's voxels in the image; its 26-connected components if `split`. `None` for a
+    /// component that resampling leaves without a voxel; no components where the segment has none.
     pub fn segment_masks(
         &self,
         segment: &Segment,
@@ -106,7 +107,7 @@ impl SegmentationPlacement {
     }
 }
 
-/// Refuses a segment that is shown twice at one place.
+/// Refuses a segment that is shown twice at one position.
 fn once<P: Ord>(segment: &Segment, positions: impl Iterator<Item = P>) -> Result<(), Error> {
     let mut seen = BTreeMap::new();
     for ((frame, _), position) in segment.frames.iter().zip(positions) {
@@ -117,7 +118,7 @@ fn once<P: Ord>(segment: &Segment, positions: impl Iterator<Item = P>) -> Result
     Ok(())
 }
 
-/// The grid that the frames make up, each a slice of it.
+/// The grid that the frames form, with each frame a slice of it.
 fn own_grid(segmentation: &Segmentation) -> Result<SegmentationPlacement, Error> {
     let (slices, grid) = grid(&segmentation.planes, segmentation.spacing_between_slices_mm, 1)?;
     for segment in &segmentation.segments {
@@ -126,11 +127,12 @@ fn own_grid(segmentation: &Segmentation) -> Result<SegmentationPlacement, Error>
     Ok(SegmentationPlacement::OwnGrid(slices, grid))
 }
 
-/// The grid that the frames of several segmentations make up together, of at least `n_slices`.
+/// The common grid of several segmentations' frames, with at least `n_slices`.
 ///
 /// # Errors
 ///
-/// Fails if there is no such grid, it is too large, or they give different distances of slices.
+/// Fails if there is no such grid, if it is too large, or if they have different distances between
+/// slices.
 pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<Geometry, Error> {
     let planes: Vec<Plane> = segmentations.iter().flat_map(|s| s.planes.iter().copied()).collect();
     let mut steps = segmentations.iter().filter_map(|s| s.spacing_between_slices_mm);
@@ -148,10 +150,10 @@ pub fn common_grid(segmentations: &[&Segmentation], n_slices: usize) -> Result<G
     Ok(grid)
 }
 
-/// The grid that planes make up, of at least `n_slices`, and the slice of each in it.
+/// The grid that planes form, with at least `n_slices`, and the slice of each plane.
 ///
-/// METHOD: slices are `SpacingBetweenSlices` apart, or where that is missing as far as the nearest two
-/// frames; each frame must lie at a whole number of such steps from the first.
+/// METHOD: slices are `SpacingBetweenSlices` apart, or if that is missing, as far as the nearest
+/// two frames; each frame must lie at a whole number of such steps from the first.
 fn grid(
     planes: &[Plane],
     spacing_between_slices_mm: Option<f64>,
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn a_position_is_shown_once() {
         let error = locate(&frames(&[0.0, 0.0]), &image(), false).unwrap_err().to_string();
-        assert_eq!(error, "frames 1 and 2 show segment 1 at one place");
+        assert_eq!(error, "frames 1 and 2 show segment 1 at one position");
         assert!(matches!(
             locate(&frames(&[0.9, 0.9, 2.9]), &image(), true),
             Err(Error::Repeated(1, 2, 1))

@@ -1,12 +1,12 @@
-//! The surface of a mask.
+//! Surface voxels of a mask.
 
 use nodulus_formats::volume::Mask;
 
-/// Voxels of a mask in a box with a neighbour outside the mask: their indices in the box, ascending,
-/// counted k, then j, then i.
+/// Voxels of a mask with a neighbour outside the mask: their indices in a box, ascending, counted
+/// k, then j, then i.
 ///
-/// The box, from `start` on and `size` large along i, j, k, holds every voxel of the mask. Outside the
-/// mask's own size everything is background.
+/// The box, from `start` on and `size` large along i, j, k, must contain every voxel of the mask.
+/// Everything outside the mask's own size is background.
 ///
 /// METHOD: the mask minus its erosion by the neighbours along the first `n_axes` axes: 4 neighbours
 /// in a plane, 6 in space.
@@ -42,7 +42,7 @@ pub fn surface(mask: &Mask, start: [usize; 3], size: [usize; 3], n_axes: usize) 
     surface
 }
 
-/// Rows of a box along i, 64 voxels a word.
+/// Rows of a box along i, 64 voxels per word.
 struct BitRows {
     n_words: usize,
     nj: usize,
@@ -65,7 +65,7 @@ impl BitRows {
         Self { n_words, nj, nk, words }
     }
 
-    /// A word of a row; nothing outside the box.
+    /// A word of a row; 0 outside the box.
     fn word(&self, word: usize, j: usize, k: usize) -> u64 {
         let inside = j < self.nj && k < self.nk;
         if inside { self.words[(k * self.nj + j) * self.n_words + word] } else { 0 }

@@ -1,17 +1,17 @@
-//! How far a number could have fallen elsewhere with other patients.
+//! Bootstrap intervals over patients.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeMap;
 
-/// Resamples drawn.
+/// Number of resamples.
 pub const RESAMPLES: usize = 2_000;
-/// Shares of the resampled values below the interval's ends.
+/// Quantiles of the resampled values at the interval's ends.
 const ENDS: [f64; 2] = [0.025, 0.975];
 
-/// 95% interval of the mean of values that come with their patients; `None` under two patients.
+/// 95% interval of the mean of values, each with its patient; `None` for fewer than two patients.
 ///
-/// The order of patients makes no difference; that of one patient's values only to rounding.
+/// The order of patients makes no difference, and that of one patient's values only to rounding.
 /// Patients without a value are not drawn.
 ///
 /// METHOD: see [`interval`].
@@ -33,13 +33,13 @@ pub fn mean_interval(values: &[(&str, f64)], seed: u64) -> Option<[f64; 2]> {
     })
 }
 
-/// 95% interval of a number that `of` makes of patients, given by their places below `n_patients`;
-/// `None` under two patients.
+/// 95% interval of a statistic that `of` computes for patients, given by their indices below
+/// `n_patients`; `None` for fewer than two patients.
 ///
-/// METHOD: percentile bootstrap (Efron and Tibshirani 1993, chapter 13), 2,000 resamples of whole
-/// patients with replacement (the nodules of one patient are not independent), ends by linear
-/// interpolation. A resample without a value could lie past either end: where one in 40 or more has
-/// none, the ends are not known; fewer are left out.
+/// METHOD: percentile bootstrap (Efron and Tibshirani 1993, chapter 13): 2,000 resamples of whole
+/// patients with replacement, because the nodules of one patient are not independent, and ends by
+/// linear interpolation. A resample without a value could lie past either end: if one in 40 or more
+/// has none, there is no interval; fewer are excluded.
 pub fn interval(
     n_patients: usize,
     seed: u64,
@@ -49,7 +49,7 @@ pub fn interval(
         return None;
     }
     let mut random = ChaCha12Rng::seed_from_u64(seed);
-    // Drawn as 32 bits: the same on machines of every word size.
+    // Drawn as 32 bits, to be the same on machines of every word size.
     let below = u32::try_from(n_patients).ok()?;
     let mut drawn = vec![0; n_patients];
     let mut values: Vec<f64> = (0..RESAMPLES)
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_normal_interval_of_many_patients() {
-        // 400 values spread evenly on 0..1: mean 0.5, deviation 1/√12.
+        // 400 values evenly spaced in 0..1: mean 0.5, deviation 1/√12.
         let names = names(400);
         let values: Vec<(&str, f64)> = names
             .iter()
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_patient_is_drawn_whole() {
-        // Two patients: the mean is 0, 0.5 or 1, and 0 and 1 each come up a quarter of the time.
+        // Two patients: the mean is 0, 0.5 or 1, and a quarter of the resamples give 0 and 1 each.
         let values: Vec<(&str, f64)> = (0..50).flat_map(|_| [("a", 0.0), ("b", 1.0)]).collect();
         assert_eq!(mean_interval(&values, 1), Some([0.0, 1.0]));
     }

@@ -1,19 +1,19 @@
-//! What probabilities of a yes-or-no question are worth.
+//! Discrimination and calibration of probabilities.
 
 use super::bootstrap;
 use std::collections::BTreeMap;
 
-/// Bins of equal width in which calibration is looked at.
+/// Number of calibration bins, of equal width.
 pub const BINS: usize = 10;
 
-/// One judged case.
+/// A case of a classifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassifierCase<'a> {
     /// The patient, who is resampled as a whole.
     pub patient: &'a str,
-    /// Probability given, from 0 to 1.
+    /// Predicted probability, from 0 to 1.
     pub probability: f64,
-    /// Whether it was so.
+    /// Whether the case is positive.
     pub truth: bool,
 }
 
@@ -26,12 +26,12 @@ pub struct Estimate {
     pub interval: Option<[f64; 2]>,
 }
 
-/// How well probabilities separate and how far they can be believed.
+/// Discrimination and calibration of predicted probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClassifierMetrics {
     /// Cases.
     pub n: u64,
-    /// Area under the ROC curve; undefined where all cases are of one kind.
+    /// Area under the ROC curve; undefined where all cases are of one class.
     pub auc: Estimate,
     /// Mean squared error of the probabilities (Brier 1950); undefined without a case.
     pub brier: Estimate,
@@ -39,14 +39,15 @@ pub struct ClassifierMetrics {
     pub ece: Estimate,
 }
 
-/// Judges probabilities of cases that come with their patients, in any number and order.
+/// Evaluates predicted probabilities of cases, in any number and order.
 ///
-/// `seed` decides the bootstrap's resamples.
+/// `seed` determines the bootstrap's resamples.
 ///
-/// METHOD: the area is that of Mann and Whitney, a tie counting half, as scikit-learn's. ECE (Guo et al.
-/// 2017) is over ten bins of equal width, [0, 0.1], (0.1, 0.2], …: the mean over cases of how far the
-/// share of true cases in a bin is off the bin's mean probability. Intervals are by bootstrap over
-/// patients, not by `DeLong`, since slices of one patient are not independent.
+/// METHOD: the area is the Mann-Whitney statistic, where a tie counts half, as in scikit-learn. ECE
+/// (Guo et al. 2017) uses ten bins of equal width, [0, 0.1], (0.1, 0.2], …: the mean over cases of
+/// the difference between the share of positive cases in a bin and the bin's mean probability.
+/// Intervals come from a bootstrap over patients rather than from `DeLong`, since slices of one
+/// patient are not independent.
 pub fn classify(cases: &[ClassifierCase<'_>], seed: u64) -> ClassifierMetrics {
     let mut patients: BTreeMap<&str, ProbabilityTally> = BTreeMap::new();
     for case in cases {
@@ -82,8 +83,8 @@ pub fn classify(cases: &[ClassifierCase<'_>], seed: u64) -> ClassifierMetrics {
     }
 }
 
-/// Area under the ROC curve of cases in ascending order of probability, each as often as its patient
-/// was drawn.
+/// Area under the ROC curve of cases in ascending order of probability, each counted as often as
+/// its patient was drawn.
 fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
     let (mut n_true, mut n_false, mut doubled) = (0u64, 0u64, 0u64);
     for tied in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
@@ -91,7 +92,7 @@ fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
             tied.iter().filter(|case| case.1 == truth).map(|case| times[case.2]).sum()
         };
         let (yes, no) = (of(true), of(false));
-        // A true case beats the false ones below it, and half of those beside it.
+        // A positive case beats the negative ones below it, and half of those tied with it.
         doubled += yes * (2 * n_false + no);
         n_true += yes;
         n_false += no;
@@ -100,24 +101,24 @@ fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
     (pairs > 0).then(|| doubled as f64 / (2 * pairs) as f64)
 }
 
-/// Place of a probability's bin: [0, 0.1], (0.1, 0.2], …
+/// Index of a probability's bin: [0, 0.1], (0.1, 0.2], …
 fn bin_of(probability: f64) -> usize {
     ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
 }
 
-/// A reliability diagram in the making: the bins of the calibration error, case by case.
+/// A reliability diagram, filled case by case with the bins of the calibration error.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReliabilityDiagram {
     /// The bins, from 0 to 1.
     pub bins: [ReliabilityBin; BINS],
 }
 
-/// The cases whose probability lies in a bin.
+/// The cases whose probability lies in one bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReliabilityBin {
     /// Cases.
     pub n: u64,
-    /// Cases that were so.
+    /// Positive cases.
     pub n_true: u64,
     /// Sum of the probabilities.
     pub probabilities: f64,
@@ -125,6 +126,7 @@ pub struct ReliabilityBin {
 
 impl ReliabilityDiagram {
     /// Adds a case.
+    #[inline]
     pub fn add(&mut self, probability: f64, truth: bool) {
         let bin = &mut self.bins[bin_of(probability)];
         bin.n += 1;
@@ -139,13 +141,13 @@ impl ReliabilityBin {
         (self.n > 0).then(|| self.probabilities / self.n as f64)
     }
 
-    /// Share of the cases that were so; `None` without a case.
+    /// Share of positive cases; `None` without a case.
     pub fn share_true(&self) -> Option<f64> {
         (self.n > 0).then(|| self.n_true as f64 / self.n as f64)
     }
 }
 
-/// What Brier score and calibration need to know of some cases.
+/// Sums over some cases for the Brier score and the calibration error.
 #[derive(Clone, Debug, Default)]
 struct ProbabilityTally {
     n: f64,
@@ -164,7 +166,7 @@ impl ProbabilityTally {
         self.differences.push((bin_of(case.probability), difference));
     }
 
-    /// Sums up in an order that does not depend on that of the cases.
+    /// Sums up in an order that does not depend on the order of the cases.
     fn ordered(mut self) -> Self {
         self.squares.sort_unstable_by(f64::total_cmp);
         self.squared = self.squares.drain(..).sum();
@@ -216,13 +218,13 @@ mod tests {
             judged("b", 0.15, false),
         ];
         let found = classify(&cases, 1);
-        // Of four pairs three are right and one is tied.
+        // Of four pairs three are ordered correctly and one is tied.
         assert_close(found.auc.value, 3.5 / 4.0);
         assert_close(found.brier.value, (0.01 + 0.36 + 0.16 + 0.0225) / 4.0);
-        // Bins of 0.9, of 0.4 twice and of 0.15: off by 0.1, by 0.6 - 0.4 and by 0.15.
+        // The bins of 0.9, of 0.4 (twice) and of 0.15 are off by 0.1, 0.6 - 0.4 and 0.15.
         assert_close(found.ece.value, (0.1 + 0.2 + 0.15) / 4.0);
         assert_eq!(found.n, 4);
-        // A patient alone has cases of one kind in half of the resamples.
+        // Half of the resamples draw one patient only, whose cases are of one class.
         assert_eq!(found.auc.interval, None);
         assert!(found.brier.interval.is_some());
     }
@@ -276,7 +278,7 @@ mod tests {
         assert!(low < found.auc.value.unwrap() && found.auc.value.unwrap() < high);
     }
 
-    /// The numbers of `tests/golden/classifier.py`.
+    /// Numbers of `tests/golden/classifier.py`.
     #[derive(serde::Deserialize)]
     struct Golden {
         probability: Vec<f64>,
@@ -302,7 +304,7 @@ mod tests {
             assert_close(found.auc.value, golden.auc);
             assert_close(found.brier.value, golden.brier);
             assert_close(found.ece.value, golden.ece);
-            // 2,000 resamples against 20,000: the ends scatter by a few percent of the width.
+            // 2,000 resamples compared with 20,000: the ends scatter by a few percent of the width.
             let width = golden.auc_interval[1] - golden.auc_interval[0];
             for (found, expected) in
                 found.auc.interval.unwrap().into_iter().zip(golden.auc_interval)

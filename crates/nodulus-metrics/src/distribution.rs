@@ -1,30 +1,30 @@
-//! How values are spread over bins, and how far two such spreads are apart.
+//! Histograms of values, and the shift between two of them.
 
 use super::summary;
 use serde::{Deserialize, Serialize};
 
-/// Values of each side that a shift needs.
+/// Smallest number of values on each side of a shift.
 ///
-/// METHOD: chosen; of fewer each one is over a twentieth of all.
+/// METHOD: chosen; of fewer values, each is more than a twentieth of all.
 pub const MIN_VALUES: u64 = 20;
 
-/// Values in bins.
+/// A histogram with mean and median.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distribution {
-    /// Where one bin ends and the next begins, ascending: a value there is in the upper one. The first
-    /// bin has no lower end, the last no upper one.
+    /// Edges between bins, ascending; a value on an edge belongs to the upper bin. The first bin
+    /// has no lower edge, the last no upper one.
     pub edges: Vec<f64>,
-    /// Values in each bin, one bin more than there are edges.
+    /// Values in each bin; there is one bin more than edges.
     pub counts: Vec<u64>,
-    /// Mean of the values; `None` of nothing.
+    /// Mean of the values; `None` without a value.
     pub mean: Option<f64>,
-    /// Median of the values; `None` of nothing.
+    /// Median of the values; `None` without a value.
     pub median: Option<f64>,
 }
 
 impl Distribution {
-    /// Of some values, in any order; those that are not finite are left out.
+    /// The histogram of values in any order; values that are not finite are ignored.
     pub fn of(edges: &[f64], values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -41,31 +41,31 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
-    /// Share of each bin; 0 where there is no value.
+    /// Share of the values in each bin; 0 without a value.
     pub fn shares(&self) -> Vec<f64> {
         let n = self.n().max(1) as f64;
         self.counts.iter().map(|count| *count as f64 / n).collect()
     }
 }
 
-/// How far values are from a reference.
+/// Shift of values against a reference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DistributionShift {
-    /// Population stability index; 0 where both are spread alike.
+    /// Population stability index; 0 for equal distributions.
     pub psi: f64,
-    /// What the index stays under in 95 of 100 cases where nothing but chance parts the two.
+    /// 95% quantile of the index where both samples come from one population.
     pub limit: f64,
 }
 
-/// How far values are from a reference; `None` where either has under [`MIN_VALUES`] values, or
-/// their bins are not the same.
+/// The shift of `found` against `reference`; `None` where either has fewer than [`MIN_VALUES`]
+/// values, or where their bins differ.
 ///
-/// METHOD: population stability index, the sum over bins of (p - q) ln(p / q) (Siddiqi 2006, Credit Risk
-/// Scorecards, who takes 0.1 for a shift and 0.25 for a large one; it is Jeffreys' divergence), over the
-/// bins that have a value of either. Half a value is added to each of them, so that an empty bin has a
-/// logarithm: p = (n + 0.5) / (N + 0.5 B). Where both are drawn from one population the index is about
-/// χ² with B - 1 degrees of freedom, times 1/N + 1/M (Yurdakul 2018); its 95% quantile by Wilson and
-/// Hilferty 1931, within 3%.
+/// METHOD: population stability index, the sum over bins of (p - q) ln(p / q) (Siddiqi 2006, Credit
+/// Risk Scorecards, who takes 0.1 for a shift and 0.25 for a large one; it is Jeffreys'
+/// divergence), over the bins that have a value of either. Half a value is added to each bin, so
+/// that an empty bin has a logarithm: p = (n + 0.5) / (N + 0.5 B). Where both are drawn from one
+/// population, the index is about χ² with B - 1 degrees of freedom, times 1/N + 1/M (Yurdakul
+/// 2018); its 95% quantile follows Wilson and Hilferty 1931, within 3%.
 pub fn shift(reference: &Distribution, found: &Distribution) -> Option<DistributionShift> {
     let (n, m) = (reference.n(), found.n());
     if n.min(m) < MIN_VALUES
@@ -87,7 +87,7 @@ pub fn shift(reference: &Distribution, found: &Distribution) -> Option<Distribut
     Some(DistributionShift { psi, limit })
 }
 
-/// 95% quantile of χ²; 0 without a degree of freedom.
+/// 95% quantile of χ²; 0 without degrees of freedom.
 fn chi_squared_95(degrees: f64) -> f64 {
     /// 95% quantile of the normal distribution.
     const NORMAL: f64 = 1.644_853_626_951_472_2;
@@ -119,12 +119,12 @@ mod tests {
 
     #[test]
     fn psi_by_hand() {
-        // 40 and 60 against 10 and 10, of 41 + 60.5... : (40.5, 60.5) / 101 and (10.5, 10.5) / 21.
+        // 40 and 60 compared with 10 and 10: (40.5, 60.5) / 101 and (10.5, 10.5) / 21.
         let found = shift(&counted(&[40, 60]), &counted(&[10, 10])).unwrap();
         let expected = (0.5 - 40.5 / 101.0) * (0.5f64 / (40.5 / 101.0)).ln()
             + (0.5 - 60.5 / 101.0) * (0.5f64 / (60.5 / 101.0)).ln();
         assert!((found.psi - expected).abs() < 1e-15, "{found:?}");
-        // χ² of one degree: 3.841.
+        // χ² with one degree of freedom: 3.841.
         assert!((found.limit / (3.841 * 0.06) - 1.0).abs() < 0.03, "{found:?}");
         // A bin without a value in either changes nothing.
         assert_eq!(shift(&counted(&[40, 0, 60]), &counted(&[10, 0, 10])), Some(found));

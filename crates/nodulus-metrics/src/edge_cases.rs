@@ -1,5 +1,5 @@
-//! The pairs of `tests/golden/edge_cases.py`: what goes wrong with small, empty, hollow and distant
-//! masks, beside the numbers of `MedPy`, MONAI, SimpleITK and `SciPy`.
+//! The mask pairs of `tests/golden/edge_cases.py`, small, empty, hollow and distant, compared with
+//! `MedPy`, MONAI, SimpleITK and `SciPy`.
 
 use super::mask_metrics::measure;
 use super::metric::Metric;
@@ -8,13 +8,13 @@ use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// First voxel, size and whether the box is set or cut out.
+/// First voxel and size of a box, and whether it is set or cleared.
 type Block = ([usize; 3], [usize; 3], bool);
 
 #[derive(Deserialize)]
 struct Pair {
     name: String,
-    /// Whether the pair is seen along k as one slice.
+    /// Whether the pair is projected along k to one slice.
     flat: bool,
     size: [usize; 3],
     spacing_mm: [f64; 3],

@@ -1,47 +1,47 @@
-//! Whether several raters agree more than chance would have them agree.
+//! Agreement of several readers on categories, beyond chance: Fleiss' kappa.
 
 use super::bootstrap;
 use std::collections::BTreeMap;
 
-/// How often each category was given to a subject, by the category.
+/// Number of ratings in each category.
 pub type RatingCounts = BTreeMap<i64, u64>;
 
-/// Agreement of raters over many subjects.
+/// Agreement of readers over many subjects.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RatingAgreement {
-    /// Subjects with two ratings or more.
+    /// Subjects with at least two ratings.
     pub n_subjects: u64,
-    /// Their ratings.
+    /// Ratings of these subjects.
     pub n_ratings: u64,
-    /// Mean over the subjects of the share of their pairs of ratings that are the same; `None`
+    /// Observed agreement: mean over the subjects of the share of equal pairs of ratings; `None`
     /// without a subject.
     pub observed: Option<f64>,
-    /// The same by chance; `None` without a subject.
+    /// Agreement expected by chance; `None` without a subject.
     pub expected: Option<f64>,
     /// Fleiss' kappa; `None` without a subject, and where every rating is the same.
     pub kappa: Option<f64>,
-    /// Its 95% bootstrap interval, by patient: see [`bootstrap::interval`].
+    /// 95% bootstrap interval by patient: see [`bootstrap::interval`].
     pub interval: Option<[f64; 2]>,
 }
 
-/// Share of a subject's pairs of ratings that are the same; `None` under two ratings.
+/// Share of equal pairs of a subject's ratings; `None` for fewer than two ratings.
 pub fn share_of_pairs(counts: &RatingCounts) -> Option<f64> {
     let n: u64 = counts.values().sum();
     let same: u64 = counts.values().map(|x| x * x.saturating_sub(1)).sum();
     (n > 1).then(|| same as f64 / (n * (n - 1)) as f64)
 }
 
-/// Fleiss' kappa of subjects that come with their patients, in any number and order. Subjects under
-/// two ratings say nothing of agreement and are left out.
+/// Fleiss' kappa of subjects, each with its patient, in any number and order. Subjects with fewer
+/// than two ratings are ignored.
 ///
-/// `seed` decides the bootstrap's resamples.
+/// `seed` determines the bootstrap's resamples.
 ///
-/// METHOD: kappa = (observed - expected) / (1 - expected) as Fleiss 1971, who has equally many
+/// METHOD: kappa = (observed - expected) / (1 - expected) as in Fleiss 1971, who has equally many
 /// ratings of every subject. Where the numbers differ, observed agreement is the mean over subjects
 /// of Σ x (x - 1) / (n (n - 1)), as in Gwet 2014, chapter 2; expected agreement is the sum of the
 /// squares of the categories' shares among all ratings of these subjects, Fleiss' own definition
-/// (Gwet takes the mean over subjects of each one's shares). Categories are names without an order:
-/// ratings one apart disagree as much as ratings four apart.
+/// (Gwet takes the mean over subjects of each one's shares). Categories have no order: ratings one
+/// apart disagree as much as ratings four apart.
 pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreement {
     let mut subjects: Vec<(&str, &RatingCounts, f64)> = subjects
         .iter()
@@ -67,11 +67,11 @@ pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreeme
     }
 }
 
-/// What kappa needs to know of some subjects.
+/// Sums over some subjects for kappa.
 #[derive(Debug, Default)]
 struct RatingTally {
     n_subjects: u64,
-    /// Sum of the subjects' shares of pairs that are the same.
+    /// Sum of the subjects' shares of equal pairs.
     shares: f64,
     counts: RatingCounts,
 }
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
     use serde::Deserialize;
 
-    /// The numbers of `tests/golden/fleiss.py`.
+    /// Numbers of `tests/golden/fleiss.py`.
     #[derive(Deserialize)]
     struct Golden {
         equal: Vec<Case>,
@@ -157,7 +157,7 @@ mod tests {
         row.iter().enumerate().map(|(category, n)| (category as i64, *n)).collect()
     }
 
-    /// Each subject is another patient.
+    /// Each subject is a different patient.
     fn of_table<R: AsRef<[u64]>>(table: &[R]) -> RatingAgreement {
         let rows: Vec<(String, RatingCounts)> = table
             .iter()
@@ -208,7 +208,7 @@ mod tests {
         let rows: Vec<(String, RatingCounts)> =
             patients.iter().zip(&table).map(|(p, row)| (p.to_string(), counts(row))).collect();
         let subjects: Vec<_> = rows.iter().map(|(patient, row)| (patient.as_str(), row)).collect();
-        // 2,000 resamples against 200,000: the ends scatter by a few percent of the width.
+        // 2,000 resamples compared with 200,000: the ends scatter by a few percent of the width.
         let width = interval[1] - interval[0];
         for (found, expected) in agreement(&subjects, 1).interval.unwrap().into_iter().zip(interval)
         {
@@ -218,12 +218,12 @@ mod tests {
 
     #[test]
     fn numbers_of_ratings_may_differ() {
-        // Pairs that are the same: 1 of 1, 1 of 3, 3 of 6; the last subject has one rating alone.
+        // Equal pairs: 1 of 1, 1 of 3, 3 of 6; the last subject has a single rating.
         let found = of_table(&[[2, 0], [2, 1], [1, 3], [0, 1]]);
         assert_eq!((found.n_subjects, found.n_ratings), (3, 9));
         let observed = (1.0 + 1.0 / 3.0 + 0.5) / 3.0;
         assert!((found.observed.unwrap() - observed).abs() < 1e-12);
-        // Five ratings of nine, and four.
+        // Five of nine ratings in one category, four in the other.
         let expected = (25.0 + 16.0) / 81.0;
         assert!((found.expected.unwrap() - expected).abs() < 1e-12);
         // (11/18 - 41/81) / (40/81) = (99 - 82) / 162 * 81 / 40 = 17/80.

@@ -1,52 +1,52 @@
-//! What a detector of nodules is worth, as LUNA16 measures it.
+//! Free-response ROC of nodule detectors, as in LUNA16.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// False positives a scan at which LUNA16 reads the sensitivity.
+/// False positives per scan at which LUNA16 reads the sensitivity.
 pub const RATES: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
-/// Resamples drawn, as by LUNA16.
+/// Number of resamples, as in LUNA16.
 pub const RESAMPLES: usize = 1_000;
-/// Detections of a scan that count, as by LUNA16.
+/// Detections of a scan that count, as in LUNA16.
 pub const MAX_PER_SCAN: usize = 100;
-/// Diameter of findings that have none, as by LUNA16.
+/// Diameter of marks without one, as in LUNA16.
 const POINT_DIAMETER_MM: f64 = 10.0;
 
-/// What the readers marked.
+/// A reference mark.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReferenceMark {
-    /// Its scan, below the number of scans.
+    /// Index of its scan, below the number of scans.
     pub scan: usize,
     /// Centre, LPS.
     pub centre_mm: [f64; 3],
     /// Diameter; `None` for points.
     pub diameter_mm: Option<f64>,
-    /// Whether it is a nodule of the reference standard; a detection of another finding is neither
+    /// Whether it is a nodule of the reference standard; detections of other marks are neither
     /// right nor wrong.
     pub included: bool,
 }
 
-/// What a detector found.
+/// A detection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
-    /// Its scan, below the number of scans.
+    /// Index of its scan, below the number of scans.
     pub scan: usize,
-    /// Place, LPS.
+    /// Position, LPS.
     pub position_mm: [f64; 3],
-    /// How sure the detector is: any number, more is surer.
+    /// Number by which the detector ranks, of any scale: higher is more confident.
     pub confidence: f64,
 }
 
 /// Sensitivity at a rate of false positives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrocPoint {
-    /// False positives a scan.
+    /// False positives per scan.
     pub rate: f64,
     /// Share of the nodules that are detected.
     pub sensitivity: f64,
-    /// Its mean over resamples of the scans; `None` where no resample has a nodule.
+    /// Mean sensitivity over resamples of the scans; `None` where no resample has a nodule.
     pub resampled_mean: Option<f64>,
-    /// Its 95% bootstrap interval, by scan.
+    /// 95% bootstrap interval of the sensitivity, by scan.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -57,15 +57,15 @@ pub struct FrocCurve {
     pub n_scans: usize,
     /// Nodules of the reference standard.
     pub n_nodules: usize,
-    /// Nodules detected at any score.
+    /// Nodules detected with any confidence.
     pub n_detected: usize,
-    /// Detections, of which at most [`MAX_PER_SCAN`] a scan count.
+    /// Detections, of which at most [`MAX_PER_SCAN`] per scan count.
     pub n_detections: usize,
-    /// Detections that hit nothing.
+    /// Detections that hit no mark.
     pub n_false_positives: usize,
-    /// Detections on other findings, which are ignored.
+    /// Detections of marks that are not included; they are ignored.
     pub n_ignored: usize,
-    /// Further detections of nodules detected already, which are ignored.
+    /// Further detections of nodules that are already detected; they are ignored.
     pub n_repeated: usize,
     /// Sensitivities at [`RATES`].
     pub points: [FrocPoint; RATES.len()],
@@ -73,7 +73,7 @@ pub struct FrocCurve {
     pub mean_sensitivity: f64,
 }
 
-/// A detected nodule or a false positive, by its score.
+/// A detected nodule or a false positive, with its confidence.
 #[derive(Clone, Copy, Debug)]
 struct RankedEvent {
     scan: usize,
@@ -81,17 +81,17 @@ struct RankedEvent {
     detected: bool,
 }
 
-/// Measures detections against findings; `None` without a scan or a nodule.
+/// Evaluates detections against reference marks; `None` without a scan or a nodule.
 ///
-/// A scan's detections and findings are taken in the order given; `seed` decides the resamples.
+/// A scan's detections and marks are taken in the given order; `seed` determines the resamples.
 ///
-/// METHOD: `noduleCADEvaluationLUNA16.py` (Setio et al. 2017). Of a scan with more than 100 detections
-/// those count whose score is above that of the 101st. A detection hits a finding when it is less than
-/// the radius away; points have a diameter of 10 mm. A nodule has the highest score of its hits; a hit
-/// on another finding is ignored; what hits nothing is a false positive. The curve has a point for
-/// each score, from (0, 0) on; between points it is straight, past the last one level. Intervals: 1,000
-/// resamples of scans, from the 26th to the 976th value. A resample without a nodule has no curve and
-/// is left out.
+/// METHOD: `noduleCADEvaluationLUNA16.py` (Setio et al. 2017). Of a scan with more than 100
+/// detections, those count whose confidence is above that of the 101st. A detection hits a mark
+/// when it is less than the radius away; points have a diameter of 10 mm. A nodule has the highest
+/// confidence of its hits; a hit on a mark that is not included is ignored; a detection that hits
+/// nothing is a false positive. The curve has a point for each confidence, from (0, 0) on; it is
+/// straight between points and level past the last one. Intervals: 1,000 resamples of scans, from
+/// the 26th to the 976th value. A resample without a nodule has no curve and is excluded.
 pub fn froc(
     n_scans: usize,
     marks: &[ReferenceMark],
@@ -162,7 +162,7 @@ pub fn froc(
     })
 }
 
-/// The members of each scan, in the order given; those of no scan are left out.
+/// The items of each scan, in the given order; items of unknown scans are ignored.
 fn by_scan<T: Copy>(n_scans: usize, all: &[T], scan: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let mut scans = vec![Vec::new(); n_scans];
     for one in all {
@@ -190,8 +190,8 @@ fn hits(detection: &Detection, mark: &ReferenceMark) -> bool {
     axes.map(|(a, b)| (a - b) * (a - b)).sum::<f64>() < radius_mm * radius_mm
 }
 
-/// Sensitivity at each rate where each scan is there `times` often; `None` without a nodule.
-/// `entries` are in descending order of score.
+/// Sensitivity at each rate where each scan counts `times` times; `None` without a nodule.
+/// `entries` are in descending order of confidence.
 fn sensitivities(
     entries: &[RankedEvent],
     n_nodules_of: &[usize],
@@ -226,7 +226,7 @@ fn sensitivities(
 fn resample(entries: &[RankedEvent], n_nodules_of: &[usize], seed: u64) -> Vec<[f64; RATES.len()]> {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     let n_scans = n_nodules_of.len();
-    // Drawn as 32 bits: the same on machines of every word size.
+    // Drawn as 32 bits, to be the same on machines of every word size.
     let below = u32::try_from(n_scans).unwrap_or(u32::MAX);
     (0..RESAMPLES)
         .filter_map(|_| {
@@ -269,21 +269,21 @@ mod tests {
 
     #[test]
     fn a_curve_by_hand() {
-        // Two scans with two nodules each, and a finding of another kind 100 mm away.
+        // Two scans with two nodules each, and a mark of another kind 100 mm away.
         let mut marks = vec![nodule(0, 0.0), nodule(0, 20.0), nodule(1, 0.0), nodule(1, 20.0)];
         let point = ReferenceMark { diameter_mm: None, included: false, ..nodule(0, 100.0) };
         marks.push(point);
         let detections = [
             detection(0, 0.0, 0.9),
-            // The same nodule again: counts once, with the higher score.
+            // A second detection of the same nodule: it counts once, with the higher confidence.
             detection(0, 1.0, 0.95),
-            // As far as the radius is not within it.
+            // At the distance of the radius, it is not a hit.
             detection(0, 23.0, 0.8),
-            // On the other finding: 4.9 mm from a point of 10 mm.
+            // On the other mark: 4.9 mm from a point with a diameter of 10 mm.
             detection(0, 104.9, 0.99),
             detection(1, 20.0, 0.5),
             detection(1, 60.0, 0.3),
-            // A scan that is not on the list.
+            // An unknown scan.
             detection(7, 0.0, 1.0),
         ];
         let found = froc(2, &marks, &detections, 1).unwrap();
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!((sensitivities_of(&none), none.n_nodules), (vec![0.0; 7], 1));
     }
 
-    /// The numbers of `tests/golden/froc.py`, which follows LUNA16's script step by step.
+    /// Numbers of `tests/golden/froc.py`, which follows LUNA16's script step by step.
     #[derive(Deserialize)]
     struct Golden {
         n_scans: usize,
@@ -360,7 +360,7 @@ mod tests {
             assert_eq!(counts, golden.counts);
             for (n, point) in found.points.into_iter().enumerate() {
                 assert!((point.sensitivity - golden.sensitivity[n]).abs() < 1e-9, "{point:?}");
-                // Other resamples: they scatter.
+                // The resamples differ, so the values scatter.
                 let [low, high] = point.interval.unwrap();
                 assert!((point.resampled_mean.unwrap() - golden.mean[n]).abs() < 0.02);
                 let (low, high) = (low - golden.low[n], high - golden.high[n]);

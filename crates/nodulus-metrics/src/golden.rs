@@ -1,4 +1,4 @@
-//! The numbers of `tests/golden/metrics.py`: `MedPy`, MONAI and `SciPy` on the same masks.
+//! Numbers of `tests/golden/metrics.py`: `MedPy`, MONAI and `SciPy` on the same masks.
 
 use super::mask_metrics::measure;
 use super::metric::Metric;
@@ -130,7 +130,7 @@ fn summaries_agree_with_scipy() {
     assert!((found.mean.unwrap() - expected.mean).abs() < 1e-12);
     assert!((found.sd.unwrap() - expected.sd).abs() < 1e-12);
     assert!((found.median.unwrap() - expected.median).abs() < 1e-12);
-    // 2,000 resamples against 200,000: the ends scatter by a few percent of the width.
+    // 2,000 resamples compared with 200,000: the ends scatter by a few percent of the width.
     let width = expected.interval[1] - expected.interval[0];
     for (found, expected) in found.interval.unwrap().into_iter().zip(expected.interval) {
         assert!((found - expected).abs() < 0.05 * width, "{found}, expected {expected}");

@@ -1,9 +1,9 @@
-//! Several tests at once.
+//! Holm's correction for several tests.
 
-/// Holm's adjusted p-values, in the order given.
+/// Holm's adjusted p-values, in the given order.
 ///
-/// METHOD: Holm 1979: the m p-values ascending, each times the number of those not yet passed,
-/// never below the one before, at most 1.
+/// METHOD: Holm 1979: the m p-values in ascending order, each times the number of p-values not yet
+/// passed, never below the previous one, at most 1.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

@@ -1,27 +1,28 @@
-//! Pixels counted by their Hounsfield units.
+//! Counts of pixels by their Hounsfield units.
 
 use super::distribution::Distribution;
 use super::surface::percentile;
 use serde::{Deserialize, Serialize};
 
-/// The range of some values.
+/// Range and percentiles of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValueRange {
-    /// Least value.
+    /// Smallest value.
     pub min: f64,
     /// 1st percentile.
     pub p1: f64,
     /// 99th percentile.
     pub p99: f64,
-    /// Greatest value.
+    /// Largest value.
     pub max: f64,
 }
 
 impl ValueRange {
-    /// Of some values, in any order; `None` of nothing. Those that are not finite are left out.
+    /// The range of values in any order; `None` without a value. Values that are not finite are
+    /// ignored.
     ///
-    /// METHOD: percentiles by linear interpolation, as numpy's.
+    /// METHOD: percentiles by linear interpolation, as in numpy.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -30,10 +31,10 @@ impl ValueRange {
     }
 }
 
-/// How many pixels have each value, of any number of pixels: 512 KiB.
+/// Number of pixels with each value; takes 512 KiB for any number of pixels.
 #[derive(Clone, Debug)]
 pub struct HuCounts {
-    /// By value, from the least of 16 bits.
+    /// Counts by value, from the smallest 16-bit value on.
     counts: Vec<u64>,
     n: u64,
 }
@@ -58,20 +59,21 @@ impl HuCounts {
         self.n
     }
 
-    /// Values that a pixel has, ascending, with their numbers.
+    /// Values that occur, ascending, with their counts.
     fn values(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let values = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         values.map(|(at, count)| (at as f64 + f64::from(i16::MIN), *count))
     }
 
-    /// Mean of the pixels; `None` of none.
+    /// Mean of the pixels; `None` without a pixel.
     pub fn mean(&self) -> Option<f64> {
-        // Sums of whole numbers below 2^53: exact.
+        // Sums of whole numbers below 2^53 are exact.
         let sum: f64 = self.values().map(|(value, count)| value * count as f64).sum();
         (self.n > 0).then(|| sum / self.n as f64)
     }
 
-    /// The least value that a share of the pixels is at or under; `None` of none.
+    /// The smallest value such that a share of the pixels is at or below it; `None` without a
+    /// pixel.
     fn quantile(&self, share: f64) -> Option<f64> {
         let wanted = (share * self.n as f64).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -81,23 +83,23 @@ impl HuCounts {
         })
     }
 
-    /// Range of the pixels; `None` of none.
+    /// Range of the pixels; `None` without a pixel.
     ///
-    /// METHOD: percentiles are values that pixels have.
+    /// METHOD: percentiles are values that occur.
     pub fn range(&self) -> Option<ValueRange> {
         let quantile = |share| self.quantile(share);
         let (min, max) = (quantile(0.0)?, quantile(1.0)?);
         Some(ValueRange { min, p1: quantile(0.01)?, p99: quantile(0.99)?, max })
     }
 
-    /// Share of the pixels under the one value or over the other; `None` of none.
+    /// Share of the pixels below `low` or above `high`; `None` without a pixel.
     pub fn share_outside(&self, low: f64, high: f64) -> Option<f64> {
         let outside = self.values().filter(|(value, _)| !(low..=high).contains(value));
         let outside: u64 = outside.map(|(_, count)| count).sum();
         (self.n > 0).then(|| outside as f64 / self.n as f64)
     }
 
-    /// The pixels in bins.
+    /// The histogram of the pixels.
     pub fn distribution(&self, edges: &[f64]) -> Distribution {
         let mut counts = vec![0; edges.len() + 1];
         for (value, count) in self.values() {

@@ -1,7 +1,22 @@
-//! What a prediction is worth, and how far readers agree: masks and ratings to numbers, and numbers
-//! to tables' rows. No input or output.
+//! Masks, ratings, probabilities and detections to numbers with their intervals.
 //!
-//! Definitions carry a name, [`METRIC_DEFINITION`], that stands beside every number made by them.
+//! [`measure`] compares a predicted mask with its reference; [`mask_size`] measures a mask; [`summarise`]
+//! averages a metric over nodules with a bootstrap interval over patients. [`METRIC_DEFINITION`] names the
+//! definitions and stands beside every number that is computed with them. An undefined number is `None`,
+//! never 0. Pure functions without input or output.
+//!
+//! Two small masks on one grid of 1 × 1 × 1 mm:
+//!
+//! ```
+//! use nodulus_formats::volume::Mask;
+//! use nodulus_metrics::measure;
+//!
+//! let prediction = Mask::from_fn([8, 8, 8], |i, j, k| i < 4 && j < 4 && k < 4);
+//! let reference = Mask::from_fn([8, 8, 8], |i, j, k| i < 5 && j < 4 && k < 4);
+//! let metrics = measure(&prediction, &reference, [1.0, 1.0, 1.0]);
+//! assert_eq!(metrics.dice, Some(2.0 * 64.0 / (64.0 + 80.0)));
+//! assert_eq!(metrics.hausdorff_95_mm, Some(1.0));
+//! ```
 
 pub mod overlap;
 pub mod surface;

@@ -1,21 +1,21 @@
-//! Every metric of one prediction.
+//! Metrics of a predicted mask.
 
 use super::overlap::OverlapCounts;
 use super::surface::SurfaceDistances;
 use nodulus_formats::volume::Mask;
 
-/// Name and version of the definitions in this layer; raised when a number changes.
+/// Name and version of the definitions in this crate; raised when a number changes.
 pub const METRIC_DEFINITION: &str = "nodulus-1";
 
-/// Surface within this distance of the other surface counts as agreeing.
+/// Distance within which two surfaces agree.
 ///
 /// METHOD: 1 mm, near the in-plane resolution of a chest CT and below the readers' own spread.
 const SURFACE_TOLERANCE_MM: f64 = 1.0;
 
-/// Which of the two masks hold anything.
+/// Which of the two masks have voxels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Both masks hold voxels: every metric is defined.
+    /// Both masks have voxels: every metric is defined.
     Measured,
     /// The prediction is empty: overlaps are 0, distances undefined.
     Missed,
@@ -54,7 +54,7 @@ impl Outcome {
     }
 }
 
-/// Every metric of one prediction; `None` where a metric is undefined, never 0 in its place.
+/// All metrics of one prediction; a metric that is undefined is `None`, never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaskMetrics {
     /// Voxels in both masks.
@@ -81,16 +81,16 @@ pub struct MaskMetrics {
     pub masd_mm: Option<f64>,
     /// Share of both surfaces within 1 mm of the other.
     pub surface_dice_1mm: Option<f64>,
-    /// Which of the masks hold anything.
+    /// Which of the masks have voxels.
     pub outcome: Outcome,
 }
 
-/// Scores a prediction against a reference on the same grid.
+/// Measures a prediction against a reference on the same grid.
 ///
-/// `spacing_mm` is along i, j, k. Masks of one slice are scored in their plane (surface by the 4
+/// `spacing_mm` is along i, j, k. Masks of one slice are measured in their plane (surface by the 4
 /// neighbours), others in space (by the 6 neighbours); a voxel outside a mask's box is background.
 ///
-/// METHOD: an empty prediction scores 0 in precision, though 0/0: a model that finds nothing has
+/// METHOD: an empty prediction has precision 0, though it is 0/0: a model that finds nothing has
 /// found nothing right.
 pub fn measure(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MaskMetrics {
     let counts = OverlapCounts::of(prediction, reference);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_slice_is_scored_in_its_plane() {
-        // A full square: its centre is no surface in the plane, but would be one in space.
+        // The centre of a full square is no surface pixel in the plane, but would be one in space.
         let square = Mask::from_fn([3, 3, 1], |_, _, _| true);
         let centre = Mask::from_fn([3, 3, 1], |i, j, _| (i, j) == (1, 1));
         let metrics = measure(&centre, &square, [1.0, 1.0, 5.0]);
@@ -239,7 +239,7 @@ mod tests {
         fn distances_are_those_of_all_pairs(
             a in mask([5, 4, 3]), b in mask([5, 4, 3]), spacing in spacing(),
         ) {
-            // Against brute force over every pair of surface voxels.
+            // Compared with brute force over every pair of surface voxels.
             let surface = |m: &Mask| -> Vec<[usize; 3]> {
                 m.voxels().filter(|&[i, j, k]| {
                     let near = [

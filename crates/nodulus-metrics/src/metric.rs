@@ -80,8 +80,7 @@ impl Metric {
         }
     }
 
-    /// What a missed nodule counts in a worst-case mean: nothing shared, or the diagonal of its
-    /// region.
+    /// Value of a missed nodule in a worst-case mean: no overlap, or the diagonal of its region.
     pub const fn worst(self, region_diagonal_mm: f64) -> f64 {
         if self.is_distance() { region_diagonal_mm } else { 0.0 }
     }

@@ -1,8 +1,8 @@
-//! How much two masks share.
+//! Overlap of two masks.
 
 use nodulus_formats::volume::Mask;
 
-/// Voxels of a prediction and a reference, by where they are set.
+/// Numbers of voxels in a prediction, a reference or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverlapCounts {
     /// Voxels in both masks.
@@ -16,7 +16,7 @@ pub struct OverlapCounts {
 impl OverlapCounts {
     /// Compares two masks voxel by voxel.
     ///
-    /// A voxel outside a mask's box is background, as everywhere in this layer.
+    /// A voxel outside a mask's box is background, as everywhere in this crate.
     pub fn of(prediction: &Mask, reference: &Mask) -> Self {
         let shared = if prediction.size() == reference.size() {
             let bytes = prediction.bits().iter().zip(reference.bits());

@@ -1,9 +1,9 @@
-//! Two models on the same cases.
+//! Comparison of two models on the same cases.
 
 use super::summary::{mean, median};
 use super::{bootstrap, holm, wilcoxon};
 
-/// How far two models' values of the same cases differ.
+/// Difference between two models' values on the same cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PairedComparison {
     /// Pairs.
@@ -20,7 +20,7 @@ pub struct PairedComparison {
 
 /// Compares two models by their differences, each with its patient, in any number and order.
 ///
-/// `seed` decides the bootstrap's resamples.
+/// `seed` determines the bootstrap's resamples.
 pub fn paired(differences: &[(&str, f64)], seed: u64) -> PairedComparison {
     let mut ordered = differences.to_vec();
     // Sums of floats depend on their order, which must not reach the results.
@@ -36,7 +36,7 @@ pub fn paired(differences: &[(&str, f64)], seed: u64) -> PairedComparison {
     }
 }
 
-/// The p-values after Holm's correction over all comparisons that have one, in their order.
+/// P-values after Holm's correction over all comparisons that have one, in the given order.
 pub fn corrected(comparisons: &[PairedComparison]) -> Vec<Option<f64>> {
     let p: Vec<f64> = comparisons.iter().filter_map(|paired| Some(paired.test?.p)).collect();
     let mut adjusted = holm::holm(&p).into_iter();

@@ -1,34 +1,34 @@
-//! How large a mask is, and how far a predicted size is off.
+//! Size of a mask, and the error of a predicted size.
 
 use nodulus_formats::volume::Mask;
 use std::f64::consts::PI;
 
-/// Share within which two lengths are the same.
+/// Relative difference within which two lengths are equal.
 const SAME: f64 = 1e-9;
 
-/// How large a mask is; all 0 where it has no voxel.
+/// Size of a mask; all 0 for an empty mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MaskSize {
-    /// Voxels × the volume of one.
+    /// Number of voxels × the volume of a voxel.
     pub volume_mm3: f64,
     /// Diameter of the sphere of equal volume.
     pub equivalent_diameter_mm: f64,
     /// Longest diameter in an axial slice.
     pub long_axis_mm: f64,
-    /// Longest diameter at right angles to it, in the same slice.
+    /// Longest diameter perpendicular to it, in the same slice.
     pub short_axis_mm: f64,
 }
 
 /// Measures a mask; `spacing_mm` is along i, j, k, and slices lie along k.
 ///
-/// METHOD: axes as RECIST 1.1 (Eisenhauer et al. 2009) has them measured: the longest diameter over all
-/// axial slices, and in its slice the longest one at right angles to it. A diameter runs between the
-/// middles of pixels' outer edges, as between the vertices of marching squares (pyradiomics'
-/// `Maximum2DDiameterSlice`): a bar of n pixels is n spacings long, and one pixel is as large as itself,
-/// where centres would make it 0 and corners longer than it is wide. Diameters are those of the convex
-/// hull, so that one over a notch or between two parts of a mask counts. Of slices or diameters with
-/// the same long axis the one with the longer short axis is taken, so that neither order nor
-/// mirroring matters.
+/// METHOD: axes as in RECIST 1.1 (Eisenhauer et al. 2009): the longest diameter over all axial
+/// slices, and in its slice the longest one perpendicular to it. A diameter runs between the
+/// midpoints of pixels' outer edges, as between the vertices of marching squares (pyradiomics'
+/// `Maximum2DDiameterSlice`): a bar of n pixels is n spacings long, and one pixel is as large as
+/// itself, where centres would make it 0 and corners longer than it is wide. Diameters are those of
+/// the convex hull, so one over a notch or between two parts of a mask counts. Among slices or
+/// diameters with the same long axis, the one with the longer short axis is taken, so neither order
+/// nor mirroring matters.
 pub fn mask_size(mask: &Mask, spacing_mm: [f64; 3]) -> MaskSize {
     let volume_mm3 = mask.count() as f64 * spacing_mm.iter().product::<f64>();
     let [long_axis_mm, short_axis_mm] = axes(mask, spacing_mm);
@@ -62,7 +62,7 @@ fn axes(mask: &Mask, spacing_mm: [f64; 3]) -> [f64; 2] {
     longest
 }
 
-/// Middles of the outer edges of a slice's first and last pixel in each row and column, mm.
+/// Midpoints of the outer edges of a slice's first and last pixel in each row and column, mm.
 fn edges(
     mask: &Mask,
     k: usize,
@@ -90,7 +90,7 @@ fn edges(
     edges
 }
 
-/// The corners of the convex hull, in order around it (Andrew 1979).
+/// Corners of the convex hull, in order around it (Andrew 1979).
 fn hull(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     points.sort_unstable_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
     let turn = |o: [f64; 2], a: [f64; 2], b: [f64; 2]| {
@@ -114,12 +114,12 @@ fn hull(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     hull
 }
 
-/// Longest chord of a convex polygon at right angles to a direction.
+/// Longest chord of a convex polygon perpendicular to a direction.
 ///
-/// Along the direction the chord's length is concave and straight between corners, so that one of
-/// them lies on the longest.
+/// Along the direction, the chord's length is concave and linear between corners, so the longest
+/// chord passes through a corner.
 fn across(hull: &[[f64; 2]], [di, dj]: [f64; 2]) -> f64 {
-    // Along the direction, and at right angles to it.
+    // Along the direction, and perpendicular to it.
     let turned: Vec<[f64; 2]> =
         hull.iter().map(|[i, j]| [i * di + j * dj, j * di - i * dj]).collect();
     let chord = |at: f64| {
@@ -140,7 +140,7 @@ fn across(hull: &[[f64; 2]], [di, dj]: [f64; 2]) -> f64 {
     turned.iter().map(|corner| chord(corner[0])).fold(0.0, f64::max)
 }
 
-/// A number that says how large a mask is.
+/// A measure of a mask's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SizeMeasure {
     /// See [`MaskSize::volume_mm3`].
@@ -153,12 +153,12 @@ pub enum SizeMeasure {
     ShortAxis,
 }
 
-/// How far a predicted size is off.
+/// Error of a predicted size.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SizeError {
     /// Prediction minus reference; `None` where neither mask has a voxel.
     pub signed: Option<f64>,
-    /// The same as a share of the reference; `None` where the reference has no voxel.
+    /// The error as a share of the reference; `None` where the reference has no voxel.
     pub relative: Option<f64>,
 }
 
@@ -207,10 +207,10 @@ impl SizeMeasure {
         }
     }
 
-    /// How far the measure of a prediction is off that of its reference.
+    /// Error of a prediction's measure against its reference.
     ///
-    /// METHOD: an empty mask measures 0, so that a missed nodule is off by all of its size and misses
-    /// cannot make a model look better.
+    /// METHOD: an empty mask measures 0, so a missed nodule has an error of its whole size, and
+    /// misses cannot make a model look better.
     pub fn error(self, prediction: &MaskSize, reference: &MaskSize) -> SizeError {
         let (predicted, reference) = (self.of(prediction), self.of(reference));
         let error = predicted - reference;

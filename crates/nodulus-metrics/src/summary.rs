@@ -1,44 +1,45 @@
-//! One metric over many cases.
+//! Summary of one metric over many cases.
 
 use super::bootstrap;
 
-/// One nodule's (or slice's) value of a metric.
+/// Value of a metric for one nodule or slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricValue<'a> {
     /// The patient, who is resampled as a whole.
     pub patient: &'a str,
     /// The value, where the metric is defined.
     pub value: Option<f64>,
-    /// Whether the prediction is empty though the reference is not.
+    /// Whether the prediction is empty but the reference is not.
     pub missed: bool,
-    /// What the case counts in the worst-case mean where it is missed: see [`super::Metric::worst`].
+    /// Value in the worst-case mean if the case is missed: see
+    /// [`Metric::worst`](super::Metric::worst).
     pub worst: f64,
 }
 
-/// A metric over many cases.
+/// Summary of a metric over many cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Cases.
     pub n_total: u64,
     /// Cases in which the metric is defined.
     pub n_valid: u64,
-    /// Cases without any predicted voxel, though there is a reference.
+    /// Cases with a reference but without any predicted voxel.
     pub n_missed: u64,
-    /// Mean over the valid; `None` without one.
+    /// Mean over the valid cases; `None` without one.
     pub mean: Option<f64>,
-    /// Standard deviation over the valid (n - 1); `None` under two.
+    /// Standard deviation (n - 1) over the valid cases; `None` for fewer than two.
     pub sd: Option<f64>,
-    /// Median over the valid; `None` without one.
+    /// Median over the valid cases; `None` without one.
     pub median: Option<f64>,
-    /// 95% bootstrap interval of the mean, by patient; `None` under two patients.
+    /// 95% bootstrap interval of the mean, by patient; `None` for fewer than two patients.
     pub interval: Option<[f64; 2]>,
-    /// Mean over the valid and the missed, in which a missed case counts its worst value.
+    /// Mean over the valid and the missed cases, where a missed case counts with its worst value.
     pub worst_case_mean: Option<f64>,
 }
 
-/// Summarises a metric over cases, in any number; the order of the cases makes no difference.
+/// Summarises a metric over cases, in any number; their order makes no difference.
 ///
-/// `seed` decides the bootstrap's resamples.
+/// `seed` determines the bootstrap's resamples.
 pub fn summarise(cases: &[MetricValue<'_>], seed: u64) -> Summary {
     let mut valid: Vec<(&str, f64)> =
         cases.iter().filter_map(|case| Some((case.patient, case.value?))).collect();
@@ -63,26 +64,27 @@ pub fn summarise(cases: &[MetricValue<'_>], seed: u64) -> Summary {
     }
 }
 
-/// Diagonal of a region: the worst distance that a missed nodule in it could have, mm.
+/// Diagonal of a region, the largest possible distance of a missed nodule in it, mm.
 ///
-/// `size` and `spacing_mm` are along i, j, k; the box reaches half a voxel past the outer centres.
+/// `size` and `spacing_mm` are along i, j, k; the region reaches half a voxel past the outer
+/// centres.
 pub fn diagonal_mm(size: [usize; 3], spacing_mm: [f64; 3]) -> f64 {
     size.iter().zip(spacing_mm).map(|(n, s)| (*n as f64 * s).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The mean; `None` of nothing.
+/// The mean; `None` without a value.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The standard deviation (n - 1); `None` under two values.
+/// The standard deviation (n - 1); `None` for fewer than two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values)?;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// The median of values in ascending order; `None` of nothing.
+/// The median of values in ascending order; `None` without a value.
 pub fn median(ascending: &[f64]) -> Option<f64> {
     let n = ascending.len();
     (n > 0).then(|| f64::midpoint(ascending[(n - 1) / 2], ascending[n / 2]))

@@ -1,10 +1,10 @@
-//! How far the surfaces of two masks lie apart.
+//! Distances between the surfaces of two masks.
 
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::distance::squared_distances;
 use nodulus_imaging::surface::surface;
 
-/// Distances from each surface voxel to the nearest one of the other surface, both ways.
+/// Distances from each surface voxel to the nearest one of the other surface, in both directions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SurfaceDistances {
     /// From the prediction's surface to the reference's, ascending, mm; never empty.
@@ -22,7 +22,8 @@ impl SurfaceDistances {
     /// and MONAI, not between meshed surfaces as in `surface-distance`.
     pub fn between(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Option<Self> {
         let n_axes = if prediction.size()[2] == 1 && reference.size()[2] == 1 { 2 } else { 3 };
-        // Every nearest pair lies within the box of both masks, so the transform needs no more.
+        // Every nearest pair lies within the common box of both masks, so the transform needs no
+        // more.
         let [[low_p, high_p], [low_r, high_r]] = [prediction.bounds()?, reference.bounds()?];
         let start: [usize; 3] = std::array::from_fn(|a| low_p[a].min(low_r[a]));
         let size: [usize; 3] = std::array::from_fn(|a| high_p[a].max(high_r[a]) - start[a]);
@@ -62,8 +63,8 @@ impl SurfaceDistances {
 
     /// Share of both surfaces' voxels within a tolerance of the other surface.
     ///
-    /// METHOD: the surface Dice of Nikolov et al. 2018 on voxels, each with weight one, as MONAI's
-    /// `compute_surface_dice`.
+    /// METHOD: the surface Dice of Nikolov et al. 2018 on voxels, each with weight one, as in
+    /// MONAI's `compute_surface_dice`.
     pub fn within(&self, tolerance_mm: f64) -> f64 {
         let near = |distances: &[f64]| distances.partition_point(|d| *d <= tolerance_mm);
         let n = self.to_reference.len() + self.to_prediction.len();
@@ -81,7 +82,8 @@ fn directed(from: &[usize], to: &[usize], size: [usize; 3], spacing_mm: [f64; 3]
     distances
 }
 
-/// A quantile of ascending values, at least one, with linear interpolation as `numpy.percentile`.
+/// A quantile of ascending values, of which there must be at least one, with linear interpolation
+/// as in `numpy.percentile`.
 pub fn percentile(ascending: &[f64], share: f64) -> f64 {
     let position = share * (ascending.len() - 1) as f64;
     let (low, high) = (ascending[position.floor() as usize], ascending[position.ceil() as usize]);

@@ -1,8 +1,8 @@
-//! Whether paired values differ.
+//! Wilcoxon's signed-rank test for paired values.
 
 use std::f64::consts::{PI, SQRT_2};
 
-/// Result of the paired signed-rank test, two-sided.
+/// Result of the paired two-sided signed-rank test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wilcoxon {
     /// Pairs that differ.
@@ -15,18 +15,18 @@ pub struct Wilcoxon {
     pub rank_biserial: f64,
 }
 
-/// Most pairs without ties for which the exact distribution is used.
+/// Largest number of pairs without ties for which the exact distribution is used.
 const EXACT_UP_TO: usize = 50;
-/// Most pairs with ties or zeros for which the exact distribution is used.
+/// Largest number of pairs with ties or zeros for which the exact distribution is used.
 const EXACT_WITH_TIES_UP_TO: usize = 13;
 
-/// Tests the differences of paired values against symmetry about 0; `None` where no pair differs.
+/// Tests the differences of paired values for symmetry about 0; `None` where no pair differs.
 ///
-/// METHOD: Wilcoxon 1945, pairs that do not differ left out, ties at their mean rank. As
-/// `scipy.stats.wilcoxon` decides: the exact distribution for up to 50 pairs without ties and up to
-/// 13 with them, else the normal approximation with its correction for ties, without one for
-/// continuity. Effect size: the rank sum of the positive differences minus that of the negative, as a
-/// share of both (Kerby 2014).
+/// METHOD: Wilcoxon 1945; pairs that do not differ are excluded, ties have their mean rank. As in
+/// `scipy.stats.wilcoxon`: the exact distribution for up to 50 pairs without ties and up to 13 with
+/// them, else the normal approximation with a correction for ties and none for continuity. Effect
+/// size: the rank sum of the positive differences minus that of the negative, as a share of both
+/// (Kerby 2014).
 pub fn wilcoxon(differences: &[f64]) -> Option<Wilcoxon> {
     let mut ordered: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let n = ordered.len();
@@ -62,9 +62,10 @@ pub fn wilcoxon(differences: &[f64]) -> Option<Wilcoxon> {
     Some(Wilcoxon { n, statistic: smaller as f64 / 2.0, p, rank_biserial })
 }
 
-/// Share of the 2ⁿ sign patterns whose rank sum is as small as the one found, times two.
+/// Twice the share of the 2ⁿ sign patterns whose rank sum is at most `smaller`.
 fn exact(double_ranks: &[usize], smaller: usize) -> f64 {
-    // patterns[s]: sign patterns of the ranks so far with double rank sum s; below 2⁵⁰, so exact.
+    // patterns[s]: number of sign patterns of the ranks so far with double rank sum s; below 2⁵⁰,
+    // so exact.
     let mut patterns = vec![0.0; smaller + 1];
     patterns[0] = 1.0;
     for rank in double_ranks {

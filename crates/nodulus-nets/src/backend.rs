@@ -27,7 +27,6 @@ impl Precision {
     }
 
     /// Whether this is the default precision.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -107,6 +107,6 @@ mod tests {
         let images = [vec![0.0; 4], vec![0.0; 5]];
         let error =
             input(images.iter().map(Vec::as_slice), 2, &Backend::host()).err().unwrap().to_string();
-        assert_eq!(error, "example 1: image has 5 pixels, expected 4");
+        assert_eq!(error, "sample 1: the image has 5 pixels, expected 4");
     }
 }

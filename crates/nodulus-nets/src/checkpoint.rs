@@ -82,7 +82,10 @@ pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
     match found.keys().next() {
         None => Ok(()),
         Some(name) => {
-            let problem = format!("tensor `{name}` is none of this network ({} such)", found.len());
+            let problem = format!(
+                "{} tensors do not belong to this network, the first is `{name}`",
+                found.len()
+            );
             Err(wrong(&path, problem))
         }
     }
@@ -122,7 +125,7 @@ pub(super) fn read(path: &Path) -> Result<NamedArrays> {
 pub(super) fn read_floats(path: &Path) -> Result<(NamedArrays, Vec<String>)> {
     let file = fs::read(path)?;
     let tensors = SafeTensors::deserialize(&file)
-        .map_err(|error| wrong(path, format!("no safetensors file: {error}")))?;
+        .map_err(|error| wrong(path, format!("not a safetensors file: {error}")))?;
     let mut others = Vec::new();
     let mut arrays = NamedArrays::new();
     for (name, tensor) in tensors.tensors() {
@@ -133,7 +136,10 @@ pub(super) fn read_floats(path: &Path) -> Result<(NamedArrays, Vec<String>)> {
         let (chunks, _) = tensor.data().as_chunks::<4>();
         let values: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(wrong(path, format!("tensor `{name}` has the value {value}")));
+            return Err(wrong(
+                path,
+                format!("tensor `{name}` contains {value}, expected finite numbers"),
+            ));
         }
         arrays.insert(name, (tensor.shape().to_vec(), values));
     }
@@ -220,13 +226,16 @@ mod tests {
             }),
         );
         let extra = extra.unwrap_err().to_string();
-        assert!(extra.ends_with("tensor `a.weight` is none of this network (1 such)"), "{extra}");
+        assert!(
+            extra.ends_with("1 tensors do not belong to this network, the first is `a.weight`"),
+            "{extra}"
+        );
         write(&path, vec![("b".to_owned(), vec![], vec![f32::NAN])]).unwrap();
         let nan = read(&path).unwrap_err().to_string();
-        assert!(nan.ends_with("tensor `b` has the value NaN"), "{nan}");
+        assert!(nan.ends_with("tensor `b` contains NaN, expected finite numbers"), "{nan}");
         fs::write(&path, b"other").unwrap();
         let other = read(&path).unwrap_err().to_string();
-        assert!(other.contains("no safetensors file"), "{other}");
+        assert!(other.contains("not a safetensors file"), "{other}");
     }
 
     #[test]

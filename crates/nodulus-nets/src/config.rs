@@ -209,7 +209,7 @@ impl TryFrom<ConfigFields> for Config {
         if let Some((name, ..)) = given.iter().find(|(_, given, used)| *given && !used) {
             let settings = if architecture.has_pyramid() { ", `dilations`" } else { "" };
             return Err(format!(
-                "`{name}` is no setting of architecture `{}`, whose settings are `image_size`, \
+                "`{name}` is not a setting of architecture `{}`, whose settings are `image_size`, \
                  `width`{settings}",
                 architecture.name()
             ));
@@ -339,7 +339,7 @@ impl Config {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let stride = self.architecture.stride();
         let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(stride) {
-            format!("image_size {} is no multiple of {stride}", self.image_size)
+            format!("image_size {} is not a multiple of {stride}", self.image_size)
         } else if self.width == 0 || self.classifier_width == 0 {
             format!(
                 "width {} and classifier_width {} must be at least 1",
@@ -416,7 +416,7 @@ mod tests {
         let refused = |text: &str| serde_json::from_str::<Config>(text).unwrap_err().to_string();
         assert_eq!(
             refused(r#"{"architecture": "unet", "mode": "std"}"#),
-            "`mode` is no setting of architecture `unet`, whose settings are `image_size`, `width`"
+            "`mode` is not a setting of architecture `unet`, whose settings are `image_size`, `width`"
         );
         assert!(
             refused(r#"{"architecture": "resunet", "dilations": [1]}"#).contains("`dilations` is")
@@ -438,7 +438,7 @@ mod tests {
         };
         assert_eq!(
             bad(|c| c.image_size = 100),
-            "model configuration: image_size 100 is no multiple of 32"
+            "model configuration: image_size 100 is not a multiple of 32"
         );
         assert!(bad(|c| c.width = 0).contains("width 0"));
         assert!(bad(|c| c.dilations = vec![1, 0]).contains("dilations [1, 0]"));

@@ -2,15 +2,16 @@
 //! convolution for semantic image segmentation", ECCV 2018 (arXiv 1802.02611).
 //!
 //! From the paper, with 64 channels at the backbone's first block: atrous spatial pyramid pooling
-//! at stride 16 with 256 filters a branch, a 1 × 1 convolution, 3 × 3 convolutions of rates 6, 12,
-//! 18, and image-level features; 1 × 1 convolution of all of them to 256; four times its size,
-//! beside low-level features at stride 4 reduced to 48 channels; two 3 × 3 convolutions of 256
-//! filters; the logits, four times their size.
+//! at stride 16 with 256 filters per branch (a 1 × 1 convolution, 3 × 3 convolutions of rates 6,
+//! 12, 18, and image-level features); 1 × 1 convolution of all of them to 256; enlargement by four
+//! and concatenation with low-level features at stride 4 reduced to 48 channels; two 3 × 3
+//! convolutions of 256 filters; logits enlarged by four.
 //!
-//! METHOD: chosen: ResNet-50 as the backbone (the paper has ResNet-101 and Xception), its last layer
-//! dilated as in torchvision and without multi-grid; plain 3 × 3 convolutions (the paper's separable
-//! ones go with Xception); bilinear enlargement with pixels as areas (`align_corners = false`, as in
-//! torchvision); no dropout and no pre-training; the loss of the network that it is compared with.
+//! METHOD: chosen: ResNet-50 as the backbone (the paper has ResNet-101 and Xception), its last
+//! layer dilated as in torchvision and without multi-grid; plain 3 × 3 convolutions (the paper's
+//! separable ones go with Xception); bilinear enlargement with pixels as areas (`align_corners =
+//! false`, as in torchvision); no dropout and no pre-training; the loss of the proposed network,
+//! with which it is compared.
 
 use super::error::Result;
 use super::layers::{Conv, ConvUnit, Pass};
@@ -22,8 +23,8 @@ use super::parameters::Scope;
 use super::resnet::{Features, OutputStride, ResNet};
 use super::tape::Value;
 
-/// Atrous spatial pyramid pooling: branches with norm and `ReLU`, after each other, to one
-/// convolution.
+/// Atrous spatial pyramid pooling by concatenation: branches with norm and `ReLU`, concatenated and
+/// convolved.
 struct ConcatenatedPyramid {
     branches: Vec<ConvUnit>,
     image: ConvUnit,
@@ -59,7 +60,7 @@ impl ConcatenatedPyramid {
     }
 }
 
-/// Rows and columns of an image, so many times.
+/// Rows and columns of an image, times a factor.
 fn size(x: &Value, factor: usize) -> [usize; 2] {
     match *x.tensor().dims() {
         [.., height, width] => [height * factor, width * factor],
@@ -99,7 +100,7 @@ impl DeepLabV3Plus {
         Self { backbone, pyramid, low, refine, out }
     }
 
-    /// The logits of `[B, 1, H, W]`, sides multiples of 16.
+    /// The logits for `[B, 1, H, W]` whose sides are multiples of 16.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let Features { blocks: [_, c2, ..], last } = self.backbone.forward(pass, x)?;
         let high = self.pyramid.forward(pass, &last)?;

@@ -36,17 +36,16 @@ impl Device {
         }
         let number = name.strip_prefix("cuda:").and_then(|number| number.parse::<u16>().ok());
         let Some(number) = number.map(usize::from) else {
-            let hint =
-                if name == "cuda" { "which card? \"cuda:0\" is the first" } else { "unknown" };
-            return Err(wrong(format!("{hint}; expected \"auto\", \"cpu\" or \"cuda:N\"")));
+            let hint = if name == "cuda" { "which card? `cuda:0` is the first" } else { "unknown" };
+            return Err(wrong(format!("{hint}; expected `auto`, `cpu` or `cuda:N`")));
         };
         let found = card::count().and_then(|count| match count {
             0 => Err("found no card".to_owned()),
             n if number < n => Self::card(number),
-            1 => Err("found 1 card, \"cuda:0\"".to_owned()),
-            n => Err(format!("found {n} cards, \"cuda:0\" to \"cuda:{}\"", n - 1)),
+            1 => Err("found 1 card, `cuda:0`".to_owned()),
+            n => Err(format!("found {n} cards, `cuda:0` to `cuda:{}`", n - 1)),
         });
-        found.map_err(|problem| wrong(format!("{problem}; \"cpu\" needs none")))
+        found.map_err(|problem| wrong(format!("{problem}; use `cpu` to run without a card")))
     }
 
     /// The first card that works, or else the processor with the reason why no card is used.
@@ -90,7 +89,7 @@ impl Device {
         match self {
             Self::Cpu if precision == Precision::F32 => Ok(Self::Cpu),
             Self::Cpu => Err(wrong(format!(
-                "the processor computes in \"f32\"; precision \"{}\" needs a card",
+                "the processor computes in `f32`; precision `{}` needs a card",
                 precision.name()
             ))),
             // This precision was checked when the card was opened.
@@ -150,7 +149,7 @@ mod card {
     use crate::backend::Precision;
 
     const PROBLEM: &str =
-        "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md)";
+        "this program was built without CUDA (cargo's feature `cuda`, docs/gpu.md)";
 
     pub(super) fn count() -> Result<usize, String> {
         Err(PROBLEM.to_owned())
@@ -216,17 +215,17 @@ mod tests {
         assert!(matches!(Device::from_name("cpu").unwrap(), Device::Cpu));
         for name in ["gpu", "cuda:x", "cuda1", "cuda:", "cuda", "cuda:-1", ""] {
             let message = refused(name);
-            assert!(message.contains("expected \"auto\", \"cpu\" or \"cuda:N\""), "{message}");
+            assert!(message.contains("expected `auto`, `cpu` or `cuda:N`"), "{message}");
         }
-        assert!(refused("cuda").contains("\"cuda:0\" is the first"));
+        assert!(refused("cuda").contains("`cuda:0` is the first"));
     }
 
     #[test]
     fn a_card_that_is_not_there_is_refused() {
         let message = refused("cuda:65535");
-        assert!(message.starts_with("device \"cuda:65535\": "), "{message}");
+        assert!(message.starts_with("device `cuda:65535`: "), "{message}");
         assert!(["without CUDA", "card"].iter().any(|part| message.contains(part)), "{message}");
-        assert!(message.ends_with("; \"cpu\" needs none"), "{message}");
+        assert!(message.ends_with("; use `cpu` to run without a card"), "{message}");
     }
 
     #[test]
@@ -237,10 +236,13 @@ mod tests {
         let problem = problem.unwrap();
         assert_eq!(
             problem,
-            "this program was built without CUDA (cargo's feature \"cuda\", docs/gpu.md)"
+            "this program was built without CUDA (cargo's feature `cuda`, docs/gpu.md)"
         );
         assert!(matches!(Device::from_name("auto").unwrap(), Device::Cpu));
-        assert_eq!(refused("cuda:0"), format!("device \"cuda:0\": {problem}; \"cpu\" needs none"));
+        assert_eq!(
+            refused("cuda:0"),
+            format!("device `cuda:0`: {problem}; use `cpu` to run without a card")
+        );
     }
 
     #[test]
@@ -251,7 +253,7 @@ mod tests {
             assert_eq!(
                 Device::Cpu.with_precision(precision).unwrap_err().to_string(),
                 format!(
-                    "device \"cpu\": the processor computes in \"f32\"; precision \"{name}\" needs a card"
+                    "device `cpu`: the processor computes in `f32`; precision `{name}` needs a card"
                 )
             );
             assert_eq!(serde_json::to_value(precision).unwrap(), name);

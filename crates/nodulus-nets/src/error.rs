@@ -41,9 +41,9 @@ pub enum Error {
     },
     /// The loss is not a number.
     #[error(
-        "epoch {epoch}, batch {batch}: the loss is {loss} on {}; look at these images, or lower the \
-         learning rate or set clip_norm",
-        examples.join(", ")
+        "epoch {epoch}, batch {batch}: the loss is {loss} on {}; check these images, lower \
+         `learning_rate` or set `clip_norm`",
+        samples.join(", ")
     )]
     Diverged {
         /// Epoch, from 1.
@@ -53,7 +53,7 @@ pub enum Error {
         /// The loss.
         loss: f64,
         /// Names of the batch's samples.
-        examples: Vec<String>,
+        samples: Vec<String>,
     },
     /// A file cannot be read or written.
     #[error(transparent)]

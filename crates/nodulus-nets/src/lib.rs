@@ -1,6 +1,27 @@
-//! The networks: operators, layers, training and inference.
+//! Networks that segment nodules in slices of chest CT: building, training, checkpoints and prediction.
 //!
-//! Images are `[B, 1, H, W]`, rows along j and columns along i, values in 0..1.
+//! Images are `[B, 1, H, W]`: rows along j, columns along i, values in 0..1. [`Config`] describes a network,
+//! [`Trainer`] trains it and writes checkpoints, [`Predictor`] and [`Ensemble`] predict with them. [`Device`]
+//! is the processor or an NVIDIA card.
+//!
+//! A tiny network, untrained, predicts a slice:
+//!
+//! ```
+//! use nodulus_nets::{Architecture, Config, Device, Predictor, Preset, Trainer, WEIGHTS_FILE};
+//!
+//! let config = Config { image_size: 16, ..Config::of(Architecture::UNet, Preset::Tiny) };
+//! let folder = tempfile::tempdir()?;
+//! let trainer = Trainer::new(&config, 1, &Device::Cpu)?;
+//! trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &serde_json::Value::Null)?;
+//!
+//! let predictor = Predictor::load(folder.path(), &Device::Cpu)?;
+//! let slice = vec![0.25; 16 * 16];
+//! let predictions = predictor.predict(&[slice])?;
+//! assert_eq!(predictions[0].probability.len(), 16 * 16);
+//! assert!(predictions[0].probability.iter().all(|p| (0.0..=1.0).contains(p)));
+//! assert_eq!(predictions[0].nodule_probability, None); // U-Net has no classifier.
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod buffer;

@@ -91,22 +91,24 @@ impl Phase {
         let wrong = |problem: String| Err(Error::Phase(problem));
         let rates = [self.learning_rate, self.decay_factor];
         if self.batch == 0 {
-            return wrong("batch 0, expected at least 1".to_owned());
+            return wrong("`batch` is 0, expected at least 1".to_owned());
         }
         if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {
             return wrong(format!(
-                "learning_rate {} and decay_factor {} must be positive",
+                "`learning_rate` {} and `decay_factor` {} must be positive",
                 self.learning_rate, self.decay_factor
             ));
         }
         if let Some(limit) = self.clip_norm.filter(|limit| !limit.is_finite() || *limit <= 0.0) {
-            return wrong(format!("clip_norm {limit}, expected a positive number or none"));
+            return wrong(format!(
+                "`clip_norm` is {limit}, expected a positive number or no setting"
+            ));
         }
         let weights = [self.weight_decay, self.segmentation_weight, self.classification_weight];
         if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
             return wrong(format!(
-                "weight_decay {}, segmentation_weight {} and classification_weight {} must be 0 or \
-                 more",
+                "`weight_decay` {}, `segmentation_weight` {} and `classification_weight` {} must be 0 \
+                 or more",
                 self.weight_decay, self.segmentation_weight, self.classification_weight
             ));
         }
@@ -119,7 +121,7 @@ impl Phase {
             let mut met = false;
             for pattern in patterns {
                 let pattern = glob::Pattern::new(&pattern)
-                    .map_err(|error| Error::Phase(format!("freeze \"{name}\": {error}")))?;
+                    .map_err(|error| Error::Phase(format!("`freeze` \"{name}\": {error}")))?;
                 for (spec, trained) in specs.iter().zip(&mut trained) {
                     if pattern.matches(&spec.name) {
                         met = true;
@@ -129,13 +131,13 @@ impl Phase {
             }
             if !met {
                 return wrong(format!(
-                    "freeze \"{name}\" is no block and no parameter's name of this network (blocks are S1 to \
-                     S9 and C1 to C5 of the proposed network)"
+                    "`freeze` \"{name}\" is neither a block nor a parameter of this network (blocks are S1 to S9 \
+                     and C1 to C5 of the proposed network)"
                 ));
             }
         }
         if !trained.contains(&true) {
-            return wrong(format!("freeze {:?} leaves nothing to train", self.freeze));
+            return wrong(format!("`freeze` {:?} leaves nothing to train", self.freeze));
         }
         Ok(trained)
     }
@@ -199,9 +201,9 @@ mod tests {
     #[test]
     fn what_cannot_be_frozen_is_refused() {
         let message = |freeze: &[&str]| frozen(freeze).unwrap_err().to_string();
-        assert!(message(&["S10"]).contains("freeze \"S10\" is no block"));
-        assert!(message(&["encoder.*"]).contains("no parameter's name of this network"));
-        assert!(message(&["["]).contains("freeze \"[\": Pattern syntax error"));
+        assert!(message(&["S10"]).contains("`freeze` \"S10\" is neither a block"));
+        assert!(message(&["encoder.*"]).contains("nor a parameter of this network"));
+        assert!(message(&["["]).contains("`freeze` \"[\": Pattern syntax error"));
         assert!(message(&["*"]).contains("leaves nothing to train"));
     }
 
@@ -210,7 +212,10 @@ mod tests {
         for architecture in Architecture::ALL.into_iter().skip(1) {
             for block in ["S1", "C5"] {
                 let message = frozen_of(architecture, &[block]).unwrap_err().to_string();
-                assert!(message.contains(&format!("freeze \"{block}\" is no block")), "{message}");
+                assert!(
+                    message.contains(&format!("`freeze` \"{block}\" is neither a block")),
+                    "{message}"
+                );
             }
             assert_eq!(frozen_of(architecture, &["out.*"]).unwrap(), ["out.weight", "out.bias"]);
         }

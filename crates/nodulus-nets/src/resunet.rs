@@ -2,13 +2,15 @@
 //! Sensing Letters 2018 (arXiv 1711.10684).
 //!
 //! From the paper: residual units with norm and `ReLU` before each of their two 3 × 3 convolutions;
-//! three levels down by stride 2 in place of pooling, 64 to 512 channels; up-sampling and the
-//! level's own features before each unit of the decoder; 1 × 1 convolution to the output.
+//! three levels down by stride 2 in place of pooling, 64 to 512 channels; up-sampling and
+//! concatenation with the level's own features before each unit of the decoder; 1 × 1 convolution
+//! to the output.
 //!
-//! METHOD: chosen: the paper says "up-sampling", which is done by nearest neighbour (the default of
-//! Keras, in which its network was made); every unit's shortcut is a 1 × 1 convolution and a norm,
-//! since its input never has its output's channels; no bias where a norm follows or is added to it;
-//! the loss of the network that it is compared with in place of the squared error.
+//! METHOD: chosen: up-sampling by nearest neighbour, which the paper does not specify (the default
+//! of Keras, in which its network was made); a 1 × 1 convolution and a norm in every unit's
+//! shortcut, since its input never has its output's channels; no bias where a norm follows or is
+//! added; the loss of the proposed network, with which it is compared, in place of the squared
+//! error.
 
 use super::error::Result;
 use super::layers::{Conv, Pass, ResidualUnit, Stem, up};
@@ -24,7 +26,7 @@ const DEPTH: usize = 3;
 pub(super) struct ResUNet {
     stem: Stem,
     encoder: Vec<ResidualUnit>,
-    /// From the lowest level up.
+    /// Units from the lowest level up.
     decoder: Vec<ResidualUnit>,
     out: Conv,
 }
@@ -49,7 +51,7 @@ impl ResUNet {
         Self { stem, encoder, decoder, out }
     }
 
-    /// The logits of `[B, 1, H, W]`, sides multiples of 8.
+    /// The logits for `[B, 1, H, W]` whose sides are multiples of 8.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mut x = self.stem.forward(pass, x)?;
         let mut skips = Vec::new();

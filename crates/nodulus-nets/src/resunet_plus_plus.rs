@@ -7,13 +7,13 @@
 //! decoder, from the level's own features and those from below.
 //!
 //! From the code: 16 channels at the first level; squeeze and excitation after every residual unit,
-//! the decoder's too, to an eighth of the channels, without biases; pyramids that are sums of four 3 × 3
-//! convolutions of dilation 1, 6, 12, 18, each with a norm, then a 1 × 1 convolution; attention that
-//! multiplies the features from below by a convolution, without a sigmoid; nearest-neighbour
-//! up-sampling.
+//! also in the decoder, to an eighth of the channels, without biases; pyramids that are sums of
+//! four 3 × 3 convolutions with dilations 1, 6, 12, 18, each with a norm, followed by a 1 × 1
+//! convolution; attention that multiplies the features from below by a convolution, without a
+//! sigmoid; nearest-neighbour up-sampling.
 //!
-//! METHOD: chosen: no bias where a norm follows or is added to it; the loss of the network that it
-//! is compared with in place of Dice loss alone.
+//! METHOD: chosen: no bias where a norm follows or is added; the loss of the proposed network, with
+//! which it is compared, in place of Dice loss alone.
 
 use super::error::Result;
 use super::layers::{Addend, BatchNorm, Conv, Pass, ResidualUnit, Stem, SummedPyramid, up};
@@ -26,10 +26,10 @@ use super::ops::window::Window;
 use super::parameters::Scope;
 use super::tape::Value;
 
-/// Channels for each one that squeeze and excitation has inside.
+/// Ratio of the channels to those inside squeeze and excitation.
 const REDUCTION: usize = 8;
 
-/// Squeeze and excitation: channels weighed by what their means say of each other.
+/// Squeeze and excitation: channels weighted according to the means of all channels.
 struct SqueezeExcitation {
     reduce: Conv,
     expand: Conv,
@@ -63,7 +63,8 @@ impl NormReluConv {
     }
 }
 
-/// What comes from below, weighed by itself and by the level's own features.
+/// Attention: the features from below, weighted by a map computed from them and from the level's
+/// own features.
 struct Attention {
     skip: NormReluConv,
     below: NormReluConv,
@@ -111,7 +112,7 @@ pub(super) struct ResUNetPlusPlus {
     stem: (Stem, SqueezeExcitation),
     encoder: Vec<(ResidualUnit, SqueezeExcitation)>,
     bridge: SummedPyramid,
-    /// From the lowest level up.
+    /// Levels from the lowest up.
     decoder: Vec<DecoderLevel>,
     pyramid: SummedPyramid,
     out: Conv,
@@ -149,7 +150,7 @@ impl ResUNetPlusPlus {
         Self { stem, encoder, bridge, decoder, pyramid, out }
     }
 
-    /// The logits of `[B, 1, H, W]`, sides multiples of 8.
+    /// The logits for `[B, 1, H, W]` whose sides are multiples of 8.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let (stem, excitation) = &self.stem;
         let mut x = stem.forward(pass, x)?;

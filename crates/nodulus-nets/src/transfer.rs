@@ -74,7 +74,7 @@ pub(super) fn transfer(
     if found.taken.is_empty() {
         let first = found.unused.first().or(found.other_shape.first());
         let problem = format!(
-            "none of its tensors is one of this network: it has `{}`, expected names like `{}`",
+            "none of its tensors belongs to this network: it has `{}`, expected names like `{}`",
             first.map_or("none", String::as_str),
             parameters.specs.first().map_or("none", |spec| spec.name.as_str())
         );
@@ -149,7 +149,7 @@ mod tests {
         let error = transfer(&path, "", &mut network()).unwrap_err().to_string();
         assert!(
             error.ends_with(
-                "none of its tensors is one of this network: it has `conv1.weight`, expected names like \
+                "none of its tensors belongs to this network: it has `conv1.weight`, expected names like \
                  `net.conv1.weight`"
             ),
             "{error}"

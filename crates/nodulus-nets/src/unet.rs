@@ -1,13 +1,13 @@
 //! U-Net: Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image
 //! segmentation", MICCAI 2015 (arXiv 1505.04597).
 //!
-//! From the paper: four levels down by 2 × 2 max-pool, channels doubled at each; two 3 × 3
-//! convolutions with `ReLU` a level; up by 2 × 2 transposed convolution, channels halved; the level's
-//! own features after those from below; 1 × 1 convolution to the output.
+//! From the paper: four levels down by 2 × 2 max-pooling, with twice the channels at each; two 3 ×
+//! 3 convolutions with `ReLU` per level; up by 2 × 2 transposed convolution, with half the
+//! channels; concatenation with the level's own features; 1 × 1 convolution to the output.
 //!
-//! METHOD: chosen: convolutions are padded, so that the output is as large as the input (the paper's
-//! lose a border); each is followed by batch norm (Ioffe 2015), without a bias of its own; no
-//! dropout; one logit instead of two classes; the loss of the network that it is compared with.
+//! METHOD: chosen: padded convolutions, so that the output is as large as the input (the paper's
+//! lose a border), each followed by batch norm (Ioffe 2015) and without a bias; no dropout; one
+//! logit instead of two classes; the loss of the proposed network, with which it is compared.
 
 use super::error::Result;
 use super::layers::{Conv, ConvUnit, Pass, UpConv};
@@ -42,7 +42,7 @@ impl DoubleConv {
 /// The network.
 pub(super) struct UNet {
     encoder: Vec<DoubleConv>,
-    /// From the lowest level up.
+    /// Levels from the lowest up.
     decoder: Vec<(UpConv, DoubleConv)>,
     out: Conv,
 }
@@ -68,7 +68,7 @@ impl UNet {
         Self { encoder, decoder, out }
     }
 
-    /// The logits of `[B, 1, H, W]`, sides multiples of 16.
+    /// The logits for `[B, 1, H, W]` whose sides are multiples of 16.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mut x = x.clone();
         let mut skips = Vec::new();
@@ -81,7 +81,7 @@ impl UNet {
         }
         for ((up, level), skip) in self.decoder.iter().zip(skips.iter().rev()) {
             let below = up.forward(pass, &x)?;
-            // METHOD: what comes from below goes first; the paper does not say.
+            // METHOD: the features from below come first; the paper does not say.
             x = pass.apply(Concatenation { enlarged: None }, &[&below, skip])?;
             x = level.forward(pass, &x)?;
         }

@@ -7,8 +7,8 @@ use super::output::{DeliveredFile, FileContent, OutputKind};
 use super::{document, labels, overlay};
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::ScoredScan;
-use crate::tables::{durable, hash};
 use nodulus_formats::volume::LoadedSlices;
+use nodulus_store::{durable, hash};
 use std::collections::BTreeSet;
 use std::path::Path;
 

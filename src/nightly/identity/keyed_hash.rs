@@ -20,7 +20,7 @@ fn with_key(key: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::hash;
+    use nodulus_store::hash;
 
     /// RFC 4231, 4.2, 4.3, 4.4, 4.7 and 4.8.
     #[test]

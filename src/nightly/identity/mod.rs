@@ -2,16 +2,17 @@
 
 mod keyed_hash;
 
-use crate::tables::hash;
 use fs_err as fs;
 use nodulus_formats::dicom::{Pseudonyms, shifted_date};
 use nodulus_formats::uid;
+use nodulus_store::hash;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 
 /// Settings: `[score.deidentify]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeidentifySettings {
     /// File with the key: 16 to 4,096 bytes, not counting white space at its ends. The same key gives the
@@ -23,7 +24,7 @@ pub struct DeidentifySettings {
 }
 
 /// What happens to UIDs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UidPolicy {
     /// Each UID is replaced, always by the same one.

@@ -1,10 +1,10 @@
 //! Candidates of a detector or a radiologist, from tables, structure sets and reports.
 
 use crate::nightly::redaction;
-use crate::tables::{foreign, hash};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, Point, PointPosition, PointSet};
 use nodulus_formats::luna_csv::{self, read_positions};
+use nodulus_store::{foreign, hash};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -33,7 +33,7 @@ pub enum Error {
     Csv(#[from] luna_csv::Error),
     /// A Parquet file could not be read.
     #[error(transparent)]
-    Parquet(#[from] foreign::Error),
+    Parquet(#[from] nodulus_store::Error),
     /// A DICOM file could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
@@ -205,7 +205,7 @@ fn read_parquet(path: &Path) -> Result<Vec<(String, NoduleCandidate)>, Error> {
     };
     let rows = match read(&LUNA16_NAMES) {
         // The error names this program's own columns.
-        Err(foreign::Error::Missing { .. }) => read(&OWN_NAMES)?,
+        Err(nodulus_store::Error::MissingColumns { .. }) => read(&OWN_NAMES)?,
         other => other?,
     };
     let mut candidates = Vec::with_capacity(rows.len());

@@ -1,7 +1,7 @@
 //! Whether files have changed, without reading them.
 
-use crate::tables::hash;
 use fs_err as fs;
+use nodulus_store::hash;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -3,9 +3,8 @@
 use super::drift_page::{DriftContent, WarningCount, render};
 use crate::nightly::follow_up::drift::{NoduleMeasurements, over_nights};
 use crate::nightly::records::day_tables::{DayTables, Error};
-use crate::tables::parquet::PartReader;
-use crate::tables::partitions::Partitions;
-use crate::tables::{Drift, Row as _, Score};
+use crate::tables::{Drift, Score};
+use nodulus_store::{PartReader, Partitions, Row as _};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

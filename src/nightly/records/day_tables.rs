@@ -3,12 +3,10 @@
 use super::ledger::Ledger;
 use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
 use crate::nightly::scan::model::LoadedModel;
-use crate::tables::parquet::{self, Provenance};
-use crate::tables::partitions::Partitions;
-use crate::tables::store::{self, Store};
-use crate::tables::{Drift, Growth, Row, Score, manifest};
+use crate::tables::{Drift, Growth, Score};
 use fs_err as fs;
 use nodulus_nets::TrainingProfile;
+use nodulus_store::{Partitions, Provenance, Row, Store, record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,15 +23,9 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A record could not be read.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A file could not be written.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
+    Store(#[from] nodulus_store::Error),
 }
 
 /// The tables of a store, and the training cohorts of its models.
@@ -55,7 +47,7 @@ impl<'a> DayTables<'a> {
         }
         let mut profiles = BTreeMap::new();
         for path in json_files(&store.root().join(MODELS))? {
-            if let (Some(id), Some(profile)) = (path.file_stem(), manifest::read(&path)?) {
+            if let (Some(id), Some(profile)) = (path.file_stem(), record::read(&path)?) {
                 profiles.insert(id.to_string_lossy().into_owned(), profile);
             }
         }

@@ -7,9 +7,9 @@ use super::entry::{ComparedResult, LedgerEntry, SeriesState};
 use super::record::{Attempt, SeriesRecord};
 use crate::nightly::follow_up::growth::{self, MatchingRule};
 use crate::nightly::follow_up::scan::FollowUpScan;
-use crate::tables::manifest::{self, Error};
-use crate::tables::{Growth, Score, durable, hash};
+use crate::tables::{Growth, Score};
 use fs_err as fs;
+use nodulus_store::{Error, durable, hash, record};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Ledger {
             paths.extend(paths_in(&folder)?.into_iter().filter(|path| is_json(path)));
         }
         let read = |path: &PathBuf| -> Result<Option<(String, LedgerEntry)>, Error> {
-            let record: Option<SeriesRecord> = manifest::read(path)?;
+            let record: Option<SeriesRecord> = record::read(path)?;
             Ok(record.and_then(|record| Some((record.id.clone(), LedgerEntry::of(&record)?))))
         };
         let entries: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
@@ -107,7 +107,7 @@ impl Ledger {
     ///
     /// Fails if the record cannot be read.
     pub(crate) fn read(&self, id: &str) -> Result<SeriesRecord, Error> {
-        let record = manifest::read(&self.path(id))?;
+        let record = record::read(&self.path(id))?;
         Ok(record.unwrap_or_else(|| SeriesRecord { id: id.to_owned(), ..SeriesRecord::default() }))
     }
 
@@ -117,7 +117,7 @@ impl Ledger {
     ///
     /// Fails if the store cannot be written to.
     pub(crate) fn write(&mut self, record: &SeriesRecord) -> Result<BTreeSet<String>, Error> {
-        manifest::write(&self.path(&record.id), record)?;
+        record::write(&self.path(&record.id), record)?;
         let previous = match LedgerEntry::of(record) {
             Some(entry) => self.insert(record.id.clone(), entry),
             None => self.take(&record.id),

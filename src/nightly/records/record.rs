@@ -3,7 +3,8 @@
 use crate::nightly::deliver::OutputKind;
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::tables::{Score, hash};
+use crate::tables::Score;
+use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

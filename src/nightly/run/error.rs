@@ -4,7 +4,7 @@ use crate::nightly::identity;
 use crate::nightly::input::candidates;
 use crate::nightly::records::day_tables;
 use crate::nightly::scan::model;
-use crate::tables::{manifest, store};
+
 use std::io;
 use std::path::PathBuf;
 
@@ -35,10 +35,7 @@ pub enum Error {
     Model(#[from] model::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A record could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
+    Store(#[from] nodulus_store::Error),
     /// A table could not be written.
     #[error(transparent)]
     Tables(#[from] day_tables::Error),

@@ -9,8 +9,8 @@ use crate::nightly::scan::read::{LoadedScan, ReadOutcome, ReadSeries};
 use crate::nightly::scan::scored::ScoredScan;
 use crate::nightly::scan::segment::{self, RegionPredictor};
 use crate::nightly::scan::training_range::{self, ScanCharacteristics};
-use crate::tables::clock;
 use nodulus_metrics::HuCounts;
+use nodulus_store::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Instant, SystemTime};
 

@@ -4,8 +4,7 @@ use super::error::Error;
 use super::summary::RunSummary;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::ledger::Ledger;
-use crate::tables::lock;
-use crate::tables::store::{self, Store};
+use nodulus_store::{Store, lock};
 use serde::Serialize;
 
 /// Status of the job, as its store shows it.
@@ -43,7 +42,7 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
     let last_run = RunSummary::last(store)?;
     let settling = last_run.iter().flat_map(|last| &last.settling_series);
     let mut status = JobStatus {
-        holder: lock::holder(store.root()).map_err(store::Error::from)?,
+        holder: lock::holder(store.root()).map_err(nodulus_store::Error::from)?,
         settling: settling
             .map(|id| SeriesStatus { id: id.clone(), detail: String::new() })
             .collect(),

@@ -1,7 +1,6 @@
 //! Summary of a run.
 
-use crate::tables::clock;
-use crate::tables::store::{self, Store};
+use nodulus_store::{Store, clock};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -103,7 +102,7 @@ impl RunSummary {
     /// # Errors
     ///
     /// Fails if the store cannot be written to.
-    pub fn write(&self, store: &Store, begun: SystemTime) -> Result<(), store::Error> {
+    pub fn write(&self, store: &Store, begun: SystemTime) -> Result<(), nodulus_store::Error> {
         let fraction = begun.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
         // Without colons, which some file systems do not allow.
         let name = format!("{}-{fraction:03}.json", clock::timestamp(begun).replace(':', ""));
@@ -115,7 +114,7 @@ impl RunSummary {
     /// # Errors
     ///
     /// Fails if the store cannot be read.
-    pub fn last(store: &Store) -> Result<Option<Self>, store::Error> {
+    pub fn last(store: &Store) -> Result<Option<Self>, nodulus_store::Error> {
         let Ok(entries) = std::fs::read_dir(store.root().join(FOLDER)) else { return Ok(None) };
         let names = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let last: Option<PathBuf> =

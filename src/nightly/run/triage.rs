@@ -10,8 +10,8 @@ use crate::nightly::redaction;
 use crate::nightly::scan::read::PendingSeries;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::settings::ScoreSettings;
-use crate::tables::{clock, manifest};
 use nodulus_formats::image_file;
+use nodulus_store::clock;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
@@ -34,7 +34,7 @@ impl Triage<'_> {
         recipe: &str,
         model_id: &str,
         ledger: &mut Ledger,
-    ) -> Result<Vec<PendingSeries>, manifest::Error> {
+    ) -> Result<Vec<PendingSeries>, nodulus_store::Error> {
         // The record of a file or folder that could not be read ends with the file or folder.
         let ids: BTreeSet<&str> = discovered.iter().map(|series| series.name.as_str()).collect();
         let recorded = ledger.states().map(|(id, _)| id.clone());
@@ -62,7 +62,7 @@ impl Triage<'_> {
         recipe: &str,
         model_id: &str,
         ledger: &mut Ledger,
-    ) -> Result<Option<PendingSeries>, manifest::Error> {
+    ) -> Result<Option<PendingSeries>, nodulus_store::Error> {
         if self.is_settling(&series) {
             self.summary.settling += 1;
             self.summary.settling_series.push(series.name.clone());

@@ -11,7 +11,7 @@ use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, Ser
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::tables::{clock, hash};
+use nodulus_store::{clock, hash};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! The files of a scan: their content, their headers, and the slices that its candidates need.
 
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
-use crate::tables::hash;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
+use nodulus_store::hash;
 use rayon::prelude::*;
 use std::io;
 use std::path::PathBuf;

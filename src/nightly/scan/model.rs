@@ -2,8 +2,8 @@
 
 use super::scored::ScoringModel;
 use crate::pipeline::runner::weights_file;
-use crate::tables::{hash, store};
 use nodulus_nets::{self as model, Device, Ensemble, TrainingProfile};
+use nodulus_store::hash;
 use std::path::PathBuf;
 
 /// The model could not be loaded.
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// The weights could not be found.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] nodulus_store::Error),
     /// The weights could not be read.
     #[error("cannot read `{path}`")]
     Io {

@@ -2,10 +2,10 @@
 
 use super::region::SegmentedCandidate;
 use super::scored::ScoredNodule;
-use crate::tables::hash;
 use nodulus_formats::volume::{LoadedSlices, PlacedMask};
 use nodulus_imaging::overlap::overlap_linkage;
 use nodulus_metrics::mask_size;
+use nodulus_store::hash;
 use std::collections::BTreeMap;
 
 /// The nodules of a scan, in the order of their candidates.

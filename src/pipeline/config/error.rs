@@ -22,8 +22,8 @@ pub enum Error {
     #[error("`--set {0}` is not of the form key=value, as in `--set crop.margin_slices=2`")]
     Set(String),
     /// A `--set` names no setting, or gives it a value of the wrong kind.
-    #[error("`--set` gives a setting that cannot be: {0}")]
-    Override(String),
+    #[error("`--set {0}`: {1}")]
+    Sets(String, String),
     /// There is nothing to ingest.
     #[error(
         "`ingest.cohorts` is empty: add a `[[ingest.cohorts]]` section with `name`, `source` and `root`"

@@ -1,65 +1,59 @@
 //! Reads a file of settings, with settings of the command line in place of its own.
 
 use super::error::Error;
+use super::known::{Problem, first_problem};
+use super::schema::Schema;
+use super::set;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
+use toml::de::DeTable;
 use toml::{Table, Value};
 
-/// Reads a pipeline file as `T`, which may be a part of it, with `key=value` settings applied.
+/// The JSON Schema of settings: draft 7, which editors know best.
+pub fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Reads a file of settings as `T`, with `key=value` settings applied.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be read, or it or a setting is not valid for `T`.
-pub fn section<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T, Error> {
+pub fn section<T: DeserializeOwned + JsonSchema>(path: &Path, sets: &[String]) -> Result<T, Error> {
     let text = fs_err::read_to_string(path)?;
-    let parsed: T = toml::from_str(&text).map_err(|error| parse_error(path, &text, &error))?;
+    let located = |span: Option<Range<usize>>, message: &str| located(path, &text, span, message);
+    let syntax = |error: toml::de::Error| located(error.span(), error.message());
+    let schema = schema_of::<T>();
+    let schema = Schema::new(&schema);
+    let table = DeTable::parse(&text).map_err(syntax)?;
+    if let Some(Problem { span, message, .. }) = first_problem(&table, schema) {
+        return Err(located(Some(span), &message));
+    }
     if sets.is_empty() {
-        return Ok(parsed);
+        return toml::from_str(&text).map_err(syntax);
     }
-    let mut table: Table =
-        toml::from_str(&text).map_err(|error| parse_error(path, &text, &error))?;
+    let mut table: Table = toml::from_str(&text).map_err(syntax)?;
     for set in sets {
-        let (key, value) = set.split_once('=').ok_or_else(|| Error::Set(set.clone()))?;
-        put(&mut table, key.trim(), value_of(value.trim()))
-            .ok_or_else(|| Error::Set(set.clone()))?;
+        set::put(&mut table, set, schema)?;
     }
-    T::deserialize(Value::Table(table)).map_err(|error| Error::Override(error.message().to_owned()))
-}
-
-/// A value as TOML writes it, or else the text itself.
-fn value_of(text: &str) -> Value {
-    let parsed: Option<Table> = toml::from_str(&format!("value = {text}")).ok();
-    parsed
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// Sets a dotted key; a number steps into a list. `None` where a step leads through a plain value.
-fn put(table: &mut Table, key: &str, value: Value) -> Option<()> {
-    let Some((first, rest)) = key.split_once('.') else {
-        if key.is_empty() {
-            return None;
-        }
-        table.insert(key.to_owned(), value);
-        return Some(());
-    };
-    match table.entry(first.to_owned()).or_insert_with(|| Value::Table(Table::new())) {
-        Value::Table(inner) => put(inner, rest, value),
-        Value::Array(items) => {
-            let (index, rest) = rest.split_once('.')?;
-            match items.get_mut(index.parse::<usize>().ok()?)? {
-                Value::Table(inner) => put(inner, rest, value),
-                _ => None,
-            }
-        }
-        _ => None,
+    let problem = |message: &str| Error::Sets(sets.join(" --set "), message.to_owned());
+    // Settings can be right each, and what they make be without a key that it needs.
+    let together = table.to_string();
+    let parsed = DeTable::parse(&together).map_err(|error| problem(error.message()))?;
+    if let Some(found) = first_problem(&parsed, schema) {
+        return Err(problem(&found.message));
     }
+    T::deserialize(Value::Table(table)).map_err(|error| problem(error.message()))
 }
 
-fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let length = error.span().map_or(1, |span| span.len().max(1));
+/// An error at a place of a file, with its line.
+fn located(path: &Path, text: &str, span: Option<Range<usize>>, message: &str) -> Error {
+    let start = span.as_ref().map_or(0, |span| span.start.min(text.len()));
+    let length = span.map_or(1, |span| span.len().max(1));
     let before = text.get(..start).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |n| n + 1);
     let line_number = before.matches('\n').count() + 1;
@@ -76,7 +70,7 @@ fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     );
     Error::Parse {
         place: format!("{}:{line_number}:{}", path.display(), column + 1),
-        message: error.message().to_owned(),
+        message: message.to_owned(),
         excerpt,
     }
 }

@@ -1,6 +1,9 @@
 //! Pipeline files: TOML, one section a stage.
 
 mod error;
+mod schema;
+mod known;
+mod set;
 mod file;
 mod check_masks;
 mod check_train;
@@ -9,7 +12,8 @@ mod check;
 use crate::stages::Stage;
 pub use crate::stages::config::Config;
 pub use error::{Error, range};
-pub use file::section;
+pub use file::{schema_of, section};
+pub use schema::Schema;
 use std::path::{Path, PathBuf};
 
 /// Stands for the store's folder in paths.
@@ -114,10 +118,106 @@ mod tests {
     #[test]
     fn an_unknown_key_is_shown_with_line_and_caret() {
         let error = read(&format!("{FILE}[crop]\nmargn = 2\n"), &[]).unwrap_err().to_string();
-        assert!(error.contains("p.toml:9:1: unknown field `margn`"), "{error}");
+        assert!(
+            error.contains("p.toml:9:1: unknown key `crop.margn`; crop has `size`, "),
+            "{error}"
+        );
         assert!(error.ends_with("9 | margn = 2\n  | ^^^^^"), "{error}");
         let error = read(FILE, &["crop.margn=2"]).unwrap_err().to_string();
-        assert!(error.contains("unknown field `margn`"), "{error}");
+        assert!(error.starts_with("`--set crop.margn=2`: unknown key `crop.margn`"), "{error}");
+    }
+
+    #[test]
+    fn mistyped_names_come_with_near_ones() {
+        for (line, place, expected) in [
+            (
+                "[crop]\nmargin_slcies = 2",
+                "9:1",
+                "unknown key `crop.margin_slcies`: did you mean `margin_slices`?",
+            ),
+            ("[corp]\nsize = 2", "8:2", "unknown key `corp`: did you mean `crop`?"),
+            (
+                "[merge]\nrule = \"linkge\"",
+                "9:8",
+                "`merge.rule` is \"linkge\", expected \"linkage\", \"luna16\" or \"overlap\": did you mean `linkage`?",
+            ),
+            (
+                "[[train.phases]]\nname = \"a\"\ncohorts = [\"a\"]\nschedule = { epoch = 2 }",
+                "11:14",
+                "unknown key `train.phases.0.schedule.epoch`: did you mean `epochs`?",
+            ),
+        ] {
+            let error = read(&format!("{FILE}{line}\n"), &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("p.toml:{place}: {expected}")), "{error}");
+        }
+        let error = read(FILE, &["crop.margin_slcies=2"]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`--set crop.margin_slcies=2`: unknown key `crop.margin_slcies`: did you mean `margin_slices`?"
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_shown_with_what_is_expected() {
+        let number = "expected a whole number, 0 or more, as in `margin_slices = 3`";
+        for (line, expected) in [
+            (
+                "[crop]\nmargin_slices = \"two\"",
+                format!("`crop.margin_slices` is \"two\", {number}"),
+            ),
+            ("[crop]\nmargin_slices = -1", format!("`crop.margin_slices` is -1, {number}")),
+            ("[crop]\nmargin_slices = 2.5", format!("`crop.margin_slices` is 2.5, {number}")),
+            ("[infer.x]", "unknown key `infer.x`".to_owned()),
+            (
+                "[crop]\nwindow = 3",
+                "`crop.window` is 3, expected a section, as in `[crop.window]`".to_owned(),
+            ),
+            (
+                "[crop.window]\nlow_hu = 0",
+                "`crop.window.high_hu` is missing, expected a number, as in `high_hu = 0.5`"
+                    .to_owned(),
+            ),
+            (
+                "[crop]\npadding_hu = 40000",
+                "`crop.padding_hu` is 40000, expected a whole number from -32768 to 32767, as in \
+                 `padding_hu = -1000`"
+                    .to_owned(),
+            ),
+        ] {
+            let error = read(
+                &format!("{}{line}\n", FILE.replace("[infer]\ncheckpoint = \"w\"\n", "")),
+                &[],
+            )
+            .unwrap_err()
+            .to_string();
+            assert!(error.contains(&expected), "{error}");
+            assert!(!error.contains("usize") && !error.contains("i16"), "{error}");
+        }
+        let error = read(FILE, &["crop.margin_slices=two"]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("`--set crop.margin_slices=two`: `crop.margin_slices` is \"two\", {number}")
+        );
+        let error = read(FILE, &["ingest.cohorts.3.name=b"]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("`ingest.cohorts` has no entry `3`: it has 1, numbered from 0"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn no_cohorts_are_an_error_that_says_what_to_add() {
+        let text = "store = \"s\"\n[ingest]\ncohorts = []\n[infer]\ncheckpoint = \"w\"\n";
+        let error = read(text, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("`ingest.cohorts` is empty: add a `[[ingest.cohorts]]`"),
+            "{error}"
+        );
+        let error = read("store = \"s\"\n[ingest]\n", &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("`ingest.cohorts` is missing, expected a list of sections, as in `[[ingest.cohorts]]`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use crate::pipeline::config;
 use crate::pipeline::runner;
-use crate::tables::{parquet, store};
 
 /// An experiment stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A row's pipeline is not valid.
+    /// A row's settings are not valid.
     #[error("row `{row}`")]
     Config {
         /// The row.
@@ -23,10 +22,10 @@ pub enum Error {
         /// What is wrong.
         source: runner::Error,
     },
-    /// Rows cannot be told apart.
+    /// Two rows have one name.
     #[error("two rows are named `{0}`")]
     SameName(String),
-    /// A row starts from one that is not there.
+    /// A row starts from a row that is not before it.
     #[error("row `{row}` starts from `{from}`, which is no row before it")]
     From {
         /// The row.
@@ -34,33 +33,32 @@ pub enum Error {
         /// The name.
         from: String,
     },
-    /// The paper's figure of something else.
-    #[error("row `{row}` has the paper's `{metric}`; metrics are: {known}")]
+    /// A figure of the paper is for an unknown metric.
+    #[error("row `{row}`: `paper` has unknown metric `{metric}`{near}; metrics are: {known}")]
     Paper {
         /// The row.
         row: String,
         /// The name.
         metric: String,
-        /// The names there are.
+        /// Near names, if any.
+        near: String,
+        /// All metrics.
         known: String,
     },
-    /// There is nothing to show.
-    #[error("the experiment has no row that is scored")]
+    /// No row is measured.
+    #[error("every row of the experiment has `scored = false`: leave it out of at least one row")]
     NoRows,
-    /// A row trains nothing.
+    /// A row has no `[train]` section.
     #[error("row `{0}` has no `[train]` section: an experiment's rows are trained")]
     NoTraining(String),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A table could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
+    Store(#[from] nodulus_store::Error),
 }
 
 impl Error {
-    /// Whether what was asked for cannot be, as written.
+    /// Whether the experiment file has to be changed.
     pub const fn is_choice(&self) -> bool {
-        !matches!(self, Self::Run { .. } | Self::Store(_) | Self::Parquet(_))
+        !matches!(self, Self::Run { .. } | Self::Store(_))
     }
 }

@@ -2,48 +2,52 @@
 
 use super::error::Error;
 use super::table::METRICS;
+use crate::near_names::did_you_mean;
 use crate::pipeline::config::{self, Config};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// An experiment file.
-#[derive(Clone, Debug, Deserialize)]
+/// An experiment file: rows of settings over one pipeline file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What the table shows.
+    /// Title of the table and of the report.
     pub title: String,
     /// Pipeline file, relative to the experiment file's folder.
     pub pipeline: PathBuf,
-    /// The store.
+    /// Folder of the store, relative to the folder that the command runs in.
     pub store: PathBuf,
-    /// Settings of all rows, by their dotted names.
+    /// Settings of all rows, by their full keys, as in `"train.seed" = 2`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,
-    /// Whether each row is a model for each fold of `[balance] folds`, scored on the patients that it
-    /// did not see; all of them together predict the test patients.
+    /// Whether each row trains a model for each fold of `balance.folds` and measures it on the patients that it did not
+    /// see; all models of a row together predict the test patients.
     #[serde(default)]
     pub folds: bool,
-    /// The rows, in their order.
+    /// The rows, in the order of the table.
     pub rows: Vec<Row>,
 }
 
-/// A row: `[[rows]]`.
-#[derive(Clone, Debug, Deserialize)]
+/// A row of an experiment.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// Name in the table, and the model's id.
+    /// Name of the row in the table, and the model's id.
     pub name: String,
-    /// Settings that make it what it is.
+    /// Settings of this row, by their full keys.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,
-    /// An earlier row, whose weights this one starts from.
+    /// Name of an earlier row whose weights this row starts from.
     #[serde(default)]
     pub from: Option<String>,
-    /// Whether it is predicted and scored, or only trained.
+    /// Whether the row is predicted and measured, or only trained.
     #[serde(default = "yes")]
     pub scored: bool,
-    /// What the paper found, by the metric's name.
+    /// The paper's figures, by the metric's name.
     #[serde(default)]
     pub paper: BTreeMap<String, f64>,
 }
@@ -94,7 +98,7 @@ impl Experiment {
         })
     }
 
-    /// The settings of all rows, and those in place of them.
+    /// The settings of all rows, then those of the command line.
     pub fn settings(&self, sets: &[String]) -> Vec<String> {
         let of_all = self.set.iter().map(|(key, value)| format!("{key}={value}"));
         of_all.chain(sets.iter().cloned()).collect()
@@ -114,13 +118,14 @@ impl Experiment {
             }
             if let Some(metric) = row.paper.keys().find(|name| !known.contains(&name.as_str())) {
                 let (row, metric) = (row.name.clone(), metric.clone());
-                return Err(Error::Paper { row, metric, known: known.join(", ") });
+                let near = did_you_mean(&metric, known.iter().copied());
+                return Err(Error::Paper { row, metric, near, known: known.join(", ") });
             }
         }
         if self.rows.iter().any(|row| row.scored) { Ok(()) } else { Err(Error::NoRows) }
     }
 
-    /// A row's pipeline, with settings that the experiment adds.
+    /// A row's pipeline settings, with those that the experiment adds.
     pub(super) fn config(
         &self,
         row: &Row,
@@ -153,7 +158,10 @@ mod tests {
             experiment.check().map_err(|error| error.to_string())
         };
         assert_eq!(read("[[rows]]\nname = \"a\"\n"), Ok(()));
-        assert_eq!(read("rows = []").unwrap_err(), "the experiment has no row that is scored");
+        assert_eq!(
+            read("rows = []").unwrap_err(),
+            "every row of the experiment has `scored = false`: leave it out of at least one row"
+        );
         let twice = "[[rows]]\nname = \"a\"\n[[rows]]\nname = \"a\"\n";
         assert_eq!(read(twice).unwrap_err(), "two rows are named `a`");
         let later = "[[rows]]\nname = \"a\"\nfrom = \"b\"\n[[rows]]\nname = \"b\"\n";
@@ -162,7 +170,7 @@ mod tests {
         assert!(
             read(other)
                 .unwrap_err()
-                .starts_with("row `a` has the paper's `auc`; metrics are: precision, ")
+                .starts_with("row `a`: `paper` has unknown metric `auc`; metrics are: precision, ")
         );
     }
 }

@@ -1,7 +1,7 @@
-//! Experiments: rows of settings over one pipeline file, each trained, predicted and scored, in one store.
+//! Runs experiments: rows of settings over one pipeline file, each trained, predicted and measured, in one store.
 //!
-//! What the rows have in common is made once, and what is made is found again: an experiment that was
-//! stopped goes on at the row, the fold and the epoch that it had come to.
+//! Outputs that rows share are made once and found again: an experiment that was stopped resumes at its row, fold and
+//! epoch.
 
 mod error;
 mod table;
@@ -10,38 +10,37 @@ mod file;
 use super::config::Config;
 use super::runner::{self, Chosen, Options, Progress};
 use crate::stages::{Event, Stage};
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{self, Store};
 use crate::tables::{Output, Table};
 pub use error::Error;
 pub use file::{Experiment, Row};
 use nodulus_nets::{Device, WEIGHTS_FILE};
+use nodulus_store::{InputRef, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 pub use table::{Cell, Line, METRICS, ensemble};
 
-/// What an experiment may use.
+/// The resources of an experiment.
 #[derive(Clone, Copy)]
 pub struct Means<'a> {
-    /// Settings in place of the files'.
+    /// Settings that replace those of the files.
     pub sets: &'a [String],
-    /// The store in place of the file's.
+    /// The store.
     pub store: &'a Store,
     /// Where networks run.
     pub device: &'a Device,
-    /// Bytes that scans may take in memory at once.
+    /// Bytes of memory for scans.
     pub max_memory: u64,
-    /// Is told how the work goes on.
+    /// Receives the progress.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-/// Trains, predicts and scores every row, reports on them, and returns the table. The caller holds the store's lock.
+/// Trains, predicts and measures every row, writes the report, and returns the table. The caller holds the store's lock.
 ///
-/// The store's current `nodule_metrics`, `summary`, `comparisons` and report are then those of all rows.
+/// Afterwards the store's current `nodule_metrics`, `summary`, `comparisons` and report cover all rows.
 ///
 /// # Errors
 ///
-/// Fails at the first row that stops; what was made stays, and is not made again.
+/// Fails at the first row that stops; finished outputs stay and are not made again.
 pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Error> {
     experiment.check()?;
     let mut weights: BTreeMap<&str, PathBuf> = BTreeMap::new();
@@ -109,7 +108,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     table::read(&rows, experiment.folds, means.store)
 }
 
-fn current(store: &Store, output: Output) -> Result<InputRef, store::Error> {
+fn current(store: &Store, output: Output) -> Result<InputRef, nodulus_store::Error> {
     Ok(store.require(output)?.manifest.as_input())
 }
 

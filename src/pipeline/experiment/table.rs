@@ -1,9 +1,9 @@
-//! The table that an experiment makes.
+//! The table of an experiment.
 
 use super::error::Error;
-use crate::tables::store::Store;
 use crate::tables::{Comparison, Output, Summary, Table};
 use nodulus_metrics::Metric;
+use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ pub const METRICS: [Metric; 6] = [
     Metric::Assd,
 ];
 
-/// A row of the table that an experiment makes.
+/// A line of an experiment's table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// The model's id.
     pub model_id: String,
-    /// Scored nodules.
+    /// Number of measured nodules.
     pub n_nodules: i64,
-    /// Nodules without any predicted voxel.
+    /// Number of nodules without a predicted voxel.
     pub n_missed: i64,
     /// A cell for each of [`METRICS`].
     pub cells: Vec<Cell>,
-    /// p of Wilcoxon's signed-rank test of Dice against the line with the highest, after Holm's
-    /// correction; `None` for that line itself, and where no nodule differs.
+    /// p of Wilcoxon's signed-rank test of Dice against the line with the highest mean, after Holm's correction; `None`
+    /// for that line itself, and where no nodule differs.
     pub p_against_best: Option<f64>,
 }
 
@@ -42,20 +42,20 @@ pub struct Cell {
     pub mean: Option<f64>,
     /// 95% bootstrap interval of the mean, by patient.
     pub interval: Option<[f64; 2]>,
-    /// Nodules for which it is defined.
+    /// Number of nodules for which it is defined.
     pub n_valid: i64,
     /// Whether no other line is better.
     pub is_best: bool,
-    /// What the paper found, on its own data.
+    /// The paper's figure, on its own data.
     pub paper: Option<f64>,
 }
 
-/// Id of a row's models of all folds together.
+/// Model id of a row's models of all folds together.
 pub fn ensemble(name: &str) -> String {
     format!("{name}, all folds")
 }
 
-/// The lines of the scored rows, out of the store's `summary` and `comparisons`.
+/// Reads the lines of the measured rows from the store's `summary` and `comparisons`.
 ///
 /// `rows` are the models' ids with the paper's figures; `with_folds` adds a line for the models of all folds
 /// together after each.
@@ -110,7 +110,7 @@ fn line(model_id: &str, paper: &BTreeMap<String, f64>, summaries: &[Summary]) ->
     }
 }
 
-/// Marks the best means of each metric: the highest, or of a distance the lowest.
+/// Marks the best mean of each metric: the highest, or the lowest of a distance.
 fn mark_best(lines: &mut [Line]) {
     for (n, metric) in METRICS.into_iter().enumerate() {
         let sign = if metric.is_distance() { -1.0 } else { 1.0 };

@@ -1,12 +1,12 @@
-//! Why nothing was exported.
+//! Why an export failed.
 
 use crate::stages::balance::TwoFolds;
-use crate::tables::{manifest, parquet, store};
+
 use nodulus_formats::luna_csv;
 use std::io;
 use std::path::PathBuf;
 
-/// Nothing was exported.
+/// An export failed; nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused.
@@ -14,34 +14,28 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The store could not be read.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] nodulus_store::Error),
     /// Samples of one nodule have different folds.
     #[error(transparent)]
     TwoFolds(#[from] TwoFolds),
-    /// A part of the store could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
     /// A CSV file could not be read or written.
     #[error(transparent)]
     Csv(#[from] luna_csv::Error),
     /// The list of nodules could not be written.
     #[error("cannot write the list of nodules")]
     Index(#[from] csv::Error),
-    /// The record could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
     /// A picture could not be written.
     #[error("cannot write a picture")]
     Png(#[from] png::EncodingError),
-    /// A part with tensors could not be written.
+    /// A Parquet file with tensors could not be written.
     #[error("cannot write `{path}` as Parquet")]
     Tensors {
-        /// The part.
+        /// The file.
         path: PathBuf,
         /// What went wrong.
         source: Box<::parquet::errors::ParquetError>,
     },
-    /// The cohort asked for is not in the store.
+    /// The chosen cohort is not in the store.
     #[error("store has no scans of cohort `{cohort}`; it has: {}", found.join(", "))]
     NoCohort {
         /// The cohort.
@@ -57,20 +51,20 @@ pub enum Error {
     },
     /// Patient coordinates are unknown.
     #[error(
-        "{n} of the {total} scans of cohort `{cohort}` came without images, so the patient x and y of their marks are \
-         unknown (first {series}): ingest the cohort with its images, merge, and export again"
+        "{n} of the {total} scans of cohort `{cohort}` have no images, so the patient x and y of their marks are unknown \
+         (first {series}): ingest the cohort with its images, merge, and export again"
     )]
     NoImages {
-        /// Included scans without an image.
+        /// Number of included scans without an image.
         n: usize,
-        /// Included scans.
+        /// Number of included scans.
         total: usize,
         /// The cohort.
         cohort: String,
-        /// The first of them.
+        /// The first of these scans.
         series: String,
     },
-    /// A nodule has no place though its scan has an image.
+    /// A nodule has no position though its scan has an image.
     #[error(
         "nodule `{nodule_id}` of series {series} has no patient coordinates: run merge again with `--force`"
     )]
@@ -80,33 +74,33 @@ pub enum Error {
         /// Its series.
         series: String,
     },
-    /// A table has changed since another was made of it.
-    #[error("`{made}` was made of another version of `{of}`: run {stage}, then export again")]
+    /// A table has changed since another was made from it.
+    #[error("`{made}` was made from another version of `{of}`: run {stage}, then export again")]
     Stale {
         /// The table.
         made: String,
-        /// Name of what it was made of.
+        /// Name of its input.
         of: String,
-        /// The stage that makes it.
+        /// The stage that writes the table.
         stage: String,
     },
-    /// The store lacks nodules that the export needs.
+    /// The merge left out nodules that the export needs.
     #[error(
         "`nodules` was merged with min_marks = {found}, expected at most {asked}: merge again with fewer, or export with `--min-marks {found}`"
     )]
     MinMarks {
-        /// Setting of the merge.
+        /// `merge.min_marks`.
         found: i64,
-        /// Marks asked for.
+        /// `--min-marks`.
         asked: i64,
     },
-    /// The folder holds a file that is not an export's.
-    #[error("`{0}` is there already and no export made it: name another folder")]
+    /// The folder holds a file that no export wrote.
+    #[error("`{0}` exists and was not written by an export: choose another folder")]
     Occupied(PathBuf),
-    /// Nothing is left to export.
+    /// There is nothing to export.
     #[error("no nodule of {0} has a region in the store: nothing was written")]
     NoRegions(String),
-    /// A nodule's rows do not make one region of its scan.
+    /// A nodule's slices do not make one region of its scan.
     #[error("nodule `{nodule_id}`: {what} is {found}, expected {expected}")]
     Region {
         /// The nodule.
@@ -118,42 +112,44 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
-    /// The folder is not named as nnU-Net names a data set.
+    /// The folder does not have the name of an nnU-Net data set.
     #[error(
-        "`{0}` is no name of a data set of nnU-Net's: expected a folder `DatasetNNN_NAME`, as Dataset501_Nodules"
+        "`{0}` is not the name of an nnU-Net data set: expected a folder `DatasetNNN_NAME`, as in `Dataset501_Nodules`"
     )]
     DatasetName(PathBuf),
-    /// nnU-Net needs cases to train on.
-    #[error("none of the {0} nodules is of train or validation: nnU-Net needs one to train on")]
+    /// There is no case for training.
+    #[error(
+        "none of the {0} nodules is in train or validation: nnU-Net needs at least one for training"
+    )]
     NoTraining(usize),
-    /// A picture would be too large.
+    /// A page would be too large.
     #[error(
         "a page of {columns} × {rows} tiles of {tile} pixels has {found} pixels, expected at most {most}"
     )]
     Page {
-        /// Tiles beside each other.
+        /// Number of columns of tiles.
         columns: usize,
-        /// Tiles below each other.
+        /// Number of rows of tiles.
         rows: usize,
         /// Pixels along a tile.
         tile: usize,
         /// Pixels of the page.
         found: usize,
-        /// Most pixels that a page has.
+        /// Greatest number of pixels of a page.
         most: usize,
     },
-    /// The model is not in the store, or there are several.
+    /// The model has no predictions, or several models have.
     #[error("{}; the store has predictions by: {}", model.as_ref().map_or("name a model with `--model`".to_owned(), |model| format!("there are no predictions by `{model}`")), found.join(", "))]
     Model {
-        /// The model asked for.
+        /// The chosen model.
         model: Option<String>,
-        /// Models that predicted.
+        /// Models with predictions.
         found: Vec<String>,
     },
 }
 
 impl Error {
-    /// Whether other arguments would do.
+    /// Whether other arguments help.
     pub const fn is_choice(&self) -> bool {
         matches!(
             self,

@@ -1,47 +1,46 @@
-//! The folder of an export: whose it is, and how its files get there.
+//! The folder of an export: replaces an earlier export as a whole, and touches nothing else.
 
 use super::error::Error;
-use crate::tables::manifest::{self, InputRef};
-use crate::tables::{durable, hash};
 use fs_err as fs;
+use nodulus_store::{InputRef, durable, hash, record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the files were made from.
+/// File that lists the export's inputs and files.
 const RECORD: &str = "export.json";
-/// Files that are being written.
+/// Folder of unfinished files.
 const UNFINISHED: &str = ".export.tmp";
 
-/// `export.json`: what an export was made from, with which settings, and its files.
+/// `export.json`: the inputs, settings and files of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record<A> {
-    /// What kind of export it is.
+    /// Kind of export.
     pub export: &'static str,
     /// Version of the program.
     pub tool_version: String,
     /// Settings and counts.
     #[serde(flatten)]
     pub about: A,
-    /// The store's tables.
+    /// Tables that the export was made from.
     pub inputs: Vec<InputRef>,
     /// The files, by name.
     pub files: Vec<FileRecord>,
 }
 
-/// A file that was written.
+/// A file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// Its path in the folder, with `/`.
+    /// Path in the folder, with `/`.
     pub file: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content.
+    /// SHA-256 of the content.
     pub sha256: String,
 }
 
-/// The names in the record of an earlier export.
+/// The files in the record of an earlier export.
 #[derive(Deserialize)]
 struct Earlier {
     files: Vec<EarlierFile>,
@@ -52,30 +51,30 @@ struct EarlierFile {
     file: String,
 }
 
-/// A folder that an export writes to: aside, until everything is finished.
+/// A folder that an export writes to. Files are written to a subfolder until all are finished.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Folder {
     to: PathBuf,
     aside: PathBuf,
-    /// Files of the export that is there, which this one replaces.
+    /// Files of the earlier export, which this one replaces.
     earlier: Vec<String>,
-    /// Whether the folder was not there before.
+    /// Whether the folder did not exist before.
     is_new: bool,
 }
 
 impl Folder {
-    /// Opens a folder for an export, and makes it if need be.
+    /// Opens a folder for an export; creates it if necessary.
     ///
     /// # Errors
     ///
-    /// Fails if it holds a file that no export made, or cannot be written to.
+    /// Fails if the folder holds a file that no export wrote, or cannot be written to.
     pub(in crate::pipeline) fn open(to: &Path) -> Result<Self, Error> {
         let aside = to.join(UNFINISHED);
         let is_new = !to.exists();
         if aside.exists() {
             fs::remove_dir_all(&aside)?;
         }
-        let earlier: Option<Earlier> = manifest::read(&to.join(RECORD))?;
+        let earlier: Option<Earlier> = record::read(&to.join(RECORD))?;
         let own: BTreeSet<String> =
             earlier.into_iter().flat_map(|earlier| earlier.files).map(|file| file.file).collect();
         let mut found = if is_new { Vec::new() } else { files(to)? };
@@ -88,13 +87,13 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Where the files are written until they are finished.
+    /// Folder of the unfinished files.
     pub(in crate::pipeline) fn aside(&self) -> &Path {
         &self.aside
     }
 
-    /// Removes the files of an earlier export, writes the record, and puts the finished files in
-    /// their place; in this order, so that every file is known as an export's whenever it stops.
+    /// Removes the files of an earlier export, writes the record, and moves the finished files into the folder; in this
+    /// order, so that the record knows every file wherever the program stops.
     ///
     /// # Errors
     ///
@@ -118,7 +117,7 @@ impl Folder {
             fs::remove_file(&path)?;
             remove_empty(path.parent(), &self.to);
         }
-        manifest::write(&self.to.join(RECORD), &record)?;
+        record::write(&self.to.join(RECORD), &record)?;
         for file in &record.files {
             durable::publish(&self.aside.join(&file.file), &self.to.join(&file.file))?;
         }
@@ -128,7 +127,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left here is of no use to anyone, and an error was returned already.
+        // The unfinished files are useless, and an error was returned already.
         let _ = fs::remove_dir_all(&self.aside);
         if self.is_new {
             remove_empty(Some(&self.to), self.to.parent().unwrap_or(Path::new("")));
@@ -136,7 +135,7 @@ impl Drop for Folder {
     }
 }
 
-/// Removes a folder and those above it, below `root`, as long as they are empty.
+/// Removes an empty folder and its empty parents below `root`.
 fn remove_empty(folder: Option<&Path>, root: &Path) {
     let mut folder = folder;
     while let Some(path) = folder.filter(|path| *path != root && fs::remove_dir(path).is_ok()) {
@@ -144,7 +143,7 @@ fn remove_empty(folder: Option<&Path>, root: &Path) {
     }
 }
 
-/// The files below a folder, sorted, with `/` in their paths; links are files.
+/// The files below a folder, sorted, with `/` in their paths; links count as files.
 fn files(root: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![(root.to_owned(), String::new())];
@@ -194,12 +193,12 @@ mod tests {
 
         fs::write(to.join("notes"), "mine").unwrap();
         let error = export(&to, &["d"]).unwrap_err().to_string();
-        assert!(error.contains("notes` is there already and no export made it"), "{error}");
+        assert!(error.contains("notes` exists and was not written by an export"), "{error}");
         assert_eq!(files(&to).unwrap(), ["d", "e", "export.json", "notes"]);
     }
 
     #[test]
-    fn what_stops_leaves_the_folder_as_it_was() {
+    fn an_export_that_stops_leaves_the_folder_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("new");
         fs::write(Folder::open(&to).unwrap().aside().join("half"), "").unwrap();
@@ -208,7 +207,7 @@ mod tests {
         export(&to, &["a"]).unwrap();
         drop(Folder::open(&to).unwrap());
         assert_eq!(files(&to).unwrap(), ["a", "export.json"]);
-        // A killed process leaves its unfinished files, which the next one removes.
+        // A killed process leaves its unfinished files; the next export removes them.
         fs::create_dir_all(to.join(UNFINISHED)).unwrap();
         fs::write(to.join(UNFINISHED).join("half"), "").unwrap();
         fs::remove_file(to.join("a")).unwrap();
@@ -217,9 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_none_is_not_trusted() {
+    fn an_invalid_record_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(RECORD), "{}").unwrap();
-        assert!(matches!(Folder::open(folder.path()), Err(Error::Record(_))));
+        assert!(matches!(
+            Folder::open(folder.path()),
+            Err(Error::Store(nodulus_store::Error::Record { .. }))
+        ));
     }
 }

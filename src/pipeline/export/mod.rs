@@ -1,4 +1,4 @@
-//! What others read, out of a store: LUNA16's files, and nodules' regions in four formats.
+//! Exports a store for other programs: LUNA16's files, and nodules' regions in four formats.
 
 mod error;
 pub(super) mod folder;
@@ -9,21 +9,21 @@ pub mod rois;
 pub use error::Error;
 pub use folder::{FileRecord, Record};
 
-use crate::tables::store::Version;
+use nodulus_store::Version;
 use std::collections::BTreeSet;
 
-/// Fails if a table was made of another version of one of its inputs.
+/// Fails if a table was made from another version of an input.
 pub(super) fn check_made_of(made: &Version, of: &Version) -> Result<(), Error> {
     let now = of.manifest.as_input();
     let then = made.manifest.inputs.iter().find(|input| input.name == now.name);
     if then.is_some_and(|then| then.content_sha256 != now.content_sha256) {
-        let (made, stage) = (made.manifest.output.to_string(), made.manifest.stage.clone());
+        let (made, stage) = (made.manifest.output.clone(), made.manifest.stage.clone());
         return Err(Error::Stale { made, of: now.name, stage });
     }
     Ok(())
 }
 
-/// The cohort asked for, or the only one of those that have scans.
+/// The chosen cohort, or the only cohort with scans.
 pub(super) fn one_cohort(found: &BTreeSet<String>, asked: Option<&str>) -> Result<String, Error> {
     check_cohort(found, asked)?;
     match (asked, found.first()) {
@@ -33,7 +33,7 @@ pub(super) fn one_cohort(found: &BTreeSet<String>, asked: Option<&str>) -> Resul
     }
 }
 
-/// Fails if a cohort is asked for that has no scans.
+/// Fails if the chosen cohort has no scans.
 fn check_cohort(found: &BTreeSet<String>, asked: Option<&str>) -> Result<(), Error> {
     match asked {
         Some(asked) if !found.contains(asked) => Err(Error::NoCohort {

@@ -1,4 +1,4 @@
-//! Contact sheets of a cohort's nodules, for a person to look through.
+//! Draws contact sheets of a cohort's nodules, for visual checks.
 
 mod page;
 mod predicted;
@@ -6,58 +6,56 @@ mod predicted;
 use super::export::folder::{Folder, Record};
 use super::export::regions::{Region, Selection, Tables};
 use super::export::{Error, one_cohort};
-use crate::tables::Table;
-use crate::tables::store::Store;
-pub use page::What;
+use nodulus_store::Store;
+pub use page::TileContent;
 use page::{Layout, Page, Tile};
 use predicted::Predicted;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What to draw.
+/// Options of the drawing.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The cohort; `None` for the only one.
     pub cohort: Option<&'a str>,
-    /// Values shown as black and as white; `None` for those that normalise to 0 and 1.
+    /// Hounsfield units of black and white; `None` for those that normalise to 0 and 1.
     pub window_hu: Option<[f64; 2]>,
-    /// What a tile shows.
-    pub what: What,
-    /// Tiles beside each other and below each other.
+    /// Content of each tile.
+    pub what: TileContent,
+    /// Number of columns and of rows of tiles.
     pub grid: [usize; 2],
-    /// Pixels along a tile.
+    /// Side of a tile in pixels.
     pub tile: usize,
-    /// Model whose masks are drawn; `None` for the only network, if any.
+    /// Model whose masks are drawn; `None` for the only network, if there is one.
     pub model: Option<&'a str>,
 }
 
-/// What was drawn.
+/// Settings and counts of the drawing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct About {
     /// The cohort.
     pub cohort: String,
-    /// What a tile shows.
-    pub what: What,
-    /// Values shown as black and as white.
+    /// Content of each tile.
+    pub what: TileContent,
+    /// Hounsfield units of black and white.
     pub window_hu: [f64; 2],
-    /// Model whose masks are drawn, where it has predicted.
+    /// Model whose masks are drawn, if any.
     pub model: Option<String>,
-    /// Nodules.
+    /// Number of nodules.
     pub n_nodules: usize,
-    /// Tiles.
+    /// Counts the tiles.
     pub n_tiles: usize,
 }
 
-/// Draws a cohort's nodules on numbered pages, `montage-0001.png` and on, in the order of the store.
+/// Draws a cohort's nodules on numbered pages from `montage-0001.png` on, in the order of the store.
 ///
-/// A page is in memory at once, with one region and the predicted masks of one shard. The same store
-/// gives the same bytes. Files are written aside and moved to their place when all are finished;
-/// those of an earlier export are replaced.
+/// Memory holds one page, one region and the predicted masks of one shard. The same store gives the same bytes. The files
+/// replace those of an earlier export when all are finished.
 ///
 /// # Errors
 ///
-/// Fails if the store lacks a table or the cohort, no nodule has a region, a page would be too
-/// large, several networks predicted and none is named, or the folder has a file that no export made.
+/// Fails if the store lacks a table or the cohort, no nodule has a region, a page would be too large, several networks
+/// have predictions and none is named, or the folder has a file that no export wrote.
 pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
     let tables = Tables::open(store, false)?;
     let cohort = one_cohort(&tables.cohorts, options.cohort)?;
@@ -113,7 +111,7 @@ pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<Abo
     folder.publish("montage", about, inputs.collect())
 }
 
-/// Writes a page that has been begun.
+/// Writes a page, if one has been started.
 fn save(page: &mut Option<Page>, folder: &Path, number: usize) -> Result<(), Error> {
     if let Some(page) = page.take() {
         fs_err::write(folder.join(format!("montage-{number:04}.png")), page.to_png()?)?;
@@ -123,12 +121,12 @@ fn save(page: &mut Option<Page>, folder: &Path, number: usize) -> Result<(), Err
 
 /// The slices of a region that are shown, counted from its first.
 ///
-/// METHOD: the central slice is the middle one of those with the nodule.
-fn shown(region: &Region, what: What) -> Vec<usize> {
+/// METHOD: the central slice is the middle one of the slices with the nodule.
+fn shown(region: &Region, what: TileContent) -> Vec<usize> {
     let n = region.roi_ids.len();
     match what {
-        What::Slices => (0..n).collect(),
-        What::Nodules => {
+        TileContent::Slices => (0..n).collect(),
+        TileContent::Nodules => {
             let slices = region.mask.outer_iter().enumerate();
             let with = slices.filter(|(_, slice)| slice.iter().any(|pixel| *pixel != 0));
             let with: Vec<usize> = with.map(|(k, _)| k).collect();
@@ -137,8 +135,8 @@ fn shown(region: &Region, what: What) -> Vec<usize> {
     }
 }
 
-/// Number of tiles.
-fn count(tables: &Tables, cohort: &str, what: What) -> Result<usize, Error> {
+/// Counts the tiles.
+fn count(tables: &Tables, cohort: &str, what: TileContent) -> Result<usize, Error> {
     #[derive(Deserialize)]
     struct Slice {
         nodule_id: String,
@@ -146,9 +144,9 @@ fn count(tables: &Tables, cohort: &str, what: What) -> Result<usize, Error> {
     }
     let mut n = 0;
     let mut last = String::new();
-    for batch in tables.rois.columns::<Slice>(Table::Rois, &["nodule_id", "cohort"]) {
+    for batch in tables.rois.columns::<Slice>(&["nodule_id", "cohort"]) {
         for slice in batch?.into_iter().filter(|slice| slice.cohort == cohort) {
-            if what == What::Slices || slice.nodule_id != last {
+            if what == TileContent::Slices || slice.nodule_id != last {
                 n += 1;
             }
             last = slice.nodule_id;

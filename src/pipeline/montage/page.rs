@@ -1,4 +1,4 @@
-//! One page: what it says at its head, and its tiles.
+//! One page: its head and its tiles.
 
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
@@ -7,36 +7,36 @@ use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
 use nodulus_imaging::drawing::slice::{self, MaskOutline};
 use serde::Serialize;
 
-/// What a tile shows.
+/// Content of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
-    /// A nodule's central slice.
+pub enum TileContent {
+    /// The central slice of a nodule.
     Nodules,
-    /// A slice, of all that a nodule's region has.
+    /// One slice; every slice of a nodule's region gets a tile.
     Slices,
 }
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
 const INK: Colour = [0xe4, 0xe6, 0xe8];
 const SOFT: Colour = [0xa2, 0xa9, 0xb1];
-/// The readers' consensus and the prediction, as in the report.
+/// Colours of the readers' consensus, the prediction and other nodules, as in the report.
 const REFERENCE: Colour = [0xf0, 0xb4, 0x29];
 const PREDICTION: Colour = [0x56, 0xc8, 0xff];
 const OTHERS: Colour = [0xff, 0x7a, 0xc6];
 
-/// Pixels around everything, and between the tiles.
+/// Pixels around the page and between tiles.
 const MARGIN: usize = 12;
 /// Pixels from one line of text to the next, at scale 1.
 const LINE: usize = 11;
-/// Lines under a tile.
+/// Lines of text under a tile.
 const CAPTION_LINES: usize = 3;
-/// Scale of the text of the head, whatever the tiles' size.
+/// Scale of the head's text, for tiles of any size.
 const HEAD_SCALE: usize = 2;
-/// Pixels of a page: 8,000 × 8,000, 192 MB in memory.
+/// Greatest number of pixels of a page: 8,000 × 8,000, 192 MB in memory.
 const MOST_PIXELS: usize = 64_000_000;
 
-/// How many tiles a page has, and how large they are.
+/// Number and size of the tiles of a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     columns: usize,
@@ -45,9 +45,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Checks the size of a page.
+    ///
     /// # Errors
     ///
-    /// Fails if the tiles alone are more than a page may have.
+    /// Fails if the tiles alone have more pixels than a page may have.
     pub(super) fn new([columns, rows]: [usize; 2], tile: usize) -> Result<Self, Error> {
         let layout = Self { columns, rows, tile };
         let [width, height] = [columns, rows].map(|n| n.saturating_mul(tile.saturating_mul(2)));
@@ -62,39 +64,39 @@ impl Layout {
         self.columns * self.rows
     }
 
-    /// Scale of the captions: 21 letters fit under a tile of 128 pixels and more.
+    /// Scale of the captions: 21 letters fit under a tile of at least 128 pixels.
     fn scale(self) -> usize {
         (self.tile / 128).max(1)
     }
 
-    /// Pixels of a tile with its caption.
+    /// Width and height of a tile with its caption, in pixels.
     fn cell(self) -> [usize; 2] {
         [self.tile, self.tile + LINE * CAPTION_LINES * self.scale()]
     }
 }
 
-/// What a page says at its head.
+/// Head of a page.
 pub(super) struct Head<'a> {
     pub(super) cohort: &'a str,
-    pub(super) what: What,
-    /// This page, and all.
+    pub(super) what: TileContent,
+    /// Number of this page, and of all pages.
     pub(super) pages: [usize; 2],
-    /// First tile, last tile, and all.
+    /// First tile, last tile, and number of all tiles.
     pub(super) tiles: [usize; 3],
     pub(super) window_hu: [f64; 2],
     pub(super) model: Option<&'a str>,
 }
 
-/// A slice to show.
+/// A tile: one slice of a region.
 pub(super) struct Tile<'a> {
     pub(super) region: &'a Region,
-    /// The slice, counted from the region's first.
+    /// Index of the slice, counted from the region's first.
     pub(super) k: usize,
-    /// Predicted mask, where there is one.
+    /// Predicted mask, if there is one.
     pub(super) predicted: Option<&'a Array2<u8>>,
 }
 
-/// A page that tiles are added to.
+/// A page under construction.
 pub(super) struct Page {
     layout: Layout,
     canvas: Canvas,
@@ -104,12 +106,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// A page with its head and room for as many tiles as it will have.
+    /// A page with its head, and room for its tiles.
     pub(super) fn new(layout: Layout, head: &Head<'_>) -> Self {
         let [cell_width, cell_height] = layout.cell();
         let width = layout.columns * (cell_width + MARGIN) + MARGIN;
         let items = items(head);
-        let (places, head_height) = places(&items, width);
+        let (places, head_height) = positions(&items, width);
         let [first, last, _] = head.tiles;
         let rows = (last + 1 - first).div_ceil(layout.columns);
         let height = head_height + rows * (cell_height + MARGIN);
@@ -142,7 +144,7 @@ impl Page {
         let outline = |mask, colour| MaskOutline { mask, colour, dashed: false };
         let mut outlines = vec![outline(others, OTHERS), outline(own, REFERENCE)];
         if let Some(predicted) = predicted {
-            // Where it runs along the reference, both are seen.
+            // Dashed, so that both outlines show where they coincide.
             outlines.push(MaskOutline { mask: predicted.view(), colour: PREDICTION, dashed: true });
         }
         slice::draw(&mut self.canvas, [x, y], side, &hu, window_hu, &outlines);
@@ -165,16 +167,16 @@ impl Page {
     }
 }
 
-/// Pixels that a colour takes before its name.
+/// Width of a colour sample before its name, in pixels.
 const SWATCH: usize = 9 * HEAD_SCALE;
 
-/// The parts of the head, each with a colour or without.
+/// The texts of the head, some with a colour.
 fn items(head: &Head<'_>) -> Vec<(Option<Colour>, String)> {
     let ([page, pages], [first, last, all]) = (head.pages, head.tiles);
     let [low, high] = head.window_hu;
     let tiles = match head.what {
-        What::Nodules => format!("nodules {first} to {last} of {all}, central slices"),
-        What::Slices => format!("slices {first} to {last} of {all}"),
+        TileContent::Nodules => format!("nodules {first} to {last} of {all}, central slices"),
+        TileContent::Slices => format!("slices {first} to {last} of {all}"),
     };
     let mut items = vec![
         (None, format!("cohort {}", head.cohort)),
@@ -191,9 +193,8 @@ fn items(head: &Head<'_>) -> Vec<(Option<Colour>, String)> {
     items
 }
 
-/// Where the parts of the head are, one after the other on as many lines as they need, and how far
-/// down they reach.
-fn places(items: &[(Option<Colour>, String)], width: usize) -> (Vec<[usize; 2]>, usize) {
+/// Positions of the texts of the head, on as many lines as they need, and the height of all lines.
+fn positions(items: &[(Option<Colour>, String)], width: usize) -> (Vec<[usize; 2]>, usize) {
     const BETWEEN: usize = 16 * HEAD_SCALE;
     let line = (LINE + 2) * HEAD_SCALE;
     let [mut x, mut y] = [MARGIN; 2];
@@ -217,7 +218,7 @@ mod tests {
     fn the_head_takes_as_many_lines_as_it_needs() {
         let head = Head {
             cohort: "c",
-            what: What::Nodules,
+            what: TileContent::Nodules,
             pages: [1, 1],
             tiles: [1, 2, 2],
             window_hu: [-1000.0, 400.0],
@@ -226,7 +227,7 @@ mod tests {
         let items = items(&head);
         assert!(items.iter().any(|(_, text)| text == "window -1000 to 400 HU"));
         let lines = |width| {
-            let (places, height) = places(&items, width);
+            let (places, height) = positions(&items, width);
             let mut rows: Vec<usize> = places.iter().map(|place| place[1]).collect();
             assert!(rows.iter().all(|y| y + LINE * HEAD_SCALE <= height));
             rows.dedup();
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_an_end() {
+    fn the_size_of_a_page_is_limited() {
         assert!(Layout::new([6, 4], 256).is_ok());
         assert!(Layout::new([64, 64], 1024).unwrap_err().to_string().contains("64 × 64 tiles"));
         assert!(Layout::new([usize::MAX; 2], 1).is_err());

@@ -1,13 +1,12 @@
-//! A model's masks, shard by shard.
+//! Reads the masks of one model, one shard at a time.
 
 use crate::pipeline::export::regions::{Region, Tables};
 use crate::pipeline::export::{Error, check_made_of};
 use crate::stages::infer::THRESHOLD;
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{Store, Version};
 use crate::tables::{Output, Table};
 use ndarray::Array2;
 use nodulus_formats::volume::Mask;
+use nodulus_store::{InputRef, Store, Version};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +16,7 @@ pub(super) struct Predicted {
     model: String,
 }
 
-/// Packed masks of a shard, by the slice's id.
+/// Packed masks of a shard, by slice id.
 #[derive(Default)]
 pub(super) struct Masks(BTreeMap<String, Vec<u8>>);
 
@@ -31,7 +30,7 @@ struct Prediction {
 }
 
 impl Predicted {
-    /// The model asked for, or the only network; `None` where none has predicted.
+    /// Opens the chosen model, or the only network; `None` where no network has predictions.
     pub(super) fn open(
         store: &Store,
         tables: &Tables,
@@ -52,7 +51,7 @@ impl Predicted {
         };
         check_made_of(&version, &tables.rois)?;
         let mut found = BTreeSet::new();
-        for batch in version.columns::<Model>(Table::Predictions, &["model_id"]) {
+        for batch in version.columns::<Model>(&["model_id"]) {
             found.extend(batch?.into_iter().map(|row| row.model_id));
         }
         let networks: Vec<&String> = found.iter().filter(|model| *model != THRESHOLD).collect();
@@ -77,7 +76,7 @@ impl Predicted {
     pub(super) fn masks(&self, shard: usize) -> Result<Masks, Error> {
         let mut masks = BTreeMap::new();
         let columns = ["roi_id", "model_id", "mask_bits"];
-        for batch in self.version.shard_columns::<Prediction>(shard, Table::Predictions, &columns) {
+        for batch in self.version.shard_columns::<Prediction>(shard, &columns) {
             let batch = batch?.into_iter().filter(|row| row.model_id == self.model);
             masks.extend(batch.map(|row| (row.roi_id, row.mask_bits)));
         }
@@ -86,7 +85,7 @@ impl Predicted {
 }
 
 impl Masks {
-    /// The mask of a region's slice, indexed `[j, i]`; `None` where it was not predicted.
+    /// The mask of a slice, indexed `[j, i]`; `None` where it has no prediction.
     pub(super) fn of(&self, region: &Region, k: usize) -> Result<Option<Array2<u8>>, Error> {
         let Some(bits) = region.roi_ids.get(k).and_then(|id| self.0.get(id)) else {
             return Ok(None);

@@ -7,13 +7,13 @@ use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::reader_agreement::ReaderPair;
 use crate::tables::{
-    Failure, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
-    parquet, shard, store,
+    Error, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
 };
 pub use config::Config;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_metrics::{METRIC_DEFINITION, measure};
-pub use ratings::Given;
+use nodulus_store::FailedCase;
+pub use ratings::RatingValues;
 use ratings::Ratings;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +38,8 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.agree, task)?),
 };
 
-/// Compares the readers of every nodule, a shard of the sources at a time; of earlier shards only
-/// the ratings are kept.
+/// Compares the readers of every nodule, one shard of the sources at a time; only the ratings of earlier shards stay in
+/// memory.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         reader_part.write([row])?;
                     }
                     Err((error, path)) => {
-                        failures.push(Failure::new("agree", &nodule.nodule_id, &error, path));
+                        failures.push(FailedCase::new("agree", &nodule.nodule_id, &error, path));
                     }
                 }
             }
@@ -104,13 +104,12 @@ type Series = (String, String);
 
 type Failed = (AgreeError, Option<String>);
 
-/// [`transform`] of a nodule whose scan and marks are among others; an error comes with the path of
-/// the scan.
+/// Finds a nodule's scan and marks, and applies [`transform`]; an error comes with the path of the scan.
 fn of_nodule(
     nodule: &Nodule,
     scans: &BTreeMap<Series, Scan>,
     marks: &BTreeMap<Series, BTreeMap<String, Mark>>,
-) -> Result<Option<(ReaderAgreement, Given)>, Failed> {
+) -> Result<Option<(ReaderAgreement, RatingValues)>, Failed> {
     let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
     let scan = scans.get(&series).ok_or_else(|| (AgreeError::NoScan(series.1.clone()), None))?;
     let of_series = marks.get(&series);
@@ -129,15 +128,14 @@ fn of_nodule(
         .map_err(|error| (error, scan.path.clone()))
 }
 
-/// How far the readers of one nodule agree, and what they rated; `None` where one reader alone
-/// marked it.
+/// How far the readers of one nodule agree, and their ratings; `None` where only one reader marked it.
 ///
 /// `marks` are the nodule's, in any order; `spacing_mm` is the scan's, along i, j, k.
 ///
-/// METHOD: a reader's mask is the union of that reader's marks on the nodule, in its place: masks
-/// without a common voxel share nothing, and their surfaces lie apart none the less. Surfaces are
-/// those in space, as in `nodule_metrics`, also where every mark is on one slice. Where slices are
-/// unevenly spaced, distances take the scan's one spacing along k.
+/// METHOD: a reader's mask is the union of that reader's marks on the nodule, at their position in the scan: masks
+/// without a common voxel have no overlap, and their surfaces still have a distance. Surfaces are measured in space, as
+/// in `nodule_metrics`, even where every mark is on one slice. Where slices are unevenly spaced, distances use the
+/// scan's single spacing along k.
 ///
 /// # Errors
 ///
@@ -146,7 +144,7 @@ pub fn transform(
     nodule: &Nodule,
     marks: &[&Mark],
     spacing_mm: [f64; 3],
-) -> Result<Option<(ReaderAgreement, Given)>, AgreeError> {
+) -> Result<Option<(ReaderAgreement, RatingValues)>, AgreeError> {
     let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         readers.entry(mark.reading_session).or_default().push(mark);
@@ -172,7 +170,7 @@ pub fn transform(
     Ok(Some((row(nodule, readers.len(), pairs, &given), given)))
 }
 
-/// Each reader's mask, all in one box: that of every mark, at least two slices deep.
+/// Each reader's mask, all in the bounding box of all marks, which is at least two slices deep.
 ///
 /// # Errors
 ///
@@ -198,12 +196,12 @@ pub fn reader_masks(
     Ok(placed.iter().map(|(session, masks)| (*session, union(masks))).collect())
 }
 
-/// `pairs` is never empty.
+/// The row of a nodule; `pairs` must not be empty.
 fn row(
     nodule: &Nodule,
     n_readers: usize,
     pairs: Vec<ReaderPair>,
-    given: &Given,
+    given: &RatingValues,
 ) -> ReaderAgreement {
     let n = pairs.len() as f64;
     let mean = |value: fn(&ReaderPair) -> f64| pairs.iter().map(value).sum::<f64>() / n;
@@ -262,26 +260,12 @@ pub enum AgreeError {
     /// A mark's box and bits do not fit each other.
     #[error(transparent)]
     Mask(#[from] mask_box::Error),
-    /// A reader's marks are outlines without a voxel.
+    /// None of a reader's outlines encloses a voxel.
     #[error("the marks of reading session {session} have no voxel")]
     NoVoxel {
         /// The session.
         session: i64,
     },
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]
@@ -292,7 +276,7 @@ mod tests {
 
     const SPACING: [f64; 3] = [0.5, 0.5, 2.0];
 
-    fn of(marks: &[Mark]) -> (ReaderAgreement, Given) {
+    fn of(marks: &[Mark]) -> (ReaderAgreement, RatingValues) {
         let marks: Vec<&Mark> = marks.iter().collect();
         transform(&nodule("n", [0, 0, 0], [1, 1, 1]), &marks, SPACING).unwrap().unwrap()
     }
@@ -326,7 +310,7 @@ mod tests {
         assert!((row.dice_min - 2.0 / 7.0).abs() < 1e-12);
         assert!((row.iou_min - 1.0 / 6.0).abs() < 1e-12);
         assert!((row.assd_max_mm - 4.5 / 7.0).abs() < 1e-12);
-        // The order of the marks is none of the readers'.
+        // The order of the marks does not matter.
         let mut reversed = marks.to_vec();
         reversed.reverse();
         assert_eq!(of(&reversed).0, row);

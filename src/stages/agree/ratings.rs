@@ -1,4 +1,4 @@
-//! Readers' ratings, nodule by nodule and over whole cohorts.
+//! Readers' ratings, of single nodules and of whole cohorts.
 
 use crate::tables::marks::RATINGS;
 use crate::tables::{Mark, RatingAgreement};
@@ -6,16 +6,15 @@ use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// What the readers of a nodule gave it in each rating, in the order of [`RATINGS`].
-pub type Given = [RatingCounts; RATINGS.len()];
+/// How many readers of a nodule gave each value, for each rating in the order of [`RATINGS`].
+pub type RatingValues = [RatingCounts; RATINGS.len()];
 
-/// What the readers of a nodule gave it, from the marks of each.
+/// Counts the ratings of a nodule, from the marks of each reader.
 ///
-/// METHOD: a reader rates a nodule once, so that nobody agrees with himself: with several marks on
-/// it, as in the one with most voxels among those that have the rating (of two as large, in the one
-/// whose id comes first).
-pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
-    let mut given = Given::default();
+/// METHOD: a reader rates a nodule once, so that no reader is compared with themselves. Of several marks of one reader
+/// that have the rating, the one with most voxels counts; of two with as many voxels, the one whose id comes first.
+pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
+    let mut given = RatingValues::default();
     for marks in readers.values() {
         let mut marks = marks.clone();
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
@@ -28,17 +27,17 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> Given {
     given
 }
 
-/// Share of the pairs of readers who gave the same, in each rating; `None` under two who rated.
-pub(super) fn shares_of_pairs(given: &Given) -> [Option<f64>; RATINGS.len()] {
+/// Share of the pairs of readers who gave the same value, for each rating; `None` where fewer than two rated.
+pub(super) fn shares_of_pairs(given: &RatingValues) -> [Option<f64>; RATINGS.len()] {
     std::array::from_fn(|n| fleiss::share_of_pairs(&given[n]))
 }
 
-/// The ratings of every nodule, by cohort: each with its patient.
+/// The ratings of every nodule with its patient, by cohort.
 #[derive(Debug, Default)]
-pub(super) struct Ratings(BTreeMap<String, Vec<(String, Given)>>);
+pub(super) struct Ratings(BTreeMap<String, Vec<(String, RatingValues)>>);
 
 impl Ratings {
-    /// Makes a place for a cohort, which has rows also where none of its nodules is rated.
+    /// Adds a cohort, which gets rows even where none of its nodules is rated.
     pub(super) fn cohort(&mut self, cohort: &str) {
         if !self.0.contains_key(cohort) {
             self.0.insert(cohort.to_owned(), Vec::new());
@@ -46,14 +45,14 @@ impl Ratings {
     }
 
     /// Adds a nodule.
-    pub(super) fn add(&mut self, cohort: &str, patient: &str, given: &Given) {
+    pub(super) fn add(&mut self, cohort: &str, patient: &str, given: &RatingValues) {
         self.cohort(cohort);
         if let Some(nodules) = self.0.get_mut(cohort) {
             nodules.push((patient.to_owned(), given.clone()));
         }
     }
 
-    /// A row for each cohort and rating; by cohort, then in the order of [`RATINGS`].
+    /// A row for each cohort and rating, by cohort and then in the order of [`RATINGS`].
     pub(super) fn rows(&self, seed: u64) -> Vec<RatingAgreement> {
         let rows: Vec<_> = self
             .0
@@ -91,7 +90,7 @@ mod tests {
         Mark { subtlety, malignancy, ..mark(id, session, [4, 4, 0], size) }
     }
 
-    fn of(marks: &[Mark]) -> Given {
+    fn of(marks: &[Mark]) -> RatingValues {
         let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
         for mark in marks {
             readers.entry(mark.reading_session).or_default().push(mark);

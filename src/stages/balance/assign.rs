@@ -1,26 +1,26 @@
-//! Which split and which fold a person or lesion is in.
+//! Assigns a split and a fold to each unit.
 
 use super::Error;
 use super::config::{Config, Shares};
 use super::units::Unit;
-use crate::tables::{Split, hash};
+use crate::tables::Split;
+use nodulus_store::hash;
 use std::collections::BTreeMap;
 
-/// What slices of a person or lesion are used for.
+/// Split and fold of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// Split, one for each unit, whatever cohorts it is in.
+    /// Split; the same in every cohort of the unit.
     pub split: Split,
     /// Fold, `None` in test.
     pub fold: Option<i64>,
 }
 
-/// Splits the units of each cohort in the order of a hash with the seed; those with a problem are in
-/// none.
+/// Splits the units of each cohort in the order of a seeded hash; units with a problem get no split.
 ///
-/// METHOD: a unit of several cohorts goes to the strictest split that any of them gives (test, then
-/// validation), so that it is in one alone. Folds are LUNA16's subset where a unit lies in one; the
-/// others are dealt out in the order of another hash.
+/// METHOD: a unit of several cohorts goes to the strictest split that any of them gives (test, then validation), so that
+/// it is in one split only. The fold is LUNA16's subset where the unit lies in one; other units are dealt out in the
+/// order of another hash.
 ///
 /// # Errors
 ///
@@ -111,12 +111,12 @@ fn splits_of(
         .collect())
 }
 
-/// Which of some sizes add up to a sum: the earliest ones that do; `None` where none do.
+/// Chooses the earliest sizes that add up to a sum; `None` where none do.
 fn first_with_sum(sizes: &[usize], sum: usize) -> Option<Vec<bool>> {
     if sum > sizes.iter().sum() {
         return None;
     }
-    // For each place, the sums that the sizes from there on can make.
+    // For each index, the sums that the sizes from there on can make.
     let mut makes = vec![vec![false; sum + 1]; sizes.len() + 1];
     makes[sizes.len()][0] = true;
     for n in (0..sizes.len()).rev() {

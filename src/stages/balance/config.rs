@@ -1,12 +1,14 @@
 //! Settings of the stage: `[balance]`.
 
 use crate::tables::SplitBy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which slices become samples, and how patients are split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Balance")]
 pub struct Config {
     /// Number of slices without the nodule for each slice with it.
     pub ratio: f64,
@@ -25,7 +27,7 @@ pub struct Config {
 }
 
 /// Source of the folds of scans in LUNA16's layout; scans of other layouts are hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FoldsFrom {
     /// The folders subset0 to subset9, in a cohort that has any; a hash in other cohorts.
@@ -35,7 +37,7 @@ pub enum FoldsFrom {
 }
 
 /// Shares of patients; the other patients are in train.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
     /// Share of patients in validation, 0 to 1.

@@ -9,12 +9,12 @@ mod units;
 pub use assign::{Assignment, assign};
 pub use config::{Config, FoldsFrom, Shares};
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
-pub use units::{Lesion, ScanPlace, Subsets, Unit, UnitError, Units, units};
+pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
-use crate::tables::store::Version;
-use crate::tables::{Failure, Output, Role, Sample, Table, parquet, shard, store};
+use crate::tables::{Output, Role, Sample, Table};
+use nodulus_store::{FailedCase, Version};
 use reached::{Reached, wanted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.balance, task)?),
 };
 
-/// The columns of `rois` that balancing needs.
+/// The columns of `rois` that this stage reads.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Slice {
     /// Id of the slice.
@@ -50,9 +50,9 @@ pub struct Slice {
     pub patient_id: String,
     /// Whether the slice shows the nodule.
     pub has_nodule: bool,
-    /// Other nodules that it shows.
+    /// Number of other nodules in the slice.
     pub n_other_nodules: i64,
-    /// Slices to the nearest one that shows the nodule.
+    /// Distance to the nearest slice with the nodule, in slices.
     pub distance_to_nodule_slices: i64,
 }
 
@@ -72,13 +72,13 @@ const SLICE_COLUMNS: &[&str] = &[
 /// # Errors
 ///
 /// Fails if a number of test lesions cannot be met, or the store cannot be read or written to; a
-/// patient who can be in no fold becomes a row of `failures`.
+/// patient who fits in no fold becomes a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let rois = task.table(Table::Rois)?;
     let total = task.job.spec().n_shards;
     let mut subsets = Subsets::default();
     let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPlace>(Table::Scans, &columns) {
+    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
         batch?.into_iter().for_each(|scan| subsets.add(scan));
     }
     let mut lesions = BTreeMap::new();
@@ -114,16 +114,20 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, parquet::Error> {
+fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Error> {
     let mut slices = Vec::new();
-    for batch in rois.shard_columns(shard, Table::Rois, SLICE_COLUMNS) {
+    for batch in rois.shard_columns(shard, SLICE_COLUMNS) {
         slices.extend(batch?);
     }
     Ok(slices)
 }
 
-/// The units with a problem whose first nodule is in a shard, one row each.
-fn failures(units: &Units, first_shards: &BTreeMap<String, usize>, shard: usize) -> Vec<Failure> {
+/// A row for each unit with a problem whose first nodule is in the shard.
+fn failures(
+    units: &Units,
+    first_shards: &BTreeMap<String, usize>,
+    shard: usize,
+) -> Vec<FailedCase> {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (nodule, unit) in &units.of_nodule {
         let of_nodule = first_shards.get(nodule).copied().unwrap_or(0);
@@ -133,12 +137,12 @@ fn failures(units: &Units, first_shards: &BTreeMap<String, usize>, shard: usize)
     let here = first.into_iter().filter(|(_, first)| *first == shard);
     here.filter_map(|(id, _)| {
         let problem = units.units.get(id)?.problem.as_ref()?;
-        Some(Failure::new("balance", id, problem, None))
+        Some(FailedCase::new("balance", id, problem, None))
     })
     .collect()
 }
 
-/// Which split and fold each nodule is in.
+/// The split and fold of each nodule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Splits {
     /// The unit of each nodule.
@@ -153,14 +157,14 @@ impl Splits {
     }
 }
 
-/// The samples of some nodules' slices: every slice with the nodule, and the nearest ones without
-/// any until there are `ratio` times as many. Nodules that are in no split have none.
+/// Chooses the samples of nodules: every slice with the nodule, and the nearest slices without any nodule until there are
+/// `ratio` times as many. Nodules that are in no split have no samples.
 ///
-/// Nodules come by id; their slices nearest first, then by id.
+/// Samples are by nodule id, then by distance from the nodule, then by slice id.
 ///
-/// METHOD: the ratio is met nodule by nodule, so that a slice is empty near its own nodule and no
-/// shard depends on another; where a nodule has too few, slices far from other nodules do not stand
-/// in for them. A slice that shows another nodule is not empty.
+/// METHOD: the ratio is met for each nodule, so that empty slices lie near their own nodule and no shard depends on
+/// another. Where a nodule has too few empty slices, those of other nodules do not replace them. A slice that shows
+/// another nodule is not empty.
 pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Sample> {
     let mut by_nodule: BTreeMap<&str, Vec<&Slice>> = BTreeMap::new();
     for slice in slices {
@@ -195,7 +199,7 @@ pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Samp
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Patients do not have such a number of lesions.
+    /// No set of patients has this number of lesions.
     #[error(
         "no patients of cohort `{cohort}` have {wanted} lesions together, of {found} in all: give \
          another `test_lesions`, or a share `test`"
@@ -203,20 +207,14 @@ pub enum Error {
     TestLesions {
         /// The cohort.
         cohort: String,
-        /// Lesions that were to be in test.
+        /// Number of lesions that test should have.
         wanted: usize,
-        /// Lesions of the cohort.
+        /// Number of lesions of the cohort.
         found: usize,
     },
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]
@@ -241,7 +239,7 @@ mod tests {
         distances.iter().zip(0..).map(|(d, n)| slice(nodule, n, *d)).collect()
     }
 
-    /// Both nodules are one patient's, who trains.
+    /// Both nodules belong to one patient, in train.
     fn splits() -> Splits {
         let unit = |nodule: &str| (nodule.to_owned(), "p".to_owned());
         let assignment = Assignment { split: Split::Train, fold: Some(0) };
@@ -262,7 +260,7 @@ mod tests {
         assert_eq!(ids(1.0, &slices), ["n-k0003", "n-k0004", "n-k0002", "n-k0005"]);
         assert_eq!(ids(0.0, &slices), ["n-k0003", "n-k0004"]);
         assert_eq!(ids(99.0, &slices).len(), 8);
-        // On both sides alike: the lower slice comes first, whatever the order of the rows.
+        // Of two slices at one distance the lower one comes first, whatever the order of the rows.
         let three = ids(1.5, &slices);
         assert_eq!(three, ["n-k0003", "n-k0004", "n-k0002", "n-k0005", "n-k0001"]);
         slices.reverse();
@@ -287,7 +285,7 @@ mod tests {
         let of = |nodule: &str| samples.iter().filter(|s| s.nodule_id == nodule).count();
         assert_eq!((of("m"), of("n")), (4, 2));
         let mut reached = Reached::default();
-        // Shard by shard as well as at once.
+        // The rows come shard by shard.
         samples.chunks(4).for_each(|rows| reached.add(config.ratio, rows));
         assert_eq!(
             reached.to_string(),

@@ -1,9 +1,9 @@
-//! Folds as nnU-Net's `splits_final.json` has them.
+//! Folds in the form of nnU-Net's `splits_final.json`.
 
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A fold: names of the cases that are trained and validated on, sorted.
+/// A fold: the names of its training and validation cases, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FoldCases {
     /// All cases of other folds.
@@ -26,9 +26,9 @@ fn fold_name(fold: Option<i64>) -> String {
     fold.map_or_else(|| "test".to_owned(), |fold| format!("fold {fold}"))
 }
 
-/// The content of `splits_final.json`: a list with one entry a fold that has cases, by the fold's
-/// number. `cases` are each sample's case, as it is named in the data set, with its fold; those of
-/// test, without a fold, are in no entry. Empty without any fold.
+/// The content of `splits_final.json`: an entry for each fold that has cases, by the fold's number. `cases` are the
+/// samples' cases, as the data set names them, with their folds; cases of test have no fold and are in no entry. The
+/// list is empty where no case has a fold.
 ///
 /// # Errors
 ///

@@ -1,14 +1,14 @@
-//! How near the slices chosen come to the ratio asked for.
+//! Reports how near the chosen samples come to the ratio of the settings.
 
 use crate::tables::{Role, Sample};
 use std::fmt;
 
-/// Slices without nodule beside those with it.
+/// Number of slices without the nodule to choose beside those with it.
 pub(super) fn wanted(ratio: f64, n_nodule: usize) -> usize {
     (n_nodule as f64 * ratio).round() as usize
 }
 
-/// The ratio that was reached.
+/// Counts of the chosen samples.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
     asked: f64,
@@ -19,7 +19,7 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// Takes samples: those of a nodule next to each other, and all at once.
+    /// Counts samples; all samples of a nodule must come in one call, next to each other.
     pub(super) fn add(&mut self, ratio: f64, samples: &[Sample]) {
         self.asked = ratio;
         for nodule in samples.chunk_by(|a, b| a.nodule_id == b.nodule_id) {

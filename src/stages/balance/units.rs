@@ -1,4 +1,4 @@
-//! What goes into one split whole: persons, or lesions.
+//! The units that stay in one split: persons, or nodules.
 
 use super::config::{Config, FoldsFrom};
 use crate::tables::SplitBy;
@@ -7,29 +7,29 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A nodule that has slices, by what tells whose it is.
+/// A nodule with regions, and its patient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lesion {
     /// Name of the cohort.
     pub cohort: String,
-    /// Patient of its series.
+    /// Patient of the series.
     pub patient_id: String,
-    /// Its series.
+    /// Series of the scan.
     pub series_instance_uid: String,
 }
 
-/// A person or, where lesions are split, a nodule.
+/// A person, or a single nodule where `split_by` is `lesion`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
-    /// Its lesions, by cohort.
+    /// Number of its nodules, by cohort.
     pub n_lesions: BTreeMap<String, usize>,
-    /// LUNA16's subsets that its scans lie in; none without any.
+    /// LUNA16's subsets that its scans lie in; often empty.
     pub subsets: BTreeSet<i64>,
-    /// Why it can be in no fold.
+    /// Why it fits in no fold.
     pub problem: Option<UnitError>,
 }
 
-/// Something can be in no fold.
+/// A unit fits in no fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Scans of one patient lie in several subsets.
@@ -46,7 +46,7 @@ pub enum UnitError {
     NoSubset(String),
 }
 
-/// The unit of each nodule, and the units.
+/// All units, and the unit of each nodule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Units {
     /// Unit of each nodule, by the nodule's id.
@@ -55,10 +55,10 @@ pub struct Units {
     pub units: BTreeMap<String, Unit>,
 }
 
-/// The units of nodules, by the nodule's id.
+/// Finds the units of nodules, given by the nodule's id.
 ///
-/// METHOD: patients of one name are one person, and so are patients that share a series: LUNA16's
-/// files name no patient, and LIDC-IDRI's of the same series do.
+/// METHOD: patients with one id are one person, and so are patients that share a series: LUNA16's files name no patient,
+/// while LIDC-IDRI's files of the same series do.
 pub fn units(config: &Config, lesions: &BTreeMap<String, Lesion>, subsets: &Subsets) -> Units {
     let persons = persons(lesions.values());
     let mut found = Units::default();
@@ -87,8 +87,7 @@ pub fn units(config: &Config, lesions: &BTreeMap<String, Lesion>, subsets: &Subs
     found
 }
 
-/// The person that each patient is: the first by name of those that share a series, directly or
-/// through others.
+/// The person behind each patient id: the first of the ids that share a series, directly or through other ids.
 fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'a str, String> {
     let mut patients: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut series: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -111,9 +110,9 @@ fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'
     persons
 }
 
-/// The columns of `scans` that tell where a scan lies.
+/// The columns of `scans` that give a scan's path.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ScanPlace {
+pub struct ScanPath {
     /// Name of the cohort.
     pub cohort: String,
     /// The series.
@@ -124,7 +123,7 @@ pub struct ScanPlace {
     pub path: Option<String>,
 }
 
-/// The folders of LUNA16 that scans lie in.
+/// LUNA16's subset of each scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subsets {
     /// Path and subset of each scan of LUNA16's layout, by cohort and series.
@@ -134,8 +133,8 @@ pub struct Subsets {
 }
 
 impl Subsets {
-    /// Takes a scan.
-    pub fn add(&mut self, scan: ScanPlace) {
+    /// Adds a scan.
+    pub fn add(&mut self, scan: ScanPath) {
         let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
             return;
         };
@@ -172,7 +171,7 @@ mod tests {
     fn of(config: &Config, lesions: &[(&str, Lesion)], paths: &[(&str, &str)]) -> Units {
         let mut subsets = Subsets::default();
         for (series, path) in paths {
-            subsets.add(ScanPlace {
+            subsets.add(ScanPath {
                 cohort: "luna16".to_owned(),
                 series_instance_uid: (*series).to_owned(),
                 source: "luna16".to_owned(),

@@ -1,12 +1,14 @@
 //! Settings of the stage: `[crop]`.
 
 use crate::tables::Neighbours;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How each nodule's region is cut out of its scan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Crop")]
 pub struct Config {
     /// Side of a region in pixels: a multiple of 16, up to 1024.
     pub size: usize,
@@ -28,7 +30,7 @@ pub struct Config {
 }
 
 /// Treatment of a nodule that is larger than its region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenOversize {
     /// The nodule gets no region and is a row of `failures`.
@@ -40,7 +42,7 @@ pub enum WhenOversize {
 }
 
 /// A window of Hounsfield units.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// Value that becomes 0.

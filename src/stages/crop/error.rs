@@ -1,4 +1,4 @@
-//! Why a scan or nodule has no region.
+//! Why a scan or nodule could not be cropped.
 
 use crate::tables::mask_box;
 use nodulus_formats::cohort;
@@ -10,8 +10,8 @@ pub enum CropError {
     /// The scan's cohort has no folder.
     #[error("cohort `{0}` is not in the pipeline file")]
     Cohort(String),
-    /// The scan came without an image.
-    #[error("series {0} came without an image; only its annotations were read")]
+    /// The scan has no image.
+    #[error("series {0} has no image; only its annotations were ingested")]
     NoImage(String),
     /// The image could not be read.
     #[error(transparent)]
@@ -19,13 +19,13 @@ pub enum CropError {
     /// The series is no longer in its folder.
     #[error("series {0} is no longer where ingest found it")]
     Gone(String),
-    /// The image is not the one that was ingested.
+    /// The image has changed since it was ingested.
     #[error("`{0}` has another size than when it was ingested; run ingest again")]
     Changed(PathBuf),
-    /// The mask's bits do not fit its box.
+    /// The mask's bits do not fit its bounding box.
     #[error(transparent)]
     Mask(#[from] mask_box::Error),
-    /// The mask reaches past the volume.
+    /// The mask reaches outside the volume.
     #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
     Outside {
         /// First voxel of the box.
@@ -46,7 +46,7 @@ pub enum CropError {
         /// Pixels of the region along i and j.
         region: usize,
     },
-    /// The region has no pixel of the nodule.
+    /// The region holds no pixel of the nodule.
     #[error("no pixel of the nodule is left in a region with pixels of {spacing_mm:?} mm")]
     NothingLeft {
         /// Spacing of the region along i and j.

@@ -12,12 +12,13 @@ pub use error::CropError;
 use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::{Failure, Nodule, Output, Roi, Scan, Table, parquet, shard, store};
+use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
 use nodulus_imaging::crop::{crop_mask, crop_slice};
+use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -38,7 +39,7 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.crop, task)?),
 };
 
-/// Crops the nodules of every pending shard, of as many scans at once as fit in `max_memory`.
+/// Crops the nodules of every pending shard, from as many scans at once as `max_memory` allows.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    (Vec::new(), vec![Failure::new("crop", case, &error, path)])
+                    (Vec::new(), vec![FailedCase::new("crop", case, &error, path)])
                 });
                 rois.write(rows)?;
                 failures.extend(failed);
@@ -93,8 +94,9 @@ fn crop_scan(
     task: &Task<'_>,
     scan: &Scan,
     nodules: &[Nodule],
-) -> (Vec<Roi>, Vec<Failure>) {
-    let fail = |case: &str, error: &CropError| Failure::new("crop", case, error, scan.path.clone());
+) -> (Vec<Roi>, Vec<FailedCase>) {
+    let fail =
+        |case: &str, error: &CropError| FailedCase::new("crop", case, error, scan.path.clone());
     let wanted = slices(config, scan, nodules);
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
     let volume = match root.and_then(|root| read_slices(root, &task.tolerances, scan, &wanted)) {
@@ -112,14 +114,14 @@ fn crop_scan(
     (rois, failures)
 }
 
-/// Bytes of a scan's slices that are read.
+/// Memory estimate: the bytes of a scan's slices that are read.
 fn memory_bytes(config: &Config, scan: &Scan, nodules: &[Nodule]) -> u64 {
     let [columns, rows] = [scan.n_columns, scan.n_rows].map(|n| n.unwrap_or(0).unsigned_abs());
     let n_slices = slices(config, scan, nodules).n_slices() as u64;
     columns.saturating_mul(rows).saturating_mul(n_slices).saturating_mul(2)
 }
 
-/// The slices of all regions of a scan.
+/// The slices that all regions of a scan need.
 fn slices(config: &Config, scan: &Scan, nodules: &[Nodule]) -> SliceRanges {
     let n_slices = usize::try_from(scan.n_slices).unwrap_or(0);
     let number = |n: i64| usize::try_from(n).unwrap_or(0);
@@ -132,7 +134,7 @@ fn slices(config: &Config, scan: &Scan, nodules: &[Nodule]) -> SliceRanges {
         .collect()
 }
 
-/// The slices of a region: the nodule's and the margin's, as far as the scan goes.
+/// The slices of a region: the nodule's and the margin on each side, within the scan.
 fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Range<usize> {
     let first = nodule.start.saturating_sub(config.margin_slices);
     first..nodule.end.saturating_add(config.margin_slices).min(n_slices)
@@ -156,17 +158,16 @@ fn read_slices(
     Ok(volume)
 }
 
-/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each
-/// side, as far as the scan goes; none for a nodule whose readers have no voxel in consensus. `all`
-/// are the scan's nodules, for `other_mask_bits`.
+/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each side, within the scan.
+/// There are none for a nodule whose readers agree on no voxel. `all` are the scan's nodules, for `other_mask_bits`.
 ///
-/// METHOD: slices are those of the scan; only pixels within them are resampled, HU by linear
-/// interpolation and masks by the nearest pixel.
+/// METHOD: slices are those of the scan; only pixels within a slice are resampled, HU by linear interpolation and masks
+/// by the nearest pixel.
 ///
 /// # Errors
 ///
-/// Fails if the mask does not lie in the volume, is larger than the region where that is an error,
-/// or has no pixel in it.
+/// Fails if the mask does not lie in the volume, does not fit in the region where the settings make that an error, or
+/// has no pixel in the region.
 pub fn transform(
     config: &Config,
     volume: &LoadedSlices<i16>,
@@ -247,20 +248,6 @@ pub fn transform(
         });
     }
     Ok(rois)
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]

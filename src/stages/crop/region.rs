@@ -1,4 +1,4 @@
-//! Where a nodule's region lies in its slices, and what else lies there.
+//! The grid of a nodule's region in its slices, and the other nodules in it.
 
 use super::config::{Config, WhenOversize};
 use super::error::CropError;
@@ -6,35 +6,34 @@ use crate::tables::Oversize;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_imaging::crop::{CropGrid, crop_mask};
 
-/// Share of the region's side that stays free beside a nodule that was resampled to fit.
+/// A resampled nodule keeps one part in this many of the region's side free on each side.
 ///
-/// METHOD: chosen; 8 of 128 pixels, so that the network sees what lies around it.
+/// METHOD: chosen; 8 of 128 pixels, so that the network sees the surroundings of the nodule.
 const FREE_SHARE: usize = 16;
 
-/// The pixels of a region, in each of its slices.
+/// The pixels of a region, the same in each of its slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Region {
+pub(super) struct RegionGrid {
     pub(super) grid: CropGrid,
     /// Distance between its pixels along i and j.
     pub(super) spacing_mm: [f64; 2],
-    /// What was done to make the nodule fit.
+    /// How a nodule that is larger than the region was made to fit.
     pub(super) oversize: Option<Oversize>,
 }
 
-/// The region of a nodule with a voxel or more, centred on the pixel nearest to `centre` (i, j).
+/// The region of a nodule, centred on the pixel nearest to `centre` (i, j). The mask must have a voxel.
 ///
-/// METHOD: a nodule that does not fit is resampled by one factor along i and j, so that its shape
-/// is kept.
+/// METHOD: a nodule that does not fit is resampled by the same factor along i and j, so that it keeps its shape.
 pub(super) fn place(
     config: &Config,
     placed: &PlacedMask,
     centre: [f64; 2],
     native_mm: [f64; 2],
-) -> Result<Region, CropError> {
+) -> Result<RegionGrid, CropError> {
     let size = [config.size; 2];
     let region = |spacing_mm: [f64; 2], oversize| {
         let step = [0, 1].map(|a: usize| spacing_mm[a] / native_mm[a]);
-        Region {
+        RegionGrid {
             grid: CropGrid { centre: centre.map(f64::round), step, size },
             spacing_mm,
             oversize,
@@ -69,7 +68,7 @@ pub(super) fn place(
     }
 }
 
-/// The other nodules' pixels in slice `k` of a region, and how many nodules they are of.
+/// The pixels of other nodules in slice `k` of a region, and the number of these nodules.
 pub(super) fn others(others: &[PlacedMask], k: usize, grid: &CropGrid) -> (Mask, usize) {
     let mut all = Mask::empty([grid.size[0], grid.size[1], 1]);
     let mut n = 0;
@@ -81,7 +80,7 @@ pub(super) fn others(others: &[PlacedMask], k: usize, grid: &CropGrid) -> (Mask,
     (all, n)
 }
 
-/// Pixels of a nodule in slice `k` that lie past its region.
+/// Number of pixels of a nodule in slice `k` that lie outside its region.
 pub(super) fn n_cut(placed: &PlacedMask, k: usize, grid: &CropGrid) -> usize {
     let [start_i, start_j, start_k] = placed.start;
     let past =
@@ -125,7 +124,7 @@ mod tests {
         // 30 × 12 voxels: centre (19.5, 13.5), so pixel (20, 14).
         let large = nodule("a", [5, 8, 1], [30, 12, 1]);
         let row = row(&config(WhenOversize::Resample, None), &large);
-        // Pixels 5 to 34 are to lie in 7 + 1 + 6 pixels: 15 / 7 before the centre, 14 / 6 after it.
+        // Pixels 5 to 34 must fit in 7 + 1 + 6 pixels: 15 / 7 before the centre, 14 / 6 after it.
         let factor = 14.0 / 6.0;
         close([row.spacing_i_mm, row.spacing_j_mm], [0.7 * factor, 0.8 * factor]);
         close([row.native_spacing_i_mm, row.native_spacing_j_mm], [0.7, 0.8]);
@@ -178,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        /// A pixel's patient position is that of the same place in the scan.
+        /// A pixel has the patient position of the same point of the scan.
         #[test]
         fn pixels_map_back_to_the_patient(
             start in prop::array::uniform2(0i64..20), size in prop::array::uniform2(1usize..16),
@@ -200,13 +199,13 @@ mod tests {
                     + p[1] as f64 * row.spacing_j_mm * row.direction[3 * a + 1];
                 prop_assert!((origin[a] + step - at[a]).abs() < 1e-9);
             }
-            // HU are linear in the scan, and so in the region.
+            // HU are linear in the scan, and therefore in the region.
             let inside = voxel[0] >= 0.0 && voxel[0] <= 39.0 && voxel[1] >= 0.0 && voxel[1] <= 35.0;
             let hu = f64::from(row.pixels_hu().unwrap()[p[1] * 16 + p[0]]);
             if inside {
                 prop_assert!((hu - 20.0 * voxel[1] - 3.0 * voxel[0]).abs() <= 0.5 + 1e-9);
             }
-            // A nodule that was resampled lies in the region whole.
+            // A resampled nodule lies in the region completely.
             prop_assert_eq!(row.n_cut_pixels, 0);
         }
     }

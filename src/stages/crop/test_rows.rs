@@ -3,13 +3,13 @@
 use crate::tables::{Nodule, Roi};
 use nodulus_formats::volume::{Geometry, Mask};
 
-/// Checks numbers against others, within rounding.
+/// Asserts that numbers are equal within rounding.
 pub(in crate::stages) fn close<const N: usize>(found: [f64; N], expected: [f64; N]) {
     let near = found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-9);
     assert!(near, "{found:?}, expected {expected:?}");
 }
 
-/// A slice of one row, for tests of later stages; `others` are packed bits.
+/// A slice of one row of pixels, for tests of later stages; `others` are packed bits.
 pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
     let own = Mask::from_fn([hu.len(), 1, 1], |i, _, _| mask[i]);
     Roi {
@@ -49,6 +49,7 @@ pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
     }
 }
 
+/// A nodule with a full box of voxels.
 pub(in crate::stages) fn nodule(id: &str, start: [i64; 3], size: [usize; 3]) -> Nodule {
     let mask = Mask::from_fn(size, |_, _, _| true);
     let [bbox_size_i, bbox_size_j, bbox_size_k] = size.map(|v| v as i64);

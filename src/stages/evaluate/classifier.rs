@@ -1,4 +1,4 @@
-//! What the network's probability that a slice holds nodule is worth.
+//! Measures the network's probability that a slice shows a nodule.
 
 use super::slice::Slice;
 use crate::tables::Summary;
@@ -6,18 +6,18 @@ use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, classify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A slice's patient, the probability given and whether it was so.
+/// A slice's patient, the predicted probability, and whether the slice shows its nodule.
 type Judgement = (Arc<str>, f64, bool);
 
-/// The judged slices of each model.
+/// The predicted slices of each model.
 #[derive(Debug, Default)]
 pub(super) struct Judgements(BTreeMap<String, Vec<Judgement>>);
 
 impl Judgements {
     /// Adds a model's probability for a slice.
     ///
-    /// METHOD: a slice is true where it shows the nodule of its region. One that shows other nodules
-    /// alone is left out: the network learns it as true, and the reference calls it neither.
+    /// METHOD: a slice is true where it shows the nodule of its region. A slice that shows only other nodules is left
+    /// out: the network learns it as true, and the reference calls it neither.
     pub(super) fn add(&mut self, model_id: &str, slice: &Slice, probability: f64) {
         let shows = |bits: &[u8]| bits.iter().any(|byte| *byte != 0);
         let own = shows(&slice.mask_bits);
@@ -27,7 +27,7 @@ impl Judgements {
         }
     }
 
-    /// Three rows for each model that gave probabilities.
+    /// Three rows for each model with probabilities.
     pub(super) fn rows(&self, seed: u64) -> Vec<Summary> {
         let of_model = |(model_id, judged): (&String, &Vec<Judgement>)| {
             let judged = judged.iter().map(|(patient, probability, truth)| ClassifierCase {
@@ -69,7 +69,7 @@ mod tests {
     use crate::stages::evaluate::tests::slice;
 
     #[test]
-    fn a_slice_with_another_nodule_alone_is_not_judged() {
+    fn a_slice_with_only_another_nodule_does_not_count() {
         let mut judgements = Judgements::default();
         judgements.add("m", &slice(7, 0b11, 0b100), 0.9);
         judgements.add("m", &slice(8, 0, 0), 0.2);

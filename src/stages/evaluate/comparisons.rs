@@ -1,4 +1,4 @@
-//! Each two models on the same nodules.
+//! Compares each two models on the same nodules.
 
 use super::readers::READER;
 use super::summaries::Scored;
@@ -10,19 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Metrics by which models are compared.
 ///
-/// METHOD: one of overlap, one of the largest and one of the mean distance: each further one would cost
-/// the others some of their power after the correction.
+/// METHOD: one metric of overlap, one of the largest and one of the mean distance. Each further metric would cost the
+/// others power after the correction.
 const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
 
-/// A model's values by nodule, with the patient.
+/// A model's values by nodule, each with the patient.
 type Values<'a> = BTreeMap<&'a str, (&'a str, f64)>;
 
-/// A row for each two models and metric; by metric, in the order of [`COMPARED`], then by model. The
-/// threshold is always the baseline.
+/// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. The threshold is always
+/// the baseline.
 ///
-/// METHOD: pairs are nodules for which both models have a value: a nodule that one of them missed has a
-/// Dice of 0 and no distance. Holm's correction is over all rows. Readers are in no row: their reference
-/// is another one, the consensus without the reader.
+/// METHOD: pairs are nodules for which both models have a value: a nodule that a model missed has a Dice of 0 and no
+/// distance. Holm's correction is over all rows. Readers are in no row, because their reference is a different one: the
+/// consensus without the reader.
 pub(super) fn compare(scored: &[Scored], seed: u64) -> Vec<Comparison> {
     let mut models: Vec<&str> =
         scored.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
@@ -113,7 +113,7 @@ mod tests {
         let row = &rows[2];
         assert_eq!((row.n_pairs, row.rank_biserial), (6, Some(1.0)));
         assert!((row.mean_difference.unwrap() - 0.35).abs() < 1e-12);
-        // Three comparisons of six pairs that differ one way: 3 × 2 / 2^6.
+        // Three comparisons of six pairs that all differ in one direction: 3 × 2 / 2^6.
         assert!((row.p.unwrap() - 0.03125).abs() < 1e-12);
         assert!((row.p_holm.unwrap() - 0.09375).abs() < 1e-12);
         assert_eq!((rows[0].rank_biserial, rows[1].rank_biserial), (Some(-1.0), Some(-1.0)));

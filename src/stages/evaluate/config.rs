@@ -1,10 +1,12 @@
 //! Settings of the stage: `[evaluate]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How predictions are measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Evaluate")]
 pub struct Config {
     /// Seed of the bootstrap that gives the intervals of the metrics.
     pub seed: u64,

@@ -15,14 +15,13 @@ pub use readers::READER;
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::store::Version;
 use crate::tables::{
-    Comparison, Failure, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table,
-    mask_box, parquet, shard, store,
+    Comparison, Error, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table, mask_box,
 };
 use classifier::Judgements;
 use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_metrics::{mask_size, measure};
+use nodulus_store::{FailedCase, Version};
 use rayon::prelude::*;
 use rows::{Found, nodule_row, slice_row};
 use serde::Deserialize;
@@ -61,7 +60,7 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.evaluate, task)?),
 };
 
-/// The columns of `predictions` that scoring needs.
+/// The columns of `predictions` that this stage reads.
 #[derive(Clone, Debug, Deserialize)]
 struct Predicted {
     roi_id: String,
@@ -75,16 +74,15 @@ struct Predicted {
 const PREDICTED_COLUMNS: &[&str] =
     &["roi_id", "nodule_id", "model_id", "nodule_probability", "mask_bits"];
 
-/// Predicted masks of a nodule's slices, by the slice.
+/// Predicted masks of a nodule's slices, by the slice's id.
 pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 
-/// Scores every prediction, a shard of the sources at a time; of earlier shards a few numbers for
-/// each slice and nodule are kept.
+/// Measures every prediction, one shard of the sources at a time; a few numbers for each slice and nodule of earlier
+/// shards stay in memory.
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to; a nodule that cannot be scored becomes a row
-/// of `failures`.
+/// Fails if the store cannot be read or written to; a nodule that cannot be measured becomes a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let spacings = subgroups::spacings(task)?;
     let mut subgroups = Subgroups::read(task, &spacings)?;
@@ -107,7 +105,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 continue;
             }
             let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-            for batch in rois.shard_columns::<Slice>(source, Table::Rois, SLICE_COLUMNS) {
+            for batch in rois.shard_columns::<Slice>(source, SLICE_COLUMNS) {
                 for slice in batch? {
                     for (model_id, probability) in
                         probabilities.get(&slice.roi_id).into_iter().flatten()
@@ -139,14 +137,18 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         nodule_part.write([nodule])?;
                         slice_part.write(slices)?;
                     }
-                    Err(error) => failures.push(Failure::new("evaluate", nodule_id, &error, None)),
+                    Err(error) => {
+                        failures.push(FailedCase::new("evaluate", nodule_id, &error, None))
+                    }
                 }
             }
             let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
             for (nodule_id, result) in read_by_others(task, source, &wanted, &spacings)? {
                 match result {
                     Ok(rows) => scored.extend(rows),
-                    Err(error) => failures.push(Failure::new("evaluate", &nodule_id, &error, None)),
+                    Err(error) => {
+                        failures.push(FailedCase::new("evaluate", &nodule_id, &error, None))
+                    }
                 }
             }
             task.cases(source + 1, total);
@@ -173,12 +175,14 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 type Predictions =
     (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
 
-/// What was predicted in a shard of the sources.
-fn read_predictions(tables: &[Version], source: usize) -> Result<Predictions, parquet::Error> {
+/// Reads the predictions of a shard of the sources.
+fn read_predictions(
+    tables: &[Version],
+    source: usize,
+) -> Result<Predictions, nodulus_store::Error> {
     let (mut predicted, mut probabilities) = Predictions::default();
-    let batches = tables.iter().flat_map(|table| {
-        table.shard_columns::<Predicted>(source, Table::Predictions, PREDICTED_COLUMNS)
-    });
+    let batches =
+        tables.iter().flat_map(|table| table.shard_columns::<Predicted>(source, PREDICTED_COLUMNS));
     for batch in batches {
         for row in batch? {
             if let Some(probability) = row.nodule_probability {
@@ -192,10 +196,10 @@ fn read_predictions(tables: &[Version], source: usize) -> Result<Predictions, pa
     Ok((predicted, probabilities))
 }
 
-/// A nodule and what its readers are worth, or why that is not known.
+/// A nodule with its readers' metrics, or why they cannot be computed.
 type ReadByOthers = (String, Result<Vec<Scored>, mask_box::Error>);
 
-/// The readers of a shard's scored nodules, each against the others.
+/// Measures the readers of a shard's nodules, each against the others.
 fn read_by_others(
     task: &Task<'_>,
     source: usize,
@@ -226,19 +230,18 @@ fn read_by_others(
     Ok(nodules.par_iter().filter_map(of_nodule).collect())
 }
 
-/// Scores of one nodule under one model: in 3D over its region, and in 2D on each slice.
+/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice.
 ///
-/// METHOD: voxels of the scan's other nodules are no error of this one: they are taken out of the
-/// prediction before it is scored.
+/// METHOD: voxels of the scan's other nodules are not an error of this one: they are removed from the prediction before
+/// it is measured.
 ///
-/// METHOD: a nodule larger than its region is scored on what the network saw: on pixels of the
-/// region's spacing where it was resampled, against the part of its mask in the region where it was
-/// cropped. `oversize` and `cut_volume_mm3` say so, and `summary` has a subgroup for each.
+/// METHOD: a nodule larger than its region is measured on what the network saw: a resampled nodule on pixels of the
+/// region's spacing, a cropped nodule against the part of its mask inside the region. `oversize` and `cut_volume_mm3`
+/// say so, and `summary` has a subgroup for each.
 ///
 /// # Errors
 ///
-/// Fails if a slice has no prediction, slices are not next to each other, or a mask does not have
-/// its shape.
+/// Fails if a slice has no prediction, a slice between others is missing, or a mask does not have the size of its slice.
 pub fn transform(
     model_id: &str,
     slices: &[Slice],
@@ -278,7 +281,7 @@ pub fn transform(
     Ok((nodule, rows, region))
 }
 
-/// Volume of the nodule that a slice of the region leaves out.
+/// Volume of the nodule's part that lies outside the region, in one slice.
 fn cut_volume_mm3(slice: &Slice) -> f64 {
     let pixel_mm2 = slice.native_spacing_i_mm * slice.native_spacing_j_mm;
     slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
@@ -291,10 +294,10 @@ fn found(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Found {
     }
 }
 
-/// One nodule could not be scored.
+/// One nodule could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    /// `rois` has no slices of it.
+    /// `rois` has no slices of the nodule.
     #[error("`rois` has no slices of the nodule")]
     NoSlices,
     /// A slice is missing between others.
@@ -303,31 +306,17 @@ pub enum ScoreError {
         /// Its index.
         missing: i64,
     },
-    /// Not every slice was predicted.
+    /// Not every slice has a prediction.
     #[error("{n_predicted} of the region's {n_slices} slices are predicted")]
     Unpredicted {
-        /// Slices predicted.
+        /// Number of slices with a prediction.
         n_predicted: usize,
-        /// Slices in all.
+        /// Number of slices.
         n_slices: usize,
     },
-    /// A mask does not have its shape.
+    /// A mask does not have the size of its slice.
     #[error(transparent)]
     Bits(#[from] BitsMismatch),
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]
@@ -376,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_is_told_and_not_scored() {
+    fn the_volume_outside_the_region_is_reported_and_not_measured() {
         let cut = |n_cut_pixels, slice: Slice| Slice {
             n_cut_pixels,
             oversize: Some("cropped".to_owned()),
@@ -393,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nodule_that_was_not_wholly_predicted_is_not_scored() {
+    fn a_nodule_without_all_predictions_is_not_measured() {
         let predicted = PredictedMasks::from([("r7".to_owned(), vec![0])]);
         let error = transform("m", &[slice(7, 1, 0), slice(8, 1, 0)], &predicted).unwrap_err();
         assert_eq!(error.to_string(), "1 of the region's 2 slices are predicted");

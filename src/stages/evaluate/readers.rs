@@ -1,4 +1,4 @@
-//! Each reader against the consensus of the others: what a model can be held to.
+//! Measures each reader against the consensus of the others: a benchmark for models.
 
 use super::summaries::Scored;
 use crate::stages::agree::reader_masks;
@@ -12,14 +12,14 @@ use std::sync::Arc;
 /// Model id of the readers in `summary`.
 pub const READER: &str = "reader";
 
-/// A nodule's value of each metric, the mean over its readers; none under two readers.
+/// A nodule's value of each metric, as the mean over its readers; none for fewer than two readers.
 ///
 /// `marks` are the nodule's, in any order; `spacing_mm` is the scan's, along i, j, k.
 ///
-/// METHOD: each reader's mask (the union of that reader's marks) is scored in 3D, as a prediction is,
-/// against the voxels that enough of the other readers hold, by the nodule's own level and
-/// denominator with one reader fewer. A nodule counts once, with the mean over its readers. A reader
-/// whose others agree on no voxel has nothing to be compared with and is left out.
+/// METHOD: each reader's mask (the union of that reader's marks) is measured in 3D, as a prediction is, against the voxels
+/// that enough of the other readers hold, by the nodule's own level and denominator with one reader fewer. A nodule
+/// counts once, with the mean over its readers. A reader is left out where the others agree on no voxel, because there
+/// is nothing to compare with.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ mod tests {
             mark("b", 1, [4, 9, 1], [2, 1, 1]),
             mark("c", 2, [9, 9, 1], [2, 1, 1]),
         ];
-        // a and b have no common voxel with c; c is off by all of what a and b agree on.
+        // a and b share no voxel with c; c misses everything that a and b agree on.
         assert_eq!(dice(&marks, 1.0, 3), Some(0.0));
     }
 }

@@ -1,10 +1,10 @@
-//! Scores to rows.
+//! Rows of `nodule_metrics` and `slice_metrics`.
 
 use super::slice::{Region, Slice};
 use crate::tables::{NoduleMetrics, SliceMetrics};
 use nodulus_metrics::{METRIC_DEFINITION, MaskMetrics, MaskSize, SizeMeasure};
 
-/// Scores of one prediction, and the sizes of prediction and reference.
+/// Metrics of one prediction, and the sizes of prediction and reference.
 pub(super) struct Found {
     pub(super) scores: MaskMetrics,
     pub(super) sizes: [MaskSize; 2],

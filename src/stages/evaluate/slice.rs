@@ -1,8 +1,8 @@
-//! Slices of `rois`, and the region that those of a nodule make up.
+//! Slices of `rois`, and the extent of a nodule's region.
 
 use serde::Deserialize;
 
-/// The columns of `rois` that scoring needs.
+/// The columns of `rois` that this stage reads.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the columns of the table")]
 pub struct Slice {

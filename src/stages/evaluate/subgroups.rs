@@ -1,11 +1,11 @@
-//! The subgroups that each nodule belongs to.
+//! The subgroups of each nodule.
 
 use crate::stages::Task;
-use crate::tables::Table;
+use crate::tables::{Error, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The columns of `nodules` that subgroups come from.
+/// The columns of `nodules` that decide subgroups.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Facts {
     pub(super) nodule_id: String,
@@ -19,7 +19,7 @@ pub(super) struct Facts {
 const FACTS: &[&str] =
     &["nodule_id", "cohort", "series_instance_uid", "diameter_mm", "n_readers", "nodule_type"];
 
-/// The columns of `scans` that tell the spacing.
+/// The columns of `scans` with the spacing.
 #[derive(Deserialize)]
 struct ScanSpacing {
     cohort: String,
@@ -47,14 +47,14 @@ struct Agreement {
 /// Spacing of each scan along i, j, k, by cohort and series.
 pub(super) type Spacings = BTreeMap<(String, String), [f64; 3]>;
 
-/// Reads the scans' spacings; a scan without one along k is left out.
+/// Reads the scans' spacings; scans without a spacing along k are left out.
 ///
 /// # Errors
 ///
 /// Fails if `scans` cannot be read.
-pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, super::Error> {
+pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, Error> {
     let mut spacings = Spacings::new();
-    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(Table::Scans, SPACING) {
+    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(SPACING) {
         spacings.extend(batch?.into_iter().filter_map(|scan| {
             let spacing_mm = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm?];
             Some(((scan.cohort, scan.series_instance_uid), spacing_mm))
@@ -63,30 +63,28 @@ pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, super::Error> {
     Ok(spacings)
 }
 
-/// Names of each nodule's subgroups, `all` first.
+/// Names of each nodule's subgroups, without `all`.
 #[derive(Debug, Default)]
 pub(super) struct Subgroups(BTreeMap<String, Vec<String>>);
 
 impl Subgroups {
-    /// Reads what nodules are told apart by.
+    /// Reads the tables that decide subgroups.
     ///
     /// # Errors
     ///
     /// Fails if a table cannot be read.
-    pub(super) fn read(task: &Task<'_>, spacings: &Spacings) -> Result<Self, super::Error> {
+    pub(super) fn read(task: &Task<'_>, spacings: &Spacings) -> Result<Self, Error> {
         let mut folds: BTreeMap<String, i64> = BTreeMap::new();
-        for batch in
-            task.table(Table::Samples)?.columns::<Fold>(Table::Samples, &["nodule_id", "fold"])
-        {
+        for batch in task.table(Table::Samples)?.columns::<Fold>(&["nodule_id", "fold"]) {
             folds.extend(batch?.into_iter().filter_map(|row| Some((row.nodule_id, row.fold?))));
         }
         let mut dice: BTreeMap<String, f64> = BTreeMap::new();
-        let (table, columns) = (Table::ReaderAgreement, ["nodule_id", "dice_mean"]);
-        for batch in task.table(table)?.columns::<Agreement>(table, &columns) {
+        let columns = ["nodule_id", "dice_mean"];
+        for batch in task.table(Table::ReaderAgreement)?.columns::<Agreement>(&columns) {
             dice.extend(batch?.into_iter().map(|row| (row.nodule_id, row.dice_mean)));
         }
         let mut subgroups = BTreeMap::new();
-        for batch in task.table(Table::Nodules)?.columns::<Facts>(Table::Nodules, FACTS) {
+        for batch in task.table(Table::Nodules)?.columns::<Facts>(FACTS) {
             for facts in batch? {
                 let series = (facts.cohort.clone(), facts.series_instance_uid.clone());
                 let spacing_k_mm = spacings.get(&series).map(|spacing| spacing[2]);
@@ -98,7 +96,7 @@ impl Subgroups {
         Ok(Self(subgroups))
     }
 
-    /// Puts a nodule into one more subgroup, once.
+    /// Adds a nodule to one more subgroup, once.
     pub(super) fn add(&mut self, nodule_id: &str, subgroup: &str) {
         if let Some(subgroups) = self.0.get_mut(nodule_id)
             && subgroups.iter().all(|name| name != subgroup)
@@ -107,16 +105,16 @@ impl Subgroups {
         }
     }
 
-    /// A nodule's subgroups.
+    /// A nodule's subgroups, `all` first.
     pub(super) fn of(&self, nodule_id: &str) -> impl Iterator<Item = &str> {
         let names = self.0.get(nodule_id).map(|names| names.iter().map(String::as_str));
         std::iter::once("all").chain(names.into_iter().flatten())
     }
 }
 
-/// METHOD: bands of diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm); of the
-/// spacing along k its limit for thin slices (1.5 mm) and LUNA16's for any (2.5 mm); of the mean Dice
-/// between a nodule's readers 0.7 and 0.8, about thirds of LIDC-IDRI.
+/// METHOD: bands of the diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm). Bands of the spacing
+/// along k are the guideline's limit for thin slices (1.5 mm) and LUNA16's limit (2.5 mm). Bands of the mean Dice between
+/// a nodule's readers are 0.7 and 0.8, about thirds of LIDC-IDRI.
 fn names(
     facts: &Facts,
     spacing_k_mm: Option<f64>,
@@ -154,7 +152,7 @@ fn names(
 
 #[cfg(test)]
 impl Subgroups {
-    /// Of nodules without scan, fold and pairs of readers.
+    /// Subgroups of nodules without scan, fold and agreement.
     pub(super) fn of_facts(facts: &[Facts]) -> Self {
         let of = |facts: &Facts| (facts.nodule_id.clone(), names(facts, None, None, None));
         Self(facts.iter().map(of).collect())
@@ -177,7 +175,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn bands_hold_their_upper_ends() {
+    fn bands_include_their_upper_limits() {
         let mut solid = facts("n", 8.0);
         solid.nodule_type = Some("solid".to_owned());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Metrics over nodules and over slices, in all and in subgroups.
+//! Summarises metrics over nodules and slices, for all and for subgroups.
 
 use super::slice::Region;
 use super::subgroups::Subgroups;
@@ -21,7 +21,7 @@ pub(super) struct Scored {
     pub(super) worst: f64,
 }
 
-/// A nodule's values, in 3D: scores, then errors of size.
+/// The metrics of a nodule in 3D, then its errors of size.
 pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let diagonal = diagonal_mm(region.size, region.spacing_mm);
     let scores = Metric::ALL
@@ -30,7 +30,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let errors = SizeMeasure::ALL.into_iter().flat_map(|measure| {
         let error = row.size_error(measure);
         let [_, signed, absolute, relative] = measure.names();
-        // What was missed has its errors already.
+        // A missed nodule has its errors of size already.
         [(signed, error.signed), (absolute, error.signed.map(f64::abs)), (relative, error.relative)]
             .map(|(name, value)| (name, value, value.unwrap_or(0.0)))
     });
@@ -40,7 +40,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     scores.chain(errors).map(|value| scored(&ids, missed, value)).collect()
 }
 
-/// A slice's overlap and distances, in 2D; none of a slice without nodule and prediction.
+/// The overlap and distances of a slice in 2D; none for a slice without nodule and prediction.
 pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<Scored> {
     if row.outcome == Outcome::BothEmpty.name() {
         return Vec::new();
@@ -68,7 +68,7 @@ fn scored(
     Scored { model_id, metric, nodule_id, patient_id: patient_id.clone(), value, missed, worst }
 }
 
-/// A row for each model, metric and subgroup that has a nodule; by model, metric, subgroup.
+/// A row for each model, metric and subgroup with a nodule, by model, metric and subgroup.
 pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> Vec<Summary> {
     let mut groups: BTreeMap<(&str, &str, &str), Vec<MetricValue<'_>>> = BTreeMap::new();
     for row in scored {

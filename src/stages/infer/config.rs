@@ -2,12 +2,14 @@
 
 use crate::tables::Split;
 use nodulus_nets::{BEST_WEIGHTS_FILE, Precision, WEIGHTS_FILE};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What is predicted, and with which weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Infer")]
 pub struct Config {
     /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or another store
     /// for its current weights; the file's content, not its path, is part of the key.
@@ -40,7 +42,7 @@ pub struct Config {
 }
 
 /// Weights of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weights {
     /// Weights of the last epoch.
@@ -60,7 +62,7 @@ impl Weights {
 }
 
 /// Number of slices that go through the network together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of slices or \"auto\"")]
 pub enum Batch {
     /// A fixed number.
@@ -70,7 +72,7 @@ pub enum Batch {
 }
 
 /// See [`Batch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchName {
     /// As many as `--max-memory` or the card's free memory holds, up to 32.
@@ -78,7 +80,7 @@ pub enum BatchName {
 }
 
 /// Least probability of a nodule's pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number or \"validation\"")]
 pub enum ProbabilityThreshold {
     /// A fixed number.
@@ -88,7 +90,7 @@ pub enum ProbabilityThreshold {
 }
 
 /// See [`ProbabilityThreshold`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdName {
     /// The threshold of 0.01 to 0.99 with the highest mean Dice over the nodules of the validation split.

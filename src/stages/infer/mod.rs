@@ -7,7 +7,7 @@ mod threshold;
 
 use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::Task;
-use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak, parquet, shard, store};
+use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use network::Network;
 use nodules::Nodules;
@@ -40,8 +40,8 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read or
-/// written to; a slice that cannot be predicted becomes a row of `failures`.
+/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read
+/// or written to; a slice that cannot be predicted becomes a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let weights = match task.weights {
@@ -108,7 +108,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The weights that the store's checkpoints have.
+/// The weights files of the store's checkpoints.
 fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for version in task.inputs(Output::Checkpoint)? {
@@ -121,7 +121,7 @@ fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Erro
     Ok(paths)
 }
 
-/// A fold is predicted by weights that were trained without it.
+/// Fails unless all weights were trained without the fold that they predict.
 fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
     let Some(expected) = config.fold else { return Ok(()) };
     if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
@@ -137,7 +137,7 @@ fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
     Ok(())
 }
 
-/// The row of a predicted slice; a pixel is nodule where its probability is at least the threshold.
+/// The row of a predicted slice. A pixel belongs to the nodule where its probability is at least the threshold.
 pub fn transform(
     model_id: &str,
     roi: &Roi,
@@ -164,10 +164,10 @@ pub fn transform(
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A region does not have the network's shape.
+    /// A slice does not have the size that the network takes.
     #[error("region `{roi_id}` is {height} × {width} pixels in {bytes} bytes, the network takes {side} × {side} in {}", side * side * 2)]
     Shape {
-        /// The region.
+        /// The slice.
         roi_id: String,
         /// Its rows.
         height: i64,
@@ -178,29 +178,29 @@ pub enum Error {
         /// Rows and columns that the network takes.
         side: usize,
     },
-    /// There are no weights of a best epoch.
+    /// The checkpoint has no weights of a best epoch.
     #[error(
         "`infer.weights` is \"best\", and checkpoint {0} has none: its last phase had no validation samples"
     )]
     NoBest(String),
-    /// A threshold is to be chosen on the nodules that are scored.
+    /// The threshold would be chosen on nodules that the weights learnt from.
     #[error(
-        "`infer.fold` has its nodules scored, and \"validation\" would choose the threshold on nodules that \
-         its weights learnt from: give `infer.probability_threshold` a number"
+        "with `infer.fold`, \"validation\" would choose the threshold on nodules that the weights learnt from: give \
+         `infer.probability_threshold` a number"
     )]
     FoldThreshold,
-    /// The fold that is to be predicted was learnt from.
+    /// The weights learnt from the fold to predict.
     #[error("`infer.fold` is {expected}, and the weights were trained without {found}")]
     Fold {
-        /// What the weights were trained without.
+        /// The fold that the weights were trained without, if any.
         found: String,
         /// The fold to predict.
         expected: i64,
     },
-    /// The samples do not say whom nothing was learnt from.
+    /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),
-    /// A threshold is to be chosen on nothing.
+    /// There is no nodule to choose the threshold on.
     #[error(
         "`infer.probability_threshold` is \"validation\", and no nodule of the cohorts predicted is in the validation split: set `balance.split`, or give a number"
     )]
@@ -208,15 +208,9 @@ pub enum Error {
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 impl Error {

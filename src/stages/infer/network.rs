@@ -1,14 +1,14 @@
-//! How slices go through a network.
+//! Sends slices through a network.
 
 use super::Error;
 use super::threshold::Histograms;
-use crate::tables::store::Version;
-use crate::tables::{Failure, Roi};
+use crate::tables::Roi;
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{self as model, Ensemble};
+use nodulus_store::{FailedCase, Version};
 use std::collections::BTreeSet;
 
-/// A network, and how slices go through it.
+/// A network with its settings.
 pub(super) struct Network {
     pub(super) predictor: Ensemble,
     pub(super) batch: usize,
@@ -16,11 +16,11 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// The slices that can be predicted with what is predicted, and failures for the others.
+    /// Predicts slices; those that do not fit the network become failures.
     pub(super) fn predict<'a>(
         &self,
         slices: &'a [Roi],
-    ) -> Result<(Predicted<'a>, Vec<Failure>), Error> {
+    ) -> Result<(Predicted<'a>, Vec<FailedCase>), Error> {
         let mut images = Vec::with_capacity(slices.len());
         let mut readable = Vec::with_capacity(slices.len());
         let mut failures = Vec::new();
@@ -32,17 +32,17 @@ impl Network {
                 readable.push(roi);
             } else {
                 let error = Error::shape(roi, side);
-                failures.push(Failure::new("infer", &roi.roi_id, &error, None));
+                failures.push(FailedCase::new("infer", &roi.roi_id, &error, None));
             }
         }
         let predicted = self.predictor.predict(&images, self.flips)?;
         Ok((readable.into_iter().zip(predicted).collect(), failures))
     }
 
-    /// The least probability with which nodules are found best.
+    /// The best probability threshold on the given nodules.
     ///
-    /// METHOD: highest mean Dice over the validation split's nodules, each over all of its slices, of
-    /// 0.01 to 0.99 in steps of 0.01; test plays no part.
+    /// METHOD: the threshold of 0.01 to 0.99, in steps of 0.01, with the highest mean Dice over the nodules of the
+    /// validation split, each over all of its slices; test plays no part.
     pub(super) fn best_probability(
         &self,
         rois: &Version,
@@ -53,7 +53,7 @@ impl Network {
             let batch: Vec<Roi> =
                 batch?.into_iter().filter(|roi| nodules.contains(&roi.nodule_id)).collect();
             for slices in batch.chunks(self.batch) {
-                // What fails here is no part of what is predicted.
+                // Slices that fail here are not among the predicted ones.
                 for (roi, predicted) in self.predict(slices)?.0 {
                     histograms.add(roi, predicted.probability.into_iter().map(f64::from));
                 }
@@ -63,5 +63,5 @@ impl Network {
     }
 }
 
-/// Slices and what is predicted of them.
+/// Slices with their predictions.
 type Predicted<'a> = Vec<(&'a Roi, model::Prediction)>;

@@ -1,20 +1,20 @@
-//! Which nodules are predicted, and which a threshold is chosen on.
+//! Selects the nodules to predict, and those that thresholds are chosen on.
 
 use super::Error;
 use super::config::Config;
 use super::threshold::{Histograms, Threshold};
-use crate::tables::store::Version;
 use crate::tables::{Roi, Sample, Split};
+use nodulus_store::Version;
 use std::collections::BTreeSet;
 
-/// The nodules of the cohorts, by what they are for.
+/// The nodules of the chosen cohorts, by their use.
 #[derive(Default)]
 pub(super) struct Nodules {
-    /// To be predicted.
+    /// Nodules to predict.
     pub(super) chosen: BTreeSet<String>,
-    /// Of the validation split.
+    /// Nodules of the validation split.
     pub(super) validation: BTreeSet<String>,
-    /// Of every split but test.
+    /// Nodules of the train and validation splits.
     learning: BTreeSet<String>,
 }
 
@@ -40,9 +40,9 @@ impl Nodules {
 
     /// The best threshold in Hounsfield units.
     ///
-    /// METHOD: it is chosen on the nodules of the training and validation splits. Where there are
-    /// none, it is chosen on the very nodules that it is scored on, which favours the baseline: no
-    /// threshold chosen beforehand can do better. The table says which.
+    /// METHOD: it is chosen on the nodules of the train and validation splits. Where there are none, it is chosen on
+    /// the predicted nodules themselves, which favours the baseline: no threshold chosen beforehand can do better.
+    /// `predictions.threshold_from` says which.
     pub(super) fn best_hu(&self, rois: &Version) -> Result<Option<Threshold>, Error> {
         let (nodules, from) = if self.learning.is_empty() {
             (&self.chosen, "scored")

@@ -1,5 +1,5 @@
-//! Thresholds: the one that turns probabilities into a mask, and the baseline that a network must beat,
-//! one threshold in Hounsfield units for every slice.
+//! Thresholds: one that turns probabilities into a mask, and the baseline that a network must beat, a single threshold
+//! in Hounsfield units for every slice.
 
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::Mask;
@@ -8,20 +8,19 @@ use std::collections::BTreeMap;
 /// Model id of the best single threshold.
 pub const THRESHOLD: &str = "threshold";
 
-/// A threshold, and what it was chosen on.
+/// A threshold, and where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     /// Least value of a nodule's pixel.
     pub value: f64,
-    /// As in the table.
+    /// Its source, as in `predictions.threshold_from`.
     pub from: &'static str,
 }
 
-/// For each nodule, how many pixels in and out of its mask lie between each two of the thresholds
-/// tried.
+/// Counts, for each nodule, the pixels inside and outside its mask between neighbouring thresholds.
 #[derive(Debug)]
 pub(super) struct Histograms {
-    /// From the lowest to the highest.
+    /// Thresholds to try, ascending.
     thresholds: Vec<f64>,
     nodules: BTreeMap<String, [Vec<u64>; 2]>,
 }
@@ -41,14 +40,14 @@ impl Histograms {
         Self { thresholds: thresholds.collect(), nodules: BTreeMap::new() }
     }
 
-    /// Counts a slice's values in Hounsfield units.
+    /// Counts a slice's pixels by their Hounsfield units.
     pub(super) fn add_hu(&mut self, roi: &Roi) {
         if let Some(hu) = roi.pixels_hu() {
             self.add(roi, hu.into_iter().map(f64::from));
         }
     }
 
-    /// Counts a slice's pixels; those of other nodules are left out, as in the metrics.
+    /// Counts a slice's pixels by `values`; pixels of other nodules do not count, as in the metrics.
     pub(super) fn add(&mut self, roi: &Roi, values: impl Iterator<Item = f64>) {
         let size = [roi.width as usize, roi.height as usize, 1];
         let mask =
@@ -56,7 +55,7 @@ impl Histograms {
         let (Some(own), Some(others)) = (mask(&roi.mask_bits), mask(&roi.other_mask_bits)) else {
             return;
         };
-        // One bin more, for pixels below every threshold.
+        // One more bin, for pixels below every threshold.
         let bins = self.thresholds.len() + 1;
         let empty = || std::array::from_fn(|_| vec![0; bins]);
         let counts = self.nodules.entry(roi.nodule_id.clone()).or_insert_with(empty);
@@ -68,8 +67,7 @@ impl Histograms {
         }
     }
 
-    /// The threshold with the highest mean Dice over the nodules, the lowest of several; `None`
-    /// without nodules.
+    /// The threshold with the highest mean Dice over the nodules, the lowest of equals; `None` without nodules.
     pub(super) fn best(&self) -> Option<f64> {
         let mut best: Option<(f64, f64)> = None;
         for (n, threshold) in self.thresholds.iter().enumerate() {
@@ -82,7 +80,7 @@ impl Histograms {
     }
 }
 
-/// Dice of the pixels at or over the n-th threshold.
+/// Dice of the pixels at or above the n-th threshold.
 fn dice([inside, outside]: &[Vec<u64>; 2], n: usize) -> f64 {
     let true_positive: u64 = inside[n + 1..].iter().sum();
     let false_positive: u64 = outside[n + 1..].iter().sum();
@@ -90,7 +88,7 @@ fn dice([inside, outside]: &[Vec<u64>; 2], n: usize) -> f64 {
     2.0 * true_positive as f64 / (true_positive + false_positive + reference).max(1) as f64
 }
 
-/// The row of a slice under a threshold in Hounsfield units.
+/// The row of a slice for a threshold in Hounsfield units.
 pub(super) fn predict(roi: &Roi, threshold: Threshold) -> Option<Prediction> {
     let hu = roi.pixels_hu()?;
     let width = roi.width as usize;
@@ -115,7 +113,7 @@ mod tests {
     use crate::stages::crop::test_rows::roi;
 
     #[test]
-    fn the_best_threshold_parts_nodule_and_background() {
+    fn the_best_threshold_separates_nodule_and_background() {
         // Nodule at 0 and 40 HU; background at -900, 20 and, in another nodule, 500 HU.
         let roi = roi(&[0, 40, -900, 20, 500], &[true, true, false, false, false], &[16]);
         let mut histograms = Histograms::of_hu();
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn bins_hold_what_a_threshold_takes() {
+    fn a_bin_holds_the_values_from_its_threshold_on() {
         let thresholds = Histograms::of_hu().thresholds;
         let bin = |hu: f64| thresholds.partition_point(|threshold| *threshold <= hu);
         let bins = [-1024.0, -1000.0, -991.0, -990.0, 3000.0].map(bin);

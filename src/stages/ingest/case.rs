@@ -1,4 +1,4 @@
-//! Reads the files of one case.
+//! Reads the files of one case: its scans and their annotations.
 
 use super::case_rows::CaseRows;
 use super::cohort_settings::Cohort;
@@ -7,28 +7,29 @@ use super::frame::Frame;
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use fs_err as fs;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::cohort::{self, Layout, LoadedScan};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
+use nodulus_store::FailedCase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What came with a scan.
+/// An annotation of a scan.
 #[derive(Debug)]
 pub enum Annotation {
-    /// Readers' sessions from LIDC's XML.
+    /// Reading sessions from LIDC's XML.
     Lidc(lidc_xml::Annotations),
-    /// A file of a reader's masks or outlines.
+    /// A file with a reader's masks or outlines.
     Mask(Reading),
 }
 
 impl Annotation {
-    /// The study, where the file tells.
+    /// The study, where the file names it.
     pub(super) fn study_instance_uid(&self) -> Option<String> {
         match self {
             Self::Lidc(reads) => reads.study_instance_uid.clone(),
@@ -36,8 +37,8 @@ impl Annotation {
         }
     }
 
-    /// Whether it is of this series of the case. A mask that names no series is that of the only one
-    /// there is, and so is one that names another, which is then refused.
+    /// Whether the annotation belongs to this series of the case. In a case with one series every mask belongs to it,
+    /// even one that names another series, which is refused later.
     fn belongs(&self, series_instance_uid: &str, is_only: bool) -> bool {
         match self {
             Self::Lidc(reads) => reads.series_instance_uid == series_instance_uid,
@@ -50,7 +51,7 @@ impl Annotation {
 }
 
 /// A scan of a case, where it lies and its annotations, or why it cannot be read.
-type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), Failure>;
+type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), FailedCase>;
 
 /// What one case holds.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ pub(super) struct CaseContent<'a> {
 /// DICOM modalities of chest X-rays.
 const X_RAYS: [&str; 2] = ["CR", "DX"];
 
-/// What reading a case takes.
+/// Reads cases by the settings.
 pub(super) struct Reader<'a> {
     pub(super) config: &'a Config,
     pub(super) series_list: Option<&'a BTreeSet<String>>,
@@ -106,11 +107,11 @@ impl Reader<'_> {
             }
             scans => scans?,
         };
-        // Masks take as much memory as scans, which are gone by now.
+        // Masks need as much memory as scans, whose voxels are freed by now.
         let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
         before.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
-        let with_annotations = |placed: Placed| {
+        let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
             let series = &scan.series_instance_uid;
             let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)
@@ -130,7 +131,7 @@ impl Reader<'_> {
                     let case = &source.case.case_id;
                     let error =
                         reading.mask.map_or_else(CaseError::from, |_| CaseError::WhichSeries);
-                    after.failures.push(Failure::new("ingest", case, &error, Some(path)));
+                    after.failures.push(FailedCase::new("ingest", case, &error, Some(path)));
                 }
             }
         }
@@ -140,13 +141,13 @@ impl Reader<'_> {
         Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
     }
 
-    /// The rows of a case's scans, and where each lies; what cannot be read is a failure.
+    /// The rows of a case's scans with their frames; scans that cannot be read are failures.
     fn scans(
         &self,
         cohort: &Cohort,
         source: &SourceCase,
         files: Option<&CaseFiles>,
-    ) -> Result<Vec<Placed>, CaseError> {
+    ) -> Result<Vec<ScanAndFrame>, CaseError> {
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
@@ -162,7 +163,7 @@ impl Reader<'_> {
         cohort: &Cohort,
         source: &SourceCase,
         image: Result<LoadedScan, cohort::Error>,
-    ) -> Placed {
+    ) -> ScanAndFrame {
         let (config, list) = (self.config, self.series_list);
         match image {
             Ok(image) => {
@@ -180,13 +181,17 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let case = &source.case.case_id;
-                Err(Failure::new("ingest", case, &error, Some(case.clone())))
+                Err(FailedCase::new("ingest", case, &error, Some(case.clone())))
             }
         }
     }
 
-    /// A scan of which only the geometry is there.
-    fn without_image(&self, cohort: &Cohort, source: &SourceCase) -> Result<Placed, CaseError> {
+    /// A scan that has a geometry and no image.
+    fn without_image(
+        &self,
+        cohort: &Cohort,
+        source: &SourceCase,
+    ) -> Result<ScanAndFrame, CaseError> {
         let series = &source.case.case_id;
         let table = self.geometries.get(cohort.name.as_str());
         let geometry = table.and_then(|table| table.get(series));
@@ -196,10 +201,10 @@ impl Reader<'_> {
     }
 }
 
-/// A scan's row and where it lies, or why it cannot be read.
-type Placed = Result<(Scan, Frame), Failure>;
+/// A scan's row and frame, or why it cannot be read.
+type ScanAndFrame = Result<(Scan, Frame), FailedCase>;
 
-/// A message without the root's place, so that a table is the same wherever the files lie.
+/// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {
     message.replace(&format!("{}/", root.display()), "")
 }
@@ -208,10 +213,10 @@ fn x_rays(kinds: &BTreeSet<String>) -> bool {
     !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
 }
 
-/// Reads of a scan that is not there.
+/// Adds the row for annotations of a scan that the cohort does not have.
 ///
-/// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so that its XML is expected to read scans
-/// that are not there; elsewhere that is a failure.
+/// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so its XML is expected to name scans that are not there; in other
+/// layouts this is a failure.
 fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows: &mut CaseRows) {
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
@@ -227,10 +232,10 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
         _ => CaseError::NoImage { path: path_, series },
     };
     let path = Some(path.to_owned());
-    rows.failures.push(Failure::new("ingest", &source.case.case_id, &error, path));
+    rows.failures.push(FailedCase::new("ingest", &source.case.case_id, &error, path));
 }
 
-/// Says which readers have no mask of a scan: without any, that is a failure.
+/// Adds rows for the readers without a mask of a scan; a scan without any mask is a failure.
 fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
     let case = &source.case;
     let patient = case.patient.as_deref().unwrap_or_default();
@@ -240,7 +245,7 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
         let (patient, patterns) = (patient.to_owned(), patterns.join(" nor "));
         let error = CaseError::NoMask { patient, patterns };
         let path = Some(case.case_id.clone());
-        rows.failures.push(Failure::new("ingest", &case.case_id, &error, path));
+        rows.failures.push(FailedCase::new("ingest", &case.case_id, &error, path));
         return;
     }
     for (reader, pattern) in patterns.iter().enumerate() {
@@ -256,7 +261,7 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
     }
 }
 
-/// The annotations that can be read; the rows say which cannot, but for masks, which say it themselves.
+/// Reads the annotations. XML that cannot be read becomes a row; a mask that cannot be read keeps its error.
 fn read_annotations(
     cohort: &Cohort,
     source: &SourceCase,
@@ -268,10 +273,10 @@ fn read_annotations(
     let packed = packed.iter().flat_map(|files| &files.annotations);
     for (n, path) in source.case.annotations.iter().chain(packed).enumerate() {
         let base = cohort.annotations.as_deref().unwrap_or(&cohort.root);
-        let told = files.map_or(path.clone(), |files| files.name(path));
-        let name = cohort::relative(base, &told);
+        let displayed = files.map_or(path.clone(), |files| files.name(path));
+        let name = cohort::relative(base, &displayed);
         let read = match files {
-            Some(files) if told != *path => read_packed(files, path, &told),
+            Some(files) if displayed != *path => read_packed(files, path, &displayed),
             _ => read_annotation(cohort, source.case.readers.get(n), path),
         };
         match read {
@@ -284,7 +289,7 @@ fn read_annotations(
             }
             Err(error) => {
                 let case = &source.case.case_id;
-                rows.failures.push(Failure::new("ingest", case, &error, Some(name)));
+                rows.failures.push(FailedCase::new("ingest", case, &error, Some(name)));
             }
         }
     }
@@ -312,11 +317,11 @@ fn read_annotation(
     })
 }
 
-/// Reads XML that lies in an archive.
-fn read_packed(files: &CaseFiles, path: &Path, told: &Path) -> Result<Annotation, CaseError> {
+/// Reads XML from an archive.
+fn read_packed(files: &CaseFiles, path: &Path, displayed: &Path) -> Result<Annotation, CaseError> {
     let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
     let text = text.map_err(lidc_xml::Error::Io)?;
-    Ok(Annotation::Lidc(lidc_xml::parse(told, &text)?))
+    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
 }
 
 /// One case could not be read.
@@ -335,16 +340,16 @@ enum CaseError {
     #[error("patient `{patient}` has no mask: nothing fits {patterns}")]
     NoMask { patient: String, patterns: String },
     #[error(
-        "it names none of the folder's series, so that it may be of any: keep one series a folder"
+        "the mask names none of the folder's series, so it could belong to any: keep one series in a folder"
     )]
     WhichSeries,
     #[error(
-        "`{path}` reads series {series}, which is not among those of its folder or archive that could be read"
+        "`{path}` annotates series {series}, which is not among the readable series of its folder or archive"
     )]
     OtherSeries { path: String, series: String },
-    #[error("`{path}` reads series {series}, and its folder holds no image")]
+    #[error("`{path}` annotates series {series}, and its folder holds no image")]
     NoImage { path: String, series: String },
-    #[error("`{path}` reads series {series}, which the table of scan geometry does not have")]
+    #[error("`{path}` annotates series {series}, which the table of scan geometry does not have")]
     NotInTable { path: String, series: String },
     #[error("the table of scan geometry no longer has series {0}")]
     NoGeometry(String),

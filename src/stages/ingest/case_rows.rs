@@ -2,22 +2,23 @@
 
 use super::sources::SourceCase;
 use crate::tables::exclusions::Exclusion;
-use crate::tables::{Failure, Mark, Scan};
+use crate::tables::{Mark, Scan};
+use nodulus_store::FailedCase;
 
-/// What one case gives.
+/// The rows of one case.
 #[derive(Debug, Default)]
 pub struct CaseRows {
     pub(super) scans: Vec<Scan>,
     pub(super) marks: Vec<Mark>,
     pub(super) exclusions: Vec<Exclusion>,
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<FailedCase>,
 }
 
 impl CaseRows {
-    /// Those of a case that could not be read.
+    /// The row of a case that could not be read.
     pub(super) fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
         let case = &source.case.case_id;
-        let failure = Failure::new("ingest", case, error, Some(case.clone()));
+        let failure = FailedCase::new("ingest", case, error, Some(case.clone()));
         Self { failures: vec![failure], ..Self::default() }
     }
 

@@ -3,6 +3,7 @@
 use nodulus_formats::cohort::{self, Layout};
 use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry::{self, ScanGeometries};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 const DEFAULT_MASK: &str = "{patient}/mask.nii.gz";
 
 /// A set of scans in one layout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cohort {
     /// Name of the cohort in tables and in later sections.
@@ -43,7 +44,7 @@ pub struct Cohort {
 }
 
 /// A reader with masks of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskReader {
     /// Name of the reader in `marks`.
@@ -57,7 +58,7 @@ fn default_image() -> String {
 }
 
 impl Cohort {
-    /// Where the cohort's files are; `scan_geometry` is what [`Cohort::read_scan_geometry`] gave.
+    /// Where the cohort's files are; `scan_geometry` comes from [`Cohort::read_scan_geometry`].
     pub fn location<'a>(
         &'a self,
         scan_geometry: Option<&'a ScanGeometries>,
@@ -72,7 +73,7 @@ impl Cohort {
         }
     }
 
-    /// Pattern of the masks of each reader: the readers', or of the one reader there is.
+    /// The pattern of each reader's masks; one pattern where the cohort has a single reader.
     pub fn mask_patterns(&self) -> Vec<&str> {
         if self.readers.is_empty() {
             return vec![self.mask.as_deref().unwrap_or(DEFAULT_MASK)];
@@ -80,7 +81,7 @@ impl Cohort {
         self.readers.iter().map(|reader| reader.mask.as_str()).collect()
     }
 
-    /// Name of a reader, where readers have names.
+    /// Name of a reader, where the readers have names.
     pub fn reader(&self, index: usize) -> Option<&str> {
         self.readers.get(index).map(|reader| reader.name.as_str())
     }

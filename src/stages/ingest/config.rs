@@ -3,12 +3,14 @@
 use super::cohort_settings::Cohort;
 use super::inclusion::Inclusion;
 use nodulus_formats::dicom::Tolerances;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Which scans and annotations are read, and which scans are included.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Ingest")]
 pub struct Config {
     /// Number of cases that are committed together, as one shard.
     #[serde(default = "default_shard_size")]

@@ -1,4 +1,4 @@
-//! Where a scan's marks lie: in its image, or in its slices alone.
+//! The voxels that a scan's marks are placed on: those of its image, or of its slices only.
 
 use crate::tables::Mark;
 use nodulus_formats::dicom::SeriesInfo;
@@ -9,9 +9,9 @@ use nodulus_formats::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 pub struct Frame {
     /// The image's geometry, where there is an image.
     geometry: Option<Geometry>,
-    /// Its slices by height, unless they do not lie along the patient's z.
+    /// The slices by height; `None` where they are not across the patient's z.
     slices: Option<Slices>,
-    /// What a DICOM image is called by what was drawn on it.
+    /// The UIDs by which masks refer to a DICOM image.
     names: Option<Names>,
 }
 
@@ -27,7 +27,7 @@ impl Frame {
         Self { geometry: Some(*geometry), slices: Slices::of(geometry).ok(), names: None }
     }
 
-    /// The same, of a DICOM series.
+    /// The same frame with the UIDs of a DICOM series.
     pub(super) fn of_series(self, info: &SeriesInfo) -> Self {
         let names = Names {
             series_instance_uid: info.series_instance_uid.clone(),
@@ -41,7 +41,7 @@ impl Frame {
         Self { geometry: None, slices: Some(slices.clone()), names: None }
     }
 
-    /// No voxels: a series that is refused.
+    /// A frame without voxels, for a series that is refused.
     pub(super) const fn nowhere() -> Self {
         Self { geometry: None, slices: None, names: None }
     }
@@ -51,7 +51,7 @@ impl Frame {
         self.geometry.as_ref()
     }
 
-    /// Slices by height, unless they do not lie along the patient's z.
+    /// The slices by height; `None` where they are not across the patient's z.
     pub(super) fn slices(&self) -> Option<&Slices> {
         self.slices.as_ref()
     }
@@ -66,14 +66,14 @@ impl Frame {
         self.names.as_ref().and_then(|names| names.frame_of_reference_uid.as_deref())
     }
 
-    /// Fills in where a point lies: pixel (i, j) on slice k.
+    /// Sets the position of a point: pixel (i, j) on slice k.
     pub(super) fn place_point(&self, mark: &mut Mark, [i, j]: [i64; 2], k: usize) {
         let ijk = [i as f64, j as f64, k as f64];
         let z_mm = self.slices().and_then(|slices| slices.z_mm().get(k).copied());
         self.place_centroid(mark, ijk, z_mm);
     }
 
-    /// Fills in a mark's mask and what follows from it.
+    /// Sets a mark's mask, and the position and size that follow from it.
     pub(super) fn place_mask(&self, mark: &mut Mark, placed: PlacedMask) {
         if let Some(centroid) = placed.centroid() {
             self.place_centroid(mark, centroid, self.mean_height_mm(&placed));
@@ -81,7 +81,7 @@ impl Frame {
         let n = placed.mask.count();
         mark.n_voxels = Some(n as i64);
         mark.volume_mm3 = self.voxel_volume_mm3().map(|voxel| n as f64 * voxel);
-        // METHOD: diameter of the sphere of equal volume, as LUNA16 has it.
+        // METHOD: diameter of the sphere of equal volume, as in LUNA16.
         let diameter = |volume: f64| (6.0 / std::f64::consts::PI * volume).cbrt();
         mark.diameter_mm = mark.volume_mm3.map(diameter);
         [mark.bbox_i, mark.bbox_j, mark.bbox_k] = placed.start.map(|v| Some(v as i64));
@@ -96,7 +96,7 @@ impl Frame {
         spacing.map(SpacingMm::voxel_volume_mm3)
     }
 
-    /// Without an image x and y are unknown.
+    /// Sets the centre; without an image, x and y stay unknown.
     fn place_centroid(&self, mark: &mut Mark, ijk: [f64; 3], z_mm: Option<f64>) {
         [mark.centroid_i, mark.centroid_j, mark.centroid_k] = ijk.map(Some);
         let xyz = self.geometry.map(|geometry| geometry.voxel_to_patient(ijk).map(Some));

@@ -1,11 +1,12 @@
 //! Which scans later stages use.
 
 use crate::tables::Scan;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A named set of rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// LUNA16's: slices of 2.5 mm at most, evenly spaced, none missing and none twice (Setio et al. 2017).
@@ -15,7 +16,7 @@ pub enum Preset {
 }
 
 /// Rules by which scans are excluded, each with its reason in `scans`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inclusion {
     /// Named set that gives the rules that are left out here.
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_leaves_nothing_out() {
+    fn unknown_values_exclude_nothing() {
         let rules = Inclusion {
             preset: Some(Preset::Luna16),
             kernels: Some(BTreeSet::new()),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_given_stands_over_the_preset() {
+    fn a_rule_of_the_settings_overrides_the_preset() {
         let paper = Inclusion { preset: Some(Preset::Paper), ..Inclusion::default() };
         assert!(paper.reasons(None, &thick(3.0)).is_empty());
         assert_eq!(paper.reasons(None, &thick(3.5)).len(), 1);

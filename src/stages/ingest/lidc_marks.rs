@@ -1,15 +1,16 @@
-//! LIDC's reads to rows of `marks`.
+//! Turns LIDC's reads into rows of `marks`.
 
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
-use crate::tables::{Mark, MarkKind, Scan, hash};
+use crate::tables::{Mark, MarkKind, Scan};
 use nodulus_formats::lidc_xml::{Annotations, NoduleKind, NonNodule, ReadNodule};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::rasterise;
+use nodulus_store::hash;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Marks of every session, each of them: what cannot be placed on the scan stays without a place.
+/// All marks of all sessions; a mark that does not lie on the scan has no position.
 pub(super) fn marks(scan: &Scan, frame: &Frame, reads: &Annotations, path: &str) -> Vec<Mark> {
     let mut marks = Vec::new();
     for (session, read) in reads.sessions.iter().enumerate() {
@@ -34,7 +35,7 @@ pub(super) fn marks(scan: &Scan, frame: &Frame, reads: &Annotations, path: &str)
     marks
 }
 
-/// Says of a nodule's outline without a voxel that it takes no further part.
+/// The exclusion of a nodule whose outline encloses no voxel.
 pub(super) fn exclusion(mark: &Mark) -> Option<Exclusion> {
     if mark.kind != MarkKind::Nodule.name() || mark.mask_bits.is_some() {
         return None;
@@ -106,7 +107,7 @@ fn non_nodule_mark(mut mark: Mark, frame: &Frame, finding: &NonNodule) -> Mark {
     mark
 }
 
-/// Fills in where a point lies, or says why it has no place.
+/// Sets the position of a point, or says why it has none.
 fn place_point(mark: &mut Mark, frame: &Frame, z_mm: f64, point: [i64; 2]) -> Option<Irregularity> {
     let Some(slices) = frame.slices() else { return Some(Irregularity::NotAxial) };
     let Ok(k) = slices.slice_at(z_mm) else { return Some(Irregularity::OffSlice) };
@@ -125,7 +126,7 @@ fn names(irregularities: &BTreeSet<Irregularity>) -> Vec<String> {
 }
 
 fn blank(scan: &Scan, session: usize, id: &str, ordinal: usize, path: &str) -> Mark {
-    // Not the file's path: a scan has the same ids with its image and without it.
+    // The path is not part of the id, so that a scan has the same ids with its image and without it.
     let (session_text, ordinal) = (session.to_string(), ordinal.to_string());
     let parts = [scan.cohort.as_str(), &scan.series_instance_uid, &session_text, id, &ordinal];
     super::mask_marks::blank(scan, hash::id("m-", parts), session, id, path)

@@ -1,8 +1,8 @@
-//! Masks and outlines in files of their own to rows of `marks`.
+//! Turns mask and outline files into rows of `marks`.
 
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, MarkKind, Scan, hash};
+use crate::tables::{Mark, MarkKind, Scan};
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
@@ -10,18 +10,19 @@ use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::planar_contours::{self, ContourOffImage};
 use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent};
 use nodulus_imaging::{components, segments};
+use nodulus_store::hash;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The only geometric type of contours that surround voxels.
+/// The only geometric type of contours that encloses voxels.
 const CLOSED_PLANAR: &str = "CLOSED_PLANAR";
 
-/// Interpreted types of regions that may be nodules.
+/// `RTROIInterpretedType`s of regions that may be nodules.
 ///
-/// METHOD: the gross tumour volume is what is seen; a region that was given no type may be anything. All
-/// other types are organs, margins around what is seen, or no tissue.
+/// METHOD: the gross tumour volume is the visible tumour, and a region without a type may be anything. All other types
+/// are organs, margins around the tumour, or not tissue.
 const NODULE_TYPES: [&str; 3] = ["", "NONE", "GTV"];
 
-/// A file's marks do not fit their scan.
+/// A mask file does not fit its scan.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
@@ -36,13 +37,13 @@ pub(super) enum Error {
     },
     #[error("region `{roi}` has a contour of type {found}, expected {CLOSED_PLANAR}")]
     ContourType { roi: String, found: String },
-    #[error("it was drawn on series {found}, its image is series {expected}")]
+    #[error("the mask was drawn on series {found}, expected its image's series {expected}")]
     OtherSeries { found: String, expected: String },
-    #[error("its frame of reference is {found}, that of its image {expected}")]
+    #[error("the mask has frame of reference {found}, expected its image's {expected}")]
     OtherFrame { found: String, expected: String },
 }
 
-/// Whose marks a file holds, and where it is.
+/// The reader and the path of a mask file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
     pub(super) session: usize,
@@ -50,25 +51,24 @@ pub(super) struct Source<'a> {
     pub(super) path: &'a str,
 }
 
-/// A nodule of a file.
+/// A nodule in a mask file.
 struct Nodule {
-    /// What no other nodule of the file has.
+    /// Key that is unique in the file.
     key: String,
-    /// The reader's own id.
+    /// The reader's own id; not always unique.
     id: String,
-    /// Its voxels in the scan; `None` without any.
+    /// Voxels in the scan; `None` where there are none.
     placed: Option<PlacedMask>,
 }
 
-/// The marks of a file, and what it leaves out.
+/// The marks of a file, and its exclusions.
 ///
-/// METHOD: a mask of one value, or with one segment, is binary, and its nodules are its 26-connected
-/// components; several values, segments and regions name the nodules themselves. Components are taken
-/// on the mask's own grid, before it is resampled.
+/// METHOD: a mask with a single value or segment is binary, and its nodules are its 26-connected components. Several
+/// values, segments or regions are nodules themselves. Components are found on the mask's own grid, before resampling.
 ///
 /// # Errors
 ///
-/// Fails if the file was drawn on another series, or does not lie on the image.
+/// Fails if the file was drawn on another series, or is not on the image's grid.
 pub(super) fn marks(
     scan: &Scan,
     frame: &Frame,
@@ -192,12 +192,12 @@ fn of_rois(
     chosen.iter().map(nodule).collect()
 }
 
-/// Whether a region is a nodule: by its name where names are asked for, else by its type.
+/// Whether a region is a nodule: by its name where the settings name regions, otherwise by its type.
 fn is_nodule(roi: &Roi, rules: &MaskRules) -> bool {
     if rules.rois.is_empty() {
         return NODULE_TYPES.contains(&roi.interpreted_type.as_str());
     }
-    // Patterns were seen to be some when the pipeline file was read.
+    // The patterns were checked when the pipeline file was read.
     let patterns = rules.rois.iter().filter_map(|pattern| glob::Pattern::new(pattern).ok());
     patterns.into_iter().any(|pattern| pattern.matches(&roi.name))
 }
@@ -285,6 +285,7 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
     }
 }
 
+/// The nodules of labelled voxels: components of a single label, or one nodule for each of several labels.
 fn nodule_masks(labels: &Volume<u16>) -> Vec<(u16, PlacedMask)> {
     let mut boxes: BTreeMap<u16, ([usize; 3], [usize; 3])> = BTreeMap::new();
     for ((k, j, i), &label) in labels.voxels().indexed_iter() {

@@ -1,29 +1,30 @@
-//! The masks of a scan, reader by reader.
+//! Turns the masks of a scan into rows, reader by reader.
 
 use super::case_rows::CaseRows;
 use super::frame::Frame;
 use super::mask_marks::{self, Source};
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
+use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
 
-/// A file of a reader's marks.
+/// A mask file of a reader.
 #[derive(Debug)]
 pub struct Reading {
-    /// The reader, as an index of the cohort's.
+    /// Index of the reader in the cohort's settings.
     pub(super) session: usize,
     /// The reader's name, where readers have names.
     pub(super) reader: Option<String>,
-    /// What the file holds, or why it cannot be read.
+    /// The file's content, or why it cannot be read.
     pub(super) mask: Result<MaskFile, mask_file::Error>,
 }
 
-/// The rows of a scan's masks, and how many readers there are whose masks could be used. A scan that is
-/// not included has no marks.
+/// The rows of a scan's masks, and the number of readers whose masks could all be used. A scan that is not included gets no
+/// marks.
 ///
-/// METHOD: a reader with a file that is refused has no marks of that scan at all: with some of them
-/// missing, the reader would count as one who did not see them.
+/// METHOD: a reader with a refused file gets no marks of that scan at all: with some marks missing, the reader would count
+/// as one who did not see those nodules.
 pub(super) fn rows(
     scan: &Scan,
     frame: &Frame,
@@ -35,12 +36,12 @@ pub(super) fn rows(
     for (path, reading) in masks {
         readers.entry(reading.session).or_default().push((path, reading));
     }
-    let mut n_whole = 0;
+    let mut n_complete = 0;
     for files in readers.into_values() {
         let (mut own, mut done) = (CaseRows::default(), Vec::new());
         for (path, reading) in files {
             let failure = |error: &dyn std::error::Error| {
-                Failure::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
+                FailedCase::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
             };
             match &reading.mask {
                 Err(error) => own.failures.push(failure(error)),
@@ -63,14 +64,14 @@ pub(super) fn rows(
             }
         }
         if own.failures.is_empty() {
-            n_whole += 1;
+            n_complete += 1;
         } else {
             own.marks.clear();
             own.exclusions = done.into_iter().map(|path| incomplete(scan, path)).collect();
         }
         rows.extend(own);
     }
-    (rows, n_whole)
+    (rows, n_complete)
 }
 
 fn incomplete(scan: &Scan, path: &str) -> Exclusion {

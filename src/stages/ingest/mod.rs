@@ -1,4 +1,4 @@
-//! Ingest: files of a cohort → `scans`, `marks`.
+//! Ingest: files of a cohort → `scans`, `marks`, `exclusions`.
 
 pub(super) mod config;
 mod case;
@@ -17,7 +17,7 @@ use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, Output, Scan, Table, shard, store};
+use crate::tables::{Mark, Output, Scan, Table};
 use case::{Annotation, CaseContent};
 pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
@@ -50,12 +50,12 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task| Ok(run(&config.ingest, task)?),
 };
 
-/// Reads the cases of every pending shard, as many at once as fit in `max_memory`.
+/// Reads the cases of every pending shard, as many at once as `max_memory` allows.
 ///
 /// # Errors
 ///
-/// Fails if a table of scan geometry or the store cannot be read, or the store not be written to; a
-/// case that fails becomes a row of `failures`.
+/// Fails if a table of scan geometry cannot be read, or the store cannot be read or written to; a case that fails becomes
+/// a row of `failures`.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     let sources = task.sources;
     let total = sources.cases.len();
@@ -115,7 +115,7 @@ fn case_rows(content: CaseContent<'_>) -> CaseRows {
     rows
 }
 
-/// Series of the list that no cohort has, where cohorts name their series before they are read.
+/// Series of the list that no cohort has. Empty for cohorts with images, whose series are unknown until they are read.
 fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
     let Some(list) = &sources.series_list else { return Vec::new() };
     if config.cohorts.iter().any(|cohort| cohort.source.has_images()) {
@@ -132,7 +132,7 @@ fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
         .collect()
 }
 
-/// The rows of one scan and its annotations. Only included scans have marks.
+/// The rows of one scan and its annotations; only included scans get marks.
 pub fn transform(
     mut scan: Scan,
     frame: &Frame,
@@ -174,12 +174,9 @@ pub enum Error {
     /// A table of scan geometry could not be read.
     #[error(transparent)]
     ScanGeometry(#[from] scan_geometry::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]
@@ -205,7 +202,7 @@ pub(in crate::stages) mod tests {
         LoadedScan { series_instance_uid: "1.2".to_owned(), info: None, volume }
     }
 
-    /// A scan of 20 × 20 × 4 voxels, for tests of later stages.
+    /// A scan of 20 × 20 × 4 voxels, for tests of this and later stages.
     pub(in crate::stages) fn scan() -> Scan {
         scan_row::of_image(&config(), None, &cohort(), &source(), &image([20, 20, 4]))
     }
@@ -316,8 +313,8 @@ pub(in crate::stages) mod tests {
         assert_eq!(rows.failures.len(), 1);
         assert_eq!(rows.failures[0].path.as_deref(), Some("a2"));
         assert_eq!(rows.exclusions.len(), 1);
-        let told = (rows.exclusions[0].rule.as_str(), rows.exclusions[0].path.as_deref());
-        assert_eq!(told, ("incomplete_reading", Some("a1")));
+        let excluded = (rows.exclusions[0].rule.as_str(), rows.exclusions[0].path.as_deref());
+        assert_eq!(excluded, ("incomplete_reading", Some("a1")));
     }
 
     /// A line about the pixel (6, 6), and a finding at (9, 8); slices at 0, 2, 4 and 10 mm.

@@ -1,19 +1,20 @@
-//! Which of a scan's files of reads are used: none twice, and none that a later one corrects.
+//! Chooses among a scan's XML files: repeated reads count once, and corrected reads are replaced.
 
 use super::case::Annotation;
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Failure, Scan};
 use nodulus_formats::lidc_xml::Annotations;
+use nodulus_store::FailedCase;
 
-/// The files that are used, and why others are not.
+/// The annotations that are used, and why others are not.
 #[derive(Debug, Default)]
 pub(super) struct Chosen<'a> {
     pub(super) used: Vec<&'a (String, Annotation)>,
     pub(super) exclusions: Vec<Exclusion>,
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<FailedCase>,
 }
 
-/// Two files read a series differently, and neither is the later one.
+/// Two files hold different reads of a series, and neither is the later one.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{a}` and `{b}` hold different reads of series {series}, delivered {a_delivered} and {b_delivered}: neither corrects the other"
@@ -26,12 +27,12 @@ struct Ambiguous {
     b_delivered: String,
 }
 
-/// Chooses among the files of one scan, in their order. A scan that is not included uses them too,
-/// which makes no marks; each of its files is then told of.
+/// Chooses among the files of one scan, in their order. Files of a scan that is not included make no marks, and each
+/// becomes an exclusion.
 ///
-/// METHOD: LIDC-IDRI delivers six series in 2 to 6 files with the same reads, which count once. A
-/// file with other reads of the same series replaces those delivered before it (`DateService` and
-/// `TimeService`); where that does not tell, none of them is used, as nothing says who is right.
+/// METHOD: LIDC-IDRI delivers six series in 2 to 6 files with the same reads, which count once. A file with other reads of
+/// the same series replaces those delivered before it (`DateService` and `TimeService`). Where the order of delivery is
+/// unknown, none of the files is used, because nothing says which one is right.
 pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -> Chosen<'a> {
     let mut chosen = Chosen::default();
     let exclude = |rule: Rule, path: &str, reason: String| {
@@ -53,10 +54,10 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
             None => distinct.push((entry, reads)),
         }
     }
-    // The latest last; files that do not tell come first.
+    // The latest is last; files without a time come first.
     distinct.sort_by(|a, b| a.1.delivered.cmp(&b.1.delivered));
     if let Some((latest, earlier)) = distinct.split_last() {
-        let tells =
+        let delivered =
             |reads: &Annotations| reads.delivered.clone().unwrap_or("at no known time".into());
         let unclear = earlier
             .iter()
@@ -66,12 +67,12 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
                 series: scan.series_instance_uid.clone(),
                 a: other.0.0.clone(),
                 b: latest.0.0.clone(),
-                a_delivered: tells(other.1),
-                b_delivered: tells(latest.1),
+                a_delivered: delivered(other.1),
+                b_delivered: delivered(latest.1),
             };
             for (entry, _) in &distinct {
                 let path = Some(entry.0.clone());
-                chosen.failures.push(Failure::new(
+                chosen.failures.push(FailedCase::new(
                     "ingest",
                     &scan.series_instance_uid,
                     &error,
@@ -83,9 +84,9 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
         for ((path, _), reads) in earlier {
             let reason = format!(
                 "delivered {}, corrected by `{}` of {}",
-                tells(reads),
+                delivered(reads),
                 latest.0.0,
-                tells(latest.1)
+                delivered(latest.1)
             );
             chosen.exclusions.push(exclude(Rule::SupersededReads, path, reason));
         }
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_a_scan_that_is_left_out_is_told_of() {
+    fn a_file_of_an_excluded_scan_is_an_exclusion() {
         let mut scan = scan();
         scan.included = false;
         scan.exclusion_reasons = vec!["too thick".to_owned()];

@@ -9,7 +9,7 @@ use nodulus_formats::dicom::RefusedSeries;
 use nodulus_formats::scan_geometry::ScanGeometry;
 use std::collections::BTreeSet;
 
-/// The row of an image. What its annotations tell is filled in with them.
+/// The row of an image; the annotations fill in the rest.
 pub(super) fn of_image(
     config: &Config,
     series_list: Option<&BTreeSet<String>>,
@@ -69,7 +69,7 @@ pub(super) fn of_image(
     judged(config, series_list, scan)
 }
 
-/// The row of a DICOM series whose slices make up no volume: what was measured, and why not.
+/// The row of a DICOM series whose slices make no volume: what is known, and the reason.
 pub(super) fn of_refused(
     config: &Config,
     series_list: Option<&BTreeSet<String>>,
@@ -124,8 +124,7 @@ pub(super) fn of_refused(
     scan
 }
 
-/// The row of a scan of which only the slices' geometry is there: what needs pixels, or the image's
-/// orientation, is null.
+/// The row of a scan without an image: columns that need pixels or the orientation are null.
 pub(super) fn of_geometry(
     config: &Config,
     series_list: Option<&BTreeSet<String>>,
@@ -137,7 +136,7 @@ pub(super) fn of_geometry(
     let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.slices.spacing().ijk();
     let z_mm = geometry.slices.z_mm();
     let steps = || z_mm.windows(2).map(|pair| pair[1] - pair[0]);
-    // METHOD: a step holds as many missing slices as there is room for at the scan's spacing.
+    // METHOD: a step holds as many missing slices as fit in it at the scan's spacing.
     let missing = steps().map(|step| (step / spacing_k_mm).round().max(1.0) as i64 - 1);
     let scan = Scan {
         cohort: cohort.name.clone(),
@@ -179,7 +178,7 @@ pub(super) fn of_geometry(
     judged(config, series_list, scan)
 }
 
-/// A row with the reasons for which it is left out, if there are any.
+/// Applies the inclusion rules to a row.
 fn judged(config: &Config, series_list: Option<&BTreeSet<String>>, scan: Scan) -> Scan {
     let exclusion_reasons = config.inclusion.reasons(series_list, &scan);
     Scan { included: exclusion_reasons.is_empty(), exclusion_reasons, ..scan }

@@ -1,10 +1,12 @@
 //! Settings of the stage: `[merge]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the readers' marks of one nodule are joined.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Merge")]
 pub struct Config {
     /// Rule by which marks are joined.
     pub rule: Rule,
@@ -22,7 +24,7 @@ pub struct Config {
 }
 
 /// Rule by which marks are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Single linkage of centres nearer than the sum of the radii; plain means.
@@ -35,7 +37,7 @@ pub enum Rule {
 
 /// Treatment of a nodule that one reader marked more than once: two nodules near each other may have been
 /// joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Chains {
     /// The nodule stays, with the groups into which its marks could be split.
@@ -45,7 +47,7 @@ pub enum Chains {
 }
 
 /// Readers that the consensus level is a share of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Denominator {
     /// Readers who marked the nodule.

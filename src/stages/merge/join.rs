@@ -1,7 +1,7 @@
-//! Which of a scan's marks make up each nodule.
+//! Joins a scan's marks to nodules.
 
 use super::config::{Chains, Config, Rule};
-use super::placed::Placed;
+use super::located::LocatedMark;
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::chains;
 use nodulus_imaging::linkage::{distance_mm, single_linkage};
@@ -11,28 +11,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks of one nodule.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Joined {
+pub(super) struct MarkGroup {
     /// Index of each mark, ascending.
     pub(super) marks: Vec<usize>,
-    /// Weight of each mark in the nodule's place and diameter.
+    /// Weight of each mark in the nodule's centre and diameter.
     pub(super) weights: Vec<f64>,
-    /// Where a reader marked twice: the marks in groups without two of one reader.
+    /// Where a reader marked twice: groups of the marks, each with at most one mark of a reader.
     pub(super) alternative: Option<Vec<Vec<usize>>>,
 }
 
-impl Joined {
+impl MarkGroup {
     fn plain(marks: Vec<usize>) -> Self {
         Self { weights: vec![1.0; marks.len()], marks, alternative: None }
     }
 }
 
-/// The nodules of a scan; each mark is in one of them.
+/// Groups the marks of a scan by nodule; each mark is in one group.
 ///
-/// METHOD: marks of one session were told apart by their reader and are never joined to each other
-/// alone: where a scan has a single session, each mark is a nodule.
-pub(super) fn join(config: &Config, marks: &[Placed<'_>]) -> Vec<Joined> {
+/// METHOD: a reader drew the marks of one session as separate nodules, so they are never joined only with each other:
+/// where a scan has a single session, each mark is a nodule.
+pub(super) fn join(config: &Config, marks: &[LocatedMark<'_>]) -> Vec<MarkGroup> {
     if readers(marks, 0..marks.len()) < 2 {
-        return (0..marks.len()).map(|mark| Joined::plain(vec![mark])).collect();
+        return (0..marks.len()).map(|mark| MarkGroup::plain(vec![mark])).collect();
     }
     let nodules = match config.rule {
         Rule::Linkage => {
@@ -44,7 +44,7 @@ pub(super) fn join(config: &Config, marks: &[Placed<'_>]) -> Vec<Joined> {
             let sessions: Vec<_> = marks.iter().map(|placed| placed.mark.reading_session).collect();
             let merged = luna16_merge(&centres, &diameters, &sessions).into_iter();
             merged
-                .map(|n| Joined { marks: n.marks, weights: n.weights, alternative: None })
+                .map(|n| MarkGroup { marks: n.marks, weights: n.weights, alternative: None })
                 .collect()
         }
         Rule::Overlap => {
@@ -55,27 +55,26 @@ pub(super) fn join(config: &Config, marks: &[Placed<'_>]) -> Vec<Joined> {
     nodules.into_iter().flat_map(|nodule| unchained(config, marks, nodule)).collect()
 }
 
-/// The nodule, with the alternative where a reader marked it more than once; or the alternative's
-/// nodules, where those are wanted.
-fn unchained(config: &Config, marks: &[Placed<'_>], nodule: Joined) -> Vec<Joined> {
+/// The nodule, with the alternative groups where a reader marked it more than once; or those groups as nodules, by the
+/// settings.
+fn unchained(config: &Config, marks: &[LocatedMark<'_>], nodule: MarkGroup) -> Vec<MarkGroup> {
     if readers(marks, nodule.marks.iter().copied()) == nodule.marks.len() {
         return vec![nodule];
     }
-    let members: Vec<&Placed<'_>> = nodule.marks.iter().map(|mark| &marks[*mark]).collect();
+    let members: Vec<&LocatedMark<'_>> = nodule.marks.iter().map(|mark| &marks[*mark]).collect();
     let sessions: Vec<_> = members.iter().map(|placed| placed.mark.reading_session).collect();
     let groups = chains::split(&sessions, |a, b| gap(config, members[a], members[b]));
     let of_scan = |group: Vec<usize>| group.into_iter().map(|n| nodule.marks[n]).collect();
     let groups: Vec<Vec<usize>> = groups.into_iter().map(of_scan).collect();
     match config.chains {
-        Chains::Flag => vec![Joined { alternative: Some(groups), ..nodule }],
-        // METHOD: with plain means; the weights of LUNA16's rule are those of the whole chain.
-        Chains::Split => groups.into_iter().map(Joined::plain).collect(),
+        Chains::Flag => vec![MarkGroup { alternative: Some(groups), ..nodule }],
+        // METHOD: plain means, because the weights of LUNA16's rule belong to the whole chain.
+        Chains::Split => groups.into_iter().map(MarkGroup::plain).collect(),
     }
 }
 
-/// How far two marks are from being one, by the measure of the rule; `None` where they are not
-/// linked.
-fn gap(config: &Config, a: &Placed<'_>, b: &Placed<'_>) -> Option<f64> {
+/// The distance of two marks by the measure of the rule; `None` where they are not linked.
+fn gap(config: &Config, a: &LocatedMark<'_>, b: &LocatedMark<'_>) -> Option<f64> {
     match config.rule {
         Rule::Linkage | Rule::Luna16 => {
             let distance = distance_mm(a.centre_mm, b.centre_mm);
@@ -89,26 +88,26 @@ fn gap(config: &Config, a: &Placed<'_>, b: &Placed<'_>) -> Option<f64> {
     }
 }
 
-fn readers(marks: &[Placed<'_>], members: impl Iterator<Item = usize>) -> usize {
+fn readers(marks: &[LocatedMark<'_>], members: impl Iterator<Item = usize>) -> usize {
     let sessions: BTreeSet<i64> = members.map(|n| marks[n].mark.reading_session).collect();
     sessions.len()
 }
 
-fn spheres(marks: &[Placed<'_>]) -> (Vec<[f64; 3]>, Vec<f64>) {
+fn spheres(marks: &[LocatedMark<'_>]) -> (Vec<[f64; 3]>, Vec<f64>) {
     marks.iter().map(|placed| (placed.centre_mm, placed.diameter_mm)).unzip()
 }
 
-fn plain_groups(group_of: &[usize]) -> Vec<Joined> {
+fn plain_groups(group_of: &[usize]) -> Vec<MarkGroup> {
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (mark, group) in group_of.iter().enumerate() {
         groups.entry(*group).or_default().push(mark);
     }
-    groups.into_values().map(Joined::plain).collect()
+    groups.into_values().map(MarkGroup::plain).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::placed::place;
+    use super::super::located::locate;
     use super::*;
     use crate::stages::ingest::tests::{mark, scan};
     use crate::tables::{Mark, Scan};
@@ -122,9 +121,9 @@ mod tests {
         marks.collect()
     }
 
-    fn joined(config: &Config, marks: &[Mark]) -> Vec<Joined> {
+    fn joined(config: &Config, marks: &[Mark]) -> Vec<MarkGroup> {
         let scan = Scan { spacing_i_mm: 1.0, ..scan() };
-        join(config, &place(&scan, marks).unwrap())
+        join(config, &locate(&scan, marks).unwrap())
     }
 
     fn groups(config: &Config, marks: &[Mark]) -> Vec<Vec<usize>> {
@@ -137,12 +136,12 @@ mod tests {
 
     #[test]
     fn each_rule_joins_in_its_own_way() {
-        // Each within 4 of the next; the half of the last two, at 4.5, is not within 4 of the first.
+        // Each is within 4 of the next; the mean of the last two, at 4.5, is not within 4 of the first.
         let marks = line(&[(0, 0, 4.0), (1, 3, 4.0), (2, 6, 4.0)]);
         let linkage = joined(&by(Rule::Linkage), &marks);
-        assert_eq!(linkage, [Joined::plain(vec![0, 1, 2])]);
+        assert_eq!(linkage, [MarkGroup::plain(vec![0, 1, 2])]);
         let luna16 = joined(&by(Rule::Luna16), &marks);
-        assert_eq!(luna16[0], Joined::plain(vec![0]));
+        assert_eq!(luna16[0], MarkGroup::plain(vec![0]));
         assert_eq!((&luna16[1].marks, &luna16[1].weights), (&vec![1, 2], &vec![0.5, 0.5]));
         assert_eq!(groups(&by(Rule::Overlap), &marks), [[0], [1], [2]]);
 
@@ -159,7 +158,7 @@ mod tests {
     fn marks_of_one_session_alone_stay_apart_under_every_rule() {
         let marks = [mark("a", 0, [10, 10, 1], [4, 1, 1]), mark("b", 0, [11, 10, 1], [4, 1, 1])];
         for rule in [Rule::Linkage, Rule::Luna16, Rule::Overlap] {
-            assert_eq!(joined(&by(rule), &marks), [[0], [1]].map(|n| Joined::plain(n.to_vec())));
+            assert_eq!(joined(&by(rule), &marks), [[0], [1]].map(|n| MarkGroup::plain(n.to_vec())));
         }
     }
 
@@ -169,18 +168,18 @@ mod tests {
         let marks = line(&[(0, 0, 8.0), (0, 11, 8.0), (1, 2, 8.0), (1, 8, 8.0)]);
         let flagged = joined(&by(Rule::Linkage), &marks);
         let alternative = Some(vec![vec![0, 2], vec![1, 3]]);
-        assert_eq!(flagged, [Joined { alternative, ..Joined::plain(vec![0, 1, 2, 3]) }]);
+        assert_eq!(flagged, [MarkGroup { alternative, ..MarkGroup::plain(vec![0, 1, 2, 3]) }]);
         let split = joined(&Config { chains: Chains::Split, ..by(Rule::Linkage) }, &marks);
-        assert_eq!(split, [vec![0, 2], vec![1, 3]].map(Joined::plain));
+        assert_eq!(split, [vec![0, 2], vec![1, 3]].map(MarkGroup::plain));
 
-        // LUNA16's rule takes 3 into 1, to column 9.5, and 2 into that; 0 is of the same session.
+        // LUNA16's rule joins 3 to 1, at column 9.5, and 2 to both; 0 is of the same session as 1.
         let flagged = joined(&by(Rule::Luna16), &marks);
         let weights = vec![0.25, 0.5, 0.25];
         let alternative = Some(vec![vec![1, 3], vec![2]]);
-        let chain = Joined { marks: vec![1, 2, 3], weights, alternative };
-        assert_eq!(flagged, [Joined::plain(vec![0]), chain]);
+        let chain = MarkGroup { marks: vec![1, 2, 3], weights, alternative };
+        assert_eq!(flagged, [MarkGroup::plain(vec![0]), chain]);
         let split = joined(&Config { chains: Chains::Split, ..by(Rule::Luna16) }, &marks);
-        assert_eq!(split, [vec![0], vec![1, 3], vec![2]].map(Joined::plain));
+        assert_eq!(split, [vec![0], vec![1, 3], vec![2]].map(MarkGroup::plain));
     }
 
     #[test]
@@ -200,6 +199,6 @@ mod tests {
         assert_eq!(nodules[0].marks, [0, 1, 2]);
         assert_eq!(nodules[0].alternative, Some(vec![vec![0], vec![1, 2]]));
         let nodules = joined(&Config { iou_threshold: 0.3, ..config }, &marks);
-        assert_eq!(nodules, [vec![0], vec![1, 2]].map(Joined::plain));
+        assert_eq!(nodules, [vec![0], vec![1, 2]].map(MarkGroup::plain));
     }
 }

@@ -1,7 +1,7 @@
 //! Merge: `scans`, `marks` → `nodules`.
 
 pub(super) mod config;
-mod placed;
+mod located;
 mod join;
 mod ratings;
 mod nodule;
@@ -10,8 +10,9 @@ mod repeated;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::marks::MarkKind;
-use crate::tables::{Failure, Mark, Nodule, Output, Scan, Table, mask_box, parquet, shard, store};
+use crate::tables::{Error, Mark, Nodule, Output, Scan, Table, mask_box};
 pub use config::{Chains, Config, Denominator, Rule};
+use nodulus_store::FailedCase;
 use rayon::prelude::*;
 use repeated::series_key;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 if let Some(places) = repeated.get(&key) {
                     let error = MergeError::Repeated { places: places.join("`, `") };
                     let case = &scan.series_instance_uid;
-                    failures.push(Failure::new("merge", case, &error, scan.path));
+                    failures.push(FailedCase::new("merge", case, &error, scan.path));
                 } else {
                     by_series.insert(key, (scan, Vec::new()));
                 }
@@ -82,12 +83,12 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
 
 /// The nodules of one scan, by first slice, then by id; none where no mark has a mask.
 ///
-/// `marks` are the scan's, in the order of the table. Those without a mask are passed over: ingest
-/// lists them among its exclusions.
-pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<Failure>) {
+/// `marks` are the scan's, in the order of the table. Marks without a mask are skipped; ingest lists them in
+/// `exclusions`.
+pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<FailedCase>) {
     let fail =
-        |case: String, error: &MergeError| Failure::new("merge", case, error, scan.path.clone());
-    let marks = match placed::place(scan, marks) {
+        |case: String, error: &MergeError| FailedCase::new("merge", case, error, scan.path.clone());
+    let marks = match located::locate(scan, marks) {
         Ok(marks) => marks,
         Err(error) => {
             return (Vec::new(), vec![fail(scan.series_instance_uid.clone(), &error)]);
@@ -127,20 +128,6 @@ enum MergeError {
          a share of all sessions cannot be taken"
     )]
     Sessions { n_reading_sessions: i64, n_readers: usize },
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 #[cfg(test)]
@@ -198,7 +185,7 @@ mod tests {
         found.sort();
         assert_eq!(found, alternative);
         for nodule in &nodules {
-            let id = crate::tables::hash::id("n-", nodule.mark_ids.iter().map(String::as_str));
+            let id = nodulus_store::hash::id("n-", nodule.mark_ids.iter().map(String::as_str));
             assert_eq!(nodule.nodule_id, id);
             assert_eq!((nodule.n_marks, nodule.n_readers), (2, 2));
             assert!(!nodule.more_marks_than_readers && nodule.alternative_mark_ids.is_none());

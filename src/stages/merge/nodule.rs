@@ -1,24 +1,25 @@
-//! One nodule's row.
+//! The row of one nodule.
 
 use super::MergeError;
 use super::config::{Config, Denominator};
-use super::join::Joined;
-use super::placed::Placed;
+use super::join::MarkGroup;
+use super::located::LocatedMark;
 use super::ratings::{nodule_type, ratings};
-use crate::tables::{Mark, Nodule, Scan, hash};
+use crate::tables::{Mark, Nodule, Scan};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};
+use nodulus_store::hash;
 use std::collections::BTreeMap;
 
-/// The row of marks that were joined.
+/// The row of a group of marks.
 #[expect(clippy::too_many_lines, reason = "a line for each column")]
 pub(super) fn row(
     config: &Config,
     scan: &Scan,
-    all: &[Placed<'_>],
-    joined: &Joined,
+    all: &[LocatedMark<'_>],
+    joined: &MarkGroup,
 ) -> Result<Nodule, MergeError> {
-    let members: Vec<&Placed<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
+    let members: Vec<&LocatedMark<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
     let Masks { n_readers, of_readers, n_needed, consensus, union } =
         masks(config, scan, &members)?;
@@ -32,7 +33,7 @@ pub(super) fn row(
     let [union_bbox_size_i, union_bbox_size_j, union_bbox_size_k] =
         union.mask.size().map(|v| v as i64);
     let whole: f64 = joined.weights.iter().sum();
-    let mean = |value: &dyn Fn(&Placed<'_>) -> f64| {
+    let mean = |value: &dyn Fn(&LocatedMark<'_>) -> f64| {
         let weighted = members.iter().zip(&joined.weights);
         weighted.map(|(placed, weight)| weight * value(placed)).sum::<f64>() / whole
     };
@@ -137,18 +138,18 @@ pub(super) fn row(
     })
 }
 
-/// What the readers of a nodule hold.
+/// The masks that follow from a nodule's readers.
 struct Masks {
     n_readers: usize,
-    /// Readers that the consensus is a share of.
+    /// Number of readers that the consensus level is a share of.
     of_readers: usize,
-    /// Readers that must hold a voxel of it.
+    /// Number of readers that must hold a voxel of the consensus.
     n_needed: usize,
     consensus: PlacedMask,
     union: PlacedMask,
 }
 
-fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks, MergeError> {
+fn masks(config: &Config, scan: &Scan, members: &[&LocatedMark<'_>]) -> Result<Masks, MergeError> {
     let mut by_reader: BTreeMap<i64, Vec<&PlacedMask>> = BTreeMap::new();
     for placed in members {
         by_reader.entry(placed.mark.reading_session).or_default().push(&placed.mask);
@@ -165,7 +166,7 @@ fn masks(config: &Config, scan: &Scan, members: &[&Placed<'_>]) -> Result<Masks,
     Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
 }
 
-/// The scan's reading sessions, which are no fewer than a nodule's readers.
+/// The number of the scan's reading sessions. Fails where it is less than the number of the nodule's readers.
 fn sessions(scan: &Scan, n_readers: usize) -> Result<usize, MergeError> {
     let n_sessions = usize::try_from(scan.n_reading_sessions).ok();
     n_sessions
@@ -173,7 +174,7 @@ fn sessions(scan: &Scan, n_readers: usize) -> Result<usize, MergeError> {
         .ok_or(MergeError::Sessions { n_reading_sessions: scan.n_reading_sessions, n_readers })
 }
 
-fn sorted_ids(all: &[Placed<'_>], marks: &[usize]) -> Vec<String> {
+fn sorted_ids(all: &[LocatedMark<'_>], marks: &[usize]) -> Vec<String> {
     let mut ids: Vec<String> = marks.iter().map(|mark| all[*mark].mark.mark_id.clone()).collect();
     ids.sort_unstable();
     ids

@@ -1,14 +1,14 @@
-//! Readers' ratings of one nodule.
+//! Statistics of the readers' ratings of one nodule.
 
 use crate::tables::Mark;
 use nodulus_metrics::summary::{mean, median, standard_deviation};
 
-/// A rating over the marks that give it.
+/// Statistics of one rating, over the marks that have it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rating {
     pub(super) mean: Option<f64>,
     pub(super) median: Option<f64>,
-    /// With n - 1; `None` under two.
+    /// Standard deviation with n - 1; `None` for fewer than two.
     pub(super) sd: Option<f64>,
     pub(super) n: i64,
 }
@@ -29,10 +29,10 @@ pub(super) fn ratings(marks: &[&Mark]) -> [Rating; 9] {
     })
 }
 
-/// A kind of nodule from the mean ratings, or `None` without ratings.
+/// The type of a nodule from the mean ratings; `None` without ratings.
 ///
-/// METHOD: LIDC rates calcification 6 = absent, texture 1 = non-solid, 3 = part-solid, 5 = solid,
-/// internal structure 4 = air (McNitt-Gray et al. 2007); cut half-way between the named values.
+/// METHOD: in LIDC, calcification 6 is absent, texture 1 is non-solid, 3 part-solid and 5 solid, and internal structure
+/// 4 is air (McNitt-Gray et al. 2007). The limits lie half-way between the named values.
 pub(super) fn nodule_type(
     internal_structure: Option<f64>,
     calcification: Option<f64>,
@@ -54,7 +54,7 @@ mod tests {
     use crate::stages::ingest::tests::mark;
 
     #[test]
-    fn statistics_are_over_the_marks_that_rate() {
+    fn statistics_are_over_the_marks_that_have_the_rating() {
         let mut marks: Vec<Mark> =
             (0..4).map(|session| mark("m", session, [10, 10, 1], [2, 2, 1])).collect();
         for (mark, malignancy) in marks.iter_mut().zip([Some(5), Some(2), None, Some(2)]) {

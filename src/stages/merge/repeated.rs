@@ -1,12 +1,12 @@
-//! Series that a cohort has more than once.
+//! Finds series that a cohort has more than once.
 
-use crate::tables::{Table, parquet, store::Version};
+use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The columns of `scans` that tell.
+/// The columns of `scans` that are read.
 #[derive(Deserialize)]
-struct Place {
+struct ScanPath {
     cohort: String,
     series_instance_uid: String,
     path: Option<String>,
@@ -15,18 +15,20 @@ struct Place {
 
 const COLUMNS: [&str; 4] = ["cohort", "series_instance_uid", "path", "included"];
 
-/// A series of a cohort.
+/// The key of a series in a cohort.
 pub(super) fn series_key(cohort: &str, series: &str) -> String {
     format!("{cohort}/{series}")
 }
 
-/// Where each series lies that is in a cohort twice or more, by its key.
+/// The paths of each series that is in a cohort more than once, by its key.
 ///
-/// METHOD: marks and nodules are a series', so that two scans of one series would share them, and a
-/// copy would count a nodule twice. None of them is merged, as nothing says which one is meant.
-pub(super) fn repeated(scans: &Version) -> Result<BTreeMap<String, Vec<String>>, parquet::Error> {
+/// METHOD: marks and nodules belong to a series, so that two scans of one series would share them, and a copy would count
+/// a nodule twice. None of the scans is merged, because nothing says which one is meant.
+pub(super) fn repeated(
+    scans: &Version,
+) -> Result<BTreeMap<String, Vec<String>>, nodulus_store::Error> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for batch in scans.columns::<Place>(Table::Scans, &COLUMNS) {
+    for batch in scans.columns::<ScanPath>(&COLUMNS) {
         for scan in batch?.into_iter().filter(|scan| scan.included) {
             let key = series_key(&scan.cohort, &scan.series_instance_uid);
             places.entry(key).or_default().push(scan.path.unwrap_or_default());

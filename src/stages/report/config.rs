@@ -1,10 +1,12 @@
 //! Settings of the stage: `[report]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the report is called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Report")]
 pub struct Config {
     /// Title of the report.
     pub title: String,

@@ -13,10 +13,11 @@ mod volumes;
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::{Output, Table, durable, leak, parquet, shard, store};
+use crate::tables::{Output, Table, leak};
 pub use config::Config;
 use content::ReportContent;
 use nodulus_metrics::Outcome;
+use nodulus_store::durable;
 use std::collections::BTreeSet;
 
 /// The stage.
@@ -114,7 +115,7 @@ pub fn transform(content: &ReportContent) -> Vec<PickedNodule> {
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The samples do not say whom nothing was learnt from.
+    /// A patient is in two splits, or the splits could not be checked.
     #[error(transparent)]
     Leak(#[from] leak::Error),
     /// The content has no JSON form.
@@ -123,15 +124,9 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

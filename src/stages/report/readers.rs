@@ -35,7 +35,7 @@ const METRICS: [(Metric, Value); 3] = [
 pub(super) fn pairs(task: &Task<'_>) -> Result<Vec<ReaderPairs>, Error> {
     let mut pairs = Vec::new();
     let version = task.table(Table::ReaderAgreement)?;
-    for batch in version.columns::<ReaderPairs>(Table::ReaderAgreement, COLUMNS) {
+    for batch in version.columns::<ReaderPairs>(COLUMNS) {
         pairs.extend(batch?);
     }
     Ok(pairs)

@@ -1,12 +1,14 @@
 //! Settings of the stage: `[train]`.
 
 use nodulus_nets::Precision;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How the network is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Train")]
 pub struct Config {
     /// Seed of the first weights, the order of samples and the flips.
     #[serde(default = "one")]
@@ -35,7 +37,7 @@ pub struct Config {
 }
 
 /// Weights to start from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Initial {
     /// A safetensors file, a checkpoint's folder, or another store for its current weights; the file's content, not
@@ -48,8 +50,9 @@ pub struct Initial {
 }
 
 /// A phase of training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TrainPhase")]
 pub struct Phase {
     /// Name of the phase in `training_log`.
     pub name: String,

@@ -1,16 +1,16 @@
-//! How far a training has come, and when a phase of it is over.
+//! The progress of a training, and when a phase ends.
 
 use super::config::Phase;
 use crate::tables::TrainingLog;
 use nodulus_nets::Epoch;
 use serde_json::{Value, json};
 
-/// How far a training has come.
+/// The progress of a training.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     /// Finished epochs of all phases.
     pub(super) log: Vec<TrainingLog>,
-    /// The epoch under way when it was stopped.
+    /// The unfinished epoch, where training was stopped within one.
     pub(super) epoch: Option<Epoch>,
 }
 
@@ -26,15 +26,15 @@ impl Course {
 
 /// Whether a phase has ended, by the log of its epochs.
 ///
-/// METHOD: early stopping looks at the mean validation Dice, and ends a phase when `patience` epochs
-/// in a row were no better than the best before them.
+/// METHOD: early stopping uses the mean validation Dice, and ends a phase after `patience` epochs in a row without an
+/// improvement on the best epoch.
 pub(super) fn is_over(phase: &Phase, rows: &[TrainingLog]) -> bool {
     let since_best = best(rows).map_or(rows.len(), |best| rows.len() - best.epoch as usize);
     rows.len() >= phase.schedule.epochs
         || phase.patience.is_some_and(|patience| since_best >= patience)
 }
 
-/// The epoch of the highest validation Dice, the first of equals; `None` where none has one.
+/// The epoch with the highest validation Dice, the first of equals; `None` where no epoch has one.
 pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
     let mut best: Option<&TrainingLog> = None;
     for row in rows.iter().filter(|row| row.validation_dice.is_some()) {
@@ -45,7 +45,7 @@ pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
     best
 }
 
-/// What a checkpoint says of its origin, with the epoch that it is of.
+/// A checkpoint's description, with the epoch of its weights.
 pub(super) fn described(about: &Value, row: Option<&TrainingLog>) -> Value {
     let mut about = about.clone();
     if let (Some(about), Some(row)) = (about.as_object_mut(), row) {
@@ -72,7 +72,7 @@ mod tests {
         Phase { name: name.to_owned(), cohorts: Vec::new(), patience, schedule }
     }
 
-    /// The epochs of a phase with these validation Dices.
+    /// The epochs of a phase with these validation Dice values.
     fn rows(phase: &Phase, dice: &[Option<f64>]) -> Vec<TrainingLog> {
         let row = |(n, dice): (usize, &Option<f64>)| {
             transform("run", None, &Epoch::new(n + 1).log(1e-3), phase, n + 1, *dice)

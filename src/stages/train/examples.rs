@@ -1,25 +1,25 @@
-//! The samples of a split as a stream of training examples, with a bounded number in memory.
+//! Streams the samples of a split to the network, with a bounded number in memory.
 
 use super::Error;
 use super::config::{Config, Phase};
-use crate::tables::store::Version;
-use crate::tables::{Neighbours, Roi, Sample, Split, parquet};
+use crate::tables::{Neighbours, Roi, Sample, Split};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{IGNORED_PIXEL, TrainingSample};
+use nodulus_store::Version;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeSet;
 use std::vec::IntoIter;
 
-/// Which samples.
+/// Which samples are read.
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
-    /// Cohorts they come from.
+    /// Cohorts of the samples.
     pub(super) cohorts: Vec<String>,
-    /// Split they belong to.
+    /// Split of the samples.
     pub(super) split: Split,
-    /// Fold that stands in for validation.
+    /// Fold that replaces the validation split.
     pub(super) fold: Option<i64>,
 }
 
@@ -40,12 +40,12 @@ impl Selection {
     }
 }
 
-/// In which order.
+/// The order of the samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    /// As they are stored.
+    /// The order of the table.
     Stored,
-    /// Shards in random order, then drawn from a buffer of their samples.
+    /// Shards in random order, and random draws from a buffer of their samples.
     Shuffled {
         /// Seed of the training.
         seed: u64,
@@ -53,12 +53,12 @@ pub(super) enum Order {
         phase: usize,
         /// Epoch of the phase, from 1.
         epoch: usize,
-        /// Samples in the buffer.
+        /// Number of samples in the buffer.
         buffer: usize,
     },
 }
 
-/// How many samples there are.
+/// Counts the selected samples.
 pub(super) fn count(samples: &Version, selection: &Selection) -> Result<usize, Error> {
     let mut count = 0;
     for batch in samples.rows::<Sample>() {
@@ -67,7 +67,7 @@ pub(super) fn count(samples: &Version, selection: &Selection) -> Result<usize, E
     Ok(count)
 }
 
-/// What a stream of examples is made of.
+/// The source of a stream of samples.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) rois: Version,
@@ -76,9 +76,9 @@ pub(super) struct Stream {
     pub(super) order: Order,
 }
 
-type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, parquet::Error>>>;
+type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
 
-/// The stream. It is the same for the same selection and order, on every machine.
+/// A stream of samples; the same for the same selection and order, on every machine.
 pub(super) struct Examples {
     rois: Version,
     samples: Version,
@@ -93,7 +93,7 @@ pub(super) struct Examples {
 }
 
 impl Stream {
-    /// Opens it at its first example.
+    /// Opens the stream at its first sample.
     pub(super) fn open(self) -> Examples {
         let Self { rois, samples, selection, order } = self;
         let mut shards: Vec<usize> = (0..rois.manifest.n_shards()).collect();
@@ -122,12 +122,12 @@ impl Stream {
 }
 
 impl Examples {
-    /// The selected regions themselves, in the order of storage.
+    /// The selected slices themselves, in the order of the table.
     pub(super) fn rois(mut self) -> impl Iterator<Item = Result<Roi, Error>> {
         std::iter::from_fn(move || self.read().transpose())
     }
 
-    /// The next selected region, in the order of storage.
+    /// The next selected slice, in the order of the table.
     fn read(&mut self) -> Result<Option<Roi>, Error> {
         loop {
             let wanted = &self.wanted;
@@ -144,7 +144,7 @@ impl Examples {
                 let held = batch?.into_iter().filter(|sample| self.selection.holds(sample));
                 self.wanted.extend(held.map(|sample| sample.roi_id));
             }
-            // Pixels of a shard without a wanted slice are not read at all.
+            // Pixels of a shard without a selected slice are not read.
             self.reading = (!self.wanted.is_empty())
                 .then(|| Box::new(self.rois.shard_rows::<Roi>(shard)) as Rois);
         }
@@ -179,14 +179,14 @@ impl Iterator for Examples {
     }
 }
 
-/// A region's pixels, and which of them are of its nodule and of others.
+/// A slice's pixels, with the masks of its nodule and of other nodules.
 pub(super) struct Pixels {
     pub(super) hu: Vec<i16>,
     pub(super) own: Mask,
     pub(super) others: Mask,
 }
 
-/// The pixels of a region.
+/// The pixels of a slice.
 pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
     let wrong = || Error::Pixels {
         roi_id: roi.roi_id.clone(),
@@ -201,10 +201,9 @@ pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
     Ok(Pixels { hu, own: own?, others: others? })
 }
 
-/// METHOD: other nodules of the scan in the region are learnt as `neighbours` says: as nodule, or not
-/// at all. In the latter case an image that shows no other nodule than those has none and is not free
-/// of nodules either, so that the classifier learns nothing from it. Where the nodule and another
-/// overlap, the pixel is the nodule's.
+/// METHOD: `neighbours` says how other nodules of the scan in the region are learnt: as nodule, or not at all. In the
+/// latter case, a slice that shows only such nodules counts neither as showing a nodule nor as empty, and the classifier
+/// learns nothing from it. Where the nodule and another one overlap, the pixel belongs to the nodule.
 fn example(roi: &Roi) -> Result<TrainingSample, Error> {
     let Pixels { hu, own, others } = pixels(roi)?;
     let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
@@ -246,7 +245,7 @@ mod tests {
         let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &own, 0b0110));
         assert_eq!((included.mask, included.has_nodule), (vec![1, 1, 1, 0], Some(true)));
         assert_eq!((ignored.mask, ignored.has_nodule), (vec![1, 1, IGNORED_PIXEL, 0], Some(true)));
-        // Another nodule alone: the image is neither with nor without.
+        // Another nodule only: the slice counts neither as showing a nodule nor as empty.
         let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &[false; 4], 1));
         assert_eq!((included.mask[0], included.has_nodule), (1, Some(true)));
         assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED_PIXEL, None));

@@ -10,7 +10,7 @@ mod source;
 
 use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::{Event, Task};
-use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak, parquet, shard, store};
+use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 use course::{Course, best, decimals, described, is_over};
 use examples::Selection;
@@ -49,12 +49,12 @@ pub const SPEC: StageSpec = StageSpec {
     },
 };
 
-/// Trains every phase, or goes on where it was stopped.
+/// Trains every phase, or resumes a training that was stopped.
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, a phase has no samples, nothing of the weights to start from
-/// fits, the network cannot be trained, or the store cannot be read or written to.
+/// Fails if a patient is in two splits, a phase has no samples, no tensor of the initial weights fits, the network cannot
+/// be trained, or the store cannot be read or written to.
 pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     if task.job.pending().is_empty() {
         return Ok(());
@@ -82,7 +82,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     for (number, phase) in config.phases.iter().enumerate() {
         let over = is_over(phase, course.rows_of(phase));
         let begun = over || course.epoch.is_some() || !course.rows_of(phase).is_empty();
-        // Also of a phase that is over: the weights that are written tell how it was.
+        // A finished phase begins too: the written weights record its settings.
         trainer.begin_phase(&phase.schedule, begun)?;
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
@@ -110,7 +110,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Adds the profile of the training cohort to what each file of weights says of its origin.
+/// Adds the profile of the training cohort to each weights file's description.
 fn profiles(
     config: &Config,
     task: &Task<'_>,
@@ -138,7 +138,7 @@ fn profiles(
     Ok(())
 }
 
-/// Starts from weights from elsewhere, where the settings name some, and says what fitted.
+/// Loads the initial weights, where the settings name some, and reports which tensors fit.
 fn transfer(
     config: &Config,
     task: &Task<'_>,
@@ -147,14 +147,16 @@ fn transfer(
     let (Some(initial), Some(path)) = (&config.initial, task.weights) else { return Ok(None) };
     let found = trainer.transfer(path, &initial.prefix)?;
     (task.progress)(Event::Note(format!(
-        "starts from {}: {} tensors taken, {} not in it, {} of another shape, {} of it unused",
+        "starts from {}: {} tensors loaded, {} missing in the file, {} of another shape, {} of the file unused",
         path.display(),
         found.taken.len(),
         found.missing.len(),
         found.other_shape.len(),
         found.unused.len()
     )));
-    for (what, names) in [("not in it", &found.missing), ("another shape", &found.other_shape)] {
+    for (what, names) in
+        [("missing in the file", &found.missing), ("of another shape", &found.other_shape)]
+    {
         if !names.is_empty() {
             (task.progress)(Event::Note(format!("{what}: {}", names.join(", "))));
         }
@@ -162,7 +164,7 @@ fn transfer(
     Ok(Some(found))
 }
 
-/// Training samples of each phase.
+/// Number of training samples of each phase.
 fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     let samples = task.table(Table::Samples)?;
     let mut counts = Vec::new();
@@ -181,7 +183,7 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     Ok(counts)
 }
 
-/// The log's row of an epoch.
+/// The row of `training_log` of an epoch.
 pub fn transform(
     run_id: &str,
     fold: Option<i64>,
@@ -225,7 +227,7 @@ fn describe(row: &TrainingLog, phase: &Phase) -> String {
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is nothing to learn from.
+    /// A phase has no training samples.
     #[error(
         "phase `{phase}` has no training samples from cohorts {cohorts}: look at the `samples` table and `[balance]`"
     )]
@@ -235,7 +237,7 @@ pub enum Error {
         /// Its cohorts.
         cohorts: String,
     },
-    /// A phase is to end early, and there is nothing to tell when.
+    /// A phase has `patience` and no validation samples.
     #[error(
         "phase `{phase}` has `patience` and no validation samples from cohorts {cohorts}: set `[balance]` \
          split or `train.fold`, or leave `patience` out"
@@ -246,27 +248,27 @@ pub enum Error {
         /// Its cohorts.
         cohorts: String,
     },
-    /// A region's pixels do not have its shape.
+    /// A slice's pixels do not have its size.
     #[error("region `{roi_id}` has {found} bytes of pixels, expected {height} × {width} × 2")]
     Pixels {
         /// The region.
         roi_id: String,
-        /// Bytes there are.
+        /// Number of bytes.
         found: usize,
         /// Rows.
         height: i64,
         /// Columns.
         width: i64,
     },
-    /// A region does not say what is learnt from other nodules.
+    /// A slice has an unknown treatment of other nodules.
     #[error("region `{roi_id}` has neighbours `{found}`, expected include or ignore")]
     Neighbours {
         /// The region.
         roi_id: String,
-        /// What it says.
+        /// The treatment.
         found: String,
     },
-    /// The samples cannot be learnt from.
+    /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),
     /// The network could not be trained.
@@ -275,15 +277,9 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
     /// The store could not be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Reads ahead: examples are decoded on another thread while the network learns.
+//! Reads ahead: samples are decoded on another thread while the network trains.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-/// What an iterator gives, in its order; a thread of the scope runs it up to `ahead` items ahead.
-/// It is made on that thread, which ends when the receiver is dropped.
+/// Receives the items of an iterator, in its order; a thread of the scope runs up to `ahead` items ahead. `make` runs on
+/// that thread, which ends when the receiver is dropped.
 pub(super) fn prefetch<'scope, I>(
     scope: &'scope Scope<'scope, '_>,
     ahead: usize,
@@ -31,7 +31,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn items_come_in_order_and_no_more_than_asked_for_are_ahead() {
+    fn items_come_in_order_and_at_most_the_given_number_ahead() {
         let read = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let make = || (0..100).inspect(|_| _ = read.fetch_add(1, Ordering::SeqCst));

@@ -1,7 +1,7 @@
-//! What the last phase learnt from, and what its weights say of it: the checkpoint's profile.
+//! The checkpoint's profile: the data of the last phase, and the predictions of the weights on them.
 //!
-//! It is made of tables and finished weights alone, when training has ended, so that a training that was
-//! stopped has the same. Memory holds a few words for each scan and nodule, and one batch.
+//! It is computed from tables and finished weights after training has ended, so that a resumed training has the same
+//! profile. Memory holds a few numbers for each scan and nodule, and one batch.
 
 use super::Error;
 use super::config::{Config, Phase};
@@ -20,7 +20,7 @@ use std::path::Path;
 /// Least probability of a nodule's pixel, as in `infer` and `score` by default.
 const THRESHOLD: f64 = 0.5;
 
-/// What there is to say of the training cohort whatever the weights are.
+/// The part of the profile that does not depend on the weights.
 pub(super) fn cohort(
     config: &Config,
     phase: &Phase,
@@ -35,11 +35,11 @@ pub(super) fn cohort(
     for roi in stream.open().rois() {
         let roi = roi?;
         let pixels = pixels(&roi)?;
-        let seen: &mut Seen = nodules.entry(roi.nodule_id.clone()).or_default();
+        let seen: &mut NoduleSums = nodules.entry(roi.nodule_id.clone()).or_default();
         seen.add(&roi, &pixels.hu, pixels.own.voxels());
         let key = (roi.cohort, roi.series_instance_uid);
         let (sum, n): &mut (f64, u64) = scans.entry(key).or_default();
-        // Pixels past the image are no one's tissue, and are not told apart.
+        // Pixels outside the image are not tissue, and the table does not say which they are.
         if !roi.padded {
             all.add(&pixels.hu);
             *sum += pixels.hu.iter().copied().map(f64::from).sum::<f64>();
@@ -69,7 +69,7 @@ pub(super) fn cohort(
     Ok(profile)
 }
 
-/// How the cohort's scans were made.
+/// Adds the acquisition of the cohort's scans.
 fn acquisition(profile: &mut TrainingProfile, scans: &[Scan]) {
     profile.spacing_i_mm = ValueRange::of(scans.iter().map(|scan| scan.spacing_i_mm));
     profile.spacing_j_mm = ValueRange::of(scans.iter().map(|scan| scan.spacing_j_mm));
@@ -86,7 +86,7 @@ fn acquisition(profile: &mut TrainingProfile, scans: &[Scan]) {
     }
 }
 
-/// What a file of weights says of the validation split, or of the train split where there is none.
+/// The predictions of a weights file on the validation split, or on the train split where there is no validation.
 pub(super) fn predicted(
     config: &Config,
     phase: &Phase,
@@ -110,7 +110,7 @@ pub(super) fn predicted(
         nodules = nodules_of(split)?;
     }
     let predictor = Predictor::load(weights, task.device)?;
-    let mut found: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut found: BTreeMap<String, NoduleSums> = BTreeMap::new();
     for batch in task.table(Table::Rois)?.rows::<Roi>() {
         let mut slices = batch?;
         slices.retain(|roi| nodules.contains(&roi.nodule_id));
@@ -146,17 +146,17 @@ pub(super) fn predicted(
     })
 }
 
-/// What was seen of a nodule.
+/// Sums over the slices of a nodule.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct NoduleSums {
     probability: Option<f64>,
     volume_mm3: f64,
     sum_hu: f64,
     n_pixels: u64,
 }
 
-impl Seen {
-    /// Adds the pixels (i, j) of its mask in a slice.
+impl NoduleSums {
+    /// Adds the pixels (i, j) of a mask in a slice.
     fn add(&mut self, roi: &Roi, hu: &[i16], mask: impl Iterator<Item = [usize; 3]>) {
         let width = roi.width as usize;
         let pixel_mm3 = roi.spacing_i_mm * roi.spacing_j_mm * roi.spacing_k_mm;
@@ -169,12 +169,12 @@ impl Seen {
     }
 }
 
-fn volumes(nodules: &BTreeMap<String, Seen>) -> Distribution {
+fn volumes(nodules: &BTreeMap<String, NoduleSums>) -> Distribution {
     Distribution::of(&VOLUME_EDGES_MM3, nodules.values().map(|seen| seen.volume_mm3))
 }
 
-/// Means of the nodules that have a pixel.
-fn means(nodules: &BTreeMap<String, Seen>) -> Distribution {
+/// Mean HU of the nodules with a pixel.
+fn means(nodules: &BTreeMap<String, NoduleSums>) -> Distribution {
     let seen = nodules.values().filter(|seen| seen.n_pixels > 0);
     Distribution::of(&MEAN_HU_EDGES, seen.map(|seen| seen.sum_hu / seen.n_pixels as f64))
 }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_nodule_is_measured_over_its_slices() {
-        let mut nodules: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut nodules: BTreeMap<String, NoduleSums> = BTreeMap::new();
         let slices = [
             ("a", roi(&[10, 20, -500, -900], &[true, true, false, false], &[0])),
             ("a", roi(&[60, 0, 0, 0], &[true, false, false, false], &[0])),

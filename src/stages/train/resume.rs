@@ -1,26 +1,26 @@
-//! What an interrupted training goes on from.
+//! The saved state that an interrupted training resumes from.
 //!
-//! A folder for each saved state, named by the finished epochs and the batches of the one under way,
-//! and one with the best weights so far.
+//! Each state has a folder, named by the finished epochs and the batches of the unfinished one; another folder has the
+//! best weights so far.
 
 use super::Error;
 use super::course::{Course, best, described};
-use crate::tables::parquet::{PartReader, PartWriter, Provenance};
-use crate::tables::{Table, TrainingLog, durable};
+use crate::tables::{Table, TrainingLog};
 use fs_err::{self as fs, File};
 use nodulus_nets::{BEST_WEIGHTS_FILE, Epoch, Trainer};
+use nodulus_store::{PartReader, PartWriter, Provenance, durable};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Name of the log beside the state; it is put there last, and makes the state whole. It is Parquet
-/// because numbers come back from JSON with another last bit.
+/// Name of the log beside the state. It is written last: a state is complete when it has its log. It is Parquet, so that
+/// numbers come back exactly.
 const LOG: &str = "log.parquet";
 
-/// What the names of states, and of the best weights, begin with.
+/// Prefixes of the folders of states and of the best weights.
 const STATE: &str = "state-";
 const BEST: &str = "best-";
 
-/// Keeps the state and drops the ones before, with best weights that are no longer the best.
+/// Saves the state, and removes earlier states and best weights that are no longer the best.
 pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<(), Error> {
     let batches = course.epoch.as_ref().map_or(0, Epoch::batches);
     let state = folder.join(format!("{STATE}{:06}-{batches:09}", course.log.len()));
@@ -36,14 +36,14 @@ pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<
     for older in named(folder, STATE)?.into_iter().filter(|other| *other != state) {
         remove(&older)?;
     }
-    // A state under way is of the epochs that the best weights are of.
+    // The best weights belong to the finished epochs of this state.
     let mut older = named(folder, BEST)?;
     older.pop();
     older.iter().try_for_each(|older| remove(older))?;
     Ok(())
 }
 
-/// Takes up the last whole state; the beginning where there is none.
+/// Loads the last complete state; without one, training starts from the beginning.
 pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Course, Error> {
     for state in named(folder, STATE)?.into_iter().rev() {
         if state.join(LOG).exists() {
@@ -58,8 +58,8 @@ pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Course, Error
     Ok(Course::default())
 }
 
-/// Keeps the weights where the last of a phase's epochs is its best, until the next state is saved
-/// beside those of the best before: a run that is killed between has both.
+/// Saves the weights where the last epoch of a phase is its best. The earlier best weights stay until the next state is
+/// saved, so that a run that is killed in between has both.
 pub(super) fn keep_best(
     folder: &Path,
     trainer: &Trainer,
@@ -77,7 +77,7 @@ pub(super) fn keep_best(
     Ok(())
 }
 
-/// Copies the best weights to where a checkpoint is written, if there are any.
+/// Copies the best weights, if there are any, to a checkpoint's folder.
 pub(super) fn copy_best(folder: &Path, to: &Path) -> Result<(), Error> {
     if let Some(kept) = named(folder, BEST)?.pop() {
         for entry in fs::read_dir(&kept)? {
@@ -90,7 +90,7 @@ pub(super) fn copy_best(folder: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Folders whose names begin so, from the first to the last.
+/// Folders with a prefix, in the order of their names.
 fn named(folder: &Path, start: &str) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,4 +1,4 @@
-//! A phase's epochs: its examples streamed to the network.
+//! Runs the epochs of a phase: streams its samples to the network.
 
 use super::config::Config;
 use super::course::{Course, decimals};
@@ -11,22 +11,22 @@ use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Validation examples that are read ahead.
+/// Number of validation samples that are read ahead.
 const VALIDATION_AHEAD: usize = 32;
 
-/// Where the examples of a phase come from, and where its state goes.
+/// The samples of a phase, and the folder of its saved state.
 pub(super) struct Source<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a Task<'a>,
     /// Number of the phase, from 0.
     pub(super) phase: usize,
-    /// Training samples of each phase.
+    /// Number of training samples of each phase.
     pub(super) n_samples: &'a [usize],
     pub(super) folder: &'a Path,
 }
 
 impl Source<'_> {
-    /// Learns an epoch, or what is left of the one under way.
+    /// Trains one epoch, or the rest of an unfinished one.
     pub(super) fn learn(
         &self,
         trainer: &mut Trainer,
@@ -66,7 +66,7 @@ impl Source<'_> {
         })
     }
 
-    /// Mean Dice over the validation samples, `None` where there are none.
+    /// Mean Dice over the validation samples; `None` where there are none.
     pub(super) fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
         let std = self.config.phases[self.phase].schedule.std;
         let stream = self.stream(Split::Validation, Order::Stored)?;
@@ -82,7 +82,7 @@ impl Source<'_> {
         Ok(Stream { rois, samples, selection, order })
     }
 
-    /// Shows how far an epoch has come, of all that is to be learnt.
+    /// Reports the progress of an epoch, as a part of all phases.
     fn show(&self, log: &EpochLog, number: usize) {
         let phases = self.config.phases.iter().zip(self.n_samples);
         let of_phases: Vec<usize> = phases.map(|(p, n)| p.schedule.epochs * n).collect();

@@ -2,11 +2,14 @@
 
 use crate::folder::relative;
 use crate::scan_geometry::ScanGeometries;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The layout of a cohort's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// LIDC-IDRI: DICOM series in folders and archives, with the readers' XML.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// A cohort's files could not be listed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The path is not a folder.

@@ -52,7 +52,7 @@ pub enum Error {
     Glob {
         /// The pattern.
         pattern: String,
-        /// What is wrong.
+        /// The cause.
         problem: &'static str,
     },
     /// Only one of two patterns that belong together has `{scan}`.

@@ -145,7 +145,7 @@ impl Mask {
     /// k); `None` for an empty mask.
     pub fn bounds(&self) -> Option<[[usize; 3]; 2]> {
         let [ni, nj, _] = self.size;
-        let place = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
+        let voxel_at = |n: usize| [n % ni, n / ni % nj, n / (ni * nj)];
         let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
         let mut grow = |voxel: [usize; 3]| {
             for a in 0..3 {
@@ -161,14 +161,14 @@ impl Mask {
                 continue;
             }
             let [first, last] = [word.trailing_zeros(), word.ilog2()].map(|b| 64 * at + b as usize);
-            let (first, last) = (place(first), place(last));
+            let (first, last) = (voxel_at(first), voxel_at(last));
             if first[1..] == last[1..] {
                 grow(first);
                 grow(last);
             } else {
                 // The word spans the end of a row.
                 let bits = (0..64).filter(|bit| word >> bit & 1 == 1);
-                bits.for_each(|bit| grow(place(64 * at + bit)));
+                bits.for_each(|bit| grow(voxel_at(64 * at + bit)));
             }
         }
         (low[0] != usize::MAX).then_some([low, high])

@@ -1,4 +1,4 @@
-//! A picture in colour that is drawn on; what lies outside it is left out.
+//! A colour picture to draw on; anything outside it is clipped.
 
 use super::{glyphs, png};
 
@@ -16,7 +16,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A picture of one colour; `size` along x and y.
+    /// A picture filled with one colour; `size` along x and y.
     pub fn new(size: [usize; 2], colour: Colour) -> Self {
         Self { size, pixels: colour.repeat(size[0] * size[1]) }
     }
@@ -27,19 +27,21 @@ impl Canvas {
     }
 
     /// The colour of a pixel; `None` outside.
+    #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<Colour> {
         let at = self.index(x, y)?;
         self.pixels.get(at..at + 3)?.try_into().ok()
     }
 
     /// Colours a pixel.
+    #[inline]
     pub fn set(&mut self, x: usize, y: usize, colour: Colour) {
         if let Some(at) = self.index(x, y) {
             self.pixels[at..at + 3].copy_from_slice(&colour);
         }
     }
 
-    /// Colours a rectangle with its first pixel at `x`, `y`.
+    /// Fills a rectangle whose first pixel is at `x`, `y`.
     pub fn fill(&mut self, [x, y]: [usize; 2], [width, height]: [usize; 2], colour: Colour) {
         for y in y..(y + height).min(self.size[1]) {
             for x in x..(x + width).min(self.size[0]) {
@@ -48,7 +50,8 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text with its top left at `x`, `y`, each of a letter's pixels `scale` wide.
+    /// Writes a line of text with its top left corner at `x`, `y`; each of a letter's pixels is
+    /// `scale` wide.
     pub fn text(&mut self, [x, y]: [usize; 2], text: &str, scale: usize, colour: Colour) {
         for (n, character) in text.chars().enumerate() {
             let left = x + n * ADVANCE * scale;
@@ -80,7 +83,7 @@ impl Canvas {
     }
 }
 
-/// Pixels of a line of text along x.
+/// Width of a line of text, in pixels.
 pub fn text_width(text: &str, scale: usize) -> usize {
     text.chars().count() * ADVANCE * scale
 }

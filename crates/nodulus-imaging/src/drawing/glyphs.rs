@@ -1,9 +1,9 @@
-//! Letters as small pictures, so that text on a picture needs no font.
+//! A bitmap font, so that text on a picture needs no font file.
 
-/// Pixels of a letter along x, and along y with what is below the baseline.
+/// Pixels of a letter along x, and along y including what is below the baseline.
 pub const SIZE: [usize; 2] = [5, 9];
 
-/// What stands for a character without a glyph.
+/// Glyph of a character without one.
 const UNKNOWN: [u8; 9] = [31, 17, 17, 17, 17, 17, 31, 0, 0];
 
 /// The printable characters of ASCII from the space on: rows from the top, the leftmost of five
@@ -107,7 +107,7 @@ const GLYPHS: [[u8; 9]; 95] = [
     [0, 0, 9, 22, 0, 0, 0, 0, 0], // ~
 ];
 
-/// Whether a pixel of a character is set; a box stands for a character outside ASCII.
+/// Whether a pixel of a character is set; characters outside ASCII are a box.
 pub fn is_set(character: char, x: usize, y: usize) -> bool {
     let index = u32::from(character).checked_sub(u32::from(' ')).map(|index| index as usize);
     let rows = index.and_then(|index| GLYPHS.get(index)).unwrap_or(&UNKNOWN);

@@ -1,4 +1,4 @@
-//! Pictures: slices in grey, outlines, text; pure functions without input or output.
+//! Pictures of slices: grey values, outlines and text.
 
 pub mod png;
 pub mod glyphs;

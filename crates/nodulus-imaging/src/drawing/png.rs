@@ -1,26 +1,27 @@
-//! Pixels to the bytes of a PNG; the same pixels give the same bytes.
+//! PNG encoding; the same pixels give the same bytes.
 
 use png::{BitDepth, ColorType, Encoder, EncodingError};
 
 /// The value of a picture's pixel: black at `low_hu` and below, white at `high_hu` and above.
+#[inline]
 pub fn grey(hu: i16, [low_hu, high_hu]: [f64; 2]) -> u8 {
     (255.0 * (f64::from(hu) - low_hu) / (high_hu - low_hu)).round() as u8
 }
 
-/// A picture in 256 greys, row by row; `size` is along x and y.
+/// Encodes a grey picture, row by row; `size` is along x and y.
 ///
 /// # Errors
 ///
-/// Fails if there is no pixel, or as many as the size does not say.
+/// Fails if there is no pixel, or if the number of pixels does not match the size.
 pub fn encode_grey(size: [usize; 2], pixels: &[u8]) -> Result<Vec<u8>, EncodingError> {
     encode(size, pixels, ColorType::Grayscale)
 }
 
-/// A picture in colour: red, green and blue of each pixel.
+/// Encodes a colour picture: red, green and blue of each pixel.
 ///
 /// # Errors
 ///
-/// Fails as [`encode_grey`] does.
+/// As [`encode_grey`].
 pub fn encode_colour(size: [usize; 2], pixels: &[u8]) -> Result<Vec<u8>, EncodingError> {
     encode(size, pixels, ColorType::Rgb)
 }

@@ -4,22 +4,22 @@ use super::canvas::{Canvas, Colour};
 use super::png::grey;
 use ndarray::ArrayView2;
 
-/// A mask to outline; its size is the slice's.
+/// A mask to outline, of the slice's size.
 #[derive(Clone, Copy, Debug)]
 pub struct MaskOutline<'a> {
     /// The mask, indexed `[j, i]`, 0 where there is none.
     pub mask: ArrayView2<'a, u8>,
     /// Colour of the line.
     pub colour: Colour,
-    /// Every second stretch of the line alone, so that a line below it shows.
+    /// Whether only every second stretch of the line is drawn, so that a line below it shows.
     pub dashed: bool,
 }
 
-/// Draws a slice, indexed `[j, i]`, into a square of `side` pixels with its first at `at`.
+/// Draws a slice, indexed `[j, i]`, into a square of `side` pixels whose first pixel is at `at`.
 ///
-/// Every pixel of the slice is a block of equal colour, none is blended with another. An outline
-/// runs just outside its mask, so that all that is in the mask is seen; it is a pixel of the picture
-/// wide for each 256 of the square. Later outlines cover earlier ones.
+/// Every pixel of the slice is a block of one colour, without blending. An outline runs just
+/// outside its mask, so the whole mask stays visible; it is one pixel wide for each 256 pixels of
+/// the square. Later outlines cover earlier ones.
 pub fn draw(
     canvas: &mut Canvas,
     [left, top]: [usize; 2],
@@ -108,7 +108,7 @@ mod tests {
             draw(&mut canvas, [0, 0], 4, &Array2::zeros(empty).view(), [0.0, 1.0], &[]);
         }
         assert_eq!(canvas, before);
-        // A mask of another size is left out.
+        // A mask of another size is ignored.
         let mask = Array2::ones((1, 1));
         let outline = MaskOutline { mask: mask.view(), colour: RED, dashed: false };
         draw(&mut canvas, [0, 0], 4, &Array2::zeros((2, 2)).view(), [0.0, 1.0], &[outline]);

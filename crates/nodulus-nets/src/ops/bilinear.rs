@@ -1,4 +1,4 @@
-//! Images at another size, bilinear.
+//! Bilinear resizing of images.
 
 use super::tasks::planes_per_task;
 use crate::buffer;
@@ -8,8 +8,8 @@ use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// Input `[B, C, h, w]`, output `[B, C, H, W]`. Pixels are areas (what `PyTorch` calls
-/// `align_corners = false`), the border repeats, and a smaller output is not smoothed.
+/// Input `[B, C, h, w]`, output `[B, C, H, W]`. Pixels are areas (`align_corners = false` in
+/// `PyTorch`), the border is replicated, and there is no smoothing for a smaller output.
 pub(crate) struct Bilinear {
     /// Rows and columns of the output.
     pub(crate) size: [usize; 2],
@@ -66,7 +66,7 @@ impl Operator for Bilinear {
     }
 }
 
-/// The two pixels that a pixel of the output lies between, and how much each counts.
+/// The two pixels between which an output pixel lies, and their weights.
 #[derive(Clone, Copy)]
 pub(super) struct Interpolation {
     pub(super) at: [usize; 2],

@@ -1,4 +1,4 @@
-//! Channels weighed by the logistic function of one number each.
+//! Channels multiplied by the logistic function of one number each.
 
 use super::sigmoid::sigmoid;
 use super::tasks::planes_per_task;
@@ -49,7 +49,7 @@ impl Operator for ChannelGate {
     }
 }
 
-/// Pixels of an image.
+/// Pixels of an image, after a check that the inputs fit.
 pub(super) fn pixels(inputs: &[&Tensor]) -> Result<usize> {
     match (inputs[0].dims(), inputs[1].dims()) {
         (&[images, channels, height, width], &[images_too, channels_too, 1, 1])

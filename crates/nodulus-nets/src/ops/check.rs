@@ -1,4 +1,4 @@
-//! Gradients against finite differences.
+//! Comparison of gradients with finite differences.
 
 use crate::operator::{Gradient, Operator, Step};
 use crate::tensors::{tensor, view};
@@ -6,21 +6,21 @@ use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Numbers in -1..1.
+/// Random numbers in -1..1.
 pub(super) fn random(shape: &[usize], seed: u64) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let n = shape.iter().product();
     tensor((0..n).map(|_| rng.random_range(-1.0..1.0f32)).collect(), shape).unwrap()
 }
 
-/// The output for some inputs.
+/// The output for these inputs.
 pub(super) fn output(operator: &impl Operator, inputs: &[Tensor]) -> Vec<f32> {
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     view(&operator.forward(&inputs).unwrap()).unwrap().to_vec()
 }
 
-/// Asserts that every element of every gradient is the difference quotient of a random sum over the
-/// output, within `tolerance` of the largest of them.
+/// Asserts that every element of every gradient is the difference quotient of a random weighted sum
+/// of the output, within `tolerance` of the largest.
 pub(super) fn assert_gradients(
     make: impl Fn() -> Box<dyn Operator>,
     inputs: &[Tensor],

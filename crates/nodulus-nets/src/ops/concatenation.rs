@@ -1,4 +1,4 @@
-//! Channels of several tensors after each other, the first enlarged on the way where asked for.
+//! Concatenation of channels, with optional enlargement of the first tensor.
 
 use super::tasks::planes_per_task;
 use crate::buffer;
@@ -9,18 +9,18 @@ use crate::vector::vectorised;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// How a tensor comes to twice its size.
+/// Method by which a tensor is enlarged to twice its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enlargement {
-    /// Each pixel four times.
+    /// Each pixel repeated four times.
     Nearest,
-    /// Pixels as areas: what `PyTorch` calls `align_corners = false`.
+    /// Bilinear with pixels as areas: `align_corners = false` in `PyTorch`.
     Bilinear,
 }
 
 /// Inputs `[B, C, h, w]`, `[B, D, H, W]` and so on, output `[B, C + D + ..., H, W]`.
 pub(crate) struct Concatenation {
-    /// How the first tensor is enlarged to twice its size; otherwise all sizes are equal.
+    /// Enlargement of the first tensor to twice its size; without it, all sizes are equal.
     pub(crate) enlarged: Option<Enlargement>,
 }
 
@@ -125,7 +125,7 @@ impl Concatenation {
     }
 }
 
-/// Writes a plane of `width` columns with each pixel four times.
+/// Writes a plane of `width` columns with each pixel repeated four times.
 fn repeat(from: &[f32], width: usize, to: &mut [f32]) {
     for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(4 * width)) {
         let (upper, lower) = to.split_at_mut(2 * width);
@@ -146,17 +146,17 @@ fn sum_squares(from: &[f32], width: usize, to: &mut [f32]) {
     }
 }
 
-/// The near and the far neighbour of a pixel of the enlarged axis; they weigh 3/4 and 1/4.
+/// The near and the far neighbour of a pixel of the enlarged axis, with weights 3/4 and 1/4.
 fn neighbours(i: usize, n: usize) -> (usize, usize) {
     let near = i / 2;
     let far = if i.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(n - 1) };
     (near, far)
 }
 
-/// Writes a plane of `width` columns at twice its size.
+/// Writes a plane of `width` columns enlarged to twice its size.
 fn enlarge(from: &[f32], width: usize, to: &mut [f32]) {
     let height = from.len() / width;
-    // A row between its neighbours, its ends repeated.
+    // A row interpolated between its neighbours, with its ends replicated.
     let mut line = vec![0.0; width + 2];
     for (row, to) in to.chunks_exact_mut(2 * width).enumerate() {
         let (near, far) = neighbours(row, height);
@@ -169,13 +169,12 @@ fn enlarge(from: &[f32], width: usize, to: &mut [f32]) {
                 }
                 line[0] = line[1];
                 line[width + 1] = line[width];
-                let (recorded_statistics, right) = (&line[..width], &line[2..]);
+                let (left, right) = (&line[..width], &line[2..]);
                 let (to, _) = to.as_chunks_mut::<2>();
-                for (((to, middle), recorded_statistics), right) in
-                    to.iter_mut().zip(&line[1..]).zip(recorded_statistics).zip(right)
+                for (((to, middle), left), right) in
+                    to.iter_mut().zip(&line[1..]).zip(left).zip(right)
                 {
-                    *to =
-                        [0.75 * middle + 0.25 * recorded_statistics, 0.75 * middle + 0.25 * right];
+                    *to = [0.75 * middle + 0.25 * left, 0.75 * middle + 0.25 * right];
                 }
             },
         );

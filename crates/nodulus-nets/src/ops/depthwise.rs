@@ -1,4 +1,4 @@
-//! Depthwise convolution: one kernel for each channel, 3 × 3, padding 1.
+//! Depthwise convolution: one 3 × 3 kernel per channel, padding 1.
 
 use super::normalised_sum::ChannelAffine;
 use super::tasks::{planes_per_task, with_scratch};
@@ -19,9 +19,9 @@ pub(crate) struct Depthwise {
 
 /// Sizes of one plane.
 ///
-/// A plane is copied into a border of zeros, row after row, and seen as one long line: every element
-/// of the kernel then lies a constant number of places away, and loops are as long as they can be.
-/// Where the stride is more than 1, the outputs between are worked out too, and left out.
+/// A plane is copied into a border of zeros and treated as one long line: every element of the
+/// kernel is then at a constant offset, and loops are as long as possible. With a stride above 1,
+/// the outputs between are computed too and skipped.
 #[derive(Clone, Copy)]
 struct PaddedPlane {
     height: usize,
@@ -40,27 +40,27 @@ impl PaddedPlane {
         self.height_out * self.width_out
     }
 
-    /// Places from one row to the next.
+    /// Offset from one row to the next.
     fn pitch(self) -> usize {
         self.width + 2
     }
 
-    /// Places of the line of outputs, those of the border's columns among them.
+    /// Length of the line of outputs, including the border's columns.
     fn line(self) -> usize {
         self.height * self.pitch()
     }
 
-    /// Places of the line of inputs.
+    /// Length of the line of inputs.
     fn padded(self) -> usize {
         self.line() + 2 * self.pitch() + 2
     }
 
-    /// How far into the line of inputs the kernel's element `k` lies.
+    /// Offset of the kernel's element `k` in the line of inputs.
     fn shift(self, k: usize) -> usize {
         k / 3 * self.pitch() + k % 3
     }
 
-    /// Lays rows of `from` into a line of zeros; the first pixel goes to `start`, and pixels and
+    /// Copies rows of `from` into a line of zeros; the first pixel goes to `start`, and pixels and
     /// rows are `step` apart.
     fn lay(self, from: &[f32], width: usize, start: usize, step: usize, line: &mut [f32]) {
         line.fill(0.0);
@@ -76,7 +76,7 @@ impl PaddedPlane {
 }
 
 impl PaddedPlane {
-    /// Makes each pixel of a line `max(0, scale * x + shift)`; the border stays.
+    /// Replaces each pixel of a line by `max(0, scale * x + shift)`; the border stays 0.
     fn rectify(self, (scale, shift): ChannelAffine, line: &mut [f32]) {
         vectorised(
             #[inline(always)]
@@ -113,7 +113,7 @@ impl Operator for Depthwise {
                     let (start, stride) = (plane.pitch() + 1, plane.stride);
                     plane.lay(gradient, plane.width_out, start, stride, line);
                     if step.wanted[0] {
-                        // The gradient goes back by the kernel turned around.
+                        // The input's gradient is a convolution with the flipped kernel.
                         let mut turned = kernel(&weight, i % channels);
                         turned.reverse();
                         correlate(plane, line, &turned, sums);
@@ -146,7 +146,7 @@ impl Operator for Depthwise {
 }
 
 impl Depthwise {
-    /// The output where the input is `max(0, scale * x + shift)` of each channel, or as it is.
+    /// The output for the input, or with `before` for `max(0, scale * x + shift)` of each channel.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl Depthwise {
         tensor(y, (images, channels, plane.height_out, plane.width_out))
     }
 
-    /// Rows and columns of the output, once all inputs are known to fit.
+    /// Rows and columns of the output, after a check that the inputs fit.
     pub(super) fn size_out(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
         let (_, _, plane) = self.sizes(inputs)?;
         Ok([plane.height_out, plane.width_out])
@@ -217,14 +217,14 @@ fn kernel(weight: &[f32], channel: usize) -> [f32; 9] {
     std::array::from_fn(|k| weight[channel * 9 + k])
 }
 
-/// Writes the sum of the elements under the kernel for each place of the line.
+/// Writes the sum of the elements under the kernel for each position of the line.
 fn correlate(plane: PaddedPlane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
     vectorised(
         #[inline(always)]
         || {
             let n = sums.len();
             let x: [&[f32]; 9] = std::array::from_fn(|k| &line[plane.shift(k)..][..n]);
-            // Lengths that the compiler sees to be equal need no check in the loop.
+            // Lengths that the compiler knows to be equal need no check in the loop.
             let [a, b, c, d, e, f, g, h, i] = x.map(|x| &x[..n]);
             for (at, sum) in sums.iter_mut().enumerate() {
                 let top = w[0] * a[at] + w[1] * b[at] + w[2] * c[at];
@@ -237,7 +237,7 @@ fn correlate(plane: PaddedPlane, line: &[f32], w: &[f32; 9], sums: &mut [f32]) {
 }
 
 fn kernel_gradient(plane: PaddedPlane, line: &[f32], gradient: &[f32]) -> [f32; 9] {
-    // In blocks that stay in the fastest cache from element to element of the kernel.
+    // Blocks that stay in the fastest cache from element to element of the kernel.
     const BLOCK: usize = 2048;
     let mut sums = [0.0; 9];
     for (block, gradient) in gradient.chunks(BLOCK).enumerate() {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_channel_meets_its_own_kernel() {
-        // 2 × 3 pixels; the first kernel shifts to the left, the second adds up the middle row.
+        // 2 × 3 pixels; the first kernel shifts to the left, the second sums the middle row.
         let x = tensor((1..13u8).map(f32::from).collect(), (1, 2, 2, 3)).unwrap();
         let mut w = vec![0.0; 18];
         w[5] = 1.0;

@@ -1,5 +1,5 @@
-//! 3 × 3 convolution at stride 1 of wide images of few channels, without unfolding them: there a
-//! product of matrices spends its time on copies and on matrices too narrow for it.
+//! Direct 3 × 3 convolution at stride 1 of wide images with few channels. Unfolding them would
+//! spend the time on copies and on matrices that are too narrow for a fast product.
 
 use super::tasks::{sum_in_order, with_scratch};
 use super::window::Window;
@@ -7,16 +7,16 @@ use crate::buffer;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Filters that are worked out together.
+/// Filters computed together.
 const BLOCK: usize = 8;
 
 /// Rows and columns of the kernel.
 const SIZE: usize = 3;
 
-/// Filters whose weights' gradients are worked out together: their sums fit into registers.
+/// Filters whose weight gradients are computed together: their sums fit into registers.
 const GROUP: usize = 4;
 
-/// Pixels whose part in a gradient is worked out together: they fit into the fastest cache.
+/// Pixels of a weight gradient processed together: they fit into the fastest cache.
 const CHUNK: usize = 1024;
 
 /// Numbers in the widest vector.
@@ -36,7 +36,7 @@ pub(super) struct DirectConvolution {
 }
 
 impl DirectConvolution {
-    /// The convolution, if it is one that this way is best for.
+    /// The convolution, if this method is the fastest for it.
     pub(super) fn new(
         window: Window,
         [channels, filters]: [usize; 2],
@@ -91,7 +91,7 @@ impl DirectConvolution {
         }
     }
 
-    /// The output, given each weight by filter, channel, row and column of the kernel.
+    /// The output, with weights given by filter, channel, row and column of the kernel.
     pub(super) fn run(
         self,
         x: &[f32],
@@ -105,7 +105,7 @@ impl DirectConvolution {
                 offsets.push(c * self.plane() + row * self.pitch() + column);
             }
         }
-        // By block of filters, then by offset; filters that there are not weigh 0.
+        // By block of filters, then by offset; missing filters have weight 0.
         let blocks: Vec<(Vec<[f32; BLOCK]>, [f32; BLOCK])> = (0..self.filters.div_ceil(BLOCK))
             .map(|block| {
                 let filter = |i: usize| Some(block * BLOCK + i).filter(|o| *o < self.filters);
@@ -154,15 +154,15 @@ impl DirectConvolution {
         let images =
             x.par_chunks_exact(self.image()).zip(gradient.par_chunks_exact(self.image_out()));
         parts.par_iter_mut().zip(images).for_each(|(part, (x, gradient))| {
-            // Zeros after the last channel, so that no chunk of a line has a rest.
+            // Zeros after the last channel, so that no chunk of a line has a remainder.
             let padded_len = self.channels * self.plane() + CHUNK;
             let filters = self.filters.next_multiple_of(GROUP);
             let line = (self.height_out * self.pitch()).next_multiple_of(LANES);
             with_scratch(padded_len + filters * line, |scratch| {
                 let (padded, lines) = scratch.split_at_mut(padded_len);
                 self.pad(x, padded);
-                // The gradient's rows as far apart as the padded image's: what is to be multiplied
-                // lies side by side along the whole image.
+                // The gradient's rows get the pitch of the padded image, so that factors lie side
+                // by side along the whole image.
                 lines.fill(0.0);
                 let pixels_out = self.height_out * self.width_out;
                 for (line, plane) in
@@ -204,14 +204,14 @@ impl DirectConvolution {
 
 /// A row of the output for a block of filters.
 struct OutputRow<'a> {
-    /// The padded image, from the row's first pixel on.
+    /// The padded image from the row's first pixel on.
     x: &'a [f32],
-    /// How far into it each weight's input lies.
+    /// Offset of each weight's input.
     offsets: &'a [usize],
     weights: &'a [[f32; BLOCK]],
     start: &'a [f32; BLOCK],
     y: &'a mut [f32],
-    /// From one filter's output to the next one's.
+    /// Step from one filter's output to the next.
     step: usize,
     width: usize,
     filters: usize,
@@ -225,7 +225,7 @@ impl WithSimd for OutputRow<'_> {
         let tile = 2 * S::F32_LANES;
         let mut at = 0;
         while at < self.width {
-            // The last tile may overlap the one before.
+            // The last tile may overlap the previous one.
             let start = at.min(self.width - tile);
             if S::REGISTER_COUNT >= 32 {
                 self.tile::<S, BLOCK>(simd, start, 0);
@@ -239,11 +239,12 @@ impl WithSimd for OutputRow<'_> {
 }
 
 impl OutputRow<'_> {
-    /// Two vectors of pixels for filters from `first` on: as many sums as registers hold.
+    /// Two vectors of pixels for filters from `first` on: as many sums as there are registers.
     #[inline(always)]
     fn tile<S: Simd, const FILTERS: usize>(&mut self, simd: S, start: usize, first: usize) {
         let tile = 2 * S::F32_LANES;
-        // Plain loops: closures that arrays call are not compiled for the processor at hand.
+        // Plain loops: closures called through arrays are not compiled for the processor's
+        // instruction set.
         let mut sums = [[simd.splat_f32s(0.0); 2]; FILTERS];
         for (sums, start) in sums.iter_mut().zip(&self.start[first..]) {
             *sums = [simd.splat_f32s(*start); 2];
@@ -266,13 +267,13 @@ impl OutputRow<'_> {
     }
 }
 
-/// Products of a part of a group of the gradient's lines with one of the input's, for a row of the
-/// kernel.
+/// Products of a part of a group of the gradient's lines with one of the input's lines, for a row
+/// of the kernel.
 struct WeightGradientProduct<'a> {
     x: &'a [f32],
     dilation: usize,
     lines: &'a [f32],
-    /// From one line to the next.
+    /// Step from one line to the next.
     step: usize,
     /// A multiple of `LANES`.
     len: usize,

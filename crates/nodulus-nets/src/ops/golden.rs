@@ -1,4 +1,5 @@
-//! Operators against `PyTorch`: numbers made by `tests/golden/operators.py`, in double precision.
+//! Operators compared with `PyTorch`: `tests/golden/operators.py` computed the numbers in double
+//! precision.
 
 use super::bilinear::Bilinear;
 use super::concatenation::{Concatenation, Enlargement};
@@ -29,7 +30,7 @@ struct Case {
     shape: Vec<usize>,
     output: Vec<f64>,
     gradients: Vec<Vec<f64>>,
-    /// Of convolutions.
+    /// Results in `bf16`, for convolutions.
     bf16: Option<RoundedOutput>,
 }
 
@@ -107,7 +108,7 @@ fn assert_close(what: &str, found: &Tensor, expected: &[f64]) {
     }
 }
 
-/// The same numbers, stored column after column where there are columns.
+/// The same numbers with columns stored contiguously.
 fn transposed(x: &Tensor) -> Tensor {
     if x.rank() < 2 {
         return x.clone();
@@ -117,7 +118,7 @@ fn transposed(x: &Tensor) -> Tensor {
     stored.transpose(last - 1, last).unwrap()
 }
 
-/// Asserts that the operator as composed for cards is `PyTorch`'s, whatever the inputs' layout.
+/// Asserts that the composed operator equals `PyTorch`'s, for any layout of the inputs.
 fn assert_composed(name: &str, device: &Device, inputs: &[&Tensor], case: &Case) {
     let operator = operator(name, device);
     let name = format!("{name}, composed, {device:?}");
@@ -141,7 +142,8 @@ fn assert_composed(name: &str, device: &Device, inputs: &[&Tensor], case: &Case)
     }
 }
 
-/// Asserts that numbers are `PyTorch`'s in `bf16`, and those in double precision within its rounding.
+/// Asserts that numbers equal `PyTorch`'s in `bf16`, and those in double precision within its
+/// rounding.
 fn assert_rounded(what: &str, found: &Tensor, expected: &[f64], exact: &[f64]) {
     let found = values(found).unwrap();
     assert_eq!([found.len(); 2], [expected.len(), exact.len()], "{what}");
@@ -149,7 +151,7 @@ fn assert_rounded(what: &str, found: &Tensor, expected: &[f64], exact: &[f64]) {
     let off = |from: &[f64]| -> Vec<f64> {
         found.iter().zip(from).map(|(f, e)| (f64::from(*f) - e).abs() / largest).collect()
     };
-    // A sum that is all but halfway between two numbers may become either.
+    // A sum nearly halfway between two numbers may round to either.
     let same = off(expected).into_iter().filter(|off| *off < 1e-6).count();
     assert!(20 * same >= 19 * found.len(), "{what}: {same} of {}", found.len());
     let most = off(exact).into_iter().fold(0.0, f64::max);
@@ -220,7 +222,7 @@ fn outputs_and_gradients_are_pytorchs() {
         let y = operator.forward(&inputs).unwrap();
         assert_eq!(y.dims(), case.shape, "{name}");
         assert_close(&name, &y, &case.output);
-        // Other layouts are refused: read in the order of memory, they would be other images.
+        // Other layouts are refused: read in memory order, they would be different images.
         let strided: Vec<Tensor> = inputs.iter().map(|x| transposed(x)).collect();
         if !strided[0].is_contiguous() {
             let strided: Vec<&Tensor> = strided.iter().collect();

@@ -9,11 +9,11 @@ use crate::tensors::{tensor, view};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// Input `[B, C, H, W]`, output as a convolution of that window has it. Its padding never wins.
+/// Input `[B, C, H, W]`, output of the size of a convolution with the window. Padding never wins.
 pub(crate) struct MaxPool(pub(crate) Window);
 
 impl MaxPool {
-    /// Windows of 2 × 2 beside each other; the last row or column is left out where it is alone.
+    /// Adjacent windows of 2 × 2; an incomplete last row or column is ignored.
     pub(crate) const HALF: Self = Self(Window { size: 2, stride: 2, padding: 0, dilation: 1 });
 }
 
@@ -61,7 +61,7 @@ struct PoolShape {
 }
 
 impl MaxPool {
-    /// Rows and columns of the output, once the input is known to fit.
+    /// Rows and columns of the output, after a check that the input fits.
     pub(super) fn size_out(&self, x: &Tensor) -> Result<[usize; 2]> {
         Ok(self.sizes(x)?.size_out)
     }
@@ -73,29 +73,25 @@ impl MaxPool {
             problem: format!("{window:?} does not fit {:?}", x.dims()),
         };
         let [images, channels, height, width] = *x.dims() else { return Err(wrong()) };
-        // A window holds a pixel wherever its padding is less than itself.
+        // A window contains a pixel if its padding is smaller than its size.
         let fits = height * width > 0 && window.padding < window.size && window.dilation == 1;
         let output = |n| window.output(n).filter(|_| fits).ok_or_else(wrong);
         let size_out = [output(height)?, output(width)?];
         Ok(PoolShape { planes: images * channels, size: [height, width], size_out })
     }
 
-    /// Where the largest value under a window lies; the first of several, as in `PyTorch`.
+    /// Index of the largest value under a window; the first of several, as in `PyTorch`.
     fn first_maximum(&self, x: &[f32], [height, width]: [usize; 2], at: [usize; 2]) -> usize {
         let Window { size, stride, padding, .. } = self.0;
-        let [top, recorded_statistics] = at.map(|at| (at * stride).saturating_sub(padding));
+        let [top, left] = at.map(|at| (at * stride).saturating_sub(padding));
         let [bottom, right] = at.map(|at| at * stride + size - padding);
         let rows = top..bottom.min(height);
-        let columns = recorded_statistics..right.min(width);
-        let mut best = (f32::NEG_INFINITY, top * width + recorded_statistics);
+        let columns = left..right.min(width);
+        let mut best = (f32::NEG_INFINITY, top * width + left);
         for row in rows {
             let line = &x[row * width..][..width];
             for (c, value) in line[columns.clone()].iter().enumerate() {
-                best = if *value > best.0 {
-                    (*value, row * width + recorded_statistics + c)
-                } else {
-                    best
-                };
+                best = if *value > best.0 { (*value, row * width + left + c) } else { best };
             }
         }
         best.1

@@ -1,4 +1,4 @@
-//! Mean over pixels, then one weighted sum over channels: the head of a classifier.
+//! Mean over pixels and weighted sum over channels: the head of a classifier.
 
 use super::tasks::planes_per_task;
 use crate::buffer;

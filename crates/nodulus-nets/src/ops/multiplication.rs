@@ -1,4 +1,4 @@
-//! Products of numbers at the same place.
+//! Elementwise products.
 
 use crate::buffer;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::vector;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// `a * b`, two inputs of one shape.
+/// `a * b`, for two inputs of one shape.
 pub(crate) struct Multiplication;
 
 impl Operator for Multiplication {
@@ -30,7 +30,7 @@ impl Operator for Multiplication {
     }
 }
 
-/// Fails if the inputs are not of one shape.
+/// Fails if the inputs do not have the same shape.
 pub(super) fn check(inputs: &[&Tensor]) -> Result<()> {
     match [inputs[0].dims(), inputs[1].dims()] {
         [a, b] if a == b => Ok(()),

@@ -1,5 +1,5 @@
-//! Sum of batch-normalised and plain tensors, with or without a rectifier: batch norm and `ReLU`, the
-//! end of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
+//! Sum of batch-normalised and plain tensors, optionally rectified: batch norm and `ReLU`, the end
+//! of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
 use super::tasks::planes_per_task;
 use crate::buffer;
@@ -12,31 +12,31 @@ use rayon::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Added to variances before their root is taken, as `PyTorch` does by default.
+/// Added to variances before the square root: `PyTorch`'s default.
 pub(super) const EPSILON: f64 = 1e-5;
 
-/// Each channel's mean and variance (of the population, not the sample).
+/// Mean and variance (of the population, not the sample) of each channel.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelStatistics {
     /// Means, `[C]`.
     pub(crate) mean: Tensor,
     /// Variances, `[C]`.
     pub(crate) variance: Tensor,
-    /// Values that each of them is over; 0 for running statistics.
+    /// Number of values averaged over; 0 for running statistics.
     pub(crate) count: usize,
 }
 
-/// Where a forward pass leaves a batch's statistics.
+/// Slot in which a forward pass records a batch's statistics.
 pub(crate) type StatisticsSlot = Rc<RefCell<Option<ChannelStatistics>>>;
 
-/// One addend.
+/// An addend.
 pub(crate) enum Term {
-    /// As it is; one input.
+    /// The tensor itself; one input.
     Plain,
-    /// Normalised by the batch's own statistics, which are left here; three inputs: the tensor,
-    /// scale and shift of each channel.
+    /// Normalised by the batch's own statistics, which are recorded in the slot; three inputs: the
+    /// tensor, and scale and shift of each channel.
     Batch(StatisticsSlot),
-    /// Normalised by given statistics; three inputs, as above.
+    /// Normalised by these statistics; three inputs, as above.
     Fixed(ChannelStatistics),
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct NormalisedSum {
     pub(crate) rectified: bool,
 }
 
-/// What a channel of one term adds: `scale * x + shift`.
+/// Scale and shift of a channel: `scale * x + shift`.
 pub(crate) type ChannelAffine = (f32, f32);
 
 impl Operator for NormalisedSum {
@@ -87,7 +87,7 @@ impl Operator for NormalisedSum {
         let rectified = self.rectified;
         let mut y = buffer::take(inputs[0].elem_count());
         y.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate().for_each(|(plane, y)| {
-            // In blocks that stay in the fastest cache from term to term.
+            // Blocks that stay in the fastest cache from term to term.
             for (block, y) in y.chunks_mut(2048).enumerate() {
                 let start = plane * n + block * 2048;
                 for (t, (x, affine)) in addends.iter().enumerate() {
@@ -109,7 +109,7 @@ impl Operator for NormalisedSum {
     fn backward(&self, step: &Step) -> Result<Vec<Option<Gradient>>> {
         let shape = self.shape(step.inputs)?;
         let mut gradient = step.gradient.clone();
-        // Of a lone term, its input tells where the output is positive.
+        // With a single term, its input determines where the output is positive.
         let gated_by_input =
             self.rectified && matches!(self.terms.as_slice(), [Term::Batch(_) | Term::Fixed(_)]);
         if self.rectified && !gated_by_input {
@@ -146,7 +146,7 @@ impl Operator for NormalisedSum {
 }
 
 impl NormalisedSum {
-    /// Images, channels and pixels, once all inputs are known to fit.
+    /// Images, channels and pixels, after a check that the inputs fit.
     pub(super) fn shape(&self, inputs: &[&Tensor]) -> Result<[usize; 3]> {
         let wrong = || Error::Shape {
             operator: "normalised sum",
@@ -195,7 +195,7 @@ fn inverse_deviation(variance: f32) -> f64 {
     1.0 / (f64::from(variance) + EPSILON).sqrt()
 }
 
-/// What normalising by statistics, then scaling and shifting, comes to in each channel.
+/// Scale and shift of each channel that normalise by these statistics, then scale and shift.
 pub(crate) fn affine(
     statistics: &ChannelStatistics,
     scale: &[f32],
@@ -210,7 +210,7 @@ pub(crate) fn affine(
     Ok(affine.collect())
 }
 
-/// The statistics that a forward pass has left.
+/// The statistics that a forward pass recorded.
 pub(crate) fn recorded_statistics(found: &StatisticsSlot) -> Result<ChannelStatistics> {
     found.borrow().clone().ok_or_else(|| Error::Shape {
         operator: "normalised sum",
@@ -218,7 +218,7 @@ pub(crate) fn recorded_statistics(found: &StatisticsSlot) -> Result<ChannelStati
     })
 }
 
-/// Adds up pairs that `f` makes of each plane, by channel, over images.
+/// Sums by channel, over images, of the pairs that `f` computes for each plane.
 fn channel_pairs(
     [images, channels, n]: [usize; 3],
     f: impl Fn(usize, std::ops::Range<usize>) -> (f32, f32) + Sync,
@@ -240,8 +240,8 @@ fn channel_pairs(
 
 fn statistics(x: &[f32], shape: [usize; 3]) -> Result<ChannelStatistics> {
     let [images, channels, n] = shape;
-    // Differences from one of the channel's own values: no digits are lost where the mean is large
-    // beside the deviation.
+    // Differences from one of the channel's own values keep all digits where the mean is large
+    // compared with the deviation.
     let pivot = |c: usize| x[c * n];
     let sums = channel_pairs(shape, |c, plane| vector::moments(&x[plane], pivot(c)));
     let count = images * n;
@@ -315,7 +315,7 @@ impl NormBackward<'_> {
         Ok(found)
     }
 
-    /// For each channel the sums of `g` and of `g * (x - mean)`.
+    /// Sums of `g` and of `g * (x - mean)` for each channel.
     fn sums(&self, x: &[f32], gates: &[Option<ReluGate>]) -> Vec<(f64, f64)> {
         channel_pairs(self.shape, |c, plane| {
             let mean = self.mean[c];
@@ -409,7 +409,7 @@ mod tests {
         assert_gradients(make(|| vec![batch(), Term::Plain, fixed()], false), &all, 2e-2, 5e-3);
         let two = [plain.clone(), random(&[2, 3, 4, 5], 31)];
         assert_gradients(make(|| vec![Term::Plain, Term::Plain], false), &two, 0.1, 1e-5);
-        // Steps so small that hardly a sum crosses 0.
+        // Steps so small that hardly any sum crosses 0.
         assert_gradients(make(|| vec![batch()], true), &one, 2e-4, 2e-2);
         assert_gradients(make(|| vec![batch(), Term::Plain, fixed()], true), &all, 2e-4, 2e-2);
     }

@@ -1,25 +1,25 @@
-//! Products of weights that are packed once and used many times.
+//! Matrix products with weights that are packed once and used many times.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of weights that are worked out together.
+/// Rows of weights computed together.
 pub(super) const BLOCK: usize = 8;
 
-/// Columns that are worked out together.
+/// Columns computed together.
 pub(super) const STRIP: usize = 32;
 
-/// Columns side by side.
+/// Adjacent columns.
 pub(super) type Strip = [f32; STRIP];
 
-/// Depth that is added up before sums go back to memory: the weights of a block and a strip of
-/// columns stay in the two fastest caches.
+/// Depth summed before sums go back to memory: the weights of a block and a strip of columns stay
+/// in the two fastest caches.
 const PART: usize = 512;
 
 /// Weights as a matrix of `filters` rows and `depth` columns, in the order in which they are read:
-/// parts of the depth, blocks of filters, depth, filters of the block. Filters that there are not
-/// weigh 0.
+/// parts of the depth, blocks of filters, depth, filters of the block. Missing filters have weight
+/// 0.
 pub(super) struct PackedWeights {
     blocks: usize,
     depth: usize,
@@ -27,7 +27,7 @@ pub(super) struct PackedWeights {
 }
 
 impl PackedWeights {
-    /// Packs weights, given each by filter and depth.
+    /// Packs weights, given by filter and depth.
     pub(super) fn new(
         filters: usize,
         depth: usize,
@@ -55,7 +55,7 @@ impl PackedWeights {
         parts(self.depth)
     }
 
-    /// Where value `k` of the depth lies among the columns of all parts, one part after the other.
+    /// Index of value `k` of the depth among the columns of all parts.
     #[inline(always)]
     pub(super) fn index(&self, k: usize, strip: usize, strips: usize) -> usize {
         let start = k / PART * PART;
@@ -76,9 +76,9 @@ impl PackedWeights {
         }
     }
 
-    /// Products of one part of some blocks of filters with columns, `[strip][depth of the part]`;
-    /// they take the place of `sums`, `[block][strip][filter of the block]`, or from the second part
-    /// on are added to them.
+    /// Products of one part of some blocks of filters with columns, `[strip][depth of the part]`.
+    /// They replace `sums`, `[block][strip][filter of the block]`; from the second part on they are
+    /// added.
     pub(super) fn multiply(
         &self,
         part: &Range<usize>,
@@ -106,7 +106,7 @@ fn parts(depth: usize) -> impl Iterator<Item = Range<usize>> {
 struct BlockProduct<'a> {
     weights: &'a [[f32; BLOCK]],
     columns: &'a [Strip],
-    /// One strip for each filter.
+    /// One strip per filter.
     sums: &'a mut [Strip],
     /// Whether the products are added to the sums.
     onto: bool,
@@ -129,11 +129,12 @@ impl WithSimd for BlockProduct<'_> {
 }
 
 impl BlockProduct<'_> {
-    /// Two vectors of columns for filters from `first` on: as many sums as registers hold.
+    /// Two vectors of columns for filters from `first` on: as many sums as there are registers.
     #[inline(always)]
     fn tile<S: Simd, const FILTERS: usize>(&mut self, simd: S, start: usize, first: usize) {
         let tile = 2 * S::F32_LANES;
-        // Plain loops: closures that arrays call are not compiled for the processor at hand.
+        // Plain loops: closures called through arrays are not compiled for the processor's
+        // instruction set.
         let mut sums = [[simd.splat_f32s(0.0); 2]; FILTERS];
         for (columns, weights) in self.columns.iter().zip(self.weights) {
             let (x, _) = S::as_simd_f32s(&columns[start..start + tile]);

@@ -1,42 +1,42 @@
-//! An output cut into the places that tasks write to.
+//! Partition of an output into work units for tasks.
 
-/// What becomes of a convolution's sums on their way to the output.
+/// Last steps of a convolution, done before its sums go to memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
-    /// What is added to them.
+    /// Tensor added to the sums.
     pub(crate) residual: Residual<'a>,
     /// Whether negative sums become 0.
     pub(crate) rectified: bool,
 }
 
-/// What is added to a convolution's sums, beside a number for each filter.
+/// Tensor added to a convolution's sums, beside the shift of each filter.
 #[derive(Clone, Copy)]
 pub(crate) enum Residual<'a> {
     /// Nothing.
     None,
-    /// What the output holds.
+    /// The previous values of the output.
     Output,
-    /// Another tensor, as the output.
+    /// Another tensor of the output's size.
     Other(&'a [f32]),
 }
 
-/// A run of pixels of one filter's plane of one image.
+/// A run of pixels in one filter's plane of one image.
 pub(super) struct PixelRun<'a> {
     /// Filter of the output.
     pub(super) filter: usize,
-    /// First pixel among those of all images.
+    /// First pixel, counted over all images.
     pub(super) pixel: usize,
     values: &'a mut [f32],
     residual: Option<&'a [f32]>,
 }
 
 impl PixelRun<'_> {
-    /// Pixels.
+    /// Number of pixels.
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Writes sums from pixel `start` of the place on.
+    /// Writes sums from pixel `start` of the run on.
     #[inline(always)]
     pub(super) fn write(&mut self, start: usize, sums: &[f32], shift: f32, finish: Epilogue) {
         let lowest = if finish.rectified { 0.0 } else { f32::NEG_INFINITY };
@@ -61,21 +61,22 @@ impl PixelRun<'_> {
     }
 }
 
-/// What a task works out: some filters at some pixels.
+/// Work of a task: some filters at some pixels.
 pub(super) struct WorkUnit<'a> {
-    /// First pixel among those of all images.
+    /// First pixel, counted over all images.
     pub(super) pixel: usize,
-    /// Pixels.
+    /// Number of pixels.
     pub(super) pixels: usize,
     /// First filter.
     pub(super) filter: usize,
-    /// Filters.
+    /// Number of filters.
     pub(super) filters: usize,
-    /// In the order of filters, then of pixels.
+    /// Ordered by filter, then by pixel.
     pub(super) runs: Vec<PixelRun<'a>>,
 }
 
-/// Cuts an output of planes of `n` pixels into units of at most so many pixels and filters.
+/// Divides an output of planes of `n` pixels into units of at most `pixels` pixels and
+/// `filters_each` filters.
 pub(super) fn units<'a>(
     y: &'a mut [f32],
     [filters, n]: [usize; 2],

@@ -1,5 +1,5 @@
-//! Convolution for inference: its weights are prepared once, and what follows it (a number for each
-//! filter, a sum, a rectifier) is done before its sums go to memory.
+//! Convolution for inference. Its weights are prepared once, and the following shift, sum and
+//! rectifier are applied before its sums go to memory.
 
 use super::packed::{BLOCK, PackedWeights, STRIP, Strip};
 use super::partition::{Epilogue, Residual};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::vector::vectorised;
 use rayon::prelude::*;
 
-/// A convolution, ready for images of one size.
+/// A convolution prepared for images of one size.
 pub(crate) struct PreparedConvolution {
     window: Window,
     channels: usize,
@@ -23,13 +23,13 @@ pub(crate) struct PreparedConvolution {
 }
 
 enum ConvolutionAlgorithm {
-    /// As a product with the unfolded input; elements of the kernel that meet the input anywhere.
+    /// Product with the unfolded input; the elements of the kernel that lie on the input anywhere.
     Unfolded(PackedWeights, Vec<[usize; 2]>),
-    /// By tiles.
+    /// Winograd's minimal filtering.
     Winograd(Winograd),
 }
 
-/// Pixels of one row of the output that follow each other in a strip.
+/// Consecutive pixels of one output row in a strip.
 struct StripRun {
     strip: usize,
     lane: usize,
@@ -40,8 +40,8 @@ struct StripRun {
 }
 
 impl PreparedConvolution {
-    /// Prepares weights `[D, C, k, k]`, and what is added for each filter, for images of
-    /// `[height, width]`.
+    /// Prepares weights `[D, C, k, k]` and the shift of each filter for images of `[height,
+    /// width]`.
     ///
     /// # Errors
     ///
@@ -78,16 +78,16 @@ impl PreparedConvolution {
         Ok(Self { window, channels, filters, size, size_out, shift, algorithm })
     }
 
-    /// Shape of the output of so many images.
+    /// Shape of the output for `images` images.
     pub(crate) fn shape(&self, images: usize) -> (usize, usize, usize, usize) {
         (images, self.filters, self.size_out[0], self.size_out[1])
     }
 
-    /// Convolves images onto `y`, whose values count where the addend is the output.
+    /// Convolves images into `y`, whose values are read if the residual is the output.
     ///
     /// # Errors
     ///
-    /// Fails if the images, the output or the addend are not of the size that it is ready for.
+    /// Fails if the images, the output or the residual do not have the prepared size.
     pub(crate) fn run(&self, x: &[f32], epilogue: Epilogue, y: &mut [f32]) -> Result<()> {
         let (image, pixels) = (self.size[0] * self.size[1], self.size_out[0] * self.size_out[1]);
         let images = x.len() / (self.channels * image);
@@ -112,10 +112,10 @@ impl PreparedConvolution {
         }
         match &self.algorithm {
             ConvolutionAlgorithm::Winograd(winograd) => {
-                winograd.run(x, self.size, &self.shift, epilogue, y)
+                winograd.run(x, self.size, &self.shift, epilogue, y);
             }
             ConvolutionAlgorithm::Unfolded(packed, met) => {
-                // Where the weights do not stay in a core's cache, more columns and less filters.
+                // If the weights do not stay in a core's cache, more columns and fewer filters.
                 let large = self.channels * met.len() * self.filters >= 256 << 10;
                 let strips = (2048 / (self.channels * met.len()).max(self.filters)).clamp(4, 32);
                 let size = if large { [8 * STRIP, 256] } else { [strips * STRIP, self.filters] };
@@ -173,7 +173,8 @@ impl PreparedConvolution {
         });
     }
 
-    /// The input's own rows where it is its own unfolding: then an image is one long row.
+    /// Sizes of input and output; for 1 × 1 windows, which need no unfolding, an image is one long
+    /// row.
     fn rows(&self) -> ([usize; 2], [usize; 2]) {
         if self.window == Window::centred(1, 1) {
             let pixels = self.size[0] * self.size[1];
@@ -199,7 +200,8 @@ impl PreparedConvolution {
         runs
     }
 
-    /// Writes what a channel's pixels meet an element of the kernel to row `n` of the strips.
+    /// Writes the input pixels of a channel under one element of the kernel to row `n` of the
+    /// strips.
     fn unfold(
         &self,
         x: &[f32],
@@ -220,7 +222,7 @@ impl PreparedConvolution {
                 continue;
             };
             let from = &x[plane + row * width..][..width];
-            // Place `i` of the run meets column `i * stride + shift - padding`.
+            // Pixel `i` of the run lies on column `i * stride + shift - padding`.
             let shift = run.column * stride + kx * dilation;
             let start = padding.saturating_sub(shift).div_ceil(stride).min(run.len);
             let end =

@@ -1,5 +1,5 @@
-//! Sum of convolutions of one input to few filters: each element of each kernel makes a plane, all of
-//! them by one 1 × 1 convolution, and the planes are added up, shifted.
+//! Sum of convolutions of one input with few filters. One 1 × 1 convolution computes a plane for
+//! each element of each kernel, and the planes are shifted and summed.
 
 use super::partition::{Epilogue, Residual};
 use super::prepared_convolution::PreparedConvolution;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::vector;
 use rayon::prelude::*;
 
-/// Convolutions that keep an image's size, ready for images of one size.
+/// Convolutions that keep an image's size, prepared for images of one size.
 pub(crate) struct PreparedPyramid {
     products: PreparedConvolution,
     planes: Vec<ShiftedPlane>,
@@ -18,7 +18,7 @@ pub(crate) struct PreparedPyramid {
     size: [usize; 2],
 }
 
-/// What a plane is added to, and where it takes its pixels from.
+/// The filter that a plane is added to, and its shift.
 struct ShiftedPlane {
     filter: usize,
     rows: isize,
@@ -26,12 +26,12 @@ struct ShiftedPlane {
 }
 
 impl PreparedPyramid {
-    /// Prepares kernels with their weights `[D, C, k, k]`, and what is added for each filter, for
-    /// images of `[height, width]`.
+    /// Prepares kernels with weights `[D, C, k, k]` and the shift of each filter for images of
+    /// `[height, width]`.
     ///
     /// # Errors
     ///
-    /// Fails if a kernel does not keep the image's size, or the weights are not of that shape.
+    /// Fails if a kernel does not keep the image's size, or if the weights do not have that shape.
     pub(crate) fn new(
         kernels: &[(Window, Vec<f32>)],
         shift: Vec<f32>,
@@ -71,7 +71,7 @@ impl PreparedPyramid {
         Ok(Self { products, planes, channels, shift, size })
     }
 
-    /// Shape of the output of so many images.
+    /// Shape of the output for `images` images.
     pub(crate) fn shape(&self, images: usize) -> (usize, usize, usize, usize) {
         (images, self.shift.len(), self.size[0], self.size[1])
     }
@@ -80,7 +80,7 @@ impl PreparedPyramid {
     ///
     /// # Errors
     ///
-    /// Fails if the images or the output are not of the size that it is ready for.
+    /// Fails if the images or the output do not have the prepared size.
     pub(crate) fn run(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
         let pixels = self.size[0] * self.size[1];
         let images = x.par_chunks(self.channels * pixels);

@@ -1,6 +1,6 @@
-//! Products of matrices.
+//! Matrix products.
 
-/// Numbers seen as a matrix: element (r, c) lies at `r * row_step + c * column_step`.
+/// Numbers viewed as a matrix: element (r, c) lies at `r * row_step + c * column_step`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
@@ -11,7 +11,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows of `columns` values, each `row_step` after the one before.
+    /// Rows of `columns` values, `row_step` apart.
     ///
     /// # Panics
     ///
@@ -21,7 +21,7 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_step, column_step: 1 }
     }
 
-    /// The same values with rows and columns changed over.
+    /// The transposed matrix, of the same values.
     pub(super) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -37,16 +37,16 @@ fn fits(len: usize, rows: usize, columns: usize, row_step: usize) -> bool {
     rows == 0 || columns == 0 || (rows - 1) * row_step + columns <= len
 }
 
-/// What happens to the values that a product is written over.
+/// What a product does with the previous values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteMode {
-    /// They are lost.
+    /// Replaces them.
     Replace,
-    /// The product is added to them.
+    /// Adds to them.
     Add,
 }
 
-/// Writes `a * b` to the rows of `to`, which are `row_step` apart; on one thread.
+/// Writes `a * b` to the rows of `to`, which are `row_step` apart, on one thread.
 ///
 /// # Panics
 ///
@@ -61,8 +61,8 @@ pub(super) fn product(to: &mut [f32], row_step: usize, onto: WriteMode, a: Matri
         unsafe_code,
         reason = "the only fast product takes pointers; bounds are checked above"
     )]
-    // SAFETY: `fits` was checked for all three matrices, on construction and above, so that every
-    // element that is read or written lies within its slice; `to` is borrowed for us alone.
+    // SAFETY: `fits` was checked for all three matrices, on construction and above, so every
+    // element that is read or written lies within its slice; `to` is borrowed exclusively.
     unsafe {
         gemm::gemm(
             a.rows,

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-/// `1 / (1 + exp(-x))`, to a few units in the last place.
+/// `1 / (1 + exp(-x))`, accurate to a few units in the last place.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
@@ -13,7 +13,7 @@ pub(crate) fn sigmoids(x: &[f32]) -> Vec<f32> {
     x.par_iter().with_min_len(super::tasks::GRAIN).map(|x| sigmoid(*x)).collect()
 }
 
-/// `ln(1 + exp(x))`: a positive number from any number.
+/// `ln(1 + exp(x))`: positive for any number.
 pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
@@ -23,11 +23,11 @@ pub(crate) fn softplus_inverse(y: f64) -> f64 {
     y + (-(-y).exp()).ln_1p()
 }
 
-/// `exp(x)` without a branch or a call, so that loops over it become vector instructions; arguments
-/// beyond ±87 count as ±87. The polynomial is that of Cephes' `expf`.
+/// `exp(x)` without branches or calls, so that loops vectorise; arguments beyond ±87 count as ±87.
+/// The polynomial is that of Cephes' `expf`.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // Adding it leaves a number's nearest integer in the last bits.
+    // Adding this leaves the nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 87.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;

@@ -1,21 +1,21 @@
-//! Small images on top of each other, so that products of matrices have something to work on.
+//! Stacks of small images, so that matrix products are large enough to be fast.
 
 use super::window::Window;
 use crate::buffer;
 
-/// How images are stacked: `group` of them make one image, with rows of zeros between that keep a
-/// window from seeing two of them at once.
+/// `group` images stacked to one, with rows of zeros between them so that a window never covers
+/// two.
 #[derive(Clone, Copy)]
 pub(super) struct ImageStack {
     group: usize,
-    /// Rows of an image, and from one to the next.
+    /// Rows of an image, and from one image to the next.
     rows: [usize; 2],
     /// The same in the output.
     rows_out: [usize; 2],
 }
 
 impl ImageStack {
-    /// A stack for images of `[height, width]`, if they are so small that it pays.
+    /// A stack for images of `[height, width]`, if they are small enough for it to pay.
     pub(super) fn new(window: Window, images: usize, [height, width]: [usize; 2]) -> Option<Self> {
         const SMALL: usize = 64;
         const ENOUGH: usize = 96;
@@ -36,12 +36,12 @@ impl ImageStack {
         self.group * self.rows[1]
     }
 
-    /// Stacks of so many images.
+    /// Number of stacks of `images` images.
     pub(super) fn count(self, images: usize) -> usize {
         images.div_ceil(self.group)
     }
 
-    /// Stacks inputs of so many channels and columns.
+    /// Stacks inputs with these channels and columns.
     pub(super) fn put(self, x: &[f32], channels: usize, width: usize) -> Vec<f32> {
         put(x, self.group, channels, self.rows.map(|rows| rows * width))
     }
@@ -51,7 +51,7 @@ impl ImageStack {
         put(y, self.group, channels, self.rows_out.map(|rows| rows * width))
     }
 
-    /// Takes so many inputs from stacks.
+    /// Takes inputs from stacks.
     pub(super) fn take(
         self,
         x: Vec<f32>,
@@ -62,7 +62,7 @@ impl ImageStack {
         take(x, self.group, [images, channels], self.rows.map(|rows| rows * width))
     }
 
-    /// Takes so many outputs from stacks.
+    /// Takes outputs from stacks.
     pub(super) fn take_output(
         self,
         y: Vec<f32>,
@@ -97,7 +97,7 @@ fn take(
     to
 }
 
-/// Where plane `i` of images and channels lies among planes of stacks, channels and images.
+/// Index of plane `i` of images and channels among planes of stacks, channels and images.
 fn stacked_plane(i: usize, group: usize, channels: usize) -> usize {
     let (image, channel) = (i / channels, i % channels);
     (image / group * channels + channel) * group + image % group

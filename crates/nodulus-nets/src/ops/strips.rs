@@ -1,24 +1,24 @@
-//! Strips: for each column of a kernel a copy of the input, shifted, thinned out by the stride and
-//! cut to the width of the output. Each row of the kernel then is a product of matrices with the
-//! same strips from another row on: a third of the copying that a full unfolding of a 3 × 3 kernel
-//! takes.
+//! Strips: for each column of a kernel, a copy of the input that is shifted, subsampled by the
+//! stride and cut to the width of the output. Each row of the kernel is then a matrix product with
+//! the same strips, starting at another row, with a third of the copying that a full unfolding of a
+//! 3 × 3 kernel takes.
 
 use super::product::Matrix;
 use super::tasks::with_scratch;
 use super::window::Window;
 use std::ops::Range;
 
-/// A row of the kernel that meets the input somewhere.
+/// A row of the kernel that lies on the input somewhere.
 pub(super) struct KernelRow {
     /// Row of the kernel.
     pub(super) ky: usize,
-    /// Which of the phases its rows of the input belong to.
+    /// Index of the phase that its input rows belong to.
     phase: usize,
     /// Its first row among the rows of that phase.
     start: usize,
 }
 
-/// One convolution's sizes, and the parts of its kernel that meet the input.
+/// Sizes of a convolution, and the parts of its kernel that lie on the input.
 pub(super) struct Strips {
     pub(super) window: Window,
     pub(super) channels: usize,
@@ -26,15 +26,15 @@ pub(super) struct Strips {
     width: usize,
     pub(super) height_out: usize,
     pub(super) width_out: usize,
-    /// Rows of the kernel that meet the input.
+    /// Rows of the kernel that lie on the input.
     pub(super) rows: Vec<KernelRow>,
-    /// Columns of the kernel that meet the input.
+    /// Columns of the kernel that lie on the input.
     pub(super) columns: Vec<usize>,
-    /// Remainders of the input's rows by the stride; rows of one remainder follow each other.
+    /// Remainders of the input's rows by the stride; rows with the same remainder are adjacent.
     phases: Vec<usize>,
     /// First row of each phase that any row of the kernel needs.
     first: usize,
-    /// Rows that a phase has beyond those of the output.
+    /// Rows of a phase beyond those of the output.
     extra: usize,
 }
 
@@ -42,14 +42,14 @@ pub(super) struct Strips {
 pub(super) struct StripTile<'a> {
     /// First row.
     pub(super) start: usize,
-    /// Rows.
+    /// Number of rows.
     pub(super) rows: usize,
     strips: &'a [f32],
     phase_rows: usize,
 }
 
 impl Strips {
-    /// `None` where the kernel does not fit into the image.
+    /// The strips of a convolution; `None` where the kernel does not fit into the image.
     pub(super) fn new(window: Window, channels: usize, size: [usize; 2]) -> Option<Self> {
         let [height, width] = size;
         let (height_out, width_out) = (window.output(height)?, window.output(width)?);
@@ -95,12 +95,12 @@ impl Strips {
         self.height_out * self.width_out
     }
 
-    /// Strips that one pixel of the output depends on for a row of the kernel.
+    /// Number of strips that an output pixel depends on for one row of the kernel.
     pub(super) fn depth(&self) -> usize {
         self.channels * self.columns.len()
     }
 
-    /// A 1 × 1 kernel that takes every pixel: the input is its own strips.
+    /// Whether the kernel is 1 × 1 and takes every pixel, so that the input is its own strips.
     fn is_input(&self) -> bool {
         let Window { size, stride, padding, .. } = self.window;
         [size, stride, padding] == [1, 1, 0]
@@ -113,7 +113,7 @@ impl Strips {
         (CACHE / line.max(1)).saturating_sub(self.extra).clamp(8, self.height_out.max(8))
     }
 
-    /// Calls `f` for tiles that make up an image's output.
+    /// Calls `f` for tiles that cover an image's output.
     pub(super) fn for_tiles(&self, x: &[f32], mut f: impl FnMut(StripTile)) {
         if self.is_input() {
             let rows = self.height_out;
@@ -135,21 +135,22 @@ impl Strips {
         self.depth() * self.phases.len() * phase_rows * self.width_out
     }
 
-    /// The strips that a row of the kernel takes, as a matrix of `depth` rows.
+    /// The strips for a row of the kernel, as a matrix of `depth` rows.
     pub(super) fn matrix<'a>(&self, row: &KernelRow, tile: &StripTile<'a>) -> Matrix<'a> {
         let step = self.phases.len() * tile.phase_rows * self.width_out;
         let start = (row.phase * tile.phase_rows + row.start) * self.width_out;
         Matrix::new(&tile.strips[start..], self.depth(), tile.rows * self.width_out, step)
     }
 
-    /// Row of the input that is row `q` of a phase, in a tile that starts at row `start`.
+    /// Input row of row `q` of a phase, in a tile that starts at row `start`.
     fn input_row(&self, phase: usize, start: usize, q: usize) -> Option<usize> {
         let row = (start + q + self.first) * self.window.stride + phase;
         row.checked_sub(self.window.padding).filter(|&row| row < self.height)
     }
 
-    /// Calls `f` with the strips' lines in order: the channel, the places of the output at which
-    /// the column meets the input, and where in the channel the first of them lies, if the row does.
+    /// Calls `f` for the strips' lines in order, with the channel, the outputs for which the column
+    /// lies on the input, and the index in the channel of the first of them if the row lies on the
+    /// input.
     fn for_lines(
         &self,
         start: usize,
@@ -193,8 +194,8 @@ impl Strips {
     }
 
     /// Adds to an image what `f` writes to zeroed strips of the whole output: the transpose of
-    /// filling them. `f` gets, for each row of the kernel, the row, the strips from its first on, and
-    /// the step from one of them to the next.
+    /// filling them. For each row of the kernel, `f` receives the row's index, the strips from its
+    /// first on, and the step between strips.
     pub(super) fn add_back(&self, x: &mut [f32], mut f: impl FnMut(usize, &mut [f32], usize)) {
         let phase_rows = self.height_out + self.extra;
         let step = self.phases.len() * phase_rows * self.width_out;

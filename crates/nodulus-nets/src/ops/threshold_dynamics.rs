@@ -1,4 +1,4 @@
-//! Soft threshold dynamics with the classifier's score as a prior.
+//! Soft threshold dynamics with the classifier's nodule probability as a prior.
 
 use super::sigmoid::{sigmoid, softplus};
 use crate::buffer;
@@ -12,20 +12,20 @@ use rayon::prelude::*;
 /// Minimises, over `x` in 0..1,
 /// `-<x,u> + e(<x,ln x> + <1-x,ln(1-x)>) + l1 <x, k*(1-x)> + l2 (1-c) <x,1>`
 /// by `x = sigmoid(u)`, then `steps` times
-/// `v = (u - l1 k*(1 - 2x) - l2 (1-c)) / e, x = sigmoid(v)`; gives the last `v`.
+/// `v = (u - l1 k*(1 - 2x) - l2 (1-c)) / e, x = sigmoid(v)`; returns the last `v`.
 ///
-/// Inputs: `u` `[B, 1, H, W]`, sigma `[1]` and, where there is a score, l2 `[1]`, both before
+/// Inputs: `u` `[B, 1, H, W]`, sigma `[1]` and, with a prior, l2 `[1]`, both before
 /// softplus. Output: `v`, as `u`.
 // METHOD: energy and iteration of arXiv 2410.20154. Kernel `k`: Gaussian of deviation sigma, cut off
 // at `radius` and normalised; the border is replicated, so that a constant image has no boundary.
 pub(crate) struct ThresholdDynamics {
-    /// Nodule probability `c` of each image, `[B]`; without it l2 is 0. It has no gradient.
+    /// Nodule probability `c` of each image, `[B]`, which has no gradient; without it, l2 is 0.
     pub(crate) nodule_probability: Option<Tensor>,
     /// Iterations.
     pub(crate) steps: usize,
     /// Pixels of the kernel on each side of its centre.
     pub(crate) radius: usize,
-    /// Weight of the boundary's length, l1.
+    /// Weight of the boundary length, l1.
     pub(crate) boundary: f32,
     /// Weight of the entropy, e.
     pub(crate) entropy: f32,
@@ -34,7 +34,7 @@ pub(crate) struct ThresholdDynamics {
 /// The iteration for the images of one batch.
 struct HostDynamics<'a> {
     operator: &'a ThresholdDynamics,
-    /// `1 - c` of each image; empty without a score.
+    /// `1 - c` of each image; empty without a prior.
     doubt: Vec<f32>,
     height: usize,
     width: usize,
@@ -44,7 +44,7 @@ struct HostDynamics<'a> {
     l2: f32,
 }
 
-/// Gradients of one image.
+/// Gradients of one image with respect to the parameters.
 #[derive(Default)]
 struct ParameterGradients {
     sigma: f64,
@@ -84,7 +84,7 @@ impl Operator for ThresholdDynamics {
             .collect();
         let slope = |i: usize, sum: f64| -> Result<Option<Gradient>> {
             let raw = view(step.inputs[i])?[0];
-            // softplus' is the logistic function.
+            // The derivative of softplus is the logistic function.
             let value = sum * f64::from(sigmoid(raw));
             Ok(Some(Gradient::new(tensor(vec![value as f32], 1)?)))
         };
@@ -115,7 +115,7 @@ impl ThresholdDynamics {
         Ok(HostDynamics { operator: self, doubt, height, width, kernel, slope, l2 })
     }
 
-    /// Rows and columns, once all inputs are known to fit.
+    /// Rows and columns, after a check that the inputs fit.
     pub(super) fn size(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
         let probabilities = self.nodule_probability.as_ref().map(Tensor::dims);
@@ -152,7 +152,7 @@ impl HostDynamics<'_> {
         self.doubt.get(image).map_or(0.0, |doubt| self.l2 * doubt)
     }
 
-    /// Iterates; `seen` gets each `x` that a step starts from.
+    /// Iterates; `seen` receives the `x` at the start of each step.
     #[inline(always)]
     fn run(&self, u: &[f32], prior: f32, v: &mut [f32], mut seen: impl FnMut(&[f32])) {
         let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
@@ -183,7 +183,7 @@ impl HostDynamics<'_> {
         let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
         let n = u.len();
         let mut states: Vec<Vec<f32>> = Vec::with_capacity(self.operator.steps);
-        // `of_u` is memory enough for `v`, which is not needed.
+        // `of_u` serves as memory for `v`, which is not needed.
         self.run(u, self.prior(image), of_u, |x| states.push(x.to_vec()));
         of_u.fill(0.0);
         let mut of_v = gradient.to_vec();
@@ -242,7 +242,7 @@ impl HostDynamics<'_> {
         }
     }
 
-    /// The transpose of [`Self::along_rows`], for a kernel that is its own mirror image.
+    /// The transpose of [`Self::along_rows`], for a symmetric kernel.
     #[inline(always)]
     fn along_rows_transposed(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
         let (width, radius) = (self.width, kernel.len() / 2);
@@ -257,7 +257,7 @@ impl HostDynamics<'_> {
         }
     }
 
-    /// The transpose of [`Self::along_columns`], for a kernel that is its own mirror image.
+    /// The transpose of [`Self::along_columns`], for a symmetric kernel.
     #[inline(always)]
     fn along_columns_transposed(&self, kernel: &[f32], from: &[f32], to: &mut [f32]) {
         let (width, radius) = (self.width, kernel.len() / 2);
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_constant_image_has_no_boundary() {
-        // k*(1 - 2x) is 1 - 2x there, at the border too.
+        // k*(1 - 2x) is 1 - 2x here, also at the border.
         let u = tensor(vec![0.7; 48], (1, 1, 6, 8)).unwrap();
         let found = output(&dynamics(None, 2), &[u, raw(1.0)]);
         let mut v = 0.7f64;

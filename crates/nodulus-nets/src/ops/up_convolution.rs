@@ -93,7 +93,7 @@ impl UpConvolutionShape {
         4 * self.filters * self.height * self.width
     }
 
-    /// Numbers that each pixel becomes.
+    /// Numbers computed from each pixel.
     fn depth(self) -> usize {
         4 * self.filters
     }
@@ -111,14 +111,14 @@ impl UpConvolutionShape {
         })
     }
 
-    /// An image's pixels in a tile, a row a channel.
+    /// An image's pixels in a tile, one row per channel.
     fn pixels(self, x: &[f32], channels: usize, tile: RowBlock) -> Matrix<'_> {
         let plane = self.height * self.width;
         Matrix::new(&x[tile.row * self.width..], channels, tile.pixels, plane)
     }
 
-    /// Calls `f` with each line of a tile's parts that belong to even columns, the one that belongs to
-    /// odd ones, the filter, and where the row of the output that they make up starts.
+    /// Calls `f` for each pair of lines in a tile's parts, for even and for odd columns, with the
+    /// filter and the start of the output row that they form.
     fn lines(self, tile: RowBlock, mut f: impl FnMut([usize; 2], usize, usize)) {
         let plane_out = 4 * self.height * self.width;
         for part in 0..2 * self.filters {
@@ -132,7 +132,7 @@ impl UpConvolutionShape {
         }
     }
 
-    /// Brings parts (filter, row and column of the square; pixel) into place.
+    /// Writes parts (filter, row and column of the square; pixel) to their positions in the output.
     fn spread(self, parts: &[f32], bias: &[f32], tile: RowBlock, y: &mut [f32]) {
         self.lines(tile, |from, filter, at| {
             let [even, odd] = from.map(|from| &parts[from..][..self.width]);
@@ -143,7 +143,7 @@ impl UpConvolutionShape {
         });
     }
 
-    /// Takes parts from their places: the transpose of [`Self::spread`].
+    /// Reads parts from their positions: the transpose of [`Self::spread`].
     fn gather(self, gradient: &[f32], tile: RowBlock, parts: &mut [f32]) {
         self.lines(tile, |to, _, at| {
             let (from, _) = gradient[at..at + 2 * self.width].as_chunks::<2>();
@@ -172,7 +172,7 @@ impl UpConvolutionShape {
     }
 
     fn weight_gradient(self, x: &[f32], gradient: &[f32]) -> Vec<f32> {
-        // A number of parts that depends on the shapes alone.
+        // The number of parts depends on the shapes alone.
         let n_parts = self.images.min(4);
         let len = self.channels * self.depth();
         let mut sums: Vec<Vec<f32>> = (0..n_parts).map(|_| buffer::take(len)).collect();

@@ -1,8 +1,8 @@
 //! 3 × 3 convolution at stride 1 by Winograd's minimal filtering (Lavin and Gray, CVPR 2016): for tiles
 //! of 4 × 4 outputs 36 products in place of 144.
-// METHOD: points 0, 3/4, -3/4, 3/2, -3/2 in place of Lavin and Gray's 0, 1, -1, 2, -2: over 64 and 512
-// channels of rectified normal values the largest error is 4 times less, and its mean square root twice
-// the plain convolution's in 32 bits.
+// METHOD: points 0, 3/4, -3/4, 3/2, -3/2 in place of Lavin and Gray's 0, 1, -1, 2, -2: over 64 and
+// 512 channels of rectified normal values, the largest error is 4 times smaller, and the root mean
+// square error is twice that of the plain convolution in 32 bits.
 
 use super::packed::{BLOCK, PackedWeights, STRIP, Strip};
 use super::partition::{Epilogue, PixelRun, WorkUnit, units};
@@ -14,10 +14,10 @@ use rayon::prelude::*;
 /// Rows and columns of a tile of outputs.
 const OUT: usize = 4;
 
-/// Rows and columns of what a tile of outputs depends on.
+/// Rows and columns of the input for a tile of outputs.
 const IN: usize = OUT + 2;
 
-/// The points but 0 and infinity are these and their negatives.
+/// The points other than 0 and infinity are these and their negatives.
 const A: f32 = 0.75;
 const B: f32 = 1.5;
 const A2: f32 = A * A;
@@ -42,7 +42,7 @@ struct TileGrid {
 }
 
 impl Winograd {
-    /// Whether images of this size can be cut into enough tiles for it to pay.
+    /// Whether images of this size divide into enough tiles for it to pay.
     pub(super) fn suits([height, width]: [usize; 2], channels: usize) -> bool {
         let whole = height.is_multiple_of(OUT) && width.is_multiple_of(OUT);
         whole && height >= 2 * OUT && width >= 2 * OUT && channels >= BLOCK
@@ -74,7 +74,7 @@ impl Winograd {
         Self { channels, filters, points }
     }
 
-    /// Convolves images of `[height, width]` onto `y`; `shift` has a number for each filter.
+    /// Convolves images of `[height, width]` into `y`; `shift` has a number for each filter.
     pub(super) fn run(
         &self,
         x: &[f32],
@@ -85,8 +85,8 @@ impl Winograd {
     ) {
         let tiles = TileGrid { width, rows: height / OUT, columns: width / OUT };
         let images = x.len() / (self.channels * height * width);
-        // Tiles whose transforms stay in a core's cache; where the weights do not, more, and less
-        // filters.
+        // Tiles whose transforms stay in a core's cache; if the weights do not, more tiles and
+        // fewer filters.
         let large = self.channels * self.filters >= 256 * 256;
         let (count, filters) = if large { (8 * STRIP, 256) } else { (2 * STRIP, self.filters) };
         let rows = (count / tiles.columns).clamp(1, images * tiles.rows);
@@ -158,7 +158,7 @@ impl Winograd {
         });
     }
 
-    /// Gathers what the tiles of some rows depend on in a channel, `[strip][row][column]`.
+    /// Gathers the inputs of the tiles of some rows in a channel, `[strip][row][column]`.
     #[inline(always)]
     fn gather(
         &self,
@@ -248,7 +248,7 @@ fn output([a, b, c, d, e, f]: [f32; IN]) -> [f32; OUT] {
     [a + even_a + even_b, odd_a + odd_b, A2 * even_a + B2 * even_b, A2 * odd_a + B2 * odd_b + f]
 }
 
-/// Transforms a strip of gathered inputs; `to` gets the values of each point.
+/// Transforms a strip of gathered inputs; `to` receives the values of each point.
 #[inline(always)]
 fn into_points(from: &[Strip], mut to: impl FnMut(usize, &Strip)) {
     let mut half = [[0.0f32; STRIP]; POINTS];

@@ -121,8 +121,8 @@ impl Trainer {
             return Ok(());
         }
         let (number, batches) = (epoch.number, epoch.batches() - 1);
-        let examples = batch.iter().map(|example| example.id.clone()).collect();
-        Err(Error::Diverged { epoch: number, batch: batches, loss, examples })
+        let samples = batch.iter().map(|sample| sample.id.clone()).collect();
+        Err(Error::Diverged { epoch: number, batch: batches, loss, samples })
     }
 
     /// A forward and a backward pass and an optimiser step; returns the loss.

@@ -158,7 +158,7 @@ fn discs_are_learnt_and_predicted() {
     assert!((mean - dice).abs() < 1e-9, "{mean} {dice}");
     assert!(predictor.predict(&[]).unwrap().is_empty());
     let error = predictor.predict(&[vec![0.0; 5]]).unwrap_err().to_string();
-    assert_eq!(error, "example 0: image has 5 pixels, expected 4096");
+    assert_eq!(error, "sample 0: the image has 5 pixels, expected 4096");
 }
 
 #[test]
@@ -189,5 +189,5 @@ fn an_image_of_another_size_is_named() {
     let mut examples = discs(2, 32, 2);
     examples[1].mask.pop();
     let error = trainer.learn(&phase, &mut Epoch::new(1), &mut examples).unwrap_err().to_string();
-    assert_eq!(error, "example `disc-1`: mask has 1023 pixels, expected 1024");
+    assert_eq!(error, "sample `disc-1`: the mask has 1023 pixels, expected 1024");
 }

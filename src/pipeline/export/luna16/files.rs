@@ -1,4 +1,4 @@
-//! LUNA16's files from their rows.
+//! Writes LUNA16's files.
 
 use super::rows::Rows;
 use crate::pipeline::export::Error;
@@ -8,19 +8,19 @@ use std::path::Path;
 
 /// The nodules of the reference standard.
 const ANNOTATIONS: &str = "annotations.csv";
-/// Marks that are in none of them.
+/// Marks that are in none of these nodules.
 const FINDINGS: &str = "annotations_excluded.csv";
 /// The scans.
 const SERIES: &str = "seriesuids.csv";
 /// Candidates with their classes.
 const CANDIDATES: &str = "candidates.csv";
 
-/// Rows of the files.
+/// Number of rows of each file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Nodules of the reference standard.
     pub annotations: usize,
-    /// Marks that are in none of them.
+    /// Marks that are in none of these nodules.
     pub annotations_excluded: usize,
     /// Scans.
     pub seriesuids: usize,

@@ -1,4 +1,4 @@
-//! A store's cohort as LUNA16's files.
+//! Exports a cohort as LUNA16's files.
 
 mod rows;
 mod files;
@@ -7,57 +7,57 @@ pub use files::Counts;
 
 use super::folder::{Folder, Record};
 use super::{Error, check_made_of, one_cohort};
-use crate::tables::store::Store;
-use crate::tables::{Output, Table, hash};
+use crate::tables::{Output, Table};
 use nodulus_formats::luna_csv;
+use nodulus_store::{Store, hash};
 use rows::{Mark, Nodule, Rows, Scan};
 use serde::Serialize;
 use std::path::Path;
 
-/// What to export.
+/// Options of the export.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The cohort; `None` for the only one.
     pub cohort: Option<&'a str>,
-    /// Marks that a nodule of the reference standard has at least.
+    /// Least number of marks of a nodule of the reference standard.
     pub min_marks: i64,
-    /// Candidates whose classes are set anew.
+    /// File of candidates whose classes are computed again.
     pub candidates: Option<&'a Path>,
 }
 
-/// What was exported.
+/// Settings and counts of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct About {
     /// The cohort.
     pub cohort: String,
-    /// Marks that a nodule of the reference standard has at least.
+    /// Least number of marks of a nodule of the reference standard.
     pub min_marks: i64,
-    /// SHA-256 of the file that the candidates came from, if any.
+    /// SHA-256 of the candidates' file, if any.
     pub candidates_sha256: Option<String>,
     /// Rows of the files, by their names.
     pub rows: Counts,
-    /// Marks that have no place in their scan, and are in no file.
+    /// Number of marks without a position, which are in no file.
     pub n_unplaced: usize,
-    /// Candidates of other scans, which are in no file.
+    /// Number of candidates of other scans, which are in no file.
     pub n_candidates_left_out: usize,
 }
 
-/// Writes a cohort of a store as LUNA16's files into a folder, which is made if need be.
+/// Writes a cohort as LUNA16's files into a folder, which is created if necessary.
 ///
 /// - `annotations.csv`: nodules with at least `min_marks` marks; mean centre and diameter.
-/// - `annotations_excluded.csv`: every mark that is in none of them, at its own centre; -1 is the
-///   diameter of points.
-/// - `seriesuids.csv`: the scans that later stages use; rows of other scans are in no file.
-/// - `candidates.csv`, where candidates are given: those of these scans, with classes set anew.
+/// - `annotations_excluded.csv`: every mark that is in none of these nodules, at its own centre; points have the
+///   diameter -1.
+/// - `seriesuids.csv`: the included scans; nodules and marks of other scans are in no file.
+/// - `candidates.csv`, where candidates are given: those of the included scans, with new classes.
 /// - `export.json`: cohort, settings, keys of the tables, SHA-256 of the files ([`Record`]).
 ///
-/// Rows are by series, within one as in the store or the candidates' file. Files are written aside
-/// and moved to their place when all are finished; those of an earlier export are replaced.
+/// Rows are by series, and within a series in the order of the store or of the candidates' file. The files replace those
+/// of an earlier export when all are finished.
 ///
 /// # Errors
 ///
-/// Fails if the store lacks a table or the cohort, its nodules are not of its marks, its scans came
-/// without images, or the folder has a file that no export made.
+/// Fails if the store lacks a table or the cohort, the nodules were not made from the current marks, a scan has no image,
+/// or the folder has a file that no export wrote.
 pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
     let folder = Folder::open(to)?;
     let [scans, nodules, marks] = [Table::Scans, Table::Nodules, Table::Marks]
@@ -72,17 +72,17 @@ pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<A
     }
 
     let mut all = Vec::new();
-    for batch in scans.columns::<Scan>(Table::Scans, &rows::SCAN_COLUMNS) {
+    for batch in scans.columns::<Scan>(&rows::SCAN_COLUMNS) {
         all.extend(batch?);
     }
     let cohort = one_cohort(&rows::cohorts(&all), options.cohort)?;
     let mut rows = Rows::new(cohort.clone(), options.min_marks, &all)?;
-    for batch in nodules.columns::<Nodule>(Table::Nodules, &rows::NODULE_COLUMNS) {
+    for batch in nodules.columns::<Nodule>(&rows::NODULE_COLUMNS) {
         for nodule in batch? {
             rows.add_nodule(nodule)?;
         }
     }
-    for batch in marks.columns::<Mark>(Table::Marks, &rows::MARK_COLUMNS) {
+    for batch in marks.columns::<Mark>(&rows::MARK_COLUMNS) {
         for mark in batch? {
             rows.add_mark(mark);
         }

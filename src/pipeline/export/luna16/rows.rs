@@ -1,4 +1,4 @@
-//! A store's rows to those of LUNA16's files.
+//! Turns a store's rows into those of LUNA16's files.
 
 use crate::pipeline::export::Error;
 use crate::tables::MarkKind;
@@ -126,7 +126,7 @@ impl Rows {
         Ok(())
     }
 
-    /// All nodules must be there before.
+    /// Adds a mark; all nodules must have been added before.
     pub(super) fn add_mark(&mut self, mark: Mark) {
         let here = mark.cohort == self.cohort && self.series.contains(&mark.series_instance_uid);
         if !here || self.joined.contains(&mark.mark_id) {
@@ -147,10 +147,9 @@ impl Rows {
         self.findings.sort_by(|a, b| a.series_instance_uid.cmp(&b.series_instance_uid));
     }
 
-    /// The candidates of these scans, with the classes that the annotations give them.
+    /// The candidates of these scans, with the classes that follow from the annotations.
     ///
-    /// METHOD: a candidate hits a nodule when it lies nearer to its centre than its radius (Setio
-    /// et al. 2017).
+    /// METHOD: a candidate hits a nodule when its distance from the centre is less than the radius (Setio et al. 2017).
     pub(super) fn classed(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         let mut nodules: BTreeMap<&str, Vec<&Annotation>> = BTreeMap::new();
         for nodule in &self.annotations {
@@ -281,7 +280,7 @@ mod tests {
         let scans = [scan("c", "1.1"), without.clone(), Scan { included: false, ..without }];
         let error = Rows::new("c".to_owned(), 3, &scans).err().unwrap().to_string();
         assert!(
-            error.contains("1 of the 2 scans of cohort `c` came without images")
+            error.contains("1 of the 2 scans of cohort `c` have no images")
                 && error.contains("(first 1.2)"),
             "{error}"
         );

@@ -1,62 +1,62 @@
-//! Nodules' regions out of a store, one after the other: `rois` put together to volumes again.
+//! Reads nodules' regions from a store, one after the other: the slices of `rois` put together to volumes.
 
 #[cfg(test)]
 mod tests;
 
 use super::{Error, check_cohort, check_made_of};
-use crate::tables::manifest::InputRef;
-use crate::tables::store::{Store, Version};
 use crate::tables::{Neighbours, Output, Roi, Split, Table};
 use ndarray::Array3;
 use nodulus_formats::volume::{Geometry, Mask, Volume};
+use nodulus_store::{InputRef, Store, Version};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A position in the table of regions further than this from the scan's is refused.
+/// Greatest distance of a slice's position in `rois` from its position on the region's grid.
 const POSITION_TOLERANCE_MM: f64 = 1e-3;
 
-/// A nodule's region of its scan, all slices of it.
+/// A nodule's region, with all its slices.
 #[derive(Clone, Debug)]
 pub(in crate::pipeline) struct Region {
     /// The nodule at the centre.
     pub(in crate::pipeline) nodule_id: String,
     /// Name of the cohort.
     pub(in crate::pipeline) cohort: String,
-    /// Series that was cropped.
+    /// Series of the scan.
     pub(in crate::pipeline) series_instance_uid: String,
     /// Patient of the series.
     pub(in crate::pipeline) patient_id: String,
-    /// Split and fold of the patient; none where `samples` does not have the nodule.
+    /// Split of the patient; `None` where `samples` does not have the nodule.
     pub(in crate::pipeline) split: Option<String>,
+    /// Fold of the patient; `None` in test.
     pub(in crate::pipeline) fold: Option<i64>,
     /// Mean diameter of the nodule's marks.
     pub(in crate::pipeline) diameter_mm: f64,
-    /// Column and row of the first pixel in the scan's slices, native pixels; negative where padded.
+    /// Column and row of the first pixel in the scan's own pixels; negative where padded.
     pub(in crate::pipeline) start: [f64; 2],
     /// Index k of the first slice in the series.
     pub(in crate::pipeline) first_slice: i64,
-    /// Values that normalise to 0 and to 1.
+    /// Hounsfield units that normalise to 0 and to 1.
     pub(in crate::pipeline) window_hu: [f64; 2],
     /// Ids of the slices, k ascending.
     pub(in crate::pipeline) roi_ids: Vec<String>,
-    /// Hounsfield units, where they lie in the patient.
+    /// Hounsfield units, with the geometry in the patient.
     pub(in crate::pipeline) hu: Volume<i16>,
     /// Mask of the nodule, 0 and 1, indexed `[k, j, i]`.
     pub(in crate::pipeline) mask: Array3<u8>,
-    /// Mask of the scan's other nodules, likewise.
+    /// Mask of the scan's other nodules, in the same form.
     pub(in crate::pipeline) others: Array3<u8>,
-    /// What is learnt from those.
+    /// Treatment of other nodules in training.
     pub(in crate::pipeline) neighbours: Neighbours,
-    /// Shard of the store that it is from.
+    /// Shard of the store.
     pub(in crate::pipeline) shard: usize,
 }
 
-/// Which nodules.
+/// Which nodules are read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pipeline) struct Selection<'a> {
     /// The cohort; `None` for all.
     pub(in crate::pipeline) cohort: Option<&'a str>,
-    /// Splits; all nodules, in a split or not, where there are none.
+    /// Splits; all nodules, in a split or not, where empty.
     pub(in crate::pipeline) splits: &'a [Split],
 }
 
@@ -74,7 +74,7 @@ impl std::fmt::Display for Selection<'_> {
     }
 }
 
-/// The tables that regions are read from; shard by shard they hold the same scans.
+/// The tables that regions are read from; the same shards hold the same scans.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Tables {
     scans: Version,
@@ -85,7 +85,7 @@ pub(in crate::pipeline) struct Tables {
     pub(in crate::pipeline) cohorts: BTreeSet<String>,
 }
 
-/// The column of `scans` that names the cohort.
+/// The column of `scans` that is read.
 #[derive(Deserialize)]
 struct Cohort {
     cohort: String,
@@ -106,9 +106,9 @@ struct Sample {
     fold: Option<i64>,
 }
 
-/// What is known of the scans and nodules of a shard.
+/// Facts about the scans and nodules of a shard.
 struct Facts {
-    /// Cohorts of its scans.
+    /// Cohorts of the scans.
     cohorts: BTreeSet<String>,
     diameters_mm: BTreeMap<String, f64>,
     /// Split and fold of each nodule.
@@ -116,11 +116,11 @@ struct Facts {
 }
 
 impl Tables {
-    /// Opens the tables, `samples` where it is there or needed.
+    /// Opens the tables; `samples` where it exists or is needed.
     ///
     /// # Errors
     ///
-    /// Fails if the store lacks one of them, or they are not made of each other.
+    /// Fails if the store lacks a table, or one was made from another version of another.
     pub(in crate::pipeline) fn open(store: &Store, with_samples: bool) -> Result<Self, Error> {
         let [rois, scans, nodules] = [Table::Rois, Table::Scans, Table::Nodules]
             .map(|table| store.require(Output::Table(table)));
@@ -136,13 +136,13 @@ impl Tables {
             check_made_of(samples, &rois)?;
         }
         let mut cohorts = BTreeSet::new();
-        for batch in scans.columns::<Cohort>(Table::Scans, &["cohort"]) {
+        for batch in scans.columns::<Cohort>(&["cohort"]) {
             cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         Ok(Self { scans, nodules, rois, samples, cohorts })
     }
 
-    /// The tables, as inputs of what is made of them.
+    /// The tables, as inputs of an export.
     pub(in crate::pipeline) fn inputs(&self) -> Vec<InputRef> {
         let tables = [&self.scans, &self.nodules, &self.rois].into_iter().chain(&self.samples);
         tables.map(|version| version.manifest.as_input()).collect()
@@ -153,12 +153,11 @@ impl Tables {
         self.rois.manifest.n_shards()
     }
 
-    /// Hands the chosen regions of a shard to a function, in the order of the table, one at a time.
+    /// Passes the chosen regions of a shard to a function, one at a time, in the order of the table.
     ///
     /// # Errors
     ///
-    /// Fails if a table cannot be read, a nodule's rows are not one region of a scan with a known
-    /// place, or the function fails.
+    /// Fails if a table cannot be read, a nodule's slices do not make one region of a scan, or the function fails.
     pub(in crate::pipeline) fn each(
         &self,
         shard: usize,
@@ -197,17 +196,17 @@ impl Tables {
             diameters_mm: BTreeMap::new(),
             splits: BTreeMap::new(),
         };
-        for batch in self.scans.shard_columns::<Cohort>(shard, Table::Scans, &["cohort"]) {
+        for batch in self.scans.shard_columns::<Cohort>(shard, &["cohort"]) {
             facts.cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         let columns = ["nodule_id", "diameter_mm"];
-        for batch in self.nodules.shard_columns::<Nodule>(shard, Table::Nodules, &columns) {
+        for batch in self.nodules.shard_columns::<Nodule>(shard, &columns) {
             let batch = batch?.into_iter();
             facts.diameters_mm.extend(batch.map(|nodule| (nodule.nodule_id, nodule.diameter_mm)));
         }
         if let Some(samples) = &self.samples {
             let columns = ["nodule_id", "split", "fold"];
-            for batch in samples.shard_columns::<Sample>(shard, Table::Samples, &columns) {
+            for batch in samples.shard_columns::<Sample>(shard, &columns) {
                 let batch = batch?.into_iter();
                 facts.splits.extend(batch.map(|s| (s.nodule_id, (s.split, s.fold))));
             }
@@ -247,7 +246,7 @@ impl Facts {
             }
             let expected_mm = geometry.voxel_to_patient([0.0, 0.0, n as f64]);
             let off = |a: usize| (origin_mm(roi)[a] - expected_mm[a]).abs();
-            // A place that is no number is off too.
+            // A position that is not a number is off too.
             if !(0..3).all(|a| off(a) <= POSITION_TOLERANCE_MM) {
                 return Err(wrong("first pixel of a slice in mm", &origin_mm(roi), &expected_mm));
             }
@@ -292,7 +291,7 @@ impl Facts {
     }
 }
 
-/// What all slices of a region have in common: size, start, spacing and window.
+/// The values that all slices of a region share: size, start, spacing and window.
 fn frame(roi: &Roi) -> ([i64; 2], [f64; 7]) {
     let [low_hu, high_hu] = [roi.norm_low_hu, roi.norm_high_hu];
     let [si, sj, sk] = [roi.spacing_i_mm, roi.spacing_j_mm, roi.spacing_k_mm];

@@ -1,4 +1,4 @@
-//! `nodules.csv`: a row for each exported nodule, for joining with other tables.
+//! Writes `nodules.csv`: a row for each exported nodule, to join with other tables.
 
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
@@ -6,7 +6,7 @@ use fs_err::File;
 use serde::Serialize;
 use std::path::Path;
 
-/// A row; positions are of the region's first voxel, LPS.
+/// A row; positions are those of the region's first voxel, LPS.
 #[derive(Serialize)]
 struct Row<'a> {
     nodule_id: &'a str,
@@ -33,7 +33,7 @@ struct Row<'a> {
     norm_high_hu: f64,
 }
 
-/// The file that is being written.
+/// The open file.
 pub(super) struct Index {
     writer: csv::Writer<File>,
 }

@@ -1,4 +1,4 @@
-//! Nodules' regions as files that others read: NIfTI, numpy, Parquet with tensors, nnU-Net.
+//! Exports nodules' regions: NIfTI, numpy, Parquet with tensors, nnU-Net.
 
 mod index;
 mod nifti;
@@ -10,57 +10,57 @@ use super::Error;
 use super::folder::{Folder, Record};
 use super::regions::{Region, Selection, Tables};
 use crate::tables::Split;
-use crate::tables::store::Store;
 use index::Index;
+use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// How regions are written.
+/// Format of exported regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// A pair of NIfTI files for each nodule.
+    /// Two NIfTI files for each nodule.
     Nifti,
-    /// A file of numpy arrays for each nodule.
+    /// One file of numpy arrays for each nodule.
     Npz,
-    /// Rows of Parquet with a tensor for each slice.
+    /// Parquet rows with a tensor for each slice.
     ParquetTensor,
-    /// A data set as nnU-Net takes it.
+    /// An nnU-Net data set.
     Nnunet,
 }
 
-/// What to export.
+/// Options of the export.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// How.
+    /// Format.
     pub format: Format,
     /// The cohort; `None` for all.
     pub cohort: Option<&'a str>,
-    /// Splits; all nodules where there are none.
+    /// Splits; all nodules where empty.
     pub splits: &'a [Split],
 }
 
-/// What was exported.
+/// Settings and counts of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct About {
-    /// How.
+    /// Format.
     pub format: Format,
-    /// The cohort asked for.
+    /// The chosen cohort, if any.
     pub cohort: Option<String>,
-    /// The splits; all nodules where there are none.
+    /// The splits; all nodules where empty.
     pub splits: Vec<Split>,
-    /// Patients.
+    /// Number of patients.
     pub n_patients: usize,
-    /// Nodules.
+    /// Number of nodules.
     pub n_nodules: usize,
-    /// Slices of their regions.
+    /// Number of slices of their regions.
     pub n_slices: usize,
-    /// Nodules by split; `none` are those that `samples` does not have.
+    /// Number of nodules by split; `none` for those that `samples` does not have.
     pub n_nodules_by_split: BTreeMap<String, usize>,
 }
 
-/// Where a format keeps what it has begun.
+/// The open files of a format.
 enum Writer {
     Nifti(Index),
     Npz(Index),
@@ -68,16 +68,15 @@ enum Writer {
     Nnunet(Index, nnunet::DataSet),
 }
 
-/// Writes the regions of a store's nodules into a folder, which is made if need be.
+/// Writes the regions of a store's nodules into a folder, which is created if necessary.
 ///
-/// One region at a time is in memory, and a few words for each nodule. Files are written aside and
-/// moved to their place when all are finished; those of an earlier export are replaced.
+/// Memory holds one region, and a few numbers for each nodule. The files replace those of an earlier export when all are
+/// finished.
 ///
 /// # Errors
 ///
-/// Fails if the store lacks a table or the cohort, its tables are not made of each other, no nodule
-/// is left, a region has no known place in the patient, or the folder has a file that no export
-/// made.
+/// Fails if the store lacks a table or the cohort, a table was made from another version of another, no nodule is left, a
+/// region has no position in the patient, or the folder has a file that no export wrote.
 pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
     let mut selection = Selection { cohort: options.cohort, splits: options.splits };
     if options.format == Format::Nnunet {

@@ -5,11 +5,12 @@
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;
 use crate::stages::balance::nnunet_splits;
-use crate::tables::{Neighbours, Split, manifest};
+use crate::tables::{Neighbours, Split};
 use fs_err as fs;
 use ndarray::{Array3, Zip};
 use nodulus_formats::nifti;
 use nodulus_formats::volume::Volume;
+use nodulus_store::record;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -27,11 +28,11 @@ pub(super) fn check_name(to: &Path) -> Result<(), Error> {
 /// Label of a nodule.
 const NODULE: u8 = 1;
 
-/// Label of pixels that nothing is learnt from: nnU-Net wants the highest.
+/// Label of ignored pixels; nnU-Net requires the highest label.
 const IGNORE: u8 = 2;
 
-/// METHOD: the scan's other nodules are what they are when our networks learn: nodule too, or nothing
-/// that is learnt from; as background they would be wrong.
+/// METHOD: other nodules of the scan are treated as in our own training: as nodule, or ignored. As background they would be
+/// wrong.
 fn labels(own: &Array3<u8>, others: &Array3<u8>, neighbours: Neighbours) -> Array3<u8> {
     let other = match neighbours {
         Neighbours::Include => NODULE,
@@ -44,13 +45,13 @@ fn labels(own: &Array3<u8>, others: &Array3<u8>, neighbours: Neighbours) -> Arra
     })
 }
 
-/// A data set that is being written.
+/// A data set under construction.
 pub(super) struct DataSet {
     folder: PathBuf,
-    /// Cases to train on, with the fold that each is held out in.
+    /// Training cases, each with the fold that it is held out in.
     training: Vec<(String, Option<i64>)>,
     n_test: usize,
-    /// Whether a region says that nothing is learnt from other nodules.
+    /// Whether a region ignores other nodules.
     ignores: bool,
 }
 
@@ -62,9 +63,9 @@ impl DataSet {
         Ok(Self { folder: folder.to_owned(), training: Vec::new(), n_test: 0, ignores: false })
     }
 
-    /// Writes the image and the label of a nodule.
+    /// Writes the image and the labels of a nodule.
     ///
-    /// METHOD: nnU-Net's folds are over train and validation together.
+    /// METHOD: nnU-Net's folds cover train and validation together.
     pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
         let id = &region.nodule_id;
         let end = if region.split.as_deref() == Some(Split::Test.name()) {
@@ -102,9 +103,9 @@ impl DataSet {
             "numTraining": self.training.len(),
             "file_ending": ".nii.gz",
         });
-        manifest::write(&self.folder.join("dataset.json"), &dataset)?;
+        record::write(&self.folder.join("dataset.json"), &dataset)?;
         let folds = nnunet_splits(self.training)?;
-        manifest::write(&self.folder.join("splits_final.json"), &folds)?;
+        record::write(&self.folder.join("splits_final.json"), &folds)?;
         Ok(())
     }
 }

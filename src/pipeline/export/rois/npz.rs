@@ -1,4 +1,4 @@
-//! A file of numpy arrays for each nodule.
+//! Writes a file of numpy arrays for each nodule.
 
 use crate::pipeline::export::Error;
 use crate::pipeline::export::regions::Region;

@@ -1,5 +1,4 @@
-//! Rows of Parquet with a tensor for each slice, as Arrow's canonical extension
-//! `arrow.fixed_shape_tensor` has it.
+//! Writes Parquet rows with a tensor for each slice, in Arrow's canonical extension `arrow.fixed_shape_tensor`.
 //!
 //! Source: Arrow's "Canonical Extension Types".
 
@@ -20,17 +19,17 @@ use fs_err::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows in a row group, as in the table of regions.
+/// Rows in a row group, as in `rois`.
 const ROW_GROUP_ROWS: usize = 128;
 
-/// Columns of tensors.
+/// Columns with tensors.
 const TENSORS: [&str; 3] = ["hu", "mask", "other_mask"];
 
-/// Parts, one for each shard of the store that has a region.
+/// Parts, one for each shard of the store with a region.
 pub(super) struct Parts {
     folder: PathBuf,
     open: Option<Part>,
-    /// Pixels along j and i of every tensor.
+    /// Size of every tensor along j and i.
     shape: Option<[usize; 2]>,
 }
 
@@ -45,7 +44,7 @@ impl Parts {
         Self { folder: folder.to_owned(), open: None, shape: None }
     }
 
-    /// Adds the slices of a region, a row each.
+    /// Adds the slices of a region, one row each.
     pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
         let [ni, nj, _] = region.hu.geometry().size();
         let shape = *self.shape.get_or_insert([nj, ni]);
@@ -105,7 +104,7 @@ fn failed(path: &Path, source: ParquetError) -> Error {
     Error::Tensors { path: path.to_owned(), source: Box::new(source) }
 }
 
-/// Columns of the parts; tensors are indexed `[j, i]`.
+/// Columns of a part; tensors are indexed `[j, i]`.
 fn schema([nj, ni]: [usize; 2]) -> Schema {
     use DataType::{Boolean, Float64, Int16, Int64, UInt8, Utf8};
     let column = |name: &str, data_type| Field::new(name, data_type, false);
@@ -146,8 +145,7 @@ fn schema([nj, ni]: [usize; 2]) -> Schema {
     ])
 }
 
-/// A tensor's value: null in none of them, but the type says that it could be, as Arrow's own does;
-/// pyarrow knows no other.
+/// A tensor's value. No value is null, but the type is nullable, because pyarrow only reads Arrow's own nullable form.
 fn item(value: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", value, true))
 }

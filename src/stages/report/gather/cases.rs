@@ -30,7 +30,7 @@ pub(in crate::stages::report) fn cases(
     let mut masks: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
     for version in task.inputs(Output::Table(Table::Predictions))? {
         let columns = ["roi_id", "model_id", "mask_bits"];
-        for batch in version.columns::<PredictedMask>(Table::Predictions, &columns) {
+        for batch in version.columns::<PredictedMask>(&columns) {
             let batch = batch?
                 .into_iter()
                 .filter(|row| slices.values().any(|roi| roi.roi_id == row.roi_id));

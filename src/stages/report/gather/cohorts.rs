@@ -108,14 +108,14 @@ pub(super) fn cohorts(
         }
     }
     let marks = task.table(Table::Marks)?;
-    for batch in marks.columns::<MarkCount>(Table::Marks, &["cohort", "kind"]) {
+    for batch in marks.columns::<MarkCount>(&["cohort", "kind"]) {
         for mark in batch? {
             *tallies.entry(mark.cohort).or_default().marks.entry(mark.kind).or_default() += 1;
         }
     }
     let nodules = task.table(Table::Nodules)?;
     let columns = ["cohort", "more_marks_than_readers", "diameter_mm"];
-    for batch in nodules.columns::<NoduleCount>(Table::Nodules, &columns) {
+    for batch in nodules.columns::<NoduleCount>(&columns) {
         for nodule in batch? {
             let tally = tallies.entry(nodule.cohort).or_default();
             tally.n_nodules += 1;
@@ -124,7 +124,7 @@ pub(super) fn cohorts(
         }
     }
     let columns = ["cohort", "nodule_id", "n_other_nodules", "oversize"];
-    for batch in task.table(Table::Rois)?.columns::<RoiCount>(Table::Rois, &columns) {
+    for batch in task.table(Table::Rois)?.columns::<RoiCount>(&columns) {
         for roi in batch? {
             let tally = tallies.entry(roi.cohort).or_default();
             tally.n_roi_slices += 1;

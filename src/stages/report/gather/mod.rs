@@ -10,9 +10,10 @@ pub(super) use cases::cases;
 use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, StageFailures};
 use super::{Config, Error, SPEC, readers, volumes};
 use crate::stages::Task;
-use crate::tables::{NoduleMetrics, Output, Row, Summary, Table, TrainingLog};
+use crate::tables::{NoduleMetrics, Output, Summary, Table, TrainingLog};
 use models::PredictionIndex;
 use nodulus_metrics::METRIC_DEFINITION;
+use nodulus_store::Row;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,7 +138,7 @@ fn facts(
     let wanted: BTreeSet<&str> = results.iter().map(|row| row.nodule_id.as_str()).collect();
     let mut facts = BTreeMap::new();
     let columns = ["nodule_id", "diameter_mm", "n_readers"];
-    for batch in task.table(Table::Nodules)?.columns::<NoduleFacts>(Table::Nodules, &columns) {
+    for batch in task.table(Table::Nodules)?.columns::<NoduleFacts>(&columns) {
         let batch = batch?.into_iter().filter(|nodule| wanted.contains(nodule.nodule_id.as_str()));
         facts.extend(batch.map(|nodule| (nodule.nodule_id.clone(), nodule)));
     }

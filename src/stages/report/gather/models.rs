@@ -48,7 +48,7 @@ impl PredictionIndex {
         for shard in 0..rois.manifest.n_shards() {
             let mut truths: BTreeMap<String, Option<bool>> = BTreeMap::new();
             let columns = ["roi_id", "has_nodule", "n_other_nodules"];
-            for batch in rois.shard_columns::<SliceTruth>(shard, Table::Rois, &columns) {
+            for batch in rois.shard_columns::<SliceTruth>(shard, &columns) {
                 truths.extend(batch?.into_iter().map(|roi| {
                     let truth =
                         (roi.has_nodule || roi.n_other_nodules == 0).then_some(roi.has_nodule);
@@ -62,9 +62,7 @@ impl PredictionIndex {
                     .map(|input| &input.key)
                     .collect();
                 let columns = ["roi_id", "model_id", "nodule_probability"];
-                for batch in
-                    version.shard_columns::<SliceProbability>(shard, Table::Predictions, &columns)
-                {
+                for batch in version.shard_columns::<SliceProbability>(shard, &columns) {
                     for row in batch? {
                         let judgement =
                             row.nodule_probability.zip(truths.get(&row.roi_id).copied().flatten());

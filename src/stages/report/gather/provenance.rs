@@ -4,7 +4,7 @@ use crate::stages::report::Error;
 use crate::stages::report::content::{ReportSource, SourceVersion};
 use crate::stages::{Stage, Task};
 use crate::tables::Output;
-use crate::tables::manifest::InputRef;
+use nodulus_store::InputRef;
 use std::collections::BTreeMap;
 
 /// Order of an output: its stage and table (none for what comes from outside the store), name and key.
@@ -30,11 +30,11 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
             None => None,
         };
         let made = version.map(|version| {
+            let output = version.output();
             let manifest = version.manifest;
             pending.extend(manifest.inputs);
-            let output = manifest.output;
             SourceVersion {
-                path: format!("{output}/{}/{}", manifest.key, output.files_folder()),
+                path: format!("{}/{}/{}", output.name(), manifest.key, output.files_folder()),
                 n_rows: manifest.rows,
                 stage: manifest.stage,
                 stage_version: manifest.stage_version,

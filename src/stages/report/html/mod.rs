@@ -121,8 +121,7 @@ impl ReportPage<'_> {
                         (self.label(&comparison.baseline_id)) ": Dice "
                         b { (signed(comparison.mean_difference, 3)) } " in the mean of "
                         (counted(comparison.n_pairs as u64, "pair", "pairs")) ", p "
-                        @if comparison.p_holm.is_none_or(|p| p >= 0.001) { "= " }
-                        (p_value(comparison.p_holm)) " after Holm’s correction"
+                        (with_equals(p_value(comparison.p_holm))) " after Holm’s correction"
                     }
                 }
                 "\n"
@@ -148,6 +147,11 @@ fn mean_dice(mean: Option<f64>, [low, high]: [Option<f64>; 2]) -> Markup {
         "mean Dice " b { (decimal(mean, 3)) } ", 95% interval " (interval(low, high, 3))
         ", n\u{a0}=\u{a0}"
     }
+}
+
+/// A p-value behind "p".
+fn with_equals(p: String) -> String {
+    if p.starts_with('<') { p } else { format!("= {p}") }
 }
 
 /// Text as the content of a cell.

@@ -1,9 +1,10 @@
 //! How far slices may be off an even grid.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far slices may be off an even grid before their series is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tolerances {
     /// Deviation of a gap between slices from the median gap, as a share of it.

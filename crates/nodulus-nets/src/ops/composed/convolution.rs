@@ -1,4 +1,4 @@
-//! Convolution: for each element of the kernel one product. On a card by cuDNN where the program has it.
+//! Convolution: one product per element of the kernel, or cuDNN on a card if the program has it.
 
 use super::taps::Taps;
 use super::{by_channel, channel_sums, plus};
@@ -58,19 +58,19 @@ impl Depthwise {
     }
 }
 
-/// Which channels of the input a filter sees.
+/// Channels of the input that a filter sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FilterChannels {
-    /// Every one.
+    /// All channels.
     All,
-    /// The one of its own number.
+    /// The channel with the filter's number.
     Own,
 }
 
-/// Kernels over images of a size.
+/// Kernels over images of one size.
 ///
-/// Images, weights and the output's gradient are of one type, `f32` or `bf16`; what comes out is `f32`
-/// that is rounded to this type.
+/// Images, weights and the output's gradient have one type, `f32` or `bf16`; results are `f32`,
+/// rounded to this type.
 pub(super) struct ComposedKernels {
     pub(super) window: Window,
     pub(super) sees: FilterChannels,
@@ -202,17 +202,17 @@ impl ComposedKernels {
     }
 }
 
-/// In `f32`.
+/// Converts to `f32`.
 fn single(x: &Tensor) -> Result<Tensor> {
     Ok(x.to_dtype(DType::F32)?)
 }
 
-/// Sums as cuDNN gives them for factors of a type.
+/// Rounds sums as cuDNN does for factors of this type.
 fn as_given(sum: &Tensor, factors: DType) -> Result<Tensor> {
     single(&sum.to_dtype(factors)?)
 }
 
-/// Images as one line a channel, `[B, C, H * W]`.
+/// Images as one line per channel, `[B, C, H * W]`.
 fn lines(x: &Tensor) -> Result<Tensor> {
     Ok(x.flatten_from(2)?.contiguous()?)
 }

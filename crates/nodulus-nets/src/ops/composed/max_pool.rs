@@ -20,22 +20,19 @@ impl Composed for MaxPool {
                 Some(largest) => largest.maximum(&seen)?,
             });
         }
-        // A window always sees the image.
+        // A window always covers a pixel of the image.
         Ok(largest.unwrap_or(bordered).contiguous()?)
     }
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
         let taps = self.taps(step.inputs[0])?;
         let bordered = taps.bordered(step.inputs[0], f32::NEG_INFINITY)?;
-        // The first of several, as in `PyTorch`: what is left of the gradient goes to the next one.
-        let (mut recorded_statistics, mut sum) = (step.gradient.tensor().clone(), None);
+        // The first of several, as in `PyTorch`: the rest of the gradient goes on to the next one.
+        let (mut left, mut sum) = (step.gradient.tensor().clone(), None);
         for tap in taps.met() {
-            let is_largest = taps
-                .seen(&bordered, tap)?
-                .eq(step.output)?
-                .to_dtype(recorded_statistics.dtype())?;
-            let taken = (&recorded_statistics * is_largest)?;
-            recorded_statistics = (recorded_statistics - &taken)?;
+            let is_largest = taps.seen(&bordered, tap)?.eq(step.output)?.to_dtype(left.dtype())?;
+            let taken = (&left * is_largest)?;
+            left = (left - &taken)?;
             sum = Some(plus(sum, taps.put(&taken, tap)?)?);
         }
         let found = match sum {

@@ -1,7 +1,7 @@
-//! Operators composed of the tensor library's operations: they run wherever it has tensors, and leave
-//! them there.
+//! Operators composed of the tensor library's operations: they run on any of its devices, and their
+//! results stay there.
 //!
-//! On the processor, tests hold each against `PyTorch` and against the operator that runs there.
+//! Tests compare each with `PyTorch` and with the processor's own operator.
 
 mod convolution;
 mod max_pool;
@@ -23,7 +23,7 @@ pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     Ok((x.neg()?.exp()? + 1.0)?.recip()?)
 }
 
-/// Numbers of channels, `[C]`, as `[1, C, 1, 1]`.
+/// Values by channel, `[C]`, as `[1, C, 1, 1]`.
 fn by_channel(x: &Tensor) -> Result<Tensor> {
     Ok(x.reshape((1, x.elem_count(), 1, 1))?)
 }
@@ -33,7 +33,7 @@ fn channel_sums(x: &Tensor) -> Result<Tensor> {
     Ok(x.flatten_from(2)?.sum(2)?.sum(0)?)
 }
 
-/// A sum with one more addend.
+/// A sum with another addend.
 fn plus(sum: Option<Tensor>, addend: Tensor) -> Result<Tensor> {
     Ok(match sum {
         None => addend,

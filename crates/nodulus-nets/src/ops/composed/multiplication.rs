@@ -1,4 +1,4 @@
-//! Products of numbers at the same place, and of channels with a weight each.
+//! Elementwise products, and channels multiplied by a weight each.
 
 use super::sigmoid;
 use crate::error::Result;

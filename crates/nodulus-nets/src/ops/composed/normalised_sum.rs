@@ -1,4 +1,4 @@
-//! Sum of batch-normalised and plain tensors, with or without a rectifier.
+//! Sum of batch-normalised and plain tensors, optionally rectified.
 
 use super::{by_channel, channel_sums, plus};
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! Images at another size, alone or before other channels: products with a matrix for each axis.
+//! Resizing of images, alone or before a concatenation: products with one matrix per axis.
 
 use crate::error::Result;
 use crate::operator::Composed;
@@ -53,7 +53,7 @@ impl Composed for Concatenation {
     }
 }
 
-/// Images at twice their size.
+/// Enlarges images to twice their size.
 fn enlarged(how: Enlargement, x: &Tensor) -> Result<ResizeMatrices> {
     let (_, _, height, width) = x.dims4()?;
     match how {
@@ -93,12 +93,12 @@ impl ResizeMatrices {
         Ok(Self { rows: rows?, columns: columns? })
     }
 
-    /// Of matrices `[H, h]` and `[W, w]`.
+    /// From matrices `[H, h]` and `[W, w]`.
     pub(super) fn of(rows: Tensor, columns: Tensor) -> Self {
         Self { rows, columns }
     }
 
-    /// The way back.
+    /// The transposed operation.
     pub(super) fn transposed(&self) -> Result<Self> {
         Ok(Self { rows: self.rows.t()?, columns: self.columns.t()? })
     }

@@ -1,12 +1,12 @@
-//! What each element of a kernel sees of an image, and back.
+//! Views of an image under each element of a kernel, and their transposes.
 
 use crate::error::Result;
 use crate::ops::window::Window;
 use candle_core::Tensor;
 
-/// A kernel over images of a size.
+/// A kernel over images of one size.
 ///
-/// Images get a border so wide that every element of the kernel sees a whole number of strides.
+/// Images get a border so wide that every element of the kernel covers a whole number of strides.
 pub(super) struct Taps {
     window: Window,
     /// Rows and columns of the image, and of the output.
@@ -22,21 +22,21 @@ impl Taps {
         Self { window, size, size_out }
     }
 
-    /// The kernel's elements, row after row, of which each sees the image somewhere.
+    /// The kernel's elements that lie on the image somewhere, row by row.
     pub(super) fn met(&self) -> Vec<[usize; 2]> {
         let [rows, columns] =
             [0, 1].map(|axis| self.window.met(self.size[axis], self.size_out[axis]));
         rows.iter().flat_map(|&row| columns.iter().map(move |&column| [row, column])).collect()
     }
 
-    /// Pixels before and after an axis of the image.
+    /// Pixels of the border before and after an axis of the image.
     fn border(&self, axis: usize) -> [usize; 2] {
         let Window { stride, padding, .. } = self.window;
         let end = self.window.reach() + self.size_out[axis] * stride;
         [padding, end.saturating_sub(self.size[axis] + padding)]
     }
 
-    /// Images with their border, of this value.
+    /// Images with a border of this value.
     pub(super) fn bordered(&self, x: &Tensor, value: f32) -> Result<Tensor> {
         let mut x = x.clone();
         for (axis, dim) in Self::AXES.into_iter().enumerate() {
@@ -54,7 +54,7 @@ impl Taps {
         Ok(x)
     }
 
-    /// What an element sees of bordered images, `[B, C, rows, columns]` of the output.
+    /// Pixels of bordered images under one element, `[B, C, rows, columns]` of the output.
     pub(super) fn seen(&self, bordered: &Tensor, tap: [usize; 2]) -> Result<Tensor> {
         let Window { stride, dilation, .. } = self.window;
         let mut x = bordered.clone();

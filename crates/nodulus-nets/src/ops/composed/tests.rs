@@ -1,4 +1,4 @@
-//! Composed operators against those of the processor, where shapes are odd.
+//! Composed operators compared with the processor's, for odd shapes.
 
 use crate::backend::Backend;
 use crate::device::composed_backends;
@@ -24,7 +24,8 @@ use std::rc::Rc;
 
 type Make<'a> = &'a dyn Fn(&Device) -> Box<dyn Operator>;
 
-/// Asserts that outputs and gradients of two ways are the same but for rounding, on every device.
+/// Asserts that outputs and gradients of both implementations agree within rounding, on every
+/// device.
 fn assert_same(make: Make, shapes: &[&[usize]]) {
     let inputs: Vec<Tensor> =
         shapes.iter().enumerate().map(|(n, shape)| random(shape, n as u64 + 1)).collect();
@@ -116,7 +117,7 @@ fn maxima() {
         let pool = |_: &Device| Box::new(MaxPool(window)) as Box<dyn Operator>;
         for shape in [[1, 1, 2, 2], [2, 3, 7, 12], [1, 2, 9, 5]] {
             assert_same(&pool, &[&shape]);
-            // All equal, and rows that are: the first takes the gradient.
+            // All values equal, and equal rows: the first takes the gradient.
             assert_same_of(&pool, &[&random(&shape, 1).zeros_like().unwrap()]);
             let steps = (random(&shape, 1) * 2.0).unwrap().round().unwrap();
             assert_same_of(&pool, &[&steps]);
@@ -159,7 +160,7 @@ fn sums_and_norms() {
             assert_same(&|device| sum(vec![batch(), Term::Plain, fixed(device)]), &shapes);
         }
     }
-    // One value a channel: no deviation.
+    // One value per channel: no deviation.
     let alone = |_: &Device| {
         Box::new(NormalisedSum { terms: vec![batch()], rectified: false }) as Box<dyn Operator>
     };

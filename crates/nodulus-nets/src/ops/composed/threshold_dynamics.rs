@@ -1,4 +1,4 @@
-//! Soft threshold dynamics: smoothing is a product with a matrix for each axis.
+//! Soft threshold dynamics, with smoothing as a product with one matrix per axis.
 
 use super::resize::ResizeMatrices;
 use super::sigmoid;
@@ -16,7 +16,7 @@ impl Composed for ThresholdDynamics {
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
         let dynamics = ComposedDynamics::new(self, step.inputs)?;
         let [of_u, of_sigma, of_l2] = dynamics.back(step)?;
-        // softplus' is the logistic function.
+        // The derivative of softplus is the logistic function.
         let slope = |of: Tensor, raw: &Tensor| -> Result<Tensor> {
             Ok((of.reshape(raw.shape())? * sigmoid(raw)?)?)
         };
@@ -34,13 +34,13 @@ struct ComposedDynamics<'a> {
     kernel: SmoothingMatrices,
     /// The kernel's derivative with respect to sigma.
     slope: SmoothingMatrices,
-    /// `1 - c`, `[B, 1, 1, 1]`; nothing without a score.
+    /// `1 - c`, `[B, 1, 1, 1]`; `None` without a prior.
     doubt: Option<Tensor>,
     /// `l2 (1 - c)`, in the same shape.
     prior: Option<Tensor>,
 }
 
-/// A kernel along one axis as matrices for rows and columns, with the border replicated.
+/// A kernel along one axis as matrices for rows and columns, with a replicated border.
 struct SmoothingMatrices {
     rows: Tensor,
     columns: Tensor,
@@ -52,11 +52,11 @@ impl SmoothingMatrices {
     }
 }
 
-/// A kernel as a matrix `[n, n]` that smooths `n` pixels, the first and last of them replicated.
+/// A kernel as a matrix `[n, n]` that smooths `n` pixels, with the first and the last replicated.
 fn matrix(kernel: &Tensor, n: usize) -> Result<Tensor> {
     let size = kernel.dim(0)?;
     let radius = size / 2;
-    // Rows of one value more than they are to have, after each other: each starts one place later.
+    // Rows of one value too many, concatenated: each starts one position later.
     let line = kernel.pad_with_zeros(0, 0, n)?.unsqueeze(0)?;
     let lines = line.broadcast_as((n, size + n))?.contiguous()?.flatten_all()?;
     let wide = lines.narrow(0, 0, n * (size + n - 1))?.reshape((n, size + n - 1))?;
@@ -112,7 +112,7 @@ impl<'a> ComposedDynamics<'a> {
         Ok(Self { operator, kernel, slope, doubt, prior })
     }
 
-    /// Iterates; `seen` gets each `x` that a step starts from.
+    /// Iterates; `seen` receives the `x` at the start of each step.
     fn run(&self, u: &Tensor, mut seen: impl FnMut(&Tensor)) -> Result<Tensor> {
         let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
         let given = match &self.prior {

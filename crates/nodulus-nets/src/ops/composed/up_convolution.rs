@@ -1,4 +1,4 @@
-//! Transposed convolution of 2 × 2 kernels at stride 2: a convolution's way back.
+//! Transposed convolution of 2 × 2 kernels at stride 2, as the backward pass of a convolution.
 
 use super::convolution::{ComposedKernels, FilterChannels};
 use super::{by_channel, channel_sums};

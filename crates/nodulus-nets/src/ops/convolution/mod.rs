@@ -1,4 +1,4 @@
-//! Convolution, one group, with or without bias.
+//! Convolution of one group, with or without bias.
 
 #[cfg(test)]
 mod tests;
@@ -94,15 +94,15 @@ fn channel_sums(values: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
     sums.iter().map(|sum| *sum as f32).collect()
 }
 
-/// A kernel, and how its elements are to be taken.
+/// A kernel, and the order in which its elements are read.
 #[derive(Clone, Copy)]
 struct Kernel<'a> {
     /// `[D, C, k, k]`.
     weight: &'a [f32],
     size: usize,
-    /// Its own filters and channels.
+    /// Its filters and channels.
     counts: [usize; 2],
-    /// Turned around, filters and channels changed over: for the way back at stride 1.
+    /// Whether it is flipped, with filters and channels swapped: for the backward pass at stride 1.
     turned: bool,
 }
 
@@ -132,7 +132,7 @@ struct ConvolutionShape {
 }
 
 impl Convolution {
-    /// Rows and columns of the output, once all inputs are known to fit.
+    /// Rows and columns of the output, after a check that the inputs fit.
     pub(super) fn size_out(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
         Ok(self.sizes(inputs)?.size_out)
     }
@@ -161,7 +161,7 @@ impl Convolution {
 }
 
 impl ConvolutionShape {
-    /// The same for stacks of the images.
+    /// The shape for stacks of the images.
     fn stacked(self, stack: ImageStack) -> Self {
         let size = [stack.height(), self.size[1]];
         let height_out = self.window.output(size[0]).unwrap_or(self.size_out[0]);
@@ -216,7 +216,7 @@ impl ConvolutionShape {
     }
 
     /// For each row of the kernel that counts, its weights as rows of a filter's `depth` values;
-    /// empty for a 1 × 1 kernel, which lies right as it is.
+    /// empty for a 1 × 1 kernel, which needs no packing.
     fn pack(&self, strips: &Strips, kernel: Kernel) -> Vec<Vec<f32>> {
         if self.window.size == 1 {
             return Vec::new();
@@ -261,7 +261,7 @@ impl ConvolutionShape {
             return Ok(direct.weight_gradient(x, gradient));
         }
         let strips = self.strips()?;
-        // A number of parts that depends on the shapes alone.
+        // The number of parts depends on the shapes alone.
         let n_parts = self.images.min(4);
         let part_len = strips.rows.len() * strips.depth() * self.filters;
         let mut parts: Vec<Vec<f32>> = (0..n_parts).map(|_| buffer::take(part_len)).collect();
@@ -295,9 +295,9 @@ impl ConvolutionShape {
         Ok(found)
     }
 
-    /// Brings sums by row, channel and column of the kernel and filter into the kernel's order.
+    /// Reorders sums by row, channel and column of the kernel and filter into the kernel's order.
     fn unpack(&self, strips: &Strips, sum: &[f32]) -> Vec<f32> {
-        // Filters that share lines of the cache.
+        // Filters that share cache lines.
         const FILTERS: usize = 16;
         let size = self.window.size;
         let filter = self.channels * size * size;
@@ -336,7 +336,7 @@ impl ConvolutionShape {
         if stride > 1 || padding > reach {
             return self.scattered_gradient(gradient, kernel);
         }
-        // At stride 1 it is a convolution with the kernel turned around.
+        // At stride 1, it is a convolution with the flipped kernel.
         let back = Self {
             window: Window { size, stride, padding: reach - padding, dilation },
             channels: self.filters,
@@ -348,8 +348,8 @@ impl ConvolutionShape {
         back.run(gradient, Kernel { turned: true, ..kernel }, None)
     }
 
-    /// [`Self::input_gradient`] as the transpose of the forward pass: into strips by products, from
-    /// strips to the input by adding.
+    /// [`Self::input_gradient`] as the transpose of the forward pass: products into strips, and
+    /// sums of strips into the input.
     fn scattered_gradient(&self, gradient: &[f32], kernel: Kernel) -> Result<Vec<f32>> {
         let strips = self.strips()?;
         let packed = self.pack(&strips, kernel);

@@ -111,7 +111,7 @@ fn stacked_images_make_no_difference() {
 
 #[test]
 fn tiles_and_parts_join_without_a_seam() {
-    // Deep enough for several tiles, and with weights enough for parts of several images.
+    // Deep enough for several tiles, and with enough images for several parts.
     let window = Window { size: 3, stride: 1, padding: 5, dilation: 5 };
     let (x, w) = (random(&[5, 65, 40, 40], 1), random(&[128, 65, 3, 3], 2));
     let operator = Convolution(window);
@@ -120,7 +120,7 @@ fn tiles_and_parts_join_without_a_seam() {
     let found = output(&operator, &[x.clone(), w.clone()]);
     let expected = reference(window, &x, &w, None);
     assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-3));
-    // The gradient of the sum with respect to a weight is the sum of what it is multiplied by.
+    // The gradient of the sum with respect to a weight is the sum of its factors.
     let y = operator.forward(&[&x, &w]).unwrap();
     let gradient = Gradient::new(y.ones_like().unwrap());
     let step = Step { inputs: &[&x, &w], output: &y, gradient: &gradient, wanted: &[false, true] };

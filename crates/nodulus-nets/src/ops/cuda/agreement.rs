@@ -1,4 +1,4 @@
-//! Whether a device computes what the processor does.
+//! Check that a device computes what the processor computes.
 
 use crate::backend::{Execution, Precision};
 use crate::error::Result;
@@ -10,18 +10,18 @@ use crate::ops::window::Window;
 use crate::tensors::{tensor, values};
 use candle_core::{Device, Tensor};
 
-/// Compares small convolutions and all of their gradients: whatever else is wrong with a card, its
-/// driver or its libraries, products and copies of it are right. Takes milliseconds.
+/// Compares small convolutions and all their gradients, so that products and copies of a card, its
+/// driver and its libraries are known to be right. Takes milliseconds.
 ///
 /// # Errors
 ///
-/// Fails if the device cannot compute, or computes something else; says what.
+/// Fails with a description if the device cannot compute or computes something else.
 pub(crate) fn check(device: &Device, precision: Precision) -> std::result::Result<(), String> {
     Execution::Composed(precision).run(|| compare(device, precision))
 }
 
 fn compare(device: &Device, precision: Precision) -> std::result::Result<(), String> {
-    // What factors of so many bits give, of the largest value.
+    // Allowed error for factors of this precision, relative to the largest value.
     let most = match precision {
         Precision::F32 => 1e-4,
         Precision::Tf32 => 2e-3,
@@ -52,8 +52,8 @@ fn made(seed: usize, shape: &[usize]) -> Result<Tensor> {
     tensor((0..shape.iter().product()).map(value).collect(), shape)
 }
 
-/// Largest difference, infinite where one is no number, between the operator on a device and on the
-/// processor, of the largest value.
+/// Largest difference between the operator on a device and on the processor, relative to the
+/// largest value; infinite if it is not a number.
 fn difference(
     operator: &dyn Operator,
     shapes: &[Vec<usize>],

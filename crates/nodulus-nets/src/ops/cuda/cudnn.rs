@@ -1,4 +1,4 @@
-//! cuDNN: an algorithm for each shape, chosen once, and one workspace for all of them.
+//! cuDNN: one algorithm for each shape, chosen once, and one workspace for all of them.
 
 #![expect(clippy::disallowed_types, reason = "devices have no order, and no map is gone through")]
 
@@ -23,8 +23,8 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-/// Computes on a card; `None` where the tensors are on none. Shapes are those of images, weights and
-/// output.
+/// Computes on a card; `None` if the tensors are not on one. The shapes are those of images,
+/// weights and output.
 pub(super) fn run(
     kernels: CudnnConvolution,
     pass: ConvolutionPass,
@@ -86,9 +86,9 @@ fn compute<T: Factor>(
     Ok(Tensor::from_storage(storage, shape, BackpropOp::none(), false))
 }
 
-/// What factors are; their products are summed in `f32`.
+/// Type of the factors; their products are summed in `f32`.
 trait Factor: CudaDType + CudnnDataType + DeviceRepr + WithDType {
-    /// The plans for such factors.
+    /// The plans for factors of this type.
     fn plans(plans: &mut Plans) -> &mut HashMap<PlanKey, Plan<Self>>;
 }
 
@@ -105,7 +105,7 @@ impl Factor for bf16 {
 }
 
 thread_local! {
-    /// By device; never dropped, as the driver may be gone before a thread's end.
+    /// Libraries by device; never dropped, because the driver may be gone before a thread ends.
     static LIBRARIES: RefCell<HashMap<DeviceId, ManuallyDrop<Library>>> =
         RefCell::new(HashMap::new());
 }
@@ -128,18 +128,18 @@ fn dims(shape: &[usize]) -> Result<[i32; 4]> {
     dims.try_into().map_err(|_| wrong())
 }
 
-/// What an algorithm is chosen for.
+/// Key of a choice of algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct PlanKey {
     kernels: CudnnConvolution,
     pass: ConvolutionPass,
-    /// Of images, weights and output.
+    /// Shapes of images, weights and output.
     shapes: [[i32; 4]; 3],
     /// Whether factors of `f32` are rounded to TF32.
     is_reduced: bool,
 }
 
-/// A convolution as cuDNN is told of it.
+/// A convolution as cuDNN describes it.
 struct Plan<T> {
     convolution: ConvDescriptor<f32>,
     images: TensorDescriptor<T>,
@@ -157,7 +157,7 @@ enum CudnnAlgorithm {
     WeightGradient(cudnnConvolutionBwdFilterAlgo_t),
 }
 
-/// By what factors are.
+/// Plans by type of the factors.
 #[derive(Default)]
 struct Plans {
     f32: HashMap<PlanKey, Plan<f32>>,
@@ -197,8 +197,8 @@ impl Library {
         let Plan { convolution: conv, images, weights: w, output, algorithm, .. } = plan;
         let replace = (T::from_f64(1.0), T::from_f64(0.0));
         #[expect(unsafe_code, reason = "cuDNN takes pointers")]
-        // SAFETY: the plan's shapes are those that the memory was taken for, and `workspace` holds as
-        // many bytes as cuDNN asked for; all of it stays on the handle's own stream.
+        // SAFETY: the plan's shapes are those for which the memory was allocated, and `workspace`
+        // holds as many bytes as cuDNN requested; everything stays on the handle's own stream.
         let launched = unsafe {
             match *algorithm {
                 CudnnAlgorithm::Output(algorithm) => ConvForward { conv, x: images, w, y: output }

@@ -12,27 +12,28 @@ use super::window::Window;
 use crate::error::Result;
 use candle_core::Tensor;
 
-/// Kernels over images of a size.
+/// A convolution of images of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CudnnConvolution {
     pub(super) window: Window,
-    /// 1 where a filter sees every channel, as many as there are channels where it sees its own.
+    /// 1 where a filter sees every channel; the number of channels where it sees only its own.
     pub(super) groups: usize,
     pub(super) size_out: [usize; 2],
 }
 
-/// What is computed.
+/// Result of a convolution's pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum ConvolutionPass {
-    /// From images and weights, the output.
+    /// The output, from images and weights.
     Output,
-    /// From weights and the output's gradient, the images'.
+    /// The images' gradient, from weights and the output's gradient.
     InputGradient,
-    /// From images and the output's gradient, the weights'.
+    /// The weights' gradient, from images and the output's gradient.
     WeightGradient,
 }
 
-/// Factors are `f32` or `bf16`, and so is what comes out; `None` means that cuDNN is not for these tensors.
+/// Factors and results are `f32` or `bf16`; `None` means that cuDNN does not apply to these
+/// tensors.
 impl CudnnConvolution {
     /// The output for images and weights.
     pub(super) fn output(self, x: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {

@@ -1,10 +1,10 @@
-//! A program without cuDNN.
+//! Replacement of cuDNN in a program without it.
 
 use super::{ConvolutionPass, CudnnConvolution};
 use crate::error::Result;
 use candle_core::Tensor;
 
-/// `None`: there is none.
+/// Always `None`.
 #[expect(clippy::unnecessary_wraps, reason = "as with cuDNN")]
 pub(super) fn run(
     _: CudnnConvolution,

@@ -1,10 +1,8 @@
-//! Tables with a folder for each value of a column, in Hive's layout: `STORE/scores/scored_on=2026-01-31/`.
+//! Tables with a folder for each value of a column, in Hive's layout: `STORE/TABLE/day=2026-01-31/`.
 
-use super::parquet::{self, PartWriter, Provenance};
-use super::store::{self, Store};
-use super::{Output, Row, Table, durable};
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use crate::{Error, PartWriter, Provenance, Row, Store, TableSpec, durable, part_file};
 use fs_err::{self as fs, File};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,15 +24,16 @@ pub struct TableFiles {
 #[derive(Clone, Debug)]
 pub struct Partitions {
     folder: PathBuf,
-    table: Table,
+    table: &'static TableSpec,
     column: &'static str,
 }
 
 impl Partitions {
     /// Those of a table in a store; `None` for a table that has none.
-    pub fn of(store: &Path, table: Table) -> Option<Self> {
-        let column = table.partition_column()?;
-        Some(Self { folder: store.join(table.name()), table, column })
+    pub fn of(store: &Path, table: impl Into<&'static TableSpec>) -> Option<Self> {
+        let table = table.into();
+        let column = table.partition_column?;
+        Some(Self { folder: store.join(table.name), table, column })
     }
 
     /// The file of a value.
@@ -69,7 +68,7 @@ impl Partitions {
         let file = File::open(self.file(value)).ok()?.into_parts().0;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;
         let metadata = builder.metadata().file_metadata();
-        parquet::check_metadata(&self.file(value), self.table, metadata).ok()?;
+        part_file::check_metadata(&self.file(value), self.table, metadata).ok()?;
         let key = format!("nodulus.{key}");
         metadata.key_value_metadata()?.iter().find(|entry| entry.key == key)?.value.clone()
     }
@@ -84,7 +83,7 @@ impl Partitions {
         value: &str,
         rows: impl IntoIterator<Item = R>,
         provenance: &Provenance,
-    ) -> Result<(), parquet::Error> {
+    ) -> Result<(), Error> {
         let file = self.file(value);
         let beside = file.with_extension(format!("parquet.{}.tmp", std::process::id()));
         if let Some(folder) = file.parent() {
@@ -106,14 +105,14 @@ impl Partitions {
         fs::remove_file(self.file(value))
     }
 
-    fn files(&self) -> Result<Option<TableFiles>, parquet::Error> {
+    fn files(&self) -> Result<Option<TableFiles>, Error> {
         let files: Vec<PathBuf> = self.values()?.iter().map(|value| self.file(value)).collect();
         if files.is_empty() {
             return Ok(None);
         }
         let mut rows = 0;
         for file in &files {
-            rows += parquet::n_rows(file)?;
+            rows += part_file::n_rows(file)?;
         }
         let glob = self.folder.join(format!("{}=*", self.column)).join("*.parquet");
         Ok(Some(TableFiles { files, glob, rows }))
@@ -127,11 +126,15 @@ impl Store {
     /// # Errors
     ///
     /// Fails if the store cannot be read.
-    pub fn table_files(&self, table: Table) -> Result<Option<TableFiles>, store::Error> {
+    pub fn table_files(
+        &self,
+        table: impl Into<&'static TableSpec>,
+    ) -> Result<Option<TableFiles>, Error> {
+        let table = table.into();
         if let Some(partitions) = Partitions::of(self.root(), table) {
-            return Ok(partitions.files()?);
+            return partitions.files();
         }
-        Ok(self.current(Output::Table(table))?.map(|version| TableFiles {
+        Ok(self.current(table)?.map(|version| TableFiles {
             files: version.files(),
             glob: version.files_folder().join("*.parquet"),
             rows: version.manifest.rows,
@@ -142,27 +145,27 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::Score;
-    use crate::tables::parquet::PartReader;
+    use crate::PartReader;
+    use crate::fixture::{Slice, Visit};
 
     #[test]
     fn a_value_is_replaced_as_a_whole_and_says_what_it_was_made_of() {
         let store = tempfile::tempdir().unwrap();
-        assert!(Partitions::of(store.path(), Table::Rois).is_none());
-        let partitions = Partitions::of(store.path(), Table::Scores).unwrap();
+        assert!(Partitions::of(store.path(), Slice::TABLE).is_none());
+        let partitions = Partitions::of(store.path(), Visit::TABLE).unwrap();
         assert_eq!(partitions.values().unwrap(), [""; 0]);
         assert_eq!(partitions.files().unwrap(), None);
         let made = |of: &str| Provenance::from([("records".to_owned(), of.to_owned())]);
         for of in ["a", "b"] {
-            partitions.write(of_day(1), Vec::<Score>::new(), &made(of)).unwrap();
+            partitions.write(of_day(1), Vec::<Visit>::new(), &made(of)).unwrap();
         }
-        partitions.write(of_day(2), Vec::<Score>::new(), &made("c")).unwrap();
+        partitions.write(of_day(2), Vec::<Visit>::new(), &made("c")).unwrap();
         assert_eq!(partitions.values().unwrap(), [of_day(1), of_day(2)]);
         assert_eq!(partitions.provenance(of_day(1), "records").as_deref(), Some("b"));
         let files = partitions.files().unwrap().unwrap();
         assert_eq!((files.rows, files.files.len()), (0, 2));
-        assert!(files.glob.ends_with("scores/scored_on=*/*.parquet"));
-        let reader = PartReader::<Score>::open(&files.files[0], Table::Scores, None).unwrap();
+        assert!(files.glob.ends_with("visits/day=*/*.parquet"));
+        let reader = PartReader::<Visit>::open(&files.files[0], Visit::TABLE, None).unwrap();
         assert_eq!(reader.count(), 0);
         // Damaged, and gone.
         fs::write(partitions.file(of_day(1)), "x").unwrap();

@@ -1,6 +1,6 @@
 //! How a table's columns are declared, and their description as JSON.
 
-use super::Table;
+use crate::TableSpec;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use std::sync::Arc;
 const DESCRIPTION: &str = "description";
 
 /// A column that is never null.
-pub(super) fn column(name: &str, data_type: DataType, description: &str) -> Field {
+pub fn column(name: &str, data_type: DataType, description: &str) -> Field {
     let mut field = Field::new(name, data_type, false);
     field.metadata_mut().insert(DESCRIPTION.to_owned(), description.to_owned());
     field
 }
 
 /// A column that is null where the value is unknown or undefined.
-pub(super) fn nullable(name: &str, data_type: DataType, description: &str) -> Field {
+pub fn nullable(name: &str, data_type: DataType, description: &str) -> Field {
     column(name, data_type, description).with_nullable(true)
 }
 
 /// A list whose items are never null.
-pub(super) fn list(item: DataType) -> DataType {
+pub fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, false)))
 }
 
 /// A list of exactly `n` items, none null.
-pub(super) fn fixed_list(item: DataType, n: i32) -> DataType {
+pub fn fixed_list(item: DataType, n: i32) -> DataType {
     DataType::FixedSizeList(Arc::new(Field::new("item", item, false)), n)
 }
 
 /// Two or three columns that differ in their axis: `{prefix}{axis}{suffix}`.
-pub(super) fn axes(
+pub fn axes(
     prefix: &str,
     axes: &[&str],
     suffix: &str,
@@ -47,7 +47,7 @@ pub(super) fn axes(
 }
 
 /// [`axes`], nullable.
-pub(super) fn nullable_axes(
+pub fn nullable_axes(
     prefix: &str,
     names: &[&str],
     suffix: &str,
@@ -61,15 +61,15 @@ pub(super) fn nullable_axes(
 }
 
 /// The JSON that `schemas/<table>.json` holds.
-pub fn describe(table: Table) -> Value {
-    let schema = table.schema();
+pub fn describe(table: &TableSpec) -> Value {
+    let schema = (table.schema)();
     let mut description = json!({
-        "table": table.name(),
-        "row": table.row_description(),
-        "schema_version": table.schema_version(),
+        "table": table.name,
+        "row": table.row_description,
+        "schema_version": table.schema_version,
         "columns": columns(&schema),
     });
-    if let Some(column) = table.partition_column() {
+    if let Some(column) = table.partition_column {
         description["partitioned_by"] = json!(column);
     }
     description

@@ -1,39 +1,12 @@
 //! Parquet files with a table's columns that need not be of this store or this program.
 
-use super::{Table, parquet};
-use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use crate::part_file::TABLE_KEY;
+use crate::{Error, TableSpec};
 use fs_err::File;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
-
-/// Such a file could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is not Parquet, or another table of a store.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// Its columns have other types.
-    #[error("columns of `{path}` cannot be read as {}", wanted.join(", "))]
-    Types {
-        /// The file.
-        path: PathBuf,
-        /// The columns.
-        wanted: Vec<String>,
-        /// What differs.
-        source: Box<serde_arrow::Error>,
-    },
-    /// It lacks columns.
-    #[error("`{path}` has no column {}; found {}", missing.join(", "), found.join(", "))]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// Columns that must be there and are not.
-        missing: Vec<String>,
-        /// Columns that are there.
-        found: Vec<String>,
-    },
-}
+use std::path::Path;
 
 /// [`read_columns`] of a table, whichever version of it; a file that names itself another is refused.
 ///
@@ -42,20 +15,21 @@ pub enum Error {
 /// As [`read_columns`], and if the file is another table.
 pub fn read<T: DeserializeOwned>(
     path: &Path,
-    table: Table,
+    table: impl Into<&'static TableSpec>,
     needed: &[&str],
     wanted: &[&str],
 ) -> Result<Vec<T>, Error> {
-    let wrong = |source| parquet::Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(parquet::Error::from)?.into_parts().0;
+    let table = table.into().name;
+    let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
+    let file = File::open(path)?.into_parts().0;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let metadata = builder.metadata().file_metadata().key_value_metadata();
     let own_name = metadata
-        .and_then(|entries| entries.iter().find(|entry| entry.key == parquet::TABLE_KEY))
+        .and_then(|entries| entries.iter().find(|entry| entry.key == TABLE_KEY))
         .and_then(|entry| entry.value.clone());
-    if let Some(found) = own_name.filter(|name| name != table.name()) {
+    if let Some(found) = own_name.filter(|name| name != table) {
         let path = path.to_owned();
-        return Err(parquet::Error::OtherTable { path, found, expected: table }.into());
+        return Err(Error::OtherTable { path, found, expected: table });
     }
     drop(builder);
     read_columns(path, needed, wanted)
@@ -73,8 +47,8 @@ pub fn read_columns<T: DeserializeOwned>(
     needed: &[&str],
     wanted: &[&str],
 ) -> Result<Vec<T>, Error> {
-    let wrong = |source| parquet::Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(parquet::Error::from)?.into_parts().0;
+    let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
+    let file = File::open(path)?.into_parts().0;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let found: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
     let missing: Vec<String> = needed
@@ -83,7 +57,7 @@ pub fn read_columns<T: DeserializeOwned>(
         .map(ToString::to_string)
         .collect();
     if !missing.is_empty() {
-        return Err(Error::Missing { path: path.to_owned(), missing, found });
+        return Err(Error::MissingColumns { path: path.to_owned(), missing, found });
     }
     let columns = needed.iter().chain(wanted).copied();
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
@@ -93,7 +67,7 @@ pub fn read_columns<T: DeserializeOwned>(
         let batch = batch.map_err(|error| wrong(error.into()))?;
         rows.extend(serde_arrow::from_record_batch::<Vec<T>>(&batch).map_err(|source| {
             let wanted = needed.iter().map(ToString::to_string).collect();
-            Error::Types { path: path.to_owned(), wanted, source: Box::new(source) }
+            Error::ColumnTypes { path: path.to_owned(), wanted, source: Box::new(source) }
         })?);
     }
     Ok(rows)
@@ -102,10 +76,10 @@ pub fn read_columns<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::Failure;
-    use crate::tables::parquet::{PartWriter, Provenance};
-    use ::parquet::arrow::arrow_writer::ArrowWriter;
+    use crate::fixture::{Slice, Visit};
+    use crate::{PartWriter, Provenance, Row as _};
     use arrow::array::{Int32Array, LargeStringArray, RecordBatch};
+    use parquet::arrow::arrow_writer::ArrowWriter;
     use serde::Deserialize;
     use std::sync::Arc;
 
@@ -118,7 +92,7 @@ mod tests {
     }
 
     fn read_some(path: &Path) -> Result<Vec<Columns>, Error> {
-        read(path, Table::Nodules, &["nodule_id", "n_marks"], &["subtlety"])
+        read(path, Slice::TABLE, &["nodule_id", "n_marks"], &["subtlety"])
     }
 
     #[test]
@@ -138,7 +112,7 @@ mod tests {
         let row = |id: &str, n_marks| Columns { nodule_id: id.to_owned(), n_marks, subtlety: None };
         assert_eq!(read_some(&path).unwrap(), [row("a", Some(3)), row("b", None)]);
         let error =
-            read::<Columns>(&path, Table::Nodules, &["nodule_id", "z", "y"], &[]).unwrap_err();
+            read::<Columns>(&path, Slice::TABLE, &["nodule_id", "z", "y"], &[]).unwrap_err();
         let error = error.to_string();
         assert!(error.ends_with("has no column z, y; found n_marks, other, nodule_id"), "{error}");
     }
@@ -147,9 +121,9 @@ mod tests {
     fn other_tables_of_a_store_and_other_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
-        PartWriter::<Failure>::create(&path, &Provenance::new()).unwrap().finish().unwrap();
+        PartWriter::<Visit>::create(&path, &Provenance::new()).unwrap().finish().unwrap();
         let error = read_some(&path).unwrap_err().to_string();
-        assert!(error.ends_with("holds table `failures`, expected `nodules`"), "{error}");
+        assert!(error.ends_with("holds table `visits`, expected `slices`"), "{error}");
         fs_err::write(&path, "not Parquet").unwrap();
         assert!(read_some(&path).unwrap_err().to_string().contains("as Parquet"));
     }

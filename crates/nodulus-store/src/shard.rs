@@ -1,8 +1,7 @@
 //! The unit of commit: written aside, then put in place by rename, then recorded.
 
-use super::manifest::{self, PartRecord, ShardRecord};
-use super::parquet::{PartWriter, Provenance};
-use super::{Failure, Output, Row, durable, hash, parquet};
+use crate::manifest::{PartRecord, ShardRecord};
+use crate::{Error, FailedCase, OutputSpec, PartWriter, Provenance, Row, durable, hash, record};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -10,42 +9,12 @@ use std::path::{Path, PathBuf};
 /// Digits of the content's hash in a part's name.
 const NAME_DIGITS: usize = 16;
 
-/// A shard could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// A part could not be written.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A record could not be written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
-    /// A row has no JSON form to hash.
-    #[error("cannot hash a row of `{output}`")]
-    Hash {
-        /// The table.
-        output: Output,
-        /// What is wrong with the row.
-        source: serde_json::Error,
-    },
-    /// A stage left out one of its outputs.
-    #[error("shard {shard} has no part of `{output}`")]
-    PartMissing {
-        /// The output.
-        output: Output,
-        /// The shard.
-        shard: usize,
-    },
-}
-
 /// A shard that is being written.
 #[derive(Debug)]
 pub struct ShardWriter {
     shard: usize,
     /// Key's folder of each output, with the folder for unfinished files.
-    outputs: Vec<(Output, PathBuf, PathBuf)>,
+    outputs: Vec<(OutputSpec, PathBuf, PathBuf)>,
     provenance: Provenance,
 }
 
@@ -60,16 +29,16 @@ pub struct Part<R> {
 /// A part that is written and not yet in its place.
 #[derive(Debug)]
 pub struct FinishedPart {
-    output: Output,
+    output: OutputSpec,
     path: PathBuf,
     rows: u64,
     content_sha256: String,
 }
 
 impl ShardWriter {
-    pub(super) fn new(
+    pub(crate) fn new(
         shard: usize,
-        outputs: Vec<(Output, PathBuf)>,
+        outputs: Vec<(OutputSpec, PathBuf)>,
         attempt: &str,
         provenance: Provenance,
     ) -> Result<Self, Error> {
@@ -97,10 +66,9 @@ impl ShardWriter {
     ///
     /// Fails if the stage does not write the table, or the file cannot be created.
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
-        let path =
-            self.aside(Output::Table(R::TABLE))?.join(format!("part-{}.parquet", self.shard));
+        let path = self.aside(R::TABLE.into())?.join(format!("part-{}.parquet", self.shard));
         let writer = PartWriter::create(&path, &self.provenance)?;
-        let stable = (!R::TABLE.volatile_columns().is_empty()).then(Sha256::new);
+        let stable = (!R::TABLE.volatile_columns.is_empty()).then(Sha256::new);
         Ok(Part { writer, path, stable })
     }
 
@@ -109,8 +77,8 @@ impl ShardWriter {
     /// # Errors
     ///
     /// Fails if the stage does not write the output, or the folder cannot be made.
-    pub fn files(&self, output: Output) -> Result<PathBuf, Error> {
-        let folder = self.aside(output)?.join("files");
+    pub fn files(&self, output: impl Into<OutputSpec>) -> Result<PathBuf, Error> {
+        let folder = self.aside(output.into())?.join("files");
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
@@ -124,20 +92,20 @@ impl ShardWriter {
     /// # Errors
     ///
     /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
-    pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<Failure>) -> Result<(), Error> {
+    pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<FailedCase>) -> Result<(), Error> {
         let (mut parts, mut failures) = (parts, failures);
         for (output, folder, aside) in &self.outputs {
-            let parts = if let Output::Table(_) = output {
+            let parts = if let OutputSpec::Table(_) = output {
                 let place = parts.iter().position(|part| part.output == *output);
                 let place =
-                    place.ok_or(Error::PartMissing { output: *output, shard: self.shard })?;
+                    place.ok_or(Error::PartMissing { output: output.name(), shard: self.shard })?;
                 vec![self.publish(parts.swap_remove(place), folder)?]
             } else {
                 publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
             };
             let record =
                 ShardRecord { shard: self.shard, parts, failures: std::mem::take(&mut failures) };
-            manifest::write(&record_path(folder, self.shard), &record)?;
+            record::write(&record_path(folder, self.shard), &record)?;
         }
         Ok(())
     }
@@ -150,17 +118,17 @@ impl ShardWriter {
         Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
     }
 
-    fn aside(&self, output: Output) -> Result<&Path, Error> {
+    fn aside(&self, output: OutputSpec) -> Result<&Path, Error> {
         self.outputs
             .iter()
             .find(|(o, _, _)| *o == output)
             .map(|(_, _, aside)| aside.as_path())
-            .ok_or(Error::PartMissing { output, shard: self.shard })
+            .ok_or(Error::PartMissing { output: output.name(), shard: self.shard })
     }
 }
 
 /// Where a shard of an output is recorded.
-pub(super) fn record_path(folder: &Path, shard: usize) -> PathBuf {
+pub(crate) fn record_path(folder: &Path, shard: usize) -> PathBuf {
     folder.join("meta/shards").join(format!("{shard}.json"))
 }
 
@@ -189,10 +157,10 @@ impl<R: Row> Part<R> {
     pub fn write(&mut self, rows: impl IntoIterator<Item = R>) -> Result<(), Error> {
         let Some(hash) = &mut self.stable else { return Ok(self.writer.write(rows)?) };
         for row in rows {
-            let fail = |source| Error::Hash { output: Output::Table(R::TABLE), source };
+            let fail = |source| Error::Hash { table: R::TABLE.name, source };
             let mut value = serde_json::to_value(&row).map_err(fail)?;
             if let Some(object) = value.as_object_mut() {
-                for column in R::TABLE.volatile_columns() {
+                for column in R::TABLE.volatile_columns {
                     object.shift_remove(*column);
                 }
             }
@@ -213,6 +181,6 @@ impl<R: Row> Part<R> {
             Some(hash) => hash::hexadecimal(&hash.finalize()),
             None => hash::sha256_file(&self.path)?,
         };
-        Ok(FinishedPart { output: Output::Table(R::TABLE), path: self.path, rows, content_sha256 })
+        Ok(FinishedPart { output: R::TABLE.into(), path: self.path, rows, content_sha256 })
     }
 }

@@ -1,26 +1,29 @@
-//! Marks with a mask, and where they lie.
+//! Marks with a mask, and their positions.
 
 use super::MergeError;
 use crate::tables::{Mark, Scan};
 use nodulus_formats::volume::PlacedMask;
 
 /// A mark that has a mask.
-pub(super) struct Placed<'a> {
+pub(super) struct LocatedMark<'a> {
     pub(super) mark: &'a Mark,
     pub(super) mask: PlacedMask,
-    /// Mean voxel index, i, j, k.
+    /// Mean voxel index along i, j, k.
     pub(super) centroid: [f64; 3],
-    /// Where the mark lies for distances to others.
+    /// Position for distances to other marks, along the image's axes.
     pub(super) centre_mm: [f64; 3],
     pub(super) diameter_mm: f64,
 }
 
-/// The marks that have a mask, in the order given; a point or an outline without a voxel has none.
-pub(super) fn place<'a>(scan: &Scan, marks: &'a [Mark]) -> Result<Vec<Placed<'a>>, MergeError> {
-    marks.iter().filter_map(|mark| placed(scan, mark).transpose()).collect()
+/// The marks that have a mask, in their order; points and outlines without a voxel have none.
+pub(super) fn locate<'a>(
+    scan: &Scan,
+    marks: &'a [Mark],
+) -> Result<Vec<LocatedMark<'a>>, MergeError> {
+    marks.iter().filter_map(|mark| located(scan, mark).transpose()).collect()
 }
 
-fn placed<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<Placed<'a>>, MergeError> {
+fn located<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<LocatedMark<'a>>, MergeError> {
     let missing = |column| MergeError::Missing { mark_id: mark.mark_id.clone(), column };
     let mask = mark.placed();
     let mask = mask.map_err(|source| MergeError::Mask { mark_id: mark.mark_id.clone(), source })?;
@@ -32,8 +35,8 @@ fn placed<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<Placed<'a>>, MergeEr
         mark.centroid_j.ok_or_else(|| missing("centroid_j"))?,
         mark.centroid_k.ok_or_else(|| missing("centroid_k"))?,
     ];
-    // METHOD: millimetres along the image's own axes, where distances are the patient's. Without an
-    // image a slice's number does not tell its height: slices may be missing, or unevenly spaced.
+    // METHOD: millimetres along the image's own axes, where distances are the patient's. Without an image, a slice's
+    // index does not give its height, because slices may be missing or unevenly spaced.
     let [i, j, k] = centroid;
     let k_mm = if scan.direction.is_some() {
         k * scan
@@ -44,7 +47,7 @@ fn placed<'a>(scan: &Scan, mark: &'a Mark) -> Result<Option<Placed<'a>>, MergeEr
     };
     let centre_mm = [i * scan.spacing_i_mm, j * scan.spacing_j_mm, k_mm];
     let diameter_mm = mark.diameter_mm.ok_or_else(|| missing("diameter_mm"))?;
-    Ok(Some(Placed { mark, mask, centroid, centre_mm, diameter_mm }))
+    Ok(Some(LocatedMark { mark, mask, centroid, centre_mm, diameter_mm }))
 }
 
 #[cfg(test)]
@@ -55,30 +58,30 @@ mod tests {
     #[test]
     fn heights_count_where_there_is_no_image() {
         let mut marks = [mark("a", 0, [2, 4, 1], [3, 1, 1])];
-        let placed = place(&scan(), &marks).unwrap();
+        let placed = locate(&scan(), &marks).unwrap();
         // Spacing is 0.7, 0.8 and 2.5 mm.
         let expected = [3.0 * 0.7, 4.0 * 0.8, 2.5];
         assert!((0..3).all(|a| (placed[0].centre_mm[a] - expected[a]).abs() < 1e-12));
         let without = Scan { direction: None, ..scan() };
         marks[0].centroid_z_mm = Some(-117.5);
-        let placed = place(&without, &marks).unwrap();
+        let placed = locate(&without, &marks).unwrap();
         let expected = [3.0 * 0.7, 4.0 * 0.8, -117.5];
         assert!((0..3).all(|a| (placed[0].centre_mm[a] - expected[a]).abs() < 1e-12));
         marks[0].centroid_z_mm = None;
-        assert!(place(&scan(), &marks).is_ok());
-        let error = place(&without, &marks).err().unwrap().to_string();
+        assert!(locate(&scan(), &marks).is_ok());
+        let error = locate(&without, &marks).err().unwrap().to_string();
         assert_eq!(error, "mark `a` has a mask but no `centroid_z_mm`");
     }
 
     #[test]
-    fn an_outline_without_a_voxel_is_passed_over_and_half_a_mask_is_not() {
+    fn an_outline_without_a_voxel_is_skipped_and_half_a_mask_is_an_error() {
         let mut marks = [mark("a", 0, [2, 4, 1], [3, 1, 1]), mark("b", 1, [2, 4, 1], [3, 1, 1])];
         let b = &mut marks[1];
         (b.mask_bits, b.diameter_mm, b.centroid_i) = (None, None, None);
         [b.bbox_i, b.bbox_j, b.bbox_k] = [None; 3];
         [b.bbox_size_i, b.bbox_size_j, b.bbox_size_k] = [None; 3];
         let ids = |marks| -> Vec<String> {
-            place(&scan(), marks)
+            locate(&scan(), marks)
                 .unwrap()
                 .iter()
                 .map(|placed| placed.mark.mark_id.clone())
@@ -86,7 +89,7 @@ mod tests {
         };
         assert_eq!(ids(&marks), ["a"]);
         marks[1].mask_bits = Some(vec![7]);
-        let error = place(&scan(), &marks).err().unwrap().to_string();
+        let error = locate(&scan(), &marks).err().unwrap().to_string();
         assert_eq!(error, "mark `b` has a mask but no `bbox`");
     }
 }

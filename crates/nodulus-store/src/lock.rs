@@ -1,10 +1,10 @@
 //! One run at a time on a store.
 
-use super::clock;
+use crate::{Error, clock};
 use fs_err::{File, OpenOptions};
 use std::fs::TryLockError;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,27 +20,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
-}
-
-/// A store could not be locked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Another run holds the lock.
-    #[error("store `{store}` is in use by {holder}")]
-    Held {
-        /// The store.
-        store: PathBuf,
-        /// Process and host, as the holder wrote them.
-        holder: String,
-    },
-    /// The lock file cannot be made.
-    #[error("store `{store}` cannot be written to")]
-    NotWritable {
-        /// The store.
-        store: PathBuf,
-        /// What the file system says.
-        source: io::Error,
-    },
 }
 
 impl Lock {
@@ -67,7 +46,10 @@ impl Lock {
                     // The holder's name is a help, not a need.
                     let _ = file.read_to_string(&mut holder);
                     let holder = if holder.is_empty() { "another process" } else { holder.trim() };
-                    return Err(Error::Held { store: store.to_owned(), holder: holder.to_owned() });
+                    return Err(Error::Locked {
+                        store: store.to_owned(),
+                        holder: holder.to_owned(),
+                    });
                 }
                 TryLockError::Error(source) => return Err(not_writable(source)),
             }

@@ -1,61 +1,14 @@
 //! The folder that holds every table, in every version that was made.
 
-use super::job::{Job, JobSpec, manifest_path};
-use super::lock::{self, Lock};
-use super::manifest::{self, Manifest};
-use super::parquet::{self, PartReader};
-use super::{Failure, Output, Row, Table, durable, shard};
+use crate::job::{Job, JobSpec, manifest_path};
+use crate::{Error, Lock, Manifest, OutputSpec, PartReader, Row, TableSpec, durable, record};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
-const LAYOUT: u32 = 1;
-
-/// The store could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A record could not be read or written.
-    #[error(transparent)]
-    Record(#[from] manifest::Error),
-    /// A part could not be read.
-    #[error(transparent)]
-    Parquet(#[from] parquet::Error),
-    /// A shard could not be written.
-    #[error(transparent)]
-    Shard(#[from] shard::Error),
-    /// The store could not be locked.
-    #[error(transparent)]
-    Lock(#[from] lock::Error),
-    /// The folder holds other things.
-    #[error("`{0}` is not a store: it has files and no `store.json`")]
-    NotAStore(PathBuf),
-    /// There is no such store.
-    #[error("there is no store at `{0}`")]
-    Missing(PathBuf),
-    /// A newer program made the store.
-    #[error(
-        "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
-    )]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// Its layout.
-        found: u32,
-    },
-    /// A stage needs an output that nothing has made yet.
-    #[error("`{output}` is not in store `{store}`")]
-    NotMade {
-        /// The output.
-        output: Output,
-        /// The store.
-        store: PathBuf,
-    },
-}
+pub(crate) const LAYOUT: u32 = 1;
 
 /// What `store.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,6 +27,7 @@ pub struct Store {
 pub struct Version {
     /// What it is made of.
     pub manifest: Manifest,
+    output: OutputSpec,
     folder: PathBuf,
 }
 
@@ -94,11 +48,9 @@ impl Store {
             let made = if foreign {
                 Err(Error::NotAStore(root.to_owned()))
             } else {
-                manifest::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
-                    manifest::Error::Io(source) => {
-                        lock::Error::NotWritable { store: root.to_owned(), source }.into()
-                    }
-                    other @ manifest::Error::Parse { .. } => Error::Record(other),
+                record::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
+                    Error::Io(source) => Error::NotWritable { store: root.to_owned(), source },
+                    other => other,
                 })
             };
             // Another process that makes it at the same time may be first, and clear up what it finds.
@@ -115,14 +67,14 @@ impl Store {
     ///
     /// Fails if there is none, or it belongs to a newer program.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let layout: Option<Layout> = manifest::read(&root.join("store.json"))?;
+        let layout: Option<Layout> = record::read(&root.join("store.json"))?;
         match layout {
             None if root.is_dir() && fs::read_dir(root)?.next().is_some() => {
                 Err(Error::NotAStore(root.to_owned()))
             }
-            None => Err(Error::Missing(root.to_owned())),
+            None => Err(Error::NoStore(root.to_owned())),
             Some(Layout { layout }) if layout > LAYOUT => {
-                Err(Error::Newer { path: root.to_owned(), found: layout })
+                Err(Error::NewerStore { path: root.to_owned(), found: layout })
             }
             Some(_) => Ok(Self { root: root.to_owned() }),
         }
@@ -133,18 +85,19 @@ impl Store {
         &self.root
     }
 
-    /// Takes the right to write, and clears what an interrupted run left unfinished.
+    /// Takes the right to write, and clears what an interrupted run left unfinished in the store's own folder
+    /// and in those of its folders that are named.
     ///
     /// # Errors
     ///
     /// Fails if another process holds it, or the store cannot be written to.
-    pub fn lock(&self) -> Result<Lock, Error> {
+    pub fn lock<'a>(&self, folders: impl IntoIterator<Item = &'a str>) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
         durable::remove_unfinished(&self.root)?;
-        durable::remove_unfinished(&self.root.join("sources"))?;
-        for output in Output::all() {
-            durable::remove_unfinished(&self.root.join(output.name()))?;
-            for key in subfolders(&self.root.join(output.name()))? {
+        for folder in folders {
+            let folder = self.root.join(folder);
+            durable::remove_unfinished(&folder)?;
+            for key in subfolders(&folder)? {
                 durable::remove_unfinished(&key.join("meta"))?;
                 durable::remove_unfinished(&key.join("meta/shards"))?;
                 for attempt in subfolders(&key.join("_tmp"))? {
@@ -167,7 +120,8 @@ impl Store {
     /// # Errors
     ///
     /// Fails if the store's records cannot be read.
-    pub fn current(&self, output: Output) -> Result<Option<Version>, Error> {
+    pub fn current(&self, output: impl Into<OutputSpec>) -> Result<Option<Version>, Error> {
+        let output = output.into();
         let path = self.root.join(output.name()).join("CURRENT");
         match fs::read_to_string(path) {
             Ok(key) => self.version(output, key.trim()),
@@ -181,10 +135,15 @@ impl Store {
     /// # Errors
     ///
     /// Fails if the store's records cannot be read.
-    pub fn version(&self, output: Output, key: &str) -> Result<Option<Version>, Error> {
+    pub fn version(
+        &self,
+        output: impl Into<OutputSpec>,
+        key: &str,
+    ) -> Result<Option<Version>, Error> {
+        let output = output.into();
         let folder = self.root.join(output.name()).join(key);
-        let manifest: Option<Manifest> = manifest::read(&manifest_path(&folder))?;
-        Ok(manifest.map(|manifest| Version { manifest, folder }))
+        let manifest: Option<Manifest> = record::read(&manifest_path(&folder))?;
+        Ok(manifest.map(|manifest| Version { manifest, output, folder }))
     }
 
     /// The current version of an output that must be there.
@@ -192,45 +151,10 @@ impl Store {
     /// # Errors
     ///
     /// Fails if nothing has made it, or the store's records cannot be read.
-    pub fn require(&self, output: Output) -> Result<Version, Error> {
-        self.current(output)?.ok_or_else(|| Error::NotMade { output, store: self.root.clone() })
-    }
-
-    /// Brings the table of failures up to date with those of the current outputs.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store cannot be read or written to.
-    pub fn refresh_failures(&self) -> Result<(), Error> {
-        let mut inputs = Vec::new();
-        let mut failures: Vec<Failure> = Vec::new();
-        for output in Output::all().filter(|o| *o != Output::Table(Table::Failures)) {
-            if let Some(version) = self.current(output)? {
-                let shards = &version.manifest.shards;
-                let found: Vec<_> = shards.iter().flat_map(|s| s.failures.clone()).collect();
-                if !found.is_empty() {
-                    inputs.push(version.manifest.as_input());
-                    failures.extend(found);
-                }
-            }
-        }
-        let job = self.job(JobSpec {
-            stage: "failures",
-            stage_version: 1,
-            outputs: vec![Output::Table(Table::Failures)],
-            config: serde_json::to_value(&failures)
-                .map_err(|source| manifest::Error::Parse { path: self.root.clone(), source })?,
-            inputs,
-            n_shards: 1,
-        });
-        if !job.is_finished() {
-            let shard = job.shard(0)?;
-            let mut part = shard.part::<Failure>()?;
-            part.write(failures)?;
-            shard.commit(vec![part.finish()?], Vec::new())?;
-        }
-        job.finish()?;
-        Ok(())
+    pub fn require(&self, output: impl Into<OutputSpec>) -> Result<Version, Error> {
+        let output = output.into();
+        let missing = || Error::NotMade { output: output.name(), store: self.root.clone() };
+        self.current(output)?.ok_or_else(missing)
     }
 
     /// Writes a small file of the store, whole or not at all.
@@ -239,7 +163,7 @@ impl Store {
     ///
     /// Fails if the store cannot be written to.
     pub fn write_record(&self, name: &Path, record: &impl Serialize) -> Result<(), Error> {
-        Ok(manifest::write(&self.root.join(name), record)?)
+        record::write(&self.root.join(name), record)
     }
 
     /// Reads a small file of the store, or `None` where it is not there.
@@ -248,7 +172,7 @@ impl Store {
     ///
     /// Fails if the file cannot be read or parsed.
     pub fn read_record<T: DeserializeOwned>(&self, name: &Path) -> Result<Option<T>, Error> {
-        Ok(manifest::read(&self.root.join(name))?)
+        record::read(&self.root.join(name))
     }
 
     /// Writes a text file of the store, whole or not at all.
@@ -262,9 +186,14 @@ impl Store {
 }
 
 impl Version {
+    /// The output that this is a version of.
+    pub fn output(&self) -> OutputSpec {
+        self.output
+    }
+
     /// Folder with the output's files.
     pub fn files_folder(&self) -> PathBuf {
-        self.folder.join(self.manifest.output.files_folder())
+        self.folder.join(self.output.files_folder())
     }
 
     /// The files of a shard.
@@ -279,44 +208,56 @@ impl Version {
         (0..self.manifest.n_shards()).flat_map(|shard| self.shard_files(shard)).collect()
     }
 
+    /// All rows of a table, in batches.
+    pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
+        batches(self.files(), R::TABLE, None)
+    }
+
     /// Rows of one shard of a table, in batches.
     pub fn shard_rows<R: Row>(
         &self,
         shard: usize,
-    ) -> impl Iterator<Item = Result<Vec<R>, parquet::Error>> + use<R> {
+    ) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
         batches(self.shard_files(shard), R::TABLE, None)
     }
 
     /// Some columns of all rows of a table, in batches; `T`'s fields are the columns named.
     pub fn columns<'a, T: DeserializeOwned + 'a>(
         &self,
-        table: Table,
         columns: &'a [&'a str],
-    ) -> impl Iterator<Item = Result<Vec<T>, parquet::Error>> + use<'a, T> {
-        batches(self.files(), table, Some(columns))
+    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
+        self.batches(self.files(), columns)
     }
 
     /// Some columns of one shard of a table, in batches; `T`'s fields are the columns named.
     pub fn shard_columns<'a, T: DeserializeOwned + 'a>(
         &self,
         shard: usize,
-        table: Table,
         columns: &'a [&'a str],
-    ) -> impl Iterator<Item = Result<Vec<T>, parquet::Error>> + use<'a, T> {
-        batches(self.shard_files(shard), table, Some(columns))
+    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
+        self.batches(self.shard_files(shard), columns)
     }
 
-    /// All rows of a table, in batches.
-    pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<Vec<R>, parquet::Error>> + use<R> {
-        batches(self.files(), R::TABLE, None)
+    fn batches<'a, T: DeserializeOwned + 'a>(
+        &self,
+        files: Vec<PathBuf>,
+        columns: &'a [&'a str],
+    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
+        let (batches_of_table, error) = match self.output {
+            OutputSpec::Table(table) => (Some(batches(files, table, Some(columns))), None),
+            OutputSpec::Files(name) => {
+                (None, Some(Err(Error::NotATable { output: name, path: self.folder.clone() })))
+            }
+        };
+        error.into_iter().chain(batches_of_table.into_iter().flatten())
     }
 }
 
 fn batches<'a, T: DeserializeOwned + 'a>(
     files: Vec<PathBuf>,
-    table: Table,
+    table: &'static TableSpec,
     columns: Option<&'a [&'a str]>,
-) -> impl Iterator<Item = Result<Vec<T>, parquet::Error>> + use<'a, T> {
+) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
     files.into_iter().flat_map(move |file| {
         let (reader, error) = match PartReader::<T>::open(&file, table, columns) {
             Ok(reader) => (Some(reader), None),

@@ -1,9 +1,8 @@
 //! One stage's work on the store: its outputs under one key.
 
-use super::manifest::{self, InputRef, Manifest, ShardRecord};
-use super::parquet::Provenance;
-use super::shard::{self, ShardWriter, record_path};
-use super::{Output, durable, hash};
+use crate::manifest::{self, InputRef, Manifest, ShardRecord};
+use crate::shard::{ShardWriter, record_path};
+use crate::{Error, OutputSpec, Provenance, durable, hash, record};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::io;
@@ -17,7 +16,7 @@ pub struct JobSpec {
     /// Version of the stage's code; raised when its results change.
     pub stage_version: u32,
     /// What it writes; the first one carries its failures.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputSpec>,
     /// The stage's own settings.
     pub config: Value,
     /// What it reads.
@@ -55,7 +54,7 @@ pub struct Job {
 }
 
 impl Job {
-    pub(super) fn new(store: &Path, spec: JobSpec) -> Self {
+    pub(crate) fn new(store: &Path, spec: JobSpec) -> Self {
         let key = spec.key();
         Self { store: store.to_owned(), spec, key }
     }
@@ -90,7 +89,7 @@ impl Job {
     /// # Errors
     ///
     /// Fails if the store cannot be written to.
-    pub fn shard(&self, shard: usize) -> Result<ShardWriter, shard::Error> {
+    pub fn shard(&self, shard: usize) -> Result<ShardWriter, Error> {
         let outputs = self.spec.outputs.iter().map(|o| (*o, self.folder(*o))).collect();
         ShardWriter::new(shard, outputs, &std::process::id().to_string(), self.provenance())
     }
@@ -102,7 +101,8 @@ impl Job {
     ///
     /// Fails if the store cannot be written to.
     pub fn resume_folder(&self) -> io::Result<PathBuf> {
-        let output = self.spec.outputs.first().copied().unwrap_or(Output::Report);
+        let first = self.spec.outputs.first().copied();
+        let output = first.ok_or_else(|| io::Error::other("a job without outputs"))?;
         let folder = self.folder(output).join("_tmp/resume");
         fs::create_dir_all(&folder)?;
         Ok(folder)
@@ -113,17 +113,17 @@ impl Job {
     /// # Errors
     ///
     /// Fails if a shard's record cannot be read, or the store cannot be written to.
-    pub fn finish(&self) -> Result<Vec<Manifest>, manifest::Error> {
+    pub fn finish(&self) -> Result<Vec<Manifest>, Error> {
         let mut manifests = Vec::new();
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
             let path = manifest_path(&folder);
-            let manifest = if let Some(manifest) = manifest::read::<Manifest>(&path)? {
+            let manifest = if let Some(manifest) = record::read::<Manifest>(&path)? {
                 manifest
             } else {
                 let manifest = self.manifest(*output, &folder)?;
                 remove_unrecorded(&folder.join(output.files_folder()), &manifest)?;
-                manifest::write(&path, &manifest)?;
+                record::write(&path, &manifest)?;
                 manifest
             };
             manifests.push(manifest);
@@ -163,18 +163,18 @@ impl Job {
         Ok(())
     }
 
-    fn manifest(&self, output: Output, folder: &Path) -> Result<Manifest, manifest::Error> {
+    fn manifest(&self, output: OutputSpec, folder: &Path) -> Result<Manifest, Error> {
         let mut shards = Vec::with_capacity(self.spec.n_shards);
         for shard in 0..self.spec.n_shards {
             let path = record_path(folder, shard);
-            let record: Option<ShardRecord> = manifest::read(&path)?;
+            let record: Option<ShardRecord> = record::read(&path)?;
             shards.push(record.ok_or_else(|| {
                 let message = format!("shard record `{}` is missing", path.display());
                 io::Error::new(io::ErrorKind::NotFound, message)
             })?);
         }
         Ok(Manifest {
-            output,
+            output: output.name().to_owned(),
             key: self.key.clone(),
             schema_version: output.schema_version(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -208,13 +208,13 @@ impl Job {
         ])
     }
 
-    fn folder(&self, output: Output) -> PathBuf {
+    fn folder(&self, output: OutputSpec) -> PathBuf {
         self.store.join(output.name()).join(&self.key)
     }
 }
 
 /// Where an output's manifest is.
-pub(super) fn manifest_path(folder: &Path) -> PathBuf {
+pub(crate) fn manifest_path(folder: &Path) -> PathBuf {
     folder.join("meta/manifest.json")
 }
 
@@ -239,52 +239,37 @@ fn remove_unrecorded(folder: &Path, manifest: &Manifest) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::store::Store;
-    use crate::tables::{Failure, Sample, Table};
+    use crate::fixture::Slice;
+    use crate::{FailedCase, Row as _, Store};
 
     fn spec(ratio: f64) -> JobSpec {
         JobSpec {
             stage: "balance",
             stage_version: 1,
-            outputs: vec![Output::Table(Table::Samples)],
+            outputs: vec![Slice::TABLE.into()],
             config: json!({ "ratio": ratio }),
             inputs: Vec::new(),
             n_shards: 2,
         }
     }
 
-    fn sample(n: usize) -> Sample {
-        Sample {
-            roi_id: format!("r{n}"),
-            nodule_id: "n".to_owned(),
-            cohort: "c".to_owned(),
-            series_instance_uid: "1.2".to_owned(),
-            patient_id: "p".to_owned(),
-            role: "nodule".to_owned(),
-            split_by: "patient".to_owned(),
-            split: "train".to_owned(),
-            fold: None,
-        }
+    fn failed_case() -> FailedCase {
+        let (stage, case_id, cause) = ("balance".to_owned(), "c".to_owned(), "x".to_owned());
+        FailedCase { stage, case_id, cause, path: None }
     }
 
     fn commit(job: &Job, shard: usize) {
         let writer = job.shard(shard).unwrap();
-        let mut part = writer.part::<Sample>().unwrap();
-        part.write([sample(shard)]).unwrap();
-        let failure = Failure {
-            stage: "balance".to_owned(),
-            case_id: "c".to_owned(),
-            cause: "x".to_owned(),
-            path: None,
-        };
-        writer.commit(vec![part.finish().unwrap()], vec![failure]).unwrap();
+        let mut part = writer.part::<Slice>().unwrap();
+        part.write([Slice::new(shard as i64)]).unwrap();
+        writer.commit(vec![part.finish().unwrap()], vec![failed_case()]).unwrap();
     }
 
     #[test]
     fn a_table_is_there_when_its_last_shard_is() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
-        let output = Output::Table(Table::Samples);
+        let output = Slice::TABLE;
         let job = store.job(spec(1.0));
         commit(&job, 1);
         assert_eq!(job.pending(), [0]);
@@ -293,13 +278,10 @@ mod tests {
         assert!(job.pending().is_empty() && !job.is_finished());
         job.finish().unwrap();
         let version = store.current(output).unwrap().unwrap();
-        let rows: Vec<Sample> = version.rows::<Sample>().flat_map(Result::unwrap).collect();
-        assert_eq!(rows, [sample(0), sample(1)]);
-        store.refresh_failures().unwrap();
-        assert_eq!(
-            store.current(Output::Table(Table::Failures)).unwrap().unwrap().manifest.rows,
-            2
-        );
+        let rows: Vec<Slice> = version.rows::<Slice>().flat_map(Result::unwrap).collect();
+        assert_eq!(rows, [Slice::new(0), Slice::new(1)]);
+        let failures: Vec<_> = version.manifest.shards.iter().flat_map(|s| &s.failures).collect();
+        assert_eq!(failures, [&failed_case(), &failed_case()]);
 
         // Other settings are another version beside it; the old one comes back as it was.
         let other = store.job(spec(2.0));
@@ -321,12 +303,12 @@ mod tests {
         let store = Store::create(&folder.path().join("s")).unwrap();
         let job = store.job(spec(1.0));
         let writer = job.shard(0).unwrap();
-        drop(writer.part::<Sample>().unwrap());
+        drop(writer.part::<Slice>().unwrap());
         drop(writer);
         let resume = job.resume_folder().unwrap();
         let unfinished = resume.parent().unwrap();
         assert_eq!(fs::read_dir(unfinished).unwrap().count(), 2);
-        let _lock = store.lock().unwrap();
+        let _lock = store.lock(["slices"]).unwrap();
         assert_eq!(fs::read_dir(unfinished).unwrap().count(), 1);
         assert_eq!(job.pending(), [0, 1]);
         // A part that was moved to its place, without a record, goes when the job ends.

@@ -1,0 +1,156 @@
+//! Why the store, a table or a record cannot be used.
+
+use crate::store::LAYOUT;
+use std::io;
+use std::path::PathBuf;
+
+/// The store could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A JSON file is not the record that it should be.
+    #[error("`{path}` is not a record that this nodulus can read; a newer one may have written it")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The folder holds other things.
+    #[error("`{0}` is not a store: it has files and no `store.json`")]
+    NotAStore(PathBuf),
+    /// There is no such store.
+    #[error("there is no store at `{0}`")]
+    NoStore(PathBuf),
+    /// A newer program made the store.
+    #[error(
+        "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
+    )]
+    NewerStore {
+        /// The store.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// An output is needed that nothing has made yet.
+    #[error("`{output}` is not in store `{store}`")]
+    NotMade {
+        /// The output.
+        output: &'static str,
+        /// The store.
+        store: PathBuf,
+    },
+    /// Rows are asked of an output that is not a table.
+    #[error("`{output}` at `{path}` is not a table")]
+    NotATable {
+        /// The output.
+        output: &'static str,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Another process holds the lock.
+    #[error("store `{store}` is in use by {holder}")]
+    Locked {
+        /// The store.
+        store: PathBuf,
+        /// Process and host, as the holder wrote them.
+        holder: String,
+    },
+    /// The store's folder cannot be written to.
+    #[error("store `{store}` cannot be written to")]
+    NotWritable {
+        /// The store.
+        store: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+    /// A shard is committed without one of its job's outputs.
+    #[error("shard {shard} has no part of `{output}`")]
+    PartMissing {
+        /// The output.
+        output: &'static str,
+        /// The shard.
+        shard: usize,
+    },
+    /// A row has no JSON form to hash.
+    #[error("cannot hash a row of `{table}`")]
+    Hash {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with the row.
+        source: serde_json::Error,
+    },
+    /// The file is not Parquet, or is damaged.
+    #[error("cannot read `{path}` as Parquet")]
+    ReadParquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: parquet::errors::ParquetError,
+    },
+    /// The file could not be written.
+    #[error("cannot write `{path}` as Parquet")]
+    WriteParquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: parquet::errors::ParquetError,
+    },
+    /// The file's columns are not the rows' fields.
+    #[error("rows of `{path}` do not have the columns of `{table}`")]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// The table that it should hold.
+        table: &'static str,
+        /// What differs.
+        source: Box<serde_arrow::Error>,
+    },
+    /// The file holds another table.
+    #[error("`{path}` holds table `{found}`, expected `{expected}`")]
+    OtherTable {
+        /// The file.
+        path: PathBuf,
+        /// The table in its metadata.
+        found: String,
+        /// The table asked for.
+        expected: &'static str,
+    },
+    /// The file was written with another version of the table's columns.
+    #[error(
+        "`{path}` has version {found} of table `{table}`, this nodulus reads version {expected}: {}",
+        if found > expected { "use a newer nodulus" } else { "run the stage again with `--force`" }
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+        /// Version in the file.
+        found: u32,
+        /// Version that this program reads.
+        expected: u32,
+    },
+    /// A file of another program lacks columns.
+    #[error("`{path}` has no column {}; found {}", missing.join(", "), found.join(", "))]
+    MissingColumns {
+        /// The file.
+        path: PathBuf,
+        /// Columns that must be there and are not.
+        missing: Vec<String>,
+        /// Columns that are there.
+        found: Vec<String>,
+    },
+    /// The columns of another program's file have other types.
+    #[error("columns of `{path}` cannot be read as {}", wanted.join(", "))]
+    ColumnTypes {
+        /// The file.
+        path: PathBuf,
+        /// The columns.
+        wanted: Vec<String>,
+        /// What differs.
+        source: Box<serde_arrow::Error>,
+    },
+}
