@@ -114,13 +114,8 @@ fn every_stage_has_the_same_items_in_the_same_order() {
         let text = read(&format!("src/stages/{stage}/mod.rs"));
         let settings = read(&format!("src/stages/{stage}/config.rs"));
         assert!(settings.contains("pub struct Config {"), "{stage} has no settings");
-        let items = [
-            "pub const SPEC: StageSpec",
-            "pub fn run(",
-            "pub fn transform(",
-            "pub enum Error",
-            "mod tests {",
-        ];
+        let items =
+            ["pub const SPEC: StageSpec", "pub fn run(", "pub fn transform(", "mod tests {"];
         let positions: Vec<_> = items.iter().map(|item| text.find(item)).collect();
         for (item, position) in items.iter().zip(&positions) {
             assert!(position.is_some(), "{stage} has no `{item}`");
