@@ -221,6 +221,10 @@ pub fn job_spec(
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
+///
+/// # Errors
+///
+/// Fails if the path is a store that cannot be read or has no weights.
 pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;

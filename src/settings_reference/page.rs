@@ -72,7 +72,7 @@ fn section(out: &mut String, name: &str, heading: &str, schema: Schema<'_>) {
     }
     if !rows.is_empty() {
         out.push_str("\n| key | type | unit | default | meaning |\n|---|---|---|---|---|\n");
-        rows.iter().for_each(|row| out.push_str(row));
+        out.extend(rows);
     }
     for Section { name, is_list, description, schema } in below {
         let brackets = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };

@@ -1,8 +1,6 @@
 //! `exclusions`: one row for each thing that a rule left out.
 
-use arrow::datatypes::{DataType, Schema};
-use nodulus_store::schema::{column, nullable};
-use nodulus_store::{Row, TableSpec};
+use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
 
 /// A rule by which something is left out.
@@ -48,17 +46,26 @@ impl Rule {
     }
 }
 
-/// A thing that was left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each column is described in `schema`")]
-pub struct Exclusion {
-    pub stage: String,
-    pub cohort: Option<String>,
-    pub series_instance_uid: Option<String>,
-    pub case_id: String,
-    pub rule: String,
-    pub reason: String,
-    pub path: Option<String>,
+columns! {
+    /// A thing that was left out, and why.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Exclusion {
+        /// stage that left it out
+        pub stage: String,
+        /// name of the cohort in the pipeline file
+        pub cohort: Option<String>,
+        /// series that it is about
+        pub series_instance_uid: Option<String>,
+        /// what was left out: a file, a series or a mark
+        pub case_id: String,
+        /// chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found,
+        /// no_voxels, no_mask, incomplete_reading or roi_left_out
+        pub rule: String,
+        /// the rule's finding in words
+        pub reason: String,
+        /// file that it is about, relative to the annotations' folder
+        pub path: Option<String>,
+    }
 }
 
 impl Exclusion {
@@ -91,24 +98,6 @@ impl Exclusion {
 impl Row for Exclusion {
     const TABLE: &'static TableSpec = &TableSpec {
         id_columns: &["case_id"],
-        ..TableSpec::new("exclusions", "a thing that a rule left out", schema)
+        ..TableSpec::new::<Self>("exclusions", "a thing that a rule left out")
     };
-}
-
-/// Columns of `exclusions`.
-pub fn schema() -> Schema {
-    use DataType::Utf8;
-    Schema::new(vec![
-        column("stage", Utf8, "stage that left it out"),
-        nullable("cohort", Utf8, "name of the cohort in the pipeline file"),
-        nullable("series_instance_uid", Utf8, "series that it is about"),
-        column("case_id", Utf8, "what was left out: a file, a series or a mark"),
-        column(
-            "rule",
-            Utf8,
-            "chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found, no_voxels, no_mask, incomplete_reading or roi_left_out",
-        ),
-        column("reason", Utf8, "the rule's finding in words"),
-        nullable("path", Utf8, "file that it is about, relative to the annotations' folder"),
-    ])
 }

@@ -1,25 +1,28 @@
 //! `failures`: one row for each case that a stage could not do.
 
 use super::{Output, Table};
-use arrow::datatypes::{DataType, Schema};
-use nodulus_store::schema::{column, nullable};
-use nodulus_store::{Error, FailedCase, JobSpec, Row, Store, TableSpec};
+use nodulus_store::{Error, FailedCase, JobSpec, Row, Store, TableSpec, columns};
 use serde::{Deserialize, Serialize};
 
-/// A case that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each column is described in `schema`")]
-pub struct Failure {
-    pub stage: String,
-    pub case_id: String,
-    pub cause: String,
-    pub path: Option<String>,
+columns! {
+    /// A case that failed.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Failure {
+        /// stage that failed
+        pub stage: String,
+        /// case: an image's path, a series or a nodule
+        pub case_id: String,
+        /// chain of causes, outermost first
+        pub cause: String,
+        /// file or folder at fault, relative to the cohort's root
+        pub path: Option<String>,
+    }
 }
 
 impl Row for Failure {
     const TABLE: &'static TableSpec = &TableSpec {
         id_columns: &["case_id"],
-        ..TableSpec::new("failures", "a case that failed", schema)
+        ..TableSpec::new::<Self>("failures", "a case that failed")
     };
 }
 
@@ -27,17 +30,6 @@ impl From<FailedCase> for Failure {
     fn from(FailedCase { stage, case_id, cause, path }: FailedCase) -> Self {
         Self { stage, case_id, cause, path }
     }
-}
-
-/// Columns of `failures`.
-pub fn schema() -> Schema {
-    use DataType::Utf8;
-    Schema::new(vec![
-        column("stage", Utf8, "stage that failed"),
-        column("case_id", Utf8, "case: an image's path, a series or a nodule"),
-        column("cause", Utf8, "chain of causes, outermost first"),
-        nullable("path", Utf8, "file or folder at fault, relative to the cohort's root"),
-    ])
 }
 
 /// Brings the table up to date with the failed cases of the current outputs.

@@ -1,6 +1,8 @@
 //! The tables that pass between stages: one file for each, and the registry of them and of the other outputs.
 
 pub mod mask_box;
+pub mod ratings;
+mod metric_columns;
 pub mod scans;
 pub mod marks;
 pub mod nodules;
@@ -28,12 +30,14 @@ pub use exclusions::Exclusion;
 pub use failures::Failure;
 pub use growth::Growth;
 pub use marks::{Mark, MarkKind};
+pub use metric_columns::MetricColumns;
 pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use nodulus_store::Error;
 pub use output::{Output, SOURCES, folders};
 pub use predictions::Prediction;
 pub use rating_agreement::RatingAgreement;
+pub use ratings::{Agreement, PerRating, RATINGS, RatingStatistics};
 pub use reader_agreement::ReaderAgreement;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};

@@ -1,8 +1,6 @@
 //! `samples`: one row for each slice chosen for learning.
 
-use arrow::datatypes::{DataType, Schema};
-use nodulus_store::schema::column;
-use nodulus_store::{Row, TableSpec};
+use nodulus_store::{Row, TableSpec, columns};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,41 +68,35 @@ impl SplitBy {
     }
 }
 
-/// A slice chosen for learning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each column is described in `schema`")]
-pub struct Sample {
-    pub roi_id: String,
-    pub nodule_id: String,
-    pub cohort: String,
-    pub series_instance_uid: String,
-    pub patient_id: String,
-    pub role: String,
-    pub split_by: String,
-    pub split: String,
-    pub fold: Option<i64>,
+columns! {
+    /// A slice chosen for learning.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Sample {
+        /// slice of `rois`
+        pub roi_id: String,
+        /// nodule at the centre
+        pub nodule_id: String,
+        /// name of the cohort in the pipeline file
+        pub cohort: String,
+        /// series of the slice
+        pub series_instance_uid: String,
+        /// patient, who is in one split alone unless split by lesion
+        pub patient_id: String,
+        /// nodule or adjacent_empty
+        pub role: String,
+        /// what is in one split whole: patient or lesion
+        pub split_by: String,
+        /// train, validation or test
+        pub split: String,
+        /// cross-validation fold, from 0; null on test
+        pub fold: Option<i64>,
+    }
 }
 
 impl Row for Sample {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 2,
         id_columns: &["roi_id", "nodule_id", "patient_id"],
-        ..TableSpec::new("samples", "a slice chosen for learning", schema)
+        ..TableSpec::new::<Self>("samples", "a slice chosen for learning")
     };
-}
-
-/// Columns of `samples`.
-pub fn schema() -> Schema {
-    use DataType::{Int64, Utf8};
-    Schema::new(vec![
-        column("roi_id", Utf8, "slice of `rois`"),
-        column("nodule_id", Utf8, "nodule at the centre"),
-        column("cohort", Utf8, "name of the cohort in the pipeline file"),
-        column("series_instance_uid", Utf8, "series of the slice"),
-        column("patient_id", Utf8, "patient, who is in one split alone unless split by lesion"),
-        column("role", Utf8, "nodule or adjacent_empty"),
-        column("split_by", Utf8, "what is in one split whole: patient or lesion"),
-        column("split", Utf8, "train, validation or test"),
-        column("fold", Int64, "cross-validation fold, from 0; null on test").with_nullable(true),
-    ])
 }

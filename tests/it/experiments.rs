@@ -59,7 +59,7 @@ fn every_row_is_trained_once_and_evaluated_with_the_others() {
             metrics.iter().filter(|m| m.model_id == row["model_id"].as_str().unwrap()).collect();
         assert!(!of_model.is_empty());
         assert_eq!(row["n_nodules"], of_model.len());
-        let dice: Vec<f64> = of_model.iter().filter_map(|m| m.dice).collect();
+        let dice: Vec<f64> = of_model.iter().filter_map(|m| m.metrics.dice).collect();
         let cell = row["cells"].as_array().unwrap().iter().find(|c| c["metric"] == "dice").unwrap();
         let mean = dice.iter().sum::<f64>() / dice.len() as f64;
         assert!((cell["mean"].as_f64().unwrap() - mean).abs() < 1e-12);

@@ -96,10 +96,7 @@ fn every_column_is_described_and_named_in_snake_case() {
 fn every_table_has_a_file_and_is_documented() {
     let architecture = read("ARCHITECTURE.md");
     for table in Table::ALL {
-        assert!(
-            read(&format!("src/tables/{table}.rs")).contains("pub fn schema() -> Schema"),
-            "{table}"
-        );
+        assert!(read(&format!("src/tables/{table}.rs")).contains("columns! {"), "{table}");
         assert!(
             architecture.contains(&format!("`{table}`")),
             "ARCHITECTURE.md does not name {table}"
@@ -114,13 +111,8 @@ fn every_stage_has_the_same_items_in_the_same_order() {
         let text = read(&format!("src/stages/{stage}/mod.rs"));
         let settings = read(&format!("src/stages/{stage}/config.rs"));
         assert!(settings.contains("pub struct Config {"), "{stage} has no settings");
-        let items = [
-            "pub const SPEC: StageSpec",
-            "pub fn run(",
-            "pub fn transform(",
-            "pub enum Error",
-            "mod tests {",
-        ];
+        let items =
+            ["pub const SPEC: StageSpec", "pub fn run(", "pub fn transform(", "mod tests {"];
         let positions: Vec<_> = items.iter().map(|item| text.find(item)).collect();
         for (item, position) in items.iter().zip(&positions) {
             assert!(position.is_some(), "{stage} has no `{item}`");

@@ -260,18 +260,18 @@ mod tests {
     fn a_type_with_fewer_columns_reads_those() {
         #[derive(Deserialize)]
         struct Ids {
-            slice_id: String,
+            image_id: String,
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let mut writer = PartWriter::create(&path, &Provenance::new()).unwrap();
         writer.write([Slice::new(7)]).unwrap();
         writer.finish().unwrap();
-        let ids: Vec<Ids> = PartReader::open(&path, Slice::TABLE, Some(&["slice_id"]))
+        let ids: Vec<Ids> = PartReader::open(&path, Slice::TABLE, Some(&["image_id"]))
             .unwrap()
             .flat_map(Result::unwrap)
             .collect();
-        assert_eq!(ids[0].slice_id, "s7");
+        assert_eq!(ids[0].image_id, "s7");
     }
 
     #[test]

@@ -1,64 +1,9 @@
-//! How a table's columns are declared, and their description as JSON.
+//! A table's columns described as JSON.
 
 use crate::TableSpec;
-use arrow::datatypes::{DataType, Field, Schema};
+use crate::columns::DESCRIPTION;
+use arrow::datatypes::{DataType, Schema};
 use serde_json::{Value, json};
-use std::sync::Arc;
-
-/// Key of a column's description in its Arrow metadata.
-const DESCRIPTION: &str = "description";
-
-/// A column that is never null.
-pub fn column(name: &str, data_type: DataType, description: &str) -> Field {
-    let mut field = Field::new(name, data_type, false);
-    field.metadata_mut().insert(DESCRIPTION.to_owned(), description.to_owned());
-    field
-}
-
-/// A column that is null where the value is unknown or undefined.
-pub fn nullable(name: &str, data_type: DataType, description: &str) -> Field {
-    column(name, data_type, description).with_nullable(true)
-}
-
-/// A list whose items are never null.
-pub fn list(item: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", item, false)))
-}
-
-/// A list of exactly `n` items, none null.
-pub fn fixed_list(item: DataType, n: i32) -> DataType {
-    DataType::FixedSizeList(Arc::new(Field::new("item", item, false)), n)
-}
-
-/// Two or three columns that differ in their axis: `{prefix}{axis}{suffix}`.
-pub fn axes(
-    prefix: &str,
-    axes: &[&str],
-    suffix: &str,
-    data_type: &DataType,
-    description: &str,
-) -> Vec<Field> {
-    axes.iter()
-        .map(|axis| {
-            let text = format!("{description}, along {axis}");
-            column(&format!("{prefix}{axis}{suffix}"), data_type.clone(), &text)
-        })
-        .collect()
-}
-
-/// [`axes`], nullable.
-pub fn nullable_axes(
-    prefix: &str,
-    names: &[&str],
-    suffix: &str,
-    data_type: &DataType,
-    description: &str,
-) -> Vec<Field> {
-    axes(prefix, names, suffix, data_type, description)
-        .into_iter()
-        .map(|field| field.with_nullable(true))
-        .collect()
-}
 
 /// The JSON that `schemas/<table>.json` holds.
 pub fn describe(table: &TableSpec) -> Value {

@@ -155,7 +155,7 @@ impl<R: Row> Part<R> {
     ///
     /// Fails if the file cannot be written to.
     pub fn write(&mut self, rows: impl IntoIterator<Item = R>) -> Result<(), Error> {
-        let Some(hash) = &mut self.stable else { return Ok(self.writer.write(rows)?) };
+        let Some(hash) = &mut self.stable else { return self.writer.write(rows) };
         for row in rows {
             let fail = |source| Error::Hash { table: R::TABLE.name, source };
             let mut value = serde_json::to_value(&row).map_err(fail)?;

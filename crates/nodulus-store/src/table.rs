@@ -1,5 +1,6 @@
 //! What a table is: its name, its columns, and how its files are laid out.
 
+use crate::Columns;
 use arrow::datatypes::Schema;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -34,17 +35,14 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
-    /// A table of version 1 without special columns; the other fields are set by struct update.
-    pub const fn new(
-        name: &'static str,
-        row_description: &'static str,
-        schema: fn() -> Schema,
-    ) -> Self {
+    /// A table of version 1 without special columns, with the columns of `R`; other fields are set by struct
+    /// update.
+    pub const fn new<R: Columns>(name: &'static str, row_description: &'static str) -> Self {
         Self {
             name,
             row_description,
             schema_version: 1,
-            schema,
+            schema: || Schema::new(R::columns()),
             partition_column: None,
             volatile_columns: &[],
             pixel_columns: &[],
@@ -56,7 +54,7 @@ impl TableSpec {
 }
 
 /// The row type of a table; its field names are the table's column names.
-pub trait Row: Serialize + DeserializeOwned + 'static {
+pub trait Row: Columns + Serialize + DeserializeOwned + 'static {
     /// The table that these rows make up.
     const TABLE: &'static TableSpec;
 }

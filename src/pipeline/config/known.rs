@@ -131,8 +131,7 @@ fn check_value(
             return;
         }
         DeValue::Boolean(_) if of("boolean").is_some() => return,
-        DeValue::Float(_) if of("number").is_some() => return,
-        DeValue::Integer(_) if of("number").is_some() => return,
+        DeValue::Float(_) | DeValue::Integer(_) if of("number").is_some() => return,
         DeValue::Integer(number) => {
             if let Some(inner) = of("integer") {
                 let digits = number.as_str().replace('_', "");

@@ -207,17 +207,6 @@ fn row(
     let mean = |value: fn(&ReaderPair) -> f64| pairs.iter().map(value).sum::<f64>() / n;
     let least =
         |value: fn(&ReaderPair) -> f64| pairs.iter().map(value).fold(f64::INFINITY, f64::min);
-    let [
-        subtlety_agreement,
-        internal_structure_agreement,
-        calcification_agreement,
-        sphericity_agreement,
-        margin_agreement,
-        lobulation_agreement,
-        spiculation_agreement,
-        texture_agreement,
-        malignancy_agreement,
-    ] = ratings::shares_of_pairs(given);
     ReaderAgreement {
         nodule_id: nodule.nodule_id.clone(),
         cohort: nodule.cohort.clone(),
@@ -232,15 +221,7 @@ fn row(
         assd_mean_mm: mean(|pair| pair.assd_mm),
         assd_max_mm: -least(|pair| -pair.assd_mm),
         pairs,
-        subtlety_agreement,
-        internal_structure_agreement,
-        calcification_agreement,
-        sphericity_agreement,
-        margin_agreement,
-        lobulation_agreement,
-        spiculation_agreement,
-        texture_agreement,
-        malignancy_agreement,
+        ratings: ratings::shares_of_pairs(given),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }

@@ -1,7 +1,6 @@
 //! Readers' ratings, of single nodules and of whole cohorts.
 
-use crate::tables::marks::RATINGS;
-use crate::tables::{Mark, RatingAgreement};
+use crate::tables::{Agreement, Mark, PerRating, RATINGS, RatingAgreement};
 use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
         let mut marks = marks.clone();
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
         for (n, counts) in given.iter_mut().enumerate() {
-            if let Some(rating) = marks.iter().find_map(|mark| mark.ratings()[n]) {
+            if let Some(rating) = marks.iter().find_map(|mark| *mark.ratings.values()[n]) {
                 *counts.entry(rating).or_default() += 1;
             }
         }
@@ -28,8 +27,8 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
 }
 
 /// Share of the pairs of readers who gave the same value, for each rating; `None` where fewer than two rated.
-pub(super) fn shares_of_pairs(given: &RatingValues) -> [Option<f64>; RATINGS.len()] {
-    std::array::from_fn(|n| fleiss::share_of_pairs(&given[n]))
+pub(super) fn shares_of_pairs(given: &RatingValues) -> PerRating<Agreement> {
+    PerRating::from_values(std::array::from_fn(|n| Agreement(fleiss::share_of_pairs(&given[n]))))
 }
 
 /// The ratings of every nodule with its patient, by cohort.
@@ -87,7 +86,8 @@ mod tests {
 
     fn rated(id: &str, session: usize, size: [usize; 3], ratings: [Option<i64>; 2]) -> Mark {
         let [subtlety, malignancy] = ratings;
-        Mark { subtlety, malignancy, ..mark(id, session, [4, 4, 0], size) }
+        let ratings = PerRating { subtlety, malignancy, ..PerRating::default() };
+        Mark { ratings, ..mark(id, session, [4, 4, 0], size) }
     }
 
     fn of(marks: &[Mark]) -> RatingValues {
@@ -105,7 +105,7 @@ mod tests {
             row[*name] = n.into();
         }
         let mark: Mark = serde_json::from_value(row).unwrap();
-        assert_eq!(mark.ratings(), std::array::from_fn(|n| Some(n as i64)));
+        assert_eq!(mark.ratings.values().map(|v| *v), std::array::from_fn(|n| Some(n as i64)));
     }
 
     #[test]
@@ -120,7 +120,8 @@ mod tests {
         assert_eq!(given[0], RatingCounts::from([(1, 1), (3, 2)]));
         assert_eq!(given[8], RatingCounts::from([(4, 2)]));
         let shares = shares_of_pairs(&given);
-        assert_eq!((shares[0], shares[8], shares[1]), (Some(1.0 / 3.0), Some(1.0), None));
+        let shares = [shares.subtlety, shares.malignancy, shares.internal_structure];
+        assert_eq!(shares.map(|share| share.0), [Some(1.0 / 3.0), Some(1.0), None]);
     }
 
     #[test]

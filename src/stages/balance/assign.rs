@@ -1,7 +1,7 @@
 //! Assigns a split and a fold to each unit.
 
-use super::Error;
 use super::config::{Config, Shares};
+use super::error::Error;
 use super::units::Unit;
 use crate::tables::Split;
 use nodulus_store::hash;

@@ -1,6 +1,7 @@
 //! Balance: `scans`, `rois` → `samples`.
 
 pub(super) mod config;
+mod error;
 mod assign;
 mod nnunet_splits;
 mod reached;
@@ -8,6 +9,7 @@ mod units;
 
 pub use assign::{Assignment, assign};
 pub use config::{Config, FoldsFrom, Shares};
+pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
 pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, units};
 
@@ -194,27 +196,6 @@ pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Samp
         }
     }
     samples
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No set of patients has this number of lesions.
-    #[error(
-        "no patients of cohort `{cohort}` have {wanted} lesions together, of {found} in all: give \
-         another `test_lesions`, or a share `test`"
-    )]
-    TestLesions {
-        /// The cohort.
-        cohort: String,
-        /// Number of lesions that test should have.
-        wanted: usize,
-        /// Number of lesions of the cohort.
-        found: usize,
-    },
-    /// The store could not be used.
-    #[error(transparent)]
-    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         slice_part.write(slices)?;
                     }
                     Err(error) => {
-                        failures.push(FailedCase::new("evaluate", nodule_id, &error, None))
+                        failures.push(FailedCase::new("evaluate", nodule_id, &error, None));
                     }
                 }
             }
@@ -147,7 +147,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 match result {
                     Ok(rows) => scored.extend(rows),
                     Err(error) => {
-                        failures.push(FailedCase::new("evaluate", &nodule_id, &error, None))
+                        failures.push(FailedCase::new("evaluate", &nodule_id, &error, None));
                     }
                 }
             }
@@ -351,16 +351,20 @@ mod tests {
             ("r8".to_owned(), vec![0b0111]),
         ]);
         let (nodule, rows, region) = transform("m", &slices, &predicted).unwrap();
-        let counts = (nodule.true_positive, nodule.false_positive, nodule.false_negative);
+        let counts = (
+            nodule.metrics.true_positive,
+            nodule.metrics.false_positive,
+            nodule.metrics.false_negative,
+        );
         assert_eq!(counts, (3, 1, 1));
-        assert_eq!(nodule.dice, Some(6.0 / 8.0));
+        assert_eq!(nodule.metrics.dice, Some(6.0 / 8.0));
         assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
         assert_eq!((nodule.volume_error_mm3, nodule.volume_relative_error), (Some(0.0), Some(0.0)));
         // Columns 0 to 2 of slice 8, of which the reference has two.
         assert!((nodule.predicted_long_axis_mm - 1.5).abs() < 1e-12);
         assert!((nodule.long_axis_error_mm.unwrap() - 0.5).abs() < 1e-12);
         assert_eq!(rows.iter().map(|r| r.roi_id.as_str()).collect::<Vec<_>>(), ["r7", "r8"]);
-        assert_eq!((rows[0].false_positive, rows[1].false_positive), (0, 1));
+        assert_eq!((rows[0].metrics.false_positive, rows[1].metrics.false_positive), (0, 1));
         assert_eq!(region.size, [4, 2, 2]);
     }
 
@@ -378,7 +382,7 @@ mod tests {
         // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
         assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
         assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
-        assert_eq!((nodule.dice, nodule.oversize.as_deref()), (Some(1.0), Some("cropped")));
+        assert_eq!((nodule.metrics.dice, nodule.oversize.as_deref()), (Some(1.0), Some("cropped")));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let diagonal = diagonal_mm(region.size, region.spacing_mm);
     let scores = Metric::ALL
         .into_iter()
-        .map(|metric| (metric.name(), row.value(metric), metric.worst(diagonal)));
+        .map(|metric| (metric.name(), row.metrics.value(metric), metric.worst(diagonal)));
     let errors = SizeMeasure::ALL.into_iter().flat_map(|measure| {
         let error = row.size_error(measure);
         let [_, signed, absolute, relative] = measure.names();
@@ -51,10 +51,10 @@ pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<Scored> {
         [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
     let missed = row.outcome == Outcome::Missed.name();
     let values = [
-        ("slice_dice", row.dice, 0.0),
-        ("slice_iou", row.iou, 0.0),
-        ("slice_hausdorff_mm", row.hausdorff_mm, diagonal),
-        ("slice_assd_mm", row.assd_mm, diagonal),
+        ("slice_dice", row.metrics.dice, 0.0),
+        ("slice_iou", row.metrics.iou, 0.0),
+        ("slice_hausdorff_mm", row.metrics.hausdorff_mm, diagonal),
+        ("slice_assd_mm", row.metrics.assd_mm, diagonal),
     ];
     values.map(|value| scored(&ids, missed, value)).into()
 }

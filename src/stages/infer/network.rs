@@ -1,6 +1,6 @@
 //! Sends slices through a network.
 
-use super::Error;
+use super::error::Error;
 use super::threshold::Histograms;
 use crate::tables::Roi;
 use nodulus_imaging::normalise::normalise_slice;

@@ -1,7 +1,7 @@
 //! Selects the nodules to predict, and those that thresholds are chosen on.
 
-use super::Error;
 use super::config::Config;
+use super::error::Error;
 use super::threshold::{Histograms, Threshold};
 use crate::tables::{Roi, Sample, Split};
 use nodulus_store::Version;

@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
 use crate::tables::marks::MarkContour;
-use crate::tables::{Mark, MarkKind, Scan};
+use crate::tables::{Mark, MarkKind, PerRating, Scan};
 use nodulus_formats::lidc_xml::{Annotations, NoduleKind, NonNodule, ReadNodule};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::rasterise;
@@ -79,15 +79,17 @@ fn nodule_mark(
         }
     }
     if let Some(ratings) = &nodule.ratings {
-        mark.subtlety = ratings.subtlety;
-        mark.internal_structure = ratings.internal_structure;
-        mark.calcification = ratings.calcification;
-        mark.sphericity = ratings.sphericity;
-        mark.margin = ratings.margin;
-        mark.lobulation = ratings.lobulation;
-        mark.spiculation = ratings.spiculation;
-        mark.texture = ratings.texture;
-        mark.malignancy = ratings.malignancy;
+        mark.ratings = PerRating {
+            subtlety: ratings.subtlety,
+            internal_structure: ratings.internal_structure,
+            calcification: ratings.calcification,
+            sphericity: ratings.sphericity,
+            margin: ratings.margin,
+            lobulation: ratings.lobulation,
+            spiculation: ratings.spiculation,
+            texture: ratings.texture,
+            malignancy: ratings.malignancy,
+        };
     }
     mark.contours = nodule
         .contours

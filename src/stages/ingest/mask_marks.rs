@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, MarkKind, Scan};
+use crate::tables::{Mark, MarkKind, PerRating, Scan};
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
@@ -263,15 +263,7 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         n_voxels: None,
         volume_mm3: None,
         diameter_mm: None,
-        subtlety: None,
-        internal_structure: None,
-        calcification: None,
-        sphericity: None,
-        margin: None,
-        lobulation: None,
-        spiculation: None,
-        texture: None,
-        malignancy: None,
+        ratings: PerRating::default(),
         contours: Vec::new(),
         bbox_i: None,
         bbox_j: None,

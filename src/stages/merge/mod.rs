@@ -134,6 +134,7 @@ enum MergeError {
 mod tests {
     use super::*;
     use crate::stages::ingest::tests::{mark, scan};
+    use crate::tables::PerRating;
     use proptest::prelude::*;
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
             mark("c", 2, [10, 10, 1], [2, 1, 1]),
         ];
         for (mark, malignancy) in marks.iter_mut().zip([5, 2, 2]) {
-            mark.malignancy = Some(malignancy);
+            mark.ratings.malignancy = Some(malignancy);
         }
         let (nodules, failures) = transform(&Config::default(), &scan(), &marks);
         assert_eq!((nodules.len(), failures.len()), (1, 0));
@@ -155,9 +156,10 @@ mod tests {
         assert_eq!(nodule.mark_ids, ["a", "b", "c"]);
         // Centres 11.5, 11 and 10.5.
         assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
-        assert_eq!((nodule.malignancy, nodule.malignancy_median), (Some(3.0), Some(2.0)));
-        assert!((nodule.malignancy_sd.unwrap() - 3.0f64.sqrt()).abs() < 1e-12);
-        assert_eq!((nodule.malignancy_n, nodule.subtlety_n, nodule.subtlety), (3, 0, None));
+        let PerRating { malignancy, subtlety, .. } = nodule.ratings;
+        assert_eq!((malignancy.mean, malignancy.median), (Some(3.0), Some(2.0)));
+        assert!((malignancy.sd.unwrap() - 3.0f64.sqrt()).abs() < 1e-12);
+        assert_eq!((malignancy.n, subtlety.n, subtlety.mean), (3, 0, None));
         let (nodules, _) =
             transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
         assert!(nodules.is_empty());

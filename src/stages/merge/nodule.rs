@@ -12,7 +12,6 @@ use nodulus_store::hash;
 use std::collections::BTreeMap;
 
 /// The row of a group of marks.
-#[expect(clippy::too_many_lines, reason = "a line for each column")]
 pub(super) fn row(
     config: &Config,
     scan: &Scan,
@@ -48,18 +47,12 @@ pub(super) fn row(
         ids.sort_unstable();
         ids
     });
-    let [
-        subtlety,
-        internal_structure,
-        calcification,
-        sphericity,
-        margin,
-        lobulation,
-        spiculation,
-        texture,
-        malignancy,
-    ] = ratings(&marks);
-    let nodule_type = nodule_type(internal_structure.mean, calcification.mean, texture.mean);
+    let ratings = ratings(&marks);
+    let nodule_type = nodule_type(
+        ratings.internal_structure.mean,
+        ratings.calcification.mean,
+        ratings.texture.mean,
+    );
     Ok(Nodule {
         nodule_id: hash::id("n-", mark_ids.iter().map(String::as_str)),
         cohort: scan.cohort.clone(),
@@ -98,42 +91,7 @@ pub(super) fn row(
         union_mask_bits: union.mask.into_bits(),
         mark_ids,
         alternative_mark_ids: alternative,
-        subtlety: subtlety.mean,
-        subtlety_median: subtlety.median,
-        subtlety_sd: subtlety.sd,
-        subtlety_n: subtlety.n,
-        internal_structure: internal_structure.mean,
-        internal_structure_median: internal_structure.median,
-        internal_structure_sd: internal_structure.sd,
-        internal_structure_n: internal_structure.n,
-        calcification: calcification.mean,
-        calcification_median: calcification.median,
-        calcification_sd: calcification.sd,
-        calcification_n: calcification.n,
-        sphericity: sphericity.mean,
-        sphericity_median: sphericity.median,
-        sphericity_sd: sphericity.sd,
-        sphericity_n: sphericity.n,
-        margin: margin.mean,
-        margin_median: margin.median,
-        margin_sd: margin.sd,
-        margin_n: margin.n,
-        lobulation: lobulation.mean,
-        lobulation_median: lobulation.median,
-        lobulation_sd: lobulation.sd,
-        lobulation_n: lobulation.n,
-        spiculation: spiculation.mean,
-        spiculation_median: spiculation.median,
-        spiculation_sd: spiculation.sd,
-        spiculation_n: spiculation.n,
-        texture: texture.mean,
-        texture_median: texture.median,
-        texture_sd: texture.sd,
-        texture_n: texture.n,
-        malignancy: malignancy.mean,
-        malignancy_median: malignancy.median,
-        malignancy_sd: malignancy.sd,
-        malignancy_n: malignancy.n,
+        ratings,
         nodule_type: nodule_type.map(str::to_owned),
     })
 }

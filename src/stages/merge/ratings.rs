@@ -1,32 +1,21 @@
 //! Statistics of the readers' ratings of one nodule.
 
-use crate::tables::Mark;
+use crate::tables::{Mark, PerRating, RatingStatistics};
 use nodulus_metrics::summary::{mean, median, standard_deviation};
 
-/// Statistics of one rating, over the marks that have it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rating {
-    pub(super) mean: Option<f64>,
-    pub(super) median: Option<f64>,
-    /// Standard deviation with n - 1; `None` for fewer than two.
-    pub(super) sd: Option<f64>,
-    pub(super) n: i64,
-}
-
-/// The nine ratings in LIDC's order.
-pub(super) fn ratings(marks: &[&Mark]) -> [Rating; 9] {
-    let given: Vec<_> = marks.iter().map(|mark| mark.ratings()).collect();
-    std::array::from_fn(|n| {
-        let mut values: Vec<f64> =
-            given.iter().filter_map(|mark| mark[n]).map(|value| value as f64).collect();
+/// Statistics of each rating over the marks that have it.
+pub(super) fn ratings(marks: &[&Mark]) -> PerRating<RatingStatistics> {
+    PerRating::from_values(std::array::from_fn(|n| {
+        let given = marks.iter().filter_map(|mark| *mark.ratings.values()[n]);
+        let mut values: Vec<f64> = given.map(|value| value as f64).collect();
         values.sort_by(f64::total_cmp);
-        Rating {
+        RatingStatistics {
             mean: mean(&values),
             median: median(&values),
             sd: standard_deviation(&values),
             n: values.len() as i64,
         }
-    })
+    }))
 }
 
 /// The type of a nodule from the mean ratings; `None` without ratings.
@@ -58,13 +47,13 @@ mod tests {
         let mut marks: Vec<Mark> =
             (0..4).map(|session| mark("m", session, [10, 10, 1], [2, 2, 1])).collect();
         for (mark, malignancy) in marks.iter_mut().zip([Some(5), Some(2), None, Some(2)]) {
-            mark.malignancy = malignancy;
+            mark.ratings.malignancy = malignancy;
         }
         for (mark, subtlety) in marks.iter_mut().zip([Some(1), Some(4), Some(2), Some(5)]) {
-            mark.subtlety = subtlety;
+            mark.ratings.subtlety = subtlety;
         }
-        marks[3].texture = Some(4);
-        let [subtlety, _, _, sphericity, _, _, _, texture, malignancy] =
+        marks[3].ratings.texture = Some(4);
+        let PerRating { subtlety, sphericity, texture, malignancy, .. } =
             ratings(&marks.iter().collect::<Vec<_>>());
         // Squares about 3: 4 + 1 + 4 + 1 = 10, of 3; about 3: 4 + 1 + 1 = 6, of 2.
         let [sd_subtlety, sd_malignancy] = [(10.0f64 / 3.0).sqrt(), 3.0f64.sqrt()];
@@ -72,9 +61,9 @@ mod tests {
         assert!((subtlety.sd.unwrap() - sd_subtlety).abs() < 1e-12);
         assert_eq!((malignancy.mean, malignancy.median, malignancy.n), (Some(3.0), Some(2.0), 3));
         assert!((malignancy.sd.unwrap() - sd_malignancy).abs() < 1e-12);
-        let one = Rating { mean: Some(4.0), median: Some(4.0), sd: None, n: 1 };
+        let one = RatingStatistics { mean: Some(4.0), median: Some(4.0), sd: None, n: 1 };
         assert_eq!(texture, one);
-        assert_eq!(sphericity, Rating { mean: None, median: None, sd: None, n: 0 });
+        assert_eq!(sphericity, RatingStatistics { mean: None, median: None, sd: None, n: 0 });
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub fn transform(content: &ReportContent) -> Vec<PickedNodule> {
             .map(|nodule| &nodule.row)
             .filter(|row| row.model_id == model_id && row.outcome != Outcome::BothEmpty.name());
         let mut ranked: Vec<(f64, &str)> =
-            of_model.filter_map(|row| Some((row.dice?, row.nodule_id.as_str()))).collect();
+            of_model.filter_map(|row| Some((row.metrics.dice?, row.nodule_id.as_str()))).collect();
         if ranked.iter().any(|(_, nodule_id)| evaluated.contains(nodule_id)) {
             continue;
         }
@@ -132,7 +132,7 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{NoduleMetrics, Summary};
+    use crate::tables::{MetricColumns, NoduleMetrics, Summary};
     use content::{NoduleResult, ReportModel};
 
     fn score(nodule: &str, model: &str, dice: f64) -> NoduleResult {
@@ -140,7 +140,7 @@ mod tests {
             nodule_id: nodule.to_owned(),
             patient_id: nodule.to_owned(),
             model_id: model.to_owned(),
-            dice: Some(dice),
+            metrics: MetricColumns { dice: Some(dice), ..MetricColumns::default() },
             outcome: "scored".to_owned(),
             ..NoduleMetrics::default()
         };

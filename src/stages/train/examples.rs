@@ -1,7 +1,7 @@
 //! Streams the samples of a split to the network, with a bounded number in memory.
 
-use super::Error;
 use super::config::{Config, Phase};
+use super::error::Error;
 use crate::tables::{Neighbours, Roi, Sample, Split};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::normalise::normalise_slice;

@@ -1,6 +1,7 @@
 //! Train: `scans`, `rois`, `samples` → `training_log`, checkpoint.
 
 pub(super) mod config;
+mod error;
 mod course;
 mod examples;
 mod prefetch;
@@ -13,6 +14,7 @@ use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 use course::{Course, best, decimals, described, is_over};
+pub use error::Error;
 use examples::Selection;
 use nodulus_nets::{
     self, BEST_WEIGHTS_FILE, Device, EpochLog, Trainer, TrainingProfile, TransferReport,
@@ -222,64 +224,6 @@ fn describe(row: &TrainingLog, phase: &Phase) -> String {
         decimals(row.validation_dice),
         row.samples_per_second.unwrap_or(0.0),
     )
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A phase has no training samples.
-    #[error(
-        "phase `{phase}` has no training samples from cohorts {cohorts}: look at the `samples` table and `[balance]`"
-    )]
-    NoSamples {
-        /// The phase.
-        phase: String,
-        /// Its cohorts.
-        cohorts: String,
-    },
-    /// A phase has `patience` and no validation samples.
-    #[error(
-        "phase `{phase}` has `patience` and no validation samples from cohorts {cohorts}: set `[balance]` \
-         split or `train.fold`, or leave `patience` out"
-    )]
-    NoValidation {
-        /// The phase.
-        phase: String,
-        /// Its cohorts.
-        cohorts: String,
-    },
-    /// A slice's pixels do not have its size.
-    #[error("region `{roi_id}` has {found} bytes of pixels, expected {height} × {width} × 2")]
-    Pixels {
-        /// The region.
-        roi_id: String,
-        /// Number of bytes.
-        found: usize,
-        /// Rows.
-        height: i64,
-        /// Columns.
-        width: i64,
-    },
-    /// A slice has an unknown treatment of other nodules.
-    #[error("region `{roi_id}` has neighbours `{found}`, expected include or ignore")]
-    Neighbours {
-        /// The region.
-        roi_id: String,
-        /// The treatment.
-        found: String,
-    },
-    /// A patient is in two splits.
-    #[error(transparent)]
-    Leak(#[from] leak::Error),
-    /// The network could not be trained.
-    #[error(transparent)]
-    Model(#[from] nodulus_nets::Error),
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! It is computed from tables and finished weights after training has ended, so that a resumed training has the same
 //! profile. Memory holds a few numbers for each scan and nodule, and one batch.
 
-use super::Error;
 use super::config::{Config, Phase};
+use super::error::Error;
 use super::examples::{Order, Pixels, Selection, Stream, pixels};
 use crate::stages::Task;
 use crate::tables::{Roi, Sample, Scan, Split, Table};

@@ -3,8 +3,8 @@
 //! Each state has a folder, named by the finished epochs and the batches of the unfinished one; another folder has the
 //! best weights so far.
 
-use super::Error;
 use super::course::{Course, best, described};
+use super::error::Error;
 use crate::tables::{Table, TrainingLog};
 use fs_err::{self as fs, File};
 use nodulus_nets::{BEST_WEIGHTS_FILE, Epoch, Trainer};

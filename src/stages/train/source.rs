@@ -2,9 +2,10 @@
 
 use super::config::Config;
 use super::course::{Course, decimals};
+use super::error::Error;
 use super::examples::{Order, Selection, Stream};
 use super::prefetch::prefetch;
-use super::{Error, resume};
+use super::resume;
 use crate::stages::{Event, Task};
 use crate::tables::{Split, Table};
 use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};

@@ -24,7 +24,10 @@ pub(in crate::stages::report) fn by_diameter(
                 (score.row.outcome == Outcome::Missed.name()) == missed
                     && score.diameter_mm.is_finite()
             };
-            nodules.iter().filter(of).filter_map(|score| Some((score.diameter_mm, score.row.dice?)))
+            nodules
+                .iter()
+                .filter(of)
+                .filter_map(|score| Some((score.diameter_mm, score.row.metrics.dice?)))
         };
         chart.draw_series(at(false).map(|at| Circle::new(at, 7, colour.filled())))?;
         chart.draw_series(at(true).map(|at| Cross::new(at, 9, colour.stroke_width(4))))?;
@@ -36,14 +39,14 @@ pub(in crate::stages::report) fn by_diameter(
 mod tests {
     use super::*;
     use crate::stages::report::charts::tests::assert_drawn;
-    use crate::tables::NoduleMetrics;
+    use crate::tables::{MetricColumns, NoduleMetrics};
 
     #[test]
     fn charts_draw_any_values() {
         let score = |diameter_mm, outcome: &str| NoduleResult {
             diameter_mm,
             row: NoduleMetrics {
-                dice: Some(0.0),
+                metrics: MetricColumns { dice: Some(0.0), ..MetricColumns::default() },
                 outcome: outcome.to_owned(),
                 ..NoduleMetrics::default()
             },

@@ -46,10 +46,10 @@ pub(in crate::stages::report) fn cases(
             let bits = masks.get(&(roi.roi_id.clone(), model_id.clone()))?;
             Some(CasePrediction {
                 model_id: model_id.clone(),
-                dice: row.dice,
-                hausdorff_mm: row.hausdorff_mm,
-                hausdorff_95_mm: row.hausdorff_95_mm,
-                assd_mm: row.assd_mm,
+                dice: row.metrics.dice,
+                hausdorff_mm: row.metrics.hausdorff_mm,
+                hausdorff_95_mm: row.metrics.hausdorff_95_mm,
+                assd_mm: row.metrics.assd_mm,
                 predicted_volume_mm3: row.predicted_volume_mm3,
                 reference_volume_mm3: row.reference_volume_mm3,
                 mask: Mask::from_bits(size, bits.clone()).ok()?,

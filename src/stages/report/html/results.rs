@@ -82,7 +82,7 @@ impl ReportPage<'_> {
         }
         let of_metric = |metric: Metric| {
             let values = |scores: &[&NoduleResult]| {
-                scores.iter().filter_map(|score| score.row.value(metric)).collect()
+                scores.iter().filter_map(|score| score.row.metrics.value(metric)).collect()
             };
             let rows: Vec<(&ReportModel, Vec<f64>)> =
                 models.iter().map(|(model, scores)| (*model, values(scores))).collect();

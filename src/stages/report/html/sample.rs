@@ -7,7 +7,7 @@ use crate::stages::report::content::{
     ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount, StageFailures,
 };
 use crate::stages::report::volumes;
-use crate::tables::{Comparison, NoduleMetrics, RatingAgreement, Summary};
+use crate::tables::{Comparison, MetricColumns, NoduleMetrics, RatingAgreement, Summary};
 use nodulus_formats::volume::Mask;
 use nodulus_metrics::Metric;
 
@@ -194,10 +194,13 @@ fn nodules() -> Vec<NoduleResult> {
                 patient_id: format!("p{}", n % 9),
                 model_id: model.to_owned(),
                 outcome: if missed { "missed" } else { "scored" }.to_owned(),
-                dice: Some(dice),
-                iou: Some(dice / (2.0 - dice)),
-                hausdorff_mm: distance.map(|d| 2.0 * d),
-                assd_mm: distance,
+                metrics: MetricColumns {
+                    dice: Some(dice),
+                    iou: Some(dice / (2.0 - dice)),
+                    hausdorff_mm: distance.map(|d| 2.0 * d),
+                    assd_mm: distance,
+                    ..MetricColumns::default()
+                },
                 predicted_volume_mm3,
                 reference_volume_mm3,
                 volume_error_mm3: Some(predicted_volume_mm3 - reference_volume_mm3),

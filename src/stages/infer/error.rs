@@ -1,0 +1,64 @@
+//! Why the stage stopped.
+
+use crate::tables::Roi;
+use crate::tables::leak;
+use nodulus_nets as model;
+
+/// The stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A slice does not have the size that the network takes.
+    #[error("region `{roi_id}` is {height} × {width} pixels in {bytes} bytes, the network takes {side} × {side} in {}", side * side * 2)]
+    Shape {
+        /// The slice.
+        roi_id: String,
+        /// Its rows.
+        height: i64,
+        /// Its columns.
+        width: i64,
+        /// Its bytes.
+        bytes: usize,
+        /// Rows and columns that the network takes.
+        side: usize,
+    },
+    /// The checkpoint has no weights of a best epoch.
+    #[error(
+        "`infer.weights` is \"best\", and checkpoint {0} has none: its last phase had no validation samples"
+    )]
+    NoBest(String),
+    /// The threshold would be chosen on nodules that the weights learnt from.
+    #[error(
+        "with `infer.fold`, \"validation\" would choose the threshold on nodules that the weights learnt from: give \
+         `infer.probability_threshold` a number"
+    )]
+    FoldThreshold,
+    /// The weights learnt from the fold to predict.
+    #[error("`infer.fold` is {expected}, and the weights were trained without {found}")]
+    Fold {
+        /// The fold that the weights were trained without, if any.
+        found: String,
+        /// The fold to predict.
+        expected: i64,
+    },
+    /// A patient is in two splits.
+    #[error(transparent)]
+    Leak(#[from] leak::Error),
+    /// There is no nodule to choose the threshold on.
+    #[error(
+        "`infer.probability_threshold` is \"validation\", and no nodule of the cohorts predicted is in the validation split: set `balance.split`, or give a number"
+    )]
+    NoValidation,
+    /// The network could not be loaded or run.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Tables(#[from] crate::tables::Error),
+}
+
+impl Error {
+    pub(super) fn shape(roi: &Roi, side: usize) -> Self {
+        let (height, width, bytes) = (roi.height, roi.width, roi.hu.len());
+        Self::Shape { roi_id: roi.roi_id.clone(), height, width, bytes, side }
+    }
+}
