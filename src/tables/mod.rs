@@ -1,4 +1,4 @@
-//! The tables that pass between stages: one file for each, and the registry of them and of the other outputs.
+//! The tables of nodulus, one file for each, and the registry of all tables and other outputs.
 
 pub mod mask_box;
 pub mod ratings;
@@ -125,7 +125,7 @@ impl Table {
         all
     };
 
-    /// The table as the store knows it: name, columns and layout.
+    /// The table as a value for the store: its name, columns and layout.
     pub const fn spec(self) -> &'static TableSpec {
         match self {
             Self::Scans => Scan::TABLE,
