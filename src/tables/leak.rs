@@ -36,7 +36,7 @@ pub enum Error {
 }
 
 /// Split and fold of the first sample of a patient, series or nodule.
-struct Assignment {
+struct FirstSample {
     split: String,
     fold: Option<i64>,
     roi_id: String,
@@ -53,7 +53,7 @@ struct Assignment {
 pub fn check(
     samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
 ) -> Result<(), Error> {
-    let mut assignments: BTreeMap<String, Assignment> = BTreeMap::new();
+    let mut first_samples: BTreeMap<String, FirstSample> = BTreeMap::new();
     for batch in samples {
         for sample in batch? {
             let what = match sample.split_by.as_str() {
@@ -70,7 +70,7 @@ pub fn check(
                 }
             };
             for what in what {
-                check_sample(&mut assignments, what, &sample)?;
+                check_sample(&mut first_samples, what, &sample)?;
             }
         }
     }
@@ -78,13 +78,13 @@ pub fn check(
 }
 
 fn check_sample(
-    assignments: &mut BTreeMap<String, Assignment>,
+    first_samples: &mut BTreeMap<String, FirstSample>,
     what: String,
     sample: &Sample,
 ) -> Result<(), Error> {
-    let Some(first) = assignments.get(&what) else {
+    let Some(first) = first_samples.get(&what) else {
         let (split, fold) = (sample.split.clone(), sample.fold);
-        assignments.insert(what, Assignment { split, fold, roi_id: sample.roi_id.clone() });
+        first_samples.insert(what, FirstSample { split, fold, roi_id: sample.roi_id.clone() });
         return Ok(());
     };
     if first.split == sample.split && first.fold == sample.fold {

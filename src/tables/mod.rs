@@ -37,7 +37,7 @@ pub use nodulus_store::Error;
 pub use output::{Output, SOURCES, folders};
 pub use predictions::Prediction;
 pub use rating_agreement::RatingAgreement;
-pub use ratings::{Agreement, PerRating, RATINGS, RatingStatistics};
+pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
 pub use reader_agreement::ReaderAgreement;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
