@@ -1,6 +1,7 @@
 //! Lists and hashes the source files of a run, and freezes the list.
 
 use crate::stages::ingest::{self, SourceCase, Sources};
+use crate::tables::SOURCES;
 use fs_err as fs;
 use nodulus_formats::cohort::{self, Case};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Name of the sources among a stage's inputs.
-pub const NAME: &str = "sources";
+pub const NAME: &str = SOURCES;
 /// Path of the cache of hashes, in the store.
 const CACHE: &str = "sources/cache.json";
 /// Number of cases that are hashed between two writes of the cache.
@@ -185,7 +186,7 @@ fn hash_all(
 
 /// Path of a frozen list of sources, in the store.
 pub fn record_path(key: &str) -> PathBuf {
-    Path::new("sources").join(format!("{key}.json"))
+    Path::new(SOURCES).join(format!("{key}.json"))
 }
 
 fn empty(cohort: &ingest::Cohort) -> Error {

@@ -1,30 +1,30 @@
-//! `exclusions`: one row for each thing that a rule left out.
+//! `exclusions`: one row for each file, series or mark that a rule excluded.
 
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
 
-/// A rule by which something is left out.
+/// A rule by which a file, series or mark is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// The file holds reads of a chest X-ray, or the folder its images, not a CT's.
+    /// The file has the marks of a chest X-ray, or the folder has its images, rather than those of a CT.
     ChestXRay,
-    /// The file repeats the reads of another one.
+    /// The file repeats the marks of another file.
     RepeatedReads,
     /// A later file of the series corrects this one.
     SupersededReads,
-    /// The file reads a scan that is not included.
+    /// The file has marks of a scan that is not included.
     ScanNotIncluded,
-    /// The file reads a scan that the cohort does not have.
+    /// The file has marks of a scan that the cohort does not have.
     NoScan,
     /// The list of series names a series that no cohort of annotations has.
     SeriesNotFound,
-    /// A nodule's outline has no voxel in the scan, so that it cannot be merged.
+    /// The outline of a nodule has no voxel in the scan and cannot be merged.
     NoVoxels,
-    /// A reader has no mask of a scan that others have masks of.
+    /// A reader has no mask of a scan of which other readers have masks.
     NoMask,
-    /// Another file of the mask's reader is refused, so that the reader's marks are not whole.
+    /// Another file of the same reader is refused, so that the reader's marks are incomplete.
     IncompleteReading,
-    /// A structure set's region is no nodule.
+    /// A region of a structure set is not a nodule.
     RoiLeftOut,
 }
 
@@ -47,7 +47,7 @@ impl Rule {
 }
 
 columns! {
-    /// A thing that was left out, and why.
+    /// A file, series or mark that was excluded, and why.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Exclusion {
         /// stage that left it out
@@ -69,7 +69,7 @@ columns! {
 }
 
 impl Exclusion {
-    /// Something that ingest leaves out.
+    /// An exclusion by ingest.
     pub fn new(
         rule: Rule,
         cohort: Option<&str>,
@@ -88,7 +88,7 @@ impl Exclusion {
         }
     }
 
-    /// The same, with the file that it is about.
+    /// The same exclusion with the file that it concerns.
     #[must_use]
     pub fn of_file(self, path: &str) -> Self {
         Self { path: Some(path.to_owned()), ..self }

@@ -1,4 +1,4 @@
-//! `failures`: one row for each case that a stage could not do.
+//! `failures`: one row for each case that failed in a stage.
 
 use super::{Output, Table};
 use nodulus_store::{Error, FailedCase, JobSpec, Row, Store, TableSpec, columns};
@@ -32,7 +32,7 @@ impl From<FailedCase> for Failure {
     }
 }
 
-/// Brings the table up to date with the failed cases of the current outputs.
+/// Writes the table anew from the failed cases of the current outputs, if they have changed.
 ///
 /// # Errors
 ///

@@ -1,15 +1,15 @@
-//! Nobody is in two splits, or in two folds.
+//! A check that no patient is in two splits or two folds.
 
 use super::{Sample, SplitBy};
 use std::collections::BTreeMap;
 
-/// Samples cannot be used.
+/// The samples cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A part could not be read.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),
-    /// Something that belongs together is in two places.
+    /// Samples that belong together are in different splits or folds.
     #[error(
         "samples leak: {what} is in {first} with slice `{first_roi}` and in {second} with slice `{second_roi}`; run balance again"
     )]
@@ -18,42 +18,42 @@ pub enum Error {
         what: String,
         /// Split and fold of its first slice.
         first: String,
-        /// That slice.
+        /// The slice.
         first_roi: String,
-        /// Split and fold of another.
+        /// Split and fold of another slice.
         second: String,
-        /// That other slice.
+        /// The other slice.
         second_roi: String,
     },
-    /// A sample does not say what was split.
+    /// A sample has an unknown value of `split_by`.
     #[error("slice `{roi_id}` was split by `{found}`, expected patient or lesion")]
     SplitBy {
         /// The slice.
         roi_id: String,
-        /// What it says.
+        /// The value of `split_by`.
         found: String,
     },
 }
 
-/// Where something was first seen.
-struct Place {
+/// Split and fold of the first sample of a patient, series or nodule.
+struct FirstSample {
     split: String,
     fold: Option<i64>,
     roi_id: String,
 }
 
-/// Checks that all samples of a patient, and of a series whatever patients it is ascribed to, are in
-/// one split and one fold; where they were split by lesion, all those of a nodule.
+/// Checks that all samples of a patient are in one split and one fold, and all samples of a series too, even if it
+/// is recorded under several patients. Samples that were split by lesion are checked for each nodule instead.
 ///
-/// METHOD: patients of one name are one patient, in whatever cohorts they are.
+/// METHOD: patients with the same id are one patient, also in different cohorts.
 ///
 /// # Errors
 ///
-/// Fails at the first sample that is in another place than an earlier one.
+/// Fails at the first sample whose split or fold differs from that of an earlier one.
 pub fn check(
     samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
 ) -> Result<(), Error> {
-    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    let mut first_samples: BTreeMap<String, FirstSample> = BTreeMap::new();
     for batch in samples {
         for sample in batch? {
             let what = match sample.split_by.as_str() {
@@ -70,17 +70,21 @@ pub fn check(
                 }
             };
             for what in what {
-                place(&mut places, what, &sample)?;
+                check_sample(&mut first_samples, what, &sample)?;
             }
         }
     }
     Ok(())
 }
 
-fn place(places: &mut BTreeMap<String, Place>, what: String, sample: &Sample) -> Result<(), Error> {
-    let Some(first) = places.get(&what) else {
+fn check_sample(
+    first_samples: &mut BTreeMap<String, FirstSample>,
+    what: String,
+    sample: &Sample,
+) -> Result<(), Error> {
+    let Some(first) = first_samples.get(&what) else {
         let (split, fold) = (sample.split.clone(), sample.fold);
-        places.insert(what, Place { split, fold, roi_id: sample.roi_id.clone() });
+        first_samples.insert(what, FirstSample { split, fold, roi_id: sample.roi_id.clone() });
         return Ok(());
     };
     if first.split == sample.split && first.fold == sample.fold {
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_under_two_patients_is_one_patient_s() {
+    fn a_series_under_two_patients_is_one_patient() {
         let found = error(&[
             sample(1, "1.1", "LIDC-IDRI-0001", "train", Some(0)),
             sample(2, "1.1", "1.1", "test", None),
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn lesions_may_part_from_their_patient_where_they_were_split() {
+    fn samples_that_were_split_by_lesion_are_checked_for_each_nodule() {
         let lesion = |n, nodule: &str, split: &str| {
             let by = |sample: Sample| Sample {
                 split_by: "lesion".to_owned(),

@@ -6,7 +6,7 @@ use nodulus_formats::volume::PlacedMask;
 use nodulus_store::{ColumnValue, Row, TableSpec, columns, struct_type};
 use serde::{Deserialize, Serialize};
 
-/// What a reader marked.
+/// Kind of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
@@ -14,7 +14,7 @@ pub enum MarkKind {
     Nodule,
     /// A nodule under 3 mm, as a point.
     SmallNodule,
-    /// Another finding of 3 mm or more, as a point.
+    /// A structure of 3 mm or more that is not a nodule, as a point.
     NonNodule,
 }
 
@@ -114,11 +114,11 @@ columns! {
 }
 
 impl Mark {
-    /// The mark's mask in its scan; `None` for points, and for outlines without a voxel.
+    /// The mark's mask in its scan; `None` for a point and for an outline without voxels.
     ///
     /// # Errors
     ///
-    /// Fails if box and bits do not fit each other.
+    /// Fails if the bits do not fit the box.
     pub fn placed(&self) -> Result<Option<PlacedMask>, mask_box::Error> {
         let all = |[i, j, k]: [Option<i64>; 3]| Some([i?, j?, k?]);
         let start = all([self.bbox_i, self.bbox_j, self.bbox_k]);

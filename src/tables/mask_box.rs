@@ -1,8 +1,8 @@
-//! The mask of a row: its box and its packed bits.
+//! Masks of rows, which are kept as a box and packed bits.
 
 use nodulus_formats::volume::{BitsMismatch, Mask, PlacedMask};
 
-/// A row's box and bits make no mask.
+/// The box and bits of a row do not make a mask.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bits do not fit the box.
@@ -18,7 +18,7 @@ pub enum Error {
     },
 }
 
-/// A mask from a row's box, along i, j, k, and its bits.
+/// The mask of a row, from its box along i, j, k and its bits.
 ///
 /// # Errors
 ///

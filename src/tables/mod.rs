@@ -1,4 +1,4 @@
-//! The tables that pass between stages: one file for each, and the registry of them and of the other outputs.
+//! The tables of nodulus, one file for each, and the registry of all tables and other outputs.
 
 pub mod mask_box;
 pub mod ratings;
@@ -37,7 +37,7 @@ pub use nodulus_store::Error;
 pub use output::{Output, SOURCES, folders};
 pub use predictions::Prediction;
 pub use rating_agreement::RatingAgreement;
-pub use ratings::{Agreement, PerRating, RATINGS, RatingStatistics};
+pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
 pub use reader_agreement::ReaderAgreement;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
@@ -125,7 +125,7 @@ impl Table {
         all
     };
 
-    /// The table as the store knows it: name, columns and layout.
+    /// The table as a value for the store: its name, columns and layout.
     pub const fn spec(self) -> &'static TableSpec {
         match self {
             Self::Scans => Scan::TABLE,

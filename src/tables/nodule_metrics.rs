@@ -66,7 +66,7 @@ columns! {
 }
 
 impl NoduleMetrics {
-    /// How far a measure of the prediction is off.
+    /// Error of a measure of the prediction.
     pub const fn size_error(&self, measure: SizeMeasure) -> SizeError {
         let (signed, relative) = match measure {
             SizeMeasure::Volume => (self.volume_error_mm3, self.volume_relative_error),

@@ -95,11 +95,11 @@ columns! {
 }
 
 impl Nodule {
-    /// The consensus mask in its scan; without voxels where too few readers have any in common.
+    /// The consensus mask in its scan; empty if no voxel has enough readers.
     ///
     /// # Errors
     ///
-    /// Fails if box and bits do not fit each other.
+    /// Fails if the bits do not fit the box.
     pub fn placed(&self) -> Result<PlacedMask, mask_box::Error> {
         let start = [self.bbox_i, self.bbox_j, self.bbox_k];
         let size = [self.bbox_size_i, self.bbox_size_j, self.bbox_size_k];
@@ -110,7 +110,7 @@ impl Nodule {
     ///
     /// # Errors
     ///
-    /// Fails if box and bits do not fit each other.
+    /// Fails if the bits do not fit the box.
     pub fn placed_union(&self) -> Result<PlacedMask, mask_box::Error> {
         let start = [self.union_bbox_i, self.union_bbox_j, self.union_bbox_k];
         let size = [self.union_bbox_size_i, self.union_bbox_size_j, self.union_bbox_size_k];

@@ -4,7 +4,7 @@ use super::Table;
 use nodulus_store::OutputSpec;
 use std::fmt;
 
-/// Folder of the frozen lists of source files in a store.
+/// Folder of the lists of source files in a store, and their name among the inputs of a stage.
 pub const SOURCES: &str = "sources";
 
 /// An output of a stage.
@@ -24,7 +24,7 @@ impl Output {
         Table::OF_STAGES.into_iter().map(Self::Table).chain([Self::Checkpoint, Self::Report])
     }
 
-    /// The output as the store knows it.
+    /// The output as a value for the store.
     pub const fn spec(self) -> OutputSpec {
         match self {
             Self::Table(table) => OutputSpec::Table(table.spec()),
@@ -56,7 +56,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// Names of the store's folders that stages write to; [`nodulus_store::Store::lock`] clears them.
+/// Names of the folders that stages write to, for [`nodulus_store::Store::lock`].
 pub fn folders() -> impl Iterator<Item = &'static str> {
     Output::all().map(Output::name).chain([SOURCES])
 }

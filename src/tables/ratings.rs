@@ -82,14 +82,14 @@ impl<T> PerRating<T> {
 /// A number in a column of a rating.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Number {
+pub enum RatingNumber {
     /// In a column of integers.
     Whole(i64),
     /// In a column of reals.
     Real(f64),
 }
 
-impl Number {
+impl RatingNumber {
     fn whole(self) -> Option<i64> {
         match self {
             Self::Whole(value) => Some(value),
@@ -114,10 +114,10 @@ pub trait RatingColumns: Copy + Default {
     fn columns(rating: &str) -> Vec<Field>;
 
     /// The number of a column, by its place among the suffixes.
-    fn get(self, column: usize) -> Option<Number>;
+    fn get(self, column: usize) -> Option<RatingNumber>;
 
     /// Sets the number of a column, by its place among the suffixes.
-    fn set(&mut self, column: usize, number: Option<Number>);
+    fn set(&mut self, column: usize, number: Option<RatingNumber>);
 }
 
 /// A reader's rating.
@@ -128,20 +128,20 @@ impl RatingColumns for Option<i64> {
         vec![column::<Self>(rating, "reader's rating, as in LIDC's XML")]
     }
 
-    fn get(self, _: usize) -> Option<Number> {
-        self.map(Number::Whole)
+    fn get(self, _: usize) -> Option<RatingNumber> {
+        self.map(RatingNumber::Whole)
     }
 
-    fn set(&mut self, _: usize, number: Option<Number>) {
-        *self = number.and_then(Number::whole);
+    fn set(&mut self, _: usize, number: Option<RatingNumber>) {
+        *self = number.and_then(RatingNumber::whole);
     }
 }
 
 /// Share of the pairs of readers who gave the same rating.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Agreement(pub Option<f64>);
+pub struct PairAgreement(pub Option<f64>);
 
-impl RatingColumns for Agreement {
+impl RatingColumns for PairAgreement {
     const SUFFIXES: &'static [&'static str] = &["_agreement"];
 
     fn columns(rating: &str) -> Vec<Field> {
@@ -150,12 +150,12 @@ impl RatingColumns for Agreement {
         vec![column::<Option<f64>>(&format!("{rating}_agreement"), description)]
     }
 
-    fn get(self, _: usize) -> Option<Number> {
-        self.0.map(Number::Real)
+    fn get(self, _: usize) -> Option<RatingNumber> {
+        self.0.map(RatingNumber::Real)
     }
 
-    fn set(&mut self, _: usize, number: Option<Number>) {
-        self.0 = number.map(Number::real);
+    fn set(&mut self, _: usize, number: Option<RatingNumber>) {
+        self.0 = number.map(RatingNumber::real);
     }
 }
 
@@ -187,21 +187,21 @@ impl RatingColumns for RatingStatistics {
         ]
     }
 
-    fn get(self, column: usize) -> Option<Number> {
+    fn get(self, column: usize) -> Option<RatingNumber> {
         match column {
-            0 => self.mean.map(Number::Real),
-            1 => self.median.map(Number::Real),
-            2 => self.sd.map(Number::Real),
-            _ => Some(Number::Whole(self.n)),
+            0 => self.mean.map(RatingNumber::Real),
+            1 => self.median.map(RatingNumber::Real),
+            2 => self.sd.map(RatingNumber::Real),
+            _ => Some(RatingNumber::Whole(self.n)),
         }
     }
 
-    fn set(&mut self, column: usize, number: Option<Number>) {
+    fn set(&mut self, column: usize, number: Option<RatingNumber>) {
         match column {
-            0 => self.mean = number.map(Number::real),
-            1 => self.median = number.map(Number::real),
-            2 => self.sd = number.map(Number::real),
-            _ => self.n = number.and_then(Number::whole).unwrap_or_default(),
+            0 => self.mean = number.map(RatingNumber::real),
+            1 => self.median = number.map(RatingNumber::real),
+            2 => self.sd = number.map(RatingNumber::real),
+            _ => self.n = number.and_then(RatingNumber::whole).unwrap_or_default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `reader_agreement`: one row for each nodule that two or more readers marked.
 
-use super::{Agreement, PerRating};
+use super::{PairAgreement, PerRating};
 use arrow::datatypes::DataType;
 use nodulus_store::{ColumnValue, Row, TableSpec, columns, struct_type};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ columns! {
         pub pairs: Vec<ReaderPair>,
         /// agreement in each rating
         #[serde(flatten)]
-        pub ratings: PerRating<Agreement>,
+        pub ratings: PerRating<PairAgreement>,
         /// name and version of the definitions of Dice, IoU and distance
         pub metric_definition: String,
     }

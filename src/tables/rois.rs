@@ -29,12 +29,12 @@ impl Neighbours {
     }
 }
 
-/// What became of a nodule that is larger than its region.
+/// How a nodule that is larger than its region was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oversize {
-    /// Pixels were made larger until it fitted.
+    /// The region was resampled to larger pixels, so that the nodule fits.
     Resampled,
-    /// Its mask ends at the region's border.
+    /// The mask is cut at the region's border.
     Cropped,
 }
 
@@ -130,8 +130,8 @@ impl Row for Roi {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 2,
         pixel_columns: &["hu", "mask_bits", "other_mask_bits"],
-        // The noise of a CT leaves zstd no more than half of `hu` to save, at a third of the speed of
-        // writing it (`docs/benchmarks.md`).
+        // Compression with zstd saves at most half of `hu`, which is noisy, and makes writing three times slower
+        // (`docs/benchmarks.md`).
         uncompressed_columns: &["hu"],
         id_columns: &["roi_id", "nodule_id", "patient_id"],
         row_group_rows: 128,
@@ -140,7 +140,7 @@ impl Row for Roi {
 }
 
 impl Roi {
-    /// The pixels, row by row (j, then i); `None` where their number is not height × width.
+    /// The pixels in HU as (j, i) rows; `None` if their number is not height × width.
     pub fn pixels_hu(&self) -> Option<Vec<i16>> {
         let n = usize::try_from(self.height.checked_mul(self.width)?).ok()?;
         (self.hu.len() == n.checked_mul(2)?)

@@ -1,17 +1,17 @@
-//! Files that are whole or not there, whenever the process or the machine stops.
+//! Writes that leave a whole file or none, whenever the process or the machine stops.
 
 use fs_err::{self as fs, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Ending of files that are being written.
+/// Extension of files that are being written.
 const UNFINISHED: &str = ".tmp";
 
-/// Writes a file beside its place, then puts it there by rename.
+/// Writes a temporary file in the same folder, then renames it.
 ///
 /// # Errors
 ///
-/// Fails if the folder cannot be written to; the old content then stays.
+/// Fails if the folder cannot be written to; the old content then remains.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     fs::create_dir_all(folder)?;
@@ -26,13 +26,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         sync_folder(folder)
     })();
     if written.is_err() {
-        // The error that is returned matters more than one from clearing up.
+        // The error of the write matters more than an error of the clean-up.
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-/// The folder that a file is in: that of a bare name is the current one.
+/// The folder of a file; a bare name is in the current folder.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -40,7 +40,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Moves a finished file to its place and makes the move last.
+/// Renames a finished file and syncs the rename to disk.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Removes what interrupted writes left beside the files of a folder, if there is one.
+/// Removes temporary files that interrupted writes left in a folder; a missing folder is fine.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
             match fs::remove_file(entry.path()) {
-                // Its writer was just done.
+                // Its writer finished in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
@@ -77,7 +77,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes renames in a folder last.
+/// Syncs the renames in a folder to disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -101,7 +101,7 @@ mod tests {
         write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        // A folder stands where the file should go: the rename fails.
+        // A folder has the name of the file: the rename fails.
         let blocked = folder.path().join("b");
         fs::create_dir_all(blocked.join("c")).unwrap();
         assert!(write(&blocked, b"x").is_err());

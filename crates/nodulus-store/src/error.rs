@@ -34,7 +34,7 @@ pub enum Error {
         /// Its layout.
         found: u32,
     },
-    /// An output is needed that nothing has made yet.
+    /// A needed output does not exist yet.
     #[error("`{output}` is not in store `{store}`")]
     NotMade {
         /// The output.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The store.
         store: PathBuf,
     },
-    /// Rows are asked of an output that is not a table.
+    /// Rows are requested from an output that is not a table.
     #[error("`{output}` at `{path}` is not a table")]
     NotATable {
         /// The output.

@@ -1,4 +1,4 @@
-//! Parquet files with a table's columns that need not be of this store or this program.
+//! Parquet files that need not come from this store or this program.
 
 use crate::part_file::TABLE_KEY;
 use crate::{Error, TableSpec};
@@ -8,11 +8,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-/// [`read_columns`] of a table, whichever version of it; a file that names itself another is refused.
+/// [`read_columns`] of a table in any version; a file that names another table in its metadata is refused.
 ///
 /// # Errors
 ///
-/// As [`read_columns`], and if the file is another table.
+/// As [`read_columns`], and if the file holds another table.
 pub fn read<T: DeserializeOwned>(
     path: &Path,
     table: impl Into<&'static TableSpec>,
@@ -35,13 +35,13 @@ pub fn read<T: DeserializeOwned>(
     read_columns(path, needed, wanted)
 }
 
-/// Some columns of all rows of a file; `T`'s fields are the columns named.
+/// Reads some columns of all rows of a file; the fields of `T` are the columns.
 ///
-/// Columns are found by name: those of `needed` must be there, those of `wanted` may be.
+/// Columns are found by name; those of `needed` must exist, those of `wanted` are optional.
 ///
 /// # Errors
 ///
-/// Fails if the file is not Parquet, or its columns do not fit.
+/// Fails if the file is not Parquet, or its columns are missing or of other types.
 pub fn read_columns<T: DeserializeOwned>(
     path: &Path,
     needed: &[&str],

@@ -14,7 +14,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// SHA-256 over parts; where one part ends and the next begins makes a difference.
+/// SHA-256 over parts, with their lengths: `ab`, `c` and `a`, `bc` differ.
 pub fn sha256_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {

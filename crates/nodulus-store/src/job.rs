@@ -1,4 +1,4 @@
-//! One stage's work on the store: its outputs under one key.
+//! The work of one stage on the store: its outputs under one key.
 
 use crate::manifest::{self, InputRef, Manifest, ShardRecord};
 use crate::shard::{ShardWriter, record_path};
@@ -8,25 +8,25 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a stage is about to make, and from what.
+/// What a stage makes, and from what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSpec {
     /// The stage.
     pub stage: &'static str,
     /// Version of the stage's code; raised when its results change.
     pub stage_version: u32,
-    /// What it writes; the first one carries its failures.
+    /// The outputs; the record of the first one has the failed cases.
     pub outputs: Vec<OutputSpec>,
-    /// The stage's own settings.
+    /// The stage's settings.
     pub config: Value,
-    /// What it reads.
+    /// The inputs.
     pub inputs: Vec<InputRef>,
     /// Number of shards.
     pub n_shards: usize,
 }
 
 impl JobSpec {
-    /// The key under which the outputs are kept: a hash of everything that they depend on.
+    /// The key of the outputs: a hash of everything that they depend on.
     pub fn key(&self) -> String {
         let inputs: Vec<_> =
             self.inputs.iter().map(|i| json!([i.name, i.content_sha256])).collect();
@@ -40,7 +40,7 @@ impl JobSpec {
             "inputs": inputs,
             "n_shards": self.n_shards,
         });
-        // The text of a JSON value is one and the same on every machine.
+        // The text of a JSON value is the same on every machine.
         hash::id("", [identity.to_string().as_str()])
     }
 }
@@ -64,7 +64,7 @@ impl Job {
         &self.key
     }
 
-    /// What the job makes, and from what.
+    /// The outputs and what they are made from.
     pub fn spec(&self) -> &JobSpec {
         &self.spec
     }
@@ -74,7 +74,7 @@ impl Job {
         self.spec.outputs.iter().all(|output| manifest_path(&self.folder(*output)).exists())
     }
 
-    /// Shards that are not yet committed.
+    /// The shards that are not committed yet.
     pub fn pending(&self) -> Vec<usize> {
         (0..self.spec.n_shards)
             .filter(|shard| {
@@ -94,8 +94,8 @@ impl Job {
         ShardWriter::new(shard, outputs, &std::process::id().to_string(), self.provenance())
     }
 
-    /// A folder, kept while the job is unfinished, for what a long shard needs to go on after a
-    /// stop.
+    /// A folder in which a long shard keeps its state, so that it can resume after an interruption; it exists
+    /// until the job is finished.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Job {
         Ok(folder)
     }
 
-    /// Writes the manifests and makes the outputs current.
+    /// Writes the manifests and makes these versions the current ones.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Job {
         Ok(manifests)
     }
 
-    /// Throws the job's outputs away, so that they are made again.
+    /// Deletes the outputs, so that the job starts again.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl Job {
     pub fn discard(&self) -> io::Result<()> {
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
-            // The manifest goes first: without it the output does not exist.
+            // The manifest is deleted first: without it the output does not exist.
             for path in [manifest_path(&folder), folder] {
                 let removed =
                     if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -213,12 +213,12 @@ impl Job {
     }
 }
 
-/// Where an output's manifest is.
+/// Path of an output's manifest.
 pub(crate) fn manifest_path(folder: &Path) -> PathBuf {
     folder.join("meta/manifest.json")
 }
 
-/// Removes files that an interrupted attempt put in place and no shard's record names.
+/// Removes files of an interrupted attempt that no record of a shard names.
 fn remove_unrecorded(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     let recorded: std::collections::BTreeSet<_> =
         manifest.shards.iter().flat_map(|s| &s.parts).map(|p| p.file.as_str()).collect();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_there_when_its_last_shard_is() {
+    fn a_table_exists_once_its_last_shard_is_committed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
         let output = Slice::TABLE;
@@ -283,7 +283,7 @@ mod tests {
         let failures: Vec<_> = version.manifest.shards.iter().flat_map(|s| &s.failures).collect();
         assert_eq!(failures, [&failed_case(), &failed_case()]);
 
-        // Other settings are another version beside it; the old one comes back as it was.
+        // Other settings make another version; the old version can become current again unchanged.
         let other = store.job(spec(2.0));
         assert_eq!(other.pending(), [0, 1]);
         commit(&other, 0);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interrupted_run_left_is_cleared() {
+    fn files_of_an_interrupted_run_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
         let job = store.job(spec(1.0));
@@ -311,7 +311,7 @@ mod tests {
         let _lock = store.lock(["slices"]).unwrap();
         assert_eq!(fs::read_dir(unfinished).unwrap().count(), 1);
         assert_eq!(job.pending(), [0, 1]);
-        // A part that was moved to its place, without a record, goes when the job ends.
+        // A part without a record is removed when the job ends.
         let data = resume.ancestors().nth(2).unwrap().join("data");
         fs::create_dir_all(&data).unwrap();
         fs::write(data.join("part-00000-0.parquet"), "x").unwrap();

@@ -17,7 +17,7 @@
 //!
 //! columns! {
 //!     /// A measured nodule.
-//!     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+//!     #[derive(Debug, Serialize, Deserialize)]
 //!     pub struct Measurement {
 //!         /// stable id of the nodule
 //!         pub nodule_id: String,
@@ -51,7 +51,10 @@
 //! job.finish()?;
 //!
 //! let version = store.require(Measurement::TABLE)?;
-//! let rows: Vec<Measurement> = version.rows().collect::<Result<Vec<_>, _>>()?.concat();
+//! let mut rows = Vec::new();
+//! for batch in version.rows::<Measurement>() {
+//!     rows.extend(batch?);
+//! }
 //! assert_eq!(rows[0].volume_mm3, Some(523.6));
 //! # Ok(())
 //! # }

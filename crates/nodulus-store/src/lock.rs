@@ -1,4 +1,4 @@
-//! One run at a time on a store.
+//! A lock that lets one process at a time write to a store.
 
 use crate::{Error, clock};
 use fs_err::{File, OpenOptions};
@@ -9,21 +9,21 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a lock that is taken is tried for: who asks for its [`holder`] has it for a moment, and who has
-/// just taken it is not named in it yet.
+/// Time for which taking a lock is retried. A process that asks for the [`holder`] has the lock for a moment, and
+/// a process that has just taken it has not written its name yet.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Time between two tries.
+/// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The right to write to a store; given up when dropped or when the process ends, however it ends.
+/// The right to write to a store; released when dropped, and when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of a store, or says who holds it.
+    /// Takes the lock of a store.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Lock {
                 TryLockError::WouldBlock if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
                 TryLockError::WouldBlock => {
                     let mut holder = String::new();
-                    // The holder's name is a help, not a need.
+                    // Without the name of the holder the error is still useful.
                     let _ = file.read_to_string(&mut holder);
                     let holder = if holder.is_empty() { "another process" } else { holder.trim() };
                     return Err(Error::Locked {
@@ -61,7 +61,7 @@ impl Lock {
     }
 }
 
-/// The holder of a store's lock, as it names itself; `None` where no process has it.
+/// The process that holds a store's lock, as it names itself; `None` if no process does.
 ///
 /// # Errors
 ///
@@ -83,7 +83,7 @@ pub fn holder(store: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// This process as others are told of it: its number, its machine, and when it began.
+/// The name by which other processes see this one: its number, its machine and its start.
 pub fn this_process() -> String {
     static BEGUN: OnceLock<SystemTime> = OnceLock::new();
     let begun = *BEGUN.get_or_init(SystemTime::now);
@@ -91,7 +91,7 @@ pub fn this_process() -> String {
     format!("process {} on {} since {since}", std::process::id(), host())
 }
 
-/// This machine's name.
+/// Name of this machine.
 fn host() -> String {
     ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_told_who_the_first_is() {
+    fn the_error_of_the_second_process_names_the_first() {
         let store = tempfile::tempdir().unwrap();
         let first = Lock::take(store.path()).unwrap();
         let error = Lock::take(store.path()).unwrap_err().to_string();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_the_holder_keeps_no_one_from_it() {
+    fn asking_for_the_holder_does_not_block_the_lock() {
         let store = tempfile::tempdir().unwrap();
         drop(Lock::take(store.path()).unwrap());
         let asking = File::open(store.path().join("lock")).unwrap();

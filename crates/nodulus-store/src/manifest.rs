@@ -17,7 +17,7 @@ pub struct PartRecord {
     pub content_sha256: String,
 }
 
-/// What one shard of one output holds. The shard is committed once this file exists.
+/// The record of one shard of one output. The shard is committed once this file exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
     /// Number of the shard, from 0.
@@ -39,7 +39,7 @@ pub struct InputRef {
     pub content_sha256: String,
 }
 
-/// A finished output. The output exists once this file does.
+/// The record of a finished output. The output exists once this file does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Name of the output.
@@ -56,7 +56,7 @@ pub struct Manifest {
     pub stage_version: u32,
     /// The stage's settings.
     pub config: Value,
-    /// What it was made from.
+    /// The inputs that it was made from.
     pub inputs: Vec<InputRef>,
     /// Rows in all parts.
     pub rows: u64,

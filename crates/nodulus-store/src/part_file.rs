@@ -1,6 +1,6 @@
-//! Rows to Parquet files and back.
+//! Parquet files of rows: writing and reading.
 //!
-//! Files are the same bytes for the same rows: no time, path or host goes into them.
+//! The same rows give the same bytes: a file holds no time, path or host.
 
 use crate::{Error, Row, TableSpec};
 use arrow::array::RecordBatch;
@@ -22,10 +22,10 @@ pub(crate) const TABLE_KEY: &str = "nodulus.table";
 /// Key of the schema's version in a file's metadata.
 const SCHEMA_VERSION_KEY: &str = "nodulus.schema_version";
 
-/// What a file says about where it came from, beyond its table and schema version.
+/// What a file was made from, as keys and values in its metadata beside its table and schema version.
 pub type Provenance = BTreeMap<String, String>;
 
-/// Writes the rows of one part, a row group at a time.
+/// Writes the rows of a part, one row group at a time.
 pub struct PartWriter<R> {
     path: PathBuf,
     writer: ArrowWriter<File>,
@@ -49,7 +49,7 @@ impl<R: Row> PartWriter<R> {
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 
-    /// Adds rows; keeps at most one row group of them in memory.
+    /// Adds rows. At most one row group is kept in memory.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl<R: Row> PartWriter<R> {
         Ok(())
     }
 
-    /// Ends the file and returns its number of rows.
+    /// Closes the file and returns its number of rows.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
     }
     for column in table.id_columns {
         let path = ColumnPath::from(*column);
-        // A filter is made for this many values before it is cut to those that there are.
+        // A filter is allocated for this many values and then folded to the number that exist.
         let most = table.row_group_rows as u64;
         builder = builder
             .set_column_bloom_filter_enabled(path.clone(), true)
@@ -140,10 +140,9 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
     builder.build()
 }
 
-/// Reads rows of a part, a batch of them at a time.
+/// Reads the rows of a part in batches.
 ///
-/// `T`'s fields name the columns that are read: a type with some of the table's columns reads
-/// those alone.
+/// The fields of `T` name the columns: a type with some of the table's columns reads only those.
 pub struct PartReader<T> {
     path: PathBuf,
     table: &'static TableSpec,
@@ -152,11 +151,11 @@ pub struct PartReader<T> {
 }
 
 impl<T: DeserializeOwned> PartReader<T> {
-    /// Opens a part, reading all columns or those named.
+    /// Opens a part to read all columns, or the named ones.
     ///
     /// # Errors
     ///
-    /// Fails if the file is not Parquet, is another table, or another version of it.
+    /// Fails if the file is not Parquet, or holds another table or another version of it.
     pub fn open(
         path: &Path,
         table: impl Into<&'static TableSpec>,
@@ -198,7 +197,7 @@ impl<T: DeserializeOwned> Iterator for PartReader<T> {
     }
 }
 
-/// Rows of a Parquet file, by its footer.
+/// Number of rows of a Parquet file, from its footer.
 pub(crate) fn n_rows(path: &Path) -> Result<u64, Error> {
     let read = |source| Error::ReadParquet { path: path.to_owned(), source };
     let file = File::open(path)?.into_parts().0;

@@ -6,21 +6,21 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file of a folder; there is one.
+/// Name of the one file of a folder.
 const FILE: &str = "part-0.parquet";
 
-/// The files of a table, however they are kept.
+/// The files of a table, of a version or of all its folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFiles {
     /// Parquet files, in order.
     pub files: Vec<PathBuf>,
-    /// A pattern of them, for other programs.
+    /// A pattern that matches them, for other programs.
     pub glob: PathBuf,
-    /// Rows in all of them.
+    /// Number of rows in all of them.
     pub rows: u64,
 }
 
-/// The folders of a table.
+/// The folders of a table, one for each value of its partition column.
 #[derive(Clone, Debug)]
 pub struct Partitions {
     folder: PathBuf,
@@ -29,7 +29,7 @@ pub struct Partitions {
 }
 
 impl Partitions {
-    /// Those of a table in a store; `None` for a table that has none.
+    /// The folders of a table in a store; `None` for a table without a partition column.
     pub fn of(store: &Path, table: impl Into<&'static TableSpec>) -> Option<Self> {
         let table = table.into();
         let column = table.partition_column?;
@@ -41,7 +41,7 @@ impl Partitions {
         self.folder.join(format!("{}={value}", self.column)).join(FILE)
     }
 
-    /// The values that have a file, sorted; none where there is no folder.
+    /// The values that have a file, sorted; empty if the table has no folder.
     ///
     /// # Errors
     ///
@@ -62,8 +62,8 @@ impl Partitions {
         Ok(values)
     }
 
-    /// What a file says of itself under a key of its provenance; `None` where it is not there, is damaged,
-    /// or has another version of the columns.
+    /// The value of a key in a file's provenance; `None` if the file is missing, damaged or of another version of
+    /// the columns.
     pub fn provenance(&self, value: &str, key: &str) -> Option<String> {
         let file = File::open(self.file(value)).ok()?.into_parts().0;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;
@@ -73,7 +73,7 @@ impl Partitions {
         metadata.key_value_metadata()?.iter().find(|entry| entry.key == key)?.value.clone()
     }
 
-    /// Puts the rows of a value in place of those that are there, all at once.
+    /// Replaces the rows of a value, all at once.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Partitions {
         Ok(durable::publish(&beside, &file)?)
     }
 
-    /// Takes the file of a value away.
+    /// Removes the file of a value.
     ///
     /// # Errors
     ///
@@ -120,8 +120,7 @@ impl Partitions {
 }
 
 impl Store {
-    /// The files of a table: of its current version, or of all its folders; `None` where nothing has made
-    /// it.
+    /// The files of a table's current version, or of all its folders; `None` if the table does not exist.
     ///
     /// # Errors
     ///
@@ -149,7 +148,7 @@ mod tests {
     use crate::fixture::{Slice, Visit};
 
     #[test]
-    fn a_value_is_replaced_as_a_whole_and_says_what_it_was_made_of() {
+    fn a_value_is_replaced_as_a_whole_and_keeps_its_provenance() {
         let store = tempfile::tempdir().unwrap();
         assert!(Partitions::of(store.path(), Slice::TABLE).is_none());
         let partitions = Partitions::of(store.path(), Visit::TABLE).unwrap();
@@ -167,7 +166,7 @@ mod tests {
         assert!(files.glob.ends_with("visits/day=*/*.parquet"));
         let reader = PartReader::<Visit>::open(&files.files[0], Visit::TABLE, None).unwrap();
         assert_eq!(reader.count(), 0);
-        // Damaged, and gone.
+        // Damaged, and removed.
         fs::write(partitions.file(of_day(1)), "x").unwrap();
         assert_eq!(partitions.provenance(of_day(1), "records"), None);
         partitions.remove(of_day(2)).unwrap();

@@ -5,7 +5,7 @@ use crate::columns::DESCRIPTION;
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Value, json};
 
-/// The JSON that `schemas/<table>.json` holds.
+/// Name, row, version and columns of a table as JSON: the content of `schemas/TABLE.json`.
 pub fn describe(table: &TableSpec) -> Value {
     let schema = (table.schema)();
     let mut description = json!({
@@ -35,7 +35,7 @@ fn columns(schema: &Schema) -> Vec<Value> {
         .collect()
 }
 
-/// An Arrow type as analysts write it.
+/// The name of an Arrow type for analysts.
 fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::List(item) => format!("list<{}>", type_name(item.data_type())),

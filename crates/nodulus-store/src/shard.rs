@@ -1,4 +1,4 @@
-//! The unit of commit: written aside, then put in place by rename, then recorded.
+//! Shards, the unit of commit: written to temporary files, renamed into place, then recorded.
 
 use crate::manifest::{PartRecord, ShardRecord};
 use crate::{Error, FailedCase, OutputSpec, PartWriter, Provenance, Row, durable, hash, record};
@@ -13,7 +13,7 @@ const NAME_DIGITS: usize = 16;
 #[derive(Debug)]
 pub struct ShardWriter {
     shard: usize,
-    /// Key's folder of each output, with the folder for unfinished files.
+    /// Each output with the folder of its key and the folder for unfinished files.
     outputs: Vec<(OutputSpec, PathBuf, PathBuf)>,
     provenance: Provenance,
 }
@@ -22,11 +22,11 @@ pub struct ShardWriter {
 pub struct Part<R> {
     writer: PartWriter<R>,
     path: PathBuf,
-    /// Running hash of the rows, where the file's own hash would not do.
+    /// Running hash of the rows, for a table with volatile columns.
     stable: Option<Sha256>,
 }
 
-/// A part that is written and not yet in its place.
+/// A part that is written and not committed yet.
 #[derive(Debug)]
 pub struct FinishedPart {
     output: OutputSpec,
@@ -64,7 +64,7 @@ impl ShardWriter {
     ///
     /// # Errors
     ///
-    /// Fails if the stage does not write the table, or the file cannot be created.
+    /// Fails if the job does not write the table, or the file cannot be created.
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
         let path = self.aside(R::TABLE.into())?.join(format!("part-{}.parquet", self.shard));
         let writer = PartWriter::create(&path, &self.provenance)?;
@@ -72,11 +72,11 @@ impl ShardWriter {
         Ok(Part { writer, path, stable })
     }
 
-    /// A folder to write the files of a checkpoint or report into; every file in it is committed.
+    /// An empty folder for the files of an output that is not a table; every file in it is committed.
     ///
     /// # Errors
     ///
-    /// Fails if the stage does not write the output, or the folder cannot be made.
+    /// Fails if the job does not write the output, or the folder cannot be made.
     pub fn files(&self, output: impl Into<OutputSpec>) -> Result<PathBuf, Error> {
         let folder = self.aside(output.into())?.join("files");
         match fs::remove_dir_all(&folder) {
@@ -87,7 +87,7 @@ impl ShardWriter {
         Ok(folder)
     }
 
-    /// Puts the parts in their places and records the shard.
+    /// Moves the parts into place and records the shard.
     ///
     /// # Errors
     ///
@@ -96,10 +96,10 @@ impl ShardWriter {
         let (mut parts, mut failures) = (parts, failures);
         for (output, folder, aside) in &self.outputs {
             let parts = if let OutputSpec::Table(_) = output {
-                let place = parts.iter().position(|part| part.output == *output);
-                let place =
-                    place.ok_or(Error::PartMissing { output: output.name(), shard: self.shard })?;
-                vec![self.publish(parts.swap_remove(place), folder)?]
+                let position = parts.iter().position(|part| part.output == *output);
+                let position = position
+                    .ok_or(Error::PartMissing { output: output.name(), shard: self.shard })?;
+                vec![self.publish(parts.swap_remove(position), folder)?]
             } else {
                 publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
             };
@@ -127,7 +127,7 @@ impl ShardWriter {
     }
 }
 
-/// Where a shard of an output is recorded.
+/// Path of the record of a shard of an output.
 pub(crate) fn record_path(folder: &Path, shard: usize) -> PathBuf {
     folder.join("meta/shards").join(format!("{shard}.json"))
 }
@@ -170,7 +170,7 @@ impl<R: Row> Part<R> {
         Ok(())
     }
 
-    /// Ends the part.
+    /// Closes the part.
     ///
     /// # Errors
     ///

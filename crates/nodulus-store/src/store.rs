@@ -1,4 +1,4 @@
-//! The folder that holds every table, in every version that was made.
+//! The folder that holds every version of every table.
 
 use crate::job::{Job, JobSpec, manifest_path};
 use crate::{Error, Lock, Manifest, OutputSpec, PartReader, Row, TableSpec, durable, record};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Version of the store's layout.
 pub(crate) const LAYOUT: u32 = 1;
 
-/// What `store.json` holds.
+/// Content of `store.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Layout {
     layout: u32,
@@ -22,17 +22,17 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// A finished output that can be read.
+/// A finished output, for reading.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// What it is made of.
+    /// Its files and what they were made from.
     pub manifest: Manifest,
     output: OutputSpec,
     folder: PathBuf,
 }
 
 impl Store {
-    /// Opens a store, making it where the folder is missing or empty.
+    /// Opens a store; creates it if the folder is missing or empty.
     ///
     /// # Errors
     ///
@@ -41,11 +41,11 @@ impl Store {
         let marker = root.join("store.json");
         if !marker.exists() {
             fs::create_dir_all(root)?;
-            // A store whose making was interrupted has the unfinished marker alone.
-            let foreign = fs::read_dir(root)?.any(|entry| {
+            // A store whose creation was interrupted has only the temporary file of the marker.
+            let has_other_files = fs::read_dir(root)?.any(|entry| {
                 entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("store.json"))
             });
-            let made = if foreign {
+            let created = if has_other_files {
                 Err(Error::NotAStore(root.to_owned()))
             } else {
                 record::write(&marker, &Layout { layout: LAYOUT }).map_err(|error| match error {
@@ -53,15 +53,15 @@ impl Store {
                     other => other,
                 })
             };
-            // Another process that makes it at the same time may be first, and clear up what it finds.
+            // Another process that creates the store at the same time may be first, and remove the temporary file.
             if !marker.exists() {
-                made?;
+                created?;
             }
         }
         Self::open(root)
     }
 
-    /// Opens a store that is there.
+    /// Opens an existing store.
     ///
     /// # Errors
     ///
@@ -85,8 +85,8 @@ impl Store {
         &self.root
     }
 
-    /// Takes the right to write, and clears what an interrupted run left unfinished in the store's own folder
-    /// and in those of its folders that are named.
+    /// Takes the right to write, and removes unfinished files of interrupted runs from the store's own folder and
+    /// from the named folders in it.
     ///
     /// # Errors
     ///
@@ -110,12 +110,12 @@ impl Store {
         Ok(lock)
     }
 
-    /// The outputs of a stage under the key of its inputs and settings.
+    /// A job on this store.
     pub fn job(&self, spec: JobSpec) -> Job {
         Job::new(&self.root, spec)
     }
 
-    /// The current version of an output, or `None` where nothing has made it.
+    /// The current version of an output, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Store {
         }
     }
 
-    /// A version of an output by its key.
+    /// The version of an output with a key, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -146,18 +146,18 @@ impl Store {
         Ok(manifest.map(|manifest| Version { manifest, output, folder }))
     }
 
-    /// The current version of an output that must be there.
+    /// The current version of an output that must exist.
     ///
     /// # Errors
     ///
-    /// Fails if nothing has made it, or the store's records cannot be read.
+    /// Fails if the output does not exist, or the store's records cannot be read.
     pub fn require(&self, output: impl Into<OutputSpec>) -> Result<Version, Error> {
         let output = output.into();
         let missing = || Error::NotMade { output: output.name(), store: self.root.clone() };
         self.current(output)?.ok_or_else(missing)
     }
 
-    /// Writes a small file of the store, whole or not at all.
+    /// Writes a JSON record of the store, whole or not at all.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Store {
         record::write(&self.root.join(name), record)
     }
 
-    /// Reads a small file of the store, or `None` where it is not there.
+    /// Reads a JSON record of the store; `None` if there is no such file.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Version {
         shards.into_iter().flat_map(|s| &s.parts).map(|part| folder.join(&part.file)).collect()
     }
 
-    /// All files, in the order of shards.
+    /// The files of all shards, in order.
     pub fn files(&self) -> Vec<PathBuf> {
         (0..self.manifest.n_shards()).flat_map(|shard| self.shard_files(shard)).collect()
     }
@@ -221,7 +221,7 @@ impl Version {
         batches(self.shard_files(shard), R::TABLE, None)
     }
 
-    /// Some columns of all rows of a table, in batches; `T`'s fields are the columns named.
+    /// Some columns of all rows of a table, in batches; the fields of `T` are the columns.
     pub fn columns<'a, T: DeserializeOwned + 'a>(
         &self,
         columns: &'a [&'a str],
@@ -229,7 +229,7 @@ impl Version {
         self.batches(self.files(), columns)
     }
 
-    /// Some columns of one shard of a table, in batches; `T`'s fields are the columns named.
+    /// Some columns of one shard of a table, in batches; the fields of `T` are the columns.
     pub fn shard_columns<'a, T: DeserializeOwned + 'a>(
         &self,
         shard: usize,

@@ -1,6 +1,6 @@
 //! Readers' ratings, of single nodules and of whole cohorts.
 
-use crate::tables::{Agreement, Mark, PerRating, RATINGS, RatingAgreement};
+use crate::tables::{Mark, PairAgreement, PerRating, RATINGS, RatingAgreement};
 use nodulus_metrics::fleiss::{self, RatingCounts};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -27,8 +27,10 @@ pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
 }
 
 /// Share of the pairs of readers who gave the same value, for each rating; `None` where fewer than two rated.
-pub(super) fn shares_of_pairs(given: &RatingValues) -> PerRating<Agreement> {
-    PerRating::from_values(std::array::from_fn(|n| Agreement(fleiss::share_of_pairs(&given[n]))))
+pub(super) fn shares_of_pairs(given: &RatingValues) -> PerRating<PairAgreement> {
+    PerRating::from_values(std::array::from_fn(|n| {
+        PairAgreement(fleiss::share_of_pairs(&given[n]))
+    }))
 }
 
 /// The ratings of every nodule with its patient, by cohort.
