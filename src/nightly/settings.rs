@@ -238,7 +238,7 @@ mod tests {
             ("score.region.reach_mm=nan", "must be from 0 to 50, got NaN"),
             ("score.settle=1", "unknown key `score.settle`"),
             ("scores.settle=1", "unknown key `scores`: did you mean `score`?"),
-            ("score.model=3", "expected a path or a list of paths"),
+            ("score.model=3", "`score.model` is 3, expected text in quotes or a list"),
         ] {
             let error = read(FILE, &[set]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

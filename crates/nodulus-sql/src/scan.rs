@@ -5,8 +5,8 @@ use crate::to_polars::to_polars;
 use crate::{Error, Table};
 use arrow::array::new_empty_array;
 use polars::prelude::{
-    AnonymousScan, AnonymousScanArgs, DataFrame, Expr, LazyFrame, PlSmallStr, PolarsError,
-    PolarsResult, ScanArgsAnonymous, Schema, SchemaRef, Series,
+    AnonymousScan, AnonymousScanArgs, DataFrame, Expr, LazyFrame, Operator, PlSmallStr,
+    PolarsError, PolarsResult, ScanArgsAnonymous, Schema, SchemaRef, Series,
 };
 use rayon::prelude::*;
 use std::any::Any;
@@ -76,7 +76,10 @@ impl AnonymousScan for Scan {
             Some(names) => self.schema.try_project(names.iter())?,
             None => self.schema.as_ref().clone(),
         };
-        let filter = arguments.predicate.map(|condition| self.filter(condition)).transpose()?;
+        let filter = match arguments.predicate.and_then(without_hints) {
+            Some(condition) => Some(self.filter(condition)?),
+            None => None,
+        };
         self.read(&columns, filter.as_ref(), arguments.n_rows).map_err(|failure| match failure {
             Failure::Condition(error) => error,
             Failure::File(error) => {
@@ -86,6 +89,19 @@ impl AnonymousScan for Scan {
                 PolarsError::ComputeError(text.into())
             }
         })
+    }
+}
+
+/// A condition without the parts that are hints: `ORDER BY … LIMIT` tells a scan which rows can still be among the
+/// first, in a form that only polars' own scans understand, and sorts the rows anyway.
+fn without_hints(condition: Expr) -> Option<Expr> {
+    match condition {
+        Expr::BinaryExpr { left, op: Operator::And | Operator::LogicalAnd, right } => {
+            let sides = [left, right].map(|side| without_hints(side.as_ref().clone()));
+            sides.into_iter().flatten().reduce(Expr::and)
+        }
+        Expr::Display { .. } => None,
+        condition => Some(condition),
     }
 }
 

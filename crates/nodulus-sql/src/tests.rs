@@ -111,6 +111,13 @@ fn conditions_limits_and_counts_go_over_row_groups_and_files() {
         ids(&ask("SELECT id FROM t WHERE id IN ('r1', 'r8') ORDER BY id DESC")),
         ["r8", "r1"]
     );
+    assert_eq!(ids(&ask("SELECT id FROM t ORDER BY id DESC LIMIT 2")), ["r9", "r8"]);
+    assert_eq!(
+        ids(&ask(
+            "SELECT id FROM t WHERE n BETWEEN 2 AND 7 AND id <> 'r7' ORDER BY n DESC LIMIT 2"
+        )),
+        ["r5", "r4"]
+    );
     assert_eq!(ids(&ask("SELECT id FROM t WHERE n > 99")), [""; 0]);
     assert_eq!(ids(&ask("SELECT id FROM t WHERE 1 = 2")), [""; 0]);
     assert_eq!(ask("SELECT id FROM t WHERE 1 = 1").num_rows(), 10);

@@ -206,7 +206,8 @@ mod tests {
         assert_eq!(failures[0].cause, "mark `b` has a mask but no `diameter_mm`");
         marks[1].mask_bits = Some(vec![1, 1]);
         let (_, failures) = transform(&Config::default(), &scan(), &marks);
-        let cause = "mark `b` has a mask that cannot be placed: mask of [2, 1, 1] voxels needs 1";
+        let cause =
+            "mark `b` has a mask that cannot be placed: mask of [2, 1, 1] voxels has 2 bytes";
         assert!(failures[0].cause.starts_with(cause), "{}", failures[0].cause);
     }
 
