@@ -136,7 +136,7 @@ fn an_impossible_export_ends_with_a_reason() {
         (
             &["export", "rois", "--to", "nnunet", "--store"],
             &[&store, "--out", &path("Dataset501_A"), "--split", "test"],
-            "nodules is of train or validation",
+            "nodules is in train or validation",
             1,
         ),
         (&["montage", "--store"], &[&store, "--out", &out], "(clinical, luna16): name one", 2),

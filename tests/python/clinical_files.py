@@ -385,7 +385,7 @@ def refused(folder):
         ct[0].save_as(to / "mask.dcm", enforce_file_format=True)
 
     frames = [str(uid("elsewhere")), str(uid("other-frame", "frame"))]
-    write("other-frame", other_frame, "frame of reference is", *frames)
+    write("other-frame", other_frame, "the mask has frame of reference", *frames)
     series = [str(uid("another series")), str(uid("other-series", "series"))]
     write("other-series", other_series, "drawn on series", *series)
     write("between", between, "is on no slice of its image", "spacing [0.7, 0.8, ", "size [40, 32, 12]")
