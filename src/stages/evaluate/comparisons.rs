@@ -1,7 +1,7 @@
 //! Compares each two models on the same nodules.
 
 use super::readers::READER;
-use super::summaries::Scored;
+use super::summaries::MeasuredValue;
 use crate::stages::infer::THRESHOLD;
 use crate::tables::Comparison;
 use nodulus_metrics::Metric;
@@ -23,15 +23,15 @@ type Values<'a> = BTreeMap<&'a str, (&'a str, f64)>;
 /// METHOD: pairs are nodules for which both models have a value: a nodule that a model missed has a Dice of 0 and no
 /// distance. Holm's correction is over all rows. Readers are in no row, because their reference is a different one: the
 /// consensus without the reader.
-pub(super) fn compare(scored: &[Scored], seed: u64) -> Vec<Comparison> {
+pub(super) fn compare(measured: &[MeasuredValue], seed: u64) -> Vec<Comparison> {
     let mut models: Vec<&str> =
-        scored.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
+        measured.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
     models.retain(|id| *id != READER);
     models.sort_by_key(|id| *id == THRESHOLD);
     let mut rows: Vec<(Metric, [&str; 2], PairedComparison)> = Vec::new();
     for metric in COMPARED {
         let mut values: BTreeMap<&str, Values<'_>> = BTreeMap::new();
-        for row in scored.iter().filter(|row| row.metric == metric.name()) {
+        for row in measured.iter().filter(|row| row.metric == metric.name()) {
             if let Some(value) = row.value {
                 let of_model = values.entry(&row.model_id).or_default();
                 of_model.insert(&row.nodule_id, (&row.patient_id, value));
@@ -79,8 +79,8 @@ pub(super) fn compare(scored: &[Scored], seed: u64) -> Vec<Comparison> {
 mod tests {
     use super::*;
 
-    fn dice(model_id: &str, nodule: usize, value: f64) -> Scored {
-        Scored {
+    fn dice(model_id: &str, nodule: usize, value: f64) -> MeasuredValue {
+        MeasuredValue {
             model_id: model_id.into(),
             metric: "dice",
             nodule_id: nodule.to_string().into(),
@@ -93,15 +93,15 @@ mod tests {
 
     #[test]
     fn models_are_compared_nodule_by_nodule() {
-        let mut scored = Vec::new();
+        let mut measured = Vec::new();
         for n in 1..=6 {
-            scored.push(dice(THRESHOLD, n, 0.3));
-            scored.push(dice("z", n, 0.3 + 0.1 * n as f64));
-            scored.push(dice("m", n, 0.3 - 0.01 * n as f64));
-            scored.push(dice(READER, n, 0.9));
+            measured.push(dice(THRESHOLD, n, 0.3));
+            measured.push(dice("z", n, 0.3 + 0.1 * n as f64));
+            measured.push(dice("m", n, 0.3 - 0.01 * n as f64));
+            measured.push(dice(READER, n, 0.9));
         }
-        scored.push(dice("z", 7, 0.0));
-        let rows = compare(&scored, 1);
+        measured.push(dice("z", 7, 0.0));
+        let rows = compare(&measured, 1);
         let pairs: Vec<_> = rows
             .iter()
             .map(|row| (row.metric.as_str(), row.model_id.as_str(), row.baseline_id.as_str()))

@@ -23,13 +23,13 @@ use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_metrics::{mask_size, measure};
 use nodulus_store::{FailedCase, Version};
 use rayon::prelude::*;
-use rows::{Found, nodule_row, slice_row};
+use rows::{MeasuredMasks, nodule_row, slice_row};
 use serde::Deserialize;
 use slice::SLICE_COLUMNS;
 pub use slice::{Region, Slice};
 use std::collections::{BTreeMap, BTreeSet};
 use subgroups::{Spacings, Subgroups};
-use summaries::Scored;
+use summaries::MeasuredValue;
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -95,7 +95,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let mut summary_part = writer.part::<Summary>()?;
         let mut comparison_part = writer.part::<Comparison>()?;
         let mut failures = Vec::new();
-        let mut scored = Vec::new();
+        let mut measured = Vec::new();
         let mut judgements = Judgements::default();
         let total = rois.manifest.n_shards();
         for source in 0..total {
@@ -130,8 +130,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                         if let Some(oversize) = &nodule.oversize {
                             subgroups.add(&nodule.nodule_id, &format!("oversize={oversize}"));
                         }
-                        scored.extend(summaries::of_nodule(&nodule, region));
-                        scored.extend(
+                        measured.extend(summaries::of_nodule(&nodule, region));
+                        measured.extend(
                             slices.iter().flat_map(|slice| summaries::of_slice(slice, region)),
                         );
                         nodule_part.write([nodule])?;
@@ -145,7 +145,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
             for (nodule_id, result) in read_by_others(task, source, &wanted, &spacings)? {
                 match result {
-                    Ok(rows) => scored.extend(rows),
+                    Ok(rows) => measured.extend(rows),
                     Err(error) => {
                         failures.push(FailedCase::new("evaluate", &nodule_id, &error, None));
                     }
@@ -153,13 +153,13 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             }
             task.cases(source + 1, total);
         }
-        let mut rows = summaries::summarise(&subgroups, &scored, config.seed);
+        let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
         rows.extend(judgements.rows(config.seed));
         rows.sort_by(|a, b| {
             (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
         });
         summary_part.write(rows)?;
-        comparison_part.write(comparisons::compare(&scored, config.seed))?;
+        comparison_part.write(comparisons::compare(&measured, config.seed))?;
         let parts = vec![
             nodule_part.finish()?,
             slice_part.finish()?,
@@ -197,7 +197,7 @@ fn read_predictions(
 }
 
 /// A nodule with its readers' metrics, or why they cannot be computed.
-type ReadByOthers = (String, Result<Vec<Scored>, mask_box::Error>);
+type ReadByOthers = (String, Result<Vec<MeasuredValue>, mask_box::Error>);
 
 /// Measures the readers of a shard's nodules, each against the others.
 fn read_by_others(
@@ -246,10 +246,10 @@ pub fn transform(
     model_id: &str,
     slices: &[Slice],
     predicted: &PredictedMasks,
-) -> Result<(NoduleMetrics, Vec<SliceMetrics>, Region), ScoreError> {
+) -> Result<(NoduleMetrics, Vec<SliceMetrics>, Region), MeasureError> {
     let mut slices: Vec<&Slice> = slices.iter().collect();
     slices.sort_by_key(|slice| slice.slice_index);
-    let first = slices.first().ok_or(ScoreError::NoSlices)?;
+    let first = slices.first().ok_or(MeasureError::NoSlices)?;
     let (n_predicted, n_slices) = (predicted.len(), slices.len());
     let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
     let [width, height] = [first.width, first.height].map(|v| usize::try_from(v).unwrap_or(0));
@@ -259,11 +259,11 @@ pub fn transform(
     let mut rows = Vec::with_capacity(n_slices);
     for (k, slice) in slices.iter().enumerate() {
         if slice.slice_index != first.slice_index + k as i64 {
-            return Err(ScoreError::Gap { missing: first.slice_index + k as i64 });
+            return Err(MeasureError::Gap { missing: first.slice_index + k as i64 });
         }
         let bits = predicted
             .get(&slice.roi_id)
-            .ok_or(ScoreError::Unpredicted { n_predicted, n_slices })?;
+            .ok_or(MeasureError::Unpredicted { n_predicted, n_slices })?;
         let size = [width, height, 1];
         let own = Mask::from_bits(size, slice.mask_bits.clone())?;
         let others = Mask::from_bits(size, slice.other_mask_bits.clone())?;
@@ -273,11 +273,12 @@ pub fn transform(
         });
         own.voxels().for_each(|[i, j, _]| reference.set(i, j, k, true));
         kept.voxels().for_each(|[i, j, _]| prediction.set(i, j, k, true));
-        rows.push(slice_row(model_id, slice, &found(&kept, &own, spacing_mm)));
+        rows.push(slice_row(model_id, slice, &measured(&kept, &own, spacing_mm)));
     }
     let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
-    let found = found(&prediction, &reference, spacing_mm);
-    let nodule = NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &found, &region) };
+    let measured = measured(&prediction, &reference, spacing_mm);
+    let nodule =
+        NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &measured, &region) };
     Ok((nodule, rows, region))
 }
 
@@ -287,16 +288,16 @@ fn cut_volume_mm3(slice: &Slice) -> f64 {
     slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
 }
 
-fn found(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> Found {
-    Found {
-        scores: measure(prediction, reference, spacing_mm),
+fn measured(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MeasuredMasks {
+    MeasuredMasks {
+        metrics: measure(prediction, reference, spacing_mm),
         sizes: [prediction, reference].map(|mask| mask_size(mask, spacing_mm)),
     }
 }
 
 /// One nodule could not be measured.
 #[derive(Debug, thiserror::Error)]
-pub enum ScoreError {
+pub enum MeasureError {
     /// `rois` has no slices of the nodule.
     #[error("`rois` has no slices of the nodule")]
     NoSlices,

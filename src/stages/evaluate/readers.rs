@@ -1,6 +1,6 @@
 //! Measures each reader against the consensus of the others: a benchmark for models.
 
-use super::summaries::Scored;
+use super::summaries::MeasuredValue;
 use crate::stages::agree::reader_masks;
 use crate::tables::{Mark, Nodule, mask_box};
 use nodulus_formats::volume::Mask;
@@ -28,7 +28,7 @@ pub(super) fn against_the_others(
     nodule: &Nodule,
     marks: &[&Mark],
     spacing_mm: [f64; 3],
-) -> Result<Vec<Scored>, mask_box::Error> {
+) -> Result<Vec<MeasuredValue>, mask_box::Error> {
     let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         readers.entry(mark.reading_session).or_default().push(mark);
@@ -54,7 +54,7 @@ pub(super) fn against_the_others(
     let of_metric = |metric: Metric| {
         let values: Vec<f64> = scores.iter().filter_map(|scores| metric.of(scores)).collect();
         let value = nodulus_metrics::summary::mean(&values);
-        Scored {
+        MeasuredValue {
             model_id: model_id.clone(),
             metric: metric.name(),
             nodule_id: nodule_id.clone(),
@@ -78,8 +78,8 @@ mod tests {
         (nodule.consensus_level, nodule.consensus_n_readers) = (level, n_readers);
         let marks: Vec<&Mark> = marks.iter().collect();
         let found = against_the_others(&nodule, &marks, [0.5, 0.5, 2.0]).unwrap();
-        let found = found.into_iter().find(|scored| scored.metric == "dice");
-        found.and_then(|scored| scored.value)
+        let found = found.into_iter().find(|measured| measured.metric == "dice");
+        found.and_then(|measured| measured.value)
     }
 
     #[test]

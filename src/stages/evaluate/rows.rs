@@ -5,18 +5,18 @@ use crate::tables::{NoduleMetrics, SliceMetrics};
 use nodulus_metrics::{METRIC_DEFINITION, MaskMetrics, MaskSize, SizeMeasure};
 
 /// Metrics of one prediction, and the sizes of prediction and reference.
-pub(super) struct Found {
-    pub(super) scores: MaskMetrics,
+pub(super) struct MeasuredMasks {
+    pub(super) metrics: MaskMetrics,
     pub(super) sizes: [MaskSize; 2],
 }
 
 pub(super) fn nodule_row(
     model_id: &str,
     slice: &Slice,
-    found: &Found,
+    measured: &MeasuredMasks,
     region: &Region,
 ) -> NoduleMetrics {
-    let Found { scores, sizes: [predicted, reference] } = found;
+    let MeasuredMasks { metrics, sizes: [predicted, reference] } = measured;
     let [volume, diameter, long, short] =
         SizeMeasure::ALL.map(|measure| measure.error(predicted, reference));
     NoduleMetrics {
@@ -24,7 +24,7 @@ pub(super) fn nodule_row(
         patient_id: slice.patient_id.clone(),
         model_id: model_id.to_owned(),
         n_slices: region.size[2] as i64,
-        metrics: scores.into(),
+        metrics: metrics.into(),
         predicted_volume_mm3: predicted.volume_mm3,
         reference_volume_mm3: reference.volume_mm3,
         cut_volume_mm3: 0.0,
@@ -43,26 +43,26 @@ pub(super) fn nodule_row(
         reference_short_axis_mm: reference.short_axis_mm,
         short_axis_error_mm: short.signed,
         short_axis_relative_error: short.relative,
-        outcome: scores.outcome.name().to_owned(),
+        outcome: metrics.outcome.name().to_owned(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }
 
-pub(super) fn slice_row(model_id: &str, slice: &Slice, found: &Found) -> SliceMetrics {
-    let Found { scores, sizes: [predicted, reference] } = found;
+pub(super) fn slice_row(model_id: &str, slice: &Slice, measured: &MeasuredMasks) -> SliceMetrics {
+    let MeasuredMasks { metrics, sizes: [predicted, reference] } = measured;
     SliceMetrics {
         roi_id: slice.roi_id.clone(),
         nodule_id: slice.nodule_id.clone(),
         patient_id: slice.patient_id.clone(),
         model_id: model_id.to_owned(),
-        metrics: scores.into(),
+        metrics: metrics.into(),
         predicted_volume_mm3: predicted.volume_mm3,
         reference_volume_mm3: reference.volume_mm3,
         predicted_long_axis_mm: predicted.long_axis_mm,
         reference_long_axis_mm: reference.long_axis_mm,
         predicted_short_axis_mm: predicted.short_axis_mm,
         reference_short_axis_mm: reference.short_axis_mm,
-        outcome: scores.outcome.name().to_owned(),
+        outcome: metrics.outcome.name().to_owned(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }

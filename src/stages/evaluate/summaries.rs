@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// One value of one metric.
 #[derive(Clone, Debug)]
-pub(super) struct Scored {
+pub(super) struct MeasuredValue {
     pub(super) model_id: Arc<str>,
     pub(super) metric: &'static str,
     pub(super) nodule_id: Arc<str>,
@@ -22,7 +22,7 @@ pub(super) struct Scored {
 }
 
 /// The metrics of a nodule in 3D, then its errors of size.
-pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
+pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<MeasuredValue> {
     let diagonal = diagonal_mm(region.size, region.spacing_mm);
     let scores = Metric::ALL
         .into_iter()
@@ -37,11 +37,11 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<Scored> {
     let ids: [Arc<str>; 3] =
         [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
     let missed = row.outcome == Outcome::Missed.name();
-    scores.chain(errors).map(|value| scored(&ids, missed, value)).collect()
+    scores.chain(errors).map(|value| measured(&ids, missed, value)).collect()
 }
 
 /// The overlap and distances of a slice in 2D; none for a slice without nodule and prediction.
-pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<Scored> {
+pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<MeasuredValue> {
     if row.outcome == Outcome::BothEmpty.name() {
         return Vec::new();
     }
@@ -56,22 +56,34 @@ pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<Scored> {
         ("slice_hausdorff_mm", row.metrics.hausdorff_mm, diagonal),
         ("slice_assd_mm", row.metrics.assd_mm, diagonal),
     ];
-    values.map(|value| scored(&ids, missed, value)).into()
+    values.map(|value| measured(&ids, missed, value)).into()
 }
 
-fn scored(
+fn measured(
     [model_id, nodule_id, patient_id]: &[Arc<str>; 3],
     missed: bool,
     (metric, value, worst): (&'static str, Option<f64>, f64),
-) -> Scored {
+) -> MeasuredValue {
     let (model_id, nodule_id) = (model_id.clone(), nodule_id.clone());
-    Scored { model_id, metric, nodule_id, patient_id: patient_id.clone(), value, missed, worst }
+    MeasuredValue {
+        model_id,
+        metric,
+        nodule_id,
+        patient_id: patient_id.clone(),
+        value,
+        missed,
+        worst,
+    }
 }
 
 /// A row for each model, metric and subgroup with a nodule, by model, metric and subgroup.
-pub(super) fn summarise(subgroups: &Subgroups, scored: &[Scored], seed: u64) -> Vec<Summary> {
+pub(super) fn summarise(
+    subgroups: &Subgroups,
+    measured: &[MeasuredValue],
+    seed: u64,
+) -> Vec<Summary> {
     let mut groups: BTreeMap<(&str, &str, &str), Vec<MetricValue<'_>>> = BTreeMap::new();
-    for row in scored {
+    for row in measured {
         for subgroup in subgroups.of(&row.nodule_id) {
             let case = MetricValue {
                 patient: &row.patient_id,
@@ -110,9 +122,9 @@ mod tests {
     use super::*;
     use crate::stages::evaluate::subgroups::tests::facts;
 
-    fn assd(nodule: &str, value: Option<f64>, missed: bool) -> Scored {
+    fn assd(nodule: &str, value: Option<f64>, missed: bool) -> MeasuredValue {
         let ids: [Arc<str>; 3] = ["m", nodule, nodule].map(Into::into);
-        scored(&ids, missed, ("assd_mm", value, 100.0))
+        measured(&ids, missed, ("assd_mm", value, 100.0))
     }
 
     #[test]
