@@ -79,7 +79,7 @@ fn run(
     let progress = Progress::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
-    let _lock = store.lock(crate::tables::folders())?;
+    let _lock = store.lock()?;
     let phantom = Config::unchecked(&experiment.pipeline, &experiment.settings(sets))?.phantom;
     resources::write_phantom(phantom.as_ref(), &store, &progress)?;
     let show = |event| resources::show(&progress, event);

@@ -68,7 +68,7 @@ pub(super) fn run(
     let progress = Progress::new(arguments.resources.progress);
     let device = resources::start(&arguments.resources, &progress)?;
     let store = Store::create(&config.store)?;
-    let _lock = store.lock(crate::tables::folders())?;
+    let _lock = store.share()?;
     if stages.contains(&Stage::Ingest) {
         resources::write_phantom(config.phantom.as_ref(), &store, &progress)?;
     }
@@ -79,6 +79,8 @@ pub(super) fn run(
         device: &device,
         max_memory: arguments.resources.max_memory,
         chosen: &Chosen::new(),
+        keep: &BTreeSet::new(),
+        retry_failed: false,
     };
     let done = runner::run(&config, &store, &options, &|event| resources::show(&progress, event))?;
     progress.clear();
@@ -169,7 +171,7 @@ fn write_json(
 /// The store's current report, where there is one.
 pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     let version = store.current(Output::Report)?;
-    Ok(version.map(|version| version.files_folder().join("report.html")))
+    Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
 }
 
 /// Rows of `summary` with the Dice of each model over all nodules.

@@ -120,7 +120,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     let announce = |text| report(RunEvent::Device { text });
     let device = resources::find_device(&arguments.device, &announce)?;
     let store = Store::create(&settings.store)?;
-    let _lock = store.lock(crate::tables::folders())?;
+    let _lock = store.lock()?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;

@@ -67,7 +67,11 @@ fn describe(status: &StageStatus) -> String {
         State::Current => "current".to_owned(),
         State::Kept => "complete, becomes current with the next run".to_owned(),
         State::Missing => "missing".to_owned(),
-        State::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
+        State::Stale { reasons, shards } => {
+            let shards = shards
+                .map_or(String::new(), |(made, all)| format!(" ({made} of {all} shards to make)"));
+            format!("stale: {}{shards}", reasons.join("; "))
+        }
         State::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
         State::Waiting { stage } => format!("waits for {stage}"),
         State::Off => "not in the pipeline file".to_owned(),

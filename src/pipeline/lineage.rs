@@ -1,9 +1,7 @@
 //! Follows a table back to the source files, through the outputs that it was made from.
 
-use super::sources;
-use crate::stages::ingest::Sources;
-use crate::tables::Output;
-use nodulus_store::{Manifest, Store};
+use crate::tables::{Output, SOURCES};
+use nodulus_store::{ShardCase, Store, Version};
 use serde::Serialize;
 
 /// An output and its inputs.
@@ -20,7 +18,7 @@ pub struct Node {
     /// Its inputs.
     pub inputs: Vec<Self>,
     /// Cases, for `sources`.
-    pub cases: Vec<SourceNode>,
+    pub cases: Vec<ShardCase>,
 }
 
 /// How an output was made.
@@ -38,29 +36,17 @@ pub struct OutputRecord {
     pub rows: u64,
 }
 
-/// A case of the sources.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SourceNode {
-    /// Name of the cohort.
-    pub cohort: String,
-    /// Path below the cohort's root.
-    pub case_id: String,
-    /// Number of files.
-    pub n_files: usize,
-    /// SHA-256 of their names and content.
-    pub content_sha256: String,
-}
-
 /// The lineage of the current version of an output.
 ///
 /// # Errors
 ///
 /// Fails if the store does not have the output, or its records cannot be read.
 pub fn lineage(store: &Store, output: Output) -> Result<Node, nodulus_store::Error> {
-    of_manifest(store, &store.require(output)?.manifest)
+    of_version(store, &store.require(output)?)
 }
 
-fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, nodulus_store::Error> {
+fn of_version(store: &Store, version: &Version) -> Result<Node, nodulus_store::Error> {
+    let manifest = &version.manifest;
     let mut inputs = Vec::new();
     for input in &manifest.inputs {
         let mut node = Node {
@@ -71,13 +57,12 @@ fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, nodulus_store
             inputs: Vec::new(),
             cases: Vec::new(),
         };
-        if input.name == sources::NAME {
-            let sources: Option<Sources> = store.read_record(&sources::record_path(&input.key))?;
-            node.cases = sources.unwrap_or_default().cases.into_iter().map(case).collect();
+        if input.name == SOURCES {
+            node.cases = cases(version)?;
         } else if let Some(output) = Output::from_name(&input.name)
             && let Some(version) = store.version(output, &input.key)?
         {
-            node = of_manifest(store, &version.manifest)?;
+            node = of_version(store, &version)?;
         }
         inputs.push(node);
     }
@@ -97,11 +82,11 @@ fn of_manifest(store: &Store, manifest: &Manifest) -> Result<Node, nodulus_store
     })
 }
 
-fn case(source: crate::stages::ingest::SourceCase) -> SourceNode {
-    SourceNode {
-        cohort: source.cohort,
-        case_id: source.case.case_id,
-        n_files: source.case.images.len() + source.case.annotations.len(),
-        content_sha256: source.content_sha256,
+/// The cases that a version was made from, in the order of its shards.
+fn cases(version: &Version) -> Result<Vec<ShardCase>, nodulus_store::Error> {
+    let mut cases = Vec::new();
+    for shard in 0..version.manifest.n_shards() {
+        cases.extend(version.shard_record(shard)?.cases);
     }
+    Ok(cases)
 }

@@ -2,6 +2,7 @@
 //! exports and pictures of a store.
 
 pub mod config;
+mod shards;
 pub mod sources;
 pub mod pairs;
 pub mod plan;

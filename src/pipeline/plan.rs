@@ -1,20 +1,137 @@
-//! Plans the job of a stage from its settings and its inputs.
+//! Plans the jobs of a stage from its settings and its inputs.
 
 use super::Config;
-use super::sources;
 use crate::stages::Stage;
-use crate::tables::Output;
-use nodulus_store::{InputRef, JobSpec, Manifest};
+use crate::stages::ingest::{self, Sources};
+use crate::tables::{Output, SOURCES};
+use nodulus_store::{InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, Version, hash};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The inputs of a stage, without the outputs of stages that the pipeline file does not ask for.
-pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {
-    let off = Stage::ALL.into_iter().map(Stage::spec).filter(|spec| !(spec.is_on)(config));
-    let missing: Vec<&Output> = off.flat_map(|spec| spec.writes).collect();
-    stage.spec().reads.iter().filter(|output| !missing.contains(output)).copied().collect()
+/// A step of a stage: its shards, or the reduction that sums them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The outputs of the shards; the only one of most stages.
+    Shards,
+    /// The outputs that sum up all shards.
+    Reduction,
 }
 
-/// The job of a stage with these inputs. `n_source_shards` is the number of shards of the frozen list of sources.
+impl Step {
+    /// The steps of a stage.
+    pub fn of(stage: Stage) -> impl Iterator<Item = Self> {
+        let reduction = stage.spec().reduction.as_ref().map(|_| Self::Reduction);
+        std::iter::once(Self::Shards).chain(reduction)
+    }
+
+    /// What the step writes.
+    pub fn writes(self, stage: Stage) -> &'static [Output] {
+        match (self, &stage.spec().reduction) {
+            (Self::Reduction, Some(reduction)) => reduction.writes,
+            _ => stage.spec().writes,
+        }
+    }
+
+    /// Whether the step keeps the shards of the sources.
+    pub fn is_sharded(self, stage: Stage) -> bool {
+        self == Self::Shards && stage.spec().is_sharded
+    }
+}
+
+/// The inputs of a step, without the outputs of stages that the pipeline file does not ask for.
+pub fn reads(config: &Config, stage: Stage, step: Step) -> Vec<Output> {
+    let off = Stage::ALL.into_iter().map(Stage::spec).filter(|spec| !(spec.is_on)(config));
+    let missing: Vec<Output> = off.flat_map(crate::stages::StageSpec::outputs).collect();
+    let reads = match (step, &stage.spec().reduction) {
+        (Step::Reduction, Some(reduction)) => reduction.reads,
+        _ => stage.spec().reads,
+    };
+    reads.iter().filter(|output| !missing.contains(output)).copied().collect()
+}
+
+/// Whether an output keeps the shards of the sources.
+pub fn is_sharded(output: Output) -> bool {
+    Stage::ALL.into_iter().any(|stage| {
+        Step::of(stage).any(|step| step.is_sharded(stage) && step.writes(stage).contains(&output))
+    })
+}
+
+/// The job of ingest: a shard for each shard of the sources, and one for series of the list that no cohort has.
+///
+/// # Errors
+///
+/// Fails if a setting has no JSON form.
+pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_json::Error> {
+    let spec = Stage::Ingest.spec();
+    let mut common = ingest_settings(&config.ingest)?;
+    if let Some(list) = &sources.series_list {
+        let digest = hash::sha256_parts(list.iter().map(String::as_str));
+        common["series_list_sha256"] = digest.into();
+    }
+    let mut of_cohorts: BTreeMap<&str, Arc<Value>> = BTreeMap::new();
+    for cohort in &config.ingest.cohorts {
+        let mut settings = common.clone();
+        settings["cohort"] = serde_json::to_value(cohort)?;
+        of_cohorts.insert(&cohort.name, Arc::new(settings));
+    }
+    let none = Arc::new(Value::Null);
+    let shard = |cases: &Vec<ingest::SourceCase>| {
+        let cohort = cases.first().map_or("", |case| &case.cohort);
+        let cases: Vec<ShardCase> = cases.iter().map(shard_case).collect();
+        let content_sha256 = hash::sha256_parts(cases.iter().map(|c| c.content_sha256.as_str()));
+        ShardSpec {
+            config: of_cohorts.get(cohort).unwrap_or(&none).clone(),
+            decisions: Value::Null,
+            inputs: vec![ShardInput { name: SOURCES.to_owned(), content_sha256 }],
+            cases,
+        }
+    };
+    let mut shards: Vec<ShardSpec> = sources.shards.iter().map(shard).collect();
+    let not_found = ingest::series_not_found(&config.ingest, sources);
+    if !not_found.is_empty() {
+        let content_sha256 = hash::sha256_parts(not_found);
+        shards.push(ShardSpec {
+            config: none.clone(),
+            decisions: Value::Null,
+            inputs: vec![ShardInput { name: "series not found".to_owned(), content_sha256 }],
+            cases: Vec::new(),
+        });
+    }
+    let contents = shards.iter().flat_map(|s| &s.inputs).map(|i| i.content_sha256.as_str());
+    let content_sha256 = hash::sha256_parts(contents);
+    let key = content_sha256[..16].to_owned();
+    Ok(JobSpec {
+        stage: spec.name,
+        stage_version: spec.version,
+        outputs: spec.writes.iter().map(|output| output.spec()).collect(),
+        config: (spec.settings)(config)?,
+        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256 }],
+        shards,
+    })
+}
+
+/// The settings that every shard depends on: without the cohorts, and without the size of the shards.
+fn ingest_settings(config: &ingest::Config) -> Result<Value, serde_json::Error> {
+    let mut settings = serde_json::to_value(config)?;
+    if let Some(settings) = settings.as_object_mut() {
+        settings.shift_remove("cohorts");
+        settings.shift_remove("shard_size");
+    }
+    Ok(settings)
+}
+
+fn shard_case(source: &ingest::SourceCase) -> ShardCase {
+    ShardCase {
+        cohort: source.cohort.clone(),
+        case_id: source.case.case_id.clone(),
+        n_files: source.case.images.len() + source.case.annotations.len(),
+        content_sha256: source.content_sha256.clone(),
+    }
+}
+
+/// The job of a step of any other stage. `decisions` are those of [`crate::stages::StageSpec::decide`], `weights` the
+/// weights from outside the store.
 ///
 /// # Errors
 ///
@@ -22,23 +139,55 @@ pub fn reads(config: &Config, stage: Stage) -> Vec<Output> {
 pub fn job(
     config: &Config,
     stage: Stage,
-    inputs: Vec<InputRef>,
-    n_source_shards: usize,
+    step: Step,
+    inputs: &[Version],
+    weights: Option<InputRef>,
+    decisions: Option<Vec<Value>>,
 ) -> Result<JobSpec, serde_json::Error> {
     let spec = stage.spec();
+    let settings = match (step, &spec.reduction) {
+        (Step::Reduction, Some(reduction)) => (reduction.settings)(config)?,
+        _ => (spec.settings)(config)?,
+    };
+    let shared = Arc::new(settings.clone());
+    let sharded = |version: &Version| {
+        step.is_sharded(stage) && Output::from_name(version.output().name()).is_some_and(is_sharded)
+    };
+    let n_shards = inputs.iter().filter(|version| sharded(version)).map(|v| v.manifest.n_shards());
+    let n_shards = n_shards.max().unwrap_or(1);
+    let mut decisions = decisions.unwrap_or_default().into_iter();
+    let shards = (0..n_shards)
+        .map(|shard| {
+            let of_input = |version: &Version| {
+                if !sharded(version) {
+                    return ShardInput::from(&version.manifest.as_input());
+                }
+                let summary = version.manifest.shards.get(shard);
+                ShardInput {
+                    name: version.manifest.output.clone(),
+                    content_sha256: summary.map_or(String::new(), |s| s.content_sha256()),
+                }
+            };
+            ShardSpec {
+                config: shared.clone(),
+                decisions: decisions.next().unwrap_or(Value::Null),
+                inputs: inputs
+                    .iter()
+                    .map(of_input)
+                    .chain(weights.as_ref().map(ShardInput::from))
+                    .collect(),
+                cases: Vec::new(),
+            }
+        })
+        .collect();
     Ok(JobSpec {
         stage: spec.name,
         stage_version: spec.version,
-        outputs: spec.writes.iter().map(|output| output.spec()).collect(),
-        config: (spec.settings)(config)?,
-        inputs,
-        n_shards: if spec.is_sharded { n_source_shards } else { 1 },
+        outputs: step.writes(stage).iter().map(|output| output.spec()).collect(),
+        config: settings,
+        inputs: inputs.iter().map(|version| version.manifest.as_input()).chain(weights).collect(),
+        shards,
     })
-}
-
-/// The number of shards of a number of cases: at least one, so that each table has a part.
-pub fn n_shards(config: &Config, cases: usize) -> usize {
-    cases.div_ceil(config.ingest.shard_size.max(1)).max(1)
 }
 
 /// How an output differs from what a job would make: each difference in a few words.
@@ -55,7 +204,7 @@ pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
     for input in &wanted.inputs {
         match made.inputs.iter().find(|other| other.name == input.name) {
             Some(other) if other.content_sha256 != input.content_sha256 => {
-                let what = if input.name == sources::NAME { "source files" } else { &input.name };
+                let what = if input.name == SOURCES { "source files" } else { &input.name };
                 found.push(format!("{what} changed"));
             }
             Some(_) => {}
@@ -66,9 +215,6 @@ pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
         if !wanted.inputs.iter().any(|other| other.name == input.name) {
             found.push(format!("made with {}", input.name));
         }
-    }
-    if found.is_empty() && made.n_shards() != wanted.n_shards {
-        found.push(format!("made in {} shards, now {}", made.n_shards(), wanted.n_shards));
     }
     found
 }
@@ -91,6 +237,27 @@ fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<
     }
 }
 
+/// The first pair of inputs of which one was made from another version of the other: the two names. Their rows would
+/// not belong together. A version that the user kept is not held against its inputs.
+pub fn mixed(inputs: &[Version]) -> Option<(Output, Output)> {
+    for made in inputs.iter().filter(|version| version.manifest.kept_beside.is_none()) {
+        for of in inputs {
+            let then = made.manifest.inputs.iter().find(|i| i.name == of.manifest.output);
+            let is_other = |then: &InputRef| then.content_sha256 != of.manifest.content_sha256;
+            if then.is_some_and(is_other) && !is_one_of_several(of, inputs) {
+                let name = |version: &Version| Output::from_name(version.output().name());
+                return Some((name(made)?, name(of)?));
+            }
+        }
+    }
+    None
+}
+
+/// Whether a stage reads several versions of an output, as the predictions of several models.
+fn is_one_of_several(version: &Version, inputs: &[Version]) -> bool {
+    inputs.iter().filter(|other| other.output() == version.output()).count() > 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,30 +265,38 @@ mod tests {
     use serde_json::json;
 
     fn spec(config: Value, content: &str) -> JobSpec {
+        let input = InputRef {
+            name: "nodules".to_owned(),
+            key: "k".to_owned(),
+            content_sha256: content.to_owned(),
+        };
+        let shard = ShardSpec {
+            config: Arc::new(config.clone()),
+            decisions: Value::Null,
+            inputs: vec![ShardInput::from(&input)],
+            cases: Vec::new(),
+        };
         JobSpec {
             stage: "crop",
             stage_version: 1,
             outputs: vec![Table::Rois.spec().into()],
             config,
-            inputs: vec![InputRef {
-                name: "nodules".to_owned(),
-                key: "k".to_owned(),
-                content_sha256: content.to_owned(),
-            }],
-            n_shards: 2,
+            inputs: vec![input],
+            shards: vec![shard],
         }
     }
 
     fn made(spec: &JobSpec) -> Manifest {
         Manifest {
             output: Table::Rois.name().to_owned(),
-            key: spec.key(),
+            key: "k".to_owned(),
             schema_version: Table::Rois.spec().schema_version,
             tool_version: "0".to_owned(),
             stage: spec.stage.to_owned(),
             stage_version: spec.stage_version,
             config: spec.config.clone(),
             inputs: spec.inputs.clone(),
+            kept_beside: None,
             rows: 0,
             content_sha256: "c".to_owned(),
             shards: Vec::new(),
@@ -132,7 +307,7 @@ mod tests {
     fn a_changed_setting_is_named_with_both_values() {
         let before = spec(json!({"size": 128, "window": {"low_hu": -1000.0}}), "a");
         let after = spec(json!({"size": 128, "window": {"low_hu": -900.0}}), "a");
-        assert_ne!(before.key(), after.key());
+        assert_ne!(before.shard_keys(), after.shard_keys());
         assert_eq!(differences(&made(&before), &after), ["window.low_hu was -1000.0, now -900.0"]);
     }
 
@@ -142,6 +317,6 @@ mod tests {
         assert_eq!(differences(&made(&before), &spec(json!({}), "b")), ["nodules changed"]);
         let mut renamed = before.clone();
         renamed.inputs[0].key = "other".to_owned();
-        assert_eq!(renamed.key(), before.key());
+        assert_eq!(renamed.shard_keys(), before.shard_keys());
     }
 }

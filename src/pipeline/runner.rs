@@ -1,16 +1,17 @@
 //! Runs stages in order; a stage is skipped where its outputs exist already.
 
 use super::config::Config;
-use super::plan;
+use super::plan::{self, Step};
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::stages::{Event, Stage, StageError, Task};
 use crate::tables::{Output, Table, failures};
-use nodulus_nets::{Device, weights_path};
-use nodulus_store::{InputRef, Job, JobSpec, Store, hash};
+use nodulus_nets::{Device, WEIGHTS_FILE, weights_path};
+use nodulus_store::{InputRef, JobSpec, Store, Version, hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Options of a run.
@@ -25,6 +26,10 @@ pub struct Options<'a> {
     pub max_memory: u64,
     /// Inputs that replace the store's current ones.
     pub chosen: &'a Chosen,
+    /// Stages whose current outputs stay, although their inputs or settings changed.
+    pub keep: &'a BTreeSet<Stage>,
+    /// Whether shards with failed cases are made again.
+    pub retry_failed: bool,
 }
 
 /// Versions of outputs that replace the current ones; several versions of an output where a stage reads several.
@@ -37,6 +42,12 @@ pub struct Done {
     pub stage: Stage,
     /// Wall time; `None` where the outputs existed already.
     pub ran: Option<Duration>,
+    /// Number of shards that were made, of all steps.
+    pub n_made: usize,
+    /// Number of shards.
+    pub n_shards: usize,
+    /// Whether the outputs stayed because the user wanted so, although they would be made anew.
+    pub kept: bool,
     /// Rows of its first output.
     pub rows: u64,
     /// Number of cases that failed.
@@ -93,6 +104,26 @@ pub enum Error {
         /// The stage that makes the input.
         maker: Stage,
     },
+    /// Two inputs do not belong together.
+    #[error(
+        "{stage} cannot join `{made}` and `{of}`: `{made}` was made from another version of `{of}`; run {} first", maker(*made)
+    )]
+    Mixed {
+        /// The stage.
+        stage: Stage,
+        /// The older output.
+        made: Output,
+        /// What it was made from.
+        of: Output,
+    },
+    /// A stage's outputs cannot be kept, because there are none.
+    #[error("`--keep {stage}`: store `{store}` has no outputs of {stage} yet")]
+    NothingToKeep {
+        /// The stage.
+        stage: Stage,
+        /// The store.
+        store: PathBuf,
+    },
     /// Weights from outside the store cannot be read.
     #[error("cannot read the weights that `{setting}` names")]
     Weights {
@@ -102,12 +133,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A stage did not commit all shards.
-    #[error("{stage} ended with {pending} shards undone")]
+    #[error("{stage} ended before all of its shards were made; run it again to go on")]
     Undone {
         /// The stage.
         stage: Stage,
-        /// Number of shards without a commit.
-        pending: usize,
     },
     /// A stage stopped.
     #[error("{stage} stopped")]
@@ -119,10 +148,10 @@ pub enum Error {
     },
 }
 
-/// Runs stages in order. The caller holds the store's lock.
+/// Runs stages in order. The caller holds the store's lock, alone or with other runs.
 ///
-/// A stage is skipped where its outputs exist for the same inputs and settings. A stage that an earlier run left
-/// unfinished resumes at the first shard without a commit.
+/// Shards that exist for the same inputs and settings are not made again. A stage that an earlier run left
+/// unfinished, or that another process works on, goes on with the shards that are missing.
 ///
 /// # Errors
 ///
@@ -134,90 +163,249 @@ pub fn run(
     options: &Options<'_>,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<Done>, Error> {
-    let mut frozen = None;
+    let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();
+    let mut is_any_new = false;
     for &stage in options.stages {
         if stage == Stage::Ingest {
             let listing = |done, total| progress(Progress::Sources { done, total });
-            frozen = Some(sources::freeze(&config.ingest, store, &listing)?);
+            run.sources = Some(sources::list(&config.ingest, store, &listing)?);
         }
-        let job = store.job(job_spec(config, store, stage, frozen.as_ref(), options.chosen)?);
         let begun = Instant::now();
-        if options.force.contains(&stage) {
-            job.discard()?;
+        let mut end =
+            Done { stage, ran: None, n_made: 0, n_shards: 0, kept: false, rows: 0, n_failures: 0 };
+        for step in Step::of(stage) {
+            run.step(stage, step, &mut end)?;
         }
-        let ran = !job.is_finished();
-        if ran {
-            progress(Progress::Begin(stage));
-            run_stage(
-                config,
-                store,
-                options,
-                &job,
-                stage,
-                frozen.as_ref().map(|(s, _)| s),
-                progress,
-            )?;
-            let pending = job.pending().len();
-            if pending > 0 {
-                return Err(Error::Undone { stage, pending });
-            }
-        }
-        let manifests = job.finish()?;
-        let failures = manifests.iter().flat_map(|m| &m.shards).map(|s| s.failures.len());
-        let end = Done {
-            stage,
-            ran: ran.then(|| begun.elapsed()),
-            rows: manifests.first().map_or(0, |m| m.rows),
-            n_failures: failures.sum(),
-        };
-        failures::refresh(store)?;
+        end.ran = (end.n_made > 0).then(|| begun.elapsed());
+        is_any_new |= run.made.iter().any(|(_, is_new)| *is_new);
         progress(Progress::End(end.clone()));
         done.push(end);
+    }
+    if is_any_new || store.current(Output::Table(Table::Failures))?.is_none() {
+        failures::refresh(store)?;
     }
     Ok(done)
 }
 
-/// The job of a stage on the current versions of its inputs, or on chosen ones.
+/// A run in progress.
+struct Run<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    options: &'a Options<'a>,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    /// The outputs of this run, with whether they were not the current ones before. Another run may make others
+    /// current at the same time.
+    made: Vec<(Version, bool)>,
+    sources: Option<Sources>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, stage: Stage, step: Step, end: &mut Done) -> Result<(), Error> {
+        let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
+        let none = Sources::default();
+        let roots = roots(self.config);
+        let moved = Moved::new(self.config, self.store);
+        let report = |event| (self.progress)(Progress::Stage(stage, event));
+        let weights = outside_weights(self.config, stage)?;
+        let task = Task {
+            store: self.store,
+            inputs: &inputs,
+            sources: self.sources.as_ref().filter(|_| stage == Stage::Ingest).unwrap_or(&none),
+            moved: &|cohort, content| moved.find(cohort, content),
+            roots: &roots,
+            tolerances: self.config.ingest.tolerances,
+            weights: weights.as_ref().map(|(path, _)| path.as_path()),
+            device: self.options.device,
+            max_memory: self.options.max_memory,
+            plans_only: false,
+            progress: &report,
+        };
+        let weights = weights.as_ref().map(|(_, input)| input.clone());
+        let spec = job_spec(self.config, stage, step, &task, weights)?
+            .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
+        let mut job = self.store.job(spec);
+        let before: Vec<Option<Version>> = step
+            .writes(stage)
+            .iter()
+            .map(|output| self.store.current(*output))
+            .collect::<Result<_, _>>()?;
+        let is_current = before
+            .iter()
+            .all(|version| version.as_ref().is_some_and(|v| v.manifest.key == job.key()));
+        if self.options.keep.contains(&stage) && !is_current {
+            let kept: Option<Vec<Version>> = before.into_iter().collect();
+            let store = self.store.root().to_owned();
+            let kept = kept.ok_or(Error::NothingToKeep { stage, store })?;
+            for version in kept {
+                let version = self.store.keep(version, &job.spec().inputs)?;
+                end.count(&version);
+                self.made.push((version, false));
+            }
+            end.kept = true;
+            return Ok(());
+        }
+        if self.options.force.contains(&stage) {
+            job.redo(0..job.n_shards())?;
+        } else {
+            let committed = job.committed()?;
+            let again = committed.iter().enumerate().filter(|(_, shard)| {
+                shard.as_ref().is_some_and(|shard| {
+                    let fits = shard.needs_bytes.is_some_and(|n| n <= self.options.max_memory);
+                    fits || (self.options.retry_failed && shard.n_failures > 0)
+                })
+            });
+            job.redo(again.map(|(n, _)| n))?;
+        }
+        let n_pending = job.pending().len();
+        if n_pending > 0 {
+            if step == Step::Shards {
+                (self.progress)(Progress::Begin(stage));
+            }
+            let run = match (step, &stage.spec().reduction) {
+                (Step::Reduction, Some(reduction)) => reduction.run,
+                _ => stage.spec().run,
+            };
+            run(self.config, &task, &job).map_err(|source| Error::Stage { stage, source })?;
+        }
+        let versions = job.finish().map_err(|error| match error {
+            nodulus_store::Error::ShardMissing { .. } => Error::Undone { stage },
+            other => Error::Store(other),
+        })?;
+        end.n_made += n_pending;
+        end.n_shards += job.n_shards();
+        if let (Step::Shards, Some(first)) = (step, versions.first()) {
+            end.rows = first.manifest.rows;
+        }
+        for version in versions {
+            end.n_failures += version.manifest.n_failures();
+            self.made.push((version, !is_current || n_pending > 0));
+        }
+        Ok(())
+    }
+}
+
+impl Done {
+    fn count(&mut self, version: &Version) {
+        if self.n_shards == 0 {
+            self.rows = version.manifest.rows;
+        }
+        self.n_shards += version.manifest.n_shards();
+        self.n_failures += version.manifest.n_failures();
+    }
+}
+
+/// Finds cases that are no longer where they were read; the sources are listed at the first question.
+struct Moved<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    places: OnceLock<BTreeMap<(String, String), String>>,
+}
+
+impl<'a> Moved<'a> {
+    fn new(config: &'a Config, store: &'a Store) -> Self {
+        Self { config, store, places: OnceLock::new() }
+    }
+
+    fn find(&self, cohort: &str, content_sha256: &str) -> Option<String> {
+        let places = self.places.get_or_init(|| {
+            let sources = sources::look(&self.config.ingest, Some(self.store)).unwrap_or_default();
+            let cases = sources.shards.into_iter().flatten();
+            cases.map(|case| ((case.cohort, case.content_sha256), case.case.case_id)).collect()
+        });
+        places.get(&(cohort.to_owned(), content_sha256.to_owned())).cloned()
+    }
+}
+
+/// The root of each cohort.
+pub(super) fn roots(config: &Config) -> BTreeMap<String, PathBuf> {
+    config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect()
+}
+
+/// The inputs of a step: chosen versions, else those of this run, else the current ones.
 ///
 /// # Errors
 ///
-/// Fails if an input is missing or cannot be read.
-pub fn job_spec(
+/// Fails if an input is missing, cannot be read, or was made from another version of another input.
+pub(super) fn inputs(
     config: &Config,
     store: &Store,
     stage: Stage,
-    frozen: Option<&(Sources, InputRef)>,
+    step: Step,
     chosen: &Chosen,
-) -> Result<JobSpec, Error> {
+    made: &[(Version, bool)],
+) -> Result<Vec<Version>, Error> {
     let mut inputs = Vec::new();
-    let mut n_shards = 1;
-    if let Some((sources, input)) = frozen.filter(|_| stage == Stage::Ingest) {
-        n_shards = plan::n_shards(config, sources.cases.len());
-        inputs.push(input.clone());
-    }
-    for output in plan::reads(config, stage) {
-        if let Some(versions) = chosen.get(&output) {
-            inputs.extend(versions.iter().cloned());
-            continue;
-        }
-        let version = store.current(output)?.ok_or_else(|| Error::InputMissing {
+    for output in plan::reads(config, stage, step) {
+        let missing = || Error::InputMissing {
             stage,
             output,
             store: store.root().to_owned(),
             maker: maker(output),
-        })?;
-        n_shards = n_shards.max(version.manifest.n_shards());
-        inputs.push(version.manifest.as_input());
+        };
+        if output == Output::Checkpoint && (stage.spec().outside_weights)(config).is_some() {
+            continue;
+        }
+        if let Some(versions) = chosen.get(&output) {
+            for version in versions {
+                inputs.push(store.version(output, &version.key)?.ok_or_else(missing)?);
+            }
+            continue;
+        }
+        let of_run = made.iter().rev().find(|(version, _)| version.output() == output.into());
+        let version = match of_run {
+            Some((version, _)) => version.clone(),
+            None => store.current(output)?.ok_or_else(missing)?,
+        };
+        inputs.push(version);
     }
-    if let Some(outside) = (stage.spec().outside_weights)(config) {
-        let content_sha256 = hash::sha256_file(&weights_file(outside.path)?)
-            .map_err(|source| Error::Weights { setting: outside.setting, source })?;
-        inputs.retain(|input| input.name != outside.input);
-        let name = outside.input.to_owned();
-        inputs.push(InputRef { name, key: content_sha256[..16].to_owned(), content_sha256 });
+    match plan::mixed(&inputs) {
+        Some((made, of)) => Err(Error::Mixed { stage, made, of }),
+        None => Ok(inputs),
     }
-    plan::job(config, stage, inputs, n_shards).map_err(|source| Error::Settings { stage, source })
+}
+
+/// The job of a step; `None` where a plan would have to decide something first that takes long.
+///
+/// # Errors
+///
+/// Fails if a decision over the cohort fails, or a setting has no JSON form.
+pub(super) fn job_spec(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    task: &Task<'_>,
+    weights: Option<InputRef>,
+) -> Result<Option<JobSpec>, Error> {
+    let settings = |source| Error::Settings { stage, source };
+    if stage == Stage::Ingest {
+        return plan::ingest_job(config, task.sources).map(Some).map_err(settings);
+    }
+    let decide = stage.spec().decide.filter(|_| step == Step::Shards);
+    let decisions = decide.map(|decide| decide(config, task)).transpose();
+    let decisions = match decisions.map_err(|source| Error::Stage { stage, source })? {
+        Some(None) => return Ok(None),
+        decisions => decisions.flatten(),
+    };
+    let weights = weights.filter(|_| step == Step::Shards);
+    plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
+}
+
+/// The weights from outside the store that a stage reads: their file, and what it is as an input.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(super) fn outside_weights(
+    config: &Config,
+    stage: Stage,
+) -> Result<Option<(PathBuf, InputRef)>, Error> {
+    let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
+    let file = weights_file(outside.path)?;
+    let content_sha256 = hash::sha256_file(&file)
+        .map_err(|source| Error::Weights { setting: outside.setting, source })?;
+    let (name, key) = (outside.input.to_owned(), content_sha256[..16].to_owned());
+    Ok(Some((file, InputRef { name, key, content_sha256 })))
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
@@ -228,7 +416,7 @@ pub fn job_spec(
 pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
-        return Ok(weights_path(&version.files_folder()));
+        return Ok(version.file(WEIGHTS_FILE).unwrap_or_else(|| path.join(WEIGHTS_FILE)));
     }
     Ok(weights_path(path))
 }
@@ -237,38 +425,8 @@ pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
 pub(super) fn maker(output: Output) -> Stage {
     Stage::ALL
         .into_iter()
-        .find(|stage| stage.spec().writes.contains(&output))
+        .find(|stage| stage.spec().outputs().any(|written| written == output))
         .unwrap_or(Stage::Ingest)
-}
-
-fn run_stage(
-    config: &Config,
-    store: &Store,
-    options: &Options<'_>,
-    job: &Job,
-    stage: Stage,
-    sources: Option<&Sources>,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), Error> {
-    let roots: BTreeMap<String, PathBuf> =
-        config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect();
-    let report = |event| progress(Progress::Stage(stage, event));
-    let spec = stage.spec();
-    let weights =
-        (spec.outside_weights)(config).map(|outside| weights_file(outside.path)).transpose()?;
-    let none = Sources::default();
-    let task = Task {
-        store,
-        job,
-        sources: sources.unwrap_or(&none),
-        roots: &roots,
-        tolerances: config.ingest.tolerances,
-        weights: weights.as_deref(),
-        device: options.device,
-        max_memory: options.max_memory,
-        progress: &report,
-    };
-    (spec.run)(config, &task).map_err(|source| Error::Stage { stage, source })
 }
 
 /// Number of failed cases in the store's current outputs.

@@ -1,26 +1,30 @@
-//! Lists and hashes the source files of a run, and freezes the list.
+//! Lists and hashes the source files of a run, shard by shard.
 
+use super::shards;
+use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
-use crate::tables::SOURCES;
 use fs_err as fs;
-use nodulus_formats::cohort::{self, Case};
+use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
-use nodulus_formats::{dicom, luna_csv};
-use nodulus_store::{InputRef, Store, hash};
+use nodulus_formats::{dicom, image_file, luna_csv};
+use nodulus_store::{
+    PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable, hash,
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::iter::repeat;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Name of the sources among a stage's inputs.
-pub const NAME: &str = SOURCES;
-/// Path of the cache of hashes, in the store.
-const CACHE: &str = "sources/cache.json";
-/// Number of cases that are hashed between two writes of the cache.
+/// Path of the hashes of earlier runs, in the store.
+const HASHES: &str = "sources/hashes.parquet";
+/// Number of cases that are hashed between two looks at the clock.
 const CASES_BETWEEN_SAVES: usize = 256;
+/// Time between two writes of the hashes.
+const BETWEEN_SAVES: Duration = Duration::from_secs(20);
 
 /// The sources could not be listed.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +61,29 @@ pub enum Error {
     Store(#[from] nodulus_store::Error),
 }
 
-/// Hashes of earlier runs.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct SourceCache {
+columns! {
+    /// What was found when a case, or a folder of DICOM files, was last read.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct SourceHash {
+        /// cohort and case or folder
+        id: String,
+        /// hash of the files' names, sizes and times of change
+        stat: String,
+        /// hash of the content of a case; null for a folder
+        content_sha256: Option<String>,
+        /// series of a folder; empty for a case
+        series: Vec<String>,
+    }
+}
+
+impl Row for SourceHash {
+    const TABLE: &'static TableSpec =
+        &TableSpec::new::<Self>("source_hashes", "a case or folder that was read");
+}
+
+/// What earlier runs read, so that unchanged files are not read again.
+#[derive(Debug, Default)]
+struct Known {
     /// Hash of each case, by cohort and case.
     cases: BTreeMap<String, CaseHash>,
     /// Series of each DICOM folder, by cohort and folder.
@@ -67,71 +91,103 @@ struct SourceCache {
 }
 
 /// The series of a folder when its headers were last read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct FolderSeries {
-    /// Hash of the files' names, sizes and times of change.
     stat: String,
-    /// The series.
     series: BTreeSet<String>,
 }
 
 /// The hash of a case when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct CaseHash {
-    /// Hash of the files' names, sizes and times of change.
     stat: String,
-    /// Hash of the files' names and content.
     content: String,
 }
 
-/// Lists and hashes the sources, as [`list`], and freezes the list in the store as
-/// `sources/<key>.json`.
-///
-/// # Errors
-///
-/// As [`list`]; and if the store cannot be written to.
-pub fn freeze(
-    config: &ingest::Config,
-    store: &Store,
-    progress: &dyn Fn(usize, usize),
-) -> Result<(Sources, InputRef), Error> {
-    let save = |cache: &SourceCache| Ok(store.write_record(Path::new(CACHE), cache)?);
-    let (sources, input) = hash_all(config, store, progress, &save)?;
-    let record = record_path(&input.key);
-    if !store.root().join(&record).exists() {
-        store.write_record(&record, &sources)?;
+impl Known {
+    /// Reads what the store keeps. A damaged file costs time and cannot change a result.
+    fn read(store: &Store) -> Self {
+        let mut known = Self::default();
+        let rows =
+            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
+        for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
+            let SourceHash { id, stat, content_sha256, series } = row;
+            if let Some(content) = content_sha256 {
+                known.cases.insert(id, CaseHash { stat, content });
+            } else {
+                let series = series.into_iter().collect();
+                known.folders.insert(id, FolderSeries { stat, series });
+            }
+        }
+        known
     }
-    Ok((sources, input))
+
+    /// Keeps it in the store, whole or not at all.
+    fn write(&self, store: &Store) -> Result<(), nodulus_store::Error> {
+        let path = store.root().join(HASHES);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+        let mut part = PartWriter::create(&aside, &Provenance::new())?;
+        part.write(self.cases.iter().map(|(id, known)| SourceHash {
+            id: id.clone(),
+            stat: known.stat.clone(),
+            content_sha256: Some(known.content.clone()),
+            series: Vec::new(),
+        }))?;
+        part.write(self.folders.iter().map(|(id, known)| SourceHash {
+            id: id.clone(),
+            stat: known.stat.clone(),
+            content_sha256: None,
+            series: known.series.iter().cloned().collect(),
+        }))?;
+        part.finish()?;
+        Ok(durable::publish(&aside, &path)?)
+    }
 }
 
-/// Lists and hashes the sources without writing to the store.
+/// Lists and hashes the sources, and keeps the hashes in the store.
 ///
 /// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
 /// again. A case with an unreadable file is listed with the error in place of a hash, and fails in ingest.
 ///
 /// # Errors
 ///
+/// Fails if a cohort's folder is missing or holds no case, or the store cannot be written to.
+pub fn list(
+    config: &ingest::Config,
+    store: &Store,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Sources, Error> {
+    hash_all(config, Known::read(store), progress, &|known| Ok(known.write(store)?))
+}
+
+/// [`list`] without a change to the store, which need not exist.
+///
+/// # Errors
+///
 /// Fails if a cohort's folder is missing or holds no case.
-pub fn list(config: &ingest::Config, store: &Store) -> Result<(Sources, InputRef), Error> {
-    hash_all(config, store, &|_, _| {}, &|_| Ok(()))
+pub fn look(config: &ingest::Config, store: Option<&Store>) -> Result<Sources, Error> {
+    let known = store.map(Known::read).unwrap_or_default();
+    hash_all(config, known, &|_, _| {}, &|_| Ok(()))
 }
 
 fn hash_all(
     config: &ingest::Config,
-    store: &Store,
+    mut known: Known,
     progress: &dyn Fn(usize, usize),
-    save: &dyn Fn(&SourceCache) -> Result<(), Error>,
-) -> Result<(Sources, InputRef), Error> {
+    save: &dyn Fn(&Known) -> Result<(), Error>,
+) -> Result<Sources, Error> {
     let series_list = match &config.series_list {
         Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
         None => None,
     };
-    // A damaged cache costs time and cannot change a result.
-    let mut cache: SourceCache =
-        store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
-    let folders = RefCell::new(&mut cache.folders);
+    let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
+    cohorts.sort_by_key(|cohort| &cohort.name);
+    let folders = RefCell::new(&mut known.folders);
     let mut listed: Vec<ListedCase<'_>> = Vec::new();
-    for cohort in &config.cohorts {
+    for cohort in cohorts {
         let geometries = cohort.read_scan_geometry()?;
         let series_of = |folder: &str, files: &[PathBuf]| {
             let id = format!("{}/{folder}", cohort.name);
@@ -148,49 +204,86 @@ fn hash_all(
         }));
     }
     let total = listed.len();
-    let mut cases = Vec::with_capacity(total);
-    for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-        let known: Vec<(String, CaseHash, bool)> = chunk
-            .par_iter()
-            .map(|listed| {
-                let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
-                let (known, fresh) = content(listed, cache.cases.get(&id));
-                (id, known, fresh)
-            })
-            .collect();
-        let changed = known.iter().any(|(_, _, fresh)| *fresh);
-        for (listed, (id, known, _)) in chunk.iter().zip(known) {
-            cases.push(SourceCase {
-                cohort: listed.cohort.name.clone(),
-                case: listed.case.clone(),
-                content_sha256: known.content.clone(),
-            });
-            cache.cases.insert(id, known);
+    let mut shards = Vec::new();
+    let (mut done, mut saved, mut unsaved) = (0, Instant::now(), false);
+    for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
+        let mut cases = Vec::with_capacity(listed.len());
+        for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
+            let hashes: Vec<(String, CaseHash, bool)> = chunk
+                .par_iter()
+                .map(|listed| {
+                    let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
+                    let (hash, fresh) = content(listed, known.cases.get(&id));
+                    (id, hash, fresh)
+                })
+                .collect();
+            for (listed, (id, hash, fresh)) in chunk.iter().zip(hashes) {
+                cases.push(SourceCase {
+                    cohort: listed.cohort.name.clone(),
+                    case: listed.case.clone(),
+                    content_sha256: hash.content.clone(),
+                });
+                unsaved |= fresh;
+                known.cases.insert(id, hash);
+            }
+            if unsaved && saved.elapsed() >= BETWEEN_SAVES {
+                save(&known)?;
+                (saved, unsaved) = (Instant::now(), false);
+            }
+            done += chunk.len();
+            progress(done, total);
         }
-        if changed {
-            save(&cache)?;
+        if let Some(first) = listed.first() {
+            shards.extend(sharded(first.cohort.source, cases, config.shard_size));
         }
-        progress(cases.len(), total);
     }
-    let sources = Sources { series_list, cases };
-    let listed_series = sources.series_list.iter().flatten().map(String::as_str);
-    let parts = sources.cases.iter().flat_map(|source| {
-        [source.cohort.as_str(), source.case.case_id.as_str(), source.content_sha256.as_str()]
-    });
-    let with_list = sources.series_list.is_some().then_some("series list");
-    let parts = parts.chain(with_list).chain(listed_series);
-    let content_sha256 = hash::sha256_parts(parts);
-    let key = content_sha256[..16].to_owned();
-    Ok((sources, InputRef { name: NAME.to_owned(), key, content_sha256 }))
+    if unsaved {
+        save(&known)?;
+    }
+    Ok(Sources { series_list, shards })
 }
 
-/// Path of a frozen list of sources, in the store.
-pub fn record_path(key: &str) -> PathBuf {
-    Path::new(SOURCES).join(format!("{key}.json"))
+/// Cuts the cases of a cohort into shards. Within a shard, cases are by what they are and not by where they lie.
+fn sharded(layout: Layout, cases: Vec<SourceCase>, most: usize) -> Vec<Vec<SourceCase>> {
+    let mut named: Vec<(String, SourceCase)> =
+        cases.into_iter().map(|case| (unit(layout, &case), case)).collect();
+    named.sort_by(|(a, of_a), (b, of_b)| {
+        (a, &of_a.content_sha256, &of_a.case.case_id).cmp(&(
+            b,
+            &of_b.content_sha256,
+            &of_b.case.case_id,
+        ))
+    });
+    let units: Vec<&str> = named.iter().map(|(unit, _)| unit.as_str()).collect();
+    let shards = shards::cut(&units, most);
+    let mut named: Vec<Option<SourceCase>> =
+        named.into_iter().map(|(_, case)| Some(case)).collect();
+    let mut take = |n: usize| named.get_mut(n).and_then(Option::take);
+    let of_shard = |mut shard: Vec<usize>| {
+        shard.sort_unstable();
+        shard.into_iter().filter_map(&mut take).collect()
+    };
+    shards.into_iter().map(of_shard).collect()
+}
+
+/// What stays in one shard with a case: the patient where the path names one; else the case, by its series where a name
+/// tells it, and by its content where none does.
+fn unit(layout: Layout, source: &SourceCase) -> String {
+    let case = &source.case;
+    if let Some(patient) = &case.patient {
+        return patient.clone();
+    }
+    match layout {
+        Layout::Luna16 | Layout::LidcAnnotations if case.has_scan => file_name(&case.case_id),
+        _ => case.series.clone().unwrap_or_else(|| source.content_sha256.clone()),
+    }
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
 fn empty(cohort: &ingest::Cohort) -> Error {
-    use cohort::Layout;
     let expected = match cohort.source {
         Layout::Lidc => "folder or archive with DICOM files".to_owned(),
         Layout::Luna16 => "`.mhd` file, nor `.mha`, `.nii` or `.nii.gz`".to_owned(),
@@ -223,40 +316,58 @@ fn geometry_sha256(geometry: &ScanGeometry) -> String {
 }
 
 /// The hash of a case, and whether its files had to be read.
+///
+/// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
+/// file, LUNA16's subset. Where the files lie is no part of it.
 fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
     let ListedCase { cohort, case, geometry_sha256 } = listed;
-    let files: Vec<(String, &Path)> = case
-        .images
-        .iter()
-        .chain(&case.annotations)
-        .chain(&case.annotation_data)
-        .map(|path| {
-            let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
-            (cohort::relative(base.unwrap_or(&cohort.root), path), path.as_path())
-        })
-        .collect();
-    let stat = hash::sha256_parts(
-        files
-            .iter()
-            .map(|(name, path)| format!("{name}\n{}", stat(path)))
-            .chain(geometry_sha256.clone())
-            .collect::<Vec<_>>()
-            .iter()
-            .map(String::as_str),
-    );
+    let files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
+    let stats = files.map(|path| {
+        let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
+        format!("{}\n{}", cohort::relative(base.unwrap_or(&cohort.root), path), stat(path))
+    });
+    let facts = facts(cohort, case);
+    let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
+    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
     if let Some(known) = known.filter(|known| known.stat == stat) {
         return (known.clone(), false);
     }
-    let parts: Vec<String> = files
+    let mut parts = facts;
+    parts.extend(geometry_sha256.clone());
+    let digest = |path: &PathBuf| {
+        hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
+    };
+    let mut images: Vec<String> = case.images.iter().map(digest).collect();
+    images.sort();
+    parts.push(format!("{} image files", images.len()));
+    parts.extend(images);
+    let readers = case.readers.iter().map(usize::to_string).chain(repeat(String::new()));
+    let mut annotations: Vec<String> = case
+        .annotations
         .iter()
-        .flat_map(|(name, path)| {
-            let digest = hash::sha256_file(path)
-                .unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()));
-            [name.clone(), digest]
-        })
-        .chain(geometry_sha256.clone())
+        .zip(readers)
+        .map(|(path, reader)| format!("{reader} {}", digest(path)))
         .collect();
+    annotations.sort();
+    parts.push(format!("{} annotations", annotations.len()));
+    parts.extend(annotations);
+    let mut data: Vec<String> = case.annotation_data.iter().map(digest).collect();
+    data.sort();
+    parts.extend(data);
     (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+}
+
+/// What the names of a case's files tell of it.
+fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
+    let mut facts = vec![format!("{:?}", case.patient)];
+    if case.has_scan && image_file::is_image(Path::new(&case.case_id)) {
+        facts.push(file_name(&case.case_id));
+    }
+    if cohort.source == Layout::Luna16 {
+        facts.push(format!("{:?}", luna16_subset(&case.case_id)));
+    }
+    facts.extend(case.problem.clone());
+    facts
 }
 
 /// The series of a folder; headers are read where the files have changed since the last time.

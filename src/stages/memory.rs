@@ -17,6 +17,13 @@ pub(super) struct TooLarge {
     most: u64,
 }
 
+impl TooLarge {
+    /// Bytes that the case needs.
+    pub(super) const fn needed_bytes(&self) -> u64 {
+        self.needed
+    }
+}
+
 /// A number with its digits in groups of three.
 fn thousands(n: u64) -> String {
     let digits = n.to_string();

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::task::Task;
 use crate::tables::Output;
+use nodulus_store::Job;
 use std::path::Path;
 
 /// Any error of a stage.
@@ -24,19 +25,50 @@ pub struct StageSpec {
     pub version: u32,
     /// Whether the stage works on images, beyond the readers' marks.
     pub needs_images: bool,
-    /// Whether the stage keeps the shards of the sources; otherwise its outputs are one shard.
+    /// Whether the stage keeps the shards of the sources; otherwise `writes` are one shard.
     ///
-    /// METHOD: agree, train, evaluate and report look at the whole cohort and are one shard; every other
-    /// stage keeps the shards of the sources, so that a scan stays in its shard from file to prediction.
+    /// METHOD: a scan stays in its shard from file to metric, so that a cohort grows by the shards of its new
+    /// cases. Training, the report and reductions look at the whole cohort and are one shard.
     pub is_sharded: bool,
     /// Whether a pipeline file asks for the stage.
     pub is_on: fn(&Config) -> bool,
-    /// The settings that the stage's key depends on. Fails for a number that JSON cannot hold.
-    pub settings: fn(&Config) -> Result<serde_json::Value, serde_json::Error>,
+    /// The settings that `writes` depend on. Fails for a number that JSON cannot hold.
+    pub settings: Settings,
     /// Weights from outside the store that the stage reads.
     pub outside_weights: fn(&Config) -> Option<OutsideWeights<'_>>,
-    /// Makes the pending shards of the stage's job.
-    pub run: fn(&Config, &Task<'_>) -> Result<(), StageError>,
+    /// Decisions over the whole cohort that shards depend on, as the splits of patients.
+    pub decide: Option<Decide>,
+    /// Makes the shards of the stage's job.
+    pub run: fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>,
+    /// Outputs that sum up those of all shards.
+    pub reduction: Option<Reduction>,
+}
+
+/// Settings of a stage as JSON.
+pub type Settings = fn(&Config) -> Result<serde_json::Value, serde_json::Error>;
+
+/// For each shard what was decided on it; null where nothing was. `None` where [`Task::plans_only`] is set and the
+/// decision needs more than a glance at the tables.
+pub type Decide = fn(&Config, &Task<'_>) -> Result<Option<Vec<serde_json::Value>>, StageError>;
+
+/// The second step of a stage: it reads the shards' outputs and writes one shard.
+pub struct Reduction {
+    /// Outputs that it reads, those of the stage included.
+    pub reads: &'static [Output],
+    /// Outputs that it writes.
+    pub writes: &'static [Output],
+    /// The settings that they depend on.
+    pub settings: Settings,
+    /// Makes the one shard.
+    pub run: fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>,
+}
+
+impl StageSpec {
+    /// All outputs of the stage, those of the reduction last.
+    pub fn outputs(&self) -> impl Iterator<Item = Output> + use<> {
+        let reduced = self.reduction.as_ref().map_or(&[][..], |reduction| reduction.writes);
+        self.writes.iter().chain(reduced).copied()
+    }
 }
 
 /// Weights from outside the store that a stage reads.

@@ -4,7 +4,7 @@ use super::ingest::sources::Sources;
 use crate::tables::Error;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
-use nodulus_store::{InputRef, Job, OutputSpec, Store, TableSpec, Version};
+use nodulus_store::{OutputSpec, Store, TableSpec, Version};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,14 +24,17 @@ pub enum Event {
     Note(String),
 }
 
-/// A stage's work: its inputs, its outputs and the resources it may use.
+/// What a stage works with: its inputs and the resources it may use.
 pub struct Task<'a> {
     /// The store.
     pub store: &'a Store,
-    /// The outputs to make, and the inputs to make them from.
-    pub job: &'a Job,
-    /// The frozen list of sources; empty for every stage but ingest.
+    /// The versions to work from; several of one output where the stage reads several models.
+    pub inputs: &'a [Version],
+    /// The list of sources; empty for every stage but ingest.
     pub sources: &'a Sources,
+    /// Where a case lies now: its path below the cohort's root, by cohort and content, for a case that is no longer
+    /// where it was read.
+    pub moved: &'a (dyn Fn(&str, &str) -> Option<String> + Sync),
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// How far slices of a DICOM series may lie off an even grid.
@@ -42,46 +45,39 @@ pub struct Task<'a> {
     pub device: &'a Device,
     /// Bytes of memory for scans, or for the network and a batch of slices.
     pub max_memory: u64,
+    /// Whether the stage is planned and not run: long work is then left out.
+    pub plans_only: bool,
     /// Receives the progress.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }
 
 impl Task<'_> {
-    /// The version of an input that the job was planned with.
+    /// An input.
     ///
     /// # Errors
     ///
-    /// Fails if the job has no such input, or the store cannot be read.
-    pub fn input(&self, output: impl Into<OutputSpec>) -> Result<Version, Error> {
+    /// Fails if there is no such input.
+    pub fn input(&self, output: impl Into<OutputSpec>) -> Result<&Version, Error> {
         let output = output.into();
-        self.optional_input(output)?.ok_or_else(|| self.not_made(output))
+        self.optional_input(output).ok_or_else(|| self.not_made(output))
     }
 
-    /// All versions of an input that the job was planned with: several models' predictions, or the weights of several
-    /// folds.
+    /// All versions of an input: several models' predictions, or the weights of several folds.
     ///
     /// # Errors
     ///
-    /// Fails if the job has no such input, or the store cannot be read.
-    pub fn inputs(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
+    /// Fails if there is no such input.
+    pub fn inputs(&self, output: impl Into<OutputSpec>) -> Result<Vec<&Version>, Error> {
         let output = output.into();
-        let missing = || self.not_made(output);
-        let inputs = self.job.spec().inputs.iter().filter(|input| input.name == output.name());
-        let version =
-            |input: &InputRef| self.store.version(output, &input.key)?.ok_or_else(missing);
-        let versions = inputs.map(version).collect::<Result<Vec<_>, _>>()?;
-        if versions.is_empty() { Err(missing()) } else { Ok(versions) }
+        let versions: Vec<_> =
+            self.inputs.iter().filter(|version| version.output() == output).collect();
+        if versions.is_empty() { Err(self.not_made(output)) } else { Ok(versions) }
     }
 
-    /// [`Self::input`], or `None` where the job was planned without this input.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store cannot be read.
-    pub fn optional_input(&self, output: impl Into<OutputSpec>) -> Result<Option<Version>, Error> {
+    /// [`Self::input`], or `None` where the stage is run without this input.
+    pub fn optional_input(&self, output: impl Into<OutputSpec>) -> Option<&Version> {
         let output = output.into();
-        let input = self.job.spec().inputs.iter().find(|input| input.name == output.name());
-        input.map_or(Ok(None), |input| self.store.version(output, &input.key))
+        self.inputs.iter().find(|version| version.output() == output)
     }
 
     /// [`Self::input`] for a table.
@@ -89,7 +85,7 @@ impl Task<'_> {
     /// # Errors
     ///
     /// As [`Self::input`].
-    pub fn table(&self, table: impl Into<&'static TableSpec>) -> Result<Version, Error> {
+    pub fn table(&self, table: impl Into<&'static TableSpec>) -> Result<&Version, Error> {
         self.input(table.into())
     }
 

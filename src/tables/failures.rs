@@ -1,8 +1,12 @@
 //! `failures`: one row for each case that failed in a stage.
 
 use super::{Output, Table};
-use nodulus_store::{Error, FailedCase, JobSpec, Row, Store, TableSpec, columns};
+use nodulus_store::{
+    Error, FailedCase, JobSpec, Row, ShardInput, ShardSpec, Store, TableSpec, columns, hash,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 columns! {
     /// A case that failed.
@@ -27,7 +31,7 @@ impl Row for Failure {
 }
 
 impl From<FailedCase> for Failure {
-    fn from(FailedCase { stage, case_id, cause, path }: FailedCase) -> Self {
+    fn from(FailedCase { stage, case_id, cause, path, .. }: FailedCase) -> Self {
         Self { stage, case_id, cause, path }
     }
 }
@@ -41,28 +45,36 @@ pub fn refresh(store: &Store) -> Result<(), Error> {
     let mut inputs = Vec::new();
     let mut failed_cases: Vec<FailedCase> = Vec::new();
     for output in Output::all().filter(|output| *output != Output::Table(Table::Failures)) {
-        if let Some(version) = store.current(output)? {
-            let of_output = version.manifest.shards.iter().flat_map(|shard| &shard.failures);
-            let n_before = failed_cases.len();
-            failed_cases.extend(of_output.cloned());
-            if failed_cases.len() > n_before {
-                inputs.push(version.manifest.as_input());
-            }
+        if let Some(version) = store.current(output)?
+            && version.manifest.n_failures() > 0
+        {
+            failed_cases.extend(version.failures()?);
+            inputs.push(version.manifest.as_input());
         }
     }
+    let failed = failed_cases
+        .iter()
+        .map(|failed| json!([failed.stage, failed.case_id, failed.cause, failed.path]).to_string());
+    let content: Vec<String> = failed.collect();
+    let content_sha256 = hash::sha256_parts(content.iter().map(String::as_str));
+    let shard = ShardSpec {
+        config: Arc::new(Value::Null),
+        decisions: Value::Null,
+        inputs: vec![ShardInput { name: "failed cases".to_owned(), content_sha256 }],
+        cases: Vec::new(),
+    };
     let job = store.job(JobSpec {
         stage: "failures",
-        stage_version: 1,
+        stage_version: 2,
         outputs: vec![Output::Table(Table::Failures).into()],
-        config: serde_json::to_value(&failed_cases)
-            .map_err(|source| Error::Record { path: store.root().to_owned(), source })?,
+        config: Value::Null,
         inputs,
-        n_shards: 1,
+        shards: vec![shard],
     });
-    if !job.is_finished() {
-        let shard = job.shard(0)?;
+    for shard in job.work()? {
+        let shard = shard?;
         let mut part = shard.part::<Failure>()?;
-        part.write(failed_cases.into_iter().map(Failure::from))?;
+        part.write(failed_cases.iter().cloned().map(Failure::from))?;
         shard.commit(vec![part.finish()?], Vec::new())?;
     }
     job.finish()?;

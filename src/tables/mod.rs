@@ -15,6 +15,7 @@ pub mod training_log;
 pub mod predictions;
 pub mod slice_metrics;
 pub mod nodule_metrics;
+pub mod reader_metrics;
 pub mod summary;
 pub mod comparisons;
 pub mod scores;
@@ -34,11 +35,12 @@ pub use metric_columns::MetricColumns;
 pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use nodulus_store::Error;
-pub use output::{Output, SOURCES, folders};
+pub use output::{Output, SOURCES};
 pub use predictions::Prediction;
 pub use rating_agreement::RatingAgreement;
 pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
 pub use reader_agreement::ReaderAgreement;
+pub use reader_metrics::ReaderMetric;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
@@ -76,6 +78,8 @@ pub enum Table {
     SliceMetrics,
     /// See [`nodule_metrics`].
     NoduleMetrics,
+    /// See [`reader_metrics`].
+    ReaderMetrics,
     /// See [`summary`].
     Summary,
     /// See [`comparisons`].
@@ -94,7 +98,7 @@ pub enum Table {
 
 impl Table {
     /// The tables that the stages write, in data-flow order.
-    pub const OF_STAGES: [Self; 15] = [
+    pub const OF_STAGES: [Self; 16] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -106,6 +110,7 @@ impl Table {
         Self::Predictions,
         Self::SliceMetrics,
         Self::NoduleMetrics,
+        Self::ReaderMetrics,
         Self::Summary,
         Self::Comparisons,
         Self::Exclusions,
@@ -113,15 +118,15 @@ impl Table {
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 18] = {
-        let mut all = [Self::Scores; 18];
+    pub const ALL: [Self; 19] = {
+        let mut all = [Self::Scores; 19];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
             n += 1;
         }
-        all[16] = Self::Growth;
-        all[17] = Self::Drift;
+        all[17] = Self::Growth;
+        all[18] = Self::Drift;
         all
     };
 
@@ -139,6 +144,7 @@ impl Table {
             Self::Predictions => Prediction::TABLE,
             Self::SliceMetrics => SliceMetrics::TABLE,
             Self::NoduleMetrics => NoduleMetrics::TABLE,
+            Self::ReaderMetrics => ReaderMetric::TABLE,
             Self::Summary => Summary::TABLE,
             Self::Comparisons => Comparison::TABLE,
             Self::Exclusions => Exclusion::TABLE,

@@ -55,8 +55,3 @@ impl fmt::Display for Output {
         f.write_str(self.name())
     }
 }
-
-/// Names of the folders that stages write to, for [`nodulus_store::Store::lock`].
-pub fn folders() -> impl Iterator<Item = &'static str> {
-    Output::all().map(Output::name).chain([SOURCES])
-}

@@ -348,7 +348,7 @@ fn two_jobs_at_once_do_not_clash() {
     assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
     // The holder of the lock is named, by `status` too, as long as its process runs.
     let store = nodulus_store::Store::open(&job.store()).unwrap();
-    let lock = store.lock(nodulus::tables::folders()).unwrap();
+    let lock = store.lock().unwrap();
     let output = job.command(&[]).output().unwrap();
     let holder = format!("process {} on ", std::process::id());
     assert_eq!(output.status.code(), Some(1));

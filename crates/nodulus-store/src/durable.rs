@@ -1,8 +1,10 @@
 //! Writes that leave a whole file or none, whenever the process or the machine stops.
 
+use crate::{hash, lock};
 use fs_err::{self as fs, File};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Extension of files that are being written.
 const UNFINISHED: &str = ".tmp";
@@ -53,6 +55,67 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Moves a finished folder, whose files are synced, to its final name. A folder that is there already stays, or is
+/// replaced where `replaces` says so.
+///
+/// # Errors
+///
+/// Fails if either parent folder cannot be written to.
+pub(crate) fn publish_folder(from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
+    File::open(from)?.sync_all()?;
+    if to.exists() && replaces {
+        return swap_folders(from, to);
+    }
+    match fs::rename(from, to) {
+        // Another process made the same folder in the meantime.
+        Err(_) if to.exists() => fs::remove_dir_all(from),
+        renamed => renamed,
+    }
+}
+
+/// Puts the folder `from` in the position of the folder `to`, which may be missing, and removes the old one.
+///
+/// Other programs see the old folder or the new one; on a file system that cannot exchange two folders, none for a
+/// moment.
+///
+/// # Errors
+///
+/// Fails if the parent folder cannot be written to.
+pub(crate) fn swap_folders(from: &Path, to: &Path) -> io::Result<()> {
+    if !to.exists() {
+        fs::rename(from, to)?;
+        return sync_folder(folder_of(to));
+    }
+    if exchange(from, to).is_err() {
+        let aside = from.with_extension(format!("old.{}.tmp", this_attempt()));
+        fs::rename(to, &aside)?;
+        fs::rename(from, to)?;
+        sync_folder(folder_of(to))?;
+        return fs::remove_dir_all(aside);
+    }
+    sync_folder(folder_of(to))?;
+    fs::remove_dir_all(from)
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A name that no other process and no other attempt of this one has, on any machine.
+pub(crate) fn this_attempt() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let who = hash::id("", [lock::this_process().as_str()]);
+    format!("{who}-{count}")
+}
+
 /// Removes temporary files that interrupted writes left in a folder; a missing folder is fine.
 ///
 /// # Errors
@@ -78,7 +141,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
 }
 
 /// Syncs the renames in a folder to disk.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

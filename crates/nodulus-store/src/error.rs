@@ -34,6 +34,23 @@ pub enum Error {
         /// Its layout.
         found: u32,
     },
+    /// An older program made the store.
+    #[error(
+        "store `{path}` has layout {found}, which this nodulus no longer reads: make its tables anew in another folder, with \
+         `nodulus run PIPELINE --store FOLDER`"
+    )]
+    OlderStore {
+        /// The store.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// A version lists a shard that is not there.
+    #[error("shard record `{path}` is missing: run its stage again")]
+    ShardMissing {
+        /// The record.
+        path: PathBuf,
+    },
     /// A needed output does not exist yet.
     #[error("`{output}` is not in store `{store}`")]
     NotMade {

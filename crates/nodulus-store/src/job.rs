@@ -1,12 +1,17 @@
-//! The work of one stage on the store: its outputs under one key.
+//! The work of one stage on the store: the shards of its outputs, and the versions that list them.
 
-use crate::manifest::{self, InputRef, Manifest, ShardRecord};
-use crate::shard::{ShardWriter, record_path};
-use crate::{Error, OutputSpec, Provenance, durable, hash, record};
+use crate::claim::Claim;
+use crate::record::{InputRef, ShardInput};
+use crate::shard::{self, ShardWriter, is_committed};
+use crate::shard_record::{ShardCase, ShardRecord, record_path};
+use crate::version::{self, Manifest, ShardSummary, manifest_path};
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record, view};
 use fs_err as fs;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a stage makes, and from what.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,33 +20,49 @@ pub struct JobSpec {
     pub stage: &'static str,
     /// Version of the stage's code; raised when its results change.
     pub stage_version: u32,
-    /// The outputs; the record of the first one has the failed cases.
+    /// The outputs; the records of the first one have the failed cases.
     pub outputs: Vec<OutputSpec>,
-    /// The stage's settings.
+    /// All settings of the stage, for people; shards depend on their own.
     pub config: Value,
     /// The inputs.
     pub inputs: Vec<InputRef>,
-    /// Number of shards.
-    pub n_shards: usize,
+    /// The shards, in order.
+    pub shards: Vec<ShardSpec>,
+}
+
+/// Everything that the content of a shard depends on, beside the stage's version and the columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShardSpec {
+    /// The settings.
+    pub config: Arc<Value>,
+    /// Decisions over all cases that touch this shard, as the splits of its patients; null where there are none.
+    pub decisions: Value,
+    /// Exactly what it is made from.
+    pub inputs: Vec<ShardInput>,
+    /// Its cases, where they are files from outside the store.
+    pub cases: Vec<ShardCase>,
 }
 
 impl JobSpec {
-    /// The key of the outputs: a hash of everything that they depend on.
-    pub fn key(&self) -> String {
-        let inputs: Vec<_> =
-            self.inputs.iter().map(|i| json!([i.name, i.content_sha256])).collect();
+    /// The key of each shard: a hash of everything that its content depends on.
+    pub fn shard_keys(&self) -> Vec<String> {
         let schemas: Vec<_> =
             self.outputs.iter().map(|o| json!([o.name(), o.schema_version()])).collect();
-        let identity = json!({
-            "stage": self.stage,
-            "stage_version": self.stage_version,
-            "schemas": schemas,
-            "config": self.config,
-            "inputs": inputs,
-            "n_shards": self.n_shards,
-        });
-        // The text of a JSON value is the same on every machine.
-        hash::id("", [identity.to_string().as_str()])
+        let of_shard = |shard: &ShardSpec| {
+            let inputs: Vec<_> =
+                shard.inputs.iter().map(|i| json!([i.name, i.content_sha256])).collect();
+            let identity = json!({
+                "stage": self.stage,
+                "stage_version": self.stage_version,
+                "schemas": schemas,
+                "config": *shard.config,
+                "decisions": shard.decisions,
+                "inputs": inputs,
+            });
+            // The text of a JSON value is the same on every machine.
+            hash::id("", [identity.to_string().as_str()])
+        };
+        self.shards.iter().map(of_shard).collect()
     }
 }
 
@@ -50,16 +71,21 @@ impl JobSpec {
 pub struct Job {
     store: PathBuf,
     spec: JobSpec,
+    shard_keys: Vec<String>,
     key: String,
+    /// Shards that are made again although they are committed.
+    redone: BTreeSet<String>,
 }
 
 impl Job {
     pub(crate) fn new(store: &Path, spec: JobSpec) -> Self {
-        let key = spec.key();
-        Self { store: store.to_owned(), spec, key }
+        let shard_keys = spec.shard_keys();
+        let parts = std::iter::once(spec.stage).chain(shard_keys.iter().map(String::as_str));
+        let key = hash::id("", parts);
+        Self { store: store.to_owned(), spec, shard_keys, key, redone: BTreeSet::new() }
     }
 
-    /// Key of the outputs.
+    /// Key of the version that the outputs will have.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -69,29 +95,72 @@ impl Job {
         &self.spec
     }
 
-    /// Whether every output has its manifest.
-    pub fn is_finished(&self) -> bool {
-        self.spec.outputs.iter().all(|output| manifest_path(&self.folder(*output)).exists())
+    /// Number of shards.
+    pub fn n_shards(&self) -> usize {
+        self.shard_keys.len()
     }
 
-    /// The shards that are not committed yet.
+    /// The positions of the shards that are still to be made, ascending.
     pub fn pending(&self) -> Vec<usize> {
-        (0..self.spec.n_shards)
-            .filter(|shard| {
-                let committed = |output| record_path(&self.folder(output), *shard).exists();
-                !self.spec.outputs.iter().all(|output| committed(*output))
+        let mut seen = BTreeMap::new();
+        let mut is_pending = |key: &String| {
+            *seen.entry(key.clone()).or_insert_with(|| {
+                self.redone.contains(key)
+                    || !self.spec.outputs.iter().all(|o| is_committed(&self.folder(*o), key))
             })
-            .collect()
+        };
+        let keys = self.shard_keys.iter().enumerate();
+        keys.filter(|(_, key)| is_pending(key)).map(|(n, _)| n).collect()
     }
 
-    /// Opens a shard for writing.
+    /// Makes the shards at these positions again, although they are committed. They are replaced one by one, so that an
+    /// interrupted run leaves the old one or the new one of each.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the state of an unfinished shard cannot be removed.
+    pub fn redo(&mut self, positions: impl IntoIterator<Item = usize>) -> io::Result<()> {
+        for key in positions.into_iter().filter_map(|n| self.shard_keys.get(n)) {
+            remove_folder(&self.unfinished(key)?)?;
+            self.redone.insert(key.clone());
+        }
+        Ok(())
+    }
+
+    /// The committed shards, by position, as a version would list them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the records cannot be read.
+    pub fn committed(&self) -> Result<Vec<Option<ShardSummary>>, Error> {
+        let Some(first) = self.spec.outputs.first() else { return Ok(Vec::new()) };
+        let folder = self.folder(*first);
+        let known = self.known(*first)?;
+        let summary = |key: &String| {
+            if let Some(known) = known.get(key) {
+                return Ok(Some(known.clone()));
+            }
+            let record: Option<ShardRecord> = record::read(&record_path(&folder, key))?;
+            Ok(record.as_ref().map(ShardSummary::of))
+        };
+        self.shard_keys.iter().map(summary).collect()
+    }
+
+    /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
+    /// without committing them.
     ///
     /// # Errors
     ///
     /// Fails if the store cannot be written to.
-    pub fn shard(&self, shard: usize) -> Result<ShardWriter, Error> {
-        let outputs = self.spec.outputs.iter().map(|o| (*o, self.folder(*o))).collect();
-        ShardWriter::new(shard, outputs, &std::process::id().to_string(), self.provenance())
+    pub fn work(&self) -> Result<Work<'_>, Error> {
+        for output in &self.spec.outputs {
+            fs::create_dir_all(self.folder(*output).join("shards"))?;
+            shard::remove_unfinished(&self.claims()?, &self.folder(*output))?;
+        }
+        let mut seen = BTreeSet::new();
+        let mut pending = self.pending();
+        pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
+        Ok(Work { job: self, pending: pending.into(), claimed_by_others: VecDeque::new() })
     }
 
     /// A folder in which a long shard keeps its state, so that it can resume after an interruption; it exists
@@ -100,78 +169,79 @@ impl Job {
     /// # Errors
     ///
     /// Fails if the store cannot be written to.
-    pub fn resume_folder(&self) -> io::Result<PathBuf> {
-        let first = self.spec.outputs.first().copied();
-        let output = first.ok_or_else(|| io::Error::other("a job without outputs"))?;
-        let folder = self.folder(output).join("_tmp/resume");
+    pub fn resume_folder(&self, shard: &ShardWriter) -> io::Result<PathBuf> {
+        let key = self.shard_keys.get(shard.number()).map_or("", String::as_str);
+        let folder = self.unfinished(key)?;
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// Writes the manifests and makes these versions the current ones.
+    /// Writes the versions and makes them the current ones.
     ///
     /// # Errors
     ///
-    /// Fails if a shard's record cannot be read, or the store cannot be written to.
-    pub fn finish(&self) -> Result<Vec<Manifest>, Error> {
-        let mut manifests = Vec::new();
+    /// Fails if a shard is not committed, its record cannot be read, or the store cannot be written to.
+    pub fn finish(&self) -> Result<Vec<Version>, Error> {
+        let mut versions = Vec::new();
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
-            let path = manifest_path(&folder);
-            let manifest = if let Some(manifest) = record::read::<Manifest>(&path)? {
-                manifest
-            } else {
-                let manifest = self.manifest(*output, &folder)?;
-                remove_unrecorded(&folder.join(output.files_folder()), &manifest)?;
-                record::write(&path, &manifest)?;
-                manifest
+            let known = self.known(*output)?;
+            let path = manifest_path(&folder, &self.key);
+            let earlier = if self.redone.is_empty() { record::read(&path)? } else { None };
+            let manifest = match earlier {
+                Some(manifest) => manifest,
+                None => {
+                    let manifest = self.manifest(*output, &folder, &known)?;
+                    durable::sync_folder(&folder.join("shards"))?;
+                    let mut bytes = serde_json::to_vec(&manifest)
+                        .map_err(|source| Error::Record { path: path.clone(), source })?;
+                    bytes.push(b'\n');
+                    durable::write(&path, &bytes)?;
+                    manifest
+                }
             };
-            manifests.push(manifest);
+            if !self.redone.is_empty() {
+                self.remove_versions_with_replaced_shards(&folder)?;
+            }
+            versions.push(Version::new(&folder, *output, manifest));
         }
-        for output in &self.spec.outputs {
-            let current = self.store.join(output.name()).join("CURRENT");
+        for version in &versions {
+            let folder = self.folder(version.output());
+            view::show(&folder, version, !self.redone.is_empty())?;
+            let current = folder.join("CURRENT");
             let line = format!("{}\n", self.key);
             if fs::read_to_string(&current).ok().as_deref() != Some(&line) {
                 durable::write(&current, line.as_bytes())?;
             }
-            match fs::remove_dir_all(self.folder(*output).join("_tmp")) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
+        }
+        if self.claims()?.join("unfinished").exists() {
+            for key in &self.shard_keys {
+                remove_folder(&self.unfinished(key)?)?;
             }
         }
-        Ok(manifests)
+        Ok(versions)
     }
 
-    /// Deletes the outputs, so that the job starts again.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store cannot be written to.
-    pub fn discard(&self) -> io::Result<()> {
-        for output in &self.spec.outputs {
-            let folder = self.folder(*output);
-            // The manifest is deleted first: without it the output does not exist.
-            for path in [manifest_path(&folder), folder] {
-                let removed =
-                    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-                match removed {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+    /// The folder of a shard's state while it is made.
+    fn unfinished(&self, key: &str) -> io::Result<PathBuf> {
+        Ok(self.claims()?.join("unfinished").join(key))
+    }
+
+    fn manifest(
+        &self,
+        output: OutputSpec,
+        folder: &Path,
+        known: &BTreeMap<String, ShardSummary>,
+    ) -> Result<Manifest, Error> {
+        let mut shards = Vec::with_capacity(self.n_shards());
+        for key in &self.shard_keys {
+            if let Some(known) = known.get(key) {
+                shards.push(known.clone());
+                continue;
             }
-        }
-        Ok(())
-    }
-
-    fn manifest(&self, output: OutputSpec, folder: &Path) -> Result<Manifest, Error> {
-        let mut shards = Vec::with_capacity(self.spec.n_shards);
-        for shard in 0..self.spec.n_shards {
-            let path = record_path(folder, shard);
+            let path = record_path(folder, key);
             let record: Option<ShardRecord> = record::read(&path)?;
-            shards.push(record.ok_or_else(|| {
-                let message = format!("shard record `{}` is missing", path.display());
-                io::Error::new(io::ErrorKind::NotFound, message)
-            })?);
+            shards.push(ShardSummary::of(&record.ok_or(Error::ShardMissing { path })?));
         }
         Ok(Manifest {
             output: output.name().to_owned(),
@@ -182,142 +252,155 @@ impl Job {
             stage_version: self.spec.stage_version,
             config: self.spec.config.clone(),
             inputs: self.spec.inputs.clone(),
+            kept_beside: None,
             rows: shards.iter().flat_map(|s| &s.parts).map(|p| p.rows).sum(),
-            content_sha256: manifest::content_of(&shards),
+            content_sha256: version::content_of(&shards),
             shards,
         })
     }
 
-    fn provenance(&self) -> Provenance {
-        let inputs: Value = self
-            .spec
+    /// The shards of the output's current version that are not made again, by their keys: their records need not be
+    /// read.
+    fn known(&self, output: OutputSpec) -> Result<BTreeMap<String, ShardSummary>, Error> {
+        let current = current(&self.store, output)?;
+        let shards = current.into_iter().flat_map(|version| version.manifest.shards);
+        let kept = shards.filter(|shard| !self.redone.contains(&shard.key));
+        Ok(kept.map(|shard| (shard.key.clone(), shard)).collect())
+    }
+
+    /// Removes the records of other versions that list a replaced shard, because their files are gone.
+    fn remove_versions_with_replaced_shards(&self, folder: &Path) -> Result<(), Error> {
+        for entry in fs::read_dir(folder.join("versions"))? {
+            let path = entry?.path();
+            if path == manifest_path(folder, &self.key) {
+                continue;
+            }
+            let Some(other) = record::read::<Manifest>(&path)? else { continue };
+            if other.shards.iter().any(|shard| self.redone.contains(&shard.key)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, number: usize) -> ShardRecord {
+        let shard = &self.spec.shards[number];
+        ShardRecord {
+            key: self.shard_keys[number].clone(),
+            stage: self.spec.stage.to_owned(),
+            stage_version: self.spec.stage_version,
+            config: (*shard.config).clone(),
+            decisions: shard.decisions.clone(),
+            inputs: shard.inputs.clone(),
+            cases: shard.cases.clone(),
+            parts: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    fn provenance(&self, number: usize) -> Provenance {
+        let shard = &self.spec.shards[number];
+        let inputs: Value = shard
             .inputs
             .iter()
             .map(|input| (input.name.clone(), Value::from(input.content_sha256.as_str())))
             .collect::<serde_json::Map<_, _>>()
             .into();
-        let seed = self.spec.config.get("seed").map_or(String::new(), Value::to_string);
+        let seed = shard.config.get("seed").map_or(String::new(), Value::to_string);
         Provenance::from([
             ("tool_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("stage".to_owned(), self.spec.stage.to_owned()),
             ("stage_version".to_owned(), self.spec.stage_version.to_string()),
-            ("key".to_owned(), self.key.clone()),
-            ("config".to_owned(), self.spec.config.to_string()),
+            ("key".to_owned(), self.shard_keys[number].clone()),
+            ("config".to_owned(), shard.config.to_string()),
             ("inputs".to_owned(), inputs.to_string()),
             ("seed".to_owned(), seed),
         ])
     }
 
+    fn writer(&self, number: usize, claim: Claim) -> Result<ShardWriter, Error> {
+        let outputs = self.spec.outputs.iter().map(|output| (*output, self.folder(*output)));
+        let replaces = self.redone.contains(&self.shard_keys[number]);
+        let (record, provenance) = (self.record(number), self.provenance(number));
+        ShardWriter::new(number, record, outputs, provenance, replaces, claim)
+    }
+
+    /// Whether a shard was committed since the work was listed.
+    fn is_done(&self, number: usize) -> bool {
+        let key = &self.shard_keys[number];
+        !self.redone.contains(key)
+            && self.spec.outputs.iter().all(|o| is_committed(&self.folder(*o), key))
+    }
+
+    /// The folder of the first output, which has the claims.
+    fn claims(&self) -> io::Result<PathBuf> {
+        let first = self.spec.outputs.first();
+        first
+            .map(|output| self.folder(*output))
+            .ok_or_else(|| io::Error::other("a job without outputs"))
+    }
+
     fn folder(&self, output: OutputSpec) -> PathBuf {
-        self.store.join(output.name()).join(&self.key)
+        self.store.join(output.name())
     }
 }
 
-/// Path of an output's manifest.
-pub(crate) fn manifest_path(folder: &Path) -> PathBuf {
-    folder.join("meta/manifest.json")
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
-/// Removes files of an interrupted attempt that no record of a shard names.
-fn remove_unrecorded(folder: &Path, manifest: &Manifest) -> io::Result<()> {
-    let recorded: std::collections::BTreeSet<_> =
-        manifest.shards.iter().flat_map(|s| &s.parts).map(|p| p.file.as_str()).collect();
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if !recorded.contains(entry.file_name().to_string_lossy().as_ref()) {
-            fs::remove_file(entry.path())?;
+/// The current version of an output, or `None` if there is none.
+pub(crate) fn current(store: &Path, output: OutputSpec) -> Result<Option<Version>, Error> {
+    let folder = store.join(output.name());
+    match fs::read_to_string(folder.join("CURRENT")) {
+        Ok(key) => Version::read(&folder, output, key.trim()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The shards of a job that are still to be made; see [`Job::work`].
+#[derive(Debug)]
+pub struct Work<'a> {
+    job: &'a Job,
+    pending: VecDeque<usize>,
+    claimed_by_others: VecDeque<usize>,
+}
+
+impl Work<'_> {
+    /// Number of shards that are left, those of other processes included.
+    pub fn n_left(&self) -> usize {
+        self.pending.len() + self.claimed_by_others.len()
+    }
+
+    fn next_shard(&mut self) -> Result<Option<ShardWriter>, Error> {
+        let claims = self.job.claims()?;
+        while let Some(number) = self.pending.pop_front() {
+            match Claim::try_take(&claims, &self.job.shard_keys[number])? {
+                None => self.claimed_by_others.push_back(number),
+                Some(claim) if self.job.is_done(number) => claim.finish()?,
+                Some(claim) => return self.job.writer(number, claim).map(Some),
+            }
         }
+        while let Some(number) = self.claimed_by_others.pop_front() {
+            let claim = Claim::wait(&claims, &self.job.shard_keys[number])?;
+            if self.job.is_done(number) {
+                claim.finish()?;
+            } else {
+                return self.job.writer(number, claim).map(Some);
+            }
+        }
+        Ok(None)
     }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::Slice;
-    use crate::{FailedCase, Row as _, Store};
+impl Iterator for Work<'_> {
+    type Item = Result<ShardWriter, Error>;
 
-    fn spec(ratio: f64) -> JobSpec {
-        JobSpec {
-            stage: "balance",
-            stage_version: 1,
-            outputs: vec![Slice::TABLE.into()],
-            config: json!({ "ratio": ratio }),
-            inputs: Vec::new(),
-            n_shards: 2,
-        }
-    }
-
-    fn failed_case() -> FailedCase {
-        let (stage, case_id, cause) = ("balance".to_owned(), "c".to_owned(), "x".to_owned());
-        FailedCase { stage, case_id, cause, path: None }
-    }
-
-    fn commit(job: &Job, shard: usize) {
-        let writer = job.shard(shard).unwrap();
-        let mut part = writer.part::<Slice>().unwrap();
-        part.write([Slice::new(shard as i64)]).unwrap();
-        writer.commit(vec![part.finish().unwrap()], vec![failed_case()]).unwrap();
-    }
-
-    #[test]
-    fn a_table_exists_once_its_last_shard_is_committed() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::create(&folder.path().join("s")).unwrap();
-        let output = Slice::TABLE;
-        let job = store.job(spec(1.0));
-        commit(&job, 1);
-        assert_eq!(job.pending(), [0]);
-        assert!(job.finish().is_err() && store.current(output).unwrap().is_none());
-        commit(&job, 0);
-        assert!(job.pending().is_empty() && !job.is_finished());
-        job.finish().unwrap();
-        let version = store.current(output).unwrap().unwrap();
-        let rows: Vec<Slice> = version.rows::<Slice>().flat_map(Result::unwrap).collect();
-        assert_eq!(rows, [Slice::new(0), Slice::new(1)]);
-        let failures: Vec<_> = version.manifest.shards.iter().flat_map(|s| &s.failures).collect();
-        assert_eq!(failures, [&failed_case(), &failed_case()]);
-
-        // Other settings make another version; the old version can become current again unchanged.
-        let other = store.job(spec(2.0));
-        assert_eq!(other.pending(), [0, 1]);
-        commit(&other, 0);
-        commit(&other, 1);
-        other.finish().unwrap();
-        assert_eq!(store.current(output).unwrap().unwrap().manifest.key, other.key());
-        assert!(job.is_finished());
-        job.finish().unwrap();
-        assert_eq!(store.current(output).unwrap().unwrap().manifest, version.manifest);
-        job.discard().unwrap();
-        assert!(!job.is_finished() && store.current(output).unwrap().is_none());
-    }
-
-    #[test]
-    fn files_of_an_interrupted_run_are_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::create(&folder.path().join("s")).unwrap();
-        let job = store.job(spec(1.0));
-        let writer = job.shard(0).unwrap();
-        drop(writer.part::<Slice>().unwrap());
-        drop(writer);
-        let resume = job.resume_folder().unwrap();
-        let unfinished = resume.parent().unwrap();
-        assert_eq!(fs::read_dir(unfinished).unwrap().count(), 2);
-        let _lock = store.lock(["slices"]).unwrap();
-        assert_eq!(fs::read_dir(unfinished).unwrap().count(), 1);
-        assert_eq!(job.pending(), [0, 1]);
-        // A part without a record is removed when the job ends.
-        let data = resume.ancestors().nth(2).unwrap().join("data");
-        fs::create_dir_all(&data).unwrap();
-        fs::write(data.join("part-00000-0.parquet"), "x").unwrap();
-        commit(&job, 0);
-        commit(&job, 1);
-        job.finish().unwrap();
-        assert_eq!(fs::read_dir(&data).unwrap().count(), 2);
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_shard().transpose()
     }
 }

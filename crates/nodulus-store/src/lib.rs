@@ -3,17 +3,20 @@
 //!
 //! - A **table** is a [`TableSpec`]: a name, a version and columns. [`columns!`] declares the columns together
 //!   with the type of the rows.
-//! - A **job** makes the outputs of a stage in shards. The key of its outputs is a hash of the stage, its
-//!   settings and its inputs, so that the same work has the same key and is done once.
-//! - A **shard** is the unit of commit: its files are written aside, moved into place, and then recorded.
-//!   Cases that failed are part of its record.
-//! - A **version** is a finished output under a key; one version of each output is the current one.
+//! - A **shard** is the unit of work and of commit. Its key is a hash of the stage, the settings and exactly the
+//!   content that it is made from, so that the same work has the same key and is done once. Its files are
+//!   written aside and moved into place as a whole, with a record; cases that failed are part of it.
+//! - A **job** makes the shards of a stage's outputs. Several processes share the work of one job.
+//! - A **version** of an output is a list of shards; versions share them. One version of each output is the
+//!   current one, and the folder `current` has its files for other programs.
 //!
 //! The store knows no table by name; programs pass [`OutputSpec`]s, and rows name their table through [`Row`].
 //!
 //! ```
-//! use nodulus_store::{JobSpec, Row, Store, TableSpec, columns};
+//! use nodulus_store::{JobSpec, Row, ShardSpec, Store, TableSpec, columns};
 //! use serde::{Deserialize, Serialize};
+//! use serde_json::{Value, json};
+//! use std::sync::Arc;
 //!
 //! columns! {
 //!     /// A measured nodule.
@@ -36,18 +39,27 @@
 //! # fn main() -> Result<(), nodulus_store::Error> {
 //! # let folder = tempfile::tempdir()?;
 //! let store = Store::create(&folder.path().join("store"))?;
+//! let config = json!({ "margin_mm": 5.0 });
+//! let shard = ShardSpec {
+//!     config: Arc::new(config.clone()),
+//!     decisions: Value::Null,
+//!     inputs: Vec::new(),
+//!     cases: Vec::new(),
+//! };
 //! let job = store.job(JobSpec {
 //!     stage: "measure",
 //!     stage_version: 1,
 //!     outputs: vec![Measurement::TABLE.into()],
-//!     config: serde_json::json!({ "margin_mm": 5.0 }),
+//!     config,
 //!     inputs: Vec::new(),
-//!     n_shards: 1,
+//!     shards: vec![shard],
 //! });
-//! let shard = job.shard(0)?;
-//! let mut part = shard.part::<Measurement>()?;
-//! part.write([Measurement { nodule_id: "n-1".to_owned(), volume_mm3: Some(523.6) }])?;
-//! shard.commit(vec![part.finish()?], Vec::new())?;
+//! for shard in job.work()? {
+//!     let shard = shard?;
+//!     let mut part = shard.part::<Measurement>()?;
+//!     part.write([Measurement { nodule_id: "n-1".to_owned(), volume_mm3: Some(523.6) }])?;
+//!     shard.commit(vec![part.finish()?], Vec::new())?;
+//! }
 //! job.finish()?;
 //!
 //! let version = store.require(Measurement::TABLE)?;
@@ -65,16 +77,18 @@ mod table;
 pub mod schema;
 mod output;
 mod error;
-mod failed_case;
 pub mod hash;
-pub mod durable;
 pub mod clock;
+pub mod lock;
+pub mod durable;
 pub mod record;
 mod part_file;
 pub mod foreign;
-mod manifest;
-pub mod lock;
+mod shard_record;
+mod claim;
 mod shard;
+mod version;
+mod view;
 mod job;
 mod store;
 mod partitions;
@@ -83,16 +97,17 @@ mod fixture;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;
-pub use failed_case::FailedCase;
-pub use job::{Job, JobSpec};
+pub use job::{Job, JobSpec, ShardSpec, Work};
 pub use lock::Lock;
-pub use manifest::{InputRef, Manifest, PartRecord, ShardRecord};
 pub use output::OutputSpec;
 pub use part_file::{PartReader, PartWriter, Provenance};
 pub use partitions::{Partitions, TableFiles};
+pub use record::{InputRef, ShardInput};
 pub use shard::{FinishedPart, Part, ShardWriter};
-pub use store::{Store, Version};
+pub use shard_record::{FailedCase, PartRecord, ShardCase, ShardRecord};
+pub use store::Store;
 pub use table::{Row, TableSpec};
+pub use version::{Manifest, ShardSummary, Version};
 
 #[doc(hidden)]
 pub use arrow;

@@ -23,12 +23,28 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a store.
+    /// Takes the lock of a store alone.
     ///
     /// # Errors
     ///
     /// Fails if another process holds the lock, or the store cannot be written to.
     pub fn take(store: &Path) -> Result<Self, Error> {
+        Self::of(store, std::fs::File::try_lock)
+    }
+
+    /// Takes the lock of a store beside other processes that share it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another process holds the lock alone, or the store cannot be written to.
+    pub fn share(store: &Path) -> Result<Self, Error> {
+        Self::of(store, std::fs::File::try_lock_shared)
+    }
+
+    fn of(
+        store: &Path,
+        lock: fn(&std::fs::File) -> Result<(), TryLockError>,
+    ) -> Result<Self, Error> {
         let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
@@ -38,7 +54,7 @@ impl Lock {
             .open(store.join("lock"))
             .map_err(not_writable)?;
         let begun = Instant::now();
-        while let Err(error) = file.file().try_lock() {
+        while let Err(error) = lock(file.file()) {
             match error {
                 TryLockError::WouldBlock if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
                 TryLockError::WouldBlock => {

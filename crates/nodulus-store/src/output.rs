@@ -20,14 +20,6 @@ impl OutputSpec {
         }
     }
 
-    /// Folder, within a key's folder, that holds the finished files.
-    pub const fn files_folder(self) -> &'static str {
-        match self {
-            Self::Table(_) => "data",
-            Self::Files(_) => "files",
-        }
-    }
-
     /// Version of the columns; 1 where there are none.
     pub const fn schema_version(self) -> u32 {
         match self {

@@ -1,6 +1,6 @@
 //! Tables with a folder for each value of a column, in Hive's layout: `STORE/TABLE/day=2026-01-31/`.
 
-use crate::{Error, PartWriter, Provenance, Row, Store, TableSpec, durable, part_file};
+use crate::{Error, PartWriter, Provenance, Row, Store, TableSpec, durable, part_file, view};
 use fs_err::{self as fs, File};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::io;
@@ -135,7 +135,7 @@ impl Store {
         }
         Ok(self.current(table)?.map(|version| TableFiles {
             files: version.files(),
-            glob: version.files_folder().join("*.parquet"),
+            glob: view::folder(&self.root().join(table.name)).join("*.parquet"),
             rows: version.manifest.rows,
         }))
     }

@@ -1,9 +1,29 @@
-//! Small JSON files of the store, written whole or not at all.
+//! Small JSON files of the store, written whole or not at all, and what they say of inputs.
 
 use crate::{Error, durable};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::Path;
+
+/// A version of an output, or a file from outside, that an output was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRef {
+    /// Name of the output, or of what else was read.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// SHA-256 over its parts' content.
+    pub content_sha256: String,
+}
+
+/// The part of an input that one shard was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInput {
+    /// Name of the output, or of what else was read.
+    pub name: String,
+    /// SHA-256 over the content of exactly that part.
+    pub content_sha256: String,
+}
 
 /// Reads a record, or `None` where there is no file.
 ///
@@ -27,8 +47,13 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
 ///
 /// Fails if the record has no JSON form or the file cannot be written.
 pub fn write(path: &Path, record: &impl Serialize) -> Result<(), Error> {
+    Ok(durable::write(path, &bytes(path, record)?)?)
+}
+
+/// A record as JSON with a line for each value.
+pub(crate) fn bytes(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(record)
         .map_err(|source| Error::Record { path: path.to_owned(), source })?;
     bytes.push(b'\n');
-    Ok(durable::write(path, &bytes)?)
+    Ok(bytes)
 }

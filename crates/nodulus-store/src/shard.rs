@@ -1,21 +1,37 @@
-//! Shards, the unit of commit: written to temporary files, renamed into place, then recorded.
+//! Shards, the unit of commit: written aside, synced, and renamed into place as a whole.
 
-use crate::manifest::{PartRecord, ShardRecord};
-use crate::{Error, FailedCase, OutputSpec, PartWriter, Provenance, Row, durable, hash, record};
+use crate::claim::Claim;
+use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
+use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, record};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Digits of the content's hash in a part's name.
 const NAME_DIGITS: usize = 16;
 
-/// A shard that is being written.
+/// An output of a shard.
+#[derive(Debug)]
+struct Target {
+    output: OutputSpec,
+    /// The output's folder in the store.
+    folder: PathBuf,
+    /// Where the shard's files are written until it is committed.
+    aside: PathBuf,
+}
+
+/// A shard that is being made.
 #[derive(Debug)]
 pub struct ShardWriter {
-    shard: usize,
-    /// Each output with the folder of its key and the folder for unfinished files.
-    outputs: Vec<(OutputSpec, PathBuf, PathBuf)>,
+    number: usize,
+    /// The record, still without parts and failed cases.
+    record: ShardRecord,
+    targets: Vec<Target>,
     provenance: Provenance,
+    /// Whether the shard replaces a committed one.
+    replaces: bool,
+    claim: Claim,
 }
 
 /// A part that is being written.
@@ -37,27 +53,26 @@ pub struct FinishedPart {
 
 impl ShardWriter {
     pub(crate) fn new(
-        shard: usize,
-        outputs: Vec<(OutputSpec, PathBuf)>,
-        attempt: &str,
+        number: usize,
+        record: ShardRecord,
+        outputs: impl IntoIterator<Item = (OutputSpec, PathBuf)>,
         provenance: Provenance,
+        replaces: bool,
+        claim: Claim,
     ) -> Result<Self, Error> {
-        let outputs: Vec<_> = outputs
-            .into_iter()
-            .map(|(output, folder)| {
-                let aside = folder.join("_tmp").join(attempt);
-                (output, folder, aside)
-            })
-            .collect();
-        for (_, _, aside) in &outputs {
-            fs::create_dir_all(aside)?;
+        let name = format!("{}.{}.tmp", record.key, durable::this_attempt());
+        let mut targets = Vec::new();
+        for (output, folder) in outputs {
+            let aside = folder.join("shards").join(&name);
+            fs::create_dir_all(&aside)?;
+            targets.push(Target { output, folder, aside });
         }
-        Ok(Self { shard, outputs, provenance })
+        Ok(Self { number, record, targets, provenance, replaces, claim })
     }
 
-    /// Number of the shard, from 0.
+    /// Position of the shard among the job's, from 0.
     pub fn number(&self) -> usize {
-        self.shard
+        self.number
     }
 
     /// Opens the shard's part of a table.
@@ -66,7 +81,7 @@ impl ShardWriter {
     ///
     /// Fails if the job does not write the table, or the file cannot be created.
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
-        let path = self.aside(R::TABLE.into())?.join(format!("part-{}.parquet", self.shard));
+        let path = self.target(R::TABLE.into())?.aside.join("part.parquet");
         let writer = PartWriter::create(&path, &self.provenance)?;
         let stable = (!R::TABLE.volatile_columns.is_empty()).then(Sha256::new);
         Ok(Part { writer, path, stable })
@@ -76,76 +91,96 @@ impl ShardWriter {
     ///
     /// # Errors
     ///
-    /// Fails if the job does not write the output, or the folder cannot be made.
+    /// Fails if the job does not write the output.
     pub fn files(&self, output: impl Into<OutputSpec>) -> Result<PathBuf, Error> {
-        let folder = self.aside(output.into())?.join("files");
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
+        Ok(self.target(output.into())?.aside.clone())
     }
 
-    /// Moves the parts into place and records the shard.
+    /// Moves the shard into place with its record, output by output.
     ///
     /// # Errors
     ///
     /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
     pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<FailedCase>) -> Result<(), Error> {
         let (mut parts, mut failures) = (parts, failures);
-        for (output, folder, aside) in &self.outputs {
-            let parts = if let OutputSpec::Table(_) = output {
-                let position = parts.iter().position(|part| part.output == *output);
-                let position = position
-                    .ok_or(Error::PartMissing { output: output.name(), shard: self.shard })?;
-                vec![self.publish(parts.swap_remove(position), folder)?]
+        for target in &self.targets {
+            let parts = if let OutputSpec::Table(_) = target.output {
+                let position = parts.iter().position(|part| part.output == target.output);
+                let position = position.ok_or(Error::PartMissing {
+                    output: target.output.name(),
+                    shard: self.number,
+                })?;
+                vec![named_by_content(parts.swap_remove(position), &target.aside)?]
             } else {
-                publish_files(&aside.join("files"), &folder.join(output.files_folder()))?
+                synced_files(&target.aside)?
             };
-            let record =
-                ShardRecord { shard: self.shard, parts, failures: std::mem::take(&mut failures) };
-            record::write(&record_path(folder, self.shard), &record)?;
+            let record = ShardRecord {
+                parts,
+                failures: std::mem::take(&mut failures),
+                ..self.record.clone()
+            };
+            let path = target.aside.join("record.json");
+            durable::write(&path, &record::bytes(&path, &record)?)?;
+            let committed = shard_folder(&target.folder, &self.record.key);
+            durable::publish_folder(&target.aside, &committed, self.replaces)?;
         }
-        Ok(())
+        Ok(self.claim.finish()?)
     }
 
-    fn publish(&self, part: FinishedPart, folder: &Path) -> Result<PartRecord, Error> {
-        let digits = &part.content_sha256[..NAME_DIGITS];
-        let file = format!("part-{:05}-{digits}.parquet", self.shard);
-        let bytes = fs::metadata(&part.path)?.len();
-        durable::publish(&part.path, &folder.join(part.output.files_folder()).join(&file))?;
-        Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
-    }
-
-    fn aside(&self, output: OutputSpec) -> Result<&Path, Error> {
-        self.outputs
-            .iter()
-            .find(|(o, _, _)| *o == output)
-            .map(|(_, _, aside)| aside.as_path())
-            .ok_or(Error::PartMissing { output: output.name(), shard: self.shard })
+    fn target(&self, output: OutputSpec) -> Result<&Target, Error> {
+        let mut targets = self.targets.iter();
+        targets
+            .find(|target| target.output == output)
+            .ok_or(Error::PartMissing { output: output.name(), shard: self.number })
     }
 }
 
-/// Path of the record of a shard of an output.
-pub(crate) fn record_path(folder: &Path, shard: usize) -> PathBuf {
-    folder.join("meta/shards").join(format!("{shard}.json"))
+/// Gives a part its final name, in the folder that it was written to.
+fn named_by_content(part: FinishedPart, aside: &Path) -> Result<PartRecord, Error> {
+    let file = format!("part-{}.parquet", &part.content_sha256[..NAME_DIGITS]);
+    let bytes = fs::metadata(&part.path)?.len();
+    fs::rename(&part.path, aside.join(&file))?;
+    Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
 }
 
-fn publish_files(from: &Path, to: &Path) -> Result<Vec<PartRecord>, Error> {
-    let mut names: Vec<_> =
-        fs::read_dir(from)?.map(|entry| entry.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+fn synced_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
+    let mut names: Vec<_> = fs::read_dir(folder)?
+        .map(|entry| entry.map(|e| e.file_name()))
+        .collect::<Result<_, _>>()?;
     names.sort();
     let mut records = Vec::new();
     for name in names {
-        let path = from.join(&name);
+        let path = folder.join(&name);
         let content_sha256 = hash::sha256_file(&path)?;
-        let bytes = fs::metadata(&path)?.len();
-        durable::publish(&path, &to.join(&name))?;
+        let file = fs::File::open(&path)?;
+        file.sync_all()?;
+        let bytes = file.metadata()?.len();
         let file = name.to_string_lossy().into_owned();
         records.push(PartRecord { file, rows: 0, bytes, content_sha256 });
     }
     Ok(records)
+}
+
+/// Removes what interrupted attempts left in an output's folder, of shards that no process works on. `claims` is the
+/// folder of the job's first output.
+pub(crate) fn remove_unfinished(claims: &Path, output: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(output.join("shards")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((key, _)) = name.split_once('.') else { continue };
+        let Some(claim) = Claim::try_take(claims, key)? else { continue };
+        let removed = if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { Ok(()) };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => claim.finish()?,
+        }
+    }
+    Ok(())
 }
 
 impl<R: Row> Part<R> {
@@ -183,4 +218,9 @@ impl<R: Row> Part<R> {
         };
         Ok(FinishedPart { output: R::TABLE.into(), path: self.path, rows, content_sha256 })
     }
+}
+
+/// Whether a shard is committed, given the folder of its output.
+pub(crate) fn is_committed(output: &Path, key: &str) -> bool {
+    record_path(output, key).exists()
 }

@@ -1,14 +1,14 @@
 //! The folder that holds every version of every table.
 
-use crate::job::{Job, JobSpec, manifest_path};
-use crate::{Error, Lock, Manifest, OutputSpec, PartReader, Row, TableSpec, durable, record};
+use crate::job::{self, Job, JobSpec};
+use crate::version::manifest_path;
+use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 
 /// Content of `store.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,15 +20,6 @@ struct Layout {
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-}
-
-/// A finished output, for reading.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// Its files and what they were made from.
-    pub manifest: Manifest,
-    output: OutputSpec,
-    folder: PathBuf,
 }
 
 impl Store {
@@ -58,7 +49,12 @@ impl Store {
                 created?;
             }
         }
-        Self::open(root)
+        let store = Self::open(root)?;
+        // An older store without versions, as the nightly job's, is a store of this layout.
+        if record::read::<Layout>(&marker)?.is_some_and(|found| found.layout < LAYOUT) {
+            record::write(&marker, &Layout { layout: LAYOUT })?;
+        }
+        Ok(store)
     }
 
     /// Opens an existing store.
@@ -76,6 +72,9 @@ impl Store {
             Some(Layout { layout }) if layout > LAYOUT => {
                 Err(Error::NewerStore { path: root.to_owned(), found: layout })
             }
+            Some(Layout { layout }) if layout < LAYOUT && has_versions(root)? => {
+                Err(Error::OlderStore { path: root.to_owned(), found: layout })
+            }
             Some(_) => Ok(Self { root: root.to_owned() }),
         }
     }
@@ -85,28 +84,24 @@ impl Store {
         &self.root
     }
 
-    /// Takes the right to write, and removes unfinished files of interrupted runs from the store's own folder and
-    /// from the named folders in it.
+    /// Takes the right to make shards beside other processes: runs share a store, and keep out what must have it alone.
+    /// Removes unfinished records of interrupted runs.
     ///
     /// # Errors
     ///
-    /// Fails if another process holds it, or the store cannot be written to.
-    pub fn lock<'a>(&self, folders: impl IntoIterator<Item = &'a str>) -> Result<Lock, Error> {
+    /// Fails if a process has the store alone, or the store cannot be written to.
+    pub fn share(&self) -> Result<Lock, Error> {
+        Lock::share(&self.root)
+    }
+
+    /// Takes the store alone, and removes unfinished records of interrupted runs from the store's own folder.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another process uses it, or the store cannot be written to.
+    pub fn lock(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
         durable::remove_unfinished(&self.root)?;
-        for folder in folders {
-            let folder = self.root.join(folder);
-            durable::remove_unfinished(&folder)?;
-            for key in subfolders(&folder)? {
-                durable::remove_unfinished(&key.join("meta"))?;
-                durable::remove_unfinished(&key.join("meta/shards"))?;
-                for attempt in subfolders(&key.join("_tmp"))? {
-                    if attempt.file_name().is_none_or(|name| name != "resume") {
-                        fs::remove_dir_all(attempt)?;
-                    }
-                }
-            }
-        }
         Ok(lock)
     }
 
@@ -121,13 +116,7 @@ impl Store {
     ///
     /// Fails if the store's records cannot be read.
     pub fn current(&self, output: impl Into<OutputSpec>) -> Result<Option<Version>, Error> {
-        let output = output.into();
-        let path = self.root.join(output.name()).join("CURRENT");
-        match fs::read_to_string(path) {
-            Ok(key) => self.version(output, key.trim()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        job::current(&self.root, output.into())
     }
 
     /// The version of an output with a key, or `None` if there is none.
@@ -141,9 +130,7 @@ impl Store {
         key: &str,
     ) -> Result<Option<Version>, Error> {
         let output = output.into();
-        let folder = self.root.join(output.name()).join(key);
-        let manifest: Option<Manifest> = record::read(&manifest_path(&folder))?;
-        Ok(manifest.map(|manifest| Version { manifest, output, folder }))
+        Version::read(&self.root.join(output.name()), output, key)
     }
 
     /// The current version of an output that must exist.
@@ -155,6 +142,19 @@ impl Store {
         let output = output.into();
         let missing = || Error::NotMade { output: output.name(), store: self.root.clone() };
         self.current(output)?.ok_or_else(missing)
+    }
+
+    /// Keeps a version although it would be made from other inputs now, which its record then names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn keep(&self, version: Version, beside: &[InputRef]) -> Result<Version, Error> {
+        let folder = self.root.join(version.output().name());
+        let mut manifest = version.manifest.clone();
+        manifest.kept_beside = Some(beside.to_vec());
+        record::write(&manifest_path(&folder, &manifest.key), &manifest)?;
+        Ok(Version::new(&folder, version.output(), manifest))
     }
 
     /// Writes a JSON record of the store, whole or not at all.
@@ -185,101 +185,12 @@ impl Store {
     }
 }
 
-impl Version {
-    /// The output that this is a version of.
-    pub fn output(&self) -> OutputSpec {
-        self.output
-    }
-
-    /// Folder with the output's files.
-    pub fn files_folder(&self) -> PathBuf {
-        self.folder.join(self.output.files_folder())
-    }
-
-    /// The files of a shard.
-    pub fn shard_files(&self, shard: usize) -> Vec<PathBuf> {
-        let folder = self.files_folder();
-        let shards = self.manifest.shards.get(shard);
-        shards.into_iter().flat_map(|s| &s.parts).map(|part| folder.join(&part.file)).collect()
-    }
-
-    /// The files of all shards, in order.
-    pub fn files(&self) -> Vec<PathBuf> {
-        (0..self.manifest.n_shards()).flat_map(|shard| self.shard_files(shard)).collect()
-    }
-
-    /// All rows of a table, in batches.
-    pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
-        batches(self.files(), R::TABLE, None)
-    }
-
-    /// Rows of one shard of a table, in batches.
-    pub fn shard_rows<R: Row>(
-        &self,
-        shard: usize,
-    ) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
-        batches(self.shard_files(shard), R::TABLE, None)
-    }
-
-    /// Some columns of all rows of a table, in batches; the fields of `T` are the columns.
-    pub fn columns<'a, T: DeserializeOwned + 'a>(
-        &self,
-        columns: &'a [&'a str],
-    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-        self.batches(self.files(), columns)
-    }
-
-    /// Some columns of one shard of a table, in batches; the fields of `T` are the columns.
-    pub fn shard_columns<'a, T: DeserializeOwned + 'a>(
-        &self,
-        shard: usize,
-        columns: &'a [&'a str],
-    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-        self.batches(self.shard_files(shard), columns)
-    }
-
-    fn batches<'a, T: DeserializeOwned + 'a>(
-        &self,
-        files: Vec<PathBuf>,
-        columns: &'a [&'a str],
-    ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-        let (batches_of_table, error) = match self.output {
-            OutputSpec::Table(table) => (Some(batches(files, table, Some(columns))), None),
-            OutputSpec::Files(name) => {
-                (None, Some(Err(Error::NotATable { output: name, path: self.folder.clone() })))
-            }
-        };
-        error.into_iter().chain(batches_of_table.into_iter().flatten())
-    }
-}
-
-fn batches<'a, T: DeserializeOwned + 'a>(
-    files: Vec<PathBuf>,
-    table: &'static TableSpec,
-    columns: Option<&'a [&'a str]>,
-) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-    files.into_iter().flat_map(move |file| {
-        let (reader, error) = match PartReader::<T>::open(&file, table, columns) {
-            Ok(reader) => (Some(reader), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        error.into_iter().chain(reader.into_iter().flatten())
-    })
-}
-
-fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => {
-            let mut paths = Vec::new();
-            for entry in entries {
-                let path = entry?.path();
-                if path.is_dir() {
-                    paths.push(path);
-                }
-            }
-            Ok(paths)
+/// Whether any output in a store's folder has a current version.
+fn has_versions(root: &Path) -> Result<bool, Error> {
+    for entry in fs::read_dir(root)? {
+        if entry?.path().join("CURRENT").exists() {
+            return Ok(true);
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
     }
+    Ok(false)
 }

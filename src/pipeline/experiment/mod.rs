@@ -87,7 +87,9 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         step(&config, &[Stage::Train], &Chosen::new())?;
         logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
         let version = means.store.require(Output::Checkpoint)?;
-        weights.insert(&row.name, version.files_folder().join(WEIGHTS_FILE));
+        if let Some(file) = version.file(WEIGHTS_FILE) {
+            weights.insert(&row.name, file);
+        }
         if row.scored {
             step(&config, &[Stage::Infer], &Chosen::new())?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
@@ -124,6 +126,8 @@ fn go(
         device: means.device,
         max_memory: means.max_memory,
         chosen,
+        keep: &BTreeSet::new(),
+        retry_failed: false,
     };
     runner::run(config, means.store, &options, means.progress).map(|_| ())
 }

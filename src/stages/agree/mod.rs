@@ -3,18 +3,16 @@
 pub(super) mod config;
 mod ratings;
 
-use crate::stages::spec::StageSpec;
+use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::reader_agreement::ReaderPair;
-use crate::tables::{
-    Error, Mark, Nodule, Output, RatingAgreement, ReaderAgreement, Scan, Table, mask_box,
-};
+use crate::tables::{Error, Mark, Nodule, Output, ReaderAgreement, Scan, Table, mask_box};
 pub use config::Config;
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_metrics::{METRIC_DEFINITION, measure};
-use nodulus_store::FailedCase;
+use nodulus_store::{FailedCase, Job};
+use ratings::RatedMark;
 pub use ratings::RatingValues;
-use ratings::Ratings;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,73 +26,74 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Marks),
         Output::Table(Table::Nodules),
     ],
-    writes: &[Output::Table(Table::ReaderAgreement), Output::Table(Table::RatingAgreement)],
-    version: 1,
+    writes: &[Output::Table(Table::ReaderAgreement)],
+    version: 2,
     needs_images: false,
-    is_sharded: false,
+    is_sharded: true,
     is_on: |_| true,
-    settings: |config| serde_json::to_value(&config.agree),
+    settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.agree, task)?),
+    decide: None,
+    run: |config, task, job| Ok(run(&config.agree, task, job)?),
+    reduction: Some(Reduction {
+        reads: &[
+            Output::Table(Table::Scans),
+            Output::Table(Table::Marks),
+            Output::Table(Table::Nodules),
+            Output::Table(Table::ReaderAgreement),
+        ],
+        writes: &[Output::Table(Table::RatingAgreement)],
+        settings: |config| serde_json::to_value(&config.agree),
+        run: |config, task, job| Ok(ratings::reduce(&config.agree, task, job)?),
+    }),
 };
 
-/// Compares the readers of every nodule, one shard of the sources at a time; only the ratings of earlier shards stay in
-/// memory.
+/// Compares the readers of every nodule of every pending shard.
 ///
 /// # Errors
 ///
 /// Fails if the store cannot be read or written to; a nodule whose readers cannot be compared
 /// becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
     let nodules = task.table(Table::Nodules)?;
-    for shard in task.job.pending() {
-        let writer = task.job.shard(shard)?;
-        let mut reader_part = writer.part::<ReaderAgreement>()?;
-        let mut rating_part = writer.part::<RatingAgreement>()?;
-        let mut failures = Vec::new();
-        let mut ratings = Ratings::default();
-        let total = nodules.manifest.n_shards();
-        for source in 0..total {
-            let mut by_series: BTreeMap<Series, Scan> = BTreeMap::new();
-            for batch in scans.shard_rows::<Scan>(source) {
-                for scan in batch? {
-                    ratings.cohort(&scan.cohort);
-                    let series = (scan.cohort.clone(), scan.series_instance_uid.clone());
-                    by_series.insert(series, scan);
-                }
-            }
-            let mut work: Vec<Nodule> = Vec::new();
-            for batch in nodules.shard_rows::<Nodule>(source) {
-                work.extend(batch?);
-            }
-            let wanted: BTreeSet<&str> =
-                work.iter().flat_map(|nodule| &nodule.mark_ids).map(String::as_str).collect();
-            let mut read: BTreeMap<Series, BTreeMap<String, Mark>> = BTreeMap::new();
-            for batch in marks.shard_rows::<Mark>(source) {
-                for mark in batch?.into_iter().filter(|mark| wanted.contains(&*mark.mark_id)) {
-                    let series = (mark.cohort.clone(), mark.series_instance_uid.clone());
-                    read.entry(series).or_default().insert(mark.mark_id.clone(), mark);
-                }
-            }
-            let results: Vec<_> =
-                work.par_iter().map(|nodule| of_nodule(nodule, &by_series, &read)).collect();
-            for (nodule, result) in work.iter().zip(results) {
-                match result {
-                    Ok(None) => {}
-                    Ok(Some((row, given))) => {
-                        ratings.add(&row.cohort, &row.patient_id, &given);
-                        reader_part.write([row])?;
-                    }
-                    Err((error, path)) => {
-                        failures.push(FailedCase::new("agree", &nodule.nodule_id, &error, path));
-                    }
-                }
-            }
-            task.cases(source + 1, total);
+    let work = job.work()?;
+    let total = work.n_left();
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
+        let mut by_series: BTreeMap<Series, Scan> = BTreeMap::new();
+        for batch in scans.shard_rows::<Scan>(shard) {
+            let keyed = |s: Scan| ((s.cohort.clone(), s.series_instance_uid.clone()), s);
+            by_series.extend(batch?.into_iter().map(keyed));
         }
-        rating_part.write(ratings.rows(config.seed))?;
-        writer.commit(vec![reader_part.finish()?, rating_part.finish()?], failures)?;
+        let mut work: Vec<Nodule> = Vec::new();
+        for batch in nodules.shard_rows::<Nodule>(shard) {
+            work.extend(batch?);
+        }
+        let wanted: BTreeSet<&str> =
+            work.iter().flat_map(|nodule| &nodule.mark_ids).map(String::as_str).collect();
+        let mut read: BTreeMap<Series, BTreeMap<String, Mark>> = BTreeMap::new();
+        for batch in marks.shard_rows::<Mark>(shard) {
+            for mark in batch?.into_iter().filter(|mark| wanted.contains(&*mark.mark_id)) {
+                let series = (mark.cohort.clone(), mark.series_instance_uid.clone());
+                read.entry(series).or_default().insert(mark.mark_id.clone(), mark);
+            }
+        }
+        let results: Vec<_> =
+            work.par_iter().map(|nodule| of_nodule(nodule, &by_series, &read)).collect();
+        let mut part = writer.part::<ReaderAgreement>()?;
+        let mut failures = Vec::new();
+        for (nodule, result) in work.iter().zip(results) {
+            match result {
+                Ok(row) => part.write(row)?,
+                Err((error, path)) => {
+                    failures.push(FailedCase::new("agree", &nodule.nodule_id, &error, path));
+                }
+            }
+        }
+        writer.commit(vec![part.finish()?], failures)?;
+        task.cases(n + 1, total);
     }
     Ok(())
 }
@@ -109,7 +108,7 @@ fn of_nodule(
     nodule: &Nodule,
     scans: &BTreeMap<Series, Scan>,
     marks: &BTreeMap<Series, BTreeMap<String, Mark>>,
-) -> Result<Option<(ReaderAgreement, RatingValues)>, Failed> {
+) -> Result<Option<ReaderAgreement>, Failed> {
     let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
     let scan = scans.get(&series).ok_or_else(|| (AgreeError::NoScan(series.1.clone()), None))?;
     let of_series = marks.get(&series);
@@ -128,7 +127,7 @@ fn of_nodule(
         .map_err(|error| (error, scan.path.clone()))
 }
 
-/// How far the readers of one nodule agree, and their ratings; `None` where only one reader marked it.
+/// How far the readers of one nodule agree; `None` where only one reader marked it.
 ///
 /// `marks` are the nodule's, in any order; `spacing_mm` is the scan's, along i, j, k.
 ///
@@ -144,7 +143,7 @@ pub fn transform(
     nodule: &Nodule,
     marks: &[&Mark],
     spacing_mm: [f64; 3],
-) -> Result<Option<(ReaderAgreement, RatingValues)>, AgreeError> {
+) -> Result<Option<ReaderAgreement>, AgreeError> {
     let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         readers.entry(mark.reading_session).or_default().push(mark);
@@ -166,8 +165,10 @@ pub fn transform(
             pairs.push(ReaderPair { session_a, session_b, dice, iou, assd_mm });
         }
     }
-    let given = ratings::given(&readers);
-    Ok(Some((row(nodule, readers.len(), pairs, &given), given)))
+    let given = ratings::given(readers.iter().map(|(session, marks)| {
+        (*session, marks.iter().map(|mark| RatedMark::from(*mark)).collect())
+    }));
+    Ok(Some(row(nodule, readers.len(), pairs, &given)))
 }
 
 /// Each reader's mask, all in the bounding box of all marks, which is at least two slices deep.

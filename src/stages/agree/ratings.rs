@@ -1,21 +1,45 @@
 //! Readers' ratings, of single nodules and of whole cohorts.
 
-use crate::tables::{Mark, PairAgreement, PerRating, RATINGS, RatingAgreement};
+use super::config::Config;
+use crate::stages::task::Task;
+use crate::tables::{Error, Mark, PairAgreement, PerRating, RATINGS, RatingAgreement, Table};
 use nodulus_metrics::fleiss::{self, RatingCounts};
+use nodulus_store::Job;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many readers of a nodule gave each value, for each rating in the order of [`RATINGS`].
 pub type RatingValues = [RatingCounts; RATINGS.len()];
+
+/// The columns of `marks` with a reader's ratings.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RatedMark {
+    mark_id: String,
+    reading_session: i64,
+    n_voxels: Option<i64>,
+    #[serde(flatten)]
+    ratings: PerRating<Option<i64>>,
+}
+
+impl From<&Mark> for RatedMark {
+    fn from(mark: &Mark) -> Self {
+        Self {
+            mark_id: mark.mark_id.clone(),
+            reading_session: mark.reading_session,
+            n_voxels: mark.n_voxels,
+            ratings: mark.ratings.clone(),
+        }
+    }
+}
 
 /// Counts the ratings of a nodule, from the marks of each reader.
 ///
 /// METHOD: a reader rates a nodule once, so that no reader is compared with themselves. Of several marks of one reader
 /// that have the rating, the one with most voxels counts; of two with as many voxels, the one whose id comes first.
-pub(super) fn given(readers: &BTreeMap<i64, Vec<&Mark>>) -> RatingValues {
+pub(super) fn given(readers: impl IntoIterator<Item = (i64, Vec<RatedMark>)>) -> RatingValues {
     let mut given = RatingValues::default();
-    for marks in readers.values() {
-        let mut marks = marks.clone();
+    for (_, mut marks) in readers {
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
         for (n, counts) in given.iter_mut().enumerate() {
             if let Some(rating) = marks.iter().find_map(|mark| *mark.ratings.values()[n]) {
@@ -31,6 +55,71 @@ pub(super) fn shares_of_pairs(given: &RatingValues) -> PerRating<PairAgreement> 
     PerRating::from_values(std::array::from_fn(|n| {
         PairAgreement(fleiss::share_of_pairs(&given[n]))
     }))
+}
+
+/// The columns of `nodules` that name its marks.
+#[derive(Deserialize)]
+struct MergedNodule {
+    nodule_id: String,
+    cohort: String,
+    patient_id: String,
+    mark_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct OfCohort {
+    cohort: String,
+}
+
+#[derive(Deserialize)]
+struct Agreed {
+    nodule_id: String,
+}
+
+/// Reads the ratings of every nodule of `reader_agreement`, and writes the agreement of whole cohorts.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read or written to.
+pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
+    let (nodules, agreed) = (task.table(Table::Nodules)?, task.table(Table::ReaderAgreement)?);
+    let rated: Vec<&str> =
+        ["mark_id", "reading_session", "n_voxels"].into_iter().chain(RATINGS).collect();
+    for writer in job.work()? {
+        let writer = writer?;
+        let mut ratings = Ratings::default();
+        for shard in 0..agreed.manifest.n_shards() {
+            for batch in scans.shard_columns::<OfCohort>(shard, &["cohort"]) {
+                batch?.into_iter().for_each(|scan| ratings.cohort(&scan.cohort));
+            }
+            let mut wanted: BTreeSet<String> = BTreeSet::new();
+            for batch in agreed.shard_columns::<Agreed>(shard, &["nodule_id"]) {
+                wanted.extend(batch?.into_iter().map(|row| row.nodule_id));
+            }
+            if wanted.is_empty() {
+                continue;
+            }
+            let mut by_id: BTreeMap<String, RatedMark> = BTreeMap::new();
+            for batch in marks.shard_columns::<RatedMark>(shard, &rated) {
+                by_id.extend(batch?.into_iter().map(|mark| (mark.mark_id.clone(), mark)));
+            }
+            let columns = ["nodule_id", "cohort", "patient_id", "mark_ids"];
+            for batch in nodules.shard_columns::<MergedNodule>(shard, &columns) {
+                for nodule in batch?.into_iter().filter(|n| wanted.contains(&n.nodule_id)) {
+                    let mut readers: BTreeMap<i64, Vec<RatedMark>> = BTreeMap::new();
+                    for mark in nodule.mark_ids.iter().filter_map(|id| by_id.get(id)) {
+                        readers.entry(mark.reading_session).or_default().push(mark.clone());
+                    }
+                    ratings.add(&nodule.cohort, &nodule.patient_id, &given(readers));
+                }
+            }
+        }
+        let mut part = writer.part::<RatingAgreement>()?;
+        part.write(ratings.rows(config.seed))?;
+        writer.commit(vec![part.finish()?], Vec::new())?;
+    }
+    Ok(())
 }
 
 /// The ratings of every nodule with its patient, by cohort.
@@ -93,11 +182,11 @@ mod tests {
     }
 
     fn of(marks: &[Mark]) -> RatingValues {
-        let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
+        let mut readers: BTreeMap<i64, Vec<RatedMark>> = BTreeMap::new();
         for mark in marks {
-            readers.entry(mark.reading_session).or_default().push(mark);
+            readers.entry(mark.reading_session).or_default().push(mark.into());
         }
-        given(&readers)
+        given(readers)
     }
 
     #[test]

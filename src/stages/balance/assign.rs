@@ -1,11 +1,11 @@
 //! Assigns a split and a fold to each unit.
 
-use super::config::{Config, Shares};
+use super::config::{AssignmentRule, Config, Shares};
 use super::error::Error;
 use super::units::Unit;
 use crate::tables::Split;
 use nodulus_store::hash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Split and fold of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +16,18 @@ pub struct Assignment {
     pub fold: Option<i64>,
 }
 
-/// Splits the units of each cohort in the order of a seeded hash; units with a problem get no split.
+/// Units in test of each cohort that asks for a number of test lesions, as they were first chosen.
+pub type FrozenTests = BTreeMap<String, BTreeSet<String>>;
+
+/// Gives each unit a split and a fold; units with a problem get none. Test units of a cohort in `frozen` are those of its
+/// list, and `frozen` gets the lists that are chosen now.
+///
+/// METHOD: with `assignment = "stable"` a unit's split and fold follow from hashes of its id and the seed alone, against the
+/// shares as thresholds, so that a cohort that grows moves nobody; the shares are met on average. With `"exact"` units
+/// are split in the order of the hash until the shares are met exactly.
 ///
 /// METHOD: a unit of several cohorts goes to the strictest split that any of them gives (test, then validation), so that
-/// it is in one split only. The fold is LUNA16's subset where the unit lies in one; other units are dealt out in the
-/// order of another hash.
+/// it is in one split only. The fold is LUNA16's subset where the unit lies in one; other units follow another hash.
 ///
 /// # Errors
 ///
@@ -28,6 +35,7 @@ pub struct Assignment {
 pub fn assign(
     config: &Config,
     units: &BTreeMap<String, Unit>,
+    frozen: &mut FrozenTests,
 ) -> Result<BTreeMap<String, Assignment>, Error> {
     let mut cohorts: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
     for (id, unit) in units.iter().filter(|(_, unit)| unit.problem.is_none()) {
@@ -41,22 +49,15 @@ pub fn assign(
     for (cohort, mut candidates) in cohorts {
         candidates.sort();
         let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
-        for (candidate, split) in candidates.iter().zip(splits_of(cohort, shares, &candidates)?) {
+        let in_test = in_test(config, cohort, shares, &candidates, frozen)?;
+        for (candidate, split) in
+            candidates.iter().zip(splits_of(config.assignment, shares, &candidates, &in_test))
+        {
             let strictest = splits.get(candidate.id).map_or(split, |other| split.max(*other));
             splits.insert(candidate.id, strictest);
         }
     }
-    let mut dealt: Vec<(String, &str)> = splits
-        .iter()
-        .filter(|(id, split)| **split != Split::Test && subset(units, id).is_none())
-        .map(|(id, _)| (hash::sha256_parts(["fold", &config.seed.to_string(), id]), *id))
-        .collect();
-    dealt.sort();
-    let folds: BTreeMap<&str, i64> = dealt
-        .iter()
-        .enumerate()
-        .map(|(n, (_, id))| (*id, (n % config.folds.max(1)) as i64))
-        .collect();
+    let folds = folds(config, units, &splits);
     Ok(splits
         .into_iter()
         .map(|(id, split)| {
@@ -65,6 +66,51 @@ pub fn assign(
             (id.to_owned(), Assignment { split, fold })
         })
         .collect())
+}
+
+/// The folds of units that lie in none of LUNA16's subsets.
+fn folds<'a>(
+    config: &Config,
+    units: &BTreeMap<String, Unit>,
+    splits: &BTreeMap<&'a str, Split>,
+) -> BTreeMap<&'a str, i64> {
+    let n_folds = config.folds.max(1) as u64;
+    let mut dealt: Vec<(String, &str)> = splits
+        .iter()
+        .filter(|(id, split)| **split != Split::Test && subset(units, id).is_none())
+        .map(|(id, _)| (hash::sha256_parts(["fold", &config.seed.to_string(), id]), *id))
+        .collect();
+    dealt.sort();
+    let fold = |n: usize, order: &str| match config.assignment {
+        AssignmentRule::Stable => first_bits(order) % n_folds,
+        AssignmentRule::Exact => n as u64 % n_folds,
+    };
+    dealt.iter().enumerate().map(|(n, (order, id))| (*id, fold(n, order) as i64)).collect()
+}
+
+/// Whether each candidate is in test, where a list or an exact number says so; `None` where a share decides.
+fn in_test(
+    config: &Config,
+    cohort: &str,
+    shares: Shares,
+    candidates: &[Candidate<'_>],
+    frozen: &mut FrozenTests,
+) -> Result<Option<Vec<bool>>, Error> {
+    let Some(wanted) = shares.test_lesions else { return Ok(None) };
+    if let Some(list) = frozen.get(cohort) {
+        return Ok(Some(candidates.iter().map(|c| list.contains(c.id)).collect()));
+    }
+    let sizes: Vec<usize> = candidates.iter().map(|c| c.n_lesions).collect();
+    let in_test = first_with_sum(&sizes, wanted).ok_or_else(|| Error::TestLesions {
+        cohort: cohort.to_owned(),
+        wanted,
+        found: sizes.iter().sum(),
+    })?;
+    if config.assignment == AssignmentRule::Stable {
+        let list = candidates.iter().zip(&in_test).filter(|(_, in_test)| **in_test);
+        frozen.insert(cohort.to_owned(), list.map(|(c, _)| c.id.to_owned()).collect());
+    }
+    Ok(Some(in_test))
 }
 
 fn subset(units: &BTreeMap<String, Unit>, id: &str) -> Option<i64> {
@@ -81,34 +127,37 @@ struct Candidate<'a> {
 
 /// The split of each candidate: test first, then validation, then training.
 fn splits_of(
-    cohort: &str,
+    rule: AssignmentRule,
     shares: Shares,
     candidates: &[Candidate<'_>],
-) -> Result<Vec<Split>, Error> {
+    in_test: &Option<Vec<bool>>,
+) -> Vec<Split> {
     let count = |share: f64| (candidates.len() as f64 * share).round() as usize;
-    let in_test = match shares.test_lesions {
-        None => (0..candidates.len()).map(|n| n < count(shares.test)).collect(),
-        Some(wanted) => {
-            let sizes: Vec<usize> = candidates.iter().map(|c| c.n_lesions).collect();
-            first_with_sum(&sizes, wanted).ok_or_else(|| Error::TestLesions {
-                cohort: cohort.to_owned(),
-                wanted,
-                found: sizes.iter().sum(),
-            })?
-        }
-    };
+    let test_share = if in_test.is_some() { 0.0 } else { shares.test };
     let mut n_validation = count(shares.validation);
-    Ok(in_test
-        .into_iter()
-        .map(|in_test: bool| {
-            if in_test {
-                return Split::Test;
-            }
-            let validates = n_validation > 0;
-            n_validation = n_validation.saturating_sub(1);
-            if validates { Split::Validation } else { Split::Train }
-        })
-        .collect())
+    let split = |(n, candidate): (usize, &Candidate<'_>)| {
+        let position = first_bits(&candidate.order) as f64 / 2f64.powi(64);
+        let tests = match (in_test, rule) {
+            (Some(in_test), _) => in_test.get(n).copied().unwrap_or(false),
+            (None, AssignmentRule::Stable) => position < test_share,
+            (None, AssignmentRule::Exact) => n < count(shares.test),
+        };
+        if tests {
+            return Split::Test;
+        }
+        let validates = match rule {
+            AssignmentRule::Stable => position < test_share + shares.validation,
+            AssignmentRule::Exact => n_validation > 0,
+        };
+        n_validation = n_validation.saturating_sub(1);
+        if validates { Split::Validation } else { Split::Train }
+    };
+    candidates.iter().enumerate().map(split).collect()
+}
+
+/// The first 64 bits of a hash.
+fn first_bits(hash: &str) -> u64 {
+    hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }
 
 /// Chooses the earliest sizes that add up to a sum; `None` where none do.
@@ -140,7 +189,14 @@ fn first_with_sum(sizes: &[usize], sum: usize) -> Option<Vec<bool>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+
+    fn assigned(
+        config: &Config,
+        units: &BTreeMap<String, Unit>,
+    ) -> Result<BTreeMap<String, Assignment>, Error> {
+        let config = Config { assignment: AssignmentRule::Exact, ..config.clone() };
+        assign(&config, units, &mut FrozenTests::new())
+    }
 
     fn unit(cohorts: &[(&str, usize)]) -> Unit {
         let n_lesions = cohorts.iter().map(|(cohort, n)| ((*cohort).to_owned(), *n)).collect();
@@ -154,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_units_give_no_splits() {
-        assert!(assign(&Config::default(), &BTreeMap::new()).unwrap().is_empty());
+        assert!(assigned(&Config::default(), &BTreeMap::new()).unwrap().is_empty());
     }
 
     #[test]
@@ -179,7 +235,7 @@ mod tests {
         assert_eq!(n_lesions(&mut units.keys()), 56);
         for seed in 0..20 {
             let config = Config { seed, ..test_lesions(11) };
-            let assigned = assign(&config, &units).unwrap();
+            let assigned = assigned(&config, &units).unwrap();
             let of = |split| assigned.iter().filter(move |(_, a)| a.split == split);
             assert_eq!(n_lesions(&mut of(Split::Test).map(|(id, _)| id)), 11);
             assert_eq!(n_lesions(&mut of(Split::Train).map(|(id, _)| id)), 45);
@@ -195,12 +251,12 @@ mod tests {
             ("q".to_owned(), unit(&[("c", 4)])),
         ]);
         assert_eq!(
-            assign(&test_lesions(3), &units).unwrap_err().to_string(),
+            assigned(&test_lesions(3), &units).unwrap_err().to_string(),
             "no patients of cohort `c` have 3 lesions together, of 6 in all: give another \
              `test_lesions`, or a share `test`"
         );
         for wanted in [0, 2, 4, 6] {
-            let test = assign(&test_lesions(wanted), &units).unwrap();
+            let test = assigned(&test_lesions(wanted), &units).unwrap();
             let in_test = test.iter().filter(|(_, a)| a.split == Split::Test);
             let n: usize = in_test.map(|(id, _)| units[id].n_lesions["c"]).sum();
             assert_eq!(n, wanted);
@@ -216,14 +272,56 @@ mod tests {
         let problem = Some(super::super::units::UnitError::NoSubset("x".to_owned()));
         units.insert("odd".to_owned(), Unit { problem, ..unit(&[("luna16", 1)]) });
         let split = Shares { validation: 0.0, test: 0.0, test_lesions: None };
-        let assigned = assign(&Config { split, ..Config::default() }, &units).unwrap();
+        let assigned = assigned(&Config { split, ..Config::default() }, &units).unwrap();
         for n in 0..10 {
             assert_eq!(assigned[&format!("p{n}")].fold, Some(n));
         }
         assert_eq!((assigned["clinical"].fold, assigned.get("odd")), (Some(0), None));
     }
 
+    fn lesions(ids: impl Iterator<Item = u32>) -> BTreeMap<String, Unit> {
+        ids.map(|id| (format!("p{id}"), unit(&[("c", 1 + (id % 2) as usize)]))).collect()
+    }
+
+    #[test]
+    fn stable_shares_are_met_on_average() {
+        let units = lesions(0..4000);
+        let config = Config::default();
+        let assigned = assign(&config, &units, &mut FrozenTests::new()).unwrap();
+        let share = |split| {
+            assigned.values().filter(|a| a.split == split).count() as f64 / units.len() as f64
+        };
+        assert!((share(Split::Test) - 0.2).abs() < 0.03, "{}", share(Split::Test));
+        assert!((share(Split::Validation) - 0.1).abs() < 0.02, "{}", share(Split::Validation));
+        let folds: BTreeSet<_> = assigned.values().filter_map(|a| a.fold).collect();
+        assert_eq!(folds, (0..5).collect());
+    }
+
+    #[test]
+    fn a_frozen_list_stays_as_the_cohort_grows() {
+        let mut frozen = FrozenTests::new();
+        let config = test_lesions(11);
+        let tests = |assigned: BTreeMap<String, Assignment>| -> BTreeSet<String> {
+            let tests = assigned.into_iter().filter(|(_, a)| a.split == Split::Test);
+            tests.map(|(id, _)| id).collect()
+        };
+        let before = tests(assign(&config, &lesions(0..40), &mut frozen).unwrap());
+        assert_eq!(frozen["c"], before);
+        let after = tests(assign(&config, &lesions(0..90), &mut frozen).unwrap());
+        assert_eq!(after, before);
+    }
+
     proptest! {
+        #[test]
+        fn growth_moves_nobody(seed: u64, before in 1u32..60, more in 1u32..60) {
+            let config = Config { seed, ..Config::default() };
+            let of = |n| assign(&config, &lesions(0..n), &mut FrozenTests::new()).unwrap();
+            let (before, after) = (of(before), of(before + more));
+            for (id, assignment) in &before {
+                prop_assert_eq!(after.get(id), Some(assignment));
+            }
+        }
+
         #[test]
         fn shares_are_met_and_a_unit_of_two_cohorts_is_in_one_split(seed: u64, n in 1usize..60) {
             let share = Shares { validation: 0.0, test: 0.5, test_lesions: None };
@@ -235,13 +333,13 @@ mod tests {
             let all = |cohorts: &[(&str, usize)]| -> BTreeMap<String, Unit> {
                 (0..n).map(|n| (format!("p{n}"), unit(cohorts))).collect()
             };
-            let assigned = assign(&config, &all(&[("a", 1)])).unwrap();
+            let assigned = assigned(&config, &all(&[("a", 1)])).unwrap();
             let count = |split| assigned.values().filter(|a| a.split == split).count();
             prop_assert_eq!(count(Split::Test), (n as f64 * 0.2).round() as usize);
             prop_assert_eq!(count(Split::Validation), (n as f64 * 0.1).round() as usize);
             prop_assert!(assigned.values().all(|a| a.fold.is_none() == (a.split == Split::Test)));
 
-            let strict = assign(&config, &all(&[("a", 1), ("b", 2)])).unwrap();
+            let strict = assigned(&config, &all(&[("a", 1), ("b", 2)])).unwrap();
             for (id, a) in &assigned {
                 prop_assert!(strict[id].split >= a.split);
             }

@@ -16,6 +16,8 @@ pub struct Config {
     pub seed: u64,
     /// Unit that stays in one split.
     pub split_by: SplitBy,
+    /// Whether the split of a patient stays as the cohort grows.
+    pub assignment: AssignmentRule,
     /// Number of folds for cross-validation of the patients outside the test split.
     pub folds: usize,
     /// Source of the folds of scans in LUNA16's layout.
@@ -24,6 +26,17 @@ pub struct Config {
     pub split: Shares,
     /// Shares of single cohorts, in place of `split`, by the cohort's name.
     pub splits: BTreeMap<String, Shares>,
+}
+
+/// How units get their splits and folds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignmentRule {
+    /// By a hash of the patient's id: shares are met on average, a patient never moves, and `test_lesions` keeps its
+    /// first list.
+    Stable,
+    /// Shares are met exactly for the patients there are; new patients can move others.
+    Exact,
 }
 
 /// Source of the folds of scans in LUNA16's layout; scans of other layouts are hashed.
@@ -59,6 +72,7 @@ impl Default for Config {
             seed: 1,
             // METHOD: not the paper's way, in which slices of one patient are learnt and scored.
             split_by: SplitBy::Patient,
+            assignment: AssignmentRule::Stable,
             folds: 5,
             // METHOD: LUNA16's own cross-validation, with which published figures were made.
             folds_from: FoldsFrom::Subsets,

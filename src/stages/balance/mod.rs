@@ -7,19 +7,21 @@ mod nnunet_splits;
 mod reached;
 mod units;
 
-pub use assign::{Assignment, assign};
-pub use config::{Config, FoldsFrom, Shares};
+pub use assign::{Assignment, FrozenTests, assign};
+pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
-pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, units};
+pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, luna16_subset, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
-use crate::tables::{Output, Role, Sample, Table};
-use nodulus_store::{FailedCase, Version};
+use crate::tables::{Output, Role, Sample, Split, Table};
+use nodulus_store::{FailedCase, Job, Version, hash};
 use reached::{Reached, wanted};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -28,13 +30,15 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set balance.ratio=2",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Rois)],
     writes: &[Output::Table(Table::Samples)],
-    version: 2,
+    version: 3,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.balance),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.balance, task)?),
+    decide: Some(|config, task| Ok(Some(decide(&config.balance, task)?))),
+    run: |config, task, job| Ok(run(&config.balance, task, job)?),
+    reduction: None,
 };
 
 /// The columns of `rois` that this stage reads.
@@ -69,50 +73,129 @@ const SLICE_COLUMNS: &[&str] = &[
     "distance_to_nodule_slices",
 ];
 
+/// For each shard the split and fold of its units, and the problems of those that are in no split.
+///
+/// # Errors
+///
+/// Fails if a number of test lesions cannot be met, or the store cannot be read or written to.
+fn decide(config: &Config, task: &Task<'_>) -> Result<Vec<Value>, Error> {
+    let (splits, lesions) = splits(config, task)?;
+    let mut decisions = Vec::new();
+    for shard in 0..task.table(Table::Rois)?.manifest.n_shards() {
+        let mut units: BTreeMap<&str, Value> = BTreeMap::new();
+        for (nodule_id, _) in lesions.iter().filter(|(_, (of, _))| *of == shard) {
+            let Some(unit) = splits.units.of_nodule.get(nodule_id) else { continue };
+            let problem = splits.units.units.get(unit).and_then(|unit| unit.problem.as_ref());
+            let decision = match (splits.assigned.get(unit), problem) {
+                (Some(assigned), _) => json!([assigned.split.name(), assigned.fold]),
+                (None, problem) => json!(problem.map(ToString::to_string)),
+            };
+            units.insert(unit, decision);
+        }
+        decisions.push(if units.is_empty() { Value::Null } else { json!(units) });
+    }
+    Ok(decisions)
+}
+
+/// Each nodule with regions, with the first of its shards.
+type Lesions = BTreeMap<String, (usize, Lesion)>;
+
+/// The split and fold of every unit.
+fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> {
+    let rois = task.table(Table::Rois)?;
+    let mut subsets = Subsets::default();
+    let columns = ["cohort", "series_instance_uid", "source", "path"];
+    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
+        batch?.into_iter().for_each(|scan| subsets.add(scan));
+    }
+    let mut lesions = Lesions::new();
+    for shard in 0..rois.manifest.n_shards() {
+        for batch in rois.shard_columns::<RoiOwner>(shard, OWNER_COLUMNS) {
+            for RoiOwner { nodule_id, cohort, patient_id, series_instance_uid } in batch? {
+                let lesion = || Lesion { cohort, patient_id, series_instance_uid };
+                lesions.entry(nodule_id).or_insert_with(|| (shard, lesion()));
+            }
+        }
+    }
+    let units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
+    let path = frozen_path(config)?;
+    let before: FrozenTests = task.store.read_record(&path)?.unwrap_or_default();
+    let mut frozen = before.clone();
+    let assigned = assign(config, &units.units, &mut frozen)?;
+    if frozen != before && !task.plans_only {
+        task.store.write_record(&path, &frozen)?;
+    }
+    Ok((Splits { units, assigned }, lesions))
+}
+
+/// Path of the frozen lists of test units, in the store: one for each way to choose them.
+fn frozen_path(config: &Config) -> Result<PathBuf, Error> {
+    let how: BTreeMap<&str, Option<usize>> = config
+        .splits
+        .iter()
+        .map(|(cohort, shares)| (cohort.as_str(), shares.test_lesions))
+        .chain([("", config.split.test_lesions)])
+        .collect();
+    let key = hash::key(&json!([config.seed, config.split_by, how])).map_err(|source| {
+        nodulus_store::Error::Record { path: PathBuf::from("balance"), source }
+    })?;
+    Ok(Path::new(Table::Samples.name()).join("frozen").join(format!("{key}.json")))
+}
+
+/// A line for each split that has a share of a cohort's patients and none of its units.
+fn empty_splits(config: &Config, splits: &Splits) -> Vec<String> {
+    let mut found: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();
+    for (id, unit) in &splits.units.units {
+        for cohort in unit.n_lesions.keys() {
+            found.entry(cohort).or_default().extend(splits.assigned.get(id).map(|a| a.split));
+        }
+    }
+    let mut lines = Vec::new();
+    for (cohort, found) in found {
+        let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
+        for (split, share) in [(Split::Validation, shares.validation), (Split::Test, shares.test)] {
+            if share > 0.0 && shares.test_lesions.is_none() && !found.contains(&split) {
+                let split = split.name();
+                lines.push(format!(
+                    "no patient of cohort `{cohort}` is in {split}, though {share} of them should be: \
+                     there are few; another `balance.seed`, or `balance.assignment = \"exact\"`, gives some"
+                ));
+            }
+        }
+    }
+    lines
+}
+
 /// Chooses the samples of every pending shard.
 ///
 /// # Errors
 ///
 /// Fails if a number of test lesions cannot be met, or the store cannot be read or written to; a
 /// patient who fits in no fold becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let work = job.work()?;
+    let total = work.n_left();
+    if total == 0 {
+        return Ok(());
+    }
     let rois = task.table(Table::Rois)?;
-    let total = task.job.spec().n_shards;
-    let mut subsets = Subsets::default();
-    let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
-        batch?.into_iter().for_each(|scan| subsets.add(scan));
-    }
-    let mut lesions = BTreeMap::new();
-    let mut first_shards = BTreeMap::new();
-    for shard in 0..total {
-        for slice in slices(&rois, shard)? {
-            first_shards.entry(slice.nodule_id.clone()).or_insert(shard);
-            lesions.entry(slice.nodule_id).or_insert(Lesion {
-                cohort: slice.cohort,
-                patient_id: slice.patient_id,
-                series_instance_uid: slice.series_instance_uid,
-            });
-        }
-    }
-    let units = units(config, &lesions, &subsets);
-    let assigned = assign(config, &units.units)?;
-    let splits = Splits { units, assigned };
-    let pending = task.job.pending();
+    let (splits, lesions) = splits(config, task)?;
     let mut reached = Reached::default();
-    for shard in 0..total {
-        let rows = transform(config, &splits, &slices(&rois, shard)?);
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
+        let rows = transform(config, &splits, &slices(rois, shard)?);
         reached.add(config.ratio, &rows);
-        if pending.contains(&shard) {
-            let writer = task.job.shard(shard)?;
-            let mut samples = writer.part::<Sample>()?;
-            samples.write(rows)?;
-            let failures = failures(&splits.units, &first_shards, shard);
-            writer.commit(vec![samples.finish()?], failures)?;
-        }
-        task.cases(shard + 1, total);
+        let mut samples = writer.part::<Sample>()?;
+        samples.write(rows)?;
+        let failures = failures(&splits.units, &lesions, shard);
+        writer.commit(vec![samples.finish()?], failures)?;
+        task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
+    for line in empty_splits(config, &splits) {
+        (task.progress)(Event::Note(line));
+    }
     Ok(())
 }
 
@@ -125,14 +208,10 @@ fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Err
 }
 
 /// A row for each unit with a problem whose first nodule is in the shard.
-fn failures(
-    units: &Units,
-    first_shards: &BTreeMap<String, usize>,
-    shard: usize,
-) -> Vec<FailedCase> {
+fn failures(units: &Units, lesions: &Lesions, shard: usize) -> Vec<FailedCase> {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (nodule, unit) in &units.of_nodule {
-        let of_nodule = first_shards.get(nodule).copied().unwrap_or(0);
+        let of_nodule = lesions.get(nodule).map_or(0, |(shard, _)| *shard);
         let of_unit = first.entry(unit).or_insert(of_nodule);
         *of_unit = of_nodule.min(*of_unit);
     }
@@ -158,6 +237,17 @@ impl Splits {
         self.assigned.get(self.units.of_nodule.get(nodule_id)?).copied()
     }
 }
+
+/// The columns of `rois` with whose slice it is.
+#[derive(Deserialize)]
+struct RoiOwner {
+    nodule_id: String,
+    cohort: String,
+    series_instance_uid: String,
+    patient_id: String,
+}
+
+const OWNER_COLUMNS: &[&str] = &["nodule_id", "cohort", "series_instance_uid", "patient_id"];
 
 /// Chooses the samples of nodules: every slice with the nodule, and the nearest slices without any nodule until there are
 /// `ratio` times as many. Nodules that are in no split have no samples.

@@ -59,8 +59,12 @@ pub struct Units {
 ///
 /// METHOD: patients with one id are one person, and so are patients that share a series: LUNA16's files name no patient,
 /// while LIDC-IDRI's files of the same series do.
-pub fn units(config: &Config, lesions: &BTreeMap<String, Lesion>, subsets: &Subsets) -> Units {
-    let persons = persons(lesions.values());
+pub fn units<'a>(
+    config: &Config,
+    lesions: impl Iterator<Item = (&'a String, &'a Lesion)> + Clone,
+    subsets: &Subsets,
+) -> Units {
+    let persons = persons(lesions.clone().map(|(_, lesion)| lesion));
     let mut found = Units::default();
     for (nodule_id, lesion) in lesions {
         let id = match config.split_by {
@@ -138,7 +142,7 @@ impl Subsets {
         let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
             return;
         };
-        let subset = subset(&path);
+        let subset = luna16_subset(&path);
         if subset.is_some() {
             self.cohorts.insert(scan.cohort.clone());
         }
@@ -147,7 +151,7 @@ impl Subsets {
 }
 
 /// The subset in a path: the number of its innermost folder named subset0 to subset9.
-fn subset(path: &str) -> Option<i64> {
+pub fn luna16_subset(path: &str) -> Option<i64> {
     let folders = Path::new(path).parent()?.iter().rev();
     folders.filter_map(|folder| folder.to_str()?.strip_prefix("subset")).find_map(|number| {
         let mut digits = number.chars();
@@ -178,8 +182,9 @@ mod tests {
                 path: Some((*path).to_owned()),
             });
         }
-        let lesions = lesions.iter().map(|(id, lesion)| ((*id).to_owned(), lesion.clone()));
-        units(config, &lesions.collect(), &subsets)
+        let lesions: BTreeMap<String, Lesion> =
+            lesions.iter().map(|(id, lesion)| ((*id).to_owned(), lesion.clone())).collect();
+        units(config, lesions.iter(), &subsets)
     }
 
     #[test]
@@ -202,10 +207,10 @@ mod tests {
 
     #[test]
     fn luna16s_folders_are_subsets_and_nothing_else_is() {
-        assert_eq!(subset("subset3/1.2.mhd"), Some(3));
-        assert_eq!(subset("a/subset1/subset7/1.2.mhd"), Some(7));
+        assert_eq!(luna16_subset("subset3/1.2.mhd"), Some(3));
+        assert_eq!(luna16_subset("a/subset1/subset7/1.2.mhd"), Some(7));
         for path in ["subset10/1.2.mhd", "subset/1.2.mhd", "x/subset3.mhd", "subsets/a.mhd", ""] {
-            assert_eq!(subset(path), None, "{path}");
+            assert_eq!(luna16_subset(path), None, "{path}");
         }
     }
 

@@ -15,10 +15,9 @@ use crate::stages::task::Task;
 use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
 use nodulus_imaging::crop::{crop_mask, crop_slice};
-use nodulus_store::FailedCase;
+use nodulus_store::{FailedCase, Job};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -36,7 +35,9 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.crop),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.crop, task)?),
+    decide: None,
+    run: |config, task, job| Ok(run(&config.crop, task, job)?),
+    reduction: None,
 };
 
 /// Crops the nodules of every pending shard, from as many scans at once as `max_memory` allows.
@@ -45,10 +46,13 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if the store cannot be read or written to; a scan or nodule that fails becomes a row of
 /// `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
-    let total = task.job.spec().n_shards;
-    for shard in task.job.pending() {
+    let work = job.work()?;
+    let total = work.n_left();
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
         let mut by_series: BTreeMap<(String, String), Vec<Nodule>> = BTreeMap::new();
         for batch in nodules.shard_rows::<Nodule>(shard) {
             for nodule in batch? {
@@ -65,7 +69,6 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 }
             }
         }
-        let writer = task.job.shard(shard)?;
         let mut rois = writer.part::<Roi>()?;
         let mut failures = Vec::new();
         memory::for_each(
@@ -76,7 +79,8 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    (Vec::new(), vec![FailedCase::new("crop", case, &error, path)])
+                    let failed = FailedCase::new("crop", case, &error, path);
+                    (Vec::new(), vec![failed.needing(error.needed_bytes())])
                 });
                 rois.write(rows)?;
                 failures.extend(failed);
@@ -84,7 +88,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             },
         )?;
         writer.commit(vec![rois.finish()?], failures)?;
-        task.cases(shard + 1, total);
+        task.cases(n + 1, total);
     }
     Ok(())
 }
@@ -99,7 +103,7 @@ fn crop_scan(
         |case: &str, error: &CropError| FailedCase::new("crop", case, error, scan.path.clone());
     let wanted = slices(config, scan, nodules);
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
-    let volume = match root.and_then(|root| read_slices(root, &task.tolerances, scan, &wanted)) {
+    let volume = match root.and_then(|root| read_slices(root, task, scan, &wanted)) {
         Ok(volume) => volume,
         Err(error) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
     };
@@ -142,14 +146,19 @@ fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Rang
 
 fn read_slices(
     root: &Path,
-    tolerances: &Tolerances,
+    task: &Task<'_>,
     scan: &Scan,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, CropError> {
     let series = &scan.series_instance_uid;
     let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
-    let path = root.join(path);
-    let volume = cohort::read_slices(&CaseFiles::at(&path)?, tolerances, series, wanted)?;
+    let mut path = root.join(path);
+    if !path.exists()
+        && let Some(moved) = (task.moved)(&scan.cohort, &scan.content_sha256)
+    {
+        path = root.join(moved);
+    }
+    let volume = cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted)?;
     let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
     let size = volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {

@@ -1,6 +1,5 @@
 //! Measures the network's probability that a slice shows a nodule.
 
-use super::slice::Slice;
 use crate::tables::Summary;
 use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, classify};
 use std::collections::BTreeMap;
@@ -14,15 +13,21 @@ type Judgement = (Arc<str>, f64, bool);
 pub(super) struct Judgements(BTreeMap<String, Vec<Judgement>>);
 
 impl Judgements {
-    /// Adds a model's probability for a slice.
+    /// Adds a model's probability for a slice; `own` says whether the slice shows the nodule of its region, `others`
+    /// whether it shows other nodules.
     ///
     /// METHOD: a slice is true where it shows the nodule of its region. A slice that shows only other nodules is left
     /// out: the network learns it as true, and the reference calls it neither.
-    pub(super) fn add(&mut self, model_id: &str, slice: &Slice, probability: f64) {
-        let shows = |bits: &[u8]| bits.iter().any(|byte| *byte != 0);
-        let own = shows(&slice.mask_bits);
-        if own || !shows(&slice.other_mask_bits) {
-            let judged = (slice.patient_id.as_str().into(), probability, own);
+    pub(super) fn add(
+        &mut self,
+        model_id: &str,
+        patient_id: &str,
+        own: bool,
+        others: bool,
+        probability: f64,
+    ) {
+        if own || !others {
+            let judged = (patient_id.into(), probability, own);
             self.0.entry(model_id.to_owned()).or_default().push(judged);
         }
     }
@@ -66,14 +71,13 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::evaluate::tests::slice;
 
     #[test]
     fn a_slice_with_only_another_nodule_does_not_count() {
         let mut judgements = Judgements::default();
-        judgements.add("m", &slice(7, 0b11, 0b100), 0.9);
-        judgements.add("m", &slice(8, 0, 0), 0.2);
-        judgements.add("m", &slice(9, 0, 0b100), 0.8);
+        judgements.add("m", "p", true, true, 0.9);
+        judgements.add("m", "p", false, false, 0.2);
+        judgements.add("m", "p", false, true, 0.8);
         let rows = judgements.rows(1);
         let found: Vec<_> =
             rows.iter().map(|row| (row.metric.as_str(), row.n_total, row.mean)).collect();

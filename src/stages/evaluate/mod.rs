@@ -5,6 +5,7 @@ pub(super) mod config;
 mod classifier;
 mod comparisons;
 mod readers;
+mod reduce;
 mod rows;
 mod slice;
 mod subgroups;
@@ -13,23 +14,20 @@ mod summaries;
 pub use config::Config;
 pub use readers::READER;
 
-use crate::stages::spec::StageSpec;
+use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{
-    Comparison, Error, Mark, Nodule, NoduleMetrics, Output, SliceMetrics, Summary, Table, mask_box,
+    Error, Mark, Nodule, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table, mask_box,
 };
-use classifier::Judgements;
 use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_metrics::{mask_size, measure};
-use nodulus_store::{FailedCase, Version};
+use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 use rows::{MeasuredMasks, nodule_row, slice_row};
 use serde::Deserialize;
 use slice::SLICE_COLUMNS;
 pub use slice::{Region, Slice};
 use std::collections::{BTreeMap, BTreeSet};
-use subgroups::{Spacings, Subgroups};
-use summaries::MeasuredValue;
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -40,24 +38,38 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Scans),
         Output::Table(Table::Marks),
         Output::Table(Table::Nodules),
-        Output::Table(Table::ReaderAgreement),
         Output::Table(Table::Rois),
-        Output::Table(Table::Samples),
         Output::Table(Table::Predictions),
     ],
     writes: &[
         Output::Table(Table::NoduleMetrics),
         Output::Table(Table::SliceMetrics),
-        Output::Table(Table::Summary),
-        Output::Table(Table::Comparisons),
+        Output::Table(Table::ReaderMetrics),
     ],
-    version: 3,
+    version: 4,
     needs_images: true,
-    is_sharded: false,
+    is_sharded: true,
     is_on: |_| true,
-    settings: |config| serde_json::to_value(&config.evaluate),
+    settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.evaluate, task)?),
+    decide: None,
+    run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
+    reduction: Some(Reduction {
+        reads: &[
+            Output::Table(Table::Scans),
+            Output::Table(Table::Nodules),
+            Output::Table(Table::ReaderAgreement),
+            Output::Table(Table::Rois),
+            Output::Table(Table::Samples),
+            Output::Table(Table::Predictions),
+            Output::Table(Table::NoduleMetrics),
+            Output::Table(Table::SliceMetrics),
+            Output::Table(Table::ReaderMetrics),
+        ],
+        writes: &[Output::Table(Table::Summary), Output::Table(Table::Comparisons)],
+        settings: |config| serde_json::to_value(&config.evaluate),
+        run: |config, task, job| Ok(reduce::reduce(&config.evaluate, task, job)?),
+    }),
 };
 
 /// The columns of `predictions` that this stage reads.
@@ -66,148 +78,109 @@ struct Predicted {
     roi_id: String,
     nodule_id: String,
     model_id: String,
-    nodule_probability: Option<f64>,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
 }
 
-const PREDICTED_COLUMNS: &[&str] =
-    &["roi_id", "nodule_id", "model_id", "nodule_probability", "mask_bits"];
+const PREDICTED_COLUMNS: &[&str] = &["roi_id", "nodule_id", "model_id", "mask_bits"];
 
 /// Predicted masks of a nodule's slices, by the slice's id.
 pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 
-/// Measures every prediction, one shard of the sources at a time; a few numbers for each slice and nodule of earlier
-/// shards stay in memory.
+/// Measures the predictions and the readers of every pending shard.
 ///
 /// # Errors
 ///
 /// Fails if the store cannot be read or written to; a nodule that cannot be measured becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    let spacings = subgroups::spacings(task)?;
-    let mut subgroups = Subgroups::read(task, &spacings)?;
+pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let work = job.work()?;
+    let total = work.n_left();
     let rois = task.table(Table::Rois)?;
     let predictions = task.inputs(Output::Table(Table::Predictions))?;
-    for shard in task.job.pending() {
-        let writer = task.job.shard(shard)?;
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
         let mut nodule_part = writer.part::<NoduleMetrics>()?;
         let mut slice_part = writer.part::<SliceMetrics>()?;
-        let mut summary_part = writer.part::<Summary>()?;
-        let mut comparison_part = writer.part::<Comparison>()?;
+        let mut reader_part = writer.part::<ReaderMetric>()?;
         let mut failures = Vec::new();
-        let mut measured = Vec::new();
-        let mut judgements = Judgements::default();
-        let total = rois.manifest.n_shards();
-        for source in 0..total {
-            let (predicted, probabilities) = read_predictions(&predictions, source)?;
-            if predicted.is_empty() {
-                task.cases(source + 1, total);
-                continue;
+        let predicted = read_predictions(&predictions, shard)?;
+        let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
+        let slices =
+            (!predicted.is_empty()).then(|| rois.shard_columns::<Slice>(shard, SLICE_COLUMNS));
+        for batch in slices.into_iter().flatten() {
+            for slice in batch? {
+                regions.entry(slice.nodule_id.clone()).or_default().push(slice);
             }
-            let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-            for batch in rois.shard_columns::<Slice>(source, SLICE_COLUMNS) {
-                for slice in batch? {
-                    for (model_id, probability) in
-                        probabilities.get(&slice.roi_id).into_iter().flatten()
-                    {
-                        judgements.add(model_id, &slice, *probability);
-                    }
-                    regions.entry(slice.nodule_id.clone()).or_default().push(slice);
-                }
-            }
-            let work: Vec<_> = predicted.into_iter().collect();
-            let results: Vec<_> = work
-                .par_iter()
-                .map(|((model_id, nodule_id), masks)| {
-                    let none = Vec::new();
-                    let slices = regions.get(nodule_id).unwrap_or(&none);
-                    (nodule_id, transform(model_id, slices, masks))
-                })
-                .collect();
-            for (nodule_id, result) in results {
-                match result {
-                    Ok((nodule, slices, region)) => {
-                        if let Some(oversize) = &nodule.oversize {
-                            subgroups.add(&nodule.nodule_id, &format!("oversize={oversize}"));
-                        }
-                        measured.extend(summaries::of_nodule(&nodule, region));
-                        measured.extend(
-                            slices.iter().flat_map(|slice| summaries::of_slice(slice, region)),
-                        );
-                        nodule_part.write([nodule])?;
-                        slice_part.write(slices)?;
-                    }
-                    Err(error) => {
-                        failures.push(FailedCase::new("evaluate", nodule_id, &error, None));
-                    }
-                }
-            }
-            let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
-            for (nodule_id, result) in read_by_others(task, source, &wanted, &spacings)? {
-                match result {
-                    Ok(rows) => measured.extend(rows),
-                    Err(error) => {
-                        failures.push(FailedCase::new("evaluate", &nodule_id, &error, None));
-                    }
-                }
-            }
-            task.cases(source + 1, total);
         }
-        let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
-        rows.extend(judgements.rows(config.seed));
-        rows.sort_by(|a, b| {
-            (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
-        });
-        summary_part.write(rows)?;
-        comparison_part.write(comparisons::compare(&measured, config.seed))?;
-        let parts = vec![
-            nodule_part.finish()?,
-            slice_part.finish()?,
-            summary_part.finish()?,
-            comparison_part.finish()?,
-        ];
+        let work: Vec<_> = predicted.into_iter().collect();
+        let results: Vec<_> = work
+            .par_iter()
+            .map(|((model_id, nodule_id), masks)| {
+                let none = Vec::new();
+                let slices = regions.get(nodule_id).unwrap_or(&none);
+                (nodule_id, transform(model_id, slices, masks))
+            })
+            .collect();
+        for (nodule_id, result) in results {
+            match result {
+                Ok((nodule, slices)) => {
+                    nodule_part.write([nodule])?;
+                    slice_part.write(slices)?;
+                }
+                Err(error) => {
+                    failures.push(FailedCase::new("evaluate", nodule_id, &error, None));
+                }
+            }
+        }
+        let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
+        for (nodule_id, result) in read_by_others(task, shard, &wanted)? {
+            match result {
+                Ok(rows) => reader_part.write(rows)?,
+                Err(error) => {
+                    failures.push(FailedCase::new("evaluate", &nodule_id, &error, None));
+                }
+            }
+        }
+        let parts = vec![nodule_part.finish()?, slice_part.finish()?, reader_part.finish()?];
         writer.commit(parts, failures)?;
+        task.cases(n + 1, total);
     }
     Ok(())
 }
 
-/// Masks by model and nodule, and the models' probabilities by slice.
-type Predictions =
-    (BTreeMap<(String, String), PredictedMasks>, BTreeMap<String, Vec<(String, f64)>>);
-
-/// Reads the predictions of a shard of the sources.
+/// Reads the predicted masks of a shard, by model and nodule.
 fn read_predictions(
-    tables: &[Version],
-    source: usize,
-) -> Result<Predictions, nodulus_store::Error> {
-    let (mut predicted, mut probabilities) = Predictions::default();
+    tables: &[&Version],
+    shard: usize,
+) -> Result<BTreeMap<(String, String), PredictedMasks>, nodulus_store::Error> {
+    let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
     let batches =
-        tables.iter().flat_map(|table| table.shard_columns::<Predicted>(source, PREDICTED_COLUMNS));
+        tables.iter().flat_map(|table| table.shard_columns::<Predicted>(shard, PREDICTED_COLUMNS));
     for batch in batches {
         for row in batch? {
-            if let Some(probability) = row.nodule_probability {
-                let of_slice = probabilities.entry(row.roi_id.clone()).or_default();
-                of_slice.push((row.model_id.clone(), probability));
-            }
             let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
             masks.insert(row.roi_id, row.mask_bits);
         }
     }
-    Ok((predicted, probabilities))
+    Ok(predicted)
 }
 
 /// A nodule with its readers' metrics, or why they cannot be computed.
-type ReadByOthers = (String, Result<Vec<MeasuredValue>, mask_box::Error>);
+type ReadByOthers = (String, Result<Vec<ReaderMetric>, mask_box::Error>);
 
 /// Measures the readers of a shard's nodules, each against the others.
 fn read_by_others(
     task: &Task<'_>,
-    source: usize,
+    shard: usize,
     wanted: &BTreeSet<&str>,
-    spacings: &Spacings,
 ) -> Result<Vec<ReadByOthers>, Error> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let spacings = subgroups::spacings(task.table(Table::Scans)?, Some(shard))?;
     let mut nodules: Vec<Nodule> = Vec::new();
-    for batch in task.table(Table::Nodules)?.shard_rows::<Nodule>(source) {
+    for batch in task.table(Table::Nodules)?.shard_rows::<Nodule>(shard) {
         nodules.extend(
             batch?.into_iter().filter(|nodule| {
                 nodule.n_readers > 1 && wanted.contains(nodule.nodule_id.as_str())
@@ -217,7 +190,7 @@ fn read_by_others(
     let ids: BTreeSet<&str> =
         nodules.iter().flat_map(|nodule| &nodule.mark_ids).map(String::as_str).collect();
     let mut marks: BTreeMap<String, Mark> = BTreeMap::new();
-    for batch in task.table(Table::Marks)?.shard_rows::<Mark>(source) {
+    for batch in task.table(Table::Marks)?.shard_rows::<Mark>(shard) {
         let batch = batch?.into_iter().filter(|mark| ids.contains(mark.mark_id.as_str()));
         marks.extend(batch.map(|mark| (mark.mark_id.clone(), mark)));
     }
@@ -246,7 +219,7 @@ pub fn transform(
     model_id: &str,
     slices: &[Slice],
     predicted: &PredictedMasks,
-) -> Result<(NoduleMetrics, Vec<SliceMetrics>, Region), MeasureError> {
+) -> Result<(NoduleMetrics, Vec<SliceMetrics>), MeasureError> {
     let mut slices: Vec<&Slice> = slices.iter().collect();
     slices.sort_by_key(|slice| slice.slice_index);
     let first = slices.first().ok_or(MeasureError::NoSlices)?;
@@ -279,7 +252,7 @@ pub fn transform(
     let measured = measured(&prediction, &reference, spacing_mm);
     let nodule =
         NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &measured, &region) };
-    Ok((nodule, rows, region))
+    Ok((nodule, rows))
 }
 
 /// Volume of the nodule's part that lies outside the region, in one slice.
@@ -379,7 +352,7 @@ mod tests {
         let slices = [cut(3, slice(7, 0b1111, 0)), cut(5, slice(8, 0, 0))];
         let predicted =
             PredictedMasks::from([("r7".to_owned(), vec![0b1111]), ("r8".to_owned(), vec![0])]);
-        let (nodule, _, _) = transform("m", &slices, &predicted).unwrap();
+        let (nodule, _) = transform("m", &slices, &predicted).unwrap();
         // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
         assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
         assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);

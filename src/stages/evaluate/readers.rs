@@ -1,13 +1,11 @@
 //! Measures each reader against the consensus of the others: a benchmark for models.
 
-use super::summaries::MeasuredValue;
 use crate::stages::agree::reader_masks;
-use crate::tables::{Mark, Nodule, mask_box};
+use crate::tables::{Mark, Nodule, ReaderMetric, mask_box};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::consensus::n_needed;
 use nodulus_metrics::{MaskMetrics, Metric, measure};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Model id of the readers in `summary`.
 pub const READER: &str = "reader";
@@ -28,7 +26,7 @@ pub(super) fn against_the_others(
     nodule: &Nodule,
     marks: &[&Mark],
     spacing_mm: [f64; 3],
-) -> Result<Vec<MeasuredValue>, mask_box::Error> {
+) -> Result<Vec<ReaderMetric>, mask_box::Error> {
     let mut readers: BTreeMap<i64, Vec<&Mark>> = BTreeMap::new();
     for mark in marks {
         readers.entry(mark.reading_session).or_default().push(mark);
@@ -39,7 +37,7 @@ pub(super) fn against_the_others(
     let masks = reader_masks(&readers)?;
     let n_others = usize::try_from(nodule.consensus_n_readers).unwrap_or(0).saturating_sub(1);
     let needed = n_needed(nodule.consensus_level, n_others);
-    let scores: Vec<MaskMetrics> = masks
+    let measured: Vec<MaskMetrics> = masks
         .iter()
         .filter_map(|(session, own)| {
             let others = || masks.iter().filter(|(other, _)| other != session);
@@ -49,19 +47,14 @@ pub(super) fn against_the_others(
             (!consensus.is_empty()).then(|| measure(own, &consensus, spacing_mm))
         })
         .collect();
-    let (model_id, nodule_id): (Arc<str>, Arc<str>) = (READER.into(), (&*nodule.nodule_id).into());
-    let patient_id: Arc<str> = (&*nodule.patient_id).into();
     let of_metric = |metric: Metric| {
-        let values: Vec<f64> = scores.iter().filter_map(|scores| metric.of(scores)).collect();
-        let value = nodulus_metrics::summary::mean(&values);
-        MeasuredValue {
-            model_id: model_id.clone(),
-            metric: metric.name(),
-            nodule_id: nodule_id.clone(),
-            patient_id: patient_id.clone(),
-            value,
-            missed: false,
-            worst: 0.0,
+        let values: Vec<f64> = measured.iter().filter_map(|metrics| metric.of(metrics)).collect();
+        ReaderMetric {
+            nodule_id: nodule.nodule_id.clone(),
+            patient_id: nodule.patient_id.clone(),
+            metric: metric.name().to_owned(),
+            value: nodulus_metrics::summary::mean(&values),
+            n_readers: values.len() as i64,
         }
     };
     Ok(Metric::ALL.map(of_metric).into())

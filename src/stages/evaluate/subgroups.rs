@@ -2,6 +2,7 @@
 
 use crate::stages::Task;
 use crate::tables::{Error, Table};
+use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -47,14 +48,15 @@ struct Agreement {
 /// Spacing of each scan along i, j, k, by cohort and series.
 pub(super) type Spacings = BTreeMap<(String, String), [f64; 3]>;
 
-/// Reads the scans' spacings; scans without a spacing along k are left out.
+/// Reads the spacings of the scans of a shard, or of all; scans without a spacing along k are skipped.
 ///
 /// # Errors
 ///
 /// Fails if `scans` cannot be read.
-pub(super) fn spacings(task: &Task<'_>) -> Result<Spacings, Error> {
+pub(super) fn spacings(scans: &Version, shard: Option<usize>) -> Result<Spacings, Error> {
     let mut spacings = Spacings::new();
-    for batch in task.table(Table::Scans)?.columns::<ScanSpacing>(SPACING) {
+    let shards = shard.map_or(0..scans.manifest.n_shards(), |shard| shard..shard + 1);
+    for batch in shards.flat_map(|shard| scans.shard_columns::<ScanSpacing>(shard, SPACING)) {
         spacings.extend(batch?.into_iter().filter_map(|scan| {
             let spacing_mm = [scan.spacing_i_mm, scan.spacing_j_mm, scan.spacing_k_mm?];
             Some(((scan.cohort, scan.series_instance_uid), spacing_mm))

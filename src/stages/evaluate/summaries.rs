@@ -1,8 +1,9 @@
 //! Summarises metrics over nodules and slices, for all and for subgroups.
 
+use super::readers::READER;
 use super::slice::Region;
 use super::subgroups::Subgroups;
-use crate::tables::{NoduleMetrics, SliceMetrics, Summary};
+use crate::tables::{NoduleMetrics, ReaderMetric, SliceMetrics, Summary};
 use nodulus_metrics::summary::diagonal_mm;
 use nodulus_metrics::{Metric, MetricValue, Outcome, SizeMeasure, summarise as summary_of};
 use rayon::prelude::*;
@@ -57,6 +58,13 @@ pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<MeasuredValue>
         ("slice_assd_mm", row.metrics.assd_mm, diagonal),
     ];
     values.map(|value| measured(&ids, missed, value)).into()
+}
+
+/// A metric of a nodule's readers; `None` for a metric that this program does not know.
+pub(super) fn of_reader(row: &ReaderMetric) -> Option<MeasuredValue> {
+    let metric = Metric::from_name(&row.metric)?;
+    let ids: [Arc<str>; 3] = [READER, &row.nodule_id, &row.patient_id].map(Into::into);
+    Some(measured(&ids, false, (metric.name(), row.value, 0.0)))
 }
 
 fn measured(

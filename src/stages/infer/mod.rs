@@ -5,19 +5,22 @@ mod error;
 mod network;
 mod nodules;
 mod threshold;
+mod thresholds;
 
 use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::Task;
-use crate::tables::{Output, Prediction, Roi, Sample, Split, Table, leak};
+use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 pub use error::Error;
 use network::Network;
 use nodules::Nodules;
 use nodulus_formats::volume::Mask;
 use nodulus_nets::{self as model, Ensemble};
+use nodulus_store::Job;
 use std::path::PathBuf;
 
 pub use threshold::{THRESHOLD, Threshold};
+use thresholds::Thresholds;
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -26,7 +29,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "",
     reads: &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint],
     writes: &[Output::Table(Table::Predictions)],
-    version: 3,
+    version: 4,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -35,7 +38,13 @@ pub const SPEC: StageSpec = StageSpec {
         let path = config.infer.checkpoint.as_deref()?;
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
-    run: |config, task| Ok(run(&config.infer, task)?),
+    decide: Some(|config, task| {
+        let thresholds = Thresholds::decide(&config.infer, task, None)?;
+        let n_shards = task.table(Table::Rois)?.manifest.n_shards();
+        Ok(thresholds.map(|thresholds| vec![serde_json::json!(thresholds); n_shards]))
+    }),
+    run: |config, task, job| Ok(run(&config.infer, task, job)?),
+    reduction: None,
 };
 
 /// Predicts the slices of every pending shard.
@@ -44,81 +53,79 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read
 /// or written to; a slice that cannot be predicted becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
-    let weights = match task.weights {
-        Some(path) => vec![path.to_owned()],
-        None => stored_weights(config, task)?,
-    };
-    leak::check(samples.rows::<Sample>())?;
-    let device = task.device.with_precision(config.precision)?;
-    let predictor = Ensemble::load(&weights, &device)?;
-    check_fold(config, &predictor)?;
-    let architecture = predictor.config().architecture.name();
-    let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
-    let mut nodules = Nodules::default();
-    for batch in samples.rows::<Sample>() {
-        batch?.into_iter().for_each(|sample| nodules.add(config, sample));
-    }
-    let network = Network {
-        batch: match config.batch {
-            Batch::Slices(slices) => slices.max(1),
-            Batch::Named(BatchName::Auto) => {
-                let bytes = device.free_bytes()?.unwrap_or(task.max_memory);
-                predictor.batch_within(bytes)
-            }
-        },
-        flips: config.flips,
-        predictor,
-    };
-    if task.job.pending().is_empty() {
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let work = job.work()?;
+    let total = work.n_left();
+    if total == 0 {
         return Ok(());
     }
-    let probability = match config.probability_threshold {
-        ProbabilityThreshold::Fixed(value) => Threshold { value, from: "setting" },
-        ProbabilityThreshold::Named(ThresholdName::Validation) => Threshold {
-            value: network.best_probability(&rois, &nodules.validation)?,
-            from: Split::Validation.name(),
-        },
-    };
-    let baseline = if config.threshold { nodules.best_hu(&rois)? } else { None };
-    let chosen = &nodules.chosen;
-    let total = task.job.spec().n_shards;
-    for shard in task.job.pending() {
-        let writer = task.job.shard(shard)?;
+    let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
+    leak::check(samples.rows::<Sample>())?;
+    let network = open(config, task)?;
+    let architecture = network.predictor.config().architecture.name();
+    let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
+    let thresholds = Thresholds::decide(config, task, Some(&network))?;
+    let thresholds = thresholds.ok_or(Error::NoValidation)?;
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
+        let mut nodules = Nodules::default();
+        for batch in samples.shard_rows::<Sample>(shard) {
+            batch?.into_iter().for_each(|sample| nodules.add(config, sample));
+        }
+        let chosen = &nodules.chosen;
         let mut predictions = writer.part::<Prediction>()?;
         let mut failures = Vec::new();
-        for batch in rois.shard_rows::<Roi>(shard) {
+        let pixels = if chosen.is_empty() { None } else { Some(rois.shard_rows::<Roi>(shard)) };
+        for batch in pixels.into_iter().flatten() {
             let batch: Vec<Roi> =
                 batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)).collect();
             for slices in batch.chunks(network.batch) {
                 let (predicted, failed) = network.predict(slices)?;
-                let rows = predicted.into_iter();
-                predictions.write(
-                    rows.map(|(roi, predicted)| transform(&model_id, roi, &predicted, probability)),
-                )?;
+                let rows = predicted.into_iter().map(|(roi, predicted)| {
+                    transform(&model_id, roi, &predicted, thresholds.probability)
+                });
+                predictions.write(rows)?;
                 failures.extend(failed);
             }
-            if let Some(baseline) = baseline {
+            if let Some(baseline) = thresholds.hu {
                 predictions
                     .write(batch.iter().filter_map(|roi| threshold::predict(roi, baseline)))?;
             }
         }
         writer.commit(vec![predictions.finish()?], failures)?;
-        task.cases(shard + 1, total);
+        task.cases(n + 1, total);
     }
     Ok(())
+}
+
+/// Loads the network.
+fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
+    let weights = match task.weights {
+        Some(path) => vec![path.to_owned()],
+        None => stored_weights(config, task)?,
+    };
+    let device = task.device.with_precision(config.precision)?;
+    let predictor = Ensemble::load(&weights, &device)?;
+    check_fold(config, &predictor)?;
+    let batch = match config.batch {
+        Batch::Slices(slices) => slices.max(1),
+        Batch::Named(BatchName::Auto) => {
+            let bytes = device.free_bytes()?.unwrap_or(task.max_memory);
+            predictor.batch_within(bytes)
+        }
+    };
+    Ok(Network { batch, flips: config.flips, predictor })
 }
 
 /// The weights files of the store's checkpoints.
 fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for version in task.inputs(Output::Checkpoint)? {
-        let path = version.files_folder().join(config.weights.file());
-        if config.weights == Weights::Best && !path.exists() {
-            return Err(Error::NoBest(version.manifest.key));
+        match version.file(config.weights.file()) {
+            Some(path) => paths.push(path),
+            None => return Err(Error::NoBest(version.manifest.key.clone())),
         }
-        paths.push(path);
     }
     Ok(paths)
 }
@@ -158,7 +165,7 @@ pub fn transform(
         probability: Some(bytes.collect()),
         nodule_probability: predicted.nodule_probability.map(f64::from),
         threshold: threshold.value,
-        threshold_from: threshold.from.to_owned(),
+        threshold_from: threshold.from.name().to_owned(),
         mask_bits: mask.into_bits(),
     }
 }
@@ -173,7 +180,7 @@ mod tests {
         let roi = roi(&[0, 0, 0, 0], &[true; 4], &[0]);
         let probability = vec![0.0, 0.499, 0.5, 1.0];
         let predicted = model::Prediction { probability, nodule_probability: Some(0.25) };
-        let threshold = Threshold { value: 0.5, from: "setting" };
+        let threshold = Threshold { value: 0.5, from: threshold::ThresholdSource::Setting };
         let row = transform("m", &roi, &predicted, threshold);
         assert_eq!(row.probability, Some(vec![0, 127, 128, 255]));
         assert_eq!(row.mask_bits, [0b1100]);

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::error::Error;
-use super::threshold::{Histograms, Threshold};
+use super::threshold::{Histograms, Threshold, ThresholdSource};
 use crate::tables::{Roi, Sample, Split};
 use nodulus_store::Version;
 use std::collections::BTreeSet;
@@ -45,9 +45,9 @@ impl Nodules {
     /// `predictions.threshold_from` says which.
     pub(super) fn best_hu(&self, rois: &Version) -> Result<Option<Threshold>, Error> {
         let (nodules, from) = if self.learning.is_empty() {
-            (&self.chosen, "scored")
+            (&self.chosen, ThresholdSource::Scored)
         } else {
-            (&self.learning, "learning")
+            (&self.learning, ThresholdSource::Learning)
         };
         let mut histograms = Histograms::of_hu();
         for batch in rois.rows::<Roi>() {

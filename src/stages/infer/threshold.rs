@@ -3,18 +3,45 @@
 
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::Mask;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Model id of the best single threshold.
 pub const THRESHOLD: &str = "threshold";
 
 /// A threshold, and where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// Least value of a nodule's pixel.
     pub value: f64,
     /// Its source, as in `predictions.threshold_from`.
-    pub from: &'static str,
+    pub from: ThresholdSource,
+}
+
+/// What a threshold comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdSource {
+    /// The setting `infer.probability_threshold`.
+    Setting,
+    /// The nodules of the validation split.
+    Validation,
+    /// The nodules of the train and validation splits.
+    Learning,
+    /// The predicted nodules themselves.
+    Scored,
+}
+
+impl ThresholdSource {
+    /// The value of `predictions.threshold_from`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Setting => "setting",
+            Self::Validation => "validation",
+            Self::Learning => "learning",
+            Self::Scored => "scored",
+        }
+    }
 }
 
 /// Counts, for each nodule, the pixels inside and outside its mask between neighbouring thresholds.
@@ -102,7 +129,7 @@ pub(super) fn predict(roi: &Roi, threshold: Threshold) -> Option<Prediction> {
         probability: None,
         nodule_probability: None,
         threshold: threshold.value,
-        threshold_from: threshold.from.to_owned(),
+        threshold_from: threshold.from.name().to_owned(),
         mask_bits: mask.into_bits(),
     })
 }
@@ -121,7 +148,8 @@ mod tests {
         histograms.add_hu(&roi);
         // At -890..=0: TP 2, FP 1 → 4/5; above 20 and up to 40: TP 1, FP 0 → 2/3.
         assert_eq!(histograms.best(), Some(-890.0));
-        let row = predict(&roi, Threshold { value: 30.0, from: "learning" }).unwrap();
+        let row =
+            predict(&roi, Threshold { value: 30.0, from: ThresholdSource::Learning }).unwrap();
         assert_eq!(row.mask_bits, [0b1_0010]);
         assert_eq!((row.threshold, row.threshold_from.as_str()), (30.0, "learning"));
     }

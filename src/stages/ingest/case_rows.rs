@@ -1,6 +1,7 @@
 //! The rows of one case.
 
 use super::sources::SourceCase;
+use crate::stages::memory::TooLarge;
 use crate::tables::exclusions::Exclusion;
 use crate::tables::{Mark, Scan};
 use nodulus_store::FailedCase;
@@ -20,6 +21,14 @@ impl CaseRows {
         let case = &source.case.case_id;
         let failure = FailedCase::new("ingest", case, error, Some(case.clone()));
         Self { failures: vec![failure], ..Self::default() }
+    }
+
+    /// The row of a case that needs more memory than there is.
+    pub(super) fn too_large(source: &SourceCase, error: &TooLarge) -> Self {
+        let mut rows = Self::failed(source, error);
+        rows.failures =
+            rows.failures.into_iter().map(|failed| failed.needing(error.needed_bytes())).collect();
+        rows
     }
 
     pub(super) fn extend(&mut self, other: Self) {

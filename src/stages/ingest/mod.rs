@@ -27,6 +27,7 @@ pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
 use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry;
+use nodulus_store::Job;
 pub use sources::{SourceCase, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +48,9 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.ingest),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.ingest, task)?),
+    decide: None,
+    run: |config, task, job| Ok(run(&config.ingest, task, job)?),
+    reduction: None,
 };
 
 /// Reads the cases of every pending shard, as many at once as `max_memory` allows.
@@ -56,35 +59,35 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if a table of scan geometry cannot be read, or the store cannot be read or written to; a case that fails becomes
 /// a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let sources = task.sources;
-    let total = sources.cases.len();
-    let pending = task.job.pending();
+    let work = job.work()?;
     let mut geometries = BTreeMap::new();
-    for cohort in config.cohorts.iter().filter(|_| !pending.is_empty()) {
+    for cohort in config.cohorts.iter().filter(|_| work.n_left() > 0) {
         if let Some(table) = cohort.read_scan_geometry()? {
             geometries.insert(cohort.name.as_str(), table);
         }
     }
     let reader = case::Reader { config, series_list: sources.series_list.as_ref(), geometries };
-    for shard in pending {
-        let from = (shard * config.shard_size).min(total);
-        let to = (from + config.shard_size).min(total);
-        let writer = task.job.shard(shard)?;
+    let cases = |shard: usize| sources.shards.get(shard).map_or(&[][..], Vec::as_slice);
+    let total = job.pending().into_iter().map(|shard| cases(shard).len()).sum();
+    let mut done = 0;
+    for writer in work {
+        let writer = writer?;
+        let cases = cases(writer.number());
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut exclusions = writer.part::<Exclusion>()?;
         let mut failures = Vec::new();
-        if shard == 0 {
+        if writer.number() == sources.shards.len() {
             exclusions.write(not_found(config, sources))?;
         }
-        let mut done = from;
         memory::for_each(
-            &sources.cases[from..to],
+            cases,
             task.max_memory,
             |source| cohort::estimate_bytes(&source.case),
             |source| case_rows(reader.read(source)),
             |source, rows| {
-                let case = rows.unwrap_or_else(|error| CaseRows::failed(source, &error));
+                let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
@@ -116,20 +119,23 @@ fn case_rows(content: CaseContent<'_>) -> CaseRows {
 }
 
 /// Series of the list that no cohort has. Empty for cohorts with images, whose series are unknown until they are read.
-fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
+pub fn series_not_found<'a>(config: &Config, sources: &'a Sources) -> Vec<&'a str> {
     let Some(list) = &sources.series_list else { return Vec::new() };
     if config.cohorts.iter().any(|cohort| cohort.source.has_images()) {
         return Vec::new();
     }
-    let found: BTreeSet<&str> =
-        sources.cases.iter().map(|source| source.case.case_id.as_str()).collect();
-    let missing = list.iter().filter(|series| !found.contains(series.as_str()));
-    missing
-        .map(|series| {
-            let reason = "series of `ingest.series_list` is in no cohort".to_owned();
-            Exclusion::new(Rule::SeriesNotFound, None, Some(series), series, reason)
-        })
-        .collect()
+    let cases = sources.shards.iter().flatten();
+    let found: BTreeSet<&str> = cases.map(|source| source.case.case_id.as_str()).collect();
+    list.iter().map(String::as_str).filter(|series| !found.contains(series)).collect()
+}
+
+/// The rows of [`series_not_found`]; they make a shard of their own, the last.
+fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
+    let row = |series: &str| {
+        let reason = "series of `ingest.series_list` is in no cohort".to_owned();
+        Exclusion::new(Rule::SeriesNotFound, None, Some(series), series, reason)
+    };
+    series_not_found(config, sources).into_iter().map(row).collect()
 }
 
 /// The rows of one scan and its annotations; only included scans get marks.

@@ -1,26 +1,32 @@
-//! The frozen list of sources.
+//! The list of sources: the cases of all cohorts, in shards.
 
 use nodulus_formats::cohort;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A case of the frozen list of sources.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A case of the list of sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceCase {
     /// Name of its cohort.
     pub cohort: String,
     /// Its files.
     pub case: cohort::Case,
-    /// SHA-256 over their names and content.
+    /// SHA-256 of its content: the files' bytes, and what their names say of the scan. Where the files lie is no part
+    /// of it.
     pub content_sha256: String,
 }
 
-/// The frozen list of sources: which cases there are, in the order that shards follow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The list of sources: which cases there are, shard by shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// The series of `ingest.series_list`, where it is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series_list: Option<BTreeSet<String>>,
-    /// The cases.
-    pub cases: Vec<SourceCase>,
+    /// The cases of each shard; a shard holds cases of one cohort.
+    pub shards: Vec<Vec<SourceCase>>,
+}
+
+impl Sources {
+    /// Number of cases.
+    pub fn n_cases(&self) -> usize {
+        self.shards.iter().map(Vec::len).sum()
+    }
 }

@@ -12,7 +12,7 @@ use crate::stages::task::Task;
 use crate::tables::marks::MarkKind;
 use crate::tables::{Error, Mark, Nodule, Output, Scan, Table, mask_box};
 pub use config::{Chains, Config, Denominator, Rule};
-use nodulus_store::FailedCase;
+use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
 use repeated::series_key;
 use std::collections::BTreeMap;
@@ -30,7 +30,9 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.merge),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.merge, task)?),
+    decide: Some(|_, task| Ok(Some(repeated::decide(task.table(Table::Scans)?)?))),
+    run: |config, task, job| Ok(run(&config.merge, task, job)?),
+    reduction: None,
 };
 
 /// Merges the marks of every pending shard.
@@ -39,11 +41,14 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if the store cannot be read or written to; a scan or nodule that fails becomes a row of
 /// `failures`.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
-    let total = task.job.spec().n_shards;
-    let repeated = repeated::repeated(&scans)?;
-    for shard in task.job.pending() {
+    let repeated = repeated::repeated(scans)?;
+    let work = job.work()?;
+    let total = work.n_left();
+    for (n, writer) in work.enumerate() {
+        let writer = writer?;
+        let shard = writer.number();
         let mut by_series: BTreeMap<String, (Scan, Vec<Mark>)> = BTreeMap::new();
         let mut failures = Vec::new();
         for batch in scans.shard_rows::<Scan>(shard) {
@@ -69,14 +74,13 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
         let work: Vec<(Scan, Vec<Mark>)> = by_series.into_values().collect();
         let merged: Vec<_> =
             work.par_iter().map(|(scan, marks)| transform(config, scan, marks)).collect();
-        let writer = task.job.shard(shard)?;
         let mut nodules = writer.part::<Nodule>()?;
         for (rows, failed) in merged {
             nodules.write(rows)?;
             failures.extend(failed);
         }
         writer.commit(vec![nodules.finish()?], failures)?;
-        task.cases(shard + 1, total);
+        task.cases(n + 1, total);
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use nodulus_store::Version;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns of `scans` that are read.
 #[derive(Deserialize)]
@@ -36,4 +37,28 @@ pub(super) fn repeated(
     }
     places.retain(|_, places| places.len() > 1);
     Ok(places)
+}
+
+/// For each shard, the keys of its series that are in a cohort more than once; null where there are none.
+///
+/// # Errors
+///
+/// Fails if `scans` cannot be read.
+pub(super) fn decide(scans: &Version) -> Result<Vec<Value>, nodulus_store::Error> {
+    let repeated = repeated(scans)?;
+    let mut decisions = vec![Value::Null; scans.manifest.n_shards()];
+    if repeated.is_empty() {
+        return Ok(decisions);
+    }
+    for (shard, decision) in decisions.iter_mut().enumerate() {
+        let mut here = BTreeSet::new();
+        for batch in scans.shard_columns::<ScanPath>(shard, &COLUMNS) {
+            let keys = batch?.into_iter().map(|s| series_key(&s.cohort, &s.series_instance_uid));
+            here.extend(keys.filter(|key| repeated.contains_key(key)));
+        }
+        if !here.is_empty() {
+            *decision = json!({ "repeated_series": here });
+        }
+    }
+    Ok(decisions)
 }

@@ -17,7 +17,7 @@ use crate::tables::{Output, Table, leak};
 pub use config::Config;
 use content::ReportContent;
 use nodulus_metrics::Outcome;
-use nodulus_store::durable;
+use nodulus_store::{Job, durable};
 use std::collections::BTreeSet;
 
 /// The stage.
@@ -47,7 +47,9 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.report),
     outside_weights: |_| None,
-    run: |config, task| Ok(run(&config.report, task)?),
+    decide: None,
+    run: |config, task, job| Ok(run(&config.report, task, job)?),
+    reduction: None,
 };
 
 /// Writes the report.
@@ -55,11 +57,11 @@ pub const SPEC: StageSpec = StageSpec {
 /// # Errors
 ///
 /// Fails if a patient is in two splits, or the store cannot be read or written to.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    for shard in task.job.pending() {
-        let mut content = gather::content(config, task)?;
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    for writer in job.work()? {
+        let writer = writer?;
+        let mut content = gather::content(config, task, job)?;
         content.cases = gather::cases(task, &content, &transform(&content))?;
-        let writer = task.job.shard(shard)?;
         let folder = writer.files(Output::Report)?;
         let mut json = serde_json::to_vec_pretty(&content)?;
         json.push(b'\n');

@@ -20,6 +20,7 @@ use nodulus_nets::{
     self, BEST_WEIGHTS_FILE, Device, EpochLog, Trainer, TrainingProfile, TransferReport,
     WEIGHTS_FILE,
 };
+use nodulus_store::Job;
 use serde_json::{Value, json};
 use source::Source;
 use std::path::Path;
@@ -45,10 +46,12 @@ pub const SPEC: StageSpec = StageSpec {
         let (setting, input) = ("train.initial.checkpoint", "initial weights");
         Some(OutsideWeights { setting, input, path: &initial.checkpoint })
     },
-    run: |config, task| {
+    decide: None,
+    run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
-        Ok(run(train, task)?)
+        Ok(run(train, task, job)?)
     },
+    reduction: None,
 };
 
 /// Trains every phase, or resumes a training that was stopped.
@@ -57,23 +60,21 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if a patient is in two splits, a phase has no samples, no tensor of the initial weights fits, the network cannot
 /// be trained, or the store cannot be read or written to.
-pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
-    if task.job.pending().is_empty() {
-        return Ok(());
-    }
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let Some(writer) = job.work()?.next().transpose()? else { return Ok(()) };
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
-    let folder = task.job.resume_folder()?;
+    let folder = job.resume_folder(&writer)?;
     let device = task.device.with_precision(config.precision)?;
     let mut trainer = Trainer::new(&config.model, config.seed, &device)?;
     let transfer = transfer(config, task, &mut trainer)?;
     let mut course = resume::load(&folder, &mut trainer)?;
     let counts = count(config, task)?;
     let mut about = json!({
-        "run_id": task.job.key(),
+        "run_id": job.key(),
         "seed": config.seed,
         "phases": config.phases,
         "fold": config.fold,
-        "data": task.job.spec().inputs,
+        "data": job.spec().inputs,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
@@ -92,7 +93,7 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
                 Source { config, task, phase: number, n_samples: &counts, folder: &folder };
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
-            let row = transform(task.job.key(), config.fold, &learnt, phase, epoch, validation);
+            let row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);
             (task.progress)(Event::Note(describe(&row, phase)));
             course.log.push(row);
             if number + 1 == config.phases.len() {
@@ -101,7 +102,6 @@ pub fn run(config: &Config, task: &Task<'_>) -> Result<(), Error> {
             resume::save(&folder, &trainer, &course)?;
         }
     }
-    let writer = task.job.shard(0)?;
     let files = writer.files(Output::Checkpoint)?;
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;

@@ -28,7 +28,8 @@ pub(super) fn cohort(
 ) -> Result<TrainingProfile, Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let selection = Selection::of(config, phase, Split::Train);
-    let stream = Stream { rois, samples, selection, order: Order::Stored };
+    let stream =
+        Stream { rois: rois.clone(), samples: samples.clone(), selection, order: Order::Stored };
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;

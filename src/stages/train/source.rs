@@ -80,7 +80,7 @@ impl Source<'_> {
     fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
         let selection = Selection::of(self.config, &self.config.phases[self.phase], split);
         let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
-        Ok(Stream { rois, samples, selection, order })
+        Ok(Stream { rois: rois.clone(), samples: samples.clone(), selection, order })
     }
 
     /// Reports the progress of an epoch, as a part of all phases.

@@ -56,7 +56,7 @@ pub struct Location<'a> {
 }
 
 /// A case: the files of a scan, and of its annotations.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
     /// The path of the image relative to the root, with `/`. Where only annotations exist, the series; for a file of
     /// annotations that belongs to no scan, its path.
@@ -65,18 +65,17 @@ pub struct Case {
     pub has_scan: bool,
     /// The patient, if the path names one.
     pub patient: Option<String>,
+    /// The first of the series that the image's files hold, where listing them reads their headers.
+    pub series: Option<String>,
     /// Files of the image.
     pub images: Vec<PathBuf>,
     /// Files of annotations or masks.
     pub annotations: Vec<PathBuf>,
     /// The reader of each mask, as an index of the cohort's readers; empty where the annotations name their readers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<usize>,
     /// Files with the voxels of a mask whose header is another file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub annotation_data: Vec<PathBuf>,
     /// Why the files do not pair up; then none of them is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 

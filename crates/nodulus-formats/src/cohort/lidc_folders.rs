@@ -74,7 +74,8 @@ pub(super) fn cases(
     cases.extend(groups.into_iter().map(|mut group| {
         group.images.sort();
         group.annotations.sort();
-        case(&group.folder, group.images, group.annotations)
+        let series = group.series.first().cloned();
+        Case { series, ..case(&group.folder, group.images, group.annotations) }
     }));
     Ok(cases)
 }

@@ -13,7 +13,7 @@ use crate::stages::Task;
 use crate::tables::{NoduleMetrics, Output, Summary, Table, TrainingLog};
 use models::PredictionIndex;
 use nodulus_metrics::METRIC_DEFINITION;
-use nodulus_store::Row;
+use nodulus_store::{Job, Row};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ struct NoduleFacts {
 }
 
 /// The content of a report, except for the shown cases.
-pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<ReportContent, Error> {
+pub(super) fn content(config: &Config, task: &Task<'_>, job: &Job) -> Result<ReportContent, Error> {
     let results: Vec<NoduleMetrics> = rows(task)?;
     let summary: Vec<Summary> = rows(task)?;
     let facts = facts(task, &results)?;
@@ -40,7 +40,7 @@ pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<ReportContent,
     Ok(ReportContent {
         report_version: SPEC.version,
         title: config.title.clone(),
-        run_id: task.job.key().to_owned(),
+        run_id: job.key().to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         metric_definition: METRIC_DEFINITION.to_owned(),
         readers: readers::of_cohorts(&cohorts, &pairs, &rows(task)?, config.seed),
@@ -63,7 +63,7 @@ pub(super) fn content(config: &Config, task: &Task<'_>) -> Result<ReportContent,
             .map(|row| NoduleResult { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })
             .collect(),
         cases: Vec::new(),
-        provenance: provenance::provenance(task)?,
+        provenance: provenance::provenance(task, job)?,
     })
 }
 
@@ -78,10 +78,8 @@ fn rows<R: Row>(task: &Task<'_>) -> Result<Vec<R>, Error> {
 
 fn failures(task: &Task<'_>) -> Result<Vec<StageFailures>, Error> {
     let mut stages: Vec<(String, BTreeMap<String, u64>)> = Vec::new();
-    for input in &task.job.spec().inputs {
-        let Some(output) = Output::from_name(&input.name) else { continue };
-        let Some(version) = task.store.version(output, &input.key)? else { continue };
-        for failure in version.manifest.shards.iter().flat_map(|shard| &shard.failures) {
+    for version in task.inputs {
+        for failure in version.failures()? {
             if stages.last().is_none_or(|(stage, _)| *stage != failure.stage) {
                 stages.push((failure.stage.clone(), BTreeMap::new()));
             }
@@ -104,7 +102,7 @@ fn failures(task: &Task<'_>) -> Result<Vec<StageFailures>, Error> {
 /// The epochs of every training run, in the order of the runs.
 fn training(task: &Task<'_>, predicted: &PredictionIndex) -> Result<Vec<Epoch>, Error> {
     let log = Output::Table(Table::TrainingLog);
-    if task.optional_input(log)?.is_none() {
+    if task.optional_input(log).is_none() {
         return Ok(Vec::new());
     }
     let mut epochs = Vec::new();

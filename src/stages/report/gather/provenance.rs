@@ -4,7 +4,7 @@ use crate::stages::report::Error;
 use crate::stages::report::content::{ReportSource, SourceVersion};
 use crate::stages::{Stage, Task};
 use crate::tables::Output;
-use nodulus_store::InputRef;
+use nodulus_store::{InputRef, Job};
 use std::collections::BTreeMap;
 
 /// Order of an output: its stage and table (none for what comes from outside the store), name and key.
@@ -12,13 +12,14 @@ type SourceOrder = (Option<(Stage, Output)>, String, String);
 
 /// What the report was made from, what that was made from, and what was made together with it, in the
 /// order of the stages and tables. What comes from outside the store is first.
-pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
+pub(super) fn provenance(task: &Task<'_>, job: &Job) -> Result<Vec<ReportSource>, Error> {
     let mut sources: BTreeMap<SourceOrder, ReportSource> = BTreeMap::new();
-    let mut pending: Vec<InputRef> = task.job.spec().inputs.clone();
+    let mut pending: Vec<InputRef> = job.spec().inputs.clone();
     while let Some(input) = pending.pop() {
         let stage_and_output = Output::from_name(&input.name).and_then(|output| {
-            let stage =
-                Stage::ALL.into_iter().find(|stage| stage.spec().writes.contains(&output))?;
+            let stage = Stage::ALL
+                .into_iter()
+                .find(|stage| stage.spec().outputs().any(|written| written == output))?;
             Some((stage, output))
         });
         let order = (stage_and_output, input.name.clone(), input.key.clone());
@@ -34,7 +35,7 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
             let manifest = version.manifest;
             pending.extend(manifest.inputs);
             SourceVersion {
-                path: format!("{}/{}/{}", output.name(), manifest.key, output.files_folder()),
+                path: format!("{}/versions/{}.json", output.name(), manifest.key),
                 n_rows: manifest.rows,
                 stage: manifest.stage,
                 stage_version: manifest.stage_version,
@@ -43,10 +44,10 @@ pub(super) fn provenance(task: &Task<'_>) -> Result<Vec<ReportSource>, Error> {
                 settings: manifest.config,
             }
         });
-        // All outputs of a stage have the same key.
+        // All outputs of one step of a stage have the same key.
         if let (Some((stage, _)), Some(_)) = (stage_and_output, &made) {
-            for sibling in stage.spec().writes {
-                if let Some(version) = task.store.version(*sibling, &input.key)? {
+            for sibling in stage.spec().outputs() {
+                if let Some(version) = task.store.version(sibling, &input.key)? {
                     pending.push(version.manifest.as_input());
                 }
             }

@@ -1,0 +1,117 @@
+//! What a committed shard consists of and what it was made from.
+
+use crate::record::{InputRef, ShardInput};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// A file of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Name in the shard's folder.
+    pub file: String,
+    /// Rows, 0 where the file is not a table.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file's content, without volatile columns.
+    pub content_sha256: String,
+}
+
+/// A case that a shard was made from, where its input is files from outside the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardCase {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Where the case lay when it was read, relative to the cohort's root.
+    pub case_id: String,
+    /// Number of its files.
+    pub n_files: usize,
+    /// SHA-256 of its content.
+    pub content_sha256: String,
+}
+
+/// The record of one shard of one output, `record.json` in the shard's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// Key: a hash of everything that the shard's content depends on.
+    pub key: String,
+    /// Stage that made it.
+    pub stage: String,
+    /// Version of that stage's code.
+    pub stage_version: u32,
+    /// The settings that it depends on.
+    pub config: Value,
+    /// Decisions over all cases that it depends on, as the splits of its patients; often null.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub decisions: Value,
+    /// Exactly what it was made from.
+    pub inputs: Vec<ShardInput>,
+    /// The cases that it was made from, where they are files from outside the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<ShardCase>,
+    /// Its files.
+    pub parts: Vec<PartRecord>,
+    /// Its cases that failed; only the record of the job's first output has them.
+    pub failures: Vec<FailedCase>,
+}
+
+/// A case that failed, as the record of its shard keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCase {
+    /// The stage that failed.
+    pub stage: String,
+    /// The case, by the stage's own name for it.
+    pub case_id: String,
+    /// The chain of causes, outermost first.
+    pub cause: String,
+    /// The file or folder at fault, where there is one.
+    pub path: Option<String>,
+    /// Bytes of memory that the case needs, where it failed for lack of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_bytes: Option<u64>,
+}
+
+impl FailedCase {
+    /// A failed case with the whole chain of an error's causes.
+    pub fn new(
+        stage: &str,
+        case_id: impl Into<String>,
+        error: &dyn Error,
+        path: Option<String>,
+    ) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            cause.push_str(": ");
+            cause.push_str(&inner.to_string());
+            source = inner.source();
+        }
+        let stage = stage.to_owned();
+        Self { stage, case_id: case_id.into(), cause, path, needs_bytes: None }
+    }
+
+    /// The same case, which failed because it needs this many bytes of memory.
+    #[must_use]
+    pub fn needing(self, bytes: u64) -> Self {
+        Self { needs_bytes: Some(bytes), ..self }
+    }
+}
+
+/// Folder of a shard, given the folder of its output.
+pub(crate) fn shard_folder(output: &Path, key: &str) -> PathBuf {
+    output.join("shards").join(key)
+}
+
+/// Path of the record of a shard, given the folder of its output. The shard is committed if this file exists.
+pub(crate) fn record_path(output: &Path, key: &str) -> PathBuf {
+    shard_folder(output, key).join("record.json")
+}
+
+/// The content of an input, as a shard made from all of it sees it.
+impl From<&InputRef> for ShardInput {
+    fn from(input: &InputRef) -> Self {
+        Self { name: input.name.clone(), content_sha256: input.content_sha256.clone() }
+    }
+}
