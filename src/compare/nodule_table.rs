@@ -141,7 +141,7 @@ struct Columns {
 
 /// Columns of `scans` that give positions along the image's axes.
 #[derive(Deserialize)]
-struct Scan {
+struct ScanPixelSpacing {
     cohort: String,
     series_instance_uid: String,
     spacing_i_mm: f64,
@@ -149,7 +149,7 @@ struct Scan {
 }
 
 /// Spacing along i and j by cohort and series.
-type Spacings = BTreeMap<(String, String), [f64; 2]>;
+type PixelSpacings = BTreeMap<(String, String), [f64; 2]>;
 
 /// Reads a store's current `nodules`, a Parquet file or a folder of them with those columns, or a
 /// CSV file with the columns of LUNA16's `annotations.csv`.
@@ -216,10 +216,10 @@ impl NoduleTable {
 fn of_store(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let store = Store::open(path)?;
     let version = store.require(Output::Table(Table::Nodules))?;
-    let mut spacings = Spacings::new();
+    let mut spacings = PixelSpacings::new();
     if let Some(scans) = store.current(Output::Table(Table::Scans))? {
         let columns = ["cohort", "series_instance_uid", "spacing_i_mm", "spacing_j_mm"];
-        for batch in scans.columns::<Scan>(&columns) {
+        for batch in scans.columns::<ScanPixelSpacing>(&columns) {
             spacings.extend(batch?.into_iter().map(|scan| {
                 let spacing = [scan.spacing_i_mm, scan.spacing_j_mm];
                 ((scan.cohort, scan.series_instance_uid), spacing)
@@ -255,7 +255,7 @@ fn of_folder(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
 
 fn of_parquet(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
     let rows: Vec<Columns> = foreign::read(path, Table::Nodules, &NEEDED, &WANTED)?;
-    Ok(rows.into_iter().map(|row| located(row, &Spacings::new())).collect())
+    Ok(rows.into_iter().map(|row| located(row, &PixelSpacings::new())).collect())
 }
 
 fn is_parquet(path: &Path) -> Result<bool, Error> {
@@ -264,7 +264,7 @@ fn is_parquet(path: &Path) -> Result<bool, Error> {
     Ok(start == PARQUET_MAGIC)
 }
 
-fn located(row: Columns, spacings: &Spacings) -> LocatedNodule {
+fn located(row: Columns, spacings: &PixelSpacings) -> LocatedNodule {
     let all = |[x, y, z]: [Option<f64>; 3]| Some([x?, y?, z?]);
     let series = (row.cohort.clone().unwrap_or_default(), row.series_instance_uid.clone());
     let spacing = spacings.get(&series);
@@ -412,10 +412,10 @@ mod tests {
             centroid_y_mm: None,
             centroid_z_mm: Some(-7.0),
         };
-        let none = located(row(), &Spacings::new());
+        let none = located(row(), &PixelSpacings::new());
         assert_eq!((none.patient_mm, none.image_mm), (None, None));
         let key = ("c".to_owned(), "1.2".to_owned());
-        let with = located(row(), &Spacings::from([(key, [0.5, 0.25])]));
+        let with = located(row(), &PixelSpacings::from([(key, [0.5, 0.25])]));
         assert_eq!(with.image_mm, Some([5.0, 5.0, -7.0]));
     }
 
