@@ -17,7 +17,6 @@ pub(super) struct ScanColumns {
 
 /// The columns of `nodules` that are read.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "names of columns")]
 pub(super) struct NoduleColumns {
     nodule_id: String,
     cohort: String,
@@ -32,7 +31,6 @@ pub(super) struct NoduleColumns {
 
 /// The columns of `marks` that are read.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "names of columns")]
 pub(super) struct MarkColumns {
     mark_id: String,
     cohort: String,
