@@ -104,7 +104,7 @@ pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result
 
 fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
-    let options = luna16::Options {
+    let options = luna16::Luna16Options {
         cohort: arguments.cohort.as_deref(),
         min_marks: arguments.min_marks,
         candidates: arguments.candidates.as_deref(),
@@ -153,12 +153,12 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
             SplitName::Test => Split::Test,
         })
         .collect();
-    let options = rois::Options {
+    let options = rois::RegionOptions {
         format: match arguments.to {
-            RoisFormat::Nifti => rois::Format::Nifti,
-            RoisFormat::Npz => rois::Format::Npz,
-            RoisFormat::ParquetTensor => rois::Format::ParquetTensor,
-            RoisFormat::Nnunet => rois::Format::Nnunet,
+            RoisFormat::Nifti => rois::RegionFormat::Nifti,
+            RoisFormat::Npz => rois::RegionFormat::Npz,
+            RoisFormat::ParquetTensor => rois::RegionFormat::ParquetTensor,
+            RoisFormat::Nnunet => rois::RegionFormat::Nnunet,
         },
         cohort: arguments.cohort.as_deref(),
         splits: &splits,
@@ -167,7 +167,8 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
     if arguments.json {
         return json(&record, out);
     }
-    let rois::About { n_patients, n_nodules, n_slices, n_nodules_by_split, .. } = record.about;
+    let rois::RegionsDescription { n_patients, n_nodules, n_slices, n_nodules_by_split, .. } =
+        record.about;
     writeln!(
         out,
         "{n_nodules} nodules of {n_patients} patients, {n_slices} slices: {} files in {}\n",

@@ -1,7 +1,7 @@
 //! `nodulus montage`.
 
 use super::error::{Error, Outcome};
-use crate::pipeline::montage::{self, Options};
+use crate::pipeline::montage::{self, MontageOptions};
 use clap::{Args, ValueEnum};
 use nodulus_store::Store;
 use std::io::Write;
@@ -53,7 +53,7 @@ enum What {
 /// Draws contact sheets.
 pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
-    let options = Options {
+    let options = MontageOptions {
         cohort: arguments.cohort.as_deref(),
         window_hu: arguments.window,
         what: match arguments.what {
@@ -70,8 +70,14 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
         writeln!(out)?;
         return Ok(Outcome::Success);
     }
-    let montage::About { cohort, window_hu: [low, high], model, n_nodules, n_tiles, .. } =
-        record.about;
+    let montage::MontageDescription {
+        cohort,
+        window_hu: [low, high],
+        model,
+        n_nodules,
+        n_tiles,
+        ..
+    } = record.about;
     writeln!(
         out,
         "cohort {cohort}: {n_nodules} nodules, {n_tiles} tiles on {} pages in {}; window {low} to {high} HU, {}",

@@ -116,7 +116,7 @@ pub struct NoduleComparison {
 }
 
 /// A nodule in the coordinates of the comparison.
-struct Candidate<'a> {
+struct ComparedNodule<'a> {
     nodule: &'a LocatedNodule,
     mm: [f64; 3],
 }
@@ -136,12 +136,12 @@ struct Candidate<'a> {
 /// Fails if no system of coordinates is known for every nodule of both tables.
 pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<NoduleComparison, NoCommonCoordinates> {
     let coordinates = common_coordinates(a, b)?;
-    let mut by_series: BTreeMap<&str, [Vec<Candidate<'_>>; 2]> = BTreeMap::new();
+    let mut by_series: BTreeMap<&str, [Vec<ComparedNodule<'_>>; 2]> = BTreeMap::new();
     for (side, table) in [a, b].into_iter().enumerate() {
         for nodule in &table.nodules {
             if let Some(mm) = position_mm(nodule, coordinates) {
                 let sides = by_series.entry(&nodule.series_instance_uid).or_default();
-                sides[side].push(Candidate { nodule, mm });
+                sides[side].push(ComparedNodule { nodule, mm });
             }
         }
     }
@@ -221,7 +221,7 @@ const fn position_mm(nodule: &LocatedNodule, coordinates: Coordinates) -> Option
 }
 
 /// The match of each nodule of one table in the other.
-fn matched(a: &[Candidate<'_>], b: &[Candidate<'_>]) -> Vec<Option<usize>> {
+fn matched(a: &[ComparedNodule<'_>], b: &[ComparedNodule<'_>]) -> Vec<Option<usize>> {
     let costs = Array2::from_shape_fn((a.len(), b.len()), |(n, m)| {
         let (distance, diameters) =
             (distance_mm(a[n].mm, b[m].mm), [a[n].nodule.diameter_mm, b[m].nodule.diameter_mm]);
@@ -232,9 +232,9 @@ fn matched(a: &[Candidate<'_>], b: &[Candidate<'_>]) -> Vec<Option<usize>> {
 }
 
 fn unmatched(
-    own: &[Candidate<'_>],
+    own: &[ComparedNodule<'_>],
     matches: &[Option<usize>],
-    others: &[Candidate<'_>],
+    others: &[ComparedNodule<'_>],
     other_matches: &[Option<usize>],
 ) -> Vec<UnmatchedNodule> {
     let without = own.iter().zip(matches).filter(|(_, found)| found.is_none());

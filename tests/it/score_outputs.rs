@@ -1,7 +1,7 @@
 //! The nightly job's files for each study, and how it follows patients over time.
 
 use crate::fixture;
-use crate::score::{Job, files, unfinished};
+use crate::nightly_job::{Job, files, series_of, unfinished};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -90,7 +90,7 @@ fn de_identified_outputs_name_no_patient() {
     let slice = series[0].join("000003.dcm");
     let bytes = fs_err::read(&slice).unwrap();
     fs_err::write(&slice, &bytes[..bytes.len() - 9]).unwrap();
-    let waiting = crate::score::series_of(&series[1]);
+    let waiting = series_of(&series[1]);
     let text = fs_err::read_to_string(job.candidates()).unwrap();
     let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&waiting)).collect();
     fs_err::write(job.candidates(), kept.join("\n")).unwrap();

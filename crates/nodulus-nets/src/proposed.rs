@@ -183,16 +183,14 @@ mod tests {
         assert!(shape(&none, "segmenter.s2.combine.merge.weight").is_none());
     }
 
+    fn smallest() -> Config {
+        Config { image_size: 32, width: 2, classifier_width: 2, ..Config::preset(Preset::Tiny) }
+    }
+
     /// Logits of pixels and images for the same image and weights; `std` turns on the threshold
     /// dynamics.
     fn found(mode: DynamicsMode, std: bool) -> [Vec<f32>; 2] {
-        let config = Config {
-            image_size: 32,
-            width: 2,
-            classifier_width: 2,
-            mode,
-            ..Config::preset(Preset::Tiny)
-        };
+        let config = Config { mode, ..smallest() };
         let (network, specs) = Network::new(&config).unwrap();
         let parameters = Parameters::draw(specs, 1).unwrap();
         let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
@@ -219,13 +217,7 @@ mod tests {
     #[test]
     fn the_segmenter_sees_the_classifier_through_the_combination_alone() {
         for combination in [false, true] {
-            let config = Config {
-                image_size: 32,
-                width: 2,
-                classifier_width: 2,
-                combination,
-                ..Config::preset(Preset::Tiny)
-            };
+            let config = Config { combination, ..smallest() };
             let (network, specs) = Network::new(&config).unwrap();
             let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
             let parameters = Parameters::draw(specs, 1).unwrap();

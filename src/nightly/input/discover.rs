@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SourceCache {
+pub(crate) struct ContentsCache {
     #[serde(rename = "places")]
     sources: BTreeMap<String, SourceContents>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct SourceCache {
 /// Fails if the input is not a folder that can be read.
 pub(crate) fn discover(
     input: &Path,
-    cache: &mut SourceCache,
+    cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
 ) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
     let mut sources = BTreeMap::new();
@@ -115,7 +115,7 @@ struct FolderListing {
     points: Vec<PathBuf>,
 }
 
-fn list_folder(input: &Path, folder: &Path, cache: &SourceCache) -> io::Result<FolderListing> {
+fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result<FolderListing> {
     let entries = FolderEntries::read(folder)?;
     let mut listing = FolderListing { folders: entries.folders, ..FolderListing::default() };
     let cached = |id: &str, stamp: &Stamp| {

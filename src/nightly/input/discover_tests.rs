@@ -35,7 +35,7 @@ fn write(folder: &Path, series: &str) -> Vec<PathBuf> {
     write_series(folder, &new, &volume(0)).unwrap()
 }
 
-fn discovered(input: &Path, cache: &mut SourceCache) -> Vec<DiscoveredSeries> {
+fn discovered(input: &Path, cache: &mut ContentsCache) -> Vec<DiscoveredSeries> {
     discover(input, cache, &str::to_owned).unwrap().0
 }
 
@@ -55,7 +55,7 @@ fn series_are_discovered_in_every_layout() {
     for other in ["notes.txt", "b/reads.xml"] {
         fs::write(input.join(other), "x").unwrap();
     }
-    let mut cache = SourceCache::default();
+    let mut cache = ContentsCache::default();
     let series = discovered(input, &mut cache);
     let summary: Vec<_> = series.iter().map(|f| (f.id.as_str(), f.n_files)).collect();
     assert_eq!(summary[..4], [("1.2", 3), ("1.3", 3), ("1.4", 3), ("1.5", 1)]);
@@ -72,7 +72,7 @@ fn series_are_discovered_in_every_layout() {
     // The cache gives the same series, and holds no name of a folder.
     let text = serde_json::to_string(&cache).unwrap();
     assert!(!text.contains("DOE") && !text.contains("hidden"), "{text}");
-    let mut again: SourceCache = serde_json::from_str(&text).unwrap();
+    let mut again: ContentsCache = serde_json::from_str(&text).unwrap();
     assert_eq!(discovered(input, &mut again), series);
     assert_eq!(again, cache);
 }
@@ -81,7 +81,7 @@ fn series_are_discovered_in_every_layout() {
 fn an_unchanged_source_is_not_read_again() {
     let root = tempfile::tempdir().unwrap();
     write(&root.path().join("a"), "1.2");
-    let mut cache = SourceCache::default();
+    let mut cache = ContentsCache::default();
     let series = discovered(root.path(), &mut cache);
     // As if the folder had held another series.
     let mut other = cache.clone();
@@ -116,7 +116,7 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     metaimage::write(&path("1.6.mhd"), &volume(1), false).unwrap();
     fs::create_dir_all(path("copy")).unwrap();
     metaimage::write(&path("copy/1.6.mha"), &volume(1), false).unwrap();
-    let series = discovered(input, &mut SourceCache::default());
+    let series = discovered(input, &mut ContentsCache::default());
     let of = |id: &str| series.iter().find(|series| series.id == id).unwrap();
     let problem = of("1.2").problem.clone().unwrap();
     assert!(problem.contains("not a DICOM file") && !problem.contains("DOE"), "{problem}");
@@ -129,6 +129,6 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     // Its name is a UID: the problem appears when it is read.
     assert_eq!(of("1.5").problem, None);
     assert!(of("1.6").problem.clone().unwrap().starts_with("the series exists twice, in file-"));
-    assert!(discover(&path("none"), &mut SourceCache::default(), &str::to_owned).is_err());
-    assert!(discovered(&path("copy"), &mut SourceCache::default()).len() == 1);
+    assert!(discover(&path("none"), &mut ContentsCache::default(), &str::to_owned).is_err());
+    assert!(discovered(&path("copy"), &mut ContentsCache::default()).len() == 1);
 }

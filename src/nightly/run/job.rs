@@ -10,7 +10,7 @@ use super::triage::Triage;
 use super::write::ResultWriter;
 use crate::nightly::identity::Identity;
 use crate::nightly::input::candidates::CandidateIndex;
-use crate::nightly::input::discover::{SourceCache, discover};
+use crate::nightly::input::discover::{ContentsCache, discover};
 use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
 use crate::nightly::records::ledger::Ledger;
@@ -91,7 +91,7 @@ fn try_run(
     tables.write(&ledger, &tables.outdated(&ledger))?;
     let listing = Instant::now();
     // A damaged cache costs time, but never a wrong result.
-    let previous: SourceCache =
+    let previous: ContentsCache =
         store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let mut cache = previous.clone();
     let name =

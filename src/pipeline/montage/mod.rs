@@ -4,18 +4,18 @@ mod page;
 mod predicted;
 
 use super::export::folder::{Folder, Record};
-use super::export::regions::{Region, Selection, Tables};
+use super::export::regions::{NoduleRegion, RegionSelection, Tables};
 use super::export::{Error, one_cohort};
 use nodulus_store::Store;
 pub use page::TileContent;
 use page::{Layout, Page, Tile};
-use predicted::Predicted;
+use predicted::ModelMasks;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Options of the drawing.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct MontageOptions<'a> {
     /// The cohort; `None` for the only one.
     pub cohort: Option<&'a str>,
     /// Hounsfield units of black and white; `None` for those that normalise to 0 and 1.
@@ -32,7 +32,7 @@ pub struct Options<'a> {
 
 /// Settings and counts of the drawing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct About {
+pub struct MontageDescription {
     /// The cohort.
     pub cohort: String,
     /// Content of each tile.
@@ -56,12 +56,16 @@ pub struct About {
 ///
 /// Fails if the store lacks a table or the cohort, no nodule has a region, a page would be too large, several networks
 /// have predictions and none is named, or the folder has a file that no export wrote.
-pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
+pub fn draw(
+    store: &Store,
+    to: &Path,
+    options: MontageOptions<'_>,
+) -> Result<Record<MontageDescription>, Error> {
     let tables = Tables::open(store, false)?;
     let cohort = one_cohort(&tables.cohorts, options.cohort)?;
-    let selection = Selection { cohort: Some(&cohort), splits: &[] };
-    let predicted = Predicted::open(store, &tables, options.model)?;
-    let model = predicted.as_ref().map(Predicted::model);
+    let selection = RegionSelection { cohort: Some(&cohort), splits: &[] };
+    let predicted = ModelMasks::open(store, &tables, options.model)?;
+    let model = predicted.as_ref().map(ModelMasks::model);
     let n_all = count(&tables, &cohort, options.what)?;
     if n_all == 0 {
         return Err(Error::NoRegions(selection.to_string()));
@@ -74,7 +78,7 @@ pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<Abo
     for shard in 0..tables.n_shards() {
         let masks = match &predicted {
             Some(predicted) => predicted.masks(shard)?,
-            None => predicted::Masks::default(),
+            None => predicted::ShardMasks::default(),
         };
         tables.each(shard, selection, |region| {
             n_nodules += 1;
@@ -105,8 +109,14 @@ pub fn draw(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<Abo
     }
     save(&mut page, folder.aside(), n_tiles.div_ceil(layout.n_tiles()))?;
     let window_hu = window_hu.unwrap_or_default();
-    let about =
-        About { cohort: cohort.clone(), what: options.what, window_hu, model, n_nodules, n_tiles };
+    let about = MontageDescription {
+        cohort: cohort.clone(),
+        what: options.what,
+        window_hu,
+        model,
+        n_nodules,
+        n_tiles,
+    };
     let inputs = tables.inputs().into_iter().chain(predicted.map(|predicted| predicted.input()));
     folder.publish("montage", about, inputs.collect())
 }
@@ -122,7 +132,7 @@ fn save(page: &mut Option<Page>, folder: &Path, number: usize) -> Result<(), Err
 /// The slices of a region that are shown, counted from its first.
 ///
 /// METHOD: the central slice is the middle one of the slices with the nodule.
-fn shown(region: &Region, what: TileContent) -> Vec<usize> {
+fn shown(region: &NoduleRegion, what: TileContent) -> Vec<usize> {
     let n = region.roi_ids.len();
     match what {
         TileContent::Slices => (0..n).collect(),
@@ -138,13 +148,13 @@ fn shown(region: &Region, what: TileContent) -> Vec<usize> {
 /// Counts the tiles.
 fn count(tables: &Tables, cohort: &str, what: TileContent) -> Result<usize, Error> {
     #[derive(Deserialize)]
-    struct Slice {
+    struct SliceNodule {
         nodule_id: String,
         cohort: String,
     }
     let mut n = 0;
     let mut last = String::new();
-    for batch in tables.rois.columns::<Slice>(&["nodule_id", "cohort"]) {
+    for batch in tables.rois.columns::<SliceNodule>(&["nodule_id", "cohort"]) {
         for slice in batch?.into_iter().filter(|slice| slice.cohort == cohort) {
             if what == TileContent::Slices || slice.nodule_id != last {
                 n += 1;

@@ -1,7 +1,7 @@
 //! One page: its head and its tiles.
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use ndarray::{Array2, Axis};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
 use nodulus_imaging::drawing::slice::{self, MaskOutline};
@@ -89,7 +89,7 @@ pub(super) struct Head<'a> {
 
 /// A tile: one slice of a region.
 pub(super) struct Tile<'a> {
-    pub(super) region: &'a Region,
+    pub(super) region: &'a NoduleRegion,
     /// Index of the slice, counted from the region's first.
     pub(super) k: usize,
     /// Predicted mask, if there is one.

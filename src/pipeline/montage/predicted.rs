@@ -1,6 +1,6 @@
 //! Reads the masks of one model, one shard at a time.
 
-use crate::pipeline::export::regions::{Region, Tables};
+use crate::pipeline::export::regions::{NoduleRegion, Tables};
 use crate::pipeline::export::{Error, check_made_of};
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{Output, Table};
@@ -11,25 +11,25 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The predictions of one model.
-pub(super) struct Predicted {
+pub(super) struct ModelMasks {
     version: Version,
     model: String,
 }
 
 /// Packed masks of a shard, by slice id.
 #[derive(Default)]
-pub(super) struct Masks(BTreeMap<String, Vec<u8>>);
+pub(super) struct ShardMasks(BTreeMap<String, Vec<u8>>);
 
 /// The columns of `predictions` that are read.
 #[derive(Deserialize)]
-struct Prediction {
+struct MaskColumns {
     roi_id: String,
     model_id: String,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
 }
 
-impl Predicted {
+impl ModelMasks {
     /// Opens the chosen model, or the only network; `None` where no network has predictions.
     pub(super) fn open(
         store: &Store,
@@ -73,20 +73,20 @@ impl Predicted {
     }
 
     /// The masks of a shard.
-    pub(super) fn masks(&self, shard: usize) -> Result<Masks, Error> {
+    pub(super) fn masks(&self, shard: usize) -> Result<ShardMasks, Error> {
         let mut masks = BTreeMap::new();
         let columns = ["roi_id", "model_id", "mask_bits"];
-        for batch in self.version.shard_columns::<Prediction>(shard, &columns) {
+        for batch in self.version.shard_columns::<MaskColumns>(shard, &columns) {
             let batch = batch?.into_iter().filter(|row| row.model_id == self.model);
             masks.extend(batch.map(|row| (row.roi_id, row.mask_bits)));
         }
-        Ok(Masks(masks))
+        Ok(ShardMasks(masks))
     }
 }
 
-impl Masks {
+impl ShardMasks {
     /// The mask of a slice, indexed `[j, i]`; `None` where it has no prediction.
-    pub(super) fn of(&self, region: &Region, k: usize) -> Result<Option<Array2<u8>>, Error> {
+    pub(super) fn of(&self, region: &NoduleRegion, k: usize) -> Result<Option<Array2<u8>>, Error> {
         let Some(bits) = region.roi_ids.get(k).and_then(|id| self.0.get(id)) else {
             return Ok(None);
         };

@@ -4,20 +4,24 @@ pub(super) mod config;
 pub mod content;
 pub mod html;
 
-mod charts;
-mod gather;
-mod histogram;
-mod names;
+mod error;
+mod picked_nodule;
 mod readers;
+mod histogram;
 mod volumes;
+mod gather;
+mod names;
+mod charts;
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::{Output, Table, leak};
+use crate::tables::{Output, Table};
 pub use config::Config;
 use content::ReportContent;
+pub use error::Error;
 use nodulus_metrics::Outcome;
 use nodulus_store::{Job, durable};
+pub use picked_nodule::PickedNodule;
 use std::collections::BTreeSet;
 
 /// The stage.
@@ -60,7 +64,7 @@ pub const SPEC: StageSpec = StageSpec {
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     for writer in job.work()? {
         let writer = writer?;
-        let mut content = gather::content(config, task, job)?;
+        let mut content = gather::content(config, SPEC.version, task, job)?;
         content.cases = gather::cases(task, &content, &transform(&content))?;
         let folder = writer.files(Output::Report)?;
         let mut json = serde_json::to_vec_pretty(&content)?;
@@ -70,14 +74,6 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         writer.commit(Vec::new(), Vec::new())?;
     }
     Ok(())
-}
-
-/// A nodule to show, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PickedNodule {
-    rank: &'static str,
-    model_id: String,
-    nodule_id: String,
 }
 
 /// Picks the best, median and worst nodule of the leading model, and of each further model that was
@@ -112,23 +108,6 @@ pub fn transform(content: &ReportContent) -> Vec<PickedNodule> {
         }
     }
     picks
-}
-
-/// The stage stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A patient is in two splits, or the splits could not be checked.
-    #[error(transparent)]
-    Leak(#[from] leak::Error),
-    /// The content has no JSON form.
-    #[error("the report cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Tables(#[from] crate::tables::Error),
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Agreement between readers: in each cohort, and on the nodules that models are evaluated on.
 
-use super::Error;
 use super::content::{Ceiling, CohortReaders, CohortSummary, Pairwise};
+use super::error::Error;
 use crate::stages::Task;
 use crate::tables::{RatingAgreement, Table};
 use nodulus_metrics::{Metric, MetricValue, summarise};

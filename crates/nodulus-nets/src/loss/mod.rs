@@ -158,6 +158,22 @@ mod tests {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
 
+    /// The logits with one of them moved.
+    fn moved(logits: &[f32], i: usize, by: f32) -> Vec<f32> {
+        let mut logits = logits.to_vec();
+        logits[i] += by;
+        logits
+    }
+
+    /// Checks a gradient by difference quotients.
+    fn assert_slopes(logits: &[f32], value: impl Fn(&[f32]) -> f64, gradient: &[f32]) {
+        assert_eq!(logits.len(), gradient.len());
+        for (i, slope) in gradient.iter().enumerate() {
+            let [up, down] = [0.01, -0.01].map(|by| value(&moved(logits, i, by)));
+            assert!((f64::from(*slope) - (up - down) / 0.02).abs() < 2e-5);
+        }
+    }
+
     #[test]
     fn the_segmentation_loss_is_its_definition() {
         // Probabilities 1/2 and 3/4; the second pixel is nodule.
@@ -179,16 +195,8 @@ mod tests {
         let targets = [true, false, true, false, false, true].map(Some);
         let found = segmentation(&logits, &masks, 3).gradient;
         let images = classification(&logits, &targets).gradient;
-        for i in 0..6 {
-            let moved = |by: f32| {
-                let mut logits = logits;
-                logits[i] += by;
-                (segmentation(&logits, &masks, 3).value, classification(&logits, &targets).value)
-            };
-            let (up, down) = (moved(0.01), moved(-0.01));
-            assert!((f64::from(found[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
-            assert!((f64::from(images[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
-        }
+        assert_slopes(&logits, |logits| segmentation(logits, &masks, 3).value, &found);
+        assert_slopes(&logits, |logits| classification(logits, &targets).value, &images);
     }
 
     #[test]
@@ -202,20 +210,19 @@ mod tests {
         // loss 1 - 1 / 1.
         close(found.value, segmentation(&[0.3, 2.0], &[1, 0], 2).value / 2.0);
         close(images.value, classification(&[0.3, 2.0], &[Some(true), Some(false)]).value);
+        let of_pixels = |logits: &[f32]| segmentation(logits, &masks, 3).value;
+        let of_images = |logits: &[f32]| classification(logits, &targets).value;
+        assert_slopes(&logits, of_pixels, &found.gradient);
+        assert_slopes(&logits, of_images, &images.gradient);
         for i in 0..6 {
-            let moved = |by: f32| {
-                let mut logits = logits;
-                logits[i] += by;
-                (segmentation(&logits, &masks, 3).value, classification(&logits, &targets).value)
-            };
-            let (up, down) = (moved(0.01), moved(-0.01));
-            assert!((f64::from(found.gradient[i]) - (up.0 - down.0) / 0.02).abs() < 2e-5);
-            assert!((f64::from(images.gradient[i]) - (up.1 - down.1) / 0.02).abs() < 2e-5);
+            let up = moved(&logits, i, 0.01);
             if masks[i] == IGNORED_PIXEL {
-                assert_eq!((found.gradient[i], up.0.to_bits()), (0.0, found.value.to_bits()));
+                let value = of_pixels(&up);
+                assert_eq!((found.gradient[i], value.to_bits()), (0.0, found.value.to_bits()));
             }
             if targets[i].is_none() {
-                assert_eq!((images.gradient[i], up.1.to_bits()), (0.0, images.value.to_bits()));
+                let value = of_images(&up);
+                assert_eq!((images.gradient[i], value.to_bits()), (0.0, images.value.to_bits()));
             }
         }
         assert_eq!(overlap(&logits[..3], &masks[..3]), overlap(&[0.3, 2.0], &[1, 0]));

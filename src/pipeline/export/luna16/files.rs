@@ -1,6 +1,6 @@
 //! Writes LUNA16's files.
 
-use super::rows::Rows;
+use super::rows::Luna16Rows;
 use crate::pipeline::export::Error;
 use nodulus_formats::luna_csv::{self, Candidate};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub struct Counts {
 /// Writes the files into a folder.
 pub(super) fn write(
     folder: &Path,
-    rows: &Rows,
+    rows: &Luna16Rows,
     candidates: Option<&[Candidate]>,
 ) -> Result<Counts, Error> {
     let series: Vec<&str> = rows.series.iter().map(String::as_str).collect();

@@ -10,13 +10,13 @@ use super::{Error, check_made_of, one_cohort};
 use crate::tables::{Output, Table};
 use nodulus_formats::luna_csv;
 use nodulus_store::{Store, hash};
-use rows::{Mark, Nodule, Rows, Scan};
+use rows::{Luna16Rows, MarkColumns, NoduleColumns, ScanColumns};
 use serde::Serialize;
 use std::path::Path;
 
 /// Options of the export.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct Luna16Options<'a> {
     /// The cohort; `None` for the only one.
     pub cohort: Option<&'a str>,
     /// Least number of marks of a nodule of the reference standard.
@@ -27,7 +27,7 @@ pub struct Options<'a> {
 
 /// Settings and counts of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct About {
+pub struct Luna16Description {
     /// The cohort.
     pub cohort: String,
     /// Least number of marks of a nodule of the reference standard.
@@ -58,7 +58,11 @@ pub struct About {
 ///
 /// Fails if the store lacks a table or the cohort, the nodules were not made from the current marks, a scan has no image,
 /// or the folder has a file that no export wrote.
-pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
+pub fn export(
+    store: &Store,
+    to: &Path,
+    options: Luna16Options<'_>,
+) -> Result<Record<Luna16Description>, Error> {
     let folder = Folder::open(to)?;
     let [scans, nodules, marks] = [Table::Scans, Table::Nodules, Table::Marks]
         .map(|table| store.require(Output::Table(table)));
@@ -72,17 +76,17 @@ pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<A
     }
 
     let mut all = Vec::new();
-    for batch in scans.columns::<Scan>(&rows::SCAN_COLUMNS) {
+    for batch in scans.columns::<ScanColumns>(&rows::SCAN_COLUMNS) {
         all.extend(batch?);
     }
     let cohort = one_cohort(&rows::cohorts(&all), options.cohort)?;
-    let mut rows = Rows::new(cohort.clone(), options.min_marks, &all)?;
-    for batch in nodules.columns::<Nodule>(&rows::NODULE_COLUMNS) {
+    let mut rows = Luna16Rows::new(cohort.clone(), options.min_marks, &all)?;
+    for batch in nodules.columns::<NoduleColumns>(&rows::NODULE_COLUMNS) {
         for nodule in batch? {
             rows.add_nodule(nodule)?;
         }
     }
-    for batch in marks.columns::<Mark>(&rows::MARK_COLUMNS) {
+    for batch in marks.columns::<MarkColumns>(&rows::MARK_COLUMNS) {
         for mark in batch? {
             rows.add_mark(mark);
         }
@@ -98,7 +102,7 @@ pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<A
         candidates = Some(classed);
     }
     let counts = files::write(folder.aside(), &rows, candidates.as_deref())?;
-    let about = About {
+    let about = Luna16Description {
         cohort,
         min_marks: options.min_marks,
         candidates_sha256: options.candidates.map(hash::sha256_file).transpose()?,

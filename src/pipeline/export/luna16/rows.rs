@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns of `scans` that are read.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Scan {
+pub(super) struct ScanColumns {
     cohort: String,
     series_instance_uid: String,
     origin_x_mm: Option<f64>,
@@ -17,8 +17,7 @@ pub(super) struct Scan {
 
 /// The columns of `nodules` that are read.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "names of columns")]
-pub(super) struct Nodule {
+pub(super) struct NoduleColumns {
     nodule_id: String,
     cohort: String,
     series_instance_uid: String,
@@ -32,8 +31,7 @@ pub(super) struct Nodule {
 
 /// The columns of `marks` that are read.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "names of columns")]
-pub(super) struct Mark {
+pub(super) struct MarkColumns {
     mark_id: String,
     cohort: String,
     series_instance_uid: String,
@@ -69,12 +67,12 @@ pub(super) const MARK_COLUMNS: [&str; 8] = [
 ];
 
 /// The cohorts that have scans.
-pub(super) fn cohorts(scans: &[Scan]) -> BTreeSet<String> {
+pub(super) fn cohorts(scans: &[ScanColumns]) -> BTreeSet<String> {
     scans.iter().map(|scan| scan.cohort.clone()).collect()
 }
 
 /// The rows of the files.
-pub(super) struct Rows {
+pub(super) struct Luna16Rows {
     cohort: String,
     min_marks: i64,
     pub(super) series: BTreeSet<String>,
@@ -85,9 +83,13 @@ pub(super) struct Rows {
     pub(super) n_unplaced: usize,
 }
 
-impl Rows {
-    pub(super) fn new(cohort: String, min_marks: i64, scans: &[Scan]) -> Result<Self, Error> {
-        let included: Vec<&Scan> =
+impl Luna16Rows {
+    pub(super) fn new(
+        cohort: String,
+        min_marks: i64,
+        scans: &[ScanColumns],
+    ) -> Result<Self, Error> {
+        let included: Vec<&ScanColumns> =
             scans.iter().filter(|scan| scan.included && scan.cohort == cohort).collect();
         let mut without = included.iter().filter(|scan| scan.origin_x_mm.is_none());
         if let Some(first) = without.next() {
@@ -109,7 +111,7 @@ impl Rows {
         })
     }
 
-    pub(super) fn add_nodule(&mut self, nodule: Nodule) -> Result<(), Error> {
+    pub(super) fn add_nodule(&mut self, nodule: NoduleColumns) -> Result<(), Error> {
         let here =
             nodule.cohort == self.cohort && self.series.contains(&nodule.series_instance_uid);
         if !here || nodule.n_marks < self.min_marks {
@@ -127,7 +129,7 @@ impl Rows {
     }
 
     /// Adds a mark; all nodules must have been added before.
-    pub(super) fn add_mark(&mut self, mark: Mark) {
+    pub(super) fn add_mark(&mut self, mark: MarkColumns) {
         let here = mark.cohort == self.cohort && self.series.contains(&mark.series_instance_uid);
         if !here || self.joined.contains(&mark.mark_id) {
             return;
@@ -177,8 +179,8 @@ fn hits(candidate: &Candidate, nodule: &Annotation) -> bool {
 mod tests {
     use super::*;
 
-    fn scan(cohort: &str, series: &str) -> Scan {
-        Scan {
+    fn scan(cohort: &str, series: &str) -> ScanColumns {
+        ScanColumns {
             cohort: cohort.to_owned(),
             series_instance_uid: series.to_owned(),
             origin_x_mm: Some(-1.0),
@@ -186,8 +188,8 @@ mod tests {
         }
     }
 
-    fn nodule(series: &str, n_marks: i64, mark_ids: &[&str]) -> Nodule {
-        Nodule {
+    fn nodule(series: &str, n_marks: i64, mark_ids: &[&str]) -> NoduleColumns {
+        NoduleColumns {
             nodule_id: "n".to_owned(),
             cohort: "c".to_owned(),
             series_instance_uid: series.to_owned(),
@@ -200,8 +202,8 @@ mod tests {
         }
     }
 
-    fn mark(series: &str, mark_id: &str, kind: MarkKind) -> Mark {
-        Mark {
+    fn mark(series: &str, mark_id: &str, kind: MarkKind) -> MarkColumns {
+        MarkColumns {
             mark_id: mark_id.to_owned(),
             cohort: "c".to_owned(),
             series_instance_uid: series.to_owned(),
@@ -213,10 +215,10 @@ mod tests {
         }
     }
 
-    fn rows() -> Rows {
-        let excluded = Scan { included: false, ..scan("c", "1.4") };
+    fn rows() -> Luna16Rows {
+        let excluded = ScanColumns { included: false, ..scan("c", "1.4") };
         let scans = [scan("c", "1.3"), scan("c", "1.2"), excluded, scan("d", "1.5")];
-        Rows::new("c".to_owned(), 3, &scans).unwrap()
+        Luna16Rows::new("c".to_owned(), 3, &scans).unwrap()
     }
 
     #[test]
@@ -225,7 +227,8 @@ mod tests {
         rows.add_nodule(nodule("1.3", 3, &["a", "b", "c"])).unwrap();
         rows.add_nodule(nodule("1.2", 2, &["d", "e"])).unwrap();
         rows.add_nodule(nodule("1.4", 4, &["f"])).unwrap();
-        rows.add_nodule(Nodule { cohort: "d".to_owned(), ..nodule("1.2", 4, &["g"]) }).unwrap();
+        rows.add_nodule(NoduleColumns { cohort: "d".to_owned(), ..nodule("1.2", 4, &["g"]) })
+            .unwrap();
         assert_eq!(rows.annotations.len(), 1);
         for (series, id, kind) in [
             ("1.3", "a", MarkKind::Nodule),
@@ -238,7 +241,7 @@ mod tests {
         ] {
             rows.add_mark(mark(series, id, kind));
         }
-        rows.add_mark(Mark { centroid_x_mm: None, ..mark("1.2", "j", MarkKind::NonNodule) });
+        rows.add_mark(MarkColumns { centroid_x_mm: None, ..mark("1.2", "j", MarkKind::NonNodule) });
         rows.sort();
         let found: Vec<_> = rows
             .findings
@@ -276,15 +279,15 @@ mod tests {
 
     #[test]
     fn unknown_coordinates_are_an_error_that_says_what_to_do() {
-        let without = Scan { origin_x_mm: None, ..scan("c", "1.2") };
-        let scans = [scan("c", "1.1"), without.clone(), Scan { included: false, ..without }];
-        let error = Rows::new("c".to_owned(), 3, &scans).err().unwrap().to_string();
+        let without = ScanColumns { origin_x_mm: None, ..scan("c", "1.2") };
+        let scans = [scan("c", "1.1"), without.clone(), ScanColumns { included: false, ..without }];
+        let error = Luna16Rows::new("c".to_owned(), 3, &scans).err().unwrap().to_string();
         assert!(
             error.contains("1 of the 2 scans of cohort `c` have no images")
                 && error.contains("(first 1.2)"),
             "{error}"
         );
-        let lost = Nodule { centroid_y_mm: None, ..nodule("1.3", 3, &[]) };
+        let lost = NoduleColumns { centroid_y_mm: None, ..nodule("1.3", 3, &[]) };
         let error = rows().add_nodule(lost).unwrap_err().to_string();
         assert!(
             error.starts_with("nodule `n` of series 1.3 has no patient coordinates"),

@@ -16,7 +16,7 @@ const POSITION_TOLERANCE_MM: f64 = 1e-3;
 
 /// A nodule's region, with all its slices.
 #[derive(Clone, Debug)]
-pub(in crate::pipeline) struct Region {
+pub(in crate::pipeline) struct NoduleRegion {
     /// The nodule at the centre.
     pub(in crate::pipeline) nodule_id: String,
     /// Name of the cohort.
@@ -53,14 +53,14 @@ pub(in crate::pipeline) struct Region {
 
 /// Which nodules are read.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pipeline) struct Selection<'a> {
+pub(in crate::pipeline) struct RegionSelection<'a> {
     /// The cohort; `None` for all.
     pub(in crate::pipeline) cohort: Option<&'a str>,
     /// Splits; all nodules, in a split or not, where empty.
     pub(in crate::pipeline) splits: &'a [Split],
 }
 
-impl std::fmt::Display for Selection<'_> {
+impl std::fmt::Display for RegionSelection<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.cohort {
             Some(cohort) => write!(f, "cohort `{cohort}`")?,
@@ -87,27 +87,27 @@ pub(in crate::pipeline) struct Tables {
 
 /// The column of `scans` that is read.
 #[derive(Deserialize)]
-struct Cohort {
+struct CohortColumn {
     cohort: String,
 }
 
 /// The columns of `nodules` that are read.
 #[derive(Deserialize)]
-struct Nodule {
+struct NoduleDiameter {
     nodule_id: String,
     diameter_mm: f64,
 }
 
 /// The columns of `samples` that are read.
 #[derive(Deserialize)]
-struct Sample {
+struct NoduleSplit {
     nodule_id: String,
     split: String,
     fold: Option<i64>,
 }
 
 /// Facts about the scans and nodules of a shard.
-struct Facts {
+struct ShardFacts {
     /// Cohorts of the scans.
     cohorts: BTreeSet<String>,
     diameters_mm: BTreeMap<String, f64>,
@@ -136,7 +136,7 @@ impl Tables {
             check_made_of(samples, &rois)?;
         }
         let mut cohorts = BTreeSet::new();
-        for batch in scans.columns::<Cohort>(&["cohort"]) {
+        for batch in scans.columns::<CohortColumn>(&["cohort"]) {
             cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         Ok(Self { scans, nodules, rois, samples, cohorts })
@@ -161,8 +161,8 @@ impl Tables {
     pub(in crate::pipeline) fn each(
         &self,
         shard: usize,
-        selection: Selection<'_>,
-        mut take: impl FnMut(Region) -> Result<(), Error>,
+        selection: RegionSelection<'_>,
+        mut take: impl FnMut(NoduleRegion) -> Result<(), Error>,
     ) -> Result<(), Error> {
         check_cohort(&self.cohorts, selection.cohort)?;
         let facts = self.facts(shard)?;
@@ -190,23 +190,23 @@ impl Tables {
         if slices.is_empty() { Ok(()) } else { take(facts.region(&slices, shard)?) }
     }
 
-    fn facts(&self, shard: usize) -> Result<Facts, Error> {
-        let mut facts = Facts {
+    fn facts(&self, shard: usize) -> Result<ShardFacts, Error> {
+        let mut facts = ShardFacts {
             cohorts: BTreeSet::new(),
             diameters_mm: BTreeMap::new(),
             splits: BTreeMap::new(),
         };
-        for batch in self.scans.shard_columns::<Cohort>(shard, &["cohort"]) {
+        for batch in self.scans.shard_columns::<CohortColumn>(shard, &["cohort"]) {
             facts.cohorts.extend(batch?.into_iter().map(|scan| scan.cohort));
         }
         let columns = ["nodule_id", "diameter_mm"];
-        for batch in self.nodules.shard_columns::<Nodule>(shard, &columns) {
+        for batch in self.nodules.shard_columns::<NoduleDiameter>(shard, &columns) {
             let batch = batch?.into_iter();
             facts.diameters_mm.extend(batch.map(|nodule| (nodule.nodule_id, nodule.diameter_mm)));
         }
         if let Some(samples) = &self.samples {
             let columns = ["nodule_id", "split", "fold"];
-            for batch in samples.shard_columns::<Sample>(shard, &columns) {
+            for batch in samples.shard_columns::<NoduleSplit>(shard, &columns) {
                 let batch = batch?.into_iter();
                 facts.splits.extend(batch.map(|s| (s.nodule_id, (s.split, s.fold))));
             }
@@ -215,9 +215,9 @@ impl Tables {
     }
 }
 
-impl Facts {
+impl ShardFacts {
     /// A region from its slices.
-    fn region(&self, slices: &[Roi], shard: usize) -> Result<Region, Error> {
+    fn region(&self, slices: &[Roi], shard: usize) -> Result<NoduleRegion, Error> {
         let Some(first) = slices.first() else {
             return Err(refused("", "number of slices", &0, &"at least 1"));
         };
@@ -270,7 +270,7 @@ impl Facts {
         let start = [first.start_i, first.start_j];
         let hu = Array3::from_shape_vec(shape, hu).map_err(array)?;
         let split = self.splits.get(&first.nodule_id);
-        Ok(Region {
+        Ok(NoduleRegion {
             nodule_id: first.nodule_id.clone(),
             cohort: first.cohort.clone(),
             series_instance_uid: first.series_instance_uid.clone(),

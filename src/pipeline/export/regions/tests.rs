@@ -6,8 +6,8 @@ use proptest::prelude::*;
 const PLACE: ([f64; 3], [f64; 9]) =
     ([-10.0, 20.0, 30.0], [0.6, -0.8, 0.0, 0.8, 0.6, 0.0, 0.0, 0.0, -1.0]);
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> ShardFacts {
+    ShardFacts {
         cohorts: BTreeSet::from(["c".to_owned()]),
         diameters_mm: BTreeMap::from([("n".to_owned(), 7.5)]),
         splits: BTreeMap::from([("n".to_owned(), ("train".to_owned(), Some(2)))]),

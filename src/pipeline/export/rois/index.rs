@@ -1,14 +1,14 @@
 //! Writes `nodules.csv`: a row for each exported nodule, to join with other tables.
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use fs_err::File;
 use serde::Serialize;
 use std::path::Path;
 
 /// A row; positions are those of the region's first voxel, LPS.
 #[derive(Serialize)]
-struct Row<'a> {
+struct NoduleRow<'a> {
     nodule_id: &'a str,
     cohort: &'a str,
     patient_id: &'a str,
@@ -44,14 +44,14 @@ impl Index {
         Ok(Self { writer: csv::Writer::from_writer(file) })
     }
 
-    pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
+    pub(super) fn add(&mut self, region: &NoduleRegion) -> Result<(), Error> {
         let geometry = region.hu.geometry();
         let [start_i, start_j] = region.start;
         let [size_i, size_j, size_k] = geometry.size();
         let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
         let [origin_x_mm, origin_y_mm, origin_z_mm] = geometry.origin_mm();
         let [norm_low_hu, norm_high_hu] = region.window_hu;
-        self.writer.serialize(Row {
+        self.writer.serialize(NoduleRow {
             nodule_id: &region.nodule_id,
             cohort: &region.cohort,
             patient_id: &region.patient_id,

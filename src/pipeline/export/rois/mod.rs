@@ -8,7 +8,7 @@ mod nnunet;
 
 use super::Error;
 use super::folder::{Folder, Record};
-use super::regions::{Region, Selection, Tables};
+use super::regions::{NoduleRegion, RegionSelection, Tables};
 use crate::tables::Split;
 use index::Index;
 use nodulus_store::Store;
@@ -19,7 +19,7 @@ use std::path::Path;
 /// Format of exported regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub enum RegionFormat {
     /// Two NIfTI files for each nodule.
     Nifti,
     /// One file of numpy arrays for each nodule.
@@ -32,9 +32,9 @@ pub enum Format {
 
 /// Options of the export.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct RegionOptions<'a> {
     /// Format.
-    pub format: Format,
+    pub format: RegionFormat,
     /// The cohort; `None` for all.
     pub cohort: Option<&'a str>,
     /// Splits; all nodules where empty.
@@ -43,9 +43,9 @@ pub struct Options<'a> {
 
 /// Settings and counts of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct About {
+pub struct RegionsDescription {
     /// Format.
-    pub format: Format,
+    pub format: RegionFormat,
     /// The chosen cohort, if any.
     pub cohort: Option<String>,
     /// The splits; all nodules where empty.
@@ -77,9 +77,13 @@ enum Writer {
 ///
 /// Fails if the store lacks a table or the cohort, a table was made from another version of another, no nodule is left, a
 /// region has no position in the patient, or the folder has a file that no export wrote.
-pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<About>, Error> {
-    let mut selection = Selection { cohort: options.cohort, splits: options.splits };
-    if options.format == Format::Nnunet {
+pub fn export(
+    store: &Store,
+    to: &Path,
+    options: RegionOptions<'_>,
+) -> Result<Record<RegionsDescription>, Error> {
+    let mut selection = RegionSelection { cohort: options.cohort, splits: options.splits };
+    if options.format == RegionFormat::Nnunet {
         nnunet::check_name(to)?;
         if selection.splits.is_empty() {
             selection.splits = &[Split::Train, Split::Validation, Split::Test];
@@ -89,12 +93,14 @@ pub fn export(store: &Store, to: &Path, options: Options<'_>) -> Result<Record<A
     let folder = Folder::open(to)?;
     let aside = folder.aside();
     let mut writer = match options.format {
-        Format::Nifti => Writer::Nifti(Index::create(aside)?),
-        Format::Npz => Writer::Npz(Index::create(aside)?),
-        Format::ParquetTensor => Writer::ParquetTensor(parquet_tensor::Parts::new(aside)),
-        Format::Nnunet => Writer::Nnunet(Index::create(aside)?, nnunet::DataSet::create(aside)?),
+        RegionFormat::Nifti => Writer::Nifti(Index::create(aside)?),
+        RegionFormat::Npz => Writer::Npz(Index::create(aside)?),
+        RegionFormat::ParquetTensor => Writer::ParquetTensor(parquet_tensor::Parts::new(aside)),
+        RegionFormat::Nnunet => {
+            Writer::Nnunet(Index::create(aside)?, nnunet::DataSet::create(aside)?)
+        }
     };
-    let mut about = About {
+    let mut about = RegionsDescription {
         format: options.format,
         cohort: options.cohort.map(ToOwned::to_owned),
         splits: selection.splits.to_vec(),
@@ -155,7 +161,7 @@ fn check_name(id: &str) -> Result<(), Error> {
     })
 }
 
-fn refused(region: &Region, what: &'static str, found: &str, expected: &str) -> Error {
+fn refused(region: &NoduleRegion, what: &'static str, found: &str, expected: &str) -> Error {
     Error::Region {
         nodule_id: region.nodule_id.clone(),
         what,

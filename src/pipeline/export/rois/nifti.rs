@@ -1,7 +1,7 @@
 //! A pair of NIfTI files for each nodule, in the scan's frame.
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use ndarray::Zip;
 use nodulus_formats::nifti;
 use nodulus_formats::volume::Volume;
@@ -14,7 +14,7 @@ const OTHER: u8 = 2;
 
 /// Writes `<nodule_id>_hu.nii.gz` and `<nodule_id>_mask.nii.gz`; where masks overlap, the nodule's
 /// own holds.
-pub(super) fn write(folder: &Path, region: &Region) -> Result<(), Error> {
+pub(super) fn write(folder: &Path, region: &NoduleRegion) -> Result<(), Error> {
     let id = &region.nodule_id;
     let labels =
         Zip::from(&region.mask).and(&region.others).map_collect(|own, other| match (own, other) {

@@ -3,7 +3,7 @@
 //! Source: nnU-Net's `documentation/dataset_format.md` and `verify_dataset_integrity`.
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use crate::stages::balance::nnunet_splits;
 use crate::tables::{Neighbours, Split};
 use fs_err as fs;
@@ -66,7 +66,7 @@ impl DataSet {
     /// Writes the image and the labels of a nodule.
     ///
     /// METHOD: nnU-Net's folds cover train and validation together.
-    pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
+    pub(super) fn add(&mut self, region: &NoduleRegion) -> Result<(), Error> {
         let id = &region.nodule_id;
         let end = if region.split.as_deref() == Some(Split::Test.name()) {
             self.n_test += 1;

@@ -1,13 +1,13 @@
 //! Writes a file of numpy arrays for each nodule.
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use ndarray::Array3;
 use nodulus_formats::npz::{self, Array, Values};
 use std::path::Path;
 
 /// Writes `<nodule_id>.npz`; arrays of voxels are indexed `[k, j, i]`.
-pub(super) fn write(folder: &Path, region: &Region) -> Result<(), Error> {
+pub(super) fn write(folder: &Path, region: &NoduleRegion) -> Result<(), Error> {
     let geometry = region.hu.geometry();
     let [ni, nj, nk] = geometry.size();
     let shape = [nk, nj, ni];

@@ -3,7 +3,7 @@
 //! Source: Arrow's "Canonical Extension Types".
 
 use crate::pipeline::export::Error;
-use crate::pipeline::export::regions::Region;
+use crate::pipeline::export::regions::NoduleRegion;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::errors::ParquetError;
@@ -45,7 +45,7 @@ impl Parts {
     }
 
     /// Adds the slices of a region, one row each.
-    pub(super) fn add(&mut self, region: &Region) -> Result<(), Error> {
+    pub(super) fn add(&mut self, region: &NoduleRegion) -> Result<(), Error> {
         let [ni, nj, _] = region.hu.geometry().size();
         let shape = *self.shape.get_or_insert([nj, ni]);
         if shape != [nj, ni] {
@@ -151,7 +151,7 @@ fn item(value: DataType) -> Arc<Field> {
 }
 
 /// The rows of a region.
-fn batch(region: &Region, shape: [usize; 2]) -> Result<RecordBatch, ArrowError> {
+fn batch(region: &NoduleRegion, shape: [usize; 2]) -> Result<RecordBatch, ArrowError> {
     let n = region.roi_ids.len();
     let text = |text: &str| Arc::new(StringArray::from(vec![text; n])) as ArrayRef;
     let number = |value: f64| Arc::new(Float64Array::from(vec![value; n])) as ArrayRef;

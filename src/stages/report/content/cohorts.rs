@@ -2,6 +2,7 @@
 
 use crate::tables::RatingAgreement;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A count with its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -10,6 +11,13 @@ pub struct Count {
     pub name: String,
     /// How many.
     pub n: u64,
+}
+
+impl Count {
+    /// Counts in the order of their names.
+    pub(in crate::stages::report) fn list(counts: BTreeMap<String, u64>) -> Vec<Self> {
+        counts.into_iter().map(|(name, n)| Self { name, n }).collect()
+    }
 }
 
 /// Counts of a cohort, from its files to its samples.

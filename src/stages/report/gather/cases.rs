@@ -2,7 +2,8 @@
 
 use crate::stages::Task;
 use crate::stages::report::content::{CasePrediction, ReportContent, ShownCase, SlicePicture};
-use crate::stages::report::{Error, PickedNodule};
+use crate::stages::report::error::Error;
+use crate::stages::report::picked_nodule::PickedNodule;
 use crate::tables::{Output, Roi, Table};
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;

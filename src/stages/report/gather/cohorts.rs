@@ -1,9 +1,8 @@
 //! Counts of scans, marks, nodules and samples by cohort.
 
-use super::counted;
 use crate::stages::Task;
-use crate::stages::report::Error;
-use crate::stages::report::content::{CohortSummary, HistogramQuantity, SplitCount};
+use crate::stages::report::content::{CohortSummary, Count, HistogramQuantity, SplitCount};
+use crate::stages::report::error::Error;
 use crate::stages::report::histogram::histograms;
 use crate::tables::{Exclusion, Oversize, Role, Sample, Scan, Table, leak};
 use serde::Deserialize;
@@ -187,9 +186,9 @@ fn cohort(tally: CohortTally, name: String) -> CohortSummary {
         n_patients: tally.patients.len() as u64,
         n_scans: tally.n_scans,
         n_excluded: tally.n_excluded,
-        exclusions: counted(tally.exclusions),
-        left_out: counted(tally.left_out),
-        marks: counted(tally.marks),
+        exclusions: Count::list(tally.exclusions),
+        left_out: Count::list(tally.left_out),
+        marks: Count::list(tally.marks),
         n_nodules: tally.n_nodules,
         n_more_marks_than_readers: tally.n_more_marks_than_readers,
         n_resampled: tally.resampled.len() as u64,

@@ -7,8 +7,10 @@ mod provenance;
 
 pub(super) use cases::cases;
 
+use super::config::Config;
 use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, StageFailures};
-use super::{Config, Error, SPEC, readers, volumes};
+use super::error::Error;
+use super::{readers, volumes};
 use crate::stages::Task;
 use crate::tables::{NoduleMetrics, Output, Summary, Table, TrainingLog};
 use models::PredictionIndex;
@@ -26,7 +28,12 @@ struct NoduleFacts {
 }
 
 /// The content of a report, except for the shown cases.
-pub(super) fn content(config: &Config, task: &Task<'_>, job: &Job) -> Result<ReportContent, Error> {
+pub(super) fn content(
+    config: &Config,
+    report_version: u32,
+    task: &Task<'_>,
+    job: &Job,
+) -> Result<ReportContent, Error> {
     let results: Vec<NoduleMetrics> = rows(task)?;
     let summary: Vec<Summary> = rows(task)?;
     let facts = facts(task, &results)?;
@@ -38,7 +45,7 @@ pub(super) fn content(config: &Config, task: &Task<'_>, job: &Job) -> Result<Rep
     let pairs = readers::pairs(task)?;
     let models = predicted.models(&results);
     Ok(ReportContent {
-        report_version: SPEC.version,
+        report_version,
         title: config.title.clone(),
         run_id: job.key().to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,7 +99,7 @@ fn failures(task: &Task<'_>) -> Result<Vec<StageFailures>, Error> {
         .into_iter()
         .map(|(stage, causes)| {
             let n = causes.values().sum();
-            let mut causes = counted(causes);
+            let mut causes = Count::list(causes);
             causes.sort_by(|a, b| b.n.cmp(&a.n).then(a.name.cmp(&b.name)));
             StageFailures { stage, n, causes }
         })
@@ -122,10 +129,6 @@ fn training(task: &Task<'_>, predicted: &PredictionIndex) -> Result<Vec<Epoch>, 
         }
     }
     Ok(epochs)
-}
-
-fn counted(counts: BTreeMap<String, u64>) -> Vec<Count> {
-    counts.into_iter().map(|(name, n)| Count { name, n }).collect()
 }
 
 /// The evaluated nodules, by id.

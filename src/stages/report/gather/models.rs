@@ -2,8 +2,8 @@
 
 use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
-use crate::stages::report::Error;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
+use crate::stages::report::error::Error;
 use crate::tables::{NoduleMetrics, Output, Table};
 use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;

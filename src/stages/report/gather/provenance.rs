@@ -1,7 +1,7 @@
 //! Everything that a report is made from, back to the source files.
 
-use crate::stages::report::Error;
 use crate::stages::report::content::{ReportSource, SourceVersion};
+use crate::stages::report::error::Error;
 use crate::stages::{Stage, Task};
 use crate::tables::Output;
 use nodulus_store::{InputRef, Job};

@@ -111,19 +111,7 @@ fn each<S: Copy + Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PLAIN: PixelFormat = PixelFormat {
-        packing: Packing::Plain,
-        data_set: 0,
-        big_endian: false,
-        bits_allocated: 16,
-        bits_stored: 16,
-        high_bit: 15,
-        signed: true,
-        slope: 1.0,
-        intercept: -1024.0,
-        padding: None,
-    };
+    use crate::dicom::tests::samples::PLAIN;
 
     fn hu(raw: &[u8], format: &PixelFormat) -> Result<Vec<i16>, String> {
         let mut hu = vec![0; raw.len() / 2];

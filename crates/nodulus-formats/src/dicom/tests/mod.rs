@@ -2,9 +2,14 @@
 
 pub(super) mod samples;
 
-mod annotation;
+mod elements;
+mod series;
 mod compressed;
 mod multi_frame;
-mod real;
-mod series;
+mod fragments;
+mod segmentation;
+mod structure_set;
+mod damaged_annotation;
 mod writers;
+mod points;
+mod real;

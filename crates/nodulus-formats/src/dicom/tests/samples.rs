@@ -12,6 +12,20 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const SERIES: &str = "2.25.10";
 
+/// Signed pixels of 16 bits with the intercept -1024.
+pub(crate) const PLAIN: PixelFormat = PixelFormat {
+    packing: Packing::Plain,
+    data_set: 0,
+    big_endian: false,
+    bits_allocated: 16,
+    bits_stored: 16,
+    high_bit: 15,
+    signed: true,
+    slope: 1.0,
+    intercept: -1024.0,
+    padding: None,
+};
+
 /// 3 columns, 2 rows, 4 slices; every voxel differs.
 pub(crate) fn volume() -> Volume<i16> {
     let geometry =
@@ -89,17 +103,6 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         kvp: None,
         tube_current: None,
         transfer_syntax: "1.2.840.10008.1.2.1".to_owned(),
-        pixels: PixelFormat {
-            packing: Packing::Plain,
-            data_set: 0,
-            big_endian: false,
-            bits_allocated: 16,
-            bits_stored: 16,
-            high_bit: 15,
-            signed: true,
-            slope: 1.0,
-            intercept: -1024.0,
-            padding: None,
-        },
+        pixels: PLAIN,
     }
 }

@@ -1,33 +1,23 @@
 //! Sum of batch-normalised and plain tensors, optionally rectified: batch norm and `ReLU`, the end
 //! of a residual unit, and the sum of a pyramid's branches, each in one pass over memory.
 
+mod backward;
+mod channel_statistics;
+
 use super::tasks::planes_per_task;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::operator::{Gradient, Operator, Step};
 use crate::tensors::{tensor, view};
-use crate::vector::{self, ReluGate};
+use crate::vector;
+use backward::NormBackward;
 use candle_core::Tensor;
+pub(super) use channel_statistics::EPSILON;
+use channel_statistics::statistics;
+pub(crate) use channel_statistics::{
+    ChannelAffine, ChannelStatistics, StatisticsSlot, affine, recorded_statistics,
+};
 use rayon::prelude::*;
-use std::cell::RefCell;
-use std::rc::Rc;
-
-/// Added to variances before the square root: `PyTorch`'s default.
-pub(super) const EPSILON: f64 = 1e-5;
-
-/// Mean and variance (of the population, not the sample) of each channel.
-#[derive(Clone, Debug)]
-pub(crate) struct ChannelStatistics {
-    /// Means, `[C]`.
-    pub(crate) mean: Tensor,
-    /// Variances, `[C]`.
-    pub(crate) variance: Tensor,
-    /// Number of values averaged over; 0 for running statistics.
-    pub(crate) count: usize,
-}
-
-/// Slot in which a forward pass records a batch's statistics.
-pub(crate) type StatisticsSlot = Rc<RefCell<Option<ChannelStatistics>>>;
 
 /// An addend.
 pub(crate) enum Term {
@@ -56,9 +46,6 @@ pub(crate) struct NormalisedSum {
     /// Whether negative sums become 0.
     pub(crate) rectified: bool,
 }
-
-/// Scale and shift of a channel: `scale * x + shift`.
-pub(crate) type ChannelAffine = (f32, f32);
 
 impl Operator for NormalisedSum {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Tensor> {
@@ -191,163 +178,13 @@ fn gated(gradient: &[f32], y: &[f32]) -> Vec<f32> {
     gated
 }
 
-fn inverse_deviation(variance: f32) -> f64 {
-    1.0 / (f64::from(variance) + EPSILON).sqrt()
-}
-
-/// Scale and shift of each channel that normalise by these statistics, then scale and shift.
-pub(crate) fn affine(
-    statistics: &ChannelStatistics,
-    scale: &[f32],
-    shift: &[f32],
-) -> Result<Vec<ChannelAffine>> {
-    let (mean, variance) = (view(&statistics.mean)?, view(&statistics.variance)?);
-    let moments = mean.iter().zip(&*variance);
-    let affine = moments.zip(scale.iter().zip(shift)).map(|((mean, variance), (scale, shift))| {
-        let scale = f64::from(*scale) * inverse_deviation(*variance);
-        (scale as f32, (f64::from(*shift) - f64::from(*mean) * scale) as f32)
-    });
-    Ok(affine.collect())
-}
-
-/// The statistics that a forward pass recorded.
-pub(crate) fn recorded_statistics(found: &StatisticsSlot) -> Result<ChannelStatistics> {
-    found.borrow().clone().ok_or_else(|| Error::Shape {
-        operator: "normalised sum",
-        problem: "no statistics: backward without forward".to_owned(),
-    })
-}
-
-/// Sums by channel, over images, of the pairs that `f` computes for each plane.
-fn channel_pairs(
-    [images, channels, n]: [usize; 3],
-    f: impl Fn(usize, std::ops::Range<usize>) -> (f32, f32) + Sync,
-) -> Vec<(f64, f64)> {
-    let planes: Vec<(f32, f32)> = (0..images * channels)
-        .into_par_iter()
-        .with_min_len(planes_per_task(n))
-        .map(|plane| f(plane % channels, plane * n..(plane + 1) * n))
-        .collect();
-    (0..channels)
-        .map(|c| {
-            let of_channel = planes.iter().skip(c).step_by(channels);
-            of_channel.fold((0.0, 0.0), |sum, plane| {
-                (sum.0 + f64::from(plane.0), sum.1 + f64::from(plane.1))
-            })
-        })
-        .collect()
-}
-
-fn statistics(x: &[f32], shape: [usize; 3]) -> Result<ChannelStatistics> {
-    let [images, channels, n] = shape;
-    // Differences from one of the channel's own values keep all digits where the mean is large
-    // compared with the deviation.
-    let pivot = |c: usize| x[c * n];
-    let sums = channel_pairs(shape, |c, plane| vector::moments(&x[plane], pivot(c)));
-    let count = images * n;
-    let (mut mean, mut variance) = (Vec::new(), Vec::new());
-    for (c, (sum, squares)) in sums.into_iter().enumerate().take(channels) {
-        let shifted = sum / count as f64;
-        mean.push((f64::from(pivot(c)) + shifted) as f32);
-        variance.push((squares / count as f64 - shifted * shifted).max(0.0) as f32);
-    }
-    Ok(ChannelStatistics {
-        mean: tensor(mean, channels)?,
-        variance: tensor(variance, channels)?,
-        count,
-    })
-}
-
-/// The backward pass of one normalised term.
-struct NormBackward<'a> {
-    g: &'a [f32],
-    /// Whether the gradient counts only where the normalised input is positive.
-    gated: bool,
-    shape: [usize; 3],
-    mean: &'a [f32],
-    variance: &'a [f32],
-    of_batch: bool,
-}
-
-impl NormBackward<'_> {
-    fn run(
-        &self,
-        inputs: &[&Tensor],
-        wanted: &[bool],
-        affine: &[ChannelAffine],
-    ) -> Result<[Option<Gradient>; 3]> {
-        let (x, scale) = (view(inputs[0])?, view(inputs[1])?);
-        let [images, channels, n] = self.shape;
-        let gates: Vec<Option<ReluGate>> = affine
-            .iter()
-            .map(|&(scale, shift)| self.gated.then_some(ReluGate { scale, shift }))
-            .collect();
-        let sums = if self.of_batch && wanted[0] || wanted[1] || wanted[2] {
-            self.sums(&x, &gates)
-        } else {
-            vec![(0.0, 0.0); channels]
-        };
-        let mut found = [None, None, None];
-        if wanted[1] {
-            let values = sums.iter().zip(self.variance);
-            let values = values.map(|((_, q), v)| (q * inverse_deviation(*v)) as f32).collect();
-            found[1] = Some(Gradient::new(tensor(values, channels)?));
-        }
-        if wanted[2] {
-            let values = sums.iter().map(|(s, _)| *s as f32).collect();
-            found[2] = Some(Gradient::new(tensor(values, channels)?));
-        }
-        if wanted[0] {
-            let count = if self.of_batch { (images * n) as f64 } else { f64::INFINITY };
-            let factors: Vec<[f32; 3]> = (0..channels)
-                .map(|c| {
-                    let inverse = inverse_deviation(self.variance[c]);
-                    let of_g = f64::from(scale[c]) * inverse;
-                    let of_x = -of_g * inverse * inverse * sums[c].1 / count;
-                    let mean = f64::from(self.mean[c]);
-                    let constant = -of_g * sums[c].0 / count - of_x * mean;
-                    [of_g as f32, of_x as f32, constant as f32]
-                })
-                .collect();
-            let values = self.input_gradient(&x, &gates, &factors);
-            found[0] = Some(Gradient::new(tensor(values, inputs[0].dims())?));
-        }
-        Ok(found)
-    }
-
-    /// Sums of `g` and of `g * (x - mean)` for each channel.
-    fn sums(&self, x: &[f32], gates: &[Option<ReluGate>]) -> Vec<(f64, f64)> {
-        channel_pairs(self.shape, |c, plane| {
-            let mean = self.mean[c];
-            vector::weighted_sums(&self.g[plane.clone()], &x[plane], gates[c], mean)
-        })
-    }
-
-    fn input_gradient(
-        &self,
-        x: &[f32],
-        gates: &[Option<ReluGate>],
-        factors: &[[f32; 3]],
-    ) -> Vec<f32> {
-        let [_, channels, n] = self.shape;
-        let mut found = buffer::take(x.len());
-        let planes = found.par_chunks_mut(n).with_min_len(planes_per_task(n)).enumerate();
-        planes.for_each(|(plane, found)| {
-            let at = plane * n..(plane + 1) * n;
-            let (g, x, c) = (&self.g[at.clone()], &x[at], plane % channels);
-            vector::combine(found, g, x, gates[c], factors[c]);
-        });
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::check::{assert_gradients, output, random};
     use super::*;
 
     fn batch() -> Term {
-        Term::Batch(Rc::default())
+        Term::Batch(StatisticsSlot::default())
     }
 
     fn fixed() -> Term {

@@ -1,145 +1,15 @@
-//! Tables of scan geometry: what annotations need to know about a scan whose image is missing.
-//!
-//! Columns: `series_instance_uid`, `study_instance_uid`, `patient_id`, `slice_thickness_mm`, `pixel_spacing_mm` (of
-//! columns and rows alike), `z_positions_mm` (z of each slice's `ImagePositionPatient`, in any order). In CSV, which
-//! may be compressed (`.csv.xz`, `.csv.gz`), the heights are in one field with spaces between them; in Parquet they
-//! are a list. Study, patient and thickness may be empty or null. Other columns are ignored.
+//! Reads tables of scan geometry from CSV and Parquet.
 
-use crate::volume::{Slices, SlicesError};
+use super::{COLUMNS, Error, ScanGeometries, ScanGeometry};
+use crate::volume::Slices;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use ::parquet::errors::ParquetError;
-use arrow::error::ArrowError;
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
-
-/// The geometry of one series.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScanGeometry {
-    /// The study, if the table has it.
-    pub study_instance_uid: Option<String>,
-    /// The patient, if the table has it.
-    pub patient_id: Option<String>,
-    /// DICOM `SliceThickness`, if the table has it.
-    pub slice_thickness_mm: Option<f64>,
-    /// The slices, in ascending height.
-    ///
-    /// METHOD: k ascends with z, as in an image whose slices lie along the patient's z. Where the image has x and y
-    /// reversed, the scan is rotated about z, which does not change k.
-    pub slices: Slices,
-    /// Number of heights that repeat another one.
-    pub n_duplicate_slices: usize,
-}
-
-/// A table of scan geometry, by series.
-pub type ScanGeometries = BTreeMap<String, ScanGeometry>;
-
-/// A table of scan geometry could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be opened, or is not compressed as its name says.
-    #[error("cannot read `{path}`")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The file's name is that of no format.
-    #[error(
-        "`{0}` is not named like a table of scan geometry, expected .csv, .csv.xz, .csv.gz or .parquet"
-    )]
-    Format(PathBuf),
-    /// A column is missing.
-    #[error("`{path}` is not a table of scan geometry: column {column} is missing")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// Name of the column.
-        column: &'static str,
-    },
-    /// The file is not valid CSV.
-    #[error("`{path}` is not a table of scan geometry")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// The cause, with line and column.
-        source: csv::Error,
-    },
-    /// The file is not valid Parquet.
-    #[error("cannot read `{path}` as Parquet")]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: ParquetError,
-    },
-    /// A row group is damaged.
-    #[error("cannot read `{path}` as Parquet")]
-    Arrow {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: ArrowError,
-    },
-    /// A Parquet file lacks a column, or one has another type.
-    #[error("`{path}` is not a table of scan geometry")]
-    Columns {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: Box<serde_arrow::Error>,
-    },
-    /// A value is not allowed.
-    #[error("`{path}`, row {row}: {column} is {found}, expected {expected}")]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 1, without the header line.
-        row: usize,
-        /// Name of the column.
-        column: &'static str,
-        /// The value.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// The heights or the spacing do not make up slices.
-    #[error("`{path}`, row {row}: z_positions_mm and pixel_spacing_mm do not make up slices")]
-    Slices {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 1, without the header line.
-        row: usize,
-        /// The cause.
-        source: SlicesError,
-    },
-    /// A series is listed twice.
-    #[error("`{path}`, row {row}: series {series} is listed twice")]
-    Twice {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 1, without the header line.
-        row: usize,
-        /// The series.
-        series: String,
-    },
-}
-
-/// The names of the columns, which are also requested from Parquet.
-const COLUMNS: [&str; 6] = [
-    "series_instance_uid",
-    "study_instance_uid",
-    "patient_id",
-    "slice_thickness_mm",
-    "pixel_spacing_mm",
-    "z_positions_mm",
-];
+use serde::Deserialize;
+use std::io::{BufReader, Read};
+use std::path::Path;
 
 /// A row of the file.
 #[derive(Debug, Deserialize)]
@@ -278,41 +148,6 @@ fn value(
     Error::Value { path: path.to_owned(), row: n + 1, column, found, expected }
 }
 
-/// A row of a table to be written.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewScanGeometry<'a> {
-    /// The series.
-    pub series_instance_uid: &'a str,
-    /// The study.
-    pub study_instance_uid: &'a str,
-    /// The patient.
-    pub patient_id: &'a str,
-    /// DICOM `SliceThickness`.
-    pub slice_thickness_mm: f64,
-    /// Spacing of columns and rows.
-    pub pixel_spacing_mm: f64,
-    /// Heights of the slices, with spaces between them.
-    pub z_positions_mm: String,
-}
-
-/// Writes a table of scan geometry as CSV.
-///
-/// # Errors
-///
-/// Fails if the file cannot be written.
-pub fn write_csv(path: &Path, rows: &[NewScanGeometry<'_>]) -> Result<(), Error> {
-    let wrong = |source| Error::Csv { path: path.to_owned(), source };
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    // The header is written here, so that a table without rows has it too.
-    let file = File::create(path).map_err(io)?;
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
-    writer.write_record(COLUMNS).map_err(wrong)?;
-    for row in rows {
-        writer.serialize(row).map_err(wrong)?;
-    }
-    writer.flush().map_err(io)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,24 +220,6 @@ mod tests {
         let parquet = folder.path().join("g.parquet");
         fs::write(&parquet, NAMES).unwrap();
         assert!(matches!(read(&parquet), Err(Error::Parquet { .. })));
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("g.csv");
-        let row = NewScanGeometry {
-            series_instance_uid: "1.2",
-            study_instance_uid: "1.1",
-            patient_id: "p",
-            slice_thickness_mm: 2.5,
-            pixel_spacing_mm: 0.7,
-            z_positions_mm: "0 2.5 5".to_owned(),
-        };
-        write_csv(&path, &[row]).unwrap();
-        assert_eq!(read(&path).unwrap()["1.2"].slices, slices(0.7, &[0.0, 2.5, 5.0]));
-        write_csv(&path, &[]).unwrap();
-        assert!(read(&path).unwrap().is_empty());
     }
 
     /// As pandas and polars write it: large strings, a list of heights, an extra column.

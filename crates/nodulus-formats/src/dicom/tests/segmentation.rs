@@ -1,41 +1,17 @@
-//! Segmentations and structure sets that the DICOM library wrote.
+//! Segmentations that the DICOM library wrote.
 #![expect(clippy::float_cmp, reason = "numbers are read exactly as they were written")]
 
+use super::elements::{bytes_of, item, number, sequence, text};
 use crate::dicom::annotation::object::{AnnotationObject, parse};
 use crate::dicom::element::data_set::DicomFile;
-use crate::dicom::{Problem, Segmentation, StructureSet};
-use dicom_core::value::{DataSetSequence, PixelFragmentSequence, PrimitiveValue};
-use dicom_core::{DataElement, Length, Tag, VR};
+use crate::dicom::{Problem, Segmentation};
+use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_object::InMemDicomObject;
 use flate2::Compression;
 use flate2::read::DeflateEncoder;
 use std::io::Read;
-
-fn text(object: &mut InMemDicomObject, tag: Tag, vr: VR, value: &str) {
-    object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-}
-
-fn number(object: &mut InMemDicomObject, tag: Tag, value: u16) {
-    object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-}
-
-fn sequence(object: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomObject>) {
-    object.put(DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)));
-}
-
-fn item(fill: impl FnOnce(&mut InMemDicomObject)) -> InMemDicomObject {
-    let mut object = InMemDicomObject::new_empty();
-    fill(&mut object);
-    object
-}
-
-fn bytes_of(object: InMemDicomObject, transfer_syntax: &str) -> Vec<u8> {
-    let meta = FileMetaTableBuilder::new().transfer_syntax(transfer_syntax);
-    let mut bytes = Vec::new();
-    object.with_meta(meta).unwrap().write_all(&mut bytes).unwrap();
-    bytes
-}
 
 /// Three frames of 3 × 3 pixels, the last one of segment 2, with these pixel data.
 fn segmentation(kind: &str, class: &str, bits: u16, pixels: &[u8]) -> InMemDicomObject {
@@ -100,11 +76,11 @@ fn segmentation(kind: &str, class: &str, bits: u16, pixels: &[u8]) -> InMemDicom
 /// Nine bits for each frame: pixel (2, 2) of frame 1, (0, 0) and (1, 0) of frame 2, (1, 1) of frame 3.
 const BITS: [u8; 4] = [0x00, 0b0000_0111, 0b0100_0000, 0x00];
 
-fn binary() -> InMemDicomObject {
+pub(super) fn binary() -> InMemDicomObject {
     segmentation("BINARY", uids::SEGMENTATION_STORAGE, 1, &BITS)
 }
 
-fn read(bytes: Vec<u8>) -> Result<Segmentation, Problem> {
+pub(super) fn read(bytes: Vec<u8>) -> Result<Segmentation, Problem> {
     match parse(&DicomFile::new(bytes)?, 0.5)? {
         AnnotationObject::Segmentation(segmentation) => Ok(segmentation),
         AnnotationObject::StructureSet(_) => panic!("a structure set"),
@@ -141,7 +117,7 @@ fn bits_continue_from_frame_to_frame() {
 }
 
 /// One value for each pixel: that of the frame for the pixels in `expected`, `outside` for others.
-fn values(inside: [u8; 3], outside: u8) -> Vec<u8> {
+pub(super) fn values(inside: [u8; 3], outside: u8) -> Vec<u8> {
     let mut values = vec![outside; 27];
     for [i, j, frame] in expected().into_iter().flat_map(|(_, pixels)| pixels) {
         values[frame * 9 + j * 3 + i] = inside[frame];
@@ -167,7 +143,7 @@ fn fractions_count_from_the_threshold() {
     assert!(error.starts_with("MaximumFractionalValue (0062,000E) is 0"), "{error}");
 }
 
-fn label_map(pixels: &[u8], bits: u16) -> InMemDicomObject {
+pub(super) fn label_map(pixels: &[u8], bits: u16) -> InMemDicomObject {
     segmentation("LABELMAP", uids::LABEL_MAP_SEGMENTATION_STORAGE, bits, pixels)
 }
 
@@ -278,148 +254,4 @@ fn invalid_segmentations_are_refused_by_attribute() {
             read(bytes_of(object, uids::EXPLICIT_VR_LITTLE_ENDIAN)).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}\nexpected: {expected}");
     }
-}
-
-fn structures() -> InMemDicomObject {
-    let mut object = InMemDicomObject::new_empty();
-    text(&mut object, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192");
-    text(&mut object, tags::SOP_CLASS_UID, VR::UI, uids::RT_STRUCTURE_SET_STORAGE);
-    text(&mut object, tags::SOP_INSTANCE_UID, VR::UI, "1.2.3");
-    let series = item(|o| text(o, tags::SERIES_INSTANCE_UID, VR::UI, "1.4"));
-    let study = item(|o| sequence(o, tags::RT_REFERENCED_SERIES_SEQUENCE, vec![series]));
-    let frame = item(|o| {
-        text(o, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.5");
-        sequence(o, tags::RT_REFERENCED_STUDY_SEQUENCE, vec![study]);
-    });
-    sequence(&mut object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame]);
-    let names = [(7, "Knoten ß"), (9, "Lunge")];
-    let rois = names.map(|(n, name)| {
-        item(|o| {
-            text(o, tags::ROI_NUMBER, VR::IS, &n.to_string());
-            text(o, tags::REFERENCED_FRAME_OF_REFERENCE_UID, VR::UI, "1.5");
-            text(o, tags::ROI_NAME, VR::LO, name);
-        })
-    });
-    sequence(&mut object, tags::STRUCTURE_SET_ROI_SEQUENCE, rois.to_vec());
-    let contour = item(|o| {
-        text(o, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
-        text(o, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "3");
-        text(o, tags::CONTOUR_DATA, VR::DS, "1\\2\\3\\-1.5e1\\ 2.25 \\3\\0\\0\\3 ");
-    });
-    let contours = item(|o| {
-        sequence(o, tags::CONTOUR_SEQUENCE, vec![contour]);
-        text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "7");
-    });
-    sequence(&mut object, tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
-    let observation = item(|o| {
-        text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "9");
-        text(o, tags::RTROI_INTERPRETED_TYPE, VR::CS, "ORGAN");
-    });
-    sequence(&mut object, tags::RTROI_OBSERVATIONS_SEQUENCE, vec![observation]);
-    object
-}
-
-fn read_structures(object: InMemDicomObject, syntax: &str) -> Result<StructureSet, Problem> {
-    match parse(&DicomFile::new(bytes_of(object, syntax))?, 0.5)? {
-        AnnotationObject::StructureSet(structures) => Ok(structures),
-        AnnotationObject::Segmentation(_) => panic!("a segmentation"),
-    }
-}
-
-#[test]
-fn regions_have_their_names_types_and_contours() {
-    for syntax in [uids::IMPLICIT_VR_LITTLE_ENDIAN, uids::EXPLICIT_VR_LITTLE_ENDIAN] {
-        let found = read_structures(structures(), syntax).unwrap();
-        assert!(found.referenced.series.contains("1.4"));
-        assert!(found.referenced.frames_of_reference.contains("1.5"));
-        let [nodule, lung] = &found.rois[..] else { panic!("{:?}", found.rois) };
-        assert_eq!(
-            (nodule.name.as_str(), nodule.number, nodule.interpreted_type.as_str()),
-            ("Knoten ß", 7, "")
-        );
-        assert_eq!(
-            nodule.contours[0].points_mm,
-            [[1.0, 2.0, 3.0], [-15.0, 2.25, 3.0], [0.0, 0.0, 3.0]]
-        );
-        assert_eq!((lung.name.as_str(), lung.interpreted_type.as_str()), ("Lunge", "ORGAN"));
-        assert!(lung.contours.is_empty());
-    }
-}
-
-#[test]
-fn invalid_structure_sets_are_refused() {
-    let refused = |change: fn(&mut InMemDicomObject)| {
-        let mut object = structures();
-        change(&mut object);
-        read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string()
-    };
-    let orphan = refused(|o| sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, Vec::new()));
-    assert!(orphan.starts_with("ReferencedROINumber (3006,0084) is 7"), "{orphan}");
-    let double = refused(|o| {
-        let roi = || item(|o| text(o, tags::ROI_NUMBER, VR::IS, "7"));
-        sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, vec![roi(), roi()]);
-    });
-    assert!(double.starts_with("ROINumber (3006,0022) is 7 twice"), "{double}");
-    let with_points = |points: &'static str| {
-        item(|o| {
-            let contour = item(|o| {
-                text(o, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
-                text(o, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "1");
-                text(o, tags::CONTOUR_DATA, VR::DS, points);
-            });
-            sequence(o, tags::CONTOUR_SEQUENCE, vec![contour]);
-            text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "7");
-        })
-    };
-    for (points, expected) in [
-        ("1\\2", "ContourData (3006,0050) is 2 numbers, expected 3 for each of 1 points"),
-        ("1\\2\\nan", "ContourData (3006,0050) is `1\\2\\nan`, expected decimal numbers"),
-        ("", "ContourData (3006,0050) is 0 numbers"),
-    ] {
-        let mut object = structures();
-        sequence(&mut object, tags::ROI_CONTOUR_SEQUENCE, vec![with_points(points)]);
-        let error =
-            read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
-    }
-}
-
-#[test]
-fn sequences_that_are_too_deep_or_never_end_are_refused() {
-    let mut object = InMemDicomObject::new_empty();
-    for _ in 0..20 {
-        let inside = object;
-        object = item(|o| sequence(o, tags::REFERENCED_SERIES_SEQUENCE, vec![inside]));
-    }
-    let deep = bytes_of(object, uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    assert!(matches!(read(deep), Err(Problem::Malformed { .. })));
-    let whole = bytes_of(binary(), uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    for length in 0..whole.len() {
-        assert!(read(whole[..length].to_vec()).is_err(), "{length} of {}", whole.len());
-    }
-}
-
-#[test]
-fn no_change_of_a_files_bytes_makes_reading_panic() {
-    use rand::{Rng, SeedableRng};
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    let mut values = values([1, 1, 2], 0);
-    values.push(0);
-    let files = [
-        bytes_of(binary(), uids::EXPLICIT_VR_LITTLE_ENDIAN),
-        bytes_of(binary(), uids::IMPLICIT_VR_LITTLE_ENDIAN),
-        bytes_of(label_map(&values, 8), uids::EXPLICIT_VR_LITTLE_ENDIAN),
-        bytes_of(structures(), uids::IMPLICIT_VR_LITTLE_ENDIAN),
-    ];
-    let (mut n_read, mut n_refused) = (0, 0);
-    for n in 0..20_000 {
-        let mut bytes = files[n % files.len()].clone();
-        for _ in 0..rng.random_range(1..4) {
-            let at = rng.random_range(132..bytes.len());
-            bytes[at] = if rng.random_bool(0.3) { 0xFF } else { rng.random() };
-        }
-        let parsed = DicomFile::new(bytes).and_then(|whole| parse(&whole, 0.5));
-        *if parsed.is_ok() { &mut n_read } else { &mut n_refused } += 1;
-    }
-    assert!(n_read > 1000 && n_refused > 1000, "{n_read} read, {n_refused} refused");
 }

@@ -1,0 +1,113 @@
+//! Structure sets that the DICOM library wrote.
+
+use super::elements::{bytes_of, item, sequence, text};
+use crate::dicom::annotation::object::{AnnotationObject, parse};
+use crate::dicom::element::data_set::DicomFile;
+use crate::dicom::{Problem, StructureSet};
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+
+pub(super) fn structures() -> InMemDicomObject {
+    let mut object = InMemDicomObject::new_empty();
+    text(&mut object, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192");
+    text(&mut object, tags::SOP_CLASS_UID, VR::UI, uids::RT_STRUCTURE_SET_STORAGE);
+    text(&mut object, tags::SOP_INSTANCE_UID, VR::UI, "1.2.3");
+    let series = item(|o| text(o, tags::SERIES_INSTANCE_UID, VR::UI, "1.4"));
+    let study = item(|o| sequence(o, tags::RT_REFERENCED_SERIES_SEQUENCE, vec![series]));
+    let frame = item(|o| {
+        text(o, tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.5");
+        sequence(o, tags::RT_REFERENCED_STUDY_SEQUENCE, vec![study]);
+    });
+    sequence(&mut object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame]);
+    let names = [(7, "Knoten ß"), (9, "Lunge")];
+    let rois = names.map(|(n, name)| {
+        item(|o| {
+            text(o, tags::ROI_NUMBER, VR::IS, &n.to_string());
+            text(o, tags::REFERENCED_FRAME_OF_REFERENCE_UID, VR::UI, "1.5");
+            text(o, tags::ROI_NAME, VR::LO, name);
+        })
+    });
+    sequence(&mut object, tags::STRUCTURE_SET_ROI_SEQUENCE, rois.to_vec());
+    let contour = item(|o| {
+        text(o, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
+        text(o, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "3");
+        text(o, tags::CONTOUR_DATA, VR::DS, "1\\2\\3\\-1.5e1\\ 2.25 \\3\\0\\0\\3 ");
+    });
+    let contours = item(|o| {
+        sequence(o, tags::CONTOUR_SEQUENCE, vec![contour]);
+        text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "7");
+    });
+    sequence(&mut object, tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
+    let observation = item(|o| {
+        text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "9");
+        text(o, tags::RTROI_INTERPRETED_TYPE, VR::CS, "ORGAN");
+    });
+    sequence(&mut object, tags::RTROI_OBSERVATIONS_SEQUENCE, vec![observation]);
+    object
+}
+
+fn read_structures(object: InMemDicomObject, syntax: &str) -> Result<StructureSet, Problem> {
+    match parse(&DicomFile::new(bytes_of(object, syntax))?, 0.5)? {
+        AnnotationObject::StructureSet(structures) => Ok(structures),
+        AnnotationObject::Segmentation(_) => panic!("a segmentation"),
+    }
+}
+
+#[test]
+fn regions_have_their_names_types_and_contours() {
+    for syntax in [uids::IMPLICIT_VR_LITTLE_ENDIAN, uids::EXPLICIT_VR_LITTLE_ENDIAN] {
+        let found = read_structures(structures(), syntax).unwrap();
+        assert!(found.referenced.series.contains("1.4"));
+        assert!(found.referenced.frames_of_reference.contains("1.5"));
+        let [nodule, lung] = &found.rois[..] else { panic!("{:?}", found.rois) };
+        assert_eq!(
+            (nodule.name.as_str(), nodule.number, nodule.interpreted_type.as_str()),
+            ("Knoten ß", 7, "")
+        );
+        assert_eq!(
+            nodule.contours[0].points_mm,
+            [[1.0, 2.0, 3.0], [-15.0, 2.25, 3.0], [0.0, 0.0, 3.0]]
+        );
+        assert_eq!((lung.name.as_str(), lung.interpreted_type.as_str()), ("Lunge", "ORGAN"));
+        assert!(lung.contours.is_empty());
+    }
+}
+
+#[test]
+fn invalid_structure_sets_are_refused() {
+    let refused = |change: fn(&mut InMemDicomObject)| {
+        let mut object = structures();
+        change(&mut object);
+        read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string()
+    };
+    let orphan = refused(|o| sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, Vec::new()));
+    assert!(orphan.starts_with("ReferencedROINumber (3006,0084) is 7"), "{orphan}");
+    let double = refused(|o| {
+        let roi = || item(|o| text(o, tags::ROI_NUMBER, VR::IS, "7"));
+        sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, vec![roi(), roi()]);
+    });
+    assert!(double.starts_with("ROINumber (3006,0022) is 7 twice"), "{double}");
+    let with_points = |points: &'static str| {
+        item(|o| {
+            let contour = item(|o| {
+                text(o, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
+                text(o, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "1");
+                text(o, tags::CONTOUR_DATA, VR::DS, points);
+            });
+            sequence(o, tags::CONTOUR_SEQUENCE, vec![contour]);
+            text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "7");
+        })
+    };
+    for (points, expected) in [
+        ("1\\2", "ContourData (3006,0050) is 2 numbers, expected 3 for each of 1 points"),
+        ("1\\2\\nan", "ContourData (3006,0050) is `1\\2\\nan`, expected decimal numbers"),
+        ("", "ContourData (3006,0050) is 0 numbers"),
+    ] {
+        let mut object = structures();
+        sequence(&mut object, tags::ROI_CONTOUR_SEQUENCE, vec![with_points(points)]);
+        let error =
+            read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}

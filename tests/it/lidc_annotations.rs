@@ -1,0 +1,139 @@
+//! All 1,318 files of LIDC's XML, without images.
+
+use crate::annotations::{assert_each_file_once, run_well};
+use crate::fixture;
+use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The expected counts come from `tests/golden/lidc_marks.py`, which shares no code with nodulus.
+#[test]
+fn all_of_lidc_is_read_without_loss() {
+    let Some((xml, data)) = fixture::real_annotations() else { return };
+    let golden: Value = serde_json::from_str(include_str!("../golden/lidc_marks.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let table = data.join("lidc-scan-geometry.csv.xz");
+    run_well(&store, &xml, &table, &[]);
+    assert_eq!(fixture::rows::<Failure>(&store), []);
+    assert_each_file_once(&store, &xml);
+    let exclusions = fixture::rows::<Exclusion>(&store);
+    for rule in ["chest_x_ray", "repeated_reads"] {
+        let n = exclusions.iter().filter(|exclusion| exclusion.rule == rule).count();
+        assert_eq!(n, golden["files"][rule].as_u64().unwrap() as usize, "{rule}");
+    }
+    let marks = fixture::rows::<Mark>(&store);
+    assert_eq!(marks.len(), 41_759);
+    assert_eq!(counted(&marks), without_sessions(&golden["all"]));
+    let mut lines: Vec<String> = marks
+        .iter()
+        .filter(|mark| mark.kind == "nodule")
+        .map(|m| format!("{} {} {}", m.series_instance_uid, m.reading_session, m.n_voxels.unwrap()))
+        .collect();
+    lines.sort();
+    assert_eq!(sha256(&lines.join("\n")), golden["voxels_sha256"].as_str().unwrap());
+    let scans = fixture::rows::<Scan>(&store);
+    assert_eq!(scans.len(), 1018);
+    let sessions: i64 = scans.iter().map(|scan| scan.n_reading_sessions).sum();
+    assert_eq!(Some(sessions), golden["all"]["sessions"].as_i64());
+    // Three scans have slices at uneven heights, one of them with missing slices; a fourth has a gap.
+    let uneven: Vec<_> = scans
+        .iter()
+        .filter(|scan| scan.slice_gap_max_deviation_mm.unwrap() > 0.02 * scan.spacing_k_mm.unwrap())
+        .map(|scan| (scan.patient_id.as_str(), scan.n_missing_slices.unwrap()))
+        .collect();
+    let mut uneven_sorted = uneven.clone();
+    uneven_sorted.sort_unstable();
+    assert_eq!(
+        uneven_sorted,
+        [
+            ("LIDC-IDRI-0123", 0),
+            ("LIDC-IDRI-0267", 0),
+            ("LIDC-IDRI-0514", 18),
+            ("LIDC-IDRI-0672", 3)
+        ]
+    );
+    assert_eq!(at_least(&store), [2656, 1881, 1392, 912]);
+
+    let listed = fs_err::read_to_string(data.join("luna16-seriesuids.csv")).unwrap();
+    let listed: BTreeSet<&str> = listed.lines().collect();
+    // LUNA16 kept 888. It excluded five more for duplicate slices, which are not in the table.
+    run_well(&store, &xml, &table, &["ingest.inclusion.preset=luna16"]);
+    let scans = fixture::rows::<Scan>(&store);
+    let kept: Vec<_> = scans.iter().filter(|scan| scan.included).collect();
+    let of_luna16 = kept.iter().filter(|scan| listed.contains(scan.series_instance_uid.as_str()));
+    assert_eq!((kept.len(), of_luna16.count()), (893, 887));
+
+    let list = format!("ingest.series_list={}", data.join("luna16-seriesuids.csv").display());
+    run_well(&store, &xml, &table, &[&list]);
+    assert_eq!(fixture::rows::<Scan>(&store).iter().filter(|scan| scan.included).count(), 888);
+    let marks = fixture::rows::<Mark>(&store);
+    assert_eq!(marks.len(), 36_378);
+    assert_eq!(counted(&marks), without_sessions(&golden["luna16"]));
+    let sum: f64 = marks.iter().filter_map(|mark| mark.diameter_mm).sum();
+    let golden_sum = golden["luna16_sum_of_diameters_mm"].as_f64().unwrap();
+    assert!((sum - golden_sum).abs() < 1e-6, "{sum}, {golden_sum}");
+    assert_eq!(at_least(&store), [2284, 1600, 1186, 777]);
+
+    // The counts that LUNA16 published (Setio et al. 2017), and rows of its annotations.csv.
+    run_well(&store, &xml, &table, &[&list, "merge.rule=luna16"]);
+    assert_eq!(at_least(&store), [2290, 1602, 1186, 777]);
+    let nodules = fixture::rows::<Nodule>(&store);
+    for (series, z_mm, diameter_mm) in LUNA16_ROWS {
+        let series = format!("1.3.6.1.4.1.14519.5.2.1.6279.6001.{series}");
+        let found = nodules.iter().any(|nodule| {
+            nodule.series_instance_uid == series
+                && nodule.n_marks >= 3
+                && (nodule.centroid_z_mm.unwrap() - z_mm).abs() < 1e-6
+                && (nodule.diameter_mm / diameter_mm - 1.0).abs() < 2e-6
+        });
+        assert!(found, "{series} at {z_mm} mm");
+    }
+    run_well(&store, &xml, &table, &[&list, "merge.rule=overlap"]);
+    assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
+}
+
+/// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0), except one: in the scan that ends in 740405,
+/// LUNA16 has 18.2086 mm at -426.5447 mm, and the rule gives 18.2079 mm at -426.5457 mm.
+const LUNA16_ROWS: [(&str, f64, f64); 8] = [
+    ("100225287222365663678666836860", -298.387_506_4, 5.651_470_635),
+    ("100225287222365663678666836860", -227.121_25, 4.224_708_481),
+    ("100398138793540579077826395208", 876.374_495_7, 5.786_347_814),
+    ("100621383016233746780170740405", -391.081_276_4, 8.143_261_683),
+    ("100621383016233746780170740405", -405.493_731_8, 18.545_149_97),
+    ("100621383016233746780170740405", -515.073_321_6, 16.381_276_31),
+    ("100953483028192176989979435275", -150.346_423_3, 10.362_320_88),
+    ("102681962408431413578140925249", -91.247_250_78, 21.089_618_63),
+];
+
+/// Counts of marks by kind and irregularity, laid out as in the golden file.
+fn counted(marks: &[Mark]) -> Value {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for mark in marks {
+        *counts.entry(mark.kind.clone()).or_default() += 1;
+        *counts.entry("voxels".to_owned()).or_default() += mark.n_voxels.unwrap_or(0);
+        for irregularity in &mark.irregularities {
+            *counts.entry(irregularity.clone()).or_default() += 1;
+        }
+    }
+    serde_json::to_value(counts).unwrap()
+}
+
+/// The golden counts without reading sessions: only `scans` knows of sessions without marks.
+fn without_sessions(counts: &Value) -> Value {
+    let mut counts = counts.clone();
+    counts.as_object_mut().unwrap().remove("sessions");
+    counts
+}
+
+/// Nodules with at least 1, 2, 3 and 4 marks.
+fn at_least(store: &Path) -> [usize; 4] {
+    let nodules = fixture::rows::<Nodule>(store);
+    [1, 2, 3, 4].map(|least| nodules.iter().filter(|nodule| nodule.n_marks >= least).count())
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
