@@ -98,6 +98,7 @@ impl Exclusion {
 impl Row for Exclusion {
     const TABLE: &'static TableSpec = &TableSpec {
         id_columns: &["case_id"],
+        volatile_columns: &["path"],
         ..TableSpec::new::<Self>("exclusions", "a thing that a rule left out")
     };
 }

@@ -136,6 +136,7 @@ impl Row for Mark {
         pixel_columns: &["mask_bits"],
         id_columns: &["mark_id", "series_instance_uid", "patient_id"],
         row_group_rows: 4096,
+        volatile_columns: &["source_path"],
         ..TableSpec::new::<Self>("marks", "one reader's mark")
     };
 }

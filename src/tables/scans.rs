@@ -61,9 +61,9 @@ columns! {
         pub hu_min: Option<i64>,
         /// greatest voxel value
         pub hu_max: Option<i64>,
-        /// SHA-256 over the case's files, image and annotations
+        /// SHA-256 over the case's content, image and annotations, wherever the files lie
         pub content_sha256: String,
-        /// image file or folder, relative to the cohort's root; null where only annotations are there
+        /// image file or folder when it was read, relative to the cohort's root; null where only annotations are there
         pub path: Option<String>,
         /// files whose marks were read, relative to the annotations' folder
         pub annotation_paths: Vec<String>,
@@ -87,6 +87,7 @@ impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 2,
         id_columns: &["series_instance_uid", "patient_id"],
+        volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")
     };
 }

@@ -91,14 +91,6 @@ pub enum Error {
         /// The shard.
         shard: usize,
     },
-    /// A row has no JSON form to hash.
-    #[error("cannot hash a row of `{table}`")]
-    Hash {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with the row.
-        source: serde_json::Error,
-    },
     /// The file is not Parquet, or is damaged.
     #[error("cannot read `{path}` as Parquet")]
     ReadParquet {

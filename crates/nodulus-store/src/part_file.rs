@@ -2,7 +2,7 @@
 //!
 //! The same rows give the same bytes: a file holds no time, path or host.
 
-use crate::{Error, Row, TableSpec};
+use crate::{Error, Row, TableSpec, hash};
 use arrow::array::RecordBatch;
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
@@ -13,7 +13,9 @@ use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -195,6 +197,36 @@ impl<T: DeserializeOwned> Iterator for PartReader<T> {
             source: Box::new(source),
         }))
     }
+}
+
+/// SHA-256 of a part: of the whole file, or of all columns but the volatile ones where the table has any.
+pub(crate) fn content_sha256(path: &Path, table: &TableSpec) -> Result<String, Error> {
+    if table.volatile_columns.is_empty() {
+        return Ok(hash::sha256_file(path)?);
+    }
+    let read = |source| Error::ReadParquet { path: path.to_owned(), source };
+    let mut file = File::open(path)?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(File::open(path)?.into_parts().0).map_err(read)?;
+    let mut hash = Sha256::new();
+    let mut bytes = Vec::new();
+    for group in builder.metadata().row_groups() {
+        hash.update(group.num_rows().to_le_bytes());
+        for column in group.columns() {
+            let name = column.column_path().parts().first().map_or("", String::as_str);
+            if table.volatile_columns.contains(&name) {
+                continue;
+            }
+            let (start, length) = column.byte_range();
+            hash.update(column.column_path().string());
+            hash.update(length.to_le_bytes());
+            bytes.resize(length as usize, 0);
+            file.seek(SeekFrom::Start(start))?;
+            file.read_exact(&mut bytes)?;
+            hash.update(&bytes);
+        }
+    }
+    Ok(hash::hexadecimal(&hash.finalize()))
 }
 
 /// Number of rows of a Parquet file, from its footer.

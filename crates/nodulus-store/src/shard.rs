@@ -2,9 +2,8 @@
 
 use crate::claim::Claim;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
-use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, record};
+use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
 use fs_err as fs;
-use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +37,6 @@ pub struct ShardWriter {
 pub struct Part<R> {
     writer: PartWriter<R>,
     path: PathBuf,
-    /// Running hash of the rows, for a table with volatile columns.
-    stable: Option<Sha256>,
 }
 
 /// A part that is written and not committed yet.
@@ -83,8 +80,7 @@ impl ShardWriter {
     pub fn part<R: Row>(&self) -> Result<Part<R>, Error> {
         let path = self.target(R::TABLE.into())?.aside.join("part.parquet");
         let writer = PartWriter::create(&path, &self.provenance)?;
-        let stable = (!R::TABLE.volatile_columns.is_empty()).then(Sha256::new);
-        Ok(Part { writer, path, stable })
+        Ok(Part { writer, path })
     }
 
     /// An empty folder for the files of an output that is not a table; every file in it is committed.
@@ -190,19 +186,7 @@ impl<R: Row> Part<R> {
     ///
     /// Fails if the file cannot be written to.
     pub fn write(&mut self, rows: impl IntoIterator<Item = R>) -> Result<(), Error> {
-        let Some(hash) = &mut self.stable else { return self.writer.write(rows) };
-        for row in rows {
-            let fail = |source| Error::Hash { table: R::TABLE.name, source };
-            let mut value = serde_json::to_value(&row).map_err(fail)?;
-            if let Some(object) = value.as_object_mut() {
-                for column in R::TABLE.volatile_columns {
-                    object.shift_remove(*column);
-                }
-            }
-            hash.update(value.to_string());
-            self.writer.write([row])?;
-        }
-        Ok(())
+        self.writer.write(rows)
     }
 
     /// Closes the part.
@@ -212,10 +196,7 @@ impl<R: Row> Part<R> {
     /// Fails if the file cannot be written to or read back.
     pub fn finish(self) -> Result<FinishedPart, Error> {
         let rows = self.writer.finish()?;
-        let content_sha256 = match self.stable {
-            Some(hash) => hash::hexadecimal(&hash.finalize()),
-            None => hash::sha256_file(&self.path)?,
-        };
+        let content_sha256 = part_file::content_sha256(&self.path, R::TABLE)?;
         Ok(FinishedPart { output: R::TABLE.into(), path: self.path, rows, content_sha256 })
     }
 }

@@ -21,8 +21,8 @@ pub struct TableSpec {
     /// The column that folders stand for, `STORE/TABLE/COLUMN=VALUE/`. Readers of Hive's layout add it;
     /// the files do not have it.
     pub partition_column: Option<&'static str>,
-    /// Columns that measure the run rather than the data, such as seconds. Content hashes ignore them,
-    /// so that a key does not depend on the speed of the machine.
+    /// Columns that tell of the run rather than of the data: seconds, and where files lay. Content hashes ignore
+    /// them, so that a key depends neither on the speed of the machine nor on the names of folders.
     pub volatile_columns: &'static [&'static str],
     /// Columns of pixels, which have no statistics and no dictionary.
     pub pixel_columns: &'static [&'static str],

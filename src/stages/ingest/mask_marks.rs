@@ -48,6 +48,8 @@ pub(super) enum Error {
 pub(super) struct Source<'a> {
     pub(super) session: usize,
     pub(super) reader: Option<&'a str>,
+    /// Number of the file among the reader's, from 0.
+    pub(super) file: usize,
     pub(super) path: &'a str,
 }
 
@@ -105,7 +107,9 @@ pub(super) fn marks(
             continue;
         };
         let session = source.session.to_string();
-        let parts = [scan.series_instance_uid.as_str(), &session, &key, source.path];
+        // The path is not part of the id, so that a mark has the same id wherever the file lies.
+        let file = source.file.to_string();
+        let parts = [scan.series_instance_uid.as_str(), &session, &key, &file];
         let mut mark = blank(scan, hash::id("m-", parts), source.session, &id, source.path);
         mark.reader = source.reader.map(str::to_owned);
         let is_double = n_of_id.get(&id).is_some_and(|n| *n > 1);

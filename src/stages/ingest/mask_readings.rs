@@ -39,7 +39,7 @@ pub(super) fn rows(
     let mut n_complete = 0;
     for files in readers.into_values() {
         let (mut own, mut done) = (CaseRows::default(), Vec::new());
-        for (path, reading) in files {
+        for (file, (path, reading)) in files.into_iter().enumerate() {
             let failure = |error: &dyn std::error::Error| {
                 FailedCase::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
             };
@@ -50,6 +50,7 @@ pub(super) fn rows(
                     let source = Source {
                         session: reading.session,
                         reader: reading.reader.as_deref(),
+                        file,
                         path,
                     };
                     match mask_marks::marks(scan, frame, rules, mask, source) {

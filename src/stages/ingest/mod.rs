@@ -42,7 +42,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Marks),
         Output::Table(Table::Exclusions),
     ],
-    version: 4,
+    version: 5,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
