@@ -100,13 +100,12 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
     }
     let contents = shards.iter().flat_map(|s| &s.inputs).map(|i| i.content_sha256.as_str());
     let content_sha256 = hash::sha256_parts(contents);
-    let key = content_sha256[..16].to_owned();
     Ok(JobSpec {
         stage: spec.name,
         stage_version: spec.version,
         outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
-        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256 }],
+        inputs: vec![InputRef::outside(SOURCES, content_sha256)],
         shards,
     })
 }

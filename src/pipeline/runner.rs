@@ -404,8 +404,7 @@ pub(super) fn outside_weights(
     let file = weights_file(outside.path)?;
     let content_sha256 = hash::sha256_file(&file)
         .map_err(|source| Error::Weights { setting: outside.setting, source })?;
-    let (name, key) = (outside.input.to_owned(), content_sha256[..16].to_owned());
-    Ok(Some((file, InputRef { name, key, content_sha256 })))
+    Ok(Some((file, InputRef::outside(outside.input, content_sha256))))
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.

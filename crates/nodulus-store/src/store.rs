@@ -1,7 +1,7 @@
 //! The folder that holds every version of every table.
 
 use crate::job::{self, Job, JobSpec};
-use crate::version::manifest_path;
+use crate::version::{self, manifest_path};
 use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,7 +31,8 @@ impl Store {
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
         if !marker.exists() {
-            fs::create_dir_all(root)?;
+            fs::create_dir_all(root)
+                .map_err(|source| Error::NotWritable { store: root.to_owned(), source })?;
             // A store whose creation was interrupted has only the temporary file of the marker.
             let has_other_files = fs::read_dir(root)?.any(|entry| {
                 entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("store.json"))
@@ -76,6 +77,18 @@ impl Store {
                 Err(Error::OlderStore { path: root.to_owned(), found: layout })
             }
             Some(_) => Ok(Self { root: root.to_owned() }),
+        }
+    }
+
+    /// Opens a store to look at it; a folder that is missing or empty is a store without versions. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], but for a store that is not there yet.
+    pub fn look(root: &Path) -> Result<Self, Error> {
+        match Self::open(root) {
+            Err(Error::NoStore(_)) => Ok(Self { root: root.to_owned() }),
+            opened => opened,
         }
     }
 
@@ -131,6 +144,16 @@ impl Store {
     ) -> Result<Option<Version>, Error> {
         let output = output.into();
         Version::read(&self.root.join(output.name()), output, key)
+    }
+
+    /// The keys of an output's versions, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn versions(&self, output: impl Into<OutputSpec>) -> Result<Vec<String>, Error> {
+        let found = version::keys(&self.root.join(output.into().name()))?;
+        Ok(found.into_iter().map(|(_, key)| key).collect())
     }
 
     /// The current version of an output that must exist.
