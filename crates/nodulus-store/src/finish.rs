@@ -1,7 +1,8 @@
 //! The versions of a job's outputs: as they would be, and written once all shards are committed.
 
 use crate::job::{self, remove_folder};
-use crate::shard_record::{ShardRecord, record_path, shard_folder};
+use crate::shard::{self, is_sealed};
+use crate::shard_record::{ShardRecord, record_path};
 use crate::version::{self, Manifest, ShardSummary, manifest_path};
 use crate::{Error, InputRef, Job, OutputSpec, Version, durable, record, view};
 use fs_err as fs;
@@ -41,15 +42,24 @@ impl Job {
     pub fn finish(&self) -> Result<Vec<Version>, Error> {
         let mut versions = Vec::new();
         let mut is_replaced = !self.redone.is_empty();
+        let mut is_synced = false;
         for output in &self.spec().outputs {
             let folder = self.folder(*output);
             let path = manifest_path(&folder, self.key());
-            let mut manifest = self.manifest(*output, &self.known(*output)?, Missing::Fails)?;
+            let known = self.known(*output)?;
+            let mut manifest = self.manifest(*output, &known, Missing::Fails)?;
+            let is_new = |key: &&String| !known.contains_key(*key) && !is_sealed(&folder, key);
+            for key in self.shard_keys.iter().filter(is_new) {
+                if !is_synced {
+                    durable::sync_all_below(&self.store)?;
+                    is_synced = true;
+                }
+                shard::seal(&folder, key)?;
+            }
             match record::read::<Manifest>(&path)? {
                 Some(earlier) if is_as(&earlier, &manifest) => manifest = earlier,
                 earlier => {
                     is_replaced |= earlier.is_some_and(|e| e.shards != manifest.shards);
-                    durable::sync_folder(&folder.join("shards"))?;
                     let mut bytes = serde_json::to_vec(&manifest)
                         .map_err(|source| Error::Record { path: path.clone(), source })?;
                     bytes.push(b'\n');
@@ -117,7 +127,7 @@ impl Job {
     }
 
     /// The shards of the output's current version that were not made again since, by their keys: their records need not be
-    /// read.
+    /// read. One that an interrupted run made again has no seal yet.
     pub(crate) fn known(
         &self,
         output: OutputSpec,
@@ -126,12 +136,9 @@ impl Job {
         let mut shards: Vec<ShardSummary> =
             current.map_or_else(Vec::new, |version| version.manifest.shards);
         let folder = self.folder(output);
-        // A run that made a shard again may have been interrupted before it wrote the version.
-        let has_files = |shard: &ShardSummary| {
-            let folder = shard_folder(&folder, &shard.key);
-            shard.parts.iter().all(|part| folder.join(&part.file).exists())
-        };
-        shards.retain(|shard| !self.redone.contains(&shard.key) && has_files(shard));
+        shards.retain(|shard| {
+            !self.redone.contains(&shard.key) && is_sealed(&folder, &shard.key)
+        });
         Ok(shards.into_iter().map(|shard| (shard.key.clone(), shard)).collect())
     }
 }

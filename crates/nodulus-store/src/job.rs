@@ -147,6 +147,23 @@ impl Job {
         self.shard_keys.iter().map(summary).collect()
     }
 
+    /// Removes shards that an interrupted run committed and that are not what their records say, because the machine
+    /// stopped before they were safe on disk.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a shard cannot be read or removed.
+    pub fn check_interrupted(&self) -> Result<(), Error> {
+        for output in &self.spec.outputs {
+            let folder = self.folder(*output);
+            let known = self.known(*output)?;
+            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
+                shard::check_unsealed(&folder, key, *output)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
     /// without committing them.
     ///
@@ -155,9 +172,11 @@ impl Job {
     /// Fails if the store cannot be written to.
     pub fn work(&self) -> Result<Work<'_>, Error> {
         for output in &self.spec.outputs {
-            fs::create_dir_all(self.folder(*output).join("shards"))?;
-            shard::remove_unfinished(&self.claims()?, &self.folder(*output))?;
+            let folder = self.folder(*output);
+            fs::create_dir_all(folder.join("shards"))?;
+            shard::remove_unfinished(&self.claims()?, &folder)?;
         }
+        self.check_interrupted()?;
         let mut seen = BTreeSet::new();
         let mut pending = self.pending();
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
