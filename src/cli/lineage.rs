@@ -1,6 +1,7 @@
 //! `nodulus lineage`.
 
 use super::error::{Error, Outcome};
+use super::outdated::among;
 use super::unknown_name::unknown_name;
 use crate::pipeline::lineage::{self, Node};
 use crate::tables::Output;
@@ -31,12 +32,19 @@ pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Resu
         let names: Vec<_> = Output::all().map(Output::name).collect();
         Error::Usage(unknown_name("table", &arguments.table, &names))
     })?;
-    let node = lineage::lineage(&Store::open(&arguments.store)?, output)?;
+    let store = Store::open(&arguments.store)?;
+    let node = lineage::lineage(&store, output)?;
+    let outdated = among(&store, &[output])?;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &node)?;
+        let mut value = serde_json::to_value(&node)?;
+        value["outdated"] = serde_json::to_value(outdated.first())?;
+        serde_json::to_writer_pretty(&mut *out, &value)?;
         writeln!(out)?;
     } else {
         write_node(&node, 0, &mut BTreeSet::new(), out)?;
+        for outdated in outdated {
+            writeln!(out, "\n{outdated}")?;
+        }
     }
     Ok(Outcome::Success)
 }
@@ -63,6 +71,12 @@ fn write_node(
     }
     if let Some(made) = &node.made {
         writeln!(out, "{indent}  settings {}", made.config)?;
+        if !made.newer_inputs.is_empty() {
+            let names =
+                made.newer_inputs.iter().map(|input| format!("{} {}", input.name, input.key));
+            let names: Vec<String> = names.collect();
+            writeln!(out, "{indent}  kept, and not made from {}", names.join(", "))?;
+        }
     }
     for input in &node.inputs {
         write_node(input, depth + 1, seen, out)?;

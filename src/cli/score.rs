@@ -1,10 +1,10 @@
 //! `nodulus score`.
 
-use super::byte_size;
 use super::error::{Error, Outcome};
 use super::format;
 use super::pipeline_arguments::PipelineArguments;
 use super::resources;
+use crate::byte_size;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};

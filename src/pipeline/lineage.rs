@@ -1,7 +1,7 @@
 //! Follows a table back to the source files, through the outputs that it was made from.
 
 use crate::tables::{Output, SOURCES};
-use nodulus_store::{ShardCase, Store, Version};
+use nodulus_store::{InputRef, ShardCase, Store, Version};
 use serde::Serialize;
 
 /// An output and its inputs.
@@ -34,6 +34,9 @@ pub struct OutputRecord {
     pub config: serde_json::Value,
     /// Rows.
     pub rows: u64,
+    /// The inputs of another content beside which the user kept it; often none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer_inputs: Vec<InputRef>,
 }
 
 /// The lineage of the current version of an output.
@@ -76,6 +79,7 @@ fn of_version(store: &Store, version: &Version) -> Result<Node, nodulus_store::E
             tool_version: manifest.tool_version.clone(),
             config: manifest.config.clone(),
             rows: manifest.rows,
+            newer_inputs: manifest.newer_inputs(),
         }),
         inputs,
         cases: Vec::new(),

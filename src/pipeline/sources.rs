@@ -1,17 +1,15 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
 use super::shards;
+use super::source_hashes::{CaseHash, FolderSeries, Known};
 use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
 use fs_err as fs;
 use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, image_file, luna_csv};
-use nodulus_store::{
-    PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable, hash,
-};
+use nodulus_store::{Store, hash};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,8 +17,6 @@ use std::iter::repeat;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Path of the hashes of earlier runs, in the store.
-const HASHES: &str = "sources/hashes.parquet";
 /// Number of cases that are hashed between two looks at the clock.
 const CASES_BETWEEN_SAVES: usize = 256;
 /// Time between two writes of the hashes.
@@ -61,92 +57,6 @@ pub enum Error {
     Store(#[from] nodulus_store::Error),
 }
 
-columns! {
-    /// What was found when a case, or a folder of DICOM files, was last read.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    struct SourceHash {
-        /// cohort and case or folder
-        id: String,
-        /// hash of the files' names, sizes and times of change
-        stat: String,
-        /// hash of the content of a case; null for a folder
-        content_sha256: Option<String>,
-        /// series of a folder; empty for a case
-        series: Vec<String>,
-    }
-}
-
-impl Row for SourceHash {
-    const TABLE: &'static TableSpec =
-        &TableSpec::new::<Self>("source_hashes", "a case or folder that was read");
-}
-
-/// What earlier runs read, so that unchanged files are not read again.
-#[derive(Debug, Default)]
-struct Known {
-    /// Hash of each case, by cohort and case.
-    cases: BTreeMap<String, CaseHash>,
-    /// Series of each DICOM folder, by cohort and folder.
-    folders: BTreeMap<String, FolderSeries>,
-}
-
-/// The series of a folder when its headers were last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct FolderSeries {
-    stat: String,
-    series: BTreeSet<String>,
-}
-
-/// The hash of a case when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct CaseHash {
-    stat: String,
-    content: String,
-}
-
-impl Known {
-    /// Reads what the store keeps. A damaged file costs time and cannot change a result.
-    fn read(store: &Store) -> Self {
-        let mut known = Self::default();
-        let rows =
-            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
-        for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
-            let SourceHash { id, stat, content_sha256, series } = row;
-            if let Some(content) = content_sha256 {
-                known.cases.insert(id, CaseHash { stat, content });
-            } else {
-                let series = series.into_iter().collect();
-                known.folders.insert(id, FolderSeries { stat, series });
-            }
-        }
-        known
-    }
-
-    /// Keeps it in the store, whole or not at all.
-    fn write(&self, store: &Store) -> Result<(), nodulus_store::Error> {
-        let path = store.root().join(HASHES);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let mut part = PartWriter::create(&aside, &Provenance::new())?;
-        part.write(self.cases.iter().map(|(id, known)| SourceHash {
-            id: id.clone(),
-            stat: known.stat.clone(),
-            content_sha256: Some(known.content.clone()),
-            series: Vec::new(),
-        }))?;
-        part.write(self.folders.iter().map(|(id, known)| SourceHash {
-            id: id.clone(),
-            stat: known.stat.clone(),
-            content_sha256: None,
-            series: known.series.iter().cloned().collect(),
-        }))?;
-        part.finish()?;
-        Ok(durable::publish(&aside, &path)?)
-    }
-}
-
 /// Lists and hashes the sources, and keeps the hashes in the store.
 ///
 /// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
@@ -160,7 +70,9 @@ pub fn list(
     store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Sources, Error> {
-    hash_all(config, Known::read(store), progress, &|known| Ok(known.write(store)?))
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
+    lists.hash_all(config, progress, &|known| Ok(known.write(store)?))
 }
 
 /// [`list`] without a change to the store, which need not exist.
@@ -168,27 +80,118 @@ pub fn list(
 /// # Errors
 ///
 /// Fails if a cohort's folder is missing or holds no case.
-pub fn look(config: &ingest::Config, store: Option<&Store>) -> Result<Sources, Error> {
-    let known = store.map(Known::read).unwrap_or_default();
-    hash_all(config, known, &|_, _| {}, &|_| Ok(()))
+pub fn look(config: &ingest::Config, store: &Store) -> Result<Sources, Error> {
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
+    lists.hash_all(config, &|_, _| {}, &|_| Ok(()))
 }
 
-fn hash_all(
+/// How a case differs from what earlier runs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there.
+    New,
+    /// Its content was another.
+    Modified,
+}
+
+/// The cases that differ, by cohort and case.
+pub type Changes = BTreeMap<(String, String), Change>;
+
+/// [`look`] for a plan: files of new cases are not read as long as no earlier case is missing, as one of a renamed folder
+/// is. Such a case has no content yet that any shard could have.
+///
+/// `expected` gives the number of cases of a cohort whose files are still to be written.
+///
+/// # Errors
+///
+/// Fails if a cohort's folder is missing or holds no case.
+pub fn survey(
     config: &ingest::Config,
-    mut known: Known,
+    store: &Store,
+    expected: &dyn Fn(&ingest::Cohort) -> Option<usize>,
     progress: &dyn Fn(usize, usize),
-    save: &dyn Fn(&Known) -> Result<(), Error>,
-) -> Result<Sources, Error> {
-    let series_list = match &config.series_list {
-        Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
-        None => None,
-    };
-    let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
-    cohorts.sort_by_key(|cohort| &cohort.name);
-    let folders = RefCell::new(&mut known.folders);
-    let mut listed: Vec<ListedCase<'_>> = Vec::new();
-    for cohort in cohorts {
+) -> Result<(Sources, Changes), Error> {
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: true, expected, changes: Changes::new() };
+    let sources = lists.hash_all(config, progress, &|_| Ok(()))?;
+    Ok((sources, lists.changes))
+}
+
+/// A listing in progress.
+struct Lists<'a> {
+    known: Known,
+    is_survey: bool,
+    expected: &'a dyn Fn(&ingest::Cohort) -> Option<usize>,
+    changes: Changes,
+}
+
+impl Lists<'_> {
+    fn hash_all(
+        &mut self,
+        config: &ingest::Config,
+        progress: &dyn Fn(usize, usize),
+        save: &dyn Fn(&Known) -> Result<(), Error>,
+    ) -> Result<Sources, Error> {
+        let series_list = match &config.series_list {
+            Some(path) => {
+                Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>())
+            }
+            None => None,
+        };
+        let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
+        cohorts.sort_by_key(|cohort| &cohort.name);
+        let mut listed: Vec<ListedCase<'_>> = Vec::new();
+        for cohort in cohorts {
+            listed.extend(match (self.expected)(cohort) {
+                Some(n) => (0..n).map(|n| ListedCase::expected(cohort, n)).collect(),
+                None => self.cases(cohort)?,
+            });
+        }
+        let total = listed.len();
+        let mut shards = Vec::new();
+        let (mut done, mut saved, mut unsaved) = (0, Instant::now(), false);
+        for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
+            let is_growth = self.is_survey && self.has_all(listed);
+            let mut cases = Vec::with_capacity(listed.len());
+            for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
+                let hashes: Vec<(CaseHash, bool)> = chunk
+                    .par_iter()
+                    .map(|listed| match self.known.cases.get(&listed.id()) {
+                        None if is_growth && listed.has_unit() => (listed.unread(), true),
+                        known => content(listed, known),
+                    })
+                    .collect();
+                for (listed, (hash, fresh)) in chunk.iter().zip(hashes) {
+                    cases.push(SourceCase {
+                        cohort: listed.cohort.name.clone(),
+                        case: listed.case.clone(),
+                        content_sha256: hash.content.clone(),
+                    });
+                    unsaved |= fresh;
+                    self.remember(listed, hash);
+                }
+                if unsaved && saved.elapsed() >= BETWEEN_SAVES {
+                    save(&self.known)?;
+                    (saved, unsaved) = (Instant::now(), false);
+                }
+                done += chunk.len();
+                progress(done, total);
+            }
+            if let Some(first) = listed.first() {
+                shards.extend(sharded(first.cohort.source, cases, config.shard_size));
+            }
+        }
+        if unsaved {
+            save(&self.known)?;
+        }
+        Ok(Sources { series_list, shards })
+    }
+
+    /// The cases of a cohort, not yet hashed.
+    fn cases<'a>(&mut self, cohort: &'a ingest::Cohort) -> Result<Vec<ListedCase<'a>>, Error> {
         let geometries = cohort.read_scan_geometry()?;
+        let folders = RefCell::new(&mut self.known.folders);
         let series_of = |folder: &str, files: &[PathBuf]| {
             let id = format!("{}/{folder}", cohort.name);
             series_of(&mut folders.borrow_mut(), id, files)
@@ -198,49 +201,34 @@ fn hash_all(
         if cases.is_empty() {
             return Err(empty(cohort));
         }
-        listed.extend(cases.into_iter().map(|case| {
+        let listed = cases.into_iter().map(|case| {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
             ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
-        }));
+        });
+        Ok(listed.collect())
     }
-    let total = listed.len();
-    let mut shards = Vec::new();
-    let (mut done, mut saved, mut unsaved) = (0, Instant::now(), false);
-    for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
-        let mut cases = Vec::with_capacity(listed.len());
-        for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-            let hashes: Vec<(String, CaseHash, bool)> = chunk
-                .par_iter()
-                .map(|listed| {
-                    let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
-                    let (hash, fresh) = content(listed, known.cases.get(&id));
-                    (id, hash, fresh)
-                })
-                .collect();
-            for (listed, (id, hash, fresh)) in chunk.iter().zip(hashes) {
-                cases.push(SourceCase {
-                    cohort: listed.cohort.name.clone(),
-                    case: listed.case.clone(),
-                    content_sha256: hash.content.clone(),
-                });
-                unsaved |= fresh;
-                known.cases.insert(id, hash);
+
+    /// Whether every case of a cohort that an earlier run read is still there.
+    fn has_all(&self, listed: &[ListedCase<'_>]) -> bool {
+        let Some(first) = listed.first() else { return true };
+        let prefix = format!("{}/", first.cohort.name);
+        let ids: BTreeSet<String> = listed.iter().map(ListedCase::id).collect();
+        let earlier = self.known.cases.range(prefix.clone()..);
+        earlier.take_while(|(id, _)| id.starts_with(&prefix)).all(|(id, _)| ids.contains(id))
+    }
+
+    /// Keeps the hash of a case, and how it differs from the one before.
+    fn remember(&mut self, listed: &ListedCase<'_>, hash: CaseHash) {
+        let case = (listed.cohort.name.clone(), listed.case.case_id.clone());
+        let content = hash.content.clone();
+        match self.known.cases.insert(listed.id(), hash) {
+            None => self.changes.insert(case, Change::New),
+            Some(before) if before.content != content => {
+                self.changes.insert(case, Change::Modified)
             }
-            if unsaved && saved.elapsed() >= BETWEEN_SAVES {
-                save(&known)?;
-                (saved, unsaved) = (Instant::now(), false);
-            }
-            done += chunk.len();
-            progress(done, total);
-        }
-        if let Some(first) = listed.first() {
-            shards.extend(sharded(first.cohort.source, cases, config.shard_size));
-        }
+            Some(_) => None,
+        };
     }
-    if unsaved {
-        save(&known)?;
-    }
-    Ok(Sources { series_list, shards })
 }
 
 /// Cuts the cases of a cohort into shards. Within a shard, cases are by what they are and not by where they lie.
@@ -299,6 +287,34 @@ struct ListedCase<'a> {
     case: Case,
     /// Hash of the scan's geometry, where it comes from a table.
     geometry_sha256: Option<String>,
+}
+
+impl<'a> ListedCase<'a> {
+    /// A case whose files are still to be written.
+    fn expected(cohort: &'a ingest::Cohort, n: usize) -> Self {
+        let patient = Some(format!("patient {n} of {}", cohort.name));
+        let case_id = format!("case {n}, still to be written");
+        let case = Case { case_id, patient, has_scan: true, ..Case::default() };
+        Self { cohort, geometry_sha256: None, case }
+    }
+
+    /// Cohort and case.
+    fn id(&self) -> String {
+        format!("{}/{}", self.cohort.name, self.case.case_id)
+    }
+
+    /// Whether [`unit`] needs no content.
+    fn has_unit(&self) -> bool {
+        let case = &self.case;
+        let is_named_by_series =
+            matches!(self.cohort.source, Layout::Luna16 | Layout::LidcAnnotations) && case.has_scan;
+        case.patient.is_some() || case.series.is_some() || is_named_by_series
+    }
+
+    /// In place of the hash of a case that is not read.
+    fn unread(&self) -> CaseHash {
+        CaseHash { stat: String::new(), content: format!("not read yet: {}", self.id()) }
+    }
 }
 
 /// Hash of a scan's geometry.
@@ -442,7 +458,8 @@ mod tests {
         assert_eq!(contents(&b), first);
         fs::write(a.join("1.2.mhd"), "yy").unwrap();
         assert_ne!(contents(&a), first);
-        fs::write(folder.path().join("s").join(HASHES), "damaged").unwrap();
+        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged")
+            .unwrap();
         assert_eq!(contents(&b), first);
     }
 

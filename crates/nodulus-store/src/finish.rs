@@ -136,9 +136,7 @@ impl Job {
         let mut shards: Vec<ShardSummary> =
             current.map_or_else(Vec::new, |version| version.manifest.shards);
         let folder = self.folder(output);
-        shards.retain(|shard| {
-            !self.redone.contains(&shard.key) && is_sealed(&folder, &shard.key)
-        });
+        shards.retain(|shard| !self.redone.contains(&shard.key) && is_sealed(&folder, &shard.key));
         Ok(shards.into_iter().map(|shard| (shard.key.clone(), shard)).collect())
     }
 }
@@ -161,7 +159,8 @@ fn remove_broken_versions(folder: &Path, of: &Manifest) -> Result<(), Error> {
             continue;
         }
         let Some(other) = record::read::<Manifest>(&path)? else { continue };
-        let is_broken = |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
+        let is_broken =
+            |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
         if other.shards.iter().any(is_broken) {
             fs::remove_file(path)?;
         }

@@ -6,7 +6,7 @@ use crate::shard::{self, ShardWriter, is_committed};
 use crate::shard_record::{ShardCase, ShardRecord, record_path};
 use crate::version::ShardSummary;
 use crate::work::Work;
-use crate::{Error, OutputSpec, Provenance, Version, hash, record};
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,6 +194,20 @@ impl Job {
         let folder = self.unfinished(key)?;
         fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// Whether any shard of these outputs is committed, of whatever inputs and settings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn has_shards(&self) -> io::Result<bool> {
+        for entry in durable::entries(&self.claims()?.join("shards"))? {
+            if !entry?.file_name().to_string_lossy().contains('.') {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an interrupted run left a state from which the shard at a position resumes.

@@ -101,13 +101,15 @@ impl Manifest {
         self.shards.iter().map(|shard| shard.n_failures).sum()
     }
 
-    /// The inputs that it was made from and that have another content now, where the user kept it all the same.
-    pub fn kept_from(&self) -> Vec<&InputRef> {
-        let now = self.kept_beside.as_deref().unwrap_or_default();
-        let differs = |then: &&InputRef| {
-            !now.iter().any(|n| n.name == then.name && n.content_sha256 == then.content_sha256)
+    /// The inputs of another content beside which the user kept it; none where it was not kept.
+    pub fn newer_inputs(&self) -> Vec<InputRef> {
+        let is_made_from = |input: &InputRef| {
+            let same =
+                |i: &InputRef| i.name == input.name && i.content_sha256 == input.content_sha256;
+            self.inputs.iter().any(same)
         };
-        if self.kept_beside.is_none() { Vec::new() } else { self.inputs.iter().filter(differs).collect() }
+        let beside = self.kept_beside.iter().flatten();
+        beside.filter(|input| !is_made_from(input)).cloned().collect()
     }
 
     /// Size of all files.

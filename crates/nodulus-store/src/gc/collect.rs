@@ -137,8 +137,7 @@ impl Output {
         freed: &mut Freed,
     ) -> Result<(), Error> {
         let is_kept = |key: &str| kept.contains(&(&*self.name, key));
-        let (stay, go): (Vec<_>, Vec<_>) =
-            self.versions.iter().partition(|(key, _)| is_kept(key));
+        let (stay, go): (Vec<_>, Vec<_>) = self.versions.iter().partition(|(key, _)| is_kept(key));
         let needed: BTreeSet<&str> =
             stay.iter().flat_map(|(_, record)| record.shards.iter().map(|s| &*s.key)).collect();
         let mut found = self.shards()?;

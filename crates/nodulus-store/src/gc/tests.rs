@@ -33,7 +33,9 @@ fn make_slices(job: &Job) {
     for shard in job.work().unwrap() {
         let shard = shard.unwrap();
         let mut part = shard.part::<Slice>().unwrap();
-        part.write((0..9).map(Slice::new)).unwrap();
+        // Other content, other rows.
+        let content = &job.spec().shards[shard.number()].inputs[0].content_sha256;
+        part.write((0..content.as_bytes()[0].into()).map(Slice::new)).unwrap();
         shard.commit(vec![part.finish().unwrap()], Vec::new()).unwrap();
     }
 }
@@ -108,7 +110,10 @@ fn what_the_current_version_shares_or_was_made_from_stays() {
     assert_eq!(found, expected);
     // `visits` was made from the oldest version, which therefore stays.
     assert_eq!(found.versions.len(), 1);
-    assert_eq!((&*found.versions[0].key, found.versions[0].n_shards), (middle.manifest.key.as_str(), 1));
+    assert_eq!(
+        (&*found.versions[0].key, found.versions[0].n_shards),
+        (middle.manifest.key.as_str(), 1)
+    );
     assert_eq!((found.n_kept_versions, found.n_shards()), (3, 1));
     assert_eq!(before - used(store.root()), found.bytes);
     assert_eq!(found.bytes, found.versions[0].bytes);
@@ -117,7 +122,10 @@ fn what_the_current_version_shares_or_was_made_from_stays() {
         let kept = store.version(version.output(), &version.manifest.key).unwrap();
         assert_eq!(kept.map(|kept| kept.manifest), Some(version.manifest.clone()));
     }
-    assert_eq!(store.version(Slice::TABLE, &middle.manifest.key).unwrap().map(|v| v.manifest), None);
+    assert_eq!(
+        store.version(Slice::TABLE, &middle.manifest.key).unwrap().map(|v| v.manifest),
+        None
+    );
     assert!(collect(&store, 0).unwrap().is_empty());
     // The output made from the newest version needs the oldest one no longer.
     visits(&store, &new);

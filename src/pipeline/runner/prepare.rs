@@ -1,0 +1,164 @@
+//! What a step starts from: its inputs, weights and job.
+
+use super::{Chosen, Error};
+use crate::pipeline::config::Config;
+use crate::pipeline::plan::{self, Step};
+use crate::pipeline::sources;
+use crate::stages::{Stage, Task, infer, train};
+use crate::tables::Output;
+use nodulus_nets::{WEIGHTS_FILE, weights_path};
+use nodulus_store::{InputRef, JobSpec, Store, Version, hash};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Finds cases that are no longer where they were read; the sources are listed at the first question.
+pub(super) struct Moved<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    places: OnceLock<BTreeMap<(String, String), String>>,
+}
+
+impl<'a> Moved<'a> {
+    pub(super) fn new(config: &'a Config, store: &'a Store) -> Self {
+        Self { config, store, places: OnceLock::new() }
+    }
+
+    pub(super) fn find(&self, cohort: &str, content_sha256: &str) -> Option<String> {
+        let places = self.places.get_or_init(|| {
+            let sources = sources::look(&self.config.ingest, self.store).unwrap_or_default();
+            let cases = sources.shards.into_iter().flatten();
+            cases.map(|case| ((case.cohort, case.content_sha256), case.case.case_id)).collect()
+        });
+        places.get(&(cohort.to_owned(), content_sha256.to_owned())).cloned()
+    }
+}
+
+/// The root of each cohort.
+pub(in crate::pipeline) fn roots(config: &Config) -> BTreeMap<String, PathBuf> {
+    config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect()
+}
+
+/// The inputs of a step: chosen versions, else those of this run, else the current ones.
+///
+/// # Errors
+///
+/// Fails if an input is missing, cannot be read, or was made from another version of another input.
+pub(in crate::pipeline) fn inputs(
+    config: &Config,
+    store: &Store,
+    stage: Stage,
+    step: Step,
+    chosen: &Chosen,
+    made: &[(Version, bool)],
+) -> Result<Vec<Version>, Error> {
+    let mut inputs = Vec::new();
+    for output in plan::reads(config, stage, step) {
+        let missing = || Error::InputMissing {
+            stage,
+            output,
+            store: store.root().to_owned(),
+            maker: maker(output),
+        };
+        if output == Output::Checkpoint && (stage.spec().outside_weights)(config).is_some() {
+            continue;
+        }
+        if let Some(versions) = chosen.get(&output) {
+            for version in versions {
+                inputs.push(store.version(output, &version.key)?.ok_or_else(missing)?);
+            }
+            continue;
+        }
+        let of_run = made.iter().rev().find(|(version, _)| version.output() == output.into());
+        let version = match of_run {
+            Some((version, _)) => version.clone(),
+            None => store.current(output)?.ok_or_else(missing)?,
+        };
+        inputs.push(version);
+    }
+    match plan::mixed(&inputs) {
+        Some((made, of)) => Err(Error::Mixed { stage, made, of }),
+        None => Ok(inputs),
+    }
+}
+
+/// The job of a step; `None` where a plan would have to decide something first that takes long.
+///
+/// # Errors
+///
+/// Fails if a decision over the cohort fails, or a setting has no JSON form.
+pub(in crate::pipeline) fn job_spec(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    task: &Task<'_>,
+    weights: Option<InputRef>,
+) -> Result<Option<JobSpec>, Error> {
+    let settings = |source| Error::Settings { stage, source };
+    if stage == Stage::Ingest {
+        return plan::ingest_job(config, task.sources).map(Some).map_err(settings);
+    }
+    let decide = stage.spec().decide.filter(|_| step == Step::Shards);
+    let decisions = decide.map(|decide| decide(config, task)).transpose();
+    let decisions = match decisions.map_err(|source| Error::Stage { stage, source })? {
+        Some(None) => return Ok(None),
+        decisions => decisions.flatten(),
+    };
+    let weights = weights.filter(|_| step == Step::Shards);
+    plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
+}
+
+/// The weights from outside the store that a stage reads: their file, and what it is as an input.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(in crate::pipeline) fn outside_weights(
+    config: &Config,
+    stage: Stage,
+) -> Result<Option<(PathBuf, InputRef)>, Error> {
+    let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
+    let file = weights_file(outside.path)?;
+    let content_sha256 = hash::sha256_file(&file)
+        .map_err(|source| Error::Weights { setting: outside.setting, source })?;
+    Ok(Some((file, InputRef::outside(outside.input, content_sha256))))
+}
+
+/// Fails if weights from outside the store that stages read cannot be loaded, before any stage works for hours.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read, or its network cannot be loaded.
+pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> Result<(), Error> {
+    for &stage in stages {
+        let Some((file, _)) = outside_weights(config, stage)? else { continue };
+        let checked = match (stage, &config.train) {
+            (Stage::Train, Some(train)) => train::check_weights(train, &file),
+            (Stage::Infer, _) => infer::check_weights(&config.infer, &file),
+            _ => Ok(()),
+        };
+        checked.map_err(|source| Error::Stage { stage, source })?;
+    }
+    Ok(())
+}
+
+/// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
+///
+/// # Errors
+///
+/// Fails if the path is a store that cannot be read or has no weights.
+pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
+    if path.join("store.json").exists() {
+        let version = Store::open(path)?.require(Output::Checkpoint)?;
+        return Ok(version.file(WEIGHTS_FILE).unwrap_or_else(|| path.join(WEIGHTS_FILE)));
+    }
+    Ok(weights_path(path))
+}
+
+/// The stage that writes an output; `failures` come from every stage.
+pub(in crate::pipeline) fn maker(output: Output) -> Stage {
+    Stage::ALL
+        .into_iter()
+        .find(|stage| stage.spec().outputs().any(|written| written == output))
+        .unwrap_or(Stage::Ingest)
+}
