@@ -78,7 +78,7 @@ fn state(status: &StageForecast) -> String {
         State::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
         State::Kept { reasons } => format!("kept although {}", reasons.join("; ")),
         State::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
-        State::Waiting { stage } => format!("waits for {stage}"),
+        State::Waiting { waits_for } => format!("waits for {waits_for}"),
         State::Off => "not in the pipeline file".to_owned(),
     }
 }

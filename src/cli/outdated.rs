@@ -1,4 +1,4 @@
-//! Warnings about tables that are older than what they were made from.
+//! Warnings about tables that are older than what they were made from, or lack files.
 
 use super::error::Error;
 use crate::pipeline::outdated::{Outdated, outdated};
@@ -13,6 +13,16 @@ pub(super) fn among(store: &Store, outputs: &[Output]) -> Result<Vec<Outdated>, 
     let mut found = outdated(store)?;
     found.retain(|outdated| names.contains(&outdated.output.as_str()));
     Ok(found)
+}
+
+/// Fails if a file of the current versions is missing.
+pub(super) fn check_files(store: &Store, outputs: &[Output]) -> Result<(), Error> {
+    for output in outputs {
+        if let Some(version) = store.current(*output)? {
+            version.check_files()?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a line for each on standard error, which programs do not read.

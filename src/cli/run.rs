@@ -8,7 +8,9 @@ use super::resources::ResourceArguments;
 use super::run_outcome;
 use super::unknown_name::unknown_name;
 use super::{pairs, resources};
-use crate::pipeline::forecast::{check_device, check_room, forecast as forecast_of};
+use crate::pipeline::forecast::{
+    check_device, check_room, expected_cases, forecast as forecast_of,
+};
 use crate::pipeline::runner::{self, Chosen, Options, can_be_kept};
 use crate::pipeline::{Config, pairs as pairing};
 use crate::stages::Stage;
@@ -182,8 +184,13 @@ fn dry_run(
 ) -> Result<Outcome, Error> {
     let store = Store::look(&config.store)?;
     disk::check_writable(store.root())?;
-    let ingests = options.stages.contains(&Stage::Ingest);
-    let pairs = if ingests { pairing::list(&config.ingest) } else { Vec::new() };
+    let mut pairs = Vec::new();
+    if options.stages.contains(&Stage::Ingest) {
+        let expected = expected_cases(config, &store)?;
+        let mut written = config.ingest.clone();
+        written.cohorts.retain(|cohort| expected(cohort).is_none());
+        pairs = pairing::list(&written);
+    }
     if !json {
         pairs::write(&pairs, out)?;
     }

@@ -44,6 +44,7 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
         output: table.name(),
         store: store.root().to_owned(),
     })?;
+    outdated::check_files(&store, &[Output::Table(table)])?;
     outdated::warn(outdated::among(&store, &[Output::Table(table)])?);
     let partition = table.spec().partition_column;
     let rows = read(&files.files, partition, &columns, &filters, arguments.rows as usize)?;

@@ -23,6 +23,7 @@ pub(super) fn answer(question: &str, store: &Store) -> Result<RecordBatch, Error
     }
     let named = nodulus_sql::tables_in(question);
     let named: Vec<Output> = named.iter().filter_map(|name| Output::from_name(name)).collect();
+    outdated::check_files(store, &named)?;
     outdated::warn(unlike(store, &named)?);
     nodulus_sql::query(question, &tables).map_err(|error| explain(error, &tables, store))
 }

@@ -101,7 +101,7 @@ pub type Changes = BTreeMap<(String, String), Change>;
 /// [`look`] for a plan: files of new cases are not read as long as no earlier case is missing, as one of a renamed folder
 /// is. Such a case has no content yet that any shard could have.
 ///
-/// `expected` gives the number of cases of a cohort whose files are still to be written.
+/// `expected` gives the number of cases of a cohort whose files are still to be written; each is a shard.
 ///
 /// # Errors
 ///
@@ -178,7 +178,11 @@ impl Lists<'_> {
                 done += chunk.len();
                 progress(done, total);
             }
-            if let Some(first) = listed.first() {
+            let Some(first) = listed.first() else { continue };
+            if (self.expected)(first.cohort).is_some() {
+                // The most shards there can be.
+                shards.extend(cases.into_iter().map(|case| vec![case]));
+            } else {
                 shards.extend(sharded(first.cohort.source, cases, config.shard_size));
             }
         }

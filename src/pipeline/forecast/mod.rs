@@ -20,7 +20,6 @@ use nodulus_store::Store;
 use serde::Serialize;
 pub use state::State;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use step::Foresight;
 pub use step::ShardCounts;
 pub use training::{Starts, Training};
@@ -79,12 +78,7 @@ pub fn forecast(
     let mut cohorts = Vec::new();
     let mut foresight = Foresight::new(config, store, options);
     if options.stages.contains(&Stage::Ingest) {
-        let to_write = phantom_to_write(config, store)?;
-        let expected = |cohort: &Cohort| {
-            let phantom = to_write.as_ref()?;
-            let below = cohort.root.strip_prefix(phantom_folder(store)).ok()?;
-            Some(phantom::n_cases(phantom, below))
-        };
+        let expected = expected_cases(config, store)?;
         let (listed, changes) = sources::survey(&config.ingest, store, &expected, progress)?;
         let is_expected = |name: &str| {
             let cohort = config.ingest.cohorts.iter().find(|cohort| cohort.name == name);
@@ -140,16 +134,24 @@ pub fn forecast(
     Ok(Forecast { cohorts, stages, training, writes })
 }
 
-/// The folder of the synthetic cohort in a store.
-fn phantom_folder(store: &Store) -> PathBuf {
-    store.root().join(phantom::FOLDER)
-}
-
-/// The synthetic cohort, where the pipeline file asks for one and it is not written yet.
-fn phantom_to_write(config: &Config, store: &Store) -> Result<Option<phantom::Config>, Error> {
-    let Some(phantom) = &config.phantom else { return Ok(None) };
-    let is_written = phantom::is_written(&phantom_folder(store), phantom)?;
-    Ok((!is_written).then(|| phantom.clone()))
+/// The number of cases of a cohort that is part of the pipeline file's synthetic one, as long as that is not written yet.
+///
+/// # Errors
+///
+/// Fails if the synthetic cohort cannot be written.
+pub fn expected_cases<'a>(
+    config: &'a Config,
+    store: &Store,
+) -> Result<impl Fn(&Cohort) -> Option<usize> + use<'a>, Error> {
+    let folder = store.root().join(phantom::FOLDER);
+    let to_write = match &config.phantom {
+        Some(phantom) if !phantom::is_written(&folder, phantom)? => Some(phantom),
+        _ => None,
+    };
+    Ok(move |cohort: &Cohort| {
+        let below = cohort.root.strip_prefix(&folder).ok()?;
+        Some(phantom::n_cases(to_write?, below))
+    })
 }
 
 impl StageForecast {

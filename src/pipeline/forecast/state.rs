@@ -34,7 +34,7 @@ pub enum State {
     /// An earlier stage has to run first.
     Waiting {
         /// That stage.
-        stage: Stage,
+        waits_for: Stage,
     },
     /// The pipeline file does not ask for the stage, or the run leaves it out.
     Off,
@@ -48,7 +48,7 @@ pub(super) fn of_step(step: &StepForecast, waits_for: Option<Stage>) -> State {
         _ if step.is_kept => State::Kept { reasons },
         _ if most == 0 && step.is_current => State::Current,
         _ if most == 0 => State::Complete,
-        Some(stage) => State::Waiting { stage },
+        Some(waits_for) => State::Waiting { waits_for },
         None if step.has_outputs => State::Stale { reasons },
         None if most < total || step.is_begun => State::Unfinished { done: total - most, total },
         None => State::Missing,

@@ -211,9 +211,13 @@ impl Run<'_> {
         beside: &[InputRef],
         end: &mut Done,
     ) -> Result<(), Error> {
-        for version in kept(self.store, stage, before)? {
+        for (n, version) in kept(self.store, stage, before)?.into_iter().enumerate() {
             let version = self.store.keep(version, beside)?;
-            end.count(&version);
+            if n == 0 {
+                end.n_shards += version.manifest.n_shards();
+                end.rows = version.manifest.rows;
+            }
+            end.n_failures += version.manifest.n_failures();
             self.made.push((version, false));
         }
         end.kept = true;
@@ -272,16 +276,6 @@ pub(super) fn again(
         .filter(|(_, shard)| shard.as_ref().is_some_and(is_again))
         .map(|(n, _)| n)
         .collect())
-}
-
-impl Done {
-    fn count(&mut self, version: &Version) {
-        if self.n_shards == 0 {
-            self.rows = version.manifest.rows;
-        }
-        self.n_shards += version.manifest.n_shards();
-        self.n_failures += version.manifest.n_failures();
-    }
 }
 
 /// Number of failed cases in the store's current outputs.
