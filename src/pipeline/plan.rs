@@ -106,7 +106,7 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
         stage_version: spec.version,
         outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
-        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256 }],
+        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256, note: None }],
         shards,
     })
 }
@@ -269,6 +269,7 @@ mod tests {
             name: "nodules".to_owned(),
             key: "k".to_owned(),
             content_sha256: content.to_owned(),
+            note: None,
         };
         let shard = ShardSpec {
             config: Arc::new(config.clone()),

@@ -35,6 +35,19 @@ pub fn weights_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
 }
 
+/// What the description beside a weights file says of the origin of the weights; null for weights of another program, which
+/// have no description.
+///
+/// # Errors
+///
+/// Fails if there is a description that cannot be read.
+pub fn origin(path: &Path) -> Result<Value> {
+    if !weights_path(path).with_extension("json").exists() {
+        return Ok(Value::Null);
+    }
+    Ok(describe(path)?.metadata)
+}
+
 fn wrong(path: &Path, problem: impl Into<String>) -> Error {
     Error::Checkpoint { path: path.to_owned(), problem: problem.into() }
 }
@@ -188,6 +201,8 @@ mod tests {
         let written = parameters(two);
         save(&folder.path().join(WEIGHTS_FILE), &written, &description).unwrap();
         assert_eq!(describe(folder.path()).unwrap(), description);
+        assert_eq!(origin(folder.path()).unwrap(), description.metadata);
+        assert_eq!(origin(&folder.path().join("other.safetensors")).unwrap(), Value::Null);
         for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
             let mut read = parameters(two);
             read.tensors[0] = tensor(vec![0.0; 6], (2, 3)).unwrap();
