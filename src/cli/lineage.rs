@@ -74,9 +74,10 @@ fn write_node(node: &Node, depth: usize, out: &mut dyn Write) -> Result<(), Erro
     }
     for source in node.cases.iter().take(MAX_CASES) {
         let case = &source.case;
-        let patient = source.patient_id.as_deref().map_or(String::new(), |patient_id| {
-            format!("patient {patient_id}, ")
-        });
+        let patient = source
+            .patient_id
+            .as_deref()
+            .map_or(String::new(), |patient_id| format!("patient {patient_id}, "));
         let digest = self::digest(&case.content_sha256);
         writeln!(
             out,

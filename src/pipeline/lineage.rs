@@ -200,7 +200,14 @@ fn find(
     let around = path
         .and_then(|path| path.ancestors().find(|folder| folder.join("store.json").exists()))
         .map(Path::to_owned);
-    let mut problem = None;
+    let mut problems = Vec::new();
+    if around.is_none() {
+        problems.push(match path {
+            Some(path) if path.exists() => format!("`{}` is in no store", path.display()),
+            Some(path) => format!("`{}` is no longer there", path.display()),
+            None => "nothing tells where the weights lay".to_owned(),
+        });
+    }
     for root in around.iter().chain(others) {
         match Store::open(root).and_then(|store| Ok((store.versions(Output::Checkpoint)?, store))) {
             Ok((versions, store)) => {
@@ -214,16 +221,12 @@ fn find(
                 if let Some(version) = of_run.or(first) {
                     return Ok((store, version));
                 }
-                problem = Some(format!("store `{}` no longer has these weights", root.display()));
+                problems.push(format!("store `{}` does not have these weights", root.display()));
             }
-            Err(error) => problem = Some(error.to_string()),
+            Err(error) => problems.push(error.to_string()),
         }
     }
-    Err(problem.unwrap_or_else(|| match path {
-        Some(path) if path.exists() => format!("`{}` is in no store", path.display()),
-        Some(path) => format!("`{}` is no longer there", path.display()),
-        None => "nothing tells where the weights lay".to_owned(),
-    }))
+    Err(problems.join("; "))
 }
 
 /// A scan, as far as it says whose a case is.

@@ -48,7 +48,8 @@ pub(super) fn outside_weights(
     let (name, key) = (outside.input.to_owned(), content_sha256[..16].to_owned());
     // A description that cannot be read stops the stage that needs it.
     let origin = nodulus_nets::origin(&file).ok().and_then(|metadata| Origin::of(&metadata));
-    let note = WeightsNote { path: Some(std::path::absolute(&file).unwrap_or(file.clone())), origin };
+    let note =
+        WeightsNote { path: Some(std::path::absolute(&file).unwrap_or(file.clone())), origin };
     Ok(Some((file, InputRef { name, key, content_sha256, note: Some(json!(note)) })))
 }
 

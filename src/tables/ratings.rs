@@ -145,8 +145,7 @@ impl RatingColumns for PairAgreement {
     const SUFFIXES: &'static [&'static str] = &["_agreement"];
 
     fn columns(rating: &str) -> Vec<Field> {
-        let description =
-            "share of the pairs of readers who gave the same rating; null with fewer than two ratings";
+        let description = "share of the pairs of readers who gave the same rating; null with fewer than two ratings";
         vec![column::<Option<f64>>(&format!("{rating}_agreement"), description)]
     }
 
@@ -182,7 +181,10 @@ impl RatingColumns for RatingStatistics {
         vec![
             real("", "mean of the marks' ratings; null where no mark is rated"),
             real("_median", "median of the marks' ratings; null where no mark is rated"),
-            real("_sd", "standard deviation (n - 1) of the marks' ratings; null with fewer than two"),
+            real(
+                "_sd",
+                "standard deviation (n - 1) of the marks' ratings; null with fewer than two",
+            ),
             column::<i64>(&format!("{rating}_n"), "marks that are rated"),
         ]
     }

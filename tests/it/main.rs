@@ -18,6 +18,7 @@ mod kill;
 mod large_scan;
 mod lidc_annotations;
 mod line;
+mod lineage;
 mod luna16;
 mod memory;
 mod metrics;

@@ -17,7 +17,8 @@ const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
 /// What a store notes of weights from outside it, beside their hash; no key depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightsNote {
-    /// The weights file when it was read; null in the description of weights that were trained on from these.
+    /// The weights file when it was read; left out of the description of weights that were trained from these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// What the description beside the file told; null for weights of another program.
     pub origin: Option<Origin>,
@@ -85,9 +86,10 @@ struct ScanContent {
 /// tell that they are among them, and nobody else can tell whose they are.
 pub(super) fn cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> {
     let mut series: BTreeMap<(String, String), BTreeSet<Split>> = BTreeMap::new();
-    let selections = config.phases.iter().flat_map(|phase| {
-        SPLITS.map(|split| (split, Selection::of(config, phase, split)))
-    });
+    let selections = config
+        .phases
+        .iter()
+        .flat_map(|phase| SPLITS.map(|split| (split, Selection::of(config, phase, split))));
     let selections: Vec<(Split, Selection)> = selections.collect();
     for batch in task.table(Table::Samples)?.rows::<Sample>() {
         for sample in batch? {
