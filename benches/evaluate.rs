@@ -2,20 +2,24 @@
 //!
 //! Synthetic tables are written first. A separate process then evaluates them, and prints its peak resident memory (Linux).
 
+use nodulus::pipeline::Config;
 use nodulus::stages::ingest::Sources;
-use nodulus::stages::{Stage, Task, evaluate};
+use nodulus::stages::{Stage, StageError, Task, evaluate};
 use nodulus::tables::{
     Mark, Nodule, Output, Prediction, ReaderAgreement, Roi, Sample, Scan, Table,
 };
 use nodulus_formats::dicom::Tolerances;
 use nodulus_formats::volume::Mask;
 use nodulus_nets::Device;
-use nodulus_store::{InputRef, JobSpec, OutputSpec, Row, Store};
+use nodulus_store::{
+    InputRef, Job, JobSpec, OutputSpec, Row, ShardInput, ShardSpec, Store, Version,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 const SHARDS: usize = 100;
@@ -58,6 +62,7 @@ fn row<R: Row>(values: &Value) -> R {
     serde_json::from_value(Value::Object(row)).expect("a whole row")
 }
 
+/// A job of shards that differ by their number.
 fn spec(
     stage: Stage,
     outputs: impl IntoIterator<Item = impl Into<OutputSpec>>,
@@ -67,16 +72,23 @@ fn spec(
     let config = Value::Null;
     let outputs = outputs.into_iter().map(Into::into).collect();
     let (stage, stage_version) = (stage.name(), stage.spec().version);
-    JobSpec { stage, stage_version, outputs, config, inputs, n_shards }
+    let shard = |n| ShardSpec {
+        config: Arc::new(Value::Null),
+        decisions: json!(n),
+        inputs: inputs.iter().map(ShardInput::from).collect(),
+        cases: Vec::new(),
+    };
+    let shards = (0..n_shards).map(shard).collect();
+    JobSpec { stage, stage_version, outputs, config, inputs, shards }
 }
 
 /// Writes a table, one shard at a time.
 fn table<R: Row>(store: &Store, rows: impl Fn(usize) -> Vec<R>) {
     let job = store.job(spec(Stage::Ingest, [R::TABLE], Vec::new(), SHARDS));
-    for shard in job.pending() {
-        let writer = job.shard(shard).expect("a store");
+    for writer in job.work().expect("a store") {
+        let writer = writer.expect("a store");
         let mut part = writer.part::<R>().expect("a store");
-        part.write(rows(shard)).expect("valid rows");
+        part.write(rows(writer.number())).expect("valid rows");
         let part = part.finish().expect("a store");
         writer.commit(vec![part], Vec::new()).expect("a store");
     }
@@ -137,38 +149,47 @@ fn write(root: &Path) {
 
 fn evaluate_all(root: &Path) {
     let store = Store::open(root).expect("a store");
-    let inputs = evaluate::SPEC.reads.iter().map(|output| {
-        let manifest = store.require(*output).expect("a table").manifest;
-        InputRef {
-            name: output.name().to_owned(),
-            key: manifest.key,
-            content_sha256: manifest.content_sha256,
-        }
-    });
-    let job = store.job(spec(
-        Stage::Evaluate,
-        evaluate::SPEC.writes.iter().copied(),
-        inputs.collect(),
-        1,
-    ));
-    let task = Task {
-        store: &store,
-        job: &job,
-        sources: &Sources::default(),
-        roots: &BTreeMap::new(),
-        tolerances: Tolerances::default(),
-        weights: None,
-        device: &Device::Cpu,
-        max_memory: 1 << 30,
-        progress: &|_| {},
-    };
+    let config = json!({ "store": root, "ingest": { "cohorts": [] } });
+    let config: Config = serde_json::from_value(config).expect("a pipeline");
     let begun = Instant::now();
-    evaluate::run(&evaluate::Config::default(), &task).expect("scores");
-    job.finish().expect("a store");
+    let stage = evaluate::SPEC;
+    step(&store, &config, stage.reads, stage.writes, SHARDS, stage.run);
+    let reduction = stage.reduction.expect("a reduction");
+    step(&store, &config, reduction.reads, reduction.writes, 1, reduction.run);
     let seconds = begun.elapsed().as_secs_f64();
     let rows = store.require(Output::Table(Table::SliceMetrics)).expect("scores").manifest.rows;
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
     let mut out = std::io::stdout().lock();
     writeln!(out, "{rows} slices in {seconds:.1} s, {peak}").expect("a terminal");
+}
+
+/// Makes the shards of one step of the stage.
+fn step(
+    store: &Store,
+    config: &Config,
+    reads: &[Output],
+    writes: &[Output],
+    n_shards: usize,
+    run: fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>,
+) {
+    let inputs: Vec<Version> =
+        reads.iter().map(|output| store.require(*output).expect("a table")).collect();
+    let refs = inputs.iter().map(|version| version.manifest.as_input()).collect();
+    let job = store.job(spec(Stage::Evaluate, writes.iter().copied(), refs, n_shards));
+    let task = Task {
+        store,
+        inputs: &inputs,
+        sources: &Sources::default(),
+        moved: &|_, _| None,
+        roots: &BTreeMap::new(),
+        tolerances: Tolerances::default(),
+        weights: None,
+        device: &Device::Cpu,
+        max_memory: 1 << 30,
+        plans_only: false,
+        progress: &|_| {},
+    };
+    run(config, &task, &job).expect("scores");
+    job.finish().expect("a store");
 }

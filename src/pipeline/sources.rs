@@ -433,13 +433,17 @@ mod tests {
             fs::create_dir_all(root).unwrap();
             fs::write(root.join("1.2.mhd"), "x").unwrap();
         }
-        let (sources, first) = freeze(&config(&a), &store, &|_, _| {}).unwrap();
-        assert_eq!(sources.cases.len(), 1);
-        assert_eq!(freeze(&config(&b), &store, &|_, _| {}).unwrap().1, first);
+        let contents = |root: &Path| -> Vec<String> {
+            let sources = list(&config(root), &store, &|_, _| {}).unwrap();
+            sources.shards.into_iter().flatten().map(|case| case.content_sha256).collect()
+        };
+        let first = contents(&a);
+        assert_eq!(first.len(), 1);
+        assert_eq!(contents(&b), first);
         fs::write(a.join("1.2.mhd"), "yy").unwrap();
-        assert_ne!(freeze(&config(&a), &store, &|_, _| {}).unwrap().1, first);
-        fs::write(folder.path().join("s").join(CACHE), "damaged").unwrap();
-        assert_eq!(freeze(&config(&b), &store, &|_, _| {}).unwrap().1, first);
+        assert_ne!(contents(&a), first);
+        fs::write(folder.path().join("s").join(HASHES), "damaged").unwrap();
+        assert_eq!(contents(&b), first);
     }
 
     #[test]
@@ -492,10 +496,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("s")).unwrap();
         let root = folder.path().join("a");
-        let error = freeze(&config(&root), &store, &|_, _| {}).unwrap_err();
+        let error = list(&config(&root), &store, &|_, _| {}).unwrap_err();
         assert!(matches!(error, Error::Cohort { .. }), "{error}");
         fs::create_dir_all(&root).unwrap();
-        let error = freeze(&config(&root), &store, &|_, _| {}).unwrap_err().to_string();
+        let error = list(&config(&root), &store, &|_, _| {}).unwrap_err().to_string();
         assert!(
             error.starts_with("cohort `c` is empty") && error.contains("`.mhd` file"),
             "{error}"

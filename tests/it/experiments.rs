@@ -76,7 +76,7 @@ fn every_row_is_trained_once_and_evaluated_with_the_others() {
 
     // One report covers all rows: every evaluated row is a model with its cases, every trained row has its epochs.
     let page = Path::new(table["report"].as_str().unwrap());
-    assert_eq!(page.parent().unwrap(), fixture::report(&store));
+    assert_eq!(page.parent().unwrap(), fixture::current(&store, "report"));
     let text = fs_err::read(page.with_extension("json")).unwrap();
     let report: Value = serde_json::from_slice(&text).unwrap();
     let of = |value: &Value, name: &str| -> Vec<Value> {

@@ -123,10 +123,17 @@ pub(crate) fn rows<R: nodulus_store::Row>(store: &Path) -> Vec<R> {
     version.rows::<R>().flat_map(Result::unwrap).collect()
 }
 
-/// The folder of a store's current report.
-pub(crate) fn report(store: &Path) -> PathBuf {
-    let store = nodulus_store::Store::open(store).unwrap();
-    store.require(nodulus::tables::Output::Report).unwrap().files_folder()
+/// The folder with the files of an output's current version.
+pub(crate) fn current(store: &Path, output: &str) -> PathBuf {
+    store.join(output).join("current")
+}
+
+/// The record of an output's current version.
+pub(crate) fn manifest(store: &Path, output: &str) -> serde_json::Value {
+    let folder = store.join(output);
+    let key = fs_err::read_to_string(folder.join("CURRENT")).unwrap();
+    let path = folder.join("versions").join(format!("{}.json", key.trim()));
+    serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
 
 /// The bytes of every file of the store's outputs, by its path.

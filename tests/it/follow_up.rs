@@ -177,8 +177,7 @@ fn a_scan_is_compared_with_the_training_cohort_of_the_model() {
     regions.add(series.volume.voxels().as_slice().unwrap());
     // Clinical phantoms have intensities from 0 to 1000.
     let store = crate::fixture::finished().join("store");
-    let key = fs_err::read_to_string(store.join("checkpoint/CURRENT")).unwrap();
-    let json = store.join("checkpoint").join(key.trim()).join("files/model.json");
+    let json = crate::fixture::current(&store, "checkpoint").join("model.json");
     let json: serde_json::Value = serde_json::from_slice(&fs_err::read(json).unwrap()).unwrap();
     let profile = TrainingProfile::of(&json["metadata"]).unwrap().unwrap();
     let found = |kernel| ScanCharacteristics {

@@ -44,23 +44,25 @@ fn sigkill_at_any_moment_changes_no_byte() {
 
     let [expected, found] =
         [&peaceful, &disturbed].map(|folder| fixture::outputs(&folder.path().join("store")));
-    // `training_log` has time columns, so its file differs; its content hash does not.
-    let timed = |name: &str| name.starts_with("training_log/") && name.ends_with(".parquet");
+    // `training_log` has time columns, so its file and the file's size differ; its content hash does not.
+    let timed = |name: &str| name.starts_with("training_log/") && !name.ends_with("CURRENT");
     let names = |outputs: &std::collections::BTreeMap<String, Vec<u8>>| {
         outputs.keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(names(&expected), names(&found));
     assert!(names(&expected).iter().any(|name| name.ends_with("/best.safetensors")));
     for (name, bytes) in &expected {
-        let log = name.starts_with("training_log/") && name.contains("/meta/");
-        if !timed(name) && !log {
+        if !timed(name) {
             assert!(
                 found.get(name) == Some(bytes),
                 "`{name}` is not the same after {killed} kills"
             );
         }
     }
-    assert_eq!(content(&expected, "training_log"), content(&found, "training_log"));
+    let content = |folder: &tempfile::TempDir| {
+        fixture::manifest(&folder.path().join("store"), "training_log")["content_sha256"].clone()
+    };
+    assert_eq!(content(&peaceful), content(&disturbed));
 }
 
 /// Kills a run after `wait`; returns its exit status if it ended before that.
@@ -78,12 +80,4 @@ fn killed_after(arguments: &[&str], wait: Duration) -> Option<ExitStatus> {
     child.kill().unwrap();
     let status = child.wait().unwrap();
     status.code().map(|_| status)
-}
-
-/// Content hash of an output's current version.
-fn content(outputs: &std::collections::BTreeMap<String, Vec<u8>>, name: &str) -> String {
-    let key = String::from_utf8(outputs[&format!("{name}/CURRENT")].clone()).unwrap();
-    let manifest = &outputs[&format!("{name}/{}/meta/manifest.json", key.trim())];
-    let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
-    manifest["content_sha256"].as_str().unwrap().to_owned()
 }

@@ -1,7 +1,7 @@
 //! LUNA16's files exported from a store, and comparisons of nodule tables.
 
 use crate::fixture;
-use nodulus::tables::{Mark, Nodule, Output, Table};
+use nodulus::tables::{Mark, Nodule};
 use nodulus_formats::luna_csv::{self, Candidate};
 use nodulus_store::{Row, Store};
 use serde_json::Value;
@@ -120,9 +120,7 @@ fn a_store_matches_itself_and_its_own_export() {
         compare(&store(), csv.to_str().unwrap(), &["--cohort", "luna16", "--min-marks", "2"]);
     let two = all_matched(&found, 0.0);
     // Single tables of a store can be compared too.
-    let version = Store::open(store().as_ref()).unwrap();
-    let version = version.require(Output::Table(Table::Nodules)).unwrap();
-    let parts = version.files_folder();
+    let parts = fixture::current(store().as_ref(), "nodules");
     all_matched(&compare(parts.to_str().unwrap(), &store(), &[]), 0.0);
     // With other nodules, the differences are listed.
     let found = compare(csv.to_str().unwrap(), &phantom("annotations.csv"), &[]);

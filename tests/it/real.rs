@@ -22,11 +22,7 @@ fn rows(table: &str, store: &str, columns: &str) -> Vec<Value> {
 fn nodules_of_two_real_scans_have_pylidcs_intensities_and_are_evaluated() {
     let Some(scans) = fixture::real_scans() else { return };
     // Any weights will do: the small pipeline's are for regions of 64 pixels.
-    let weights = nodulus_store::Store::open(&fixture::finished().join("store"))
-        .unwrap()
-        .require(nodulus::tables::Output::Checkpoint)
-        .unwrap()
-        .files_folder()
+    let weights = fixture::current(&fixture::finished().join("store"), "checkpoint")
         .join("model.safetensors");
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

@@ -99,13 +99,13 @@ fn assert_drawn(path: &Path, width: u64) {
 #[test]
 fn the_report_opens_in_a_browser_and_prints() {
     let store = fixture::finished().join("store");
-    assert_opens(&fixture::report(&store).join("report.html"), "run");
+    assert_opens(&fixture::current(&store, "report").join("report.html"), "run");
 }
 
 #[test]
 fn the_json_has_what_the_page_shows() {
     let store = fixture::finished().join("store");
-    let folder = fixture::report(&store);
+    let folder = fixture::current(&store, "report");
     let text = fs_err::read(folder.join("report.json")).unwrap();
     let report: Value = serde_json::from_slice(&text).unwrap();
     let page = fs_err::read_to_string(folder.join("report.html")).unwrap();

@@ -6,7 +6,7 @@ use nodulus_metrics::{Distribution, ValueRange};
 use nodulus_nets::{PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Settings under which the clinical patients are trained on and validated in one phase.
 const ONE_PHASE: &[&str] = &[
@@ -35,11 +35,6 @@ fn train(pipeline: &Path, sets: &[&str]) -> String {
     messages
 }
 
-fn checkpoint(store: &Path) -> PathBuf {
-    let key = fs_err::read_to_string(store.join("checkpoint/CURRENT")).unwrap();
-    store.join("checkpoint").join(key.trim()).join("files")
-}
-
 fn described(path: &Path) -> Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
@@ -57,7 +52,7 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     assert!(before.windows(2).all(|pair| pair[1] > pair[0]), "{dice:?}");
     let best = before.last().unwrap();
     assert!(last <= best && log.len() < 40, "{dice:?}");
-    let files = checkpoint(&store);
+    let files = fixture::current(&store, "checkpoint");
     let found = described(&files.join("best.json"));
     assert_eq!(found["metadata"]["epoch"], log.len() - 1, "{found}");
     assert_eq!(found["metadata"]["validation_dice"], *best);
@@ -162,7 +157,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
     train(&pipeline, ONE_PHASE);
-    let first = checkpoint(&store);
+    let first = fixture::current(&store, "checkpoint");
 
     // The same network, named by its store: all tensors fit.
     let initial = format!("train.initial.checkpoint={}", store.display());
@@ -174,7 +169,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
         ),
         "{messages}"
     );
-    let second = checkpoint(&store);
+    let second = fixture::current(&store, "checkpoint");
     assert_ne!(first, second);
     assert!(all["metadata"]["initial"].is_null());
     let found = described(&second.join("model.json"));
@@ -191,7 +186,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let wider = [ONE_PHASE, &[&weights, "train.model.classifier_width=24"]].concat();
     let messages = train(&pipeline, &wider);
     assert!(messages.contains("another shape: "), "{messages}");
-    let found = described(&checkpoint(&store).join("model.json"));
+    let found = described(&fixture::current(&store, "checkpoint").join("model.json"));
     let initial = &found["metadata"]["initial"];
     let names = |what: &str| initial[what].as_array().unwrap().clone();
     assert_eq!(names("taken").len() + names("other_shape").len(), n_tensors, "{initial}");

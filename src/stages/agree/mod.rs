@@ -258,7 +258,7 @@ mod tests {
 
     const SPACING: [f64; 3] = [0.5, 0.5, 2.0];
 
-    fn of(marks: &[Mark]) -> (ReaderAgreement, RatingValues) {
+    fn of(marks: &[Mark]) -> ReaderAgreement {
         let marks: Vec<&Mark> = marks.iter().collect();
         transform(&nodule("n", [0, 0, 0], [1, 1, 1]), &marks, SPACING).unwrap().unwrap()
     }
@@ -279,7 +279,7 @@ mod tests {
             mark("c", 1, [4, 9, 1], [2, 1, 2]),
             mark("d", 3, [6, 9, 1], [4, 1, 2]),
         ];
-        let (row, _) = of(&marks);
+        let row = of(&marks);
         assert_eq!((row.n_readers, row.n_pairs), (3, 3));
         // Of 4 and 3 columns 3 are shared; the fourth lies 0.5 mm from the third.
         assert_pair(&row.pairs[0], [0, 1], [6.0 / 7.0, 0.75, 0.5 / 7.0]);
@@ -295,21 +295,19 @@ mod tests {
         // The order of the marks does not matter.
         let mut reversed = marks.to_vec();
         reversed.reverse();
-        assert_eq!(of(&reversed).0, row);
+        assert_eq!(of(&reversed), row);
     }
 
     #[test]
     fn masks_apart_share_nothing_and_have_a_distance() {
-        let (row, _) =
-            of(&[mark("a", 0, [4, 9, 0], [2, 1, 1]), mark("b", 1, [4, 9, 2], [2, 1, 1])]);
+        let row = of(&[mark("a", 0, [4, 9, 0], [2, 1, 1]), mark("b", 1, [4, 9, 2], [2, 1, 1])]);
         assert_pair(&row.pairs[0], [0, 1], [0.0, 0.0, 4.0]);
     }
 
     #[test]
     fn marks_of_one_slice_are_measured_in_space() {
         // A square of 3 × 3 and its centre: in the plane the centre would be no surface.
-        let (row, _) =
-            of(&[mark("a", 0, [4, 4, 1], [3, 3, 1]), mark("b", 1, [5, 5, 1], [1, 1, 1])]);
+        let row = of(&[mark("a", 0, [4, 4, 1], [3, 3, 1]), mark("b", 1, [5, 5, 1], [1, 1, 1])]);
         // To the centre 0, four times 0.5 and four times 0.5 √2; from the centre 0.
         let assd = (4.0 * 0.5 + 4.0 * 0.5 * 2f64.sqrt()) / 10.0;
         assert_pair(&row.pairs[0], [0, 1], [0.2, 1.0 / 9.0, assd]);
@@ -318,8 +316,7 @@ mod tests {
     #[test]
     fn a_solid_box_has_an_inside() {
         // 5 × 3 × 3 within 5 × 3 × 4: all voxels but three and six are surface, 42 and 54.
-        let (row, _) =
-            of(&[mark("a", 0, [4, 4, 0], [5, 3, 3]), mark("b", 1, [4, 4, 0], [5, 3, 4])]);
+        let row = of(&[mark("a", 0, [4, 4, 0], [5, 3, 3]), mark("b", 1, [4, 4, 0], [5, 3, 4])]);
         // Of the 54, the bottom 15 lie 2 mm off, and those above them on the other's surface. Of the
         // 42, the three in the middle of the third slice lie 0.5 mm (in j) from the other's surface.
         let assd = (15.0 * 2.0 + 3.0 * 0.5) / 96.0;

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn assigned(
+    fn exactly(
         config: &Config,
         units: &BTreeMap<String, Unit>,
     ) -> Result<BTreeMap<String, Assignment>, Error> {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_units_give_no_splits() {
-        assert!(assigned(&Config::default(), &BTreeMap::new()).unwrap().is_empty());
+        assert!(exactly(&Config::default(), &BTreeMap::new()).unwrap().is_empty());
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(n_lesions(&mut units.keys()), 56);
         for seed in 0..20 {
             let config = Config { seed, ..test_lesions(11) };
-            let assigned = assigned(&config, &units).unwrap();
+            let assigned = exactly(&config, &units).unwrap();
             let of = |split| assigned.iter().filter(move |(_, a)| a.split == split);
             assert_eq!(n_lesions(&mut of(Split::Test).map(|(id, _)| id)), 11);
             assert_eq!(n_lesions(&mut of(Split::Train).map(|(id, _)| id)), 45);
@@ -251,12 +251,12 @@ mod tests {
             ("q".to_owned(), unit(&[("c", 4)])),
         ]);
         assert_eq!(
-            assigned(&test_lesions(3), &units).unwrap_err().to_string(),
+            exactly(&test_lesions(3), &units).unwrap_err().to_string(),
             "no patients of cohort `c` have 3 lesions together, of 6 in all: give another \
              `test_lesions`, or a share `test`"
         );
         for wanted in [0, 2, 4, 6] {
-            let test = assigned(&test_lesions(wanted), &units).unwrap();
+            let test = exactly(&test_lesions(wanted), &units).unwrap();
             let in_test = test.iter().filter(|(_, a)| a.split == Split::Test);
             let n: usize = in_test.map(|(id, _)| units[id].n_lesions["c"]).sum();
             assert_eq!(n, wanted);
@@ -272,7 +272,7 @@ mod tests {
         let problem = Some(super::super::units::UnitError::NoSubset("x".to_owned()));
         units.insert("odd".to_owned(), Unit { problem, ..unit(&[("luna16", 1)]) });
         let split = Shares { validation: 0.0, test: 0.0, test_lesions: None };
-        let assigned = assigned(&Config { split, ..Config::default() }, &units).unwrap();
+        let assigned = exactly(&Config { split, ..Config::default() }, &units).unwrap();
         for n in 0..10 {
             assert_eq!(assigned[&format!("p{n}")].fold, Some(n));
         }
@@ -333,13 +333,13 @@ mod tests {
             let all = |cohorts: &[(&str, usize)]| -> BTreeMap<String, Unit> {
                 (0..n).map(|n| (format!("p{n}"), unit(cohorts))).collect()
             };
-            let assigned = assigned(&config, &all(&[("a", 1)])).unwrap();
+            let assigned = exactly(&config, &all(&[("a", 1)])).unwrap();
             let count = |split| assigned.values().filter(|a| a.split == split).count();
             prop_assert_eq!(count(Split::Test), (n as f64 * 0.2).round() as usize);
             prop_assert_eq!(count(Split::Validation), (n as f64 * 0.1).round() as usize);
             prop_assert!(assigned.values().all(|a| a.fold.is_none() == (a.split == Split::Test)));
 
-            let strict = assigned(&config, &all(&[("a", 1), ("b", 2)])).unwrap();
+            let strict = exactly(&config, &all(&[("a", 1), ("b", 2)])).unwrap();
             for (id, a) in &assigned {
                 prop_assert!(strict[id].split >= a.split);
             }

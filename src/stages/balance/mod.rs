@@ -376,10 +376,16 @@ mod tests {
             of_nodule: ["a", "b"].map(|nodule| (nodule.to_owned(), "p".to_owned())).into(),
             units: BTreeMap::from([("p".to_owned(), Unit { problem, ..Unit::default() })]),
         };
-        let first = BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]);
-        let n: Vec<usize> = (0..4).map(|shard| failures(&units, &first, shard).len()).collect();
+        let lesion = Lesion {
+            cohort: "luna16".to_owned(),
+            patient_id: "p".to_owned(),
+            series_instance_uid: "1.1".to_owned(),
+        };
+        let lesions =
+            Lesions::from([("a".to_owned(), (2, lesion.clone())), ("b".to_owned(), (1, lesion))]);
+        let n: Vec<usize> = (0..4).map(|shard| failures(&units, &lesions, shard).len()).collect();
         assert_eq!(n, [0, 1, 0, 0]);
-        assert_eq!(failures(&units, &first, 1)[0].case_id, "p");
+        assert_eq!(failures(&units, &lesions, 1)[0].case_id, "p");
         let none = Splits { units, assigned: BTreeMap::new() };
         assert!(transform(&Config::default(), &none, &slices("a", &[0])).is_empty());
     }

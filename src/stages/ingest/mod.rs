@@ -424,7 +424,7 @@ pub(in crate::stages) mod tests {
     #[test]
     fn listed_series_that_no_cohort_has_are_told_of() {
         let mut config = config();
-        let mut sources = Sources { series_list: None, cases: vec![source()] };
+        let mut sources = Sources { series_list: None, shards: vec![vec![source()]] };
         assert_eq!(not_found(&config, &sources), []);
         sources.series_list = Some(BTreeSet::from(["1.9".to_owned(), "p/ct".to_owned()]));
         // Images tell their series when they are read.
