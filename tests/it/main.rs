@@ -26,6 +26,7 @@ mod networks;
 mod nightly_job;
 mod peak_memory;
 mod python;
+mod r_arrow;
 mod real;
 mod regions;
 mod report_page;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Ingest")]
 pub struct Config {
-    /// Number of cases that are committed together, as one shard.
+    /// Most cases of a shard, the unit of work and of commit; the cases of a patient stay together.
     #[serde(default = "default_shard_size")]
     pub shard_size: usize,
     /// How far slices of a DICOM series may lie off an even grid before the series is refused.
