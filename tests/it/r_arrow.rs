@@ -81,7 +81,10 @@ fn r_reads_every_table_by_what_is_printed() {
                 let row: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
                 for (column, value) in row {
                     let other = &values[&(number, column.clone())];
-                    assert!(is_same(&value, other), "{name}, row {number}, {column}: {value}, R has {other}");
+                    assert!(
+                        is_same(&value, other),
+                        "{name}, row {number}, {column}: {value}, R has {other}"
+                    );
                     n += 1;
                 }
             }
