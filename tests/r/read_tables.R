@@ -37,13 +37,15 @@ print_rows <- function(frame, table, way) {
   }
 }
 
+all_rows <- function(sources) as.data.frame(Scanner$create(open_dataset(sources))$ToTable())
+
 main <- function(arguments) {
   suppressPackageStartupMessages(library(arrow))
   for (n in seq(1, length(arguments), by = 2)) {
     table <- arguments[n]
     pattern <- arguments[n + 1]
-    print_rows(as.data.frame(open_dataset(Sys.glob(pattern))), table, "files")
-    print_rows(as.data.frame(open_dataset(dirname(pattern))), table, "folder")
+    print_rows(all_rows(Sys.glob(pattern)), table, "files")
+    print_rows(all_rows(dirname(pattern)), table, "folder")
   }
 }
 
