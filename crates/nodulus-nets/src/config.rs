@@ -1,6 +1,7 @@
 //! Configuration of a network: the `model` settings of a pipeline file.
 
 use super::error::{Error, Result};
+use nodulus_settings::{Fault, check_json, schema_of};
 use schemars::{JsonSchema, Schema};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -131,14 +132,14 @@ struct ConfigFields {
     architecture: Option<Architecture>,
     /// Rows and columns of an image, in pixels: a multiple of 32 for `proposed`, of 16 for `unet` and
     /// `deeplab_v3_plus`, of 8 for `resunet` and `resunet_plus_plus`.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 8, max = 1024))]
     image_size: Option<usize>,
     /// Channels of the segmenter's first block, for `deeplab_v3_plus` of the backbone's; 16 for
     /// `resunet_plus_plus`; with the preset `tiny` 8, for `deeplab_v3_plus` 16.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 1, max = 256))]
     width: Option<usize>,
     /// Channels of the classifier's first block, for `proposed` only; 16 with the preset `tiny`.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 1, max = 256))]
     classifier_width: Option<usize>,
     /// Terms of the threshold dynamics, for `proposed` only.
     #[schemars(with = "DynamicsMode")]
@@ -148,27 +149,27 @@ struct ConfigFields {
     combination: Option<bool>,
     /// Dilations of the pyramids' branches, in pixels; 1, 6, 12, 18 for `resunet_plus_plus` and 6, 12, 18
     /// for `deeplab_v3_plus`; not for `unet` and `resunet`.
-    #[schemars(with = "Vec<usize>")]
+    #[schemars(with = "Vec<usize>", length(min = 1, max = 16), inner(range(min = 1, max = 512)))]
     dilations: Option<Vec<usize>>,
     /// Iterations of the threshold dynamics, for `proposed` only.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(max = 1000))]
     std_steps: Option<usize>,
     /// Radius of the threshold dynamics' kernel, in pixels, for `proposed` only.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(max = 64))]
     std_radius: Option<usize>,
     /// Weight of the boundary length in the threshold dynamics, for `proposed` only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", range(min = 0, max = 1e6))]
     std_boundary: Option<f64>,
-    /// Weight of the entropy in the threshold dynamics, above 0, for `proposed` only.
-    #[schemars(with = "f64")]
+    /// Weight of the entropy in the threshold dynamics, for `proposed` only.
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_entropy: Option<f64>,
     /// Standard deviation of the threshold dynamics' kernel before training, in pixels, for `proposed`
     /// only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1000))]
     std_sigma: Option<f64>,
-    /// Weight of the classifier's nodule probability in the threshold dynamics before training, above 0,
+    /// Weight of the classifier's nodule probability in the threshold dynamics before training,
     /// for `proposed` only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_score: Option<f64>,
 }
 
@@ -336,31 +337,34 @@ impl Config {
     ///
     /// Fails at the first invalid field and names it.
     pub fn check(&self) -> Result<()> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        let stride = self.architecture.stride();
-        let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(stride) {
-            format!("image_size {} is not a multiple of {stride}", self.image_size)
-        } else if self.width == 0 || self.classifier_width == 0 {
-            format!(
-                "width {} and classifier_width {} must be at least 1",
-                self.width, self.classifier_width
-            )
-        } else if self.dilations.is_empty() || self.dilations.contains(&0) {
-            format!("dilations {:?} must be at least 1 each", self.dilations)
-        } else if !(positive(self.std_entropy) && positive(self.std_sigma)) {
-            format!(
-                "std_entropy {} and std_sigma {} must be positive",
-                self.std_entropy, self.std_sigma
-            )
-        } else if !positive(self.std_score) {
-            format!("std_score {} must be positive", self.std_score)
-        } else if !(self.std_boundary.is_finite() && self.std_boundary >= 0.0) {
-            format!("std_boundary {} must be 0 or more", self.std_boundary)
-        } else {
-            return Ok(());
-        };
-        Err(Error::Config(problem))
+        self.check_at("").map_err(|fault| Error::Config(fault.message))
     }
+
+    /// [`Self::check`], for a configuration that is a section of a file.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first invalid field and names it with the section.
+    pub fn check_at(&self, section: &str) -> std::result::Result<(), Fault> {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        check_json(&json, &schema_of::<Self>(), section)?;
+        let stride = self.architecture.stride();
+        if self.image_size.is_multiple_of(stride) {
+            return Ok(());
+        }
+        let key = key_of(section, "image_size");
+        let message = format!(
+            "`{key}` is {}, expected a multiple of {stride} for architecture `{}`, as in `image_size = 128`",
+            self.image_size,
+            self.architecture.name()
+        );
+        Err(Fault::new(key, message).or(key_of(section, "architecture")))
+    }
+}
+
+/// A key of a section, which has no name at the top of a file.
+pub(crate) fn key_of(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
 #[cfg(test)]
@@ -438,11 +442,26 @@ mod tests {
         };
         assert_eq!(
             bad(|c| c.image_size = 100),
-            "model configuration: image_size 100 is not a multiple of 32"
+            "model configuration: `image_size` is 100, expected a multiple of 32 for architecture `proposed`, as in \
+             `image_size = 128`"
         );
-        assert!(bad(|c| c.width = 0).contains("width 0"));
-        assert!(bad(|c| c.dilations = vec![1, 0]).contains("dilations [1, 0]"));
-        assert!(bad(|c| c.std_sigma = f64::NAN).contains("std_sigma NaN"));
-        assert!(bad(|c| c.std_boundary = -1.0).contains("std_boundary -1"));
+        let width = "`width` is 0, expected a whole number from 1 to 256, as in `\"width\": 64`";
+        assert!(bad(|c| c.width = 0).ends_with(width));
+        assert!(bad(|c| c.dilations = vec![1, 0]).contains("`dilations.1` is 0, expected"));
+        assert!(bad(|c| c.dilations = Vec::new()).contains("`dilations` is an empty list"));
+        assert!(bad(|c| c.std_sigma = f64::NAN).contains("`std_sigma` is null, expected"));
+        assert!(bad(|c| c.std_boundary = -1.0).contains("`std_boundary` is -1, expected"));
+        // What is too large to be computed with is refused before anything is computed.
+        let large: [fn(&mut Config); 5] = [
+            |c| c.width = usize::MAX / 2,
+            |c| c.classifier_width = usize::MAX / 2,
+            |c| c.std_radius = 100_000_000,
+            |c| c.std_steps = usize::MAX / 2,
+            |c| c.dilations = vec![usize::MAX / 2],
+        ];
+        for change in large {
+            let message = bad(change);
+            assert!(message.contains(", expected a whole number from "), "{message}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use fs_err as fs;
+use nodulus_settings::near_names;
 use serde::Serialize;
 use std::path::Path;
 
@@ -79,8 +80,15 @@ pub(super) fn read<T, const N: usize>(
         match (same.next(), same.count()) {
             (Some(n), 0) => *index = n,
             (first_index, more) => {
-                let (found, line) = (usize::from(first_index.is_some()) + more, first.to_owned());
-                return Err(Error::Columns { path: path.to_owned(), column, found, line });
+                let others = found.iter().copied().filter(|name| !names.contains(name));
+                let near = near_names(column, others).first().map(|name| format!("; rename `{name}`"));
+                return Err(Error::Columns {
+                    path: path.to_owned(),
+                    column,
+                    found: usize::from(first_index.is_some()) + more,
+                    near: near.unwrap_or_default(),
+                    line: first.to_owned(),
+                });
             }
         }
     }
