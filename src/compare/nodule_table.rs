@@ -1,5 +1,6 @@
 //! Reads nodules with their positions from a store, Parquet files or LUNA16's CSV.
 
+use crate::near_names::near_or_all;
 use crate::tables::{Output, Table};
 use fs_err as fs;
 use nodulus_formats::luna_csv;
@@ -86,14 +87,14 @@ pub enum Error {
         expected: &'static str,
     },
     /// The chosen cohort has no nodules.
-    #[error("`{path}` has no nodules of cohort `{cohort}`; it has: {}", found.join(", "))]
+    #[error("`{path}` has no nodules of cohort `{cohort}`{near}")]
     NoCohort {
         /// The table.
         path: PathBuf,
         /// The cohort.
         cohort: String,
-        /// Cohorts that have nodules.
-        found: Vec<String>,
+        /// Near cohorts, or all that have nodules.
+        near: String,
     },
     /// Two cohorts have the same scan.
     #[error(
@@ -188,7 +189,9 @@ impl NoduleTable {
             let found: BTreeSet<String> = names.collect();
             if !found.is_empty() && !found.contains(cohort) {
                 let (path, cohort) = (self.path.clone(), cohort.to_owned());
-                return Err(Error::NoCohort { path, cohort, found: found.into_iter().collect() });
+                let found: Vec<&str> = found.iter().map(String::as_str).collect();
+                let near = near_or_all(&cohort, &found, "cohorts");
+                return Err(Error::NoCohort { path, cohort, near });
             }
             self.nodules.retain(|nodule| nodule.cohort.as_deref().is_none_or(|c| c == cohort));
         }
@@ -356,7 +359,7 @@ mod tests {
         assert!(error.is_choice());
         assert_eq!(
             error.to_string(),
-            "`t` has no nodules of cohort `luna`; it has: clinical, lidc, luna16"
+            "`t` has no nodules of cohort `luna`: did you mean `luna16`?"
         );
         // Several cohorts with scans of their own are one table; a CSV file has no cohorts.
         let mut apart = table(&all[1..]);

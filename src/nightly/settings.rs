@@ -179,7 +179,8 @@ impl ScoreSettings {
         let paths = &self.model.0;
         if paths.is_empty() || paths.iter().any(|path| path.as_os_str().is_empty()) {
             let key = "score.model";
-            let message = "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`";
+            let message =
+                "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`";
             return Err(Fault::new(key, message));
         }
         let RegionSettings { window, reach_mm, extent_mm, .. } = self.region;
@@ -239,13 +240,19 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_refused_with_what_was_found() {
         for (set, expected) in [
-            ("score.model=[]", "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`"),
+            (
+                "score.model=[]",
+                "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`",
+            ),
             ("score.model=[\"\"]", "`score.model` names no path"),
             (
                 "score.probability_threshold=1.0",
                 "`score.probability_threshold` is 1, expected a number over 0 and under 1, as in",
             ),
-            ("score.announced_hours=nan", "`score.announced_hours` is nan, expected a number from 0 to 1000000"),
+            (
+                "score.announced_hours=nan",
+                "`score.announced_hours` is nan, expected a number from 0 to 1000000",
+            ),
             (
                 "score.region.extent_mm=4.0",
                 "`score.region.extent_mm` is 4, expected at least `score.region.reach_mm`, which is 5",
@@ -254,9 +261,18 @@ mod tests {
                 "score.region.window={low_hu=1.0,high_hu=1.0}",
                 "`score.region.window` is from 1 to 1 HU, expected `low_hu` under `high_hu`",
             ),
-            ("score.region.window={low_hu=-inf,high_hu=1.0}", "`score.region.window.low_hu` is -inf, expected"),
-            ("score.region.reach_mm=nan", "`score.region.reach_mm` is nan, expected a number from 0 to 50"),
-            ("score.tolerances.slice_gap=-1", "`score.tolerances.slice_gap` is -1, expected a number from 0"),
+            (
+                "score.region.window={low_hu=-inf,high_hu=1.0}",
+                "`score.region.window.low_hu` is -inf, expected",
+            ),
+            (
+                "score.region.reach_mm=nan",
+                "`score.region.reach_mm` is nan, expected a number from 0 to 50",
+            ),
+            (
+                "score.tolerances.slice_gap=-1",
+                "`score.tolerances.slice_gap` is -1, expected a number from 0",
+            ),
             ("score.settle=1", "unknown key `score.settle`"),
             ("scores.settle=1", "unknown key `scores`: did you mean `score`?"),
             (
@@ -278,7 +294,8 @@ mod tests {
         let text = FILE.replace("model = \"m\"", "model = []");
         let error = read(&text, &[]).unwrap_err().to_string();
         assert!(error.contains("s.toml:4:9: `score.model` names no path"), "{error}");
-        let error = read("store = \"s\"\n[[ingest.cohorts]]\nname = \"a\"\n", &[]).unwrap_err().to_string();
+        let error =
+            read("store = \"s\"\n[[ingest.cohorts]]\nname = \"a\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("s.toml: this is a pipeline file: use `nodulus run "), "{error}");
     }
 }

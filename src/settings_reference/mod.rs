@@ -87,7 +87,8 @@ mod tests {
                         one.is("number") || one.is("integer") || !one.names().is_empty()
                     };
                     let all = schema.key(key).unwrap().alternatives();
-                    let is_optional = schema.default_of(key).is_none() && !schema.required().contains(&key);
+                    let is_optional =
+                        schema.default_of(key).is_none() && !schema.required().contains(&key);
                     if is_optional && all.iter().any(is_scalar) {
                         assert!(schema.takes_nothing(key), "{section}.{key} shows no default");
                     }
@@ -103,7 +104,9 @@ mod tests {
             sections(Schema::new(&schema), "", &mut |section, schema| {
                 for key in schema.keys() {
                     let inner = schema.key(key).unwrap();
-                    for value in [schema.default_of(key), schema.example_of(key)].into_iter().flatten() {
+                    for value in
+                        [schema.default_of(key), schema.example_of(key)].into_iter().flatten()
+                    {
                         assert_eq!(inner.check(value, &format!("{section}.{key}")), Ok(()));
                     }
                 }
@@ -155,7 +158,10 @@ mod tests {
             ("/infer/splits", json!([])),
         ] {
             let message = set(pointer, value).unwrap_err();
-            assert!(message.starts_with(&format!("`{}` is ", pointer[1..].replace('/', "."))), "{message}");
+            assert!(
+                message.starts_with(&format!("`{}` is ", pointer[1..].replace('/', "."))),
+                "{message}"
+            );
         }
     }
 }

@@ -156,7 +156,11 @@ fn an_impossible_experiment_is_refused() {
     let path = experiment(folder.path());
     let text = fs_err::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("name = \"U-Net\"", "name = \"proposed\"", "but an earlier row has the id \"proposed\" too"),
+        (
+            "name = \"U-Net\"",
+            "name = \"proposed\"",
+            "but an earlier row has the id \"proposed\" too",
+        ),
         ("from = \"before\"", "from = \"after\"", "is \"after\", which is no row before this one"),
         ("\"unet\"", "\"vnet\"", "row `U-Net`"),
         ("title", "name", "unknown key `name`"),

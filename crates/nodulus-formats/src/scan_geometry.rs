@@ -376,7 +376,10 @@ mod tests {
             ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected finite"),
             (",,,2,0.7,0 1\n", "series_instance_uid is empty, expected a UID"),
             ("1.2,,,2,thin,0 1\n", "row 1: pixel_spacing_mm is \"thin\", expected a number"),
-            ("1.2,,,thick,1,0 1\n", "row 1: slice_thickness_mm is \"thick\", expected a number, or nothing"),
+            (
+                "1.2,,,thick,1,0 1\n",
+                "row 1: slice_thickness_mm is \"thick\", expected a number, or nothing",
+            ),
         ] {
             let error = read_text(rows).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

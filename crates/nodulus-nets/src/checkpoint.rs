@@ -257,11 +257,20 @@ mod tests {
         };
         assert!(message(r#"{"width": 8}"#).is_ok());
         for (config, expected) in [
-            (r#"{"width": "x"}"#, r#"`config.width` is "x", expected a whole number from 1 to 256, as in `"width": 64`"#),
+            (
+                r#"{"width": "x"}"#,
+                r#"`config.width` is "x", expected a whole number from 1 to 256, as in `"width": 64`"#,
+            ),
             (r#"{"widht": 8}"#, "unknown key `config.widht`: did you mean `width`?"),
-            (r#"{"std_sigma": true}"#, "`config.std_sigma` is true, expected a number over 0 and up to 1000"),
+            (
+                r#"{"std_sigma": true}"#,
+                "`config.std_sigma` is true, expected a number over 0 and up to 1000",
+            ),
             (r#"{"architecture": "u_net"}"#, "expected \"proposed\", \"unet\""),
-            (r#"{"architecture": "unet", "image_size": 24}"#, "`config.image_size` is 24, expected a multiple of 16"),
+            (
+                r#"{"architecture": "unet", "image_size": 24}"#,
+                "`config.image_size` is 24, expected a multiple of 16",
+            ),
             ("3", "`config` is 3, expected a section"),
         ] {
             let message = message(config).unwrap_err();

@@ -207,7 +207,9 @@ mod tests {
     fn what_cannot_be_frozen_is_refused() {
         let message = |freeze: &[&str]| frozen(freeze).unwrap_err().to_string();
         assert!(message(&["S10"]).contains("`freeze.0` is \"S10\", which is neither a block"));
-        assert!(message(&["S1", "encoder.*"]).contains("`freeze.1` is \"encoder.*\", which is neither"));
+        assert!(
+            message(&["S1", "encoder.*"]).contains("`freeze.1` is \"encoder.*\", which is neither")
+        );
         assert!(message(&["std.sgma"]).ends_with("; near is `std.sigma`"));
         assert!(message(&["["]).contains("`freeze.0` is \"[\", which is no pattern"));
         assert!(message(&["*"]).contains("leaves nothing to train"));

@@ -57,7 +57,13 @@ impl Check {
     }
 
     /// The entries of a section.
-    fn section(&mut self, entries: &[Entry], span: &Range<usize>, schema: Schema<'_>, section: &str) {
+    fn section(
+        &mut self,
+        entries: &[Entry],
+        span: &Range<usize>,
+        schema: Schema<'_>,
+        section: &str,
+    ) {
         for Entry { key, key_span, value } in entries {
             let path = dotted(section, key);
             let Some(inner) = schema.key(key) else {
@@ -69,9 +75,12 @@ impl Check {
             self.value(value, inner, &path, &example);
             if !schema.keys().contains(&key.as_str()) {
                 // A name of the user's own: what is missing in its section may stand under a near name.
-                let others = entries.iter().map(|entry| entry.key.as_str()).filter(|name| name != key);
+                let others =
+                    entries.iter().map(|entry| entry.key.as_str()).filter(|name| name != key);
                 let near = did_you_mean(key, others);
-                for problem in self.problems[before..].iter_mut().filter(|problem| problem.is_missing) {
+                for problem in
+                    self.problems[before..].iter_mut().filter(|problem| problem.is_missing)
+                {
                     if !near.is_empty() {
                         problem.fault.message = format!("there is no `{path}`{near}");
                     }
@@ -97,7 +106,8 @@ impl Check {
         if all.iter().any(|one| one.is_any()) {
             return;
         }
-        let of = |kind: &str| all.iter().copied().find(|one| one.is(kind) && one.names().is_empty());
+        let of =
+            |kind: &str| all.iter().copied().find(|one| one.is(kind) && one.names().is_empty());
         match &node.value {
             NodeValue::Section(entries) => {
                 if let Some(inner) = of("object") {
@@ -153,7 +163,9 @@ fn takes(one: Schema<'_>, value: &NodeValue) -> bool {
         }
         NodeValue::Real(number) => one.is("number") && one.takes_number(*number),
         NodeValue::Boolean(_) => one.is("boolean"),
-        NodeValue::Date(_) | NodeValue::Nothing | NodeValue::List(_) | NodeValue::Section(_) => false,
+        NodeValue::Date(_) | NodeValue::Nothing | NodeValue::List(_) | NodeValue::Section(_) => {
+            false
+        }
     }
 }
 

@@ -181,7 +181,11 @@ impl<'a> Schema<'a> {
             Json::Array(kinds) => kinds.iter().any(|kind| kind == "null"),
             kind => kind == "null",
         };
-        let any = |node: &Json| ["anyOf", "oneOf"].iter().any(|of| node[*of].as_array().is_some_and(|all| all.iter().any(null)));
+        let any = |node: &Json| {
+            ["anyOf", "oneOf"]
+                .iter()
+                .any(|of| node[*of].as_array().is_some_and(|all| all.iter().any(null)))
+        };
         null(node) || any(node)
     }
 

@@ -46,7 +46,12 @@ impl Set {
     }
 
     /// Puts the setting in place of what a table has.
-    pub(crate) fn put(&self, table: &mut Table, steps: &[String], value: Value) -> Result<(), Error> {
+    pub(crate) fn put(
+        &self,
+        table: &mut Table,
+        steps: &[String],
+        value: Value,
+    ) -> Result<(), Error> {
         put(table, "", steps, value).map_err(|message| self.error(message))
     }
 }
@@ -67,7 +72,12 @@ fn put(table: &mut Table, section: &str, steps: &[String], value: Value) -> Resu
         return Ok(());
     }
     let path = if section.is_empty() { first.clone() } else { format!("{section}.{first}") };
-    put_below(table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new())), &path, rest, value)
+    put_below(
+        table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new())),
+        &path,
+        rest,
+        value,
+    )
 }
 
 /// Sets what the steps below a value lead to; a number steps into a list.
@@ -103,7 +113,9 @@ fn index(items: &[Value], path: &str, step: &str, rest: &[String]) -> Result<usi
             let at = items.iter().position(named);
             let key: Vec<&str> = rest.iter().map(String::as_str).collect();
             let example = match at {
-                Some(at) => format!("; `{step}` is number {at}: use `{path}.{at}.{}`", key.join(".")),
+                Some(at) => {
+                    format!("; `{step}` is number {at}: use `{path}.{at}.{}`", key.join("."))
+                }
                 None if n > 0 => format!(", as in `{path}.0.{}`", key.join(".")),
                 None => String::new(),
             };

@@ -102,14 +102,26 @@ fn settings_beside_a_file_reach_sections_and_lists() {
 #[test]
 fn each_message_names_the_key_what_was_found_and_a_valid_example() {
     for (set, expected) in [
-        ("crop.size=100", "`crop.size` is 100, expected a multiple of 16 from 16 to 1024, as in `size = 128`"),
-        ("crop.size=99999999999999999999", "`crop.size` is \"99999999999999999999\", expected a multiple of"),
+        (
+            "crop.size=100",
+            "`crop.size` is 100, expected a multiple of 16 from 16 to 1024, as in `size = 128`",
+        ),
+        (
+            "crop.size=99999999999999999999",
+            "`crop.size` is \"99999999999999999999\", expected a multiple of",
+        ),
         (
             "crop.seed=-1",
             "`crop.seed` is -1, expected a whole number from 0 to 9223372036854775807, as in `seed = 0`",
         ),
-        ("crop.level=nan", "`crop.level` is nan, expected a number over 0 and up to 1, as in `level = 0.5`"),
-        ("crop.level=0", "`crop.level` is 0, expected a number over 0 and up to 1, as in `level = 0.5`"),
+        (
+            "crop.level=nan",
+            "`crop.level` is nan, expected a number over 0 and up to 1, as in `level = 0.5`",
+        ),
+        (
+            "crop.level=0",
+            "`crop.level` is 0, expected a number over 0 and up to 1, as in `level = 0.5`",
+        ),
         ("crop.level=inf", "`crop.level` is inf, expected"),
         (
             "crop.kvp=[1]",
@@ -126,15 +138,24 @@ fn each_message_names_the_key_what_was_found_and_a_valid_example() {
              `splits = [\"test\"]`",
         ),
         ("crop.splits=[]", "`crop.splits` is an empty list, expected a list of"),
-        ("crop.splits=[\"tst\"]", "`crop.splits.0` is \"tst\", expected \"train\" or \"test\": did you mean `test`?"),
+        (
+            "crop.splits=[\"tst\"]",
+            "`crop.splits.0` is \"tst\", expected \"train\" or \"test\": did you mean `test`?",
+        ),
         (
             "crop.dilations=3",
             "`crop.dilations` is 3, expected a list of whole numbers from 1 to 64, as in `dilations = [1, 5]`",
         ),
         ("crop.dilations=[1,0]", "`crop.dilations.1` is 0, expected a whole number from 1 to 64"),
-        ("store=", "`store` is \"\", expected text in quotes that is not empty, as in `store = \"text\"`"),
+        (
+            "store=",
+            "`store` is \"\", expected text in quotes that is not empty, as in `store = \"text\"`",
+        ),
         ("crop=2024-01-01", "`crop` is the date 2024-01-01, expected a section, as in `[crop]`"),
-        ("cohorts=[]", "`cohorts` is an empty list, expected a list of sections that is not empty, as in `[[cohorts]]`"),
+        (
+            "cohorts=[]",
+            "`cohorts` is an empty list, expected a list of sections that is not empty, as in `[[cohorts]]`",
+        ),
         ("corp.size=3", "unknown key `corp`: did you mean `crop`?"),
         ("crop.x=3", "unknown key `crop.x`; crop has `size`, `level`"),
         ("crop.size.x=3", "`crop.size` is a section, expected a multiple of 16"),
@@ -153,7 +174,10 @@ fn each_message_names_the_key_what_was_found_and_a_valid_example() {
             "cohorts.c.root=/x",
             "there is no entry `c` in the list `cohorts`, whose entries are numbered from 0 to 1, as in `cohorts.0.root`",
         ),
-        ("cohorts.7.root=/x", "there is no entry `7` in the list `cohorts`, whose entries are numbered from 0 to 1"),
+        (
+            "cohorts.7.root=/x",
+            "there is no entry `7` in the list `cohorts`, whose entries are numbered from 0 to 1",
+        ),
         ("cohorts.0.rot=1", "unknown key `cohorts.0.rot`: did you mean `root`?"),
         ("nonsense", "expected key=value, as in `--set crop.size=128`"),
         ("=3", "expected key=value, as in `--set crop.size=128`"),
@@ -167,11 +191,17 @@ fn each_message_names_the_key_what_was_found_and_a_valid_example() {
 #[test]
 fn what_is_wrong_in_the_file_is_shown_with_its_line() {
     for (line, expected) in [
-        ("[crop]\nseed = 9_223_372_036_854_775_808", "p.toml:10:8: `crop.seed` is 9223372036854775808, expected"),
+        (
+            "[crop]\nseed = 9_223_372_036_854_775_808",
+            "p.toml:10:8: `crop.seed` is 9223372036854775808, expected",
+        ),
         ("[crop]\nlevel = -inf", "p.toml:10:9: `crop.level` is -inf, expected"),
         ("[crop]\nsize = 0x11", "p.toml:10:8: `crop.size` is 0x11, expected"),
         ("[[cohorts]]\nroot = \"x\"", "p.toml:9:1: `cohorts.2.name` is missing, expected text"),
-        ("[[cohorts]]\nname = 3", "p.toml:10:8: `cohorts.2.name` is 3, expected text in quotes, as in `name = \"text\"`"),
+        (
+            "[[cohorts]]\nname = 3",
+            "p.toml:10:8: `cohorts.2.name` is 3, expected text in quotes, as in `name = \"text\"`",
+        ),
         ("[crop", "p.toml:9:6: "),
     ] {
         let error = read(&format!("{FILE}{line}\n"), &[]).unwrap_err();
@@ -188,9 +218,12 @@ fn a_fault_is_found_where_it_was_written() {
     let path = folder.path().join("p.toml");
     fs_err::write(&path, FILE).unwrap();
     let mut file = SettingsFile::open(&path).unwrap();
-    file.read::<Settings>(&[Set::option("windows.clinical.low_hu=3"), Set::option("crop.size=64")]).unwrap();
+    file.read::<Settings>(&[Set::option("windows.clinical.low_hu=3"), Set::option("crop.size=64")])
+        .unwrap();
     let place = |keys: &[&str]| {
-        let fault = keys.iter().fold(Fault { keys: Vec::new(), message: "m".to_owned() }, |fault, key| fault.or(*key));
+        let fault = keys
+            .iter()
+            .fold(Fault { keys: Vec::new(), message: "m".to_owned() }, |fault, key| fault.or(*key));
         file.locate(&fault).to_string().replace(&format!("{}/", folder.path().display()), "")
     };
     assert_eq!(place(&["windows.clinical"]), "`--set windows.clinical.low_hu=3`: m");
@@ -218,8 +251,14 @@ fn json_is_checked_alike() {
             json!({"store": "s", "crop": {"size": "x"}}),
             "`config.crop.size` is \"x\", expected a multiple of 16 from 16 to 1024, as in `\"size\": 128`",
         ),
-        (json!({"store": "s", "crop": {"level": null}}), "`config.crop.level` is null, expected a number over 0"),
-        (json!({}), "`config.store` is missing, expected text in quotes that is not empty, as in `\"store\": \"text\"`"),
+        (
+            json!({"store": "s", "crop": {"level": null}}),
+            "`config.crop.level` is null, expected a number over 0",
+        ),
+        (
+            json!({}),
+            "`config.store` is missing, expected text in quotes that is not empty, as in `\"store\": \"text\"`",
+        ),
     ] {
         let message = check(&json).unwrap_err();
         assert!(message.starts_with(expected), "{message}");

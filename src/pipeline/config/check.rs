@@ -1,13 +1,14 @@
 //! Whether the settings of a pipeline file fit each other; what a single key takes is in the JSON Schema.
 
 use super::{check_masks, check_train};
+use crate::near_names::near_or_all;
 use crate::phantom;
 use crate::stages::balance::{self, FoldsFrom};
 use crate::stages::config::Config;
 use crate::stages::crop::Window;
 use crate::stages::infer::THRESHOLD;
 use nodulus_formats::cohort::Layout;
-use nodulus_settings::{Fault, did_you_mean};
+use nodulus_settings::Fault;
 
 /// Most characters of a name.
 const NAME_LENGTH: usize = 100;
@@ -55,8 +56,9 @@ fn check_phantom(config: &Config) -> Result<(), Fault> {
     };
     if nodules_min > nodules_max {
         let key = "phantom.nodules_min";
-        let message =
-            format!("`{key}` is {nodules_min}, expected at most `phantom.nodules_max`, which is {nodules_max}");
+        let message = format!(
+            "`{key}` is {nodules_min}, expected at most `phantom.nodules_max`, which is {nodules_max}"
+        );
         return Err(Fault::new(key, message).or("phantom.nodules_max"));
     }
     Ok(())
@@ -112,8 +114,10 @@ fn check_cohort_names(config: &Config) -> Result<(), Fault> {
         let entry = |(n, name): (usize, &String)| (format!("{section}.{n}"), name.clone());
         cohorts.iter().enumerate().map(entry).collect()
     };
-    let windows = config.crop.windows.keys().map(|name| (format!("crop.windows.{name}"), name.clone()));
-    let splits = config.balance.splits.keys().map(|name| (format!("balance.splits.{name}"), name.clone()));
+    let windows =
+        config.crop.windows.keys().map(|name| (format!("crop.windows.{name}"), name.clone()));
+    let splits =
+        config.balance.splits.keys().map(|name| (format!("balance.splits.{name}"), name.clone()));
     let mut used: Vec<(String, String)> = windows.chain(splits).collect();
     for (n, phase) in config.train.iter().flat_map(|train| train.phases.iter().enumerate()) {
         used.extend(listed(&format!("train.phases.{n}.cohorts"), &phase.cohorts));
@@ -121,8 +125,7 @@ fn check_cohort_names(config: &Config) -> Result<(), Fault> {
     used.extend(listed("infer.cohorts", &config.infer.cohorts));
     let unknown = used.into_iter().find(|(_, name)| !names.contains(&name.as_str()));
     let Some((key, name)) = unknown else { return Ok(()) };
-    let near = did_you_mean(&name, names.iter().copied());
-    let rest = if near.is_empty() { format!("; cohorts are: {}", names.join(", ")) } else { near };
+    let rest = near_or_all(&name, &names, "cohorts");
     let message = format!("`{key}` names `{name}`, which is no cohort{rest}");
     Err(Fault::new(key, message))
 }
@@ -183,11 +186,13 @@ fn check_balance(balance: &balance::Config) -> Result<(), Fault> {
     }
     let ratio = balance.ratio;
     if !(0.0..=1e6).contains(&ratio) {
-        let message =
-            format!("`balance.ratio` is {ratio}, expected a number from 0 to 1000000, as in `ratio = 1.0`");
+        let message = format!(
+            "`balance.ratio` is {ratio}, expected a number from 0 to 1000000, as in `ratio = 1.0`"
+        );
         return Err(Fault::new("balance.ratio", message));
     }
-    let of_cohorts = balance.splits.iter().map(|(name, shares)| (format!("balance.splits.{name}"), shares));
+    let of_cohorts =
+        balance.splits.iter().map(|(name, shares)| (format!("balance.splits.{name}"), shares));
     for (section, shares) in of_cohorts.chain([("balance.split".to_owned(), &balance.split)]) {
         let balance::Shares { validation, test, test_lesions } = *shares;
         let all = [validation, test, validation + test];
@@ -199,8 +204,9 @@ fn check_balance(balance: &balance::Config) -> Result<(), Fault> {
             return Err(Fault::new(section, message));
         }
         if test_lesions.is_some() && test != 0.0 {
-            let message =
-                format!("`{section}` has both `test` and `test_lesions`, expected one of them; remove the other");
+            let message = format!(
+                "`{section}` has both `test` and `test_lesions`, expected one of them; remove the other"
+            );
             return Err(Fault::new(section, message));
         }
     }
@@ -219,6 +225,7 @@ fn check_fold(config: &Config, key: &str, fold: Option<i64>) -> Result<(), Fault
     } else {
         format!("`balance.folds` is {}", balance.folds)
     };
-    let message = format!("`{key}` is {fold}, expected a fold from 0 to {}, because {why}", n_folds - 1);
+    let message =
+        format!("`{key}` is {fold}, expected a fold from 0 to {}, because {why}", n_folds - 1);
     Err(Fault::new(key, message).or("balance.folds"))
 }

@@ -117,7 +117,11 @@ mod tests {
     fn what_is_wrong_in_the_file_is_shown_with_its_line() {
         for (line, place, expected) in [
             ("[crop]\nmargn = 2", "9:1", "unknown key `crop.margn`; crop has `size`, "),
-            ("[crop]\nmargin_slcies = 2", "9:1", "unknown key `crop.margin_slcies`: did you mean `margin_slices`?"),
+            (
+                "[crop]\nmargin_slcies = 2",
+                "9:1",
+                "unknown key `crop.margin_slcies`: did you mean `margin_slices`?",
+            ),
             ("[corp]\nsize = 2", "8:2", "unknown key `corp`: did you mean `crop`?"),
             (
                 "[merge]\nrule = \"linkge\"",
@@ -154,7 +158,10 @@ mod tests {
             assert!(error.contains(&format!("p.toml:{place}: {expected}")), "{error}");
         }
         let error = read(&FILE.replace("checkpoint = \"w\"\n", ""), &[]).unwrap_err().to_string();
-        assert!(error.contains("p.toml: nothing trains the weights that infer needs: add a `[train]`"), "{error}");
+        assert!(
+            error.contains("p.toml: nothing trains the weights that infer needs: add a `[train]`"),
+            "{error}"
+        );
         let error = read("[score]\ninput = \"i\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("this is a nightly file: use `nodulus score "), "{error}");
         let error = read("title = \"t\"\n[[rows]]\nname = \"i\"\n", &[]).unwrap_err().to_string();
@@ -169,7 +176,9 @@ mod tests {
         let train = "[train.model]\npreset = \"tiny\"\n[[train.phases]]\nname = \"a\"\ncohorts = [\"a\"]\n\
                      [train.phases.schedule]\n[[train.phases]]\nname = \"b\"\ncohorts = [\"a\"]\n[train.phases.schedule]\n";
         let huge = "9223372036854775807";
-        let width = format!("`train.model.width` is {huge}, expected a whole number from 1 to 256, as in `width = 64`");
+        let width = format!(
+            "`train.model.width` is {huge}, expected a whole number from 1 to 256, as in `width = 64`"
+        );
         for (set, expected) in [
             (
                 "merge.consensus_level=1.5".to_owned(),
@@ -180,14 +189,38 @@ mod tests {
                 "`merge.iou_threshold` is 1, expected a number from 0 and under 1, as in `iou_threshold = 0.0`",
             ),
             ("merge.iou_threshold=nan".to_owned(), "`merge.iou_threshold` is nan, expected"),
-            ("merge.min_marks=0".to_owned(), "`merge.min_marks` is 0, expected a whole number from 1 to 1000"),
-            ("crop.size=100".to_owned(), "`crop.size` is 100, expected a multiple of 16 from 16 to 1024"),
-            ("crop.size=64".to_owned(), "`train.model.image_size` is 128, expected 64, the same as `crop.size`"),
-            ("crop.windows.z={low_hu=0.0,high_hu=1.0}".to_owned(), "`crop.windows.z` names `z`, which is no cohort"),
-            ("crop.spacing_mm=0.0".to_owned(), "`crop.spacing_mm` is 0, expected a number from 0.05 to 10"),
-            ("crop.window={low_hu=-inf,high_hu=inf}".to_owned(), "`crop.window.high_hu` is inf, expected a number from"),
-            ("crop.window={low_hu=1,high_hu=1}".to_owned(), "`crop.window` is from 1 to 1 HU, expected"),
-            ("balance.folds=0".to_owned(), "`balance.folds` is 0, expected a whole number from 1 to 1000"),
+            (
+                "merge.min_marks=0".to_owned(),
+                "`merge.min_marks` is 0, expected a whole number from 1 to 1000",
+            ),
+            (
+                "crop.size=100".to_owned(),
+                "`crop.size` is 100, expected a multiple of 16 from 16 to 1024",
+            ),
+            (
+                "crop.size=64".to_owned(),
+                "`train.model.image_size` is 128, expected 64, the same as `crop.size`",
+            ),
+            (
+                "crop.windows.z={low_hu=0.0,high_hu=1.0}".to_owned(),
+                "`crop.windows.z` names `z`, which is no cohort",
+            ),
+            (
+                "crop.spacing_mm=0.0".to_owned(),
+                "`crop.spacing_mm` is 0, expected a number from 0.05 to 10",
+            ),
+            (
+                "crop.window={low_hu=-inf,high_hu=inf}".to_owned(),
+                "`crop.window.high_hu` is inf, expected a number from",
+            ),
+            (
+                "crop.window={low_hu=1,high_hu=1}".to_owned(),
+                "`crop.window` is from 1 to 1 HU, expected",
+            ),
+            (
+                "balance.folds=0".to_owned(),
+                "`balance.folds` is 0, expected a whole number from 1 to 1000",
+            ),
             ("balance.ratio=inf".to_owned(), "`balance.ratio` is inf, expected"),
             (
                 "balance.split={validation=0.6,test=0.6}".to_owned(),
@@ -198,22 +231,46 @@ mod tests {
                 "balance.split={test=0.2,test_lesions=11}".to_owned(),
                 "`balance.split` has both `test` and `test_lesions`, expected one of them",
             ),
-            ("infer.batch=0".to_owned(), "`infer.batch` is 0, expected a whole number from 1 to 4096 or \"auto\", as in"),
+            (
+                "infer.batch=0".to_owned(),
+                "`infer.batch` is 0, expected a whole number from 1 to 4096 or \"auto\", as in",
+            ),
             (
                 "infer.probability_threshold=1.0".to_owned(),
                 "`infer.probability_threshold` is 1, expected a number over 0 and under 1 or \"validation\"",
             ),
-            ("infer.model_id=threshold".to_owned(), "`infer.model_id` is \"threshold\", which is the id of the baseline"),
-            ("infer.model_id=a/b".to_owned(), "`infer.model_id` is \"a/b\", expected up to 100 characters without"),
+            (
+                "infer.model_id=threshold".to_owned(),
+                "`infer.model_id` is \"threshold\", which is the id of the baseline",
+            ),
+            (
+                "infer.model_id=a/b".to_owned(),
+                "`infer.model_id` is \"a/b\", expected up to 100 characters without",
+            ),
             ("infer.splits=[]".to_owned(), "`infer.splits` is an empty list, expected"),
-            ("infer.splits=test".to_owned(), "`infer.splits` is \"test\", expected a list of \"train\", \"validation\" or"),
-            ("infer.fold=5".to_owned(), "`infer.fold` is 5, expected a fold from 0 to 4, because `balance.folds` is 5"),
-            ("train.fold=-1".to_owned(), "`train.fold` is -1, expected a whole number from 0 to 999"),
-            ("train.fold=9".to_owned(), "`train.fold` is 9, expected a fold from 0 to 4, because `balance.folds` is 5"),
+            (
+                "infer.splits=test".to_owned(),
+                "`infer.splits` is \"test\", expected a list of \"train\", \"validation\" or",
+            ),
+            (
+                "infer.fold=5".to_owned(),
+                "`infer.fold` is 5, expected a fold from 0 to 4, because `balance.folds` is 5",
+            ),
+            (
+                "train.fold=-1".to_owned(),
+                "`train.fold` is -1, expected a whole number from 0 to 999",
+            ),
+            (
+                "train.fold=9".to_owned(),
+                "`train.fold` is 9, expected a fold from 0 to 4, because `balance.folds` is 5",
+            ),
             (format!("train.model.width={huge}"), width.as_str()),
             ("train.model.width=100000".to_owned(), "`train.model.width` is 100000, expected"),
             (format!("train.model.classifier_width={huge}"), "`train.model.classifier_width` is 9"),
-            ("train.model.std_radius=100000000".to_owned(), "`train.model.std_radius` is 100000000, expected"),
+            (
+                "train.model.std_radius=100000000".to_owned(),
+                "`train.model.std_radius` is 100000000, expected",
+            ),
             (format!("train.model.std_steps={huge}"), "`train.model.std_steps` is 9"),
             (format!("train.model.dilations=[1,{huge}]"), "`train.model.dilations.1` is 9"),
             (
@@ -221,40 +278,103 @@ mod tests {
                 "`train.model.dilations` is 3, expected a list of 1 to 16 whole numbers from 1 to 512, as in \
                  `dilations = [1, 5, 10, 15]`",
             ),
-            ("train.model.image_size=100".to_owned(), "`train.model.image_size` is 100, expected a multiple of 32"),
             (
-                "train.model.mode=none".to_owned(),
-                "",
+                "train.model.image_size=100".to_owned(),
+                "`train.model.image_size` is 100, expected a multiple of 32",
             ),
-            ("train.model={architecture=\"unet\",mode=\"std\"}".to_owned(), "`train.model`: `mode` is not a setting of"),
-            (format!("train.phases.1.schedule.batch={huge}"), "`train.phases.1.schedule.batch` is 9"),
-            ("train.phases.1.schedule.learning_rate=-1".to_owned(), "`train.phases.1.schedule.learning_rate` is -1, expected"),
-            ("train.phases.1.schedule.epochs=0".to_owned(), "`train.phases.1.schedule.epochs` is 0, expected"),
-            (format!("train.phases.1.schedule.decay_every={huge}"), "`train.phases.1.schedule.decay_every` is 9"),
-            ("train.phases.1.schedule.freeze=[\"S99\"]".to_owned(), "`train.phases.1.schedule.freeze.0` is \"S99\", which is"),
-            ("train.phases.1.patience=0".to_owned(), "`train.phases.1.patience` is 0, expected a whole number from 1 to"),
-            ("train.phases.1.name=a".to_owned(), "`train.phases.1.name` is \"a\", which `train.phases.0.name` is too"),
-            ("train.phases.1.cohorts=[]".to_owned(), "`train.phases.1.cohorts` is an empty list, expected"),
-            ("train.phases=[]".to_owned(), "`train.phases` is an empty list, expected a list of sections that is not empty"),
+            ("train.model.mode=none".to_owned(), ""),
+            (
+                "train.model={architecture=\"unet\",mode=\"std\"}".to_owned(),
+                "`train.model`: `mode` is not a setting of",
+            ),
+            (
+                format!("train.phases.1.schedule.batch={huge}"),
+                "`train.phases.1.schedule.batch` is 9",
+            ),
+            (
+                "train.phases.1.schedule.learning_rate=-1".to_owned(),
+                "`train.phases.1.schedule.learning_rate` is -1, expected",
+            ),
+            (
+                "train.phases.1.schedule.epochs=0".to_owned(),
+                "`train.phases.1.schedule.epochs` is 0, expected",
+            ),
+            (
+                format!("train.phases.1.schedule.decay_every={huge}"),
+                "`train.phases.1.schedule.decay_every` is 9",
+            ),
+            (
+                "train.phases.1.schedule.freeze=[\"S99\"]".to_owned(),
+                "`train.phases.1.schedule.freeze.0` is \"S99\", which is",
+            ),
+            (
+                "train.phases.1.patience=0".to_owned(),
+                "`train.phases.1.patience` is 0, expected a whole number from 1 to",
+            ),
+            (
+                "train.phases.1.name=a".to_owned(),
+                "`train.phases.1.name` is \"a\", which `train.phases.0.name` is too",
+            ),
+            (
+                "train.phases.1.cohorts=[]".to_owned(),
+                "`train.phases.1.cohorts` is an empty list, expected",
+            ),
+            (
+                "train.phases=[]".to_owned(),
+                "`train.phases` is an empty list, expected a list of sections that is not empty",
+            ),
             (format!("train.shuffle_buffer={huge}"), "`train.shuffle_buffer` is 9"),
             (format!("crop.margin_slices={huge}"), "`crop.margin_slices` is 9"),
-            ("ingest.shard_size=0".to_owned(), "`ingest.shard_size` is 0, expected a whole number from 1 to 1000000"),
-            ("ingest.tolerances.slice_gap=-1".to_owned(), "`ingest.tolerances.slice_gap` is -1, expected a number from 0"),
-            ("ingest.tolerances.off_grid=nan".to_owned(), "`ingest.tolerances.off_grid` is nan, expected"),
-            ("ingest.inclusion.kvp=[120,80]".to_owned(), "`ingest.inclusion.kvp` is [120, 80], expected the least and then"),
-            ("ingest.inclusion.kvp=[1]".to_owned(), "`ingest.inclusion.kvp` is a list of 1, expected a list of 2 numbers"),
-            ("ingest.inclusion.max_missing_slices=-1".to_owned(), "`ingest.inclusion.max_missing_slices` is -1, expected"),
+            (
+                "ingest.shard_size=0".to_owned(),
+                "`ingest.shard_size` is 0, expected a whole number from 1 to 1000000",
+            ),
+            (
+                "ingest.tolerances.slice_gap=-1".to_owned(),
+                "`ingest.tolerances.slice_gap` is -1, expected a number from 0",
+            ),
+            (
+                "ingest.tolerances.off_grid=nan".to_owned(),
+                "`ingest.tolerances.off_grid` is nan, expected",
+            ),
+            (
+                "ingest.inclusion.kvp=[120,80]".to_owned(),
+                "`ingest.inclusion.kvp` is [120, 80], expected the least and then",
+            ),
+            (
+                "ingest.inclusion.kvp=[1]".to_owned(),
+                "`ingest.inclusion.kvp` is a list of 1, expected a list of 2 numbers",
+            ),
+            (
+                "ingest.inclusion.max_missing_slices=-1".to_owned(),
+                "`ingest.inclusion.max_missing_slices` is -1, expected",
+            ),
             (
                 "ingest.inclusion.max_slice_thickness_mm=-1".to_owned(),
                 "`ingest.inclusion.max_slice_thickness_mm` is -1, expected a number from 0 to 1000, as in \
                  `max_slice_thickness_mm = 2.5`",
             ),
-            ("ingest.cohorts=[]".to_owned(), "`ingest.cohorts` is an empty list, expected a list of sections"),
+            (
+                "ingest.cohorts=[]".to_owned(),
+                "`ingest.cohorts` is an empty list, expected a list of sections",
+            ),
             ("ingest.cohorts.0.name=".to_owned(), "`ingest.cohorts.0.name` is \"\", expected"),
-            ("ingest.cohorts.0.name=a/b".to_owned(), "`ingest.cohorts.0.name` is \"a/b\", expected up to"),
-            ("ingest.cohorts.a.root=/x".to_owned(), "there is no entry `a` in the list `ingest.cohorts`, whose only entry"),
-            ("phantom.patients=100000".to_owned(), "`phantom.patients` is 100000, expected a whole number from 0 to 9999"),
-            ("phantom.nodules_min=7".to_owned(), "`phantom.nodules_min` is 7, expected at most `phantom.nodules_max`"),
+            (
+                "ingest.cohorts.0.name=a/b".to_owned(),
+                "`ingest.cohorts.0.name` is \"a/b\", expected up to",
+            ),
+            (
+                "ingest.cohorts.a.root=/x".to_owned(),
+                "there is no entry `a` in the list `ingest.cohorts`, whose only entry",
+            ),
+            (
+                "phantom.patients=100000".to_owned(),
+                "`phantom.patients` is 100000, expected a whole number from 0 to 9999",
+            ),
+            (
+                "phantom.nodules_min=7".to_owned(),
+                "`phantom.nodules_min` is 7, expected at most `phantom.nodules_max`",
+            ),
             ("store=".to_owned(), "`store` is \"\", expected text in quotes that is not empty"),
         ] {
             let result = read(&format!("{FILE}{train}"), &[&set]);
@@ -263,7 +383,10 @@ mod tests {
                 continue;
             }
             let error = result.unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`--set {set}`: {expected}")), "\n{error}\n{expected}");
+            assert!(
+                error.starts_with(&format!("`--set {set}`: {expected}")),
+                "\n{error}\n{expected}"
+            );
             for word in ["usize", "i16", "i64", "f64", "Some("] {
                 assert!(!error.contains(word), "{error}");
             }

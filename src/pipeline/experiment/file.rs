@@ -1,7 +1,7 @@
 //! Experiment files.
 
 use super::table::{METRICS, ensemble};
-use crate::near_names::did_you_mean;
+use crate::near_names::{did_you_mean, near_or_all};
 use crate::pipeline::config::{self, Config, Error, FileKind, check_model_id};
 use nodulus_settings::{Fault, Place, Set, SettingsFile};
 use schemars::JsonSchema;
@@ -162,7 +162,8 @@ impl Experiment {
                 let key = key("from");
                 let Some(source) = before.iter().find(|other| other.name == *from) else {
                     let near = did_you_mean(from, before.iter().map(|other| other.name.as_str()));
-                    let message = format!("`{key}` is {from:?}, which is no row before this one{near}");
+                    let message =
+                        format!("`{key}` is {from:?}, which is no row before this one{near}");
                     return Err(Fault::new(key, message));
                 };
                 if self.folds && source.scored {
@@ -174,9 +175,7 @@ impl Experiment {
                 }
             }
             if let Some(metric) = row.paper.keys().find(|name| !known.contains(&name.as_str())) {
-                let near = did_you_mean(metric, known.iter().copied());
-                let rest =
-                    if near.is_empty() { format!("; metrics are: {}", known.join(", ")) } else { near };
+                let rest = near_or_all(metric, &known, "metrics");
                 let key = key(&format!("paper.{metric}"));
                 let message = format!("`{key}` is an unknown metric{rest}");
                 return Err(Fault::new(key, message));
@@ -206,12 +205,13 @@ impl Experiment {
             key_value: format!("{key}={value}"),
             place: self.file.as_ref().map_or_else(whole, |file| file.place(&["set", key])),
         });
-        let of_row = row.and_then(|n| Some((n, self.rows.get(n)?))).into_iter().flat_map(|(n, row)| {
-            row.set.iter().map(move |(key, value)| Set {
-                key_value: format!("{key}={value}"),
-                place: self.place(n, &["set", key]),
-            })
-        });
+        let of_row =
+            row.and_then(|n| Some((n, self.rows.get(n)?))).into_iter().flat_map(|(n, row)| {
+                row.set.iter().map(move |(key, value)| Set {
+                    key_value: format!("{key}={value}"),
+                    place: self.place(n, &["set", key]),
+                })
+            });
         of_all.chain(of_row).collect()
     }
 
@@ -265,20 +265,41 @@ mod tests {
         let read = |rows: &str| {
             let text = format!("title = \"t\"\npipeline = \"p.toml\"\nstore = \"s\"\n{rows}");
             fs_err::write(&path, text).unwrap();
-            let checked = Experiment::read(&path).and_then(|experiment| experiment.check(&[]).map(|_| ()));
-            checked.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+            let checked =
+                Experiment::read(&path).and_then(|experiment| experiment.check(&[]).map(|_| ()));
+            checked.map_err(|error| {
+                error.to_string().replace(&format!("{}/", folder.path().display()), "")
+            })
         };
-        assert_eq!(read("[[rows]]\nname = \"a\"\nset = { \"train.model.architecture\" = \"unet\" }\n"), Ok(()));
+        assert_eq!(
+            read("[[rows]]\nname = \"a\"\nset = { \"train.model.architecture\" = \"unet\" }\n"),
+            Ok(())
+        );
         for (rows, expected) in [
-            ("rows = []", "e.toml:4:8: `rows` is an empty list, expected a list of sections that is not empty, as in `[[rows]]`"),
-            ("[[rows]]\nname = \"a\"\nscored = false\n", "e.toml:6:10: every row has `scored = false`, so nothing"),
-            ("[[rows]]\nname = \"a\"\n[[rows]]\nname = \"a\"\n", "e.toml:7:8: `rows.1.name` is \"a\", but an earlier row"),
+            (
+                "rows = []",
+                "e.toml:4:8: `rows` is an empty list, expected a list of sections that is not empty, as in `[[rows]]`",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\nscored = false\n",
+                "e.toml:6:10: every row has `scored = false`, so nothing",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\n[[rows]]\nname = \"a\"\n",
+                "e.toml:7:8: `rows.1.name` is \"a\", but an earlier row",
+            ),
             (
                 "folds = true\n[[rows]]\nname = \"a, all folds\"\n[[rows]]\nname = \"a\"\n",
                 "e.toml:8:8: `rows.1.name` is \"a\", but an earlier row has the id \"a, all folds\" too",
             ),
-            ("[[rows]]\nname = \"\"\n", "e.toml:5:8: `rows.0.name` is \"\", expected text in quotes that is not empty"),
-            ("[[rows]]\nname = \"threshold\"\n", "e.toml:5:8: `rows.0.name` is \"threshold\", which is the id of the baseline"),
+            (
+                "[[rows]]\nname = \"\"\n",
+                "e.toml:5:8: `rows.0.name` is \"\", expected text in quotes that is not empty",
+            ),
+            (
+                "[[rows]]\nname = \"threshold\"\n",
+                "e.toml:5:8: `rows.0.name` is \"threshold\", which is the id of the baseline",
+            ),
             (
                 "[[rows]]\nname = \"pre\"\n[[rows]]\nname = \"b\"\nfrom = \"prr\"\n",
                 "e.toml:8:8: `rows.1.from` is \"prr\", which is no row before this one: did you mean `pre`?",

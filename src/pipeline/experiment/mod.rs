@@ -94,8 +94,12 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     }
     let Some(last) = experiment.rows.last() else { return Ok(Vec::new()) };
     let title = toml::Value::String(experiment.title.clone());
-    let config =
-        experiment.config(experiment.rows.len() - 1, means.sets, means.store.root(), &[("report.title", title)])?;
+    let config = experiment.config(
+        experiment.rows.len() - 1,
+        means.sets,
+        means.store.root(),
+        &[("report.title", title)],
+    )?;
     let chosen = Chosen::from([
         (Output::Table(Table::Predictions), predictions),
         (Output::Table(Table::TrainingLog), logs),

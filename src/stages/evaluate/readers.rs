@@ -39,7 +39,7 @@ pub(super) fn against_the_others(
     let masks = reader_masks(&readers)?;
     let n_others = usize::try_from(nodule.consensus_n_readers).unwrap_or(0).saturating_sub(1);
     let needed = n_needed(nodule.consensus_level, n_others);
-    let scores: Vec<MaskMetrics> = masks
+    let metrics: Vec<MaskMetrics> = masks
         .iter()
         .filter_map(|(session, own)| {
             let others = || masks.iter().filter(|(other, _)| other != session);
@@ -52,7 +52,7 @@ pub(super) fn against_the_others(
     let (model_id, nodule_id): (Arc<str>, Arc<str>) = (READER.into(), (&*nodule.nodule_id).into());
     let patient_id: Arc<str> = (&*nodule.patient_id).into();
     let of_metric = |metric: Metric| {
-        let values: Vec<f64> = scores.iter().filter_map(|scores| metric.of(scores)).collect();
+        let values: Vec<f64> = metrics.iter().filter_map(|metrics| metric.of(metrics)).collect();
         let value = nodulus_metrics::summary::mean(&values);
         MeasuredValue {
             model_id: model_id.clone(),

@@ -38,7 +38,10 @@ fn what_is_wrong_is_shown_with_its_line_and_an_example() {
     for (text, expected) in [
         (manifest("size = 3"), ":6:1: unknown key `size`; the file has `name`, "),
         (manifest("licences = 3"), ":6:1: unknown key `licences`: did you mean `licence`?"),
-        (manifest("[[files]]\npath = \"a\"\nsha265 = \"x\""), "`files.0.sha265`: did you mean `sha256`?"),
+        (
+            manifest("[[files]]\npath = \"a\"\nsha265 = \"x\""),
+            "`files.0.sha265`: did you mean `sha256`?",
+        ),
         (
             manifest("[[expect]]\npattern = \"a\"\ncount = \"x\""),
             ":8:9: `expect.0.count` is \"x\", expected a whole number from 0 to 9223372036854775807, as in \

@@ -9,6 +9,9 @@ pub enum Error {
     /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The file is not text.
+    #[error("`{0}` is not text in UTF-8, expected a CSV file")]
+    NotText(PathBuf),
     /// A row could not be written.
     #[error("cannot write `{path}` as CSV")]
     Write {

@@ -4,11 +4,15 @@ use super::error::Error;
 use fs_err as fs;
 use nodulus_settings::near_names;
 use serde::Serialize;
+use std::io;
 use std::path::Path;
 
 /// The text of a file, without a byte order mark and without blank lines at its end.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
-    let mut text = fs::read_to_string(path)?;
+    let mut text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
+        _ => error.into(),
+    })?;
     text.truncate(text.trim_end().len());
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -81,7 +85,8 @@ pub(super) fn read<T, const N: usize>(
             (Some(n), 0) => *index = n,
             (first_index, more) => {
                 let others = found.iter().copied().filter(|name| !names.contains(name));
-                let near = near_names(column, others).first().map(|name| format!("; rename `{name}`"));
+                let near =
+                    near_names(column, others).first().map(|name| format!("; rename `{name}`"));
                 return Err(Error::Columns {
                     path: path.to_owned(),
                     column,
