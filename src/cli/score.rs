@@ -112,7 +112,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     };
     if let Some(after) = &arguments.after {
         let word = file.to_string_lossy();
-        let text = match near_or_all(&word, &["status"], "subcommands") {
+        let text = match near_or_all(&word, &["status"]) {
             near if file.exists() || near.starts_with(';') => {
                 format!("unexpected `{}` after the nightly file, expected options", after.display())
             }

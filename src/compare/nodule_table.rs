@@ -190,7 +190,7 @@ impl NoduleTable {
             if !found.is_empty() && !found.contains(cohort) {
                 let (path, cohort) = (self.path.clone(), cohort.to_owned());
                 let found: Vec<&str> = found.iter().map(String::as_str).collect();
-                let near = near_or_all(&cohort, &found, "cohorts");
+                let near = near_or_all(&cohort, &found);
                 return Err(Error::NoCohort { path, cohort, near });
             }
             self.nodules.retain(|nodule| nodule.cohort.as_deref().is_none_or(|c| c == cohort));

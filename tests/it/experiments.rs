@@ -145,7 +145,7 @@ fn each_fold_is_predicted_by_the_model_that_was_not_trained_on_it() {
     let (error, status) = fixture::run_badly(&[&leak[..], &sets].concat());
     assert_eq!(status, Some(1));
     assert!(
-        error.contains("`infer.fold` is 0, and the weights were trained without fold 2"),
+        error.contains("`infer.fold` is 0, but the weights were trained with fold 2 held out"),
         "{error}"
     );
 }

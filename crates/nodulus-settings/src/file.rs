@@ -80,7 +80,7 @@ impl SettingsFile {
             return Err(self.locate(&problem.fault));
         }
         toml::from_str(&together).map_err(|error| {
-            let path = error.span().map(|span| root.path_at(span.start)).unwrap_or_default();
+            let path = error.span().and_then(|span| root.path_at(span.start)).unwrap_or_default();
             let path = path.join(".");
             let message = match path.as_str() {
                 "" => error.message().to_owned(),

@@ -103,7 +103,8 @@ impl Check {
 
     fn value(&mut self, node: &Node, schema: Schema<'_>, path: &str, example: &str) {
         let all = schema.alternatives();
-        if all.iter().any(|one| one.is_any()) {
+        let is_null = matches!(node.value, NodeValue::Nothing) && schema.takes_null();
+        if is_null || all.iter().any(|one| one.is_any()) {
             return;
         }
         let of =

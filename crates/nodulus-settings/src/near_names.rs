@@ -13,7 +13,7 @@ pub fn near_names<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>)
         .filter_map(|candidate| {
             let distance = strsim::osa_distance(&lower, &candidate.to_lowercase());
             let longest = name.chars().count().max(candidate.chars().count());
-            (distance <= longest.div_ceil(3)).then_some((distance, candidate))
+            (distance <= longest.div_ceil(3) && distance < longest).then_some((distance, candidate))
         })
         .collect();
     near.sort_unstable();
@@ -46,6 +46,7 @@ mod tests {
         assert_eq!(did_you_mean("Padding_HU", keys), ": did you mean `padding_hu`?");
         assert_eq!(did_you_mean("workers", keys), "");
         assert_eq!(did_you_mean("", []), "");
+        assert_eq!(did_you_mean("d", ["c"]), "");
     }
 
     #[test]

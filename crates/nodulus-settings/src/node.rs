@@ -111,25 +111,23 @@ impl Node {
         }
     }
 
-    /// The keys and indices that lead to the innermost value around a byte of the text.
-    pub(crate) fn path_at(&self, at: usize) -> Vec<String> {
-        let inside = |node: &Self| node.span.contains(&at);
-        let inner: Option<(String, &Self)> = match &self.value {
-            NodeValue::Section(entries) => entries
-                .iter()
-                .find(|entry| entry.key_span.contains(&at) || inside(&entry.value))
-                .map(|entry| (entry.key.clone(), &entry.value)),
-            NodeValue::List(items) => items
-                .iter()
-                .enumerate()
-                .find(|(_, item)| inside(item))
-                .map(|(n, item)| (n.to_string(), item)),
-            _ => None,
+    /// The keys and indices that lead to the innermost value around a byte of the text; a section's own span is that of its
+    /// heading alone.
+    pub(crate) fn path_at(&self, at: usize) -> Option<Vec<String>> {
+        let children: Vec<(String, &Self)> = match &self.value {
+            NodeValue::Section(entries) => {
+                entries.iter().map(|entry| (entry.key.clone(), &entry.value)).collect()
+            }
+            NodeValue::List(items) => {
+                items.iter().enumerate().map(|(n, item)| (n.to_string(), item)).collect()
+            }
+            _ => Vec::new(),
         };
-        let Some((step, inner)) = inner else { return Vec::new() };
-        let mut path = vec![step];
-        path.extend(inner.path_at(at));
-        path
+        children.into_iter().find_map(|(step, child)| {
+            let below = child.path_at(at);
+            let own = child.span.contains(&at).then(Vec::new);
+            below.or(own).map(|below| [vec![step], below].concat())
+        })
     }
 }
 

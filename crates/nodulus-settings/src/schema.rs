@@ -174,19 +174,14 @@ impl<'a> Schema<'a> {
         problem.map_or(Ok(()), |problem| Err(problem.fault))
     }
 
-    /// Whether a key of a section may hold nothing, by its type.
-    pub fn takes_nothing(self, key: &str) -> bool {
-        let node = &self.node["properties"][key];
-        let null = |node: &Json| match &node["type"] {
+    /// Whether it takes JSON's null, which stands for a key that is not given.
+    pub fn takes_null(self) -> bool {
+        let is_null = |node: &Json| match &node["type"] {
             Json::Array(kinds) => kinds.iter().any(|kind| kind == "null"),
             kind => kind == "null",
         };
-        let any = |node: &Json| {
-            ["anyOf", "oneOf"]
-                .iter()
-                .any(|of| node[*of].as_array().is_some_and(|all| all.iter().any(null)))
-        };
-        null(node) || any(node)
+        let parts = ["anyOf", "oneOf"].into_iter().filter_map(|of| self.node[of].as_array());
+        is_null(self.node) || parts.flatten().any(is_null)
     }
 
     /// A value that shows how a key is written, where its type names one.

@@ -125,7 +125,7 @@ fn check_cohort_names(config: &Config) -> Result<(), Fault> {
     used.extend(listed("infer.cohorts", &config.infer.cohorts));
     let unknown = used.into_iter().find(|(_, name)| !names.contains(&name.as_str()));
     let Some((key, name)) = unknown else { return Ok(()) };
-    let rest = near_or_all(&name, &names, "cohorts");
+    let rest = near_or_all(&name, &names);
     let message = format!("`{key}` names `{name}`, which is no cohort{rest}");
     Err(Fault::new(key, message))
 }

@@ -175,7 +175,7 @@ impl Experiment {
                 }
             }
             if let Some(metric) = row.paper.keys().find(|name| !known.contains(&name.as_str())) {
-                let rest = near_or_all(metric, &known, "metrics");
+                let rest = near_or_all(metric, &known);
                 let key = key(&format!("paper.{metric}"));
                 let message = format!("`{key}` is an unknown metric{rest}");
                 return Err(Fault::new(key, message));

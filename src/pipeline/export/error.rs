@@ -36,7 +36,7 @@ pub enum Error {
         source: Box<::parquet::errors::ParquetError>,
     },
     /// The chosen cohort is not in the store.
-    #[error("store has no scans of cohort `{cohort}`{}", near(cohort, found, "cohorts"))]
+    #[error("store has no scans of cohort `{cohort}`{}", near(cohort, found))]
     NoCohort {
         /// The cohort.
         cohort: String,
@@ -162,15 +162,15 @@ impl Error {
     }
 }
 
-fn near(name: &str, found: &[String], kind: &str) -> String {
-    near_or_all(name, &found.iter().map(String::as_str).collect::<Vec<_>>(), kind)
+fn near(name: &str, found: &[String]) -> String {
+    near_or_all(name, &found.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn model_text(model: Option<&str>, found: &[String]) -> String {
     match model {
         Some(model) => {
-            format!("there are no predictions by `{model}`{}", near(model, found, "models"))
+            format!("there are no predictions by `{model}`{}", near(model, found))
         }
-        None => format!("name a model with `--model`; models are: {}", found.join(", ")),
+        None => format!("name a model with `--model`; there are: {}", found.join(", ")),
     }
 }
