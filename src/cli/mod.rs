@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod unknown_name;
+mod numbers;
 mod progress;
 mod pipeline_arguments;
 mod resources;

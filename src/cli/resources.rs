@@ -1,6 +1,7 @@
 //! What a run may use: threads, memory and a device; and how it shows progress.
 
 use super::error::Error;
+use super::numbers;
 use super::progress::{Progress, ProgressStyle};
 use crate::byte_size;
 use crate::phantom;
@@ -16,7 +17,7 @@ pub(super) const DEFAULT_MAX_MEMORY: u64 = 4 << 30;
 #[derive(Debug, Args)]
 pub(super) struct ResourceArguments {
     /// Threads; default: one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::whole::<u16>(1, 65_535))]
     threads: Option<u16>,
     /// Memory for the voxels of the scans that are in memory at once, as in 8GiB or 900MiB; a scan that needs more
     /// fails alone

@@ -53,7 +53,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
                 rows: files.rows,
                 glob: files.glob.display().to_string(),
                 current: store.current(table.spec())?.map(|version| version.manifest),
-                versions: store.versions(table.spec())?,
+                versions: store.version_keys(table.spec())?,
             });
         }
     }
@@ -109,7 +109,7 @@ fn version(store: &Store, key: &str, json: bool, out: &mut dyn Write) -> Result<
     for output in Output::all() {
         match store.version(output, key)? {
             Some(version) => found.push(version),
-            None => known.push((output.name().to_owned(), store.versions(output)?)),
+            None => known.push((output.name().to_owned(), store.version_keys(output)?)),
         }
     }
     if found.is_empty() {

@@ -33,13 +33,13 @@ impl Row for SourceHash {
 pub(super) struct Known {
     /// Hash of each case, by cohort and case.
     pub(super) cases: BTreeMap<String, CaseHash>,
-    /// Series of each DICOM folder, by cohort and folder.
-    pub(super) folders: BTreeMap<String, FolderSeries>,
+    /// Series of each DICOM folder and each XML file, by cohort and path.
+    pub(super) series: BTreeMap<String, KnownSeries>,
 }
 
-/// The series of a folder when its headers were last read.
+/// The series of a folder or file when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FolderSeries {
+pub(super) struct KnownSeries {
     pub(super) stat: String,
     pub(super) series: BTreeSet<String>,
 }
@@ -63,7 +63,7 @@ impl Known {
                 known.cases.insert(id, CaseHash { stat, content });
             } else {
                 let series = series.into_iter().collect();
-                known.folders.insert(id, FolderSeries { stat, series });
+                known.series.insert(id, KnownSeries { stat, series });
             }
         }
         known
@@ -83,7 +83,7 @@ impl Known {
             content_sha256: Some(known.content.clone()),
             series: Vec::new(),
         }))?;
-        part.write(self.folders.iter().map(|(id, known)| SourceHash {
+        part.write(self.series.iter().map(|(id, known)| SourceHash {
             id: id.clone(),
             stat: known.stat.clone(),
             content_sha256: None,

@@ -1,20 +1,21 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
 use super::shards;
-use super::source_hashes::{CaseHash, FolderSeries, Known};
+use super::source_hashes::{CaseHash, Known, KnownSeries};
 use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
 use fs_err as fs;
-use nodulus_formats::cohort::{self, Case, Layout};
+use nodulus_formats::cohort::{self, Case, Layout, SeriesIn};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, image_file, luna_csv};
 use nodulus_store::{Store, hash};
 use rayon::prelude::*;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Number of cases that are hashed between two looks at the clock.
@@ -141,16 +142,23 @@ impl Lists<'_> {
         };
         let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
         cohorts.sort_by_key(|cohort| &cohort.name);
+        let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
         let mut listed: Vec<ListedCase<'_>> = Vec::new();
+        let mut unsaved = false;
         for cohort in cohorts {
-            listed.extend(match (self.expected)(cohort) {
-                Some(n) => (0..n).map(|n| ListedCase::expected(cohort, n)).collect(),
-                None => self.cases(cohort)?,
-            });
+            if let Some(n) = (self.expected)(cohort) {
+                listed.extend((0..n).map(|n| ListedCase::expected(cohort, n)));
+                continue;
+            }
+            let (cases, is_any_new) = self.cases(cohort, &series_now)?;
+            listed.extend(cases);
+            unsaved |= is_any_new;
         }
+        self.known.series = series_now.into_inner().unwrap_or_default();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         let total = listed.len();
         let mut shards = Vec::new();
-        let (mut done, mut saved, mut unsaved) = (0, Instant::now(), false);
+        let (mut done, mut saved) = (0, Instant::now());
         for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
             let is_growth = self.is_survey && self.has_all(listed);
             let mut cases = Vec::with_capacity(listed.len());
@@ -169,6 +177,7 @@ impl Lists<'_> {
                         content_sha256: hash.content.clone(),
                     });
                     unsaved |= fresh;
+                    seen.insert(listed.id());
                     self.remember(listed, hash);
                 }
                 if unsaved && saved.elapsed() >= BETWEEN_SAVES {
@@ -187,20 +196,41 @@ impl Lists<'_> {
             }
         }
         if unsaved {
+            self.known.cases.retain(|id, _| seen.contains(id));
             save(&self.known)?;
         }
         Ok(Sources { series_list, shards })
     }
 
-    /// The cases of a cohort, not yet hashed.
-    fn cases<'a>(&mut self, cohort: &'a ingest::Cohort) -> Result<Vec<ListedCase<'a>>, Error> {
+    /// The cases of a cohort, not yet hashed, and whether files had to be read to list them.
+    fn cases<'a>(
+        &self,
+        cohort: &'a ingest::Cohort,
+        series_now: &Mutex<BTreeMap<String, KnownSeries>>,
+    ) -> Result<(Vec<ListedCase<'a>>, bool), Error> {
         let geometries = cohort.read_scan_geometry()?;
-        let folders = RefCell::new(&mut self.known.folders);
-        let series_of = |folder: &str, files: &[PathBuf]| {
-            let id = format!("{}/{folder}", cohort.name);
-            series_of(&mut folders.borrow_mut(), id, files)
+        let is_any_new = AtomicBool::new(false);
+        let series_of = |id: String, files: &[PathBuf], read: &dyn Fn() -> BTreeSet<String>| {
+            let (known, is_new) = series_of(self.known.series.get(&id), files, read);
+            is_any_new.fetch_or(is_new, Ordering::Relaxed);
+            let series = known.series.clone();
+            if let Ok(mut now) = series_now.lock() {
+                now.insert(id, known);
+            }
+            series
         };
-        let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_of)
+        let series_in = SeriesIn {
+            dicom_folder: &|folder, files| {
+                let id = format!("folder {}/{folder}", cohort.name);
+                series_of(id, files, &|| dicom::series_uids(files))
+            },
+            reads: &|path, file| {
+                let id = format!("reads {}/{path}", cohort.name);
+                let read = || cohort::series_of_reads(file).into_iter().collect();
+                series_of(id, &[file.to_owned()], &read).pop_first()
+            },
+        };
+        let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_in)
             .map_err(|source| Error::Cohort { cohort: cohort.name.clone(), source })?;
         if cases.is_empty() {
             return Err(empty(cohort));
@@ -209,7 +239,7 @@ impl Lists<'_> {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
             ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         });
-        Ok(listed.collect())
+        Ok((listed.collect(), is_any_new.into_inner()))
     }
 
     /// Whether every case of a cohort that an earlier run read is still there.
@@ -390,23 +420,22 @@ fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
     facts
 }
 
-/// The series of a folder; headers are read where the files have changed since the last time.
+/// The series of files that are read together, and whether they had to be read because they have changed since the last
+/// time.
 fn series_of(
-    known: &mut BTreeMap<String, FolderSeries>,
-    id: String,
+    known: Option<&KnownSeries>,
     files: &[PathBuf],
-) -> BTreeSet<String> {
+    read: &dyn Fn() -> BTreeSet<String>,
+) -> (KnownSeries, bool) {
     let stats: Vec<String> = files
         .iter()
         .map(|path| format!("{}\n{}", path.file_name().unwrap_or_default().display(), stat(path)))
         .collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.get(&id).filter(|known| known.stat == stat) {
-        return known.series.clone();
+    match known.filter(|known| known.stat == stat) {
+        Some(known) => (known.clone(), false),
+        None => (KnownSeries { stat, series: read() }, true),
     }
-    let series = dicom::series_uids(files);
-    known.insert(id, FolderSeries { stat, series: series.clone() });
-    series
 }
 
 fn stat(path: &Path) -> String {
@@ -462,8 +491,7 @@ mod tests {
         assert_eq!(contents(&b), first);
         fs::write(a.join("1.2.mhd"), "yy").unwrap();
         assert_ne!(contents(&a), first);
-        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged")
-            .unwrap();
+        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged").unwrap();
         assert_eq!(contents(&b), first);
     }
 
@@ -473,8 +501,12 @@ mod tests {
         let file = folder.path().join("1.dcm");
         fs::write(&file, "no DICOM").unwrap();
         let files = [file.clone()];
-        let mut known = BTreeMap::new();
-        let mut list = || series_of(&mut known, "c/f".to_owned(), &files);
+        let mut known: Option<KnownSeries> = None;
+        let mut list = || {
+            let read = || dicom::series_uids(&files);
+            let (now, _) = series_of(known.as_ref(), &files, &read);
+            known.insert(now).series.clone()
+        };
         assert_eq!(list(), BTreeSet::new());
         let kept = fs::metadata(&file).unwrap().modified().unwrap();
         write_slice(&file);

@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}{UNFINISHED}", std::process::id()));
+    name.push(format!(".{}{UNFINISHED}", this_attempt()));
     let beside = folder.join(name);
     let written = (|| {
         let mut file = File::create(&beside)?;

@@ -2,6 +2,7 @@
 
 use crate::{Error, durable, hash};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::io;
 use std::path::Path;
 
@@ -14,13 +15,16 @@ pub struct InputRef {
     pub key: String,
     /// SHA-256 over its parts' content.
     pub content_sha256: String,
+    /// Of an input from outside the store, what people may ask later, as where it lay. No key depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Value>,
 }
 
 impl InputRef {
     /// A file or a list of files from outside the store; its content is its key too.
     pub fn outside(name: &str, content_sha256: String) -> Self {
         let key = content_sha256.chars().take(hash::KEY_DIGITS).collect();
-        Self { name: name.to_owned(), key, content_sha256 }
+        Self { name: name.to_owned(), key, content_sha256, note: None }
     }
 
     /// Whether it comes from outside the store, even if an output has the same name.

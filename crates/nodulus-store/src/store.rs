@@ -5,6 +5,7 @@ use crate::version::{self, manifest_path};
 use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
@@ -151,9 +152,23 @@ impl Store {
     /// # Errors
     ///
     /// Fails if the store cannot be read.
-    pub fn versions(&self, output: impl Into<OutputSpec>) -> Result<Vec<String>, Error> {
+    pub fn version_keys(&self, output: impl Into<OutputSpec>) -> Result<Vec<String>, Error> {
         let found = version::keys(&self.root.join(output.into().name()))?;
         Ok(found.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// All versions of an output, in the order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store's records cannot be read.
+    pub fn versions(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
+        let output = output.into();
+        let folder = self.root.join(output.name());
+        let mut keys = self.version_keys(output)?;
+        keys.sort();
+        let versions = keys.iter().map(|key| Version::read(&folder, output, key));
+        Ok(versions.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The current version of an output that must exist.

@@ -1,6 +1,7 @@
 //! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
 
 use crate::pipeline::config::Config;
+use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Changes};
@@ -190,7 +191,7 @@ impl<'a> Foresight<'a> {
         let config = self.config;
         let none = Sources::default();
         let roots = runner::roots(config);
-        let weights = runner::outside_weights(config, stage)?;
+        let weights = outside_weights(config, stage)?;
         let task = Task {
             store: self.store,
             inputs,

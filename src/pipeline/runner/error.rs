@@ -3,7 +3,7 @@
 use super::{can_be_kept, maker};
 use crate::byte_size::text as bytes;
 use crate::phantom;
-use crate::pipeline::sources;
+use crate::pipeline::{outside_weights, sources};
 use crate::stages::{Stage, StageError};
 use crate::tables::Output;
 use std::io;
@@ -68,13 +68,8 @@ pub enum Error {
         store: PathBuf,
     },
     /// Weights from outside the store cannot be read.
-    #[error("cannot read the weights that `{setting}` names")]
-    Weights {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Weights(#[from] outside_weights::Error),
     /// The disk has too little space for what a run would write.
     #[error(
         "no room for the outputs: about {} are to be written and {} are free on the disk of store `{store}`; free some, as with \

@@ -4,6 +4,7 @@ mod error;
 mod prepare;
 
 use super::config::Config;
+use super::outside_weights::outside_weights;
 use super::plan::{self, Step};
 use super::sources;
 use crate::stages::ingest::Sources;
@@ -13,8 +14,7 @@ pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Store, Version};
 use prepare::Moved;
-pub use prepare::weights_file;
-pub(super) use prepare::{check_weights, inputs, job_spec, maker, outside_weights, roots};
+pub(super) use prepare::{check_weights, inputs, job_spec, maker, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

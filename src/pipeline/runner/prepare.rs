@@ -2,14 +2,14 @@
 
 use super::{Chosen, Error};
 use crate::pipeline::config::Config;
+use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::sources;
 use crate::stages::{Stage, Task, infer, train};
 use crate::tables::Output;
-use nodulus_nets::{WEIGHTS_FILE, weights_path};
-use nodulus_store::{InputRef, JobSpec, Store, Version, hash};
+use nodulus_store::{InputRef, JobSpec, Store, Version};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// Finds cases that are no longer where they were read; the sources are listed at the first question.
@@ -108,22 +108,6 @@ pub(in crate::pipeline) fn job_spec(
     plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
 }
 
-/// The weights from outside the store that a stage reads: their file, and what it is as an input.
-///
-/// # Errors
-///
-/// Fails if the file cannot be read.
-pub(in crate::pipeline) fn outside_weights(
-    config: &Config,
-    stage: Stage,
-) -> Result<Option<(PathBuf, InputRef)>, Error> {
-    let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
-    let file = weights_file(outside.path)?;
-    let content_sha256 = hash::sha256_file(&file)
-        .map_err(|source| Error::Weights { setting: outside.setting, source })?;
-    Ok(Some((file, InputRef::outside(outside.input, content_sha256))))
-}
-
 /// Fails if weights from outside the store that stages read cannot be loaded, before any stage works for hours.
 ///
 /// # Errors
@@ -140,19 +124,6 @@ pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> R
         checked.map_err(|source| Error::Stage { stage, source })?;
     }
     Ok(())
-}
-
-/// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
-///
-/// # Errors
-///
-/// Fails if the path is a store that cannot be read or has no weights.
-pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
-    if path.join("store.json").exists() {
-        let version = Store::open(path)?.require(Output::Checkpoint)?;
-        return Ok(version.file(WEIGHTS_FILE).unwrap_or_else(|| path.join(WEIGHTS_FILE)));
-    }
-    Ok(weights_path(path))
 }
 
 /// The stage that writes an output; `failures` come from every stage.

@@ -150,7 +150,7 @@ fn the_newest_others_stay_where_they_are_asked_for() {
     let found = collect(&store, 2).unwrap();
     let removed: Vec<&str> = found.versions.iter().map(|version| &*version.key).collect();
     assert_eq!(removed, [&versions[1].manifest.key]);
-    let keys = store.versions(Slice::TABLE).unwrap();
+    let keys = store.version_keys(Slice::TABLE).unwrap();
     assert_eq!(keys, [3, 2, 0].map(|n: usize| versions[n].manifest.key.clone()));
 }
 
@@ -219,7 +219,7 @@ fn a_store_in_use_and_a_damaged_record_are_left_alone() {
     fs::remove_file(manifest_path_of(&store, &new)).unwrap();
     let error = collect(&store, 0).unwrap_err().to_string();
     assert!(error.contains("is missing, though `CURRENT` names it"), "{error}");
-    assert_eq!(store.versions(Slice::TABLE).unwrap().len(), 1);
+    assert_eq!(store.version_keys(Slice::TABLE).unwrap().len(), 1);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn records_go_before_shards() {
     let (_, paths) = collect::find(store.root(), 0).unwrap();
     // Stopped after the records.
     remove::remove(&collect::Paths { shards: Vec::new(), ..paths }).unwrap();
-    assert_eq!(store.versions(Slice::TABLE).unwrap(), [new.manifest.key.as_str()]);
+    assert_eq!(store.version_keys(Slice::TABLE).unwrap(), [new.manifest.key.as_str()]);
     old.check_files().unwrap();
     let found = collect(&store, 0).unwrap();
     assert_eq!((found.versions.len(), found.n_shards()), (0, 1));
