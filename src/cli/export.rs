@@ -2,8 +2,8 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use super::outdated::{among, warn};
 use super::numbers;
+use super::outdated::{among, warn};
 use crate::pipeline::export::{Record, luna16, rois};
 use crate::tables::{Output, Split};
 use clap::{Args, Subcommand, ValueEnum};

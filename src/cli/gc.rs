@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use crate::byte_size;
 use clap::Args;
 use nodulus_store::Store;
@@ -16,8 +17,8 @@ pub(super) struct GcArguments {
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Versions of each table to keep beside the current one, the newest first
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    keep: u32,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = numbers::whole::<usize>(0, 1_000_000))]
+    keep: usize,
     /// Print what would be removed; change nothing
     #[arg(long)]
     dry_run: bool,
@@ -29,7 +30,7 @@ pub(super) struct GcArguments {
 /// Removes versions and shards that nothing needs.
 pub(super) fn gc(arguments: &GcArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
-    let keep = arguments.keep as usize;
+    let keep = arguments.keep;
     let garbage =
         if arguments.dry_run { gc::look(&store, keep)? } else { gc::collect(&store, keep)? };
     if arguments.json {

@@ -2,8 +2,8 @@
 
 use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
-use super::outdated;
 use super::numbers;
+use super::outdated;
 use super::rows::Format;
 use super::unknown_name::unknown_name;
 use crate::tables::{Output, Table};

@@ -110,7 +110,7 @@ pub type Changes = BTreeMap<(String, String), Change>;
 pub fn survey(
     config: &ingest::Config,
     store: &Store,
-    expected: &dyn Fn(&ingest::Cohort) -> Option<usize>,
+    expected: &(dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     progress: &dyn Fn(usize, usize),
 ) -> Result<(Sources, Changes), Error> {
     let known = Known::read(store);
@@ -123,7 +123,7 @@ pub fn survey(
 struct Lists<'a> {
     known: Known,
     is_survey: bool,
-    expected: &'a dyn Fn(&ingest::Cohort) -> Option<usize>,
+    expected: &'a (dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     changes: Changes,
 }
 
@@ -491,7 +491,8 @@ mod tests {
         assert_eq!(contents(&b), first);
         fs::write(a.join("1.2.mhd"), "yy").unwrap();
         assert_ne!(contents(&a), first);
-        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged").unwrap();
+        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged")
+            .unwrap();
         assert_eq!(contents(&b), first);
     }
 

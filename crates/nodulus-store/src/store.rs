@@ -5,7 +5,6 @@ use crate::version::{self, manifest_path};
 use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.

@@ -142,7 +142,7 @@ pub fn forecast(
 pub fn expected_cases<'a>(
     config: &'a Config,
     store: &Store,
-) -> Result<impl Fn(&Cohort) -> Option<usize> + use<'a>, Error> {
+) -> Result<impl Fn(&Cohort) -> Option<usize> + Sync + use<'a>, Error> {
     let folder = store.root().join(phantom::FOLDER);
     let to_write = match &config.phantom {
         Some(phantom) if !phantom::is_written(&folder, phantom)? => Some(phantom),
