@@ -218,8 +218,9 @@ fn a_dry_run_lists_pairs_and_missing_files() {
     }
     let path = pipeline(folder.path(), &root, &READERS.replace("CT*", "ct"));
     let before = nodulus_formats::cohort::files_below(folder.path()).unwrap();
-    for command in ["run", "ingest"] {
-        let text = fixture::run_well(&[command, path.to_str().unwrap(), "--dry-run"]);
+    for command in [&["run", "--to", "agree"][..], &["ingest"]] {
+        let text =
+            fixture::run_well(&[command, &[path.to_str().unwrap(), "--dry-run"]].concat());
         let counts = "cohort c: 5 cases, 1 paired, 1 without a mask of some readers, 1 without any mask, \
                       2 not paired";
         assert!(text.starts_with(counts), "{text}");
@@ -232,7 +233,7 @@ fn a_dry_run_lists_pairs_and_missing_files() {
             assert!(text.contains(expected), "{text}\nexpected: {expected}");
         }
     }
-    let text = fixture::run_well(&["run", path.to_str().unwrap(), "--dry-run", "--json"]);
+    let text = fixture::run_well(&["ingest", path.to_str().unwrap(), "--dry-run", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let pairs = json["pairs"][0]["pairs"].as_array().unwrap();
     let states: Vec<_> = pairs.iter().map(|pair| pair["state"].as_str().unwrap()).collect();
@@ -243,8 +244,11 @@ fn a_dry_run_lists_pairs_and_missing_files() {
     let store = folder.path().join("other");
     let arguments =
         ["run", "pipelines/clinical.toml", "--dry-run", "--store", store.to_str().unwrap()];
-    let text = fixture::run_well(&arguments);
+    let output = fixture::run(&arguments);
+    let [text, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(text.starts_with("cohort clinic: `data/clinic` is not a folder"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("cannot list cohort `clinic`: `data/clinic` is not a folder"), "{error}");
 
     // A run reports the files that have no partner.
     fixture::run(&["ingest", path.to_str().unwrap(), "--progress", "none"]);

@@ -20,8 +20,8 @@ fn the_first_run_is_foreseen_without_a_store() {
     let text = fixture::run_well(&["run", pipeline, "--dry-run"]);
     for expected in [
         "luna16    at most 3  at most 3  at most 3",
-        "ingest    missing            at most 6",
-        "train     waits for ingest   1 of 1",
+        "ingest    missing           at most 6",
+        "train     waits for ingest  1 of 1",
         "training: starts; there is no checkpoint yet",
         "to write: unknown before the first run of ingest, merge, agree, ",
         "are free",
@@ -93,7 +93,7 @@ fn a_changed_setting_and_a_changed_file_are_foreseen() {
     assert!(by_stage(&told, "shards/n_to_make_at_most").iter().all(|(_, n)| *n == 0), "{told}");
 
     // Settings of ingest may leave the content of its tables as it is.
-    let set = ["--set", "ingest.tolerances.spacing_mm=0.02"];
+    let set = ["--set", "ingest.tolerances.off_grid=0.2"];
     let told = growing.text("run", &[&["--dry-run", "--to", "merge"][..], &set].concat());
     let merge = told.lines().find(|line| line.starts_with("merge")).unwrap();
     assert!(merge.contains("waits for ingest  0 to "), "{told}");
@@ -116,15 +116,15 @@ fn what_would_fail_later_fails_in_the_dry_run_with_the_same_message() {
     let occupied_store = occupied.parent().unwrap();
     fs_err::write(occupied_store.join("store.json"), "{\"layout\": 2}\n").unwrap();
     let file = growing.folder().join("small.toml/store");
-    let root = |value: &Path| format!("ingest.cohorts.0.root=\"{}\"", value.display());
+    let root = |value: &Path| format!("ingest.cohorts.1.root=\"{}\"", value.display());
     let (no_root, no_case) = (root(&growing.folder().join("none")), root(&empty));
     let checkpoint = format!("infer.checkpoint{missing}");
     let no_weights = format!("infer.checkpoint{damaged}");
     let initial = format!("train.initial.checkpoint{missing}");
     let no_initial = format!("train.initial.checkpoint{damaged}");
     let cases: [(&[&str], &str); 9] = [
-        (&["--set", &no_root], "cannot list cohort `luna16`"),
-        (&["--set", &no_case], "cohort `luna16` is empty"),
+        (&["--set", &no_root], "cannot list cohort `clinical`"),
+        (&["--set", &no_case], "cohort `clinical` is empty"),
         (&["--set", &checkpoint], "cannot read the weights that `infer.checkpoint` names"),
         (&["--set", &no_weights], "infer stopped: "),
         (&["--set", &initial], "cannot read the weights that `train.initial.checkpoint` names"),

@@ -34,6 +34,7 @@ impl Growing {
         fs_err::write(&path, text).unwrap();
         let mut growing = Self { folder, held: Vec::new() };
         growing.hold(&data.join("clinical/CLINIC-004"));
+        growing.hold(&data.join("luna16/xml/004.xml"));
         let scan = data.join("luna16/subset3/*");
         for path in glob::glob(scan.to_str().unwrap()).unwrap().map(Result::unwrap) {
             growing.hold(&path);

@@ -34,7 +34,7 @@ fn tables_that_are_older_than_their_inputs_are_named_everywhere() {
     assert_eq!(warnings(&rois), warning);
     assert_eq!(
         warnings(&["sql", join]),
-        "warning: `rois` and `nodules` do not belong together: `rois` was made from another version of `nodules`\n"
+        "warning: `nodules` and `rois` do not belong together: `rois` was made from another version of `nodules`\n"
     );
     // Tables that belong together are joined without a word, however old they are.
     let old = "SELECT count(*) AS n FROM rois r JOIN samples s ON r.roi_id = s.roi_id";

@@ -2,7 +2,9 @@
 
 use crate::fixture;
 use crate::growing::{Growing, by_stage};
+use nodulus::tables::NoduleMetrics;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn stages(json: &Value) -> Vec<&str> {
     by_stage(json, "n_made").into_iter().map(|(stage, _)| stage).collect()
@@ -97,12 +99,22 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
     assert!(html.contains("was kept (<code>--keep train</code>)"));
 
+    let before = scored(&growing);
     // A stage alone goes on beside what the checkpoint was kept beside.
     assert_eq!(growing.json("infer", &set)["stages"][0]["n_made"], 0);
     let run = growing.json("run", &set);
     assert_eq!(run["stages"][5]["n_made"], 1);
     assert_eq!(run["outdated"], json!([]));
     assert_eq!(growing.on_store(&["show", "training_log"]).1, "");
+    // Before and after are about the same test patients.
+    assert!(!before.is_empty());
+    assert_eq!(scored(&growing), before);
+}
+
+/// The nodules that the store's models are measured on.
+fn scored(growing: &Growing) -> BTreeSet<String> {
+    let rows = fixture::rows::<NoduleMetrics>(&growing.store());
+    rows.into_iter().map(|row| row.nodule_id).collect()
 }
 
 #[test]

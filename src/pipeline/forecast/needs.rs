@@ -65,3 +65,24 @@ pub fn check_device(config: &Config, forecast: &Forecast, device: &Device) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_both_sizes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::look(folder.path()).unwrap();
+        let check = |bytes, unknown: &[Stage], free_bytes| {
+            check_room(&store, &Writes { bytes, unknown: unknown.to_vec(), free_bytes })
+        };
+        check(5 << 20, &[], Some(6 << 20)).unwrap();
+        check(5 << 20, &[Stage::Train], None).unwrap();
+        check(0, &[], Some(0)).unwrap();
+        let error = check(5 << 20, &[], Some(3 << 20)).unwrap_err().to_string();
+        assert!(error.contains("about 5.0 MiB are to be written and 3.0 MiB are free"), "{error}");
+        assert!(error.contains("`nodulus gc --store "), "{error}");
+        check(0, &[Stage::Ingest], Some(0)).unwrap_err();
+    }
+}
