@@ -60,7 +60,10 @@ pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
     let cohorts = config.cohorts.iter().filter(|cohort| cohort.source == Layout::Volumes);
     let pairs = |cohort: &Cohort| {
         // The series in the folders do not matter for this layout.
-        let no_series = |_: &str, _: &[PathBuf]| BTreeSet::new();
+        let no_series = cohort::SeriesIn {
+            dicom_folder: &|_: &str, _: &[PathBuf]| BTreeSet::new(),
+            reads: &|_, _| None,
+        };
         let (error, cases) = match cohort::cases(&cohort.location(None), &no_series) {
             Ok(cases) => (None, cases),
             Err(error) => (Some(error.to_string()), Vec::new()),

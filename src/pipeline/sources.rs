@@ -4,7 +4,7 @@ use super::shards;
 use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
 use fs_err as fs;
-use nodulus_formats::cohort::{self, Case, Layout};
+use nodulus_formats::cohort::{self, Case, Layout, SeriesIn};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, image_file, luna_csv};
 use nodulus_store::{
@@ -12,11 +12,12 @@ use nodulus_store::{
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Path of the hashes of earlier runs, in the store.
@@ -86,13 +87,13 @@ impl Row for SourceHash {
 struct Known {
     /// Hash of each case, by cohort and case.
     cases: BTreeMap<String, CaseHash>,
-    /// Series of each DICOM folder, by cohort and folder.
-    folders: BTreeMap<String, FolderSeries>,
+    /// Series of each DICOM folder and each XML file, by cohort and path.
+    series: BTreeMap<String, KnownSeries>,
 }
 
-/// The series of a folder when its headers were last read.
+/// The series of a folder or file when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FolderSeries {
+struct KnownSeries {
     stat: String,
     series: BTreeSet<String>,
 }
@@ -116,7 +117,7 @@ impl Known {
                 known.cases.insert(id, CaseHash { stat, content });
             } else {
                 let series = series.into_iter().collect();
-                known.folders.insert(id, FolderSeries { stat, series });
+                known.series.insert(id, KnownSeries { stat, series });
             }
         }
         known
@@ -136,7 +137,7 @@ impl Known {
             content_sha256: Some(known.content.clone()),
             series: Vec::new(),
         }))?;
-        part.write(self.folders.iter().map(|(id, known)| SourceHash {
+        part.write(self.series.iter().map(|(id, known)| SourceHash {
             id: id.clone(),
             stat: known.stat.clone(),
             content_sha256: None,
@@ -185,15 +186,36 @@ fn hash_all(
     };
     let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
     cohorts.sort_by_key(|cohort| &cohort.name);
-    let folders = RefCell::new(&mut known.folders);
+    let series_before = std::mem::take(&mut known.series);
+    let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
+    let series_of = |id: String, files: &[PathBuf], read: &dyn Fn() -> BTreeSet<String>| {
+        let (known, is_new) = series_of(series_before.get(&id), files, read);
+        let series = known.series.clone();
+        if let Ok(mut now) = series_now.lock() {
+            now.insert(id, known);
+        }
+        (series, is_new)
+    };
+    let is_any_new = AtomicBool::new(false);
     let mut listed: Vec<ListedCase<'_>> = Vec::new();
     for cohort in cohorts {
         let geometries = cohort.read_scan_geometry()?;
-        let series_of = |folder: &str, files: &[PathBuf]| {
-            let id = format!("{}/{folder}", cohort.name);
-            series_of(&mut folders.borrow_mut(), id, files)
+        let noted = |(series, is_new): (BTreeSet<String>, bool)| {
+            is_any_new.fetch_or(is_new, Ordering::Relaxed);
+            series
         };
-        let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_of)
+        let series_in = SeriesIn {
+            dicom_folder: &|folder, files| {
+                let id = format!("folder {}/{folder}", cohort.name);
+                noted(series_of(id, files, &|| dicom::series_uids(files)))
+            },
+            reads: &|path, file| {
+                let id = format!("reads {}/{path}", cohort.name);
+                let read = || cohort::series_of_reads(file).into_iter().collect();
+                noted(series_of(id, &[file.to_owned()], &read)).pop_first()
+            },
+        };
+        let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_in)
             .map_err(|source| Error::Cohort { cohort: cohort.name.clone(), source })?;
         if cases.is_empty() {
             return Err(empty(cohort));
@@ -203,9 +225,12 @@ fn hash_all(
             ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         }));
     }
+    known.series = series_now.into_inner().unwrap_or_default();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
     let total = listed.len();
     let mut shards = Vec::new();
-    let (mut done, mut saved, mut unsaved) = (0, Instant::now(), false);
+    let (mut done, mut saved) = (0, Instant::now());
+    let mut unsaved = is_any_new.into_inner();
     for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
         let mut cases = Vec::with_capacity(listed.len());
         for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
@@ -224,6 +249,7 @@ fn hash_all(
                     content_sha256: hash.content.clone(),
                 });
                 unsaved |= fresh;
+                seen.insert(id.clone());
                 known.cases.insert(id, hash);
             }
             if unsaved && saved.elapsed() >= BETWEEN_SAVES {
@@ -238,6 +264,7 @@ fn hash_all(
         }
     }
     if unsaved {
+        known.cases.retain(|id, _| seen.contains(id));
         save(&known)?;
     }
     Ok(Sources { series_list, shards })
@@ -370,23 +397,22 @@ fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
     facts
 }
 
-/// The series of a folder; headers are read where the files have changed since the last time.
+/// The series of files that are read together, and whether they had to be read because they have changed since the last
+/// time.
 fn series_of(
-    known: &mut BTreeMap<String, FolderSeries>,
-    id: String,
+    known: Option<&KnownSeries>,
     files: &[PathBuf],
-) -> BTreeSet<String> {
+    read: &dyn Fn() -> BTreeSet<String>,
+) -> (KnownSeries, bool) {
     let stats: Vec<String> = files
         .iter()
         .map(|path| format!("{}\n{}", path.file_name().unwrap_or_default().display(), stat(path)))
         .collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.get(&id).filter(|known| known.stat == stat) {
-        return known.series.clone();
+    match known.filter(|known| known.stat == stat) {
+        Some(known) => (known.clone(), false),
+        None => (KnownSeries { stat, series: read() }, true),
     }
-    let series = dicom::series_uids(files);
-    known.insert(id, FolderSeries { stat, series: series.clone() });
-    series
 }
 
 fn stat(path: &Path) -> String {
@@ -452,8 +478,12 @@ mod tests {
         let file = folder.path().join("1.dcm");
         fs::write(&file, "no DICOM").unwrap();
         let files = [file.clone()];
-        let mut known = BTreeMap::new();
-        let mut list = || series_of(&mut known, "c/f".to_owned(), &files);
+        let mut known: Option<KnownSeries> = None;
+        let mut list = || {
+            let read = || dicom::series_uids(&files);
+            let (now, _) = series_of(known.as_ref(), &files, &read);
+            known.insert(now).series.clone()
+        };
         assert_eq!(list(), BTreeSet::new());
         let kept = fs::metadata(&file).unwrap().modified().unwrap();
         write_slice(&file);

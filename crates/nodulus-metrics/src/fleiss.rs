@@ -61,10 +61,32 @@ pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreeme
         observed: all.observed(),
         expected: all.expected(),
         kappa: all.kappa(),
-        interval: bootstrap::interval(patients.len(), seed, |drawn| {
-            RatingTally::of(drawn.iter().map(|&patient| &patients[patient])).kappa()
-        }),
+        interval: interval(&patients, &all, seed),
     }
+}
+
+/// The bootstrap's interval of kappa. Patients' counts stand side by side in one array, because they are summed
+/// thousands of times.
+fn interval(patients: &[RatingTally], all: &RatingTally, seed: u64) -> Option<[f64; 2]> {
+    let categories: Vec<i64> = all.counts.keys().copied().collect();
+    let width = categories.len();
+    let of_patient = |patient: &RatingTally| {
+        let count = |category: &i64| patient.counts.get(category).copied().unwrap_or(0);
+        categories.iter().map(count).collect::<Vec<u64>>()
+    };
+    let counts: Vec<u64> = patients.iter().flat_map(of_patient).collect();
+    bootstrap::interval(patients.len(), seed, |drawn| {
+        let (mut n_subjects, mut shares, mut sums) = (0, 0.0, vec![0; width]);
+        for &patient in drawn {
+            n_subjects += patients[patient].n_subjects;
+            shares += patients[patient].shares;
+            for (sum, count) in sums.iter_mut().zip(&counts[patient * width..]) {
+                *sum += count;
+            }
+        }
+        let counts = categories.iter().copied().zip(sums).collect();
+        RatingTally { n_subjects, shares, counts }.kappa()
+    })
 }
 
 /// Sums over some subjects for kappa.

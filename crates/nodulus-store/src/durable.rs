@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     fs::create_dir_all(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}{UNFINISHED}", std::process::id()));
+    name.push(format!(".{}{UNFINISHED}", this_attempt()));
     let beside = folder.join(name);
     let written = (|| {
         let mut file = File::create(&beside)?;
@@ -55,14 +55,13 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Moves a finished folder, whose files are synced, to its final name. A folder that is there already stays, or is
-/// replaced where `replaces` says so.
+/// Moves a finished folder to its final name. A folder that is there already stays, or is replaced where `replaces`
+/// says so. Nothing is synced: [`sync_all_below`] does that for many folders at once.
 ///
 /// # Errors
 ///
 /// Fails if either parent folder cannot be written to.
 pub(crate) fn publish_folder(from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
-    File::open(from)?.sync_all()?;
     if to.exists() && replaces {
         return swap_folders(from, to);
     }
@@ -71,6 +70,31 @@ pub(crate) fn publish_folder(from: &Path, to: &Path, replaces: bool) -> io::Resu
         Err(_) if to.exists() => fs::remove_dir_all(from),
         renamed => renamed,
     }
+}
+
+/// Syncs everything that was written below a folder to disk.
+///
+/// # Errors
+///
+/// Fails if the disk cannot be written to.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_all_below(folder: &Path) -> io::Result<()> {
+    // One call for the whole file system: syncing thousands of small files one by one takes minutes.
+    Ok(rustix::fs::syncfs(File::open(folder)?.file())?)
+}
+
+/// Syncs everything that was written below a folder to disk.
+///
+/// # Errors
+///
+/// Fails if the disk cannot be written to.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sync_all_below(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { sync_all_below(&path)? } else { File::open(path)?.sync_all()? }
+    }
+    sync_folder(folder)
 }
 
 /// Puts the folder `from` in the position of the folder `to`, which may be missing, and removes the old one.

@@ -154,8 +154,13 @@ impl Job {
     /// Fails if the store cannot be written to.
     pub fn work(&self) -> Result<Work<'_>, Error> {
         for output in &self.spec.outputs {
-            fs::create_dir_all(self.folder(*output).join("shards"))?;
-            shard::remove_unfinished(&self.claims()?, &self.folder(*output))?;
+            let folder = self.folder(*output);
+            fs::create_dir_all(folder.join("shards"))?;
+            shard::remove_unfinished(&self.claims()?, &folder)?;
+            let known = self.known(*output)?;
+            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
+                shard::check_unsealed(&folder, key, *output)?;
+            }
         }
         let mut seen = BTreeSet::new();
         let mut pending = self.pending();
@@ -183,6 +188,7 @@ impl Job {
     /// Fails if a shard is not committed, its record cannot be read, or the store cannot be written to.
     pub fn finish(&self) -> Result<Vec<Version>, Error> {
         let mut versions = Vec::new();
+        let mut is_synced = false;
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
             let known = self.known(*output)?;
@@ -192,7 +198,13 @@ impl Job {
                 Some(manifest) => manifest,
                 None => {
                     let manifest = self.manifest(*output, &folder, &known)?;
-                    durable::sync_folder(&folder.join("shards"))?;
+                    if !is_synced {
+                        durable::sync_all_below(&self.store)?;
+                        is_synced = true;
+                    }
+                    for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
+                        shard::seal(&folder, key)?;
+                    }
                     let mut bytes = serde_json::to_vec(&manifest)
                         .map_err(|source| Error::Record { path: path.clone(), source })?;
                     bytes.push(b'\n');

@@ -4,13 +4,15 @@
 
 use crate::{Error, Row, TableSpec, hash};
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnPath;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -23,6 +25,9 @@ use std::sync::Arc;
 pub(crate) const TABLE_KEY: &str = "nodulus.table";
 /// Key of the schema's version in a file's metadata.
 const SCHEMA_VERSION_KEY: &str = "nodulus.schema_version";
+
+/// Files up to this size are read whole, because Parquet is read in many small pieces.
+const WHOLE_BYTES: u64 = 1 << 20;
 
 /// What a file was made from, as keys and values in its metadata beside its table and schema version.
 pub type Provenance = BTreeMap<String, String>;
@@ -66,7 +71,7 @@ impl<R: Row> PartWriter<R> {
         Ok(())
     }
 
-    /// Closes the file and returns its number of rows.
+    /// Closes the file, which is not synced to disk yet, and returns its number of rows.
     ///
     /// # Errors
     ///
@@ -74,9 +79,7 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         let path = self.path;
-        let file =
-            self.writer.into_inner().map_err(|source| Error::WriteParquet { path, source })?;
-        file.sync_all()?;
+        self.writer.into_inner().map_err(|source| Error::WriteParquet { path, source })?;
         Ok(self.rows)
     }
 
@@ -148,7 +151,7 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
 pub struct PartReader<T> {
     path: PathBuf,
     table: &'static TableSpec,
-    batches: parquet::arrow::arrow_reader::ParquetRecordBatchReader,
+    batches: ParquetRecordBatchReader,
     rows: std::marker::PhantomData<T>,
 }
 
@@ -164,18 +167,32 @@ impl<T: DeserializeOwned> PartReader<T> {
         columns: Option<&[&str]>,
     ) -> Result<Self, Error> {
         let table = table.into();
-        let read = |source| Error::ReadParquet { path: path.to_owned(), source };
-        let file = File::open(path)?.into_parts().0;
-        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(read)?;
-        check_metadata(path, table, builder.metadata().file_metadata())?;
-        if let Some(columns) = columns {
-            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-            builder = builder.with_projection(mask);
-        }
-        let batches =
-            builder.with_batch_size(table.row_group_rows.min(4096)).build().map_err(read)?;
-        Ok(Self { path: path.to_owned(), table, batches, rows: std::marker::PhantomData })
+        let file = File::open(path)?;
+        let batches = if file.metadata()?.len() <= WHOLE_BYTES {
+            batches(path, Bytes::from(fs_err::read(path)?), table, columns)
+        } else {
+            batches(path, file.into_parts().0, table, columns)
+        };
+        let path = path.to_owned();
+        Ok(Self { path, table, batches: batches?, rows: std::marker::PhantomData })
     }
+}
+
+/// Reads the record batches of a file.
+fn batches(
+    path: &Path,
+    bytes: impl ChunkReader + 'static,
+    table: &'static TableSpec,
+    columns: Option<&[&str]>,
+) -> Result<ParquetRecordBatchReader, Error> {
+    let read = |source| Error::ReadParquet { path: path.to_owned(), source };
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(read)?;
+    check_metadata(path, table, builder.metadata().file_metadata())?;
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    builder.with_batch_size(table.row_group_rows.min(4096)).build().map_err(read)
 }
 
 impl<T: DeserializeOwned> Iterator for PartReader<T> {

@@ -1,4 +1,7 @@
-//! Shards, the unit of commit: written aside, synced, and renamed into place as a whole.
+//! Shards, the unit of commit: written aside, and renamed into place as a whole.
+//!
+//! They are synced to disk together, when their job is finished, and then sealed. A committed shard without a seal is
+//! of an interrupted run; it is checked against its record before it counts, because the machine may have stopped.
 
 use crate::claim::Claim;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
@@ -108,7 +111,7 @@ impl ShardWriter {
                 })?;
                 vec![named_by_content(parts.swap_remove(position), &target.aside)?]
             } else {
-                synced_files(&target.aside)?
+                records_of_files(&target.aside)?
             };
             let record = ShardRecord {
                 parts,
@@ -116,7 +119,7 @@ impl ShardWriter {
                 ..self.record.clone()
             };
             let path = target.aside.join("record.json");
-            durable::write(&path, &record::bytes(&path, &record)?)?;
+            fs::write(&path, record::bytes(&path, &record)?)?;
             let committed = shard_folder(&target.folder, &self.record.key);
             durable::publish_folder(&target.aside, &committed, self.replaces)?;
         }
@@ -139,7 +142,7 @@ fn named_by_content(part: FinishedPart, aside: &Path) -> Result<PartRecord, Erro
     Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
 }
 
-fn synced_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
+fn records_of_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
     let mut names: Vec<_> = fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.file_name()))
         .collect::<Result<_, _>>()?;
@@ -148,9 +151,7 @@ fn synced_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
     for name in names {
         let path = folder.join(&name);
         let content_sha256 = hash::sha256_file(&path)?;
-        let file = fs::File::open(&path)?;
-        file.sync_all()?;
-        let bytes = file.metadata()?.len();
+        let bytes = fs::metadata(&path)?.len();
         let file = name.to_string_lossy().into_owned();
         records.push(PartRecord { file, rows: 0, bytes, content_sha256 });
     }
@@ -198,6 +199,40 @@ impl<R: Row> Part<R> {
         let rows = self.writer.finish()?;
         let content_sha256 = part_file::content_sha256(&self.path, R::TABLE)?;
         Ok(FinishedPart { output: R::TABLE.into(), path: self.path, rows, content_sha256 })
+    }
+}
+
+/// Name of the empty file in the folder of a shard that is safe on disk.
+const SEAL: &str = "sealed";
+
+/// Marks a shard as safe on disk.
+pub(crate) fn seal(output: &Path, key: &str) -> io::Result<()> {
+    fs::write(shard_folder(output, key).join(SEAL), "")
+}
+
+/// Removes a shard that is not sealed and not what its record says. `spec` is the shard's output.
+///
+/// # Errors
+///
+/// Fails if the shard cannot be read or removed.
+pub(crate) fn check_unsealed(output: &Path, key: &str, spec: OutputSpec) -> Result<(), Error> {
+    let folder = shard_folder(output, key);
+    if !is_committed(output, key) || folder.join(SEAL).exists() {
+        return Ok(());
+    }
+    let is_whole = |record: &ShardRecord| {
+        record.parts.iter().all(|part| {
+            let file = folder.join(&part.file);
+            let content = match spec {
+                OutputSpec::Table(table) => part_file::content_sha256(&file, table).ok(),
+                OutputSpec::Files(_) => hash::sha256_file(&file).ok(),
+            };
+            content.is_some_and(|content| content == part.content_sha256)
+        })
+    };
+    match record::read::<ShardRecord>(&record_path(output, key)) {
+        Ok(Some(record)) if is_whole(&record) => Ok(()),
+        _ => Ok(fs::remove_dir_all(folder)?),
     }
 }
 

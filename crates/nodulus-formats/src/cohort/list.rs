@@ -3,33 +3,45 @@
 use super::case::{Case, Layout, Location};
 use super::error::Error;
 use super::{lidc_folders, marks, volumes};
+use crate::lidc_xml;
 use crate::scan_geometry::ScanGeometries;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Lists the cases of a cohort, sorted by id; empty where the folder is empty. `series_of` finds the series among the
-/// files of a folder, whose path relative to the root it is given too;
-/// [`dicom::series_uids`](crate::dicom::series_uids) does.
+/// Finds which series files are of. Both functions get a path relative to the cohort's folder too, so that a caller can
+/// remember what unchanged files hold.
+#[derive(Clone, Copy)]
+pub struct SeriesIn<'a> {
+    /// The series of the DICOM files in a folder, as [`dicom::series_uids`](crate::dicom::series_uids) finds them.
+    pub dicom_folder: &'a dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
+    /// The series of a file of LIDC's XML, as [`series_of_reads`] finds it.
+    pub reads: &'a (dyn Fn(&str, &Path) -> Option<String> + Sync),
+}
+
+/// The series of a file of LIDC's XML; `None` for a file that holds no reads of a CT.
+pub fn series_of_reads(file: &Path) -> Option<String> {
+    lidc_xml::read(file).ok().map(|reads| reads.series_instance_uid)
+}
+
+/// Lists the cases of a cohort, sorted by id; empty where the folder is empty.
 ///
 /// # Errors
 ///
 /// Fails if a folder is missing or cannot be read, or a pattern is invalid.
-pub fn cases(
-    location: &Location<'_>,
-    series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
-) -> Result<Vec<Case>, Error> {
+pub fn cases(location: &Location<'_>, series_in: &SeriesIn<'_>) -> Result<Vec<Case>, Error> {
     for folder in [Some(location.root), location.annotations].into_iter().flatten() {
         if !folder.is_dir() {
             return Err(Error::NotAFolder(folder.to_owned()));
         }
     }
     let mut cases = match location.layout {
-        Layout::Lidc => lidc_folders::cases(location.root, series_of)?,
-        Layout::Luna16 => marks::luna16(location.root, location.annotations)?,
+        Layout::Lidc => lidc_folders::cases(location.root, series_in.dicom_folder)?,
+        Layout::Luna16 => marks::luna16(location.root, location.annotations, series_in)?,
         Layout::Volumes => volumes::cases(location.root, location.image, &location.masks)?,
         Layout::LidcAnnotations => {
             let none = ScanGeometries::new();
-            marks::lidc_annotations(location.root, location.scan_geometry.unwrap_or(&none))?
+            let geometry = location.scan_geometry.unwrap_or(&none);
+            marks::lidc_annotations(location.root, geometry, series_in)?
         }
     };
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
@@ -43,7 +55,6 @@ mod tests {
     use super::*;
     use crate::dicom;
     use fs_err as fs;
-    use std::path::Path;
 
     fn touch(root: &Path, name: &str) {
         let path = root.join(name);
@@ -52,7 +63,11 @@ mod tests {
     }
 
     fn cases(location: &Location<'_>) -> Result<Vec<Case>, Error> {
-        super::cases(location, &|_, files| dicom::series_uids(files))
+        let series_in = SeriesIn {
+            dicom_folder: &|_, files| dicom::series_uids(files),
+            reads: &|_, file| series_of_reads(file),
+        };
+        super::cases(location, &series_in)
     }
 
     fn location(layout: Layout, root: &Path) -> Location<'_> {

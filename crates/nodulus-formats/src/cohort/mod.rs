@@ -16,7 +16,7 @@ pub use case::{Case, Layout, Location};
 pub use case_files::{CaseFiles, may_be_dicom};
 pub use error::Error;
 pub use estimate::estimate_bytes;
-pub use list::cases;
+pub use list::{SeriesIn, cases, series_of_reads};
 pub use pairing::{Error as PatternError, PathPattern};
 pub use read::{LoadedScan, read_scans, read_slices};
 pub use volumes::patterns;
