@@ -86,6 +86,7 @@ mod part_file;
 pub mod foreign;
 mod shard_record;
 mod claim;
+mod replaced;
 mod shard;
 mod version;
 mod view;
@@ -94,6 +95,8 @@ mod store;
 mod partitions;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod job_tests;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;
