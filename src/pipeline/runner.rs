@@ -3,15 +3,14 @@
 use super::config::Config;
 use super::plan::{self, Step};
 use super::sources;
-use crate::stages::ingest::Sources;
-use crate::stages::{Event, Stage, StageError, Task};
+use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::{Event, Places, Stage, StageError, Task};
 use crate::tables::{Output, Table, failures};
 use nodulus_nets::{Device, WEIGHTS_FILE, weights_path};
 use nodulus_store::{InputRef, JobSpec, Store, Version, hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Options of a run.
@@ -165,7 +164,6 @@ pub fn run(
 ) -> Result<Vec<Done>, Error> {
     let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();
-    let mut is_any_new = false;
     for &stage in options.stages {
         if stage == Stage::Ingest {
             let listing = |done, total| progress(Progress::Sources { done, total });
@@ -178,13 +176,11 @@ pub fn run(
             run.step(stage, step, &mut end)?;
         }
         end.ran = (end.n_made > 0).then(|| begun.elapsed());
-        is_any_new |= run.made.iter().any(|(_, is_new)| *is_new);
         progress(Progress::End(end.clone()));
         done.push(end);
     }
-    if is_any_new || store.current(Output::Table(Table::Failures))?.is_none() {
-        failures::refresh(store)?;
-    }
+    // Also where nothing was made: a run may have been killed before it wrote the failures of what it had made.
+    failures::refresh(store, &run.made)?;
     Ok(done)
 }
 
@@ -194,9 +190,8 @@ struct Run<'a> {
     store: &'a Store,
     options: &'a Options<'a>,
     progress: &'a (dyn Fn(Progress) + Sync),
-    /// The outputs of this run, with whether they were not the current ones before. Another run may make others
-    /// current at the same time.
-    made: Vec<(Version, bool)>,
+    /// The outputs of this run. Another run may make others current at the same time.
+    made: Vec<Version>,
     sources: Option<Sources>,
 }
 
@@ -205,14 +200,13 @@ impl Run<'_> {
         let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
         let none = Sources::default();
         let roots = roots(self.config);
-        let moved = Moved::new(self.config, self.store);
         let report = |event| (self.progress)(Progress::Stage(stage, event));
         let weights = outside_weights(self.config, stage)?;
         let task = Task {
             store: self.store,
             inputs: &inputs,
             sources: self.sources.as_ref().filter(|_| stage == Stage::Ingest).unwrap_or(&none),
-            moved: &|cohort, content| moved.find(cohort, content),
+            places: &|| places(self.config, self.store, self.sources.as_ref()),
             roots: &roots,
             tolerances: self.config.ingest.tolerances,
             weights: weights.as_ref().map(|(path, _)| path.as_path()),
@@ -225,6 +219,7 @@ impl Run<'_> {
         let spec = job_spec(self.config, stage, step, &task, weights)?
             .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
         let mut job = self.store.job(spec);
+        job.check()?;
         let before: Vec<Option<Version>> = step
             .writes(stage)
             .iter()
@@ -240,7 +235,7 @@ impl Run<'_> {
             for version in kept {
                 let version = self.store.keep(version, &job.spec().inputs)?;
                 end.count(&version);
-                self.made.push((version, false));
+                self.made.push(version);
             }
             end.kept = true;
             return Ok(());
@@ -279,7 +274,7 @@ impl Run<'_> {
         }
         for version in versions {
             end.n_failures += version.manifest.n_failures();
-            self.made.push((version, !is_current || n_pending > 0));
+            self.made.push(version);
         }
         Ok(())
     }
@@ -295,26 +290,21 @@ impl Done {
     }
 }
 
-/// Finds cases that are no longer where they were read; the sources are listed at the first question.
-struct Moved<'a> {
-    config: &'a Config,
-    store: &'a Store,
-    places: OnceLock<BTreeMap<(String, String), String>>,
-}
-
-impl<'a> Moved<'a> {
-    fn new(config: &'a Config, store: &'a Store) -> Self {
-        Self { config, store, places: OnceLock::new() }
-    }
-
-    fn find(&self, cohort: &str, content_sha256: &str) -> Option<String> {
-        let places = self.places.get_or_init(|| {
-            let sources = sources::look(&self.config.ingest, Some(self.store)).unwrap_or_default();
-            let cases = sources.shards.into_iter().flatten();
-            cases.map(|case| ((case.cohort, case.content_sha256), case.case.case_id)).collect()
-        });
-        places.get(&(cohort.to_owned(), content_sha256.to_owned())).cloned()
-    }
+/// Where each case lies, as listed by this run or now.
+fn places(config: &Config, store: &Store, listed: Option<&Sources>) -> Result<Places, StageError> {
+    let read;
+    let sources = match listed {
+        Some(sources) => sources,
+        None => {
+            read = sources::look(&config.ingest, Some(store))?;
+            &read
+        }
+    };
+    let cases = sources.shards.iter().flatten();
+    let place = |case: &SourceCase| {
+        ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())
+    };
+    Ok(cases.map(place).collect())
 }
 
 /// The root of each cohort.
@@ -333,7 +323,7 @@ pub(super) fn inputs(
     stage: Stage,
     step: Step,
     chosen: &Chosen,
-    made: &[(Version, bool)],
+    made: &[Version],
 ) -> Result<Vec<Version>, Error> {
     let mut inputs = Vec::new();
     for output in plan::reads(config, stage, step) {
@@ -352,9 +342,9 @@ pub(super) fn inputs(
             }
             continue;
         }
-        let of_run = made.iter().rev().find(|(version, _)| version.output() == output.into());
+        let of_run = made.iter().rev().find(|version| version.output() == output.into());
         let version = match of_run {
-            Some((version, _)) => version.clone(),
+            Some(version) => version.clone(),
             None => store.current(output)?.ok_or_else(missing)?,
         };
         inputs.push(version);

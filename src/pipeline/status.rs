@@ -4,7 +4,7 @@ use super::plan::{self, Step};
 use super::runner::{self, Chosen, Error};
 use super::{Config, sources};
 use crate::stages::ingest::Sources;
-use crate::stages::{Stage, Task};
+use crate::stages::{Places, Stage, Task};
 use nodulus_nets::Device;
 use nodulus_store::{Job, Store, Version};
 use serde::Serialize;
@@ -150,7 +150,7 @@ pub(super) fn job(
         store,
         inputs: &inputs,
         sources,
-        moved: &|_, _| None,
+        places: &|| Ok(Places::new()),
         roots: &roots,
         tolerances: config.ingest.tolerances,
         weights: weights.as_ref().map(|(path, _)| path.as_path()),

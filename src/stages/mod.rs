@@ -20,7 +20,7 @@ pub mod report;
 
 use serde::Serialize;
 pub use spec::{OutsideWeights, StageError, StageSpec};
-pub use task::{Event, Task};
+pub use task::{Event, Places, Task};
 
 /// One step of the line of stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,7 +108,10 @@ mod tests {
                 .chain(spec.reduction.as_ref().map(|step| (step.reads, step.writes)));
             for (reads, writes) in steps {
                 for output in reads {
-                    assert!(written.contains(output), "{stage} reads {output}, which nothing wrote");
+                    assert!(
+                        written.contains(output),
+                        "{stage} reads {output}, which nothing wrote"
+                    );
                 }
                 written.extend(writes);
             }
