@@ -57,7 +57,7 @@ fn store() -> String {
 fn duckdb_polars_and_pandas_read_every_table() {
     let tables = fixture::run_well(&["tables", "--store", &store(), "--json"]);
     let expected: serde_json::Value = serde_json::from_str(&tables).unwrap();
-    assert_eq!(expected.as_array().unwrap().len(), 15);
+    assert_eq!(expected.as_array().unwrap().len(), 16);
     let Some(text) = script("read_tables.py", &[&tables]) else { return };
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
     for table in expected.as_array().unwrap() {
