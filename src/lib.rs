@@ -1,4 +1,4 @@
-//! Lung CT and radiologists' marks to trained, audited, scored nodule segmentation: a fixed line of
+//! Lung CT and radiologists' marks to trained, audited, evaluated nodule segmentation: a fixed line of
 //! stages with a Parquet table between each two.
 //!
 //! The layers below are crates in `crates/`; here stand the tables, the stages over them, and what runs

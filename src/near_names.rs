@@ -1,35 +1,13 @@
 //! Suggestions for a mistyped name.
 
-/// Most suggestions of one name.
-const MOST: usize = 3;
+pub(crate) use nodulus_settings::did_you_mean;
 
-/// ": did you mean `margin_slices`?" where `candidates` has names near `name`, nearest first; empty where none is near.
-///
-/// A name is near where at most a third of its characters differ (optimal string alignment, case ignored).
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> String {
-    let lower = name.to_lowercase();
-    let mut near: Vec<(usize, &str)> = candidates
-        .into_iter()
-        .filter_map(|candidate| {
-            let distance = strsim::osa_distance(&lower, &candidate.to_lowercase());
-            let longest = name.chars().count().max(candidate.chars().count());
-            (distance <= longest.div_ceil(3)).then_some((distance, candidate))
-        })
-        .collect();
-    near.sort_unstable();
-    near.dedup();
-    // Names that are further than the nearest by more than one edit are no help.
-    let nearest = near.first().map_or(0, |(distance, _)| *distance);
-    near.retain(|(distance, _)| *distance <= nearest + 1);
-    let names: Vec<String> =
-        near.iter().take(MOST).map(|(_, candidate)| format!("`{candidate}`")).collect();
-    match names.split_last() {
-        None => String::new(),
-        Some((last, [])) => format!(": did you mean {last}?"),
-        Some((last, others)) => format!(": did you mean {} or {last}?", others.join(", ")),
+/// ": did you mean `scans`?", or "; there are: marks, scans" where no name is near.
+pub(crate) fn near_or_all(name: &str, existing: &[&str]) -> String {
+    match did_you_mean(name, existing.iter().copied()) {
+        near if near.is_empty() && existing.is_empty() => "; there are none".to_owned(),
+        near if near.is_empty() => format!("; there are: {}", existing.join(", ")),
+        near => near,
     }
 }
 
@@ -38,18 +16,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_suggested() {
-        let keys = ["margin_slices", "padding_hu", "spacing_mm"];
-        assert_eq!(did_you_mean("margin_slcies", keys), ": did you mean `margin_slices`?");
-        assert_eq!(did_you_mean("Padding_HU", keys), ": did you mean `padding_hu`?");
-        assert_eq!(did_you_mean("workers", keys), "");
-        assert_eq!(did_you_mean("", []), "");
-    }
-
-    #[test]
-    fn names_as_near_are_suggested_together() {
-        let tables = ["scans", "scores", "samples"];
-        assert_eq!(did_you_mean("scan", tables), ": did you mean `scans`?");
-        assert_eq!(did_you_mean("scas", ["scans", "scars"]), ": did you mean `scans` or `scars`?");
+    fn near_names_are_suggested_and_otherwise_all_are_listed() {
+        let tables = ["scans", "marks"];
+        assert_eq!(near_or_all("scan", &tables), ": did you mean `scans`?");
+        assert_eq!(near_or_all("x", &tables), "; there are: scans, marks");
+        assert_eq!(near_or_all("x", &[]), "; there are none");
     }
 }

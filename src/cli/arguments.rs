@@ -20,7 +20,7 @@ use super::tables::TablesArguments;
 use super::verify::VerifyArguments;
 use clap::{Parser, Subcommand};
 
-/// From lung CT and radiologists' marks to trained, audited, scored nodule segmentation.
+/// From lung CT and radiologists' marks to trained, audited, evaluated nodule segmentation.
 #[derive(Debug, Parser)]
 #[command(
     name = "nodulus",

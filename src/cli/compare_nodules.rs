@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use crate::compare::nodule_table;
 use crate::compare::nodules::{
     Coordinates, NoduleComparison, SAME_MM, Shared, Spread, UnmatchedNodule, compare,
@@ -18,13 +19,13 @@ pub(super) struct CompareNodulesArguments {
     /// The table to compare with, of the same kinds
     b: PathBuf,
     /// Compare only nodules with at least this many marks, where a table has numbers of marks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::whole::<i64>(1, 1000))]
     min_marks: Option<i64>,
     /// Cohort, where a table has cohorts; given twice: of A, then of B
     #[arg(long = "cohort", value_name = "NAME")]
     cohorts: Vec<String>,
     /// Most unmatched nodules to list for each side; 0 lists all, as `--json` does
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = numbers::whole::<usize>(0, 1_000_000_000))]
     list: usize,
     /// Print JSON
     #[arg(long)]

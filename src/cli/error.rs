@@ -66,6 +66,7 @@ impl Error {
             Self::Experiment(error) if error.is_choice() => Outcome::Usage,
             Self::Export(error) if error.is_choice() => Outcome::Usage,
             Self::NoduleTable(error) if error.is_choice() => Outcome::Usage,
+            Self::Phantom(crate::phantom::Error::Setting { .. }) => Outcome::Usage,
             _ => Outcome::Stopped,
         }
     }

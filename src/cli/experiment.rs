@@ -6,7 +6,6 @@ use super::progress::Progress;
 use super::resources::ResourceArguments;
 use super::run::report;
 use super::{format, resources};
-use crate::pipeline::Config;
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
 use crate::pipeline::runner;
 use clap::Args;
@@ -76,12 +75,13 @@ fn run(
     resources: &ResourceArguments,
     out: &mut dyn Write,
 ) -> Result<(Vec<Line>, Outcome), Error> {
+    // What is wrong with any row is said before anything is written.
+    let shared = experiment.check(sets)?;
     let progress = Progress::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;
-    let phantom = Config::unchecked(&experiment.pipeline, &experiment.settings(sets))?.phantom;
-    resources::write_phantom(phantom.as_ref(), &store, &progress)?;
+    resources::write_phantom(shared.phantom.as_ref(), &store, &progress)?;
     let show = |event| resources::show(&progress, event);
     let means = Means {
         sets,
@@ -193,6 +193,7 @@ mod tests {
             set: BTreeMap::new(),
             folds: false,
             rows: Vec::new(),
+            file: None,
         };
         let cells = METRICS.map(|metric| Cell {
             metric: metric.name(),

@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use crate::pipeline::export::{Record, luna16, rois};
 use crate::tables::Split;
 use clap::{Args, Subcommand, ValueEnum};
@@ -41,7 +42,7 @@ struct Luna16Arguments {
     #[arg(long, value_name = "NAME")]
     cohort: Option<String>,
     /// Least number of marks of a nodule in `annotations.csv`
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = numbers::whole::<i64>(1, 1000))]
     min_marks: i64,
     /// Candidates in LUNA16's columns; they are written with new classes
     #[arg(long, value_name = "FILE")]

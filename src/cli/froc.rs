@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use crate::compare::detections::{Files, evaluate};
 use clap::Args;
 use serde_json::json;
@@ -23,7 +24,7 @@ pub(super) struct FrocArguments {
     #[arg(long, value_name = "FILE")]
     candidates: PathBuf,
     /// Seed of the bootstrap's resamples
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = numbers::whole::<u64>(0, u64::MAX))]
     seed: u64,
     /// Print JSON
     #[arg(long)]

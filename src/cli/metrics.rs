@@ -2,10 +2,11 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use crate::compare::masks::compare;
 use clap::Args;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ pub(super) struct MetricsArguments {
     /// Predicted mask: NIfTI, MetaImage or DICOM SEG
     prediction: PathBuf,
     /// Voxel value, or segment number, that makes up the masks; default: every value but 0, or every segment
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::whole::<u16>(1, 65_535))]
     label: Option<u16>,
     /// Print JSON
     #[arg(long)]
@@ -24,7 +25,20 @@ pub(super) struct MetricsArguments {
 
 /// Prints every metric of a predicted mask against a reference mask.
 pub(super) fn metrics(arguments: &MetricsArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let metrics = compare(&arguments.reference, &arguments.prediction, arguments.label)?.values();
+    let comparison = compare(&arguments.reference, &arguments.prediction, arguments.label)?;
+    if let Some(label) = arguments.label
+        && comparison.is_empty()
+    {
+        let files = [&arguments.reference, &arguments.prediction].map(|file| file.display());
+        // Not on standard output, which programs read.
+        let _ = writeln!(
+            io::stderr(),
+            "neither `{}` nor `{}` has label {label}: both masks are empty",
+            files[0],
+            files[1]
+        );
+    }
+    let metrics = comparison.values();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &metrics)?;
         writeln!(out)?;

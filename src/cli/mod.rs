@@ -4,6 +4,7 @@ mod error;
 mod format;
 mod unknown_name;
 mod byte_size;
+mod numbers;
 mod progress;
 mod pipeline_arguments;
 mod resources;

@@ -1,6 +1,7 @@
 //! `nodulus montage`.
 
 use super::error::{Error, Outcome};
+use super::numbers;
 use crate::pipeline::montage::{self, MontageOptions};
 use clap::{Args, ValueEnum};
 use nodulus_store::Store;
@@ -25,13 +26,13 @@ pub(super) struct MontageArguments {
     #[arg(long, value_enum, default_value = "nodules")]
     what: What,
     /// Tiles in a row
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = numbers::whole::<u16>(1, 65_535))]
     columns: u16,
     /// Rows of tiles on a page
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = numbers::whole::<u16>(1, 65_535))]
     rows: u16,
     /// Width and height of a tile in pixels
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(64..))]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = numbers::whole::<u16>(64, 65_535))]
     tile: u16,
     /// Model whose masks are drawn; needed where the store has predictions of several networks
     #[arg(long, value_name = "ID")]

@@ -1,6 +1,7 @@
 //! `nodulus phantom`.
 
 use super::error::{Error, Outcome};
+use super::numbers;
 use super::progress::{Progress, ProgressStyle};
 use crate::phantom;
 use clap::Args;
@@ -12,16 +13,16 @@ pub(super) struct PhantomArguments {
     /// Folder to write to
     out: PathBuf,
     /// Seed; the same seed gives the same bytes
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = numbers::whole::<u64>(0, u64::MAX))]
     seed: u64,
     /// Patients in the LIDC-style and LUNA16-style parts, which have the same scans
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = numbers::whole::<usize>(0, 9999))]
     patients: usize,
     /// Patients in the clinical part
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = numbers::whole::<usize>(0, 9999))]
     clinical_patients: usize,
     /// Columns and rows of a slice
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::whole::<usize>(64, 512))]
     size: Option<usize>,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value = "auto")]

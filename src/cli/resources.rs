@@ -2,6 +2,7 @@
 
 use super::byte_size;
 use super::error::Error;
+use super::numbers;
 use super::progress::{Progress, ProgressStyle};
 use crate::phantom;
 use crate::pipeline::runner;
@@ -15,7 +16,7 @@ use std::io;
 #[derive(Debug, Args)]
 pub(super) struct ResourceArguments {
     /// Threads; default: one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::whole::<u16>(1, 65_535))]
     threads: Option<u16>,
     /// Memory for the voxels of the scans that are in memory at once, as in 8GiB or 900MiB; a scan that needs more
     /// fails alone

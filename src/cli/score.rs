@@ -3,8 +3,10 @@
 use super::byte_size;
 use super::error::{Error, Outcome};
 use super::format;
+use super::numbers;
 use super::pipeline_arguments::PipelineArguments;
 use super::resources;
+use crate::near_names::near_or_all;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
@@ -50,6 +52,9 @@ struct ScoreStatusArguments {
 struct ScoreRunArguments {
     /// Nightly file
     pipeline: Option<PathBuf>,
+    /// A word after the file, which was then meant to be a subcommand
+    #[arg(hide = true)]
+    after: Option<PathBuf>,
     /// Folder of the store; overrides the nightly file
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -57,13 +62,13 @@ struct ScoreRunArguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Start no scan after this many minutes
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::minutes)]
     max_minutes: Option<f64>,
     /// Try unchanged series again that failed before
     #[arg(long)]
     retry_failed: bool,
     /// Threads; default: one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::whole::<u16>(1, 65_535))]
     threads: Option<u16>,
     /// Memory, half for voxels and half for the network, as in 8GiB or 900MiB; a scan that needs more fails alone
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = byte_size::parse)]
@@ -105,16 +110,18 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
                 .to_owned(),
         ));
     };
+    if let Some(after) = &arguments.after {
+        let word = file.to_string_lossy();
+        let text = match near_or_all(&word, &["status"]) {
+            near if file.exists() || near.starts_with(';') => {
+                format!("unexpected `{}` after the nightly file, expected options", after.display())
+            }
+            near => format!("there is no subcommand `{word}` of `nodulus score`{near}"),
+        };
+        return Err(Error::Usage(text));
+    }
     let settings = ScoreSettings::read(file, &arguments.sets, arguments.store.as_deref())?;
-    let max_time = match arguments.max_minutes.map(|minutes| 60.0 * minutes) {
-        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|error| {
-            Error::Usage(format!(
-                "`--max-minutes {}`: {error}; expected minutes, as in `--max-minutes 360`",
-                seconds / 60.0
-            ))
-        })?),
-        None => None,
-    };
+    let max_time = arguments.max_minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     let report = |event| log(arguments.log, &event);
     resources::start_threads(arguments.threads)?;
     let announce = |text| report(RunEvent::Device { text });

@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
+use super::numbers;
 use super::rows::Format;
 use super::unknown_name::unknown_name;
 use crate::tables::Table;
@@ -25,7 +26,7 @@ pub(super) struct ShowArguments {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     columns: Vec<String>,
     /// Most rows to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = numbers::whole::<u32>(0, 1_000_000_000))]
     rows: u32,
     /// Print JSON, one row on each line
     #[arg(long)]
@@ -45,13 +46,14 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
     })?;
     let partition = table.spec().partition_column;
     let rows = read(&files.files, partition, &columns, &filters, arguments.rows as usize)?;
-    rows.write(if arguments.json { Format::Json } else { Format::Table }, out)?;
     if rows.is_empty() && !filters.is_empty() && arguments.rows > 0 {
         let conditions: Vec<_> =
             arguments.filters.iter().map(|filter| format!("`{filter}`")).collect();
         let conditions = conditions.join(" and ");
         // Not on standard output, which programs read.
         let _ = writeln!(io::stderr(), "no row of `{table}` has {conditions}");
+    } else {
+        rows.write(if arguments.json { Format::Json } else { Format::Table }, out)?;
     }
     Ok(Outcome::Success)
 }

@@ -95,7 +95,15 @@ fn parquet_bytes(answer: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
 /// Refuses a file in the store, which holds what its manifests list and nothing else.
 fn refuse_store(file: &Path, store: &Path) -> Result<(), Error> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs_err::canonicalize(folder.unwrap_or(Path::new(".")))?;
+    let folder = folder.unwrap_or(Path::new("."));
+    let Ok(folder) = fs_err::canonicalize(folder) else {
+        let text = format!(
+            "`--out {}`: there is no folder `{}`; create it, or choose another",
+            file.display(),
+            folder.display()
+        );
+        return Err(Error::Usage(text));
+    };
     if folder.starts_with(fs_err::canonicalize(store)?) {
         let text = format!("`--out {}` is in the store, expected a file elsewhere", file.display());
         return Err(Error::Usage(text));

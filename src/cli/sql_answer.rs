@@ -43,9 +43,14 @@ fn explain(error: nodulus_sql::Error, tables: &[nodulus_sql::Table], store: &Sto
             let rest = if near.is_empty() { tables.iter().map(columns).collect() } else { near };
             Error::Usage(format!("there is no column `{name}`{rest}"))
         }
-        nodulus_sql::Error::Question(_) | nodulus_sql::Error::OneSidedJoin { .. } => {
-            Error::Usage(error.to_string())
+        nodulus_sql::Error::UnknownFunction { name, functions } => {
+            let near = did_you_mean(&name, functions);
+            let rest = if near.is_empty() { "; docs/query.md names the dialect" } else { &near };
+            Error::Usage(format!("there is no function `{name}`{rest}"))
         }
+        nodulus_sql::Error::Question(_)
+        | nodulus_sql::Error::Write { .. }
+        | nodulus_sql::Error::OneSidedJoin { .. } => Error::Usage(error.to_string()),
         error => error.into(),
     }
 }

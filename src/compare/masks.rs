@@ -58,7 +58,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaskComparison {
     /// Counts, overlaps and distances, as in `nodule_metrics`.
-    pub scores: MaskMetrics,
+    pub metrics: MaskMetrics,
     /// Size of the prediction.
     pub predicted: MaskSize,
     /// Size of the reference.
@@ -115,7 +115,7 @@ pub fn compare(
     let predicted = predicted.on(&grid, prediction, reference)?;
     let spacing_mm = grid.spacing().ijk();
     Ok(MaskComparison {
-        scores: measure(&predicted, &own, spacing_mm),
+        metrics: measure(&predicted, &own, spacing_mm),
         predicted: mask_size(&predicted, spacing_mm),
         reference: mask_size(&own, spacing_mm),
     })
@@ -181,17 +181,23 @@ impl MaskContent {
 }
 
 impl MaskComparison {
+    /// Whether neither mask has a voxel.
+    pub const fn is_empty(&self) -> bool {
+        let MaskMetrics { true_positive, false_positive, false_negative, .. } = self.metrics;
+        true_positive + false_positive + false_negative == 0
+    }
+
     /// Names and values in the order of printing; null where undefined.
     pub fn values(&self) -> Map<String, Value> {
-        let scores = &self.scores;
+        let metrics = &self.metrics;
         let mut values = Map::new();
         let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
-        put("outcome", json!(scores.outcome.name()));
-        put("true_positive", json!(scores.true_positive));
-        put("false_positive", json!(scores.false_positive));
-        put("false_negative", json!(scores.false_negative));
+        put("outcome", json!(metrics.outcome.name()));
+        put("true_positive", json!(metrics.true_positive));
+        put("false_positive", json!(metrics.false_positive));
+        put("false_negative", json!(metrics.false_negative));
         for metric in Metric::ALL {
-            put(metric.name(), json!(metric.of(scores)));
+            put(metric.name(), json!(metric.of(metrics)));
         }
         for measure in SizeMeasure::ALL {
             let [name, signed, _, relative] = measure.names();
@@ -236,7 +242,7 @@ mod tests {
         };
         write(geometry(1.0), 3);
         let found = compare(&a, &b, None).unwrap();
-        assert_eq!((found.scores.true_positive, found.scores.false_positive), (3, 1));
+        assert_eq!((found.metrics.true_positive, found.metrics.false_positive), (3, 1));
         let values = found.values();
         assert_eq!(values["dice"], json!(0.75));
         assert!((values["reference_long_axis_mm"].as_f64().unwrap() - 2.8).abs() < 1e-6);
@@ -270,7 +276,7 @@ mod tests {
         let turned = Geometry::new([6, 5, 4], [0.7, 0.8, 2.5], origin, direction).unwrap();
         nifti::write_labels(&b, &Volume::new(turned, flipped).unwrap()).unwrap();
         let found = compare(&a, &b, None).unwrap();
-        assert_eq!((found.scores.dice, found.scores.hausdorff_mm), (Some(1.0), Some(0.0)));
+        assert_eq!((found.metrics.dice, found.metrics.hausdorff_mm), (Some(1.0), Some(0.0)));
         // Rows along the patient, slices from front to back.
         let swapped = Array3::from_shape_fn((5, 4, 6), |(k, j, i)| voxels[[j, k, i]]);
         let direction = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
@@ -278,7 +284,7 @@ mod tests {
             Geometry::new([6, 4, 5], [0.7, 2.5, 0.8], [1.0, 2.0, 3.0], direction).unwrap();
         nifti::write_labels(&b, &Volume::new(coronal, swapped).unwrap()).unwrap();
         let [upright, lying] = [(&a, &b), (&b, &a)].map(|(r, p)| compare(r, p, None).unwrap());
-        assert_eq!(upright.scores.dice, Some(1.0));
+        assert_eq!(upright.metrics.dice, Some(1.0));
         for found in [upright.reference.short_axis_mm, lying.reference.short_axis_mm] {
             assert!((found - 0.8).abs() < 1e-6, "{found}");
         }

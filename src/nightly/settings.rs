@@ -2,9 +2,10 @@
 
 use super::deliver::OutputKind;
 use super::identity::DeidentifySettings;
-use crate::pipeline::config::{self, range};
+use crate::pipeline::config::{self, FileKind};
 use crate::stages::crop::Window;
 use nodulus_formats::dicom::Tolerances;
+use nodulus_settings::{Fault, Set};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,27 +24,34 @@ pub struct ScoreFile {
 #[serde(deny_unknown_fields)]
 pub struct ScoreSettings {
     /// Folder that scans arrive in. nodulus never writes to it.
+    #[schemars(length(min = 1), extend("examples" = ["incoming"]))]
     pub input: PathBuf,
     /// Folder of the store, which holds the records and tables of scored scans.
+    #[schemars(length(min = 1), extend("examples" = ["store/score"]))]
     pub store: PathBuf,
     /// Folder of the files for each study; without it, `output` in the store.
     #[serde(default)]
+    #[schemars(length(min = 1), extend("examples" = ["results"]))]
     pub output: Option<PathBuf>,
     /// Model that scores: a checkpoint's folder, a weights file, or a store for its current weights. The
     /// probabilities of several are averaged.
+    #[schemars(extend("examples" = ["store/demo"]))]
     pub model: Paths,
     /// Candidates to score: CSV files like LUNA16's, Parquet tables, structure sets and reports (`.dcm`), or
     /// folders of such files.
     #[serde(default)]
+    #[schemars(extend("examples" = ["candidates.csv"]))]
     pub candidates: Paths,
     /// Whether the points of structure sets and reports in the input are candidates too.
     #[serde(default)]
     pub points_in_input: bool,
     /// Seconds without a change to any of its files before a series is read.
     #[serde(default = "settle_seconds")]
+    #[schemars(range(max = 31_536_000))]
     pub settle_seconds: u64,
     /// Hours that a series waits for the number of instances that its headers announce.
     #[serde(default = "announced_hours")]
+    #[schemars(range(min = 0, max = 1e6))]
     pub announced_hours: f64,
     /// How far the slices of a DICOM series may deviate from an even grid.
     #[serde(default)]
@@ -56,12 +64,14 @@ pub struct ScoreSettings {
     pub flips: bool,
     /// Kinds of files to write for each scan.
     #[serde(default)]
+    #[schemars(extend("examples" = [["seg"]]))]
     pub outputs: BTreeSet<OutputKind>,
     /// How outputs are de-identified; without it, they name the patients as they are.
     #[serde(default)]
     pub deidentify: Option<DeidentifySettings>,
     /// Least probability at which a voxel belongs to a nodule.
     #[serde(default = "probability_threshold")]
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub probability_threshold: f64,
 }
 
@@ -71,7 +81,7 @@ pub struct ScoreSettings {
 pub struct Paths(pub Vec<PathBuf>);
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "`score.model` is 3, expected text in quotes or a list")]
+#[serde(untagged, expecting = "expected text in quotes or a list of it")]
 enum OneOrMore {
     One(PathBuf),
     More(Vec<PathBuf>),
@@ -91,14 +101,17 @@ impl From<OneOrMore> for Paths {
 #[serde(deny_unknown_fields, default)]
 pub struct RegionSettings {
     /// Distance between the pixels of a region, as `crop.spacing_mm`.
+    #[schemars(range(min = 0.05, max = 10))]
     pub spacing_mm: Option<f64>,
     /// Value of pixels outside the scan, as `crop.padding_hu`.
     pub padding_hu: i16,
     /// Range of HU that is mapped to 0 to 1, as `crop.window`.
     pub window: Window,
     /// Greatest distance from a candidate to the nearest voxel of its nodule.
+    #[schemars(range(min = 0, max = 50))]
     pub reach_mm: f64,
     /// Greatest distance across slices from a candidate to the end of its nodule.
+    #[schemars(range(min = 0, max = 500))]
     pub extent_mm: f64,
 }
 
@@ -139,7 +152,9 @@ impl ScoreSettings {
     ///
     /// Fails if the file cannot be read, or a setting is not valid.
     pub fn read(path: &Path, sets: &[String], store: Option<&Path>) -> Result<Self, config::Error> {
-        let ScoreFile { score: mut settings } = config::section(path, sets)?;
+        let mut file = config::open(path, FileKind::Nightly)?;
+        let ScoreFile { score: mut settings } = file.read(&Set::options(sets))?;
+        settings.check().map_err(|fault| file.locate(&fault))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let own = [&mut settings.input, &mut settings.store];
         let lists = [&mut settings.model.0, &mut settings.candidates.0];
@@ -151,7 +166,6 @@ impl ScoreSettings {
         if let Some(store) = store {
             store.clone_into(&mut settings.store);
         }
-        settings.check()?;
         Ok(settings)
     }
 
@@ -160,29 +174,25 @@ impl ScoreSettings {
         self.output.clone().unwrap_or_else(|| self.store.join("output"))
     }
 
-    fn check(&self) -> Result<(), config::Error> {
-        let models = self.model.0.len();
-        range(models > 0, "score.model", "at least one path", models.to_string())?;
-        let hours = self.announced_hours;
-        let ok = hours.is_finite() && hours >= 0.0;
-        range(ok, "score.announced_hours", "0 or more", hours.to_string())?;
-        let threshold = self.probability_threshold;
-        let ok = threshold > 0.0 && threshold < 1.0;
-        range(ok, "score.probability_threshold", "over 0 and under 1", threshold.to_string())?;
-        let region = &self.region;
-        if let Some(spacing) = region.spacing_mm {
-            let ok = (0.05..=10.0).contains(&spacing);
-            range(ok, "score.region.spacing_mm", "from 0.05 to 10", spacing.to_string())?;
+    /// What no single key shows.
+    fn check(&self) -> Result<(), Fault> {
+        let paths = &self.model.0;
+        if paths.is_empty() || paths.iter().any(|path| path.as_os_str().is_empty()) {
+            let key = "score.model";
+            let message =
+                "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`";
+            return Err(Fault::new(key, message));
         }
-        let Window { low_hu, high_hu } = region.window;
-        let found = format!("{low_hu} to {high_hu}");
-        range(low_hu < high_hu, "score.region.window", "from a lower to a higher value", found)?;
-        let reach = region.reach_mm;
-        let ok = (0.0..=50.0).contains(&reach);
-        range(ok, "score.region.reach_mm", "from 0 to 50", reach.to_string())?;
-        let extent = region.extent_mm;
-        let ok = extent >= reach && extent <= 500.0;
-        range(ok, "score.region.extent_mm", "at least reach_mm and up to 500", extent.to_string())
+        let RegionSettings { window, reach_mm, extent_mm, .. } = self.region;
+        config::check_window("score.region.window", window)?;
+        if extent_mm < reach_mm {
+            let message = format!(
+                "`score.region.extent_mm` is {extent_mm}, expected at least `score.region.reach_mm`, which is {reach_mm}"
+            );
+            let fault = Fault::new("score.region.extent_mm", message);
+            return Err(fault.or("score.region.reach_mm"));
+        }
+        Ok(())
     }
 
     /// The settings that results depend on, beside the scan, its candidates and the model.
@@ -230,18 +240,62 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_refused_with_what_was_found() {
         for (set, expected) in [
-            ("score.model=[]", "`score.model` must be at least one path, got 0"),
-            ("score.probability_threshold=1.0", "must be over 0 and under 1, got 1"),
-            ("score.announced_hours=nan", "must be 0 or more, got NaN"),
-            ("score.region.extent_mm=4.0", "must be at least reach_mm and up to 500, got 4"),
-            ("score.region.window={low_hu=1.0,high_hu=1.0}", "higher value, got 1 to 1"),
-            ("score.region.reach_mm=nan", "must be from 0 to 50, got NaN"),
+            (
+                "score.model=[]",
+                "`score.model` names no path, expected one or more, as in `model = \"store/demo\"`",
+            ),
+            ("score.model=[\"\"]", "`score.model` names no path"),
+            (
+                "score.probability_threshold=1.0",
+                "`score.probability_threshold` is 1, expected a number over 0 and under 1, as in",
+            ),
+            (
+                "score.announced_hours=nan",
+                "`score.announced_hours` is nan, expected a number from 0 to 1000000",
+            ),
+            (
+                "score.region.extent_mm=4.0",
+                "`score.region.extent_mm` is 4, expected at least `score.region.reach_mm`, which is 5",
+            ),
+            (
+                "score.region.window={low_hu=1.0,high_hu=1.0}",
+                "`score.region.window` is from 1 to 1 HU, expected `low_hu` under `high_hu`",
+            ),
+            (
+                "score.region.window={low_hu=-inf,high_hu=1.0}",
+                "`score.region.window.low_hu` is -inf, expected",
+            ),
+            (
+                "score.region.reach_mm=nan",
+                "`score.region.reach_mm` is nan, expected a number from 0 to 50",
+            ),
+            (
+                "score.tolerances.slice_gap=-1",
+                "`score.tolerances.slice_gap` is -1, expected a number from 0",
+            ),
             ("score.settle=1", "unknown key `score.settle`"),
             ("scores.settle=1", "unknown key `scores`: did you mean `score`?"),
-            ("score.model=3", "`score.model` is 3, expected text in quotes or a list"),
+            (
+                "score.model=3",
+                "`score.model` is 3, expected text in quotes or a list of texts in quotes, as in \
+                 `model = \"store/demo\"`",
+            ),
+            (
+                "score.outputs=seg",
+                "`score.outputs` is \"seg\", expected a list of \"seg\", \"rtstruct\", \"nifti\", \"png\" or \"json\", as in \
+                 `outputs = [\"seg\"]`",
+            ),
+            ("score.outputs=[\"x\"]", "`score.outputs.0` is \"x\", expected \"seg\""),
+            ("nonsense", "expected key=value, as in `--set score."),
         ] {
             let error = read(FILE, &[set]).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.contains(&format!("`--set {set}`: {expected}")), "{error}");
         }
+        let text = FILE.replace("model = \"m\"", "model = []");
+        let error = read(&text, &[]).unwrap_err().to_string();
+        assert!(error.contains("s.toml:4:9: `score.model` names no path"), "{error}");
+        let error =
+            read("store = \"s\"\n[[ingest.cohorts]]\nname = \"a\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("s.toml: this is a pipeline file: use `nodulus run "), "{error}");
     }
 }

@@ -7,20 +7,27 @@ use serde::{Deserialize, Serialize};
 /// Settings of a synthetic cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Phantom")]
 pub struct Config {
     /// Seed of the random numbers: the same settings give the same bytes.
     pub seed: u64,
-    /// Number of patients with four readers, written in the layouts of LIDC-IDRI and LUNA16, 0 to 9999.
+    /// Number of patients with four readers, written in the layouts of LIDC-IDRI and LUNA16.
+    #[schemars(range(max = 9999))]
     pub patients: usize,
-    /// Number of clinical patients, with one reader, 0 to 9999.
+    /// Number of clinical patients, with one reader.
+    #[schemars(range(max = 9999))]
     pub clinical_patients: usize,
-    /// Columns and rows of a slice, in pixels, 64 to 512.
+    /// Columns and rows of a slice, in pixels.
+    #[schemars(range(min = 64, max = 512))]
     pub size: usize,
-    /// Number of slices of a scan, 16 to 400; each scan has up to an eighth more or fewer.
+    /// Number of slices of a scan; each scan has up to an eighth more or fewer.
+    #[schemars(range(min = 16, max = 400))]
     pub slices: usize,
-    /// Least number of nodules of 3 mm or more that are planned for a patient, 1 to 8.
+    /// Least number of nodules of 3 mm or more that are planned for a patient.
+    #[schemars(range(min = 1, max = 8))]
     pub nodules_min: usize,
-    /// Greatest number of nodules of 3 mm or more, 1 to 8; a nodule without room in the lungs is skipped.
+    /// Greatest number of nodules of 3 mm or more; a nodule without room in the lungs is skipped.
+    #[schemars(range(min = 1, max = 8))]
     pub nodules_max: usize,
 }
 

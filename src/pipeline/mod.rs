@@ -6,6 +6,7 @@ mod shards;
 pub mod sources;
 pub mod pairs;
 pub mod plan;
+pub mod outside_weights;
 pub mod runner;
 pub mod experiment;
 pub mod status;

@@ -33,7 +33,7 @@ impl Step {
         }
     }
 
-    /// Whether the step keeps the shards of the sources.
+    /// Whether the step works on the shards that ingest cut.
     pub fn is_sharded(self, stage: Stage) -> bool {
         self == Self::Shards && stage.spec().is_sharded
     }
@@ -50,7 +50,7 @@ pub fn reads(config: &Config, stage: Stage, step: Step) -> Vec<Output> {
     reads.iter().filter(|output| !missing.contains(output)).copied().collect()
 }
 
-/// Whether an output keeps the shards of the sources.
+/// Whether an output has the shards that ingest cut.
 pub fn is_sharded(output: Output) -> bool {
     Stage::ALL.into_iter().any(|stage| {
         Step::of(stage).any(|step| step.is_sharded(stage) && step.writes(stage).contains(&output))
@@ -106,7 +106,7 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
         stage_version: spec.version,
         outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
-        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256 }],
+        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256, note: None }],
         shards,
     })
 }
@@ -269,6 +269,7 @@ mod tests {
             name: "nodules".to_owned(),
             key: "k".to_owned(),
             content_sha256: content.to_owned(),
+            note: None,
         };
         let shard = ShardSpec {
             config: Arc::new(config.clone()),

@@ -1,16 +1,17 @@
 //! Runs stages in order; a stage is skipped where its outputs exist already.
 
 use super::config::Config;
+use super::outside_weights::{self, outside_weights};
 use super::plan::{self, Step};
 use super::sources;
 use crate::stages::ingest::{SourceCase, Sources};
 use crate::stages::{Event, Places, Stage, StageError, Task};
 use crate::tables::{Output, Table, failures};
-use nodulus_nets::{Device, WEIGHTS_FILE, weights_path};
-use nodulus_store::{InputRef, JobSpec, Store, Version, hash};
+use nodulus_nets::Device;
+use nodulus_store::{InputRef, JobSpec, Store, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Options of a run.
@@ -124,13 +125,8 @@ pub enum Error {
         store: PathBuf,
     },
     /// Weights from outside the store cannot be read.
-    #[error("cannot read the weights that `{setting}` names")]
-    Weights {
-        /// The setting.
-        setting: &'static str,
-        /// What is wrong.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Weights(#[from] outside_weights::Error),
     /// A stage did not commit all shards.
     #[error("{stage} ended before all of its shards were made; run it again to go on")]
     Undone {
@@ -379,36 +375,6 @@ pub(super) fn job_spec(
     };
     let weights = weights.filter(|_| step == Step::Shards);
     plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
-}
-
-/// The weights from outside the store that a stage reads: their file, and what it is as an input.
-///
-/// # Errors
-///
-/// Fails if the file cannot be read.
-pub(super) fn outside_weights(
-    config: &Config,
-    stage: Stage,
-) -> Result<Option<(PathBuf, InputRef)>, Error> {
-    let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
-    let file = weights_file(outside.path)?;
-    let content_sha256 = hash::sha256_file(&file)
-        .map_err(|source| Error::Weights { setting: outside.setting, source })?;
-    let (name, key) = (outside.input.to_owned(), content_sha256[..16].to_owned());
-    Ok(Some((file, InputRef { name, key, content_sha256 })))
-}
-
-/// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.
-///
-/// # Errors
-///
-/// Fails if the path is a store that cannot be read or has no weights.
-pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
-    if path.join("store.json").exists() {
-        let version = Store::open(path)?.require(Output::Checkpoint)?;
-        return Ok(version.file(WEIGHTS_FILE).unwrap_or_else(|| path.join(WEIGHTS_FILE)));
-    }
-    Ok(weights_path(path))
 }
 
 /// The stage that writes an output; `failures` come from every stage.

@@ -1,5 +1,6 @@
 //! The state of each stage: what exists, what is stale and why.
 
+use super::outside_weights::outside_weights;
 use super::plan::{self, Step};
 use super::runner::{self, Chosen, Error};
 use super::{Config, sources};
@@ -145,7 +146,7 @@ pub(super) fn job(
 ) -> Result<Option<Job>, Error> {
     let inputs = runner::inputs(config, store, stage, step, &Chosen::new(), &[])?;
     let roots = runner::roots(config);
-    let weights = runner::outside_weights(config, stage)?;
+    let weights = outside_weights(config, stage)?;
     let task = Task {
         store,
         inputs: &inputs,

@@ -1,7 +1,7 @@
 //! The settings reference as Markdown: a table for each section.
 
 use super::{FILES, SettingsFile};
-use crate::pipeline::config::Schema;
+use nodulus_settings::Schema;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -28,7 +28,8 @@ file, give it on the command line:
 JSON Schema, with which editors complete keys and check values; a file names its schema in its first line, as in
 `#:schema ../schemas/pipeline.schema.json`.
 
-A key without a default is *required* where the table says so; every other key may be left out.
+A file must have the keys that are *required*. Every other key is optional, and its default holds without it; *none* as a
+default means that nothing is set.
 ";
 
 /// The page.
@@ -139,16 +140,20 @@ fn kinds(all: &[Schema<'_>]) -> String {
         if !names.is_empty() {
             words.extend(names.iter().map(|name| format!("`\"{name}\"`")));
         } else if one.is("integer") {
-            words.push("whole number".to_owned());
+            words.push(with_range("whole number", *one));
         } else if one.is("number") {
-            words.push("number".to_owned());
+            words.push(with_range("number", *one));
         } else if one.is("boolean") {
             words.push("`true` or `false`".to_owned());
         } else if one.is("string") {
             words.push("text".to_owned());
         } else if one.is("array") {
             let items = one.items().map(Schema::alternatives).unwrap_or_default();
-            words.push(format!("list of {}", kinds(&items)));
+            let n = match one.lengths() {
+                [Some(least), Some(most)] if least == most => format!("{least} × "),
+                _ => String::new(),
+            };
+            words.push(format!("list of {n}{}", kinds(&items)));
         } else if one.is("object") {
             words.push("keys and values".to_owned());
         } else {
@@ -159,6 +164,14 @@ fn kinds(all: &[Schema<'_>]) -> String {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
+    }
+}
+
+/// A kind of number with those that a key takes; a whole number without a greatest value is any.
+fn with_range(kind: &str, one: Schema<'_>) -> String {
+    match one.range() {
+        range if range.is_empty() || range.ends_with(&i64::MAX.to_string()) => kind.to_owned(),
+        range => format!("{kind} {}", range.trim_start_matches("a ")),
     }
 }
 

@@ -20,8 +20,9 @@ use std::path::PathBuf;
 #[schemars(rename = "Pipeline")]
 pub struct Config {
     /// Folder of the store, which holds every table, checkpoint and report.
+    #[schemars(length(min = 1), extend("examples" = ["store/demo"]))]
     pub store: PathBuf,
-    /// Synthetic cohort that is written to `{store}/phantom` before ingest; none where the section is left out.
+    /// Synthetic cohort that is written to `{store}/phantom` before ingest; without the section, none is written.
     #[serde(default)]
     pub phantom: Option<phantom::Config>,
     /// Which scans and annotations are read, and which scans are included.

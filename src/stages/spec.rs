@@ -25,7 +25,7 @@ pub struct StageSpec {
     pub version: u32,
     /// Whether the stage works on images, beyond the readers' marks.
     pub needs_images: bool,
-    /// Whether the stage keeps the shards of the sources; otherwise `writes` are one shard.
+    /// Whether the stage works shard by shard, on the shards that ingest cut; otherwise `writes` are one shard.
     ///
     /// METHOD: a scan stays in its shard from file to metric, so that a cohort grows by the shards of its new
     /// cases. Training, the report and reductions look at the whole cohort and are one shard.

@@ -1,4 +1,4 @@
-//! `comparisons`: one row for each two models and metric, on the nodules for which both have a value.
+//! `comparisons`: one row for each two models and metric, on the nodules for which both models have a value.
 
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ columns! {
         pub model_id: String,
         /// the model that it is compared with
         pub baseline_id: String,
-        /// nodules for which both have a value
+        /// nodules for which both models have a value
         pub n_pairs: i64,
         /// mean of model minus baseline
         pub mean_difference: Option<f64>,
@@ -27,7 +27,7 @@ columns! {
         pub wilcoxon_statistic: Option<f64>,
         /// two-sided p of Wilcoxon's signed-rank test
         pub p: Option<f64>,
-        /// the same after Holm's correction over all rows of the table
+        /// p after Holm's correction over all rows of the table
         pub p_holm: Option<f64>,
         /// matched-pairs rank-biserial correlation, -1 to 1; above 0 where the model's values are larger
         pub rank_biserial: Option<f64>,

@@ -9,35 +9,35 @@ columns! {
     pub struct Drift {
         /// first day scored on, YYYY-MM-DD
         pub first_night: String,
-        /// last day scored on: the first one where the row is of a night
+        /// last day scored on; in the row of a single night, the same as first_night
         pub last_night: String,
-        /// model that scored
+        /// model that predicted the nodules
         pub model_id: String,
         /// probability, volume_mm3 or mean_hu of a nodule
         pub quantity: String,
         /// nodules scored
         pub n_nodules: i64,
-        /// of these, those that have a value
+        /// nodules with a value
         pub n: i64,
-        /// mean of the values; null of none
+        /// mean of the values; null without values
         pub mean: Option<f64>,
-        /// median of the values; null of none
+        /// median of the values; null without values
         pub median: Option<f64>,
-        /// nodules that the model's profile has a value of; 0 without a profile
+        /// nodules with a value in the model's training profile; 0 without a profile
         pub n_training: i64,
-        /// mean of the profile's values; null of none
+        /// mean of the profile's values; null without values
         pub training_mean: Option<f64>,
-        /// median of the profile's values; null of none
+        /// median of the profile's values; null without values
         pub training_median: Option<f64>,
-        /// where bins part: a value there is in the upper one; the outer bins have no end
+        /// edges of the bins: a value on an edge belongs to the upper bin; the outer bins are open
         pub edges: Vec<f64>,
-        /// values in each bin, one more than edges
+        /// number of values in each bin; there is one more bin than edges
         pub counts: Vec<i64>,
-        /// the profile's values in each bin; empty without a profile
+        /// number of the profile's values in each bin; empty without a profile
         pub training_counts: Vec<i64>,
-        /// population stability index against the profile; null under 20 values of either
+        /// population stability index against the profile; null with fewer than 20 values on either side
         pub psi: Option<f64>,
-        /// what the index stays under in 95 of 100 nights by chance alone; null as psi
+        /// limit that psi exceeds by chance alone in 5 of 100 nights; null where psi is null
         pub psi_limit: Option<f64>,
     }
 }

@@ -50,20 +50,20 @@ columns! {
     /// A file, series or mark that was excluded, and why.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Exclusion {
-        /// stage that left it out
+        /// stage that excluded it
         pub stage: String,
         /// name of the cohort in the pipeline file
         pub cohort: Option<String>,
-        /// series that it is about
+        /// series that was excluded, or that the file or mark belongs to
         pub series_instance_uid: Option<String>,
-        /// what was left out: a file, a series or a mark
+        /// what was excluded: a file, a series or a mark
         pub case_id: String,
         /// chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found,
         /// no_voxels, no_mask, incomplete_reading or roi_left_out
         pub rule: String,
-        /// the rule's finding in words
+        /// why the rule excludes it, in words
         pub reason: String,
-        /// file that it is about, relative to the annotations' folder
+        /// path of the file when it was read, relative to the annotations' folder
         pub path: Option<String>,
     }
 }
@@ -99,6 +99,6 @@ impl Row for Exclusion {
     const TABLE: &'static TableSpec = &TableSpec {
         id_columns: &["case_id"],
         volatile_columns: &["path"],
-        ..TableSpec::new::<Self>("exclusions", "a thing that a rule left out")
+        ..TableSpec::new::<Self>("exclusions", "a file, series or mark that a rule excluded")
     };
 }

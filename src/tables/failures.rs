@@ -19,7 +19,7 @@ columns! {
         pub case_id: String,
         /// chain of causes, outermost first
         pub cause: String,
-        /// file or folder at fault, relative to the cohort's root
+        /// file or folder that caused the failure, relative to the cohort's root
         pub path: Option<String>,
     }
 }

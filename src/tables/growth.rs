@@ -17,28 +17,28 @@ columns! {
         pub acquired_on: Option<String>,
         /// day of the earlier scan; null where it is unknown
         pub earlier_acquired_on: Option<String>,
-        /// days between both; null where a day is unknown
+        /// days between the scans; null where a day is unknown
         pub days: Option<i64>,
         /// model that scored the later scan
         pub model_id: String,
-        /// model that scored the earlier scan: another one may draw otherwise
+        /// model that scored the earlier scan; another model than model_id may draw outlines differently
         pub earlier_model_id: String,
         /// nodule of the later scan; null where it has none
         pub nodule_id: Option<String>,
         /// nodule of the earlier scan; null where it has none
         pub earlier_nodule_id: Option<String>,
-        /// whether both are one nodule
+        /// whether the nodules of both scans are the same nodule
         pub matched: bool,
-        /// why it is not matched; null where it is
+        /// why the nodule has no match; null where it has one
         pub reason: Option<String>,
-        /// what takes a place of the earlier scan to that of the later one, LPS; null where the lungs do not
-        /// tell, along x
+        /// shift that aligns the earlier scan with the later one, LPS; null where the lungs cannot be aligned,
+        /// along x
         pub shift_x_mm: Option<f64>,
-        /// what takes a place of the earlier scan to that of the later one, LPS; null where the lungs do not
-        /// tell, along y
+        /// shift that aligns the earlier scan with the later one, LPS; null where the lungs cannot be aligned,
+        /// along y
         pub shift_y_mm: Option<f64>,
-        /// what takes a place of the earlier scan to that of the later one, LPS; null where the lungs do not
-        /// tell, along z
+        /// shift that aligns the earlier scan with the later one, LPS; null where the lungs cannot be aligned,
+        /// along z
         pub shift_z_mm: Option<f64>,
         /// centroid in the later scan, LPS; in the earlier one where it has no nodule, along x
         pub x_mm: f64,
@@ -46,7 +46,7 @@ columns! {
         pub y_mm: f64,
         /// centroid in the later scan, LPS; in the earlier one where it has no nodule, along z
         pub z_mm: f64,
-        /// distance of both centroids once aligned; null unless matched
+        /// distance of the two centroids after alignment; null unless matched
         pub distance_mm: Option<f64>,
         /// volume in the later scan; null where it has no nodule
         pub volume_mm3: Option<f64>,
@@ -54,13 +54,13 @@ columns! {
         pub earlier_volume_mm3: Option<f64>,
         /// later minus earlier volume; null unless matched
         pub change_mm3: Option<f64>,
-        /// that, % of the earlier volume; null unless matched, or where it was 0
+        /// change_mm3 in % of the earlier volume; null unless matched, or where the earlier volume was 0
         pub change_percent: Option<f64>,
-        /// volume doubling time, days; null unless the volume grew over some days
+        /// volume doubling time in days; null unless the volume grew over a day or more
         pub doubling_days: Option<f64>,
         /// whether the volume fell; null unless matched
         pub shrunk: Option<bool>,
-        /// whether the volume changed by 25% or more; null as change_percent
+        /// whether the volume changed by 25% or more; null where change_percent is null
         pub significant: Option<bool>,
     }
 }

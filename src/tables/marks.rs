@@ -68,17 +68,17 @@ columns! {
         pub reader_nodule_id: String,
         /// nodule (3 mm or more, outlined), small_nodule (a point) or non_nodule (a point)
         pub kind: String,
-        /// mean voxel index of the mask, or the point; null where that has no place in the scan, along i
+        /// mean voxel index of the mask, or index of the point; null where it has no position in the scan, along i
         pub centroid_i: Option<f64>,
-        /// mean voxel index of the mask, or the point; null where that has no place in the scan, along j
+        /// mean voxel index of the mask, or index of the point; null where it has no position in the scan, along j
         pub centroid_j: Option<f64>,
-        /// mean voxel index of the mask, or the point; null where that has no place in the scan, along k
+        /// mean voxel index of the mask, or index of the point; null where it has no position in the scan, along k
         pub centroid_k: Option<f64>,
-        /// the same, LPS, along x
+        /// position of the centroid, LPS, along x
         pub centroid_x_mm: Option<f64>,
-        /// the same, LPS, along y
+        /// position of the centroid, LPS, along y
         pub centroid_y_mm: Option<f64>,
-        /// the same, LPS, along z
+        /// position of the centroid, LPS, along z
         pub centroid_z_mm: Option<f64>,
         /// voxels in the mask; null for points
         pub n_voxels: Option<i64>,
@@ -106,9 +106,9 @@ columns! {
         /// the box's voxels, packed bits, k then j then i, least significant bit first
         #[serde(with = "serde_bytes")]
         pub mask_bits: Option<Vec<u8>>,
-        /// what is unusual about the mark and was settled by rule (docs/annotations.md), sorted
+        /// rules that were applied to an irregular mark (docs/annotations.md), sorted
         pub irregularities: Vec<String>,
-        /// file that holds the mark, relative to the cohort's root
+        /// path of the mark's file when it was read, relative to the cohort's root
         pub source_path: String,
     }
 }

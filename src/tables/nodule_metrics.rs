@@ -27,7 +27,7 @@ columns! {
         pub reference_volume_mm3: f64,
         /// prediction minus reference; null where both are empty
         pub volume_error_mm3: Option<f64>,
-        /// the same as a share; null where the reference is empty
+        /// relative error: a share of the reference; null where the reference is empty
         pub volume_relative_error: Option<f64>,
         /// diameter of the sphere of the volume of the prediction
         pub predicted_equivalent_diameter_mm: f64,
@@ -35,7 +35,7 @@ columns! {
         pub reference_equivalent_diameter_mm: f64,
         /// prediction minus reference; null where both are empty
         pub equivalent_diameter_error_mm: Option<f64>,
-        /// the same as a share; null where the reference is empty
+        /// relative error: a share of the reference; null where the reference is empty
         pub equivalent_diameter_relative_error: Option<f64>,
         /// longest diameter in an axial slice of the prediction
         pub predicted_long_axis_mm: f64,
@@ -43,20 +43,20 @@ columns! {
         pub reference_long_axis_mm: f64,
         /// prediction minus reference; null where both are empty
         pub long_axis_error_mm: Option<f64>,
-        /// the same as a share; null where the reference is empty
+        /// relative error: a share of the reference; null where the reference is empty
         pub long_axis_relative_error: Option<f64>,
-        /// longest diameter across the long axis, in its slice, of the prediction
+        /// longest diameter at right angles to the long axis, in its slice, of the prediction
         pub predicted_short_axis_mm: f64,
-        /// longest diameter across the long axis, in its slice, of the reference in the region
+        /// longest diameter at right angles to the long axis, in its slice, of the reference in the region
         pub reference_short_axis_mm: f64,
         /// prediction minus reference; null where both are empty
         pub short_axis_error_mm: Option<f64>,
-        /// the same as a share; null where the reference is empty
+        /// relative error: a share of the reference; null where the reference is empty
         pub short_axis_relative_error: Option<f64>,
-        /// volume of the nodule past the region, of which no other column tells; 0 unless cropped
+        /// volume of the nodule outside the region, which no other column counts; 0 unless cropped
         pub cut_volume_mm3: f64,
-        /// resampled or cropped where the nodule is larger than the region: scored on larger pixels, or on the
-        /// region's part alone
+        /// resampled (measured on larger pixels) or cropped (measured inside the region only) where the nodule is
+        /// larger than the region; null where it fits
         pub oversize: Option<String>,
         /// scored, missed, spurious or both_empty
         pub outcome: String,

@@ -18,49 +18,49 @@ columns! {
         pub series_instance_uid: String,
         /// patient of the series
         pub patient_id: String,
-        /// rule by which marks were joined: linkage, luna16 or overlap
+        /// rule that merged the marks: linkage, luna16 or overlap
         pub merge_rule: String,
-        /// marks joined
+        /// marks merged into the nodule
         pub n_marks: i64,
-        /// distinct reading sessions among them
+        /// reading sessions that the marks come from
         pub n_readers: i64,
-        /// whether a reader marked it more than once: two nodules may have been joined
+        /// whether a reader marked it more than once, so that two nodules may have been merged
         pub more_marks_than_readers: bool,
-        /// mean of the marks' centroids, voxel index; under the rule luna16 a mean with its weights, along i
+        /// mean of the marks' centroids, voxel index; weighted as LUNA16 did under the rule luna16, along i
         pub centroid_i: f64,
-        /// mean of the marks' centroids, voxel index; under the rule luna16 a mean with its weights, along j
+        /// mean of the marks' centroids, voxel index; weighted as LUNA16 did under the rule luna16, along j
         pub centroid_j: f64,
-        /// mean of the marks' centroids, voxel index; under the rule luna16 a mean with its weights, along k
+        /// mean of the marks' centroids, voxel index; weighted as LUNA16 did under the rule luna16, along k
         pub centroid_k: f64,
-        /// the same, LPS; x and y are null where the image's orientation is unknown, along x
+        /// position of the centroid, LPS; x and y are null where the image's orientation is unknown, along x
         pub centroid_x_mm: Option<f64>,
-        /// the same, LPS; x and y are null where the image's orientation is unknown, along y
+        /// position of the centroid, LPS; x and y are null where the image's orientation is unknown, along y
         pub centroid_y_mm: Option<f64>,
-        /// the same, LPS; x and y are null where the image's orientation is unknown, along z
+        /// position of the centroid, LPS; x and y are null where the image's orientation is unknown, along z
         pub centroid_z_mm: Option<f64>,
-        /// mean of the marks' equivalent diameters; under the rule luna16 a mean with its weights
+        /// mean of the marks' equivalent diameters; weighted as LUNA16 did under the rule luna16
         pub diameter_mm: f64,
         /// volume of the consensus mask; 0 where no voxel has enough readers
         pub volume_mm3: f64,
-        /// share of consensus_n_readers that must hold a voxel of the consensus mask
+        /// share of consensus_n_readers whose masks must include a voxel of the consensus mask
         pub consensus_level: f64,
-        /// whom the share is of: marking (readers who marked it) or all (the scan's sessions)
+        /// readers that the share refers to: marking (those who marked the nodule) or all (the scan's sessions)
         pub consensus_denominator: String,
-        /// readers that the share is of
+        /// number of these readers
         pub consensus_n_readers: i64,
-        /// readers that must hold a voxel; a reader's mask is the union of its marks
+        /// number of readers whose masks must include a voxel; a reader's mask is the union of the reader's marks
         pub consensus_n_needed: i64,
-        /// first voxel of the consensus mask's box; of the union's where that has no voxel, along i
+        /// first voxel of the consensus mask's box, or of the union's where the consensus mask is empty, along i
         pub bbox_i: i64,
-        /// first voxel of the consensus mask's box; of the union's where that has no voxel, along j
+        /// first voxel of the consensus mask's box, or of the union's where the consensus mask is empty, along j
         pub bbox_j: i64,
-        /// first voxel of the consensus mask's box; of the union's where that has no voxel, along k
+        /// first voxel of the consensus mask's box, or of the union's where the consensus mask is empty, along k
         pub bbox_k: i64,
-        /// size of the consensus mask's box; 0 where that has no voxel, along i
+        /// size of the consensus mask's box; 0 where the mask is empty, along i
         pub bbox_size_i: i64,
-        /// size of the consensus mask's box; 0 where that has no voxel, along j
+        /// size of the consensus mask's box; 0 where the mask is empty, along j
         pub bbox_size_j: i64,
-        /// size of the consensus mask's box; 0 where that has no voxel, along k
+        /// size of the consensus mask's box; 0 where the mask is empty, along k
         pub bbox_size_k: i64,
         /// consensus mask in its box, packed bits, k then j then i, least significant bit first
         #[serde(with = "serde_bytes")]
@@ -79,12 +79,12 @@ columns! {
         pub union_bbox_size_j: i64,
         /// size of the union's box, along k
         pub union_bbox_size_k: i64,
-        /// union in its box, packed like mask_bits
+        /// union of the marks' masks in its box, packed like mask_bits
         #[serde(with = "serde_bytes")]
         pub union_mask_bits: Vec<u8>,
-        /// marks joined, sorted
+        /// ids of the marks, sorted
         pub mark_ids: Vec<String>,
-        /// the marks in groups without two of one reader, sorted; null where no reader marked twice
+        /// the marks in groups in which no reader has two, sorted; null where no reader marked twice
         pub alternative_mark_ids: Option<Vec<Vec<String>>>,
         /// statistics of the marks' ratings
         #[serde(flatten)]

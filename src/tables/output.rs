@@ -4,7 +4,7 @@ use super::Table;
 use nodulus_store::OutputSpec;
 use std::fmt;
 
-/// Folder of the lists of source files in a store, and their name among the inputs of a stage.
+/// Name of the source files among the inputs of a stage.
 pub const SOURCES: &str = "sources";
 
 /// An output of a stage.

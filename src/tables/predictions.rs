@@ -16,12 +16,12 @@ columns! {
         /// probability of nodule for each pixel × 255, one byte each, row by row; null for a threshold
         #[serde(with = "serde_bytes")]
         pub probability: Option<Vec<u8>>,
-        /// probability that the slice holds nodule; null for a model without a classifier
+        /// probability that the slice shows the nodule; null for a model without a classifier
         pub nodule_probability: Option<f64>,
-        /// least probability, or for `threshold` least HU, of a nodule's pixel
+        /// lowest probability that counts as nodule; for the model `threshold`, the lowest HU
         pub threshold: f64,
-        /// what the threshold was chosen on: setting (nothing), validation, learning (train and validation) or
-        /// scored (the very nodules predicted)
+        /// nodules on which the threshold was chosen: setting (none: it is a setting), validation, learning (train
+        /// and validation) or scored (the predicted nodules themselves)
         pub threshold_from: String,
         /// predicted mask, packed bits, row by row, least significant bit first
         #[serde(with = "serde_bytes")]

@@ -9,20 +9,20 @@ columns! {
     pub struct RatingAgreement {
         /// name of the cohort in the pipeline file
         pub cohort: String,
-        /// subtlety to malignancy, as the columns of `marks`
+        /// name of the rating, as in the columns of `marks`: subtlety to malignancy
         pub rating: String,
         /// nodules that two or more readers rated
         pub n_nodules: i64,
-        /// their ratings
+        /// ratings of these nodules
         pub n_ratings: i64,
-        /// mean share of pairs of ratings of a nodule that are the same; null without nodules
+        /// share of the pairs of a nodule's ratings that are equal, mean over the nodules; null without nodules
         pub observed_agreement: Option<f64>,
-        /// the same by chance, from the shares of the ratings; null without nodules
+        /// agreement that chance alone would give; null without nodules
         pub expected_agreement: Option<f64>,
         /// Fleiss' kappa; null without nodules and where every rating is the same
         pub fleiss_kappa: Option<f64>,
-        /// lower end of kappa's 95% bootstrap interval, by patient; null under two patients, and where one
-        /// resample in 40 or more has no kappa
+        /// lower end of kappa's 95% bootstrap interval, by patient; null with fewer than two patients, and where
+        /// one resample in 40 or more has no kappa
         pub ci_low: Option<f64>,
         /// upper end of kappa's 95% bootstrap interval, by patient
         pub ci_high: Option<f64>,

@@ -145,8 +145,7 @@ impl RatingColumns for PairAgreement {
     const SUFFIXES: &'static [&'static str] = &["_agreement"];
 
     fn columns(rating: &str) -> Vec<Field> {
-        let description =
-            "share of the pairs of readers who gave the same rating; null under two who rated";
+        let description = "share of the pairs of readers who gave the same rating; null with fewer than two ratings";
         vec![column::<Option<f64>>(&format!("{rating}_agreement"), description)]
     }
 
@@ -180,10 +179,13 @@ impl RatingColumns for RatingStatistics {
             column::<Option<f64>>(&format!("{rating}{suffix}"), description)
         };
         vec![
-            real("", "mean of the marks' ratings; null where none rates"),
-            real("_median", "median of the marks' ratings; null where none rates"),
-            real("_sd", "standard deviation (n - 1) of them; null under two"),
-            column::<i64>(&format!("{rating}_n"), "marks that rate"),
+            real("", "mean of the marks' ratings; null where no mark is rated"),
+            real("_median", "median of the marks' ratings; null where no mark is rated"),
+            real(
+                "_sd",
+                "standard deviation (n - 1) of the marks' ratings; null with fewer than two",
+            ),
+            column::<i64>(&format!("{rating}_n"), "marks that are rated"),
         ]
     }
 

@@ -42,19 +42,19 @@ columns! {
         pub patient_id: String,
         /// reading sessions with a mark on the nodule
         pub n_readers: i64,
-        /// pairs of them
+        /// pairs of these sessions
         pub n_pairs: i64,
         /// mean Dice over the pairs
         pub dice_mean: f64,
-        /// least Dice of a pair
+        /// lowest Dice of a pair
         pub dice_min: f64,
         /// mean intersection over union over the pairs
         pub iou_mean: f64,
-        /// least intersection over union of a pair
+        /// lowest intersection over union of a pair
         pub iou_min: f64,
         /// mean of the pairs' average symmetric surface distances
         pub assd_mean_mm: f64,
-        /// greatest of them
+        /// largest average symmetric surface distance of a pair
         pub assd_max_mm: f64,
         /// each pair: its sessions, Dice, IoU and ASSD in mm
         pub pairs: Vec<ReaderPair>,

@@ -7,13 +7,13 @@ columns! {
     /// A metric of the readers of a nodule.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     pub struct ReaderMetric {
-        /// nodule
+        /// nodule that two or more readers marked
         pub nodule_id: String,
         /// patient of the series
         pub patient_id: String,
         /// metric, as in `nodule_metrics`
         pub metric: String,
-        /// mean over the readers, each against the consensus of the others; null where none has a value
+        /// mean over the readers, each measured against the consensus of the others; null where no reader has a value
         pub value: Option<f64>,
         /// readers with a value
         pub n_readers: i64,

@@ -66,11 +66,9 @@ columns! {
         pub slice_index: i64,
         /// position z of the slice's first pixel, LPS
         pub z_mm: f64,
-        /// column of the slice at which the region's first pixel lies: whole unless resampled, negative where
-        /// padded
+        /// column of the region's first pixel in the slice: whole unless resampled, negative outside the image
         pub start_i: f64,
-        /// row of the slice at which the region's first pixel lies: whole unless resampled, negative where
-        /// padded
+        /// row of the region's first pixel in the slice: whole unless resampled, negative outside the image
         pub start_j: f64,
         /// pixels along j
         pub height: i64,
@@ -97,31 +95,31 @@ columns! {
         /// pixels in Hounsfield units: little-endian 16-bit integers, row by row
         #[serde(with = "serde_bytes")]
         pub hu: Vec<u8>,
-        /// value that normalises to 0
+        /// HU that normalise to 0
         pub norm_low_hu: f64,
-        /// value that normalises to 1
+        /// HU that normalise to 1
         pub norm_high_hu: f64,
         /// consensus mask of the nodule, packed bits, row by row, least significant bit first
         #[serde(with = "serde_bytes")]
         pub mask_bits: Vec<u8>,
-        /// mask of the scan's other nodules in the region, packed as mask_bits: left out of metrics
+        /// mask of the scan's other nodules in the region, packed like mask_bits; metrics ignore its pixels
         #[serde(with = "serde_bytes")]
         pub other_mask_bits: Vec<u8>,
-        /// what is learnt from the other nodules' pixels: include (they are nodule) or ignore (nothing)
+        /// how the other nodules' pixels are learnt: include (as nodule) or ignore (not at all)
         pub neighbours: String,
         /// other nodules with a pixel in the region on this slice
         pub n_other_nodules: i64,
         /// pixels in the mask
         pub n_mask_pixels: i64,
-        /// pixels of the scan on this slice that are of the nodule and past the region; 0 unless cropped
+        /// pixels of the nodule on this slice that lie outside the region; 0 unless cropped
         pub n_cut_pixels: i64,
         /// resampled or cropped where the nodule is larger than the region; null where it fits
         pub oversize: Option<String>,
         /// whether the mask has any pixel
         pub has_nodule: bool,
-        /// slices to the nearest one with the nodule, 0 on those
+        /// distance to the nearest slice with the nodule, in slices; 0 on slices with the nodule
         pub distance_to_nodule_slices: i64,
-        /// whether the region reaches past the image
+        /// whether part of the region lies outside the image
         pub padded: bool,
     }
 }

@@ -80,15 +80,15 @@ columns! {
         pub cohort: String,
         /// series of the slice
         pub series_instance_uid: String,
-        /// patient, who is in one split alone unless split by lesion
+        /// patient; in one split only, unless split_by is lesion
         pub patient_id: String,
-        /// nodule or adjacent_empty
+        /// why the slice was chosen: nodule (shows it) or adjacent_empty (lies near it and shows none)
         pub role: String,
-        /// what is in one split whole: patient or lesion
+        /// unit that is in one split only: patient or lesion
         pub split_by: String,
         /// train, validation or test
         pub split: String,
-        /// cross-validation fold, from 0; null on test
+        /// cross-validation fold, from 0; null in the test split
         pub fold: Option<i64>,
     }
 }

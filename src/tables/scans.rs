@@ -13,13 +13,13 @@ columns! {
         pub series_instance_uid: String,
         /// DICOM StudyInstanceUID
         pub study_instance_uid: Option<String>,
-        /// DICOM PatientID, or the patient in the file's path; the series where neither is known
+        /// DICOM PatientID, or the patient that the file's path names; the series where neither is known
         pub patient_id: String,
         /// layout of the files: lidc, luna16 or volumes
         pub source: String,
-        /// voxels along i; null where only annotations are there
+        /// voxels along i; null for a scan without its image
         pub n_columns: Option<i64>,
-        /// voxels along j; null where only annotations are there
+        /// voxels along j; null for a scan without its image
         pub n_rows: Option<i64>,
         /// voxels along k
         pub n_slices: i64,
@@ -27,7 +27,7 @@ columns! {
         pub spacing_i_mm: f64,
         /// distance between voxel centres, along j
         pub spacing_j_mm: f64,
-        /// distance between slices: the median gap; null where a refused series has none
+        /// distance between slices: the median gap; null for a refused series without one
         pub spacing_k_mm: Option<f64>,
         /// centre of voxel (0, 0, 0), LPS, along x
         pub origin_x_mm: Option<f64>,
@@ -41,9 +41,9 @@ columns! {
         pub slice_thickness_mm: Option<f64>,
         /// largest deviation of a slice gap from the spacing along k
         pub slice_gap_max_deviation_mm: Option<f64>,
-        /// slices that the spacing leaves room for and no file fills
+        /// slices that the spacing along k calls for and no file holds
         pub n_missing_slices: Option<i64>,
-        /// identical slices at one position that were left out
+        /// identical slices at one position that are not used
         pub n_duplicate_slices: Option<i64>,
         /// DICOM Manufacturer
         pub manufacturer: Option<String>,
@@ -57,21 +57,22 @@ columns! {
         pub tube_current: Option<f64>,
         /// DICOM transfer syntax UID
         pub transfer_syntax: Option<String>,
-        /// least voxel value
+        /// lowest voxel value
         pub hu_min: Option<i64>,
-        /// greatest voxel value
+        /// highest voxel value
         pub hu_max: Option<i64>,
         /// SHA-256 over the case's content, image and annotations, wherever the files lie
         pub content_sha256: String,
-        /// image file or folder when it was read, relative to the cohort's root; null where only annotations are there
+        /// path of the image file or folder when it was read, relative to the cohort's root; null for a scan without
+        /// its image
         pub path: Option<String>,
-        /// files whose marks were read, relative to the annotations' folder
+        /// paths of the files whose marks were read, as they were then, relative to the annotations' folder
         pub annotation_paths: Vec<String>,
         /// whether later stages use the scan
         pub included: bool,
-        /// why not, empty where included
+        /// why the scan is excluded; empty where included
         pub exclusion_reasons: Vec<String>,
-        /// readers' sessions found, with or without marks
+        /// readers' sessions, with or without marks
         pub n_reading_sessions: i64,
     }
 }

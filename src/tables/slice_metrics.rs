@@ -27,9 +27,9 @@ columns! {
         pub predicted_long_axis_mm: f64,
         /// longest diameter of the reference
         pub reference_long_axis_mm: f64,
-        /// longest diameter across it
+        /// longest diameter at right angles to the long axis
         pub predicted_short_axis_mm: f64,
-        /// longest diameter across it
+        /// longest diameter at right angles to the long axis
         pub reference_short_axis_mm: f64,
         /// scored, missed, spurious or both_empty
         pub outcome: String,

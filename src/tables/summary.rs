@@ -10,10 +10,10 @@ columns! {
         /// model, `threshold` for the best single threshold, or `reader` for each reader against the consensus
         /// of the others
         pub model_id: String,
-        /// column of `nodule_metrics`; with `slice_` over slices; `*_absolute_error_*`; `classifier_auc`,
-        /// `_brier` and `_ece` (docs/metrics.md)
+        /// column of `nodule_metrics`, with the prefix `slice_` where it is over slices; or `*_absolute_error_*`,
+        /// `classifier_auc`, `classifier_brier` or `classifier_ece` (docs/metrics.md)
         pub metric: String,
-        /// all, or `name=value`
+        /// subgroup: all, or `name=value`
         pub subgroup: String,
         /// nodules (or slices) in the subgroup
         pub n_total: i64,
@@ -21,17 +21,18 @@ columns! {
         pub n_valid: i64,
         /// nodules without any predicted voxel
         pub n_missed: i64,
-        /// mean over the valid; of a classifier the metric itself
+        /// mean over the nodules with a value; for classifier_*, the metric itself
         pub mean: Option<f64>,
-        /// standard deviation over the valid; null under two
+        /// standard deviation over the nodules with a value; null with fewer than two
         pub sd: Option<f64>,
-        /// median over the valid
+        /// median over the nodules with a value
         pub median: Option<f64>,
         /// lower end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient
         pub ci_low: Option<f64>,
         /// upper end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient
         pub ci_high: Option<f64>,
-        /// mean in which a missed nodule counts with the region's diagonal; null of a classifier
+        /// mean in which a missed nodule counts with the worst value: the region's diagonal, or no overlap; null for
+        /// classifier_*
         pub worst_case_mean: Option<f64>,
     }
 }

@@ -13,15 +13,15 @@ columns! {
         pub phase: String,
         /// epoch within the phase, from 1
         pub epoch: i64,
-        /// fold held out; null where none is
+        /// fold that is held out; null without one
         pub fold: Option<i64>,
         /// learning rate of the epoch
         pub learning_rate: f64,
         /// mean loss over the epoch's samples
         pub loss: f64,
-        /// its segmentation part
+        /// part of the loss for the segmentation
         pub loss_segmentation: f64,
-        /// its classification part; null for a network without a classifier
+        /// part of the loss for the classification; null for a network without a classifier
         pub loss_classification: Option<f64>,
         /// mean Dice over the epoch's slices with nodule
         pub dice: Option<f64>,
@@ -29,11 +29,11 @@ columns! {
         pub iou: Option<f64>,
         /// mean Dice over the validation slices with nodule
         pub validation_dice: Option<f64>,
-        /// slices seen in the epoch
+        /// slices learnt from in the epoch
         pub n_samples: i64,
-        /// wall time of the epoch; not part of the table's hash
+        /// wall time of the epoch; no part of the table's hash
         pub seconds: Option<f64>,
-        /// slices a second; not part of the table's hash
+        /// slices learnt from in a second; no part of the table's hash
         pub samples_per_second: Option<f64>,
     }
 }

@@ -45,6 +45,30 @@ fn usage_errors_end_with_status_2() {
         (&["run", "x.toml", "--force", "evalute"], "no stage `evalute`: did you mean `evaluate`?"),
         (&["export", "roi", "--store", "x"], "a similar subcommand exists: 'rois'"),
         (&["run", "x.toml", "--max-memory", "4GB"], "expected a size as in 8GiB or 900MiB"),
+        (&["run", "x.toml", "--threads", "0"], "expected a whole number from 1 to 65535"),
+        (&["run", "x.toml", "--threads", "99999999999999999999"], "expected a whole number from 1"),
+        (&["show", "scans", "--store", "x", "--rows", "ten"], "expected a whole number from 0 to"),
+        (&["phantom", "x", "--size", "7"], "expected a whole number from 64 to 512"),
+        (
+            &["score", "x.toml", "--max-minutes", "x"],
+            "expected minutes from 0 to 1000000, as in 360",
+        ),
+        (
+            &["score", "statsu", "x.toml"],
+            "there is no subcommand `statsu` of `nodulus score`: did you mean `status`?",
+        ),
+        (
+            &["score", "pipelines/demo.toml"],
+            "this is a pipeline file: use `nodulus run pipelines/demo.toml`",
+        ),
+        (
+            &["run", "pipelines/score.toml"],
+            "this is a nightly file: use `nodulus score pipelines/score.toml`",
+        ),
+        (
+            &["run", "pipelines/table1.toml"],
+            "this is an experiment file: use `nodulus experiment pipelines/table1.toml`",
+        ),
     ] {
         let (error, status) = fixture::run_badly(arguments);
         assert_eq!(status, Some(2), "{error}");
@@ -172,6 +196,23 @@ fn sql_answers_in_every_format_and_suggests_names() {
     assert_eq!(status, Some(1));
     assert!(error.contains("`growth` is not in store"), "{error}");
     badly("SELEC 1");
+    for (query, expected) in [
+        ("SELECT avgg(n_marks) FROM nodules", "there is no function `avgg`: did you mean `avg`?"),
+        ("DROP TABLE nodules", "`DROP TABLE nodules` is no question: the tables can only be read"),
+        ("SELECT count(*) FILTER (WHERE true) FROM nodules", "names no column"),
+        (
+            "SELECT * FROM nodules WHERE EXISTS (SELECT 1 FROM scans)",
+            "is not supported by polars' SQL",
+        ),
+    ] {
+        let error = badly(query);
+        assert!(error.contains(expected), "{error}");
+    }
+    let nowhere = folder.path().join("no/x.csv");
+    let (error, status) =
+        fixture::run_badly(&["sql", query, "--store", store, "--out", nowhere.to_str().unwrap()]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("there is no folder `") && error.contains("create it"), "{error}");
     let error = badly(
         "SELECT m.dice FROM nodule_metrics m JOIN nodules n ON n.nodule_id = m.nodule_id AND n.cohort = 'a'",
     );

@@ -144,7 +144,7 @@ fn the_readmes_two_commands_cover_the_workspace() {
 #[test]
 fn the_readme_lists_what_tests_need() {
     let readme = read("README.md");
-    for need in [Need::Peer, Need::RealData, Need::Root] {
+    for need in [Need::Peer, Need::R, Need::RealData, Need::Root] {
         assert!(readme.contains(need.variable()), "{need:?}");
         assert!(read(".ci/run").contains(&format!("export {}=1", need.variable())), "{need:?}");
     }

@@ -119,7 +119,7 @@ fn an_impossible_export_ends_with_a_reason() {
         (&rois[..], &[&path("none"), "--out", &out][..], "there is no store at", 1),
         (&rois, &[&empty, "--out", &out], "`rois` is not in store", 1),
         (&rois, &[&store, "--out", &mine], "notes.txt` exists and was not written by an export", 1),
-        (&rois, &[&store, "--out", &out, "--cohort", "lidc"], "it has: clinical, luna16", 2),
+        (&rois, &[&store, "--out", &out, "--cohort", "lidc"], "there are: clinical, luna16", 2),
         (&rois, &[&store, "--out", &out, "--split", "train,dev"], "[possible values: train", 2),
         (
             &rois,

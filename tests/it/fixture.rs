@@ -140,6 +140,16 @@ pub(crate) fn manifest(store: &Path, output: &str) -> serde_json::Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
 
+/// A folder with all rows of each table of the store, as `nodulus show` prints them: `TABLE.jsonl`.
+pub(crate) fn shown_rows(store: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for table in nodulus::tables::Table::OF_STAGES.map(nodulus::tables::Table::name) {
+        let rows = run_well(&["show", table, "--store", store, "--json", "--rows", "1000000"]);
+        fs_err::write(folder.path().join(format!("{table}.jsonl")), rows).unwrap();
+    }
+    folder
+}
+
 /// The bytes of every file of the store's outputs, by its path.
 pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();

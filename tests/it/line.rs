@@ -104,9 +104,16 @@ fn lineage_leads_back_to_the_files() {
         fixture::run_well(&["lineage", "summary", "--store", store.to_str().unwrap(), "--json"]);
     let mut node: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(node["name"], "summary");
-    for name in ["nodules", "scans", "sources"] {
-        let inputs = node["inputs"].as_array().unwrap().clone();
-        node = inputs.into_iter().find(|input| input["name"] == name).expect(name);
+    let input = |node: &Value, name: &str| {
+        let inputs = node["inputs"].as_array().unwrap().iter();
+        inputs.clone().find(|input| input["name"] == name).expect(name).clone()
+    };
+    // What stands above is not listed again.
+    let scans = input(&input(&node, "nodules"), "scans");
+    assert_eq!((&scans["repeated"], scans["inputs"].as_array().unwrap().len()), (&true.into(), 0));
+    for name in ["scans", "sources"] {
+        node = input(&node, name);
+        assert_eq!(node["repeated"], false);
     }
     assert_eq!(node["cases"].as_array().unwrap().len(), 6);
     let digest = node["cases"][0]["content_sha256"].as_str().unwrap();

@@ -191,7 +191,7 @@ fn impossible_exports_and_comparisons_end_with_a_reason() {
     let export = ["export", "luna16", "--out", here, "--store"];
     for (arguments, more, expected, code) in [
         (&export[..], &[store.as_str()][..], "(clinical, luna16): name one with `--cohort`", 2),
-        (&export, &[&store, "--cohort", "luna"], "it has: clinical, luna16", 2),
+        (&export, &[&store, "--cohort", "luna"], "did you mean `luna16`?", 2),
         (&export, &[&nowhere, "--cohort", "luna"], "there is no store at", 1),
         (&["compare-nodules"], &[&store, &nowhere], "none.csv", 1),
         (&["compare-nodules"], &[here, &store], "neither a store", 1),

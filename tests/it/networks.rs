@@ -101,5 +101,5 @@ fn settings_of_another_network_are_refused() {
         assert!(error.contains(&expected), "{error}");
     }
     let error = refused("train.phases.0.schedule.freeze=[\"S1\"]");
-    assert!(error.contains("`freeze` \"S1\" is neither a block"), "{error}");
+    assert!(error.contains("freeze.0` is \"S1\", which is neither a block"), "{error}");
 }

@@ -210,10 +210,22 @@ fn impossible_training_settings_end_with_a_reason() {
     train(&pipeline, &["train.phases.0.schedule.epochs=1", "train.phases.1.schedule.epochs=1"]);
     for (set, expected) in [
         ("train.phases.1.patience=2", "phase `finetune` has `patience` and no validation samples"),
-        ("train.phases.1.patience=0", "`train.phases.patience` must be at least 1, got 0"),
-        ("train.phases.1.name=pretrain", "must be another for each phase, got `pretrain` twice"),
-        ("train.save_minutes=-1", "`train.save_minutes` must be from 0 to 1000000, got -1"),
-        ("train.phases.0.schedule.clip_norm=0.0", "`clip_norm` is 0, expected a positive number"),
+        (
+            "train.phases.1.patience=0",
+            "`train.phases.1.patience` is 0, expected a whole number from 1 to",
+        ),
+        (
+            "train.phases.1.name=pretrain",
+            "`train.phases.1.name` is \"pretrain\", which `train.phases.0.name` is too",
+        ),
+        (
+            "train.save_minutes=-1",
+            "`train.save_minutes` is -1, expected a number from 0 to 1000000, as in",
+        ),
+        (
+            "train.phases.0.schedule.clip_norm=0.0",
+            "`train.phases.0.schedule.clip_norm` is 0, expected a number over 0",
+        ),
         (
             "train.initial.checkpoint=nowhere",
             "cannot read the weights that `train.initial.checkpoint`",

@@ -18,10 +18,12 @@ pub struct MaskRules {
     pub resample: bool,
     /// Share of `MaximumFractionalValue` from which a pixel of a fractional segmentation counts.
     #[serde(default = "default_fractional_threshold")]
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub fractional_threshold: f64,
     /// Glob patterns of `ROIName` of the regions of a structure set that are nodules; without any, those
     /// whose `RTROIInterpretedType` is GTV, NONE or missing.
     #[serde(default)]
+    #[schemars(extend("examples" = [["nodule*"]]))]
     pub rois: Vec<String>,
 }
 

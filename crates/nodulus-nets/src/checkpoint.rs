@@ -5,8 +5,10 @@ use super::error::{Error, Result};
 use super::parameters::Parameters;
 use super::tensors::{tensor, values};
 use fs_err as fs;
+use nodulus_settings::{check_json, schema_of};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 pub const BEST_WEIGHTS_FILE: &str = "best.safetensors";
 
 /// Contents of `model.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckpointDescription {
     /// The network's configuration.
@@ -33,6 +35,19 @@ pub(super) struct CheckpointDescription {
 /// The weights file at a path: the path itself, or the file in that folder.
 pub fn weights_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(WEIGHTS_FILE) } else { path.to_owned() }
+}
+
+/// What the description beside a weights file says of the origin of the weights; null for weights of another program, which
+/// have no description.
+///
+/// # Errors
+///
+/// Fails if there is a description that cannot be read.
+pub fn origin(path: &Path) -> Result<Value> {
+    if !weights_path(path).with_extension("json").exists() {
+        return Ok(Value::Null);
+    }
+    Ok(describe(path)?.metadata)
 }
 
 fn wrong(path: &Path, problem: impl Into<String>) -> Error {
@@ -62,7 +77,14 @@ pub(super) fn save_description(path: &Path, description: &CheckpointDescription)
 
 /// Reads the description of a checkpoint.
 pub(super) fn describe(path: &Path) -> Result<CheckpointDescription> {
-    read_json(&weights_path(path).with_extension("json"))
+    let path = weights_path(path).with_extension("json");
+    let json: Value = read_json(&path)?;
+    check_json(&json, &schema_of::<CheckpointDescription>(), "")
+        .map_err(|fault| wrong(&path, fault.message))?;
+    let description: CheckpointDescription =
+        serde_json::from_value(json).map_err(|error| wrong(&path, error.to_string()))?;
+    description.config.check_at("config").map_err(|fault| wrong(&path, fault.message))?;
+    Ok(description)
 }
 
 /// Reads a network's weights.
@@ -188,6 +210,8 @@ mod tests {
         let written = parameters(two);
         save(&folder.path().join(WEIGHTS_FILE), &written, &description).unwrap();
         assert_eq!(describe(folder.path()).unwrap(), description);
+        assert_eq!(origin(folder.path()).unwrap(), description.metadata);
+        assert_eq!(origin(&folder.path().join("other.safetensors")).unwrap(), Value::Null);
         for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
             let mut read = parameters(two);
             read.tensors[0] = tensor(vec![0.0; 6], (2, 3)).unwrap();
@@ -239,16 +263,33 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_architecture_is_refused_by_name() {
+    fn what_is_wrong_with_a_description_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let text = r#"{"config": {"architecture": "u_net"}, "std": true, "metadata": null}"#;
-        fs::write(folder.path().join("model.json"), text).unwrap();
-        let error = describe(folder.path()).unwrap_err().to_string();
-        assert!(
-            error.contains(
-                "model.json: unknown variant `u_net`, expected one of `proposed`, `unet`,"
+        let message = |config: &str| {
+            let text = format!(r#"{{"config": {config}, "std": true, "metadata": null}}"#);
+            fs::write(folder.path().join("model.json"), text).unwrap();
+            describe(folder.path()).map_err(|error| error.to_string())
+        };
+        assert!(message(r#"{"width": 8}"#).is_ok());
+        for (config, expected) in [
+            (
+                r#"{"width": "x"}"#,
+                r#"`config.width` is "x", expected a whole number from 1 to 256, as in `"width": 64`"#,
             ),
-            "{error}"
-        );
+            (r#"{"widht": 8}"#, "unknown key `config.widht`: did you mean `width`?"),
+            (
+                r#"{"std_sigma": true}"#,
+                "`config.std_sigma` is true, expected a number over 0 and up to 1000",
+            ),
+            (r#"{"architecture": "u_net"}"#, "expected \"proposed\", \"unet\""),
+            (
+                r#"{"architecture": "unet", "image_size": 24}"#,
+                "`config.image_size` is 24, expected a multiple of 16",
+            ),
+            ("3", "`config` is 3, expected a section"),
+        ] {
+            let message = message(config).unwrap_err();
+            assert!(message.contains("model.json: ") && message.contains(expected), "{message}");
+        }
     }
 }

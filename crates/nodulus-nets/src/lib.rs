@@ -62,7 +62,7 @@ mod bf16;
 
 pub use backend::Precision;
 pub use batch::{IGNORED_PIXEL, TrainingSample};
-pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, weights_path};
+pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, origin, weights_path};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
 pub use device::{Card, Device};
 pub use ensemble::Ensemble;

@@ -1,9 +1,10 @@
 //! Schedule of a training phase.
 
-use super::config::Config;
+use super::config::{Config, key_of};
 use super::error::{Error, Result};
 use super::network::Network;
 use super::parameters::ParameterSpec;
+use nodulus_settings::{Fault, check_json, near_names, schema_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,32 +13,42 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Phase {
     /// Passes over the samples.
+    #[schemars(range(min = 1, max = 100_000))]
     pub epochs: usize,
     /// Samples in a batch.
+    #[schemars(range(min = 1, max = 1024))]
     pub batch: usize,
     /// Learning rate of the first epochs.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1000))]
     pub learning_rate: f64,
     /// Factor by which the learning rate is multiplied every `decay_every` epochs.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1000))]
     pub decay_factor: f64,
     /// Epochs between two changes of the learning rate; 0 for a constant rate.
+    #[schemars(range(max = 100_000))]
     pub decay_every: usize,
     /// Weight of the squared parameters (L2 penalty).
+    #[schemars(range(min = 0, max = 1000))]
     pub weight_decay: f64,
     /// Whether the decay acts on the parameters themselves (`AdamW`) rather than on the gradients.
     pub decoupled_decay: bool,
     /// Largest norm of the gradients of all parameters together: larger gradients are scaled down to it;
     /// without it, they are not scaled.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1e9))]
     pub clip_norm: Option<f64>,
     /// Whether the threshold dynamics take part, in a network that has them.
     pub std: bool,
     /// Parameters that are not trained: blocks of the proposed network (`S1` to `S9`, `C1` to `C5`) or
     /// patterns of parameter names; their batch norms run as in evaluation.
+    #[schemars(extend("examples" = [["S1"]]))]
     pub freeze: Vec<String>,
     /// Whether each sample is mirrored along each axis with a probability of one half.
     pub flips: bool,
     /// Weight of the segmentation loss.
+    #[schemars(range(min = 0, max = 1e6))]
     pub segmentation_weight: f64,
     /// Weight of the classification loss, in a network with a classifier.
+    #[schemars(range(min = 0, max = 1e6))]
     pub classification_weight: f64,
 }
 
@@ -71,15 +82,15 @@ impl Phase {
         }
     }
 
-    /// Checks the schedule for a network.
+    /// Checks the schedule for a network; `section` is the schedule's section of a file.
     ///
     /// # Errors
     ///
     /// Fails if a setting is invalid, or if a frozen block or pattern matches nothing.
-    pub fn check(&self, config: &Config) -> Result<()> {
-        let (_, specs) = Network::new(config)?;
-        self.trained(&specs)?;
-        Ok(())
+    pub fn check_at(&self, section: &str, config: &Config) -> std::result::Result<(), Fault> {
+        let (_, specs) =
+            Network::new(config).map_err(|error| Fault::new(section, error.to_string()))?;
+        self.trained_at(section, &specs).map(|_| ())
     }
 
     /// Whether each parameter is trained in this phase.
@@ -88,40 +99,29 @@ impl Phase {
     ///
     /// Fails if a setting is invalid, or if a frozen block or pattern matches nothing.
     pub(super) fn trained(&self, specs: &[ParameterSpec]) -> Result<Vec<bool>> {
-        let wrong = |problem: String| Err(Error::Phase(problem));
-        let rates = [self.learning_rate, self.decay_factor];
-        if self.batch == 0 {
-            return wrong("`batch` is 0, expected at least 1".to_owned());
-        }
-        if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {
-            return wrong(format!(
-                "`learning_rate` {} and `decay_factor` {} must be positive",
-                self.learning_rate, self.decay_factor
-            ));
-        }
-        if let Some(limit) = self.clip_norm.filter(|limit| !limit.is_finite() || *limit <= 0.0) {
-            return wrong(format!(
-                "`clip_norm` is {limit}, expected a positive number or no setting"
-            ));
-        }
-        let weights = [self.weight_decay, self.segmentation_weight, self.classification_weight];
-        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
-            return wrong(format!(
-                "`weight_decay` {}, `segmentation_weight` {} and `classification_weight` {} must be 0 \
-                 or more",
-                self.weight_decay, self.segmentation_weight, self.classification_weight
-            ));
-        }
+        self.trained_at("", specs).map_err(|fault| Error::Phase(fault.message))
+    }
+
+    fn trained_at(
+        &self,
+        section: &str,
+        specs: &[ParameterSpec],
+    ) -> std::result::Result<Vec<bool>, Fault> {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        check_json(&json, &schema_of::<Self>(), section)?;
         let mut trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
-        for name in &self.freeze {
+        for (n, name) in self.freeze.iter().enumerate() {
+            let key = key_of(section, &format!("freeze.{n}"));
+            let wrong = |rest: &str| Err(Fault::new(&key, format!("`{key}` is {name:?}, {rest}")));
             let patterns = match block(name) {
                 Some(patterns) => patterns,
                 None => vec![name.clone()],
             };
             let mut met = false;
             for pattern in patterns {
-                let pattern = glob::Pattern::new(&pattern)
-                    .map_err(|error| Error::Phase(format!("`freeze` \"{name}\": {error}")))?;
+                let Ok(pattern) = glob::Pattern::new(&pattern) else {
+                    return wrong("which is no pattern, expected one as in `freeze = [\"std.*\"]`");
+                };
                 for (spec, trained) in specs.iter().zip(&mut trained) {
                     if pattern.matches(&spec.name) {
                         met = true;
@@ -130,14 +130,19 @@ impl Phase {
                 }
             }
             if !met {
-                return wrong(format!(
-                    "`freeze` \"{name}\" is neither a block nor a parameter of this network (blocks are S1 to S9 \
-                     and C1 to C5 of the proposed network)"
+                let near = near_names(name, specs.iter().map(|spec| spec.name.as_str()));
+                let near = near.first().map(|near| format!("; near is `{near}`"));
+                return wrong(&format!(
+                    "which is neither a block nor a parameter of this network (blocks are S1 to S9 and C1 to C5 of the \
+                     proposed network){}",
+                    near.unwrap_or_default()
                 ));
             }
         }
         if !trained.contains(&true) {
-            return wrong(format!("`freeze` {:?} leaves nothing to train", self.freeze));
+            let key = key_of(section, "freeze");
+            let message = format!("`{key}` leaves nothing to train; remove an entry");
+            return Err(Fault::new(key, message));
         }
         Ok(trained)
     }
@@ -201,9 +206,12 @@ mod tests {
     #[test]
     fn what_cannot_be_frozen_is_refused() {
         let message = |freeze: &[&str]| frozen(freeze).unwrap_err().to_string();
-        assert!(message(&["S10"]).contains("`freeze` \"S10\" is neither a block"));
-        assert!(message(&["encoder.*"]).contains("nor a parameter of this network"));
-        assert!(message(&["["]).contains("`freeze` \"[\": Pattern syntax error"));
+        assert!(message(&["S10"]).contains("`freeze.0` is \"S10\", which is neither a block"));
+        assert!(
+            message(&["S1", "encoder.*"]).contains("`freeze.1` is \"encoder.*\", which is neither")
+        );
+        assert!(message(&["std.sgma"]).ends_with("; near is `std.sigma`"));
+        assert!(message(&["["]).contains("`freeze.0` is \"[\", which is no pattern"));
         assert!(message(&["*"]).contains("leaves nothing to train"));
     }
 
@@ -213,7 +221,7 @@ mod tests {
             for block in ["S1", "C5"] {
                 let message = frozen_of(architecture, &[block]).unwrap_err().to_string();
                 assert!(
-                    message.contains(&format!("`freeze` \"{block}\" is neither a block")),
+                    message.contains(&format!("is \"{block}\", which is neither a block")),
                     "{message}"
                 );
             }

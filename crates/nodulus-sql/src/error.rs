@@ -28,6 +28,20 @@ pub enum Error {
         /// Each table that the question names, with its columns.
         tables: Vec<(String, Vec<String>)>,
     },
+    /// The question calls a function that there is not.
+    #[error("there is no function `{name}`")]
+    UnknownFunction {
+        /// The name in the question.
+        name: String,
+        /// Every function.
+        functions: Vec<&'static str>,
+    },
+    /// The statement would change tables.
+    #[error("`{statement}` is no question: the tables can only be read; ask with SELECT")]
+    Write {
+        /// The statement.
+        statement: String,
+    },
     /// A table was given without files.
     #[error("table `{table}` has no files")]
     NoFiles {

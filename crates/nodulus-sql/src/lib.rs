@@ -29,7 +29,7 @@
 //! ```
 
 mod error;
-mod join_conditions;
+mod question;
 mod to_polars;
 mod from_polars;
 mod table;

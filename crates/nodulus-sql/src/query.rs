@@ -1,13 +1,14 @@
 //! A question and its answer.
 
 use crate::from_polars::to_batch;
-use crate::join_conditions::one_sided;
+use crate::question;
 use crate::scan::{FileFailure, scan};
 use crate::{Error, Table};
 use arrow::array::RecordBatch;
 use polars::error::PolarsError;
 use polars::prelude::LazyFrame;
-use polars::sql::{SQLContext, extract_table_identifiers};
+use polars::sql::{SQLContext, extract_table_identifiers, keywords};
+use sqlparser::ast::Statement;
 use std::sync::PoisonError;
 
 /// The answer to a question in polars' dialect of SQL.
@@ -17,10 +18,12 @@ use std::sync::PoisonError;
 ///
 /// # Errors
 ///
-/// Fails if the question is not SQL, names a table or column that is not there, or a file cannot be read.
+/// Fails if the question is not SQL, would change tables, names a table, column or function that is not there, or a file
+/// cannot be read.
 pub fn query(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
-    if let Some(condition) = one_sided(question) {
-        return Err(Error::OneSidedJoin { condition });
+    let statements = question::statements(question);
+    if let Some(statements) = &statements {
+        question::check(statements)?;
     }
     let failure = FileFailure::default();
     let mut context = SQLContext::new();
@@ -39,12 +42,17 @@ pub fn query(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
     }
     match answer {
         Ok(answer) => Ok(to_batch(&answer)?),
-        Err(error) => Err(explain(question, tables, &error)),
+        Err(error) => Err(explain(question, &statements.unwrap_or_default(), tables, &error)),
     }
 }
 
 /// What is wrong with a question.
-fn explain(question: &str, tables: &[Table], error: &PolarsError) -> Error {
+fn explain(
+    question: &str,
+    statements: &[Statement],
+    tables: &[Table],
+    error: &PolarsError,
+) -> Error {
     let mut problem = error;
     while let PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } = problem
     {
@@ -71,8 +79,50 @@ fn explain(question: &str, tables: &[Table], error: &PolarsError) -> Error {
                 tables: tables.map(columns).filter_map(Result::ok).collect(),
             }
         }
-        _ => Error::Question(text.to_owned()),
+        Some(name) if text.contains("unsupported function") => {
+            Error::UnknownFunction { name, functions: keywords::all_functions() }
+        }
+        Some(name) if matches!(problem, PolarsError::Duplicate(_)) => Error::Question(format!(
+            "two columns of the answer are named `{name}`; name one of them otherwise, as in `{name} AS other`"
+        )),
+        _ => Error::Question(match question::dumped(statements, text) {
+            Some(part) if part.contains("EXISTS") => {
+                format!("`{part}` is not supported by polars' SQL; use IN (SELECT …) or a JOIN")
+            }
+            Some(part) => format!("`{part}` is not supported by polars' SQL (docs/query.md)"),
+            None => plain(text),
+        }),
     }
+}
+
+/// A message of polars in the words of a question: without syntax trees, and types by their plain names.
+fn plain(text: &str) -> String {
+    // A syntax tree starts with a name and a brace, and ends the message.
+    let text = text.split(" {").next().unwrap_or_default();
+    let text = text.split("; found:").next().unwrap_or_default().trim_end_matches([':', ' ']);
+    let text = text.trim_start_matches("sql parser error: ");
+    let text = text.replace("dyn int", "i64").replace("dyn float", "f64");
+    let mut plain = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_') {
+        let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
+        plain.push_str(match name {
+            "i8" | "i16" | "i32" | "i64" | "i128" | "u8" | "u16" | "u32" | "u64" | "Int8"
+            | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
+                "whole number"
+            }
+            "f32" | "f64" | "Float32" | "Float64" => "number",
+            "str" | "String" | "string" => "text",
+            "bool" | "Boolean" => "true or false",
+            "dtype" => "type",
+            "dtypes" => "types",
+            "series" => "column",
+            "lhs" => "left",
+            "rhs" => "right",
+            name => name,
+        });
+        plain.push_str(&word[name.len()..]);
+    }
+    plain
 }
 
 /// The first text in quotes, which is what polars' messages name.

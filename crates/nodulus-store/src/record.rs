@@ -2,6 +2,7 @@
 
 use crate::{Error, durable};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::io;
 use std::path::Path;
 
@@ -14,6 +15,9 @@ pub struct InputRef {
     pub key: String,
     /// SHA-256 over its parts' content.
     pub content_sha256: String,
+    /// Of an input from outside the store, what people may ask later, as where it lay. No key depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Value>,
 }
 
 /// The part of an input that one shard was made from.

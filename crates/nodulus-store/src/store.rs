@@ -5,6 +5,7 @@ use crate::version::manifest_path;
 use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
@@ -135,6 +136,29 @@ impl Store {
     ) -> Result<Option<Version>, Error> {
         let output = output.into();
         Version::read(&self.root.join(output.name()), output, key)
+    }
+
+    /// All versions of an output, in the order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store's records cannot be read.
+    pub fn versions(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
+        let output = output.into();
+        let folder = self.root.join(output.name());
+        let entries = match fs::read_dir(folder.join("versions")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut keys = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            keys.extend(name.to_string_lossy().strip_suffix(".json").map(str::to_owned));
+        }
+        keys.sort();
+        let versions = keys.iter().map(|key| Version::read(&folder, output, key));
+        Ok(versions.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The current version of an output that must exist.

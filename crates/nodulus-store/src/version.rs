@@ -81,6 +81,7 @@ impl Manifest {
             name: self.output.clone(),
             key: self.key.clone(),
             content_sha256: self.content_sha256.clone(),
+            note: None,
         }
     }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Need {
     /// Another program to compare with: Python packages, Chromium, dicom3tools.
     Peer,
+    /// R with the package arrow, which Debian does not have.
+    R,
     /// Real scans and annotations.
     RealData,
     /// The right to mount a file system.
@@ -23,6 +25,7 @@ impl Need {
     pub const fn variable(self) -> &'static str {
         match self {
             Self::Peer => "NODULUS_REQUIRE_PEERS",
+            Self::R => "NODULUS_REQUIRE_R",
             Self::RealData => "NODULUS_REQUIRE_DATA",
             Self::Root => "NODULUS_REQUIRE_ROOT",
         }

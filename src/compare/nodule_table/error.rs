@@ -34,14 +34,14 @@ pub enum Error {
         expected: &'static str,
     },
     /// The chosen cohort has no nodules.
-    #[error("`{path}` has no nodules of cohort `{cohort}`; it has: {}", found.join(", "))]
+    #[error("`{path}` has no nodules of cohort `{cohort}`{near}")]
     NoCohort {
         /// The table.
         path: PathBuf,
         /// The cohort.
         cohort: String,
-        /// Cohorts that have nodules.
-        found: Vec<String>,
+        /// Near cohorts, or all that have nodules.
+        near: String,
     },
     /// Two cohorts have the same scan.
     #[error(

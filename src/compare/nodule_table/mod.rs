@@ -3,6 +3,7 @@
 mod error;
 mod read;
 
+use crate::near_names::near_or_all;
 pub use error::Error;
 pub use read::read;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +55,9 @@ impl NoduleTable {
             let found: BTreeSet<String> = names.collect();
             if !found.is_empty() && !found.contains(cohort) {
                 let (path, cohort) = (self.path.clone(), cohort.to_owned());
-                return Err(Error::NoCohort { path, cohort, found: found.into_iter().collect() });
+                let found: Vec<&str> = found.iter().map(String::as_str).collect();
+                let near = near_or_all(&cohort, &found);
+                return Err(Error::NoCohort { path, cohort, near });
             }
             self.nodules.retain(|nodule| nodule.cohort.as_deref().is_none_or(|c| c == cohort));
         }
@@ -117,7 +120,7 @@ mod tests {
         assert!(error.is_choice());
         assert_eq!(
             error.to_string(),
-            "`t` has no nodules of cohort `luna`; it has: clinical, lidc, luna16"
+            "`t` has no nodules of cohort `luna`: did you mean `luna16`?"
         );
         // Several cohorts with scans of their own are one table; a CSV file has no cohorts.
         let mut apart = table(&all[1..]);

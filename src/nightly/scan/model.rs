@@ -1,7 +1,7 @@
 //! The model that scores, loaded once for all scans.
 
 use super::scored::ScoringModel;
-use crate::pipeline::runner::weights_file;
+use crate::pipeline::outside_weights::weights_file;
 use nodulus_nets::{self as model, Device, Ensemble, TrainingProfile};
 use nodulus_store::hash;
 use std::path::PathBuf;

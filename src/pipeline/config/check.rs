@@ -1,127 +1,231 @@
-//! Whether the settings of a pipeline file can be, and fit each other.
+//! Whether the settings of a pipeline file fit each other; what a single key takes is in the JSON Schema.
 
-use super::error::{Error, range};
 use super::{check_masks, check_train};
+use crate::near_names::near_or_all;
+use crate::phantom;
+use crate::stages::balance::{self, FoldsFrom};
 use crate::stages::config::Config;
-use crate::stages::{balance, infer};
+use crate::stages::crop::Window;
+use crate::stages::infer::THRESHOLD;
+use nodulus_formats::cohort::Layout;
+use nodulus_settings::Fault;
+
+/// Most characters of a name.
+const NAME_LENGTH: usize = 100;
+/// Folders subset0 to subset9 of LUNA16.
+const LUNA16_FOLDS: usize = 10;
 
 /// Checks all settings.
-pub(super) fn check(config: &Config) -> Result<(), Error> {
-    if config.ingest.cohorts.is_empty() {
-        return Err(Error::NoCohorts);
+pub(super) fn check(config: &Config) -> Result<(), Fault> {
+    check_phantom(config)?;
+    check_cohorts(config)?;
+    check_cohort_names(config)?;
+    if let Some([low, high]) = config.ingest.inclusion.kvp
+        && low > high
+    {
+        let key = "ingest.inclusion.kvp";
+        let message = format!(
+            "`{key}` is [{low}, {high}], expected the least and then the greatest voltage, as in `kvp = [100, 140]`"
+        );
+        return Err(Fault::new(key, message));
     }
-    let names: Vec<&str> = config.ingest.cohorts.iter().map(|c| c.name.as_str()).collect();
-    for (n, name) in names.iter().enumerate() {
-        if names[..n].contains(name) {
-            return Err(Error::SameCohort((*name).to_owned()));
-        }
+    check_window("crop.window", config.crop.window)?;
+    for (cohort, window) in &config.crop.windows {
+        check_window(&format!("crop.windows.{cohort}"), *window)?;
     }
-    for cohort in &config.ingest.cohorts {
-        if cohort.root.as_os_str().is_empty() {
-            return Err(Error::NoRoot(cohort.name.clone()));
-        }
-        if !cohort.source.has_images() && cohort.scan_geometry.is_none() {
-            return Err(Error::NoScanGeometry(cohort.name.clone()));
-        }
-        if !cohort.source.has_images() && config.has_images() {
-            return Err(Error::MixedCohorts(cohort.name.clone()));
-        }
-        check_masks::check(cohort)?;
+    check_balance(&config.balance)?;
+    check_fold(config, "infer.fold", config.infer.fold)?;
+    if let Some(id) = &config.infer.model_id {
+        check_model_id("infer.model_id", id)?;
     }
-    let trained_on = config.train.iter().flat_map(|train| &train.phases);
-    let by_cohort = [
-        ("crop.windows", config.crop.windows.keys().collect::<Vec<_>>()),
-        ("balance.splits", config.balance.splits.keys().collect()),
-        ("train.phases.cohorts", trained_on.flat_map(|phase| &phase.cohorts).collect()),
-        ("infer.cohorts", config.infer.cohorts.iter().collect()),
-    ];
-    for (setting, cohorts) in by_cohort {
-        if let Some(cohort) = cohorts.into_iter().find(|c| !names.contains(&c.as_str())) {
-            let (cohort, known) = (cohort.clone(), names.join(", "));
-            return Err(Error::UnknownCohort { setting, cohort, known });
-        }
-    }
-    let shard = config.ingest.shard_size;
-    range(shard > 0, "ingest.shard_size", "at least 1", shard.to_string())?;
-    let level = config.merge.consensus_level;
-    range(
-        level > 0.0 && level <= 1.0,
-        "merge.consensus_level",
-        "over 0 and up to 1",
-        level.to_string(),
-    )?;
-    let threshold = config.merge.iou_threshold;
-    range(
-        (0.0..1.0).contains(&threshold),
-        "merge.iou_threshold",
-        "at least 0 and under 1",
-        threshold.to_string(),
-    )?;
-    check_regions(config)?;
-    check_inference(config)?;
     if let Some(train) = &config.train {
         check_train::check(train, config.crop.size)?;
+        check_fold(config, "train.fold", train.fold)?;
     }
     if config.has_images() && config.train.is_none() && config.infer.checkpoint.is_none() {
-        return Err(Error::NoWeights);
+        let message = "nothing trains the weights that infer needs: add a `[train]` section, or name weights, as in \
+                       `infer.checkpoint = \"store/demo\"`";
+        return Err(Fault::new("infer.checkpoint", message));
     }
     Ok(())
 }
 
-/// The settings of `[crop]` and `[balance]`.
-fn check_regions(config: &Config) -> Result<(), Error> {
-    let size = config.crop.size;
-    let divides = size > 0 && size.is_multiple_of(16) && size <= 1024;
-    range(divides, "crop.size", "a multiple of 16, up to 1024", size.to_string())?;
-    if let Some(spacing) = config.crop.spacing_mm {
-        let fits = (0.05..=10.0).contains(&spacing);
-        range(fits, "crop.spacing_mm", "from 0.05 to 10", spacing.to_string())?;
+fn check_phantom(config: &Config) -> Result<(), Fault> {
+    let Some(phantom::Config { nodules_min, nodules_max, .. }) = config.phantom else {
+        return Ok(());
+    };
+    if nodules_min > nodules_max {
+        let key = "phantom.nodules_min";
+        let message = format!(
+            "`{key}` is {nodules_min}, expected at most `phantom.nodules_max`, which is {nodules_max}"
+        );
+        return Err(Fault::new(key, message).or("phantom.nodules_max"));
     }
-    let folds = config.balance.folds;
-    range(folds > 0, "balance.folds", "at least 1", folds.to_string())?;
-    for shares in config.balance.splits.values().chain([&config.balance.split]) {
+    Ok(())
+}
+
+/// Each cohort alone, and that their names differ.
+fn check_cohorts(config: &Config) -> Result<(), Fault> {
+    for (n, cohort) in config.ingest.cohorts.iter().enumerate() {
+        let section = format!("ingest.cohorts.{n}");
+        let key = |name: &str| format!("{section}.{name}");
+        let name = &cohort.name;
+        check_name(&key("name"), name)?;
+        let same = config.ingest.cohorts[..n].iter().position(|other| other.name == *name);
+        if let Some(same) = same {
+            let key = key("name");
+            let message = format!(
+                "`{key}` is {name:?}, which `ingest.cohorts.{same}.name` is too; give each cohort a name of its own"
+            );
+            return Err(Fault::new(key, message).or(format!("ingest.cohorts.{same}.name")));
+        }
+        if cohort.root.as_os_str().is_empty() {
+            let message = format!(
+                "cohort `{name}` has no folder: set `{}`, or `ingest.root` for all cohorts, as in `root = \"data/lidc\"`",
+                key("root")
+            );
+            return Err(Fault::new(key("root"), message).or(section));
+        }
+        let has_images = cohort.source.has_images();
+        if !has_images && cohort.scan_geometry.is_none() {
+            let message = format!(
+                "cohort `{name}` has annotations without images: set `{}`, or `ingest.scan_geometry` for all cohorts, as in \
+                 `scan_geometry = \"data/scans.csv\"`",
+                key("scan_geometry")
+            );
+            return Err(Fault::new(key("scan_geometry"), message).or(section));
+        }
+        if !has_images && config.has_images() {
+            let message = format!(
+                "cohort `{name}` has annotations without images, and other cohorts have images; give it a pipeline file of \
+                 its own"
+            );
+            return Err(Fault::new(key("source"), message));
+        }
+        check_masks::check(cohort, &section)?;
+    }
+    Ok(())
+}
+
+/// That sections and lists name cohorts that exist.
+fn check_cohort_names(config: &Config) -> Result<(), Fault> {
+    let names: Vec<&str> = config.ingest.cohorts.iter().map(|c| c.name.as_str()).collect();
+    let listed = |section: &str, cohorts: &[String]| -> Vec<(String, String)> {
+        let entry = |(n, name): (usize, &String)| (format!("{section}.{n}"), name.clone());
+        cohorts.iter().enumerate().map(entry).collect()
+    };
+    let windows =
+        config.crop.windows.keys().map(|name| (format!("crop.windows.{name}"), name.clone()));
+    let splits =
+        config.balance.splits.keys().map(|name| (format!("balance.splits.{name}"), name.clone()));
+    let mut used: Vec<(String, String)> = windows.chain(splits).collect();
+    for (n, phase) in config.train.iter().flat_map(|train| train.phases.iter().enumerate()) {
+        used.extend(listed(&format!("train.phases.{n}.cohorts"), &phase.cohorts));
+    }
+    used.extend(listed("infer.cohorts", &config.infer.cohorts));
+    let unknown = used.into_iter().find(|(_, name)| !names.contains(&name.as_str()));
+    let Some((key, name)) = unknown else { return Ok(()) };
+    let rest = near_or_all(&name, &names);
+    let message = format!("`{key}` names `{name}`, which is no cohort{rest}");
+    Err(Fault::new(key, message))
+}
+
+/// A name that becomes a value in tables and a part of file names.
+pub(super) fn check_name(key: &str, name: &str) -> Result<(), Fault> {
+    let is_bad = |c: char| c == '/' || c == '\\' || c.is_control();
+    if name.trim() == name && !name.contains(is_bad) && name.chars().count() <= NAME_LENGTH {
+        return Ok(());
+    }
+    let message = format!(
+        "`{key}` is {name:?}, expected up to {NAME_LENGTH} characters without `/`, `\\`, line breaks or blanks at the ends, \
+         as in `name = \"clinic\"`"
+    );
+    Err(Fault::new(key, message))
+}
+
+/// A model's name in the tables, where the baseline has one too.
+///
+/// # Errors
+///
+/// Names the key and what it can be.
+pub fn check_model_id(key: &str, id: &str) -> Result<(), Fault> {
+    if id == THRESHOLD {
+        let message = format!(
+            "`{key}` is {id:?}, which is the id of the baseline in the tables; choose another, as in `\"proposed\"`"
+        );
+        return Err(Fault::new(key, message));
+    }
+    check_name(key, id)
+}
+
+/// A window of Hounsfield units.
+///
+/// # Errors
+///
+/// Names the section, and its values if they are not in order.
+pub fn check_window(section: &str, window: Window) -> Result<(), Fault> {
+    let Window { low_hu, high_hu } = window;
+    if low_hu < high_hu {
+        return Ok(());
+    }
+    let message = format!(
+        "`{section}` is from {low_hu} to {high_hu} HU, expected `low_hu` under `high_hu`, as in \
+         `{{ low_hu = -1000, high_hu = 400 }}`"
+    );
+    Err(Fault::new(section, message))
+}
+
+/// The settings of `[balance]`.
+fn check_balance(balance: &balance::Config) -> Result<(), Fault> {
+    let folds = balance.folds;
+    if !(1..=1000).contains(&folds) {
+        let message = format!(
+            "`balance.folds` is {folds}, expected a whole number from 1 to 1000, as in `folds = 5`"
+        );
+        return Err(Fault::new("balance.folds", message));
+    }
+    let ratio = balance.ratio;
+    if !(0.0..=1e6).contains(&ratio) {
+        let message = format!(
+            "`balance.ratio` is {ratio}, expected a number from 0 to 1000000, as in `ratio = 1.0`"
+        );
+        return Err(Fault::new("balance.ratio", message));
+    }
+    let of_cohorts =
+        balance.splits.iter().map(|(name, shares)| (format!("balance.splits.{name}"), shares));
+    for (section, shares) in of_cohorts.chain([("balance.split".to_owned(), &balance.split)]) {
         let balance::Shares { validation, test, test_lesions } = *shares;
         let all = [validation, test, validation + test];
-        range(
-            all.iter().all(|share| (0.0..=1.0).contains(share)),
-            "balance.split",
-            "shares from 0 to 1 that sum to at most 1",
-            format!("validation {validation} and test {test}"),
-        )?;
-        range(
-            test_lesions.is_none() || test == 0.0,
-            "balance.split",
-            "of `test` and `test_lesions` one alone",
-            format!("test {test} and test_lesions {}", test_lesions.unwrap_or(0)),
-        )?;
-    }
-    let ratio = config.balance.ratio;
-    range(ratio.is_finite() && ratio >= 0.0, "balance.ratio", "0 or more", ratio.to_string())?;
-    for window in config.crop.windows.values().chain([&config.crop.window]) {
-        let found = format!("{} to {}", window.low_hu, window.high_hu);
-        range(
-            window.low_hu < window.high_hu,
-            "crop.window",
-            "from a lower to a higher value",
-            found,
-        )?;
+        if !all.iter().all(|share| (0.0..=1.0).contains(share)) {
+            let message = format!(
+                "`{section}` has validation {validation} and test {test}, expected shares from 0 to 1 that sum to at most 1, \
+                 as in `{{ validation = 0.1, test = 0.2 }}`"
+            );
+            return Err(Fault::new(section, message));
+        }
+        if test_lesions.is_some() && test != 0.0 {
+            let message = format!(
+                "`{section}` has both `test` and `test_lesions`, expected one of them; remove the other"
+            );
+            return Err(Fault::new(section, message));
+        }
     }
     Ok(())
 }
 
-/// The settings of `[infer]`.
-fn check_inference(config: &Config) -> Result<(), Error> {
-    if let infer::Batch::Slices(batch) = config.infer.batch {
-        let ok = (1..=4096).contains(&batch);
-        range(ok, "infer.batch", "\"auto\" or from 1 to 4096", batch.to_string())?;
-    }
-    if let infer::ProbabilityThreshold::Fixed(threshold) = config.infer.probability_threshold {
-        range(
-            threshold > 0.0 && threshold < 1.0,
-            "infer.probability_threshold",
-            "\"validation\" or over 0 and under 1",
-            threshold.to_string(),
-        )?;
-    }
-    Ok(())
+/// A fold, which is one of `balance.folds` or of LUNA16's subsets.
+fn check_fold(config: &Config, key: &str, fold: Option<i64>) -> Result<(), Fault> {
+    let balance = &config.balance;
+    let has_subsets = balance.folds_from == FoldsFrom::Subsets
+        && config.ingest.cohorts.iter().any(|cohort| cohort.source == Layout::Luna16);
+    let n_folds = if has_subsets { balance.folds.max(LUNA16_FOLDS) } else { balance.folds };
+    let Some(fold) = fold.filter(|fold| !(0..n_folds as i64).contains(fold)) else { return Ok(()) };
+    let why = if n_folds > balance.folds {
+        format!("LUNA16 has {LUNA16_FOLDS} subsets")
+    } else {
+        format!("`balance.folds` is {}", balance.folds)
+    };
+    let message =
+        format!("`{key}` is {fold}, expected a fold from 0 to {}, because {why}", n_folds - 1);
+    Err(Fault::new(key, message).or("balance.folds"))
 }

@@ -1,58 +1,65 @@
-//! Where the masks of a cohort of volumes are, and how they are read: whether a pipeline file says what
-//! can be.
+//! Whether the settings of where a cohort's masks are, and how they are read, fit each other.
 
-use super::error::{Error, range};
+use super::check::check_name;
 use crate::stages::ingest::Cohort;
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::Layout;
 use nodulus_formats::mask_file::MaskRules;
-use std::collections::BTreeSet;
+use nodulus_settings::Fault;
 
-/// Checks where a cohort's masks are and how they are read.
-pub(super) fn check(cohort: &Cohort) -> Result<(), Error> {
-    let has_masks = cohort.source == Layout::Volumes;
-    let is_plain =
-        cohort.mask.is_none() && cohort.readers.is_empty() && cohort.masks == MaskRules::default();
-    range(
-        has_masks || is_plain,
-        "ingest.cohorts.mask",
-        "left out with `readers` and `masks`, as the cohort's layout is not `volumes`",
-        format!("some for cohort `{}`", cohort.name),
-    )?;
-    if !has_masks {
-        return Ok(());
+/// Checks where a cohort's masks are and how they are read; `section` is the cohort's.
+pub(super) fn check(cohort: &Cohort, section: &str) -> Result<(), Fault> {
+    let key = |name: &str| format!("{section}.{name}");
+    if cohort.source != Layout::Volumes {
+        let given = [
+            ("mask", cohort.mask.is_some()),
+            ("readers", !cohort.readers.is_empty()),
+            ("masks", cohort.masks != MaskRules::default()),
+        ];
+        return match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!(
+                    "`{}` is a setting of cohorts with `source = \"volumes\"`, which cohort `{}` is not; remove it",
+                    key(name),
+                    cohort.name
+                );
+                Err(Fault::new(key(name), message))
+            }
+        };
     }
-    range(
-        cohort.mask.is_none() || cohort.readers.is_empty(),
-        "ingest.cohorts.mask",
-        "left out where there are `readers`",
-        format!("both for cohort `{}`", cohort.name),
-    )?;
-    let names: BTreeSet<&str> = cohort.readers.iter().map(|reader| reader.name.as_str()).collect();
-    range(
-        names.len() == cohort.readers.len() && !names.contains(""),
-        "ingest.cohorts.readers.name",
-        "another name for each reader",
-        cohort
-            .readers
-            .iter()
-            .map(|reader| format!("`{}`", reader.name))
-            .collect::<Vec<_>>()
-            .join(", "),
-    )?;
-    let threshold = cohort.masks.fractional_threshold;
-    range(
-        threshold > 0.0 && threshold <= 1.0,
-        "ingest.cohorts.masks.fractional_threshold",
-        "over 0 and up to 1",
-        threshold.to_string(),
-    )?;
-    for roi in &cohort.masks.rois {
-        let is_pattern = glob::Pattern::new(roi).is_ok();
-        range(is_pattern, "ingest.cohorts.masks.rois", "glob patterns", format!("`{roi}`"))?;
+    if cohort.mask.is_some() && !cohort.readers.is_empty() {
+        let message = format!(
+            "`{}` and `{}` exclude each other; remove one of them",
+            key("mask"),
+            key("readers")
+        );
+        return Err(Fault::new(key("mask"), message).or(key("readers")));
     }
-    cohort::patterns(&cohort.image, &cohort.mask_patterns())
-        .map_err(|source| Error::Pattern { cohort: cohort.name.clone(), source })?;
+    for (n, reader) in cohort.readers.iter().enumerate() {
+        let key = format!("{section}.readers.{n}.name");
+        check_name(&key, &reader.name)?;
+        if cohort.readers[..n].iter().any(|other| other.name == reader.name) {
+            let message = format!(
+                "`{key}` is {:?}, which another reader is too; give each reader a name of its own",
+                reader.name
+            );
+            return Err(Fault::new(key, message));
+        }
+    }
+    for (n, roi) in cohort.masks.rois.iter().enumerate() {
+        if glob::Pattern::new(roi).is_err() {
+            let key = format!("{section}.masks.rois.{n}");
+            let message = format!(
+                "`{key}` is {roi:?}, expected a glob pattern, as in `rois = [\"nodule*\"]`"
+            );
+            return Err(Fault::new(key, message));
+        }
+    }
+    cohort::patterns(&cohort.image, &cohort.mask_patterns()).map_err(|error| {
+        let fault = Fault::new(key("mask"), format!("cohort `{}`: {error}", cohort.name));
+        fault.or(key("readers")).or(key("image")).or(section)
+    })?;
     Ok(())
 }
 
@@ -62,32 +69,29 @@ mod tests {
 
     fn refused(text: &str) -> String {
         let cohort: Cohort = toml::from_str(&format!("name = \"c\"\n{text}")).unwrap();
-        check(&cohort).unwrap_err().to_string()
+        check(&cohort, "ingest.cohorts.0").unwrap_err().message
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_what_was_found() {
+    fn what_does_not_fit_is_refused_with_what_was_found() {
         for (text, expected) in [
             (
                 "source = \"lidc\"\nmask = \"{patient}\"",
-                "`ingest.cohorts.mask` must be left out with `readers` and `masks`, as the cohort's layout \
-                 is not `volumes`, got some for cohort `c`",
+                "`ingest.cohorts.0.mask` is a setting of cohorts with `source = \"volumes\"`, which cohort `c` is not; \
+                 remove it",
             ),
             (
                 "source = \"volumes\"\nmask = \"{patient}\"\nreaders = [{name=\"a\", mask=\"{patient}\"}]",
-                "`ingest.cohorts.mask` must be left out where there are `readers`, got both for cohort `c`",
+                "`ingest.cohorts.0.mask` and `ingest.cohorts.0.readers` exclude each other; remove one of them",
             ),
             (
                 "source = \"volumes\"\nreaders = [{name=\"a\", mask=\"{patient}\"}, {name=\"a\", mask=\"x{patient}\"}]",
-                "`ingest.cohorts.readers.name` must be another name for each reader, got `a`, `a`",
+                "`ingest.cohorts.0.readers.1.name` is \"a\", which another reader is too; give each reader a name of its \
+                 own",
             ),
             (
-                "source = \"volumes\"\nmasks = {fractional_threshold = 0.0}",
-                "`ingest.cohorts.masks.fractional_threshold` must be over 0 and up to 1, got 0",
-            ),
-            (
-                "source = \"volumes\"\nmasks = {rois = [\"a[\"]}",
-                "`ingest.cohorts.masks.rois` must be glob patterns, got `a[`",
+                "source = \"volumes\"\nmasks = {rois = [\"n*\", \"a[\"]}",
+                "`ingest.cohorts.0.masks.rois.1` is \"a[\", expected a glob pattern, as in `rois = [\"nodule*\"]`",
             ),
             (
                 "source = \"volumes\"\nmask = \"m.nii\"",
@@ -102,6 +106,6 @@ mod tests {
             assert_eq!(refused(text), expected);
         }
         let good = "name = \"c\"\nsource = \"volumes\"\nmasks = {resample = true, rois = [\"n*\"]}";
-        check(&toml::from_str(good).unwrap()).unwrap();
+        check(&toml::from_str(good).unwrap(), "").unwrap();
     }
 }

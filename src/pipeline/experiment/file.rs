@@ -1,12 +1,12 @@
 //! Experiment files.
 
-use super::error::Error;
-use super::table::METRICS;
-use crate::near_names::did_you_mean;
-use crate::pipeline::config::{self, Config};
+use super::table::{METRICS, ensemble};
+use crate::near_names::{did_you_mean, near_or_all};
+use crate::pipeline::config::{self, Config, Error, FileKind, check_model_id};
+use nodulus_settings::{Fault, Place, Set, SettingsFile};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// An experiment file: rows of settings over one pipeline file.
@@ -16,8 +16,10 @@ pub struct Experiment {
     /// Title of the table and of the report.
     pub title: String,
     /// Pipeline file, relative to the experiment file's folder.
+    #[schemars(length(min = 1), extend("examples" = ["experiment.toml"]))]
     pub pipeline: PathBuf,
     /// Folder of the store, relative to the folder that the command runs in.
+    #[schemars(length(min = 1), extend("examples" = ["store/experiment"]))]
     pub store: PathBuf,
     /// Settings of all rows, by their full keys, as in `"train.seed" = 2`.
     #[serde(default)]
@@ -28,7 +30,11 @@ pub struct Experiment {
     #[serde(default)]
     pub folds: bool,
     /// The rows, in the order of the table.
+    #[schemars(length(min = 1))]
     pub rows: Vec<Row>,
+    /// The file itself, for the lines of what is wrong; `None` for the cross-validation of a pipeline.
+    #[serde(skip)]
+    pub file: Option<SettingsFile>,
 }
 
 /// A row of an experiment.
@@ -36,6 +42,7 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// Name of the row in the table, and the model's id.
+    #[schemars(length(min = 1), extend("examples" = ["proposed"]))]
     pub name: String,
     /// Settings of this row, by their full keys.
     #[serde(default)]
@@ -43,6 +50,7 @@ pub struct Row {
     pub set: BTreeMap<String, toml::Value>,
     /// Name of an earlier row whose weights this row starts from.
     #[serde(default)]
+    #[schemars(extend("examples" = ["pre-training"]))]
     pub from: Option<String>,
     /// Whether the row is predicted and measured, or only trained.
     #[serde(default = "yes")]
@@ -62,9 +70,11 @@ impl Experiment {
     /// # Errors
     ///
     /// Fails if it cannot be read or is not valid.
-    pub fn read(path: &Path) -> Result<Self, config::Error> {
-        let mut experiment: Self = config::section(path, &[])?;
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let mut file = config::open(path, FileKind::Experiment)?;
+        let mut experiment: Self = file.read(&[])?;
         experiment.pipeline = path.parent().unwrap_or(Path::new("")).join(&experiment.pipeline);
+        experiment.file = Some(file);
         Ok(experiment)
     }
 
@@ -77,7 +87,7 @@ impl Experiment {
         pipeline: &Path,
         sets: &[String],
         store: Option<&Path>,
-    ) -> Result<Self, config::Error> {
+    ) -> Result<Self, Error> {
         let config = Config::read(pipeline, sets, store)?;
         let architecture = config.train.as_ref().map(|train| train.model.architecture.name());
         let name = config.infer.model_id.as_deref().or(architecture).unwrap_or_default();
@@ -95,52 +105,146 @@ impl Experiment {
             set: BTreeMap::new(),
             folds: true,
             rows: vec![row],
+            file: None,
         })
     }
 
-    /// The settings of all rows, then those of the command line.
-    pub fn settings(&self, sets: &[String]) -> Vec<String> {
-        let of_all = self.set.iter().map(|(key, value)| format!("{key}={value}"));
-        of_all.chain(sets.iter().cloned()).collect()
+    /// Checks the file and the settings of every row, before anything is written, and returns the settings that all rows
+    /// share.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first row that cannot be run.
+    pub fn check(&self, sets: &[String]) -> Result<Config, Error> {
+        self.check_rows().map_err(|fault| self.locate(&fault))?;
+        for (n, row) in self.rows.iter().enumerate() {
+            let mut added = vec![("infer.model_id", row.name.clone().into())];
+            if row.from.is_some() {
+                added.push(("train.initial.checkpoint", "weights of an earlier row".into()));
+            }
+            self.config(n, sets, &self.store, &added)?;
+        }
+        let mut shared = self.shared(None);
+        shared.extend(Set::options(sets));
+        Config::read_with(&self.pipeline, &shared, Some(&self.store))
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    fn locate(&self, fault: &Fault) -> Error {
+        match &self.file {
+            Some(file) => file.locate(fault),
+            None => Error::Invalid {
+                place: Place::whole(&self.pipeline),
+                message: fault.message.clone(),
+            },
+        }
+    }
+
+    fn check_rows(&self) -> Result<(), Fault> {
         let known: Vec<&str> = METRICS.iter().map(|metric| metric.name()).collect();
+        let mut ids = BTreeSet::new();
         for (n, row) in self.rows.iter().enumerate() {
+            let key = |name: &str| format!("rows.{n}.{name}");
             let before = &self.rows[..n];
-            if before.iter().any(|other| other.name == row.name) {
-                return Err(Error::SameName(row.name.clone()));
+            check_model_id(&key("name"), &row.name)?;
+            let own = [row.name.clone(), ensemble(&row.name)];
+            let own = own.into_iter().take(if self.folds && row.scored { 2 } else { 1 });
+            for id in own {
+                if !ids.insert(id.clone()) {
+                    let message = format!(
+                        "`{}` is {:?}, but an earlier row has the id {id:?} too; give each row a name of its own",
+                        key("name"),
+                        row.name
+                    );
+                    return Err(Fault::new(key("name"), message));
+                }
             }
-            if let Some(from) = &row.from
-                && !before.iter().any(|other| other.name == *from)
-            {
-                return Err(Error::From { row: row.name.clone(), from: from.clone() });
+            if let Some(from) = &row.from {
+                let key = key("from");
+                let Some(source) = before.iter().find(|other| other.name == *from) else {
+                    let near = did_you_mean(from, before.iter().map(|other| other.name.as_str()));
+                    let message =
+                        format!("`{key}` is {from:?}, which is no row before this one{near}");
+                    return Err(Fault::new(key, message));
+                };
+                if self.folds && source.scored {
+                    let message = format!(
+                        "`{key}` is {from:?}, which has a model for each fold and so no weights to start from; set `scored = \
+                         false` in that row, or `folds = false`"
+                    );
+                    return Err(Fault::new(key, message));
+                }
             }
             if let Some(metric) = row.paper.keys().find(|name| !known.contains(&name.as_str())) {
-                let (row, metric) = (row.name.clone(), metric.clone());
-                let near = did_you_mean(&metric, known.iter().copied());
-                return Err(Error::Paper { row, metric, near, known: known.join(", ") });
+                let rest = near_or_all(metric, &known);
+                let key = key(&format!("paper.{metric}"));
+                let message = format!("`{key}` is an unknown metric{rest}");
+                return Err(Fault::new(key, message));
+            }
+            let is_shared = |key: &&String| {
+                let first = key.split('.').next().unwrap_or_default();
+                ["store", "phantom"].contains(&first)
+            };
+            if let Some(name) = row.set.keys().find(is_shared) {
+                let message = format!(
+                    "`{name}` is one for all rows; set it in `[set]`, or in the pipeline file"
+                );
+                return Err(Fault::new(key("set"), message));
             }
         }
-        if self.rows.iter().any(|row| row.scored) { Ok(()) } else { Err(Error::NoRows) }
+        if self.rows.iter().any(|row| row.scored) {
+            return Ok(());
+        }
+        let message = "every row has `scored = false`, so nothing is measured; remove it from one or more rows";
+        Err(Fault::new("rows.0.scored", message).or("rows"))
+    }
+
+    /// The settings of all rows, and those of one.
+    fn shared(&self, row: Option<usize>) -> Vec<Set> {
+        let whole = || Place::whole(&self.pipeline);
+        let of_all = self.set.iter().map(|(key, value)| Set {
+            key_value: format!("{key}={value}"),
+            place: self.file.as_ref().map_or_else(whole, |file| file.place(&["set", key])),
+        });
+        let of_row =
+            row.and_then(|n| Some((n, self.rows.get(n)?))).into_iter().flat_map(|(n, row)| {
+                row.set.iter().map(move |(key, value)| Set {
+                    key_value: format!("{key}={value}"),
+                    place: self.place(n, &["set", key]),
+                })
+            });
+        of_all.chain(of_row).collect()
+    }
+
+    /// The position of a row's key.
+    fn place(&self, row: usize, key: &[&str]) -> Place {
+        let (number, name) = (row.to_string(), self.rows.get(row).map_or("", |row| &row.name));
+        let path: Vec<&str> = ["rows", &number].into_iter().chain(key.iter().copied()).collect();
+        let place = match &self.file {
+            Some(file) => file.place(&path),
+            None => Place::whole(&self.pipeline),
+        };
+        place.of(&format!("row `{name}`"))
     }
 
     /// A row's pipeline settings, with those that the experiment adds.
     pub(super) fn config(
         &self,
-        row: &Row,
+        row: usize,
         sets: &[String],
         store: &Path,
         added: &[(&str, toml::Value)],
     ) -> Result<Config, Error> {
-        let pair = |(key, value): (&String, &toml::Value)| format!("{key}={value}");
-        let mut all: Vec<String> = self.set.iter().chain(&row.set).map(pair).collect();
-        all.extend(sets.iter().cloned());
-        all.extend(added.iter().map(|(key, value)| format!("{key}={value}")));
-        let config = Config::read(&self.pipeline, &all, Some(store))
-            .map_err(|source| Error::Config { row: row.name.clone(), source })?;
+        let mut all = self.shared(Some(row));
+        all.extend(Set::options(sets));
+        all.extend(added.iter().map(|(key, value)| Set {
+            key_value: format!("{key}={value}"),
+            place: self.place(row, &["name"]),
+        }));
+        let config = Config::read_with(&self.pipeline, &all, Some(store))?;
         if config.train.is_none() {
-            return Err(Error::NoTraining(row.name.clone()));
+            let message = "the pipeline file has no `[train]` section, and an experiment's rows are trained; add one";
+            let place = Place::whole(&self.pipeline);
+            return Err(Error::Invalid { place, message: message.to_owned() });
         }
         Ok(config)
     }
@@ -150,27 +254,80 @@ impl Experiment {
 mod tests {
     use super::*;
 
+    const PIPELINE: &str = "store = \"s\"\n[[ingest.cohorts]]\nname = \"a\"\nsource = \"lidc\"\nroot = \"x\"\n\
+        [[train.phases]]\nname = \"p\"\ncohorts = [\"a\"]\nschedule = { epochs = 1 }\n";
+
     #[test]
     fn rows_that_cannot_be_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("p.toml"), PIPELINE).unwrap();
+        let path = folder.path().join("e.toml");
         let read = |rows: &str| {
             let text = format!("title = \"t\"\npipeline = \"p.toml\"\nstore = \"s\"\n{rows}");
-            let experiment: Experiment = toml::from_str(&text).unwrap();
-            experiment.check().map_err(|error| error.to_string())
+            fs_err::write(&path, text).unwrap();
+            let checked =
+                Experiment::read(&path).and_then(|experiment| experiment.check(&[]).map(|_| ()));
+            checked.map_err(|error| {
+                error.to_string().replace(&format!("{}/", folder.path().display()), "")
+            })
         };
-        assert_eq!(read("[[rows]]\nname = \"a\"\n"), Ok(()));
         assert_eq!(
-            read("rows = []").unwrap_err(),
-            "every row of the experiment has `scored = false`: leave it out of at least one row"
+            read("[[rows]]\nname = \"a\"\nset = { \"train.model.architecture\" = \"unet\" }\n"),
+            Ok(())
         );
-        let twice = "[[rows]]\nname = \"a\"\n[[rows]]\nname = \"a\"\n";
-        assert_eq!(read(twice).unwrap_err(), "two rows are named `a`");
-        let later = "[[rows]]\nname = \"a\"\nfrom = \"b\"\n[[rows]]\nname = \"b\"\n";
-        assert_eq!(read(later).unwrap_err(), "row `a` starts from `b`, which is no row before it");
-        let other = "[[rows]]\nname = \"a\"\npaper = { auc = 0.9 }\n";
-        assert!(
-            read(other)
-                .unwrap_err()
-                .starts_with("row `a`: `paper` has unknown metric `auc`; metrics are: precision, ")
-        );
+        for (rows, expected) in [
+            (
+                "rows = []",
+                "e.toml:4:8: `rows` is an empty list, expected a list of sections that is not empty, as in `[[rows]]`",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\nscored = false\n",
+                "e.toml:6:10: every row has `scored = false`, so nothing",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\n[[rows]]\nname = \"a\"\n",
+                "e.toml:7:8: `rows.1.name` is \"a\", but an earlier row",
+            ),
+            (
+                "folds = true\n[[rows]]\nname = \"a, all folds\"\n[[rows]]\nname = \"a\"\n",
+                "e.toml:8:8: `rows.1.name` is \"a\", but an earlier row has the id \"a, all folds\" too",
+            ),
+            (
+                "[[rows]]\nname = \"\"\n",
+                "e.toml:5:8: `rows.0.name` is \"\", expected text in quotes that is not empty",
+            ),
+            (
+                "[[rows]]\nname = \"threshold\"\n",
+                "e.toml:5:8: `rows.0.name` is \"threshold\", which is the id of the baseline",
+            ),
+            (
+                "[[rows]]\nname = \"pre\"\n[[rows]]\nname = \"b\"\nfrom = \"prr\"\n",
+                "e.toml:8:8: `rows.1.from` is \"prr\", which is no row before this one: did you mean `pre`?",
+            ),
+            (
+                "folds = true\n[[rows]]\nname = \"pre\"\n[[rows]]\nname = \"b\"\nfrom = \"pre\"\n",
+                "e.toml:9:8: `rows.1.from` is \"pre\", which has a model for each fold",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\npaper = { dic = 0.9 }\n",
+                "e.toml:6:17: `rows.0.paper.dic` is an unknown metric: did you mean `dice`?",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\nset = { \"phantom.seed\" = 2 }\n",
+                "e.toml:6:7: `phantom.seed` is one for all rows",
+            ),
+            (
+                "[[rows]]\nname = \"a\"\n[[rows]]\nname = \"U\"\nset = { \"train.model.architectur\" = \"unet\" }\n",
+                "e.toml:8:37: row `U`: unknown key `train.model.architectur`: did you mean `architecture`?",
+            ),
+            (
+                "set = { \"train.sed\" = 2 }\n[[rows]]\nname = \"a\"\n",
+                "e.toml:4:23: unknown key `train.sed`: did you mean `seed`?",
+            ),
+            ("[[row]]\nname = \"a\"\n", "e.toml:4:3: unknown key `row`: did you mean `rows`?"),
+        ] {
+            let error = read(rows).unwrap_err();
+            assert!(error.starts_with(expected), "\n{error}\n{expected}");
+        }
     }
 }

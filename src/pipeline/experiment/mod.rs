@@ -36,24 +36,23 @@ pub struct Means<'a> {
 
 /// Trains, predicts and measures every row, writes the report, and returns the table. The caller holds the store's lock.
 ///
-/// Afterwards the store's current `nodule_metrics`, `summary`, `comparisons` and report cover all rows.
+/// The caller has called [`Experiment::check`]. Afterwards the store's current `nodule_metrics`, `summary`, `comparisons` and report cover all rows.
 ///
 /// # Errors
 ///
 /// Fails at the first row that stops; finished outputs stay and are not made again.
 pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Error> {
-    experiment.check()?;
     let mut weights: BTreeMap<&str, PathBuf> = BTreeMap::new();
     let (mut predictions, mut logs) = (Vec::new(), Vec::new());
     let mut shared: Option<Vec<serde_json::Value>> = None;
-    for row in &experiment.rows {
+    for (number, row) in experiment.rows.iter().enumerate() {
         let name = toml::Value::String(row.name.clone());
         let mut added = vec![("infer.model_id", name), ("infer.threshold", false.into())];
         if let Some(path) = row.from.as_deref().and_then(|from| weights.get(from)) {
             let path = path.to_string_lossy().into_owned();
             added.push(("train.initial.checkpoint", path.into()));
         }
-        let config = experiment.config(row, means.sets, means.store.root(), &added)?;
+        let config = experiment.config(number, means.sets, means.store.root(), &added)?;
         let step = |config: &Config, stages: &[Stage], chosen: &Chosen| {
             go(config, means, stages, chosen)
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
@@ -72,14 +71,14 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 let fold = toml::Value::Integer(fold as i64);
                 let mut added = added.clone();
                 added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
-                let config = experiment.config(row, means.sets, means.store.root(), &added)?;
+                let config = experiment.config(number, means.sets, means.store.root(), &added)?;
                 step(&config, &[Stage::Train, Stage::Infer], &Chosen::new())?;
                 logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
                 folds.push(current(means.store, Output::Checkpoint)?);
                 predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             }
             added.push(("infer.model_id", ensemble(&row.name).into()));
-            let config = experiment.config(row, means.sets, means.store.root(), &added)?;
+            let config = experiment.config(number, means.sets, means.store.root(), &added)?;
             step(&config, &[Stage::Infer], &Chosen::from([(Output::Checkpoint, folds)]))?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             continue;
@@ -95,10 +94,14 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
         }
     }
-    let last = experiment.rows.last().ok_or(Error::NoRows)?;
+    let Some(last) = experiment.rows.last() else { return Ok(Vec::new()) };
     let title = toml::Value::String(experiment.title.clone());
-    let config =
-        experiment.config(last, means.sets, means.store.root(), &[("report.title", title)])?;
+    let config = experiment.config(
+        experiment.rows.len() - 1,
+        means.sets,
+        means.store.root(),
+        &[("report.title", title)],
+    )?;
     let chosen = Chosen::from([
         (Output::Table(Table::Predictions), predictions),
         (Output::Table(Table::TrainingLog), logs),

@@ -1,7 +1,7 @@
 //! Why an export failed.
 
+use crate::near_names::near_or_all;
 use crate::stages::balance::TwoFolds;
-
 use nodulus_formats::luna_csv;
 use std::io;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub enum Error {
         source: Box<::parquet::errors::ParquetError>,
     },
     /// The chosen cohort is not in the store.
-    #[error("store has no scans of cohort `{cohort}`; it has: {}", found.join(", "))]
+    #[error("store has no scans of cohort `{cohort}`{}", near(cohort, found))]
     NoCohort {
         /// The cohort.
         cohort: String,
@@ -84,7 +84,7 @@ pub enum Error {
         /// The stage that writes the table.
         stage: String,
     },
-    /// The merge left out nodules that the export needs.
+    /// The merge omitted nodules that the export needs.
     #[error(
         "`nodules` was merged with min_marks = {found}, expected at most {asked}: merge again with fewer, or export with `--min-marks {found}`"
     )]
@@ -139,7 +139,7 @@ pub enum Error {
         most: usize,
     },
     /// The model has no predictions, or several models have.
-    #[error("{}; the store has predictions by: {}", model.as_ref().map_or("name a model with `--model`".to_owned(), |model| format!("there are no predictions by `{model}`")), found.join(", "))]
+    #[error("{}", model_text(model.as_deref(), found))]
     Model {
         /// The chosen model.
         model: Option<String>,
@@ -159,5 +159,18 @@ impl Error {
                 | Self::Page { .. }
                 | Self::Model { .. }
         )
+    }
+}
+
+fn near(name: &str, found: &[String]) -> String {
+    near_or_all(name, &found.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn model_text(model: Option<&str>, found: &[String]) -> String {
+    match model {
+        Some(model) => {
+            format!("there are no predictions by `{model}`{}", near(model, found))
+        }
+        None => format!("name a model with `--model`; there are: {}", found.join(", ")),
     }
 }

@@ -57,7 +57,7 @@ mod tests {
         let error = one_cohort(&two, None).unwrap_err();
         assert_eq!(error.to_string(), "store has 2 cohorts (c, d): name one with `--cohort`");
         let error = one_cohort(&one, Some("d")).unwrap_err();
-        assert_eq!(error.to_string(), "store has no scans of cohort `d`; it has: c");
+        assert_eq!(error.to_string(), "store has no scans of cohort `d`; there are: c");
         assert!(one_cohort(&found(&[]), None).unwrap_err().is_choice());
         assert!(check_cohort(&two, None).is_ok());
     }

@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Crop")]
 pub struct Config {
-    /// Side of a region in pixels: a multiple of 16, up to 1024.
+    /// Side of a region in pixels, a multiple of 16.
+    #[schemars(range(min = 16, max = 1024), extend("multipleOf" = 16))]
     pub size: usize,
     /// Number of slices that are added on each side of the nodule's own.
+    #[schemars(range(max = 1000))]
     pub margin_slices: usize,
-    /// Distance between a region's pixels along i and j, 0.05 to 10 mm; the scan's own spacing where left out,
-    /// as in the paper.
+    /// Distance between a region's pixels along i and j; without it, the scan's own spacing, as in
+    /// the paper.
+    #[schemars(range(min = 0.05, max = 10))]
     pub spacing_mm: Option<f64>,
     /// Treatment of a nodule that is larger than its region.
     pub oversize: WhenOversize,
@@ -25,7 +28,7 @@ pub struct Config {
     pub padding_hu: i16,
     /// Window of Hounsfield units that is normalised to 0..1.
     pub window: Window,
-    /// Windows of single cohorts, in place of `window`, by the cohort's name.
+    /// Windows of single cohorts, instead of `window`, by the cohort's name.
     pub windows: BTreeMap<String, Window>,
 }
 
@@ -46,8 +49,10 @@ pub enum WhenOversize {
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// Value that becomes 0.
+    #[schemars(range(min = -32768, max = 32767), extend("examples" = [-1000.0]))]
     pub low_hu: f64,
     /// Value that becomes 1.
+    #[schemars(range(min = -32768, max = 32767), extend("examples" = [400.0]))]
     pub high_hu: f64,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn against_the_others(
     let masks = reader_masks(&readers)?;
     let n_others = usize::try_from(nodule.consensus_n_readers).unwrap_or(0).saturating_sub(1);
     let needed = n_needed(nodule.consensus_level, n_others);
-    let measured: Vec<MaskMetrics> = masks
+    let metrics: Vec<MaskMetrics> = masks
         .iter()
         .filter_map(|(session, own)| {
             let others = || masks.iter().filter(|(other, _)| other != session);
@@ -48,7 +48,7 @@ pub(super) fn against_the_others(
         })
         .collect();
     let of_metric = |metric: Metric| {
-        let values: Vec<f64> = measured.iter().filter_map(|metrics| metric.of(metrics)).collect();
+        let values: Vec<f64> = metrics.iter().filter_map(|metrics| metric.of(metrics)).collect();
         ReaderMetric {
             nodule_id: nodule.nodule_id.clone(),
             patient_id: nodule.patient_id.clone(),

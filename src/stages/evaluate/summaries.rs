@@ -25,7 +25,7 @@ pub(super) struct MeasuredValue {
 /// The metrics of a nodule in 3D, then its errors of size.
 pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<MeasuredValue> {
     let diagonal = diagonal_mm(region.size, region.spacing_mm);
-    let scores = Metric::ALL
+    let metrics = Metric::ALL
         .into_iter()
         .map(|metric| (metric.name(), row.metrics.value(metric), metric.worst(diagonal)));
     let errors = SizeMeasure::ALL.into_iter().flat_map(|measure| {
@@ -38,7 +38,7 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<MeasuredValu
     let ids: [Arc<str>; 3] =
         [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
     let missed = row.outcome == Outcome::Missed.name();
-    scores.chain(errors).map(|value| measured(&ids, missed, value)).collect()
+    metrics.chain(errors).map(|value| measured(&ids, missed, value)).collect()
 }
 
 /// The overlap and distances of a slice in 2D; none for a slice without nodule and prediction.

@@ -14,28 +14,35 @@ pub struct Config {
     /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or another store
     /// for its current weights; the file's content, not its path, is part of the key.
     #[serde(skip_serializing)]
+    #[schemars(length(min = 1), extend("examples" = ["store/demo"]))]
     pub checkpoint: Option<PathBuf>,
     /// Weights of the store's checkpoint that predict.
     pub weights: Weights,
-    /// Id of the model in the tables; the architecture's name where left out.
+    /// Id of the model in the tables, but not `threshold`, which is the baseline's; without it, the architecture's name.
+    #[schemars(length(min = 1), extend("examples" = ["proposed-tiny"]))]
     pub model_id: Option<String>,
     /// Splits whose nodules are predicted.
+    #[schemars(length(min = 1))]
     pub splits: Vec<Split>,
-    /// Fold whose nodules are predicted, in place of `splits`: the one that the weights were trained without.
+    /// Fold whose nodules are predicted, instead of `splits`: the one that the weights were trained without.
+    #[schemars(range(min = 0, max = 999))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<i64>,
     /// Cohorts whose nodules are predicted; all cohorts where empty.
+    #[schemars(extend("examples" = [["clinical"]]))]
     pub cohorts: Vec<String>,
-    /// Number of slices that go through the network together, 1 to 4096; predictions do not depend on it, so it
+    /// Number of slices that go through the network together; predictions do not depend on it, so it
     /// is not part of the key.
     #[serde(skip_serializing)]
+    #[schemars(extend("default" = "auto"))]
     pub batch: Batch,
     /// Precision of multiplications on a card; the processor always uses `f32`.
     #[serde(skip_serializing_if = "Precision::is_default")]
+    #[schemars(extend("default" = "f32"))]
     pub precision: Precision,
     /// Whether mirror images are predicted too and the mean is taken, which is four times the work.
     pub flips: bool,
-    /// Least probability of a nodule's pixel, over 0 and under 1.
+    /// Least probability of a nodule's pixel.
     pub probability_threshold: ProbabilityThreshold,
     /// Whether the best single threshold in Hounsfield units predicts too, as a baseline.
     pub threshold: bool,
@@ -66,7 +73,7 @@ impl Weights {
 #[serde(untagged, expecting = "expected a number of slices or \"auto\"")]
 pub enum Batch {
     /// A fixed number.
-    Slices(usize),
+    Slices(#[schemars(range(min = 1, max = 4096))] usize),
     /// A number that the program chooses.
     Named(BatchName),
 }
@@ -84,7 +91,7 @@ pub enum BatchName {
 #[serde(untagged, expecting = "expected a number or \"validation\"")]
 pub enum ProbabilityThreshold {
     /// A fixed number.
-    Fixed(f64),
+    Fixed(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
     /// A number that is chosen on other nodules.
     Named(ThresholdName),
 }

@@ -33,7 +33,9 @@ pub enum Error {
     )]
     FoldThreshold,
     /// The weights learnt from the fold to predict.
-    #[error("`infer.fold` is {expected}, and the weights were trained without {found}")]
+    #[error(
+        "`infer.fold` is {expected}, but the weights were trained with {found} held out; name the fold that they did not learn from"
+    )]
     Fold {
         /// The fold that the weights were trained without, if any.
         found: String,

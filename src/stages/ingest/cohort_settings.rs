@@ -14,28 +14,31 @@ const DEFAULT_MASK: &str = "{patient}/mask.nii.gz";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cohort {
-    /// Name of the cohort in tables and in later sections.
+    /// Name of the cohort in tables and in later sections; no `/`, `\\` or control characters.
+    #[schemars(length(min = 1), extend("examples" = ["clinic"]))]
     pub name: String,
     /// Layout of the files.
     pub source: Layout,
     /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's folder.
-    /// `ingest.root` where left out; not part of the key.
+    /// without it, `ingest.root`; not part of the key.
     #[serde(default, skip_serializing)]
     pub root: PathBuf,
     /// Folder of the readers' XML, for `luna16`; not part of the key.
     #[serde(default, skip_serializing)]
     pub annotations: Option<PathBuf>,
-    /// Table of scan geometry, for `lidc_annotations`; `ingest.scan_geometry` where left out.
+    /// Table of scan geometry, for `lidc_annotations`; without it, `ingest.scan_geometry`.
     #[serde(default, skip_serializing)]
     pub scan_geometry: Option<PathBuf>,
     /// Pattern of a patient's image below `root`, for `volumes`.
     #[serde(default = "default_image")]
+    #[schemars(length(min = 1))]
     pub image: String,
-    /// Pattern of a patient's masks below `root`, for `volumes` with one reader; `{patient}/mask.nii.gz` where left
-    /// out.
+    /// Pattern of a patient's masks below `root`, for `volumes` with one reader; without it,
+    /// `{patient}/mask.nii.gz`.
     #[serde(default)]
+    #[schemars(length(min = 1), extend("examples" = ["{patient}/mask.nii.gz"]))]
     pub mask: Option<String>,
-    /// Readers with masks of their own, for `volumes` with several readers, in place of `mask`.
+    /// Readers with masks of their own, for `volumes` with several readers, instead of `mask`.
     #[serde(default)]
     pub readers: Vec<MaskReader>,
     /// How masks are read, for `volumes`.
@@ -48,8 +51,10 @@ pub struct Cohort {
 #[serde(deny_unknown_fields)]
 pub struct MaskReader {
     /// Name of the reader in `marks`.
+    #[schemars(length(min = 1), extend("examples" = ["a"]))]
     pub name: String,
     /// Pattern of the reader's masks of a patient below the cohort's `root`.
+    #[schemars(length(min = 1), extend("examples" = ["{patient}/reader_a.*"]))]
     pub mask: String,
 }
 

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Ingest")]
 pub struct Config {
-    /// Number of cases that are committed together, as one shard.
+    /// Most cases of a shard, the unit of work and of commit; the cases of a patient stay together.
     #[serde(default = "default_shard_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub shard_size: usize,
     /// How far slices of a DICOM series may lie off an even grid before the series is refused.
     #[serde(default)]
@@ -32,7 +33,8 @@ pub struct Config {
     /// its path, is part of the key.
     #[serde(default, skip_serializing)]
     pub scan_geometry: Option<PathBuf>,
-    /// The cohorts, in the order of the tables; at least one.
+    /// The cohorts, in the order of the tables.
+    #[schemars(length(min = 1))]
     pub cohorts: Vec<Cohort>,
 }
 

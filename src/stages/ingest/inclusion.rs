@@ -19,19 +19,25 @@ pub enum Preset {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inclusion {
-    /// Named set that gives the rules that are left out here.
+    /// Named set of rules; a rule that is given here replaces its own.
     pub preset: Option<Preset>,
     /// Greatest `SliceThickness`, mm.
+    #[schemars(range(min = 0, max = 1000), extend("examples" = [2.5]))]
     pub max_slice_thickness_mm: Option<f64>,
     /// Greatest deviation of a gap between slices from the spacing along k, as a share of that spacing.
+    #[schemars(range(min = 0, max = 1000), extend("examples" = [0.01]))]
     pub max_slice_gap_deviation: Option<f64>,
     /// Greatest number of missing slices.
+    #[schemars(range(min = 0, max = 1_000_000), extend("examples" = [0]))]
     pub max_missing_slices: Option<i64>,
     /// Greatest number of slices that are there twice.
+    #[schemars(range(min = 0, max = 1_000_000), extend("examples" = [0]))]
     pub max_duplicate_slices: Option<i64>,
-    /// Convolution kernels of included scans; all kernels where left out.
+    /// Convolution kernels of included scans; without it, all kernels.
+    #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
     /// Least and greatest tube voltage, kV.
+    #[schemars(inner(range(min = 0, max = 1000)), extend("examples" = [[100.0, 140.0]]))]
     pub kvp: Option<[f64; 2]>,
 }
 

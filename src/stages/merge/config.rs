@@ -10,16 +10,19 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Rule by which marks are joined.
     pub rule: Rule,
-    /// Intersection over union of two masks above which the rule `overlap` joins their marks, from 0 to under 1;
-    /// 0 asks for one voxel in common.
+    /// Intersection over union of two masks above which the rule `overlap` joins their marks; 0 asks for one
+    /// voxel in common.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub iou_threshold: f64,
     /// Treatment of a nodule that one reader marked more than once.
     pub chains: Chains,
-    /// Share of the readers whose masks must hold a voxel of the consensus mask, over 0 and up to 1.
+    /// Share of the readers whose masks must hold a voxel of the consensus mask.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub consensus_level: f64,
     /// Readers that `consensus_level` is a share of.
     pub denominator: Denominator,
-    /// Least number of marks of a nodule; nodules with fewer are left out. LUNA16's reference standard has 3.
+    /// Least number of marks of a nodule; nodules with fewer are omitted. LUNA16's reference standard has 3.
+    #[schemars(range(min = 1, max = 1000))]
     pub min_marks: usize,
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[schemars(rename = "Report")]
 pub struct Config {
     /// Title of the report.
+    #[schemars(length(min = 1))]
     pub title: String,
     /// Seed of the bootstrap that gives the intervals of the readers' agreement.
     pub seed: u64,

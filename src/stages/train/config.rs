@@ -18,21 +18,26 @@ pub struct Config {
     pub model: nodulus_nets::Config,
     /// Number of samples that are shuffled among each other, each about 80 KiB of memory.
     #[serde(default = "default_shuffle_buffer")]
+    #[schemars(range(min = 1, max = 10_000_000))]
     pub shuffle_buffer: usize,
-    /// Fold that is held out for validation, in place of the validation split.
+    /// Fold that is held out for validation, instead of the validation split.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 999))]
     pub fold: Option<i64>,
     /// Precision of multiplications on a card; the processor always uses `f32`.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
+    #[schemars(extend("default" = "f32"))]
     pub precision: Precision,
-    /// Weights to start from; random ones where left out.
+    /// Weights to start from; without the section, random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<Initial>,
     /// Minutes between saves within an epoch, 0 for a save after each batch; every epoch is saved, and no result
     /// depends on it.
     #[serde(default = "default_save_minutes", skip_serializing)]
+    #[schemars(range(min = 0, max = 1e6), extend("default" = 10.0))]
     pub save_minutes: f64,
     /// Phases of training, in order; each goes on with the weights of the one before.
+    #[schemars(length(min = 1))]
     pub phases: Vec<Phase>,
 }
 
@@ -43,6 +48,7 @@ pub struct Initial {
     /// A safetensors file, a checkpoint's folder, or another store for its current weights; the file's content, not
     /// its path, is part of the key.
     #[serde(skip_serializing)]
+    #[schemars(length(min = 1), extend("examples" = ["store/demo"]))]
     pub checkpoint: PathBuf,
     /// Text that is put before the names of the file's tensors: `classifier.` for torchvision's ResNet-50.
     #[serde(default)]
@@ -55,11 +61,14 @@ pub struct Initial {
 #[schemars(rename = "TrainPhase")]
 pub struct Phase {
     /// Name of the phase in `training_log`.
+    #[schemars(length(min = 1), extend("examples" = ["pretrain"]))]
     pub name: String,
     /// Cohorts whose samples are learnt from.
+    #[schemars(length(min = 1), extend("examples" = [["luna16"]]))]
     pub cohorts: Vec<String>,
-    /// Number of epochs in a row without a better validation Dice that end the phase; it never ends early where
-    /// left out.
+    /// Number of epochs in a row without a better validation Dice that end the phase; without it, the
+    /// phase never ends early.
+    #[schemars(range(min = 1, max = 100_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// How the samples are learnt from.

@@ -4,6 +4,7 @@ pub(super) mod config;
 mod error;
 mod course;
 mod examples;
+mod origin;
 mod prefetch;
 mod profile;
 mod resume;
@@ -21,6 +22,7 @@ use nodulus_nets::{
     WEIGHTS_FILE,
 };
 use nodulus_store::Job;
+pub use origin::{Origin, WeightsNote};
 use serde_json::{Value, json};
 use source::Source;
 use std::path::Path;
@@ -36,7 +38,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 3,
+    version: 4,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -74,7 +76,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         "seed": config.seed,
         "phases": config.phases,
         "fold": config.fold,
-        "data": job.spec().inputs,
+        "data": origin::inputs(&job.spec().inputs),
+        "cases": origin::cases(config, task)?,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });

@@ -2,7 +2,9 @@
 
 use crate::folder::{files_below, relative};
 use fs_err as fs;
+use nodulus_settings::{Fault, SettingsFile};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 /// What a folder must contain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Short name.
@@ -42,10 +44,11 @@ pub struct Manifest {
 }
 
 /// A file that must exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedFile {
     /// Path relative to the root, with `/`.
+    #[schemars(extend("examples" = ["subset0/a.mhd"]))]
     pub path: String,
     /// Bytes, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,12 +59,14 @@ pub struct ExpectedFile {
 }
 
 /// A number of files or folders that must exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedCount {
     /// Pattern relative to the root: `*` within a name, `**` for any folders, `?`, `[a-z]`.
+    #[schemars(extend("examples" = ["subset*/*.mhd"]))]
     pub pattern: String,
     /// How many files or folders match.
+    #[schemars(extend("examples" = [888]))]
     pub count: u64,
 }
 
@@ -72,23 +77,8 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file is not a valid manifest.
-    #[error("`{path}` is not a data manifest: {source}")]
-    Toml {
-        /// The manifest.
-        path: PathBuf,
-        /// The error of the TOML parser.
-        source: Box<toml::de::Error>,
-    },
-    /// A path or pattern leads outside the root, or is malformed.
-    #[error("`{path}` names `{name}`, expected {expected}")]
-    Name {
-        /// The manifest.
-        path: PathBuf,
-        /// The path, pattern or SHA-256.
-        name: String,
-        /// What was expected.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Manifest(#[from] nodulus_settings::Error),
     /// The folder to check does not exist.
     #[error("`{0}` is not a folder")]
     NotAFolder(PathBuf),
@@ -104,30 +94,41 @@ pub enum Error {
 /// Fails if the file cannot be read, is not TOML, has an unknown key or lacks one, or has a path or pattern that is
 /// absolute, leads outside the root, or is malformed.
 pub fn read(path: &Path) -> Result<Manifest, Error> {
-    let text = fs::read_to_string(path)?;
-    let manifest: Manifest = toml::from_str(&text)
-        .map_err(|source| Error::Toml { path: path.to_owned(), source: Box::new(source) })?;
-    let refuse = |name: &str, expected| {
-        Err(Error::Name { path: path.to_owned(), name: name.to_owned(), expected })
-    };
-    let names = manifest.files.iter().map(|file| &file.path);
-    for name in names.chain(manifest.expect.iter().map(|expect| &expect.pattern)) {
-        let below = |part| matches!(part, Component::Normal(_));
-        if name.is_empty() || !Path::new(name).components().all(below) {
-            return refuse(name, "a path below the root");
-        }
-    }
-    for expect in &manifest.expect {
-        if glob::Pattern::new(&expect.pattern).is_err() {
-            return refuse(&expect.pattern, "a pattern of `*`, `**`, `?` and `[]`");
-        }
-    }
-    for sum in manifest.files.iter().filter_map(|file| file.sha256.as_ref()) {
-        if sum.len() != 64 || !sum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return refuse(sum, "64 lower-case hexadecimal digits");
-        }
-    }
+    let mut file = SettingsFile::open(path)?;
+    let manifest: Manifest = file.read(&[])?;
+    check(&manifest).map_err(|fault| file.locate(&fault))?;
     Ok(manifest)
+}
+
+/// Whether paths and patterns stay below the root and are well formed.
+fn check(manifest: &Manifest) -> Result<(), Fault> {
+    let refuse = |key: String, found: &str, expected: &str| {
+        let message = format!("`{key}` is {found:?}, expected {expected}");
+        Err(Fault::new(key, message))
+    };
+    let is_below = |name: &str| {
+        let below = |part| matches!(part, Component::Normal(_));
+        !name.is_empty() && Path::new(name).components().all(below)
+    };
+    for (n, ExpectedFile { path, sha256, .. }) in manifest.files.iter().enumerate() {
+        if !is_below(path) {
+            let expected = "a path below the root, as in `path = \"subset0/a.mhd\"`";
+            return refuse(format!("files.{n}.path"), path, expected);
+        }
+        if let Some(sum) = sha256
+            && (sum.len() != 64 || !sum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        {
+            let expected = "64 lower-case hexadecimal digits, as `sha256sum` prints them";
+            return refuse(format!("files.{n}.sha256"), sum, expected);
+        }
+    }
+    for (n, ExpectedCount { pattern, .. }) in manifest.expect.iter().enumerate() {
+        if !is_below(pattern) || glob::Pattern::new(pattern).is_err() {
+            let expected = "a pattern of `*`, `**`, `?` and `[]` below the root, as in `pattern = \"subset*/*.mhd\"`";
+            return refuse(format!("expect.{n}.pattern"), pattern, expected);
+        }
+    }
+    Ok(())
 }
 
 /// Writes a manifest.

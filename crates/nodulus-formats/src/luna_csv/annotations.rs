@@ -125,6 +125,12 @@ mod tests {
                 "`, line 1: column coordY occurs 0 times, expected once; the line is \
                  \"seriesuid,coordX,y,coordZ,diameter_mm\"",
             ),
+            (
+                "coordY",
+                "coordy",
+                "`, line 1: column coordY occurs 0 times, expected once; rename `coordy`; the line is \
+                 \"seriesuid,coordX,coordy,coordZ,diameter_mm\"",
+            ),
         ] {
             let (_folder, path) = file(&ANNOTATIONS.replace(from, to));
             assert_eq!(message(&read_annotations(&path).unwrap_err()), expected);

@@ -9,6 +9,9 @@ pub enum Error {
     /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The file is not text.
+    #[error("`{0}` is not text in UTF-8, expected a CSV file")]
+    NotText(PathBuf),
     /// A row could not be written.
     #[error("cannot write `{path}` as CSV")]
     Write {
@@ -19,7 +22,7 @@ pub enum Error {
     },
     /// The header line lacks a column, or has it twice.
     #[error(
-        "`{path}`, line 1: column {column} occurs {found} times, expected once; the line is {line:?}"
+        "`{path}`, line 1: column {column} occurs {found} times, expected once{near}; the line is {line:?}"
     )]
     Columns {
         /// The file.
@@ -28,6 +31,8 @@ pub enum Error {
         column: &'static str,
         /// How often the column occurs.
         found: usize,
+        /// A near name of the line, as in "; rename `coordx`"; empty where there is none.
+        near: String,
         /// The header line.
         line: String,
     },

@@ -2,12 +2,17 @@
 
 use super::error::Error;
 use fs_err as fs;
+use nodulus_settings::near_names;
 use serde::Serialize;
+use std::io;
 use std::path::Path;
 
 /// The text of a file, without a byte order mark and without blank lines at its end.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
-    let mut text = fs::read_to_string(path)?;
+    let mut text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
+        _ => error.into(),
+    })?;
     text.truncate(text.trim_end().len());
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -79,8 +84,16 @@ pub(super) fn read<T, const N: usize>(
         match (same.next(), same.count()) {
             (Some(n), 0) => *index = n,
             (first_index, more) => {
-                let (found, line) = (usize::from(first_index.is_some()) + more, first.to_owned());
-                return Err(Error::Columns { path: path.to_owned(), column, found, line });
+                let others = found.iter().copied().filter(|name| !names.contains(name));
+                let near =
+                    near_names(column, others).first().map(|name| format!("; rename `{name}`"));
+                return Err(Error::Columns {
+                    path: path.to_owned(),
+                    column,
+                    found: usize::from(first_index.is_some()) + more,
+                    near: near.unwrap_or_default(),
+                    line: first.to_owned(),
+                });
             }
         }
     }

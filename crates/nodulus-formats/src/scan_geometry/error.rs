@@ -23,12 +23,14 @@ pub enum Error {
     )]
     Format(PathBuf),
     /// A column is missing.
-    #[error("`{path}` is not a table of scan geometry: column {column} is missing")]
+    #[error("`{path}` is not a table of scan geometry: column {column} is missing{near}")]
     Missing {
         /// The file.
         path: PathBuf,
         /// Name of the column.
         column: &'static str,
+        /// A near name of the file, as in "; rename `patient`"; empty where there is none.
+        near: String,
     },
     /// The file is not valid CSV.
     #[error("`{path}` is not a table of scan geometry")]

@@ -7,19 +7,20 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
+use nodulus_settings::near_names;
 use serde::Deserialize;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// A row of the file.
 #[derive(Debug, Deserialize)]
-struct GeometryRow<Z> {
+struct GeometryRow {
     series_instance_uid: String,
     study_instance_uid: Option<String>,
     patient_id: Option<String>,
     slice_thickness_mm: Option<f64>,
     pixel_spacing_mm: f64,
-    z_positions_mm: Z,
+    z_positions_mm: Vec<f64>,
 }
 
 /// Reads a table of scan geometry; a table without rows has no series.
@@ -52,33 +53,47 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
     let mut geometries = ScanGeometries::new();
     let mut rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
     // A table without rows must have its columns: an empty file is not an empty cohort.
-    let names = rows.headers().map_err(wrong)?;
-    if let Some(column) = COLUMNS.into_iter().find(|column| !names.iter().any(|n| n == *column)) {
-        return Err(Error::Missing { path: path.to_owned(), column });
+    let names = rows.headers().map_err(wrong)?.clone();
+    let mut columns = [0; COLUMNS.len()];
+    for (index, column) in columns.iter_mut().zip(COLUMNS) {
+        *index = names.iter().position(|name| name == column).ok_or_else(|| {
+            let others = names.iter().filter(|name| !COLUMNS.contains(name));
+            let near = near_names(column, others).first().map(|name| format!("; rename `{name}`"));
+            Error::Missing { path: path.to_owned(), column, near: near.unwrap_or_default() }
+        })?;
     }
-    for (n, row) in rows.into_deserialize::<GeometryRow<String>>().enumerate() {
+    for (n, row) in rows.into_records().enumerate() {
         let row = row.map_err(wrong)?;
-        let mut z_mm = Vec::new();
-        for text in row.z_positions_mm.split_ascii_whitespace() {
-            z_mm.push(text.parse().map_err(|_| {
-                value(path, n, "z_positions_mm", format!("`{text}`"), "numbers separated by spaces")
-            })?);
-        }
-        add(path, n, GeometryRow { z_positions_mm: z_mm, ..empty(row) }, &mut geometries)?;
+        let values = columns.map(|index| row.get(index).unwrap_or_default());
+        add(path, n, csv_row(path, n, values)?, &mut geometries)?;
     }
     Ok(geometries)
 }
 
-/// A row without its heights.
-fn empty(row: GeometryRow<String>) -> GeometryRow<Vec<f64>> {
-    GeometryRow {
-        series_instance_uid: row.series_instance_uid,
-        study_instance_uid: row.study_instance_uid,
-        patient_id: row.patient_id,
-        slice_thickness_mm: row.slice_thickness_mm,
-        pixel_spacing_mm: row.pixel_spacing_mm,
-        z_positions_mm: Vec::new(),
-    }
+/// A row from the values of [`COLUMNS`].
+fn csv_row(
+    path: &Path,
+    n: usize,
+    [series, study, patient, thickness, spacing, heights]: [&str; COLUMNS.len()],
+) -> Result<GeometryRow, Error> {
+    let number = |column: usize, text: &str, expected| {
+        text.parse().map_err(|_| value(path, n, COLUMNS[column], format!("{text:?}"), expected))
+    };
+    let heights = heights.split_ascii_whitespace();
+    let slice_thickness_mm = match thickness {
+        "" => None,
+        text => Some(number(3, text, "a number, or nothing")?),
+    };
+    Ok(GeometryRow {
+        series_instance_uid: series.to_owned(),
+        study_instance_uid: Some(study.to_owned()),
+        patient_id: Some(patient.to_owned()),
+        slice_thickness_mm,
+        pixel_spacing_mm: number(4, spacing, "a number")?,
+        z_positions_mm: heights
+            .map(|text| number(5, text, "numbers separated by spaces"))
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
@@ -90,7 +105,7 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let mut n = 0;
     for batch in builder.with_projection(mask).build().map_err(wrong)? {
         let batch = batch.map_err(|source| Error::Arrow { path: path.to_owned(), source })?;
-        let rows: Vec<GeometryRow<Vec<f64>>> = serde_arrow::from_record_batch(&batch)
+        let rows: Vec<GeometryRow> = serde_arrow::from_record_batch(&batch)
             .map_err(|source| Error::Columns { path: path.to_owned(), source: Box::new(source) })?;
         for row in rows {
             add(path, n, row, &mut geometries)?;
@@ -103,7 +118,7 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
 fn add(
     path: &Path,
     n: usize,
-    row: GeometryRow<Vec<f64>>,
+    row: GeometryRow,
     geometries: &mut ScanGeometries,
 ) -> Result<(), Error> {
     let known = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -186,18 +201,22 @@ mod tests {
     #[test]
     fn an_invalid_row_is_named() {
         for (rows, expected) in [
-            ("1.2,,,2,0.7,0 x\n", "row 1: z_positions_mm is `x`, expected numbers"),
+            ("1.2,,,2,0.7,0 x\n", "row 1: z_positions_mm is \"x\", expected numbers"),
             ("1.2,,,2,0.7,0 1\n1.2,,,2,0.7,0 1\n", "row 2: series 1.2 is listed twice"),
             ("1.2,,,2,0.7,5\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
             ("1.2,,,2,0,0 1\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
             ("1.2,,,-2,0.7,0 1\n", "slice_thickness_mm is -2, expected positive millimetres"),
             ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected finite"),
             (",,,2,0.7,0 1\n", "series_instance_uid is empty, expected a UID"),
+            ("1.2,,,2,thin,0 1\n", "row 1: pixel_spacing_mm is \"thin\", expected a number"),
+            (
+                "1.2,,,thick,1,0 1\n",
+                "row 1: slice_thickness_mm is \"thick\", expected a number, or nothing",
+            ),
         ] {
             let error = read_text(rows).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        assert!(matches!(read_text("1.2,,,2,thin,0 1\n"), Err(Error::Csv { .. })));
         assert!(matches!(read_text("1.2\n"), Err(Error::Csv { .. })));
     }
 
@@ -213,6 +232,10 @@ mod tests {
             let error = read(&path).unwrap_err();
             assert!(matches!(error, Error::Csv { .. } | Error::Missing { .. }), "{name}: {error}");
         }
+        let near = folder.path().join("near.csv");
+        fs::write(&near, NAMES.replace("patient_id", "patientid")).unwrap();
+        let error = read(&near).unwrap_err().to_string();
+        assert!(error.ends_with("column patient_id is missing; rename `patientid`"), "{error}");
         let empty = folder.path().join("empty.csv");
         fs::write(&empty, "").unwrap();
         assert!(matches!(read(&empty), Err(Error::Missing { column: "series_instance_uid", .. })));

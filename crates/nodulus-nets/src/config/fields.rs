@@ -18,14 +18,14 @@ pub(super) struct ConfigFields {
     architecture: Option<Architecture>,
     /// Rows and columns of an image, in pixels: a multiple of 32 for `proposed`, of 16 for `unet` and
     /// `deeplab_v3_plus`, of 8 for `resunet` and `resunet_plus_plus`.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 8, max = 1024))]
     image_size: Option<usize>,
     /// Channels of the segmenter's first block, for `deeplab_v3_plus` of the backbone's; 16 for
     /// `resunet_plus_plus`; with the preset `tiny` 8, for `deeplab_v3_plus` 16.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 1, max = 256))]
     width: Option<usize>,
     /// Channels of the classifier's first block, for `proposed` only; 16 with the preset `tiny`.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(min = 1, max = 256))]
     classifier_width: Option<usize>,
     /// Terms of the threshold dynamics, for `proposed` only.
     #[schemars(with = "DynamicsMode")]
@@ -35,27 +35,27 @@ pub(super) struct ConfigFields {
     combination: Option<bool>,
     /// Dilations of the pyramids' branches, in pixels; 1, 6, 12, 18 for `resunet_plus_plus` and 6, 12, 18
     /// for `deeplab_v3_plus`; not for `unet` and `resunet`.
-    #[schemars(with = "Vec<usize>")]
+    #[schemars(with = "Vec<usize>", length(min = 1, max = 16), inner(range(min = 1, max = 512)))]
     dilations: Option<Vec<usize>>,
     /// Iterations of the threshold dynamics, for `proposed` only.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(max = 1000))]
     std_steps: Option<usize>,
     /// Radius of the threshold dynamics' kernel, in pixels, for `proposed` only.
-    #[schemars(with = "usize")]
+    #[schemars(with = "usize", range(max = 64))]
     std_radius: Option<usize>,
     /// Weight of the boundary length in the threshold dynamics, for `proposed` only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", range(min = 0, max = 1e6))]
     std_boundary: Option<f64>,
-    /// Weight of the entropy in the threshold dynamics, above 0, for `proposed` only.
-    #[schemars(with = "f64")]
+    /// Weight of the entropy in the threshold dynamics, for `proposed` only.
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_entropy: Option<f64>,
     /// Standard deviation of the threshold dynamics' kernel before training, in pixels, for `proposed`
     /// only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1000))]
     std_sigma: Option<f64>,
-    /// Weight of the classifier's nodule probability in the threshold dynamics before training, above 0,
+    /// Weight of the classifier's nodule probability in the threshold dynamics before training,
     /// for `proposed` only.
-    #[schemars(with = "f64")]
+    #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_score: Option<f64>,
 }
 

@@ -6,6 +6,7 @@ mod fields;
 use super::error::{Error, Result};
 pub use architecture::Architecture;
 use fields::ConfigFields;
+use nodulus_settings::{Fault, check_json, schema_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,31 +145,34 @@ impl Config {
     ///
     /// Fails at the first invalid field and names it.
     pub fn check(&self) -> Result<()> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        let stride = self.architecture.stride();
-        let problem = if self.image_size == 0 || !self.image_size.is_multiple_of(stride) {
-            format!("image_size {} is not a multiple of {stride}", self.image_size)
-        } else if self.width == 0 || self.classifier_width == 0 {
-            format!(
-                "width {} and classifier_width {} must be at least 1",
-                self.width, self.classifier_width
-            )
-        } else if self.dilations.is_empty() || self.dilations.contains(&0) {
-            format!("dilations {:?} must be at least 1 each", self.dilations)
-        } else if !(positive(self.std_entropy) && positive(self.std_sigma)) {
-            format!(
-                "std_entropy {} and std_sigma {} must be positive",
-                self.std_entropy, self.std_sigma
-            )
-        } else if !positive(self.std_score) {
-            format!("std_score {} must be positive", self.std_score)
-        } else if !(self.std_boundary.is_finite() && self.std_boundary >= 0.0) {
-            format!("std_boundary {} must be 0 or more", self.std_boundary)
-        } else {
-            return Ok(());
-        };
-        Err(Error::Config(problem))
+        self.check_at("").map_err(|fault| Error::Config(fault.message))
     }
+
+    /// [`Self::check`], for a configuration that is a section of a file.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first invalid field and names it with the section.
+    pub fn check_at(&self, section: &str) -> std::result::Result<(), Fault> {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        check_json(&json, &schema_of::<Self>(), section)?;
+        let stride = self.architecture.stride();
+        if self.image_size.is_multiple_of(stride) {
+            return Ok(());
+        }
+        let key = key_of(section, "image_size");
+        let message = format!(
+            "`{key}` is {}, expected a multiple of {stride} for architecture `{}`, as in `image_size = 128`",
+            self.image_size,
+            self.architecture.name()
+        );
+        Err(Fault::new(key, message).or(key_of(section, "architecture")))
+    }
+}
+
+/// A key of a section, which has no name at the top of a file.
+pub(crate) fn key_of(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
 #[cfg(test)]
@@ -185,11 +189,26 @@ mod tests {
         };
         assert_eq!(
             bad(|c| c.image_size = 100),
-            "model configuration: image_size 100 is not a multiple of 32"
+            "model configuration: `image_size` is 100, expected a multiple of 32 for architecture `proposed`, as in \
+             `image_size = 128`"
         );
-        assert!(bad(|c| c.width = 0).contains("width 0"));
-        assert!(bad(|c| c.dilations = vec![1, 0]).contains("dilations [1, 0]"));
-        assert!(bad(|c| c.std_sigma = f64::NAN).contains("std_sigma NaN"));
-        assert!(bad(|c| c.std_boundary = -1.0).contains("std_boundary -1"));
+        let width = "`width` is 0, expected a whole number from 1 to 256, as in `\"width\": 64`";
+        assert!(bad(|c| c.width = 0).ends_with(width));
+        assert!(bad(|c| c.dilations = vec![1, 0]).contains("`dilations.1` is 0, expected"));
+        assert!(bad(|c| c.dilations = Vec::new()).contains("`dilations` is an empty list"));
+        assert!(bad(|c| c.std_sigma = f64::NAN).contains("`std_sigma` is null, expected"));
+        assert!(bad(|c| c.std_boundary = -1.0).contains("`std_boundary` is -1, expected"));
+        // What is too large to be computed with is refused before anything is computed.
+        let large: [fn(&mut Config); 5] = [
+            |c| c.width = usize::MAX / 2,
+            |c| c.classifier_width = usize::MAX / 2,
+            |c| c.std_radius = 100_000_000,
+            |c| c.std_steps = usize::MAX / 2,
+            |c| c.dilations = vec![usize::MAX / 2],
+        ];
+        for change in large {
+            let message = bad(change);
+            assert!(message.contains(", expected a whole number from "), "{message}");
+        }
     }
 }

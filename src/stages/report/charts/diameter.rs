@@ -20,14 +20,14 @@ pub(in crate::stages::report) fn by_diameter(
         let mut chart = frame(area, &x, &Axis::new("Dice", 0.0..1.0))?;
         let colour = colour(position).mix(0.7);
         let at = |missed: bool| {
-            let of = move |score: &&&NoduleResult| {
-                (score.row.outcome == Outcome::Missed.name()) == missed
-                    && score.diameter_mm.is_finite()
+            let of = move |result: &&&NoduleResult| {
+                (result.row.outcome == Outcome::Missed.name()) == missed
+                    && result.diameter_mm.is_finite()
             };
             nodules
                 .iter()
                 .filter(of)
-                .filter_map(|score| Some((score.diameter_mm, score.row.metrics.dice?)))
+                .filter_map(|result| Some((result.diameter_mm, result.row.metrics.dice?)))
         };
         chart.draw_series(at(false).map(|at| Circle::new(at, 7, colour.filled())))?;
         chart.draw_series(at(true).map(|at| Cross::new(at, 9, colour.stroke_width(4))))?;
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn charts_draw_any_values() {
-        let score = |diameter_mm, outcome: &str| NoduleResult {
+        let result = |diameter_mm, outcome: &str| NoduleResult {
             diameter_mm,
             row: NoduleMetrics {
                 metrics: MetricColumns { dice: Some(0.0), ..MetricColumns::default() },
@@ -51,9 +51,9 @@ mod tests {
                 ..NoduleMetrics::default()
             },
         };
-        let scores = [score(8.0, "missed"), score(f64::NAN, "scored"), score(9.0, "scored")];
-        let scores: Vec<&NoduleResult> = scores.iter().collect();
-        let text = assert_drawn(by_diameter("<i>", 9, &scores, 9.0));
+        let results = [result(8.0, "missed"), result(f64::NAN, "scored"), result(9.0, "scored")];
+        let results: Vec<&NoduleResult> = results.iter().collect();
+        let text = assert_drawn(by_diameter("<i>", 9, &results, 9.0));
         assert_eq!(text.matches("<circle").count(), 1);
         assert_drawn(by_diameter("", 0, &[], f64::NEG_INFINITY));
     }

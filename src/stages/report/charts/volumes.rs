@@ -32,7 +32,7 @@ pub(in crate::stages::report) fn bland_altman(
             (agreement.mean_mm3, "mean", VPos::Bottom),
             (agreement.lower_limit_mm3, "−1.96 SD", VPos::Top),
         ];
-        let points: Vec<(f64, f64)> = nodules.iter().filter_map(|score| point(score)).collect();
+        let points: Vec<(f64, f64)> = nodules.iter().filter_map(|result| point(result)).collect();
         let heights = points.iter().map(|at| at.1).chain(lines.iter().filter_map(|line| line.0));
         // Room for the values beyond the limits.
         let top = 1.15 * end_above(heights.map(f64::abs).fold(0.0, f64::max));
@@ -61,10 +61,10 @@ pub(in crate::stages::report) fn bland_altman(
 }
 
 /// Mean and difference of a nodule's volumes; `None` where both masks are empty.
-fn point(score: &NoduleResult) -> Option<(f64, f64)> {
-    let difference = score.row.volume_error_mm3?;
+fn point(result: &NoduleResult) -> Option<(f64, f64)> {
+    let difference = result.row.volume_error_mm3?;
     Some((
-        f64::midpoint(score.row.predicted_volume_mm3, score.row.reference_volume_mm3),
+        f64::midpoint(result.row.predicted_volume_mm3, result.row.reference_volume_mm3),
         difference,
     ))
 }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_point_is_the_mean_and_the_difference() {
-        let score = |predicted: f64, reference: f64, error: Option<f64>| NoduleResult {
+        let result = |predicted: f64, reference: f64, error: Option<f64>| NoduleResult {
             diameter_mm: 8.0,
             row: NoduleMetrics {
                 predicted_volume_mm3: predicted,
@@ -86,10 +86,10 @@ mod tests {
                 ..NoduleMetrics::default()
             },
         };
-        let scores = [
-            score(500.0, 400.0, Some(100.0)),
-            score(0.0, 300.0, Some(-300.0)),
-            score(0.0, 0.0, None),
+        let results = [
+            result(500.0, 400.0, Some(100.0)),
+            result(0.0, 300.0, Some(-300.0)),
+            result(0.0, 0.0, None),
         ];
         let agreement = VolumeAgreement {
             model_id: "m".to_owned(),
@@ -102,12 +102,12 @@ mod tests {
             upper_limit_mm3: None,
         };
         assert_eq!(
-            scores.each_ref().map(point),
+            results.each_ref().map(point),
             [Some((450.0, 100.0)), Some((150.0, -300.0)), None]
         );
-        assert_eq!((largest_volume(scores.iter()), largest_volume([].into_iter())), (450.0, 0.0));
-        let scores: Vec<&NoduleResult> = scores.iter().collect();
-        let text = assert_drawn(bland_altman("<i>", 1, &scores, &agreement, 450.0));
+        assert_eq!((largest_volume(results.iter()), largest_volume([].into_iter())), (450.0, 0.0));
+        let results: Vec<&NoduleResult> = results.iter().collect();
+        let text = assert_drawn(bland_altman("<i>", 1, &results, &agreement, 450.0));
         assert_eq!(text.matches("<circle").count(), 2);
         assert!(text.contains("mean −100") && text.contains("−1.96 SD −654"), "{text}");
         let unknown = VolumeAgreement { mean_mm3: None, lower_limit_mm3: None, ..agreement };

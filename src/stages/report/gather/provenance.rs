@@ -52,7 +52,7 @@ pub(super) fn provenance(task: &Task<'_>, job: &Job) -> Result<Vec<ReportSource>
                 }
             }
         }
-        let InputRef { name, key, content_sha256 } = input;
+        let InputRef { name, key, content_sha256, note: _ } = input;
         sources.insert(order, ReportSource { name, key, content_sha256, made });
     }
     Ok(sources.into_values().collect())

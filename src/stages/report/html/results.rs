@@ -20,12 +20,12 @@ impl ReportPage<'_> {
              counts with the diagonal of its region, or with an overlap of 0.",
             integer(bootstrap::RESAMPLES as u64)
         );
-        self.scores(&caption, "");
+        self.metric_table(&caption, "");
         let note = self.ceiling_note();
         self.page.add(note);
         let over_slices = |row: &Summary| row.metric.starts_with(SLICE_PREFIX);
         if self.content.summary.iter().any(over_slices) {
-            self.scores(
+            self.metric_table(
                 "Metrics over slices, in their plane, for slices with nodule or with prediction. Columns as \
                  above, with slices instead of nodules.",
                 SLICE_PREFIX,
@@ -34,7 +34,7 @@ impl ReportPage<'_> {
     }
 
     /// A table of the metrics whose names start with a prefix.
-    fn scores(&mut self, caption: &str, prefix: &str) {
+    fn metric_table(&mut self, caption: &str, prefix: &str) {
         let mut groups = Vec::new();
         let readers = ReportModel {
             model_id: READER.to_owned(),
@@ -74,18 +74,18 @@ impl ReportPage<'_> {
             .content
             .models
             .iter()
-            .map(|model| (model, self.scores_of(&model.model_id)))
+            .map(|model| (model, self.results_of(&model.model_id)))
             .collect();
-        if models.iter().all(|(_, scores)| scores.is_empty()) {
+        if models.iter().all(|(_, results)| results.is_empty()) {
             self.page.add(html! { p { "Evaluated nodules: none." } });
             return;
         }
         let of_metric = |metric: Metric| {
-            let values = |scores: &[&NoduleResult]| {
-                scores.iter().filter_map(|score| score.row.metrics.value(metric)).collect()
+            let values = |results: &[&NoduleResult]| {
+                results.iter().filter_map(|result| result.row.metrics.value(metric)).collect()
             };
             let rows: Vec<(&ReportModel, Vec<f64>)> =
-                models.iter().map(|(model, scores)| (*model, values(scores))).collect();
+                models.iter().map(|(model, results)| (*model, values(results))).collect();
             let readers = self.content.of_all(READER, metric.name()).and_then(|row| row.mean);
             let title = metric_title(metric.name());
             Chart {
@@ -94,11 +94,11 @@ impl ReportPage<'_> {
             }
         };
         let charts = Metric::ALL.map(of_metric);
-        let largest = self.content.nodules.iter().map(|score| score.diameter_mm);
+        let largest = self.content.nodules.iter().map(|result| result.diameter_mm);
         let largest = largest.filter(|mm| mm.is_finite()).fold(0.0, f64::max);
         let of_model =
-            |(position, (model, scores)): (usize, &(&ReportModel, Vec<&NoduleResult>))| Chart {
-                picture: charts::by_diameter(&model.label, position, scores, largest),
+            |(position, (model, results)): (usize, &(&ReportModel, Vec<&NoduleResult>))| Chart {
+                picture: charts::by_diameter(&model.label, position, results, largest),
                 description: format!("Dice by diameter: {}", model.label),
             };
         let by_diameter: Vec<Chart> = models.iter().enumerate().map(of_model).collect();
@@ -117,8 +117,8 @@ impl ReportPage<'_> {
     }
 
     /// The results of a model.
-    pub(super) fn scores_of(&self, model_id: &str) -> Vec<&NoduleResult> {
-        self.content.nodules.iter().filter(|score| score.row.model_id == model_id).collect()
+    pub(super) fn results_of(&self, model_id: &str) -> Vec<&NoduleResult> {
+        self.content.nodules.iter().filter(|result| result.row.model_id == model_id).collect()
     }
 
     /// A mean and its interval on a line from 0 to 1, or to the largest distance of the metric.

@@ -19,9 +19,9 @@ impl ReportPage<'_> {
         let chart = |row: &VolumeAgreement| {
             let position = self.position(&row.model_id).unwrap_or(0);
             let name = self.label(&row.model_id);
-            let scores = self.scores_of(&row.model_id);
+            let results = self.results_of(&row.model_id);
             Chart {
-                picture: charts::bland_altman(name, position, &scores, row, largest),
+                picture: charts::bland_altman(name, position, &results, row, largest),
                 description: format!(
                     "Difference of predicted and reference volume by their mean: {name}"
                 ),

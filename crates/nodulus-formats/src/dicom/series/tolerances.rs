@@ -11,11 +11,13 @@ pub struct Tolerances {
     ///
     /// METHOD: 1%. Of the 1,018 series of LIDC-IDRI, 1,014 deviate by less than 0.001%, and the other four by 60% or
     /// more.
+    #[schemars(range(min = 0, max = 1000))]
     pub slice_gap: f64,
     /// Distance of a slice from its position on the even grid, as a share of the gap; and from the normal, as a share
     /// of a voxel.
     ///
     /// METHOD: a tenth, because contours are drawn on whole voxels.
+    #[schemars(range(min = 0, max = 1000))]
     pub off_grid: f64,
 }
 

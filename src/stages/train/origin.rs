@@ -1,0 +1,152 @@
+//! What weights were made from: written into their description, and noted by whoever uses them in another store.
+
+use super::config::Config;
+use super::error::Error;
+use super::examples::Selection;
+use crate::stages::Task;
+use crate::tables::{Sample, Split, Table};
+use nodulus_store::InputRef;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// The splits that weights are learnt from or chosen by.
+const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
+
+/// What a store notes of weights from outside it, beside their hash; no key depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsNote {
+    /// The weights file when it was read; left out of the description of weights that were trained from these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// What the description beside the file told; null for weights of another program.
+    pub origin: Option<Origin>,
+}
+
+/// What weights were made from, as their description tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Key of the training, and of the version of the checkpoint in its store.
+    pub run_id: String,
+    /// Version of the program.
+    pub tool_version: String,
+    /// The inputs of the training.
+    pub data: Vec<InputRef>,
+    /// Number of cases, by split and cohort.
+    pub n_cases: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+/// The content hashes of cases, by split and cohort.
+type Cases = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+impl Origin {
+    /// The origin in the metadata of a checkpoint; `None` where it has none.
+    pub fn of(metadata: &Value) -> Option<Self> {
+        let text = |key: &str| metadata.get(key)?.as_str().map(str::to_owned);
+        let cases = metadata.get("cases").cloned().unwrap_or_else(|| json!({}));
+        let cases: Cases = serde_json::from_value(cases).ok()?;
+        let n_cases = cases.into_iter().map(|(split, cohorts)| {
+            (split, cohorts.into_iter().map(|(name, cases)| (name, cases.len())).collect())
+        });
+        Some(Self {
+            run_id: text("run_id")?,
+            tool_version: text("tool_version")?,
+            data: serde_json::from_value(metadata.get("data")?.clone()).ok()?,
+            n_cases: n_cases.collect(),
+        })
+    }
+}
+
+impl WeightsNote {
+    /// The note of an input; `None` where it has none.
+    pub fn of(input: &InputRef) -> Option<Self> {
+        serde_json::from_value(input.note.clone()?).ok()
+    }
+}
+
+/// The inputs of a training, as its weights carry them: they leave the house, so no path goes with them.
+pub(super) fn inputs(inputs: &[InputRef]) -> Vec<InputRef> {
+    let without_path = |input: &InputRef| {
+        let note = WeightsNote::of(input).map(|note| json!(WeightsNote { path: None, ..note }));
+        InputRef { note, ..input.clone() }
+    };
+    inputs.iter().map(without_path).collect()
+}
+
+/// A series and the content of its case.
+#[derive(Debug, Deserialize)]
+struct ScanContent {
+    cohort: String,
+    series_instance_uid: String,
+    content_sha256: String,
+}
+
+/// The cases that weights are learnt from and chosen by, by the hash of their content alone: whoever has the same files can
+/// tell that they are among them, and nobody else can tell whose they are.
+pub(super) fn cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> {
+    let mut series: BTreeMap<(String, String), BTreeSet<Split>> = BTreeMap::new();
+    let selections = config
+        .phases
+        .iter()
+        .flat_map(|phase| SPLITS.map(|split| (split, Selection::of(config, phase, split))));
+    let selections: Vec<(Split, Selection)> = selections.collect();
+    for batch in task.table(Table::Samples)?.rows::<Sample>() {
+        for sample in batch? {
+            let splits = selections.iter().filter(|(_, selection)| selection.holds(&sample));
+            let splits: Vec<Split> = splits.map(|(split, _)| *split).collect();
+            let of = (sample.cohort, sample.series_instance_uid);
+            series.entry(of).or_default().extend(splits);
+        }
+    }
+    let mut cases = Cases::new();
+    let columns = ["cohort", "series_instance_uid", "content_sha256"];
+    for batch in task.table(Table::Scans)?.columns::<ScanContent>(&columns) {
+        for scan in batch? {
+            let splits = series.get(&(scan.cohort.clone(), scan.series_instance_uid));
+            for split in splits.into_iter().flatten() {
+                let cohorts = cases.entry(split.name().to_owned()).or_default();
+                let of_cohort = cohorts.entry(scan.cohort.clone()).or_default();
+                of_cohort.insert(scan.content_sha256.clone());
+            }
+        }
+    }
+    Ok(json!(cases))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(name: &str, note: Option<&WeightsNote>) -> InputRef {
+        let note = note.map(|note| json!(note));
+        InputRef { name: name.to_owned(), key: "k".into(), content_sha256: "c".into(), note }
+    }
+
+    #[test]
+    fn a_description_tells_of_inputs_and_cases_and_never_of_paths() {
+        let before = Origin {
+            run_id: "first".to_owned(),
+            tool_version: "1".to_owned(),
+            data: vec![input("samples", None)],
+            n_cases: BTreeMap::new(),
+        };
+        let path = Some(PathBuf::from("/home/someone/store/model.safetensors"));
+        let note = WeightsNote { path, origin: Some(before.clone()) };
+        let data = inputs(&[input("scans", None), input("initial weights", Some(&note))]);
+        let metadata = json!({
+            "run_id": "second",
+            "tool_version": "2",
+            "data": data,
+            "cases": {"train": {"a": ["1", "2"], "b": ["3"]}, "validation": {"a": ["4"]}},
+        });
+        assert!(!metadata.to_string().contains("someone"), "{metadata}");
+        let origin = Origin::of(&metadata).unwrap();
+        let n = |split: &str, cohort: &str| origin.n_cases[split][cohort];
+        assert_eq!([n("train", "a"), n("train", "b"), n("validation", "a")], [2, 1, 1]);
+        let initial = WeightsNote::of(&origin.data[1]).unwrap();
+        assert_eq!(initial, WeightsNote { path: None, origin: Some(before) });
+        assert_eq!(Origin::of(&json!({"epochs": 3})), None);
+        assert_eq!(Origin::of(&Value::Null), None);
+    }
+}

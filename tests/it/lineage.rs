@@ -1,0 +1,109 @@
+//! Lineage through weights that another store has trained.
+
+use crate::fixture;
+use nodulus::tables::Scan;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Runs the stages of the small pipeline up to `last`, in `folder/store`.
+fn made(folder: &Path, last: &str, sets: &[&str]) -> PathBuf {
+    fs_err::create_dir_all(folder).unwrap();
+    let pipeline = fixture::pipeline(folder);
+    let epochs = ["train.phases.0.schedule.epochs=1", "train.phases.1.schedule.epochs=1"];
+    for stage in ["ingest", "merge", "crop", "balance", "train", "infer"] {
+        let mut arguments = vec![stage, pipeline.to_str().unwrap(), "--progress", "none"];
+        arguments.extend(epochs.iter().chain(sets).flat_map(|set| ["--set", set]));
+        fixture::run_well(&arguments);
+        if stage == last {
+            break;
+        }
+    }
+    folder.join("store")
+}
+
+fn lineage(table: &str, store: &Path, others: &[&Path]) -> (Value, String) {
+    let mut arguments = vec!["lineage", table, "--store", store.to_str().unwrap()];
+    arguments.extend(others.iter().flat_map(|other| ["--also", other.to_str().unwrap()]));
+    let text = fixture::run_well(&arguments);
+    arguments.push("--json");
+    (serde_json::from_str(&fixture::run_well(&arguments)).unwrap(), text)
+}
+
+/// The input with a name.
+fn input<'a>(node: &'a Value, name: &str) -> &'a Value {
+    let inputs = node["inputs"].as_array().unwrap();
+    inputs.iter().find(|input| input["name"] == name).expect(name)
+}
+
+/// The patients of the sources that `scans` were read from.
+fn patients(scans: &Value) -> BTreeSet<String> {
+    let cases = input(scans, "sources")["cases"].as_array().unwrap();
+    cases.iter().map(|case| case["patient_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn lineage_goes_on_through_weights_from_another_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = made(&folder.path().join("first"), "train", &[]);
+    let initial = format!("train.initial.checkpoint={}", first.display());
+    let second = made(&folder.path().join("second"), "train", &["phantom.seed=5", &initial]);
+    let scans: Vec<Scan> = fixture::rows(&first);
+    let expected: BTreeSet<String> = scans.iter().map(|scan| scan.patient_id.clone()).collect();
+    let (found, text) = lineage("checkpoint", &second, &[]);
+    let weights = input(&found, "initial weights");
+    assert_eq!(weights["outside"]["end"], Value::Null, "{weights}");
+    let learnt = &weights["outside"]["origin"]["n_cases"]["train"];
+    assert_eq!((&learnt["luna16"], &learnt["clinical"]), (&3.into(), &2.into()), "{learnt}");
+    let checkpoint = input(weights, "checkpoint");
+    assert_eq!(checkpoint["store"], first.to_str().unwrap());
+    assert_eq!(patients(input(checkpoint, "scans")), expected);
+    assert_ne!(patients(input(&found, "scans")), expected);
+    assert!(text.contains(&format!("in store `{}`:", first.display())), "{text}");
+    for patient in &expected {
+        assert!(text.contains(patient), "{patient}: {text}");
+    }
+
+    // The first store moves away: what the weights tell stays, and their store may be named.
+    let moved = folder.path().join("moved");
+    fs_err::rename(&first, &moved).unwrap();
+    let (found, text) = lineage("checkpoint", &second, &[]);
+    let weights = input(&found, "initial weights");
+    let end = weights["outside"]["end"].as_str().unwrap();
+    assert!(end.ends_with("model.safetensors` is no longer there"), "{end}");
+    assert!(text.contains("5 cases of train (clinical 2, luna16 3)"), "{text}");
+    assert!(text.contains("the lineage ends here: `") && text.contains("--also DIR"), "{text}");
+    assert_eq!(input(weights, "scans")["key"], input(checkpoint, "scans")["key"]);
+    let (found, _) = lineage("checkpoint", &second, &[&second, &moved]);
+    let checkpoint = input(input(&found, "initial weights"), "checkpoint");
+    assert_eq!(checkpoint["store"], moved.to_str().unwrap());
+    assert_eq!(patients(input(checkpoint, "scans")), expected);
+
+    // A copy of the second checkpoint, in no store: it tells of both trainings, and of no patient and no folder.
+    let copy = folder.path().join("copy");
+    fs_err::create_dir_all(&copy).unwrap();
+    for name in ["model.safetensors", "model.json"] {
+        fs_err::copy(second.join("checkpoint/current").join(name), copy.join(name)).unwrap();
+    }
+    let described = fs_err::read_to_string(copy.join("model.json")).unwrap();
+    assert!(!described.contains(folder.path().to_str().unwrap()), "{described}");
+    let own: Vec<Scan> = fixture::rows(&second);
+    for scan in scans.iter().chain(&own) {
+        for secret in [&scan.patient_id, &scan.series_instance_uid, scan.path.as_ref().unwrap()] {
+            assert!(!described.contains(secret.as_str()), "{secret}");
+        }
+    }
+    let used = format!("infer.checkpoint={}", copy.display());
+    let third = made(&folder.path().join("third"), "infer", &["phantom.seed=6", &used]);
+    let (found, text) = lineage("predictions", &third, &[]);
+    let weights = input(&found, "checkpoint");
+    let end = weights["outside"]["end"].as_str().unwrap();
+    assert!(end.ends_with("model.safetensors` is in no store"), "{end}");
+    let before = &input(weights, "initial weights")["outside"];
+    assert_eq!(before["origin"]["n_cases"]["train"]["luna16"], 3, "{before}");
+    assert_eq!(text.matches("cases of train").count(), 2, "{text}");
+    let (found, _) = lineage("predictions", &third, &[&second, &moved]);
+    let second_training = input(input(&found, "checkpoint"), "checkpoint");
+    let first_training = input(input(second_training, "initial weights"), "checkpoint");
+    assert_eq!(patients(input(first_training, "scans")), expected);
+}
