@@ -5,14 +5,13 @@ use crate::record::{InputRef, ShardInput};
 use crate::shard::{self, ShardWriter, is_committed};
 use crate::shard_record::{ShardCase, ShardRecord, record_path};
 use crate::version::{self, Manifest, ShardSummary, manifest_path};
-use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record, replaced, view};
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record, view};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a stage makes, and from what.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +75,6 @@ pub struct Job {
     key: String,
     /// Shards that are made again although they are committed.
     redone: BTreeSet<String>,
-    /// Whether shards of interrupted runs were looked at.
-    is_checked: AtomicBool,
 }
 
 impl Job {
@@ -85,9 +82,7 @@ impl Job {
         let shard_keys = spec.shard_keys();
         let parts = std::iter::once(spec.stage).chain(shard_keys.iter().map(String::as_str));
         let key = hash::id("", parts);
-        let (store, redone, is_checked) =
-            (store.to_owned(), BTreeSet::new(), AtomicBool::new(false));
-        Self { store, spec, shard_keys, key, redone, is_checked }
+        Self { store: store.to_owned(), spec, shard_keys, key, redone: BTreeSet::new() }
     }
 
     /// Key of the version that the outputs will have.
@@ -103,27 +98,6 @@ impl Job {
     /// Number of shards.
     pub fn n_shards(&self) -> usize {
         self.shard_keys.len()
-    }
-
-    /// Removes committed shards that an interrupted run left and that are not what their records say, because the
-    /// machine may have stopped before they were on disk. Looks once: what is committed later is of living processes.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store cannot be read or written to.
-    pub fn check(&self) -> Result<(), Error> {
-        if self.is_checked.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let replaced = self.replaced()?;
-        for output in &self.spec.outputs {
-            let folder = self.folder(*output);
-            let known = self.known(*output, &replaced)?;
-            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
-                shard::check_unsealed(&folder, key, *output)?;
-            }
-        }
-        Ok(())
     }
 
     /// The positions of the shards that are still to be made, ascending.
@@ -161,7 +135,7 @@ impl Job {
     pub fn committed(&self) -> Result<Vec<Option<ShardSummary>>, Error> {
         let Some(first) = self.spec.outputs.first() else { return Ok(Vec::new()) };
         let folder = self.folder(*first);
-        let known = self.known(*first, &self.replaced()?)?;
+        let known = self.known(*first)?;
         let summary = |key: &String| {
             if let Some(known) = known.get(key) {
                 return Ok(Some(known.clone()));
@@ -183,8 +157,11 @@ impl Job {
             let folder = self.folder(*output);
             fs::create_dir_all(folder.join("shards"))?;
             shard::remove_unfinished(&self.claims()?, &folder)?;
+            let known = self.known(*output)?;
+            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
+                shard::check_unsealed(&folder, key, *output)?;
+            }
         }
-        self.check()?;
         let mut seen = BTreeSet::new();
         let mut pending = self.pending();
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
@@ -211,18 +188,15 @@ impl Job {
     /// Fails if a shard is not committed, its record cannot be read, or the store cannot be written to.
     pub fn finish(&self) -> Result<Vec<Version>, Error> {
         let mut versions = Vec::new();
-        self.check()?;
-        let replaced = self.replaced()?;
         let mut is_synced = false;
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
+            let known = self.known(*output)?;
             let path = manifest_path(&folder, &self.key);
-            let earlier: Option<Manifest> =
-                if replaced.is_empty() { record::read(&path)? } else { None };
+            let earlier = if self.redone.is_empty() { record::read(&path)? } else { None };
             let manifest = match earlier {
-                Some(manifest) if manifest.kept_beside.is_none() => manifest,
-                _ => {
-                    let known = self.known(*output, &replaced)?;
+                Some(manifest) => manifest,
+                None => {
                     let manifest = self.manifest(*output, &folder, &known)?;
                     if !is_synced {
                         durable::sync_all_below(&self.store)?;
@@ -238,14 +212,14 @@ impl Job {
                     manifest
                 }
             };
-            if !replaced.is_empty() {
-                self.remove_versions_with_replaced_shards(&folder, &manifest, &replaced)?;
+            if !self.redone.is_empty() {
+                self.remove_versions_with_replaced_shards(&folder)?;
             }
             versions.push(Version::new(&folder, *output, manifest));
         }
         for version in &versions {
             let folder = self.folder(version.output());
-            view::show(&folder, version, !replaced.is_empty())?;
+            view::show(&folder, version, !self.redone.is_empty())?;
             let current = folder.join("CURRENT");
             let line = format!("{}\n", self.key);
             if fs::read_to_string(&current).ok().as_deref() != Some(&line) {
@@ -257,29 +231,7 @@ impl Job {
                 remove_folder(&self.unfinished(key)?)?;
             }
         }
-        self.clear_marks(&replaced)?;
         Ok(versions)
-    }
-
-    /// The keys of shards whose content may not be what an earlier version of it says: those that this job makes again,
-    /// and those of which a killed process may have done so.
-    fn replaced(&self) -> Result<BTreeSet<String>, Error> {
-        let mut replaced = replaced::marked(&self.claims()?)?;
-        replaced.retain(|key| self.shard_keys.contains(key));
-        replaced.extend(self.redone.iter().cloned());
-        Ok(replaced)
-    }
-
-    /// Removes the marks of replaced shards, which the versions now list as they are, unless another process works on one.
-    fn clear_marks(&self, replaced: &BTreeSet<String>) -> Result<(), Error> {
-        let claims = self.claims()?;
-        for key in replaced {
-            if let Some(claim) = Claim::try_take(&claims, key)? {
-                replaced::clear(&claims, key)?;
-                claim.finish()?;
-            }
-        }
-        Ok(())
     }
 
     /// The folder of a shard's state while it is made.
@@ -319,37 +271,24 @@ impl Job {
         })
     }
 
-    /// The shards of the output's current version that were not replaced, by their keys: their records need not be
+    /// The shards of the output's current version that are not made again, by their keys: their records need not be
     /// read.
-    fn known(
-        &self,
-        output: OutputSpec,
-        replaced: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, ShardSummary>, Error> {
+    fn known(&self, output: OutputSpec) -> Result<BTreeMap<String, ShardSummary>, Error> {
         let current = current(&self.store, output)?;
         let shards = current.into_iter().flat_map(|version| version.manifest.shards);
-        let kept = shards.filter(|shard| !replaced.contains(&shard.key));
+        let kept = shards.filter(|shard| !self.redone.contains(&shard.key));
         Ok(kept.map(|shard| (shard.key.clone(), shard)).collect())
     }
 
-    /// Removes the records of other versions that list a replaced shard otherwise than this one, because their files are
-    /// gone.
-    fn remove_versions_with_replaced_shards(
-        &self,
-        folder: &Path,
-        manifest: &Manifest,
-        replaced: &BTreeSet<String>,
-    ) -> Result<(), Error> {
-        let shards = manifest.shards.iter().filter(|shard| replaced.contains(&shard.key));
-        let now: BTreeMap<&str, &ShardSummary> = shards.map(|s| (s.key.as_str(), s)).collect();
-        let is_old = |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
+    /// Removes the records of other versions that list a replaced shard, because their files are gone.
+    fn remove_versions_with_replaced_shards(&self, folder: &Path) -> Result<(), Error> {
         for entry in fs::read_dir(folder.join("versions"))? {
             let path = entry?.path();
             if path == manifest_path(folder, &self.key) {
                 continue;
             }
             let Some(other) = record::read::<Manifest>(&path)? else { continue };
-            if other.shards.iter().any(is_old) {
+            if other.shards.iter().any(|shard| self.redone.contains(&shard.key)) {
                 fs::remove_file(path)?;
             }
         }

@@ -86,7 +86,6 @@ mod part_file;
 pub mod foreign;
 mod shard_record;
 mod claim;
-mod replaced;
 mod shard;
 mod version;
 mod view;

@@ -5,9 +5,7 @@
 
 use crate::claim::Claim;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
-use crate::{
-    Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record, replaced,
-};
+use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
 use fs_err as fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,9 +102,6 @@ impl ShardWriter {
     /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
     pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<FailedCase>) -> Result<(), Error> {
         let (mut parts, mut failures) = (parts, failures);
-        if let Some(first) = self.targets.first().filter(|_| self.replaces) {
-            replaced::mark(&first.folder, &self.record.key)?;
-        }
         for target in &self.targets {
             let parts = if let OutputSpec::Table(_) = target.output {
                 let position = parts.iter().position(|part| part.output == target.output);
