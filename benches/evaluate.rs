@@ -188,6 +188,7 @@ fn step(
         device: &Device::Cpu,
         max_memory: 1 << 30,
         plans_only: false,
+        is_incomplete: false,
         progress: &|_| {},
     };
     run(config, &task, &job).expect("scores");

@@ -5,6 +5,7 @@
 //! the stages.
 
 mod near_names;
+mod byte_size;
 pub mod phantom;
 pub mod tables;
 pub mod stages;

@@ -5,6 +5,7 @@ use super::completions::CompletionsArguments;
 use super::experiment::{CrossValidateArguments, ExperimentArguments};
 use super::export::ExportArguments;
 use super::froc::FrocArguments;
+use super::gc::GcArguments;
 use super::lineage::LineageArguments;
 use super::metrics::MetricsArguments;
 use super::montage::MontageArguments;
@@ -38,7 +39,7 @@ pub struct Cli {
 pub(super) enum Command {
     /// Run every stage whose tables are missing or stale
     #[command(
-        after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n\nExit status: 0 success, 1 stopped by an error, 2 wrong usage, 3 finished with failed cases."
+        after_help = "Example:\n  nodulus run pipelines/demo.toml\n  nodulus run pipelines/demo.toml --set crop.margin_slices=2 --dry-run\n  nodulus run pipelines/demo.toml --to balance\n  nodulus run pipelines/demo.toml --keep train\n\nOf a cohort that grows, only shards with new cases are made (docs/growth.md).\n\nExit status: 0 success, 1 stopped by an error, 2 wrong usage, 3 finished with failed cases."
     )]
     Run(RunArguments),
     /// One stage alone
@@ -55,12 +56,12 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus cross-validate pipelines/demo.toml --set balance.folds=5"
     )]
     CrossValidate(CrossValidateArguments),
-    /// Print which tables exist, which are stale and why
+    /// Print which tables exist, which are stale and why, and what a run would do
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
     Status(StatusArguments),
     /// List the tables: name, rows, and a file pattern for DuckDB, polars and pandas
     #[command(
-        after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\""
+        after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\"\n  nodulus tables --store store/demo --version 1f0c3a5b7d9e2468"
     )]
     Tables(TablesArguments),
     /// Print the first rows of a table
@@ -76,6 +77,11 @@ pub(super) enum Command {
     /// Trace a table back to the source files and their hashes
     #[command(after_help = "Example:\n  nodulus lineage summary --store store/demo")]
     Lineage(LineageArguments),
+    /// Remove versions and shards of tables that nothing current or kept needs
+    #[command(
+        after_help = "Example:\n  nodulus gc --store store/demo --dry-run\n  nodulus gc --store store/demo --keep 1\n\nKept are the current version of each table, the N newest others, and all that these were made from."
+    )]
+    Gc(GcArguments),
     /// Print the columns of a table, or write the schemas of all tables
     #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
     Schema(SchemaArguments),

@@ -4,7 +4,7 @@ use super::error::{Error, Outcome};
 use super::pipeline_arguments::PipelineArguments;
 use super::progress::Progress;
 use super::resources::ResourceArguments;
-use super::run::report;
+use super::run_outcome::report;
 use super::{format, resources};
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
 use crate::pipeline::runner;

@@ -3,8 +3,9 @@
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
+use super::outdated::{among, warn};
 use crate::pipeline::export::{Record, luna16, rois};
-use crate::tables::Split;
+use crate::tables::{Output, Split};
 use clap::{Args, Subcommand, ValueEnum};
 use nodulus_store::Store;
 use std::io::Write;
@@ -111,8 +112,8 @@ fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Out
         candidates: arguments.candidates.as_deref(),
     };
     let record = luna16::export(&store, &arguments.out, options)?;
-    if arguments.json {
-        return json(&record, out);
+    if warned(&store, &record, arguments.json, out)? {
+        return Ok(Outcome::Success);
     }
     let about = record.about;
     writeln!(
@@ -165,8 +166,8 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
         splits: &splits,
     };
     let record = rois::export(&store, &arguments.out, options)?;
-    if arguments.json {
-        return json(&record, out);
+    if warned(&store, &record, arguments.json, out)? {
+        return Ok(Outcome::Success);
     }
     let rois::RegionsDescription { n_patients, n_nodules, n_slices, n_nodules_by_split, .. } =
         record.about;
@@ -181,8 +182,23 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
     Ok(Outcome::Success)
 }
 
-fn json<A: serde::Serialize>(record: &Record<A>, out: &mut dyn Write) -> Result<Outcome, Error> {
-    serde_json::to_writer_pretty(&mut *out, record)?;
+/// Names the tables of an export that are older than what they were made from: in the JSON, if it is asked for and then
+/// written, else on standard error. Returns whether JSON was written.
+pub(super) fn warned<A: serde::Serialize>(
+    store: &Store,
+    record: &Record<A>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<bool, Error> {
+    let outputs = record.inputs.iter().filter_map(|input| Output::from_name(&input.name));
+    let outdated = among(store, &outputs.collect::<Vec<_>>())?;
+    if !json {
+        warn(outdated);
+        return Ok(false);
+    }
+    let mut value = serde_json::to_value(record)?;
+    value["outdated"] = serde_json::to_value(outdated)?;
+    serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)?;
-    Ok(Outcome::Success)
+    Ok(true)
 }

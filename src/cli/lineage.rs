@@ -1,6 +1,7 @@
 //! `nodulus lineage`.
 
 use super::error::{Error, Outcome};
+use super::outdated::among;
 use super::unknown_name::unknown_name;
 use crate::pipeline::lineage::{self, Node, Outside};
 use crate::stages::train::Origin;
@@ -36,12 +37,19 @@ pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Resu
         let names: Vec<_> = Output::all().map(Output::name).collect();
         Error::Usage(unknown_name("table", &arguments.table, &names))
     })?;
-    let node = lineage::lineage(&Store::open(&arguments.store)?, output, &arguments.also)?;
+    let store = Store::open(&arguments.store)?;
+    let node = lineage::lineage(&store, output, &arguments.also)?;
+    let outdated = among(&store, &[output])?;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &node)?;
+        let mut value = serde_json::to_value(&node)?;
+        value["outdated"] = serde_json::to_value(outdated.first())?;
+        serde_json::to_writer_pretty(&mut *out, &value)?;
         writeln!(out)?;
     } else {
         write_node(&node, 0, out)?;
+        for outdated in outdated {
+            writeln!(out, "\n{outdated}")?;
+        }
     }
     Ok(Outcome::Success)
 }
@@ -65,6 +73,12 @@ fn write_node(node: &Node, depth: usize, out: &mut dyn Write) -> Result<(), Erro
     }
     if let Some(made) = &node.made {
         writeln!(out, "{indent}  settings {}", made.config)?;
+        if !made.newer_inputs.is_empty() {
+            let names =
+                made.newer_inputs.iter().map(|input| format!("{} {}", input.name, input.key));
+            let names: Vec<String> = names.collect();
+            writeln!(out, "{indent}  kept, and not made from {}", names.join(", "))?;
+        }
     }
     if let Some(outside) = &node.outside {
         write_outside(outside, &indent, out)?;

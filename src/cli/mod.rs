@@ -3,7 +3,6 @@
 mod error;
 mod format;
 mod unknown_name;
-mod byte_size;
 mod numbers;
 mod progress;
 mod pipeline_arguments;
@@ -12,16 +11,20 @@ mod struct_text;
 mod rows;
 mod first_rows;
 mod pairs;
+mod forecast;
 mod status;
+mod run_outcome;
 mod run;
 mod stage_command;
 mod experiment;
+mod outdated;
 mod tables;
 mod show;
 #[cfg(feature = "sql")]
 mod sql_answer;
 mod sql;
 mod lineage;
+mod gc;
 mod schema;
 mod export;
 mod montage;
@@ -64,8 +67,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &cli.command {
-        Command::Run(arguments) => run::run(arguments, None, out),
-        Command::Stage(command) => run::run(&command.arguments, Some(command.stage), out),
+        Command::Run(arguments) => run::run(arguments, out),
+        Command::Stage(command) => run::run_stage(&command.arguments, command.stage, out),
         Command::Experiment(arguments) => experiment::experiment(arguments, out),
         Command::CrossValidate(arguments) => experiment::cross_validate(arguments, out),
         Command::Status(arguments) => status::status(arguments, out),
@@ -73,6 +76,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::Show(arguments) => show::show(arguments, out),
         Command::Sql(arguments) => sql::sql(arguments, out),
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
+        Command::Gc(arguments) => gc::gc(arguments, out),
         Command::Schema(arguments) => schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
         Command::Montage(arguments) => montage::montage(arguments, out),

@@ -1,6 +1,7 @@
 //! `nodulus montage`.
 
 use super::error::{Error, Outcome};
+use super::export::warned;
 use super::numbers;
 use crate::pipeline::montage::{self, MontageOptions};
 use clap::{Args, ValueEnum};
@@ -66,9 +67,7 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
         model: arguments.model.as_deref(),
     };
     let record = montage::draw(&store, &arguments.out, options)?;
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &record)?;
-        writeln!(out)?;
+    if warned(&store, &record, arguments.json, out)? {
         return Ok(Outcome::Success);
     }
     let montage::MontageDescription {

@@ -1,9 +1,9 @@
 //! What a run may use: threads, memory and a device; and how it shows progress.
 
-use super::byte_size;
 use super::error::Error;
 use super::numbers;
 use super::progress::{Progress, ProgressStyle};
+use crate::byte_size;
 use crate::phantom;
 use crate::pipeline::runner;
 use crate::stages::Event;
@@ -12,6 +12,9 @@ use fs_err::OpenOptions;
 use nodulus_nets::Device;
 use nodulus_store::Store;
 use std::io;
+
+/// Bytes that `--max-memory` stands for where it is not given.
+pub(super) const DEFAULT_MAX_MEMORY: u64 = 4 << 30;
 
 #[derive(Debug, Args)]
 pub(super) struct ResourceArguments {
@@ -79,7 +82,7 @@ pub(super) fn write_phantom(
         }
         let count =
             |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
-        phantom::write(&store.root().join("phantom"), phantom, &count)?;
+        phantom::write(&store.root().join(phantom::FOLDER), phantom, &count)?;
     }
     Ok(())
 }
@@ -100,5 +103,23 @@ pub(super) fn show(progress: &Progress, event: runner::Progress) {
             progress.line(&format!("{stage}: {text}"));
         }
         runner::Progress::End(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        resources: ResourceArguments,
+    }
+
+    #[test]
+    fn the_default_memory_is_that_of_the_option() {
+        let resources = Arguments::parse_from(["x"]).resources;
+        assert_eq!(resources.max_memory, DEFAULT_MAX_MEMORY);
     }
 }

@@ -1,191 +1,213 @@
 //! `nodulus run`, and the command of each stage.
 
 use super::error::{Error, Outcome};
+use super::forecast::{self, Columns};
 use super::pipeline_arguments::PipelineArguments;
 use super::progress::Progress;
 use super::resources::ResourceArguments;
+use super::run_outcome;
 use super::unknown_name::unknown_name;
-use super::{format, pairs, resources, status};
-use crate::pipeline::runner::{self, Chosen};
+use super::{pairs, resources};
+use crate::pipeline::forecast::{
+    check_device, check_room, expected_cases, forecast as forecast_of,
+};
+use crate::pipeline::runner::{self, Chosen, Options, can_be_kept};
 use crate::pipeline::{Config, pairs as pairing};
 use crate::stages::Stage;
-use crate::tables::{Output, Summary, Table};
 use clap::Args;
-use nodulus_metrics::Metric;
-use nodulus_store::Store;
+use nodulus_store::{Store, disk};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    /// First stage to run
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    from: Option<Stage>,
+    /// Last stage to run
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    to: Option<Stage>,
+    /// Stage to go on with as it is, though its inputs or settings changed: train, report or ingest; repeatable
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    keep: Vec<Stage>,
+    #[command(flatten)]
+    work: WorkArguments,
+}
+
+/// Arguments of the command of a stage.
+#[derive(Debug, Args)]
+pub(super) struct StageArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    #[command(flatten)]
+    work: WorkArguments,
+}
+
+/// What is done, and with what.
+#[derive(Debug, Args)]
+struct WorkArguments {
     /// Stage to run again even if nothing changed; repeatable
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     force: Vec<Stage>,
-    /// Print which stages would run and which files of volumes go together; change nothing
+    /// Try failed cases again; those that lacked memory are always tried again once --max-memory is enough
+    #[arg(long)]
+    retry_failed: bool,
+    /// Print what would be read, made and written, and fail on what would fail later; change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     resources: ResourceArguments,
 }
 
-/// Runs one stage, or all stages of a pipeline file.
-pub(super) fn run(
-    arguments: &RunArguments,
-    stage: Option<Stage>,
+/// Runs the stages of a pipeline file.
+pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let config = read(&arguments.pipeline)?;
+    let stages = between(&config, arguments.from, arguments.to)?;
+    let work = &arguments.work;
+    for (option, chosen) in [("--keep", &arguments.keep), ("--force", &work.force)] {
+        if let Some(stage) = chosen.iter().find(|stage| !stages.contains(stage)) {
+            is_asked_for(&config, *stage)?;
+            let text = format!(
+                "`{option} {stage}`: this run leaves {stage} out, because of `--from` or `--to`"
+            );
+            return Err(Error::Usage(text));
+        }
+    }
+    if let Some(stage) = arguments.keep.iter().find(|stage| !can_be_kept(**stage)) {
+        let kept = Stage::ALL.into_iter().filter(|stage| can_be_kept(*stage)).map(Stage::name);
+        let kept = kept.collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "`--keep {stage}`: expected one of {kept}; older outputs of other stages would be joined with other scans"
+        );
+        return Err(Error::Usage(text));
+    }
+    if let Some(stage) = arguments.keep.iter().find(|stage| work.force.contains(stage)) {
+        return Err(Error::Usage(format!(
+            "`--keep {stage}` and `--force {stage}` contradict each other"
+        )));
+    }
+    work_on(&config, &stages, &arguments.keep.iter().copied().collect(), work, out)
+}
+
+/// Runs one stage of a pipeline file.
+pub(super) fn run_stage(
+    arguments: &StageArguments,
+    stage: Stage,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
-    let pipeline = &arguments.pipeline;
-    let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
-    let stages: Vec<Stage> = match stage {
-        Some(stage) if !config.stages().any(|s| s == stage) => {
-            let why = if (stage.spec().is_on)(&config) {
-                format!("{stage} needs images, and the pipeline file's cohorts have none")
-            } else {
-                format!("the pipeline file has no `[{stage}]` section")
-            };
-            return Err(Error::Usage(why));
-        }
-        Some(stage) => vec![stage],
-        None => config.stages().collect(),
+    let config = read(&arguments.pipeline)?;
+    is_asked_for(&config, stage)?;
+    if let Some(other) = arguments.work.force.iter().find(|forced| **forced != stage) {
+        return Err(Error::Usage(format!("`--force {other}`: this command runs {stage} alone")));
+    }
+    work_on(&config, &[stage], &BTreeSet::new(), &arguments.work, out)
+}
+
+fn read(pipeline: &PipelineArguments) -> Result<Config, Error> {
+    Ok(Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?)
+}
+
+/// The stages from one to another, both included.
+fn between(config: &Config, from: Option<Stage>, to: Option<Stage>) -> Result<Vec<Stage>, Error> {
+    for stage in [from, to].into_iter().flatten() {
+        is_asked_for(config, stage)?;
+    }
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        let order = Stage::ALL.map(Stage::name).join(", ");
+        let text = format!(
+            "`--from {from} --to {to}` is no stage: {to} comes before {from}; the order is {order}"
+        );
+        return Err(Error::Usage(text));
+    }
+    let is_between =
+        |stage: &Stage| from.is_none_or(|from| *stage >= from) && to.is_none_or(|to| *stage <= to);
+    Ok(config.stages().filter(is_between).collect())
+}
+
+/// Fails for a stage that a pipeline file does not ask for.
+fn is_asked_for(config: &Config, stage: Stage) -> Result<(), Error> {
+    if config.stages().any(|asked| asked == stage) {
+        return Ok(());
+    }
+    Err(Error::Usage(if (stage.spec().is_on)(config) {
+        format!("{stage} needs images, and the pipeline file's cohorts have none")
+    } else {
+        format!("the pipeline file has no `[{stage}]` section")
+    }))
+}
+
+fn work_on(
+    config: &Config,
+    stages: &[Stage],
+    keep: &BTreeSet<Stage>,
+    arguments: &WorkArguments,
+    out: &mut dyn Write,
+) -> Result<Outcome, Error> {
+    let WorkArguments { resources, .. } = arguments;
+    let progress = Progress::new(resources.progress);
+    let device = resources::start(resources, &progress)?;
+    let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
+    let options = Options {
+        force: &force,
+        stages,
+        device: &device,
+        max_memory: resources.max_memory,
+        chosen: &Chosen::new(),
+        keep,
+        retry_failed: arguments.retry_failed,
     };
     if arguments.dry_run {
-        let ingests = stages.contains(&Stage::Ingest);
-        let cohorts = if ingests { pairing::list(&config.ingest) } else { Vec::new() };
-        if arguments.resources.json {
-            let stages = status::stages(&config)?.unwrap_or_default();
-            serde_json::to_writer_pretty(&mut *out, &json!({"stages": stages, "pairs": cohorts}))?;
-            writeln!(out)?;
-        } else {
-            pairs::write(&cohorts, out)?;
-            status::write(&config, false, out)?;
-        }
-        return Ok(Outcome::Success);
+        return dry_run(config, &options, resources.json, &progress, out);
     }
-    let progress = Progress::new(arguments.resources.progress);
-    let device = resources::start(&arguments.resources, &progress)?;
     let store = Store::create(&config.store)?;
     let _lock = store.share()?;
     if stages.contains(&Stage::Ingest) {
         resources::write_phantom(config.phantom.as_ref(), &store, &progress)?;
     }
-    let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
-    let options = runner::Options {
-        force: &force,
-        stages: &stages,
-        device: &device,
-        max_memory: arguments.resources.max_memory,
-        chosen: &Chosen::new(),
-        keep: &BTreeSet::new(),
-        retry_failed: false,
-    };
-    let done = runner::run(&config, &store, &options, &|event| resources::show(&progress, event))?;
+    let done = runner::run(config, &store, &options, &|event| resources::show(&progress, event))?;
     progress.clear();
-    let n_failures = runner::n_failures(&store)?;
-    if arguments.resources.json {
-        write_json(&store, &done, n_failures, out)?;
-    } else {
-        write_text(&store, &done, n_failures, out)?;
-    }
-    Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
+    run_outcome::write(&store, &done, resources.json, out)
 }
 
-fn write_text(
-    store: &Store,
-    done: &[runner::Done],
-    n_failures: u64,
+/// Prints what a run would do, and fails where it would.
+fn dry_run(
+    config: &Config,
+    options: &Options<'_>,
+    json: bool,
+    progress: &Progress,
     out: &mut dyn Write,
-) -> Result<(), Error> {
-    if done.iter().all(|stage| stage.ran.is_none()) {
-        writeln!(out, "nothing to do: everything is up to date")?;
+) -> Result<Outcome, Error> {
+    let store = Store::look(&config.store)?;
+    disk::check_writable(store.root())?;
+    let mut pairs = Vec::new();
+    if options.stages.contains(&Stage::Ingest) {
+        let expected = expected_cases(config, &store)?;
+        let mut written = config.ingest.clone();
+        written.cohorts.retain(|cohort| expected(cohort).is_none());
+        pairs = pairing::list(&written);
+    }
+    if !json {
+        pairs::write(&pairs, out)?;
+    }
+    let listing = |done, total| progress.count("sources", done as u64, total as u64, "");
+    let forecast = forecast_of(config, &store, options, false, &listing)?;
+    progress.clear();
+    if json {
+        let mut value = serde_json::to_value(&forecast)?;
+        value["pairs"] = json!(pairs);
+        serde_json::to_writer_pretty(&mut *out, &value)?;
+        writeln!(out)?;
     } else {
-        let rows = done.iter().map(|stage| {
-            let time = stage
-                .ran
-                .map_or("up to date".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
-            vec![
-                stage.stage.name().to_owned(),
-                time,
-                stage.rows.to_string(),
-                stage.n_failures.to_string(),
-            ]
-        });
-        writeln!(out, "{}", format::table(&["stage", "time", "rows", "failed"], rows))?;
+        forecast::write(&forecast, Columns::Bytes, out)?;
     }
-    let root = store.root().display();
-    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {root})")?;
-    if let Some(report) = report(store)? {
-        writeln!(out, "report  {}", report.display())?;
-    }
-    for row in dice(store)? {
-        writeln!(
-            out,
-            "Dice    {} {} [{}, {}], {} of {} nodules measured, {} missed",
-            row.model_id,
-            format::number(row.mean),
-            format::number(row.ci_low),
-            format::number(row.ci_high),
-            row.n_valid,
-            row.n_total,
-            row.n_missed
-        )?;
-    }
-    if n_failures > 0 {
-        writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
-    }
-    Ok(())
-}
-
-fn write_json(
-    store: &Store,
-    done: &[runner::Done],
-    n_failures: u64,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
-    let stages: Vec<_> = done
-        .iter()
-        .map(|stage| {
-            json!({
-                "stage": stage.stage.name(),
-                "seconds": stage.ran.map(|time| time.as_secs_f64()),
-                "rows": stage.rows,
-                "n_failures": stage.n_failures,
-            })
-        })
-        .collect();
-    let value = json!({
-        "store": store.root(),
-        "stages": stages,
-        "report": report(store)?,
-        "dice": dice(store)?,
-        "n_failures": n_failures,
-    });
-    serde_json::to_writer_pretty(&mut *out, &value)?;
-    writeln!(out)?;
-    Ok(())
-}
-
-/// The store's current report, where there is one.
-pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
-    let version = store.current(Output::Report)?;
-    Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
-}
-
-/// Rows of `summary` with the Dice of each model over all nodules.
-fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
-    let mut rows = Vec::new();
-    if let Some(version) = store.current(Output::Table(Table::Summary))? {
-        for batch in version.rows::<Summary>() {
-            let dice = Metric::Dice.name();
-            rows.extend(
-                batch?.into_iter().filter(|row| row.metric == dice && row.subgroup == "all"),
-            );
-        }
-    }
-    Ok(rows)
+    check_room(&store, &forecast.writes)?;
+    check_device(config, &forecast, options.device)?;
+    Ok(Outcome::Success)
 }
 
 fn stage(name: &str) -> Result<Stage, String> {

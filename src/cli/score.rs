@@ -1,11 +1,11 @@
 //! `nodulus score`.
 
-use super::byte_size;
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
 use super::pipeline_arguments::PipelineArguments;
 use super::resources;
+use crate::byte_size;
 use crate::near_names::near_or_all;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};

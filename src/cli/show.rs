@@ -3,9 +3,10 @@
 use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
 use super::numbers;
+use super::outdated;
 use super::rows::Format;
 use super::unknown_name::unknown_name;
-use crate::tables::Table;
+use crate::tables::{Output, Table};
 use arrow::datatypes::DataType;
 use clap::Args;
 use nodulus_store::Store;
@@ -44,6 +45,8 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
         output: table.name(),
         store: store.root().to_owned(),
     })?;
+    outdated::check_files(&store, &[Output::Table(table)])?;
+    outdated::warn(outdated::among(&store, &[Output::Table(table)])?);
     let partition = table.spec().partition_column;
     let rows = read(&files.files, partition, &columns, &filters, arguments.rows as usize)?;
     if rows.is_empty() && !filters.is_empty() && arguments.rows > 0 {

@@ -1,9 +1,11 @@
 //! Answers to questions in SQL over the tables of a store.
 
 use super::error::Error;
+use super::outdated;
 use super::unknown_name::unknown_name;
 use crate::near_names::did_you_mean;
-use crate::tables::Table;
+use crate::pipeline::outdated::unlike;
+use crate::tables::{Output, Table};
 use arrow::array::RecordBatch;
 use nodulus_store::Store;
 
@@ -19,6 +21,10 @@ pub(super) fn answer(question: &str, store: &Store) -> Result<RecordBatch, Error
             });
         }
     }
+    let named = nodulus_sql::tables_in(question);
+    let named: Vec<Output> = named.iter().filter_map(|name| Output::from_name(name)).collect();
+    outdated::check_files(store, &named)?;
+    outdated::warn(unlike(store, &named)?);
     nodulus_sql::query(question, &tables).map_err(|error| explain(error, &tables, store))
 }
 

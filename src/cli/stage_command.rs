@@ -1,6 +1,6 @@
 //! One command for each stage, from the stages' own list.
 
-use super::run::RunArguments;
+use super::run::StageArguments;
 use crate::stages::Stage;
 use clap::{ArgMatches, Args as _, Command, Error, FromArgMatches, Subcommand};
 
@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args as _, Command, Error, FromArgMatches, Subcommand};
 #[derive(Debug)]
 pub(super) struct StageCommand {
     pub(super) stage: Stage,
-    pub(super) arguments: RunArguments,
+    pub(super) arguments: StageArguments,
 }
 
 impl StageCommand {
@@ -17,7 +17,7 @@ impl StageCommand {
         let (first, rest) = spec.description.split_at(1);
         let about = format!("{}{rest}", first.to_uppercase());
         let example = format!("Example:\n  nodulus {stage} pipelines/demo.toml {}", spec.example);
-        let command = RunArguments::augment_args(Command::new(spec.name));
+        let command = StageArguments::augment_args(Command::new(spec.name));
         command.about(about).after_help(example.trim_end().to_owned())
     }
 }
@@ -28,7 +28,7 @@ impl FromArgMatches for StageCommand {
         let stage = chosen.and_then(|(name, arguments)| Some((Stage::from_name(name)?, arguments)));
         let (stage, arguments) =
             stage.ok_or_else(|| Error::new(clap::error::ErrorKind::InvalidSubcommand))?;
-        Ok(Self { stage, arguments: RunArguments::from_arg_matches(arguments)? })
+        Ok(Self { stage, arguments: StageArguments::from_arg_matches(arguments)? })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -48,8 +48,32 @@ struct PhantomRecord {
 
 /// Claims a folder; returns the summary where the folder already holds the phantom.
 pub(super) fn open(out: &Path, config: &Config) -> Result<Option<PhantomSummary>, Error> {
-    let unfinished =
-        PhantomRecord { phantom_version: VERSION, config: config.clone(), nodules: None };
+    let partial = out.join(PARTIAL);
+    let found = look(out, config)?;
+    match found {
+        Found::Whole(summary) => {
+            remove_if_present(&partial)?;
+            return Ok(Some(summary));
+        }
+        Found::Part => {}
+        Found::Nothing => fs::create_dir_all(out)?,
+    }
+    fs::write(&partial, json(&partial, &unfinished(config))?)?;
+    Ok(None)
+}
+
+/// What a folder holds of a phantom.
+pub(super) enum Found {
+    /// All of it.
+    Whole(PhantomSummary),
+    /// A part of it.
+    Part,
+    /// Nothing; the folder may be missing.
+    Nothing,
+}
+
+/// What a folder holds of a phantom; nothing is changed.
+pub(super) fn look(out: &Path, config: &Config) -> Result<Found, Error> {
     let (complete, partial) = (out.join(COMPLETE), out.join(PARTIAL));
     if complete.exists() {
         let text = fs::read_to_string(&complete)?;
@@ -58,31 +82,29 @@ pub(super) fn open(out: &Path, config: &Config) -> Result<Option<PhantomSummary>
                 phantom_version: VERSION,
                 config: found,
                 nodules: Some(nodules),
-            }) if found == *config => {
-                remove_if_present(&partial)?;
-                Ok(Some(PhantomSummary {
-                    already_complete: true,
-                    ..PhantomSummary::new(config, nodules)
-                }))
-            }
-            _ => Err(other(&complete, &text, &unfinished)),
+            }) if found == *config => Ok(Found::Whole(PhantomSummary {
+                already_complete: true,
+                ..PhantomSummary::new(config, nodules)
+            })),
+            _ => Err(other(&complete, &text, &unfinished(config))),
         };
     }
-    let claim = json(&partial, &unfinished)?;
     if partial.exists() {
         let text = fs::read_to_string(&partial)?;
         // A process that was killed may have left only the beginning of its claim.
-        if !claim.starts_with(&text) {
-            return Err(other(&partial, &text, &unfinished));
+        if !json(&partial, &unfinished(config))?.starts_with(&text) {
+            return Err(other(&partial, &text, &unfinished(config)));
         }
-    } else {
-        fs::create_dir_all(out)?;
-        if fs::read_dir(out)?.next().is_some() {
-            return Err(Error::Occupied(out.to_owned()));
-        }
+        return Ok(Found::Part);
     }
-    fs::write(partial, claim)?;
-    Ok(None)
+    if out.exists() && fs::read_dir(out)?.next().is_some() {
+        return Err(Error::Occupied(out.to_owned()));
+    }
+    Ok(Found::Nothing)
+}
+
+fn unfinished(config: &Config) -> PhantomRecord {
+    PhantomRecord { phantom_version: VERSION, config: config.clone(), nodules: None }
 }
 
 /// Marks a folder as complete.

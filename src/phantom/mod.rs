@@ -33,7 +33,7 @@ pub use nodule::NoduleType;
 pub use noise::Kernel;
 pub use traps::TRAPS;
 pub use truth::{NoduleTruth, PatientTruth, Truth};
-pub use write::write;
+pub use write::{FOLDER, is_written, n_cases, write};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,9 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Name of the folder below a store in which a run writes the phantom of its pipeline file.
+pub const FOLDER: &str = "phantom";
+
 /// Writes a phantom's cohorts below a folder, and creates the folder if needed.
 ///
 /// - `lidc/PATIENT/STUDY/SERIES/`: DICOM slices and the readers' XML.
@@ -70,6 +73,25 @@ pub fn write(
     let path = out.join("truth.json");
     fs::write(&path, folder::json(&path, &truth)?)?;
     folder::close(out, config, &truth)
+}
+
+/// Whether a folder holds the whole phantom of these settings already; nothing is changed.
+///
+/// # Errors
+///
+/// Fails as [`write`] would before its first file: for a setting out of range, or a folder that holds anything else.
+pub fn is_written(out: &Path, config: &Config) -> Result<bool, Error> {
+    config.check()?;
+    Ok(matches!(folder::look(out, config)?, folder::Found::Whole(_)))
+}
+
+/// Number of cases of a cohort that [`write`] writes below a folder, given the cohort's folder relative to it.
+pub fn n_cases(config: &Config, cohort: &Path) -> usize {
+    match cohort.iter().next().and_then(|name| name.to_str()) {
+        Some("clinical") => config.clinical_patients,
+        Some("lidc-annotations") => config.patients + traps::TRAPS.len(),
+        _ => config.patients,
+    }
 }
 
 fn luna16_tables(folder: &Path, written: &[WrittenPatient]) -> Result<(), Error> {

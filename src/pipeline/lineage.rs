@@ -45,6 +45,9 @@ pub struct OutputRecord {
     pub config: serde_json::Value,
     /// Rows.
     pub rows: u64,
+    /// The inputs of another content beside which the user kept it; often none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer_inputs: Vec<InputRef>,
 }
 
 /// Where weights from outside a store come from.
@@ -99,6 +102,7 @@ impl Search<'_> {
             tool_version: manifest.tool_version.clone(),
             config: manifest.config.clone(),
             rows: manifest.rows,
+            newer_inputs: manifest.newer_inputs(),
         });
         if node.repeated {
             return Ok(node);

@@ -1,15 +1,17 @@
-//! From a pipeline file to finished tables: reads the settings, lists the sources, plans and runs; then status, lineage,
-//! exports and pictures of a store.
+//! From a pipeline file to finished tables: reads the settings, lists the sources, plans and runs, or tells what a run would
+//! do; then lineage, exports and pictures of a store.
 
 pub mod config;
 mod shards;
+mod source_hashes;
 pub mod sources;
 pub mod pairs;
 pub mod plan;
 pub mod outside_weights;
 pub mod runner;
 pub mod experiment;
-pub mod status;
+pub mod forecast;
+pub mod outdated;
 pub mod lineage;
 pub mod export;
 pub mod montage;

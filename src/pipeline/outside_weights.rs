@@ -45,12 +45,12 @@ pub(super) fn outside_weights(
     let file = weights_file(outside.path).map_err(|source| Error::Store { setting, source })?;
     let content_sha256 =
         hash::sha256_file(&file).map_err(|source| Error::Io { setting, source })?;
-    let (name, key) = (outside.input.to_owned(), content_sha256[..16].to_owned());
     // A description that cannot be read stops the stage that needs it.
     let origin = nodulus_nets::origin(&file).ok().and_then(|metadata| Origin::of(&metadata));
     let note =
         WeightsNote { path: Some(std::path::absolute(&file).unwrap_or(file.clone())), origin };
-    Ok(Some((file, InputRef { name, key, content_sha256, note: Some(json!(note)) })))
+    let input = InputRef::outside(outside.input, content_sha256);
+    Ok(Some((file, InputRef { note: Some(json!(note)), ..input })))
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.

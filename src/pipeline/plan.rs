@@ -6,7 +6,7 @@ use crate::stages::ingest::{self, Sources};
 use crate::tables::{Output, SOURCES};
 use nodulus_store::{InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, Version, hash};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A step of a stage: its shards, or the reduction that sums them up.
@@ -100,13 +100,12 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
     }
     let contents = shards.iter().flat_map(|s| &s.inputs).map(|i| i.content_sha256.as_str());
     let content_sha256 = hash::sha256_parts(contents);
-    let key = content_sha256[..16].to_owned();
     Ok(JobSpec {
         stage: spec.name,
         stage_version: spec.version,
         outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
-        inputs: vec![InputRef { name: SOURCES.to_owned(), key, content_sha256, note: None }],
+        inputs: vec![InputRef::outside(SOURCES, content_sha256)],
         shards,
     })
 }
@@ -185,13 +184,32 @@ pub fn job(
         stage_version: spec.version,
         outputs: step.writes(stage).iter().map(|output| output.spec()).collect(),
         config: settings,
-        inputs: inputs.iter().map(|version| version.manifest.as_input()).chain(weights).collect(),
+        inputs: input_refs(inputs, weights),
         shards,
     })
 }
 
+/// The inputs of a step: versions, and weights from outside the store.
+pub fn input_refs(inputs: &[Version], weights: Option<InputRef>) -> Vec<InputRef> {
+    inputs.iter().map(|version| version.manifest.as_input()).chain(weights).collect()
+}
+
 /// How an output differs from what a job would make: each difference in a few words.
 pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
+    let mut found = changed_work(made, wanted);
+    let changed = changed_inputs(made, wanted).into_iter();
+    found.extend(changed.map(|name| format!("{} changed", in_words(&name))));
+    found.extend(other_inputs(made, wanted));
+    found
+}
+
+/// The name of an input, for people.
+pub fn in_words(input: &str) -> &str {
+    if input == SOURCES { "source files" } else { input }
+}
+
+/// How the stage's code, columns or settings differ from those that made an output.
+pub fn changed_work(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
     let mut found = Vec::new();
     if made.stage_version != wanted.stage_version {
         found.push(format!("made by version {} of the stage", made.stage_version));
@@ -201,21 +219,32 @@ pub fn differences(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
         found.push(format!("made with version {} of its columns", made.schema_version));
     }
     changed_settings("", &made.config, &wanted.config, &mut found);
-    for input in &wanted.inputs {
-        match made.inputs.iter().find(|other| other.name == input.name) {
-            Some(other) if other.content_sha256 != input.content_sha256 => {
-                let what = if input.name == SOURCES { "source files" } else { &input.name };
-                found.push(format!("{what} changed"));
-            }
-            Some(_) => {}
-            None => found.push(format!("made without {}", input.name)),
-        }
-    }
-    for input in &made.inputs {
-        if !wanted.inputs.iter().any(|other| other.name == input.name) {
-            found.push(format!("made with {}", input.name));
-        }
-    }
+    found
+}
+
+/// The names of the inputs that an output was made from with another content.
+pub fn changed_inputs(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
+    let names: BTreeSet<&str> = wanted.inputs.iter().map(|input| &*input.name).collect();
+    let differs = |name: &&str| {
+        let then: Vec<&str> = contents(&made.inputs, name);
+        !then.is_empty() && then != contents(&wanted.inputs, name)
+    };
+    names.into_iter().filter(differs).map(str::to_owned).collect()
+}
+
+fn contents<'a>(inputs: &'a [InputRef], name: &str) -> Vec<&'a str> {
+    let of_name = inputs.iter().filter(|input| input.name == name);
+    of_name.map(|input| &*input.content_sha256).collect()
+}
+
+/// The inputs that an output was made with and would be made without, or the other way round.
+pub fn other_inputs(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
+    let only = |a: &[InputRef], b: &[InputRef], text: &str| -> Vec<String> {
+        let missing = a.iter().filter(|i| !b.iter().any(|other| other.name == i.name));
+        missing.map(|input| format!("{text} {}", input.name)).collect()
+    };
+    let mut found = only(&wanted.inputs, &made.inputs, "made without");
+    found.extend(only(&made.inputs, &wanted.inputs, "made with"));
     found
 }
 
@@ -238,14 +267,20 @@ fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<
 }
 
 /// The first pair of inputs of which one was made from another version of the other: the two names. Their rows would
-/// not belong together. A version that the user kept is not held against its inputs.
+/// not belong together. Outputs over the whole cohort that the user kept beside just these inputs are no such pair.
 pub fn mixed(inputs: &[Version]) -> Option<(Output, Output)> {
-    for made in inputs.iter().filter(|version| version.manifest.kept_beside.is_none()) {
+    let name = |version: &Version| Output::from_name(version.output().name());
+    for made in inputs {
         for of in inputs {
-            let then = made.manifest.inputs.iter().find(|i| i.name == of.manifest.output);
-            let is_other = |then: &InputRef| then.content_sha256 != of.manifest.content_sha256;
-            if then.is_some_and(is_other) && !is_one_of_several(of, inputs) {
-                let name = |version: &Version| Output::from_name(version.output().name());
+            let now = of.manifest.as_input();
+            let is_same = |input: &InputRef| input.content_sha256 == now.content_sha256;
+            let then = made.manifest.inputs.iter().find(|input| input.name == now.name);
+            if then.is_none_or(is_same) || is_one_of_several(of, inputs) {
+                continue;
+            }
+            let mut beside = made.manifest.kept_beside.iter().flatten();
+            let was_kept = beside.any(|input| input.name == now.name && is_same(input));
+            if !was_kept || name(made).is_some_and(is_sharded) {
                 return Some((name(made)?, name(of)?));
             }
         }

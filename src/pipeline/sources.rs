@@ -1,17 +1,15 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
 use super::shards;
+use super::source_hashes::{CaseHash, Known, KnownSeries};
 use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
 use fs_err as fs;
 use nodulus_formats::cohort::{self, Case, Layout, SeriesIn};
 use nodulus_formats::scan_geometry::{self, ScanGeometry};
 use nodulus_formats::{dicom, image_file, luna_csv};
-use nodulus_store::{
-    PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable, hash,
-};
+use nodulus_store::{Store, hash};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::iter::repeat;
@@ -20,8 +18,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Path of the hashes of earlier runs, in the store.
-const HASHES: &str = "sources/hashes.parquet";
 /// Number of cases that are hashed between two looks at the clock.
 const CASES_BETWEEN_SAVES: usize = 256;
 /// Time between two writes of the hashes.
@@ -62,92 +58,6 @@ pub enum Error {
     Store(#[from] nodulus_store::Error),
 }
 
-columns! {
-    /// What was found when a case, or a folder of DICOM files, was last read.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    struct SourceHash {
-        /// cohort and case or folder
-        id: String,
-        /// hash of the files' names, sizes and times of change
-        stat: String,
-        /// hash of the content of a case; null for a folder
-        content_sha256: Option<String>,
-        /// series of a folder; empty for a case
-        series: Vec<String>,
-    }
-}
-
-impl Row for SourceHash {
-    const TABLE: &'static TableSpec =
-        &TableSpec::new::<Self>("source_hashes", "a case or folder that was read");
-}
-
-/// What earlier runs read, so that unchanged files are not read again.
-#[derive(Debug, Default)]
-struct Known {
-    /// Hash of each case, by cohort and case.
-    cases: BTreeMap<String, CaseHash>,
-    /// Series of each DICOM folder and each XML file, by cohort and path.
-    series: BTreeMap<String, KnownSeries>,
-}
-
-/// The series of a folder or file when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct KnownSeries {
-    stat: String,
-    series: BTreeSet<String>,
-}
-
-/// The hash of a case when it was last read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct CaseHash {
-    stat: String,
-    content: String,
-}
-
-impl Known {
-    /// Reads what the store keeps. A damaged file costs time and cannot change a result.
-    fn read(store: &Store) -> Self {
-        let mut known = Self::default();
-        let rows =
-            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
-        for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
-            let SourceHash { id, stat, content_sha256, series } = row;
-            if let Some(content) = content_sha256 {
-                known.cases.insert(id, CaseHash { stat, content });
-            } else {
-                let series = series.into_iter().collect();
-                known.series.insert(id, KnownSeries { stat, series });
-            }
-        }
-        known
-    }
-
-    /// Keeps it in the store, whole or not at all.
-    fn write(&self, store: &Store) -> Result<(), nodulus_store::Error> {
-        let path = store.root().join(HASHES);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let aside = path.with_extension(format!("{}.tmp", durable::this_attempt()));
-        let mut part = PartWriter::create(&aside, &Provenance::new())?;
-        part.write(self.cases.iter().map(|(id, known)| SourceHash {
-            id: id.clone(),
-            stat: known.stat.clone(),
-            content_sha256: Some(known.content.clone()),
-            series: Vec::new(),
-        }))?;
-        part.write(self.series.iter().map(|(id, known)| SourceHash {
-            id: id.clone(),
-            stat: known.stat.clone(),
-            content_sha256: None,
-            series: known.series.iter().cloned().collect(),
-        }))?;
-        part.finish()?;
-        Ok(durable::publish(&aside, &path)?)
-    }
-}
-
 /// Lists and hashes the sources, and keeps the hashes in the store.
 ///
 /// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
@@ -161,7 +71,9 @@ pub fn list(
     store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Sources, Error> {
-    hash_all(config, Known::read(store), progress, &|known| Ok(known.write(store)?))
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
+    lists.hash_all(config, progress, &|known| Ok(known.write(store)?))
 }
 
 /// [`list`] without a change to the store, which need not exist.
@@ -169,50 +81,153 @@ pub fn list(
 /// # Errors
 ///
 /// Fails if a cohort's folder is missing or holds no case.
-pub fn look(config: &ingest::Config, store: Option<&Store>) -> Result<Sources, Error> {
-    let known = store.map(Known::read).unwrap_or_default();
-    hash_all(config, known, &|_, _| {}, &|_| Ok(()))
+pub fn look(config: &ingest::Config, store: &Store) -> Result<Sources, Error> {
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
+    lists.hash_all(config, &|_, _| {}, &|_| Ok(()))
 }
 
-fn hash_all(
+/// How a case differs from what earlier runs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there.
+    New,
+    /// Its content was another.
+    Modified,
+}
+
+/// The cases that differ, by cohort and case.
+pub type Changes = BTreeMap<(String, String), Change>;
+
+/// [`look`] for a plan: files of new cases are not read as long as no earlier case is missing, as one of a renamed folder
+/// is. Such a case has no content yet that any shard could have.
+///
+/// `expected` gives the number of cases of a cohort whose files are still to be written; each is a shard.
+///
+/// # Errors
+///
+/// Fails if a cohort's folder is missing or holds no case.
+pub fn survey(
     config: &ingest::Config,
-    mut known: Known,
+    store: &Store,
+    expected: &(dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     progress: &dyn Fn(usize, usize),
-    save: &dyn Fn(&Known) -> Result<(), Error>,
-) -> Result<Sources, Error> {
-    let series_list = match &config.series_list {
-        Some(path) => Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>()),
-        None => None,
-    };
-    let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
-    cohorts.sort_by_key(|cohort| &cohort.name);
-    let series_before = std::mem::take(&mut known.series);
-    let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
-    let series_of = |id: String, files: &[PathBuf], read: &dyn Fn() -> BTreeSet<String>| {
-        let (known, is_new) = series_of(series_before.get(&id), files, read);
-        let series = known.series.clone();
-        if let Ok(mut now) = series_now.lock() {
-            now.insert(id, known);
+) -> Result<(Sources, Changes), Error> {
+    let known = Known::read(store);
+    let mut lists = Lists { known, is_survey: true, expected, changes: Changes::new() };
+    let sources = lists.hash_all(config, progress, &|_| Ok(()))?;
+    Ok((sources, lists.changes))
+}
+
+/// A listing in progress.
+struct Lists<'a> {
+    known: Known,
+    is_survey: bool,
+    expected: &'a (dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
+    changes: Changes,
+}
+
+impl Lists<'_> {
+    fn hash_all(
+        &mut self,
+        config: &ingest::Config,
+        progress: &dyn Fn(usize, usize),
+        save: &dyn Fn(&Known) -> Result<(), Error>,
+    ) -> Result<Sources, Error> {
+        let series_list = match &config.series_list {
+            Some(path) => {
+                Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>())
+            }
+            None => None,
+        };
+        let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
+        cohorts.sort_by_key(|cohort| &cohort.name);
+        let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
+        let mut listed: Vec<ListedCase<'_>> = Vec::new();
+        let mut unsaved = false;
+        for cohort in cohorts {
+            if let Some(n) = (self.expected)(cohort) {
+                listed.extend((0..n).map(|n| ListedCase::expected(cohort, n)));
+                continue;
+            }
+            let (cases, is_any_new) = self.cases(cohort, &series_now)?;
+            listed.extend(cases);
+            unsaved |= is_any_new;
         }
-        (series, is_new)
-    };
-    let is_any_new = AtomicBool::new(false);
-    let mut listed: Vec<ListedCase<'_>> = Vec::new();
-    for cohort in cohorts {
+        self.known.series = series_now.into_inner().unwrap_or_default();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let total = listed.len();
+        let mut shards = Vec::new();
+        let (mut done, mut saved) = (0, Instant::now());
+        for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
+            let is_growth = self.is_survey && self.has_all(listed);
+            let mut cases = Vec::with_capacity(listed.len());
+            for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
+                let hashes: Vec<(CaseHash, bool)> = chunk
+                    .par_iter()
+                    .map(|listed| match self.known.cases.get(&listed.id()) {
+                        None if is_growth && listed.has_unit() => (listed.unread(), true),
+                        known => content(listed, known),
+                    })
+                    .collect();
+                for (listed, (hash, fresh)) in chunk.iter().zip(hashes) {
+                    cases.push(SourceCase {
+                        cohort: listed.cohort.name.clone(),
+                        case: listed.case.clone(),
+                        content_sha256: hash.content.clone(),
+                    });
+                    unsaved |= fresh;
+                    seen.insert(listed.id());
+                    self.remember(listed, hash);
+                }
+                if unsaved && saved.elapsed() >= BETWEEN_SAVES {
+                    save(&self.known)?;
+                    (saved, unsaved) = (Instant::now(), false);
+                }
+                done += chunk.len();
+                progress(done, total);
+            }
+            let Some(first) = listed.first() else { continue };
+            if (self.expected)(first.cohort).is_some() {
+                // The most shards there can be.
+                shards.extend(cases.into_iter().map(|case| vec![case]));
+            } else {
+                shards.extend(sharded(first.cohort.source, cases, config.shard_size));
+            }
+        }
+        if unsaved {
+            self.known.cases.retain(|id, _| seen.contains(id));
+            save(&self.known)?;
+        }
+        Ok(Sources { series_list, shards })
+    }
+
+    /// The cases of a cohort, not yet hashed, and whether files had to be read to list them.
+    fn cases<'a>(
+        &self,
+        cohort: &'a ingest::Cohort,
+        series_now: &Mutex<BTreeMap<String, KnownSeries>>,
+    ) -> Result<(Vec<ListedCase<'a>>, bool), Error> {
         let geometries = cohort.read_scan_geometry()?;
-        let noted = |(series, is_new): (BTreeSet<String>, bool)| {
+        let is_any_new = AtomicBool::new(false);
+        let series_of = |id: String, files: &[PathBuf], read: &dyn Fn() -> BTreeSet<String>| {
+            let (known, is_new) = series_of(self.known.series.get(&id), files, read);
             is_any_new.fetch_or(is_new, Ordering::Relaxed);
+            let series = known.series.clone();
+            if let Ok(mut now) = series_now.lock() {
+                now.insert(id, known);
+            }
             series
         };
         let series_in = SeriesIn {
             dicom_folder: &|folder, files| {
                 let id = format!("folder {}/{folder}", cohort.name);
-                noted(series_of(id, files, &|| dicom::series_uids(files)))
+                series_of(id, files, &|| dicom::series_uids(files))
             },
             reads: &|path, file| {
                 let id = format!("reads {}/{path}", cohort.name);
                 let read = || cohort::series_of_reads(file).into_iter().collect();
-                noted(series_of(id, &[file.to_owned()], &read)).pop_first()
+                series_of(id, &[file.to_owned()], &read).pop_first()
             },
         };
         let cases = cohort::cases(&cohort.location(geometries.as_ref()), &series_in)
@@ -220,54 +235,34 @@ fn hash_all(
         if cases.is_empty() {
             return Err(empty(cohort));
         }
-        listed.extend(cases.into_iter().map(|case| {
+        let listed = cases.into_iter().map(|case| {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
             ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
-        }));
+        });
+        Ok((listed.collect(), is_any_new.into_inner()))
     }
-    known.series = series_now.into_inner().unwrap_or_default();
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    let total = listed.len();
-    let mut shards = Vec::new();
-    let (mut done, mut saved) = (0, Instant::now());
-    let mut unsaved = is_any_new.into_inner();
-    for listed in listed.chunk_by(|a, b| a.cohort.name == b.cohort.name) {
-        let mut cases = Vec::with_capacity(listed.len());
-        for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-            let hashes: Vec<(String, CaseHash, bool)> = chunk
-                .par_iter()
-                .map(|listed| {
-                    let id = format!("{}/{}", listed.cohort.name, listed.case.case_id);
-                    let (hash, fresh) = content(listed, known.cases.get(&id));
-                    (id, hash, fresh)
-                })
-                .collect();
-            for (listed, (id, hash, fresh)) in chunk.iter().zip(hashes) {
-                cases.push(SourceCase {
-                    cohort: listed.cohort.name.clone(),
-                    case: listed.case.clone(),
-                    content_sha256: hash.content.clone(),
-                });
-                unsaved |= fresh;
-                seen.insert(id.clone());
-                known.cases.insert(id, hash);
+
+    /// Whether every case of a cohort that an earlier run read is still there.
+    fn has_all(&self, listed: &[ListedCase<'_>]) -> bool {
+        let Some(first) = listed.first() else { return true };
+        let prefix = format!("{}/", first.cohort.name);
+        let ids: BTreeSet<String> = listed.iter().map(ListedCase::id).collect();
+        let earlier = self.known.cases.range(prefix.clone()..);
+        earlier.take_while(|(id, _)| id.starts_with(&prefix)).all(|(id, _)| ids.contains(id))
+    }
+
+    /// Keeps the hash of a case, and how it differs from the one before.
+    fn remember(&mut self, listed: &ListedCase<'_>, hash: CaseHash) {
+        let case = (listed.cohort.name.clone(), listed.case.case_id.clone());
+        let content = hash.content.clone();
+        match self.known.cases.insert(listed.id(), hash) {
+            None => self.changes.insert(case, Change::New),
+            Some(before) if before.content != content => {
+                self.changes.insert(case, Change::Modified)
             }
-            if unsaved && saved.elapsed() >= BETWEEN_SAVES {
-                save(&known)?;
-                (saved, unsaved) = (Instant::now(), false);
-            }
-            done += chunk.len();
-            progress(done, total);
-        }
-        if let Some(first) = listed.first() {
-            shards.extend(sharded(first.cohort.source, cases, config.shard_size));
-        }
+            Some(_) => None,
+        };
     }
-    if unsaved {
-        known.cases.retain(|id, _| seen.contains(id));
-        save(&known)?;
-    }
-    Ok(Sources { series_list, shards })
 }
 
 /// Cuts the cases of a cohort into shards. Within a shard, cases are by what they are and not by where they lie.
@@ -326,6 +321,34 @@ struct ListedCase<'a> {
     case: Case,
     /// Hash of the scan's geometry, where it comes from a table.
     geometry_sha256: Option<String>,
+}
+
+impl<'a> ListedCase<'a> {
+    /// A case whose files are still to be written.
+    fn expected(cohort: &'a ingest::Cohort, n: usize) -> Self {
+        let patient = Some(format!("patient {n} of {}", cohort.name));
+        let case_id = format!("case {n}, still to be written");
+        let case = Case { case_id, patient, has_scan: true, ..Case::default() };
+        Self { cohort, geometry_sha256: None, case }
+    }
+
+    /// Cohort and case.
+    fn id(&self) -> String {
+        format!("{}/{}", self.cohort.name, self.case.case_id)
+    }
+
+    /// Whether [`unit`] needs no content.
+    fn has_unit(&self) -> bool {
+        let case = &self.case;
+        let is_named_by_series =
+            matches!(self.cohort.source, Layout::Luna16 | Layout::LidcAnnotations) && case.has_scan;
+        case.patient.is_some() || case.series.is_some() || is_named_by_series
+    }
+
+    /// In place of the hash of a case that is not read.
+    fn unread(&self) -> CaseHash {
+        CaseHash { stat: String::new(), content: format!("not read yet: {}", self.id()) }
+    }
 }
 
 /// Hash of a scan's geometry.
@@ -468,7 +491,8 @@ mod tests {
         assert_eq!(contents(&b), first);
         fs::write(a.join("1.2.mhd"), "yy").unwrap();
         assert_ne!(contents(&a), first);
-        fs::write(folder.path().join("s").join(HASHES), "damaged").unwrap();
+        fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged")
+            .unwrap();
         assert_eq!(contents(&b), first);
     }
 

@@ -48,7 +48,7 @@ pub struct StageSpec {
 pub type Settings = fn(&Config) -> Result<serde_json::Value, serde_json::Error>;
 
 /// For each shard what was decided on it; null where nothing was. `None` where [`Task::plans_only`] is set and the
-/// decision needs more than a glance at the tables.
+/// decision needs more than a glance at the tables, or all of them and [`Task::is_incomplete`] is set.
 pub type Decide = fn(&Config, &Task<'_>) -> Result<Option<Vec<serde_json::Value>>, StageError>;
 
 /// The second step of a stage: it reads the shards' outputs and writes one shard.

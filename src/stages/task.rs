@@ -50,6 +50,8 @@ pub struct Task<'a> {
     pub max_memory: u64,
     /// Whether the stage is planned and not run: long work is then left out.
     pub plans_only: bool,
+    /// Whether shards of the inputs are still to be made, and have no rows yet or old ones; only in a plan.
+    pub is_incomplete: bool,
     /// Receives the progress.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }

@@ -38,7 +38,7 @@ mod scan;
 mod query;
 
 pub use error::{Error, ReadError};
-pub use query::query;
+pub use query::{query, tables_in};
 pub use table::Table;
 
 #[cfg(test)]

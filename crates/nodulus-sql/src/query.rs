@@ -46,6 +46,13 @@ pub fn query(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
     }
 }
 
+/// The names of the tables that a question reads, sorted, those of its own subqueries among them; none where it is not SQL.
+pub fn tables_in(question: &str) -> Vec<String> {
+    let mut names = extract_table_identifiers(question, false, true).unwrap_or_default();
+    names.sort();
+    names
+}
+
 /// What is wrong with a question.
 fn explain(
     question: &str,

@@ -1,6 +1,6 @@
 //! Questions to files.
 
-use crate::{Error, Table, query};
+use crate::{Error, Table, query, tables_in};
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, FixedSizeListArray,
     Float32Array, Float64Array, Int16Array, Int64Array, ListArray, RecordBatch, StringArray,
@@ -275,4 +275,16 @@ fn errors_name_what_is_wrong() {
     assert_eq!(ids(&query("SELECT id FROM mixed", &tables).unwrap()), ["r0", "r1", "x"]);
     // Another table's files do not matter.
     assert_eq!(query("SELECT id FROM a", &tables).unwrap().num_rows(), 2);
+}
+
+#[test]
+fn the_tables_of_a_question_are_named_through_joins_and_subqueries() {
+    let question = "WITH large AS (SELECT * FROM nodules WHERE diameter_mm > 8) \
+                    SELECT count(*) FROM large JOIN marks USING (mark_id) WHERE id IN (SELECT id FROM scans)";
+    let found = tables_in(question);
+    assert!(
+        ["marks", "nodules", "scans"].iter().all(|name| found.contains(&(*name).to_owned())),
+        "{found:?}"
+    );
+    assert_eq!(tables_in("SELEC"), [""; 0]);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Extension of files that are being written.
-const UNFINISHED: &str = ".tmp";
+pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// Writes a temporary file in the same folder, then renames it.
 ///
@@ -146,12 +146,7 @@ pub fn this_attempt() -> String {
 ///
 /// Fails if the folder cannot be read or written to.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+    for entry in entries(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
             let path = entry.path();
@@ -164,6 +159,15 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a folder holds; nothing where it is missing.
+pub(crate) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Syncs the renames in a folder to disk.

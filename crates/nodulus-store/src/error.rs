@@ -51,6 +51,39 @@ pub enum Error {
         /// The record.
         path: PathBuf,
     },
+    /// The current version of an output has no record.
+    #[error("`{path}` is missing, though `CURRENT` names it: run the stage that makes it again")]
+    VersionMissing {
+        /// The record.
+        path: PathBuf,
+    },
+    /// A version lists a file that is not there.
+    #[error(
+        "`{path}` is missing, though version {key} of `{output}` lists it: {}",
+        if *needs_force { format!("run {stage} with `--force {stage}`") } else { format!("run {stage} again") }
+    )]
+    FileMissing {
+        /// The file.
+        path: PathBuf,
+        /// Name of the output.
+        output: String,
+        /// The version.
+        key: String,
+        /// The stage that made it.
+        stage: String,
+        /// Whether the shard's record lists it too, so that a run finds nothing to do.
+        needs_force: bool,
+    },
+    /// There is no such version.
+    #[error("there is no version `{key}` in store `{store}`; {}", known_versions(known))]
+    NoVersion {
+        /// The store.
+        store: PathBuf,
+        /// What was asked for.
+        key: String,
+        /// Names of outputs with the keys of their versions.
+        known: Vec<(String, Vec<String>)>,
+    },
     /// A needed output does not exist yet.
     #[error("`{output}` is not in store `{store}`")]
     NotMade {
@@ -67,13 +100,23 @@ pub enum Error {
         /// Its folder.
         path: PathBuf,
     },
-    /// Another process holds the lock.
-    #[error("store `{store}` is in use by {holder}")]
+    /// A process has the store alone.
+    #[error("store `{store}` is in use by {holder}, which needs it alone: wait until it has ended")]
     Locked {
         /// The store.
         store: PathBuf,
         /// Process and host, as the holder wrote them.
         holder: String,
+    },
+    /// Runs share a store that is needed alone.
+    #[error(
+        "store `{store}` is needed alone and is in use by one run or more, the latest of them {latest}: wait until they have ended"
+    )]
+    Shared {
+        /// The store.
+        store: PathBuf,
+        /// Process and host of the run that began last; it may have ended.
+        latest: String,
     },
     /// The store's folder cannot be written to.
     #[error("store `{store}` cannot be written to")]
@@ -162,4 +205,13 @@ pub enum Error {
         /// What differs.
         source: Box<serde_arrow::Error>,
     },
+}
+
+fn known_versions(known: &[(String, Vec<String>)]) -> String {
+    if known.is_empty() {
+        return "it has no versions yet".to_owned();
+    }
+    let of_output =
+        |(output, keys): &(String, Vec<String>)| format!("`{output}` has {}", keys.join(", "));
+    known.iter().map(of_output).collect::<Vec<_>>().join("; ")
 }

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 /// Length of a key: 64 bits of a hash, enough for the versions of one table.
-const KEY_DIGITS: usize = 16;
+pub(crate) const KEY_DIGITS: usize = 16;
 
 /// SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {

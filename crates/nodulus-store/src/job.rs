@@ -4,11 +4,12 @@ use crate::claim::Claim;
 use crate::record::{InputRef, ShardInput};
 use crate::shard::{self, ShardWriter, is_committed};
 use crate::shard_record::{ShardCase, ShardRecord, record_path};
-use crate::version::{self, Manifest, ShardSummary, manifest_path};
-use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record, view};
+use crate::version::ShardSummary;
+use crate::work::Work;
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record};
 use fs_err as fs;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,12 +70,12 @@ impl JobSpec {
 /// A stage's outputs, finished or not.
 #[derive(Debug)]
 pub struct Job {
-    store: PathBuf,
+    pub(crate) store: PathBuf,
     spec: JobSpec,
-    shard_keys: Vec<String>,
+    pub(crate) shard_keys: Vec<String>,
     key: String,
     /// Shards that are made again although they are committed.
-    redone: BTreeSet<String>,
+    pub(crate) redone: BTreeSet<String>,
 }
 
 impl Job {
@@ -146,6 +147,23 @@ impl Job {
         self.shard_keys.iter().map(summary).collect()
     }
 
+    /// Removes shards that an interrupted run committed and that are not what their records say, because the machine
+    /// stopped before they were safe on disk.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a shard cannot be read or removed.
+    pub fn check_interrupted(&self) -> Result<(), Error> {
+        for output in &self.spec.outputs {
+            let folder = self.folder(*output);
+            let known = self.known(*output)?;
+            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
+                shard::check_unsealed(&folder, key, *output)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
     /// without committing them.
     ///
@@ -157,15 +175,12 @@ impl Job {
             let folder = self.folder(*output);
             fs::create_dir_all(folder.join("shards"))?;
             shard::remove_unfinished(&self.claims()?, &folder)?;
-            let known = self.known(*output)?;
-            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
-                shard::check_unsealed(&folder, key, *output)?;
-            }
         }
+        self.check_interrupted()?;
         let mut seen = BTreeSet::new();
         let mut pending = self.pending();
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
-        Ok(Work { job: self, pending: pending.into(), claimed_by_others: VecDeque::new() })
+        Ok(Work::new(self, pending.into()))
     }
 
     /// A folder in which a long shard keeps its state, so that it can resume after an interruption; it exists
@@ -181,118 +196,29 @@ impl Job {
         Ok(folder)
     }
 
-    /// Writes the versions and makes them the current ones.
+    /// Whether any shard of these outputs is committed, of whatever inputs and settings.
     ///
     /// # Errors
     ///
-    /// Fails if a shard is not committed, its record cannot be read, or the store cannot be written to.
-    pub fn finish(&self) -> Result<Vec<Version>, Error> {
-        let mut versions = Vec::new();
-        let mut is_synced = false;
-        for output in &self.spec.outputs {
-            let folder = self.folder(*output);
-            let known = self.known(*output)?;
-            let path = manifest_path(&folder, &self.key);
-            let earlier = if self.redone.is_empty() { record::read(&path)? } else { None };
-            let manifest = match earlier {
-                Some(manifest) => manifest,
-                None => {
-                    let manifest = self.manifest(*output, &folder, &known)?;
-                    if !is_synced {
-                        durable::sync_all_below(&self.store)?;
-                        is_synced = true;
-                    }
-                    for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
-                        shard::seal(&folder, key)?;
-                    }
-                    let mut bytes = serde_json::to_vec(&manifest)
-                        .map_err(|source| Error::Record { path: path.clone(), source })?;
-                    bytes.push(b'\n');
-                    durable::write(&path, &bytes)?;
-                    manifest
-                }
-            };
-            if !self.redone.is_empty() {
-                self.remove_versions_with_replaced_shards(&folder)?;
-            }
-            versions.push(Version::new(&folder, *output, manifest));
-        }
-        for version in &versions {
-            let folder = self.folder(version.output());
-            view::show(&folder, version, !self.redone.is_empty())?;
-            let current = folder.join("CURRENT");
-            let line = format!("{}\n", self.key);
-            if fs::read_to_string(&current).ok().as_deref() != Some(&line) {
-                durable::write(&current, line.as_bytes())?;
+    /// Fails if the store cannot be read.
+    pub fn has_shards(&self) -> io::Result<bool> {
+        for entry in durable::entries(&self.claims()?.join("shards"))? {
+            if !entry?.file_name().to_string_lossy().contains('.') {
+                return Ok(true);
             }
         }
-        if self.claims()?.join("unfinished").exists() {
-            for key in &self.shard_keys {
-                remove_folder(&self.unfinished(key)?)?;
-            }
-        }
-        Ok(versions)
+        Ok(false)
+    }
+
+    /// Whether an interrupted run left a state from which the shard at a position resumes.
+    pub fn is_begun(&self, position: usize) -> bool {
+        let key = self.shard_keys.get(position);
+        key.is_some_and(|key| self.unfinished(key).is_ok_and(|folder| folder.exists()))
     }
 
     /// The folder of a shard's state while it is made.
-    fn unfinished(&self, key: &str) -> io::Result<PathBuf> {
+    pub(crate) fn unfinished(&self, key: &str) -> io::Result<PathBuf> {
         Ok(self.claims()?.join("unfinished").join(key))
-    }
-
-    fn manifest(
-        &self,
-        output: OutputSpec,
-        folder: &Path,
-        known: &BTreeMap<String, ShardSummary>,
-    ) -> Result<Manifest, Error> {
-        let mut shards = Vec::with_capacity(self.n_shards());
-        for key in &self.shard_keys {
-            if let Some(known) = known.get(key) {
-                shards.push(known.clone());
-                continue;
-            }
-            let path = record_path(folder, key);
-            let record: Option<ShardRecord> = record::read(&path)?;
-            shards.push(ShardSummary::of(&record.ok_or(Error::ShardMissing { path })?));
-        }
-        Ok(Manifest {
-            output: output.name().to_owned(),
-            key: self.key.clone(),
-            schema_version: output.schema_version(),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            stage: self.spec.stage.to_owned(),
-            stage_version: self.spec.stage_version,
-            config: self.spec.config.clone(),
-            inputs: self.spec.inputs.clone(),
-            kept_beside: None,
-            rows: shards.iter().flat_map(|s| &s.parts).map(|p| p.rows).sum(),
-            content_sha256: version::content_of(&shards),
-            shards,
-        })
-    }
-
-    /// The shards of the output's current version that are not made again, by their keys: their records need not be
-    /// read.
-    fn known(&self, output: OutputSpec) -> Result<BTreeMap<String, ShardSummary>, Error> {
-        let current = current(&self.store, output)?;
-        let shards = current.into_iter().flat_map(|version| version.manifest.shards);
-        let kept = shards.filter(|shard| !self.redone.contains(&shard.key));
-        Ok(kept.map(|shard| (shard.key.clone(), shard)).collect())
-    }
-
-    /// Removes the records of other versions that list a replaced shard, because their files are gone.
-    fn remove_versions_with_replaced_shards(&self, folder: &Path) -> Result<(), Error> {
-        for entry in fs::read_dir(folder.join("versions"))? {
-            let path = entry?.path();
-            if path == manifest_path(folder, &self.key) {
-                continue;
-            }
-            let Some(other) = record::read::<Manifest>(&path)? else { continue };
-            if other.shards.iter().any(|shard| self.redone.contains(&shard.key)) {
-                fs::remove_file(path)?;
-            }
-        }
-        Ok(())
     }
 
     fn record(&self, number: usize) -> ShardRecord {
@@ -330,34 +256,38 @@ impl Job {
         ])
     }
 
-    fn writer(&self, number: usize, claim: Claim) -> Result<ShardWriter, Error> {
+    pub(crate) fn writer(&self, number: usize, claim: Claim) -> Result<ShardWriter, Error> {
         let outputs = self.spec.outputs.iter().map(|output| (*output, self.folder(*output)));
         let replaces = self.redone.contains(&self.shard_keys[number]);
         let (record, provenance) = (self.record(number), self.provenance(number));
         ShardWriter::new(number, record, outputs, provenance, replaces, claim)
     }
 
+    pub(crate) fn shard_key(&self, number: usize) -> &str {
+        &self.shard_keys[number]
+    }
+
     /// Whether a shard was committed since the work was listed.
-    fn is_done(&self, number: usize) -> bool {
+    pub(crate) fn is_done(&self, number: usize) -> bool {
         let key = &self.shard_keys[number];
         !self.redone.contains(key)
             && self.spec.outputs.iter().all(|o| is_committed(&self.folder(*o), key))
     }
 
     /// The folder of the first output, which has the claims.
-    fn claims(&self) -> io::Result<PathBuf> {
+    pub(crate) fn claims(&self) -> io::Result<PathBuf> {
         let first = self.spec.outputs.first();
         first
             .map(|output| self.folder(*output))
             .ok_or_else(|| io::Error::other("a job without outputs"))
     }
 
-    fn folder(&self, output: OutputSpec) -> PathBuf {
+    pub(crate) fn folder(&self, output: OutputSpec) -> PathBuf {
         self.store.join(output.name())
     }
 }
 
-fn remove_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -371,48 +301,5 @@ pub(crate) fn current(store: &Path, output: OutputSpec) -> Result<Option<Version
         Ok(key) => Version::read(&folder, output, key.trim()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The shards of a job that are still to be made; see [`Job::work`].
-#[derive(Debug)]
-pub struct Work<'a> {
-    job: &'a Job,
-    pending: VecDeque<usize>,
-    claimed_by_others: VecDeque<usize>,
-}
-
-impl Work<'_> {
-    /// Number of shards that are left, those of other processes included.
-    pub fn n_left(&self) -> usize {
-        self.pending.len() + self.claimed_by_others.len()
-    }
-
-    fn next_shard(&mut self) -> Result<Option<ShardWriter>, Error> {
-        let claims = self.job.claims()?;
-        while let Some(number) = self.pending.pop_front() {
-            match Claim::try_take(&claims, &self.job.shard_keys[number])? {
-                None => self.claimed_by_others.push_back(number),
-                Some(claim) if self.job.is_done(number) => claim.finish()?,
-                Some(claim) => return self.job.writer(number, claim).map(Some),
-            }
-        }
-        while let Some(number) = self.claimed_by_others.pop_front() {
-            let claim = Claim::wait(&claims, &self.job.shard_keys[number])?;
-            if self.job.is_done(number) {
-                claim.finish()?;
-            } else {
-                return self.job.writer(number, claim).map(Some);
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for Work<'_> {
-    type Item = Result<ShardWriter, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_shard().transpose()
     }
 }

@@ -8,7 +8,8 @@
 //!   written aside and moved into place as a whole, with a record; cases that failed are part of it.
 //! - A **job** makes the shards of a stage's outputs. Several processes share the work of one job.
 //! - A **version** of an output is a list of shards; versions share them. One version of each output is the
-//!   current one, and the folder `current` has its files for other programs.
+//!   current one, and the folder `current` has its files for other programs. [`gc`] removes what no version
+//!   that is kept needs.
 //!
 //! The store knows no table by name; programs pass [`OutputSpec`]s, and rows name their table through [`Row`].
 //!
@@ -81,6 +82,7 @@ pub mod hash;
 pub mod clock;
 pub mod lock;
 pub mod durable;
+pub mod disk;
 pub mod record;
 mod part_file;
 pub mod foreign;
@@ -90,7 +92,10 @@ mod shard;
 mod version;
 mod view;
 mod job;
+mod work;
+mod finish;
 mod store;
+pub mod gc;
 mod partitions;
 #[cfg(test)]
 mod fixture;
@@ -99,7 +104,7 @@ mod job_tests;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;
-pub use job::{Job, JobSpec, ShardSpec, Work};
+pub use job::{Job, JobSpec, ShardSpec};
 pub use lock::Lock;
 pub use output::OutputSpec;
 pub use part_file::{PartReader, PartWriter, Provenance};
@@ -110,6 +115,7 @@ pub use shard_record::{FailedCase, PartRecord, ShardCase, ShardRecord};
 pub use store::Store;
 pub use table::{Row, TableSpec};
 pub use version::{Manifest, ShardSummary, Version};
+pub use work::Work;
 
 #[doc(hidden)]
 pub use arrow;

@@ -16,6 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Who else may have a lock.
+#[derive(Clone, Copy)]
+enum Sharing {
+    Alone,
+    WithOthers,
+}
+
 /// The right to write to a store; released when dropped, and when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
@@ -29,7 +36,7 @@ impl Lock {
     ///
     /// Fails if another process holds the lock, or the store cannot be written to.
     pub fn take(store: &Path) -> Result<Self, Error> {
-        Self::of(store, std::fs::File::try_lock)
+        Self::of(store, Sharing::Alone)
     }
 
     /// Takes the lock of a store alone; `None` if another process holds it, alone or with others.
@@ -53,13 +60,14 @@ impl Lock {
     ///
     /// Fails if another process holds the lock alone, or the store cannot be written to.
     pub fn share(store: &Path) -> Result<Self, Error> {
-        Self::of(store, std::fs::File::try_lock_shared)
+        Self::of(store, Sharing::WithOthers)
     }
 
-    fn of(
-        store: &Path,
-        lock: fn(&std::fs::File) -> Result<(), TryLockError>,
-    ) -> Result<Self, Error> {
+    fn of(store: &Path, sharing: Sharing) -> Result<Self, Error> {
+        let lock = match sharing {
+            Sharing::Alone => std::fs::File::try_lock,
+            Sharing::WithOthers => std::fs::File::try_lock_shared,
+        };
         let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
         let mut file = open(store)?;
         let begun = Instant::now();
@@ -70,10 +78,15 @@ impl Lock {
                     let mut holder = String::new();
                     // Without the name of the holder the error is still useful.
                     let _ = file.read_to_string(&mut holder);
-                    let holder = if holder.is_empty() { "another process" } else { holder.trim() };
-                    return Err(Error::Locked {
-                        store: store.to_owned(),
-                        holder: holder.to_owned(),
+                    let holder = match holder.trim() {
+                        "" => "another process".to_owned(),
+                        holder => holder.to_owned(),
+                    };
+                    let store = store.to_owned();
+                    // Where the lock can be shared, runs share it.
+                    return Err(match file.file().try_lock_shared() {
+                        Ok(()) => Error::Shared { store, latest: holder },
+                        Err(_) => Error::Locked { store, holder },
                     });
                 }
                 TryLockError::Error(source) => return Err(not_writable(source)),
@@ -145,6 +158,21 @@ mod tests {
         drop(first);
         assert_eq!(holder(store.path()).unwrap(), None);
         Lock::take(store.path()).unwrap();
+    }
+
+    #[test]
+    fn runs_share_a_store_and_keep_out_what_needs_it_alone() {
+        let store = tempfile::tempdir().unwrap();
+        let runs = [Lock::share(store.path()).unwrap(), Lock::share(store.path()).unwrap()];
+        let error = Lock::take(store.path()).unwrap_err();
+        assert!(matches!(error, Error::Shared { .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains("is needed alone and is in use by one run or more"), "{message}");
+        drop(runs);
+        let alone = Lock::take(store.path()).unwrap();
+        let error = Lock::share(store.path()).unwrap_err();
+        assert!(matches!(error, Error::Locked { .. }), "{error}");
+        drop(alone);
     }
 
     #[test]

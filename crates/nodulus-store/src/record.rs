@@ -1,6 +1,6 @@
 //! Small JSON files of the store, written whole or not at all, and what they say of inputs.
 
-use crate::{Error, durable};
+use crate::{Error, durable, hash};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::io;
@@ -18,6 +18,25 @@ pub struct InputRef {
     /// Of an input from outside the store, what people may ask later, as where it lay. No key depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Value>,
+}
+
+impl InputRef {
+    /// A file or a list of files from outside the store; its content is its key too.
+    pub fn outside(name: &str, content_sha256: String) -> Self {
+        let key = content_sha256.chars().take(hash::KEY_DIGITS).collect();
+        Self { name: name.to_owned(), key, content_sha256, note: None }
+    }
+
+    /// Whether it comes from outside the store, even if an output has the same name.
+    pub fn is_from_outside(&self) -> bool {
+        self.content_sha256.starts_with(&self.key)
+    }
+
+    /// Whether two lists name the same inputs with the same content, under whatever keys.
+    pub(crate) fn are_same(a: &[Self], b: &[Self]) -> bool {
+        let content = |input: &Self| (input.name.clone(), input.content_sha256.clone());
+        a.iter().map(content).eq(b.iter().map(content))
+    }
 }
 
 /// The part of an input that one shard was made from.

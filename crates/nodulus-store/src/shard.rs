@@ -210,6 +210,11 @@ pub(crate) fn seal(output: &Path, key: &str) -> io::Result<()> {
     fs::write(shard_folder(output, key).join(SEAL), "")
 }
 
+/// Whether a shard is safe on disk.
+pub(crate) fn is_sealed(output: &Path, key: &str) -> bool {
+    shard_folder(output, key).join(SEAL).exists()
+}
+
 /// Removes a shard that is not sealed and not what its record says. `spec` is the shard's output.
 ///
 /// # Errors
@@ -217,7 +222,7 @@ pub(crate) fn seal(output: &Path, key: &str) -> io::Result<()> {
 /// Fails if the shard cannot be read or removed.
 pub(crate) fn check_unsealed(output: &Path, key: &str, spec: OutputSpec) -> Result<(), Error> {
     let folder = shard_folder(output, key);
-    if !is_committed(output, key) || folder.join(SEAL).exists() {
+    if !is_committed(output, key) || is_sealed(output, key) {
         return Ok(());
     }
     let is_whole = |record: &ShardRecord| {

@@ -1,11 +1,10 @@
 //! The folder that holds every version of every table.
 
 use crate::job::{self, Job, JobSpec};
-use crate::version::manifest_path;
+use crate::version::{self, manifest_path};
 use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
@@ -32,7 +31,8 @@ impl Store {
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
         if !marker.exists() {
-            fs::create_dir_all(root)?;
+            fs::create_dir_all(root)
+                .map_err(|source| Error::NotWritable { store: root.to_owned(), source })?;
             // A store whose creation was interrupted has only the temporary file of the marker.
             let has_other_files = fs::read_dir(root)?.any(|entry| {
                 entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("store.json"))
@@ -77,6 +77,18 @@ impl Store {
                 Err(Error::OlderStore { path: root.to_owned(), found: layout })
             }
             Some(_) => Ok(Self { root: root.to_owned() }),
+        }
+    }
+
+    /// Opens a store to look at it; a folder that is missing or empty is a store without versions. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], but for a store that is not there yet.
+    pub fn look(root: &Path) -> Result<Self, Error> {
+        match Self::open(root) {
+            Err(Error::NoStore(_)) => Ok(Self { root: root.to_owned() }),
+            opened => opened,
         }
     }
 
@@ -138,6 +150,16 @@ impl Store {
         Version::read(&self.root.join(output.name()), output, key)
     }
 
+    /// The keys of an output's versions, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn version_keys(&self, output: impl Into<OutputSpec>) -> Result<Vec<String>, Error> {
+        let found = version::keys(&self.root.join(output.into().name()))?;
+        Ok(found.into_iter().map(|(_, key)| key).collect())
+    }
+
     /// All versions of an output, in the order of their keys.
     ///
     /// # Errors
@@ -146,16 +168,7 @@ impl Store {
     pub fn versions(&self, output: impl Into<OutputSpec>) -> Result<Vec<Version>, Error> {
         let output = output.into();
         let folder = self.root.join(output.name());
-        let entries = match fs::read_dir(folder.join("versions")) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut keys = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name();
-            keys.extend(name.to_string_lossy().strip_suffix(".json").map(str::to_owned));
-        }
+        let mut keys = self.version_keys(output)?;
         keys.sort();
         let versions = keys.iter().map(|key| Version::read(&folder, output, key));
         Ok(versions.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())

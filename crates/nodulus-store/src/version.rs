@@ -2,11 +2,13 @@
 
 use crate::record::InputRef;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
-use crate::{Error, OutputSpec, PartReader, Row, TableSpec, hash, record};
+use crate::{Error, OutputSpec, PartReader, Row, TableSpec, durable, hash, record};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A shard, as the version lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,11 @@ impl ShardSummary {
             n_failures: record.failures.len(),
             needs_bytes: record.failures.iter().filter_map(|failed| failed.needs_bytes).min(),
         }
+    }
+
+    /// A shard that is still to be made.
+    pub(crate) fn empty(key: &str) -> Self {
+        Self { key: key.to_owned(), parts: Vec::new(), n_failures: 0, needs_bytes: None }
     }
 
     /// SHA-256 over the content of its parts.
@@ -95,6 +102,17 @@ impl Manifest {
         self.shards.iter().map(|shard| shard.n_failures).sum()
     }
 
+    /// The inputs of another content beside which the user kept it; none where it was not kept.
+    pub fn newer_inputs(&self) -> Vec<InputRef> {
+        let is_made_from = |input: &InputRef| {
+            let same =
+                |i: &InputRef| i.name == input.name && i.content_sha256 == input.content_sha256;
+            self.inputs.iter().any(same)
+        };
+        let beside = self.kept_beside.iter().flatten();
+        beside.filter(|input| !is_made_from(input)).cloned().collect()
+    }
+
     /// Size of all files.
     pub fn bytes(&self) -> u64 {
         self.shards.iter().flat_map(|shard| &shard.parts).map(|part| part.bytes).sum()
@@ -111,6 +129,20 @@ pub(crate) fn content_of(shards: &[ShardSummary]) -> String {
 /// Path of the record of a version.
 pub(crate) fn manifest_path(folder: &Path, key: &str) -> PathBuf {
     folder.join("versions").join(format!("{key}.json"))
+}
+
+/// The keys of the versions in an output's folder with the time when each was written, the newest first.
+pub(crate) fn keys(folder: &Path) -> io::Result<Vec<(SystemTime, String)>> {
+    let mut found = Vec::new();
+    for entry in durable::entries(&folder.join("versions"))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(key) = name.strip_suffix(".json") {
+            found.push((entry.metadata()?.modified()?, key.to_owned()));
+        }
+    }
+    found.sort_by(|a, b| b.cmp(a));
+    Ok(found)
 }
 
 /// A finished output, for reading.
@@ -157,6 +189,26 @@ impl Version {
     /// The file with a name, of an output that is not a table; `None` if there is none.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         self.files().into_iter().find(|file| file.file_name().is_some_and(|found| found == name))
+    }
+
+    /// Fails with the name of the first file that is missing, if one is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file that the version lists was removed.
+    pub fn check_files(&self) -> Result<(), Error> {
+        for n in 0..self.manifest.n_shards() {
+            if let Some(path) = self.shard_files(n).into_iter().find(|file| !file.exists()) {
+                // A shard that is gone, or was made again, is set right by any run; a file that its record lists is not.
+                let record = self.shard_record(n);
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let lists = |record: ShardRecord| record.parts.iter().any(|p| p.file == name);
+                let needs_force = record.is_ok_and(lists);
+                let Manifest { output, key, stage, .. } = self.manifest.clone();
+                return Err(Error::FileMissing { path, output, key, stage, needs_force });
+            }
+        }
+        Ok(())
     }
 
     /// The record of a shard: what it was made from, and its failed cases.

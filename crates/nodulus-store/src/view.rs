@@ -32,7 +32,11 @@ fn show_with(
 ) -> io::Result<()> {
     let files = names(version);
     let shown = folder(output);
-    if !anew && listed(&shown)?.is_some_and(|shown| shown.iter().eq(files.keys())) {
+    let has_names = listed(&shown)?.is_some_and(|shown| shown.iter().eq(files.keys()));
+    // The names of a table's files say what is in them; others are the same in each version.
+    let is_named_by_content = matches!(version.output(), OutputSpec::Table(_));
+    let is_shown = |(name, file): (&OsString, &PathBuf)| is_same_file(&shown.join(name), file);
+    if !anew && has_names && (is_named_by_content || files.iter().all(is_shown)) {
         return Ok(());
     }
     let aside = output.join(format!("current.{}.tmp", durable::this_attempt()));
@@ -64,6 +68,19 @@ fn names(version: &Version) -> BTreeMap<OsString, PathBuf> {
         .collect()
 }
 
+/// Whether two paths are links to one file.
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    id(a).is_some() && id(a) == id(b)
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// The names of a folder's files, sorted; `None` if there is no folder.
 fn listed(folder: &Path) -> io::Result<Option<Vec<OsString>>> {
     let entries = match fs::read_dir(folder) {
@@ -82,7 +99,7 @@ mod tests {
     use crate::fixture::Slice;
     use crate::record::ShardInput;
     use crate::{JobSpec, Row as _, ShardSpec, Store};
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use std::sync::Arc;
 
     const PICTURES: OutputSpec = OutputSpec::Files("pictures");
@@ -219,5 +236,35 @@ mod tests {
                 assert!(whole.iter().any(|whole| is_of(&whole)), "{names:?}");
             }
         });
+    }
+
+    #[test]
+    fn files_of_the_same_name_are_those_of_the_current_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let report = OutputSpec::Files("report");
+        let make = |text: &str| {
+            let config = json!(text);
+            let shard = ShardSpec {
+                config: Arc::new(config.clone()),
+                decisions: Value::Null,
+                inputs: Vec::new(),
+                cases: Vec::new(),
+            };
+            let (outputs, shards) = (vec![report], vec![shard]);
+            let inputs = Vec::new();
+            let spec = JobSpec { stage: "s", stage_version: 1, outputs, config, inputs, shards };
+            let job = store.job(spec);
+            for shard in job.work().unwrap() {
+                let shard = shard.unwrap();
+                fs::write(shard.files(report).unwrap().join("report.html"), text).unwrap();
+                shard.commit(Vec::new(), Vec::new()).unwrap();
+            }
+            job.finish().unwrap();
+            fs::read_to_string(store.root().join("report/current/report.html")).unwrap()
+        };
+        for text in ["old", "new", "new", "old"] {
+            assert_eq!(make(text), text);
+        }
     }
 }

@@ -36,7 +36,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.balance),
     outside_weights: |_| None,
-    decide: Some(|config, task| Ok(Some(decide(&config.balance, task)?))),
+    decide: Some(|config, task| Ok(decide(&config.balance, task)?)),
     run: |config, task, job| Ok(run(&config.balance, task, job)?),
     reduction: None,
 };
@@ -78,7 +78,10 @@ const SLICE_COLUMNS: &[&str] = &[
 /// # Errors
 ///
 /// Fails if a number of test lesions cannot be met, or the store cannot be read or written to.
-fn decide(config: &Config, task: &Task<'_>) -> Result<Vec<Value>, Error> {
+fn decide(config: &Config, task: &Task<'_>) -> Result<Option<Vec<Value>>, Error> {
+    if task.is_incomplete && !follows_from_ids(config) {
+        return Ok(None);
+    }
     let (splits, lesions) = splits(config, task)?;
     let mut decisions = Vec::new();
     for shard in 0..task.table(Table::Rois)?.manifest.n_shards() {
@@ -94,7 +97,13 @@ fn decide(config: &Config, task: &Task<'_>) -> Result<Vec<Value>, Error> {
         }
         decisions.push(if units.is_empty() { Value::Null } else { json!(units) });
     }
-    Ok(decisions)
+    Ok(Some(decisions))
+}
+
+/// Whether each unit's split follows from its id alone, whichever other units there are.
+fn follows_from_ids(config: &Config) -> bool {
+    let mut shares = config.splits.values().chain([&config.split]);
+    config.assignment == AssignmentRule::Stable && shares.all(|s| s.test_lesions.is_none())
 }
 
 /// Each nodule with regions, with the first of its shards.

@@ -7,7 +7,7 @@ mod nodules;
 mod threshold;
 mod thresholds;
 
-use crate::stages::spec::{OutsideWeights, StageSpec};
+use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
@@ -15,9 +15,9 @@ pub use error::Error;
 use network::Network;
 use nodules::Nodules;
 use nodulus_formats::volume::Mask;
-use nodulus_nets::{self as model, Ensemble};
+use nodulus_nets::{self as model, Device, Ensemble};
 use nodulus_store::Job;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use threshold::{THRESHOLD, Threshold};
 use thresholds::Thresholds;
@@ -97,6 +97,16 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     Ok(())
+}
+
+/// Fails if weights from outside the store cannot predict.
+///
+/// # Errors
+///
+/// Fails if the file holds no network, or one that was not trained without the fold to predict.
+pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> {
+    let predictor = Ensemble::load(&[weights.to_owned()], &Device::Cpu)?;
+    Ok(check_fold(config, &predictor)?)
 }
 
 /// Loads the network.

@@ -10,7 +10,7 @@ mod profile;
 mod resume;
 mod source;
 
-use crate::stages::spec::{OutsideWeights, StageSpec};
+use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
@@ -112,6 +112,18 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
     writer.commit(vec![part.finish()?], Vec::new())?;
+    Ok(())
+}
+
+/// Fails if training cannot start from weights from outside the store.
+///
+/// # Errors
+///
+/// Fails if the file holds no network, or no tensor of it fits.
+pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> {
+    let Some(initial) = &config.initial else { return Ok(()) };
+    let mut trainer = Trainer::new(&config.model, config.seed, &Device::Cpu)?;
+    trainer.transfer(weights, &initial.prefix)?;
     Ok(())
 }
 

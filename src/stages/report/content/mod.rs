@@ -15,6 +15,7 @@ pub use models::{
 use crate::stages::infer::THRESHOLD;
 use crate::tables::{Comparison, Summary};
 use nodulus_metrics::Metric;
+use nodulus_store::InputRef;
 use serde::Serialize;
 
 /// The subgroup that holds every nodule.
@@ -118,6 +119,9 @@ pub struct SourceVersion {
     pub tool_version: String,
     /// The stage's settings, its seed among them.
     pub settings: serde_json::Value,
+    /// The inputs of another content beside which the user kept it; often none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer_inputs: Vec<InputRef>,
 }
 
 /// The failed cases of a stage.

@@ -33,6 +33,7 @@ pub(super) fn provenance(task: &Task<'_>, job: &Job) -> Result<Vec<ReportSource>
         let made = version.map(|version| {
             let output = version.output();
             let manifest = version.manifest;
+            let newer_inputs = manifest.newer_inputs();
             pending.extend(manifest.inputs);
             SourceVersion {
                 path: format!("{}/versions/{}.json", output.name(), manifest.key),
@@ -42,6 +43,7 @@ pub(super) fn provenance(task: &Task<'_>, job: &Job) -> Result<Vec<ReportSource>
                 schema_version: manifest.schema_version,
                 tool_version: manifest.tool_version,
                 settings: manifest.config,
+                newer_inputs,
             }
         });
         // All outputs of one step of a stage have the same key.

@@ -36,7 +36,29 @@ impl ReportPage<'_> {
             &["Model", "Predictions", "Weights"],
             vec![Group { name: None, rows: models }],
         );
+        self.kept();
         self.settings();
+    }
+
+    /// The outputs that were kept although their inputs had changed.
+    fn kept(&mut self) {
+        for ReportSource { name, key, made, .. } in &self.content.provenance {
+            let Some(SourceVersion { stage, newer_inputs, .. }) = made else { continue };
+            if newer_inputs.is_empty() {
+                continue;
+            }
+            self.page.add(html! {
+                p {
+                    code { (name) " " (key) } " was kept (" code { "--keep " (stage) }
+                    ") and is not made from these inputs: "
+                    @for (n, input) in newer_inputs.iter().enumerate() {
+                        @if n > 0 { ", " }
+                        code { (input.name) " " (input.key) }
+                    }
+                    "."
+                }
+            });
+        }
     }
 
     /// The settings of each run of a stage, folded.

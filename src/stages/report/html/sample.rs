@@ -295,6 +295,7 @@ pub(super) fn sample() -> ReportContent {
             schema_version: 2,
             tool_version: "0.1.0".to_owned(),
             settings: serde_json::json!({"seed": 41}),
+            newer_inputs: Vec::new(),
         }),
     };
     let outside = ReportSource { name: "sources".to_owned(), made: None, ..source("sources", 0) };

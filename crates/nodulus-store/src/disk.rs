@@ -1,0 +1,57 @@
+//! The disk of a store: its free space, and whether it can be written to.
+
+use crate::Error;
+use std::io;
+use std::path::Path;
+
+/// Bytes that are free on the disk of a folder, which need not exist yet.
+///
+/// # Errors
+///
+/// Fails if the disk does not answer.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(existing(folder))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether a store's folder can be written to, or created; nothing is changed.
+///
+/// # Errors
+///
+/// Fails if it cannot.
+pub fn check_writable(store: &Path) -> Result<(), Error> {
+    let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
+    let folder = existing(store);
+    if !folder.is_dir() {
+        return Err(not_writable(io::Error::from(io::ErrorKind::NotADirectory)));
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(folder, access).map_err(|error| not_writable(error.into()))
+}
+
+/// The folder, or the nearest one above it that exists.
+fn existing(folder: &Path) -> &Path {
+    let found = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok());
+    match found {
+        Some(found) if !found.as_os_str().is_empty() => found,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_does_not_exist_has_the_disk_of_the_one_above() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a/b");
+        assert!(free_bytes(&below).unwrap() > 0);
+        assert!(free_bytes(Path::new("no-such-folder/x")).unwrap() > 0);
+        check_writable(&below).unwrap();
+        fs_err::write(folder.path().join("a"), "a file").unwrap();
+        let error = check_writable(&below).unwrap_err();
+        assert!(matches!(error, Error::NotWritable { .. }), "{error}");
+        assert!(!below.exists());
+    }
+}

@@ -1,0 +1,95 @@
+//! Removes the versions and shards that nothing needs, and what interrupted writes left.
+//!
+//! Kept are the current version of each output, the newest others as far as they are asked for, and every version that
+//! a kept version was made from. A shard stays where a kept version lists it. Shards that no version lists and that are
+//! newer than the output's `CURRENT` are the work of an interrupted run: they stay too, so that the run can go on.
+
+mod collect;
+mod remove;
+mod size;
+
+use crate::{Error, Lock, Store};
+use serde::Serialize;
+
+/// What is removed from a store, or would be, and what stays for an interrupted run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Garbage {
+    /// Versions, by output and then from the newest to the oldest.
+    pub versions: Vec<RemovedVersion>,
+    /// Shards of each output that no version lists.
+    pub loose_shards: Vec<Shards>,
+    /// Number of files and folders that interrupted writes left.
+    pub n_unfinished: usize,
+    /// Bytes that become free in all. A file that other links keep alive counts once its last link goes.
+    pub bytes: u64,
+    /// Work of interrupted runs, which stays.
+    pub interrupted: Vec<Shards>,
+    /// Number of versions that stay.
+    pub n_kept_versions: usize,
+}
+
+/// A version that is removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RemovedVersion {
+    /// The output.
+    pub output: String,
+    /// Its key.
+    pub key: String,
+    /// The stage that made it.
+    pub stage: String,
+    /// Number of its shards that go; those of a newer version that goes too are not counted again.
+    pub n_shards: usize,
+    /// Bytes of its record and of these shards.
+    pub bytes: u64,
+}
+
+/// Shards of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shards {
+    /// The output.
+    pub output: String,
+    /// Number of shards.
+    pub n_shards: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Garbage {
+    /// Number of shards that are removed.
+    pub fn n_shards(&self) -> usize {
+        let of_versions = self.versions.iter().map(|version| version.n_shards);
+        of_versions.chain(self.loose_shards.iter().map(|shards| shards.n_shards)).sum()
+    }
+
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.loose_shards.is_empty() && self.n_unfinished == 0
+    }
+}
+
+/// What [`collect`] would remove, with the `keep` newest versions of each output kept beside the current one. Nothing is
+/// changed.
+///
+/// # Errors
+///
+/// Fails if the store's records cannot be read.
+pub fn look(store: &Store, keep: usize) -> Result<Garbage, Error> {
+    Ok(collect::find(store.root(), keep)?.0)
+}
+
+/// Takes the store alone and removes what nothing needs: first records of versions, then shards. The `keep` newest
+/// versions of each output stay beside the current one. Wherever the process stops, a whole store is left.
+///
+/// # Errors
+///
+/// Fails if another process uses the store, its records cannot be read, or it cannot be written to. Nothing is removed if
+/// a record cannot be read.
+pub fn collect(store: &Store, keep: usize) -> Result<Garbage, Error> {
+    let _lock = Lock::take(store.root())?;
+    let (garbage, paths) = collect::find(store.root(), keep)?;
+    remove::remove(&paths)?;
+    Ok(garbage)
+}
+
+#[cfg(test)]
+mod tests;

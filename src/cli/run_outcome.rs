@@ -1,0 +1,144 @@
+//! What `nodulus run` prints when it is done.
+
+use super::error::{Error, Outcome};
+use super::format;
+use crate::pipeline::outdated::{Outdated, outdated};
+use crate::pipeline::runner::{self, Done};
+use crate::tables::{Output, Summary, Table};
+use nodulus_metrics::Metric;
+use nodulus_store::Store;
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Writes what each stage did and where the results are.
+pub(super) fn write(
+    store: &Store,
+    done: &[Done],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Outcome, Error> {
+    let n_failures = runner::n_failures(store)?;
+    let outdated = outdated(store)?;
+    if json {
+        write_json(store, done, n_failures, &outdated, out)?;
+    } else {
+        write_text(store, done, n_failures, &outdated, out)?;
+    }
+    Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
+}
+
+fn write_text(
+    store: &Store,
+    done: &[Done],
+    n_failures: u64,
+    outdated: &[Outdated],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
+        writeln!(out, "nothing to do: everything is up to date")?;
+    } else {
+        let head = ["stage", "time", "shards made", "rows", "failed"];
+        writeln!(out, "{}", format::table(&head, done.iter().map(row)))?;
+    }
+    let root = store.root().display();
+    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {root})")?;
+    if let Some(report) = report(store)? {
+        writeln!(out, "report  {}", report.display())?;
+    }
+    for row in dice(store)? {
+        writeln!(
+            out,
+            "Dice    {} {} [{}, {}], {} of {} nodules measured, {} missed",
+            row.model_id,
+            format::number(row.mean),
+            format::number(row.ci_low),
+            format::number(row.ci_high),
+            row.n_valid,
+            row.n_total,
+            row.n_missed
+        )?;
+    }
+    if !outdated.is_empty() {
+        writeln!(out)?;
+    }
+    for outdated in outdated {
+        writeln!(out, "{outdated}")?;
+    }
+    if n_failures > 0 {
+        writeln!(
+            out,
+            "\n{n_failures} cases failed: nodulus show failures --store {root}; `--retry-failed` tries them again"
+        )?;
+    }
+    Ok(())
+}
+
+fn row(stage: &Done) -> Vec<String> {
+    let time = match stage.ran {
+        Some(time) => format!("{:.1} s", time.as_secs_f64()),
+        None if stage.kept => "kept".to_owned(),
+        None => "up to date".to_owned(),
+    };
+    vec![
+        stage.stage.name().to_owned(),
+        time,
+        format!("{} of {}", stage.n_made, stage.n_shards),
+        stage.rows.to_string(),
+        stage.n_failures.to_string(),
+    ]
+}
+
+fn write_json(
+    store: &Store,
+    done: &[Done],
+    n_failures: u64,
+    outdated: &[Outdated],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let stages: Vec<_> = done
+        .iter()
+        .map(|stage| {
+            json!({
+                "stage": stage.stage.name(),
+                "seconds": stage.ran.map(|time| time.as_secs_f64()),
+                "n_made": stage.n_made,
+                "n_shards": stage.n_shards,
+                "kept": stage.kept,
+                "rows": stage.rows,
+                "n_failures": stage.n_failures,
+            })
+        })
+        .collect();
+    let value = json!({
+        "store": store.root(),
+        "stages": stages,
+        "report": report(store)?,
+        "dice": dice(store)?,
+        "outdated": outdated,
+        "n_failures": n_failures,
+    });
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// The store's current report, where there is one.
+pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
+    let version = store.current(Output::Report)?;
+    Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
+}
+
+/// Rows of `summary` with the Dice of each model over all nodules.
+fn dice(store: &Store) -> Result<Vec<Summary>, Error> {
+    let mut rows = Vec::new();
+    if let Some(version) = store.current(Output::Table(Table::Summary))? {
+        for batch in version.rows::<Summary>() {
+            let dice = Metric::Dice.name();
+            rows.extend(
+                batch?.into_iter().filter(|row| row.metric == dice && row.subgroup == "all"),
+            );
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,67 @@
+//! What a run needs: room on the disk, and a device that computes as precisely as it asks.
+
+use super::{Forecast, StageForecast};
+use crate::pipeline::config::Config;
+use crate::pipeline::runner::Error;
+use crate::stages::Stage;
+use nodulus_nets::Device;
+use nodulus_store::{Store, disk};
+use serde::Serialize;
+
+/// What a run would write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Writes {
+    /// Bytes at most, of the stages for which an estimate exists.
+    pub bytes: u64,
+    /// Stages without an estimate: they have not run yet.
+    pub unknown: Vec<Stage>,
+    /// Free bytes on the store's disk; `None` if it does not say.
+    pub free_bytes: Option<u64>,
+}
+
+impl Writes {
+    pub(super) fn of(store: &Store, stages: &[StageForecast]) -> Self {
+        let is_unknown = |stage: &&StageForecast| stage.bytes.is_none();
+        Self {
+            bytes: stages.iter().filter_map(|stage| stage.bytes).sum(),
+            unknown: stages.iter().filter(is_unknown).map(|stage| stage.stage).collect(),
+            free_bytes: disk::free_bytes(store.root()).ok(),
+        }
+    }
+}
+
+/// Fails if what a run would write does not fit on the store's disk.
+///
+/// # Errors
+///
+/// Fails if more bytes are to be written than are free, or any are and none is free.
+pub fn check_room(store: &Store, writes: &Writes) -> Result<(), Error> {
+    let Writes { bytes, unknown, free_bytes } = writes;
+    match *free_bytes {
+        Some(free) if *bytes > free || (free == 0 && !unknown.is_empty()) => {
+            Err(Error::NoRoom { store: store.root().to_owned(), needed: *bytes, free })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails if a stage that would run cannot compute on a device.
+///
+/// # Errors
+///
+/// Fails as the stage would, if the device does not support its precision.
+pub fn check_device(config: &Config, forecast: &Forecast, device: &Device) -> Result<(), Error> {
+    let precision = |stage| match stage {
+        Stage::Train => config.train.as_ref().map(|train| train.precision),
+        Stage::Infer => Some(config.infer.precision),
+        _ => None,
+    };
+    let at_work = forecast.stages.iter().filter(|stage| stage.shards.n_to_make_at_most > 0);
+    for stage in at_work.map(|stage| stage.stage) {
+        if let Some(precision) = precision(stage) {
+            let opened = device.with_precision(precision);
+            opened.map_err(|error| Error::Stage { stage, source: error.into() })?;
+        }
+    }
+    Ok(())
+}

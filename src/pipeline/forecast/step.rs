@@ -1,0 +1,362 @@
+//! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
+
+use crate::pipeline::config::Config;
+use crate::pipeline::outside_weights::outside_weights;
+use crate::pipeline::plan::{self, Step};
+use crate::pipeline::runner::{self, Error, Options};
+use crate::pipeline::sources::{Change, Changes};
+use crate::stages::ingest::Sources;
+use crate::stages::{Places, Stage, Task};
+use crate::tables::{Output, SOURCES};
+use nodulus_nets::Device;
+use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, Store, Version};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What becomes of a shard's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// It exists and stays.
+    Stays,
+    /// The shard may be made, or is made and may get the content that it has.
+    MayChange,
+    /// It is made and gets a content that no shard has.
+    Changes,
+}
+
+/// Number of shards of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ShardCounts {
+    /// Shards in all.
+    pub n_shards: usize,
+    /// Shards that are made for certain.
+    pub n_to_make: usize,
+    /// Shards that are made at most: whether some are follows only from the content of others, or from a decision.
+    pub n_to_make_at_most: usize,
+    /// Whether the numbers are the most there can be, because source files are still to be written.
+    pub is_estimate: bool,
+}
+
+impl ShardCounts {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.n_shards += other.n_shards;
+        self.n_to_make += other.n_to_make;
+        self.n_to_make_at_most += other.n_to_make_at_most;
+        self.is_estimate |= other.is_estimate;
+    }
+}
+
+/// What a run would do in a step.
+pub(super) struct StepForecast {
+    pub(super) counts: ShardCounts,
+    /// Positions of the shards that are made at most.
+    pub(super) to_make: Vec<usize>,
+    /// Whether the current outputs are those that would be made.
+    pub(super) is_current: bool,
+    pub(super) has_outputs: bool,
+    pub(super) is_kept: bool,
+    /// Whether an interrupted run left a state to resume from.
+    pub(super) is_begun: bool,
+    /// How the current outputs differ from what would be made.
+    pub(super) reasons: Vec<String>,
+    /// Bytes that are written at most; unknown before the first run.
+    pub(super) bytes: Option<u64>,
+    /// The stages that have to make an input first.
+    pub(super) waits_for: Vec<Stage>,
+}
+
+/// The sources, and how they differ from what earlier runs listed.
+pub(super) struct Listed {
+    pub(super) sources: Sources,
+    pub(super) changes: Changes,
+}
+
+/// What is foreseen of the steps so far.
+pub(super) struct Foresight<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    options: &'a Options<'a>,
+    pub(super) listed: Option<Listed>,
+    /// Whether some source files are still to be written.
+    pub(super) is_estimate: bool,
+    made: Vec<Version>,
+    fates: BTreeMap<&'static str, Vec<Fate>>,
+}
+
+impl<'a> Foresight<'a> {
+    pub(super) fn new(config: &'a Config, store: &'a Store, options: &'a Options<'a>) -> Self {
+        let (made, fates) = (Vec::new(), BTreeMap::new());
+        Self { config, store, options, listed: None, is_estimate: false, made, fates }
+    }
+
+    /// Foresees the next step.
+    pub(super) fn step(&mut self, stage: Stage, step: Step) -> Result<StepForecast, Error> {
+        let Self { config, store, options, .. } = *self;
+        let inputs = runner::inputs(config, store, stage, step, options.chosen, &self.made)?;
+        let fates = self.fates_of(&inputs);
+        let is_incomplete = fates.values().any(|fate| *fate != Fate::Stays);
+        let (spec, is_decided) = self.spec(stage, step, &inputs, is_incomplete)?;
+        let before = runner::current(store, stage, step)?;
+        let made = before.first().and_then(|version| version.as_ref().map(|v| &v.manifest));
+        let reasons = made.map_or_else(Vec::new, |made| reasons(made, &spec, &fates));
+        let job = store.job(spec);
+        let is_current = is_decided
+            && !is_incomplete
+            && before.iter().flatten().count() == before.len()
+            && before.iter().flatten().all(|version| version.manifest.key == job.key());
+        let makers = inputs
+            .iter()
+            .filter(|v| fates.get(v.output().name()).is_some_and(|f| *f != Fate::Stays));
+        let waits_for = makers
+            .filter_map(|version| Output::from_name(version.output().name()))
+            .map(runner::maker)
+            .filter(|maker| *maker != stage)
+            .collect();
+        let mut found = StepForecast {
+            counts: ShardCounts::default(),
+            to_make: Vec::new(),
+            is_current,
+            has_outputs: made.is_some(),
+            is_kept: false,
+            is_begun: false,
+            reasons,
+            bytes: Some(0),
+            waits_for,
+        };
+        if options.keep.contains(&stage) && !is_current {
+            let kept = runner::kept(store, stage, before)?;
+            found.counts.n_shards = kept.first().map_or(0, |version| version.manifest.n_shards());
+            found.is_kept = true;
+            for mut version in kept {
+                version.manifest.kept_beside = Some(job.spec().inputs.clone());
+                self.add(version, Vec::new());
+            }
+            return Ok(found);
+        }
+        let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
+        let work = self.work(stage, &job, &inputs, is_decided)?;
+        for (n, work) in work.iter().enumerate() {
+            found.counts.n_to_make += usize::from(work.is_certain());
+            if *work != Work::None {
+                found.to_make.push(n);
+            }
+        }
+        found.counts.n_shards = job.n_shards();
+        found.counts.n_to_make_at_most = found.to_make.len();
+        if self.is_estimate && step.is_sharded(stage) {
+            found.counts.is_estimate = true;
+            found.counts.n_to_make = found.counts.n_to_make.min(1);
+        }
+        found.is_begun = found.to_make.iter().any(|n| job.is_begun(*n));
+        found.bytes = bytes(&before, found.to_make.len());
+        if found.reasons.is_empty() && !found.to_make.is_empty() {
+            found.reasons.push(self.reason_without_difference(stage, &work));
+        }
+        for version in job.foreseen()? {
+            let is_volatile = match version.output() {
+                OutputSpec::Table(table) => !table.volatile_columns.is_empty(),
+                OutputSpec::Files(_) => false,
+            };
+            let fates = work.iter().map(|work| work.fate(is_volatile && is_new_work)).collect();
+            self.add(version, fates);
+        }
+        Ok(found)
+    }
+
+    /// The sources; none where ingest does not run.
+    pub(super) fn sources(&self) -> Option<&Sources> {
+        self.listed.as_ref().map(|listed| &listed.sources)
+    }
+
+    fn add(&mut self, version: Version, fates: Vec<Fate>) {
+        self.fates.insert(version.output().name(), fates);
+        self.made.push(version);
+    }
+
+    /// The fate of each input as a whole, by its name.
+    fn fates_of(&self, inputs: &[Version]) -> BTreeMap<&'static str, Fate> {
+        let fate = |name: &str| self.fates.get(name).and_then(|fates| fates.iter().max().copied());
+        let names = inputs.iter().map(|version| version.output().name());
+        names.map(|name| (name, fate(name).unwrap_or(Fate::Stays))).collect()
+    }
+
+    /// What the step's job would be, and whether the decisions in it are known.
+    fn spec(
+        &self,
+        stage: Stage,
+        step: Step,
+        inputs: &[Version],
+        is_incomplete: bool,
+    ) -> Result<(JobSpec, bool), Error> {
+        let config = self.config;
+        let none = Sources::default();
+        let roots = runner::roots(config);
+        let weights = outside_weights(config, stage)?;
+        let task = Task {
+            store: self.store,
+            inputs,
+            sources: self.sources().unwrap_or(&none),
+            places: &|| Ok(Places::new()),
+            roots: &roots,
+            tolerances: config.ingest.tolerances,
+            weights: weights.as_ref().map(|(path, _)| path.as_path()),
+            device: &Device::Cpu,
+            max_memory: self.options.max_memory,
+            plans_only: true,
+            is_incomplete,
+            progress: &|_| {},
+        };
+        let weights = weights.as_ref().map(|(_, input)| input.clone());
+        match runner::job_spec(config, stage, step, &task, weights.clone())? {
+            Some(spec) => Ok((spec, true)),
+            None => {
+                let settings = |source| Error::Settings { stage, source };
+                let weights = weights.filter(|_| step == Step::Shards);
+                let spec =
+                    plan::job(config, stage, step, inputs, weights, None).map_err(settings)?;
+                Ok((spec, false))
+            }
+        }
+    }
+
+    /// What is to be done for each shard.
+    fn work(
+        &self,
+        stage: Stage,
+        job: &Job,
+        inputs: &[Version],
+        is_decided: bool,
+    ) -> Result<Vec<Work>, Error> {
+        let pending: BTreeSet<usize> = job.pending().into_iter().collect();
+        let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
+        let is_first = !job.has_shards()?;
+        let work = |n: usize| {
+            let unknown = match self.fate_of_inputs(stage, n, inputs) {
+                Fate::Changes => return Work::New,
+                Fate::MayChange => true,
+                Fate::Stays => !is_decided,
+            };
+            match (unknown, is_first) {
+                (true, true) => Work::New,
+                (true, false) => Work::Perhaps,
+                (false, _) if pending.contains(&n) => self.pending_work(stage, n),
+                (false, _) if again.contains(&n) => Work::Again,
+                (false, _) => Work::None,
+            }
+        };
+        Ok((0..job.n_shards()).map(work).collect())
+    }
+
+    /// The fate of what a shard is made from.
+    fn fate_of_inputs(&self, stage: Stage, shard: usize, inputs: &[Version]) -> Fate {
+        let is_sharded = |version: &Version| {
+            let output = Output::from_name(version.output().name());
+            stage.spec().is_sharded && output.is_some_and(plan::is_sharded)
+        };
+        let fate = |version: &Version| {
+            let fates = self.fates.get(version.output().name())?;
+            if is_sharded(version) {
+                fates.get(shard).copied()
+            } else {
+                fates.iter().max().copied()
+            }
+        };
+        inputs.iter().filter_map(fate).max().unwrap_or(Fate::Stays)
+    }
+
+    /// The work on a shard that no run has made, of inputs that are known.
+    fn pending_work(&self, stage: Stage, shard: usize) -> Work {
+        let Some(listed) = self.listed.as_ref().filter(|_| stage == Stage::Ingest) else {
+            return Work::Pending;
+        };
+        let cases = listed.sources.shards.get(shard).into_iter().flatten();
+        let changes: Vec<Option<&Change>> = cases
+            .map(|case| listed.changes.get(&(case.cohort.clone(), case.case.case_id.clone())))
+            .collect();
+        if changes.contains(&Some(&Change::New)) {
+            Work::New
+        } else if changes.contains(&Some(&Change::Modified)) {
+            Work::Modified
+        } else {
+            Work::Pending
+        }
+    }
+
+    fn reason_without_difference(&self, stage: Stage, work: &[Work]) -> String {
+        if self.options.force.contains(&stage) {
+            format!("made again, because of `--force {stage}`")
+        } else if work.contains(&Work::Again) {
+            "failed cases are tried again".to_owned()
+        } else {
+            "some shards are missing".to_owned()
+        }
+    }
+}
+
+/// What is to be done for a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// Nothing: it is committed.
+    None,
+    /// It is made if other shards get another content, or a decision is another one.
+    Perhaps,
+    /// It is made again from what it was made from.
+    Again,
+    /// It is made from cases of which some have another content, with whatever result.
+    Modified,
+    /// It is made because no run has made it with these settings and decisions.
+    Pending,
+    /// It is made from what did not exist before.
+    New,
+}
+
+impl Work {
+    fn is_certain(self) -> bool {
+        !matches!(self, Self::None | Self::Perhaps)
+    }
+
+    /// What becomes of the content. Without volatile columns a part's content covers its settings too; with them, other
+    /// settings may give the same content (`can_repeat`).
+    fn fate(self, can_repeat: bool) -> Fate {
+        match self {
+            Self::None => Fate::Stays,
+            Self::Perhaps | Self::Again | Self::Modified => Fate::MayChange,
+            Self::Pending if can_repeat => Fate::MayChange,
+            Self::Pending | Self::New => Fate::Changes,
+        }
+    }
+}
+
+/// How an output differs from what would be made, and which inputs will differ.
+fn reasons(made: &Manifest, wanted: &JobSpec, fates: &BTreeMap<&str, Fate>) -> Vec<String> {
+    let mut reasons = plan::changed_work(made, wanted);
+    let changed = plan::changed_inputs(made, wanted);
+    for input in &wanted.inputs {
+        let name = plan::in_words(&input.name);
+        let plural = if input.name == SOURCES || name.ends_with('s') { "" } else { "s" };
+        let reason = match fates.get(&*input.name) {
+            Some(Fate::Changes) => format!("{name} change{plural}"),
+            Some(Fate::MayChange) => format!("{name} may change"),
+            _ if changed.contains(&input.name) => format!("{name} changed"),
+            _ => continue,
+        };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons.extend(plan::other_inputs(made, wanted));
+    reasons
+}
+
+/// Bytes of a number of shards of these outputs, by the mean of the shards there are.
+fn bytes(current: &[Option<Version>], n_shards: usize) -> Option<u64> {
+    if n_shards == 0 {
+        return Some(0);
+    }
+    let of_output = |version: &Option<Version>| {
+        let manifest = &version.as_ref()?.manifest;
+        let mean = manifest.bytes() as f64 / manifest.n_shards() as f64;
+        (manifest.n_shards() > 0).then(|| (mean * n_shards as f64).ceil() as u64)
+    };
+    current.iter().map(of_output).sum()
+}

@@ -1,0 +1,48 @@
+//! Whether training starts again, and why.
+
+use super::step::StepForecast;
+use serde::Serialize;
+
+/// Whether training starts again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Training {
+    /// Whether it does.
+    pub starts: Starts,
+    /// Settings and inputs that differ from those of the current checkpoint.
+    pub reasons: Vec<String>,
+}
+
+/// Whether training starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Starts {
+    /// The current checkpoint stays.
+    No,
+    /// The current checkpoint stays because the user wants so.
+    Kept,
+    /// There is no checkpoint yet.
+    First,
+    /// It starts again.
+    Again,
+    /// It goes on where an interrupted run saved it.
+    GoesOn,
+    /// It starts again if a table that is made anew gets another content.
+    IfInputsChange,
+}
+
+impl Training {
+    pub(super) fn of(step: &StepForecast) -> Self {
+        let counts = &step.counts;
+        let starts = match (counts.n_to_make, counts.n_to_make_at_most) {
+            _ if step.is_kept => Starts::Kept,
+            (_, 0) => Starts::No,
+            (0, _) => Starts::IfInputsChange,
+            _ if step.is_begun => Starts::GoesOn,
+            _ if step.has_outputs => Starts::Again,
+            _ => Starts::First,
+        };
+        let is_known = matches!(starts, Starts::No | Starts::First);
+        let reasons = if is_known { Vec::new() } else { step.reasons.clone() };
+        Self { starts, reasons }
+    }
+}

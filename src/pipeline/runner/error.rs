@@ -1,0 +1,109 @@
+//! Why a run stopped.
+
+use super::{can_be_kept, maker};
+use crate::byte_size::text as bytes;
+use crate::phantom;
+use crate::pipeline::{outside_weights, sources};
+use crate::stages::{Stage, StageError};
+use crate::tables::Output;
+use std::io;
+use std::path::PathBuf;
+
+/// A run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] nodulus_store::Error),
+    /// The sources could not be listed.
+    #[error(transparent)]
+    Sources(#[from] sources::Error),
+    /// The synthetic cohort cannot be written.
+    #[error(transparent)]
+    Phantom(#[from] phantom::Error),
+    /// A setting has no JSON form.
+    #[error("settings of {stage} cannot be written as JSON")]
+    Settings {
+        /// The stage.
+        stage: Stage,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// An input is missing.
+    #[error("{stage} needs `{output}`, which is not in store `{store}`: run {maker} first")]
+    InputMissing {
+        /// The stage.
+        stage: Stage,
+        /// Its input.
+        output: Output,
+        /// The store.
+        store: PathBuf,
+        /// The stage that makes the input.
+        maker: Stage,
+    },
+    /// Two inputs do not belong together.
+    #[error(
+        "{stage} cannot join `{made}` and `{of}`: `{made}` was made from another version of `{of}`; run {} first{}",
+        maker(*made), or_keep(maker(*made))
+    )]
+    Mixed {
+        /// The stage.
+        stage: Stage,
+        /// The older output.
+        made: Output,
+        /// What it was made from.
+        of: Output,
+    },
+    /// A stage's outputs cannot be kept, because there are none.
+    #[error(
+        "`--keep {stage}`: store `{store}` has no outputs of {stage} that could be kept; run it once without `--keep {stage}`"
+    )]
+    NothingToKeep {
+        /// The stage.
+        stage: Stage,
+        /// The store.
+        store: PathBuf,
+    },
+    /// Weights from outside the store cannot be read.
+    #[error(transparent)]
+    Weights(#[from] outside_weights::Error),
+    /// The disk has too little space for what a run would write.
+    #[error(
+        "no room for the outputs: about {} are to be written and {} are free on the disk of store `{store}`; free some, as with \
+         `nodulus gc --store {store}`, or choose another disk with `--store`",
+        bytes(*needed), bytes(*free)
+    )]
+    NoRoom {
+        /// The store.
+        store: PathBuf,
+        /// Bytes that are to be written.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A stage did not commit all shards.
+    #[error("{stage} ended before all of its shards were made; run it again to go on")]
+    Undone {
+        /// The stage.
+        stage: Stage,
+    },
+    /// A stage stopped.
+    #[error("{stage} stopped")]
+    Stage {
+        /// The stage.
+        stage: Stage,
+        /// Why.
+        source: StageError,
+    },
+}
+
+/// How to go on with older outputs of a stage, where that is possible.
+fn or_keep(stage: Stage) -> String {
+    if can_be_kept(stage) && stage != Stage::Ingest {
+        return format!(", or go on with it as it is: `nodulus run --keep {stage}`");
+    }
+    String::new()
+}

@@ -1,0 +1,283 @@
+//! Runs stages in order; a stage is skipped where its outputs exist already.
+
+mod error;
+mod prepare;
+
+use super::config::Config;
+use super::outside_weights::outside_weights;
+use super::plan::{self, Step};
+use super::sources;
+use crate::stages::ingest::Sources;
+use crate::stages::{Event, Stage, Task};
+use crate::tables::{Output, Table, failures};
+pub use error::Error;
+use nodulus_nets::Device;
+use nodulus_store::{InputRef, Job, ShardSummary, Store, Version};
+use prepare::places;
+pub(super) use prepare::{check_weights, inputs, job_spec, maker, roots};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Options of a run.
+pub struct Options<'a> {
+    /// Stages to run again, even where nothing changed.
+    pub force: &'a BTreeSet<Stage>,
+    /// Stages to run.
+    pub stages: &'a [Stage],
+    /// Where networks run.
+    pub device: &'a Device,
+    /// Bytes of memory for scans.
+    pub max_memory: u64,
+    /// Inputs that replace the store's current ones.
+    pub chosen: &'a Chosen,
+    /// Stages whose current outputs stay, although their inputs or settings changed.
+    pub keep: &'a BTreeSet<Stage>,
+    /// Whether shards with failed cases are made again.
+    pub retry_failed: bool,
+}
+
+/// Versions of outputs that replace the current ones; several versions of an output where a stage reads several.
+pub type Chosen = BTreeMap<Output, Vec<InputRef>>;
+
+/// Outcome of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The stage.
+    pub stage: Stage,
+    /// Wall time; `None` where the outputs existed already.
+    pub ran: Option<Duration>,
+    /// Number of shards that were made, of all steps.
+    pub n_made: usize,
+    /// Number of shards.
+    pub n_shards: usize,
+    /// Whether the outputs stayed because the user wanted so, although they would be made anew.
+    pub kept: bool,
+    /// Rows of its first output.
+    pub rows: u64,
+    /// Number of cases that failed.
+    pub n_failures: usize,
+}
+
+/// Progress of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Sources are being hashed.
+    Sources {
+        /// Cases done.
+        done: usize,
+        /// Cases in all.
+        total: usize,
+    },
+    /// A stage starts.
+    Begin(Stage),
+    /// Progress of a stage.
+    Stage(Stage, Event),
+    /// A stage has finished.
+    End(Done),
+}
+
+/// Runs stages in order. The caller holds the store's lock, alone or with other runs.
+///
+/// Shards that exist for the same inputs and settings are not made again. A stage that an earlier run left
+/// unfinished, or that another process works on, goes on with the shards that are missing.
+///
+/// # Errors
+///
+/// Fails at the first stage that stops; the commits of earlier stages and shards stay. Cases that fail do not stop a
+/// stage: they become rows of `failures`.
+pub fn run(
+    config: &Config,
+    store: &Store,
+    options: &Options<'_>,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Done>, Error> {
+    check_weights(config, options.stages)?;
+    let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
+    let mut done = Vec::new();
+    for &stage in options.stages {
+        if stage == Stage::Ingest {
+            let listing = |done, total| progress(Progress::Sources { done, total });
+            run.sources = Some(sources::list(&config.ingest, store, &listing)?);
+        }
+        let begun = Instant::now();
+        let mut end =
+            Done { stage, ran: None, n_made: 0, n_shards: 0, kept: false, rows: 0, n_failures: 0 };
+        for step in Step::of(stage) {
+            run.step(stage, step, &mut end)?;
+        }
+        end.ran = (end.n_made > 0).then(|| begun.elapsed());
+        progress(Progress::End(end.clone()));
+        done.push(end);
+    }
+    // Also where nothing was made: a run may have been killed before it wrote the failures of what it had made.
+    failures::refresh(store, &run.made)?;
+    Ok(done)
+}
+
+/// A run in progress.
+struct Run<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    options: &'a Options<'a>,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    /// The outputs of this run. Another run may make others current at the same time.
+    made: Vec<Version>,
+    sources: Option<Sources>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, stage: Stage, step: Step, end: &mut Done) -> Result<(), Error> {
+        let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
+        let none = Sources::default();
+        let roots = roots(self.config);
+        let report = |event| (self.progress)(Progress::Stage(stage, event));
+        let weights = outside_weights(self.config, stage)?;
+        let mut task = Task {
+            store: self.store,
+            inputs: &inputs,
+            sources: self.sources.as_ref().filter(|_| stage == Stage::Ingest).unwrap_or(&none),
+            places: &|| places(self.config, self.store, self.sources.as_ref()),
+            roots: &roots,
+            tolerances: self.config.ingest.tolerances,
+            weights: weights.as_ref().map(|(path, _)| path.as_path()),
+            device: self.options.device,
+            max_memory: self.options.max_memory,
+            plans_only: self.options.keep.contains(&stage),
+            is_incomplete: false,
+            progress: &report,
+        };
+        let weights = weights.as_ref().map(|(_, input)| input.clone());
+        let before = current(self.store, stage, step)?;
+        let is_current = |job: &Job| {
+            let mut versions = before.iter();
+            versions.all(|v| v.as_ref().is_some_and(|v| v.manifest.key == job.key()))
+        };
+        if self.options.keep.contains(&stage) {
+            // Decisions that take long are not needed to know that something changed.
+            let spec = job_spec(self.config, stage, step, &task, weights.clone())?;
+            let job = spec.map(|spec| self.store.job(spec));
+            if !job.as_ref().is_some_and(is_current) {
+                let beside = match &job {
+                    Some(job) => job.spec().inputs.clone(),
+                    None => plan::input_refs(&inputs, weights),
+                };
+                return self.keep(stage, before, &beside, end);
+            }
+            task.plans_only = false;
+        }
+        let spec = job_spec(self.config, stage, step, &task, weights)?
+            .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
+        let mut job = self.store.job(spec);
+        job.check_interrupted()?;
+        job.redo(again(&job, stage, self.options)?)?;
+        let n_pending = job.pending().len();
+        if n_pending > 0 {
+            if step == Step::Shards {
+                (self.progress)(Progress::Begin(stage));
+            }
+            let run = match (step, &stage.spec().reduction) {
+                (Step::Reduction, Some(reduction)) => reduction.run,
+                _ => stage.spec().run,
+            };
+            run(self.config, &task, &job).map_err(|source| Error::Stage { stage, source })?;
+        }
+        let versions = job.finish().map_err(|error| match error {
+            nodulus_store::Error::ShardMissing { .. } => Error::Undone { stage },
+            other => Error::Store(other),
+        })?;
+        end.n_made += n_pending;
+        end.n_shards += job.n_shards();
+        if let (Step::Shards, Some(first)) = (step, versions.first()) {
+            end.rows = first.manifest.rows;
+        }
+        for version in versions {
+            end.n_failures += version.manifest.n_failures();
+            self.made.push(version);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the current outputs of a step as they are.
+    fn keep(
+        &mut self,
+        stage: Stage,
+        before: Vec<Option<Version>>,
+        beside: &[InputRef],
+        end: &mut Done,
+    ) -> Result<(), Error> {
+        for (n, version) in kept(self.store, stage, before)?.into_iter().enumerate() {
+            let version = self.store.keep(version, beside)?;
+            if n == 0 {
+                end.n_shards += version.manifest.n_shards();
+                end.rows = version.manifest.rows;
+            }
+            end.n_failures += version.manifest.n_failures();
+            self.made.push(version);
+        }
+        end.kept = true;
+        Ok(())
+    }
+}
+
+/// The current outputs of a step.
+pub(super) fn current(
+    store: &Store,
+    stage: Stage,
+    step: Step,
+) -> Result<Vec<Option<Version>>, nodulus_store::Error> {
+    step.writes(stage).iter().map(|output| store.current(*output)).collect()
+}
+
+/// The outputs of a step that are kept.
+///
+/// # Errors
+///
+/// Fails if one is missing.
+pub(super) fn kept(
+    store: &Store,
+    stage: Stage,
+    current: Vec<Option<Version>>,
+) -> Result<Vec<Version>, Error> {
+    let store = store.root().to_owned();
+    let all: Option<Vec<Version>> = current.into_iter().collect();
+    all.ok_or(Error::NothingToKeep { stage, store })
+}
+
+/// Whether a stage's outputs can be kept although what they are made from changed.
+///
+/// METHOD: a table in shards is joined with others shard by shard, so that an older one would be joined with other scans.
+/// Outputs over the whole cohort are not, and nothing comes before ingest.
+pub fn can_be_kept(stage: Stage) -> bool {
+    stage == Stage::Ingest || !stage.spec().is_sharded
+}
+
+/// The positions of the committed shards that are made again: all where the stage is forced; those with a case that fits
+/// into memory now, or with any failed case where these are tried again.
+pub(super) fn again(
+    job: &Job,
+    stage: Stage,
+    options: &Options<'_>,
+) -> Result<Vec<usize>, nodulus_store::Error> {
+    if options.force.contains(&stage) {
+        return Ok((0..job.n_shards()).collect());
+    }
+    let is_again = |shard: &ShardSummary| {
+        let fits = shard.needs_bytes.is_some_and(|needed| needed <= options.max_memory);
+        fits || (options.retry_failed && shard.n_failures > 0)
+    };
+    let committed = job.committed()?.into_iter().enumerate();
+    Ok(committed
+        .filter(|(_, shard)| shard.as_ref().is_some_and(is_again))
+        .map(|(n, _)| n)
+        .collect())
+}
+
+/// Number of failed cases in the store's current outputs.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read.
+pub fn n_failures(store: &Store) -> Result<u64, nodulus_store::Error> {
+    let failures = store.current(Output::Table(Table::Failures))?;
+    Ok(failures.map_or(0, |version| version.manifest.rows))
+}

@@ -1,0 +1,133 @@
+//! What a step starts from: its inputs, weights and job.
+
+use super::{Chosen, Error};
+use crate::pipeline::config::Config;
+use crate::pipeline::outside_weights::outside_weights;
+use crate::pipeline::plan::{self, Step};
+use crate::pipeline::sources;
+use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::{Places, Stage, StageError, Task, infer, train};
+use crate::tables::Output;
+use nodulus_store::{InputRef, JobSpec, Store, Version};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where each case lies, as listed by this run or now.
+pub(super) fn places(
+    config: &Config,
+    store: &Store,
+    listed: Option<&Sources>,
+) -> Result<Places, StageError> {
+    let read;
+    let sources = match listed {
+        Some(sources) => sources,
+        None => {
+            read = sources::look(&config.ingest, store)?;
+            &read
+        }
+    };
+    let place = |case: &SourceCase| {
+        ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())
+    };
+    Ok(sources.shards.iter().flatten().map(place).collect())
+}
+
+/// The root of each cohort.
+pub(in crate::pipeline) fn roots(config: &Config) -> BTreeMap<String, PathBuf> {
+    config.ingest.cohorts.iter().map(|c| (c.name.clone(), c.root.clone())).collect()
+}
+
+/// The inputs of a step: chosen versions, else those of this run, else the current ones.
+///
+/// # Errors
+///
+/// Fails if an input is missing, cannot be read, or was made from another version of another input.
+pub(in crate::pipeline) fn inputs(
+    config: &Config,
+    store: &Store,
+    stage: Stage,
+    step: Step,
+    chosen: &Chosen,
+    made: &[Version],
+) -> Result<Vec<Version>, Error> {
+    let mut inputs = Vec::new();
+    for output in plan::reads(config, stage, step) {
+        let missing = || Error::InputMissing {
+            stage,
+            output,
+            store: store.root().to_owned(),
+            maker: maker(output),
+        };
+        if output == Output::Checkpoint && (stage.spec().outside_weights)(config).is_some() {
+            continue;
+        }
+        if let Some(versions) = chosen.get(&output) {
+            for version in versions {
+                inputs.push(store.version(output, &version.key)?.ok_or_else(missing)?);
+            }
+            continue;
+        }
+        let of_run = made.iter().rev().find(|version| version.output() == output.into());
+        let version = match of_run {
+            Some(version) => version.clone(),
+            None => store.current(output)?.ok_or_else(missing)?,
+        };
+        inputs.push(version);
+    }
+    match plan::mixed(&inputs) {
+        Some((made, of)) => Err(Error::Mixed { stage, made, of }),
+        None => Ok(inputs),
+    }
+}
+
+/// The job of a step; `None` where a plan would have to decide something first that takes long.
+///
+/// # Errors
+///
+/// Fails if a decision over the cohort fails, or a setting has no JSON form.
+pub(in crate::pipeline) fn job_spec(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    task: &Task<'_>,
+    weights: Option<InputRef>,
+) -> Result<Option<JobSpec>, Error> {
+    let settings = |source| Error::Settings { stage, source };
+    if stage == Stage::Ingest {
+        return plan::ingest_job(config, task.sources).map(Some).map_err(settings);
+    }
+    let decide = stage.spec().decide.filter(|_| step == Step::Shards);
+    let decisions = decide.map(|decide| decide(config, task)).transpose();
+    let decisions = match decisions.map_err(|source| Error::Stage { stage, source })? {
+        Some(None) => return Ok(None),
+        decisions => decisions.flatten(),
+    };
+    let weights = weights.filter(|_| step == Step::Shards);
+    plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
+}
+
+/// Fails if weights from outside the store that stages read cannot be loaded, before any stage works for hours.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read, or its network cannot be loaded.
+pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> Result<(), Error> {
+    for &stage in stages {
+        let Some((file, _)) = outside_weights(config, stage)? else { continue };
+        let checked = match (stage, &config.train) {
+            (Stage::Train, Some(train)) => train::check_weights(train, &file),
+            (Stage::Infer, _) => infer::check_weights(&config.infer, &file),
+            _ => Ok(()),
+        };
+        checked.map_err(|source| Error::Stage { stage, source })?;
+    }
+    Ok(())
+}
+
+/// The stage that writes an output; `failures` come from every stage.
+pub(in crate::pipeline) fn maker(output: Output) -> Stage {
+    Stage::ALL
+        .into_iter()
+        .find(|stage| stage.spec().outputs().any(|written| written == output))
+        .unwrap_or(Stage::Ingest)
+}

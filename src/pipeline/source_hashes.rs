@@ -1,0 +1,95 @@
+//! What earlier runs read of source files, so that unchanged files are not read again.
+
+use fs_err as fs;
+use nodulus_store::{PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Path of the hashes of earlier runs, in the store.
+pub(super) const HASHES: &str = "sources/hashes.parquet";
+
+columns! {
+    /// What was found when a case, or a folder of DICOM files, was last read.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct SourceHash {
+        /// cohort and case or folder
+        id: String,
+        /// hash of the files' names, sizes and times of change
+        stat: String,
+        /// hash of the content of a case; null for a folder
+        content_sha256: Option<String>,
+        /// series of a folder; empty for a case
+        series: Vec<String>,
+    }
+}
+
+impl Row for SourceHash {
+    const TABLE: &'static TableSpec =
+        &TableSpec::new::<Self>("source_hashes", "a case or folder that was read");
+}
+
+/// What earlier runs read, so that unchanged files are not read again.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Hash of each case, by cohort and case.
+    pub(super) cases: BTreeMap<String, CaseHash>,
+    /// Series of each DICOM folder and each XML file, by cohort and path.
+    pub(super) series: BTreeMap<String, KnownSeries>,
+}
+
+/// The series of a folder or file when it was last read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownSeries {
+    pub(super) stat: String,
+    pub(super) series: BTreeSet<String>,
+}
+
+/// The hash of a case when it was last read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CaseHash {
+    pub(super) stat: String,
+    pub(super) content: String,
+}
+
+impl Known {
+    /// Reads what the store keeps. A damaged file costs time and cannot change a result.
+    pub(super) fn read(store: &Store) -> Self {
+        let mut known = Self::default();
+        let rows =
+            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
+        for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
+            let SourceHash { id, stat, content_sha256, series } = row;
+            if let Some(content) = content_sha256 {
+                known.cases.insert(id, CaseHash { stat, content });
+            } else {
+                let series = series.into_iter().collect();
+                known.series.insert(id, KnownSeries { stat, series });
+            }
+        }
+        known
+    }
+
+    /// Keeps it in the store, whole or not at all.
+    pub(super) fn write(&self, store: &Store) -> Result<(), nodulus_store::Error> {
+        let path = store.root().join(HASHES);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let aside = path.with_extension(format!("{}.tmp", durable::this_attempt()));
+        let mut part = PartWriter::create(&aside, &Provenance::new())?;
+        part.write(self.cases.iter().map(|(id, known)| SourceHash {
+            id: id.clone(),
+            stat: known.stat.clone(),
+            content_sha256: Some(known.content.clone()),
+            series: Vec::new(),
+        }))?;
+        part.write(self.series.iter().map(|(id, known)| SourceHash {
+            id: id.clone(),
+            stat: known.stat.clone(),
+            content_sha256: None,
+            series: known.series.iter().cloned().collect(),
+        }))?;
+        part.finish()?;
+        Ok(durable::publish(&aside, &path)?)
+    }
+}

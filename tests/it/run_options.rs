@@ -1,0 +1,146 @@
+//! `--from` and `--to`, kept outputs, and failed cases that are tried again.
+
+use crate::fixture;
+use crate::growing::{Growing, by_stage};
+use serde_json::{Value, json};
+
+fn stages(json: &Value) -> Vec<&str> {
+    by_stage(json, "n_made").into_iter().map(|(stage, _)| stage).collect()
+}
+
+#[test]
+fn a_part_of_the_line_runs_and_an_empty_one_is_refused() {
+    let growing = Growing::new();
+    assert_eq!(stages(&growing.json("run", &["--to", "agree"])), ["ingest", "merge", "agree"]);
+    let run = growing.json("run", &["--from", "crop", "--to", "balance"]);
+    assert_eq!(stages(&run), ["crop", "balance"]);
+    for (more, expected) in [
+        (
+            &["--from", "crop", "--to", "merge"][..],
+            "`--from crop --to merge` is no stage: merge comes before crop",
+        ),
+        (&["--to", "blance"], "there is no stage `blance`: did you mean `balance`?"),
+        (&["--from", "trian"], "there is no stage `trian`: did you mean `train`?"),
+        (&["--keep", "trian"], "there is no stage `trian`: did you mean `train`?"),
+        (&["--keep", "train", "--to", "crop"], "`--keep train`: this run leaves train out"),
+        (&["--force", "merge", "--from", "crop"], "`--force merge`: this run leaves merge out"),
+        (&["--keep", "crop"], "`--keep crop`: expected one of ingest, train, report"),
+        (&["--keep", "train", "--force", "train"], "contradict each other"),
+    ] {
+        let (error, status) = growing.error("run", more);
+        assert_eq!(status, Some(2), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    let (error, status) = growing.error("merge", &["--force", "crop"]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("`--force crop`: this command runs merge alone"), "{error}");
+    let (error, status) =
+        growing.error("run", &["--from", "train", "--keep", "train", "--progress", "none"]);
+    assert_eq!(status, Some(1));
+    assert!(error.contains("has no outputs of train that could be kept"), "{error}");
+    let (error, _) = growing.error("run", &["--from", "infer", "--progress", "none"]);
+    assert!(
+        error.contains("infer needs `checkpoint`") && error.contains("run train first"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
+    let mut growing = Growing::new();
+    // A baseline chosen on the training samples would change every shard of the predictions.
+    let set = ["--set", "infer.threshold=false"];
+    growing.json("run", &set);
+    let checkpoint = fs_err::read(growing.store().join("checkpoint/CURRENT")).unwrap();
+    growing.grow();
+    let keep = [&["--keep", "train"][..], &set].concat();
+    let told = growing.json("run", &[&keep[..], &["--dry-run"]].concat());
+    let run = growing.json("run", &keep);
+    assert_eq!(by_stage(&told, "shards/n_to_make"), by_stage(&run, "n_made"));
+    assert_eq!(told["training"]["starts"], "kept");
+    let kept: Vec<&str> = by_stage(&run, "kept")
+        .into_iter()
+        .filter(|(_, kept)| *kept == true)
+        .map(|(stage, _)| stage)
+        .collect();
+    assert_eq!(kept, ["train"]);
+    assert_eq!(fs_err::read(growing.store().join("checkpoint/CURRENT")).unwrap(), checkpoint);
+    // Only the shards with new cases are predicted.
+    let infer = &run["stages"][6];
+    assert!(infer["n_made"].as_u64().unwrap() < infer["n_shards"].as_u64().unwrap(), "{infer}");
+
+    let is_named = |outdated: &Value| {
+        let outputs: Vec<_> =
+            outdated.as_array().unwrap().iter().map(|o| (&o["output"], &o["kept"])).collect();
+        assert_eq!(
+            outputs,
+            [(&json!("training_log"), &json!(true)), (&json!("checkpoint"), &json!(true))]
+        );
+    };
+    is_named(&run["outdated"]);
+    let status = growing.json("status", &set);
+    is_named(&status["stages"][5]["outdated"]);
+    assert_eq!(status["training"]["starts"], "again");
+    let (text, _) = growing.on_store(&["tables"]);
+    let line = "`training_log` was kept (`--keep train`) and was made from earlier versions of `scans`, `rois` and `samples`";
+    assert!(text.contains(line), "{text}");
+    let (text, _) = growing.on_store(&["lineage", "checkpoint"]);
+    assert!(text.contains("\n  kept, and not made from scans "), "{text}");
+    let report = fs_err::read(growing.store().join("report/current/report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let sources = report["provenance"].as_array().unwrap().iter();
+    let newer: Vec<_> = sources
+        .filter(|source| !source["made"]["newer_inputs"].is_null())
+        .map(|source| &source["name"])
+        .collect();
+    assert_eq!(newer, ["training_log", "checkpoint"]);
+    let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
+    assert!(html.contains("was kept (<code>--keep train</code>)"));
+
+    // A stage alone goes on beside what the checkpoint was kept beside.
+    assert_eq!(growing.json("infer", &set)["stages"][0]["n_made"], 0);
+    let run = growing.json("run", &set);
+    assert_eq!(run["stages"][5]["n_made"], 1);
+    assert_eq!(run["outdated"], json!([]));
+    assert_eq!(growing.on_store(&["show", "training_log"]).1, "");
+}
+
+#[test]
+fn failed_cases_are_tried_again_when_asked_or_when_there_is_memory() {
+    let growing = Growing::new();
+    // No case fits.
+    let output = growing.failing(&["--to", "agree", "--max-memory", "1KiB"]);
+    assert_eq!(output["n_failures"], 6);
+    let told = growing.json("run", &["--to", "agree", "--dry-run"]);
+    assert_eq!(told["stages"][0]["reasons"], json!(["failed cases are tried again"]));
+    let again = growing.json("run", &["--to", "agree"]);
+    assert_eq!(by_stage(&told, "shards/n_to_make")[0], by_stage(&again, "n_made")[0]);
+    assert_eq!(again["stages"][0]["n_failures"], 0);
+    assert_eq!(growing.json("run", &["--to", "agree"])["stages"][0]["n_made"], 0);
+
+    // A file that is cut off fails each time, and is tried again when asked for.
+    let scans = growing.folder().join("data/luna16/subset*/*.raw");
+    let raw = glob::glob(scans.to_str().unwrap()).unwrap().next().unwrap().unwrap();
+    fs_err::write(&raw, "short").unwrap();
+    let failed = growing.failing(&["--to", "agree"]);
+    assert_eq!(
+        (&failed["stages"][0]["n_failures"], &failed["stages"][0]["n_made"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(growing.failing(&["--to", "agree"])["stages"][0]["n_made"], 0);
+    let told = growing.json("run", &["--to", "agree", "--retry-failed", "--dry-run"]);
+    assert_eq!(told["stages"][0]["shards"]["n_to_make"], 1);
+    let again = growing.failing(&["--to", "agree", "--retry-failed"]);
+    assert_eq!(again["stages"][0]["n_made"], 1);
+    let text = fixture::run(&[
+        "run",
+        growing.folder().join("small.toml").to_str().unwrap(),
+        "--to",
+        "agree",
+    ]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.contains("1 cases failed") && text.contains("`--retry-failed` tries them again"),
+        "{text}"
+    );
+}
