@@ -4,7 +4,7 @@
 
 use nodulus::pipeline::Config;
 use nodulus::stages::ingest::Sources;
-use nodulus::stages::{Stage, StageError, Task, evaluate};
+use nodulus::stages::{Places, Stage, StageError, Task, evaluate};
 use nodulus::tables::{
     Mark, Nodule, Output, Prediction, ReaderAgreement, Roi, Sample, Scan, Table,
 };
@@ -181,7 +181,7 @@ fn step(
         store,
         inputs: &inputs,
         sources: &Sources::default(),
-        moved: &|_, _| None,
+        places: &|| Ok(Places::new()),
         roots: &BTreeMap::new(),
         tolerances: Tolerances::default(),
         weights: None,

@@ -62,11 +62,12 @@ impl Error {
     /// The outcome that this error leads to.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Config(_) | Self::Usage(_) => Outcome::Usage,
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Phantom(crate::phantom::Error::Setting { .. }) => Outcome::Usage,
             Self::Experiment(error) if error.is_choice() => Outcome::Usage,
             Self::Export(error) if error.is_choice() => Outcome::Usage,
             Self::NoduleTable(error) if error.is_choice() => Outcome::Usage,
-            Self::Phantom(crate::phantom::Error::Setting { .. }) => Outcome::Usage,
             _ => Outcome::Stopped,
         }
     }

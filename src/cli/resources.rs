@@ -8,8 +8,10 @@ use crate::phantom;
 use crate::pipeline::runner;
 use crate::stages::Event;
 use clap::Args;
+use fs_err::OpenOptions;
 use nodulus_nets::Device;
 use nodulus_store::Store;
+use std::io;
 
 /// Bytes that `--max-memory` stands for where it is not given.
 pub(super) const DEFAULT_MAX_MEMORY: u64 = 4 << 30;
@@ -60,13 +62,24 @@ pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> Result<Devic
     Ok(device)
 }
 
-/// Writes the synthetic cohort that a pipeline file asks for into the store's folder.
+/// Writes the synthetic cohort that a pipeline file asks for into the store's folder. Of several processes one writes, and
+/// the others wait for it.
 pub(super) fn write_phantom(
     phantom: Option<&phantom::Config>,
     store: &Store,
     progress: &Progress,
 ) -> Result<(), Error> {
     if let Some(phantom) = phantom {
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(store.root().join("phantom.lock"))?;
+        match lock.file().lock() {
+            // Without locks, several processes write the same bytes.
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error.into()),
+            _ => {}
+        }
         let count =
             |done: usize, total: usize| progress.count("phantom", done as u64, total as u64, "");
         phantom::write(&store.root().join(phantom::FOLDER), phantom, &count)?;

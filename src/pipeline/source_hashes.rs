@@ -75,7 +75,7 @@ impl Known {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+        let aside = path.with_extension(format!("{}.tmp", durable::this_attempt()));
         let mut part = PartWriter::create(&aside, &Provenance::new())?;
         part.write(self.cases.iter().map(|(id, known)| SourceHash {
             id: id.clone(),

@@ -171,7 +171,8 @@ fn kinds(all: &[Schema<'_>]) -> String {
 fn with_range(kind: &str, one: Schema<'_>) -> String {
     match one.range() {
         range if range.is_empty() || range.ends_with(&i64::MAX.to_string()) => kind.to_owned(),
-        range => format!("{kind} {}", range.trim_start_matches("a ")),
+        range if range.starts_with("a multiple") => range.trim_start_matches("a ").to_owned(),
+        range => format!("{kind} {range}"),
     }
 }
 

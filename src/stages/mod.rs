@@ -20,7 +20,7 @@ pub mod report;
 
 use serde::Serialize;
 pub use spec::{OutsideWeights, StageError, StageSpec};
-pub use task::{Event, Task};
+pub use task::{Event, Places, Task};
 
 /// One step of the line of stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -102,10 +102,19 @@ mod tests {
     fn every_stage_reads_only_what_earlier_stages_wrote() {
         let mut written = Vec::new();
         for stage in Stage::ALL {
-            for output in stage.spec().reads {
-                assert!(written.contains(output), "{stage} reads {output}, which nothing wrote");
+            let spec = stage.spec();
+            let steps = [(spec.reads, spec.writes)]
+                .into_iter()
+                .chain(spec.reduction.as_ref().map(|step| (step.reads, step.writes)));
+            for (reads, writes) in steps {
+                for output in reads {
+                    assert!(
+                        written.contains(output),
+                        "{stage} reads {output}, which nothing wrote"
+                    );
+                }
+                written.extend(writes);
             }
-            written.extend(stage.spec().writes);
         }
         for table in Table::OF_STAGES.into_iter().filter(|table| *table != Table::Failures) {
             assert!(written.contains(&Output::Table(table)), "no stage writes {table}");

@@ -1,6 +1,7 @@
 //! What a stage works with.
 
 use super::ingest::sources::Sources;
+use super::spec::StageError;
 use crate::tables::Error;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
@@ -24,6 +25,9 @@ pub enum Event {
     Note(String),
 }
 
+/// The path of each case below its cohort's root, by the cohort's name and the case's content.
+pub type Places = BTreeMap<(String, String), String>;
+
 /// What a stage works with: its inputs and the resources it may use.
 pub struct Task<'a> {
     /// The store.
@@ -32,9 +36,8 @@ pub struct Task<'a> {
     pub inputs: &'a [Version],
     /// The list of sources; empty for every stage but ingest.
     pub sources: &'a Sources,
-    /// Where a case lies now: its path below the cohort's root, by cohort and content, for a case that is no longer
-    /// where it was read.
-    pub moved: &'a (dyn Fn(&str, &str) -> Option<String> + Sync),
+    /// Lists where each case lies now, which may be elsewhere than where it was read.
+    pub places: &'a (dyn Fn() -> Result<Places, StageError> + Sync),
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// How far slices of a DICOM series may lie off an even grid.

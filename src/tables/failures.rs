@@ -2,7 +2,8 @@
 
 use super::{Output, Table};
 use nodulus_store::{
-    Error, FailedCase, JobSpec, Row, ShardInput, ShardSpec, Store, TableSpec, columns, hash,
+    Error, FailedCase, JobSpec, Row, ShardInput, ShardSpec, Store, TableSpec, Version, columns,
+    hash,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,16 +37,19 @@ impl From<FailedCase> for Failure {
     }
 }
 
-/// Writes the table anew from the failed cases of the current outputs, if they have changed.
+/// Writes the table anew from the failed cases of the current outputs, if they have changed. `made` are outputs that were
+/// just made current; the others are read.
 ///
 /// # Errors
 ///
 /// Fails if the store cannot be read or written to.
-pub fn refresh(store: &Store) -> Result<(), Error> {
+pub fn refresh(store: &Store, made: &[Version]) -> Result<(), Error> {
     let mut inputs = Vec::new();
     let mut failed_cases: Vec<FailedCase> = Vec::new();
     for output in Output::all().filter(|output| *output != Output::Table(Table::Failures)) {
-        if let Some(version) = store.current(output)?
+        let of_run = made.iter().rfind(|version| version.output() == output.into());
+        let read = if of_run.is_none() { store.current(output)? } else { None };
+        if let Some(version) = of_run.or(read.as_ref())
             && version.manifest.n_failures() > 0
         {
             failed_cases.extend(version.failures()?);

@@ -1,6 +1,6 @@
 //! Bad input ends with one clear message, the right exit status, and an intact store.
 
-use crate::fixture;
+use crate::{experiments, fixture};
 use nodulus_test_needs::{Need, skip};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -88,12 +88,12 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let path = fixture::pipeline(folder.path());
     let store = folder.path().join("store");
     fs_err::create_dir_all(&store).unwrap();
-    fs_err::write(store.join("store.json"), "{\"layout\": 2}").unwrap();
+    fs_err::write(store.join("store.json"), "{\"layout\": 3}").unwrap();
     let (error, status) = fixture::run_badly(&["run", path.to_str().unwrap()]);
     assert_eq!(status, Some(1));
     assert_one_message(&error);
     assert!(
-        error.contains("has layout 2, this nodulus knows layout 1: use a newer nodulus"),
+        error.contains("has layout 3, this nodulus knows layout 2: use a newer nodulus"),
         "{error}"
     );
     assert_eq!(fs_err::read_dir(&store).unwrap().count(), 1);
@@ -113,19 +113,23 @@ fn a_folder_with_other_files_is_not_a_store() {
 }
 
 #[test]
-fn a_second_run_names_the_process_that_holds_the_store() {
+fn a_run_names_the_process_that_has_the_store_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let path = fixture::pipeline(folder.path());
-    let arguments = ["run", path.to_str().unwrap(), "--progress", "none"];
-    let mut first =
-        fixture::nodulus(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let experiment = experiments::experiment(folder.path());
+    let alone = ["experiment", experiment.to_str().unwrap(), "--progress", "none"];
+    let mut first = fixture::nodulus(&alone).stdout(std::process::Stdio::null()).spawn().unwrap();
     let lock = folder.path().join("store/lock");
     let holder = format!("process {} on ", first.id());
     while !fs_err::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder)) {
-        assert!(first.try_wait().unwrap().is_none(), "the first run ended before it held the lock");
+        assert!(
+            first.try_wait().unwrap().is_none(),
+            "the first process ended before it held the lock"
+        );
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let (error, status) = fixture::run_badly(&arguments);
+    let pipeline = folder.path().join("small.toml");
+    let (error, status) =
+        fixture::run_badly(&["run", pipeline.to_str().unwrap(), "--progress", "none"]);
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(status, Some(1));

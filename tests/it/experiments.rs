@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Writes an experiment over the small pipeline: two networks, one of which starts from the other's weights.
-fn experiment(folder: &Path) -> PathBuf {
+pub(crate) fn experiment(folder: &Path) -> PathBuf {
     fixture::pipeline(folder);
     let path = folder.join("experiment.toml");
     let phases = |cohort: &str| {

@@ -38,6 +38,10 @@ margin_slices = 1
 low_hu = 0.0
 high_hu = 1000.0
 
+[balance]
+# The cohorts are small: by shares alone a split could be empty.
+assignment = "exact"
+
 [balance.splits.clinical]
 validation = 0.0
 test = 0.4

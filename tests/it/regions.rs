@@ -14,15 +14,20 @@ fn samples_that_leak_stop_training_inference_and_report() {
     // One slice of a training patient is moved to the test split, in the file itself.
     let store = Store::open(&folder.path().join("store")).unwrap();
     let samples = store.require(Output::Table(Table::Samples)).unwrap();
-    let file = samples.files().remove(0);
-    let mut rows: Vec<Sample> = samples.shard_rows::<Sample>(0).flat_map(Result::unwrap).collect();
-    let last = rows.iter_mut().rfind(|sample| sample.split == "train").unwrap();
+    let of_shard = |shard| -> Vec<Sample> {
+        samples.shard_rows::<Sample>(shard).flat_map(Result::unwrap).collect()
+    };
+    let is_train = |sample: &Sample| sample.split == "train";
+    let shards = 0..samples.manifest.n_shards();
+    let shard = shards.into_iter().find(|shard| of_shard(*shard).iter().any(is_train)).unwrap();
+    let file = samples.shard_files(shard).remove(0);
+    let mut rows = of_shard(shard);
+    let last = rows.iter_mut().rfind(|sample| is_train(sample)).unwrap();
     let patient = last.patient_id.clone();
     (last.split, last.fold) = ("test".to_owned(), None);
     let mut writer = PartWriter::create(&file, &Provenance::new()).unwrap();
     writer.write(rows).unwrap();
     writer.finish().unwrap();
-    // From the last stage to the first, because a forced stage removes the inputs of later ones.
     for stage in ["report", "infer", "train"] {
         let arguments = ["run", pipeline, "--progress", "none", "--force", stage];
         let (error, status) = fixture::run_badly(&arguments);

@@ -1,12 +1,13 @@
 //! Training stops early, keeps its best weights, and starts from existing weights.
 
 use crate::fixture;
-use nodulus::tables::{Prediction, Roi, Sample, Scan, TrainingLog};
+use nodulus::tables::{Output, Prediction, Roi, Sample, Scan, TrainingLog};
 use nodulus_metrics::{Distribution, ValueRange};
 use nodulus_nets::{PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3};
+use nodulus_store::Store;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Settings under which the clinical patients are trained on and validated in one phase.
 const ONE_PHASE: &[&str] = &[
@@ -35,6 +36,12 @@ fn train(pipeline: &Path, sets: &[&str]) -> String {
     messages
 }
 
+/// The files of the current checkpoint, where they stay when another becomes current.
+fn checkpoint(store: &Path) -> PathBuf {
+    let version = Store::open(store).unwrap().require(Output::Checkpoint).unwrap();
+    version.file("model.safetensors").unwrap().parent().unwrap().to_owned()
+}
+
 fn described(path: &Path) -> Value {
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
 }
@@ -52,7 +59,7 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     assert!(before.windows(2).all(|pair| pair[1] > pair[0]), "{dice:?}");
     let best = before.last().unwrap();
     assert!(last <= best && log.len() < 40, "{dice:?}");
-    let files = fixture::current(&store, "checkpoint");
+    let files = checkpoint(&store);
     let found = described(&files.join("best.json"));
     assert_eq!(found["metadata"]["epoch"], log.len() - 1, "{found}");
     assert_eq!(found["metadata"]["validation_dice"], *best);
@@ -157,7 +164,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
     train(&pipeline, ONE_PHASE);
-    let first = fixture::current(&store, "checkpoint");
+    let first = checkpoint(&store);
 
     // The same network, named by its store: all tensors fit.
     let initial = format!("train.initial.checkpoint={}", store.display());
@@ -169,7 +176,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
         ),
         "{messages}"
     );
-    let second = fixture::current(&store, "checkpoint");
+    let second = checkpoint(&store);
     assert_ne!(first, second);
     assert!(all["metadata"]["initial"].is_null());
     let found = described(&second.join("model.json"));
@@ -186,7 +193,7 @@ fn training_starts_from_weights_that_fit_and_lists_them() {
     let wider = [ONE_PHASE, &[&weights, "train.model.classifier_width=24"]].concat();
     let messages = train(&pipeline, &wider);
     assert!(messages.contains("another shape: "), "{messages}");
-    let found = described(&fixture::current(&store, "checkpoint").join("model.json"));
+    let found = described(&checkpoint(&store).join("model.json"));
     let initial = &found["metadata"]["initial"];
     let names = |what: &str| initial[what].as_array().unwrap().clone();
     assert_eq!(names("taken").len() + names("other_shape").len(), n_tensors, "{initial}");

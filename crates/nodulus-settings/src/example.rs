@@ -18,20 +18,18 @@ pub(crate) fn of_key(parent: Schema<'_>, section: &str, key: &str, language: Lan
         .or_else(|| parent.default_of(key).filter(|value| is_plain(value)))
         .cloned()
         .or_else(|| value_of(schema));
-    match value {
-        Some(value) => assignment(key, &value, language),
-        // A section is written by its heading, without the indices of lists.
-        None => {
-            let steps = section.split('.').chain([key]);
-            let names = steps.filter(|step| !step.is_empty() && step.parse::<usize>().is_err());
-            let path = names.collect::<Vec<_>>().join(".");
-            match (language, schema.alternatives().iter().any(|one| one.is("array"))) {
-                (Language::Json, true) => format!("`\"{key}\": [{{…}}]`"),
-                (Language::Json, false) => format!("`\"{key}\": {{…}}`"),
-                (Language::Toml, true) => format!("`[[{path}]]`"),
-                (Language::Toml, false) => format!("`[{path}]`"),
-            }
-        }
+    if let Some(value) = value {
+        return assignment(key, &value, language);
+    }
+    // A section is written by its heading, without the indices of lists.
+    let steps = section.split('.').chain([key]);
+    let names = steps.filter(|step| !step.is_empty() && step.parse::<usize>().is_err());
+    let path = names.collect::<Vec<_>>().join(".");
+    match (language, schema.alternatives().iter().any(|one| one.is("array"))) {
+        (Language::Json, true) => format!("`\"{key}\": [{{…}}]`"),
+        (Language::Json, false) => format!("`\"{key}\": {{…}}`"),
+        (Language::Toml, true) => format!("`[[{path}]]`"),
+        (Language::Toml, false) => format!("`[{path}]`"),
     }
 }
 

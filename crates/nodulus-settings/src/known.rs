@@ -185,7 +185,7 @@ fn unknown_key(section: &str, key: &str, schema: Schema<'_>) -> String {
 
 /// The kinds of value in plain words, as in `a whole number from 1 to 4096 or "auto"`.
 pub(crate) fn expected(schema: Schema<'_>) -> String {
-    either(schema.alternatives().into_iter().flat_map(words).collect())
+    either(&schema.alternatives().into_iter().flat_map(words).collect::<Vec<_>>())
 }
 
 fn words(one: Schema<'_>) -> Vec<String> {
@@ -233,7 +233,7 @@ fn list(one: Schema<'_>) -> String {
             words
         }
     };
-    let of = either(items.into_iter().flat_map(plural).collect());
+    let of = either(&items.into_iter().flat_map(plural).collect::<Vec<_>>());
     match one.lengths() {
         [Some(least), Some(most)] if least == most => format!("a list of {least} {of}"),
         [Some(least), Some(most)] => format!("a list of {least} to {most} {of}"),
@@ -244,7 +244,7 @@ fn list(one: Schema<'_>) -> String {
     }
 }
 
-fn either(words: Vec<String>) -> String {
+fn either(words: &[String]) -> String {
     match words.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),

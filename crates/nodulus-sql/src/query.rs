@@ -104,10 +104,16 @@ fn explain(
 
 /// A message of polars in the words of a question: without syntax trees, and types by their plain names.
 fn plain(text: &str) -> String {
+    if let Some(syntax) = text.strip_prefix("sql parser error: ") {
+        return format!("the question is not SQL: {syntax}");
+    }
+    if text == "unexpected subquery" {
+        return "a subquery may stand in FROM, WITH and IN only; compute its value in WITH"
+            .to_owned();
+    }
     // A syntax tree starts with a name and a brace, and ends the message.
     let text = text.split(" {").next().unwrap_or_default();
     let text = text.split("; found:").next().unwrap_or_default().trim_end_matches([':', ' ']);
-    let text = text.trim_start_matches("sql parser error: ");
     let text = text.replace("dyn int", "i64").replace("dyn float", "f64");
     let mut plain = String::new();
     for word in text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_') {
@@ -123,6 +129,7 @@ fn plain(text: &str) -> String {
             "dtype" => "type",
             "dtypes" => "types",
             "series" => "column",
+            "DataFrame" => "table",
             "lhs" => "left",
             "rhs" => "right",
             name => name,

@@ -229,6 +229,11 @@ fn errors_name_what_is_wrong() {
     assert!(functions.contains(&"avg"), "{functions:?}");
     for (question, expected) in [
         ("", "the question is empty"),
+        ("SELECT id FROM", "the question is not SQL: Expected: "),
+        (
+            "SELECT (SELECT max(n) FROM a) AS m FROM a",
+            "a subquery may stand in FROM, WITH and IN only",
+        ),
         (
             "SELECT id, id FROM a",
             "two columns of the answer are named `id`; name one of them otherwise, as in `id AS other`",

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The right to make a shard; released when dropped, and when the process ends in any way.
 ///
-/// A claim saves work and is not needed for a right result: a shard that two processes make is the same twice.
+/// A claim saves work and is not needed for a right result: a shard that two processes make is the same twice. It also
+/// guards the unfinished files of a shard from [`remove_unfinished`](crate::shard::remove_unfinished).
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
@@ -19,20 +20,26 @@ impl Claim {
     ///
     /// A file system without locks gives every process the claim.
     pub(crate) fn try_take(output: &Path, key: &str) -> io::Result<Option<Self>> {
-        let (path, file) = open(output, key)?;
-        match file.file().try_lock() {
-            Ok(()) => Ok(Some(Self { path, _file: Some(file) })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => without_locks(path, error).map(Some),
+        loop {
+            let (path, file) = open(output, key)?;
+            match file.file().try_lock() {
+                Ok(()) if !is_at(&file, &path)? => {}
+                Ok(()) => return Ok(Some(Self { path, _file: Some(file) })),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return without_locks(path, error).map(Some),
+            }
         }
     }
 
     /// Waits until no other process has the claim, and takes it.
     pub(crate) fn wait(output: &Path, key: &str) -> io::Result<Self> {
-        let (path, file) = open(output, key)?;
-        match file.file().lock() {
-            Ok(()) => Ok(Self { path, _file: Some(file) }),
-            Err(error) => without_locks(path, error),
+        loop {
+            let (path, file) = open(output, key)?;
+            match file.file().lock() {
+                Ok(()) if !is_at(&file, &path)? => {}
+                Ok(()) => return Ok(Self { path, _file: Some(file) }),
+                Err(error) => return without_locks(path, error),
+            }
         }
     }
 
@@ -52,9 +59,73 @@ fn open(output: &Path, key: &str) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
+/// Whether a locked file still has its path. The process that had the claim before removes the file when it is done, and
+/// a lock on a removed file keeps nobody out.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let locked = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (locked.dev(), locked.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An open file cannot be removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
 fn without_locks(path: PathBuf, error: io::Error) -> io::Result<Claim> {
     if error.kind() == io::ErrorKind::Unsupported {
         return Ok(Claim { path, _file: None });
     }
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    #[test]
+    fn a_claim_is_one_s_own_until_it_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("shards")).unwrap();
+        let claim = || Claim::try_take(folder.path(), "k").unwrap();
+        let first = claim().unwrap();
+        assert!(claim().is_none());
+        drop(first);
+        claim().unwrap().finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("shards")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_claim_on_a_removed_file_keeps_others_out_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("shards")).unwrap();
+        let (holders, worked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for n in 0..4 {
+                let (holders, worked, folder) = (&holders, &worked, folder.path());
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let claim = match n % 2 {
+                            0 => Some(Claim::wait(folder, "k").unwrap()),
+                            _ => Claim::try_take(folder, "k").unwrap(),
+                        };
+                        let Some(claim) = claim else { continue };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        worked.fetch_add(1, Ordering::SeqCst);
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        claim.finish().unwrap();
+                    }
+                });
+            }
+        });
+        assert!(worked.load(Ordering::SeqCst) >= 400);
+    }
 }

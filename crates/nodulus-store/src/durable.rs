@@ -133,14 +133,14 @@ fn exchange(_: &Path, _: &Path) -> io::Result<()> {
 }
 
 /// A name that no other process and no other attempt of this one has, on any machine.
-pub(crate) fn this_attempt() -> String {
+pub fn this_attempt() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let who = hash::id("", [lock::this_process().as_str()]);
     format!("{who}-{count}")
 }
 
-/// Removes temporary files that interrupted writes left in a folder; a missing folder is fine.
+/// Removes temporary files and folders that interrupted writes left in a folder; a missing folder is fine.
 ///
 /// # Errors
 ///
@@ -149,7 +149,9 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in entries(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
-            match fs::remove_file(entry.path()) {
+            let path = entry.path();
+            let is_folder = entry.file_type()?.is_dir();
+            match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
                 // Its writer finished in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
@@ -198,6 +200,7 @@ mod tests {
         assert!(write(&blocked, b"x").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         fs::write(folder.path().join("a.17.tmp"), "half").unwrap();
+        fs::create_dir_all(folder.path().join("b.17.tmp/c")).unwrap();
         remove_unfinished(folder.path()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }

@@ -99,6 +99,8 @@ pub mod gc;
 mod partitions;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod job_tests;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;

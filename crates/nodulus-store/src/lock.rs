@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Time for which taking a lock is retried. A process that asks for the [`holder`] has the lock for a moment, and
-/// a process that has just taken it has not written its name yet.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Time for which taking a lock is retried. A process that asks for the [`holder`] has the lock for a moment, so has one
+/// that removes what interrupted runs left, and a process that has just taken it has not written its name yet.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -39,6 +39,21 @@ impl Lock {
         Self::of(store, Sharing::Alone)
     }
 
+    /// Takes the lock of a store alone; `None` if another process holds it, alone or with others.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn try_take(store: &Path) -> Result<Option<Self>, Error> {
+        let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
+        let file = open(store)?;
+        match file.file().try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(not_writable(source)),
+        }
+    }
+
     /// Takes the lock of a store beside other processes that share it.
     ///
     /// # Errors
@@ -54,13 +69,7 @@ impl Lock {
             Sharing::WithOthers => std::fs::File::try_lock_shared,
         };
         let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(store.join("lock"))
-            .map_err(not_writable)?;
+        let mut file = open(store)?;
         let begun = Instant::now();
         while let Err(error) = lock(file.file()) {
             match error {
@@ -88,6 +97,13 @@ impl Lock {
         write!(file, "{}", this_process()).map_err(not_writable)?;
         Ok(Self { _file: file })
     }
+}
+
+fn open(store: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
+    options.open(store.join("lock")).map_err(not_writable)
 }
 
 /// The process that holds a store's lock, as it names itself; `None` if no process does.

@@ -2,7 +2,7 @@
 
 use crate::job::{self, Job, JobSpec};
 use crate::version::{self, manifest_path};
-use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record};
+use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
@@ -98,23 +98,27 @@ impl Store {
     }
 
     /// Takes the right to make shards beside other processes: runs share a store, and keep out what must have it alone.
-    /// Removes unfinished records of interrupted runs.
+    /// Removes what interrupted runs left, unless another process uses the store and might be writing it.
     ///
     /// # Errors
     ///
     /// Fails if a process has the store alone, or the store cannot be written to.
     pub fn share(&self) -> Result<Lock, Error> {
+        if let Some(alone) = Lock::try_take(&self.root)? {
+            remove_unfinished(&self.root)?;
+            drop(alone);
+        }
         Lock::share(&self.root)
     }
 
-    /// Takes the store alone, and removes unfinished records of interrupted runs from the store's own folder.
+    /// Takes the store alone, and removes what interrupted runs left.
     ///
     /// # Errors
     ///
     /// Fails if another process uses it, or the store cannot be written to.
     pub fn lock(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
-        durable::remove_unfinished(&self.root)?;
+        remove_unfinished(&self.root)?;
         Ok(lock)
     }
 
@@ -222,6 +226,31 @@ impl Store {
     }
 }
 
+/// Removes temporary files and folders that interrupted runs left, given that no other process uses the store.
+fn remove_unfinished(root: &Path) -> Result<(), Error> {
+    durable::remove_unfinished(root)?;
+    durable::remove_unfinished(&root.join("sources"))?;
+    for output in folders(root)?.into_iter().filter(|folder| folder.join("shards").is_dir()) {
+        durable::remove_unfinished(&output)?;
+        for folder in folders(&output)?.into_iter().filter(|folder| !folder.ends_with("shards")) {
+            durable::remove_unfinished(&folder)?;
+        }
+        shard::remove_unfinished(&output, &output)?;
+    }
+    Ok(())
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
+}
+
 /// Whether any output in a store's folder has a current version.
 fn has_versions(root: &Path) -> Result<bool, Error> {
     for entry in fs::read_dir(root)? {
@@ -230,4 +259,62 @@ fn has_versions(root: &Path) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Slice;
+    use crate::{Row as _, record};
+
+    fn of_layout(root: &Path, layout: u32) {
+        record::write(&root.join("store.json"), &Layout { layout }).unwrap();
+    }
+
+    fn layout(root: &Path) -> u32 {
+        record::read::<Layout>(&root.join("store.json")).unwrap().unwrap().layout
+    }
+
+    #[test]
+    fn an_older_store_with_versions_is_refused_with_the_command_that_makes_it_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        of_layout(folder.path(), 1);
+        fs::create_dir_all(folder.path().join("scans")).unwrap();
+        fs::write(folder.path().join("scans/CURRENT"), "0123\n").unwrap();
+        for opened in [Store::create(folder.path()), Store::open(folder.path())] {
+            let error = opened.unwrap_err().to_string();
+            assert!(error.contains("has layout 1"), "{error}");
+            assert!(error.contains("`nodulus run PIPELINE --store FOLDER`"), "{error}");
+        }
+        assert_eq!(layout(folder.path()), 1);
+    }
+
+    #[test]
+    fn an_older_store_without_versions_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        of_layout(folder.path(), 1);
+        // The tables of the nightly job have records and no versions.
+        fs::create_dir_all(folder.path().join("scores/day=2026-01-01")).unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert!(store.current(Slice::TABLE).unwrap().is_none());
+        // Reading changes nothing; the next run makes it a store of this layout.
+        assert_eq!(layout(folder.path()), 1);
+        Store::create(folder.path()).unwrap();
+        assert_eq!(layout(folder.path()), LAYOUT);
+    }
+
+    #[test]
+    fn a_newer_store_and_other_folders_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        of_layout(folder.path(), LAYOUT + 1);
+        for opened in [Store::create(folder.path()), Store::open(folder.path())] {
+            assert!(matches!(opened, Err(Error::NewerStore { .. })));
+        }
+        let other = tempfile::tempdir().unwrap();
+        assert!(matches!(Store::open(other.path()), Err(Error::NoStore(_))));
+        fs::write(other.path().join("notes.txt"), "x").unwrap();
+        assert!(matches!(Store::open(other.path()), Err(Error::NotAStore(_))));
+        assert!(matches!(Store::create(other.path()), Err(Error::NotAStore(_))));
+        assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+    }
 }

@@ -20,6 +20,16 @@ pub(crate) fn folder(output: &Path) -> PathBuf {
 ///
 /// Files are hard links to those of the shards, or copies where the file system refuses links.
 pub(crate) fn show(output: &Path, version: &Version, anew: bool) -> io::Result<()> {
+    show_with(&|file, link| fs::hard_link(file, link), output, version, anew)
+}
+
+/// [`show`] with a function that links a file.
+fn show_with(
+    hard_link: &dyn Fn(&Path, &Path) -> io::Result<()>,
+    output: &Path,
+    version: &Version,
+    anew: bool,
+) -> io::Result<()> {
     let files = names(version);
     let shown = folder(output);
     let has_names = listed(&shown)?.is_some_and(|shown| shown.iter().eq(files.keys()));
@@ -33,7 +43,7 @@ pub(crate) fn show(output: &Path, version: &Version, anew: bool) -> io::Result<(
     fs::create_dir_all(&aside)?;
     for (name, file) in &files {
         let link = aside.join(name);
-        if fs::hard_link(file, &link).is_err() {
+        if hard_link(file, &link).is_err() {
             fs::copy(file, &link)?;
         }
     }
@@ -86,9 +96,147 @@ fn listed(folder: &Path) -> io::Result<Option<Vec<OsString>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JobSpec, ShardSpec, Store};
+    use crate::fixture::Slice;
+    use crate::record::ShardInput;
+    use crate::{JobSpec, Row as _, ShardSpec, Store};
     use serde_json::{Value, json};
     use std::sync::Arc;
+
+    const PICTURES: OutputSpec = OutputSpec::Files("pictures");
+
+    /// A version with a shard, of one row and one picture, for each number.
+    fn version(store: &Store, shards: &[i64]) -> [Version; 2] {
+        let shard = |n: &i64| ShardSpec {
+            config: Arc::new(Value::Null),
+            decisions: Value::Null,
+            inputs: vec![ShardInput { name: "n".to_owned(), content_sha256: n.to_string() }],
+            cases: Vec::new(),
+        };
+        let job = store.job(JobSpec {
+            stage: "crop",
+            stage_version: 1,
+            outputs: vec![Slice::TABLE.into(), PICTURES],
+            config: Value::Null,
+            inputs: Vec::new(),
+            shards: shards.iter().map(shard).collect(),
+        });
+        for writer in job.work().unwrap() {
+            let writer = writer.unwrap();
+            let n = shards[writer.number()];
+            let mut part = writer.part::<Slice>().unwrap();
+            part.write([Slice::new(n)]).unwrap();
+            fs::write(writer.files(PICTURES).unwrap().join(format!("{n}.png")), [n as u8]).unwrap();
+            writer.commit(vec![part.finish().unwrap()], Vec::new()).unwrap();
+        }
+        job.finish().unwrap().try_into().unwrap()
+    }
+
+    /// The names and bytes of a folder's files.
+    fn shown(output: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(folder(output)).unwrap().map(Result::unwrap);
+        let named = entries.map(|entry| {
+            let name = entry.file_name().to_str().unwrap().to_owned();
+            (name, fs::read(entry.path()).unwrap())
+        });
+        named.collect()
+    }
+
+    /// What the folder must show: the parts with their numbers, in order.
+    fn expected(version: &Version) -> BTreeMap<String, Vec<u8>> {
+        let parts = version.files().into_iter().enumerate().map(|(n, file)| {
+            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+            (name.replacen("part-", &format!("part-{n:05}-"), 1), fs::read(file).unwrap())
+        });
+        parts.collect()
+    }
+
+    #[test]
+    fn the_folder_has_exactly_the_version_s_files() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(&root.path().join("s")).unwrap();
+        let [slices, pictures] = ["slices", "pictures"].map(|name| store.root().join(name));
+        for shards in [&[1, 2][..], &[3, 1, 2], &[2], &[], &[1, 2]] {
+            let [of_slices, of_pictures] = version(&store, shards);
+            assert_eq!(shown(&slices), expected(&of_slices));
+            let files = of_pictures.files().into_iter();
+            let named = files.map(|f| {
+                (f.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&f).unwrap())
+            });
+            assert_eq!(shown(&pictures), named.collect());
+        }
+        // Nothing else stays beside it.
+        for output in [slices, pictures] {
+            let names = listed(&output).unwrap().unwrap();
+            assert_eq!(names, ["CURRENT", "current", "shards", "versions"]);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_that_stay_are_the_same_files() {
+        use std::os::unix::fs::MetadataExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(&root.path().join("s")).unwrap();
+        let output = store.root().join("slices");
+        let numbers = || -> BTreeMap<String, (u64, i64)> {
+            let entries = fs::read_dir(folder(&output)).unwrap().map(Result::unwrap);
+            let of = |entry: fs::DirEntry| {
+                let (name, data) = (entry.file_name(), entry.metadata().unwrap());
+                (name.into_string().unwrap(), (data.ino(), data.mtime_nsec()))
+            };
+            entries.map(of).collect()
+        };
+        version(&store, &[1, 2]);
+        let (before, folder_before) = (numbers(), fs::metadata(folder(&output)).unwrap().ino());
+        // The same version again does not touch the folder.
+        version(&store, &[1, 2]);
+        assert_eq!(fs::metadata(folder(&output)).unwrap().ino(), folder_before);
+        let [grown, _] = version(&store, &[1, 2, 3]);
+        let after = numbers();
+        assert_eq!(after.len(), 3);
+        assert!(before.iter().all(|(name, number)| after.get(name) == Some(number)));
+        let files: Vec<u64> =
+            grown.files().iter().map(|f| fs::metadata(f).unwrap().ino()).collect();
+        assert_eq!(after.values().map(|(number, _)| *number).collect::<Vec<_>>(), files);
+    }
+
+    #[test]
+    fn copies_stand_in_where_links_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(&root.path().join("s")).unwrap();
+        let [slices, _] = version(&store, &[1, 2]);
+        let output = store.root().join("slices");
+        fs::remove_dir_all(folder(&output)).unwrap();
+        let refuse = |_: &Path, _: &Path| Err(io::ErrorKind::Unsupported.into());
+        show_with(&refuse, &output, &slices, false).unwrap();
+        assert_eq!(shown(&output), expected(&slices));
+    }
+
+    #[test]
+    fn a_reader_sees_the_old_files_or_the_new_ones() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::create(&root.path().join("s")).unwrap();
+        let output = store.root().join("slices");
+        let whole: Vec<_> = [&[1, 2, 3][..], &[4]]
+            .map(|shards| expected(&version(&store, shards)[0]).into_keys().collect::<Vec<_>>())
+            .to_vec();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for n in 0..40 {
+                    version(&store, [&[1, 2, 3][..], &[4]][n % 2]);
+                }
+            });
+            while !writer.is_finished() {
+                // A folder that is opened stays what it was; its name never leads to nothing.
+                let entries = fs::read_dir(folder(&output)).unwrap();
+                let names = entries.map(|e| e.map(|e| e.file_name().into_string().unwrap()));
+                let mut names: Vec<String> = names.collect::<Result<_, _>>().unwrap();
+                names.sort();
+                let is_of = |whole: &&Vec<String>| names.iter().all(|name| whole.contains(name));
+                assert!(whole.iter().any(|whole| is_of(&whole)), "{names:?}");
+            }
+        });
+    }
 
     #[test]
     fn files_of_the_same_name_are_those_of_the_current_version() {

@@ -6,7 +6,7 @@ use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Changes};
 use crate::stages::ingest::Sources;
-use crate::stages::{Stage, Task};
+use crate::stages::{Places, Stage, Task};
 use crate::tables::{Output, SOURCES};
 use nodulus_nets::Device;
 use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, Store, Version};
@@ -79,7 +79,7 @@ pub(super) struct Foresight<'a> {
     pub(super) listed: Option<Listed>,
     /// Whether some source files are still to be written.
     pub(super) is_estimate: bool,
-    made: Vec<(Version, bool)>,
+    made: Vec<Version>,
     fates: BTreeMap<&'static str, Vec<Fate>>,
 }
 
@@ -170,7 +170,7 @@ impl<'a> Foresight<'a> {
 
     fn add(&mut self, version: Version, fates: Vec<Fate>) {
         self.fates.insert(version.output().name(), fates);
-        self.made.push((version, false));
+        self.made.push(version);
     }
 
     /// The fate of each input as a whole, by its name.
@@ -196,7 +196,7 @@ impl<'a> Foresight<'a> {
             store: self.store,
             inputs,
             sources: self.sources().unwrap_or(&none),
-            moved: &|_, _| None,
+            places: &|| Ok(Places::new()),
             roots: &roots,
             tolerances: config.ingest.tolerances,
             weights: weights.as_ref().map(|(path, _)| path.as_path()),

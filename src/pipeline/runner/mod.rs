@@ -13,7 +13,7 @@ use crate::tables::{Output, Table, failures};
 pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Store, Version};
-use prepare::Moved;
+use prepare::places;
 pub(super) use prepare::{check_weights, inputs, job_spec, maker, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -94,7 +94,6 @@ pub fn run(
     check_weights(config, options.stages)?;
     let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();
-    let mut is_any_new = false;
     for &stage in options.stages {
         if stage == Stage::Ingest {
             let listing = |done, total| progress(Progress::Sources { done, total });
@@ -107,13 +106,11 @@ pub fn run(
             run.step(stage, step, &mut end)?;
         }
         end.ran = (end.n_made > 0).then(|| begun.elapsed());
-        is_any_new |= run.made.iter().any(|(_, is_new)| *is_new);
         progress(Progress::End(end.clone()));
         done.push(end);
     }
-    if is_any_new || store.current(Output::Table(Table::Failures))?.is_none() {
-        failures::refresh(store)?;
-    }
+    // Also where nothing was made: a run may have been killed before it wrote the failures of what it had made.
+    failures::refresh(store, &run.made)?;
     Ok(done)
 }
 
@@ -123,9 +120,8 @@ struct Run<'a> {
     store: &'a Store,
     options: &'a Options<'a>,
     progress: &'a (dyn Fn(Progress) + Sync),
-    /// The outputs of this run, with whether they were not the current ones before. Another run may make others
-    /// current at the same time.
-    made: Vec<(Version, bool)>,
+    /// The outputs of this run. Another run may make others current at the same time.
+    made: Vec<Version>,
     sources: Option<Sources>,
 }
 
@@ -134,14 +130,13 @@ impl Run<'_> {
         let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
         let none = Sources::default();
         let roots = roots(self.config);
-        let moved = Moved::new(self.config, self.store);
         let report = |event| (self.progress)(Progress::Stage(stage, event));
         let weights = outside_weights(self.config, stage)?;
         let mut task = Task {
             store: self.store,
             inputs: &inputs,
             sources: self.sources.as_ref().filter(|_| stage == Stage::Ingest).unwrap_or(&none),
-            moved: &|cohort, content| moved.find(cohort, content),
+            places: &|| places(self.config, self.store, self.sources.as_ref()),
             roots: &roots,
             tolerances: self.config.ingest.tolerances,
             weights: weights.as_ref().map(|(path, _)| path.as_path()),
@@ -173,7 +168,6 @@ impl Run<'_> {
         let spec = job_spec(self.config, stage, step, &task, weights)?
             .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
         let mut job = self.store.job(spec);
-        let is_current = is_current(&job);
         job.check_interrupted()?;
         job.redo(again(&job, stage, self.options)?)?;
         let n_pending = job.pending().len();
@@ -198,7 +192,7 @@ impl Run<'_> {
         }
         for version in versions {
             end.n_failures += version.manifest.n_failures();
-            self.made.push((version, !is_current || n_pending > 0));
+            self.made.push(version);
         }
         Ok(())
     }
@@ -218,7 +212,7 @@ impl Run<'_> {
                 end.rows = version.manifest.rows;
             }
             end.n_failures += version.manifest.n_failures();
-            self.made.push((version, false));
+            self.made.push(version);
         }
         end.kept = true;
         Ok(())

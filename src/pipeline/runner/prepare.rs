@@ -5,33 +5,31 @@ use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::sources;
-use crate::stages::{Stage, Task, infer, train};
+use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::{Places, Stage, StageError, Task, infer, train};
 use crate::tables::Output;
 use nodulus_store::{InputRef, JobSpec, Store, Version};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
-/// Finds cases that are no longer where they were read; the sources are listed at the first question.
-pub(super) struct Moved<'a> {
-    config: &'a Config,
-    store: &'a Store,
-    places: OnceLock<BTreeMap<(String, String), String>>,
-}
-
-impl<'a> Moved<'a> {
-    pub(super) fn new(config: &'a Config, store: &'a Store) -> Self {
-        Self { config, store, places: OnceLock::new() }
-    }
-
-    pub(super) fn find(&self, cohort: &str, content_sha256: &str) -> Option<String> {
-        let places = self.places.get_or_init(|| {
-            let sources = sources::look(&self.config.ingest, self.store).unwrap_or_default();
-            let cases = sources.shards.into_iter().flatten();
-            cases.map(|case| ((case.cohort, case.content_sha256), case.case.case_id)).collect()
-        });
-        places.get(&(cohort.to_owned(), content_sha256.to_owned())).cloned()
-    }
+/// Where each case lies, as listed by this run or now.
+pub(super) fn places(
+    config: &Config,
+    store: &Store,
+    listed: Option<&Sources>,
+) -> Result<Places, StageError> {
+    let read;
+    let sources = match listed {
+        Some(sources) => sources,
+        None => {
+            read = sources::look(&config.ingest, store)?;
+            &read
+        }
+    };
+    let place = |case: &SourceCase| {
+        ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())
+    };
+    Ok(sources.shards.iter().flatten().map(place).collect())
 }
 
 /// The root of each cohort.
@@ -50,7 +48,7 @@ pub(in crate::pipeline) fn inputs(
     stage: Stage,
     step: Step,
     chosen: &Chosen,
-    made: &[(Version, bool)],
+    made: &[Version],
 ) -> Result<Vec<Version>, Error> {
     let mut inputs = Vec::new();
     for output in plan::reads(config, stage, step) {
@@ -69,9 +67,9 @@ pub(in crate::pipeline) fn inputs(
             }
             continue;
         }
-        let of_run = made.iter().rev().find(|(version, _)| version.output() == output.into());
+        let of_run = made.iter().rev().find(|version| version.output() == output.into());
         let version = match of_run {
-            Some((version, _)) => version.clone(),
+            Some(version) => version.clone(),
             None => store.current(output)?.ok_or_else(missing)?,
         };
         inputs.push(version);

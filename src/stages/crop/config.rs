@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Crop")]
 pub struct Config {
-    /// Side of a region in pixels, a multiple of 16.
+    /// Side of a region in pixels.
     #[schemars(range(min = 16, max = 1024), extend("multipleOf" = 16))]
     pub size: usize,
     /// Number of slices that are added on each side of the nodule's own.

@@ -16,6 +16,16 @@ pub enum CropError {
     /// The image could not be read.
     #[error(transparent)]
     Image(#[from] cohort::Error),
+    /// No case of the cohort has the content that was ingested.
+    #[error(
+        "cohort `{cohort}` no longer has the files that ingest read at `{path}`, there or elsewhere: run ingest again"
+    )]
+    NotThere {
+        /// The cohort.
+        cohort: String,
+        /// Where they were.
+        path: String,
+    },
     /// The series is no longer in its folder.
     #[error("series {0} is no longer where ingest found it")]
     Gone(String),

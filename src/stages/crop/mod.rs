@@ -10,8 +10,8 @@ pub use config::{Config, WhenOversize, Window};
 pub use error::CropError;
 
 use crate::stages::memory;
-use crate::stages::spec::StageSpec;
-use crate::stages::task::Task;
+use crate::stages::spec::{StageError, StageSpec};
+use crate::stages::task::{Places, Task};
 use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
@@ -36,7 +36,7 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |config| serde_json::to_value(&config.crop),
     outside_weights: |_| None,
     decide: None,
-    run: |config, task, job| Ok(run(&config.crop, task, job)?),
+    run: |config, task, job| run(&config.crop, task, job),
     reduction: None,
 };
 
@@ -44,12 +44,13 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to; a scan or nodule that fails becomes a row of
-/// `failures`.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+/// Fails if the cohorts cannot be listed, or the store cannot be read or written to; a scan or nodule that fails becomes
+/// a row of `failures`.
+pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError> {
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
     let work = job.work()?;
     let total = work.n_left();
+    let places = if total > 0 { (task.places)()? } else { Places::new() };
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
@@ -75,7 +76,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             &work,
             task.max_memory,
             |(scan, nodules)| memory_bytes(config, scan, nodules),
-            |(scan, nodules)| crop_scan(config, task, scan, nodules),
+            |(scan, nodules)| crop_scan(config, task, &places, scan, nodules),
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
@@ -96,6 +97,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 fn crop_scan(
     config: &Config,
     task: &Task<'_>,
+    places: &Places,
     scan: &Scan,
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<FailedCase>) {
@@ -103,7 +105,7 @@ fn crop_scan(
         |case: &str, error: &CropError| FailedCase::new("crop", case, error, scan.path.clone());
     let wanted = slices(config, scan, nodules);
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
-    let volume = match root.and_then(|root| read_slices(root, task, scan, &wanted)) {
+    let volume = match root.and_then(|root| read_slices(root, task, places, scan, &wanted)) {
         Ok(volume) => volume,
         Err(error) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
     };
@@ -144,20 +146,20 @@ fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Rang
     first..nodule.end.saturating_add(config.margin_slices).min(n_slices)
 }
 
+/// Reads slices of a scan from where its case lies now. Another case may lie where this one was.
 fn read_slices(
     root: &Path,
     task: &Task<'_>,
+    places: &Places,
     scan: &Scan,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, CropError> {
     let series = &scan.series_instance_uid;
     let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
-    let mut path = root.join(path);
-    if !path.exists()
-        && let Some(moved) = (task.moved)(&scan.cohort, &scan.content_sha256)
-    {
-        path = root.join(moved);
-    }
+    let place = places.get(&(scan.cohort.clone(), scan.content_sha256.clone()));
+    let (cohort, read_at) = (scan.cohort.clone(), path.to_owned());
+    let not_there = || CropError::NotThere { cohort, path: read_at };
+    let path = root.join(place.ok_or_else(not_there)?);
     let volume = cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted)?;
     let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
     let size = volume.geometry().size().map(|n| n as i64);

@@ -14,13 +14,13 @@ const DEFAULT_MASK: &str = "{patient}/mask.nii.gz";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cohort {
-    /// Name of the cohort in tables and in later sections; no `/`, `\\` or control characters.
+    /// Name of the cohort in tables and in later sections; no `/`, `\` or control characters.
     #[schemars(length(min = 1), extend("examples" = ["clinic"]))]
     pub name: String,
     /// Layout of the files.
     pub source: Layout,
     /// Folder of the images, or of the XML for `lidc_annotations`; `{store}` stands for the store's folder.
-    /// without it, `ingest.root`; not part of the key.
+    /// Without it, `ingest.root`; not part of the key.
     #[serde(default, skip_serializing)]
     pub root: PathBuf,
     /// Folder of the readers' XML, for `luna16`; not part of the key.
