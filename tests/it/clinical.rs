@@ -219,8 +219,7 @@ fn a_dry_run_lists_pairs_and_missing_files() {
     let path = pipeline(folder.path(), &root, &READERS.replace("CT*", "ct"));
     let before = nodulus_formats::cohort::files_below(folder.path()).unwrap();
     for command in [&["run", "--to", "agree"][..], &["ingest"]] {
-        let text =
-            fixture::run_well(&[command, &[path.to_str().unwrap(), "--dry-run"]].concat());
+        let text = fixture::run_well(&[command, &[path.to_str().unwrap(), "--dry-run"]].concat());
         let counts = "cohort c: 5 cases, 1 paired, 1 without a mask of some readers, 1 without any mask, \
                       2 not paired";
         assert!(text.starts_with(counts), "{text}");
@@ -248,7 +247,10 @@ fn a_dry_run_lists_pairs_and_missing_files() {
     let [text, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(text.starts_with("cohort clinic: `data/clinic` is not a folder"), "{text}");
     assert_eq!(output.status.code(), Some(1));
-    assert!(error.contains("cannot list cohort `clinic`: `data/clinic` is not a folder"), "{error}");
+    assert!(
+        error.contains("cannot list cohort `clinic`: `data/clinic` is not a folder"),
+        "{error}"
+    );
 
     // A run reports the files that have no partner.
     fixture::run(&["ingest", path.to_str().unwrap(), "--progress", "none"]);
