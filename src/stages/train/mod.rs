@@ -186,7 +186,7 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     let samples = task.table(Table::Samples)?;
     let mut counts = Vec::new();
     for phase in &config.phases {
-        let count = |split| examples::count(&samples, &Selection::of(config, phase, split));
+        let count = |split| examples::count(samples, &Selection::of(config, phase, split));
         let cohorts = || phase.cohorts.join(", ");
         let n_samples = count(Split::Train)?;
         if n_samples == 0 {
