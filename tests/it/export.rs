@@ -144,7 +144,7 @@ fn an_impossible_export_ends_with_a_reason() {
         (
             &["montage", "--cohort", "clinical", "--store"],
             &[&store, "--out", &out, "--model", "other"],
-            "no predictions by `other`; the store has predictions by: ",
+            "no predictions by `other`; there are: ",
             2,
         ),
         (

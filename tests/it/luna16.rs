@@ -196,7 +196,7 @@ fn impossible_exports_and_comparisons_end_with_a_reason() {
         (&["compare-nodules"], &[&store, &nowhere], "none.csv", 1),
         (&["compare-nodules"], &[here, &store], "neither a store", 1),
         (&["compare-nodules"], &[&store, &phantom("candidates.csv")], "column diameter_mm", 1),
-        (&["compare-nodules"], &[&store, &csv, "--cohort", "luna"], "clinical, luna16", 2),
+        (&["compare-nodules"], &[&store, &csv, "--cohort", "luna"], "did you mean `luna16`?", 2),
         (
             &["compare-nodules"],
             &[&csv, &csv, "--min-marks", "3"],
