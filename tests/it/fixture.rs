@@ -162,7 +162,7 @@ pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8
                 if name != "phantom" && name != "sources" {
                     folders.push(path);
                 }
-            } else if name != "lock" {
+            } else if name != "lock" && name != "phantom.lock" {
                 found.insert(name, fs_err::read(&path).unwrap());
             }
         }

@@ -16,6 +16,7 @@ mod fixture;
 mod follow_up;
 mod gc;
 mod growing;
+mod growth;
 mod images;
 mod kill;
 mod large_scan;

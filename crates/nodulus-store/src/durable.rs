@@ -107,8 +107,14 @@ pub(crate) fn sync_all_below(folder: &Path) -> io::Result<()> {
 /// Fails if the parent folder cannot be written to.
 pub(crate) fn swap_folders(from: &Path, to: &Path) -> io::Result<()> {
     if !to.exists() {
-        fs::rename(from, to)?;
-        return sync_folder(folder_of(to));
+        match fs::rename(from, to) {
+            // Another process put its folder there in the meantime.
+            Err(_) if to.exists() => {}
+            renamed => {
+                renamed?;
+                return sync_folder(folder_of(to));
+            }
+        }
     }
     if exchange(from, to).is_err() {
         let aside = from.with_extension(format!("old.{}.tmp", this_attempt()));

@@ -1,5 +1,6 @@
 //! The versions of a job's outputs: as they would be, and written once all shards are committed.
 
+use crate::claim::Claim;
 use crate::job::{self, remove_folder};
 use crate::shard::{self, is_sealed};
 use crate::shard_record::{ShardRecord, record_path};
@@ -7,6 +8,7 @@ use crate::version::{self, Manifest, ShardSummary, manifest_path};
 use crate::{Error, InputRef, Job, OutputSpec, Version, durable, record, view};
 use fs_err as fs;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What a shard without a record is in a version.
@@ -80,12 +82,27 @@ impl Job {
                 durable::write(&current, line.as_bytes())?;
             }
         }
-        if self.claims()?.join("unfinished").exists() {
-            for key in &self.shard_keys {
-                remove_folder(&self.unfinished(key)?)?;
+        self.remove_states()?;
+        Ok(versions)
+    }
+
+    /// Removes the states of finished shards, but not of one that another process makes again.
+    fn remove_states(&self) -> Result<(), Error> {
+        let claims = self.claims()?;
+        if !claims.join("unfinished").exists() {
+            return Ok(());
+        }
+        for key in &self.shard_keys {
+            let state = self.unfinished(key)?;
+            if !state.exists() {
+                continue;
+            }
+            if let Some(claim) = Claim::try_take(&claims, key)? {
+                remove_folder(&state)?;
+                claim.finish()?;
             }
         }
-        Ok(versions)
+        Ok(())
     }
 
     fn manifest(
@@ -162,7 +179,10 @@ fn remove_broken_versions(folder: &Path, of: &Manifest) -> Result<(), Error> {
         let is_broken =
             |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
         if other.shards.iter().any(is_broken) {
-            fs::remove_file(path)?;
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -117,15 +117,9 @@ impl Job {
     /// Makes the shards at these positions again, although they are committed. They are replaced one by one, so that an
     /// interrupted run leaves the old one or the new one of each.
     ///
-    /// # Errors
-    ///
-    /// Fails if the state of an unfinished shard cannot be removed.
-    pub fn redo(&mut self, positions: impl IntoIterator<Item = usize>) -> io::Result<()> {
-        for key in positions.into_iter().filter_map(|n| self.shard_keys.get(n)) {
-            remove_folder(&self.unfinished(key)?)?;
-            self.redone.insert(key.clone());
-        }
-        Ok(())
+    pub fn redo(&mut self, positions: impl IntoIterator<Item = usize>) {
+        let keys = positions.into_iter().filter_map(|n| self.shard_keys.get(n));
+        self.redone.extend(keys.cloned());
     }
 
     /// The committed shards, by position, as a version would list them.
@@ -259,6 +253,10 @@ impl Job {
     pub(crate) fn writer(&self, number: usize, claim: Claim) -> Result<ShardWriter, Error> {
         let outputs = self.spec.outputs.iter().map(|output| (*output, self.folder(*output)));
         let replaces = self.redone.contains(&self.shard_keys[number]);
+        if replaces {
+            // A shard that is made again starts afresh.
+            remove_folder(&self.unfinished(&self.shard_keys[number])?)?;
+        }
         let (record, provenance) = (self.record(number), self.provenance(number));
         ShardWriter::new(number, record, outputs, provenance, replaces, claim)
     }

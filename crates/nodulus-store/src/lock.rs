@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Time for which taking a lock is retried. A process that asks for the [`holder`] has the lock for a moment, so has one
 /// that removes what interrupted runs left, and a process that has just taken it has not written its name yet.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);

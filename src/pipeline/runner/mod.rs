@@ -169,7 +169,7 @@ impl Run<'_> {
             .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
         let mut job = self.store.job(spec);
         job.check_interrupted()?;
-        job.redo(again(&job, stage, self.options)?)?;
+        job.redo(again(&job, stage, self.options)?);
         let n_pending = job.pending().len();
         if n_pending > 0 {
             if step == Step::Shards {
