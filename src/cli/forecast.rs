@@ -28,7 +28,7 @@ pub(super) fn write(
         let rows = forecast.cohorts.iter().map(cohort);
         writeln!(out, "{}\n", format::table(&["cohort", "cases", "new", "to read"], rows))?;
     }
-    let (head, row): (&[&str], fn(&StageForecast) -> Vec<String>) = match columns {
+    let (head, row): (&[&str], StageRow) = match columns {
         Columns::Bytes => (&["stage", "state", "shards to make", "to write"], with_bytes),
         Columns::Outputs => {
             (&["stage", "state", "shards to make", "rows", "failed", "key"], with_outputs)
@@ -44,6 +44,9 @@ pub(super) fn write(
     }
     Ok(())
 }
+
+/// Makes a stage's row of a table.
+type StageRow = fn(&StageForecast) -> Vec<String>;
 
 fn cohort(cohort: &CohortForecast) -> Vec<String> {
     let count = |n: usize| {

@@ -178,8 +178,8 @@ fn in_order(names: &BTreeSet<String>) -> Vec<String> {
     names
 }
 
-/// The pairs among these outputs whose current versions go back to different versions of an output, and the first such
-/// output of each pair.
+/// The pairs among these outputs whose current versions go back to different versions of an output, and for each pair one
+/// such output: one of the two, or the first in data-flow order.
 ///
 /// # Errors
 ///
@@ -196,7 +196,10 @@ pub fn unlike(store: &Store, outputs: &[Output]) -> Result<Vec<Unlike>, Error> {
                 let [a, b] = [&of_output, of_other].map(|o| o.get(*name));
                 matches!((a, b), (Some(a), Some(b)) if a.is_disjoint(b))
             });
-            if let Some(of) = in_order(&differ.cloned().collect()).into_iter().next() {
+            let differ = in_order(&differ.cloned().collect());
+            // That one was made from another version of the other says most.
+            let pair = differ.iter().find(|name| [*other, output.name()].contains(&name.as_str()));
+            if let Some(of) = pair.or_else(|| differ.first()).cloned() {
                 let tables = [*other, output.name()].map(str::to_owned);
                 found.push(Unlike { tables, of });
             }

@@ -4,7 +4,9 @@ use super::Config;
 use crate::stages::Stage;
 use crate::stages::ingest::{self, Sources};
 use crate::tables::{Output, SOURCES};
-use nodulus_store::{InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, Version, hash};
+use nodulus_store::{
+    InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary, Version, hash,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -164,7 +166,7 @@ pub fn job(
                 let summary = version.manifest.shards.get(shard);
                 ShardInput {
                     name: version.manifest.output.clone(),
-                    content_sha256: summary.map_or(String::new(), |s| s.content_sha256()),
+                    content_sha256: summary.map_or(String::new(), ShardSummary::content_sha256),
                 }
             };
             ShardSpec {

@@ -42,7 +42,7 @@ fn a_store_after_two_settings_keeps_what_is_current() {
     let bytes = used(&store);
     let told = json(&growing.on_store(&["gc", "--dry-run", "--json"]).0);
     let (text, _) = growing.on_store(&["gc", "--dry-run"]);
-    assert!(text.contains("would remove 2 versions, ") && text.contains("KiB ("), "{text}");
+    assert!(text.contains("would remove 2 versions, ") && text.contains("iB ("), "{text}");
     assert_eq!(fixture::outputs(&store), before);
     let mut removed = json(&growing.on_store(&["gc", "--json"]).0);
     removed["dry_run"] = true.into();

@@ -30,6 +30,7 @@ impl Growing {
         let (_, after) = rest.split_once("[ingest]").unwrap();
         let text = format!("{before}[ingest]{after}")
             .replace("{store}/phantom", data.to_str().unwrap())
+            .replace("assignment = \"exact\"", "assignment = \"stable\"")
             .replace("test = 0.4", "test = 0.5");
         fs_err::write(&path, text).unwrap();
         let mut growing = Self { folder, held: Vec::new() };
@@ -65,7 +66,7 @@ impl Growing {
         self.folder.path().join("store")
     }
 
-    fn arguments<'a>(&'a self, path: &'a str, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    fn arguments<'a>(path: &'a str, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         [&[command, path][..], more].concat()
     }
 
@@ -75,7 +76,7 @@ impl Growing {
 
     /// What a command on the pipeline prints; it must succeed.
     pub(crate) fn text(&self, command: &str, more: &[&str]) -> String {
-        fixture::run_well(&self.arguments(&self.path(), command, more))
+        fixture::run_well(&Self::arguments(&self.path(), command, more))
     }
 
     /// The same as JSON.
@@ -87,14 +88,14 @@ impl Growing {
     /// The JSON of a run in which cases fail.
     pub(crate) fn failing(&self, more: &[&str]) -> Value {
         let more = [&["--json", "--progress", "none"][..], more].concat();
-        let output = fixture::run(&self.arguments(&self.path(), "run", &more));
+        let output = fixture::run(&Self::arguments(&self.path(), "run", &more));
         assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Standard error and exit status of a command that fails.
     pub(crate) fn error(&self, command: &str, more: &[&str]) -> (String, Option<i32>) {
-        fixture::run_badly(&self.arguments(&self.path(), command, more))
+        fixture::run_badly(&Self::arguments(&self.path(), command, more))
     }
 
     /// What a command on the store prints, and its warnings.

@@ -2,6 +2,7 @@
 //! where they lie matters.
 
 use crate::{annotations, fixture};
+use nodulus::phantom;
 use nodulus::stages::Stage;
 use nodulus::tables::{Mark, Output, Roi, Sample, Scan};
 use nodulus_store::Store;
@@ -66,10 +67,15 @@ fn phantom() -> &'static Path {
         if folder.exists() {
             fs_err::remove_dir_all(&folder).unwrap();
         }
-        let sizes = ["--seed", "9", "--patients", "8", "--clinical-patients", "6"];
-        let small = ["--size", "64", "--slices", "16", "--progress", "none"];
-        let out = ["phantom", folder.to_str().unwrap()];
-        fixture::run_well(&[&out[..], &sizes, &small].concat());
+        let config = phantom::Config {
+            seed: 9,
+            patients: 8,
+            clinical_patients: 6,
+            size: 64,
+            slices: 16,
+            ..phantom::Config::default()
+        };
+        phantom::write(&folder, &config, &|_, _| {}).unwrap();
         folder
     })
 }
@@ -88,7 +94,9 @@ impl Cohorts {
             .replace("{{CHECKPOINT}}", checkpoint.join("model.safetensors").to_str().unwrap());
         fs_err::write(folder.path().join("growth.toml"), text).unwrap();
         let cohorts = Self { folder };
-        cases.iter().for_each(|case| cohorts.add(case));
+        for case in cases {
+            cohorts.add(case);
+        }
         cohorts
     }
 
@@ -411,7 +419,9 @@ fn folders_may_be_anywhere() {
             (scan.path, scan.annotation_paths) = (None, Vec::new());
         }
         let mut marks: Vec<Mark> = fixture::rows(store);
-        marks.iter_mut().for_each(|mark| mark.source_path.clear());
+        for mark in &mut marks {
+            mark.source_path.clear();
+        }
         (scans, marks)
     };
     assert_eq!(rows(&cohorts.store()), rows(&whole.store()));
@@ -501,7 +511,8 @@ fn a_changed_case_changes_its_own_shard() {
 fn moved_scans_are_cropped_from_where_they_lie_now() {
     let wider = ["--set", "crop.margin_slices=2"];
     let rois = |cohorts: &Cohorts| -> Vec<Roi> { fixture::rows(&cohorts.store()) };
-    let cases = &CASES[..4];
+    // Each cohort needs a case.
+    let cases = &CASES[..8];
     let still = Cohorts::new(cases);
     still.run(&["--to", "merge"]);
     let moved = Cohorts::new(cases);

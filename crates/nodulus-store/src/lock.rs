@@ -23,6 +23,15 @@ enum Sharing {
     WithOthers,
 }
 
+impl Sharing {
+    fn try_lock(self, file: &File) -> Result<(), TryLockError> {
+        match self {
+            Self::Alone => file.file().try_lock(),
+            Self::WithOthers => file.file().try_lock_shared(),
+        }
+    }
+}
+
 /// The right to write to a store; released when dropped, and when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
@@ -64,14 +73,10 @@ impl Lock {
     }
 
     fn of(store: &Path, sharing: Sharing) -> Result<Self, Error> {
-        let lock = match sharing {
-            Sharing::Alone => std::fs::File::try_lock,
-            Sharing::WithOthers => std::fs::File::try_lock_shared,
-        };
         let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
         let mut file = open(store)?;
         let begun = Instant::now();
-        while let Err(error) = lock(file.file()) {
+        while let Err(error) = sharing.try_lock(&file) {
             match error {
                 TryLockError::WouldBlock if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
                 TryLockError::WouldBlock => {

@@ -2,9 +2,10 @@
 
 use crate::job::{self, Job, JobSpec};
 use crate::version::{self, manifest_path};
-use crate::{Error, InputRef, Lock, OutputSpec, Version, durable, record, shard};
+use crate::{Error, InputRef, Lock, Manifest, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the store's layout.
@@ -30,6 +31,9 @@ impl Store {
     /// Fails if the folder holds other things, belongs to a newer program or cannot be written to.
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
+        if let Err(error @ Error::NotWritable { .. }) = Self::open(root) {
+            return Err(error);
+        }
         if !marker.exists() {
             fs::create_dir_all(root)
                 .map_err(|source| Error::NotWritable { store: root.to_owned(), source })?;
@@ -64,7 +68,14 @@ impl Store {
     ///
     /// Fails if there is none, or it belongs to a newer program.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let layout: Option<Layout> = record::read(&root.join("store.json"))?;
+        let layout: Option<Layout> =
+            record::read(&root.join("store.json")).map_err(|error| match error {
+                // A folder above it is a file.
+                Error::Io(source) if source.kind() == io::ErrorKind::NotADirectory => {
+                    Error::NotWritable { store: root.to_owned(), source }
+                }
+                other => other,
+            })?;
         match layout {
             None if root.is_dir() && fs::read_dir(root)?.next().is_some() => {
                 Err(Error::NotAStore(root.to_owned()))
@@ -191,11 +202,10 @@ impl Store {
     ///
     /// Fails if the store cannot be written to.
     pub fn keep(&self, version: Version, beside: &[InputRef]) -> Result<Version, Error> {
-        let folder = self.root.join(version.output().name());
-        let mut manifest = version.manifest.clone();
-        manifest.kept_beside = Some(beside.to_vec());
+        let (folder, output) = (self.root.join(version.output().name()), version.output());
+        let manifest = Manifest { kept_beside: Some(beside.to_vec()), ..version.manifest };
         record::write(&manifest_path(&folder, &manifest.key), &manifest)?;
-        Ok(Version::new(&folder, version.output(), manifest))
+        Ok(Version::new(&folder, output, manifest))
     }
 
     /// Writes a JSON record of the store, whole or not at all.

@@ -33,8 +33,11 @@ fn show_with(
     let files = names(version);
     let shown = folder(output);
     let has_names = listed(&shown)?.is_some_and(|shown| shown.iter().eq(files.keys()));
-    // The names of a table's files say what is in them; others are the same in each version.
-    let is_named_by_content = matches!(version.output(), OutputSpec::Table(_));
+    // The names of a table's files say what is in them, but for volatile columns; others are the same in each version.
+    let is_named_by_content = match version.output() {
+        OutputSpec::Table(table) => table.volatile_columns.is_empty(),
+        OutputSpec::Files(_) => false,
+    };
     let is_shown = |(name, file): (&OsString, &PathBuf)| is_same_file(&shown.join(name), file);
     if !anew && has_names && (is_named_by_content || files.iter().all(is_shown)) {
         return Ok(());

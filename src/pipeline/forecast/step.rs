@@ -47,6 +47,7 @@ impl ShardCounts {
 }
 
 /// What a run would do in a step.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct StepForecast {
     pub(super) counts: ShardCounts,
     /// Positions of the shards that are made at most.
@@ -207,16 +208,13 @@ impl<'a> Foresight<'a> {
             progress: &|_| {},
         };
         let weights = weights.as_ref().map(|(_, input)| input.clone());
-        match runner::job_spec(config, stage, step, &task, weights.clone())? {
-            Some(spec) => Ok((spec, true)),
-            None => {
-                let settings = |source| Error::Settings { stage, source };
-                let weights = weights.filter(|_| step == Step::Shards);
-                let spec =
-                    plan::job(config, stage, step, inputs, weights, None).map_err(settings)?;
-                Ok((spec, false))
-            }
+        if let Some(spec) = runner::job_spec(config, stage, step, &task, weights.clone())? {
+            return Ok((spec, true));
         }
+        let settings = |source| Error::Settings { stage, source };
+        let weights = weights.filter(|_| step == Step::Shards);
+        let spec = plan::job(config, stage, step, inputs, weights, None).map_err(settings)?;
+        Ok((spec, false))
     }
 
     /// What is to be done for each shard.

@@ -19,12 +19,11 @@ pub(super) fn places(
     listed: Option<&Sources>,
 ) -> Result<Places, StageError> {
     let read;
-    let sources = match listed {
-        Some(sources) => sources,
-        None => {
-            read = sources::look(&config.ingest, store)?;
-            &read
-        }
+    let sources = if let Some(sources) = listed {
+        sources
+    } else {
+        read = sources::look(&config.ingest, store)?;
+        &read
     };
     let place = |case: &SourceCase| {
         ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())

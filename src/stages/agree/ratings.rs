@@ -28,7 +28,7 @@ impl From<&Mark> for RatedMark {
             mark_id: mark.mark_id.clone(),
             reading_session: mark.reading_session,
             n_voxels: mark.n_voxels,
-            ratings: mark.ratings.clone(),
+            ratings: mark.ratings,
         }
     }
 }

@@ -50,9 +50,12 @@ pub fn assign(
         candidates.sort();
         let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
         let in_test = in_test(config, cohort, shares, &candidates, frozen)?;
-        for (candidate, split) in
-            candidates.iter().zip(splits_of(config.assignment, shares, &candidates, &in_test))
-        {
+        for (candidate, split) in candidates.iter().zip(splits_of(
+            config.assignment,
+            shares,
+            &candidates,
+            in_test.as_deref(),
+        )) {
             let strictest = splits.get(candidate.id).map_or(split, |other| split.max(*other));
             splits.insert(candidate.id, strictest);
         }
@@ -130,7 +133,7 @@ fn splits_of(
     rule: AssignmentRule,
     shares: Shares,
     candidates: &[Candidate<'_>],
-    in_test: &Option<Vec<bool>>,
+    in_test: Option<&[bool]>,
 ) -> Vec<Split> {
     let count = |share: f64| (candidates.len() as f64 * share).round() as usize;
     let test_share = if in_test.is_some() { 0.0 } else { shares.test };

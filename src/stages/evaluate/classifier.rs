@@ -8,13 +8,21 @@ use std::sync::Arc;
 /// A slice's patient, the predicted probability, and whether the slice shows its nodule.
 type Judgement = (Arc<str>, f64, bool);
 
+/// Which nodules a slice shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShownNodules {
+    /// The nodule of its region.
+    pub(super) own: bool,
+    /// Other nodules.
+    pub(super) others: bool,
+}
+
 /// The predicted slices of each model.
 #[derive(Debug, Default)]
 pub(super) struct Judgements(BTreeMap<String, Vec<Judgement>>);
 
 impl Judgements {
-    /// Adds a model's probability for a slice; `own` says whether the slice shows the nodule of its region, `others`
-    /// whether it shows other nodules.
+    /// Adds a model's probability for a slice.
     ///
     /// METHOD: a slice is true where it shows the nodule of its region. A slice that shows only other nodules is left
     /// out: the network learns it as true, and the reference calls it neither.
@@ -22,12 +30,11 @@ impl Judgements {
         &mut self,
         model_id: &str,
         patient_id: &str,
-        own: bool,
-        others: bool,
+        shown: ShownNodules,
         probability: f64,
     ) {
-        if own || !others {
-            let judged = (patient_id.into(), probability, own);
+        if shown.own || !shown.others {
+            let judged = (patient_id.into(), probability, shown.own);
             self.0.entry(model_id.to_owned()).or_default().push(judged);
         }
     }
@@ -75,9 +82,11 @@ mod tests {
     #[test]
     fn a_slice_with_only_another_nodule_does_not_count() {
         let mut judgements = Judgements::default();
-        judgements.add("m", "p", true, true, 0.9);
-        judgements.add("m", "p", false, false, 0.2);
-        judgements.add("m", "p", false, true, 0.8);
+        for (own, others, probability) in
+            [(true, true, 0.9), (false, false, 0.2), (false, true, 0.8)]
+        {
+            judgements.add("m", "p", ShownNodules { own, others }, probability);
+        }
         let rows = judgements.rows(1);
         let found: Vec<_> =
             rows.iter().map(|row| (row.metric.as_str(), row.n_total, row.mean)).collect();

@@ -1,6 +1,6 @@
 //! Sums up the metrics of all shards: `summary` and `comparisons`.
 
-use super::classifier::Judgements;
+use super::classifier::{Judgements, ShownNodules};
 use super::config::Config;
 use super::subgroups::{Subgroups, spacings};
 use super::summaries::{self, MeasuredValue};
@@ -100,8 +100,9 @@ fn read_shard(
     for batch in rois.shard_columns::<RegionSlice>(shard, REGION_COLUMNS) {
         for slice in batch? {
             for (model_id, probability) in probabilities.get(&slice.roi_id).into_iter().flatten() {
-                let (own, others) = (slice.has_nodule, slice.n_other_nodules > 0);
-                judgements.add(model_id, &slice.patient_id, own, others, *probability);
+                let shown =
+                    ShownNodules { own: slice.has_nodule, others: slice.n_other_nodules > 0 };
+                judgements.add(model_id, &slice.patient_id, shown, *probability);
             }
             let [width, height] =
                 [slice.width, slice.height].map(|n| usize::try_from(n).unwrap_or(0));

@@ -231,7 +231,8 @@ fn add_unfinished(folder: &Path, paths: &mut Paths) -> io::Result<()> {
     for entry in durable::entries(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(UNFINISHED) || (is_shards && name.ends_with(".lock")) {
+        let is_claim = entry.path().extension().is_some_and(|extension| extension == "lock");
+        if name.ends_with(UNFINISHED) || (is_shards && is_claim) {
             paths.unfinished.push(entry.path());
         }
     }

@@ -80,7 +80,7 @@ fn used(root: &Path) -> u64 {
 
 /// Makes a path look as if it had been written in the past.
 fn age(path: &Path) {
-    let past = SystemTime::now() - Duration::from_secs(3600);
+    let past = SystemTime::now() - Duration::from_hours(1);
     let paths = if path.is_dir() {
         fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
     } else {
