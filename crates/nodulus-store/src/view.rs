@@ -33,13 +33,9 @@ fn show_with(
     let files = names(version);
     let shown = folder(output);
     let has_names = listed(&shown)?.is_some_and(|shown| shown.iter().eq(files.keys()));
-    // The names of a table's files say what is in them, but for volatile columns; others are the same in each version.
-    let is_named_by_content = match version.output() {
-        OutputSpec::Table(table) => table.volatile_columns.is_empty(),
-        OutputSpec::Files(_) => false,
-    };
+    // Files of one name may differ: in what they were made from, in volatile columns, and where they are no table in all.
     let is_shown = |(name, file): (&OsString, &PathBuf)| is_same_file(&shown.join(name), file);
-    if !anew && has_names && (is_named_by_content || files.iter().all(is_shown)) {
+    if !anew && has_names && files.iter().all(is_shown) {
         return Ok(());
     }
     let aside = output.join(format!("current.{}.tmp", durable::this_attempt()));
@@ -48,6 +44,8 @@ fn show_with(
         let link = aside.join(name);
         if hard_link(file, &link).is_err() {
             fs::copy(file, &link)?;
+            let copy = fs::OpenOptions::new().write(true).open(&link)?;
+            copy.file().set_modified(fs::metadata(file)?.modified()?)?;
         }
     }
     durable::sync_folder(&aside)?;
@@ -71,17 +69,13 @@ fn names(version: &Version) -> BTreeMap<OsString, PathBuf> {
         .collect()
 }
 
-/// Whether two paths are links to one file.
-#[cfg(unix)]
+/// Whether two paths are links to one file, or one is a copy of the other, which has its time of change.
 fn is_same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    id(a).is_some() && id(a) == id(b)
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &Path, _: &Path) -> bool {
-    false
+    let facts = |path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    facts(a).is_some() && facts(a) == facts(b)
 }
 
 /// The names of a folder's files, sorted; `None` if there is no folder.
@@ -109,8 +103,12 @@ mod tests {
 
     /// A version with a shard, of one row and one picture, for each number.
     fn version(store: &Store, shards: &[i64]) -> [Version; 2] {
+        made_with(store, &Value::Null, shards)
+    }
+
+    fn made_with(store: &Store, config: &Value, shards: &[i64]) -> [Version; 2] {
         let shard = |n: &i64| ShardSpec {
-            config: Arc::new(Value::Null),
+            config: Arc::new(config.clone()),
             decisions: Value::Null,
             inputs: vec![ShardInput { name: "n".to_owned(), content_sha256: n.to_string() }],
             cases: Vec::new(),
@@ -167,6 +165,13 @@ mod tests {
             });
             assert_eq!(shown(&pictures), named.collect());
         }
+        // Other shards with the same rows have files of the same names, which say what they were made from.
+        let [other, _] = made_with(&store, &json!("other"), &[1, 2]);
+        let shown_now = shown(&slices);
+        assert_eq!(shown_now, expected(&other));
+        let [of_slices, _] = version(&store, &[1, 2]);
+        assert_eq!(shown(&slices), expected(&of_slices));
+        assert!(shown_now.keys().eq(shown(&slices).keys()) && shown_now != shown(&slices));
         // Nothing else stays beside it.
         for output in [slices, pictures] {
             let names = listed(&output).unwrap().unwrap();
@@ -213,6 +218,9 @@ mod tests {
         let refuse = |_: &Path, _: &Path| Err(io::ErrorKind::Unsupported.into());
         show_with(&refuse, &output, &slices, false).unwrap();
         assert_eq!(shown(&output), expected(&slices));
+        // They are not copied again.
+        let never = |_: &Path, _: &Path| -> io::Result<()> { panic!("nothing is to be shown") };
+        show_with(&never, &output, &slices, false).unwrap();
     }
 
     #[test]
