@@ -79,13 +79,13 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// Fails as [`write`] would before its first file: for a setting out of range, or a folder that holds anything else.
+/// Fails as [`write()`] would before its first file: for a setting out of range, or a folder that holds anything else.
 pub fn is_written(out: &Path, config: &Config) -> Result<bool, Error> {
     config.check()?;
     Ok(matches!(folder::look(out, config)?, folder::Found::Whole(_)))
 }
 
-/// Number of cases of a cohort that [`write`] writes below a folder, given the cohort's folder relative to it.
+/// Number of cases of a cohort that [`write()`] writes below a folder, given the cohort's folder relative to it.
 pub fn n_cases(config: &Config, cohort: &Path) -> usize {
     match cohort.iter().next().and_then(|name| name.to_str()) {
         Some("clinical") => config.clinical_patients,
