@@ -1,5 +1,6 @@
 //! Claims: which process works on a shard, so that several processes on one store share the work.
 
+use crate::durable;
 use fs_err::{self as fs, File, OpenOptions};
 use std::fs::TryLockError;
 use std::io;
@@ -45,10 +46,7 @@ impl Claim {
 
     /// Gives up the claim of a shard that is committed, and removes its file.
     pub(crate) fn finish(self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        durable::remove(&self.path)
     }
 }
 

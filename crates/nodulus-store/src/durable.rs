@@ -155,16 +155,20 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in entries(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
-            let path = entry.path();
-            let is_folder = entry.file_type()?.is_dir();
-            match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
-                // Its writer finished in the meantime.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
+            remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Removes a file, or a folder with all that it holds; one that is missing is fine, because its writer or another process
+/// may have been first.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// What a folder holds; nothing where it is missing.

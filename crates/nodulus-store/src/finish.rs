@@ -1,14 +1,13 @@
 //! The versions of a job's outputs: as they would be, and written once all shards are committed.
 
 use crate::claim::Claim;
-use crate::job::{self, remove_folder};
+use crate::job;
 use crate::shard::{self, is_sealed};
 use crate::shard_record::{ShardRecord, record_path};
 use crate::version::{self, Manifest, ShardSummary, manifest_path};
 use crate::{Error, InputRef, Job, OutputSpec, Version, durable, record, view};
 use fs_err as fs;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 /// What a shard without a record is in a version.
@@ -62,10 +61,7 @@ impl Job {
                 Some(earlier) if is_as(&earlier, &manifest) => manifest = earlier,
                 earlier => {
                     is_replaced |= earlier.is_some_and(|e| e.shards != manifest.shards);
-                    let mut bytes = serde_json::to_vec(&manifest)
-                        .map_err(|source| Error::Record { path: path.clone(), source })?;
-                    bytes.push(b'\n');
-                    durable::write(&path, &bytes)?;
+                    manifest.write(&folder)?;
                 }
             }
             if is_replaced {
@@ -98,7 +94,7 @@ impl Job {
                 continue;
             }
             if let Some(claim) = Claim::try_take(&claims, key)? {
-                remove_folder(&state)?;
+                durable::remove(&state)?;
                 claim.finish()?;
             }
         }
@@ -179,10 +175,7 @@ fn remove_broken_versions(folder: &Path, of: &Manifest) -> Result<(), Error> {
         let is_broken =
             |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
         if other.shards.iter().any(is_broken) {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
+            durable::remove(&path)?;
         }
     }
     Ok(())

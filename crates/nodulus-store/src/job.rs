@@ -104,12 +104,8 @@ impl Job {
     /// The positions of the shards that are still to be made, ascending.
     pub fn pending(&self) -> Vec<usize> {
         let mut seen = BTreeMap::new();
-        let mut is_pending = |key: &String| {
-            *seen.entry(key.clone()).or_insert_with(|| {
-                self.redone.contains(key)
-                    || !self.spec.outputs.iter().all(|o| is_committed(&self.folder(*o), key))
-            })
-        };
+        let mut is_pending =
+            |key: &String| *seen.entry(key.clone()).or_insert_with(|| !self.is_made(key));
         let keys = self.shard_keys.iter().enumerate();
         keys.filter(|(_, key)| is_pending(key)).map(|(n, _)| n).collect()
     }
@@ -255,7 +251,7 @@ impl Job {
         let replaces = self.redone.contains(&self.shard_keys[number]);
         if replaces {
             // A shard that is made again starts afresh.
-            remove_folder(&self.unfinished(&self.shard_keys[number])?)?;
+            durable::remove(&self.unfinished(&self.shard_keys[number])?)?;
         }
         let (record, provenance) = (self.record(number), self.provenance(number));
         ShardWriter::new(number, record, outputs, provenance, replaces, claim)
@@ -267,7 +263,11 @@ impl Job {
 
     /// Whether a shard was committed since the work was listed.
     pub(crate) fn is_done(&self, number: usize) -> bool {
-        let key = &self.shard_keys[number];
+        self.is_made(&self.shard_keys[number])
+    }
+
+    /// Whether the shard with a key is committed and is not made again.
+    fn is_made(&self, key: &str) -> bool {
         !self.redone.contains(key)
             && self.spec.outputs.iter().all(|o| is_committed(&self.folder(*o), key))
     }
@@ -282,13 +282,6 @@ impl Job {
 
     pub(crate) fn folder(&self, output: OutputSpec) -> PathBuf {
         self.store.join(output.name())
-    }
-}
-
-pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

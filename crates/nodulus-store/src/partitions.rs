@@ -47,13 +47,8 @@ impl Partitions {
     ///
     /// Fails if the folder cannot be read.
     pub fn values(&self) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
         let mut values = Vec::new();
-        for entry in entries {
+        for entry in durable::entries(&self.folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let value = name.strip_prefix(self.column).and_then(|rest| rest.strip_prefix('='));
             values.extend(value.filter(|value| self.file(value).exists()).map(str::to_owned));

@@ -161,21 +161,15 @@ fn records_of_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
 /// Removes what interrupted attempts left in an output's folder, of shards that no process works on. `claims` is the
 /// folder of the job's first output.
 pub(crate) fn remove_unfinished(claims: &Path, output: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(output.join("shards")) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+    for entry in durable::entries(&output.join("shards"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some((key, _)) = name.split_once('.') else { continue };
         let Some(claim) = Claim::try_take(claims, key)? else { continue };
-        let removed = if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { Ok(()) };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => claim.finish()?,
+        if entry.path().is_dir() {
+            durable::remove(&entry.path())?;
         }
+        claim.finish()?;
     }
     Ok(())
 }

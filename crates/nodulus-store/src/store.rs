@@ -1,7 +1,7 @@
 //! The folder that holds every version of every table.
 
 use crate::job::{self, Job, JobSpec};
-use crate::version::{self, manifest_path};
+use crate::version;
 use crate::{Error, InputRef, Lock, Manifest, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -204,7 +204,7 @@ impl Store {
     pub fn keep(&self, version: Version, beside: &[InputRef]) -> Result<Version, Error> {
         let (folder, output) = (self.root.join(version.output().name()), version.output());
         let manifest = Manifest { kept_beside: Some(beside.to_vec()), ..version.manifest };
-        record::write(&manifest_path(&folder, &manifest.key), &manifest)?;
+        manifest.write(&folder)?;
         Ok(Version::new(&folder, output, manifest))
     }
 

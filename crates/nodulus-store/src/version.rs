@@ -126,6 +126,18 @@ pub(crate) fn content_of(shards: &[ShardSummary]) -> String {
     )
 }
 
+impl Manifest {
+    /// Writes the record of the version into the folder of its output, whole or not at all. It is one line: a version has
+    /// thousands of shards.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
+        let path = manifest_path(folder, &self.key);
+        let mut bytes = serde_json::to_vec(self)
+            .map_err(|source| Error::Record { path: path.clone(), source })?;
+        bytes.push(b'\n');
+        Ok(durable::write(&path, &bytes)?)
+    }
+}
+
 /// Path of the record of a version.
 pub(crate) fn manifest_path(folder: &Path, key: &str) -> PathBuf {
     folder.join("versions").join(format!("{key}.json"))

@@ -5,13 +5,12 @@ use crate::durable;
 use fs_err as fs;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 
 /// Removes the records of versions first: no record ever lists a shard that is gone.
 pub(super) fn remove(paths: &Paths) -> io::Result<()> {
     let mut folders = BTreeSet::new();
     for record in &paths.versions {
-        remove_path(record)?;
+        durable::remove(record)?;
         folders.extend(record.parent());
     }
     for folder in folders {
@@ -24,18 +23,9 @@ pub(super) fn remove(paths: &Paths) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => {
                 renamed?;
-                remove_path(&aside)?;
+                durable::remove(&aside)?;
             }
         }
     }
-    paths.unfinished.iter().try_for_each(|path| remove_path(path))
-}
-
-fn remove_path(path: &Path) -> io::Result<()> {
-    let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    paths.unfinished.iter().try_for_each(|path| durable::remove(path))
 }
