@@ -83,21 +83,23 @@ fn decide(config: &Config, task: &Task<'_>) -> Result<Option<Vec<Value>>, Error>
         return Ok(None);
     }
     let (splits, lesions) = splits(config, task)?;
-    let mut decisions = Vec::new();
-    for shard in 0..task.table(Table::Rois)?.manifest.n_shards() {
-        let mut units: BTreeMap<&str, Value> = BTreeMap::new();
-        for (nodule_id, _) in lesions.iter().filter(|(_, (of, _))| *of == shard) {
-            let Some(unit) = splits.units.of_nodule.get(nodule_id) else { continue };
-            let problem = splits.units.units.get(unit).and_then(|unit| unit.problem.as_ref());
-            let decision = match (splits.assigned.get(unit), problem) {
-                (Some(assigned), _) => json!([assigned.split.name(), assigned.fold]),
-                (None, problem) => json!(problem.map(ToString::to_string)),
-            };
-            units.insert(unit, decision);
+    let n_shards = task.table(Table::Rois)?.manifest.n_shards();
+    let mut units: Vec<BTreeMap<&str, Value>> = vec![BTreeMap::new(); n_shards];
+    for (nodule_id, (shard, _)) in &lesions {
+        let Some(unit) = splits.units.of_nodule.get(nodule_id) else { continue };
+        let problem = splits.units.units.get(unit).and_then(|unit| unit.problem.as_ref());
+        let decision = match splits.assigned.get(unit) {
+            Some(assigned) => json!([assigned.split.name(), assigned.fold]),
+            None => json!(problem.map(ToString::to_string)),
+        };
+        if let Some(of_shard) = units.get_mut(*shard) {
+            of_shard.insert(unit, decision);
         }
-        decisions.push(if units.is_empty() { Value::Null } else { json!(units) });
     }
-    Ok(Some(decisions))
+    let decision = |units: BTreeMap<&str, Value>| {
+        if units.is_empty() { Value::Null } else { json!(units) }
+    };
+    Ok(Some(units.into_iter().map(decision).collect()))
 }
 
 /// Whether each unit's split follows from its id alone, whichever other units there are.
@@ -189,6 +191,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     }
     let rois = task.table(Table::Rois)?;
     let (splits, lesions) = splits(config, task)?;
+    let mut failures = failures(&splits.units, &lesions);
     let mut reached = Reached::default();
     for (n, writer) in work.enumerate() {
         let writer = writer?;
@@ -197,7 +200,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         reached.add(config.ratio, &rows);
         let mut samples = writer.part::<Sample>()?;
         samples.write(rows)?;
-        let failures = failures(&splits.units, &lesions, shard);
+        let failures = failures.remove(&shard).unwrap_or_default();
         writer.commit(vec![samples.finish()?], failures)?;
         task.cases(n + 1, total);
     }
@@ -216,20 +219,22 @@ fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Err
     Ok(slices)
 }
 
-/// A row for each unit with a problem whose first nodule is in the shard.
-fn failures(units: &Units, lesions: &Lesions, shard: usize) -> Vec<FailedCase> {
+/// A row for each unit with a problem, by the shard of its first nodule.
+fn failures(units: &Units, lesions: &Lesions) -> BTreeMap<usize, Vec<FailedCase>> {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (nodule, unit) in &units.of_nodule {
         let of_nodule = lesions.get(nodule).map_or(0, |(shard, _)| *shard);
         let of_unit = first.entry(unit).or_insert(of_nodule);
         *of_unit = of_nodule.min(*of_unit);
     }
-    let here = first.into_iter().filter(|(_, first)| *first == shard);
-    here.filter_map(|(id, _)| {
-        let problem = units.units.get(id)?.problem.as_ref()?;
-        Some(FailedCase::new("balance", id, problem, None))
-    })
-    .collect()
+    let mut failures: BTreeMap<usize, Vec<FailedCase>> = BTreeMap::new();
+    for (id, shard) in first {
+        if let Some(problem) = units.units.get(id).and_then(|unit| unit.problem.as_ref()) {
+            let failed = FailedCase::new("balance", id, problem, None);
+            failures.entry(shard).or_default().push(failed);
+        }
+    }
+    failures
 }
 
 /// The split and fold of each nodule.
@@ -392,9 +397,10 @@ mod tests {
         };
         let lesions =
             Lesions::from([("a".to_owned(), (2, lesion.clone())), ("b".to_owned(), (1, lesion))]);
-        let n: Vec<usize> = (0..4).map(|shard| failures(&units, &lesions, shard).len()).collect();
+        let failures = failures(&units, &lesions);
+        let n: Vec<usize> = (0..4).map(|shard| failures.get(&shard).map_or(0, Vec::len)).collect();
         assert_eq!(n, [0, 1, 0, 0]);
-        assert_eq!(failures(&units, &lesions, 1)[0].case_id, "p");
+        assert_eq!(failures[&1][0].case_id, "p");
         let none = Splits { units, assigned: BTreeMap::new() };
         assert!(transform(&Config::default(), &none, &slices("a", &[0])).is_empty());
     }

@@ -39,9 +39,14 @@ pub const SPEC: StageSpec = StageSpec {
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
     decide: Some(|config, task| {
-        let thresholds = Thresholds::decide(&config.infer, task, None)?;
+        let known = Thresholds::known(&config.infer, task)?;
+        let thresholds = match known {
+            None if task.plans_only => return Ok(None),
+            None => Thresholds::choose(&config.infer, task)?,
+            Some(known) => known,
+        };
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
-        Ok(thresholds.map(|thresholds| vec![serde_json::json!(thresholds); n_shards]))
+        Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
     }),
     run: |config, task, job| Ok(run(&config.infer, task, job)?),
     reduction: None,
@@ -64,8 +69,10 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let network = open(config, task)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
-    let thresholds = Thresholds::decide(config, task, Some(&network))?;
-    let thresholds = thresholds.ok_or(Error::NoValidation)?;
+    let thresholds = match Thresholds::known(config, task)? {
+        Some(known) => known,
+        None => Thresholds::choose(config, task)?,
+    };
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();

@@ -2,7 +2,6 @@
 
 use super::config::{Config, ProbabilityThreshold, ThresholdName};
 use super::error::Error;
-use super::network::Network;
 use super::nodules::Nodules;
 use super::threshold::{Threshold, ThresholdSource};
 use super::{SPEC, open};
@@ -23,48 +22,38 @@ pub(super) struct Thresholds {
 }
 
 impl Thresholds {
-    /// The thresholds. Those that are chosen on slices are kept in the store, because choosing them reads many slices and
-    /// may need the network; `None` where a plan would have to choose them.
-    pub(super) fn decide(
-        config: &Config,
-        task: &Task<'_>,
-        network: Option<&Network>,
-    ) -> Result<Option<Self>, Error> {
-        let chosen_on_slices = config.threshold
-            || matches!(config.probability_threshold, ProbabilityThreshold::Named(_));
-        let path = record_path(config, task)?;
-        if chosen_on_slices && let Some(kept) = task.store.read_record(&path)? {
-            return Ok(Some(kept));
-        }
-        if chosen_on_slices && task.plans_only {
-            return Ok(None);
-        }
-        let mut nodules = Nodules::default();
-        if chosen_on_slices {
-            for batch in task.table(Table::Samples)?.rows::<Sample>() {
-                batch?.into_iter().for_each(|sample| nodules.add(config, sample));
+    /// The thresholds, where they are settings or were chosen before on the same slices.
+    pub(super) fn known(config: &Config, task: &Task<'_>) -> Result<Option<Self>, Error> {
+        match config.probability_threshold {
+            ProbabilityThreshold::Fixed(value) if !config.threshold => {
+                let probability = Threshold { value, from: ThresholdSource::Setting };
+                Ok(Some(Self { probability, hu: None }))
             }
+            _ => Ok(task.store.read_record(&record_path(config, task)?)?),
+        }
+    }
+
+    /// Chooses the thresholds on slices and keeps them in the store, because this reads many slices and may need the
+    /// network.
+    pub(super) fn choose(config: &Config, task: &Task<'_>) -> Result<Self, Error> {
+        let mut nodules = Nodules::default();
+        for batch in task.table(Table::Samples)?.rows::<Sample>() {
+            batch?.into_iter().for_each(|sample| nodules.add(config, sample));
         }
         let rois = task.table(Table::Rois)?;
         let probability = match config.probability_threshold {
             ProbabilityThreshold::Fixed(value) => {
                 Threshold { value, from: ThresholdSource::Setting }
             }
-            ProbabilityThreshold::Named(ThresholdName::Validation) => {
-                let best = |network: &Network| network.best_probability(rois, &nodules.validation);
-                let value = match network {
-                    Some(network) => best(network)?,
-                    None => best(&open(config, task)?)?,
-                };
-                Threshold { value, from: ThresholdSource::Validation }
-            }
+            ProbabilityThreshold::Named(ThresholdName::Validation) => Threshold {
+                value: open(config, task)?.best_probability(rois, &nodules.validation)?,
+                from: ThresholdSource::Validation,
+            },
         };
         let hu = if config.threshold { nodules.best_hu(rois)? } else { None };
         let thresholds = Self { probability, hu };
-        if chosen_on_slices {
-            task.store.write_record(&path, &thresholds)?;
-        }
-        Ok(Some(thresholds))
+        task.store.write_record(&record_path(config, task)?, &thresholds)?;
+        Ok(thresholds)
     }
 }
 

@@ -43,7 +43,9 @@ pub const SPEC: StageSpec = StageSpec {
 /// `failures`.
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
-    let repeated = repeated::repeated(scans)?;
+    // The decisions say whether there is any.
+    let is_any_repeated = job.spec().shards.iter().any(|shard| !shard.decisions.is_null());
+    let repeated = if is_any_repeated { repeated::repeated(scans)? } else { BTreeMap::new() };
     let work = job.work()?;
     let total = work.n_left();
     for (n, writer) in work.enumerate() {
