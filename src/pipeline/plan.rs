@@ -3,6 +3,7 @@
 use super::Config;
 use crate::stages::Stage;
 use crate::stages::ingest::{self, Sources};
+use crate::stages::spec::{Reduction, RunStep, Settings};
 use crate::tables::{Output, SOURCES};
 use nodulus_store::{
     InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary, Version, hash,
@@ -27,12 +28,29 @@ impl Step {
         std::iter::once(Self::Shards).chain(reduction)
     }
 
+    /// The stage's reduction, where this is the step.
+    fn reduction(self, stage: Stage) -> Option<&'static Reduction> {
+        stage.spec().reduction.as_ref().filter(|_| self == Self::Reduction)
+    }
+
+    /// What the step reads.
+    fn reads(self, stage: Stage) -> &'static [Output] {
+        self.reduction(stage).map_or(stage.spec().reads, |reduction| reduction.reads)
+    }
+
     /// What the step writes.
     pub fn writes(self, stage: Stage) -> &'static [Output] {
-        match (self, &stage.spec().reduction) {
-            (Self::Reduction, Some(reduction)) => reduction.writes,
-            _ => stage.spec().writes,
-        }
+        self.reduction(stage).map_or(stage.spec().writes, |reduction| reduction.writes)
+    }
+
+    /// The settings that the step depends on.
+    fn settings(self, stage: Stage) -> Settings {
+        self.reduction(stage).map_or(stage.spec().settings, |reduction| reduction.settings)
+    }
+
+    /// Makes the shards of the step's job.
+    pub fn run(self, stage: Stage) -> RunStep {
+        self.reduction(stage).map_or(stage.spec().run, |reduction| reduction.run)
     }
 
     /// Whether the step works on the shards that ingest cut.
@@ -45,11 +63,7 @@ impl Step {
 pub fn reads(config: &Config, stage: Stage, step: Step) -> Vec<Output> {
     let off = Stage::ALL.into_iter().map(Stage::spec).filter(|spec| !(spec.is_on)(config));
     let missing: Vec<Output> = off.flat_map(crate::stages::StageSpec::outputs).collect();
-    let reads = match (step, &stage.spec().reduction) {
-        (Step::Reduction, Some(reduction)) => reduction.reads,
-        _ => stage.spec().reads,
-    };
-    reads.iter().filter(|output| !missing.contains(output)).copied().collect()
+    step.reads(stage).iter().filter(|output| !missing.contains(output)).copied().collect()
 }
 
 /// Whether an output has the shards that ingest cut.
@@ -146,10 +160,9 @@ pub fn job(
     decisions: Option<Vec<Value>>,
 ) -> Result<JobSpec, serde_json::Error> {
     let spec = stage.spec();
-    let settings = match (step, &spec.reduction) {
-        (Step::Reduction, Some(reduction)) => (reduction.settings)(config)?,
-        _ => (spec.settings)(config)?,
-    };
+    let settings = step.settings(stage)(config)?;
+    // A reduction sums up what the shards already hold.
+    let weights = weights.filter(|_| step == Step::Shards);
     let shared = Arc::new(settings.clone());
     let sharded = |version: &Version| {
         step.is_sharded(stage) && Output::from_name(version.output().name()).is_some_and(is_sharded)

@@ -39,10 +39,13 @@ pub struct StageSpec {
     /// Decisions over the whole cohort that shards depend on, as the splits of patients.
     pub decide: Option<Decide>,
     /// Makes the shards of the stage's job.
-    pub run: fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>,
+    pub run: RunStep,
     /// Outputs that sum up those of all shards.
     pub reduction: Option<Reduction>,
 }
+
+/// Makes the shards of a job.
+pub type RunStep = fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>;
 
 /// Settings of a stage as JSON.
 pub type Settings = fn(&Config) -> Result<serde_json::Value, serde_json::Error>;
@@ -60,7 +63,7 @@ pub struct Reduction {
     /// The settings that they depend on.
     pub settings: Settings,
     /// Makes the one shard.
-    pub run: fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>,
+    pub run: RunStep,
 }
 
 impl StageSpec {

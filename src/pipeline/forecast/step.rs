@@ -212,7 +212,6 @@ impl<'a> Foresight<'a> {
             return Ok((spec, true));
         }
         let settings = |source| Error::Settings { stage, source };
-        let weights = weights.filter(|_| step == Step::Shards);
         let spec = plan::job(config, stage, step, inputs, weights, None).map_err(settings)?;
         Ok((spec, false))
     }

@@ -175,11 +175,8 @@ impl Run<'_> {
             if step == Step::Shards {
                 (self.progress)(Progress::Begin(stage));
             }
-            let run = match (step, &stage.spec().reduction) {
-                (Step::Reduction, Some(reduction)) => reduction.run,
-                _ => stage.spec().run,
-            };
-            run(self.config, &task, &job).map_err(|source| Error::Stage { stage, source })?;
+            step.run(stage)(self.config, &task, &job)
+                .map_err(|source| Error::Stage { stage, source })?;
         }
         let versions = job.finish().map_err(|error| match error {
             nodulus_store::Error::ShardMissing { .. } => Error::Undone { stage },

@@ -101,7 +101,6 @@ pub(in crate::pipeline) fn job_spec(
         Some(None) => return Ok(None),
         decisions => decisions.flatten(),
     };
-    let weights = weights.filter(|_| step == Step::Shards);
     plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
 }
 
