@@ -36,7 +36,7 @@ pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use nodulus_store::Error;
 pub use output::{Output, SOURCES};
-pub use predictions::Prediction;
+pub use predictions::{Prediction, SliceProbability};
 pub use rating_agreement::RatingAgreement;
 pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
 pub use reader_agreement::ReaderAgreement;

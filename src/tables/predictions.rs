@@ -29,6 +29,22 @@ columns! {
     }
 }
 
+/// The columns of a prediction that judge its slice as a whole.
+#[derive(Debug, Deserialize)]
+pub struct SliceProbability {
+    /// Slice of `rois`.
+    pub roi_id: String,
+    /// Model.
+    pub model_id: String,
+    /// Probability that the slice shows the nodule; `None` for a model without a classifier.
+    pub nodule_probability: Option<f64>,
+}
+
+impl SliceProbability {
+    /// The names of the columns.
+    pub const COLUMNS: &'static [&'static str] = &["roi_id", "model_id", "nodule_probability"];
+}
+
 impl Row for Prediction {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 2,

@@ -138,6 +138,14 @@ impl Row for Roi {
 }
 
 impl Roi {
+    /// Whether a slice counts as one with a nodule where a classifier of slices is judged; `None` where it does not count.
+    ///
+    /// METHOD: a slice is true where it shows the nodule of its region. A slice that shows only other nodules is
+    /// skipped: the network learns it as true, and the reference calls it neither.
+    pub fn truth(has_nodule: bool, n_other_nodules: i64) -> Option<bool> {
+        (has_nodule || n_other_nodules == 0).then_some(has_nodule)
+    }
+
     /// The pixels in HU as (j, i) rows; `None` if their number is not height × width.
     pub fn pixels_hu(&self) -> Option<Vec<i16>> {
         let n = usize::try_from(self.height.checked_mul(self.width)?).ok()?;

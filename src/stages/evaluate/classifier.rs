@@ -8,33 +8,21 @@ use std::sync::Arc;
 /// A slice's patient, the predicted probability, and whether the slice shows its nodule.
 type Judgement = (Arc<str>, f64, bool);
 
-/// Which nodules a slice shows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ShownNodules {
-    /// The nodule of its region.
-    pub(super) own: bool,
-    /// Other nodules.
-    pub(super) others: bool,
-}
-
 /// The predicted slices of each model.
 #[derive(Debug, Default)]
 pub(super) struct Judgements(BTreeMap<String, Vec<Judgement>>);
 
 impl Judgements {
-    /// Adds a model's probability for a slice.
-    ///
-    /// METHOD: a slice is true where it shows the nodule of its region. A slice that shows only other nodules is left
-    /// out: the network learns it as true, and the reference calls it neither.
+    /// Adds a model's probability for a slice with its [truth](crate::tables::Roi::truth); a slice without one does not count.
     pub(super) fn add(
         &mut self,
         model_id: &str,
         patient_id: &str,
-        shown: ShownNodules,
+        truth: Option<bool>,
         probability: f64,
     ) {
-        if shown.own || !shown.others {
-            let judged = (patient_id.into(), probability, shown.own);
+        if let Some(truth) = truth {
+            let judged = (patient_id.into(), probability, truth);
             self.0.entry(model_id.to_owned()).or_default().push(judged);
         }
     }
@@ -78,14 +66,13 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::Roi;
 
     #[test]
     fn a_slice_with_only_another_nodule_does_not_count() {
         let mut judgements = Judgements::default();
-        for (own, others, probability) in
-            [(true, true, 0.9), (false, false, 0.2), (false, true, 0.8)]
-        {
-            judgements.add("m", "p", ShownNodules { own, others }, probability);
+        for (own, n_others, probability) in [(true, 1, 0.9), (false, 0, 0.2), (false, 1, 0.8)] {
+            judgements.add("m", "p", Roi::truth(own, n_others), probability);
         }
         let rows = judgements.rows(1);
         let found: Vec<_> =

@@ -1,13 +1,14 @@
 //! Sums up the metrics of all shards: `summary` and `comparisons`.
 
-use super::classifier::{Judgements, ShownNodules};
+use super::classifier::Judgements;
 use super::config::Config;
 use super::subgroups::{Subgroups, spacings};
 use super::summaries::{self, MeasuredValue};
 use super::{Region, comparisons};
 use crate::stages::task::Task;
 use crate::tables::{
-    Comparison, Error, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Summary, Table,
+    Comparison, Error, NoduleMetrics, Output, ReaderMetric, Roi, SliceMetrics, SliceProbability,
+    Summary, Table,
 };
 use nodulus_store::{Job, Version};
 use serde::Deserialize;
@@ -40,16 +41,6 @@ const REGION_COLUMNS: &[&str] = &[
     "has_nodule",
     "n_other_nodules",
 ];
-
-/// The columns of `predictions` with the network's probability that a slice shows a nodule.
-#[derive(Deserialize)]
-struct SliceProbability {
-    roi_id: String,
-    model_id: String,
-    nodule_probability: Option<f64>,
-}
-
-const PROBABILITY_COLUMNS: &[&str] = &["roi_id", "model_id", "nodule_probability"];
 
 /// Reads the metrics of every shard and writes the summaries; a few numbers for each slice and nodule are in memory.
 ///
@@ -99,10 +90,9 @@ fn read_shard(
     let rois = task.table(Table::Rois)?;
     for batch in rois.shard_columns::<RegionSlice>(shard, REGION_COLUMNS) {
         for slice in batch? {
+            let truth = Roi::truth(slice.has_nodule, slice.n_other_nodules);
             for (model_id, probability) in probabilities.get(&slice.roi_id).into_iter().flatten() {
-                let shown =
-                    ShownNodules { own: slice.has_nodule, others: slice.n_other_nodules > 0 };
-                judgements.add(model_id, &slice.patient_id, shown, *probability);
+                judgements.add(model_id, &slice.patient_id, truth, *probability);
             }
             let [width, height] =
                 [slice.width, slice.height].map(|n| usize::try_from(n).unwrap_or(0));
@@ -146,7 +136,7 @@ fn probabilities(
 ) -> Result<BTreeMap<String, Vec<(String, f64)>>, Error> {
     let mut probabilities: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
     for table in tables {
-        for batch in table.shard_columns::<SliceProbability>(shard, PROBABILITY_COLUMNS) {
+        for batch in table.shard_columns::<SliceProbability>(shard, SliceProbability::COLUMNS) {
             for row in batch? {
                 if let Some(probability) = row.nodule_probability {
                     let of_slice = probabilities.entry(row.roi_id).or_default();

@@ -4,7 +4,7 @@ use crate::stages::Task;
 use crate::stages::infer::THRESHOLD;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::stages::report::error::Error;
-use crate::tables::{NoduleMetrics, Output, Table};
+use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Table};
 use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,14 +15,6 @@ struct SliceTruth {
     roi_id: String,
     has_nodule: bool,
     n_other_nodules: i64,
-}
-
-/// The columns of `predictions` without pixels.
-#[derive(Deserialize)]
-struct SliceProbability {
-    roi_id: String,
-    model_id: String,
-    nodule_probability: Option<f64>,
 }
 
 /// What the predictions say about each model.
@@ -39,8 +31,7 @@ struct ModelPredictions {
 impl PredictionIndex {
     /// Reads every version of `predictions`, a shard at a time.
     ///
-    /// METHOD: the slices are those of the classifier in `summary`: positive where they show the nodule of
-    /// their region, skipped where they show only other nodules.
+    /// METHOD: the slices are those of the classifier in `summary`: see [`Roi::truth`].
     pub(super) fn read(task: &Task<'_>) -> Result<Self, Error> {
         let mut models: BTreeMap<String, ModelPredictions> = BTreeMap::new();
         let rois = task.table(Table::Rois)?;
@@ -49,11 +40,11 @@ impl PredictionIndex {
             let mut truths: BTreeMap<String, Option<bool>> = BTreeMap::new();
             let columns = ["roi_id", "has_nodule", "n_other_nodules"];
             for batch in rois.shard_columns::<SliceTruth>(shard, &columns) {
-                truths.extend(batch?.into_iter().map(|roi| {
-                    let truth =
-                        (roi.has_nodule || roi.n_other_nodules == 0).then_some(roi.has_nodule);
-                    (roi.roi_id, truth)
-                }));
+                truths.extend(
+                    batch?
+                        .into_iter()
+                        .map(|roi| (roi.roi_id, Roi::truth(roi.has_nodule, roi.n_other_nodules))),
+                );
             }
             for version in &versions {
                 let made_by = version.manifest.inputs.iter();
@@ -61,8 +52,8 @@ impl PredictionIndex {
                     .filter(|input| input.name == Output::Checkpoint.name())
                     .map(|input| &input.key)
                     .collect();
-                let columns = ["roi_id", "model_id", "nodule_probability"];
-                for batch in version.shard_columns::<SliceProbability>(shard, &columns) {
+                let columns = SliceProbability::COLUMNS;
+                for batch in version.shard_columns::<SliceProbability>(shard, columns) {
                     for row in batch? {
                         let judgement =
                             row.nodule_probability.zip(truths.get(&row.roi_id).copied().flatten());
