@@ -4,6 +4,7 @@
 pub mod config;
 mod shards;
 mod source_hashes;
+mod listed_case;
 pub mod sources;
 pub mod pairs;
 pub mod plan;

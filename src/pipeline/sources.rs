@@ -1,22 +1,19 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
+use super::listed_case::{ListedCase, content, geometry_sha256, stat, unit_name};
 use super::shards;
 use super::source_hashes::{CaseHash, Known, KnownSeries};
-use crate::stages::balance::luna16_subset;
 use crate::stages::ingest::{self, SourceCase, Sources};
-use fs_err as fs;
-use nodulus_formats::cohort::{self, Case, Layout, SeriesIn};
-use nodulus_formats::scan_geometry::{self, ScanGeometry};
-use nodulus_formats::{dicom, image_file, luna_csv};
+use nodulus_formats::cohort::{self, Layout, SeriesIn};
+use nodulus_formats::{dicom, luna_csv, scan_geometry};
 use nodulus_store::{Store, hash};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::iter::repeat;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Number of cases that are hashed between two looks at the clock.
 const CASES_BETWEEN_SAVES: usize = 256;
@@ -71,9 +68,7 @@ pub fn list(
     store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Sources, Error> {
-    let known = Known::read(store);
-    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
-    lists.hash_all(config, progress, &|known| Ok(known.write(store)?))
+    Lists::of(store).hash_all(config, progress, &|known| Ok(known.write(store)?))
 }
 
 /// [`list`] without a change to the store, which need not exist.
@@ -82,9 +77,7 @@ pub fn list(
 ///
 /// Fails if a cohort's folder is missing or holds no case.
 pub fn look(config: &ingest::Config, store: &Store) -> Result<Sources, Error> {
-    let known = Known::read(store);
-    let mut lists = Lists { known, is_survey: false, expected: &|_| None, changes: Changes::new() };
-    lists.hash_all(config, &|_, _| {}, &|_| Ok(()))
+    Lists::of(store).hash_all(config, &|_, _| {}, &|_| Ok(()))
 }
 
 /// How a case differs from what earlier runs read.
@@ -113,8 +106,7 @@ pub fn survey(
     expected: &(dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     progress: &dyn Fn(usize, usize),
 ) -> Result<(Sources, Changes), Error> {
-    let known = Known::read(store);
-    let mut lists = Lists { known, is_survey: true, expected, changes: Changes::new() };
+    let mut lists = Lists { is_survey: true, expected, ..Lists::of(store) };
     let sources = lists.hash_all(config, progress, &|_| Ok(()))?;
     Ok((sources, lists.changes))
 }
@@ -128,6 +120,12 @@ struct Lists<'a> {
 }
 
 impl Lists<'_> {
+    /// A listing of files that are all there, from what the store knows of them.
+    fn of(store: &Store) -> Self {
+        let (known, changes) = (Known::read(store), Changes::new());
+        Self { known, is_survey: false, expected: &|_| None, changes }
+    }
+
     fn hash_all(
         &mut self,
         config: &ingest::Config,
@@ -166,7 +164,7 @@ impl Lists<'_> {
                 let hashes: Vec<(CaseHash, bool)> = chunk
                     .par_iter()
                     .map(|listed| match self.known.cases.get(&listed.id()) {
-                        None if is_growth && listed.has_unit() => (listed.unread(), true),
+                        None if is_growth && listed.has_name() => (listed.unread(), true),
                         known => content(listed, known),
                     })
                     .collect();
@@ -288,21 +286,9 @@ fn sharded(layout: Layout, cases: Vec<SourceCase>, most: usize) -> Vec<Vec<Sourc
     shards.into_iter().map(of_shard).collect()
 }
 
-/// What stays in one shard with a case: the patient where the path names one; else the case, by its series where a name
-/// tells it, and by its content where none does.
+/// What stays in one shard with a case: its name, or its content where nothing names it.
 fn unit(layout: Layout, source: &SourceCase) -> String {
-    let case = &source.case;
-    if let Some(patient) = &case.patient {
-        return patient.clone();
-    }
-    match layout {
-        Layout::Luna16 | Layout::LidcAnnotations if case.has_scan => file_name(&case.case_id),
-        _ => case.series.clone().unwrap_or_else(|| source.content_sha256.clone()),
-    }
-}
-
-fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
+    unit_name(layout, &source.case).unwrap_or_else(|| source.content_sha256.clone())
 }
 
 fn empty(cohort: &ingest::Cohort) -> Error {
@@ -313,111 +299,6 @@ fn empty(cohort: &ingest::Cohort) -> Error {
         Layout::LidcAnnotations => "`.xml` file, nor does the table of scan geometry".to_owned(),
     };
     Error::Empty { cohort: cohort.name.clone(), root: cohort.root.clone(), expected }
-}
-
-/// A case before it is hashed.
-struct ListedCase<'a> {
-    cohort: &'a ingest::Cohort,
-    case: Case,
-    /// Hash of the scan's geometry, where it comes from a table.
-    geometry_sha256: Option<String>,
-}
-
-impl<'a> ListedCase<'a> {
-    /// A case whose files are still to be written.
-    fn expected(cohort: &'a ingest::Cohort, n: usize) -> Self {
-        let patient = Some(format!("patient {n} of {}", cohort.name));
-        let case_id = format!("case {n}, still to be written");
-        let case = Case { case_id, patient, has_scan: true, ..Case::default() };
-        Self { cohort, geometry_sha256: None, case }
-    }
-
-    /// Cohort and case.
-    fn id(&self) -> String {
-        format!("{}/{}", self.cohort.name, self.case.case_id)
-    }
-
-    /// Whether [`unit`] needs no content.
-    fn has_unit(&self) -> bool {
-        let case = &self.case;
-        let is_named_by_series =
-            matches!(self.cohort.source, Layout::Luna16 | Layout::LidcAnnotations) && case.has_scan;
-        case.patient.is_some() || case.series.is_some() || is_named_by_series
-    }
-
-    /// In place of the hash of a case that is not read.
-    fn unread(&self) -> CaseHash {
-        CaseHash { stat: String::new(), content: format!("not read yet: {}", self.id()) }
-    }
-}
-
-/// Hash of a scan's geometry.
-fn geometry_sha256(geometry: &ScanGeometry) -> String {
-    let spacing = geometry.slices.spacing().ijk();
-    let numbers = geometry.slices.z_mm().iter().chain(&spacing);
-    let numbers: Vec<String> = numbers.map(f64::to_string).collect();
-    let known = |text: &Option<String>| format!("{text:?}");
-    let facts = [
-        known(&geometry.study_instance_uid),
-        known(&geometry.patient_id),
-        format!("{:?} {}", geometry.slice_thickness_mm, geometry.n_duplicate_slices),
-    ];
-    hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
-}
-
-/// The hash of a case, and whether its files had to be read.
-///
-/// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
-/// file, LUNA16's subset. Where the files lie is no part of it.
-fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
-    let ListedCase { cohort, case, geometry_sha256 } = listed;
-    let files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
-    let stats = files.map(|path| {
-        let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
-        format!("{}\n{}", cohort::relative(base.unwrap_or(&cohort.root), path), stat(path))
-    });
-    let facts = facts(cohort, case);
-    let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
-    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.filter(|known| known.stat == stat) {
-        return (known.clone(), false);
-    }
-    let mut parts = facts;
-    parts.extend(geometry_sha256.clone());
-    let digest = |path: &PathBuf| {
-        hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
-    };
-    let mut images: Vec<String> = case.images.iter().map(digest).collect();
-    images.sort();
-    parts.push(format!("{} image files", images.len()));
-    parts.extend(images);
-    let readers = case.readers.iter().map(usize::to_string).chain(repeat(String::new()));
-    let mut annotations: Vec<String> = case
-        .annotations
-        .iter()
-        .zip(readers)
-        .map(|(path, reader)| format!("{reader} {}", digest(path)))
-        .collect();
-    annotations.sort();
-    parts.push(format!("{} annotations", annotations.len()));
-    parts.extend(annotations);
-    let mut data: Vec<String> = case.annotation_data.iter().map(digest).collect();
-    data.sort();
-    parts.extend(data);
-    (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
-}
-
-/// What the names of a case's files tell of it.
-fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
-    let mut facts = vec![format!("{:?}", case.patient)];
-    if case.has_scan && image_file::is_image(Path::new(&case.case_id)) {
-        facts.push(file_name(&case.case_id));
-    }
-    if cohort.source == Layout::Luna16 {
-        facts.push(format!("{:?}", luna16_subset(&case.case_id)));
-    }
-    facts.extend(case.problem.clone());
-    facts
 }
 
 /// The series of files that are read together, and whether they had to be read because they have changed since the last
@@ -438,17 +319,13 @@ fn series_of(
     }
 }
 
-fn stat(path: &Path) -> String {
-    let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
-    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    format!("{} {}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
     use nodulus_formats::cohort::Layout;
     use nodulus_formats::dicom::Tolerances;
+    use std::path::Path;
 
     fn config(root: &Path) -> ingest::Config {
         let cohort = ingest::Cohort {

@@ -1,0 +1,137 @@
+//! A listed case: what names it, and the hash of its content.
+
+use super::source_hashes::CaseHash;
+use crate::stages::balance::luna16_subset;
+use crate::stages::ingest;
+use fs_err as fs;
+use nodulus_formats::cohort::{self, Case, Layout};
+use nodulus_formats::image_file;
+use nodulus_formats::scan_geometry::ScanGeometry;
+use nodulus_store::hash;
+use std::iter::repeat;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// A case before it is hashed.
+pub(super) struct ListedCase<'a> {
+    pub(super) cohort: &'a ingest::Cohort,
+    pub(super) case: Case,
+    /// Hash of the scan's geometry, where it comes from a table.
+    pub(super) geometry_sha256: Option<String>,
+}
+
+impl<'a> ListedCase<'a> {
+    /// A case whose files are still to be written.
+    pub(super) fn expected(cohort: &'a ingest::Cohort, n: usize) -> Self {
+        let patient = Some(format!("patient {n} of {}", cohort.name));
+        let case_id = format!("case {n}, still to be written");
+        let case = Case { case_id, patient, has_scan: true, ..Case::default() };
+        Self { cohort, geometry_sha256: None, case }
+    }
+
+    /// Cohort and case.
+    pub(super) fn id(&self) -> String {
+        format!("{}/{}", self.cohort.name, self.case.case_id)
+    }
+
+    /// Whether the case has a name, so that its shard is known without its content.
+    pub(super) fn has_name(&self) -> bool {
+        unit_name(self.cohort.source, &self.case).is_some()
+    }
+
+    /// In place of the hash of a case that is not read.
+    pub(super) fn unread(&self) -> CaseHash {
+        CaseHash { stat: String::new(), content: format!("not read yet: {}", self.id()) }
+    }
+}
+
+/// Hash of a scan's geometry.
+pub(super) fn geometry_sha256(geometry: &ScanGeometry) -> String {
+    let spacing = geometry.slices.spacing().ijk();
+    let numbers = geometry.slices.z_mm().iter().chain(&spacing);
+    let numbers: Vec<String> = numbers.map(f64::to_string).collect();
+    let known = |text: &Option<String>| format!("{text:?}");
+    let facts = [
+        known(&geometry.study_instance_uid),
+        known(&geometry.patient_id),
+        format!("{:?} {}", geometry.slice_thickness_mm, geometry.n_duplicate_slices),
+    ];
+    hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
+}
+
+/// The hash of a case, and whether its files had to be read.
+///
+/// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
+/// file, LUNA16's subset. Where the files lie is no part of it.
+pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
+    let ListedCase { cohort, case, geometry_sha256 } = listed;
+    let files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
+    let stats = files.map(|path| {
+        let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
+        format!("{}\n{}", cohort::relative(base.unwrap_or(&cohort.root), path), stat(path))
+    });
+    let facts = facts(cohort, case);
+    let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
+    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
+    if let Some(known) = known.filter(|known| known.stat == stat) {
+        return (known.clone(), false);
+    }
+    let mut parts = facts;
+    parts.extend(geometry_sha256.clone());
+    let digest = |path: &PathBuf| {
+        hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
+    };
+    let mut images: Vec<String> = case.images.iter().map(digest).collect();
+    images.sort();
+    parts.push(format!("{} image files", images.len()));
+    parts.extend(images);
+    let readers = case.readers.iter().map(usize::to_string).chain(repeat(String::new()));
+    let mut annotations: Vec<String> = case
+        .annotations
+        .iter()
+        .zip(readers)
+        .map(|(path, reader)| format!("{reader} {}", digest(path)))
+        .collect();
+    annotations.sort();
+    parts.push(format!("{} annotations", annotations.len()));
+    parts.extend(annotations);
+    let mut data: Vec<String> = case.annotation_data.iter().map(digest).collect();
+    data.sort();
+    parts.extend(data);
+    (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+}
+
+/// What the names of a case's files tell of it.
+fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
+    let mut facts = vec![format!("{:?}", case.patient)];
+    if case.has_scan && image_file::is_image(Path::new(&case.case_id)) {
+        facts.push(file_name(&case.case_id));
+    }
+    if cohort.source == Layout::Luna16 {
+        facts.push(format!("{:?}", luna16_subset(&case.case_id)));
+    }
+    facts.extend(case.problem.clone());
+    facts
+}
+
+/// What names a case and stays in one shard: the patient where the path names one, else the series where a name or a header
+/// tells it.
+pub(super) fn unit_name(layout: Layout, case: &Case) -> Option<String> {
+    let is_named_by_series = matches!(layout, Layout::Luna16 | Layout::LidcAnnotations);
+    match &case.patient {
+        Some(patient) => Some(patient.clone()),
+        None if is_named_by_series && case.has_scan => Some(file_name(&case.case_id)),
+        None => case.series.clone(),
+    }
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// Size and time of change of a file, as text.
+pub(super) fn stat(path: &Path) -> String {
+    let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
+    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!("{} {}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
+}
