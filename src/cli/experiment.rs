@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::pipeline_arguments::PipelineArguments;
-use super::progress::Progress;
+use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
 use super::run_outcome::report;
 use super::{format, resources};
@@ -77,7 +77,7 @@ fn run(
 ) -> Result<(Vec<Line>, Outcome), Error> {
     // What is wrong with any row is said before anything is written.
     let shared = experiment.check(sets)?;
-    let progress = Progress::new(resources.progress);
+    let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;

@@ -3,7 +3,7 @@
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
 use super::pipeline_arguments::PipelineArguments;
-use super::progress::Progress;
+use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
 use super::run_outcome;
 use super::unknown_name::unknown_name;
@@ -11,7 +11,7 @@ use super::{pairs, resources};
 use crate::pipeline::forecast::{
     check_device, check_room, expected_cases, forecast as forecast_of,
 };
-use crate::pipeline::runner::{self, Chosen, Options, can_be_kept};
+use crate::pipeline::runner::{self, ChosenVersions, Options, can_be_kept};
 use crate::pipeline::{Config, pairs as pairing};
 use crate::stages::Stage;
 use clap::Args;
@@ -149,7 +149,7 @@ fn work_on(
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let WorkArguments { resources, .. } = arguments;
-    let progress = Progress::new(resources.progress);
+    let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
     let options = Options {
@@ -157,7 +157,7 @@ fn work_on(
         stages,
         device: &device,
         max_memory: resources.max_memory,
-        chosen: &Chosen::new(),
+        chosen: &ChosenVersions::new(),
         keep,
         retry_failed: arguments.retry_failed,
     };
@@ -179,7 +179,7 @@ fn dry_run(
     config: &Config,
     options: &Options<'_>,
     json: bool,
-    progress: &Progress,
+    progress: &ProgressLine,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let store = Store::look(&config.store)?;

@@ -199,7 +199,7 @@ mod tests {
         ("balance.ratio=inf", "`balance.ratio` is inf, expected"),
         (
             "balance.split={validation=0.6,test=0.6}",
-            "`balance.split` has validation 0.6 and test 0.6, expected shares from 0 to 1 that sum to at most 1",
+            "`balance.split` has validation 0.6 and test 0.6, expected shares that sum to at most 1",
         ),
         ("balance.splits.a={test=nan}", "`balance.splits.a."),
         (

@@ -8,7 +8,7 @@ mod table;
 mod file;
 
 use super::config::Config;
-use super::runner::{self, Chosen, Options, Progress};
+use super::runner::{self, ChosenVersions, Options, RunEvent};
 use crate::stages::{Event, Stage};
 use crate::tables::{Output, Table};
 pub use error::Error;
@@ -31,7 +31,7 @@ pub struct Means<'a> {
     /// Bytes of memory for scans.
     pub max_memory: u64,
     /// Receives the progress.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(RunEvent) + Sync),
 }
 
 /// Trains, predicts and measures every row, writes the report, and returns the table. The caller holds the store's lock.
@@ -53,7 +53,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             added.push(("train.initial.checkpoint", path.into()));
         }
         let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-        let step = |config: &Config, stages: &[Stage], chosen: &Chosen| {
+        let step = |config: &Config, stages: &[Stage], chosen: &ChosenVersions| {
             go(config, means, stages, chosen)
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
         };
@@ -61,10 +61,10 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         let settings: Vec<_> =
             before.iter().filter_map(|stage| (stage.spec().settings)(&config).ok()).collect();
         if shared.as_ref() != Some(&settings) {
-            step(&config, &before, &Chosen::new())?;
+            step(&config, &before, &ChosenVersions::new())?;
             shared = Some(settings);
         }
-        (means.progress)(Progress::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
+        (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
         if experiment.folds && row.scored {
             let mut folds = Vec::new();
             for fold in 0..config.balance.folds {
@@ -72,25 +72,25 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 let mut added = added.clone();
                 added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
                 let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-                step(&config, &[Stage::Train, Stage::Infer], &Chosen::new())?;
+                step(&config, &[Stage::Train, Stage::Infer], &ChosenVersions::new())?;
                 logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
                 folds.push(current(means.store, Output::Checkpoint)?);
                 predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             }
             added.push(("infer.model_id", ensemble(&row.name).into()));
             let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-            step(&config, &[Stage::Infer], &Chosen::from([(Output::Checkpoint, folds)]))?;
+            step(&config, &[Stage::Infer], &ChosenVersions::from([(Output::Checkpoint, folds)]))?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             continue;
         }
-        step(&config, &[Stage::Train], &Chosen::new())?;
+        step(&config, &[Stage::Train], &ChosenVersions::new())?;
         logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
         let version = means.store.require(Output::Checkpoint)?;
         if let Some(file) = version.file(WEIGHTS_FILE) {
             weights.insert(&row.name, file);
         }
         if row.scored {
-            step(&config, &[Stage::Infer], &Chosen::new())?;
+            step(&config, &[Stage::Infer], &ChosenVersions::new())?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
         }
     }
@@ -102,7 +102,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         means.store.root(),
         &[("report.title", title)],
     )?;
-    let chosen = Chosen::from([
+    let chosen = ChosenVersions::from([
         (Output::Table(Table::Predictions), predictions),
         (Output::Table(Table::TrainingLog), logs),
     ]);
@@ -121,7 +121,7 @@ fn go(
     config: &Config,
     means: &Means<'_>,
     stages: &[Stage],
-    chosen: &Chosen,
+    chosen: &ChosenVersions,
 ) -> Result<(), runner::Error> {
     let options = Options {
         force: &BTreeSet::new(),

@@ -18,7 +18,7 @@ pub use cohorts::CohortForecast;
 pub use needs::{Writes, check_device, check_room};
 use nodulus_store::Store;
 use serde::Serialize;
-pub use state::State;
+pub use state::StepState;
 use std::collections::BTreeMap;
 use step::Foresight;
 pub use step::ShardCounts;
@@ -44,7 +44,7 @@ pub struct StageForecast {
     pub stage: Stage,
     /// The state of its outputs.
     #[serde(flatten)]
-    pub state: State,
+    pub state: StepState,
     /// Its shards, of all steps.
     pub shards: ShardCounts,
     /// Bytes that would be written at most, by the mean of the shards there are; `None` before the first run of the stage.
@@ -115,7 +115,7 @@ pub fn forecast(
                 let before = step.waits_for.iter().filter_map(|maker| first.get(maker).copied());
                 let waits_for = before.min();
                 root = root.into_iter().chain(waits_for).min();
-                if found.state == State::Current {
+                if found.state == StepState::Current {
                     found.state = state::of_step(&step, waits_for);
                 }
                 found.shards.add(&step.counts);
@@ -126,7 +126,7 @@ pub fn forecast(
                 first.insert(stage, root.unwrap_or(stage));
             }
         } else {
-            found.state = State::Off;
+            found.state = StepState::Off;
         }
         stages.push(found);
     }
@@ -163,7 +163,7 @@ impl StageForecast {
         let of_stage = |o: &&Outdated| stage.spec().outputs().any(|out| out.name() == o.output);
         Ok(Self {
             stage,
-            state: State::Current,
+            state: StepState::Current,
             shards: ShardCounts::default(),
             bytes: Some(0),
             rows: manifest.as_ref().map(|manifest| manifest.rows),

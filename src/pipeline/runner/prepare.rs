@@ -1,6 +1,6 @@
 //! What a step starts from: its inputs, weights and job.
 
-use super::{Chosen, Error};
+use super::{ChosenVersions, Error};
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
@@ -46,7 +46,7 @@ pub(in crate::pipeline) fn inputs(
     store: &Store,
     stage: Stage,
     step: Step,
-    chosen: &Chosen,
+    chosen: &ChosenVersions,
     made: &[Version],
 ) -> Result<Vec<Version>, Error> {
     let mut inputs = Vec::new();

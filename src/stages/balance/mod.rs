@@ -11,7 +11,7 @@ pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
-pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, luna16_subset, units};
+pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
@@ -116,7 +116,7 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
     let rois = task.table(Table::Rois)?;
     let mut subsets = Subsets::default();
     let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
+    for batch in task.table(Table::Scans)?.columns::<ScanSubset>(&columns) {
         batch?.into_iter().for_each(|scan| subsets.add(scan));
     }
     let mut lesions = Lesions::new();

@@ -114,9 +114,9 @@ fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'
     persons
 }
 
-/// The columns of `scans` that give a scan's path.
+/// The columns of `scans` that tell a scan's subset of LUNA16.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ScanPath {
+pub struct ScanSubset {
     /// Name of the cohort.
     pub cohort: String,
     /// The series.
@@ -138,7 +138,7 @@ pub struct Subsets {
 
 impl Subsets {
     /// Adds a scan.
-    pub fn add(&mut self, scan: ScanPath) {
+    pub fn add(&mut self, scan: ScanSubset) {
         let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
             return;
         };
@@ -175,7 +175,7 @@ mod tests {
     fn of(config: &Config, lesions: &[(&str, Lesion)], paths: &[(&str, &str)]) -> Units {
         let mut subsets = Subsets::default();
         for (series, path) in paths {
-            subsets.add(ScanPath {
+            subsets.add(ScanSubset {
                 cohort: "luna16".to_owned(),
                 series_instance_uid: (*series).to_owned(),
                 source: "luna16".to_owned(),

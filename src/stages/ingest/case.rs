@@ -8,7 +8,7 @@ use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
 use crate::tables::Scan;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use fs_err as fs;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::cohort::{self, Layout, LoadedScan};
@@ -100,8 +100,13 @@ impl Reader<'_> {
             Err(CaseError::Image(cohort::Error::NoSeries { kinds, .. })) if x_rays(&kinds) => {
                 let case = &source.case.case_id;
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
-                let exclusion =
-                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, case, reason);
+                let exclusion = Exclusion::new(
+                    ExclusionRule::ChestXRay,
+                    Some(&cohort.name),
+                    None,
+                    case,
+                    reason,
+                );
                 x_ray = Some(exclusion.of_file(case));
                 Vec::new()
             }
@@ -221,7 +226,7 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
         let exclusion =
-            Exclusion::new(Rule::NoScan, Some(&cohort.name), Some(series), path, reason);
+            Exclusion::new(ExclusionRule::NoScan, Some(&cohort.name), Some(series), path, reason);
         rows.exclusions.push(exclusion.of_file(path));
         return;
     }
@@ -254,8 +259,13 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
             let reason = format!(
                 "reader `{name}` has no mask of patient `{patient}`: nothing fits `{pattern}`"
             );
-            let exclusion =
-                Exclusion::new(Rule::NoMask, Some(&cohort.name), None, &case.case_id, reason);
+            let exclusion = Exclusion::new(
+                ExclusionRule::NoMask,
+                Some(&cohort.name),
+                None,
+                &case.case_id,
+                reason,
+            );
             rows.exclusions.push(exclusion);
         }
     }
@@ -283,8 +293,13 @@ fn read_annotations(
             Ok(annotation) => annotations.push((name, annotation)),
             Err(CaseError::Xml(lidc_xml::Error::XRay(_))) => {
                 let reason = "reads of a chest X-ray (IdriReadMessage), not of a CT".to_owned();
-                let exclusion =
-                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, &name, reason);
+                let exclusion = Exclusion::new(
+                    ExclusionRule::ChestXRay,
+                    Some(&cohort.name),
+                    None,
+                    &name,
+                    reason,
+                );
                 rows.exclusions.push(exclusion.of_file(&name));
             }
             Err(error) => {

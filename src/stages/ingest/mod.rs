@@ -16,7 +16,7 @@ pub(super) mod sources;
 use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use crate::tables::{Mark, Output, Scan, Table};
 use case::{Annotation, CaseContent};
 pub use case_rows::CaseRows;
@@ -133,7 +133,7 @@ pub fn series_not_found<'a>(config: &Config, sources: &'a Sources) -> Vec<&'a st
 fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
     let row = |series: &str| {
         let reason = "series of `ingest.series_list` is in no cohort".to_owned();
-        Exclusion::new(Rule::SeriesNotFound, None, Some(series), series, reason)
+        Exclusion::new(ExclusionRule::SeriesNotFound, None, Some(series), series, reason)
     };
     series_not_found(config, sources).into_iter().map(row).collect()
 }

@@ -11,7 +11,7 @@ use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::marks::MarkKind;
 use crate::tables::{Error, Mark, Nodule, Output, Scan, Table, mask_box};
-pub use config::{Chains, Config, Denominator, Rule};
+pub use config::{Chains, Config, Denominator, MergeRule};
 use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
 use repeated::series_key;
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn rules_have_the_names_of_the_settings() {
-        for rule in [Rule::Linkage, Rule::Luna16, Rule::Overlap] {
+        for rule in [MergeRule::Linkage, MergeRule::Luna16, MergeRule::Overlap] {
             assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
         }
         for denominator in [Denominator::Marking, Denominator::All] {
@@ -234,7 +234,7 @@ mod tests {
                 (0..4usize, [0..16usize, 0..16usize, 0..3usize], [1..5usize, 1..5usize, 1..2usize]),
                 0..12,
             ),
-            rule in prop::sample::select(vec![Rule::Linkage, Rule::Luna16, Rule::Overlap]),
+            rule in prop::sample::select(vec![MergeRule::Linkage, MergeRule::Luna16, MergeRule::Overlap]),
             chains in prop::sample::select(vec![Chains::Flag, Chains::Split]),
         ) {
             let marks: Vec<Mark> = marks
