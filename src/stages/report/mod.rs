@@ -45,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Comparisons),
     ],
     writes: &[Output::Report],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: false,
     is_on: |_| true,

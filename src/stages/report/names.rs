@@ -35,14 +35,32 @@ pub(super) fn metric_title(metric: &str) -> String {
 
 /// The name of a subgroup, which is `name=value` in the table.
 pub(super) fn subgroup_title(subgroup: &str) -> String {
-    let Some((name, value)) = subgroup.split_once('=') else {
+    let Some((name, _)) = subgroup.split_once('=') else {
         return words(subgroup);
     };
-    let value = value.replace('_', " ");
+    let value = subgroup_value(subgroup);
     match name.strip_suffix("_mm") {
         Some(name) => format!("{} (mm): {value}", words(name)),
         None => format!("{}: {value}", words(name)),
     }
+}
+
+/// The value of a subgroup, which is `name=value` in the table.
+pub(super) fn subgroup_value(subgroup: &str) -> String {
+    subgroup.split_once('=').map_or(subgroup, |(_, value)| value).replace('_', " ")
+}
+
+/// Sorts subgroups by their name, then bands by size: `under_6`, `6_to_8`, `over_8`.
+pub(super) fn subgroup_order(subgroup: &str) -> (String, u8, u64, String) {
+    let (name, value) = subgroup.split_once('=').unwrap_or((subgroup, ""));
+    let rank = match value.split('_').next() {
+        Some("under" | "up") => 0,
+        Some("over") => 2,
+        _ => 1,
+    };
+    // In thousandths, so that bands of fractions are in order too.
+    let number = value.split('_').find_map(|word| word.parse::<f64>().ok()).unwrap_or(0.0);
+    (name.to_owned(), rank, (1000.0 * number.max(0.0)) as u64, value.to_owned())
 }
 
 #[cfg(test)]
@@ -57,5 +75,8 @@ mod tests {
         assert_eq!((decimals("slice_assd_mm"), decimals("dice")), (2, 3));
         assert_eq!(subgroup_title("diameter_mm=under_6"), "Diameter (mm): under 6");
         assert_eq!(subgroup_title("nodule_type=ground_glass"), "Nodule type: ground glass");
+        let mut bands = ["d=over_8", "fold=10", "d=6_to_8", "d=under_6", "fold=2", "all"];
+        bands.sort_by_key(|band| subgroup_order(band));
+        assert_eq!(bands, ["all", "d=under_6", "d=6_to_8", "d=over_8", "fold=2", "fold=10"]);
     }
 }

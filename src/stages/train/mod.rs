@@ -9,6 +9,7 @@ mod prefetch;
 mod profile;
 mod resume;
 mod source;
+mod warnings;
 
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
@@ -24,8 +25,9 @@ use nodulus_nets::{
 use nodulus_store::Job;
 pub use origin::{Origin, WeightsNote};
 use serde_json::{Value, json};
-use source::Source;
+use source::SampleSource;
 use std::path::Path;
+pub use warnings::{EpochValues, warnings};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -93,7 +95,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
             let source =
-                Source { config, task, phase: number, n_samples: &counts, folder: &folder };
+                SampleSource { config, task, phase: number, n_samples: &counts, folder: &folder };
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
             let row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);
@@ -104,6 +106,9 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             }
             resume::save(&folder, &trainer, &course)?;
         }
+        for text in warnings(&epoch_values(course.rows_of(phase))) {
+            (task.progress)(Event::Note(format!("warning: phase {}: {text}", phase.name)));
+        }
     }
     let files = writer.files(Output::Checkpoint)?;
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
@@ -113,6 +118,15 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     part.write(course.log)?;
     writer.commit(vec![part.finish()?], Vec::new())?;
     Ok(())
+}
+
+fn epoch_values(rows: &[TrainingLog]) -> Vec<EpochValues> {
+    let values = |row: &TrainingLog| EpochValues {
+        epoch: row.epoch.unsigned_abs(),
+        loss: row.loss,
+        dice: row.dice,
+    };
+    rows.iter().map(values).collect()
 }
 
 /// Fails if training cannot start from weights from outside the store.

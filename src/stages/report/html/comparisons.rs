@@ -2,7 +2,7 @@
 
 use super::{ReportPage, cell, distinct};
 use crate::stages::report::content::ALL;
-use crate::stages::report::names::{decimals, metric_title, subgroup_title};
+use crate::stages::report::names::{decimals, metric_title, subgroup_order, subgroup_title};
 use crate::tables::{Comparison, Summary};
 use maud::{Markup, html};
 use nodulus_metrics::Metric;
@@ -55,7 +55,9 @@ impl ReportPage<'_> {
     pub(super) fn subgroups(&mut self) {
         let rows = self.content.summary.iter().filter(|row| row.subgroup != ALL);
         let mut groups = Vec::new();
-        for subgroup in distinct(rows.map(|row| &row.subgroup)) {
+        let mut subgroups = distinct(rows.map(|row| &row.subgroup));
+        subgroups.sort_by_key(|subgroup| subgroup_order(subgroup));
+        for subgroup in subgroups {
             let mut rows = Vec::new();
             for model in &self.content.models {
                 let find = |metric: Metric| self.of_subgroup(&model.model_id, metric, subgroup);

@@ -4,6 +4,7 @@ mod calibration;
 mod cases;
 mod cohorts;
 mod comparisons;
+mod dice_by_size;
 mod provenance;
 mod readers;
 mod results;
@@ -44,20 +45,23 @@ type Write = fn(&mut ReportPage<'_>);
 
 /// Sections with their anchors, in order.
 const SECTIONS: [(&str, &str, Write); 13] = [
+    ("results", "Results", |page| {
+        page.dice_by_size();
+        page.results();
+    }),
+    ("comparisons", "Comparisons", |page| page.comparisons()),
+    ("subgroups", "Subgroups", |page| page.subgroups()),
+    ("distributions", "Distributions", |page| page.distributions()),
+    ("volumes", "Volumes", |page| page.volumes()),
+    ("cases", "Cases", |page| page.cases()),
+    ("calibration", "Classifier", |page| page.calibration()),
+    ("training", "Training", |page| page.training()),
     ("cohorts", "Cohorts", |page| {
         page.cohorts();
         page.histograms();
     }),
     ("readers", "Readers", |page| page.readers()),
     ("failures", "Failed cases", |page| page.failures()),
-    ("training", "Training", |page| page.training()),
-    ("results", "Results", |page| page.results()),
-    ("distributions", "Distributions", |page| page.distributions()),
-    ("volumes", "Volumes", |page| page.volumes()),
-    ("calibration", "Classifier", |page| page.calibration()),
-    ("comparisons", "Comparisons", |page| page.comparisons()),
-    ("subgroups", "Subgroups", |page| page.subgroups()),
-    ("cases", "Cases", |page| page.cases()),
     ("definitions", "Definitions", |page| page.page.add(DEFINITIONS)),
     ("provenance", "Provenance", |page| page.provenance()),
 ];

@@ -15,13 +15,12 @@ impl ReportPage<'_> {
             self.page.add(html! { p { "Compared volumes: none." } });
             return;
         }
-        let largest = charts::largest_volume(self.content.nodules.iter());
         let chart = |row: &VolumeAgreement| {
             let position = self.position(&row.model_id).unwrap_or(0);
             let name = self.label(&row.model_id);
             let results = self.results_of(&row.model_id);
             Chart {
-                picture: charts::bland_altman(name, position, &results, row, largest),
+                picture: charts::bland_altman(name, position, &results, row),
                 description: format!(
                     "Difference of predicted and reference volume by their mean: {name}"
                 ),
@@ -43,7 +42,7 @@ impl ReportPage<'_> {
         self.page.figure(
             charts_side_by_side(&charts),
             "Volume of each nodule, predicted minus reference, by the mean of both (Bland and Altman), a \
-             chart for each model, each with its own vertical axis. Line: mean difference; dashed: 95% \
+             chart for each model, each with its own axes. Line: mean difference; dashed: 95% \
              limits of agreement.",
         );
         self.page.table(
