@@ -115,7 +115,7 @@ fn run(
             writeln!(out, "\nreport  {}", report.display())?;
         }
         if n_failures > 0 {
-            let root = store.root().display();
+            let root = format::shell(store.root());
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
         }
     }

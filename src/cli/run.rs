@@ -9,7 +9,7 @@ use super::run_outcome;
 use super::unknown_name::unknown_name;
 use super::{pairs, resources};
 use crate::pipeline::forecast::{
-    check_device, check_room, expected_cases, forecast as forecast_of,
+    check_device, check_report, check_room, expected_cases, forecast as forecast_of,
 };
 use crate::pipeline::runner::{self, ChosenVersions, Options, can_be_kept};
 use crate::pipeline::{Config, pairs as pairing};
@@ -171,7 +171,7 @@ fn work_on(
     }
     let done = runner::run(config, &store, &options, &|event| resources::show(&progress, event))?;
     progress.clear();
-    run_outcome::write(&store, &done, resources.json, out)
+    run_outcome::write(config, &store, &done, resources.json, out)
 }
 
 /// Prints what a run would do, and fails where it would.
@@ -207,6 +207,7 @@ fn dry_run(
     }
     check_room(&store, &forecast.writes)?;
     check_device(config, &forecast, options.device)?;
+    check_report(config, &store)?;
     Ok(Outcome::Success)
 }
 

@@ -2,8 +2,10 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use crate::pipeline::config::Config;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
+use crate::stages::Stage;
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_store::Store;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 
 /// Writes what each stage did and where the results are.
 pub(super) fn write(
+    config: &Config,
     store: &Store,
     done: &[Done],
     json: bool,
@@ -20,12 +23,37 @@ pub(super) fn write(
 ) -> Result<Outcome, Error> {
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
+    let changed = changed_settings(config, store, done)?;
     if json {
-        write_json(store, done, n_failures, &outdated, out)?;
+        write_json(store, done, n_failures, &outdated, &changed, out)?;
     } else {
         write_text(store, done, n_failures, &outdated, out)?;
+        for stage in changed {
+            writeln!(
+                out,
+                "the settings of {stage} are not those of its current outputs, and this run left {stage} out: \
+                 `nodulus run --from {stage}` makes them anew"
+            )?;
+        }
     }
     Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
+}
+
+/// The stages before those of a run whose current outputs were made with other settings. Ingest's settings are those of its
+/// cohorts, which a run without it does not list.
+fn changed_settings(config: &Config, store: &Store, done: &[Done]) -> Result<Vec<Stage>, Error> {
+    let Some(first) = done.iter().map(|done| done.stage).min() else { return Ok(Vec::new()) };
+    let mut changed = Vec::new();
+    for stage in config.stages().filter(|stage| *stage > Stage::Ingest && *stage < first) {
+        let spec = stage.spec();
+        let Some(output) = spec.writes.first() else { continue };
+        if let Some(version) = store.current(*output)?
+            && version.manifest.config != (spec.settings)(config)?
+        {
+            changed.push(stage);
+        }
+    }
+    Ok(changed)
 }
 
 fn write_text(
@@ -41,8 +69,8 @@ fn write_text(
         let head = ["stage", "time", "shards made", "rows", "failed"];
         writeln!(out, "{}", format::table(&head, done.iter().map(row)))?;
     }
-    let root = store.root().display();
-    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {root})")?;
+    let (root, quoted) = (store.root().display(), format::shell(store.root()));
+    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {quoted})")?;
     if let Some(report) = report(store)? {
         writeln!(out, "report  {}", report.display())?;
     }
@@ -68,7 +96,7 @@ fn write_text(
     if n_failures > 0 {
         writeln!(
             out,
-            "\n{n_failures} cases failed: nodulus show failures --store {root}; `--retry-failed` tries them again"
+            "\n{n_failures} cases failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again"
         )?;
     }
     Ok(())
@@ -94,6 +122,7 @@ fn write_json(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    changed_settings: &[Stage],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let stages: Vec<_> = done
@@ -116,6 +145,7 @@ fn write_json(
         "report": report(store)?,
         "dice": dice(store)?,
         "outdated": outdated,
+        "changed_settings": changed_settings,
         "n_failures": n_failures,
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;

@@ -65,7 +65,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         writeln!(out)?;
     } else if arguments.sql {
         for Listed { table, glob, .. } in tables {
-            let glob = glob.replace('\'', "''");
+            let glob = sql_pattern(&store.root().display().to_string(), &glob);
             let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
             writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")?;
         }
@@ -85,6 +85,16 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         }
     }
     Ok(Outcome::Success)
+}
+
+/// A file pattern as text in SQL. Characters of the store's path that are special in patterns stand in brackets.
+fn sql_pattern(root: &str, glob: &str) -> String {
+    let literal: String = root
+        .chars()
+        .map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() })
+        .collect();
+    let below = glob.strip_prefix(root).unwrap_or(glob);
+    format!("{literal}{below}").replace('\'', "''")
 }
 
 impl Listed {
@@ -151,4 +161,15 @@ fn version(store: &Store, key: &str, json: bool, out: &mut dyn Write) -> Result<
 pub(super) fn table(name: &str) -> Result<Table, Error> {
     Table::from_name(name)
         .ok_or_else(|| Error::Usage(unknown_name("table", name, &Table::ALL.map(Table::name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_characters_of_the_stores_path_are_literal_in_a_pattern() {
+        let pattern = sql_pattern("/a/it's [x]*?", "/a/it's [x]*?/scans/current/*.parquet");
+        assert_eq!(pattern, "/a/it''s [[]x][*][?]/scans/current/*.parquet");
+    }
 }

@@ -211,7 +211,12 @@ fn known_versions(known: &[(String, Vec<String>)]) -> String {
     if known.is_empty() {
         return "it has no versions yet".to_owned();
     }
-    let of_output =
-        |(output, keys): &(String, Vec<String>)| format!("`{output}` has {}", keys.join(", "));
+    // Keys come with the newest first.
+    const MOST: usize = 3;
+    let of_output = |(output, keys): &(String, Vec<String>)| {
+        let more = keys.len().saturating_sub(MOST);
+        let older = if more > 0 { format!(" and {more} older") } else { String::new() };
+        format!("`{output}` has {}{older}", keys[..keys.len() - more].join(", "))
+    };
     known.iter().map(of_output).collect::<Vec<_>>().join("; ")
 }

@@ -42,11 +42,6 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
         check_train::check(train, config.crop.size)?;
         check_fold(config, "train.fold", train.fold)?;
     }
-    if config.has_images() && config.train.is_none() && config.infer.checkpoint.is_none() {
-        let message = "nothing trains the weights that infer needs: add a `[train]` section, or name weights, as in \
-                       `infer.checkpoint = \"store/demo\"`";
-        return Err(Fault::new("infer.checkpoint", message));
-    }
     Ok(())
 }
 

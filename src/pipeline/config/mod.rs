@@ -157,11 +157,6 @@ mod tests {
             let error = read(&format!("{FILE}{line}\n"), &[]).unwrap_err().to_string();
             assert!(error.contains(&format!("p.toml:{place}: {expected}")), "{error}");
         }
-        let error = read(&FILE.replace("checkpoint = \"w\"\n", ""), &[]).unwrap_err().to_string();
-        assert!(
-            error.contains("p.toml: nothing trains the weights that infer needs: add a `[train]`"),
-            "{error}"
-        );
         let error = read("[score]\ninput = \"i\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("this is a nightly file: use `nodulus score "), "{error}");
         let error = read("title = \"t\"\n[[rows]]\nname = \"i\"\n", &[]).unwrap_err().to_string();

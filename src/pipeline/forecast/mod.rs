@@ -15,7 +15,7 @@ use crate::phantom;
 use crate::stages::Stage;
 use crate::stages::ingest::{Cohort, Sources};
 pub use cohorts::CohortForecast;
-pub use needs::{Writes, check_device, check_room};
+pub use needs::{Writes, check_device, check_report, check_room};
 use nodulus_store::Store;
 use serde::Serialize;
 pub use state::StepState;

@@ -267,16 +267,12 @@ impl<'a> Foresight<'a> {
             return Work::Pending;
         };
         let cases = listed.sources.shards.get(shard).into_iter().flatten();
-        let changes: Vec<Option<&Change>> = cases
-            .map(|case| listed.changes.get(&(case.cohort.clone(), case.case.case_id.clone())))
-            .collect();
-        if changes.contains(&Some(&Change::New)) {
-            Work::New
-        } else if changes.contains(&Some(&Change::Modified)) {
-            Work::Modified
-        } else {
-            Work::Pending
-        }
+        let mut changes =
+            cases.map(|case| listed.changes.get(&(case.cohort.clone(), case.case.case_id.clone())));
+        // A new case may give no row: it may fail, or repeat what another file has.
+        let is_changed =
+            |change: Option<&Change>| matches!(change, Some(Change::New | Change::Modified));
+        if changes.any(is_changed) { Work::Modified } else { Work::Pending }
     }
 
     fn reason_without_difference(&self, stage: Stage, work: &[Work]) -> String {

@@ -12,6 +12,12 @@ use std::path::PathBuf;
 /// A run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The pipeline file neither trains weights nor names any.
+    #[error(
+        "nothing trains the weights that infer needs: add a `[train]` section, name weights, as in \
+         `infer.checkpoint = \"store/demo\"`, or stop before infer with `--to balance`"
+    )]
+    NoWeights,
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),

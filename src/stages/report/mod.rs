@@ -19,6 +19,7 @@ use crate::tables::{Output, Table};
 pub use config::Config;
 use content::ReportContent;
 pub use error::Error;
+pub use gather::earlier_version;
 use nodulus_metrics::Outcome;
 use nodulus_store::{Job, durable};
 pub use picked_nodule::PickedNodule;

@@ -1,8 +1,10 @@
 //! The content of a report: `report.json`, and the source of the page.
 
+mod before;
 mod cohorts;
 mod models;
 
+pub use before::{Before, BeforeAfter};
 pub use cohorts::{
     Ceiling, CohortReaders, CohortSummary, Count, Histogram, HistogramQuantity, Pairwise,
     SplitCount,
@@ -55,6 +57,9 @@ pub struct ReportContent {
     pub ceiling: Ceiling,
     /// Paired comparisons between models.
     pub comparisons: Vec<Comparison>,
+    /// Comparison with an earlier version; none where the settings name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// Metrics of each nodule for each model.
     pub nodules: Vec<NoduleResult>,
     /// Agreement of predicted volumes with the readers', one row for each model.

@@ -1,10 +1,12 @@
 //! Reads what a report is made of, a batch of rows at a time.
 
+mod before;
 mod cases;
 mod cohorts;
 mod models;
 mod provenance;
 
+pub use before::version as earlier_version;
 pub(super) use cases::cases;
 
 use super::config::Config;
@@ -44,6 +46,8 @@ pub(super) fn content(
     let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
     let pairs = readers::pairs(task)?;
     let models = predicted.models(&results);
+    let before = config.before.as_ref();
+    let before = before.map(|key| before::before(task, key, &results, config.seed)).transpose()?;
     Ok(ReportContent {
         report_version,
         title: config.title.clone(),
@@ -65,6 +69,7 @@ pub(super) fn content(
         summary,
         ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
         comparisons: rows(task)?,
+        before,
         nodules: results
             .into_iter()
             .map(|row| NoduleResult { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })

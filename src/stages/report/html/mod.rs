@@ -1,5 +1,6 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
+mod before;
 mod calibration;
 mod cases;
 mod cohorts;
@@ -47,6 +48,7 @@ type Write = fn(&mut ReportPage<'_>);
 const SECTIONS: [(&str, &str, Write); 13] = [
     ("results", "Results", |page| {
         page.dice_by_size();
+        page.before();
         page.results();
     }),
     ("comparisons", "Comparisons", |page| page.comparisons()),

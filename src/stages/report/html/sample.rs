@@ -321,6 +321,7 @@ pub(super) fn sample() -> ReportContent {
             comparison("dice", 0.2687, 0.000_02),
             comparison("assd_mm", -0.96, 0.0131),
         ],
+        before: None,
         nodules: nodules(),
         volumes: volumes::agreement(&models(), &summary()),
         calibration: vec![calibration()],
