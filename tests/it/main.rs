@@ -16,6 +16,8 @@ mod fixture;
 mod follow_up;
 mod gc;
 mod growing;
+// The kernel says which files a run opens.
+#[cfg(target_os = "linux")]
 mod growth;
 mod images;
 mod kill;
@@ -29,6 +31,8 @@ mod metrics;
 mod mixed;
 mod networks;
 mod nightly_job;
+#[cfg(target_os = "linux")]
+mod opened_files;
 mod peak_memory;
 mod python;
 mod r_arrow;
