@@ -131,7 +131,6 @@ impl Surroundings {
 /// What is connected to a nodule's centre: the nodule, with vessels and the chest wall where they touch it.
 pub struct GrownComponent {
     start: [usize; 3],
-    size: [usize; 3],
     seed: Seed,
     depths: Depths,
     /// Radii by which the component can be opened: see [`Self::opened`]. Ascending, in steps.
@@ -162,7 +161,14 @@ impl GrownComponent {
         let found = nearest_at_levels(&levels, N_RADII, size, &seed, weights);
         let ends_near = |sums: Option<[u32; 2]>| sums.is_some_and(|[_, n_far]| n_far == 0);
         let radii = (0..N_RADII).zip(found).filter(|(_, sums)| ends_near(*sums));
-        Self { start, size, seed, radii: radii.map(|(n, _)| n).collect(), depths, depth_mm }
+        Self { start, seed, radii: radii.map(|(n, _)| n).collect(), depths, depth_mm }
+    }
+
+    /// The radius of the ball by which [`Self::opened`] opens, in steps of 0.25 mm; `None` where no ball separates the
+    /// nodule.
+    pub fn radius_steps(&self, opening_mm: f64) -> Option<u8> {
+        let is_enough = |steps: &&u8| f64::from(**steps) * STEP_MM >= opening_mm;
+        self.radii.iter().find(is_enough).or(self.radii.last()).copied()
     }
 
     /// The nodule, opened by a ball.
@@ -174,10 +180,11 @@ impl GrownComponent {
     /// separates the nodule, because its neck is as wide as itself, the nodule is what lies within twice the depth of the
     /// component's voxel at the centre.
     pub fn opened(&self, opening_mm: f64) -> PlacedMask {
-        let radius_mm = |steps: u8| f64::from(steps) * STEP_MM;
-        let larger = self.radii.iter().find(|steps| radius_mm(**steps) >= opening_mm);
-        let (mut mask, reach_mm) = match larger.or(self.radii.last()) {
-            Some(steps) => (self.depths.opened(radius_mm(*steps), Some(&self.seed)), EXTENT_MM),
+        let (mut mask, reach_mm) = match self.radius_steps(opening_mm) {
+            Some(steps) => {
+                let radius_mm = f64::from(steps) * STEP_MM;
+                (self.depths.opened(radius_mm, Some(&self.seed)), EXTENT_MM)
+            }
             None => (self.depths.eroded(0.0), EXTENT_MM.min(2.0 * self.depth_mm)),
         };
         let voxels: Vec<[usize; 3]> = mask.voxels().collect();

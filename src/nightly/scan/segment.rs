@@ -46,8 +46,8 @@ pub(super) fn wanted(
 ///
 /// METHOD: a voxel belongs to a nodule where its probability is at least the threshold; with several
 /// networks or mirror images the mean probability counts. Between the pixels of a resampled region it is
-/// interpolated linearly. Of the 26-connected components in a candidate's region, its nodule is the one
-/// with the voxel nearest to the candidate, within `reach_mm`.
+/// interpolated linearly. Which components in a candidate's region are its nodule, `score.component` says: see
+/// [`ComponentRule`](nodulus_imaging::components::ComponentRule).
 pub(crate) fn segment(
     settings: &ScoreSettings,
     predictor: &RegionPredictor<'_>,

@@ -17,10 +17,12 @@ pub use readers::READER;
 use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{
-    Error, Mark, Nodule, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table, mask_box,
+    ComponentColumns, Error, Mark, Nodule, NoduleMetrics, Output, ReaderMetric, SliceMetrics,
+    Table, mask_box,
 };
 use nodulus_formats::volume::{BitsMismatch, Mask};
-use nodulus_metrics::{mask_size, measure};
+use nodulus_imaging::components::ComponentRule;
+use nodulus_metrics::{MaskMetrics, mask_size, measure};
 use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 use rows::{MeasuredMasks, nodule_row, slice_row};
@@ -46,7 +48,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -78,14 +80,24 @@ struct Predicted {
     roi_id: String,
     nodule_id: String,
     model_id: String,
+    component: String,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    other_rule_mask_bits: Vec<u8>,
 }
 
-const PREDICTED_COLUMNS: &[&str] = &["roi_id", "nodule_id", "model_id", "mask_bits"];
+const PREDICTED_COLUMNS: &[&str] =
+    &["roi_id", "nodule_id", "model_id", "component", "mask_bits", "other_rule_mask_bits"];
 
-/// Predicted masks of a nodule's slices, by the slice's id.
-pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
+/// Predicted masks of a nodule's slices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PredictedMasks {
+    /// Rules of components of the delivered masks; one, where all slices were predicted alike.
+    pub components: BTreeSet<String>,
+    /// For each slice, by its id, the bits of the delivered mask and of that by the other rule.
+    pub slices: BTreeMap<String, [Vec<u8>; 2]>,
+}
 
 /// Measures the predictions and the readers of every pending shard.
 ///
@@ -160,7 +172,8 @@ fn read_predictions(
     for batch in batches {
         for row in batch? {
             let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-            masks.insert(row.roi_id, row.mask_bits);
+            masks.slices.insert(row.roi_id, [row.mask_bits, row.other_rule_mask_bits]);
+            masks.components.insert(row.component);
         }
     }
     Ok(predicted)
@@ -203,7 +216,8 @@ fn read_by_others(
     Ok(nodules.par_iter().filter_map(of_nodule).collect())
 }
 
-/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice.
+/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice. The delivered mask is
+/// measured, and beside it the mask by the other rule of components.
 ///
 /// METHOD: voxels of the scan's other nodules are not an error of this one: they are removed from the prediction before
 /// it is measured.
@@ -214,7 +228,8 @@ fn read_by_others(
 ///
 /// # Errors
 ///
-/// Fails if a slice has no prediction, a slice between others is missing, or a mask does not have the size of its slice.
+/// Fails if a slice has no prediction, a slice between others is missing, a mask does not have the size of its slice, or
+/// the masks are not of one known rule of components.
 pub fn transform(
     model_id: &str,
     slices: &[Slice],
@@ -223,36 +238,55 @@ pub fn transform(
     let mut slices: Vec<&Slice> = slices.iter().collect();
     slices.sort_by_key(|slice| slice.slice_index);
     let first = slices.first().ok_or(MeasureError::NoSlices)?;
-    let (n_predicted, n_slices) = (predicted.len(), slices.len());
+    let rule = rule(&predicted.components)?;
+    let (n_predicted, n_slices) = (predicted.slices.len(), slices.len());
     let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
     let [width, height] = [first.width, first.height].map(|v| usize::try_from(v).unwrap_or(0));
     let region = Region { size: [width, height, n_slices], spacing_mm };
     let mut reference = Mask::empty(region.size);
-    let mut prediction = Mask::empty(region.size);
+    let mut predictions = [Mask::empty(region.size), Mask::empty(region.size)];
     let mut rows = Vec::with_capacity(n_slices);
     for (k, slice) in slices.iter().enumerate() {
         if slice.slice_index != first.slice_index + k as i64 {
             return Err(MeasureError::Gap { missing: first.slice_index + k as i64 });
         }
         let bits = predicted
+            .slices
             .get(&slice.roi_id)
             .ok_or(MeasureError::Unpredicted { n_predicted, n_slices })?;
         let size = [width, height, 1];
         let own = Mask::from_bits(size, slice.mask_bits.clone())?;
         let others = Mask::from_bits(size, slice.other_mask_bits.clone())?;
-        let bits = Mask::from_bits(size, bits.clone())?;
-        let kept = Mask::from_fn(size, |i, j, _| {
-            bits.get(i, j, 0) && (own.get(i, j, 0) || !others.get(i, j, 0))
-        });
+        let kept = |bits: &Vec<u8>| -> Result<Mask, BitsMismatch> {
+            let bits = Mask::from_bits(size, bits.clone())?;
+            Ok(Mask::from_fn(size, |i, j, _| {
+                bits.get(i, j, 0) && (own.get(i, j, 0) || !others.get(i, j, 0))
+            }))
+        };
+        let [delivered, other] = bits;
+        let of_slice = [kept(delivered)?, kept(other)?];
         own.voxels().for_each(|[i, j, _]| reference.set(i, j, k, true));
-        kept.voxels().for_each(|[i, j, _]| prediction.set(i, j, k, true));
-        rows.push(slice_row(model_id, slice, &measured(&kept, &own, spacing_mm)));
+        for (whole, of_slice) in predictions.iter_mut().zip(&of_slice) {
+            of_slice.voxels().for_each(|[i, j, _]| whole.set(i, j, k, true));
+        }
+        rows.push(slice_row(model_id, slice, &measured(rule, &of_slice, &own, spacing_mm)));
     }
     let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
-    let measured = measured(&prediction, &reference, spacing_mm);
+    let measured = measured(rule, &predictions, &reference, spacing_mm);
     let nodule =
         NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &measured, &region) };
     Ok((nodule, rows))
+}
+
+/// The one rule of components by which a nodule's masks were delivered.
+fn rule(components: &BTreeSet<String>) -> Result<ComponentRule, MeasureError> {
+    let mut names = components.iter();
+    match (names.next().map(|name| ComponentRule::from_name(name)), names.next()) {
+        (Some(Some(rule)), None) => Ok(rule),
+        // A nodule of which no slice is predicted has no rule, and is not measured.
+        (None, _) => Ok(ComponentRule::Centre),
+        _ => Err(MeasureError::Components { found: components.iter().cloned().collect() }),
+    }
 }
 
 /// Volume of the nodule's part that lies outside the region, in one slice.
@@ -261,10 +295,20 @@ fn cut_volume_mm3(slice: &Slice) -> f64 {
     slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
 }
 
-fn measured(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MeasuredMasks {
+/// Measures the delivered mask and that by the other rule of components, which often is the same.
+fn measured(
+    rule: ComponentRule,
+    [delivered, other]: &[Mask; 2],
+    reference: &Mask,
+    spacing_mm: [f64; 3],
+) -> MeasuredMasks {
+    let metrics = measure(delivered, reference, spacing_mm);
+    let of_other: MaskMetrics =
+        if delivered == other { metrics } else { measure(other, reference, spacing_mm) };
     MeasuredMasks {
-        metrics: measure(prediction, reference, spacing_mm),
-        sizes: [prediction, reference].map(|mask| mask_size(mask, spacing_mm)),
+        metrics,
+        components: ComponentColumns::new(rule, &metrics, &of_other),
+        sizes: [delivered, reference].map(|mask| mask_size(mask, spacing_mm)),
     }
 }
 
@@ -287,6 +331,12 @@ pub enum MeasureError {
         n_predicted: usize,
         /// Number of slices.
         n_slices: usize,
+    },
+    /// Not every mask is of the same known rule of components.
+    #[error("the masks are of the rules of components {found:?}, expected \"all\" or \"centre\" for every slice: predict again")]
+    Components {
+        /// The rules' names.
+        found: Vec<String>,
     },
     /// A mask does not have the size of its slice.
     #[error(transparent)]
@@ -317,13 +367,48 @@ mod tests {
         }
     }
 
+    /// Masks that are the same by either rule of components.
+    fn masks(component: &str, slices: &[(&str, u8)]) -> PredictedMasks {
+        let bits = |(id, bits): &(&str, u8)| ((*id).to_owned(), [vec![*bits], vec![*bits]]);
+        PredictedMasks {
+            components: [component.to_owned()].into(),
+            slices: slices.iter().map(bits).collect(),
+        }
+    }
+
+    #[test]
+    fn the_delivered_mask_is_measured_and_the_other_rule_stands_beside() {
+        // A speck at column 3 of slice 8, which the component at the centre does not have.
+        let slices = [slice(7, 0b0011, 0), slice(8, 0b0011, 0)];
+        let mut predicted = masks("centre", &[("r7", 0b0011), ("r8", 0b0001)]);
+        predicted.slices.insert("r8".to_owned(), [vec![0b0001], vec![0b1001]]);
+        let (centre, rows) = transform("m", &slices, &predicted).unwrap();
+        let shares = |row: &NoduleMetrics| {
+            [row.metrics.dice, row.components.all_dice, row.components.centre_dice]
+        };
+        let [with_speck, without] = [Some(6.0 / 8.0), Some(6.0 / 7.0)];
+        assert_eq!(shares(&centre), [without, with_speck, without]);
+        assert_eq!(centre.metrics.hausdorff_mm, Some(0.5));
+        assert_eq!(centre.components.all_hausdorff_mm, Some(1.0));
+        assert_eq!((rows[1].components.all_precision, rows[1].metrics.precision), (Some(0.5), Some(1.0)));
+        assert!(rows.iter().all(|row| row.components.component == "centre"));
+        // The same masks, delivered by the other rule.
+        predicted.components = ["all".to_owned()].into();
+        predicted.slices.insert("r8".to_owned(), [vec![0b1001], vec![0b0001]]);
+        let (all, _) = transform("m", &slices, &predicted).unwrap();
+        assert_eq!(shares(&all), [with_speck, with_speck, without]);
+        assert_eq!((all.components.all_outcome.as_str(), all.outcome.as_str()), ("scored", "scored"));
+        for components in [["all", "centre"].as_slice(), &["largest"]] {
+            predicted.components = components.iter().map(|name| (*name).to_owned()).collect();
+            let error = transform("m", &slices, &predicted).unwrap_err().to_string();
+            assert!(error.starts_with("the masks are of the rules of components"), "{error}");
+        }
+    }
+
     #[test]
     fn counts_are_over_the_region_and_other_nodules_are_no_error() {
         let slices = [slice(8, 0b0011, 0), slice(7, 0b0011, 0b1_0000)];
-        let predicted = PredictedMasks::from([
-            ("r7".to_owned(), vec![0b1_0001]),
-            ("r8".to_owned(), vec![0b0111]),
-        ]);
+        let predicted = masks("centre", &[("r7", 0b1_0001), ("r8", 0b0111)]);
         let (nodule, rows) = transform("m", &slices, &predicted).unwrap();
         let counts = (
             nodule.metrics.true_positive,
@@ -349,8 +434,7 @@ mod tests {
             ..slice
         };
         let slices = [cut(3, slice(7, 0b1111, 0)), cut(5, slice(8, 0, 0))];
-        let predicted =
-            PredictedMasks::from([("r7".to_owned(), vec![0b1111]), ("r8".to_owned(), vec![0])]);
+        let predicted = masks("centre", &[("r7", 0b1111), ("r8", 0)]);
         let (nodule, _) = transform("m", &slices, &predicted).unwrap();
         // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
         assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
@@ -360,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_nodule_without_all_predictions_is_not_measured() {
-        let predicted = PredictedMasks::from([("r7".to_owned(), vec![0])]);
+        let predicted = masks("centre", &[("r7", 0)]);
         let error = transform("m", &[slice(7, 1, 0), slice(8, 1, 0)], &predicted).unwrap_err();
         assert_eq!(error.to_string(), "1 of the region's 2 slices are predicted");
         let error = transform("m", &[slice(7, 1, 0), slice(9, 1, 0)], &predicted).unwrap_err();

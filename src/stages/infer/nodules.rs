@@ -2,8 +2,9 @@
 
 use super::config::Config;
 use super::error::Error;
-use super::threshold::{Histograms, Threshold, ThresholdSource};
-use crate::tables::{Roi, Sample, Split};
+use super::region_growing::{self, ChosenGrowing};
+use super::thresholds::ThresholdSource;
+use crate::tables::{Sample, Split};
 use nodulus_store::Version;
 use std::collections::BTreeSet;
 
@@ -38,25 +39,23 @@ impl Nodules {
         }
     }
 
-    /// The best threshold in Hounsfield units.
+    /// The settings of region growing.
     ///
-    /// METHOD: it is chosen on the nodules of the train and validation splits. Where there are none, it is chosen on
-    /// the predicted nodules themselves, which favours the baseline: no threshold chosen beforehand can do better.
+    /// METHOD: they are chosen on the nodules of the train and validation splits. Where there are none, they are chosen on
+    /// the predicted nodules themselves, which favours the baseline: no settings chosen beforehand can do better.
     /// `predictions.threshold_from` says which.
-    pub(super) fn best_hu(&self, rois: &Version) -> Result<Option<Threshold>, Error> {
+    pub(super) fn best_growing(
+        &self,
+        rois: &Version,
+        reach_mm: f64,
+    ) -> Result<Option<ChosenGrowing>, Error> {
         let (nodules, from) = if self.learning.is_empty() {
             (&self.chosen, ThresholdSource::Scored)
         } else {
             (&self.learning, ThresholdSource::Learning)
         };
-        let mut histograms = Histograms::of_hu();
-        for batch in rois.rows::<Roi>() {
-            batch?
-                .iter()
-                .filter(|roi| nodules.contains(&roi.nodule_id))
-                .for_each(|roi| histograms.add_hu(roi));
-        }
-        Ok(histograms.best().map(|value| Threshold { value, from }))
+        let settings = region_growing::choose(rois, nodules, reach_mm)?;
+        Ok(settings.map(|settings| ChosenGrowing { settings, from }))
     }
 }
 
