@@ -3,7 +3,7 @@
 use crate::nightly::input::candidates::NoduleCandidate;
 use crate::nightly::settings::{RegionSettings, ScoreSettings};
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask};
-use nodulus_imaging::components::Seed;
+use nodulus_imaging::components::{ComponentRule, Seed};
 use nodulus_imaging::crop::{CropGrid, crop_slice};
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_metrics::HuCounts;
@@ -102,11 +102,16 @@ impl CandidateRegion {
             let mut pixels = (0..geometry.size()[a]).filter(|pixel| grid.contains(a, *pixel));
             pixels.next().map_or(0..0, |first| first..pixels.next_back().unwrap_or(first) + 1)
         });
+        // The component at the candidate is followed to its end; others may be anywhere.
+        let first_mm = match settings.component {
+            ComponentRule::Centre => region.reach_mm,
+            ComponentRule::All => region.extent_mm,
+        };
         Self {
             located,
             grid,
             across,
-            along: located.reach(geometry, region.reach_mm),
+            along: located.reach(geometry, first_mm),
             extent: located.reach(geometry, region.extent_mm),
             predicted: BTreeMap::new(),
             component: None,

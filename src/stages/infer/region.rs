@@ -50,9 +50,8 @@ impl NoduleRegion {
     /// The region of a nodule's slices, ascending.
     ///
     /// METHOD: the centre along i and j is the pixel that the region was cut out around, the one nearest to the nodule's
-    /// centroid; `score` cuts out a region around a candidate alike. Along k it is the middle of the region's slices,
-    /// which lies in the middle of the nodule's, because the margin is the same on both sides, except at the ends of a
-    /// scan.
+    /// centroid; `score` cuts out a region around a candidate alike. Along k it is the middle of the nodule's slices,
+    /// which the region was cut out around too. Where no slice shows nodule, it is the middle of the region's.
     ///
     /// # Errors
     ///
@@ -64,6 +63,7 @@ impl NoduleRegion {
         let mut slices = slices.enumerate();
         let (_, first) = slices.next().ok_or(RegionError::Empty)?;
         let mut n_slices = 1;
+        let mut of_nodule = first.has_nodule.then_some([0, 0]);
         for (n, roi) in slices {
             let expected = first.slice_index.saturating_add(n as i64);
             if roi.slice_index != expected {
@@ -75,10 +75,13 @@ impl NoduleRegion {
                 return Err(RegionError::Size { roi_id: roi.roi_id.clone(), found, expected });
             }
             n_slices += 1;
+            if roi.has_nodule {
+                of_nodule = Some([of_nodule.map_or(n, |[start, _]| start), n]);
+            }
         }
         let [width, height] = [first.width, first.height].map(|n| usize::try_from(n).unwrap_or(0));
-        let centre =
-            [(width / 2) as f64, (height / 2) as f64, (n_slices - 1) as f64 / 2.0];
+        let [start, end] = of_nodule.unwrap_or([0, n_slices - 1]);
+        let centre = [(width / 2) as f64, (height / 2) as f64, (start + end) as f64 / 2.0];
         let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
         Ok(Self {
             size: [width, height, n_slices],
@@ -125,6 +128,10 @@ mod tests {
         let region = |slices: &[Roi]| NoduleRegion::of(slices.iter(), 5.0);
         let found = region(&[slice(7), slice(8)]).unwrap();
         assert_eq!((found.size, found.seed.centre), ([5, 1, 2], [2.0, 0.0, 0.5]));
+        let empty = |k| Roi { has_nodule: false, ..slice(k) };
+        let k = |slices: &[Roi]| region(slices).unwrap().seed.centre[2];
+        assert!((k(&[empty(7), slice(8), slice(9), empty(10), empty(11), empty(12)]) - 1.5).abs() < 1e-12);
+        assert!((k(&[empty(7), empty(8)]) - 0.5).abs() < 1e-12);
         let error = region(&[slice(7), slice(9)]).unwrap_err().to_string();
         assert!(error.starts_with("slice `n-k9` has the index 9, expected 8"), "{error}");
         let error = region(&[slice(7), Roi { width: 4, ..slice(8) }]).unwrap_err().to_string();
