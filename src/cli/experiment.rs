@@ -196,7 +196,8 @@ fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
             if cell.is_best { format!("**{value}**") } else { value }
         };
         let paper = |figures: Vec<Option<f64>>| {
-            let figure = |figure: Option<f64>| figure.map_or(String::new(), |f| format!("*{f:.3}*"));
+            let figure =
+                |figure: Option<f64>| figure.map_or(String::new(), |f| format!("*{f:.3}*"));
             figures.into_iter().map(figure).collect()
         };
         let of_paper = format!("*the paper's {}, on its data*", line.model_id);
@@ -245,15 +246,14 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "**T**");
         assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
-        assert!(
-            lines[4].starts_with(
-                "| m | slices, 2D | 9 | 2 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["
-            )
-        );
+        assert!(lines[4].starts_with(
+            "| m | slices, 2D | 9 | 2 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["
+        ));
         assert!(lines[6].ends_with(" | 0.031 |"), "{}", lines[6]);
         assert!(lines[6].starts_with("| m | nodules, 3D | 4 | 1 | 0.500"), "{}", lines[6]);
         assert!(
-            lines[5].starts_with("| *the paper's m, on its data* | slices, 2D |  |  |  |  | *0.801* |"),
+            lines[5]
+                .starts_with("| *the paper's m, on its data* | slices, 2D |  |  |  |  | *0.801* |"),
             "{}",
             lines[5]
         );

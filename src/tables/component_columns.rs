@@ -140,8 +140,15 @@ mod tests {
         let mask = |n: usize| Mask::from_fn([6, 1, 1], |i, _, _| i < n);
         let [three, two] = [3, 2].map(|n| measure(&mask(n), &mask(4), [1.0; 3]));
         let row = ComponentColumns::new(ComponentRule::Centre, &two, &three);
-        assert_eq!((row.component.as_str(), row.other_rule()), ("centre", Some(ComponentRule::All)));
-        assert_eq!(ComponentColumns::new(ComponentRule::All, &three, &two).value(ComponentRule::Centre, Metric::Dice), two.dice);
+        assert_eq!(
+            (row.component.as_str(), row.other_rule()),
+            ("centre", Some(ComponentRule::All))
+        );
+        assert_eq!(
+            ComponentColumns::new(ComponentRule::All, &three, &two)
+                .value(ComponentRule::Centre, Metric::Dice),
+            two.dice
+        );
         let json = serde_json::to_value(&row).unwrap();
         for metric in Metric::ALL {
             for (rule, metrics) in [(ComponentRule::All, &three), (ComponentRule::Centre, &two)] {

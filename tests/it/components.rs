@@ -1,6 +1,6 @@
 //! What is evaluated is what is delivered: one rule of components for `infer`, `evaluate` and `score`.
 
-use crate::fixture;
+use crate::{fixture, python};
 use nodulus::tables::{Nodule, NoduleMetrics, Prediction, Roi, SliceMetrics, Summary};
 use nodulus_formats::volume::Mask;
 use serde_json::Value;
@@ -24,7 +24,11 @@ fn run(pipeline: &Path, component: &str) {
 }
 
 /// Scores one candidate of each series, at the centroid of a nodule, and returns the rows of `scores` by series.
-fn score(folder: &Path, component: &str, candidates: &BTreeMap<String, Nodule>) -> BTreeMap<String, Value> {
+fn score(
+    folder: &Path,
+    component: &str,
+    candidates: &BTreeMap<String, Nodule>,
+) -> BTreeMap<String, Value> {
     let mut text = "seriesuid,coordX,coordY,coordZ\n".to_owned();
     for (series, nodule) in candidates {
         let Nodule { centroid_x_mm: x, centroid_y_mm: y, centroid_z_mm: z, .. } = nodule;
@@ -41,7 +45,8 @@ fn score(folder: &Path, component: &str, candidates: &BTreeMap<String, Nodule>) 
     fs_err::write(&file, settings).unwrap();
     fixture::run_well(&["score", file.to_str().unwrap(), "--json"]);
     let of_score = folder.join(format!("score-{component}"));
-    let arguments = ["show", "scores", "--store", of_score.to_str().unwrap(), "--json", "--rows", "1000"];
+    let arguments =
+        ["show", "scores", "--store", of_score.to_str().unwrap(), "--json", "--rows", "1000"];
     let text = fixture::run_well(&arguments);
     let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     rows.map(|row| (row["series_instance_uid"].as_str().unwrap().to_owned(), row)).collect()
@@ -58,7 +63,8 @@ fn delivered(rois: &[Roi], predictions: &[Prediction], nodule_id: &str) -> (usiz
             let steps = [i as f64 * roi.spacing_i_mm, j as f64 * roi.spacing_j_mm];
             n += 1;
             for (a, sum) in sums.iter_mut().enumerate() {
-                *sum += origin[a] + (0..2).map(|b| roi.direction[3 * a + b] * steps[b]).sum::<f64>();
+                *sum +=
+                    origin[a] + (0..2).map(|b| roi.direction[3 * a + b] * steps[b]).sum::<f64>();
             }
         }
     }
@@ -91,7 +97,10 @@ fn infer_and_score_deliver_the_same_mask_and_evaluate_measures_it() {
             let voxel_mm3 = roi.spacing_i_mm * roi.spacing_j_mm * roi.spacing_k_mm;
             let row = &scores[series];
             let volume = row["volume_mm3"].as_f64().unwrap();
-            assert!((volume - n as f64 * voxel_mm3).abs() < 1e-6 * volume.max(1.0), "{component}: {n} voxels, {row}");
+            assert!(
+                (volume - n as f64 * voxel_mm3).abs() < 1e-6 * volume.max(1.0),
+                "{component}: {n} voxels, {row}"
+            );
             if n > 0 {
                 n_marked += 1;
                 for (name, expected) in ["x", "y", "z"].iter().zip(centroid) {
@@ -120,9 +129,28 @@ fn infer_and_score_deliver_the_same_mask_and_evaluate_measures_it() {
         }
         let summary = fixture::rows::<Summary>(&store);
         let has = |metric: &str| summary.iter().any(|row| row.metric == metric);
-        assert_eq!([has("all_dice"), has("centre_dice")], [component == "centre", component == "all"]);
-        for metric in ["dice", "slice_dice", "slice_precision", "slice_sensitivity", "slice_hausdorff_95_mm"] {
+        assert_eq!(
+            [has("all_dice"), has("centre_dice")],
+            [component == "centre", component == "all"]
+        );
+        for metric in
+            ["dice", "slice_dice", "slice_precision", "slice_sensitivity", "slice_hausdorff_95_mm"]
+        {
             assert!(has(metric), "{metric}");
         }
     }
+}
+
+#[test]
+fn scipy_finds_the_same_components_and_metrics() {
+    let store = fixture::finished().join("store");
+    let Some(text) = python::script("delivered_metrics.py", &[store.to_str().unwrap()]) else {
+        return;
+    };
+    let found: BTreeMap<String, u64> = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["nodules"], fixture::rows::<NoduleMetrics>(&store).len() as u64);
+    assert_eq!(found["slices"], fixture::rows::<SliceMetrics>(&store).len() as u64);
+    // Seven metrics of slices for each of two models.
+    assert_eq!(found["summary"], 14, "{text}");
+    assert!(found["numbers"] > 500, "{text}");
 }

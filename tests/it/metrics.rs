@@ -102,7 +102,9 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
     // Each nodule is in one subgroup of each kind that covers all nodules.
     for kind in ["cohort=", "diameter_mm=", "nodule_type=", "n_readers=", "spacing_k_mm="] {
         let dice = rows.iter().filter(|row| {
-            row.model_id == "region_growing" && row.metric == "dice" && row.subgroup.starts_with(kind)
+            row.model_id == "region_growing"
+                && row.metric == "dice"
+                && row.subgroup.starts_with(kind)
         });
         assert_eq!(
             dice.map(|row| row.n_total).sum::<i64>(),

@@ -113,16 +113,11 @@ fn take(left: &mut Mask, first: [usize; 3], start: [usize; 3]) -> Option<PlacedM
             }
         }
     }
-    PlacedMask::of_voxels(
-        part.iter().map(|voxel| std::array::from_fn(|a| voxel[a] + start[a])),
-    )
+    PlacedMask::of_voxels(part.iter().map(|voxel| std::array::from_fn(|a| voxel[a] + start[a])))
 }
 
 /// A voxel and those that share a face, edge or corner with it.
-pub(crate) fn neighbours(
-    voxel: [usize; 3],
-    size: [usize; 3],
-) -> impl Iterator<Item = [usize; 3]> {
+pub(crate) fn neighbours(voxel: [usize; 3], size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [i, j, k] =
         std::array::from_fn(|a| voxel[a].saturating_sub(1)..=(voxel[a] + 1).min(size[a] - 1));
     k.flat_map(move |k| {

@@ -79,8 +79,12 @@ impl Surroundings {
         let nearest = distances.iter().copied().fold(f64::INFINITY, f64::min);
         let quartile = |radius_mm: f64, quarter: usize| {
             let within = distances.iter().map(|mm| *mm <= radius_mm.max(nearest));
-            let mut hu: Vec<i16> =
-                of_box.iter().zip(within).filter(|(_, within)| *within).map(|(hu, _)| *hu).collect();
+            let mut hu: Vec<i16> = of_box
+                .iter()
+                .zip(within)
+                .filter(|(_, within)| *within)
+                .map(|(hu, _)| *hu)
+                .collect();
             hu.sort_unstable();
             let last = hu.len().checked_sub(1)?;
             let (at, rest) = (last * quarter / 4, (last * quarter % 4) as f64 / 4.0);
@@ -193,7 +197,13 @@ impl GrownComponent {
                 mask.set(i, j, k, false);
             }
         }
-        PlacedMask { start: self.start, mask }
+        // Where it is cut, it may fall apart.
+        let cut = PlacedMask { start: [0; 3], mask };
+        let mut whole = Mask::empty(cut.mask.size());
+        let kept = ComponentRule::Centre.of(&cut, &self.seed);
+        let voxels = kept.iter().flat_map(PlacedMask::voxels);
+        voxels.for_each(|[i, j, k]| whole.set(i, j, k, true));
+        PlacedMask { start: self.start, mask: whole }
     }
 }
 
@@ -217,9 +227,8 @@ mod tests {
             for k in 0..SIZE[2] {
                 for j in 0..SIZE[1] {
                     for i in 0..SIZE[0] {
-                        let mm = std::array::from_fn(|a| {
-                            ([i, j, k][a] as f64 - CENTRE[a]) * SPACING[a]
-                        });
+                        let mm =
+                            std::array::from_fn(|a| ([i, j, k][a] as f64 - CENTRE[a]) * SPACING[a]);
                         hu.push(if is_tissue(mm) { 40 } else { -850 });
                     }
                 }
@@ -237,8 +246,7 @@ mod tests {
             let truth = Region::new(truth);
             let (mut both, mut one) = (0, 0);
             for (n, hu) in truth.hu.iter().enumerate() {
-                let [i, j, k] =
-                    [n % SIZE[0], n / SIZE[0] % SIZE[1], n / (SIZE[0] * SIZE[1])];
+                let [i, j, k] = [n % SIZE[0], n / SIZE[0] % SIZE[1], n / (SIZE[0] * SIZE[1])];
                 let (is_true, is_found) = (*hu > 0, found.get(i, j, k));
                 both += usize::from(is_true && is_found);
                 one += usize::from(is_true) + usize::from(is_found);
@@ -301,7 +309,9 @@ mod tests {
         assert!(Region::new(beside).segment(SETTINGS).mask.is_empty());
         // A hole at the centre is no obstacle, and stays a hole.
         let shell = |mm: [f64; 3]| ball(7.0)(mm) && !ball(1.5)(mm);
-        assert!(Region::new(shell).dice(GrowingSettings { opening_mm: 0.0, ..SETTINGS }, shell) > 0.99);
+        assert!(
+            Region::new(shell).dice(GrowingSettings { opening_mm: 0.0, ..SETTINGS }, shell) > 0.99
+        );
     }
 
     #[test]
@@ -331,6 +341,8 @@ mod tests {
             let seed = Seed { centre, spacing_mm, reach_mm: 5.0 };
             let around = Surroundings::new(&hu, [9, 8, 7], &seed).unwrap();
             let found = around.segment(GrowingSettings { share, opening_mm });
+            let one = ComponentRule::Centre.of(&found, &seed);
+            prop_assert_eq!(one, found.trimmed());
             for [i, j, k] in found.voxels() {
                 let voxel = f64::from(hu[(k * 8 + j) * 9 + i]);
                 prop_assert!(voxel >= around.threshold_hu(share));

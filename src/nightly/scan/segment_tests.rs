@@ -119,7 +119,11 @@ fn the_nearest_component_within_reach_is_the_candidates() {
 #[test]
 fn every_component_of_the_region_is_kept_where_asked() {
     let parts = [block([25, 20, 15], [3, 3, 2]), block([31, 20, 20], [3, 3, 2])];
-    let (marked, shown) = mark(&ScoreSettings { component: ComponentRule::All, ..settings("") }, &scan(&parts), &[[26.0, 21.0, 15.0]]);
+    let (marked, shown) = mark(
+        &ScoreSettings { component: ComponentRule::All, ..settings("") },
+        &scan(&parts),
+        &[[26.0, 21.0, 15.0]],
+    );
     let mask = marked[0].mask.as_ref().unwrap();
     assert_eq!((mask.start, mask.mask.count()), ([25, 20, 15], 36));
     // 12.5 mm to either side of the candidate.

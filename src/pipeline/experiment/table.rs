@@ -233,7 +233,10 @@ mod tests {
         assert!(cell(0, Metric::Hausdorff).is_best && !cell(1, Metric::Hausdorff).is_best);
         assert!(!cell(0, Metric::Iou).is_best && cell(0, Metric::Iou).mean.is_none());
         // The paper's figure stands beside the slices' in 2D.
-        assert_eq!((cell(0, Metric::Dice).paper, lines[0].slice_cells[2].paper), (None, Some(0.801)));
+        assert_eq!(
+            (cell(0, Metric::Dice).paper, lines[0].slice_cells[2].paper),
+            (None, Some(0.801))
+        );
         assert_eq!((lines[0].slice_cells[2].mean, lines[0].n_slices), (Some(0.6), 9));
         assert!(lines[0].slice_cells[2].is_best && !lines[1].slice_cells[2].is_best);
         assert!(!cell(2, Metric::Dice).is_best && lines[2].slice_cells.is_empty());

@@ -54,7 +54,8 @@ impl ModelMasks {
         for batch in version.columns::<Model>(&["model_id"]) {
             found.extend(batch?.into_iter().map(|row| row.model_id));
         }
-        let networks: Vec<&String> = found.iter().filter(|model| *model != REGION_GROWING).collect();
+        let networks: Vec<&String> =
+            found.iter().filter(|model| *model != REGION_GROWING).collect();
         let model = match (asked, networks.as_slice()) {
             (Some(asked), _) if found.contains(asked) => asked.to_owned(),
             (None, [only]) => (*only).clone(),

@@ -333,7 +333,9 @@ pub enum MeasureError {
         n_slices: usize,
     },
     /// Not every mask is of the same known rule of components.
-    #[error("the masks are of the rules of components {found:?}, expected \"all\" or \"centre\" for every slice: predict again")]
+    #[error(
+        "the masks are of the rules of components {found:?}, expected \"all\" or \"centre\" for every slice: predict again"
+    )]
     Components {
         /// The rules' names.
         found: Vec<String>,
@@ -390,14 +392,20 @@ mod tests {
         assert_eq!(shares(&centre), [without, with_speck, without]);
         assert_eq!(centre.metrics.hausdorff_mm, Some(0.5));
         assert_eq!(centre.components.all_hausdorff_mm, Some(1.0));
-        assert_eq!((rows[1].components.all_precision, rows[1].metrics.precision), (Some(0.5), Some(1.0)));
+        assert_eq!(
+            (rows[1].components.all_precision, rows[1].metrics.precision),
+            (Some(0.5), Some(1.0))
+        );
         assert!(rows.iter().all(|row| row.components.component == "centre"));
         // The same masks, delivered by the other rule.
         predicted.components = ["all".to_owned()].into();
         predicted.slices.insert("r8".to_owned(), [vec![0b1001], vec![0b0001]]);
         let (all, _) = transform("m", &slices, &predicted).unwrap();
         assert_eq!(shares(&all), [with_speck, with_speck, without]);
-        assert_eq!((all.components.all_outcome.as_str(), all.outcome.as_str()), ("scored", "scored"));
+        assert_eq!(
+            (all.components.all_outcome.as_str(), all.outcome.as_str()),
+            ("scored", "scored")
+        );
         for components in [["all", "centre"].as_slice(), &["largest"]] {
             predicted.components = components.iter().map(|name| (*name).to_owned()).collect();
             let error = transform("m", &slices, &predicted).unwrap_err().to_string();

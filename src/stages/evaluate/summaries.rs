@@ -248,7 +248,10 @@ mod tests {
         let rows = summarise(&Subgroups::default(), &of_nodule(&row, region), 1);
         let of = |metric: &str| rows.iter().find(|row| row.metric == metric);
         let all = of("all_hausdorff_mm").unwrap();
-        assert_eq!((all.mean, all.n_missed, of("all_dice").unwrap().mean), (Some(9.0), 0, Some(0.5)));
+        assert_eq!(
+            (all.mean, all.n_missed, of("all_dice").unwrap().mean),
+            (Some(9.0), 0, Some(0.5))
+        );
         assert_eq!(of("hausdorff_mm").unwrap().n_missed, 1);
         assert!(of("centre_dice").is_none());
     }

@@ -16,8 +16,8 @@ use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 pub use error::Error;
 use network::Network;
-use nodules::Nodules;
 use nodule_slices::{NoduleSlices, each_nodule};
+use nodules::Nodules;
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
@@ -28,8 +28,8 @@ pub use region::RegionError;
 pub use region_growing::REGION_GROWING;
 use std::path::{Path, PathBuf};
 
-pub use thresholds::{Threshold, ThresholdSource};
 use thresholds::Thresholds;
+pub use thresholds::{Threshold, ThresholdSource};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -242,7 +242,11 @@ mod tests {
     const THRESHOLD: Threshold = Threshold { value: 0.5, from: ThresholdSource::Setting };
 
     /// Rows of slices with these probabilities; none for a slice that failed.
-    fn rows(slices: &[Option<&[f32]>], threshold: Threshold, rule: ComponentRule) -> Vec<Prediction> {
+    fn rows(
+        slices: &[Option<&[f32]>],
+        threshold: Threshold,
+        rule: ComponentRule,
+    ) -> Vec<Prediction> {
         let n_pixels = slices.iter().flatten().map(|slice| slice.len()).max().unwrap();
         let slice = |(k, probability): (usize, &Option<&[f32]>)| {
             let roi = roi(&vec![0; n_pixels], &vec![true; n_pixels], &[0]);
@@ -272,11 +276,8 @@ mod tests {
     #[test]
     fn the_delivered_mask_has_the_component_at_the_centre_alone() {
         // Pixel 2 is the centre; pixel 4 belongs to it through the second slice, pixel 0 does not.
-        let slices: [Option<&[f32]>; 3] = [
-            Some(&[0.9, 0.0, 0.9, 0.0, 0.9]),
-            Some(&[0.0, 0.0, 0.0, 0.9, 0.0]),
-            Some(&[0.0; 5]),
-        ];
+        let slices: [Option<&[f32]>; 3] =
+            [Some(&[0.9, 0.0, 0.9, 0.0, 0.9]), Some(&[0.0, 0.0, 0.0, 0.9, 0.0]), Some(&[0.0; 5])];
         let found = rows(&slices, THRESHOLD, ComponentRule::Centre);
         let bits = |rows: &[Prediction]| -> Vec<[u8; 2]> {
             rows.iter().map(|row| [row.mask_bits[0], row.other_rule_mask_bits[0]]).collect()

@@ -72,9 +72,8 @@ impl Network {
         let mut failures = Vec::new();
         let predict = |slices: &[Roi]| self.predict(slices, &mut failures);
         each_nodule(rois.rows::<Roi>(), nodules, predict, |complete| {
-            let dice = complete
-                .par_iter()
-                .filter_map(|slices| dice_by_threshold(slices, rule, reach_mm));
+            let dice =
+                complete.par_iter().filter_map(|slices| dice_by_threshold(slices, rule, reach_mm));
             dice.collect::<Vec<_>>().iter().for_each(|dice| sums.add(dice));
             Ok(())
         })?;

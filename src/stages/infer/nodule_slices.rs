@@ -77,6 +77,9 @@ mod tests {
         assert_eq!(found, ["aaa", "bb", "c"]);
         assert_eq!(groups(&[&["x"]]).unwrap(), [""; 0]);
         let error = groups(&[&["a", "b"], &["a"]]).unwrap_err().to_string();
-        assert!(error.starts_with("the slices of nodule `a` are not together in `rois`"), "{error}");
+        assert!(
+            error.starts_with("the slices of nodule `a` are not together in `rois`"),
+            "{error}"
+        );
     }
 }

@@ -83,10 +83,7 @@ impl NoduleRegion {
         let [start, end] = of_nodule.unwrap_or([0, n_slices - 1]);
         let centre = [(width / 2) as f64, (height / 2) as f64, (start + end) as f64 / 2.0];
         let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
-        Ok(Self {
-            size: [width, height, n_slices],
-            seed: Seed { centre, spacing_mm, reach_mm },
-        })
+        Ok(Self { size: [width, height, n_slices], seed: Seed { centre, spacing_mm, reach_mm } })
     }
 
     /// The mask that a rule of components keeps of the marked voxels, and that of the other rule.
@@ -130,12 +127,18 @@ mod tests {
         assert_eq!((found.size, found.seed.centre), ([5, 1, 2], [2.0, 0.0, 0.5]));
         let empty = |k| Roi { has_nodule: false, ..slice(k) };
         let k = |slices: &[Roi]| region(slices).unwrap().seed.centre[2];
-        assert!((k(&[empty(7), slice(8), slice(9), empty(10), empty(11), empty(12)]) - 1.5).abs() < 1e-12);
+        assert!(
+            (k(&[empty(7), slice(8), slice(9), empty(10), empty(11), empty(12)]) - 1.5).abs()
+                < 1e-12
+        );
         assert!((k(&[empty(7), empty(8)]) - 0.5).abs() < 1e-12);
         let error = region(&[slice(7), slice(9)]).unwrap_err().to_string();
         assert!(error.starts_with("slice `n-k9` has the index 9, expected 8"), "{error}");
         let error = region(&[slice(7), Roi { width: 4, ..slice(8) }]).unwrap_err().to_string();
-        assert!(error.starts_with("slice `n-k8` is [4, 1] pixels large, expected [5, 1]"), "{error}");
+        assert!(
+            error.starts_with("slice `n-k8` is [4, 1] pixels large, expected [5, 1]"),
+            "{error}"
+        );
         assert!(region(&[]).is_err());
     }
 
@@ -144,7 +147,8 @@ mod tests {
         let slices = [slice(7), slice(8)];
         let region = NoduleRegion::of(slices.iter(), 5.0).unwrap();
         // Pixels 2 and 4 of the first slice, 3 of the second, which joins them, and 0, which nothing joins.
-        let marked = Mask::from_fn([5, 1, 2], |i, _, k| [(2, 0), (4, 0), (3, 1), (0, 1)].contains(&(i, k)));
+        let marked =
+            Mask::from_fn([5, 1, 2], |i, _, k| [(2, 0), (4, 0), (3, 1), (0, 1)].contains(&(i, k)));
         let [centre, all] = region.by_rule(ComponentRule::Centre, marked.clone());
         assert_eq!([0, 1].map(|k| region.slice_bits(&centre, k)), [[0b1_0100], [0b0_1000]]);
         assert_eq!([0, 1].map(|k| region.slice_bits(&all, k)), [[0b1_0100], [0b0_1001]]);

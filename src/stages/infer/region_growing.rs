@@ -1,10 +1,10 @@
 //! The baseline that a network must beat: region growing from the nodule's centre.
 
+use super::Error;
 use super::nodule_slices::{NoduleSlices, each_nodule};
 use super::region::{NoduleRegion, RegionError};
 use super::selection::{DiceSums, References};
 use super::thresholds::ThresholdSource;
-use super::Error;
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::components::ComponentRule;
@@ -27,16 +27,16 @@ pub(super) struct ChosenGrowing {
 
 /// The settings to choose from.
 ///
-/// METHOD: the share of the way from the background's to the nodule's HU at which nodule begins, 0.3 to 0.7, and a least
-/// opening of 0 to 2 mm. One half is the border of a blurred edge.
+/// METHOD: the share of the way from the background's to the nodule's HU at which nodule begins, 0.2 to 0.8 in steps of
+/// 0.05, and a least opening of 0 to 3 mm in steps of 0.5 mm. A share of one half is the border of a blurred edge.
 fn choices() -> impl Iterator<Item = GrowingSettings> {
     let of_share = |n: u32| {
-        (0..5).map(move |opening: u32| GrowingSettings {
-            share: f64::from(6 + n) / 20.0,
+        (0..7).map(move |opening: u32| GrowingSettings {
+            share: f64::from(4 + n) / 20.0,
             opening_mm: f64::from(opening) / 2.0,
         })
     };
-    (0..9).flat_map(of_share)
+    (0..13).flat_map(of_share)
 }
 
 /// The settings with the highest mean Dice over the given nodules, the first of equals; `None` without nodules.
@@ -74,9 +74,8 @@ fn dice_by_choice(slices: &NoduleSlices<()>, reach_mm: f64) -> Option<Vec<f64>> 
     let around = around?;
     let references = References::of(slices)?;
     let [ni, nj, _] = region.size;
-    let dice = |mask: &PlacedMask| {
-        references.dice(mask.voxels().map(|[i, j, k]| (k * nj + j) * ni + i))
-    };
+    let dice =
+        |mask: &PlacedMask| references.dice(mask.voxels().map(|[i, j, k]| (k * nj + j) * ni + i));
     let choices: Vec<GrowingSettings> = choices().collect();
     let mut found = Vec::with_capacity(choices.len());
     for of_share in choices.chunk_by(|a, b| a.share.total_cmp(&b.share).is_eq()) {
@@ -148,13 +147,15 @@ mod tests {
         let slice = slice();
         let settings = GrowingSettings { share: 0.5, opening_mm: 1.0 };
         let growing = ChosenGrowing { settings, from: ThresholdSource::Learning };
-        let rows =
-            predict(std::iter::once(&slice), growing, ComponentRule::Centre, 5.0).unwrap();
+        let rows = predict(std::iter::once(&slice), growing, ComponentRule::Centre, 5.0).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].mask_bits, slice.mask_bits);
         assert_eq!(rows[0].other_rule_mask_bits, slice.mask_bits);
         assert_eq!((rows[0].threshold, rows[0].threshold_from.as_str()), (-405.0, "learning"));
-        assert_eq!((rows[0].model_id.as_str(), rows[0].component.as_str()), ("region_growing", "centre"));
+        assert_eq!(
+            (rows[0].model_id.as_str(), rows[0].component.as_str()),
+            ("region_growing", "centre")
+        );
         let short = Roi { hu: Vec::new(), ..slice };
         let rows = predict(std::iter::once(&short), growing, ComponentRule::Centre, 5.0);
         assert_eq!(rows.unwrap(), []);
@@ -164,9 +165,10 @@ mod tests {
     fn choices_are_measured_by_dice() {
         let dice = dice_by_choice(&vec![(slice(), ())], 5.0).unwrap();
         assert_eq!(dice.len(), choices().count());
-        // An opening of 2 mm leaves the middle pixel of five, and gives them all back.
+        // An opening of 2 mm leaves the middle pixel of five, and gives them all back; a larger one leaves none, so that
+        // the next smaller one counts.
         assert!(dice.iter().all(|dice| (dice - 1.0).abs() < 1e-12), "{dice:?}");
         let shares: Vec<f64> = choices().map(|settings| settings.share).collect();
-        assert!((shares[0] - 0.3).abs() < 1e-12 && (shares[44] - 0.7).abs() < 1e-12);
+        assert!((shares[0] - 0.2).abs() < 1e-12 && (shares[90] - 0.8).abs() < 1e-12);
     }
 }

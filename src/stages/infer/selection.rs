@@ -101,7 +101,9 @@ pub(super) fn dice_by_threshold(
             let weights = |voxel: usize| references.weights[voxel];
             let found =
                 nearest_at_levels(&levels, N_PROBABILITIES, region.size, &region.seed, weights);
-            let dice = |sums: Option<[u32; 2]>| references.dice_of(sums.unwrap_or_default().map(u64::from));
+            let dice = |sums: Option<[u32; 2]>| {
+                references.dice_of(sums.unwrap_or_default().map(u64::from))
+            };
             found.into_iter().map(dice).collect()
         }
         ComponentRule::All => {
@@ -130,7 +132,12 @@ mod tests {
     use super::*;
     use crate::stages::crop::test_rows::roi;
 
-    fn by_threshold(rule: ComponentRule, probability: &[f32], own: &[bool], others: &[u8]) -> Vec<f64> {
+    fn by_threshold(
+        rule: ComponentRule,
+        probability: &[f32],
+        own: &[bool],
+        others: &[u8],
+    ) -> Vec<f64> {
         let slice = roi(&vec![0; own.len()], own, others);
         let predicted =
             model::Prediction { probability: probability.to_vec(), nodule_probability: None };

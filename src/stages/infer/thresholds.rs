@@ -90,11 +90,8 @@ impl Thresholds {
                 from: ThresholdSource::Validation,
             },
         };
-        let growing = if config.region_growing {
-            nodules.best_growing(rois, config.reach_mm)?
-        } else {
-            None
-        };
+        let growing =
+            if config.region_growing { nodules.best_growing(rois, config.reach_mm)? } else { None };
         let thresholds = Self { probability, growing };
         task.store.write_record(&record_path(config, task)?, &thresholds)?;
         Ok(thresholds)

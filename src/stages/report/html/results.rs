@@ -4,9 +4,7 @@ use super::{ReportPage, bold, cell};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
 use crate::stages::report::content::{ALL, NoduleResult, ReportModel};
-use crate::stages::report::names::{
-    RULE_PREFIXES, SLICE_PREFIX, decimals, known, metric_title,
-};
+use crate::stages::report::names::{RULE_PREFIXES, SLICE_PREFIX, decimals, known, metric_title};
 use crate::tables::Summary;
 use maud::{Markup, html};
 use nodulus_metrics::{Metric, bootstrap};
@@ -35,8 +33,9 @@ impl ReportPage<'_> {
         }
         for (prefix, title) in RULE_PREFIXES {
             if self.content.summary.iter().any(|row| row.metric.starts_with(prefix)) {
-                let caption =
-                    format!("{title}, in three dimensions (3D): not what is delivered. Columns as above.");
+                let caption = format!(
+                    "{title}, in three dimensions (3D): not what is delivered. Columns as above."
+                );
                 self.metric_table(&caption, prefix);
             }
         }
