@@ -15,7 +15,7 @@ pub(super) struct Nodules {
     pub(super) chosen: BTreeSet<String>,
     /// Nodules of the validation split.
     pub(super) validation: BTreeSet<String>,
-    /// Nodules of the train and validation splits.
+    /// Nodules of the train and validation splits, but not of the fold to predict.
     learning: BTreeSet<String>,
 }
 
@@ -27,13 +27,14 @@ impl Nodules {
         if sample.split == Split::Validation.name() {
             self.validation.insert(sample.nodule_id.clone());
         }
-        if sample.split != Split::Test.name() {
-            self.learning.insert(sample.nodule_id.clone());
-        }
         let is_wanted = match config.fold {
             Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
             None => config.splits.iter().any(|split| split.name() == sample.split),
         };
+        // A fold that is predicted plays no part in what it is predicted with.
+        if sample.split != Split::Test.name() && !(config.fold.is_some() && is_wanted) {
+            self.learning.insert(sample.nodule_id.clone());
+        }
         if is_wanted {
             self.chosen.insert(sample.nodule_id);
         }
@@ -93,12 +94,14 @@ mod tests {
             for sample in &samples {
                 nodules.add(&config, sample.clone());
             }
-            nodules.chosen
+            (nodules.chosen, nodules.learning)
         };
         let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
         assert_eq!(nodules.chosen, set(&["n1"]));
         assert_eq!(nodules.validation, set(&["n2"]));
         assert_eq!(nodules.learning, set(&["n2", "n3"]));
-        assert_eq!([of_fold(1), of_fold(0)], [set(&["n2", "n3", "n4"]), set(&[])]);
+        let of_folds = [set(&["n2", "n3", "n4"]), set(&[])];
+        assert_eq!(of_fold(1), (of_folds[0].clone(), set(&[])));
+        assert_eq!(of_fold(0), (set(&[]), of_folds[0].clone()));
     }
 }

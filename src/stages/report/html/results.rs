@@ -14,9 +14,9 @@ use nodulus_pages::{Chart, Group, charts_side_by_side, interval_bar};
 impl ReportPage<'_> {
     pub(super) fn results(&mut self) {
         let caption = format!(
-            "Metrics over nodules, in three dimensions (3D), of the mask that is delivered. 95% interval of the mean by bootstrap ({} resamples \
-             of patients), drawn from 0 to 1, or to the largest distance; n: nodules for which the metric is \
-             defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
+            "Metrics over nodules, in three dimensions (3D), of the mask that is delivered. 95% interval of the \
+             mean by bootstrap ({} resamples of patients), drawn from 0 to 1, or to the largest distance; n: \
+             nodules for which the metric is defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
              counts with the diagonal of its region, or with an overlap of 0.",
             integer(bootstrap::RESAMPLES as u64)
         );
