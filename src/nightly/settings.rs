@@ -5,6 +5,7 @@ use super::identity::DeidentifySettings;
 use crate::pipeline::config::{self, FileKind};
 use crate::stages::crop::Window;
 use nodulus_formats::dicom::Tolerances;
+use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_settings::{Fault, Set};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct ScoreSettings {
     #[serde(default = "probability_threshold")]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub probability_threshold: f64,
+    /// Components that a candidate's mask keeps, as `infer.component`.
+    #[serde(default = "component")]
+    pub component: ComponentRule,
 }
 
 /// One path, or several.
@@ -107,7 +111,7 @@ pub struct RegionSettings {
     pub padding_hu: i16,
     /// Range of HU that is mapped to 0 to 1, as `crop.window`.
     pub window: Window,
-    /// Greatest distance from a candidate to the nearest voxel of its nodule.
+    /// Greatest distance from a candidate to the nearest voxel of its nodule, as `infer.reach_mm`.
     #[schemars(range(min = 0, max = 50))]
     pub reach_mm: f64,
     /// Greatest distance across slices from a candidate to the end of its nodule.
@@ -122,9 +126,7 @@ impl Default for RegionSettings {
             spacing_mm: crop.spacing_mm,
             padding_hu: crop.padding_hu,
             window: crop.window,
-            // METHOD: chosen; a detector's candidate lies in a nodule or close to it, and another nodule or
-            // vessel is seldom nearer.
-            reach_mm: 5.0,
+            reach_mm: REACH_MM,
             // METHOD: chosen; a nodule is up to 3 cm large, more is a mass (Fleischner Society); 6 cm holds
             // it from any candidate within.
             extent_mm: 30.0,
@@ -143,6 +145,11 @@ const fn announced_hours() -> f64 {
 /// METHOD: as `infer.probability_threshold`.
 const fn probability_threshold() -> f64 {
     0.5
+}
+
+/// METHOD: as `infer.component`, so that what is evaluated is what is delivered.
+const fn component() -> ComponentRule {
+    ComponentRule::Centre
 }
 
 impl ScoreSettings {
@@ -197,12 +204,13 @@ impl ScoreSettings {
 
     /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
-        let Self { tolerances, region, flips, probability_threshold, .. } = self;
+        let Self { tolerances, region, flips, probability_threshold, component, .. } = self;
         serde_json::json!({
             "tolerances": tolerances,
             "region": region,
             "flips": flips,
             "probability_threshold": probability_threshold,
+            "component": component,
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod mask_box;
 pub mod ratings;
 mod metric_columns;
+mod component_columns;
 pub mod scans;
 pub mod marks;
 pub mod nodules;
@@ -26,6 +27,7 @@ pub mod failures;
 pub mod output;
 
 pub use comparisons::Comparison;
+pub use component_columns::ComponentColumns;
 pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;

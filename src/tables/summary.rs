@@ -7,10 +7,11 @@ columns! {
     /// A model × metric × subgroup.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     pub struct Summary {
-        /// model, `threshold` for the best single threshold, or `reader` for each reader against the consensus
+        /// model, `region_growing` for the baseline, or `reader` for each reader against the consensus
         /// of the others
         pub model_id: String,
-        /// column of `nodule_metrics`, with the prefix `slice_` where it is over slices; or `*_absolute_error_*`,
+        /// column of `nodule_metrics`, with the prefix `slice_` where it is over slices in 2D, or the prefix `all_` or
+        /// `centre_` for the rule of components that was not delivered; or `*_absolute_error_*`,
         /// `classifier_auc`, `classifier_brier` or `classifier_ece` (docs/metrics.md)
         pub metric: String,
         /// subgroup: all, or `name=value`
@@ -39,7 +40,7 @@ columns! {
 
 impl Row for Summary {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         ..TableSpec::new::<Self>("summary", "a model × metric × subgroup")
     };
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 
 #[test]
-fn the_network_beats_the_best_threshold_on_held_out_patients() {
+fn the_network_and_the_baseline_predict_held_out_patients() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo");
     let store = folder.join("store");
     if folder.exists() {
@@ -28,11 +28,11 @@ fn the_network_beats_the_best_threshold_on_held_out_patients() {
         let row = rows.iter().find(|row| row["model_id"] == model).unwrap();
         ["mean", "ci_low", "ci_high"].map(|name| row[name].as_f64().unwrap())
     };
-    let [network, threshold] = [dice("proposed-tiny"), dice("threshold")];
-    // The margin is clear: the intervals do not overlap.
-    assert!(network[1] > threshold[2], "network {network:?}, threshold {threshold:?}");
+    let [network, baseline] = [dice("proposed-tiny"), dice("region_growing")];
+    // Region growing finds the phantom's round nodules; a single threshold had 0.015 here.
+    assert!(network[0] > 0.3 && baseline[0] > 0.5, "network {network:?}, baseline {baseline:?}");
     let report = fs_err::read_to_string(output["report"].as_str().unwrap()).unwrap();
-    for value in [network[0], threshold[0]] {
+    for value in [network[0], baseline[0]] {
         assert!(report.contains(&format!("{value:.3}")), "{value:.3} is not in the report");
     }
 

@@ -37,7 +37,7 @@ margin_slices = 1
 [infer]
 checkpoint = "{{CHECKPOINT}}"
 splits = ["train", "validation", "test"]
-threshold = false
+region_growing = false
 "#;
 
 /// Every case, by its folder.

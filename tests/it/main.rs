@@ -5,6 +5,7 @@ mod annotations;
 mod bad_input;
 mod cli;
 mod clinical;
+mod components;
 mod compressed;
 mod demo;
 mod dicom_trees;

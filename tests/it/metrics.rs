@@ -97,16 +97,18 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
     let readers = of("reader", "dice");
     assert!(readers.mean.unwrap() > 0.5, "{readers:?}");
     for metric in ["volume_error_mm3", "long_axis_absolute_error_mm", "slice_assd_mm"] {
-        assert!(of("threshold", metric).n_total > 0);
+        assert!(of("region_growing", metric).n_total > 0);
     }
     // Each nodule is in one subgroup of each kind that covers all nodules.
     for kind in ["cohort=", "diameter_mm=", "nodule_type=", "n_readers=", "spacing_k_mm="] {
         let dice = rows.iter().filter(|row| {
-            row.model_id == "threshold" && row.metric == "dice" && row.subgroup.starts_with(kind)
+            row.model_id == "region_growing"
+                && row.metric == "dice"
+                && row.subgroup.starts_with(kind)
         });
         assert_eq!(
             dice.map(|row| row.n_total).sum::<i64>(),
-            of("threshold", "dice").n_total,
+            of("region_growing", "dice").n_total,
             "{kind}"
         );
     }
@@ -118,8 +120,8 @@ fn models_are_compared_in_pairs() {
     let metrics: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
     assert_eq!(metrics, ["dice", "hausdorff_95_mm", "assd_mm"]);
     for row in &rows {
-        assert_eq!(row.baseline_id, "threshold");
-        assert_ne!(row.model_id, "threshold");
+        assert_eq!(row.baseline_id, "region_growing");
+        assert_ne!(row.model_id, "region_growing");
     }
     let tested: Vec<&Comparison> = rows.iter().filter(|row| row.p.is_some()).collect();
     assert!(!tested.is_empty());

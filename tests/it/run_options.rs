@@ -51,7 +51,7 @@ fn a_part_of_the_line_runs_and_an_empty_one_is_refused() {
 fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     let mut growing = Growing::new();
     // A baseline chosen on the training samples would change every shard of the predictions.
-    let set = ["--set", "infer.threshold=false"];
+    let set = ["--set", "infer.region_growing=false"];
     growing.json("run", &set);
     let checkpoint = fs_err::read(growing.store().join("checkpoint/CURRENT")).unwrap();
     growing.grow();

@@ -6,7 +6,7 @@ use crate::phantom;
 use crate::stages::balance::{self, FoldsFrom};
 use crate::stages::config::Config;
 use crate::stages::crop::Window;
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use nodulus_formats::cohort::Layout;
 use nodulus_settings::Fault;
 
@@ -144,7 +144,7 @@ pub(super) fn check_name(key: &str, name: &str) -> Result<(), Fault> {
 ///
 /// Names the key and what it can be.
 pub fn check_model_id(key: &str, id: &str) -> Result<(), Fault> {
-    if id == THRESHOLD {
+    if id == REGION_GROWING {
         let message = format!(
             "`{key}` is {id:?}, which is the id of the baseline in the tables; choose another, as in `\"proposed\"`"
         );

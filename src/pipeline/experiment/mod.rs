@@ -17,7 +17,7 @@ use nodulus_nets::{Device, WEIGHTS_FILE};
 use nodulus_store::{InputRef, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-pub use table::{Cell, Line, METRICS, ensemble};
+pub use table::{Cell, Line, LineKind, METRICS, ensemble};
 
 /// The resources of an experiment.
 #[derive(Clone, Copy)]
@@ -47,7 +47,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     let mut shared: Option<Vec<serde_json::Value>> = None;
     for (number, row) in experiment.rows.iter().enumerate() {
         let name = toml::Value::String(row.name.clone());
-        let mut added = vec![("infer.model_id", name), ("infer.threshold", false.into())];
+        let mut added = vec![("infer.model_id", name)];
         if let Some(path) = row.from.as_deref().and_then(|from| weights.get(from)) {
             let path = path.to_string_lossy().into_owned();
             added.push(("train.initial.checkpoint", path.into()));
@@ -65,12 +65,16 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             shared = Some(settings);
         }
         (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
+        // The baseline depends on no row: it predicts once, with the first one that is measured.
+        let is_first = experiment.rows[..number].iter().all(|row| !row.scored);
+        let no_baseline = ("infer.region_growing", false.into());
         if experiment.folds && row.scored {
             let mut folds = Vec::new();
             for fold in 0..config.balance.folds {
                 let fold = toml::Value::Integer(fold as i64);
                 let mut added = added.clone();
                 added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
+                added.push(no_baseline.clone());
                 let config = experiment.config(number, means.sets, means.store.root(), &added)?;
                 step(&config, &[Stage::Train, Stage::Infer], &ChosenVersions::new())?;
                 logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
@@ -78,6 +82,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             }
             added.push(("infer.model_id", ensemble(&row.name).into()));
+            added.extend((!is_first).then_some(no_baseline));
             let config = experiment.config(number, means.sets, means.store.root(), &added)?;
             step(&config, &[Stage::Infer], &ChosenVersions::from([(Output::Checkpoint, folds)]))?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
@@ -90,6 +95,8 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             weights.insert(&row.name, file);
         }
         if row.scored {
+            added.extend((!is_first).then_some(no_baseline));
+            let config = experiment.config(number, means.sets, means.store.root(), &added)?;
             step(&config, &[Stage::Infer], &ChosenVersions::new())?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
         }

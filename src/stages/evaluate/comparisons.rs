@@ -2,7 +2,7 @@
 
 use super::readers::READER;
 use super::summaries::MeasuredValue;
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::Comparison;
 use nodulus_metrics::Metric;
 use nodulus_metrics::paired::{PairedComparison, corrected, paired};
@@ -17,8 +17,8 @@ const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
 /// A model's values by nodule, each with the patient.
 type Values<'a> = BTreeMap<&'a str, (&'a str, f64)>;
 
-/// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. The threshold is always
-/// the baseline.
+/// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. Region growing is
+/// always the baseline.
 ///
 /// METHOD: pairs are nodules for which both models have a value: a nodule that a model missed has a Dice of 0 and no
 /// distance. Holm's correction is over all rows. Readers are in no row, because their reference is a different one: the
@@ -27,7 +27,7 @@ pub(super) fn compare(measured: &[MeasuredValue], seed: u64) -> Vec<Comparison> 
     let mut models: Vec<&str> =
         measured.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
     models.retain(|id| *id != READER);
-    models.sort_by_key(|id| *id == THRESHOLD);
+    models.sort_by_key(|id| *id == REGION_GROWING);
     let mut rows: Vec<(Metric, [&str; 2], PairedComparison)> = Vec::new();
     for metric in COMPARED {
         let mut values: BTreeMap<&str, Values<'_>> = BTreeMap::new();
@@ -95,7 +95,7 @@ mod tests {
     fn models_are_compared_nodule_by_nodule() {
         let mut measured = Vec::new();
         for n in 1..=6 {
-            measured.push(dice(THRESHOLD, n, 0.3));
+            measured.push(dice(REGION_GROWING, n, 0.3));
             measured.push(dice("z", n, 0.3 + 0.1 * n as f64));
             measured.push(dice("m", n, 0.3 - 0.01 * n as f64));
             measured.push(dice(READER, n, 0.9));
@@ -106,7 +106,7 @@ mod tests {
             .iter()
             .map(|row| (row.metric.as_str(), row.model_id.as_str(), row.baseline_id.as_str()))
             .collect();
-        let models = [("m", "z"), ("m", THRESHOLD), ("z", THRESHOLD)];
+        let models = [("m", "z"), ("m", REGION_GROWING), ("z", REGION_GROWING)];
         let expected = ["dice", "hausdorff_95_mm", "assd_mm"]
             .map(|metric| models.map(|(model, baseline)| (metric, model, baseline)));
         assert_eq!(pairs, expected.concat());

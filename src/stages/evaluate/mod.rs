@@ -8,10 +8,12 @@ mod readers;
 mod reduce;
 mod rows;
 mod slice;
+mod nodule;
 mod subgroups;
 mod summaries;
 
 pub use config::Config;
+pub use nodule::{MeasureError, PredictedMasks, transform};
 pub use readers::READER;
 
 use crate::stages::spec::{Reduction, StageSpec};
@@ -19,11 +21,8 @@ use crate::stages::task::Task;
 use crate::tables::{
     Error, Mark, Nodule, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table, mask_box,
 };
-use nodulus_formats::volume::{BitsMismatch, Mask};
-use nodulus_metrics::{mask_size, measure};
 use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
-use rows::{MeasuredMasks, nodule_row, slice_row};
 use serde::Deserialize;
 use slice::SLICE_COLUMNS;
 pub use slice::{Region, Slice};
@@ -46,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -78,14 +77,15 @@ struct Predicted {
     roi_id: String,
     nodule_id: String,
     model_id: String,
+    component: String,
     #[serde(with = "serde_bytes")]
     mask_bits: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    other_rule_mask_bits: Vec<u8>,
 }
 
-const PREDICTED_COLUMNS: &[&str] = &["roi_id", "nodule_id", "model_id", "mask_bits"];
-
-/// Predicted masks of a nodule's slices, by the slice's id.
-pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
+const PREDICTED_COLUMNS: &[&str] =
+    &["roi_id", "nodule_id", "model_id", "component", "mask_bits", "other_rule_mask_bits"];
 
 /// Measures the predictions and the readers of every pending shard.
 ///
@@ -160,7 +160,8 @@ fn read_predictions(
     for batch in batches {
         for row in batch? {
             let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-            masks.insert(row.roi_id, row.mask_bits);
+            masks.slices.insert(row.roi_id, [row.mask_bits, row.other_rule_mask_bits]);
+            masks.components.insert(row.component);
         }
     }
     Ok(predicted)
@@ -201,169 +202,4 @@ fn read_by_others(
         Some((nodule.nodule_id.clone(), readers::against_the_others(nodule, &marks, spacing_mm)))
     };
     Ok(nodules.par_iter().filter_map(of_nodule).collect())
-}
-
-/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice.
-///
-/// METHOD: voxels of the scan's other nodules are not an error of this one: they are removed from the prediction before
-/// it is measured.
-///
-/// METHOD: a nodule larger than its region is measured on what the network saw: a resampled nodule on pixels of the
-/// region's spacing, a cropped nodule against the part of its mask inside the region. `oversize` and `cut_volume_mm3`
-/// say so, and `summary` has a subgroup for each.
-///
-/// # Errors
-///
-/// Fails if a slice has no prediction, a slice between others is missing, or a mask does not have the size of its slice.
-pub fn transform(
-    model_id: &str,
-    slices: &[Slice],
-    predicted: &PredictedMasks,
-) -> Result<(NoduleMetrics, Vec<SliceMetrics>), MeasureError> {
-    let mut slices: Vec<&Slice> = slices.iter().collect();
-    slices.sort_by_key(|slice| slice.slice_index);
-    let first = slices.first().ok_or(MeasureError::NoSlices)?;
-    let (n_predicted, n_slices) = (predicted.len(), slices.len());
-    let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
-    let [width, height] = [first.width, first.height].map(|v| usize::try_from(v).unwrap_or(0));
-    let region = Region { size: [width, height, n_slices], spacing_mm };
-    let mut reference = Mask::empty(region.size);
-    let mut prediction = Mask::empty(region.size);
-    let mut rows = Vec::with_capacity(n_slices);
-    for (k, slice) in slices.iter().enumerate() {
-        if slice.slice_index != first.slice_index + k as i64 {
-            return Err(MeasureError::Gap { missing: first.slice_index + k as i64 });
-        }
-        let bits = predicted
-            .get(&slice.roi_id)
-            .ok_or(MeasureError::Unpredicted { n_predicted, n_slices })?;
-        let size = [width, height, 1];
-        let own = Mask::from_bits(size, slice.mask_bits.clone())?;
-        let others = Mask::from_bits(size, slice.other_mask_bits.clone())?;
-        let bits = Mask::from_bits(size, bits.clone())?;
-        let kept = Mask::from_fn(size, |i, j, _| {
-            bits.get(i, j, 0) && (own.get(i, j, 0) || !others.get(i, j, 0))
-        });
-        own.voxels().for_each(|[i, j, _]| reference.set(i, j, k, true));
-        kept.voxels().for_each(|[i, j, _]| prediction.set(i, j, k, true));
-        rows.push(slice_row(model_id, slice, &measured(&kept, &own, spacing_mm)));
-    }
-    let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
-    let measured = measured(&prediction, &reference, spacing_mm);
-    let nodule =
-        NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &measured, &region) };
-    Ok((nodule, rows))
-}
-
-/// Volume of the nodule's part that lies outside the region, in one slice.
-fn cut_volume_mm3(slice: &Slice) -> f64 {
-    let pixel_mm2 = slice.native_spacing_i_mm * slice.native_spacing_j_mm;
-    slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
-}
-
-fn measured(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MeasuredMasks {
-    MeasuredMasks {
-        metrics: measure(prediction, reference, spacing_mm),
-        sizes: [prediction, reference].map(|mask| mask_size(mask, spacing_mm)),
-    }
-}
-
-/// One nodule could not be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum MeasureError {
-    /// `rois` has no slices of the nodule.
-    #[error("`rois` has no slices of the nodule")]
-    NoSlices,
-    /// A slice is missing between others.
-    #[error("slice {missing} of the nodule's region is missing")]
-    Gap {
-        /// Its index.
-        missing: i64,
-    },
-    /// Not every slice has a prediction.
-    #[error("{n_predicted} of the region's {n_slices} slices are predicted")]
-    Unpredicted {
-        /// Number of slices with a prediction.
-        n_predicted: usize,
-        /// Number of slices.
-        n_slices: usize,
-    },
-    /// A mask does not have the size of its slice.
-    #[error(transparent)]
-    Bits(#[from] BitsMismatch),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(in crate::stages::evaluate) fn slice(k: i64, mask: u8, others: u8) -> Slice {
-        Slice {
-            roi_id: format!("r{k}"),
-            nodule_id: "n".to_owned(),
-            patient_id: "p".to_owned(),
-            slice_index: k,
-            height: 2,
-            width: 4,
-            spacing_i_mm: 0.5,
-            spacing_j_mm: 0.5,
-            spacing_k_mm: 2.0,
-            native_spacing_i_mm: 0.25,
-            native_spacing_j_mm: 0.25,
-            n_cut_pixels: 0,
-            oversize: None,
-            mask_bits: vec![mask],
-            other_mask_bits: vec![others],
-        }
-    }
-
-    #[test]
-    fn counts_are_over_the_region_and_other_nodules_are_no_error() {
-        let slices = [slice(8, 0b0011, 0), slice(7, 0b0011, 0b1_0000)];
-        let predicted = PredictedMasks::from([
-            ("r7".to_owned(), vec![0b1_0001]),
-            ("r8".to_owned(), vec![0b0111]),
-        ]);
-        let (nodule, rows) = transform("m", &slices, &predicted).unwrap();
-        let counts = (
-            nodule.metrics.true_positive,
-            nodule.metrics.false_positive,
-            nodule.metrics.false_negative,
-        );
-        assert_eq!(counts, (3, 1, 1));
-        assert_eq!(nodule.metrics.dice, Some(6.0 / 8.0));
-        assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
-        assert_eq!((nodule.volume_error_mm3, nodule.volume_relative_error), (Some(0.0), Some(0.0)));
-        // Columns 0 to 2 of slice 8, of which the reference has two.
-        assert!((nodule.predicted_long_axis_mm - 1.5).abs() < 1e-12);
-        assert!((nodule.long_axis_error_mm.unwrap() - 0.5).abs() < 1e-12);
-        assert_eq!(rows.iter().map(|r| r.roi_id.as_str()).collect::<Vec<_>>(), ["r7", "r8"]);
-        assert_eq!((rows[0].metrics.false_positive, rows[1].metrics.false_positive), (0, 1));
-    }
-
-    #[test]
-    fn the_volume_outside_the_region_is_reported_and_not_measured() {
-        let cut = |n_cut_pixels, slice: Slice| Slice {
-            n_cut_pixels,
-            oversize: Some("cropped".to_owned()),
-            ..slice
-        };
-        let slices = [cut(3, slice(7, 0b1111, 0)), cut(5, slice(8, 0, 0))];
-        let predicted =
-            PredictedMasks::from([("r7".to_owned(), vec![0b1111]), ("r8".to_owned(), vec![0])]);
-        let (nodule, _) = transform("m", &slices, &predicted).unwrap();
-        // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
-        assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
-        assert!((nodule.reference_volume_mm3 - 4.0 * 0.5).abs() < 1e-12);
-        assert_eq!((nodule.metrics.dice, nodule.oversize.as_deref()), (Some(1.0), Some("cropped")));
-    }
-
-    #[test]
-    fn a_nodule_without_all_predictions_is_not_measured() {
-        let predicted = PredictedMasks::from([("r7".to_owned(), vec![0])]);
-        let error = transform("m", &[slice(7, 1, 0), slice(8, 1, 0)], &predicted).unwrap_err();
-        assert_eq!(error.to_string(), "1 of the region's 2 slices are predicted");
-        let error = transform("m", &[slice(7, 1, 0), slice(9, 1, 0)], &predicted).unwrap_err();
-        assert_eq!(error.to_string(), "slice 8 of the nodule's region is missing");
-    }
 }

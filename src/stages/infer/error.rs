@@ -50,6 +50,14 @@ pub enum Error {
         "`infer.probability_threshold` is \"validation\", and no nodule of the cohorts predicted is in the validation split: set `balance.split`, or give a number"
     )]
     NoValidation,
+    /// The slices of a nodule do not follow each other in `rois`.
+    #[error(
+        "the slices of nodule `{nodule_id}` are not together in `rois`: make the table again with `nodulus run --force crop`"
+    )]
+    Scattered {
+        /// The nodule.
+        nodule_id: String,
+    },
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),

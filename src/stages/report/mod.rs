@@ -164,10 +164,10 @@ mod tests {
         for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
             scores.push(score(&n.to_string(), "a", 0.2));
             scores.push(score(&n.to_string(), "m", 0.3 + gain));
-            scores.push(score(&n.to_string(), "threshold", 0.95));
+            scores.push(score(&n.to_string(), "region_growing", 0.95));
         }
         scores.push(score("unpaired", "m", 0.0));
-        let found = picked(&content(&[("a", 0.2), ("m", 0.6), ("threshold", 0.95)], scores));
+        let found = picked(&content(&[("a", 0.2), ("m", 0.6), ("region_growing", 0.95)], scores));
         assert_eq!(found, [["best", "m", "5"], ["median", "m", "2"], ["worst", "m", "unpaired"]]);
     }
 

@@ -6,14 +6,22 @@ use nodulus_pages::text::words;
 /// Prefix of the names of metrics over slices, in the plane.
 pub(super) const SLICE_PREFIX: &str = "slice_";
 
+/// Prefixes of the names of metrics by the rule of components that was not delivered, with what they measure.
+pub(super) const RULE_PREFIXES: [(&str, &str); 2] = [
+    ("all_", "Metrics over nodules of every component that a model marks"),
+    ("centre_", "Metrics over nodules of the component at the nodule’s centre alone"),
+];
+
 /// Decimals of a metric: thousandths of a share, hundredths of a millimetre.
 pub(super) fn decimals(metric: &str) -> usize {
     if known(metric).is_some_and(Metric::is_distance) { 2 } else { 3 }
 }
 
-/// The metric behind a name, over nodules or over slices.
+/// The metric behind a name: over nodules, over slices, or by the other rule of components.
 pub(super) fn known(metric: &str) -> Option<Metric> {
-    Metric::from_name(metric.strip_prefix(SLICE_PREFIX).unwrap_or(metric))
+    let prefixes = RULE_PREFIXES.iter().map(|(prefix, _)| *prefix).chain([SLICE_PREFIX]);
+    let plain = prefixes.filter_map(|prefix| metric.strip_prefix(prefix)).next();
+    Metric::from_name(plain.unwrap_or(metric))
 }
 
 /// A metric's name and unit.
@@ -71,6 +79,8 @@ mod tests {
     fn names_are_readable() {
         assert_eq!(metric_title("hausdorff_95_mm"), "95% Hausdorff distance (mm)");
         assert_eq!(metric_title("slice_dice"), "Dice");
+        assert_eq!(metric_title("all_hausdorff_mm"), "Hausdorff distance (mm)");
+        assert_eq!(metric_title("centre_iou"), "IoU");
         assert_eq!(metric_title("unknown"), "unknown");
         assert_eq!((decimals("slice_assd_mm"), decimals("dice")), (2, 3));
         assert_eq!(subgroup_title("diameter_mm=under_6"), "Diameter (mm): under 6");

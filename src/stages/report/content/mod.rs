@@ -14,7 +14,7 @@ pub use models::{
     SlicePicture, VolumeAgreement,
 };
 
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Comparison, Summary};
 use nodulus_metrics::Metric;
 use nodulus_store::InputRef;
@@ -80,7 +80,7 @@ impl ReportContent {
             .find(|row| row.model_id == model_id && row.metric == metric && row.subgroup == ALL)
     }
 
-    /// Ids of the models, highest mean Dice first, the threshold last.
+    /// Ids of the models, highest mean Dice first, region growing last.
     pub(super) fn ranking(&self) -> Vec<&str> {
         let mut ids: Vec<&str> = self.models.iter().map(|model| &*model.model_id).collect();
         let dice = |id: &str| {
@@ -88,7 +88,7 @@ impl ReportContent {
             row.and_then(|row| row.mean).unwrap_or(f64::NEG_INFINITY)
         };
         ids.sort_by(|a, b| {
-            (*a == THRESHOLD).cmp(&(*b == THRESHOLD)).then(dice(b).total_cmp(&dice(a)))
+            (*a == REGION_GROWING).cmp(&(*b == REGION_GROWING)).then(dice(b).total_cmp(&dice(a)))
         });
         ids
     }

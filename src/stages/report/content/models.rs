@@ -4,7 +4,7 @@ use crate::tables::NoduleMetrics;
 use nodulus_formats::volume::Mask;
 use serde::Serialize;
 
-/// A model, or the best single threshold.
+/// A model, or the baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReportModel {
     /// Id in the tables.

@@ -109,7 +109,7 @@ fn summary() -> Vec<Summary> {
         named("tiny", "classifier_ece", 0.0512),
         row(READER, Metric::Dice, "all", 0.866, 0.02),
     ];
-    for (model, share, distance) in [("tiny", 0.8314, 1.0), ("threshold", 0.5627, 3.4)] {
+    for (model, share, distance) in [("tiny", 0.8314, 1.0), ("region_growing", 0.5627, 3.4)] {
         for (n, metric) in Metric::ALL.into_iter().enumerate() {
             let drift = 0.02 * n as f64;
             let row = if metric.is_distance() {
@@ -179,7 +179,7 @@ fn readers() -> Vec<CohortReaders> {
 
 fn nodules() -> Vec<NoduleResult> {
     let mut nodules = Vec::new();
-    for (model, best, spread) in [("tiny", 0.93, 0.3), ("threshold", 0.82, 0.75)] {
+    for (model, best, spread) in [("tiny", 0.93, 0.3), ("region_growing", 0.82, 0.75)] {
         for n in 0..42u64 {
             let u = ((n * 2_654_435_761) % 1000) as f64 / 1000.0;
             let missed = n % 14 == 3;
@@ -236,7 +236,7 @@ fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> ShownCase {
         nodule_id: format!("n-{rank}"),
         diameter_mm: 1.4 * radius,
         z_mm: -121.25,
-        predictions: vec![prediction("tiny", dice), prediction("threshold", dice / 2.0)],
+        predictions: vec![prediction("tiny", dice), prediction("region_growing", dice / 2.0)],
         picture: SlicePicture {
             size: [64, 64],
             spacing_mm: [0.7, 0.7],
@@ -265,14 +265,14 @@ fn models() -> Vec<ReportModel> {
         predictions: vec!["90f1".to_owned()],
         checkpoints: vec![],
     };
-    vec![model("tiny", "tiny, fine-tuned"), model("threshold", "best single threshold (−412 HU)")]
+    vec![model("tiny", "tiny, fine-tuned"), model("region_growing", "region growing (baseline)")]
 }
 
 pub(super) fn sample() -> ReportContent {
     let comparison = |metric: &str, mean: f64, p: f64| Comparison {
         metric: metric.to_owned(),
         model_id: "tiny".to_owned(),
-        baseline_id: "threshold".to_owned(),
+        baseline_id: "region_growing".to_owned(),
         n_pairs: 42,
         mean_difference: Some(mean),
         ci_low: Some(mean - 0.1),

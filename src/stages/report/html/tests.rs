@@ -83,7 +83,7 @@ fn the_summary_compares_with_the_leading_model_alone() {
     content.comparisons.push(other);
     let page = render(&content);
     assert_eq!(page.matches("in the mean of 42 pairs").count(), 1);
-    assert!(page.contains(">other − best single threshold"));
+    assert!(page.contains(">other − region growing (baseline)"));
 }
 
 #[test]
