@@ -65,6 +65,11 @@ impl Metric {
         matches!(self, Self::Hausdorff | Self::Hausdorff95 | Self::Assd | Self::Masd)
     }
 
+    /// The smallest and the largest value that the metric can have.
+    pub const fn range(self) -> [f64; 2] {
+        if self.is_distance() { [0.0, f64::INFINITY] } else { [0.0, 1.0] }
+    }
+
     /// The metric's value, where it is defined.
     pub const fn of(self, metrics: &MaskMetrics) -> Option<f64> {
         match self {
