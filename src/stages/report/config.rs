@@ -11,7 +11,7 @@ pub struct Config {
     /// Title of the report.
     #[schemars(length(min = 1))]
     pub title: String,
-    /// Seed of the bootstrap that gives the intervals of the readers' agreement.
+    /// Seed of the resamples for the intervals of the readers' agreement.
     pub seed: u64,
 }
 

@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(metric_title("unknown"), "unknown");
         assert_eq!((decimals("slice_assd_mm"), decimals("dice")), (2, 3));
         assert_eq!(subgroup_title("diameter_mm=under_6"), "Diameter (mm): under 6");
-        assert_eq!(subgroup_title("nodule_type=ground_glass"), "Nodule type: ground glass");
+        assert_eq!(subgroup_title("texture_type=ground_glass"), "Texture type: ground glass");
     }
 }
