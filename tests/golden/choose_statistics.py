@@ -66,8 +66,8 @@ def intervals(random, values, patient):
         errors = np.sqrt((n - 1) / n * ((without - means[:, None]) ** 2).sum(1))
         t = (means - mean) / errors
     t[~(errors > 0)] = np.inf
-    low, high = np.quantile(t, [0.025, 0.975])
-    half = np.quantile(np.abs(t), 0.95) * error
+    low, high = np.quantile(t, [0.025, 0.975], method="nearest")
+    half = np.quantile(np.abs(t), 0.95, method="nearest") * error
     of_t = stats.t.ppf(0.975, n - 1) * error
     return {
         "percentile": np.quantile(means, [0.025, 0.975]), "BCa": np.quantile(means, shares),

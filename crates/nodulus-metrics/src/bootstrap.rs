@@ -59,8 +59,8 @@ impl PointEstimate {
 /// METHOD: symmetric studentised bootstrap (Hall 1988; Efron and Tibshirani 1993, chapter 12) of whole patients, because
 /// the nodules of one patient are not independent: 1,999 resamples with replacement, and the half width is the standard
 /// error times the 95% quantile of the resamples' distances from the statistic in units of their own standard errors.
-/// The percentile bootstrap and `BCa` cover 80 to 87% with six patients and 87 to 92% with eleven; this one covers 93 to
-/// 97% (docs/metrics.md). A resample in which the statistic or its standard error is undefined, or the standard error is
+/// The percentile bootstrap and `BCa` cover 78 to 84% with six patients and 82 to 88% with eleven; this one covers 92 to
+/// 95% (docs/metrics.md). A resample in which the statistic or its standard error is undefined, or the standard error is
 /// 0, counts as infinitely far: where one in 20 or more is, there is no interval.
 pub fn interval(
     n_patients: usize,

@@ -9,8 +9,8 @@ pub const RATES: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
 pub const RESAMPLES: usize = 1_000;
 /// Fewest scans for which an interval is given.
 ///
-/// METHOD: LUNA16's interval is the percentile bootstrap, which covers 92 to 94% where 30 units are resampled and 81 to
-/// 92% where 6 or 11 are (docs/metrics.md).
+/// METHOD: LUNA16's interval is the percentile bootstrap, which covers 90 to 93% where 30 units are resampled and 79 to
+/// 88% where 6 or 11 are (docs/metrics.md).
 pub const MIN_SCANS: usize = 30;
 /// Detections of a scan that count, as in LUNA16.
 pub const MAX_PER_SCAN: usize = 100;

@@ -3,8 +3,8 @@
 /// Fewest patients for which an interval or a test is given.
 ///
 /// METHOD: with five patients, no test by patients can reach 0.05: of the 2⁵ patterns of signs, two are the most extreme,
-/// so that p is at least 0.0625. With six it is 0.031. Intervals of fewer patients keep their coverage only by being two
-/// to four times as wide as those of eleven (docs/metrics.md), so the same number holds for them.
+/// so that p is at least 0.0625. With six it is 0.031. Intervals of fewer patients keep their coverage only by being
+/// two to five times as wide as those of eleven (docs/metrics.md), so the same number holds for them.
 pub const MIN_PATIENTS: usize = 6;
 
 /// Range of a statistic without limits.

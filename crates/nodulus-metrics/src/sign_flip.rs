@@ -37,7 +37,7 @@ impl SignFlip {
 /// over nodules is at least as far from 0 as the one found (Fisher 1935; Winkler et al. 2014 for whole exchangeability
 /// blocks): all patterns for up to 20 patients, else (b + 1) / (m + 1) with b of m = 99,999 random patterns (Phipson and
 /// Smyth 2010). Chosen over the clustered signed-rank test of Datta and Satten 2008, which is asymptotic and tests ranks:
-/// where differences are skewed about a mean of 0 it calls 9 to 31% significant at 0.05, sign flips 5 to 8%
+/// where differences are skewed about a mean of 0 it calls 8 to 28% significant at 0.05, sign flips 5 to 9%
 /// (docs/metrics.md).
 pub fn sign_flip(sums: &[f64], seed: u64) -> Option<SignFlip> {
     if sums.len() < MIN_PATIENTS {
