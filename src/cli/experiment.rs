@@ -172,10 +172,12 @@ fn rows(
         let head = [of_paper, SLICES, "", ""].map(str::to_owned).into_iter();
         rows.push(head.chain(paper(figures)).chain([String::new()]).collect());
     }
-    let p = line.p_against_best.map_or(String::new(), |p| match p {
-        p if p < 0.0005 => "< 0.001".to_owned(),
-        p => format!("{p:.3}"),
-    });
+    let p = match (line.p_against_best, &line.p_missing_reason) {
+        (Some(p), _) if p < 0.0005 => "< 0.001".to_owned(),
+        (Some(p), _) => format!("{p:.3}"),
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => String::new(),
+    };
     let head = head(NODULES, [line.n_nodules, line.n_missed]);
     rows.push(head.chain(line.cells.iter().map(&cell)).chain([p]).collect());
     rows
@@ -183,7 +185,11 @@ fn rows(
 
 fn with_interval(cell: &Cell) -> String {
     let mean = format::number(cell.mean);
-    cell.interval.map_or(mean.clone(), |[low, high]| format!("{mean} [{low:.3}, {high:.3}]"))
+    match (cell.interval, &cell.ci_missing_reason) {
+        (Some([low, high]), _) => format!("{mean} [{low:.3}, {high:.3}]"),
+        (None, Some(reason)) if cell.mean.is_some() => format!("{mean} [{reason}]"),
+        (None, _) => mean,
+    }
 }
 
 /// The table as Markdown: the best of each column in bold, the paper's figures in italics.
@@ -226,6 +232,7 @@ mod tests {
             metric: metric.name(),
             mean: Some(0.5),
             interval: Some([0.25, 0.75]),
+            ci_missing_reason: None,
             n_valid: 3,
             is_best: metric.name() == "dice",
             paper: (metric.name() == "dice").then_some(0.801),
@@ -241,8 +248,13 @@ mod tests {
             n_missed: 1,
             cells: of_nodules.into(),
             p_against_best: Some(0.0312),
+            p_missing_reason: None,
         };
-        let text = markdown(&experiment, &[line]);
+        let mut untested = line.clone();
+        (untested.p_against_best, untested.p_missing_reason) = (None, Some("few".to_owned()));
+        untested.cells[0].interval = None;
+        untested.cells[0].ci_missing_reason = Some("few".to_owned());
+        let text = markdown(&experiment, &[line, untested]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "**T**");
         assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
@@ -258,5 +270,7 @@ mod tests {
             lines[5]
         );
         assert_eq!(lines[4].matches('|').count(), lines[5].matches('|').count());
+        assert!(lines[6].starts_with("| m | 4 | 1 | 0.500 [few] | 0.500 ["), "{}", lines[6]);
+        assert!(lines[6].ends_with(" | few |"), "{}", lines[6]);
     }
 }

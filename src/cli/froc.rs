@@ -5,6 +5,7 @@ use super::format;
 use super::numbers;
 use crate::compare::detections::{Files, evaluate};
 use clap::Args;
+use nodulus_metrics::froc::MIN_SCANS;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Out
             "n_ignored": curve.n_ignored,
             "n_repeated": curve.n_repeated,
             "score": curve.mean_sensitivity,
+            "ci_missing_reason": (curve.n_scans < MIN_SCANS)
+                .then(|| format!("fewer than {MIN_SCANS} scans")),
             "points": points,
         });
         serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -86,6 +89,9 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Out
         let values = [Some(point.sensitivity), point.resampled_mean, low, high];
         std::iter::once(point.rate.to_string()).chain(values.map(format::number)).collect()
     });
+    if curve.n_scans < MIN_SCANS {
+        writeln!(out, "no intervals: fewer than {MIN_SCANS} scans")?;
+    }
     let head = ["false positives a scan", "sensitivity", "resampled mean", "2.5%", "97.5%"];
     writeln!(
         out,

@@ -77,11 +77,14 @@ fn write_text(
     for row in dice(store)? {
         writeln!(
             out,
-            "Dice    {} {} [{}, {}], {} of {} nodules measured, {} missed",
+            "Dice    {} {} [{}], {} of {} nodules measured, {} missed",
             row.model_id,
             format::number(row.mean),
-            format::number(row.ci_low),
-            format::number(row.ci_high),
+            row.ci_missing_reason.clone().unwrap_or_else(|| format!(
+                "{}, {}",
+                format::number(row.ci_low),
+                format::number(row.ci_high)
+            )),
             row.n_valid,
             row.n_total,
             row.n_missed

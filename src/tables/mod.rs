@@ -40,7 +40,7 @@ pub use nodulus_store::Error;
 pub use output::{Output, SOURCES};
 pub use predictions::{Prediction, SliceProbability};
 pub use rating_agreement::RatingAgreement;
-pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
+pub use ratings::{PairAgreement, PerRating, RATINGS, RatingDistribution, Scale};
 pub use reader_agreement::ReaderAgreement;
 pub use reader_metrics::ReaderMetric;
 pub use rois::{Neighbours, Oversize, Roi};

@@ -22,16 +22,20 @@ columns! {
         pub n_valid: i64,
         /// nodules without any predicted voxel
         pub n_missed: i64,
+        /// patients of the nodules with a value: the units of the interval
+        pub n_patients: i64,
         /// mean over the nodules with a value; for classifier_*, the metric itself
         pub mean: Option<f64>,
         /// standard deviation over the nodules with a value; null with fewer than two
         pub sd: Option<f64>,
         /// median over the nodules with a value
         pub median: Option<f64>,
-        /// lower end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient
+        /// lower end of the mean's (or the classifier's metric's) 95% interval, by patient (studentised bootstrap)
         pub ci_low: Option<f64>,
-        /// upper end of the mean's (or the classifier's metric's) 95% bootstrap interval, by patient
+        /// upper end of the mean's (or the classifier's metric's) 95% interval, by patient
         pub ci_high: Option<f64>,
+        /// why there is no interval; null where there is one
+        pub ci_missing_reason: Option<String>,
         /// mean in which a missed nodule counts with the worst value: the region's diagonal, or no overlap; null for
         /// classifier_*
         pub worst_case_mean: Option<f64>,

@@ -1,7 +1,7 @@
 //! All 1,318 files of LIDC's XML, without images.
 
 use crate::annotations::{assert_each_file_once, run_well};
-use crate::fixture;
+use crate::{fixture, python};
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +55,7 @@ fn all_of_lidc_is_read_without_loss() {
         ]
     );
     assert_eq!(at_least(&store), [2656, 1881, 1392, 912]);
+    check_ratings(&store);
 
     let listed = fs_err::read_to_string(data.join("luna16-seriesuids.csv")).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
@@ -92,6 +93,17 @@ fn all_of_lidc_is_read_without_loss() {
     }
     run_well(&store, &xml, &table, &[&list, "merge.rule=overlap"]);
     assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
+}
+
+/// The ratings of all nodules and their agreement, counted again by `tests/python/check_ratings.py`.
+fn check_ratings(store: &Path) {
+    let Some(text) = python::script("check_ratings.py", &[store.to_str().unwrap()]) else { return };
+    let found: BTreeMap<String, i64> = serde_json::from_str(&text).unwrap();
+    assert_eq!((found["nodules"], found["off scale"]), (2656, 1));
+    let types = ["texture solid", "texture part_solid", "texture ground_glass", "texture None"];
+    assert_eq!(types.map(|name| found.get(name).copied().unwrap_or(0)).iter().sum::<i64>(), 2656);
+    let malignancy = ["benign", "malignant", "uncertain"].map(|name| found[name]);
+    assert_eq!(malignancy.iter().sum::<i64>(), 2656);
 }
 
 /// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0), except one: in the scan that ends in 740405,

@@ -78,8 +78,16 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
     let rows = fixture::rows::<Summary>(&fixture::finished().join("store"));
     let names: BTreeSet<&str> =
         rows.iter().map(|row| row.subgroup.split('=').next().unwrap()).collect();
-    let expected =
-        ["all", "cohort", "diameter_mm", "n_readers", "nodule_type", "reader_dice", "spacing_k_mm"];
+    let expected = [
+        "all",
+        "calcification",
+        "cohort",
+        "diameter_mm",
+        "n_readers",
+        "reader_dice",
+        "spacing_k_mm",
+        "texture_type",
+    ];
     assert_eq!(names, BTreeSet::from(expected));
     let of = |model: &str, metric: &str| {
         let all = |row: &&Summary| {
@@ -100,7 +108,14 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
         assert!(of("region_growing", metric).n_total > 0);
     }
     // Each nodule is in one subgroup of each kind that covers all nodules.
-    for kind in ["cohort=", "diameter_mm=", "nodule_type=", "n_readers=", "spacing_k_mm="] {
+    for kind in [
+        "calcification=",
+        "cohort=",
+        "diameter_mm=",
+        "n_readers=",
+        "spacing_k_mm=",
+        "texture_type=",
+    ] {
         let dice = rows.iter().filter(|row| {
             row.model_id == "region_growing"
                 && row.metric == "dice"
@@ -118,10 +133,17 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
 fn models_are_compared_in_pairs() {
     let rows = fixture::rows::<Comparison>(&fixture::finished().join("store"));
     let metrics: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
-    assert_eq!(metrics, ["dice", "hausdorff_95_mm", "assd_mm"]);
+    // The network with the threshold and the readers, and the threshold with the readers.
+    assert_eq!(metrics, ["dice", "hausdorff_95_mm", "assd_mm"].map(|metric| [metric; 3]).concat());
     for row in &rows {
-        assert_eq!(row.baseline_id, "region_growing");
-        assert_ne!(row.model_id, "region_growing");
+        assert!(row.baseline_id == "reader" || row.baseline_id == "region_growing", "{row:?}");
+        assert_ne!(row.model_id, row.baseline_id);
+        assert!(row.n_patients <= row.n_nodules, "{row:?}");
+        // A row has an interval or a reason, and a test or a reason.
+        assert_ne!(row.ci_low.is_some(), row.ci_missing_reason.is_some(), "{row:?}");
+        assert_ne!(row.p.is_some(), row.p_missing_reason.is_some(), "{row:?}");
+        assert_eq!(row.p.is_some(), row.test.is_some(), "{row:?}");
+        assert!(row.n_patients >= 6 || row.p.is_none() && row.ci_low.is_none(), "{row:?}");
     }
     let tested: Vec<&Comparison> = rows.iter().filter(|row| row.p.is_some()).collect();
     assert!(!tested.is_empty());
@@ -156,7 +178,9 @@ fn a_reference_detects_itself() {
     assert_eq!(found["n_nodules"], n_nodules);
     assert_eq!(found["n_false_positives"], 0);
     assert_eq!(found["score"], 1.0);
+    assert_eq!(found["ci_missing_reason"], "fewer than 30 scans");
     for point in found["points"].as_array().unwrap() {
-        assert_eq!((&point["sensitivity"], &point["ci_low"]), (&1.0.into(), &1.0.into()));
+        // The phantom has fewer than 30 scans.
+        assert_eq!((&point["sensitivity"], &point["ci_low"]), (&1.0.into(), &Value::Null));
     }
 }

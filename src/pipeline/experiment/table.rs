@@ -38,9 +38,11 @@ pub struct Line {
     pub n_missed: i64,
     /// A cell for each of [`METRICS`] over nodules, in 3D.
     pub cells: Vec<Cell>,
-    /// p of Wilcoxon's signed-rank test of Dice against the line with the highest mean, after Holm's correction; `None`
-    /// for that line itself, and where no nodule differs.
+    /// p of the sign-flip test of Dice by patient against the line with the highest mean, after Holm's correction;
+    /// `None` for that line itself, and where there is no test.
     pub p_against_best: Option<f64>,
+    /// Why there is no test against that line.
+    pub p_missing_reason: Option<String>,
 }
 
 /// What a line of an experiment's table is of.
@@ -62,8 +64,10 @@ pub struct Cell {
     pub metric: &'static str,
     /// Mean over the nodules or slices for which it is defined.
     pub mean: Option<f64>,
-    /// 95% bootstrap interval of the mean, by patient.
+    /// 95% interval of the mean, by patient.
     pub interval: Option<[f64; 2]>,
+    /// Why there is no interval.
+    pub ci_missing_reason: Option<String>,
     /// Number of nodules or slices for which it is defined.
     pub n_valid: i64,
     /// Whether no other line is better.
@@ -132,6 +136,7 @@ fn line(
             metric: metric.name(),
             mean: row.and_then(|row| row.mean),
             interval: row.and_then(|row| Some([row.ci_low?, row.ci_high?])),
+            ci_missing_reason: row.and_then(|row| row.ci_missing_reason.clone()),
             n_valid: row.map_or(0, |row| row.n_valid),
             is_best: false,
             paper: paper.get(metric.name()).copied().filter(|_| !prefix.is_empty()),
@@ -150,6 +155,7 @@ fn line(
         n_missed: dice.map_or(0, |row| row.n_missed),
         cells: METRICS.map(|metric| cell("", metric)).into(),
         p_against_best: None,
+        p_missing_reason: None,
     }
 }
 
@@ -184,6 +190,7 @@ fn compare(lines: &mut [Line], comparisons: &[Comparison]) {
             of.contains(&&best) && of.contains(&&line.model_id) && line.model_id != best
         });
         line.p_against_best = pair.and_then(|row| row.p_holm);
+        line.p_missing_reason = pair.and_then(|row| row.p_missing_reason.clone());
     }
 }
 
@@ -199,11 +206,13 @@ mod tests {
             n_total: 9,
             n_valid: 8,
             n_missed: 1,
+            n_patients: 7,
             mean: Some(mean),
             sd: None,
             median: None,
             ci_low: Some(mean - 0.1),
             ci_high: Some(mean + 0.1),
+            ci_missing_reason: None,
             worst_case_mean: None,
         }
     }
@@ -245,13 +254,16 @@ mod tests {
             metric: "dice".to_owned(),
             model_id: "a".to_owned(),
             baseline_id: "b".to_owned(),
-            n_pairs: 8,
+            n_nodules: 8,
+            n_patients: 7,
             mean_difference: None,
             ci_low: None,
             ci_high: None,
+            ci_missing_reason: None,
             median_difference: None,
-            wilcoxon_statistic: None,
+            test: None,
             p: Some(0.01),
+            p_missing_reason: None,
             p_holm: Some(0.04),
             rank_biserial: None,
         };

@@ -5,6 +5,7 @@ use super::slice::Region;
 use super::subgroups::Subgroups;
 use crate::tables::{NoduleMetrics, ReaderMetric, SliceMetrics, Summary};
 use nodulus_imaging::components::ComponentRule;
+use nodulus_metrics::interval::UNBOUNDED;
 use nodulus_metrics::summary::diagonal_mm;
 use nodulus_metrics::{Metric, MetricValue, Outcome, SizeMeasure, summarise as summary_of};
 use rayon::prelude::*;
@@ -154,7 +155,7 @@ pub(super) fn summarise(
     groups
         .par_iter()
         .map(|((model_id, metric, subgroup), cases)| {
-            let summary = summary_of(cases, seed);
+            let summary = summary_of(cases, range(metric), seed);
             Summary {
                 model_id: (*model_id).to_owned(),
                 metric: (*metric).to_owned(),
@@ -162,15 +163,27 @@ pub(super) fn summarise(
                 n_total: summary.n_total as i64,
                 n_valid: summary.n_valid as i64,
                 n_missed: summary.n_missed as i64,
+                n_patients: summary.n_patients as i64,
                 mean: summary.mean,
                 sd: summary.sd,
                 median: summary.median,
-                ci_low: summary.interval.map(|interval| interval[0]),
-                ci_high: summary.interval.map(|interval| interval[1]),
+                ci_low: summary.interval.low(),
+                ci_high: summary.interval.high(),
+                ci_missing_reason: summary.interval.missing_reason(),
                 worst_case_mean: summary.worst_case_mean,
             }
         })
         .collect()
+}
+
+/// The smallest and the largest value that a metric of nodules or slices, or an error of size, can have.
+fn range(metric: &str) -> [f64; 2] {
+    match Metric::from_name(metric.strip_prefix("slice_").unwrap_or(metric)) {
+        Some(metric) => metric.range(),
+        None if metric.contains("_absolute_error") => [0.0, f64::INFINITY],
+        None if metric.ends_with("_relative_error") => [-1.0, f64::INFINITY],
+        None => UNBOUNDED,
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +200,7 @@ mod tests {
     #[test]
     fn a_missed_nodule_stays_in_the_denominators() {
         let mut a = facts("a", 5.9);
-        a.nodule_type = Some("solid".to_owned());
+        a.texture_type = Some("solid".to_owned());
         let mut subgroups = Subgroups::of_facts(&[a, facts("b", 7.0)]);
         for _ in 0..2 {
             subgroups.add("b", "oversize=cropped");
@@ -198,20 +211,33 @@ mod tests {
             names,
             [
                 "all",
+                "calcification=unknown",
                 "cohort=c",
                 "diameter_mm=6_to_8",
                 "diameter_mm=under_6",
                 "n_readers=3",
-                "nodule_type=solid",
-                "nodule_type=unknown",
                 "oversize=cropped",
-                "spacing_k_mm=unknown"
+                "spacing_k_mm=unknown",
+                "texture_type=solid",
+                "texture_type=unknown"
             ]
         );
-        assert_eq!(rows[5].n_total, 1);
+        assert_eq!(rows[7].n_total, 1);
         let all = &rows[0];
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));
+        assert_eq!((all.n_patients, all.ci_low), (1, None));
+        assert_eq!(all.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
+    }
+
+    #[test]
+    fn no_interval_leaves_the_range_of_its_metric() {
+        assert_eq!(range("slice_dice"), [0.0, 1.0]);
+        assert_eq!(range("assd_mm"), [0.0, f64::INFINITY]);
+        for measure in SizeMeasure::ALL {
+            let [_, signed, absolute, relative] = measure.names().map(range);
+            assert_eq!((signed, absolute[0], relative[0]), (UNBOUNDED, 0.0, -1.0));
+        }
     }
 
     #[test]

@@ -90,6 +90,9 @@ fn nodule_mark(
             texture: ratings.texture,
             malignancy: ratings.malignancy,
         };
+        if mark.ratings.is_off_scale() {
+            irregularities.insert(Irregularity::RatingOffScale);
+        }
     }
     mark.contours = nodule
         .contours

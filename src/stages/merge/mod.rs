@@ -24,7 +24,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set merge.consensus_level=0.75",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Marks)],
     writes: &[Output::Table(Table::Nodules)],
-    version: 2,
+    version: 3,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -163,9 +163,8 @@ mod tests {
         // Centres 11.5, 11 and 10.5.
         assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
         let PerRating { malignancy, subtlety, .. } = nodule.ratings;
-        assert_eq!((malignancy.mean, malignancy.median), (Some(3.0), Some(2.0)));
-        assert!((malignancy.sd.unwrap() - 3.0f64.sqrt()).abs() < 1e-12);
-        assert_eq!((malignancy.n, subtlety.n, subtlety.mean), (3, 0, None));
+        assert_eq!((malignancy.0, malignancy.mean()), ([0, 2, 0, 0, 1, 0], Some(3.0)));
+        assert_eq!((malignancy.n(), subtlety.n(), subtlety.mean()), (3, 0, None));
         let (nodules, _) =
             transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
         assert!(nodules.is_empty());

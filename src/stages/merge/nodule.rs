@@ -4,7 +4,7 @@ use super::MergeError;
 use super::config::{Config, Denominator};
 use super::join::MarkGroup;
 use super::located::LocatedMark;
-use super::ratings::{nodule_type, ratings};
+use super::ratings::{ratings, texture_type};
 use crate::tables::{Mark, Nodule, Scan};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};
@@ -48,11 +48,7 @@ pub(super) fn row(
         ids
     });
     let ratings = ratings(&marks);
-    let nodule_type = nodule_type(
-        ratings.internal_structure.mean,
-        ratings.calcification.mean,
-        ratings.texture.mean,
-    );
+    let texture_type = texture_type(&ratings.texture);
     Ok(Nodule {
         nodule_id: hash::id("n-", mark_ids.iter().map(String::as_str)),
         cohort: scan.cohort.clone(),
@@ -92,7 +88,7 @@ pub(super) fn row(
         mark_ids,
         alternative_mark_ids: alternative,
         ratings,
-        nodule_type: nodule_type.map(str::to_owned),
+        texture_type: texture_type.map(str::to_owned),
     })
 }
 

@@ -16,7 +16,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["1f0c3a5b7d9e2468"]))]
     pub before: Option<String>,
-    /// Seed of the bootstrap that gives the intervals of the readers' agreement.
+    /// Seed of the resamples for the intervals of the readers' agreement.
     pub seed: u64,
 }
 

@@ -138,11 +138,13 @@ mod tests {
             n_total: 1,
             n_valid: 1,
             n_missed: 0,
+            n_patients: 1,
             mean: Some(*mean),
             sd: None,
             median: None,
             ci_low: None,
             ci_high: None,
+            ci_missing_reason: None,
             worst_case_mean: None,
         };
         ReportContent {

@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(metric_title("unknown"), "unknown");
         assert_eq!((decimals("slice_assd_mm"), decimals("dice")), (2, 3));
         assert_eq!(subgroup_title("diameter_mm=under_6"), "Diameter (mm): under 6");
-        assert_eq!(subgroup_title("nodule_type=ground_glass"), "Nodule type: ground glass");
+        assert_eq!(subgroup_title("texture_type=ground_glass"), "Texture type: ground glass");
         let mut bands = ["d=over_8", "fold=10", "d=6_to_8", "d=under_6", "fold=2", "all"];
         bands.sort_by_key(|band| subgroup_order(band));
         assert_eq!(bands, ["all", "d=under_6", "d=6_to_8", "d=over_8", "fold=2", "fold=10"]);

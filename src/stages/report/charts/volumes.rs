@@ -89,6 +89,7 @@ mod tests {
             mean_mm3: Some(-100.0),
             ci_low_mm3: None,
             ci_high_mm3: None,
+            ci_missing_reason: None,
             sd_mm3: Some(282.8),
             lower_limit_mm3: Some(-654.4),
             upper_limit_mm3: None,

@@ -30,4 +30,8 @@ pub struct BeforeAfter {
     pub ci_low: Option<f64>,
     /// Upper end of it.
     pub ci_high: Option<f64>,
+    /// Why there is no interval.
+    pub ci_missing_reason: Option<String>,
+    /// Two-sided test of the mean difference, by patient; none for too few patients.
+    pub p: Option<f64>,
 }

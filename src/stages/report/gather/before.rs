@@ -60,19 +60,20 @@ pub(super) fn before(
     let of_model = |(model_id, pairs): (&str, Vec<(&str, f64, f64)>)| {
         let differences: Vec<(&str, f64)> =
             pairs.iter().map(|(patient, before, after)| (*patient, after - before)).collect();
-        let found = paired(&differences, seed);
+        let found = paired(&differences, [-1.0, 1.0], seed);
         let mean = |value: fn(&(&str, f64, f64)) -> f64| {
             pairs.iter().map(value).sum::<f64>() / pairs.len() as f64
         };
-        let patients: BTreeSet<&str> = pairs.iter().map(|pair| pair.0).collect();
         BeforeAfter {
             model_id: model_id.to_owned(),
             n_nodules: pairs.len() as u64,
-            n_patients: patients.len() as u64,
+            n_patients: found.n_patients,
             dice_before: mean(|pair| pair.1),
             dice_after: mean(|pair| pair.2),
-            ci_low: found.interval.map(|interval| interval[0]),
-            ci_high: found.interval.map(|interval| interval[1]),
+            ci_low: found.interval.low(),
+            ci_high: found.interval.high(),
+            ci_missing_reason: found.interval.missing_reason(),
+            p: found.test.map(|test| test.p),
         }
     };
     Ok(Before {

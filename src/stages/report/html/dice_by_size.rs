@@ -1,6 +1,6 @@
 //! Dice of each model by the size of the nodule.
 
-use super::{ReportPage, bold, cell};
+use super::{ReportPage, bold, cell, interval_of};
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::ALL;
 use crate::stages::report::names::{decimals, subgroup_order, subgroup_value};
@@ -8,7 +8,7 @@ use crate::tables::Summary;
 use maud::{Markup, html};
 use nodulus_metrics::Metric;
 use nodulus_pages::Group;
-use nodulus_pages::text::{NONE, decimal, interval};
+use nodulus_pages::text::{NONE, decimal};
 use std::collections::BTreeSet;
 
 /// Subgroups by diameter start with this.
@@ -32,7 +32,7 @@ impl ReportPage<'_> {
         };
         let with_interval = |mean: Markup, row: &Summary| {
             let decimals = decimals(dice);
-            html! { (mean) " " small { (interval(row.ci_low, row.ci_high, decimals)) } }
+            html! { (mean) br; small { (interval_of(row, decimals)) } }
         };
         let row = |model_id: &str, label: &str| {
             let all = find(model_id, ALL)?;

@@ -1,6 +1,6 @@
 //! Metrics of the models.
 
-use super::{ReportPage, bold, cell};
+use super::{ReportPage, bold, cell, interval_of};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
 use crate::stages::report::content::{ALL, NoduleResult, ReportModel};
@@ -8,14 +8,14 @@ use crate::stages::report::names::{RULE_PREFIXES, SLICE_PREFIX, decimals, known,
 use crate::tables::Summary;
 use maud::{Markup, html};
 use nodulus_metrics::{Metric, bootstrap};
-use nodulus_pages::text::{decimal, integer, interval};
+use nodulus_pages::text::{decimal, integer};
 use nodulus_pages::{Chart, Group, charts_side_by_side, interval_bar};
 
 impl ReportPage<'_> {
     pub(super) fn results(&mut self) {
         let caption = format!(
             "Metrics over nodules, in three dimensions (3D), of the mask that is delivered. 95% interval of the \
-             mean by bootstrap ({} resamples of patients), drawn from 0 to 1, or to the largest distance; n: \
+             mean by studentised bootstrap ({} resamples of patients), drawn from 0 to 1, or to the largest distance; n: \
              nodules for which the metric is defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
              counts with the diagonal of its region, or with an overlap of 0.",
             integer(bootstrap::RESAMPLES as u64)
@@ -59,7 +59,7 @@ impl ReportPage<'_> {
                     cell(&model.label),
                     bold(decimal(row.mean, decimals)),
                     html! {
-                        (interval(row.ci_low, row.ci_high, decimals))
+                        (interval_of(row, decimals))
                         (self.bar(&name, row.mean, [row.ci_low, row.ci_high]))
                     },
                     cell(decimal(row.sd, decimals)),

@@ -89,11 +89,13 @@ fn row(model: &str, metric: Metric, subgroup: &str, mean: f64, half: f64) -> Sum
         n_total: 42,
         n_valid: if metric.is_distance() { 39 } else { 42 },
         n_missed: 3,
+        n_patients: 17,
         mean: Some(mean),
         sd: Some(1.7 * half),
         median: Some(mean + half / 3.0),
         ci_low: Some(mean - half),
         ci_high: Some(mean + half),
+        ci_missing_reason: None,
         worst_case_mean: Some(if metric.is_distance() { mean * 2.0 } else { mean }),
     }
 }
@@ -123,7 +125,7 @@ fn summary() -> Vec<Summary> {
         let over_slices = row(model, Metric::Dice, "all", share - 0.1, 0.04);
         rows.push(Summary { metric: "slice_dice".to_owned(), ..over_slices });
         for (n, subgroup) in
-            ["nodule_type=solid", "nodule_type=ground_glass", "diameter_mm=under_6"]
+            ["texture_type=solid", "texture_type=ground_glass", "diameter_mm=under_6"]
                 .into_iter()
                 .enumerate()
         {
@@ -143,6 +145,7 @@ fn pairwise(n_nodules: u64, scale: f64) -> Vec<Pairwise> {
         median: (n_nodules > 0).then_some(scale * mean + 0.01),
         ci_low: (n_nodules > 1).then_some(scale * mean - 0.02),
         ci_high: (n_nodules > 1).then_some(scale * mean + 0.02),
+        ci_missing_reason: (n_nodules <= 1).then(|| "fewer than 6 patients".to_owned()),
     };
     [(Metric::Dice, 0.8), (Metric::Iou, 0.7), (Metric::Assd, 0.6)].map(of).into()
 }
@@ -156,8 +159,12 @@ fn readers() -> Vec<CohortReaders> {
         observed_agreement: Some(0.61),
         expected_agreement: Some(0.443),
         fleiss_kappa,
-        ci_low: fleiss_kappa.map(|kappa| kappa - 0.05),
-        ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
+        kappa_ci_low: fleiss_kappa.map(|kappa| kappa - 0.05),
+        kappa_ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
+        krippendorff_alpha: fleiss_kappa.map(|kappa| kappa + 0.2),
+        alpha_ci_low: fleiss_kappa.map(|kappa| kappa + 0.15),
+        alpha_ci_high: fleiss_kappa.map(|kappa| kappa + 0.25),
+        ..RatingAgreement::default()
     };
     vec![
         CohortReaders {
@@ -273,13 +280,16 @@ pub(super) fn sample() -> ReportContent {
         metric: metric.to_owned(),
         model_id: "tiny".to_owned(),
         baseline_id: "region_growing".to_owned(),
-        n_pairs: 42,
+        n_nodules: 42,
+        n_patients: 17,
         mean_difference: Some(mean),
         ci_low: Some(mean - 0.1),
         ci_high: Some(mean + 0.1),
+        ci_missing_reason: None,
         median_difference: Some(mean * 0.9),
-        wilcoxon_statistic: Some(21.0),
+        test: Some("sign flips by patient, all".to_owned()),
         p: Some(p),
+        p_missing_reason: None,
         p_holm: Some(2.0 * p),
         rank_biserial: Some(0.5),
     };

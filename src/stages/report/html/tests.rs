@@ -21,7 +21,7 @@ fn the_page_holds_the_main_numbers() {
     for text in [
         "42 nodules of 9 patients",
         "mean Dice <b>0.831</b>, 95% interval [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
-        "Dice <b>+0.269</b> in the mean of 42 pairs, p &lt; 0.001 after Holm’s correction",
+        "Dice <b>+0.269</b> in the mean of 42 nodules of 17 patients, p &lt; 0.001 after Holm’s correction",
         "<td>39 / 42</td>",
         "<td>8 / 30 / 620 / 309</td>",
         ">Split by<",
@@ -82,7 +82,7 @@ fn the_summary_compares_with_the_leading_model_alone() {
     let other = Comparison { model_id: "other".to_owned(), ..content.comparisons[0].clone() };
     content.comparisons.push(other);
     let page = render(&content);
-    assert_eq!(page.matches("in the mean of 42 pairs").count(), 1);
+    assert_eq!(page.matches("in the mean of 42 nodules").count(), 1);
     assert!(page.contains(">other − region growing (baseline)"));
 }
 
