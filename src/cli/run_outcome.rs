@@ -4,6 +4,7 @@ use super::error::{Error, Outcome};
 use super::format;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
+use crate::stages::evaluate;
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_store::Store;
@@ -20,10 +21,11 @@ pub(super) fn write(
 ) -> Result<Outcome, Error> {
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
+    let warnings = warnings(store)?;
     if json {
-        write_json(store, done, n_failures, &outdated, out)?;
+        write_json(store, done, n_failures, &outdated, &warnings, out)?;
     } else {
-        write_text(store, done, n_failures, &outdated, out)?;
+        write_text(store, done, n_failures, &outdated, &warnings, out)?;
     }
     Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
 }
@@ -33,6 +35,7 @@ fn write_text(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
@@ -58,6 +61,12 @@ fn write_text(
             row.n_total,
             row.n_missed
         )?;
+    }
+    if !warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
     }
     if !outdated.is_empty() {
         writeln!(out)?;
@@ -94,6 +103,7 @@ fn write_json(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let stages: Vec<_> = done
@@ -115,6 +125,7 @@ fn write_json(
         "stages": stages,
         "report": report(store)?,
         "dice": dice(store)?,
+        "warnings": warnings,
         "outdated": outdated,
         "n_failures": n_failures,
     });
@@ -127,6 +138,13 @@ fn write_json(
 pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     let version = store.current(Output::Report)?;
     Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
+}
+
+/// What a reader of the store's current results has to know.
+pub(super) fn warnings(store: &Store) -> Result<Vec<String>, Error> {
+    let [scans, nodules, metrics] = [Table::Scans, Table::Nodules, Table::NoduleMetrics]
+        .map(|table| store.current(Output::Table(table)));
+    Ok(evaluate::warnings(scans?.as_ref(), nodules?.as_ref(), metrics?.as_ref())?)
 }
 
 /// Rows of `summary` with the Dice of each model over all nodules.

@@ -11,6 +11,8 @@ pub mod rating_agreement;
 pub mod rois;
 pub mod samples;
 pub mod leak;
+pub mod doubts;
+pub mod scan_identity;
 pub mod training_log;
 pub mod predictions;
 pub mod slice_metrics;
@@ -26,6 +28,7 @@ pub mod failures;
 pub mod output;
 
 pub use comparisons::Comparison;
+pub use doubts::Doubt;
 pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;

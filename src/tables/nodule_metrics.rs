@@ -60,6 +60,8 @@ columns! {
         pub oversize: Option<String>,
         /// scored, missed, spurious or both_empty
         pub outcome: String,
+        /// reasons to doubt the prediction, as in `predictions`
+        pub doubts: Vec<String>,
         /// name and version of the definitions
         pub metric_definition: String,
     }
@@ -82,7 +84,7 @@ impl NoduleMetrics {
 
 impl Row for NoduleMetrics {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         id_columns: &["nodule_id"],
         ..TableSpec::new::<Self>("nodule_metrics", "a nodule × model")
     };

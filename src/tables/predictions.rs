@@ -26,6 +26,9 @@ columns! {
         /// predicted mask, packed bits, row by row, least significant bit first
         #[serde(with = "serde_bytes")]
         pub mask_bits: Vec<u8>,
+        /// reasons to doubt the prediction: training_patient, validation_patient, unlisted_patients,
+        /// other_preprocessing, unchecked_preprocessing or other_spacing (docs/models.md); empty without any
+        pub doubts: Vec<String>,
     }
 }
 
@@ -47,7 +50,7 @@ impl SliceProbability {
 
 impl Row for Prediction {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         pixel_columns: &["probability", "mask_bits"],
         id_columns: &["roi_id", "nodule_id"],
         row_group_rows: 128,

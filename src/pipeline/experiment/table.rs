@@ -154,6 +154,7 @@ mod tests {
             ci_low: Some(mean - 0.1),
             ci_high: Some(mean + 0.1),
             worst_case_mean: None,
+            doubts: Vec::new(),
         }
     }
 

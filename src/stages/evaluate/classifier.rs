@@ -60,6 +60,7 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
         ci_low: estimate.interval.map(|interval| interval[0]),
         ci_high: estimate.interval.map(|interval| interval[1]),
         worst_case_mean: None,
+        doubts: Vec::new(),
     })
 }
 

@@ -120,6 +120,7 @@ pub(super) fn summarise(
                 ci_low: summary.interval.map(|interval| interval[0]),
                 ci_high: summary.interval.map(|interval| interval[1]),
                 worst_case_mean: summary.worst_case_mean,
+                doubts: Vec::new(),
             }
         })
         .collect()

@@ -44,8 +44,21 @@ pub struct Config {
     pub flips: bool,
     /// Least probability of a nodule's pixel.
     pub probability_threshold: ProbabilityThreshold,
+    /// Whether nodules of patients that the weights were trained or validated on are predicted; tables, report and
+    /// messages then say so. `--allow-training-patients` sets it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_training_patients: bool,
+    /// Whether regions with another window, padding or pixel spacing than the weights were trained with are predicted;
+    /// tables, report and messages then say so.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_other_preprocessing: bool,
     /// Whether the best single threshold in Hounsfield units predicts too, as a baseline.
     pub threshold: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Weights of a checkpoint.
@@ -118,6 +131,8 @@ impl Default for Config {
             flips: false,
             // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
             probability_threshold: ProbabilityThreshold::Fixed(0.5),
+            allow_training_patients: false,
+            allow_other_preprocessing: false,
             threshold: true,
         }
     }

@@ -2,11 +2,14 @@
 
 pub(super) mod config;
 mod error;
+pub mod preprocessing;
+mod doubts;
 mod network;
 mod nodules;
 mod threshold;
 mod thresholds;
 
+use crate::stages::config::Config as Settings;
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
@@ -27,9 +30,14 @@ pub const SPEC: StageSpec = StageSpec {
     name: "infer",
     description: "predict a mask for each slice",
     example: "",
-    reads: &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint],
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+        Output::Checkpoint,
+    ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -48,7 +56,7 @@ pub const SPEC: StageSpec = StageSpec {
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
     }),
-    run: |config, task, job| Ok(run(&config.infer, task, job)?),
+    run: |config, task, job| Ok(run(config, task, job)?),
     reduction: None,
 };
 
@@ -56,9 +64,11 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read
+/// Fails if a patient is in two splits, the weights were trained on a patient to predict or on regions that were made
+/// otherwise and no setting allows it, the weights cannot be read, the network cannot run, or the store cannot be read
 /// or written to; a slice that cannot be predicted becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let config = &settings.infer;
     let work = job.work()?;
     let total = work.n_left();
     if total == 0 {
@@ -66,6 +76,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     }
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     leak::check(samples.rows::<Sample>())?;
+    let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let network = open(config, task)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
@@ -90,7 +101,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             for slices in batch.chunks(network.batch) {
                 let (predicted, failed) = network.predict(slices)?;
                 let rows = predicted.into_iter().map(|(roi, predicted)| {
-                    transform(&model_id, roi, &predicted, thresholds.probability)
+                    let row = transform(&model_id, roi, &predicted, thresholds.probability);
+                    Prediction { doubts: doubts::names(&doubts, &roi.nodule_id), ..row }
                 });
                 predictions.write(rows)?;
                 failures.extend(failed);
@@ -118,10 +130,7 @@ pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> 
 
 /// Loads the network.
 fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
-    let weights = match task.weights {
-        Some(path) => vec![path.to_owned()],
-        None => stored_weights(config, task)?,
-    };
+    let weights = weights(config, task)?;
     let device = task.device.with_precision(config.precision)?;
     let predictor = Ensemble::load(&weights, &device)?;
     check_fold(config, &predictor)?;
@@ -133,6 +142,14 @@ fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
         }
     };
     Ok(Network { batch, flips: config.flips, predictor })
+}
+
+/// The weights files that predict.
+fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
+    match task.weights {
+        Some(path) => Ok(vec![path.to_owned()]),
+        None => stored_weights(config, task),
+    }
 }
 
 /// The weights files of the store's checkpoints.
@@ -184,6 +201,7 @@ pub fn transform(
         threshold: threshold.value,
         threshold_from: threshold.from.name().to_owned(),
         mask_bits: mask.into_bits(),
+        doubts: Vec::new(),
     }
 }
 

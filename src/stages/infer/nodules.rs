@@ -18,9 +18,22 @@ pub(super) struct Nodules {
     learning: BTreeSet<String>,
 }
 
+fn is_of_cohorts(config: &Config, sample: &Sample) -> bool {
+    config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)
+}
+
+/// Whether the nodule of a sample is to be predicted.
+pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
+    is_of_cohorts(config, sample)
+        && match config.fold {
+            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == sample.split),
+        }
+}
+
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        if !(config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)) {
+        if !is_of_cohorts(config, &sample) {
             return;
         }
         if sample.split == Split::Validation.name() {
@@ -29,11 +42,7 @@ impl Nodules {
         if sample.split != Split::Test.name() {
             self.learning.insert(sample.nodule_id.clone());
         }
-        let is_wanted = match config.fold {
-            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-            None => config.splits.iter().any(|split| split.name() == sample.split),
-        };
-        if is_wanted {
+        if is_wanted(config, &sample) {
             self.chosen.insert(sample.nodule_id);
         }
     }

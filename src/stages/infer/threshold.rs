@@ -131,6 +131,7 @@ pub(super) fn predict(roi: &Roi, threshold: Threshold) -> Option<Prediction> {
         threshold: threshold.value,
         threshold_from: threshold.from.name().to_owned(),
         mask_bits: mask.into_bits(),
+        doubts: Vec::new(),
     })
 }
 

@@ -42,7 +42,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Marks),
         Output::Table(Table::Exclusions),
     ],
-    version: 5,
+    version: 6,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -45,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Comparisons),
     ],
     writes: &[Output::Report],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: false,
     is_on: |_| true,
@@ -143,6 +143,7 @@ mod tests {
             ci_low: None,
             ci_high: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         ReportContent {
             models: models.iter().map(|(id, _)| model(id)).collect(),

@@ -52,6 +52,7 @@ mod tests {
             ci_low: Some(-12.0),
             ci_high: Some(-8.0),
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         let model = |id: &str| ReportModel { model_id: id.to_owned(), ..ReportModel::default() };
         let rows =

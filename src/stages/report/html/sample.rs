@@ -95,6 +95,7 @@ fn row(model: &str, metric: Metric, subgroup: &str, mean: f64, half: f64) -> Sum
         ci_low: Some(mean - half),
         ci_high: Some(mean + half),
         worst_case_mean: Some(if metric.is_distance() { mean * 2.0 } else { mean }),
+        doubts: Vec::new(),
     }
 }
 
