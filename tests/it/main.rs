@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod clinical;
 mod compressed;
+mod contract;
 mod demo;
 mod dicom_trees;
 mod docs;

@@ -252,10 +252,10 @@ mod tests {
     fn doubts_are_counted_and_empty_masks_are_named() {
         let scan_of = scans(&[("a", "1.1"), ("b", "1.1"), ("c", "1.2"), ("d", "1.3")]);
         let rows = [
-            row("a", Outcome::Scored, &[Doubt::TrainingPatient, Doubt::OtherSpacing]),
+            row("a", Outcome::Measured, &[Doubt::TrainingPatient, Doubt::OtherSpacing]),
             row("b", Outcome::Missed, &[Doubt::OtherSpacing]),
             row("c", Outcome::Missed, &[]),
-            row("d", Outcome::Scored, &[]),
+            row("d", Outcome::Measured, &[]),
         ];
         assert_eq!(
             of_model("m", &rows, &scan_of),
