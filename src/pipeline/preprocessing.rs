@@ -19,8 +19,9 @@ pub enum Error {
     Model(#[from] model::Error),
     /// The weights were trained with several windows.
     #[error(
-        "the weights of `infer.checkpoint` were trained with several windows: {windows}; say which one cohort `{cohort}` takes, \
-         as in `[crop.windows.{cohort}]`"
+        "the weights of `infer.checkpoint` were trained with several windows: {windows}; say which one the scans of cohort \
+         `{cohort}` need, as in `[crop.windows.{cohort}]`; one of an earlier phase also needs \
+         `infer.allow_other_preprocessing = true`, because the weights were fitted last to another"
     )]
     WhichWindow {
         /// The windows.

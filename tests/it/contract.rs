@@ -15,7 +15,7 @@ const ALLOWED: &str = "--allow-training-patients";
 fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
     let path = folder.join("other.toml");
     let text = format!(
-        "store = {:?}\n[[ingest.cohorts]]\nname = \"clinic\"\nsource = \"volumes\"\nroot = {root:?}\n\
+        "store = {:?}\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = {root:?}\n\
          [crop]\nmargin_slices = 1\n[balance]\nsplit = {{ validation = 0.0, test = 1.0 }}\n\
          [infer]\nmodel_id = \"m\"\nthreshold = false\ncheckpoint = {weights:?}\n",
         folder.join("store")
@@ -82,10 +82,10 @@ fn regions_are_made_as_the_weights_were_trained_and_contradictions_are_refused()
     for (set, expected) in [
         (
             lung,
-            "-1000 to 400 HU is the window of the regions of cohort `clinic`, but the weights were trained with 0 to 1000 HU \
-             (clinical), -1000 to 400 HU (luna16, an earlier phase): set `crop.windows.clinic`",
+            "-1000 to 400 HU is the window of the regions of cohort `clinical`, but the weights were trained with 0 to 1000 HU \
+             (clinical), -1000 to 400 HU (luna16, an earlier phase): set `crop.windows.clinical`",
         ),
-        ("crop.padding_hu=0", "0 HU is the padding of the regions of cohort `clinic`, but"),
+        ("crop.padding_hu=0", "0 HU is the padding of the regions of cohort `clinical`, but"),
         ("crop.size=128", "trained with 64 × 64: set `crop.size` to 64"),
         ("crop.spacing_mm=0.7", "have pixels 0.7 mm apart, but the weights were trained with each"),
     ] {
@@ -94,6 +94,11 @@ fn regions_are_made_as_the_weights_were_trained_and_contradictions_are_refused()
             assert!(error.contains(expected), "{set}: {error}");
         }
     }
+    // A cohort of another name could have either window.
+    let error = refused(&path, &["--set", "ingest.cohorts.0.name=clinic", ALLOWED]);
+    let asked = "were trained with several windows: 0 to 1000 HU (clinical), -1000 to 400 HU (luna16, an earlier phase); say \
+                 which one the scans of cohort `clinic` need";
+    assert!(error.contains(asked), "{error}");
     let other = ["--set", lung, "--set", "infer.allow_other_preprocessing=true", ALLOWED];
     let text = fixture::run_well(&arguments(&path, &other));
     let doubt = "nodules have another window, padding or pixel spacing than the weights were trained with";
@@ -138,7 +143,7 @@ fn weights_without_a_contract_need_a_stated_window_and_weights_of_others_are_ref
         all.remove("weights_sha256");
     });
     let error = refused(&path, &["--set", "crop.size=64"]);
-    let unknown = "the weights do not say with which window they were trained, and the settings state none for cohort `clinic`";
+    let unknown = "the weights do not say with which window they were trained, and the settings state none for cohort `clinical`";
     assert!(error.contains(unknown), "{error}");
     let stated = ["--set", "crop.size=64", "--set", "crop.window={low_hu=0.0,high_hu=1000.0}"];
     let text = fixture::run_well(&arguments(&path, &stated));
@@ -281,27 +286,25 @@ fn rename(folder: &Path, series: &str) {
 }
 
 #[test]
-fn the_nightly_job_takes_the_window_and_refuses_scans_that_the_model_saw() {
+fn the_nightly_job_asks_for_the_window_and_refuses_scans_that_the_model_saw() {
     let job = Job::new();
-    let volumes = |job: &Job| -> Vec<Value> {
-        job.rows().iter().map(|row| row["volume_mm3"].clone()).collect()
-    };
-    job.run(0, &[]);
-    let found = volumes(&job);
-    assert!(found.iter().any(|volume| volume.as_f64().unwrap() > 0.0), "{found:?}");
-    let stated = Job::new();
-    let right = ["--set", "score.region.window={low_hu=0.0,high_hu=1000.0}"];
-    stated.run(0, &right);
-    assert_eq!(volumes(&stated), found);
-    let wrong = "score.region.window={low_hu=-1000.0,high_hu=400.0}";
-    let (summary, _) = stated.run(1, &["--set", wrong]);
-    let error = summary["error"].as_str().unwrap();
+    let file = fs_err::read_to_string(job.file()).unwrap();
+    let (stated, rest) = file.split_once("allow_other_preprocessing").unwrap();
+    assert!(rest.contains("low_hu = -1000"));
+    fs_err::write(job.file(), stated).unwrap();
+    let error = |more: &[&str]| job.run(1, more).0["error"].as_str().unwrap().to_owned();
+    let asked = "`score.model` was trained with several windows: 0 to 1000 HU (clinical), -1000 to 400 HU (luna16, an earlier";
+    assert!(error(&[]).contains(asked), "{}", error(&[]));
+    let early = "score.region.window={low_hu=-1000.0,high_hu=400.0}";
+    let refused = error(&["--set", early]);
     assert!(
-        error.contains("-1000 to 400 HU is the window of the regions, but the weights were trained with 0 to 1000 HU"),
-        "{error}"
+        refused.contains("-1000 to 400 HU is the window of the regions, but the weights were trained with 0 to 1000 HU"),
+        "{refused}"
     );
-    let (summary, _) =
-        stated.run(0, &["--set", wrong, "--set", "score.allow_other_preprocessing=true"]);
+    let (summary, _) = job.run(0, &["--set", "score.region.window={low_hu=0.0,high_hu=1000.0}"]);
+    assert!(!summary["notices"].to_string().contains("another window"), "{summary}");
+    let allowed = ["--set", early, "--set", "score.allow_other_preprocessing=true"];
+    let (summary, _) = job.run(0, &allowed);
     let notices = summary["notices"].to_string();
     assert!(notices.contains("another window, padding or pixel spacing"), "{notices}");
 

@@ -112,22 +112,21 @@ impl std::fmt::Display for HuWindow {
 }
 
 impl Contract {
-    /// The window for scans of a cohort: that of the training cohort of this name, or the last phase's where it has
-    /// one alone. `None` where the last phase had several.
-    ///
-    /// METHOD: the weights were fitted last to the last phase; earlier phases prepare for it.
+    /// The window for scans of a cohort: that of the training cohort of this name, or the one window of all training
+    /// cohorts. `None` where these have several: the scans' scale of intensity decides then.
     pub fn window_for(&self, cohort: Option<&str>) -> Option<HuWindow> {
         let named = self.windows.iter().find(|trained| Some(trained.cohort.as_str()) == cohort);
         if let Some(named) = named {
             return Some(named.window);
         }
-        let mut last = self.windows.iter().filter(|trained| trained.is_of_last_phase);
-        let first = last.next()?.window;
-        last.all(|other| other.window.is_same(first)).then_some(first)
+        let first = self.windows.first()?.window;
+        self.windows.iter().all(|other| other.window.is_same(first)).then_some(first)
     }
 
     /// Whether scans of a cohort may have a window: that of the training cohort of this name, or one of the last
     /// phase's.
+    ///
+    /// METHOD: the weights were fitted last to the last phase; earlier phases prepare for it.
     pub fn has_window(&self, cohort: Option<&str>, window: HuWindow) -> bool {
         self.windows.iter().any(|trained| {
             let is_of_scans = trained.is_of_last_phase || Some(trained.cohort.as_str()) == cohort;
@@ -181,11 +180,12 @@ pub(super) mod tests {
     const WIDE: HuWindow = HuWindow { low_hu: 0.0, high_hu: 1000.0 };
 
     #[test]
-    fn the_window_is_that_of_the_cohort_or_of_the_last_phase() {
+    fn the_window_is_that_of_the_cohort_or_the_only_one() {
         let two_phases =
             contract(&[("clinical", 0.0, 1000.0, true), ("luna16", -1000.0, 400.0, false)]);
-        assert_eq!(two_phases.window_for(None), Some(WIDE));
-        assert_eq!(two_phases.window_for(Some("other")), Some(WIDE));
+        assert_eq!([two_phases.window_for(None), two_phases.window_for(Some("other"))], [None; 2]);
+        let one = contract(&[("a", 0.0, 1000.0, true), ("b", 0.0, 1000.0, false)]);
+        assert_eq!(one.window_for(None), Some(WIDE));
         assert_eq!(two_phases.window_for(Some("luna16")), Some(LUNG));
         assert!(two_phases.has_window(Some("other"), WIDE) && !two_phases.has_window(None, LUNG));
         assert!(!two_phases.has_window(Some("other"), LUNG));

@@ -16,8 +16,9 @@ const NAMES: SettingNames<'static> =
 pub enum Error {
     /// The model was trained with several windows.
     #[error(
-        "`score.model` was trained with several windows: {0}; say which one the scans take, as in \
-         `score.region.window = {{ low_hu = -1000, high_hu = 400 }}`"
+        "`score.model` was trained with several windows: {0}; say which one the scans need, as in \
+         `score.region.window = {{ low_hu = -1000, high_hu = 400 }}`; one of an earlier phase also needs \
+         `score.allow_other_preprocessing = true`, because the model was fitted last to another"
     )]
     WhichWindow(String),
     /// Neither the model nor the settings state a window.
