@@ -43,8 +43,7 @@ pub(super) fn outside_weights(
     let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
     let setting = outside.setting;
     let file = weights_file(outside.path).map_err(|source| Error::Store { setting, source })?;
-    let content_sha256 =
-        content_sha256(&file).map_err(|source| Error::Io { setting, source })?;
+    let content_sha256 = content_sha256(&file).map_err(|source| Error::Io { setting, source })?;
     // A description that cannot be read stops the stage that needs it.
     let origin = nodulus_nets::origin(&file).ok().and_then(|metadata| Origin::of(&metadata));
     let note =

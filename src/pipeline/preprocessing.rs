@@ -46,8 +46,8 @@ pub(super) fn settled<'a>(config: &'a Config, stages: &[Stage]) -> Result<Cow<'a
         return Ok(Cow::Borrowed(config));
     };
     let setting = "infer.checkpoint";
-    let file = weights_file(path)
-        .map_err(|source| outside_weights::Error::Store { setting, source });
+    let file =
+        weights_file(path).map_err(|source| outside_weights::Error::Store { setting, source });
     let is_predicting = stages.contains(&Stage::Infer);
     let contract = match file.map_err(Error::from).and_then(|file| Ok(model::contract(&file)?)) {
         Ok(contract) => contract,

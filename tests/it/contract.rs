@@ -29,7 +29,7 @@ fn trained() -> PathBuf {
 }
 
 fn arguments<'a>(pipeline: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let all = ["run", pipeline.to_str().unwrap(), "--progress", "plain"];
+    let all = ["run", pipeline.to_str().unwrap(), "--progress", "log"];
     all.into_iter().chain(more.iter().copied()).collect()
 }
 
@@ -101,7 +101,8 @@ fn regions_are_made_as_the_weights_were_trained_and_contradictions_are_refused()
     assert!(error.contains(asked), "{error}");
     let other = ["--set", lung, "--set", "infer.allow_other_preprocessing=true", ALLOWED];
     let text = fixture::run_well(&arguments(&path, &other));
-    let doubt = "nodules have another window, padding or pixel spacing than the weights were trained with";
+    let doubt =
+        "nodules have another window, padding or pixel spacing than the weights were trained with";
     assert!(text.contains("warning: `m`: ") && text.contains(doubt), "{text}");
     let metrics: Vec<NoduleMetrics> = fixture::rows(&store);
     assert!(metrics.iter().all(|row| row.doubts.iter().any(|d| d == "other_preprocessing")));
@@ -174,8 +175,9 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
         fs_err::create_dir_all(&folder).unwrap();
         let path = pipeline(&folder, root, &trained());
         let error = refused(&path, &[]);
-        let expected =
-            format!("the weights were trained or validated on {n} of {n_all} patients to predict: `");
+        let expected = format!(
+            "the weights were trained or validated on {n} of {n_all} patients to predict: `"
+        );
         assert!(error.contains(&expected) && error.contains(&format!("(by {by})")), "{error}");
         assert!(error.contains("`--allow-training-patients`"), "{error}");
         // Nothing was predicted, and what is allowed is said everywhere.
@@ -210,7 +212,10 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
             "--progress",
             "none",
         ]);
-        assert!(error.contains("of `predictions` are of patients that the weights of `m`"), "{error}");
+        assert!(
+            error.contains("of `predictions` are of patients that the weights of `m`"),
+            "{error}"
+        );
     }
 }
 
@@ -256,12 +261,15 @@ fn weights_inherit_whom_their_initial_weights_saw() {
     fs_err::create_dir_all(&third).unwrap();
     let small = fixture::pipeline(&third);
     let test = "balance.splits.clinical.test=1.0";
-    let luna16 = r#"train.phases=[{ name = "a", cohorts = ["luna16"], schedule = { epochs = 1 } }]"#;
+    let luna16 =
+        r#"train.phases=[{ name = "a", cohorts = ["luna16"], schedule = { epochs = 1 } }]"#;
     let run = ["run", small.to_str().unwrap(), "--progress", "none"];
     let all = [&run[..], &["--set", test, "--set", luna16, "--set", &initial]].concat();
     let (error, _) = fixture::run_badly(&all);
     assert!(
-        error.contains("test patients are among those that `train.initial.checkpoint` was trained on"),
+        error.contains(
+            "test patients are among those that `train.initial.checkpoint` was trained on"
+        ),
         "{error}"
     );
 }
@@ -330,15 +338,21 @@ fn the_nightly_job_asks_for_the_window_and_refuses_scans_that_the_model_saw() {
     assert_eq!(summary["failed"], learnt.len(), "{summary}");
     assert_eq!(summary["seen_by_model"], learnt.len());
     let cause = summary["failures"][0]["cause"].as_str().unwrap();
-    assert!(cause.contains("the model was trained on this patient, series or image (found by the image)")
-        || cause.contains("the model was chosen on this patient"), "{cause}");
+    assert!(
+        cause.contains(
+            "the model was trained on this patient, series or image (found by the image)"
+        ) || cause.contains("the model was chosen on this patient"),
+        "{cause}"
+    );
     let notices = summary["notices"].to_string();
     assert!(notices.contains("and are not scored; `--allow-training-patients`"), "{notices}");
     assert!(!log.contains("anonymous") && !summary.to_string().contains("anonymous"));
     let (summary, _) = job.run(0, &[ALLOWED]);
     assert_eq!(summary["failed"], 0);
-    let warned = job.rows().iter().filter(|row| {
-        row["scan_warnings"].to_string().contains("say nothing about new patients")
-    }).count();
+    let warned = job
+        .rows()
+        .iter()
+        .filter(|row| row["scan_warnings"].to_string().contains("say nothing about new patients"))
+        .count();
     assert!(warned > 0);
 }

@@ -33,6 +33,7 @@ root = "{{FOLDER}}/clinical"
 [crop]
 size = 64
 margin_slices = 1
+window = { low_hu = 0, high_hu = 1000 }
 
 [infer]
 checkpoint = "{{CHECKPOINT}}"

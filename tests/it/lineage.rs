@@ -86,8 +86,8 @@ fn lineage_goes_on_through_weights_from_another_store() {
         fs_err::copy(second.join("checkpoint/current").join(name), copy.join(name)).unwrap();
     }
     let list = fs_err::read(copy.join("model.trained-on")).unwrap();
-    let described = fs_err::read_to_string(copy.join("model.json")).unwrap()
-        + &String::from_utf8_lossy(&list);
+    let described =
+        fs_err::read_to_string(copy.join("model.json")).unwrap() + &String::from_utf8_lossy(&list);
     assert!(!described.contains(folder.path().to_str().unwrap()), "{described}");
     let own: Vec<Scan> = fixture::rows(&second);
     for scan in scans.iter().chain(&own) {

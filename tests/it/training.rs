@@ -74,7 +74,8 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     // Both the best and the last weights predict.
     let predicted = ["last", "best"].map(|weights| {
         let chosen = format!("infer.weights={weights}");
-        let sets = [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen, SEEN]].concat();
+        let sets =
+            [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen, SEEN]].concat();
         let arguments = arguments("infer", &pipeline, &sets);
         fixture::run_well(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         let mut rows: Vec<Prediction> = fixture::rows(&store);

@@ -108,9 +108,12 @@ pub(super) fn save_description(path: &Path, description: &CheckpointDescription)
     write_description(path, description, sha256_hex(&fs::read(path)?))
 }
 
-fn write_description(path: &Path, description: &CheckpointDescription, sha256: String) -> Result<()> {
-    let description =
-        CheckpointDescription { weights_sha256: Some(sha256), ..description.clone() };
+fn write_description(
+    path: &Path,
+    description: &CheckpointDescription,
+    sha256: String,
+) -> Result<()> {
+    let description = CheckpointDescription { weights_sha256: Some(sha256), ..description.clone() };
     write_json(&path.with_extension("json"), &description)
 }
 
@@ -237,7 +240,8 @@ mod tests {
         let mut other = fs::read(folder.path().join("b.safetensors")).unwrap();
         *other.last_mut().unwrap() ^= 1;
         fs::write(folder.path().join(WEIGHTS_FILE), other).unwrap();
-        let error = load(folder.path(), &description, &mut parameters(two)).unwrap_err().to_string();
+        let error =
+            load(folder.path(), &description, &mut parameters(two)).unwrap_err().to_string();
         assert!(error.contains("model.json` describes weights with "), "{error}");
     }
 

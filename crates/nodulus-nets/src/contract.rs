@@ -157,10 +157,14 @@ impl Contract {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate) fn contract(windows: &[(&str, f64, f64, bool)]) -> Contract {
+    pub(crate) fn contract(windows: &[(&str, f64, f64, bool)]) -> Contract {
         let trained = |(cohort, low_hu, high_hu, is_of_last_phase): &(&str, f64, f64, bool)| {
             let window = HuWindow { low_hu: *low_hu, high_hu: *high_hu };
-            TrainedWindow { cohort: (*cohort).to_owned(), window, is_of_last_phase: *is_of_last_phase }
+            TrainedWindow {
+                cohort: (*cohort).to_owned(),
+                window,
+                is_of_last_phase: *is_of_last_phase,
+            }
         };
         Contract {
             windows: windows.iter().map(trained).collect(),
@@ -204,8 +208,12 @@ pub(super) mod tests {
     #[test]
     fn a_spacing_may_be_rounded_and_no_more() {
         let contract = contract(&[]);
-        assert!(contract.has_spacing([0.7, 0.7, 1.25]) && contract.has_spacing([0.4951, 0.908, 2.52]));
+        assert!(
+            contract.has_spacing([0.7, 0.7, 1.25]) && contract.has_spacing([0.4951, 0.908, 2.52])
+        );
         assert!(!contract.has_spacing([0.49, 0.7, 1.0]) && !contract.has_spacing([0.7, 0.92, 1.0]));
-        assert!(!contract.has_spacing([0.7, 0.7, 5.0]) && !contract.has_spacing([f64::NAN, 0.7, 1.0]));
+        assert!(
+            !contract.has_spacing([0.7, 0.7, 5.0]) && !contract.has_spacing([f64::NAN, 0.7, 1.0])
+        );
     }
 }

@@ -202,8 +202,7 @@ mod tests {
         let (network, specs) = Network::new(config).unwrap();
         let parameters = reference::parameters(specs, seed);
         let folded = FoldedNetwork::new(parameters.specs.len());
-        let description =
-            CheckpointDescription::plain(config.clone(), std);
+        let description = CheckpointDescription::plain(config.clone(), std);
         Predictor { network, parameters, folded, description }
     }
 
@@ -300,7 +299,8 @@ mod tests {
             trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
             let loaded = Predictor::load(folder.path(), &Device::Cpu).unwrap();
             let mut predictor = predictor(&config, 1, loaded.description.std);
-            checkpoint::load(folder.path(), &predictor.description, &mut predictor.parameters).unwrap();
+            checkpoint::load(folder.path(), &predictor.description, &mut predictor.parameters)
+                .unwrap();
             // Dropped weights are not needed.
             let before = predictor.predict(&images).unwrap();
             assert_eq!(loaded.predict(&images).unwrap(), before);

@@ -68,7 +68,8 @@ pub use batch::{IGNORED_PIXEL, TrainingSample};
 pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, contract, origin, weights_path};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
 pub use contract::{
-    Contract, HuWindow, TrainedOnSummary, TrainedPhase, TrainedRegion, TrainedSpacing, TrainedWindow,
+    Contract, HuWindow, TrainedOnSummary, TrainedPhase, TrainedRegion, TrainedSpacing,
+    TrainedWindow,
 };
 pub use device::{Card, Device};
 pub use ensemble::Ensemble;

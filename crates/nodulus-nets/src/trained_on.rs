@@ -139,7 +139,8 @@ impl TrainedOn {
         let of_set = |(n, set): (usize, &KeyedSet)| {
             let hash = set.hash(kind, text);
             let uses = [TrainingUse::Training, TrainingUse::Validation];
-            let used_for = uses.into_iter().find(|u| set.groups[group(*u, kind)].contains(&hash))?;
+            let used_for =
+                uses.into_iter().find(|u| set.groups[group(*u, kind)].contains(&hash))?;
             Some(SeenIdentity { used_for, is_inherited: n > 0 })
         };
         self.sets.iter().enumerate().filter_map(of_set).min()

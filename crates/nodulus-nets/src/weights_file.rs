@@ -56,7 +56,8 @@ impl WeightsFile {
         let mut file = Self::default();
         for (name, tensor) in tensors.tensors() {
             let Some(values) = floats(&tensor).map_err(|value| {
-                let problem = format!("tensor `{name}` contains {value}, expected finite numbers of F32");
+                let problem =
+                    format!("tensor `{name}` contains {value}, expected finite numbers of F32");
                 wrong(path, problem)
             })?
             else {
@@ -80,10 +81,16 @@ fn floats(tensor: &TensorView<'_>) -> std::result::Result<Option<Vec<f32>>, f64>
         if single.is_finite() { Ok(single) } else { Err(value) }
     };
     let values: std::result::Result<Vec<f32>, f64> = match tensor.dtype() {
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| checked(f32::from_le_bytes(*b).into())).collect(),
+        Dtype::F32 => {
+            data.as_chunks().0.iter().map(|b| checked(f32::from_le_bytes(*b).into())).collect()
+        }
         Dtype::F64 => data.as_chunks().0.iter().map(|b| checked(f64::from_le_bytes(*b))).collect(),
-        Dtype::F16 => data.as_chunks().0.iter().map(|b| checked(f16::from_le_bytes(*b).into())).collect(),
-        Dtype::BF16 => data.as_chunks().0.iter().map(|b| checked(bf16::from_le_bytes(*b).into())).collect(),
+        Dtype::F16 => {
+            data.as_chunks().0.iter().map(|b| checked(f16::from_le_bytes(*b).into())).collect()
+        }
+        Dtype::BF16 => {
+            data.as_chunks().0.iter().map(|b| checked(bf16::from_le_bytes(*b).into())).collect()
+        }
         _ => return Ok(None),
     };
     values.map(Some)
@@ -175,7 +182,10 @@ mod tests {
         for start in PYTORCH {
             let path = Path::new("it's/net.pth");
             let error = WeightsFile::parse(path, start).unwrap_err().to_string();
-            assert!(error.contains("expected safetensors; convert it with\npython -c \"import sys"), "{error}");
+            assert!(
+                error.contains("expected safetensors; convert it with\npython -c \"import sys"),
+                "{error}"
+            );
             assert!(error.contains(r"'it'\''s/net.pth' 'it'\''s/net.safetensors'"), "{error}");
         }
     }

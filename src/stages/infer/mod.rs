@@ -76,8 +76,8 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     }
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     leak::check(samples.rows::<Sample>())?;
-    let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let network = open(config, task)?;
+    let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = match Thresholds::known(config, task)? {

@@ -94,7 +94,9 @@ impl Preprocessing<'_> {
         };
         if !same {
             let text = |mm: Option<f64>| {
-                mm.map_or("each scan's own spacing".to_owned(), |mm| format!("pixels {mm} mm apart"))
+                mm.map_or("each scan's own spacing".to_owned(), |mm| {
+                    format!("pixels {mm} mm apart")
+                })
             };
             let what = format!("the regions{of} have {}", text(self.spacing_mm));
             return value(what, text(region.spacing_mm), format!("`{section}.spacing_mm`"));

@@ -51,11 +51,14 @@ pub(super) fn trained_on(
     initial: Option<&Path>,
     is_allowed: bool,
 ) -> Result<(TrainedOn, bool), Error> {
-    let uses = [(Split::Train, TrainingUse::Training), (Split::Validation, TrainingUse::Validation)];
+    let uses =
+        [(Split::Train, TrainingUse::Training), (Split::Validation, TrainingUse::Validation)];
     let selections: Vec<(TrainingUse, Selection)> = config
         .phases
         .iter()
-        .flat_map(|phase| uses.map(|(split, used_for)| (used_for, Selection::of(config, phase, split))))
+        .flat_map(|phase| {
+            uses.map(|(split, used_for)| (used_for, Selection::of(config, phase, split)))
+        })
         .collect();
     let scans = identities(task.table(Table::Scans)?)?;
     let mut list = TrainedOn::new(training);
@@ -96,7 +99,8 @@ pub(super) fn trained_on(
         return Err(Error::InitialLeak { n: seen.len(), n_patients, patients });
     }
     list.inherit(&before);
-    let unlisted = nodulus_nets::contract(initial)?.is_some_and(|c| c.trained_on.has_unlisted_initial);
+    let unlisted =
+        nodulus_nets::contract(initial)?.is_some_and(|c| c.trained_on.has_unlisted_initial);
     Ok((list, unlisted))
 }
 

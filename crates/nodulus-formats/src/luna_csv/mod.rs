@@ -18,8 +18,8 @@ pub use candidates::{Candidate, read_candidates, write_candidates};
 pub use detections::{Detection, read_detections};
 pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
-pub use positions::{Position, read_positions};
 pub use patients::luna16_patient;
+pub use positions::{Position, read_positions};
 pub use series_uids::{read_series_uids, write_series_uids};
 
 #[cfg(test)]

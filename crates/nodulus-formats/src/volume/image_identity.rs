@@ -70,10 +70,9 @@ mod tests {
         // A scan of which only these slices are read has the same hash, and with fewer none.
         let wanted = identifying_slices(16);
         let read = |wanted: &SliceRanges| {
-            let voxels = whole.voxels().select(
-                ndarray::Axis(0),
-                &wanted.iter().flatten().collect::<Vec<_>>(),
-            );
+            let voxels = whole
+                .voxels()
+                .select(ndarray::Axis(0), &wanted.iter().flatten().collect::<Vec<_>>());
             let slices = LoadedSlices::new(*whole.geometry(), wanted, voxels).unwrap();
             image_sha256(slices.geometry().size(), |k| slices.slice(k))
         };

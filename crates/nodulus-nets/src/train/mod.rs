@@ -64,7 +64,17 @@ impl Trainer {
         let mut parameters = Parameters::draw(specs, seed)?;
         parameters.move_to(backend)?;
         let config = config.clone();
-        Ok(Self { config, seed, network, parameters, trained, adam, phases: 0, std: true, contract: None })
+        Ok(Self {
+            config,
+            seed,
+            network,
+            parameters,
+            trained,
+            adam,
+            phases: 0,
+            std: true,
+            contract: None,
+        })
     }
 
     /// Sets what the weights are trained on, for their description.

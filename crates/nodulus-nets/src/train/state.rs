@@ -1,12 +1,12 @@
 //! State of a training, from which it resumes.
 
 use super::Trainer;
-use crate::{checkpoint, weights_file};
 use crate::config::Config;
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::optim::Moments;
 use crate::tensors::{tensor, values};
+use crate::{checkpoint, weights_file};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
