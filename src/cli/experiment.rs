@@ -1,10 +1,10 @@
 //! `nodulus experiment` and `nodulus cross-validate`.
 
 use super::error::{Error, Outcome};
-use super::pipeline_arguments::PipelineArguments;
+use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
 use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
-use super::run_outcome::report;
+use super::run_outcome::{report, warnings};
 use super::{format, resources};
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, LineKind, METRICS, Means};
 use crate::pipeline::runner;
@@ -28,6 +28,8 @@ pub(super) struct ExperimentArguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
+    #[command(flatten)]
     resources: ResourceArguments,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct ExperimentArguments {
 pub(super) struct CrossValidateArguments {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
     #[command(flatten)]
     resources: ResourceArguments,
 }
@@ -48,7 +52,8 @@ pub(super) fn experiment(
     if let Some(store) = &arguments.store {
         store.clone_into(&mut experiment.store);
     }
-    let (lines, outcome) = run(&experiment, &arguments.sets, &arguments.resources, out)?;
+    let sets = arguments.training_patients.sets(&arguments.sets, "infer");
+    let (lines, outcome) = run(&experiment, &sets, &arguments.resources, out)?;
     if let Some(path) = &arguments.out {
         durable::write(path, markdown(&experiment, &lines).as_bytes())?;
     }
@@ -61,12 +66,10 @@ pub(super) fn cross_validate(
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let pipeline = &arguments.pipeline;
-    let experiment = Experiment::cross_validation(
-        &pipeline.pipeline,
-        &pipeline.sets,
-        pipeline.store.as_deref(),
-    )?;
-    Ok(run(&experiment, &pipeline.sets, &arguments.resources, out)?.1)
+    let sets = arguments.training_patients.sets(&pipeline.sets, "infer");
+    let experiment =
+        Experiment::cross_validation(&pipeline.pipeline, &sets, pipeline.store.as_deref())?;
+    Ok(run(&experiment, &sets, &arguments.resources, out)?.1)
 }
 
 fn run(
@@ -94,12 +97,14 @@ fn run(
     progress.clear();
     let n_failures = runner::n_failures(&store)?;
     let report = report(&store)?;
+    let warnings = warnings(&store)?;
     if resources.json {
         let value = json!({
             "title": experiment.title,
             "store": store.root(),
             "rows": lines,
             "report": report,
+            "warnings": warnings,
             "n_failures": n_failures,
         });
         serde_json::to_writer_pretty(&mut *out, &value)?;
@@ -112,6 +117,9 @@ fn run(
             "\n* best of its column, in 2D or in 3D; mean [95% interval by patient] over the slices or nodules that have \
              a value"
         )?;
+        for warning in warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
         if let Some(report) = report {
             writeln!(out, "\nreport  {}", report.display())?;
         }

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
-use super::pipeline_arguments::PipelineArguments;
+use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
 use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
 use super::run_outcome;
@@ -59,12 +59,14 @@ struct WorkArguments {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
+    #[command(flatten)]
     resources: ResourceArguments,
 }
 
 /// Runs the stages of a pipeline file.
 pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let config = read(&arguments.pipeline)?;
+    let config = read(&arguments.pipeline, &arguments.work)?;
     let stages = between(&config, arguments.from, arguments.to)?;
     let work = &arguments.work;
     for (option, chosen) in [("--keep", &arguments.keep), ("--force", &work.force)] {
@@ -98,7 +100,7 @@ pub(super) fn run_stage(
     stage: Stage,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
-    let config = read(&arguments.pipeline)?;
+    let config = read(&arguments.pipeline, &arguments.work)?;
     is_asked_for(&config, stage)?;
     if let Some(other) = arguments.work.force.iter().find(|forced| **forced != stage) {
         return Err(Error::Usage(format!("`--force {other}`: this command runs {stage} alone")));
@@ -106,8 +108,9 @@ pub(super) fn run_stage(
     work_on(&config, &[stage], &BTreeSet::new(), &arguments.work, out)
 }
 
-fn read(pipeline: &PipelineArguments) -> Result<Config, Error> {
-    Ok(Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?)
+fn read(pipeline: &PipelineArguments, work: &WorkArguments) -> Result<Config, Error> {
+    let sets = work.training_patients.sets(&pipeline.sets, "infer");
+    Ok(Config::read(&pipeline.pipeline, &sets, pipeline.store.as_deref())?)
 }
 
 /// The stages from one to another, both included.

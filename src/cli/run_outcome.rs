@@ -5,7 +5,7 @@ use super::format;
 use crate::pipeline::config::Config;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
-use crate::stages::Stage;
+use crate::stages::{Stage, evaluate};
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_store::Store;
@@ -24,10 +24,11 @@ pub(super) fn write(
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
     let changed = changed_settings(config, store, done)?;
+    let warnings = warnings(store)?;
     if json {
-        write_json(store, done, n_failures, &outdated, &changed, out)?;
+        write_json(store, done, n_failures, &outdated, &changed, &warnings, out)?;
     } else {
-        write_text(store, done, n_failures, &outdated, out)?;
+        write_text(store, done, n_failures, &outdated, &warnings, out)?;
         for stage in changed {
             writeln!(
                 out,
@@ -61,6 +62,7 @@ fn write_text(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
@@ -89,6 +91,12 @@ fn write_text(
             row.n_total,
             row.n_missed
         )?;
+    }
+    if !warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
     }
     if !outdated.is_empty() {
         writeln!(out)?;
@@ -126,6 +134,7 @@ fn write_json(
     n_failures: u64,
     outdated: &[Outdated],
     changed_settings: &[Stage],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let stages: Vec<_> = done
@@ -147,6 +156,7 @@ fn write_json(
         "stages": stages,
         "report": report(store)?,
         "dice": dice(store)?,
+        "warnings": warnings,
         "outdated": outdated,
         "changed_settings": changed_settings,
         "n_failures": n_failures,
@@ -160,6 +170,13 @@ fn write_json(
 pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     let version = store.current(Output::Report)?;
     Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
+}
+
+/// What a reader of the store's current results has to know.
+pub(super) fn warnings(store: &Store) -> Result<Vec<String>, Error> {
+    let [scans, nodules, metrics] = [Table::Scans, Table::Nodules, Table::NoduleMetrics]
+        .map(|table| store.current(Output::Table(table)));
+    Ok(evaluate::warnings(scans?.as_ref(), nodules?.as_ref(), metrics?.as_ref())?)
 }
 
 /// Rows of `summary` with the Dice of each model over all nodules.

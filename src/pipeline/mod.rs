@@ -9,6 +9,7 @@ pub mod sources;
 pub mod pairs;
 pub mod plan;
 pub mod outside_weights;
+pub mod preprocessing;
 pub mod runner;
 pub mod experiment;
 pub mod forecast;

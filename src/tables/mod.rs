@@ -12,6 +12,8 @@ pub mod rating_agreement;
 pub mod rois;
 pub mod samples;
 pub mod leak;
+pub mod doubts;
+pub mod scan_identity;
 pub mod training_log;
 pub mod predictions;
 pub mod slice_metrics;
@@ -28,6 +30,7 @@ pub mod output;
 
 pub use comparisons::Comparison;
 pub use component_columns::ComponentColumns;
+pub use doubts::Doubt;
 pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;

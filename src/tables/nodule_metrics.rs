@@ -63,6 +63,8 @@ columns! {
         pub oversize: Option<String>,
         /// scored, missed, spurious or both_empty
         pub outcome: String,
+        /// reasons to doubt the prediction, as in `predictions`
+        pub doubts: Vec<String>,
         /// name and version of the definitions
         pub metric_definition: String,
     }

@@ -13,7 +13,8 @@ columns! {
         pub series_instance_uid: String,
         /// DICOM StudyInstanceUID
         pub study_instance_uid: Option<String>,
-        /// DICOM PatientID, or the patient that the file's path names; the series where neither is known
+        /// DICOM PatientID, the patient that the file's path names, or that of LUNA16's series; the series where none is
+        /// known
         pub patient_id: String,
         /// layout of the files: lidc, luna16 or volumes
         pub source: String,
@@ -61,6 +62,9 @@ columns! {
         pub hu_min: Option<i64>,
         /// highest voxel value
         pub hu_max: Option<i64>,
+        /// SHA-256 of the size and of the voxels of three slices, whatever the names of files, patient and series; null
+        /// for a scan without its image
+        pub image_sha256: Option<String>,
         /// SHA-256 over the case's content, image and annotations, wherever the files lie
         pub content_sha256: String,
         /// path of the image file or folder when it was read, relative to the cohort's root; null for a scan without
@@ -86,7 +90,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")

@@ -39,6 +39,8 @@ columns! {
         /// mean in which a missed nodule counts with the worst value: the region's diagonal, or no overlap; null for
         /// classifier_*
         pub worst_case_mean: Option<f64>,
+        /// reasons to doubt the prediction of any of the nodules, as in `predictions`
+        pub doubts: Vec<String>,
     }
 }
 

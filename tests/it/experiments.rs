@@ -15,7 +15,7 @@ pub(crate) fn experiment(folder: &Path) -> PathBuf {
     };
     let text = format!(
         "title = \"Small\"\npipeline = \"small.toml\"\nstore = \"{store}\"\n\
-         set = {{ \"train.phases\" = {clinical} }}\n\
+         set = {{ \"train.phases\" = {clinical}, \"infer.cohorts\" = [\"clinical\"] }}\n\
          [[rows]]\nname = \"before\"\nscored = false\nset = {{ \"train.phases\" = {luna16} }}\n\
          [[rows]]\nname = \"U-Net\"\nset = {{ \"train.model.architecture\" = \"unet\" }}\npaper = {{ dice = 0.753 }}\n\
          [[rows]]\nname = \"proposed\"\nfrom = \"before\"\nset = {{ \"train.phases.0.schedule.freeze\" = [\"C1\"] }}\n",

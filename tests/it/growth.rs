@@ -33,9 +33,12 @@ root = "{{FOLDER}}/clinical"
 [crop]
 size = 64
 margin_slices = 1
+window = { low_hu = 0, high_hu = 1000 }
 
 [infer]
 checkpoint = "{{CHECKPOINT}}"
+# Phantoms of all seeds name their patients alike.
+allow_training_patients = true
 splits = ["train", "validation", "test"]
 region_growing = false
 "#;

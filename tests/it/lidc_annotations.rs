@@ -3,6 +3,7 @@
 use crate::annotations::{assert_each_file_once, run_well};
 use crate::{fixture, python};
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
+use nodulus_formats::{luna_csv, scan_geometry};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -148,4 +149,18 @@ fn at_least(store: &Path) -> [usize; 4] {
 fn sha256(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+#[test]
+fn the_patients_of_luna16_are_those_of_lidcs_table() {
+    let Some((_, data)) = fixture::real_annotations() else { return };
+    let [list, table] =
+        ["luna16-seriesuids.csv", "lidc-scan-geometry.csv.xz"].map(|n| data.join(n));
+    let table = scan_geometry::read(&table).unwrap();
+    let series = luna_csv::read_series_uids(&list).unwrap();
+    assert_eq!(series.len(), 888);
+    for series in &series {
+        let expected = table.get(series.as_str()).unwrap().patient_id.as_deref();
+        assert_eq!(luna_csv::luna16_patient(series), expected, "{series}");
+    }
 }

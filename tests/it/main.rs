@@ -7,6 +7,7 @@ mod cli;
 mod clinical;
 mod components;
 mod compressed;
+mod contract;
 mod demo;
 mod dicom_trees;
 mod docs;

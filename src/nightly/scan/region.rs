@@ -1,7 +1,7 @@
 //! The region around a candidate, and what the model marks in it.
 
 use crate::nightly::input::candidates::NoduleCandidate;
-use crate::nightly::settings::{RegionSettings, ScoreSettings};
+use crate::nightly::settings::ScoreSettings;
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask};
 use nodulus_imaging::components::{ComponentRule, Seed};
 use nodulus_imaging::crop::{CropGrid, crop_slice};
@@ -132,9 +132,9 @@ impl CandidateRegion {
         k: usize,
         counts: &mut HuCounts,
     ) -> Result<Vec<f32>, Error> {
-        let RegionSettings { padding_hu, window, .. } = settings.region;
+        let window = settings.region.window();
         let slice = slices.slice(k).ok_or(Error::Slice(k))?;
-        let (pixels, is_padded) = crop_slice(slice, &self.grid, padding_hu);
+        let (pixels, is_padded) = crop_slice(slice, &self.grid, settings.region.padding_hu());
         if !is_padded {
             counts.add(&pixels);
         }

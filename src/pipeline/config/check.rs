@@ -29,7 +29,9 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
         );
         return Err(Fault::new(key, message));
     }
-    check_window("crop.window", config.crop.window)?;
+    if let Some(window) = config.crop.window {
+        check_window("crop.window", window)?;
+    }
     for (cohort, window) in &config.crop.windows {
         check_window(&format!("crop.windows.{cohort}"), *window)?;
     }
@@ -39,7 +41,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
         check_model_id("infer.model_id", id)?;
     }
     if let Some(train) = &config.train {
-        check_train::check(train, config.crop.size)?;
+        check_train::check(train, config.crop.size())?;
         check_fold(config, "train.fold", train.fold)?;
     }
     Ok(())

@@ -110,7 +110,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.crop.margin_slices, 5);
         assert_eq!(config.ingest.cohorts[0].name, "b");
-        assert!((config.crop.window.low_hu + 900.0).abs() < 1e-9);
+        assert!((config.crop.window.unwrap().low_hu + 900.0).abs() < 1e-9);
     }
 
     #[test]

@@ -214,6 +214,7 @@ mod tests {
             ci_high: Some(mean + 0.1),
             ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         }
     }
 

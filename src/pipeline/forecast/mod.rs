@@ -9,6 +9,7 @@ mod training;
 use super::config::Config;
 use super::outdated::{Outdated, outdated};
 use super::plan::Step;
+use super::preprocessing::settled;
 use super::runner::{self, Error, Options};
 use super::sources;
 use crate::phantom;
@@ -75,6 +76,7 @@ pub fn forecast(
     is_every_stage: bool,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Forecast, Error> {
+    let config = &*settled(config, options.stages)?;
     let mut cohorts = Vec::new();
     let mut foresight = Foresight::new(config, store, options);
     if options.stages.contains(&Stage::Ingest) {

@@ -6,6 +6,7 @@ mod prepare;
 use super::config::Config;
 use super::outside_weights::outside_weights;
 use super::plan::{self, Step};
+use super::preprocessing::settled;
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::stages::{Event, Stage, Task};
@@ -91,6 +92,7 @@ pub fn run(
     options: &Options<'_>,
     progress: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<Vec<Done>, Error> {
+    let config = &*settled(config, options.stages)?;
     check_weights(config, options.stages)?;
     let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();

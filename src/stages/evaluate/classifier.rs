@@ -62,6 +62,7 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
         ci_high: estimate.interval.high(),
         ci_missing_reason: estimate.interval.missing_reason(),
         worst_case_mean: None,
+        doubts: Vec::new(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod config;
 mod classifier;
+mod doubts;
 mod comparisons;
 mod readers;
 mod reduce;
@@ -13,6 +14,7 @@ mod subgroups;
 mod summaries;
 
 pub use config::Config;
+pub use doubts::warnings;
 pub use nodule::{MeasureError, PredictedMasks, transform};
 pub use readers::READER;
 
@@ -52,7 +54,10 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
     decide: None,
-    run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
+    run: |config, task, job| {
+        doubts::check(task, config.infer.allow_training_patients)?;
+        Ok(run(&config.evaluate, task, job)?)
+    },
     reduction: Some(Reduction {
         reads: &[
             Output::Table(Table::Scans),
@@ -82,10 +87,25 @@ struct Predicted {
     mask_bits: Vec<u8>,
     #[serde(with = "serde_bytes")]
     other_rule_mask_bits: Vec<u8>,
+    doubts: Vec<String>,
 }
 
-const PREDICTED_COLUMNS: &[&str] =
-    &["roi_id", "nodule_id", "model_id", "component", "mask_bits", "other_rule_mask_bits"];
+const PREDICTED_COLUMNS: &[&str] = &[
+    "roi_id",
+    "nodule_id",
+    "model_id",
+    "component",
+    "mask_bits",
+    "other_rule_mask_bits",
+    "doubts",
+];
+
+/// What a model predicts for a nodule.
+#[derive(Debug, Default)]
+struct PredictedNodule {
+    masks: PredictedMasks,
+    doubts: BTreeSet<String>,
+}
 
 /// Measures the predictions and the readers of every pending shard.
 ///
@@ -116,10 +136,14 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let work: Vec<_> = predicted.into_iter().collect();
         let results: Vec<_> = work
             .par_iter()
-            .map(|((model_id, nodule_id), masks)| {
+            .map(|((model_id, nodule_id), PredictedNodule { masks, doubts })| {
                 let none = Vec::new();
                 let slices = regions.get(nodule_id).unwrap_or(&none);
-                (nodule_id, transform(model_id, slices, masks))
+                let measured = transform(model_id, slices, masks).map(|(nodule, slices)| {
+                    let doubts = doubts.iter().cloned().collect();
+                    (NoduleMetrics { doubts, ..nodule }, slices)
+                });
+                (nodule_id, measured)
             })
             .collect();
         for (nodule_id, result) in results {
@@ -149,19 +173,20 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads the predicted masks of a shard, by model and nodule.
+/// Reads the predictions of a shard, by model and nodule.
 fn read_predictions(
     tables: &[&Version],
     shard: usize,
-) -> Result<BTreeMap<(String, String), PredictedMasks>, nodulus_store::Error> {
-    let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
+) -> Result<BTreeMap<(String, String), PredictedNodule>, nodulus_store::Error> {
+    let mut predicted: BTreeMap<(String, String), PredictedNodule> = BTreeMap::new();
     let batches =
         tables.iter().flat_map(|table| table.shard_columns::<Predicted>(shard, PREDICTED_COLUMNS));
     for batch in batches {
         for row in batch? {
-            let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-            masks.slices.insert(row.roi_id, [row.mask_bits, row.other_rule_mask_bits]);
-            masks.components.insert(row.component);
+            let nodule = predicted.entry((row.model_id, row.nodule_id)).or_default();
+            nodule.masks.slices.insert(row.roi_id, [row.mask_bits, row.other_rule_mask_bits]);
+            nodule.masks.components.insert(row.component);
+            nodule.doubts.extend(row.doubts);
         }
     }
     Ok(predicted)

@@ -47,6 +47,7 @@ pub(super) fn nodule_row(
         short_axis_error_mm: short.signed,
         short_axis_relative_error: short.relative,
         outcome: metrics.outcome.name().to_owned(),
+        doubts: Vec::new(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }

@@ -171,6 +171,7 @@ pub(super) fn summarise(
                 ci_high: summary.interval.high(),
                 ci_missing_reason: summary.interval.missing_reason(),
                 worst_case_mean: summary.worst_case_mean,
+                doubts: Vec::new(),
             }
         })
         .collect()

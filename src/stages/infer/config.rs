@@ -45,6 +45,14 @@ pub struct Config {
     pub flips: bool,
     /// Least probability of a nodule's pixel.
     pub probability_threshold: ProbabilityThreshold,
+    /// Whether nodules of patients that the weights were trained or validated on are predicted; tables, report and
+    /// messages then say so. `--allow-training-patients` sets it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_training_patients: bool,
+    /// Whether regions with another window, padding or pixel spacing than the weights were trained with are predicted;
+    /// tables, report and messages then say so.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_other_preprocessing: bool,
     /// Components that a mask keeps, of the pixels that reach the threshold; `evaluate` measures this mask.
     pub component: ComponentRule,
     /// Greatest distance from the centre of a nodule's region to the nearest voxel of its mask; nothing is kept beyond it.
@@ -52,6 +60,11 @@ pub struct Config {
     pub reach_mm: f64,
     /// Whether region growing from the nodule's centre predicts too, as a baseline.
     pub region_growing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Weights of a checkpoint.
@@ -124,6 +137,8 @@ impl Default for Config {
             flips: false,
             // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
             probability_threshold: ProbabilityThreshold::Fixed(0.5),
+            allow_training_patients: false,
+            allow_other_preprocessing: false,
             // METHOD: the component at the centre is what a reader is shown and what `score` delivers; other components
             // are specks, vessels or other nodules.
             component: ComponentRule::Centre,

@@ -2,6 +2,8 @@
 
 pub(super) mod config;
 mod error;
+pub mod preprocessing;
+mod doubts;
 mod region;
 mod nodule_slices;
 mod selection;
@@ -10,6 +12,7 @@ mod region_growing;
 mod nodules;
 mod thresholds;
 
+use crate::stages::config::Config as Settings;
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
@@ -36,7 +39,12 @@ pub const SPEC: StageSpec = StageSpec {
     name: "infer",
     description: "predict a mask for each slice",
     example: "",
-    reads: &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint],
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+        Output::Checkpoint,
+    ],
     writes: &[Output::Table(Table::Predictions)],
     version: 5,
     needs_images: true,
@@ -57,7 +65,7 @@ pub const SPEC: StageSpec = StageSpec {
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
     }),
-    run: |config, task, job| Ok(run(&config.infer, task, job)?),
+    run: |config, task, job| Ok(run(config, task, job)?),
     reduction: None,
 };
 
@@ -65,9 +73,11 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read
+/// Fails if a patient is in two splits, the weights were trained on a patient to predict or on regions that were made
+/// otherwise and no setting allows it, the weights cannot be read, the network cannot run, or the store cannot be read
 /// or written to; a slice that cannot be predicted becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let config = &settings.infer;
     let work = job.work()?;
     let total = work.n_left();
     if total == 0 {
@@ -76,6 +86,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     leak::check(samples.rows::<Sample>())?;
     let network = open(config, task)?;
+    let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = match Thresholds::known(config, task)? {
@@ -102,7 +113,12 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             });
             for rows in rows.collect::<Vec<_>>() {
                 match rows {
-                    Ok(rows) => predictions.write(rows)?,
+                    Ok(mut rows) => {
+                        for row in rows.iter_mut().filter(|row| row.model_id == model_id) {
+                            row.doubts = doubts::names(&doubts, &row.nodule_id);
+                        }
+                        predictions.write(rows)?;
+                    }
                     Err((slices, error)) => {
                         let nodule_id = slices.first().map_or("", |(roi, _)| &roi.nodule_id);
                         failures.push(FailedCase::new("infer", nodule_id, &error, None));
@@ -130,10 +146,7 @@ pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> 
 
 /// Loads the network.
 fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
-    let weights = match task.weights {
-        Some(path) => vec![path.to_owned()],
-        None => stored_weights(config, task)?,
-    };
+    let weights = weights(config, task)?;
     let device = task.device.with_precision(config.precision)?;
     let predictor = Ensemble::load(&weights, &device)?;
     check_fold(config, &predictor)?;
@@ -145,6 +158,14 @@ fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
         }
     };
     Ok(Network { batch, flips: config.flips, predictor })
+}
+
+/// The weights files that predict.
+fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
+    match task.weights {
+        Some(path) => Ok(vec![path.to_owned()]),
+        None => stored_weights(config, task),
+    }
 }
 
 /// The weights files of the store's checkpoints.
@@ -229,6 +250,7 @@ pub fn transform(
             component: rule.name().to_owned(),
             mask_bits: region.slice_bits(&delivered, k),
             other_rule_mask_bits: region.slice_bits(&other, k),
+            doubts: Vec::new(),
         })
     };
     Ok(slices.iter().enumerate().filter_map(row).collect())

@@ -19,18 +19,28 @@ pub(super) struct Nodules {
     learning: BTreeSet<String>,
 }
 
+fn is_of_cohorts(config: &Config, sample: &Sample) -> bool {
+    config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)
+}
+
+/// Whether the nodule of a sample is to be predicted.
+pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
+    is_of_cohorts(config, sample)
+        && match config.fold {
+            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == sample.split),
+        }
+}
+
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        if !(config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)) {
+        if !is_of_cohorts(config, &sample) {
             return;
         }
         if sample.split == Split::Validation.name() {
             self.validation.insert(sample.nodule_id.clone());
         }
-        let is_wanted = match config.fold {
-            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-            None => config.splits.iter().any(|split| split.name() == sample.split),
-        };
+        let is_wanted = is_wanted(config, &sample);
         // A fold that is predicted plays no part in what it is predicted with.
         if sample.split != Split::Test.name() && !(config.fold.is_some() && is_wanted) {
             self.learning.insert(sample.nodule_id.clone());

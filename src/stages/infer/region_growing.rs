@@ -123,6 +123,7 @@ pub(super) fn predict<'a>(
             threshold_from: growing.from.name().to_owned(),
             component: rule.name().to_owned(),
             other_rule_mask_bits: mask_bits.clone(),
+            doubts: Vec::new(),
             mask_bits,
         }
     };

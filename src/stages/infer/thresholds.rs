@@ -102,8 +102,11 @@ impl Thresholds {
 fn record_path(config: &Config, task: &Task<'_>) -> Result<PathBuf, Error> {
     let inputs: Vec<_> =
         task.inputs.iter().map(|input| input.manifest.content_sha256.as_str()).collect();
-    let weights = task.weights.map(hash::sha256_file).transpose();
-    let weights = weights.map_err(nodulus_store::Error::from)?;
+    // The description says how the weights predict.
+    let files = task.weights.map(|path| [path.to_owned(), path.with_extension("json")]);
+    let weights = files.iter().flatten().map(|path| hash::sha256_file(path));
+    let weights: Vec<String> =
+        weights.collect::<Result<_, _>>().map_err(nodulus_store::Error::from)?;
     let key = hash::key(&json!([SPEC.version, config, inputs, weights]))
         .map_err(|source| nodulus_store::Error::Record { path: PathBuf::from("infer"), source })?;
     let folder = Path::new(Output::Table(Table::Predictions).name()).join("thresholds");

@@ -4,9 +4,11 @@ use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::sources::SourceCase;
 use crate::tables::Scan;
-use nodulus_formats::cohort::LoadedScan;
+use nodulus_formats::cohort::{Layout, LoadedScan};
 use nodulus_formats::dicom::RefusedSeries;
+use nodulus_formats::luna_csv::luna16_patient;
 use nodulus_formats::scan_geometry::ScanGeometry;
+use nodulus_formats::volume::image_sha256;
 use std::collections::BTreeSet;
 
 /// The row of an image; the annotations fill in the rest.
@@ -24,11 +26,17 @@ pub(super) fn of_image(
     let info = image.info.as_ref();
     let voxels = image.volume.voxels();
     let series = &image.series_instance_uid;
-    // METHOD: LUNA16's files name no patient; a series is then its own patient.
+    // METHOD: LUNA16's files name no patient; the list of its series has them. A series that is not in the list is its
+    // own patient.
+    let of_luna16 = || {
+        let is_luna16 = cohort.source == Layout::Luna16;
+        is_luna16.then(|| luna16_patient(series)).flatten().map(str::to_owned)
+    };
     let patient_id = source
         .case
         .patient
         .clone()
+        .or_else(of_luna16)
         .or_else(|| info.map(|info| info.patient_id.clone()).filter(|id| !id.is_empty()))
         .unwrap_or_else(|| series.clone());
     let scan = Scan {
@@ -59,6 +67,7 @@ pub(super) fn of_image(
         transfer_syntax: info.map(|info| info.transfer_syntax.clone()),
         hu_min: voxels.iter().copied().reduce(i16::min).map(i64::from),
         hu_max: voxels.iter().copied().reduce(i16::max).map(i64::from),
+        image_sha256: image_sha256(geometry.size(), |k| image.volume.slice(k)),
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
@@ -111,6 +120,7 @@ pub(super) fn of_refused(
         transfer_syntax: Some(info.transfer_syntax.clone()),
         hu_min: None,
         hu_max: None,
+        image_sha256: None,
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
@@ -168,6 +178,7 @@ pub(super) fn of_geometry(
         transfer_syntax: None,
         hu_min: None,
         hu_max: None,
+        image_sha256: None,
         content_sha256: source.content_sha256.clone(),
         path: None,
         annotation_paths: Vec::new(),

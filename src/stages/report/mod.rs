@@ -146,6 +146,7 @@ mod tests {
             ci_high: None,
             ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         ReportContent {
             models: models.iter().map(|(id, _)| model(id)).collect(),

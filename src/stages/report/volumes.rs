@@ -55,6 +55,7 @@ mod tests {
             ci_high: Some(-8.0),
             ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         let model = |id: &str| ReportModel { model_id: id.to_owned(), ..ReportModel::default() };
         let rows =

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 mod error;
+mod contract;
 mod course;
 mod examples;
 mod origin;
@@ -40,7 +41,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -53,7 +54,7 @@ pub const SPEC: StageSpec = StageSpec {
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
-        Ok(run(train, task, job)?)
+        Ok(run(train, task, job, config.infer.allow_training_patients)?)
     },
     reduction: None,
 };
@@ -62,24 +63,32 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, a phase has no samples, no tensor of the initial weights fits, the network cannot
+/// Fails if a patient is in two splits, the initial weights learnt from a test patient and `allows_training_patients` is not
+/// set, a phase has no samples, no tensor of the initial weights fits, the network cannot
 /// be trained, or the store cannot be read or written to.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+pub fn run(
+    config: &Config,
+    task: &Task<'_>,
+    job: &Job,
+    allows_training_patients: bool,
+) -> Result<(), Error> {
     let Some(writer) = job.work()?.next().transpose()? else { return Ok(()) };
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = job.resume_folder(&writer)?;
     let device = task.device.with_precision(config.precision)?;
     let mut trainer = Trainer::new(&config.model, config.seed, &device)?;
+    let (list, has_unlisted_initial) =
+        contract::trained_on(config, task, job.key(), task.weights, allows_training_patients)?;
+    trainer.set_contract(contract::contract(config, task, &list, has_unlisted_initial)?);
     let transfer = transfer(config, task, &mut trainer)?;
     let mut course = resume::load(&folder, &mut trainer)?;
     let counts = count(config, task)?;
     let mut about = json!({
         "run_id": job.key(),
         "seed": config.seed,
-        "phases": config.phases,
         "fold": config.fold,
         "data": origin::inputs(&job.spec().inputs),
-        "cases": origin::cases(config, task)?,
+        "n_cases": origin::n_cases(config, task)?,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
@@ -113,6 +122,12 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let files = writer.files(Output::Checkpoint)?;
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;
+    for name in [WEIGHTS_FILE, BEST_WEIGHTS_FILE] {
+        let weights = files.join(name);
+        if weights.exists() {
+            list.write_beside(&weights)?;
+        }
+    }
     profiles(config, task, &trainer, &course, &about, &files)?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;

@@ -47,6 +47,8 @@ pub struct ReportContent {
     pub failures: Vec<StageFailures>,
     /// Epochs, in the order in which they ran.
     pub training: Vec<Epoch>,
+    /// What a reader has to know before the figures, each in a sentence.
+    pub warnings: Vec<String>,
     /// The evaluated nodules.
     pub evaluation: Evaluation,
     /// Models, in the order in which they appear.

@@ -14,6 +14,7 @@ use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, Stag
 use super::error::Error;
 use super::{readers, volumes};
 use crate::stages::Task;
+use crate::stages::evaluate::warnings;
 use crate::tables::{NoduleMetrics, Output, Summary, Table, TrainingLog};
 use models::PredictionIndex;
 use nodulus_metrics::METRIC_DEFINITION;
@@ -58,6 +59,11 @@ pub(super) fn content(
         cohorts,
         failures: failures(task)?,
         training: training(task, &predicted)?,
+        warnings: warnings(
+            Some(task.table(Table::Scans)?),
+            Some(task.table(Table::Nodules)?),
+            Some(task.table(Table::NoduleMetrics)?),
+        )?,
         evaluation: Evaluation {
             split: splits.into_iter().collect::<Vec<_>>().join(", "),
             n_patients: patients.len() as u64,

@@ -99,6 +99,9 @@ impl ReportPage<'_> {
                 (counted(evaluation.n_patients, "patient", "patients")) " (" (evaluation.split)
                 " split)."
             }
+            @for warning in &content.warnings {
+                "\n" p class="warning" { b { "Warning: " } (warning) "." }
+            }
             "\n" ul {
                 @for model in &content.models {
                     @if let Some(dice) = dice_of(&model.model_id) {

@@ -97,6 +97,7 @@ fn row(model: &str, metric: Metric, subgroup: &str, mean: f64, half: f64) -> Sum
         ci_high: Some(mean + half),
         ci_missing_reason: None,
         worst_case_mean: Some(if metric.is_distance() { mean * 2.0 } else { mean }),
+        doubts: Vec::new(),
     }
 }
 
@@ -323,6 +324,9 @@ pub(super) fn sample() -> ReportContent {
             causes: vec![count("slices 12 and 14 are 5 mm apart, expected 2.5 mm", 2)],
         }],
         training: epochs(),
+        warnings: vec![
+            "`tiny`: 4 of 42 nodules have a spacing outside the range of the scans that the weights learnt from".to_owned(),
+        ],
         evaluation: Evaluation { split: "test".to_owned(), n_patients: 9, n_nodules: 42 },
         models: models(),
         summary: summary(),
