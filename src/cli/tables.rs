@@ -2,9 +2,8 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use super::outdated::among;
 use super::unknown_name::unknown_name;
-use crate::pipeline::outdated::Outdated;
+use crate::pipeline::outdated::{Outdated, outdated_among};
 use crate::tables::{Output, Table};
 use clap::Args;
 use nodulus_store::{Manifest, Store, Version};
@@ -58,7 +57,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         }
     }
     let outputs: Vec<Output> = tables.iter().map(|listed| Output::Table(listed.table)).collect();
-    let outdated = among(&store, &outputs)?;
+    let outdated = outdated_among(&store, &outputs)?;
     if arguments.json {
         let list: Vec<_> = tables.iter().map(|listed| listed.json(&outdated)).collect();
         serde_json::to_writer_pretty(&mut *out, &list)?;

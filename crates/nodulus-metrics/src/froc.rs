@@ -142,8 +142,8 @@ pub fn froc(
             marks[scan].iter().partition(|mark| mark.included);
         n_nodules_of[scan] = nodules.len();
         for nodule in nodules {
-            let hits = (0..detections.len()).filter(|n| hits(&detections[*n], nodule));
-            let confidences: Vec<f64> = hits
+            let hitting = (0..detections.len()).filter(|n| hits(&detections[*n], nodule));
+            let confidences: Vec<f64> = hitting
                 .map(|n| {
                     unclaimed[n] = false;
                     n_nodules_hit[n] += 1;
