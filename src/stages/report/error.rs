@@ -25,6 +25,9 @@ pub enum Error {
     /// The content has no JSON form.
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// The description of weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] nodulus_nets::Error),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),

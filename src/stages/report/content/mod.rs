@@ -3,6 +3,7 @@
 mod before;
 mod cohorts;
 mod models;
+mod weights;
 
 pub use before::{Before, BeforeAfter};
 pub use cohorts::{
@@ -13,6 +14,8 @@ pub use models::{
     Calibration, CalibrationBin, CasePrediction, NoduleResult, ReportModel, ShownCase,
     SlicePicture, VolumeAgreement,
 };
+
+pub use weights::{ModelWeights, TrainedPhase};
 
 use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Comparison, Summary};
@@ -53,6 +56,8 @@ pub struct ReportContent {
     pub evaluation: Evaluation,
     /// Models, in the order in which they appear.
     pub models: Vec<ReportModel>,
+    /// The weights that predicted, in the order of the models.
+    pub weights: Vec<ModelWeights>,
     /// Rows of `summary`; those with the subgroup `all` make the main table.
     pub summary: Vec<Summary>,
     /// Agreement of readers on the nodules that the models are evaluated on.

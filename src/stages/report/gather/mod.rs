@@ -5,6 +5,7 @@ mod cases;
 mod cohorts;
 mod models;
 mod provenance;
+mod weights;
 
 pub use before::version as earlier_version;
 pub(super) use cases::cases;
@@ -71,6 +72,7 @@ pub(super) fn content(
         },
         volumes: volumes::agreement(&models, &summary),
         calibration: predicted.calibration(&models),
+        weights: weights::weights(task, &models)?,
         models,
         summary,
         ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),

@@ -11,6 +11,7 @@ mod readers;
 mod results;
 mod training;
 mod volumes;
+mod weights;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -48,6 +49,7 @@ type Write = fn(&mut ReportPage<'_>);
 const SECTIONS: [(&str, &str, Write); 13] = [
     ("results", "Results", |page| {
         page.dice_by_size();
+        page.weights();
         page.before();
         page.results();
     }),

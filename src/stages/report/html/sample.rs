@@ -3,16 +3,45 @@
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::{
     Calibration, CalibrationBin, CasePrediction, Ceiling, CohortReaders, CohortSummary, Count,
-    Epoch, Evaluation, Histogram, HistogramQuantity, NoduleResult, Pairwise, ReportContent,
-    ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount, StageFailures,
+    Epoch, Evaluation, Histogram, HistogramQuantity, ModelWeights, NoduleResult, Pairwise,
+    ReportContent, ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount,
+    StageFailures, TrainedPhase,
 };
 use crate::stages::report::volumes;
 use crate::tables::{Comparison, MetricColumns, NoduleMetrics, RatingAgreement, Summary};
 use nodulus_formats::volume::Mask;
 use nodulus_metrics::Metric;
+use std::collections::BTreeMap;
 
 fn count(name: &str, n: u64) -> Count {
     Count { name: name.to_owned(), n }
+}
+
+fn weights() -> Vec<ModelWeights> {
+    let phase = |name: &str, cohort: &str| TrainedPhase {
+        name: name.to_owned(),
+        cohorts: vec![cohort.to_owned()],
+        epochs: 12,
+    };
+    let known = ModelWeights {
+        model_id: "tiny".to_owned(),
+        key: "0f3c".to_owned(),
+        is_outside: false,
+        phases: vec![phase("pretrain", "luna"), phase("finetune", "clinical")],
+        n_training_patients: Some(28),
+        n_validation_patients: Some(3),
+        n_cases: BTreeMap::new(),
+    };
+    let n_cases = BTreeMap::from([("luna".to_owned(), 7)]);
+    let outside = ModelWeights {
+        is_outside: true,
+        phases: Vec::new(),
+        n_training_patients: None,
+        n_validation_patients: None,
+        n_cases: BTreeMap::from([("train".to_owned(), n_cases)]),
+        ..known.clone()
+    };
+    vec![known, outside]
 }
 
 fn split(split: &str, n_patients: u64, n_nodules: u64, n_slices: u64) -> SplitCount {
@@ -329,6 +358,7 @@ pub(super) fn sample() -> ReportContent {
         ],
         evaluation: Evaluation { split: "test".to_owned(), n_patients: 9, n_nodules: 42 },
         models: models(),
+        weights: weights(),
         summary: summary(),
         ceiling: Ceiling { n_nodules: 42, n_several_readers: 37, pairwise: pairwise(37, 1.0) },
         comparisons: vec![
