@@ -46,10 +46,16 @@ pub(super) fn settled<'a>(config: &'a Config, stages: &[Stage]) -> Result<Cow<'a
         return Ok(Cow::Borrowed(config));
     };
     let setting = "infer.checkpoint";
-    let file =
-        weights_file(path).map_err(|source| outside_weights::Error::Store { setting, source });
     let is_predicting = stages.contains(&Stage::Infer);
-    let contract = match file.map_err(Error::from).and_then(|file| Ok(model::contract(&file)?)) {
+    let read = || -> Result<Option<Contract>, Error> {
+        let file = weights_file(path)
+            .map_err(|source| outside_weights::Error::Store { setting, source })?;
+        if let Err(source) = fs_err::metadata(&file) {
+            return Err(outside_weights::Error::Io { setting, source }.into());
+        }
+        Ok(model::contract(&file)?)
+    };
+    let contract = match read() {
         Ok(contract) => contract,
         // The stages before infer do without the weights.
         Err(_) if !is_predicting => None,

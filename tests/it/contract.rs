@@ -94,6 +94,9 @@ fn regions_are_made_as_the_weights_were_trained_and_contradictions_are_refused()
             assert!(error.contains(expected), "{set}: {error}");
         }
     }
+    // Weights that are not there are named before their window is asked for.
+    let error = refused(&path, &["--set", "infer.checkpoint=nowhere"]);
+    assert!(error.contains("cannot read the weights that `infer.checkpoint` names"), "{error}");
     // A cohort of another name could have either window.
     let error = refused(&path, &["--set", "ingest.cohorts.0.name=clinic", ALLOWED]);
     let asked = "were trained with several windows: 0 to 1000 HU (clinical), -1000 to 400 HU (luna16, an earlier phase); say \

@@ -340,7 +340,7 @@ pub(super) fn sample() -> ReportContent {
     };
     let outside = ReportSource { name: "sources".to_owned(), made: None, ..source("sources", 0) };
     ReportContent {
-        report_version: 5,
+        report_version: 6,
         title: "Lung nodule segmentation: demo".to_owned(),
         run_id: "3f9a1c20b7de4581".to_owned(),
         tool_version: "0.1.0".to_owned(),
