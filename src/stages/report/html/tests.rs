@@ -133,9 +133,9 @@ fn readers_have_rows_beside_the_models() {
         "luna: 71 of 96 nodules with two or more readers",
         "clinical: 0 of 48 nodules with two or more readers",
         "<th scope=\"row\">Dice</th><td><b>0.720</b></td><td>[0.700, 0.740]</td>",
-        "<th scope=\"row\">Malignancy</th><td><b>0.300</b></td><td>[0.250, 0.350]</td>\
-         <td><b>0.500</b></td><td>[0.450, 0.550]</td><td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
-        "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td>–</td>",
+        "<th scope=\"row\">Malignancy</th><td><b>0.300</b> \
+         <small>[0.250, 0.350]</small></td><td><b>0.500</b> <small>[0.450, 0.550]</small></td><td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
+        "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td><b>–</b></td>",
         "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval: \
          [0.780, 0.820], n\u{a0}=\u{a0}37 of 42</li>",
         "<td>37 / 42</td><td>–</td><td>–</td>",
