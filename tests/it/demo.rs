@@ -1,6 +1,8 @@
 //! The demo does what the README promises.
 
 use crate::fixture;
+use nodulus::tables::Comparison;
+use nodulus_metrics::holm::holm;
 use serde_json::Value;
 use std::path::Path;
 
@@ -34,6 +36,19 @@ fn the_network_and_the_baseline_predict_held_out_patients() {
     let report = fs_err::read_to_string(output["report"].as_str().unwrap()).unwrap();
     for value in [network[0], baseline[0]] {
         assert!(report.contains(&format!("{value:.3}")), "{value:.3} is not in the report");
+    }
+
+    // Six patients are enough for a test of the two by patient.
+    let comparisons = fixture::rows::<Comparison>(Path::new(store));
+    let p: Vec<f64> = comparisons.iter().filter_map(|row| row.p).collect();
+    assert_eq!(p.len(), comparisons.len());
+    for (row, p_holm) in comparisons.iter().zip(holm(&p)) {
+        assert_eq!(row.n_patients, 6, "{row:?}");
+        // The least p of six patients: two of 2⁶ patterns of signs.
+        assert!(row.p.unwrap() >= 2.0 / 64.0 && row.test.is_some(), "{row:?}");
+        assert!((row.p_holm.unwrap() - p_holm).abs() < 1e-12, "{row:?}");
+        assert!(row.ci_low < row.mean_difference && row.mean_difference < row.ci_high, "{row:?}");
+        assert!(row.rank_biserial.unwrap().abs() <= 1.0, "{row:?}");
     }
 
     // Test patients are held out: no patient is in two splits.

@@ -2,7 +2,6 @@
 
 use crate::{fixture, python};
 use nodulus::tables::{Comparison, Summary};
-use nodulus_metrics::holm::holm;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -99,8 +98,10 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
     let network = rows.iter().find(|row| row.metric == "classifier_auc").unwrap();
     for metric in ["classifier_auc", "classifier_brier", "classifier_ece"] {
         let row = of(&network.model_id, metric);
-        let (low, high) = (row.ci_low.unwrap(), row.ci_high.unwrap());
-        assert!(0.0 <= low && low <= high && high <= 1.0, "{row:?}");
+        // The fixture's test patients are too few for an interval, and the row says so.
+        assert!((0.0..=1.0).contains(&row.mean.unwrap()) && row.n_patients < 6, "{row:?}");
+        assert_eq!((row.ci_low, row.ci_high), (None, None), "{row:?}");
+        assert_eq!(row.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
     }
     let readers = of("reader", "dice");
     assert!(readers.mean.unwrap() > 0.5, "{readers:?}");
@@ -143,14 +144,8 @@ fn models_are_compared_in_pairs() {
         assert_ne!(row.ci_low.is_some(), row.ci_missing_reason.is_some(), "{row:?}");
         assert_ne!(row.p.is_some(), row.p_missing_reason.is_some(), "{row:?}");
         assert_eq!(row.p.is_some(), row.test.is_some(), "{row:?}");
-        assert!(row.n_patients >= 6 || row.p.is_none() && row.ci_low.is_none(), "{row:?}");
-    }
-    let tested: Vec<&Comparison> = rows.iter().filter(|row| row.p.is_some()).collect();
-    assert!(!tested.is_empty());
-    let p: Vec<f64> = tested.iter().filter_map(|row| row.p).collect();
-    for (row, expected) in tested.iter().zip(holm(&p)) {
-        assert!((row.p_holm.unwrap() - expected).abs() < 1e-12, "{row:?}");
-        assert!(row.rank_biserial.unwrap().abs() <= 1.0, "{row:?}");
+        // The fixture's test patients are too few; tests/it/demo.rs has six.
+        assert!(row.n_patients < 6 && row.p.is_none() && row.ci_low.is_none(), "{row:?}");
     }
 }
 

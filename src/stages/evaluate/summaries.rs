@@ -223,7 +223,7 @@ mod tests {
                 "texture_type=unknown"
             ]
         );
-        assert_eq!(rows[7].n_total, 1);
+        assert_eq!(rows[8].n_total, 1);
         let all = &rows[0];
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));

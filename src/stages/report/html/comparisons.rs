@@ -27,8 +27,7 @@ impl ReportPage<'_> {
              matched-pairs rank-biserial correlation over nodules, from −1 to 1.",
             &[
                 "Difference",
-                "Nodules",
-                "Patients",
+                "Nodules (patients)",
                 "Mean",
                 "95% interval",
                 "Median",
@@ -44,8 +43,9 @@ impl ReportPage<'_> {
         let decimals = decimals(&row.metric);
         vec![
             html! { (self.label(&row.model_id)) " − " (self.label(&row.baseline_id)) },
-            cell(integer(row.n_nodules.unsigned_abs())),
-            cell(integer(row.n_patients.unsigned_abs())),
+            html! {
+                (integer(row.n_nodules.unsigned_abs())) " (" (integer(row.n_patients.unsigned_abs())) ")"
+            },
             cell(signed(row.mean_difference, decimals)),
             cell(interval_or(row.ci_low, row.ci_high, decimals, row.ci_missing_reason.as_deref())),
             cell(signed(row.median_difference, decimals)),

@@ -178,7 +178,7 @@ fn interval_of(row: &Summary, decimals: usize) -> String {
 /// Ends where the number follows.
 fn mean_dice(mean: Option<f64>, interval: &str) -> Markup {
     html! {
-        "mean Dice " b { (decimal(mean, 3)) } ", 95% interval " (interval)
+        "mean Dice " b { (decimal(mean, 3)) } ", 95% interval: " (interval)
         ", n\u{a0}=\u{a0}"
     }
 }

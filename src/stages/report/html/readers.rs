@@ -37,13 +37,12 @@ impl ReportPage<'_> {
              share of pairs of readers with the same rating; by chance: the expected share if each rating were \
              drawn from all; Fleiss’ kappa: agreement beyond chance, 1 where all readers agree; Krippendorff’s \
              alpha: the same for ordered ratings, of which near ones disagree less than far ones. There is neither \
-             where all ratings are the same.",
+             where all ratings are the same, and no alpha of categories without an order. Beside them, 95% intervals \
+             by patient.",
             &[
                 "Rating",
                 "Fleiss’ kappa",
-                "95% interval",
                 "Krippendorff’s alpha",
-                "95% interval",
                 "Observed",
                 "By chance",
                 "Nodules",
@@ -121,23 +120,33 @@ fn pairwise(row: &Pairwise) -> Vec<Markup> {
     ]
 }
 
+/// An agreement with its interval; a dash where there is none.
+fn agreement(
+    value: Option<f64>,
+    [low, high]: [Option<f64>; 2],
+    missing_reason: Option<&str>,
+) -> Markup {
+    html! {
+        b { (decimal(value, 3)) }
+        @if value.is_some() {
+            " " small { (interval_or(low, high, 3, missing_reason)) }
+        }
+    }
+}
+
 fn rating(row: &RatingAgreement) -> Vec<Markup> {
     vec![
         cell(words(&row.rating)),
-        bold(decimal(row.fleiss_kappa, 3)),
-        cell(interval_or(
-            row.kappa_ci_low,
-            row.kappa_ci_high,
-            3,
+        agreement(
+            row.fleiss_kappa,
+            [row.kappa_ci_low, row.kappa_ci_high],
             row.kappa_ci_missing_reason.as_deref(),
-        )),
-        bold(decimal(row.krippendorff_alpha, 3)),
-        cell(interval_or(
-            row.alpha_ci_low,
-            row.alpha_ci_high,
-            3,
+        ),
+        agreement(
+            row.krippendorff_alpha,
+            [row.alpha_ci_low, row.alpha_ci_high],
             row.alpha_ci_missing_reason.as_deref(),
-        )),
+        ),
         cell(decimal(row.observed_agreement, 3)),
         cell(decimal(row.expected_agreement, 3)),
         cell(integer(row.n_nodules.unsigned_abs())),
