@@ -31,7 +31,8 @@ fn score(
 ) -> BTreeMap<String, Value> {
     let mut text = "seriesuid,coordX,coordY,coordZ\n".to_owned();
     for (series, nodule) in candidates {
-        let Nodule { centroid_x_mm: x, centroid_y_mm: y, centroid_z_mm: z, .. } = nodule;
+        let [x, y, z] =
+            [nodule.centroid_x_mm, nodule.centroid_y_mm, nodule.centroid_z_mm].map(Option::unwrap);
         writeln!(text, "{series},{x},{y},{z}").unwrap();
     }
     fs_err::write(folder.join("candidates.csv"), text).unwrap();
