@@ -278,7 +278,10 @@ mod tests {
             lines[5]
         );
         assert_eq!(lines[4].matches('|').count(), lines[5].matches('|').count());
-        assert!(lines[6].starts_with("| m | 4 | 1 | 0.500 [few] | 0.500 ["), "{}", lines[6]);
-        assert!(lines[6].ends_with(" | few |"), "{}", lines[6]);
+        assert!(
+            lines[9].starts_with("| m | nodules, 3D | 4 | 1 | 0.500 [few] | 0.500 ["),
+            "{text}"
+        );
+        assert!(lines[9].ends_with(" | few |"), "{text}");
     }
 }

@@ -16,6 +16,7 @@ fn run(pipeline: &Path, component: &str) {
         "train.phases.1.schedule.epochs=1",
         "crop.margin_slices=50",
         "infer.splits=[\"train\", \"validation\", \"test\"]",
+        "infer.allow_training_patients=true",
         &component,
     ];
     let sets = sets.iter().flat_map(|set| ["--set", set]);
@@ -31,8 +32,8 @@ fn score(
 ) -> BTreeMap<String, Value> {
     let mut text = "seriesuid,coordX,coordY,coordZ\n".to_owned();
     for (series, nodule) in candidates {
-        let Nodule { centroid_x_mm, centroid_y_mm, centroid_z_mm, .. } = nodule;
-        let [x, y, z] = [centroid_x_mm, centroid_y_mm, centroid_z_mm].map(|mm| mm.unwrap());
+        let [x, y, z] =
+            [nodule.centroid_x_mm, nodule.centroid_y_mm, nodule.centroid_z_mm].map(Option::unwrap);
         writeln!(text, "{series},{x},{y},{z}").unwrap();
     }
     fs_err::write(folder.join("candidates.csv"), text).unwrap();

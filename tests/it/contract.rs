@@ -17,7 +17,7 @@ fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
     let text = format!(
         "store = {:?}\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = {root:?}\n\
          [crop]\nmargin_slices = 1\n[balance]\nsplit = {{ validation = 0.0, test = 1.0 }}\n\
-         [infer]\nmodel_id = \"m\"\nthreshold = false\ncheckpoint = {weights:?}\n",
+         [infer]\nmodel_id = \"m\"\nregion_growing = false\ncheckpoint = {weights:?}\n",
         folder.join("store")
     );
     fs_err::write(&path, text).unwrap();

@@ -210,8 +210,8 @@ mod tests {
             "`infer.probability_threshold` is 1, expected a number over 0 and under 1 or \"validation\"",
         ),
         (
-            "infer.model_id=threshold",
-            "`infer.model_id` is \"threshold\", which is the id of the baseline",
+            "infer.model_id=region_growing",
+            "`infer.model_id` is \"region_growing\", which is the id of the baseline",
         ),
         (
             "infer.model_id=a/b",

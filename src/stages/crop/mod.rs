@@ -29,7 +29,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--max-memory 8GiB",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Nodules)],
     writes: &[Output::Table(Table::Rois)],
-    version: 2,
+    version: 3,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -231,6 +231,8 @@ pub fn transform(
             z_mm: geometry.voxel_to_patient([0.0, 0.0, k as f64])[2],
             start_i: grid.at(0, 0),
             start_j: grid.at(1, 0),
+            n_columns: size[0] as i64,
+            n_rows: size[1] as i64,
             height: config.size() as i64,
             width: config.size() as i64,
             spacing_i_mm: region.spacing_mm[0],
@@ -300,6 +302,7 @@ mod tests {
         let first = mask.voxels().next().unwrap();
         assert_eq!(first, [7, 7, 0]);
         assert!(!row.padded);
+        assert_eq!((row.n_columns, row.n_rows), (20, 18));
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub use error::Error;
 use network::Network;
 use nodule_slices::{NoduleSlices, each_nodule};
 use nodules::Nodules;
-use nodulus_formats::volume::Mask;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
 use nodulus_store::{FailedCase, Job};
@@ -230,12 +229,11 @@ pub fn transform(
 ) -> Result<Vec<Prediction>, RegionError> {
     let region = NoduleRegion::of(slices.iter().map(|(roi, _)| roi), reach_mm)?;
     let [width, ..] = region.size;
-    let marked = Mask::from_fn(region.size, |i, j, k| {
+    let [delivered, other] = region.by_rule(rule, |i, j, k| {
         let predicted = slices.get(k).and_then(|(_, predicted)| predicted.as_ref());
         let probability = predicted.and_then(|found| found.probability.get(j * width + i));
         probability.is_some_and(|p| f64::from(*p) >= threshold.value)
     });
-    let [delivered, other] = region.by_rule(rule, marked);
     let row = |(k, (roi, predicted)): (usize, &(Roi, Option<model::Prediction>))| {
         let predicted = predicted.as_ref()?;
         let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);

@@ -11,6 +11,8 @@ pub(super) struct NoduleRegion {
     pub(super) size: [usize; 3],
     /// Its centre.
     pub(super) seed: Seed,
+    /// Pixels along i and j that lie in the scan's slices; the others are padding.
+    in_scan: [[usize; 2]; 2],
 }
 
 /// The slices of a nodule are no region.
@@ -83,12 +85,36 @@ impl NoduleRegion {
         let [start, end] = of_nodule.unwrap_or([0, n_slices - 1]);
         let centre = [(width / 2) as f64, (height / 2) as f64, (start + end) as f64 / 2.0];
         let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
-        Ok(Self { size: [width, height, n_slices], seed: Seed { centre, spacing_mm, reach_mm } })
+        let steps = [
+            first.spacing_i_mm / first.native_spacing_i_mm,
+            first.spacing_j_mm / first.native_spacing_j_mm,
+        ];
+        let along_i = in_scan(first.start_i, steps[0], width, first.n_columns);
+        let along_j = in_scan(first.start_j, steps[1], height, first.n_rows);
+        Ok(Self {
+            size: [width, height, n_slices],
+            seed: Seed { centre, spacing_mm, reach_mm },
+            in_scan: [along_i, along_j],
+        })
     }
 
-    /// The mask that a rule of components keeps of the marked voxels, and that of the other rule.
-    pub(super) fn by_rule(&self, rule: ComponentRule, marked: Mask) -> [Mask; 2] {
-        let marked = PlacedMask { start: [0; 3], mask: marked };
+    /// Whether a pixel lies in the scan's slices.
+    pub(super) fn is_in_scan(&self, i: usize, j: usize) -> bool {
+        let [along_i, along_j] = self.in_scan;
+        (along_i[0]..along_i[1]).contains(&i) && (along_j[0]..along_j[1]).contains(&j)
+    }
+
+    /// The mask that a rule of components keeps of the voxels for which `is_marked(i, j, k)` holds, and that of the other
+    /// rule.
+    ///
+    /// METHOD: padding past the scan is no part of a mask, because no file of the scan can hold it.
+    pub(super) fn by_rule(
+        &self,
+        rule: ComponentRule,
+        is_marked: impl Fn(usize, usize, usize) -> bool,
+    ) -> [Mask; 2] {
+        let mask = Mask::from_fn(self.size, |i, j, k| self.is_in_scan(i, j) && is_marked(i, j, k));
+        let marked = PlacedMask { start: [0; 3], mask };
         let centre = self.whole(ComponentRule::Centre.of(&marked, &self.seed).as_ref());
         match rule {
             ComponentRule::Centre => [centre, marked.mask],
@@ -109,6 +135,17 @@ impl NoduleRegion {
         let [width, height, _] = self.size;
         Mask::from_fn([width, height, 1], |i, j, _| mask.get(i, j, k)).into_bits()
     }
+}
+
+/// The first pixel of a row that lies in the scan and the first one past it.
+fn in_scan(start: f64, step: f64, n_pixels: usize, n_scan: i64) -> [usize; 2] {
+    let is_inside = |pixel: &usize| {
+        let at = start + *pixel as f64 * step;
+        at >= -0.5 && at < n_scan as f64 - 0.5
+    };
+    let first = (0..n_pixels).find(is_inside);
+    let past = |first: usize| (first..n_pixels).find(|pixel| !is_inside(pixel));
+    first.map_or([0, 0], |first| [first, past(first).unwrap_or(n_pixels)])
 }
 
 #[cfg(test)]
@@ -149,10 +186,22 @@ mod tests {
         // Pixels 2 and 4 of the first slice, 3 of the second, which joins them, and 0, which nothing joins.
         let marked =
             Mask::from_fn([5, 1, 2], |i, _, k| [(2, 0), (4, 0), (3, 1), (0, 1)].contains(&(i, k)));
-        let [centre, all] = region.by_rule(ComponentRule::Centre, marked.clone());
+        let is_marked = |i, j, k| marked.get(i, j, k);
+        let [centre, all] = region.by_rule(ComponentRule::Centre, is_marked);
         assert_eq!([0, 1].map(|k| region.slice_bits(&centre, k)), [[0b1_0100], [0b0_1000]]);
         assert_eq!([0, 1].map(|k| region.slice_bits(&all, k)), [[0b1_0100], [0b0_1001]]);
-        assert_eq!(region.by_rule(ComponentRule::All, marked), [all, centre]);
-        assert!(region.by_rule(ComponentRule::Centre, Mask::empty([5, 1, 2]))[0].is_empty());
+        assert_eq!(region.by_rule(ComponentRule::All, is_marked), [all, centre]);
+        assert!(region.by_rule(ComponentRule::Centre, |_, _, _| false)[0].is_empty());
+    }
+
+    #[test]
+    fn padding_past_the_scan_is_in_no_mask() {
+        // Two pixels for each of the scan's, from one before it on: pixels 1 to 4 lie in a scan of two.
+        let slice = Roi { start_i: -1.0, spacing_i_mm: 0.5, n_columns: 2, ..slice(7) };
+        let region = NoduleRegion::of(std::iter::once(&slice), 5.0).unwrap();
+        let [mask, all] = region.by_rule(ComponentRule::Centre, |_, _, _| true);
+        assert_eq!((region.slice_bits(&mask, 0), mask == all), (vec![0b1_1110], true));
+        assert_eq!(in_scan(9.0, 1.0, 4, 2), [0, 0]);
+        assert_eq!(in_scan(0.0, 1.0, 4, 2), [0, 2]);
     }
 }

@@ -101,7 +101,7 @@ fn dice_by_choice(slices: &NoduleSlices<()>, reach_mm: f64) -> Option<Vec<f64>> 
 
 /// The rows of a nodule's slices; none where a slice's HU do not fit it, which the network reports.
 ///
-/// Region growing gives one component, so that both rules of components give the same mask.
+/// Region growing gives one component, so that both rules of components give the same mask, unless padding divides it.
 pub(super) fn predict<'a>(
     slices: impl Iterator<Item = &'a Roi> + Clone,
     growing: ChosenGrowing,
@@ -110,22 +110,20 @@ pub(super) fn predict<'a>(
 ) -> Result<Vec<Prediction>, RegionError> {
     let (region, around) = surroundings(slices.clone(), reach_mm)?;
     let Some(around) = around else { return Ok(Vec::new()) };
-    let mask = region.whole(Some(&around.segment(growing.settings)));
-    let row = |(k, roi): (usize, &Roi)| {
-        let mask_bits = region.slice_bits(&mask, k);
-        Prediction {
-            roi_id: roi.roi_id.clone(),
-            nodule_id: roi.nodule_id.clone(),
-            model_id: REGION_GROWING.to_owned(),
-            probability: None,
-            nodule_probability: None,
-            threshold: around.threshold_hu(growing.settings.share),
-            threshold_from: growing.from.name().to_owned(),
-            component: rule.name().to_owned(),
-            other_rule_mask_bits: mask_bits.clone(),
-            doubts: Vec::new(),
-            mask_bits,
-        }
+    let grown = around.segment(growing.settings);
+    let [mask, other] = region.by_rule(rule, |i, j, k| grown.get(i, j, k));
+    let row = |(k, roi): (usize, &Roi)| Prediction {
+        roi_id: roi.roi_id.clone(),
+        nodule_id: roi.nodule_id.clone(),
+        model_id: REGION_GROWING.to_owned(),
+        probability: None,
+        nodule_probability: None,
+        threshold: around.threshold_hu(growing.settings.share),
+        threshold_from: growing.from.name().to_owned(),
+        component: rule.name().to_owned(),
+        mask_bits: region.slice_bits(&mask, k),
+        other_rule_mask_bits: region.slice_bits(&other, k),
+        doubts: Vec::new(),
     };
     Ok(slices.enumerate().map(row).collect())
 }

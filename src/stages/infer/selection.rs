@@ -93,6 +93,12 @@ pub(super) fn dice_by_threshold(
     for (_, predicted) in slices {
         levels.extend(predicted.as_ref()?.probability.iter().map(level));
     }
+    let [width, height, _] = region.size;
+    for (voxel, level) in levels.iter_mut().enumerate() {
+        if !region.is_in_scan(voxel % width, voxel / width % height) {
+            *level = 0;
+        }
+    }
     if levels.len() != references.weights.len() {
         return None;
     }
