@@ -41,7 +41,8 @@ fn score(
     let file = folder.join("score.toml");
     let settings = format!(
         "[score]\ninput = {:?}\nstore = \"score-{component}\"\nmodel = {store:?}\ncandidates = \"candidates.csv\"\n\
-         settle_seconds = 0\ncomponent = \"{component}\"\n[score.region]\nextent_mm = 500.0\n",
+         settle_seconds = 0\ncomponent = \"{component}\"\nallow_training_patients = true\nallow_other_preprocessing = true\n[score.region]\n\
+         extent_mm = 500.0\nwindow = {{ low_hu = -1000.0, high_hu = 400.0 }}\n",
         store.join("phantom/lidc"),
     );
     fs_err::write(&file, settings).unwrap();

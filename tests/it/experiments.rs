@@ -50,7 +50,8 @@ fn every_row_is_trained_once_and_evaluated_with_the_others() {
     assert_eq!(log.matches(" epoch 1/1: ").count(), 3, "{log}");
     let rows = table["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["model_id"].as_str().unwrap()).collect();
-    assert_eq!(names, ["U-Net", "proposed", "region_growing", "reader"]);
+    // The clinical nodules have one reader each: there is no ceiling.
+    assert_eq!(names, ["U-Net", "proposed", "region_growing"]);
 
     // The numbers are the same as in the store's tables.
     let metrics: Vec<NoduleMetrics> = fixture::rows(&store);

@@ -141,7 +141,8 @@ fn check_predicted(store: &Path, predicted: &PredictionProfile, rows: &[Predicti
     for row in rows {
         let roi = &rois[&row.roi_id];
         let pixels =
-            row.mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
+            // The profile counts all components.
+            row.other_rule_mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
         let n: u32 = pixels.map(u8::count_ones).sum();
         let (score, volume) = nodules.entry(row.nodule_id.clone()).or_insert((0.0, 0.0));
         *score = score.max(row.nodule_probability.unwrap());

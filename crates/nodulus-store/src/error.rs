@@ -148,12 +148,12 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// The file could not be written.
-    #[error("cannot write `{path}` as Parquet")]
+    #[error("cannot write `{path}` as Parquet: {}", in_words(error))]
     WriteParquet {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: parquet::errors::ParquetError,
+        error: parquet::errors::ParquetError,
     },
     /// The file's columns are not the rows' fields.
     #[error("rows of `{path}` do not have the columns of `{table}`")]
@@ -210,6 +210,14 @@ pub enum Error {
         /// What differs.
         source: Box<serde_arrow::Error>,
     },
+}
+
+/// What the Parquet writer says, without the names of its kinds of errors.
+fn in_words(error: &parquet::errors::ParquetError) -> String {
+    match error {
+        parquet::errors::ParquetError::External(source) => source.to_string(),
+        other => other.to_string().replace("Parquet error: ", ""),
+    }
 }
 
 fn known_versions(known: &[(String, Vec<String>)]) -> String {
