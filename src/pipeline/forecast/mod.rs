@@ -76,9 +76,7 @@ pub fn forecast(
     is_every_stage: bool,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Forecast, Error> {
-    let config = &*settled(config, options.stages)?;
-    let mut cohorts = Vec::new();
-    let mut foresight = Foresight::new(config, store, options);
+    let (mut cohorts, mut found) = (Vec::new(), None);
     if options.stages.contains(&Stage::Ingest) {
         let expected = expected_cases(config, store)?;
         let (listed, changes) = sources::survey(&config.ingest, store, &expected, progress)?;
@@ -87,10 +85,13 @@ pub fn forecast(
             cohort.is_some_and(|cohort| expected(cohort).is_some())
         };
         cohorts = cohorts::counted(&listed, &changes, &is_expected);
-        foresight.listed = Some(step::Listed { sources: listed, changes });
-        foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
+        found = Some(step::Listed { sources: listed, changes });
     }
+    let config = &*settled(config, options.stages)?;
     runner::check_weights(config, options.stages)?;
+    let mut foresight = Foresight::new(config, store, options);
+    foresight.listed = found;
+    foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
     let outdated = outdated(store)?;
     let mut stages = Vec::new();
     // Each stage that would run, with the first one that runs before it.
