@@ -23,6 +23,7 @@ pub struct ScoreFile {
 /// Settings: `[score]`. Paths are relative to the file's folder.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct ScoreSettings {
     /// Folder that scans arrive in. nodulus never writes to it.
     #[schemars(length(min = 1), extend("examples" = ["incoming"]))]

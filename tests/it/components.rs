@@ -40,10 +40,11 @@ fn score(
     let store = folder.join("store");
     let file = folder.join("score.toml");
     let settings = format!(
-        "[score]\ninput = {:?}\nstore = \"score-{component}\"\nmodel = {store:?}\ncandidates = \"candidates.csv\"\n\
+        "[score]\ninput = \"{}\"\nstore = \"score-{component}\"\nmodel = \"{}\"\ncandidates = \"candidates.csv\"\n\
          settle_seconds = 0\ncomponent = \"{component}\"\nallow_training_patients = true\nallow_other_preprocessing = true\n[score.region]\n\
          extent_mm = 500.0\nwindow = {{ low_hu = -1000.0, high_hu = 400.0 }}\n",
-        store.join("phantom/lidc"),
+        store.join("phantom/lidc").display(),
+        store.display(),
     );
     fs_err::write(&file, settings).unwrap();
     fixture::run_well(&["score", file.to_str().unwrap(), "--json"]);

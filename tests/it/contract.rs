@@ -15,10 +15,12 @@ const ALLOWED: &str = "--allow-training-patients";
 fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
     let path = folder.join("other.toml");
     let text = format!(
-        "store = {:?}\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = {root:?}\n\
+        "store = \"{}\"\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = \"{}\"\n\
          [crop]\nmargin_slices = 1\n[balance]\nsplit = {{ validation = 0.0, test = 1.0 }}\n\
-         [infer]\nmodel_id = \"m\"\nregion_growing = false\ncheckpoint = {weights:?}\n",
-        folder.join("store")
+         [infer]\nmodel_id = \"m\"\nregion_growing = false\ncheckpoint = \"{}\"\n",
+        folder.join("store").display(),
+        root.display(),
+        weights.display()
     );
     fs_err::write(&path, text).unwrap();
     path

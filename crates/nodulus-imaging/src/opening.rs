@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_component_at_the_seed_alone_is_dilated() {
         // Two squares of 5 × 5 joined by a line.
-        let mask = Mask::from_fn([15, 5, 1], |i, j, _| i < 5 || i > 9 || j == 2);
+        let mask = Mask::from_fn([15, 5, 1], |i, j, _| !(5..=9).contains(&i) || j == 2);
         let seed = Seed { centre: [2.0, 2.0, 0.0], spacing_mm: [1.0; 3], reach_mm: 5.0 };
         let depths = Depths::of(&mask, [1.0; 3]);
         let opened = depths.opened(1.0, Some(&seed));

@@ -120,7 +120,7 @@ impl Surroundings {
         let mut mask = Mask::empty(self.size);
         component.voxels().for_each(|[i, j, k]| mask.set(i, j, k, true));
         let nearest = self.seed.nearest(&component)?;
-        Some(GrownComponent::new(mask, nearest, self.seed, self.start))
+        Some(GrownComponent::new(&mask, nearest, self.seed, self.start))
     }
 
     /// Segments the nodule: its voxels in the region, empty where nothing is found.
@@ -144,10 +144,10 @@ pub struct GrownComponent {
 }
 
 impl GrownComponent {
-    fn new(mask: Mask, nearest: [usize; 3], seed: Seed, start: [usize; 3]) -> Self {
+    fn new(mask: &Mask, nearest: [usize; 3], seed: Seed, start: [usize; 3]) -> Self {
         let size = mask.size();
         let [ni, nj, nk] = size;
-        let depths = Depths::of(&mask, seed.spacing_mm);
+        let depths = Depths::of(mask, seed.spacing_mm);
         let mut levels = vec![0u8; ni * nj * nk];
         let mut depth_mm = 0.0;
         for (voxel, depth) in depths.iter() {
@@ -243,7 +243,7 @@ mod tests {
 
         fn dice(&self, settings: GrowingSettings, truth: impl Fn([f64; 3]) -> bool) -> f64 {
             let found = self.segment(settings);
-            let truth = Region::new(truth);
+            let truth = Self::new(truth);
             let (mut both, mut one) = (0, 0);
             for (n, hu) in truth.hu.iter().enumerate() {
                 let [i, j, k] = [n % SIZE[0], n / SIZE[0] % SIZE[1], n / (SIZE[0] * SIZE[1])];

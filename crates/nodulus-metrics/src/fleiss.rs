@@ -119,7 +119,9 @@ impl<'a> RatedSubjects<'a> {
         let mut patients = PatientSums::new(width);
         for of_patient in self.subjects.chunk_by(|a, b| a.0 == b.0) {
             let mut sums = vec![0.0; width];
-            of_patient.iter().for_each(|(_, counts)| add(counts, &mut sums));
+            for (_, counts) in of_patient {
+                add(counts, &mut sums);
+            }
             patients.push(&sums);
         }
         patients

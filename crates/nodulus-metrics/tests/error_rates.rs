@@ -2,7 +2,7 @@
 //! the same in many.
 
 #[path = "../examples/error_rates/cohorts.rs"]
-#[allow(dead_code, reason = "the example makes more kinds of values")]
+#[expect(dead_code, reason = "the example makes more kinds of values")]
 mod cohorts;
 
 use cohorts::{Cohorts, Values, named, names};

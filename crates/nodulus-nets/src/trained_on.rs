@@ -90,14 +90,17 @@ impl KeyedSet {
     }
 
     fn hash(&self, kind: IdentityKind, text: &str) -> Hash {
-        let mut mac: Hmac<Sha256> =
-            Hmac::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+        let mut mac = with_key(&self.key);
         for part in [kind.name().as_bytes(), &[0], text.as_bytes()] {
             mac.update(part);
         }
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         std::array::from_fn(|n| digest[n])
     }
+}
+
+fn with_key(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 impl TrainedOn {
@@ -107,13 +110,9 @@ impl TrainedOn {
     /// gives the same file. It keeps tables of hashes that were computed beforehand from being of use, and hashes
     /// of two trainings from being compared. It is no secret: whoever has the file can test whether an id is in it.
     pub fn new(training_key: &str) -> Self {
-        let key: [u8; 32] = {
-            let mut mac: Hmac<Sha256> =
-                Hmac::new_from_slice(MAGIC).expect("HMAC takes a key of any length");
-            mac.update(training_key.as_bytes());
-            mac.finalize().into_bytes().into()
-        };
-        Self { sets: vec![KeyedSet::new(key)] }
+        let mut mac = with_key(MAGIC);
+        mac.update(training_key.as_bytes());
+        Self { sets: vec![KeyedSet::new(mac.finalize().into_bytes().into())] }
     }
 
     /// Adds a patient, series or image of the training.
@@ -154,7 +153,9 @@ impl TrainedOn {
             bytes.extend(set.key);
             for group in &set.groups {
                 bytes.extend((group.len() as u64).to_le_bytes());
-                group.iter().for_each(|hash| bytes.extend(hash));
+                for hash in group {
+                    bytes.extend(hash);
+                }
             }
         }
         bytes
@@ -251,8 +252,8 @@ mod tests {
         list
     }
 
-    fn seen(used_for: TrainingUse, is_inherited: bool) -> Option<SeenIdentity> {
-        Some(SeenIdentity { used_for, is_inherited })
+    const fn seen(used_for: TrainingUse, is_inherited: bool) -> SeenIdentity {
+        SeenIdentity { used_for, is_inherited }
     }
 
     /// HMAC-SHA256 by Python's `hmac`: the key is `hmac.digest(b"nodulus trained-on 1", b"run", "sha256")`, the
@@ -267,18 +268,18 @@ mod tests {
     #[test]
     fn whom_weights_saw_is_found_and_nobody_else() {
         let list = list();
-        assert_eq!(list.find(Patient, "p1"), seen(Training, false));
-        assert_eq!(list.find(Patient, "p2"), seen(Validation, false));
-        assert_eq!(list.find(Series, "1.2.3"), seen(Training, false));
-        assert_eq!(list.find(Image, "abc"), seen(Training, false));
+        assert_eq!(list.find(Patient, "p1"), Some(seen(Training, false)));
+        assert_eq!(list.find(Patient, "p2"), Some(seen(Validation, false)));
+        assert_eq!(list.find(Series, "1.2.3"), Some(seen(Training, false)));
+        assert_eq!(list.find(Image, "abc"), Some(seen(Training, false)));
         for (kind, text) in [(Patient, "p3"), (Series, "p1"), (Patient, "abc"), (Image, "")] {
             assert_eq!(list.find(kind, text), None, "{kind:?} {text}");
         }
         let mut next = TrainedOn::new("next run");
         next.add(Validation, Patient, "p1");
         next.inherit(&list);
-        assert_eq!(next.find(Patient, "p1"), seen(Training, true));
-        assert_eq!(next.find(Patient, "p2"), seen(Validation, true));
+        assert_eq!(next.find(Patient, "p1"), Some(seen(Training, true)));
+        assert_eq!(next.find(Patient, "p2"), Some(seen(Validation, true)));
         assert_eq!(next.n_own(Validation, Patient), 1);
         assert_ne!(next.sets[0].hash(Patient, "p1"), next.sets[1].hash(Patient, "p1"));
     }

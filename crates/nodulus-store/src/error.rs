@@ -220,14 +220,15 @@ fn in_words(error: &parquet::errors::ParquetError) -> String {
     }
 }
 
+/// Versions of an output that a message names, the newest first.
+const MOST_VERSIONS: usize = 3;
+
 fn known_versions(known: &[(String, Vec<String>)]) -> String {
     if known.is_empty() {
         return "it has no versions yet".to_owned();
     }
-    // Keys come with the newest first.
-    const MOST: usize = 3;
     let of_output = |(output, keys): &(String, Vec<String>)| {
-        let more = keys.len().saturating_sub(MOST);
+        let more = keys.len().saturating_sub(MOST_VERSIONS);
         let older = if more > 0 { format!(" and {more} older") } else { String::new() };
         format!("`{output}` has {}{older}", keys[..keys.len() - more].join(", "))
     };

@@ -19,6 +19,9 @@ const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
 /// A model's values by nodule, each with the patient.
 type Values<'a> = BTreeMap<&'a str, (&'a str, f64)>;
 
+/// A metric, two models, and the differences of the nodules that both have a value of, each with its patient.
+type ModelPair<'a> = (Metric, [&'a str; 2], Vec<(&'a str, f64)>);
+
 /// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. Region growing is always the
 /// baseline, and the readers are the baseline of every model.
 ///
@@ -29,7 +32,7 @@ pub(super) fn compare(measured: &[MeasuredValue], seed: u64) -> Vec<Comparison> 
     let mut models: Vec<&str> =
         measured.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
     models.sort_by_key(|id| (*id == READER, *id == REGION_GROWING));
-    let mut pairs: Vec<(Metric, [&str; 2], Vec<(&str, f64)>)> = Vec::new();
+    let mut pairs: Vec<ModelPair<'_>> = Vec::new();
     for metric in COMPARED {
         let mut values: BTreeMap<&str, Values<'_>> = BTreeMap::new();
         for row in measured.iter().filter(|row| row.metric == metric.name()) {

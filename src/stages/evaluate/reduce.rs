@@ -64,7 +64,9 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
         }
         let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
         rows.extend(judgements.rows(config.seed));
-        rows.iter_mut().for_each(|row| row.doubts = doubts.of(row));
+        for row in &mut rows {
+            row.doubts = doubts.of(row);
+        }
         rows.sort_by(|a, b| {
             (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
         });

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Infer")]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Config {
     /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or another store
     /// for its current weights; the file's content, not its path, is part of the key.

@@ -268,7 +268,7 @@ mod tests {
         rule: ComponentRule,
     ) -> Vec<Prediction> {
         let n_pixels = slices.iter().flatten().map(|slice| slice.len()).max().unwrap();
-        let slice = |(k, probability): (usize, &Option<&[f32]>)| {
+        let slice = |(k, probability): (usize, Option<&[f32]>)| {
             let roi = roi(&vec![0; n_pixels], &vec![true; n_pixels], &[0]);
             let predicted = probability.map(|probability| model::Prediction {
                 probability: probability.to_vec(),
@@ -276,7 +276,7 @@ mod tests {
             });
             (Roi { slice_index: k as i64, ..roi }, predicted)
         };
-        let slices: Vec<_> = slices.iter().enumerate().map(slice).collect();
+        let slices: Vec<_> = slices.iter().copied().enumerate().map(slice).collect();
         transform("m", &slices, threshold, rule, 5.0).unwrap()
     }
 

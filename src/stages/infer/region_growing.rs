@@ -50,7 +50,9 @@ pub(super) fn choose(
     each_nodule(rois.rows::<Roi>(), nodules, read, |complete| {
         let dice: Vec<_> =
             complete.par_iter().filter_map(|slices| dice_by_choice(slices, reach_mm)).collect();
-        dice.iter().for_each(|dice| sums.add(dice));
+        for dice in &dice {
+            sums.add(dice);
+        }
         Ok(())
     })?;
     Ok(sums.best().and_then(|n| choices().nth(n)))

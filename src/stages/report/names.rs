@@ -19,8 +19,8 @@ pub(super) fn decimals(metric: &str) -> usize {
 
 /// The metric behind a name: over nodules, over slices, or by the other rule of components.
 pub(super) fn known(metric: &str) -> Option<Metric> {
-    let prefixes = RULE_PREFIXES.iter().map(|(prefix, _)| *prefix).chain([SLICE_PREFIX]);
-    let plain = prefixes.filter_map(|prefix| metric.strip_prefix(prefix)).next();
+    let mut prefixes = RULE_PREFIXES.iter().map(|(prefix, _)| *prefix).chain([SLICE_PREFIX]);
+    let plain = prefixes.find_map(|prefix| metric.strip_prefix(prefix));
     Metric::from_name(plain.unwrap_or(metric))
 }
 

@@ -53,7 +53,7 @@ pub struct Initial {
     /// Text that is put before the names of the file's tensors: `classifier.` for torchvision's ResNet-50.
     #[serde(default)]
     pub prefix: String,
-    /// Whether they were trained on no patients, as those of ImageNet; without it, predictions of weights that start
+    /// Whether they were trained on no patients, as those of `ImageNet`; without it, predictions of weights that start
     /// from a file that names nobody are marked as in doubt.
     #[serde(default, skip_serializing_if = "is_false")]
     pub without_patients: bool,

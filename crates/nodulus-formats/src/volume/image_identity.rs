@@ -33,7 +33,7 @@ pub fn image_sha256<'a>(
         hash.update(bytes.as_flattened());
     }
     let digest = hash.finalize();
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
         let geometry =
             Geometry::new([3, 2, n_slices], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
         let value = |(k, j, i): (usize, usize, usize)| {
-            (100 * k + 10 * j + i) as i16 - if k == changed { 1 } else { 0 }
+            (100 * k + 10 * j + i) as i16 - i16::from(k == changed)
         };
         Volume::new(geometry, Array3::from_shape_fn((n_slices, 2, 3), value)).unwrap()
     }

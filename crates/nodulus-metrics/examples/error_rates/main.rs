@@ -6,6 +6,8 @@
 //!
 //! Takes two minutes. The tables in `docs/metrics.md` are its output.
 
+#![expect(clippy::print_stdout, reason = "an example prints its figures")]
+
 mod cohorts;
 
 use cohorts::{Cohorts, Values, named, names};

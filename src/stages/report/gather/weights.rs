@@ -31,16 +31,15 @@ pub(super) fn weights(task: &Task<'_>, models: &[ReportModel]) -> Result<Vec<Mod
                 n_validation_patients: None,
                 n_cases: BTreeMap::new(),
             };
-            found.push(match task.store.version(Output::Checkpoint, key)? {
-                Some(version) => match version.file(WEIGHTS_FILE) {
-                    Some(file) => described(none, &file)?,
-                    None => none,
-                },
-                None => {
-                    let note = inputs.get(key).and_then(WeightsNote::of);
-                    let n_cases = note.and_then(|note| note.origin).map(|origin| origin.n_cases);
-                    ModelWeights { is_outside: true, n_cases: n_cases.unwrap_or_default(), ..none }
-                }
+            let version = task.store.version(Output::Checkpoint, key)?;
+            let file = version.as_ref().and_then(|version| version.file(WEIGHTS_FILE));
+            found.push(if let Some(file) = file {
+                described(none, &file)?
+            } else {
+                let note = inputs.get(key).and_then(WeightsNote::of);
+                let n_cases = note.and_then(|note| note.origin).map(|origin| origin.n_cases);
+                let n_cases = n_cases.unwrap_or_default();
+                ModelWeights { is_outside: version.is_none(), n_cases, ..none }
             });
         }
     }
