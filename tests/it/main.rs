@@ -29,6 +29,7 @@ mod metrics;
 mod mixed;
 mod networks;
 mod nightly_job;
+mod odd_files;
 mod peak_memory;
 mod python;
 mod r_arrow;

@@ -3,7 +3,7 @@
 use super::sources::SourceCase;
 use crate::stages::memory::TooLarge;
 use crate::tables::exclusions::Exclusion;
-use crate::tables::{Mark, Scan};
+use crate::tables::{Mark, PassedOverFile, Scan};
 use nodulus_store::FailedCase;
 
 /// The rows of one case.
@@ -12,6 +12,7 @@ pub struct CaseRows {
     pub(super) scans: Vec<Scan>,
     pub(super) marks: Vec<Mark>,
     pub(super) exclusions: Vec<Exclusion>,
+    pub(super) passed_over: Vec<PassedOverFile>,
     pub(super) failures: Vec<FailedCase>,
 }
 
@@ -35,6 +36,7 @@ impl CaseRows {
         self.scans.extend(other.scans);
         self.marks.extend(other.marks);
         self.exclusions.extend(other.exclusions);
+        self.passed_over.extend(other.passed_over);
         self.failures.extend(other.failures);
     }
 }

@@ -1,9 +1,12 @@
 //! Orders slices, and places them in the patient.
 
+use super::acquisitions::check_single;
+use super::quantity;
 use super::slice::SliceHeader;
-use super::slice_spacing::{even_spacing, spacing_of_single};
+use super::slice_spacing::{EXACT_MM, EvenGrid, even_grid, spacing_of_single};
 use super::tolerances::Tolerances;
 use crate::dicom::error::{Error, Problem};
+use crate::dicom::irregularities::{Irregularities, Irregularity};
 use crate::volume::Geometry;
 use dicom_dictionary_std::tags;
 
@@ -18,6 +21,10 @@ pub(crate) struct SliceStack<'a> {
     pub(crate) duplicates: Vec<(&'a SliceHeader, usize)>,
     /// Largest deviation of a gap from the spacing along k.
     pub(crate) gap_max_deviation_mm: f64,
+    /// Largest distance of a slice's position from its voxel on the grid.
+    pub(crate) grid_residual_mm: f64,
+    /// Faults that were read past.
+    pub(crate) irregularities: Irregularities,
 }
 
 /// METHOD: slices closer than this lie at one position. LIDC-IDRI rounds positions to 1e-6 mm, and its closest slices
@@ -27,50 +34,100 @@ const SAME_POSITION_MM: f64 = 1e-3;
 /// METHOD: scanners round direction cosines and spacings to 6 digits or fewer.
 const ROUNDING_TOLERANCE: f64 = 1e-4;
 
+/// METHOD: some software rounds direction cosines to 3 digits.
+const MOST_ROUNDED: f64 = 1e-3;
+
 /// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
 pub(crate) fn stack<'a>(
     slices: &'a [SliceHeader],
     tolerances: &Tolerances,
 ) -> Result<SliceStack<'a>, Error> {
-    let first = slices.first().ok_or(Error::NoSlices { n_files: 0, folder: "".into() })?;
-    check_same(first, slices)?;
-    let axes = axes(first)?;
+    let first = slices.first().ok_or(Error::NoSlices {
+        n_files: 0,
+        folder: "".into(),
+        aside: Vec::new(),
+    })?;
+    let mut irregularities = Irregularities::default();
+    check_same(first, slices, tolerances, &mut irregularities)?;
+    quantity::check(slices)?;
+    let axes = axes(first, tolerances, &mut irregularities)?;
     let along = |slice: &SliceHeader| dot(slice.position_mm, axes[2]);
+    check_single(slices, &slices.iter().map(along).collect::<Vec<_>>())?;
     let mut ordered: Vec<&SliceHeader> = slices.iter().collect();
     // Of two slices at one position, the one with the lesser UID is kept, whatever the order of the files.
     ordered.sort_by(|a, b| {
         let own = |slice: &'a SliceHeader| (&slice.sop_instance_uid, slice.location.number);
         along(a).total_cmp(&along(b)).then_with(|| own(a).cmp(&own(b)))
     });
-    check_sideways(&ordered, axes[2], tolerances)?;
     let mut kept: Vec<&SliceHeader> = Vec::new();
     let mut duplicates = Vec::new();
-    for slice in ordered {
+    for slice in &ordered {
         match kept.last() {
             Some(last) if along(slice) - along(last) < SAME_POSITION_MM => {
-                duplicates.push((slice, kept.len() - 1));
+                duplicates.push((*slice, kept.len() - 1));
             }
             _ => kept.push(slice),
         }
     }
+    let sideways_mm = check_sideways(&ordered, axes[2], tolerances)?;
     let heights: Vec<f64> = kept.iter().map(|slice| along(slice)).collect();
-    let (spacing_k_mm, gap_max_deviation_mm) = match (&heights[..], &kept[..]) {
-        ([_], [single]) => (spacing_of_single(single)?, 0.0),
-        _ => even_spacing(&heights, &kept, tolerances)?,
+    let grid = match (&heights[..], &kept[..]) {
+        ([start_mm], [single]) => EvenGrid {
+            start_mm: *start_mm,
+            spacing_mm: spacing_of_single(single, ordered.len())?,
+            gap_max_deviation_mm: 0.0,
+        },
+        _ => even_grid(&heights, &kept, last_decimal_mm(slices, axes[2]), tolerances)?,
     };
     let [si, sj] = first.spacing_mm;
     let size = [first.size[0], first.size[1], kept.len()];
     let direction = std::array::from_fn(|at| axes[at % 3][at / 3]);
-    let origin = kept[0];
-    let geometry = Geometry::new(size, [si, sj, spacing_k_mm], origin.position_mm, direction)
-        .map_err(|error| Error::file(&origin.name(), error))?;
-    Ok(SliceStack { geometry, slices: kept, duplicates, gap_max_deviation_mm })
+    let lowest = kept[0];
+    // The first slice, moved onto the line through all slices where it lies off it.
+    let off_line: [f64; 3] =
+        std::array::from_fn(|a| sideways_mm[a] + (grid.start_mm - heights[0]) * axes[2][a]);
+    let origin_mm = std::array::from_fn(|a| lowest.position_mm[a] + off_line[a]);
+    let geometry = Geometry::new(size, [si, sj, grid.spacing_mm], origin_mm, direction)
+        .map_err(|error| Error::file(&lowest.name(), error))?;
+    let residual = |(k, slice): (usize, &&SliceHeader)| {
+        let expected = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
+        let off: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - expected[a]);
+        dot(off, off).sqrt()
+    };
+    let grid_residual_mm = kept.iter().enumerate().map(residual).fold(0.0, f64::max);
+    for irregular in slices.iter().flat_map(|slice| &slice.irregular) {
+        irregularities.add(*irregular, 1);
+    }
+    let gap_max_deviation_mm = grid.gap_max_deviation_mm;
+    Ok(SliceStack {
+        geometry,
+        slices: kept,
+        duplicates,
+        gap_max_deviation_mm,
+        grid_residual_mm,
+        irregularities,
+    })
+}
+
+/// How much rounding in the last decimal of positions changes a height along the normal.
+fn last_decimal_mm(slices: &[SliceHeader], normal: [f64; 3]) -> f64 {
+    let step = |axis: usize| {
+        let steps = slices.iter().map(|slice| slice.position_step_mm[axis]);
+        // A scanner may leave zeros at the end out.
+        steps.fold(f64::INFINITY, f64::min)
+    };
+    (0..3).map(|axis| normal[axis].abs() * step(axis)).filter(|mm| mm.is_finite()).sum()
 }
 
 /// Refuses slices that differ in an attribute that a series has once.
-fn check_same(first: &SliceHeader, slices: &[SliceHeader]) -> Result<(), Error> {
+fn check_same(
+    first: &SliceHeader,
+    slices: &[SliceHeader],
+    tolerances: &Tolerances,
+    irregularities: &mut Irregularities,
+) -> Result<(), Error> {
     type Check = (&'static str, fn(&SliceHeader, &SliceHeader) -> bool, fn(&SliceHeader) -> String);
-    let checks: [Check; 7] = [
+    let checks: [Check; 6] = [
         (
             "SeriesInstanceUID",
             |a, b| a.series_instance_uid == b.series_instance_uid,
@@ -97,74 +154,107 @@ fn check_same(first: &SliceHeader, slices: &[SliceHeader]) -> Result<(), Error> 
             |a, b| close(&a.spacing_mm, &b.spacing_mm, ROUNDING_TOLERANCE * b.spacing_mm[0]),
             |slice| format!("{:?}", slice.spacing_mm),
         ),
-        (
-            "ImageOrientationPatient",
-            |a, b| close(&a.orientation, &b.orientation, ROUNDING_TOLERANCE),
-            |slice| format!("{:?}", slice.orientation),
-        ),
     ];
+    let mixed = |attribute, slice: &SliceHeader, show: fn(&SliceHeader) -> String| Error::Mixed {
+        attribute,
+        file: slice.name(),
+        found: show(slice),
+        first: first.name(),
+        expected: show(first),
+    };
+    let jitter = angle_tolerance(first, tolerances);
     for slice in slices {
         for (attribute, same, show) in checks {
             if !same(slice, first) {
-                return Err(Error::Mixed {
-                    attribute,
-                    file: slice.name(),
-                    found: show(slice),
-                    first: first.name(),
-                    expected: show(first),
-                });
+                return Err(mixed(attribute, slice, show));
             }
+        }
+        if !close(&slice.orientation, &first.orientation, ROUNDING_TOLERANCE) {
+            if !close(&slice.orientation, &first.orientation, jitter) {
+                let show = |slice: &SliceHeader| format!("{:?}", slice.orientation);
+                return Err(mixed("ImageOrientationPatient", slice, show));
+            }
+            irregularities.add(Irregularity::OrientationJitter, 1);
         }
     }
     Ok(())
+}
+
+/// The change of a direction cosine that moves the far end of a slice by `off_grid` voxels.
+///
+/// METHOD: not less than cosines are rounded by, and not more than those with 3 decimals are.
+fn angle_tolerance(slice: &SliceHeader, tolerances: &Tolerances) -> f64 {
+    let voxels = slice.size[0].max(slice.size[1]).max(1) as f64;
+    (tolerances.off_grid / voxels).clamp(ROUNDING_TOLERANCE, MOST_ROUNDED)
 }
 
 /// Unit vectors of i, j and k.
 ///
 /// METHOD: like ITK's `GDCMImageIO`, the rounded cosines are made exactly orthonormal: k is the cross product of i
 /// and j, i that of j and k, j that of k and i.
-fn axes(slice: &SliceHeader) -> Result<[[f64; 3]; 3], Error> {
+fn axes(
+    slice: &SliceHeader,
+    tolerances: &Tolerances,
+    irregularities: &mut Irregularities,
+) -> Result<[[f64; 3]; 3], Error> {
     let [i0, i1, i2, j0, j1, j2] = slice.orientation;
     let (i, j) = ([i0, i1, i2], [j0, j1, j2]);
-    let deviation = (dot(i, i) - 1.0).abs().max((dot(j, j) - 1.0).abs()).max(dot(i, j).abs());
-    if deviation > ROUNDING_TOLERANCE {
+    let length = (dot(i, i).sqrt() - 1.0).abs().max((dot(j, j).sqrt() - 1.0).abs());
+    let (skew, most_skew) = (dot(i, j).abs(), angle_tolerance(slice, tolerances));
+    if !(length <= MOST_ROUNDED && skew <= most_skew) {
+        let deviation = length.max(skew);
         let found = format!("{:?}, off by {deviation:.1e}", slice.orientation);
-        let expected = format!("two unit vectors at right angles to within {ROUNDING_TOLERANCE:e}");
+        let expected = format!(
+            "two unit vectors to within {MOST_ROUNDED:e}, at right angles to within {most_skew:.1e}"
+        );
         let problem = Problem::value(tags::IMAGE_ORIENTATION_PATIENT, found, expected);
         return Err(Error::file(&slice.name(), problem));
+    }
+    if length.max(skew) > ROUNDING_TOLERANCE / 2.0 {
+        irregularities.add(Irregularity::Orientation, 1);
     }
     let k = unit(cross(i, j));
     let i = unit(cross(j, k));
     Ok([i, unit(cross(k, i)), k])
 }
 
-/// Refuses slices that do not lie on one line along their normal.
+/// Refuses slices that do not lie on one line along their normal; returns how far the line lies from the first slice,
+/// which is zero if all slices lie exactly on its own line.
 fn check_sideways(
     ordered: &[&SliceHeader],
     normal: [f64; 3],
     tolerances: &Tolerances,
-) -> Result<(), Error> {
-    let Some(first) = ordered.first() else { return Ok(()) };
-    let offset = |slice: &SliceHeader| -> (f64, f64) {
+) -> Result<[f64; 3], Error> {
+    let Some(first) = ordered.first() else { return Ok([0.0; 3]) };
+    let offset = |slice: &SliceHeader| -> ([f64; 3], f64) {
         let offset: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - first.position_mm[a]);
         let along = dot(offset, normal);
-        let sideways: [f64; 3] = std::array::from_fn(|a| offset[a] - along * normal[a]);
-        (dot(sideways, sideways).sqrt(), along)
+        (std::array::from_fn(|a| offset[a] - along * normal[a]), along)
     };
-    let tolerance_mm = tolerances.off_grid * first.spacing_mm[0].min(first.spacing_mm[1]);
-    let worst = ordered.iter().max_by(|a, b| offset(a).0.total_cmp(&offset(b).0));
-    match worst.map(|slice| (slice, offset(slice))) {
-        Some((slice, (sideways_mm, along_mm))) if sideways_mm > tolerance_mm => {
-            Err(Error::Tilted {
-                file: slice.name(),
-                first: first.name(),
-                sideways_mm,
-                along_mm,
-                tolerance_mm,
-            })
-        }
-        _ => Ok(()),
+    let mut centre = [0.0; 3];
+    for slice in ordered {
+        let (sideways, _) = offset(slice);
+        centre = std::array::from_fn(|a| centre[a] + sideways[a] / ordered.len() as f64);
     }
+    let from = |slice: &SliceHeader, centre: [f64; 3]| {
+        let (sideways, _) = offset(slice);
+        let off: [f64; 3] = std::array::from_fn(|a| sideways[a] - centre[a]);
+        dot(off, off).sqrt()
+    };
+    let farthest = |centre| {
+        let worst = ordered.iter().max_by(|a, b| from(a, centre).total_cmp(&from(b, centre)));
+        worst.map_or((*first, 0.0), |slice| (*slice, from(slice, centre)))
+    };
+    let (slice, sideways_mm) = farthest([0.0; 3]);
+    if sideways_mm <= EXACT_MM {
+        return Ok([0.0; 3]);
+    }
+    let tolerance_mm = tolerances.off_grid * first.spacing_mm[0].min(first.spacing_mm[1]);
+    if farthest(centre).1 > tolerance_mm {
+        let (file, first, along_mm) = (slice.name(), first.name(), offset(slice).1);
+        return Err(Error::Tilted { file, first, sideways_mm, along_mm, tolerance_mm });
+    }
+    Ok(centre)
 }
 
 fn close(a: &[f64], b: &[f64], tolerance: f64) -> bool {
@@ -342,5 +432,110 @@ mod tests {
             assert!(error.starts_with(&format!("`1` has {expected}")), "{error}");
             assert!(error.ends_with("as in `0`"), "{error}");
         }
+    }
+
+    /// Slices at these heights as they are written with so many decimals.
+    fn rounded(heights: impl Iterator<Item = f64>, decimals: i32) -> Vec<SliceHeader> {
+        let step = 0.1f64.powi(decimals);
+        let heights: Vec<f64> = heights.map(|z| (z / step).round() * step).collect();
+        let mut slices = at_heights(&heights);
+        slices.iter_mut().for_each(|slice| slice.position_step_mm = [step; 3]);
+        slices
+    }
+
+    #[test]
+    fn rounded_positions_make_the_grid_that_they_were_rounded_from() {
+        let jitter = |k: usize| 0.001 * ((k * 7919 % 3) as f64 - 1.0);
+        for (spacing, decimals, n) in [
+            (0.625, 2, 300),
+            (0.625, 2, 2000),
+            (2.0 / 3.0, 3, 1500),
+            (1.0045, 2, 300),
+            (0.3125, 2, 900),
+            (1.25, 1, 240),
+            (0.8, 3, 2000),
+        ] {
+            let z = |k: usize| -1333.7 + k as f64 * spacing;
+            let slices = rounded((0..n).map(|k| z(k) + jitter(k)), decimals);
+            let stacked = stack(&slices, &Tolerances::default()).unwrap();
+            let last = stacked.geometry.voxel_to_patient([0.0, 0.0, (n - 1) as f64])[2];
+            // Half a step is rounded up or down, which moves the mean.
+            let step = 0.1f64.powi(decimals);
+            let off = (last - z(n - 1)).abs();
+            assert!(off < 0.002 + 0.2 * step, "{spacing}: {last}, expected {}", z(n - 1));
+            let most = 0.7 * step + 0.003;
+            assert!((0.0..most).contains(&stacked.grid_residual_mm));
+            // One missing slice is found, wherever it is.
+            for k in [1, n / 2, n - 2] {
+                let mut slices = slices.clone();
+                slices.remove(k);
+                let error = refused(&slices);
+                assert!(error.starts_with("1 slice is missing; the widest"), "{spacing}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_hides_no_drift_and_no_gap_of_another_size() {
+        // The gap grows by 0.8% from one end to the other.
+        let drifting = |k: usize| k as f64 * (1.0 + 0.004 * k as f64 / 300.0);
+        let error = refused(&rounded((0..300).map(drifting), 3));
+        assert!(error.contains("off its position on a grid of"), "{error}");
+        let error = refused(&rounded([0.0, 5.0, 10.0, 16.0, 21.0, 26.0].into_iter(), 1));
+        assert!(error.starts_with("slices are unevenly spaced"), "{error}");
+        // A slice between two others is none of the grid.
+        let error = refused(&rounded([0.0, 1.0, 2.0, 2.5, 3.0, 4.0].into_iter(), 1));
+        assert!(error.starts_with("slices are unevenly spaced"), "{error}");
+    }
+
+    #[test]
+    fn several_images_of_one_region_are_refused_by_what_differs() {
+        let numbered = |heights: &[f64], of: fn(usize) -> i64| {
+            let mut slices = at_heights(heights);
+            for (n, slice) in slices.iter_mut().enumerate() {
+                slice.labels.acquisition_number = Some(of(n));
+            }
+            slices
+        };
+        let even = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        // Interleaved: together an even grid, and still two images.
+        let error = refused(&numbered(&even, |n| (n % 2) as i64 + 1));
+        let expected = "the series holds 2 images of one body region, which differ in \
+                        AcquisitionNumber (1: 3 slices, 2: 3 slices)";
+        assert!(error.starts_with(expected), "{error}");
+        // Two phases at the same positions.
+        let error = refused(&numbered(&[0.0, 1.0, 2.0, 0.0, 1.0, 2.0], |n| (n / 3) as i64));
+        assert!(error.starts_with("the series holds 2 images"), "{error}");
+        let mut kernels = at_heights(&even);
+        for (n, slice) in kernels.iter_mut().enumerate() {
+            slice.kernel = Some(["B30f", "B60f"][n % 2].to_owned());
+        }
+        assert!(refused(&kernels).contains("ConvolutionKernel (B30f: 3 slices"));
+        // Bolus tracking.
+        let error = refused(&numbered(&[7.0; 4], |n| n as i64));
+        assert!(error.starts_with("all 4 slices lie at one position, as in bolus"), "{error}");
+        // Steps of a sequential scan, and one slice with another number.
+        for of in [|n: usize| n as i64, |n| (n / 2) as i64, |n| i64::from(n == 3)] {
+            assert!(stack(&numbered(&even, of), &Tolerances::default()).is_ok());
+        }
+    }
+
+    #[test]
+    fn positions_that_jitter_by_less_than_a_tenth_of_a_voxel_are_read() {
+        let mut slices = at_heights(&[0.0, 2.5, 5.0, 7.5]);
+        // 0.05 mm is a tenth of 0.5 mm.
+        for (slice, x) in slices.iter_mut().zip([-0.03, 0.03, -0.03, 0.03]) {
+            slice.position_mm[0] += x;
+        }
+        let stacked = stack(&slices, &Tolerances::default()).unwrap();
+        assert_close(&stacked.geometry.origin_mm(), &[-10.0, 20.0, 0.0]);
+        assert!((stacked.grid_residual_mm - 0.03).abs() < 1e-9);
+        slices[0].position_mm[0] -= 0.05;
+        assert!(refused(&slices).contains("off the normal through"));
+        // Axes may turn by as little.
+        let mut slices = at_heights(&[0.0, 2.5, 5.0, 7.5]);
+        turn(&mut slices[2..3], [1.0, 0.0009, 0.0, -0.0009, 1.0, 0.0]);
+        let stacked = stack(&slices, &Tolerances::default()).unwrap();
+        assert_eq!(stacked.irregularities.texts(), ["orientation_jitter: 1"]);
     }
 }

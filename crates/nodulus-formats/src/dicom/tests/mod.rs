@@ -4,6 +4,7 @@ pub(super) mod samples;
 
 mod elements;
 mod series;
+mod tolerated;
 mod compressed;
 mod multi_frame;
 mod fragments;
