@@ -91,5 +91,7 @@ fn odd_entries_do_not_stop_a_nightly_job() {
     let slices = nodulus_formats::cohort::files_below(&series[0]).unwrap();
     let slice = slices.iter().find(|file| file.extension().is_some_and(|end| end == "dcm"));
     add_odd_entries(&series[0], slice.unwrap());
+    // An empty file may be a slice that is still to be written: its series waits for it.
+    fs_err::remove_file(series[0].join("empty.dcm")).unwrap();
     assert_eq!(job.counts(&[])[..2], [3, 3]);
 }

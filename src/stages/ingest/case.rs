@@ -1,6 +1,6 @@
 //! Reads the files of one case: its scans and their annotations.
 
-use super::case_rows::CaseRows;
+use super::case_rows::{CaseRows, damaged_row, of_failed_scan, passed_over_row};
 use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
@@ -8,11 +8,10 @@ use super::inclusion::exclude_thicker;
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
+use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
-use crate::tables::{PassedOverFile, Scan};
 use fs_err as fs;
 use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, LoadedScan};
-use nodulus_formats::dicom::PassedOver;
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
@@ -243,41 +242,12 @@ type ScanAndFrame = Result<(Scan, Frame), FailedCase>;
 
 /// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {
-    message.replace(&format!("{}/", root.display()), "")
+    let root = root.display().to_string();
+    message.replace(&format!("{}/", root.trim_end_matches('/')), "")
 }
 
 fn x_rays(kinds: &BTreeSet<String>) -> bool {
     !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
-}
-
-/// The row of a file that is left aside.
-fn passed_over_row(cohort: &Cohort, source: &SourceCase, found: &PassedOver) -> PassedOverFile {
-    PassedOverFile {
-        stage: "ingest".to_owned(),
-        cohort: cohort.name.clone(),
-        case_id: source.case.case_id.clone(),
-        series_instance_uid: found.series_instance_uid.clone(),
-        rule: found.rule.name().to_owned(),
-        what: found.what.clone(),
-        path: cohort::relative(&cohort.root, &found.path),
-    }
-}
-
-/// The row of a DICOM file that may be a slice and cannot be read as far as its series.
-fn damaged_row(cohort: &Cohort, source: &SourceCase, error: &dicom::Error) -> FailedCase {
-    let path = match error {
-        dicom::Error::File { file, .. } => cohort::relative(&cohort.root, file),
-        _ => source.case.case_id.clone(),
-    };
-    FailedCase::new("ingest", &source.case.case_id, error, Some(path))
-}
-
-/// The row of a mask whose scan cannot be read: the mask itself is not at fault.
-fn of_failed_scan(cohort: &Cohort, source: &SourceCase, path: &str) -> Exclusion {
-    let reason = "the scan of this mask cannot be read; `failures` says why".to_owned();
-    let case = &source.case.case_id;
-    let rule = ExclusionRule::ScanNotIncluded;
-    Exclusion::new(rule, Some(&cohort.name), None, case, reason).of_file(path)
 }
 
 /// Adds the row for annotations of a scan that the cohort does not have.

@@ -85,11 +85,11 @@ pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
 }
 
 /// The CT series of each file; `None` for a file that [`list_series`] leaves aside. A file that fails is damaged, or is
-/// named `.dcm` and is not DICOM.
+/// named `.dcm` and empty: it may be a slice that is not written yet.
 pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
     let of_file = |file: &PathBuf| match content_of(file)? {
         FileContent::Slice(uid) => Ok(Some(uid)),
-        FileContent::Other(other) if is_misnamed(&other) => {
+        FileContent::Other(other) if other.may_be_slice() && is_misnamed(&other) => {
             Err(Error::file(file, Problem::NotDicom))
         }
         FileContent::Other(_) => Ok(None),
