@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
+use super::header_check::write as write_headers;
 use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
 use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
@@ -12,7 +13,7 @@ use crate::pipeline::forecast::{
     check_device, check_report, check_room, expected_cases, forecast as forecast_of,
 };
 use crate::pipeline::runner::{self, ChosenVersions, Options, can_be_kept};
-use crate::pipeline::{Config, pairs as pairing};
+use crate::pipeline::{Config, header_check, pairs as pairing};
 use crate::stages::Stage;
 use clap::Args;
 use nodulus_store::{Store, disk};
@@ -58,6 +59,9 @@ struct WorkArguments {
     /// Print what would be read, made and written, and fail on what would fail later; change nothing
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run, read the headers of all scans and print why some would be refused, by cause
+    #[arg(long, requires = "dry_run")]
+    check: bool,
     #[command(flatten)]
     training_patients: TrainingPatientsArgument,
     #[command(flatten)]
@@ -165,7 +169,7 @@ fn work_on(
         retry_failed: arguments.retry_failed,
     };
     if arguments.dry_run {
-        return dry_run(config, &options, resources.json, &progress, out);
+        return dry_run(config, &options, arguments, &progress, out);
     }
     let store = Store::create(&config.store)?;
     let _lock = store.share()?;
@@ -181,21 +185,27 @@ fn work_on(
 fn dry_run(
     config: &Config,
     options: &Options<'_>,
-    json: bool,
+    arguments: &WorkArguments,
     progress: &ProgressLine,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let store = Store::look(&config.store)?;
     disk::check_writable(store.root())?;
-    let mut pairs = Vec::new();
+    let json = arguments.resources.json;
+    let (mut pairs, mut headers) = (Vec::new(), None);
     if options.stages.contains(&Stage::Ingest) {
         let expected = expected_cases(config, &store)?;
         let mut written = config.ingest.clone();
         written.cohorts.retain(|cohort| expected(cohort).is_none());
         pairs = pairing::list(&written);
+        let checked = arguments.check.then(|| header_check::check(&written)).transpose();
+        headers = checked.map_err(runner::Error::from)?;
     }
     if !json {
         pairs::write(&pairs, out)?;
+        if let Some(headers) = &headers {
+            write_headers(headers, out)?;
+        }
     }
     let listing = |done, total| progress.count("sources", done as u64, total as u64, "");
     let forecast = forecast_of(config, &store, options, false, &listing)?;
@@ -203,6 +213,9 @@ fn dry_run(
     if json {
         let mut value = serde_json::to_value(&forecast)?;
         value["pairs"] = json!(pairs);
+        if let Some(headers) = headers {
+            value["headers"] = json!(headers);
+        }
         serde_json::to_writer_pretty(&mut *out, &value)?;
         writeln!(out)?;
     } else {

@@ -111,6 +111,9 @@ fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
         facts.push(format!("{:?}", luna16_subset(&case.case_id)));
     }
     facts.extend(case.problem.clone());
+    facts.extend(
+        case.passed_over.iter().map(|other| format!("{} {}", other.rule.name(), other.what)),
+    );
     facts
 }
 

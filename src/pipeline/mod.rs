@@ -7,6 +7,7 @@ mod source_hashes;
 mod listed_case;
 pub mod sources;
 pub mod pairs;
+pub mod header_check;
 pub mod plan;
 pub mod outside_weights;
 pub mod preprocessing;

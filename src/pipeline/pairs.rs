@@ -68,7 +68,9 @@ pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
             Ok(cases) => (None, cases),
             Err(error) => (Some(error.to_string()), Vec::new()),
         };
-        let mut pairs: Vec<Pair> = cases.iter().map(|case| pair(cohort, case)).collect();
+        // What is passed over is no case of the pattern.
+        let cases = cases.iter().filter(|case| case.has_scan || case.passed_over.is_empty());
+        let mut pairs: Vec<Pair> = cases.map(|case| pair(cohort, case)).collect();
         pairs.sort();
         CohortPairs { cohort: cohort.name.clone(), error, pairs }
     };

@@ -33,6 +33,7 @@ mod metrics;
 mod mixed;
 mod networks;
 mod nightly_job;
+mod odd_files;
 #[cfg(target_os = "linux")]
 mod opened_files;
 mod peak_memory;
