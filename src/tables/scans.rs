@@ -57,6 +57,9 @@ columns! {
         pub tube_current: Option<f64>,
         /// DICOM transfer syntax UID
         pub transfer_syntax: Option<String>,
+        /// faults of the files that were read past, each with the number of slices, voxels or files, as `high_bit: 8`;
+        /// docs/tolerances.md lists them
+        pub irregularities: Vec<String>,
         /// lowest voxel value
         pub hu_min: Option<i64>,
         /// highest voxel value
@@ -86,7 +89,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")

@@ -40,5 +40,6 @@ mod score;
 mod score_outputs;
 mod scored_files;
 mod series;
+mod tolerated;
 mod training;
 mod wiring;

@@ -2,6 +2,7 @@
 
 use super::case_files::CaseFiles;
 use super::error::Error;
+use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::{dicom, image_file};
 
@@ -14,6 +15,8 @@ pub struct LoadedScan {
     pub info: Option<dicom::SeriesInfo>,
     /// Hounsfield units.
     pub volume: Volume<i16>,
+    /// What was put right in an image file.
+    pub repairs: Repairs,
 }
 
 /// Reads the scans of a case (an image file, or every CT series of a folder or archive) and collects the results of
@@ -28,9 +31,11 @@ pub fn read_scans<R>(
     mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
 ) -> Result<Vec<R>, Error> {
     if files.is_image_file() {
-        let volume = image_file::read(&files.path)?;
+        let (volume, repairs) =
+            image_file::read_with_repairs(&files.path, &tolerances.image_files)?;
         let series_instance_uid = image_file::series_uid(&files.path, &volume);
-        return Ok(vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))]);
+        let scan = LoadedScan { series_instance_uid, info: None, volume, repairs };
+        return Ok(vec![each(Ok(scan))]);
     }
     let named = |error| files.named(error);
     let series = dicom::find_series(&files.dicom).map_err(named)?;
@@ -45,6 +50,7 @@ pub fn read_scans<R>(
             series_instance_uid: info.series_instance_uid.clone(),
             info: Some(info),
             volume,
+            repairs: Repairs::default(),
         })
     };
     Ok(series.into_iter().map(|slices| each(read(slices))).collect())
@@ -63,7 +69,7 @@ pub fn read_slices(
     wanted: &SliceRanges,
 ) -> Result<Option<LoadedSlices<i16>>, Error> {
     if files.is_image_file() {
-        return Ok(Some(image_file::read_slices(&files.path, wanted)?));
+        return Ok(Some(image_file::read_slices(&files.path, wanted, &tolerances.image_files)?));
     }
     let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
     if slices.is_empty() {
