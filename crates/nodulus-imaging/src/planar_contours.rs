@@ -235,7 +235,8 @@ fn inside(lines: &[Vec<[f64; 2]>], [si, sj]: [f64; 2], edge: PixelEdge) -> Vec<[
             // A row is crossed where one end is at or above it and the other below: a corner on a
             // row counts once or twice, as the line passes through or turns back.
             let (low, high) = if a[1] <= b[1] { (a, b) } else { (b, a) };
-            for j in rows(low[1] / sj, high[1] / sj) {
+            // A little more than the rows between the ends, as division rounds; each is then compared exactly.
+            for j in rows(low[1] / sj - 1e-9, high[1] / sj + 1e-9) {
                 let y = j as f64 * sj;
                 if low[1] <= y && y < high[1] {
                     let t = (y - low[1]) / (high[1] - low[1]);

@@ -56,6 +56,8 @@ pub struct GridMismatch {
     pub off_grid: f64,
     /// The image's number of voxels along each axis of the mask.
     pub image_size: [usize; 3],
+    /// Whether all of the mask's voxels lie in the image.
+    pub is_inside: bool,
     /// Part of the image that the mask was to cover.
     pub extent: MaskExtent,
 }
@@ -67,6 +69,13 @@ impl GridMismatch {
         if found[..n] != expected[..n] {
             let (found, expected) = (&found[..n], &expected[..n]);
             return format!("it has {found:?} voxels, expected {expected:?}");
+        }
+        if !self.is_inside {
+            let first = self.image.patient_to_voxel(self.mask.origin_mm());
+            let [i, j, k] = first.map(|v| (v * 100.0).round() / 100.0);
+            return format!(
+                "its first voxel is ({i}, {j}, {k}) of the image, past which it reaches"
+            );
         }
         format!(
             "voxel centres differ by up to {:.4} mm, {:.3} of a voxel, expected at most {} of a voxel",
@@ -191,6 +200,7 @@ pub fn align(
                 deviation,
                 off_grid,
                 image_size,
+                is_inside,
                 extent,
             }))
         }

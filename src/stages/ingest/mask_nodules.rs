@@ -166,8 +166,10 @@ fn check_size(mask: &Geometry, image: &Geometry) -> Result<(), Error> {
     if mask.size() == image.size() && (0..3).all(is_same) {
         return Ok(());
     }
-    let text =
-        |grid: &Geometry| format!("{:?} voxels of {:?} mm", grid.size(), grid.spacing().ijk());
+    let text = |grid: &Geometry| {
+        let spacing = grid.spacing().ijk().map(|mm| (mm * 1e4).round() / 1e4);
+        format!("{:?} voxels of {spacing:?} mm", grid.size())
+    };
     Err(Error::Unplaced { found: text(mask), expected: text(image) })
 }
 

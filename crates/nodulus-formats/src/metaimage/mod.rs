@@ -289,7 +289,8 @@ mod tests {
         let ones: Vec<u8> = [1f32; 3].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(
             read_files(&real, &[("s/b.raw", &ones), ("a.raw", &bytes)]).unwrap_err(),
-            "`a.raw`: voxel [1, 0, 1] (i, j, k) is 0.5, expected a 16-bit integer"
+            "`a.raw`: voxel [1, 0, 1] (i, j, k) is 0.5, expected a 16-bit integer; \
+             `tolerances.image_files.round_hu = true` rounds HU"
         );
     }
 

@@ -152,9 +152,10 @@ fn layers(fields: &HeaderFields<'_>, sizes: &[usize]) -> Result<(Layers, [usize;
         None => kinds.iter().map(|kind| is_space(kind)).collect(),
     };
     match has_direction[..] {
+        [false, true, true, true] if *first == 1 => Ok((Layers::One, [1, 2, 3])),
         [false, true, true, true] => Ok((Layers::First(*first), [1, 2, 3])),
-        [true, true, true, false] => Ok((Layers::Last(*last), [0, 1, 2])),
         _ if *last == 1 => Ok((Layers::One, [0, 1, 2])),
+        [true, true, true, false] => Ok((Layers::Last(*last), [0, 1, 2])),
         _ => {
             let found = fields.find("space directions").or(fields.find("kinds")).unwrap_or("");
             let expected = "directions of three axes, and `none` for the first or last";
