@@ -7,6 +7,7 @@ mod cohort_settings;
 mod frame;
 mod inclusion;
 mod lidc_marks;
+mod mask_nodules;
 mod mask_marks;
 mod mask_readings;
 mod reads;
@@ -43,7 +44,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 6,
+    version: 7,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -198,7 +199,8 @@ pub(in crate::stages) mod tests {
     use nodulus_formats::cohort::{Layout, LoadedScan};
     use nodulus_formats::dicom::Tolerances;
     use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
-    use nodulus_formats::mask_file::MaskFile;
+    use nodulus_formats::mask_file::{LabelMask, MaskFile};
+    use nodulus_formats::repair::Repairs;
     use nodulus_formats::scan_geometry::ScanGeometry;
     use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
     use std::path::PathBuf;
@@ -210,7 +212,12 @@ pub(in crate::stages) mod tests {
     fn image(size: [usize; 3]) -> LoadedScan {
         let [ni, nj, nk] = size;
         let volume = Volume::new(geometry(size), Array3::from_elem((nk, nj, ni), -7i16)).unwrap();
-        LoadedScan { series_instance_uid: "1.2".to_owned(), info: None, volume }
+        LoadedScan {
+            series_instance_uid: "1.2".to_owned(),
+            info: None,
+            volume,
+            repairs: Repairs::default(),
+        }
     }
 
     /// A scan of 20 × 20 × 4 voxels, for tests of this and later stages.
@@ -269,7 +276,12 @@ pub(in crate::stages) mod tests {
     }
 
     fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {
-        let mask = Ok(MaskFile::Labels(labels));
+        let mask = Ok(MaskFile::Labels(LabelMask {
+            layers: vec![labels],
+            segments: Vec::new(),
+            is_placed: true,
+            repairs: Repairs::default(),
+        }));
         Annotation::Mask(Reading { session, reader: Some(format!("r{session}")), mask })
     }
 

@@ -74,7 +74,8 @@ pub(super) fn of_image(
         kvp: info.and_then(|info| info.kvp),
         tube_current: info.and_then(|info| info.tube_current),
         transfer_syntax: info.map(|info| info.transfer_syntax.clone()),
-        irregularities: info.map(|info| info.irregularities.texts()).unwrap_or_default(),
+        irregularities: info
+            .map_or_else(|| image.repairs.texts(), |info| info.irregularities.texts()),
         hu_min: voxels.iter().copied().reduce(i16::min).map(i64::from),
         hu_max: voxels.iter().copied().reduce(i16::max).map(i64::from),
         image_sha256: image_sha256(geometry.size(), |k| image.volume.slice(k)),

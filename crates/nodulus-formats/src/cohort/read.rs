@@ -3,6 +3,7 @@
 use super::case_files::CaseFiles;
 use super::error::Error;
 use crate::dicom::{Irregularity, PassedOver, SeriesListing};
+use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::{dicom, image_file};
 
@@ -15,6 +16,8 @@ pub struct LoadedScan {
     pub info: Option<dicom::SeriesInfo>,
     /// Hounsfield units.
     pub volume: Volume<i16>,
+    /// What was put right in an image file.
+    pub repairs: Repairs,
 }
 
 /// What the files of a case hold.
@@ -41,9 +44,11 @@ pub fn read_scans<R>(
     mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
 ) -> Result<CaseScans<R>, Error> {
     if files.is_image_file() {
-        let volume = image_file::read(&files.path)?;
+        let (volume, repairs) =
+            image_file::read_with_repairs(&files.path, &tolerances.image_files)?;
         let series_instance_uid = image_file::series_uid(&files.path, &volume);
-        let scans = vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))];
+        let scan = LoadedScan { series_instance_uid, info: None, volume, repairs };
+        let scans = vec![each(Ok(scan))];
         return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
     let named = |error| files.named(error);
@@ -70,7 +75,8 @@ pub fn read_scans<R>(
                 passed_over.extend(aside);
                 info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
                 let series_instance_uid = info.series_instance_uid.clone();
-                Ok(LoadedScan { series_instance_uid, info: Some(info), volume })
+                let repairs = Repairs::default();
+                Ok(LoadedScan { series_instance_uid, info: Some(info), volume, repairs })
             }
         };
         scans.push(each(loaded));
@@ -95,7 +101,7 @@ pub fn read_slices(
     wanted: &SliceRanges,
 ) -> Result<Option<LoadedSlices<i16>>, Error> {
     if files.is_image_file() {
-        return Ok(Some(image_file::read_slices(&files.path, wanted)?));
+        return Ok(Some(image_file::read_slices(&files.path, wanted, &tolerances.image_files)?));
     }
     let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
     if slices.is_empty() {
