@@ -1,5 +1,5 @@
 //! What was put right while a file was read: each repair has a name in `irregularities` and a line in
-//! `docs/tolerances-masks.md`.
+//! `docs/tolerances.md`.
 
 /// Something of a file that was put right while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -185,7 +185,7 @@ impl Reader<'_> {
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
-                Ok(cohort::read_scans(files, &self.config.tolerances, placed)?)
+                Ok(cohort::read_scans(files, &self.config.reading(), placed)?)
             }
             None if source.case.has_scan => {
                 Ok(without_files(vec![self.without_image(cohort, source)?]))

@@ -87,7 +87,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         memory::for_each(
             cases,
             task.max_memory,
-            |source| cohort::estimate_bytes(&source.case),
+            |source| cohort::estimate_bytes(&source.case, config.tilt),
             |source| case_rows(reader.read(source)),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
@@ -243,6 +243,7 @@ pub(in crate::stages) mod tests {
         Config {
             shard_size: 16,
             tolerances: Tolerances::default(),
+            tilt: nodulus_formats::dicom::Tilt::Refuse,
             inclusion: Inclusion::default(),
             series_list: None,
             root: None,

@@ -42,7 +42,8 @@ impl Refusal {
 pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> HeaderCheck {
     let mut check = HeaderCheck::default();
     if files.is_image_file() {
-        match image_file::read_slices(&files.path, &SliceRanges::default(), &tolerances.image_files) {
+        match image_file::read_slices(&files.path, &SliceRanges::default(), &tolerances.image_files)
+        {
             Ok(_) => check.n_readable += 1,
             Err(error) => {
                 let (cause, message) = ("an image file that cannot be read", error.to_string());

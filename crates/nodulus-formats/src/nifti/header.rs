@@ -1,7 +1,7 @@
 //! The header of a NIfTI file: what its fields mean.
 
 use super::error::Error;
-use super::fields::HeaderFields;
+use super::fields::{self, HeaderFields};
 use super::orientation;
 use crate::image_rules::ReadRules;
 use crate::repair::{Repair, Repairs};
@@ -37,15 +37,15 @@ impl ParsedHeader {
             found,
             expected,
         };
-        let header =
-            HeaderFields::read(bytes).ok_or_else(|| Error::NotNifti { path: path.to_owned() })?;
-        let magic: &[u8] = &header.magic;
+        let no_header = || Error::NotNifti { path: path.to_owned() };
+        let magic = fields::magic(bytes).ok_or_else(no_header)?;
         let is_pair = magic == b"ni1\0" || magic == b"ni2\0\r\n\x1a\n";
         if !(is_pair || magic == b"n+1\0" || magic == b"n+2\0\r\n\x1a\n") {
             let found = format!("`{}`", magic.escape_ascii());
             let expected = "`n+1` or `ni1` of NIfTI-1, or `n+2` or `ni2` of NIfTI-2, not ANALYZE";
             return Err(wrong("magic", found, expected));
         }
+        let header = HeaderFields::read(bytes).ok_or_else(no_header)?;
         // METHOD: a header without a unit is in millimetres, as in ITK: many tools leave it out.
         let unit_mm = match header.xyzt_units & 7 {
             0 | 2 => 1.0,

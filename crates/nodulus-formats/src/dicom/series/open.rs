@@ -42,6 +42,7 @@ impl OpenSeries {
         let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
         let info = SeriesInfo {
             grid_residual_mm: Some(stack.grid_residual_mm),
+            tilt_deg: stack.tilted.as_ref().map(|tilted| tilted.degrees),
             irregularities: stack.irregularities,
             slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
             n_missing_slices: Some(0),

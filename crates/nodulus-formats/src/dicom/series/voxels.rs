@@ -17,14 +17,16 @@ pub(crate) fn read_voxels(
 ) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
     let [columns, rows, n_slices] = stack.geometry.size();
     let wanted = wanted.within(&(0..n_slices));
-    let slices: Vec<&SliceHeader> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
+    let slices: Vec<usize> = wanted.iter().flatten().collect();
     // Every slice was checked to have its pixels in its file, so this allocates no more than the files hold; for a
     // compressed slice, no more than 4096 x 4096 voxels.
     let mut voxels = vec![0i16; columns * rows * slices.len()];
     let results: Vec<_> = voxels
         .par_chunks_mut(columns * rows)
         .zip(&slices)
-        .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
+        .map_init(Buffers::default, |buffers, (hu, k)| {
+            read_slice(stack, stack.slices[*k], *k, buffers, hu)
+        })
         .collect();
     let mut irregularities = Irregularities::default();
     for faults in results {
@@ -39,16 +41,41 @@ pub(crate) fn read_voxels(
     Ok((loaded, irregularities))
 }
 
+/// What one slice after the other is read through.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// The pixels as they are stored.
+    raw: Vec<u8>,
+    /// The slice of a tilted series before it is moved.
+    stored: Vec<i16>,
+}
+
+/// Reads a slice at k onto the grid.
+fn read_slice(
+    stack: &SliceStack<'_>,
+    slice: &SliceHeader,
+    k: usize,
+    buffers: &mut Buffers,
+    hu: &mut [i16],
+) -> Result<PixelFaults, Error> {
+    let Some(tilted) = &stack.tilted else { return frame::read(slice, &mut buffers.raw, hu) };
+    let [columns, rows, _] = stack.geometry.size();
+    buffers.stored.resize(tilted.stored_size[0] * tilted.stored_size[1], 0);
+    let faults = frame::read(slice, &mut buffers.raw, &mut buffers.stored)?;
+    tilted.place(k, &buffers.stored, [columns, rows], hu);
+    Ok(faults)
+}
+
 /// Refuses a duplicate slice whose voxels differ from those of the loaded slice at its position.
 pub(crate) fn check_duplicates(
     stack: &SliceStack<'_>,
     loaded: &LoadedSlices<i16>,
 ) -> Result<(), Error> {
     let [columns, rows, _] = stack.geometry.size();
-    let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
+    let (mut buffers, mut hu) = (Buffers::default(), vec![0; columns * rows]);
     for &(slice, k) in &stack.duplicates {
         let Some(kept) = loaded.slice(k) else { continue };
-        frame::read(slice, &mut raw, &mut hu)?;
+        read_slice(stack, slice, k, &mut buffers, &mut hu)?;
         if !kept.iter().eq(&hu) {
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {

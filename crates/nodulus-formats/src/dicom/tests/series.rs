@@ -65,6 +65,7 @@ fn a_written_series_is_read_back() {
             slice_thickness_mm: Some(3.0),
             slice_gap_max_deviation_mm: Some(0.0),
             grid_residual_mm: Some(0.0),
+            tilt_deg: None,
             labels: SeriesLabels {
                 series_number: Some(1),
                 acquisition_number: Some(1),
