@@ -11,7 +11,7 @@ use super::sources::SourceCase;
 use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use fs_err as fs;
-use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, LoadedScan};
+use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, ScanFacts};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
@@ -198,12 +198,12 @@ impl Reader<'_> {
         &self,
         cohort: &Cohort,
         source: &SourceCase,
-        image: Result<LoadedScan, cohort::Error>,
+        image: Result<ScanFacts, cohort::Error>,
     ) -> ScanAndFrame {
         let (config, list) = (self.config, self.series_list);
         match image {
             Ok(image) => {
-                let frame = Frame::of_image(image.volume.geometry());
+                let frame = Frame::of_image(&image.image.geometry);
                 let frame = match &image.info {
                     Some(info) => frame.of_series(info),
                     None => frame,

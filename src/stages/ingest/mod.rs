@@ -87,7 +87,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         memory::for_each(
             cases,
             task.max_memory,
-            |source| cohort::estimate_bytes(&source.case, config.tilt),
+            |source| cohort::estimate_bytes(&source.case),
             |source| case_rows(reader.read(source)),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
@@ -196,26 +196,26 @@ pub(in crate::stages) mod tests {
     use super::mask_readings::Reading;
     use super::*;
     use ndarray::Array3;
-    use nodulus_formats::cohort::{Layout, LoadedScan};
+    use nodulus_formats::cohort::{Layout, ScanFacts};
     use nodulus_formats::dicom::Tolerances;
     use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
     use nodulus_formats::mask_file::{LabelMask, MaskFile};
     use nodulus_formats::repair::Repairs;
     use nodulus_formats::scan_geometry::ScanGeometry;
-    use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
+    use nodulus_formats::volume::{Geometry, ImageFacts, Mask, PlacedMask, Slices, Volume};
     use std::path::PathBuf;
 
     fn geometry(size: [usize; 3]) -> Geometry {
         Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()
     }
 
-    fn image(size: [usize; 3]) -> LoadedScan {
+    fn image(size: [usize; 3]) -> ScanFacts {
         let [ni, nj, nk] = size;
         let volume = Volume::new(geometry(size), Array3::from_elem((nk, nj, ni), -7i16)).unwrap();
-        LoadedScan {
+        ScanFacts {
             series_instance_uid: "1.2".to_owned(),
             info: None,
-            volume,
+            image: ImageFacts::of(&volume),
             repairs: Repairs::default(),
         }
     }
@@ -289,7 +289,7 @@ pub(in crate::stages) mod tests {
     fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
         let image = image([4, 4, 3]);
         let scan = scan_row::of_image(&config(), None, &cohort(), &source(), &image);
-        transform(scan, &Frame::of_image(image.volume.geometry()), annotations, &cohort().masks)
+        transform(scan, &Frame::of_image(&image.image.geometry), annotations, &cohort().masks)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Estimates the memory of a case before it is read.
 
 use super::case::Case;
-use crate::dicom::{MOST_GROWTH, Tilt};
 use crate::{archive, dicom, image_file};
 use fs_err as fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +11,13 @@ use std::path::{Path, PathBuf};
 const ARCHIVE_TIMES: u64 = 4;
 
 /// Estimates the bytes that reading a case needs at most, from the headers and lengths of its files: its scan, or
-/// afterwards its masks. Files that cannot be read count as nothing. A tilted series that is moved onto an even grid
-/// needs up to twice its voxels.
-pub fn estimate_bytes(case: &Case, tilt: Tilt) -> u64 {
+/// afterwards its masks. Files that cannot be read count as nothing.
+pub fn estimate_bytes(case: &Case) -> u64 {
     let length = |file: &Path| fs::metadata(file).map_or(0, |file| file.len());
     let image = match &case.images[..] {
         [file, ..] if image_file::is_image(file) => image_file::estimate_bytes(file),
         [file] if archive::is_archive(file) => ARCHIVE_TIMES.saturating_mul(length(file)),
         files => dicom::estimate_bytes(files),
-    };
-    let image = match tilt {
-        Tilt::Refuse => image,
-        Tilt::Resample => image.saturating_mul(MOST_GROWTH as u64),
     };
     let mask = |file: &PathBuf| {
         if image_file::is_image(file) {

@@ -4,18 +4,18 @@ use super::case_files::CaseFiles;
 use super::error::Error;
 use crate::dicom::{Irregularity, PassedOver, SeriesListing};
 use crate::repair::Repairs;
-use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::volume::{ImageFacts, LoadedSlices, SliceRanges};
 use crate::{dicom, image_file};
 
-/// A scan that was read from its files.
+/// A scan whose voxels were read, and not kept.
 #[derive(Debug)]
-pub struct LoadedScan {
+pub struct ScanFacts {
     /// The series UID: from the header, from the file's name, or made from the voxels.
     pub series_instance_uid: String,
     /// The header, if the format has one.
     pub info: Option<dicom::SeriesInfo>,
-    /// Hounsfield units.
-    pub volume: Volume<i16>,
+    /// What the voxels are.
+    pub image: ImageFacts,
     /// What was put right in an image file.
     pub repairs: Repairs,
 }
@@ -32,7 +32,7 @@ pub struct CaseScans<R> {
 }
 
 /// Reads the scans of a case (an image file, or every CT series of a folder or archive) and collects the results of
-/// `each`. One scan is in memory at a time.
+/// `each`. Of a DICOM series, each thread holds one slice; an image file is in memory.
 ///
 /// # Errors
 ///
@@ -41,13 +41,14 @@ pub struct CaseScans<R> {
 pub fn read_scans<R>(
     files: &CaseFiles,
     tolerances: &dicom::Tolerances,
-    mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
+    mut each: impl FnMut(Result<ScanFacts, Error>) -> R,
 ) -> Result<CaseScans<R>, Error> {
     if files.is_image_file() {
         let (volume, repairs) =
             image_file::read_with_repairs(&files.path, &tolerances.image_files)?;
         let series_instance_uid = image_file::series_uid(&files.path, &volume);
-        let scan = LoadedScan { series_instance_uid, info: None, volume, repairs };
+        let image = ImageFacts::of(&volume);
+        let scan = ScanFacts { series_instance_uid, info: None, image, repairs };
         let scans = vec![each(Ok(scan))];
         return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
@@ -64,19 +65,19 @@ pub fn read_scans<R>(
     let n_unreadable = n_unreadable + damaged.len();
     let mut scans = Vec::new();
     for slices in series {
-        let loaded = match dicom::read_series(&slices.files, tolerances) {
+        let loaded = match dicom::read_facts(&slices.files, tolerances) {
             // All of them are set aside.
             Err(dicom::Error::NoSlices { aside, .. }) if !aside.is_empty() => {
                 passed_over.extend(aside);
                 continue;
             }
             Err(error) => Err(Error::from(named(error))),
-            Ok(dicom::CtSeries { mut info, volume, aside, .. }) => {
+            Ok(dicom::CtFacts { mut info, image, aside }) => {
                 passed_over.extend(aside);
                 info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
                 let series_instance_uid = info.series_instance_uid.clone();
                 let repairs = Repairs::default();
-                Ok(LoadedScan { series_instance_uid, info: Some(info), volume, repairs })
+                Ok(ScanFacts { series_instance_uid, info: Some(info), image, repairs })
             }
         };
         scans.push(each(loaded));

@@ -23,7 +23,7 @@ const MOST_DEGREES: f64 = 35.0;
 /// A grid of more voxels, as a share of those of the slices, is refused, which bounds memory.
 ///
 /// METHOD: 2 is enough for 600 mm at 30 degrees in slices of 512 × 512 voxels of 0.7 mm.
-pub(crate) const MOST_GROWTH: usize = 2;
+const MOST_GROWTH: usize = 2;
 
 /// METHOD: voxels that a moved slice does not reach are -1024 HU, as scanners write outside the field of view.
 const OUTSIDE_HU: i16 = -1024;

@@ -6,8 +6,10 @@ use super::slice::SliceHeader;
 use super::stack::SliceStack;
 use crate::dicom::error::Error;
 use crate::dicom::irregularities::{Irregularities, Irregularity};
-use crate::volume::{LoadedSlices, SliceRanges};
-use ndarray::Array3;
+use crate::volume::{
+    ImageFacts, LoadedSlices, SliceRanges, hu_range, identifying_slices, image_sha256,
+};
+use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
 
 /// Reads the voxels of the wanted slices, and counts what was read past.
@@ -30,15 +32,49 @@ pub(crate) fn read_voxels(
         .collect();
     let mut irregularities = Irregularities::default();
     for faults in results {
-        let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults?;
-        irregularities.add(Irregularity::PaddingVoxels, n_padding);
-        irregularities.add(Irregularity::ClampedVoxels, n_clamped);
-        irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
+        count(&mut irregularities, faults?);
     }
     let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
         .expect("as many voxels as the slices have");
     let loaded = LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape");
     Ok((loaded, irregularities))
+}
+
+/// Reads every slice, keeps none, and counts what was read past. Each thread holds one slice.
+pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregularities), Error> {
+    let [columns, rows, n_slices] = stack.geometry.size();
+    let identifying = identifying_slices(n_slices);
+    let buffers = || (Buffers::default(), vec![0i16; columns * rows]);
+    let results: Vec<_> = (0..n_slices)
+        .into_par_iter()
+        .map_init(buffers, |(buffers, hu), k| {
+            let faults = read_slice(stack, stack.slices[k], k, buffers, hu)?;
+            let kept = identifying.position(k).map(|_| hu.clone());
+            Ok((faults, hu_range(hu.iter()), kept))
+        })
+        .collect::<Result<_, Error>>()?;
+    let (mut irregularities, mut ranges, mut kept) =
+        (Irregularities::default(), Vec::new(), Vec::new());
+    for (faults, range, slice) in results {
+        count(&mut irregularities, faults);
+        ranges.extend(range.into_iter().flatten());
+        kept.extend(slice);
+    }
+    let sha256 = image_sha256(stack.geometry.size(), |k| {
+        let slice = kept.get(identifying.position(k)?)?;
+        ArrayView2::from_shape((rows, columns), slice).ok()
+    });
+    let facts = ImageFacts { geometry: stack.geometry, hu_range: hu_range(ranges.iter()), sha256 };
+    let repeated = stack.duplicates.iter().map(|(_, k)| *k..*k + 1).collect();
+    check_duplicates(stack, &read_voxels(stack, &repeated)?.0)?;
+    Ok((facts, irregularities))
+}
+
+fn count(irregularities: &mut Irregularities, faults: PixelFaults) {
+    let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults;
+    irregularities.add(Irregularity::PaddingVoxels, n_padding);
+    irregularities.add(Irregularity::ClampedVoxels, n_clamped);
+    irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
 }
 
 /// What one slice after the other is read through.
