@@ -25,8 +25,8 @@ impl ImageFacts {
 }
 
 /// The least and the greatest of some values.
-pub(crate) fn hu_range<'a>(values: impl Iterator<Item = &'a i16>) -> Option<[i16; 2]> {
-    let widen = |[least, most]: [i16; 2], value: &i16| [least.min(*value), most.max(*value)];
-    let [least, most] = values.fold([i16::MAX, i16::MIN], widen);
-    (least <= most).then_some([least, most])
+pub(crate) fn hu_range<'a>(values: impl Iterator<Item = &'a i16> + Clone) -> Option<[i16; 2]> {
+    // One after the other, so that each becomes vector instructions.
+    let least = values.clone().copied().reduce(i16::min)?;
+    Some([least, values.copied().reduce(i16::max)?])
 }

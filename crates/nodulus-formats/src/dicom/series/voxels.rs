@@ -47,6 +47,8 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
     let buffers = || (Buffers::default(), vec![0i16; columns * rows]);
     let results: Vec<_> = (0..n_slices)
         .into_par_iter()
+        // Few splits, as each makes buffers of its own.
+        .with_min_len(8)
         .map_init(buffers, |(buffers, hu), k| {
             let faults = read_slice(stack, stack.slices[k], k, buffers, hu)?;
             let kept = identifying.position(k).map(|_| hu.clone());
