@@ -34,6 +34,26 @@ pub enum Error {
     TooLarge(PathBuf, [usize; 3]),
 }
 
+impl Error {
+    /// What is wrong, in the same words for every file, and the setting that would admit the file, if there is one.
+    pub fn cause(&self) -> (&'static str, Option<&'static str>) {
+        use nifti::InvalidOrientation::NoCode;
+        match self {
+            Self::Nifti(nifti::Error::Orientation { source: NoCode, .. })
+            | Self::Nrrd(nrrd::Error::Unplaced(_)) => (
+                "an image file that does not place its voxels",
+                Some("ingest.tolerances.image_files.unplaced"),
+            ),
+            Self::Nifti(nifti::Error::Orientation { .. })
+            | Self::Nrrd(nrrd::Error::Geometry { .. }) => {
+                ("an image file whose axes or transforms are not valid", None)
+            }
+            Self::Name(_) => ("a file whose name is not that of an image", None),
+            _ => ("an image file that cannot be read", None),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ImageFormat {
     MetaImage,

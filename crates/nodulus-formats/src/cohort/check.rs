@@ -46,8 +46,8 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
         {
             Ok(_) => check.n_readable += 1,
             Err(error) => {
-                let (cause, message) = ("an image file that cannot be read", error.to_string());
-                check.refusals.push(Refusal { cause, setting: None, message });
+                let (cause, setting) = error.cause();
+                check.refusals.push(Refusal { cause, setting, message: error.to_string() });
             }
         }
         return check;
