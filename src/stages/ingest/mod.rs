@@ -84,11 +84,13 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         if writer.number() == sources.shards.len() {
             exclusions.write(not_found(config, sources))?;
         }
+        let compares = config.inclusion.thinnest_of_study;
+        let thicker = if compares { reader.thicker(cases) } else { inclusion::Thicker::new() };
         memory::for_each(
             cases,
             task.max_memory,
             |source| cohort::estimate_bytes(&source.case),
-            |source| case_rows(reader.read(source)),
+            |source| case_rows(reader.read(source, &thicker)),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
                 scans.write(case.scans)?;

@@ -89,6 +89,25 @@ pub fn read_scans<R>(
     Ok(CaseScans { scans, passed_over, damaged })
 }
 
+/// What the headers of a case's DICOM series say, without what only voxels tell. Series that cannot be read, and image
+/// files, whose headers name no series, are left out.
+pub fn read_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Vec<ScanFacts> {
+    let listing = dicom::list_series(&files.dicom);
+    let open = |slices: &dicom::SeriesFiles| {
+        let dicom::OpenSeries { info, geometry, .. } =
+            dicom::OpenSeries::open(&slices.files, tolerances).ok()?;
+        let series_instance_uid = info.series_instance_uid.clone();
+        let image = ImageFacts { geometry, hu_range: None, sha256: None };
+        Some(ScanFacts {
+            series_instance_uid,
+            info: Some(info),
+            image,
+            repairs: Repairs::default(),
+        })
+    };
+    listing.series.iter().filter_map(open).collect()
+}
+
 /// Reads some slices of one scan of a case: of an image file, or of a series in a folder or archive, whatever else
 /// there cannot be read. `None` if the series is not there. Each format documents what it then does not check.
 ///
