@@ -15,6 +15,8 @@ columns! {
     pub struct Failure {
         /// stage that failed
         pub stage: String,
+        /// cohort of the case; null for one that spans cohorts, as a patient of two
+        pub cohort: Option<String>,
         /// case: an image's path, a series or a nodule
         pub case_id: String,
         /// chain of causes, outermost first
@@ -32,8 +34,8 @@ impl Row for Failure {
 }
 
 impl From<FailedCase> for Failure {
-    fn from(FailedCase { stage, case_id, cause, path, .. }: FailedCase) -> Self {
-        Self { stage, case_id, cause, path }
+    fn from(FailedCase { stage, cohort, case_id, cause, path, .. }: FailedCase) -> Self {
+        Self { stage, cohort, case_id, cause, path }
     }
 }
 
@@ -56,9 +58,10 @@ pub fn refresh(store: &Store, made: &[Version]) -> Result<(), Error> {
             inputs.push(version.manifest.as_input());
         }
     }
-    let failed = failed_cases
-        .iter()
-        .map(|failed| json!([failed.stage, failed.case_id, failed.cause, failed.path]).to_string());
+    let failed = failed_cases.iter().map(|failed| {
+        let FailedCase { stage, cohort, case_id, cause, path, .. } = failed;
+        json!([stage, cohort, case_id, cause, path]).to_string()
+    });
     let content: Vec<String> = failed.collect();
     let content_sha256 = hash::sha256_parts(content.iter().map(String::as_str));
     let shard = ShardSpec {
@@ -69,7 +72,7 @@ pub fn refresh(store: &Store, made: &[Version]) -> Result<(), Error> {
     };
     let job = store.job(JobSpec {
         stage: "failures",
-        stage_version: 2,
+        stage_version: 3,
         outputs: vec![Output::Table(Table::Failures).into()],
         config: Value::Null,
         inputs,

@@ -48,7 +48,7 @@ fn store() -> (tempfile::TempDir, Store) {
 
 fn failed_case(needs_bytes: Option<u64>) -> FailedCase {
     let (stage, case_id, cause) = ("balance".to_owned(), "c".to_owned(), "x".to_owned());
-    FailedCase { stage, case_id, cause, path: None, needs_bytes }
+    FailedCase { stage, cohort: None, case_id, cause, path: None, needs_bytes }
 }
 
 /// Writes a shard with one row and one picture.

@@ -62,6 +62,9 @@ pub struct ShardRecord {
 pub struct FailedCase {
     /// The stage that failed.
     pub stage: String,
+    /// The cohort of the case; `None` for a case that spans cohorts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<String>,
     /// The case, by the stage's own name for it.
     pub case_id: String,
     /// The chain of causes, outermost first.
@@ -89,7 +92,13 @@ impl FailedCase {
             source = inner.source();
         }
         let stage = stage.to_owned();
-        Self { stage, case_id: case_id.into(), cause, path, needs_bytes: None }
+        Self { stage, cohort: None, case_id: case_id.into(), cause, path, needs_bytes: None }
+    }
+
+    /// The same case, of this cohort.
+    #[must_use]
+    pub fn of_cohort(self, cohort: &str) -> Self {
+        Self { cohort: Some(cohort.to_owned()), ..self }
     }
 
     /// The same case, which failed because it needs this many bytes of memory.

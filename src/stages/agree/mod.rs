@@ -88,7 +88,10 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             match result {
                 Ok(row) => part.write(row)?,
                 Err((error, path)) => {
-                    failures.push(FailedCase::new("agree", &nodule.nodule_id, &error, path));
+                    failures.push(
+                        FailedCase::new("agree", &nodule.nodule_id, &error, path)
+                            .of_cohort(&nodule.cohort),
+                    );
                 }
             }
         }

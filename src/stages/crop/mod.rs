@@ -80,7 +80,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    let failed = FailedCase::new("crop", case, &error, path);
+                    let failed =
+                        FailedCase::new("crop", case, &error, path).of_cohort(&scan.cohort);
                     (Vec::new(), vec![failed.needing(error.needed_bytes())])
                 });
                 rois.write(rows)?;
@@ -101,8 +102,9 @@ fn crop_scan(
     scan: &Scan,
     nodules: &[Nodule],
 ) -> (Vec<Roi>, Vec<FailedCase>) {
-    let fail =
-        |case: &str, error: &CropError| FailedCase::new("crop", case, error, scan.path.clone());
+    let fail = |case: &str, error: &CropError| {
+        FailedCase::new("crop", case, error, scan.path.clone()).of_cohort(&scan.cohort)
+    };
     let wanted = slices(config, scan, nodules);
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
     let volume = match root.and_then(|root| read_slices(root, task, places, scan, &wanted)) {

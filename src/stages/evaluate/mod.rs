@@ -110,28 +110,30 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let results: Vec<_> = work
             .par_iter()
             .map(|((model_id, nodule_id), masks)| {
-                let none = Vec::new();
-                let slices = regions.get(nodule_id).unwrap_or(&none);
-                (nodule_id, transform(model_id, slices, masks))
+                let slices = regions.get(nodule_id).map_or(&[][..], Vec::as_slice);
+                let cohort = slices.first().map_or("", |slice| &slice.cohort);
+                (nodule_id, cohort, transform(model_id, slices, masks))
             })
             .collect();
-        for (nodule_id, result) in results {
+        for (nodule_id, cohort, result) in results {
             match result {
                 Ok((nodule, slices)) => {
                     nodule_part.write([nodule])?;
                     slice_part.write(slices)?;
                 }
                 Err(error) => {
-                    failures.push(FailedCase::new("evaluate", nodule_id, &error, None));
+                    let failed = FailedCase::new("evaluate", nodule_id, &error, None);
+                    failures.push(failed.of_cohort(cohort));
                 }
             }
         }
         let wanted: BTreeSet<&str> = work.iter().map(|((_, nodule), _)| &**nodule).collect();
-        for (nodule_id, result) in read_by_others(task, shard, &wanted)? {
+        for ([cohort, nodule_id], result) in read_by_others(task, shard, &wanted)? {
             match result {
                 Ok(rows) => reader_part.write(rows)?,
                 Err(error) => {
-                    failures.push(FailedCase::new("evaluate", &nodule_id, &error, None));
+                    let failed = FailedCase::new("evaluate", &nodule_id, &error, None);
+                    failures.push(failed.of_cohort(&cohort));
                 }
             }
         }
@@ -278,6 +280,7 @@ mod tests {
 
     pub(in crate::stages::evaluate) fn slice(k: i64, mask: u8, others: u8) -> Slice {
         Slice {
+            cohort: "c".to_owned(),
             roi_id: format!("r{k}"),
             nodule_id: "n".to_owned(),
             patient_id: "p".to_owned(),

@@ -62,8 +62,8 @@ pub(super) fn read_predictions(
     Ok(predicted)
 }
 
-/// A nodule with its readers' metrics, or why they cannot be computed.
-pub(super) type ReadByOthers = (String, Result<Vec<ReaderMetric>, mask_box::Error>);
+/// A cohort and nodule with its readers' metrics, or why they cannot be computed.
+pub(super) type ReadByOthers = ([String; 2], Result<Vec<ReaderMetric>, mask_box::Error>);
 
 /// Measures the readers of a shard's nodules, each against the others.
 pub(super) fn read_by_others(
@@ -94,7 +94,8 @@ pub(super) fn read_by_others(
         let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
         let spacing_mm = *spacings.get(&series)?;
         let marks: Vec<&Mark> = nodule.mark_ids.iter().filter_map(|id| marks.get(id)).collect();
-        Some((nodule.nodule_id.clone(), readers::against_the_others(nodule, &marks, spacing_mm)))
+        let id = [nodule.cohort.clone(), nodule.nodule_id.clone()];
+        Some((id, readers::against_the_others(nodule, &marks, spacing_mm)))
     };
     Ok(nodules.par_iter().filter_map(of_nodule).collect())
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the columns of the table")]
 pub struct Slice {
+    pub(super) cohort: String,
     pub(super) roi_id: String,
     pub(super) nodule_id: String,
     pub(super) patient_id: String,
@@ -27,6 +28,7 @@ pub struct Slice {
 
 /// The columns of [`Slice`].
 pub(super) const SLICE_COLUMNS: &[&str] = &[
+    "cohort",
     "roi_id",
     "nodule_id",
     "patient_id",

@@ -119,8 +119,11 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
                         predictions.write(rows)?;
                     }
                     Err((slices, error)) => {
-                        let nodule_id = slices.first().map_or("", |(roi, _)| &roi.nodule_id);
-                        failures.push(FailedCase::new("infer", nodule_id, &error, None));
+                        let (nodule_id, cohort) = slices
+                            .first()
+                            .map_or(("", ""), |(roi, _)| (&roi.nodule_id, &roi.cohort));
+                        let failed = FailedCase::new("infer", nodule_id, &error, None);
+                        failures.push(failed.of_cohort(cohort));
                     }
                 }
             }

@@ -48,7 +48,9 @@ impl Network {
                 images.push(normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu));
             } else {
                 let error = Error::shape(roi, side);
-                failures.push(FailedCase::new("infer", &roi.roi_id, &error, None));
+                failures.push(
+                    FailedCase::new("infer", &roi.roi_id, &error, None).of_cohort(&roi.cohort),
+                );
             }
         }
         let mut predicted = self.predictor.predict(&images, self.flips)?.into_iter();

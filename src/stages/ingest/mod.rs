@@ -28,7 +28,7 @@ pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
 use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry;
-use nodulus_store::Job;
+use nodulus_store::{FailedCase, Job};
 pub use sources::{SourceCase, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,7 +97,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
                 passed_over.write(case.passed_over)?;
-                failures.extend(case.failures);
+                let of_cohort = |failed: FailedCase| failed.of_cohort(&source.cohort);
+                failures.extend(case.failures.into_iter().map(of_cohort));
                 done += 1;
                 task.cases(done, total);
                 Ok::<_, Error>(())

@@ -59,7 +59,9 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 if let Some(places) = repeated.get(&key) {
                     let error = MergeError::Repeated { places: places.join("`, `") };
                     let case = &scan.series_instance_uid;
-                    failures.push(FailedCase::new("merge", case, &error, scan.path));
+                    failures.push(
+                        FailedCase::new("merge", case, &error, scan.path).of_cohort(&scan.cohort),
+                    );
                 } else {
                     by_series.insert(key, (scan, Vec::new()));
                 }
@@ -92,8 +94,9 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 /// `marks` are the scan's, in the order of the table. Marks without a mask are skipped; ingest lists them in
 /// `exclusions`.
 pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<FailedCase>) {
-    let fail =
-        |case: String, error: &MergeError| FailedCase::new("merge", case, error, scan.path.clone());
+    let fail = |case: String, error: &MergeError| {
+        FailedCase::new("merge", case, error, scan.path.clone()).of_cohort(&scan.cohort)
+    };
     let marks = match located::locate(scan, marks) {
         Ok(marks) => marks,
         Err(error) => {
