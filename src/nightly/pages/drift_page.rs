@@ -138,8 +138,8 @@ fn nights(page: &mut Page, content: &DriftContent<'_>) {
     };
     let groups = models(content).into_iter().map(group).collect();
     let heads = [
-        "RunContext",
-        "DriftQuantity",
+        "Night",
+        "Quantity",
         "n",
         "Mean",
         "Training",
@@ -167,7 +167,7 @@ fn warnings(page: &mut Page, content: &DriftContent<'_>) {
     let rows = content.warnings.iter().map(row).collect();
     page.table(
         "Scans outside the range of the model’s training cohort.",
-        &["RunContext", "Scans", "Warning"],
+        &["Night", "Scans", "Warning"],
         vec![Group { name: None, rows }],
     );
 }
