@@ -156,7 +156,9 @@ pub(super) fn masks(
     let [width, ..] = region.size;
     let masks = region.by_rule(rule, |i, j, k| {
         let probability = slices.get(k).and_then(|(_, probability)| *probability);
-        probability.and_then(|slice| slice.get(j * width + i)).is_some_and(|p| f64::from(*p) >= threshold)
+        probability
+            .and_then(|slice| slice.get(j * width + i))
+            .is_some_and(|p| f64::from(*p) >= threshold)
     });
     Ok((region, masks))
 }

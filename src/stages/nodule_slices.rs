@@ -71,7 +71,7 @@ mod tests {
             batches.iter().map(|batch| Ok(slices(batch))),
             &["a", "b", "c"].map(str::to_owned).into(),
             |slices| Ok(vec![(); slices.len()]),
-            |nodules| {
+            |nodules| -> Result<(), Error> {
                 for slices in nodules {
                     groups.push(slices.iter().map(|(roi, ())| roi.nodule_id.as_str()).collect());
                 }

@@ -4,7 +4,9 @@ use crate::fixture;
 use crate::nightly_job::{Job, candidates, copy, series_of};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use nodulus::tables::{NoduleMetrics, Prediction, Roi, Sample, Scan, Summary};
+use nodulus::tables::{
+    Comparison, NoduleMetrics, Prediction, Roi, Sample, Scan, SliceMetrics, Summary,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -206,6 +208,20 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
         let summary: Vec<Summary> = fixture::rows(&store);
         let all = summary.iter().find(|row| row.subgroup == "all" && row.metric == "dice");
         assert!(all.unwrap().doubts.contains(&"training_patient".to_owned()));
+        // Every table after infer says so, of the model alone.
+        let doubted = |id: &str, doubts: &[String]| {
+            let is_seen = doubts.iter().any(|doubt| doubt == "training_patient");
+            assert_eq!(is_seen, id == "m", "{id}: {doubts:?}");
+        };
+        let nodules: Vec<NoduleMetrics> = fixture::rows(&store);
+        let slices: Vec<SliceMetrics> = fixture::rows(&store);
+        let of_summary = summary.iter().filter(|row| row.subgroup == "all");
+        of_summary.for_each(|row| doubted(&row.model_id, &row.doubts));
+        nodules.iter().for_each(|row| doubted(&row.model_id, &row.doubts));
+        slices.iter().for_each(|row| doubted(&row.model_id, &row.doubts));
+        let comparisons: Vec<Comparison> = fixture::rows(&store);
+        assert!(comparisons.iter().any(|row| row.model_id == "m"));
+        comparisons.iter().for_each(|row| doubted(&row.model_id, &row.doubts));
         let report = fixture::current(&store, "report").join("report.html");
         assert!(fs_err::read_to_string(report).unwrap().contains(doubt));
         // Without the argument the predictions are not measured again either.

@@ -37,6 +37,7 @@ mod nightly_job;
 mod opened_files;
 mod peak_memory;
 mod python;
+mod pytorch_weights;
 mod r_arrow;
 mod real;
 mod regions;

@@ -88,6 +88,6 @@ fn a_scan_that_does_not_fit_fails_alone() {
     assert!(!scans.is_empty() && scans.iter().all(|scan| scan.cohort == "luna16"));
     assert_eq!(scans.len() + failures.len(), n_scans);
     for failure in &failures {
-        assert_eq!(failure.cause, "scan needs 1 MiB, --max-memory is 0 MiB");
+        assert_eq!(failure.cause, "scan needs 1 MiB, --max-memory is 798,720 bytes");
     }
 }

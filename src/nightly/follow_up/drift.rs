@@ -39,7 +39,11 @@ pub struct MaskRule {
 
 impl MaskRule {
     /// The rule in columns that all have a value.
-    pub fn new(threshold: Option<f64>, component: Option<String>, reach_mm: Option<f64>) -> Option<Self> {
+    pub fn new(
+        threshold: Option<f64>,
+        component: Option<String>,
+        reach_mm: Option<f64>,
+    ) -> Option<Self> {
         Some(Self { threshold: threshold?, component: component?, reach_mm: reach_mm? })
     }
 
@@ -233,8 +237,12 @@ pub fn other_rule(predicted: &PredictionProfile, rule: Option<&MaskRule>) -> Opt
     };
     match rule {
         Some(rule) if *rule == expected => None,
-        Some(rule) => Some(format!("masks by another rule ({rule}) than the profile's ({expected})")),
-        None => Some("masks of an earlier version, which did not say how they were made".to_owned()),
+        Some(rule) => {
+            Some(format!("masks by another rule ({rule}) than the profile's ({expected})"))
+        }
+        None => {
+            Some("masks of an earlier version, which did not say how they were made".to_owned())
+        }
     }
 }
 
@@ -324,11 +332,18 @@ pub(in crate::nightly) mod tests {
     fn few_nodules_or_no_profile_give_no_index() {
         let rows = by_night(&night("2026-11-23", "m", 19), &profiles("m"));
         assert!(rows.iter().all(|row| row.psi.is_none() && row.psi_limit.is_none()));
-        assert!(rows.iter().all(|row| row.psi_missing_reason.as_deref() == Some("fewer than 20 nodules")));
+        assert!(
+            rows.iter()
+                .all(|row| row.psi_missing_reason.as_deref() == Some("fewer than 20 nodules"))
+        );
         let rows = by_night(&night("2026-11-23", "m", 30), &BTreeMap::new());
         assert!(rows.iter().all(|row| row.psi.is_none() && row.training_counts.is_empty()));
         let reason = Some("the model has no profile of its training cohort".to_owned());
         assert!(rows.iter().all(|row| row.psi_missing_reason == reason));
+        assert_eq!((rows[0].n_training, rows[0].counts.len()), (0, 10));
+        assert!(
+            by_night(&[], &profiles("m")).is_empty() && over_nights(&[], &profiles("m")).is_empty()
+        );
     }
 
     #[test]
@@ -358,10 +373,6 @@ pub(in crate::nightly) mod tests {
         profiles.get_mut("m").unwrap().predicted.component = None;
         let unknown = "the model's profile does not say how its masks were made";
         assert_eq!(reasons(&same, &profiles), expected(unknown));
-        assert_eq!((rows[0].n_training, rows[0].counts.len()), (0, 10));
-        assert!(
-            by_night(&[], &profiles("m")).is_empty() && over_nights(&[], &profiles("m")).is_empty()
-        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
 
+use super::training;
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
@@ -62,6 +63,8 @@ pub(super) struct StepForecast {
     pub(super) reasons: Vec<String>,
     /// Bytes that are written at most; unknown before the first run.
     pub(super) bytes: Option<u64>,
+    /// Bytes of working files at most, which are removed when the step is done.
+    pub(super) working_bytes: u64,
     /// The stages that have to make an input first.
     pub(super) waits_for: Vec<Stage>,
 }
@@ -122,6 +125,7 @@ impl<'a> Foresight<'a> {
             is_begun: false,
             reasons,
             bytes: Some(0),
+            working_bytes: 0,
             waits_for,
         };
         if options.keep.contains(&stage) && !is_current {
@@ -150,6 +154,9 @@ impl<'a> Foresight<'a> {
         }
         found.is_begun = found.to_make.iter().any(|n| job.is_begun(*n));
         found.bytes = bytes(&before, found.to_make.len());
+        if stage == Stage::Train && !found.to_make.is_empty() {
+            found.working_bytes = training::working_bytes(&before);
+        }
         if found.reasons.is_empty() && !found.to_make.is_empty() {
             found.reasons.push(self.reason_without_difference(stage, &work));
         }

@@ -1,8 +1,8 @@
 //! Sends slices through a network.
 
 use super::error::Error;
-use crate::stages::nodule_slices::each_nodule;
 use super::selection::{DiceSums, dice_by_threshold, probability_threshold};
+use crate::stages::nodule_slices::each_nodule;
 use crate::tables::Roi;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_imaging::normalise::normalise_slice;

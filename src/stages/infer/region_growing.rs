@@ -1,10 +1,10 @@
 //! The baseline that a network must beat: region growing from the nodule's centre.
 
 use super::Error;
-use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
-use crate::stages::nodule_region::{NoduleRegion, RegionError};
 use super::selection::{DiceSums, References};
 use super::thresholds::ThresholdSource;
+use crate::stages::nodule_region::{NoduleRegion, RegionError};
+use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::components::ComponentRule;

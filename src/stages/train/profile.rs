@@ -132,14 +132,19 @@ pub(super) fn predicted(
         }
         Ok(predicted)
     };
-    each_nodule(task.table(Table::Rois)?.rows::<Roi>(), &nodules, predict, |complete| -> Result<(), Error> {
-        for slices in &complete {
-            if let Some((roi, _)) = slices.first() {
-                found.insert(roi.nodule_id.clone(), NoduleSums::delivered(slices)?);
+    each_nodule(
+        task.table(Table::Rois)?.rows::<Roi>(),
+        &nodules,
+        predict,
+        |complete| -> Result<(), Error> {
+            for slices in &complete {
+                if let Some((roi, _)) = slices.first() {
+                    found.insert(roi.nodule_id.clone(), NoduleSums::delivered(slices)?);
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     let probabilities = found.values().filter_map(|seen| seen.probability);
     Ok(PredictionProfile {
         split: split.name().to_owned(),
