@@ -68,7 +68,8 @@ fn window(contract: Option<&Contract>, chosen: Option<&str>) -> Result<HuWindow,
     let ends = chosen.and_then(|chosen| chosen.split_once(','));
     let stated = match ends {
         Some((low_hu, high_hu)) => {
-            let window = HuWindow { low_hu: low_hu.parse()?, high_hu: high_hu.parse()? };
+            let hu = |text: &str| text.parse().map_err(|_| "expected a window as in -1000,400");
+            let window = HuWindow { low_hu: hu(low_hu)?, high_hu: hu(high_hu)? };
             let is_window =
                 window.low_hu < window.high_hu && window.high_hu - window.low_hu < f64::INFINITY;
             Some(is_window.then_some(window).ok_or("expected a window as in -1000,400")?)

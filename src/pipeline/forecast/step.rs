@@ -139,7 +139,7 @@ impl<'a> Foresight<'a> {
             return Ok(found);
         }
         let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
-        let work = self.work(stage, &job, &inputs, is_decided)?;
+        let work = self.work((stage, step), &job, &inputs, is_decided)?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
@@ -226,7 +226,7 @@ impl<'a> Foresight<'a> {
     /// What is to be done for each shard.
     fn work(
         &self,
-        stage: Stage,
+        (stage, step): (Stage, Step),
         job: &Job,
         inputs: &[Version],
         is_decided: bool,
@@ -235,7 +235,7 @@ impl<'a> Foresight<'a> {
         let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {
-            let unknown = match self.fate_of_inputs(stage, n, inputs) {
+            let unknown = match self.fate_of_inputs((stage, step), n, inputs) {
                 Fate::Changes => return Work::New,
                 Fate::MayChange => true,
                 Fate::Stays => !is_decided,
@@ -251,11 +251,16 @@ impl<'a> Foresight<'a> {
         Ok((0..job.n_shards()).map(work).collect())
     }
 
-    /// The fate of what a shard is made from.
-    fn fate_of_inputs(&self, stage: Stage, shard: usize, inputs: &[Version]) -> Fate {
+    /// The fate of what a shard is made from: the same shard of each input, or every shard for a reduction.
+    fn fate_of_inputs(
+        &self,
+        (stage, step): (Stage, Step),
+        shard: usize,
+        inputs: &[Version],
+    ) -> Fate {
         let is_sharded = |version: &Version| {
             let output = Output::from_name(version.output().name());
-            stage.spec().is_sharded && output.is_some_and(plan::is_sharded)
+            step.is_sharded(stage) && output.is_some_and(plan::is_sharded)
         };
         let fate = |version: &Version| {
             let fates = self.fates.get(version.output().name())?;
