@@ -226,9 +226,9 @@ fn markdown(experiment: &Experiment, lines: &[Line], warnings: &[String]) -> Str
         let of_paper = format!("*the paper's {}, on its data*", line.model_id);
         text.extend(rows(line, cell, &of_paper, paper).iter().map(|row| row.join(" | ")));
     }
-    let warnings: String =
+    let warnings: Vec<String> =
         warnings.iter().map(|warning| format!("\n**Warning:** {warning}.\n")).collect();
-    format!("**{}**\n\n| {} |\n{warnings}", experiment.title, text.join(" |\n| "))
+    format!("**{}**\n\n| {} |\n{}", experiment.title, text.join(" |\n| "), warnings.concat())
 }
 
 #[cfg(test)]

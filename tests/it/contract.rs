@@ -218,9 +218,13 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
             assert_eq!(is_seen(doubts), expected, "{id} {nodule}: {doubts:?}");
         };
         let nodules: Vec<NoduleMetrics> = fixture::rows(&store);
-        nodules.iter().for_each(|row| doubted(&row.model_id, &row.nodule_id, &row.doubts));
+        for row in &nodules {
+            doubted(&row.model_id, &row.nodule_id, &row.doubts);
+        }
         let slices: Vec<SliceMetrics> = fixture::rows(&store);
-        slices.iter().for_each(|row| doubted(&row.model_id, &row.nodule_id, &row.doubts));
+        for row in &slices {
+            doubted(&row.model_id, &row.nodule_id, &row.doubts);
+        }
         for row in summary.iter().filter(|row| row.subgroup == "all") {
             assert_eq!(is_seen(&row.doubts), row.model_id == "m", "{row:?}");
         }

@@ -141,7 +141,7 @@ fn check_predicted(store: &Path, predicted: &PredictionProfile, rows: &[Predicti
     for row in rows {
         let roi = &rois[&row.roi_id];
         assert_eq!(predicted.component.as_ref(), Some(&row.component));
-        assert_eq!(predicted.threshold, row.threshold);
+        assert!((predicted.threshold - row.threshold).abs() < 1e-12);
         let n: u32 = row.mask_bits.iter().map(|bits| bits.count_ones()).sum();
         let (score, volume) = nodules.entry(row.nodule_id.clone()).or_insert((0.0, 0.0));
         *score = score.max(row.nodule_probability.unwrap());

@@ -344,7 +344,9 @@ mod tests {
     fn patients_with_the_same_sums_count_as_often_as_they_are() {
         let values = [0.25, 0.5, 0.25, 0.75, 0.5, 0.25, 1.0, 0.75];
         let mut sums = PatientSums::new(1);
-        values.iter().for_each(|value| sums.push(&[*value]));
+        for value in values {
+            sums.push(&[value]);
+        }
         let (alike, group_of) = sums.grouped();
         assert_eq!(
             (alike.sums, group_of),
