@@ -1,7 +1,7 @@
 //! The checkpoint's profile: the data of the last phase, and the predictions of the weights on them.
 //!
 //! It is computed from tables and finished weights after training has ended, so that a resumed training has the same
-//! profile. Memory holds a few numbers for each scan and nodule, and one batch.
+//! profile. Memory holds a few numbers for each scan and nodule, and the predicted slices of one row group.
 
 use super::config::{Config, Phase};
 use super::error::Error;
