@@ -119,8 +119,9 @@ fn a_new_cohort_makes_as_many_shards_as_the_dry_run_says() {
             format!("[[ingest.cohorts]]\nname = \"c{seed}\"\nsource = \"lidc\"\nroot = {root:?}\n")
         };
         let cohorts: String = seeds.iter().map(cohort).collect();
-        fs_err::write(&pipeline, format!("store = \"store\"\n[ingest]\nshard_size = 2\n{cohorts}"))
-            .unwrap();
+        let store = data("store");
+        let text = format!("store = {store:?}\n[ingest]\nshard_size = 2\n{cohorts}");
+        fs_err::write(&pipeline, text).unwrap();
     };
     let run = |more: &[&str]| -> Value {
         let arguments =
