@@ -53,9 +53,9 @@ pub(super) fn experiment(
         store.clone_into(&mut experiment.store);
     }
     let sets = arguments.training_patients.sets(&arguments.sets, "infer");
-    let (lines, outcome) = run(&experiment, &sets, &arguments.resources, out)?;
+    let Finished { lines, warnings, outcome } = run(&experiment, &sets, &arguments.resources, out)?;
     if let Some(path) = &arguments.out {
-        durable::write(path, markdown(&experiment, &lines).as_bytes())?;
+        durable::write(path, markdown(&experiment, &lines, &warnings).as_bytes())?;
     }
     Ok(outcome)
 }
@@ -69,7 +69,15 @@ pub(super) fn cross_validate(
     let sets = arguments.training_patients.sets(&pipeline.sets, "infer");
     let experiment =
         Experiment::cross_validation(&pipeline.pipeline, &sets, pipeline.store.as_deref())?;
-    Ok(run(&experiment, &sets, &arguments.resources, out)?.1)
+    Ok(run(&experiment, &sets, &arguments.resources, out)?.outcome)
+}
+
+/// A finished experiment.
+struct Finished {
+    lines: Vec<Line>,
+    /// What a reader of the table has to know.
+    warnings: Vec<String>,
+    outcome: Outcome,
 }
 
 fn run(
@@ -77,7 +85,7 @@ fn run(
     sets: &[String],
     resources: &ResourceArguments,
     out: &mut dyn Write,
-) -> Result<(Vec<Line>, Outcome), Error> {
+) -> Result<Finished, Error> {
     // What is wrong with any row is said before anything is written.
     let shared = experiment.check(sets)?;
     let progress = ProgressLine::new(resources.progress);
@@ -117,7 +125,7 @@ fn run(
             "\n* best of its column, in 2D or in 3D; mean [95% interval by patient] over the slices or nodules that have \
              a value"
         )?;
-        for warning in warnings {
+        for warning in &warnings {
             writeln!(out, "warning: {warning}")?;
         }
         if let Some(report) = report {
@@ -128,7 +136,8 @@ fn run(
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
         }
     }
-    Ok((lines, if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success }))
+    let outcome = if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success };
+    Ok(Finished { lines, warnings, outcome })
 }
 
 fn head() -> Vec<&'static str> {
@@ -200,8 +209,8 @@ fn with_interval(cell: &Cell) -> String {
     }
 }
 
-/// The table as Markdown: the best of each column in bold, the paper's figures in italics.
-fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
+/// The table as Markdown: the best of each column in bold, the paper's figures in italics, the warnings below.
+fn markdown(experiment: &Experiment, lines: &[Line], warnings: &[String]) -> String {
     let mut text =
         vec![head().join(" | "), format!("---|---|{}---:", "---:|".repeat(METRICS.len() + 2))];
     for line in lines {
@@ -217,7 +226,9 @@ fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
         let of_paper = format!("*the paper's {}, on its data*", line.model_id);
         text.extend(rows(line, cell, &of_paper, paper).iter().map(|row| row.join(" | ")));
     }
-    format!("**{}**\n\n| {} |\n", experiment.title, text.join(" |\n| "))
+    let warnings: Vec<String> =
+        warnings.iter().map(|warning| format!("\n**Warning:** {warning}.\n")).collect();
+    format!("**{}**\n\n| {} |\n{}", experiment.title, text.join(" |\n| "), warnings.concat())
 }
 
 #[cfg(test)]
@@ -257,12 +268,15 @@ mod tests {
             cells: of_nodules.into(),
             p_against_best: Some(0.0312),
             p_missing_reason: None,
+            doubts: Vec::new(),
         };
         let mut untested = line.clone();
         (untested.p_against_best, untested.p_missing_reason) = (None, Some("few".to_owned()));
         untested.cells[0].interval = None;
         untested.cells[0].ci_missing_reason = Some("few".to_owned());
-        let text = markdown(&experiment, &[line, untested]);
+        let warnings =
+            ["`m`: 1 of 4 nodules are of patients that the weights learnt from".to_owned()];
+        let text = markdown(&experiment, &[line, untested], &warnings);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "**T**");
         assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
@@ -283,5 +297,7 @@ mod tests {
             "{text}"
         );
         assert!(lines[9].ends_with(" | few |"), "{text}");
+        assert_eq!(lines[11], format!("**Warning:** {}.", warnings[0]));
+        assert_eq!(lines.len(), 12);
     }
 }

@@ -118,6 +118,10 @@ fn writes_text(writes: &Writes) -> String {
     if writes.bytes > 0 {
         parts.push(format!("about {}", byte_size::text(writes.bytes)));
     }
+    if writes.working_bytes > 0 {
+        let text = byte_size::text(writes.working_bytes);
+        parts.push(format!("at most {text} more until training ends"));
+    }
     if !writes.unknown.is_empty() {
         let stages: Vec<&str> = writes.unknown.iter().copied().map(Stage::name).collect();
         parts.push(format!("unknown before the first run of {}", stages.join(", ")));
@@ -146,12 +150,23 @@ mod tests {
     #[test]
     fn bytes_stand_beside_the_free_ones_and_beside_what_is_unknown() {
         let text = |bytes, unknown: &[Stage], free_bytes| {
-            writes_text(&Writes { bytes, unknown: unknown.to_vec(), free_bytes })
+            let unknown = unknown.to_vec();
+            writes_text(&Writes { bytes, working_bytes: 0, unknown, free_bytes })
         };
         assert_eq!(text(0, &[], Some(5 << 30)), "nothing; 5.0 GiB are free");
         assert_eq!(
             text(3 << 20, &[Stage::Train, Stage::Infer], None),
             "about 3.0 MiB; unknown before the first run of train, infer"
+        );
+        let training = Writes {
+            bytes: 1 << 20,
+            working_bytes: 8 << 20,
+            unknown: Vec::new(),
+            free_bytes: None,
+        };
+        assert_eq!(
+            writes_text(&training),
+            "about 1.0 MiB; at most 8.0 MiB more until training ends"
         );
     }
 }

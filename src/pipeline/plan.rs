@@ -267,7 +267,7 @@ pub fn other_inputs(made: &Manifest, wanted: &JobSpec) -> Vec<String> {
 fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<String>) {
     let (Value::Object(a), Value::Object(b)) = (made, wanted) else {
         if made != wanted {
-            found.push(format!("{prefix} was {made}, now {wanted}"));
+            found.push(changed_value(prefix, made, wanted));
         }
         return;
     };
@@ -279,6 +279,49 @@ fn changed_settings(prefix: &str, made: &Value, wanted: &Value, found: &mut Vec<
         let null = Value::Null;
         changed_settings(&name, a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null), found);
     }
+}
+
+/// Most characters of a value that a reason shows.
+const LONGEST_VALUE: usize = 60;
+
+/// How a value differs: both values, or the names in a list that were added, removed or changed where it is long.
+fn changed_value(key: &str, made: &Value, wanted: &Value) -> String {
+    let [was, now] = [made, wanted].map(Value::to_string);
+    if was.chars().count().max(now.chars().count()) <= LONGEST_VALUE {
+        return format!("{key} was {was}, now {now}");
+    }
+    let (Some(was), Some(now)) = (named(made), named(wanted)) else {
+        return format!("{key} changed");
+    };
+    let names = |text: &str, is_listed: &dyn Fn(&str) -> bool| {
+        let of_both = was.keys().chain(now.keys().filter(|name| !was.contains_key(*name)));
+        let names: Vec<String> =
+            of_both.filter(|name| is_listed(name)).map(|name| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| format!("{text} {}", names.join(", ")))
+    };
+    let parts: Vec<String> = [
+        names("with", &|name| !was.contains_key(name)),
+        names("without", &|name| !now.contains_key(name)),
+        names("with other settings of", &|name| {
+            was.get(name).zip(now.get(name)).is_some_and(|(was, now)| was != now)
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() {
+        format!("{key} in another order")
+    } else {
+        format!("{key} {}", parts.join(" and "))
+    }
+}
+
+/// The values of a list by their `name`; `None` where one has none, or two have the same.
+fn named(list: &Value) -> Option<BTreeMap<&str, &Value>> {
+    let list = list.as_array()?;
+    let named: Option<BTreeMap<&str, &Value>> =
+        list.iter().map(|value| Some((value.get("name")?.as_str()?, value))).collect();
+    named.filter(|named| named.len() == list.len())
 }
 
 /// The first pair of inputs of which one was made from another version of the other: the two names. Their rows would
@@ -360,6 +403,32 @@ mod tests {
         let after = spec(json!({"size": 128, "window": {"low_hu": -900.0}}), "a");
         assert_ne!(before.shard_keys(), after.shard_keys());
         assert_eq!(differences(&made(&before), &after), ["window.low_hu was -1000.0, now -900.0"]);
+    }
+
+    #[test]
+    fn long_lists_are_told_apart_by_their_names() {
+        let cohort = |name: &str, root: &str| json!({"name": name, "root": root, "source": "luna16_annotations"});
+        let reasons = |was: Value, now: Value| {
+            differences(
+                &made(&spec(json!({"cohorts": was}), "a")),
+                &spec(json!({"cohorts": now}), "a"),
+            )
+        };
+        let (a, b) = (cohort("a", "data/of-a"), cohort("b", "data/of-b"));
+        let moved = cohort("a", "data/elsewhere");
+        assert_eq!(reasons(json!([a]), json!([a, b])), ["cohorts with `b`"]);
+        assert_eq!(reasons(json!([a, b]), json!([a])), ["cohorts without `b`"]);
+        assert_eq!(
+            reasons(json!([a]), json!([moved, b])),
+            ["cohorts with `b` and with other settings of `a`"]
+        );
+        assert_eq!(reasons(json!([a, b]), json!([b, a])), ["cohorts in another order"]);
+        assert_eq!(reasons(json!([a, a]), json!([a])), ["cohorts changed"]);
+        assert_eq!(reasons(json!("x".repeat(70)), json!("y")), ["cohorts changed"]);
+        assert_eq!(
+            reasons(json!(["a"]), json!(["a", "b"])),
+            [r#"cohorts was ["a"], now ["a","b"]"#]
+        );
     }
 
     #[test]

@@ -7,11 +7,7 @@ use std::sync::mpsc;
 
 /// A case that needs more memory than there is, even alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "scan needs {} MiB, --max-memory is {} MiB",
-    thousands(needed.div_ceil(1 << 20)),
-    thousands(most >> 20)
-)]
+#[error("scan needs {}, --max-memory is {}", size(*needed, needed.div_ceil(1 << 20)), size(*most, most >> 20))]
 pub(super) struct TooLarge {
     needed: u64,
     most: u64,
@@ -21,6 +17,15 @@ impl TooLarge {
     /// Bytes that the case needs.
     pub(super) const fn needed_bytes(&self) -> u64 {
         self.needed
+    }
+}
+
+/// A size in MiB, rounded so that the larger one stays larger; in bytes, where that is less than one.
+fn size(bytes: u64, mib: u64) -> String {
+    if bytes < 1 << 20 {
+        format!("{} bytes", thousands(bytes))
+    } else {
+        format!("{} MiB", thousands(mib))
     }
 }
 
@@ -169,7 +174,9 @@ mod tests {
         let (_, results) = run(&[mib, 1234 * mib - 9, 2 * mib], 900 * mib);
         let error = "scan needs 1,234 MiB, --max-memory is 900 MiB".to_owned();
         assert_eq!(results, [Ok(2 * mib), Err(error), Ok(4 * mib)]);
-        assert_eq!(run(&[1], 0).1.len(), 1);
+        assert_eq!(run(&[1], 0).1, [Err("scan needs 1 bytes, --max-memory is 0 bytes".to_owned())]);
+        let below = TooLarge { needed: mib + 1, most: mib - 1 };
+        assert_eq!(below.to_string(), "scan needs 2 MiB, --max-memory is 1,048,575 bytes");
         let large = TooLarge { needed: 1_234_567 * mib + 1, most: u64::MAX };
         assert!(large.to_string().starts_with("scan needs 1,234,568 MiB"), "{large}");
     }

@@ -8,6 +8,8 @@ pub mod config;
 pub mod task;
 pub mod spec;
 mod memory;
+mod nodule_slices;
+mod nodule_region;
 pub mod ingest;
 pub mod merge;
 pub mod agree;

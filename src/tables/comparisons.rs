@@ -39,12 +39,14 @@ columns! {
         pub p_holm: Option<f64>,
         /// matched-pairs rank-biserial correlation over the nodules, -1 to 1; above 0 where the model's values are larger
         pub rank_biserial: Option<f64>,
+        /// reasons to doubt the prediction of any nodule by either model, as in `predictions`
+        pub doubts: Vec<String>,
     }
 }
 
 impl Row for Comparison {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         ..TableSpec::new::<Self>("comparisons", "two models × metric")
     };
 }

@@ -23,7 +23,7 @@ columns! {
         pub mean: Option<f64>,
         /// median of the values; null without values
         pub median: Option<f64>,
-        /// nodules with a value in the model's training profile; 0 without a profile
+        /// nodules with a value in the model's training profile; 0 where nothing is compared
         pub n_training: i64,
         /// mean of the profile's values; null without values
         pub training_mean: Option<f64>,
@@ -33,10 +33,12 @@ columns! {
         pub edges: Vec<f64>,
         /// number of values in each bin; there is one more bin than edges
         pub counts: Vec<i64>,
-        /// number of the profile's values in each bin; empty without a profile
+        /// number of the profile's values in each bin; empty where nothing is compared
         pub training_counts: Vec<i64>,
-        /// population stability index against the profile; null with fewer than 20 values on either side
+        /// population stability index against the profile
         pub psi: Option<f64>,
+        /// why psi is null, such as masks that were made by another rule than the profile's; null where there is one
+        pub psi_missing_reason: Option<String>,
         /// limit that psi exceeds by chance alone in 5 of 100 nights; null where psi is null
         pub psi_limit: Option<f64>,
     }
@@ -44,6 +46,7 @@ columns! {
 
 impl Row for Drift {
     const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
         partition_column: Some("scored_on"),
         ..TableSpec::new::<Self>("drift", "a night × quantity × model")
     };

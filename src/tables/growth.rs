@@ -62,11 +62,14 @@ columns! {
         pub shrunk: Option<bool>,
         /// whether the volume changed by 25% or more; null where change_percent is null
         pub significant: Option<bool>,
+        /// reasons to doubt all numbers of the later or the earlier scan: their scan_warnings in `scores`
+        pub scan_warnings: Vec<String>,
     }
 }
 
 impl Row for Growth {
     const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
         partition_column: Some("scored_on"),
         id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
         ..TableSpec::new::<Self>("growth", "a nodule of two scans of a patient")

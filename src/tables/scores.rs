@@ -47,6 +47,12 @@ columns! {
         pub nodule_type: Option<String>,
         /// model: architecture and start of the weights' SHA-256
         pub model_id: String,
+        /// least probability of the mask's voxels; null for a result of an earlier version
+        pub threshold: Option<f64>,
+        /// components that the mask keeps, all or centre; null for a result of an earlier version
+        pub component: Option<String>,
+        /// greatest distance from the candidate to the nearest voxel of the mask; null for a result of an earlier version
+        pub reach_mm: Option<f64>,
         /// reasons to doubt the nodule's numbers
         pub warnings: Vec<String>,
         /// reasons to doubt all of the scan's numbers
@@ -58,6 +64,7 @@ columns! {
 
 impl Row for Score {
     const TABLE: &'static TableSpec = &TableSpec {
+        schema_version: 2,
         partition_column: Some("scored_on"),
         id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
         ..TableSpec::new::<Self>("scores", "a nodule of a scan that the nightly job scored")

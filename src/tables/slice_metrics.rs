@@ -36,6 +36,8 @@ columns! {
         pub reference_short_axis_mm: f64,
         /// scored, missed, spurious or both_empty
         pub outcome: String,
+        /// reasons to doubt the prediction of the nodule, as in `predictions`
+        pub doubts: Vec<String>,
         /// name and version of the definitions
         pub metric_definition: String,
     }
@@ -43,7 +45,7 @@ columns! {
 
 impl Row for SliceMetrics {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         id_columns: &["roi_id", "nodule_id"],
         ..TableSpec::new::<Self>("slice_metrics", "a slice × model")
     };

@@ -1,7 +1,7 @@
 //! What is evaluated is what is delivered: one rule of components for `infer`, `evaluate` and `score`.
 
 use crate::{fixture, python};
-use nodulus::tables::{Nodule, NoduleMetrics, Prediction, Roi, SliceMetrics, Summary};
+use nodulus::tables::{Comparison, Nodule, NoduleMetrics, Prediction, Roi, SliceMetrics, Summary};
 use nodulus_formats::volume::Mask;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +85,14 @@ fn infer_and_score_deliver_the_same_mask_and_evaluate_measures_it() {
         let mut predictions = fixture::rows::<Prediction>(&store);
         assert!(predictions.iter().all(|row| row.component == component));
         predictions.retain(|row| row.model_id != "region_growing");
+        // The weights learnt from these patients: comparisons with them say so, those of baseline and readers do not.
+        let comparisons = fixture::rows::<Comparison>(&store);
+        for row in &comparisons {
+            let is_doubted = row.doubts.iter().any(|doubt| doubt == "training_patient");
+            assert_eq!(is_doubted, row.model_id == "proposed", "{row:?}");
+        }
+        let models: BTreeSet<&str> = comparisons.iter().map(|row| row.model_id.as_str()).collect();
+        assert_eq!(models, ["proposed", "region_growing"].into());
         let mut candidates: BTreeMap<String, Nodule> = BTreeMap::new();
         let with_region: BTreeSet<&str> = rois.iter().map(|roi| roi.nodule_id.as_str()).collect();
         for nodule in nodules.into_iter().filter(|nodule| nodule.cohort == "luna16") {

@@ -4,7 +4,7 @@ use crate::fixture;
 use crate::nightly_job::{Job, candidates, copy, series_of};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use nodulus::tables::{NoduleMetrics, Prediction, Roi, Sample, Scan, Summary};
+use nodulus::tables::{NoduleMetrics, Prediction, Roi, Sample, Scan, SliceMetrics, Summary};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -206,6 +206,28 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
         let summary: Vec<Summary> = fixture::rows(&store);
         let all = summary.iter().find(|row| row.subgroup == "all" && row.metric == "dice");
         assert!(all.unwrap().doubts.contains(&"training_patient".to_owned()));
+        // Every table after infer says so, of the model alone.
+        let is_seen = |doubts: &[String]| doubts.iter().any(|doubt| doubt == "training_patient");
+        let predicted: BTreeSet<String> = fixture::rows::<Prediction>(&store)
+            .into_iter()
+            .filter(|row| is_seen(&row.doubts))
+            .map(|row| row.nodule_id)
+            .collect();
+        let doubted = |id: &str, nodule: &str, doubts: &[String]| {
+            let expected = id == "m" && predicted.contains(nodule);
+            assert_eq!(is_seen(doubts), expected, "{id} {nodule}: {doubts:?}");
+        };
+        let nodules: Vec<NoduleMetrics> = fixture::rows(&store);
+        for row in &nodules {
+            doubted(&row.model_id, &row.nodule_id, &row.doubts);
+        }
+        let slices: Vec<SliceMetrics> = fixture::rows(&store);
+        for row in &slices {
+            doubted(&row.model_id, &row.nodule_id, &row.doubts);
+        }
+        for row in summary.iter().filter(|row| row.subgroup == "all") {
+            assert_eq!(is_seen(&row.doubts), row.model_id == "m", "{row:?}");
+        }
         let report = fixture::current(&store, "report").join("report.html");
         assert!(fs_err::read_to_string(report).unwrap().contains(doubt));
         // Without the argument the predictions are not measured again either.

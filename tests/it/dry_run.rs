@@ -103,6 +103,49 @@ fn a_changed_setting_and_a_changed_file_are_foreseen() {
 }
 
 #[test]
+fn a_new_cohort_makes_as_many_shards_as_the_dry_run_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = |seed: &str| folder.path().join(seed).to_str().unwrap().to_owned();
+    for seed in ["1", "2", "3"] {
+        let sizes = ["--patients", "4", "--clinical-patients", "0", "--size", "64"];
+        let arguments =
+            [&["phantom", &data(seed), "--seed", seed, "--progress", "none"], &sizes[..]];
+        fixture::run_well(&arguments.concat());
+    }
+    let pipeline = folder.path().join("cohorts.toml");
+    let with_cohorts = |seeds: &[&str]| {
+        let cohort = |seed: &&str| {
+            let root = format!("{}/lidc", data(seed));
+            format!("[[ingest.cohorts]]\nname = \"c{seed}\"\nsource = \"lidc\"\nroot = {root:?}\n")
+        };
+        let cohorts: String = seeds.iter().map(cohort).collect();
+        let store = data("store");
+        let text = format!("store = {store:?}\n[ingest]\nshard_size = 2\n{cohorts}");
+        fs_err::write(&pipeline, text).unwrap();
+    };
+    let run = |more: &[&str]| -> Value {
+        let arguments =
+            ["run", pipeline.to_str().unwrap(), "--to", "agree", "--progress", "none", "--json"];
+        serde_json::from_str(&fixture::run_well(&[&arguments, more].concat())).unwrap()
+    };
+    with_cohorts(&["1", "2"]);
+    run(&[]);
+    with_cohorts(&["1", "2", "3"]);
+    let told = run(&["--dry-run"]);
+    let made = run(&[]);
+    for (told, made) in
+        told["stages"].as_array().unwrap().iter().zip(made["stages"].as_array().unwrap())
+    {
+        let shards = &told["shards"];
+        assert_eq!(shards["n_to_make"], made["n_made"], "{told} {made}");
+        assert_eq!(shards["n_to_make_at_most"], made["n_made"], "{told} {made}");
+    }
+    // The agreement of the whole cohorts is made anew too, although the first shard stays.
+    let [merge, agree] = [1, 2].map(|n: usize| made["stages"][n]["n_made"].as_u64().unwrap());
+    assert_eq!(agree, merge + 1);
+}
+
+#[test]
 fn what_would_fail_later_fails_in_the_dry_run_with_the_same_message() {
     let growing = Growing::new();
     let weights = growing.folder().join("weights.safetensors");

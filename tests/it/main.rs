@@ -38,6 +38,7 @@ mod odd_files;
 mod opened_files;
 mod peak_memory;
 mod python;
+mod pytorch_weights;
 mod r_arrow;
 mod real;
 mod regions;

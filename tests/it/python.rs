@@ -10,14 +10,29 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// The Python of [`script`], where it has PyTorch too. Without it the check is skipped.
+pub(crate) fn pytorch() -> Option<PathBuf> {
+    let python = interpreter();
+    let status = Command::new(&python).args(["-c", "import torch, safetensors.torch"]).output();
+    let found = status.is_ok_and(|output| output.status.success());
+    if !found {
+        let why = "no PyTorch: install torch and safetensors beside the packages of `tests/python/requirements.txt`";
+        skip(Need::PyTorch, why);
+    }
+    found.then_some(python)
+}
+
+fn interpreter() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::env::var_os("NODULUS_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
+}
+
 /// Python with the packages of `tests/python/requirements.txt`: `NODULUS_PYTHON`, or the virtual environment that `.ci/run`
 /// makes. Without one the check is skipped.
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let python = PYTHON.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = std::env::var_os("NODULUS_PYTHON")
-            .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+        let python = interpreter();
         let import = "import duckdb, highdicom, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
                       libjpeg, openjpeg, rle, jpeg_ls, krippendorff, nrrd, plastimatch, rt_utils";
         let status = Command::new(&python).args(["-c", import]).status();

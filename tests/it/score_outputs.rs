@@ -156,8 +156,28 @@ fn drift_is_a_table_and_a_page() {
     assert_eq!(quantities, ["probability", "volume_mm3", "mean_hu"]);
     assert_eq!(rows[0]["n_nodules"], job.rows().len());
     assert!(rows[0]["n_training"].as_i64() > Some(0), "{}", rows[0]);
+    let reasons = |rows: &[Value]| -> Vec<String> {
+        rows.iter().map(|row| row["psi_missing_reason"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(reasons(&rows), ["fewer than 20 nodules"; 3]);
+    assert!(job.rows().iter().all(|row| row["component"] == "centre" && row["threshold"] == 0.5));
     let page = fs_err::read_to_string(store.join("drift.html")).unwrap();
     assert!(page.contains("<h1>Drift</h1>") && page.contains("proposed-"));
+
+    // Masks by another rule than the profile's are not compared with it.
+    let (_, log) = job.run(0, &["--set", "score.component=all"]);
+    assert!(log.contains("no drift of volume and mean HU: masks by another rule"), "{log}");
+    let text = fixture::run_well(&arguments);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [probability, volume, mean_hu] = &reasons(&rows)[..] else { panic!("{text}") };
+    assert_eq!(probability, "fewer than 20 nodules");
+    let expected =
+        "masks by another rule (probability 0.5, component all, reach 5 mm) than the profile's";
+    assert!(volume.starts_with(expected) && mean_hu == volume, "{volume}");
+    assert_eq!(
+        [&rows[1]["n_training"], &rows[1]["training_mean"]],
+        [&Value::from(0), &Value::Null]
+    );
 }
 
 #[test]

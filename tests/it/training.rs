@@ -140,10 +140,9 @@ fn check_predicted(store: &Path, predicted: &PredictionProfile, rows: &[Predicti
     let mut nodules: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for row in rows {
         let roi = &rois[&row.roi_id];
-        let pixels =
-            // The profile counts all components.
-            row.other_rule_mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
-        let n: u32 = pixels.map(u8::count_ones).sum();
+        assert_eq!(predicted.component.as_ref(), Some(&row.component));
+        assert!((predicted.threshold - row.threshold).abs() < 1e-12);
+        let n: u32 = row.mask_bits.iter().map(|bits| bits.count_ones()).sum();
         let (score, volume) = nodules.entry(row.nodule_id.clone()).or_insert((0.0, 0.0));
         *score = score.max(row.nodule_probability.unwrap());
         *volume += f64::from(n) * roi.spacing_i_mm * roi.spacing_j_mm * roi.spacing_k_mm;

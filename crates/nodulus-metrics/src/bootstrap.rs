@@ -103,6 +103,12 @@ pub fn interval(
     )
 }
 
+/// Sums of several resamples or leave-outs side by side, so that the processor computes on them at once.
+pub const LANES: usize = 4;
+
+/// A sum, or a statistic, of each; a statistic that is undefined is not a number.
+pub type Lanes = [f64; LANES];
+
 /// Sums over each patient's cases, from which a statistic of all patients follows.
 #[derive(Clone, Debug)]
 pub struct PatientSums {
@@ -144,21 +150,80 @@ impl PatientSums {
         seed: u64,
         of: impl Fn(&[f64]) -> Option<f64>,
     ) -> Interval {
-        let (mut all, mut rest) = (vec![0.0; self.width], vec![0.0; self.width]);
+        let mut one = vec![0.0; self.width];
+        self.interval_by_lanes(range, seed, |sums| {
+            std::array::from_fn(|lane| {
+                one.iter_mut().zip(sums).for_each(|(one, sums)| *one = sums[lane]);
+                of(&one).unwrap_or(f64::NAN)
+            })
+        })
+    }
+
+    /// As [`Self::interval`], of a statistic that is computed on several sums at once.
+    pub fn interval_by_lanes(
+        &self,
+        range: [f64; 2],
+        seed: u64,
+        mut of: impl FnMut(&[Lanes]) -> Lanes,
+    ) -> Interval {
+        let mut all = vec![0.0; self.width];
+        let mut rest: Vec<Lanes> = vec![[0.0; LANES]; self.width];
+        let (alike, group_of) = self.grouped();
+        let mut drawn = vec![0; alike.n_patients()];
         interval(self.n_patients(), range, seed, |times| {
+            drawn.fill(0);
+            for (group, times) in group_of.iter().zip(times) {
+                drawn[*group] += times;
+            }
             all.fill(0.0);
-            for (sums, times) in self.sums.chunks_exact(self.width).zip(times) {
+            for (sums, times) in alike.sums.chunks_exact(self.width).zip(&drawn) {
                 let times = f64::from(*times);
                 all.iter_mut().zip(sums).for_each(|(all, sum)| *all += times * sum);
             }
-            PointEstimate::by_jackknife(of(&all)?, times, |patient| {
-                let sums = &self.sums[patient * self.width..];
-                for ((rest, all), sum) in rest.iter_mut().zip(&all).zip(sums) {
-                    *rest = all - sum;
+            rest.iter_mut().zip(&all).for_each(|(rest, all)| *rest = [*all; LANES]);
+            let [value, ..] = of(&rest);
+            // The jackknife of `PointEstimate`, a few patients at a time.
+            let (mut squares, mut times_of) = (0.0, [0.0; LANES]);
+            let mut groups =
+                alike.sums.chunks_exact(self.width).zip(&drawn).filter(|(_, n)| **n > 0);
+            loop {
+                let mut n_lanes = 0;
+                for (lane, (sums, times)) in groups.by_ref().take(LANES).enumerate() {
+                    times_of[lane] = f64::from(*times);
+                    for ((rest, all), sum) in rest.iter_mut().zip(&all).zip(sums) {
+                        rest[lane] = all - sum;
+                    }
+                    n_lanes = lane + 1;
                 }
-                of(&rest)
-            })
+                let without = of(&rest);
+                for (without, times) in without.iter().zip(times_of).take(n_lanes) {
+                    squares += times * (without - value).powi(2);
+                }
+                if n_lanes < LANES {
+                    break;
+                }
+            }
+            let n = times.len() as f64;
+            let standard_error = (squares * (n - 1.0) / n).sqrt();
+            standard_error.is_finite().then_some(PointEstimate { value, standard_error })
         })
+    }
+
+    /// Each different set of sums once, in the order of their first patients, and which one each patient has.
+    ///
+    /// Patients with the same sums are alike to a statistic: many, where readers rate few nodules.
+    fn grouped(&self) -> (Self, Vec<usize>) {
+        let mut groups: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut alike = Self::new(self.width);
+        let group_of = self.sums.chunks_exact(self.width).map(|sums| {
+            let bits = sums.iter().map(|sum| sum.to_bits()).collect();
+            *groups.entry(bits).or_insert_with(|| {
+                alike.push(sums);
+                alike.n_patients() - 1
+            })
+        });
+        let group_of = group_of.collect();
+        (alike, group_of)
     }
 }
 
@@ -273,6 +338,29 @@ mod tests {
         assert!(high > 1.0, "{high}");
         let cut = ends(mean_interval(&values, [0.0, 1.0], 1));
         assert_eq!(cut.map(f64::to_bits), [low.max(0.0), 1.0].map(f64::to_bits));
+    }
+
+    #[test]
+    fn patients_with_the_same_sums_count_as_often_as_they_are() {
+        let values = [0.25, 0.5, 0.25, 0.75, 0.5, 0.25, 1.0, 0.75];
+        let mut sums = PatientSums::new(1);
+        for value in values {
+            sums.push(&[value]);
+        }
+        let (alike, group_of) = sums.grouped();
+        assert_eq!(
+            (alike.sums, group_of),
+            (vec![0.25, 0.5, 0.75, 1.0], vec![0, 1, 0, 2, 1, 0, 3, 2])
+        );
+        // The same as one patient at a time: squares of sums of quarters are exact.
+        let of = |sums: &[f64]| Some(sums[0] * sums[0]);
+        let one_by_one = interval(values.len(), UNBOUNDED, 5, |times| {
+            let all: f64 = values.iter().zip(times).map(|(value, n)| value * f64::from(*n)).sum();
+            PointEstimate::by_jackknife(of(&[all])?, times, |patient| of(&[all - values[patient]]))
+        });
+        let ([low, high], [one_low, one_high]) =
+            (ends(sums.interval(UNBOUNDED, 5, of)), ends(one_by_one));
+        assert!((low - one_low).abs() < 1e-12 && (high - one_high).abs() < 1e-12);
     }
 
     #[test]

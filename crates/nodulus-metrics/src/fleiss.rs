@@ -1,6 +1,6 @@
 //! Agreement of several readers on categories, beyond chance: Fleiss' kappa.
 
-use super::bootstrap::PatientSums;
+use super::bootstrap::{LANES, Lanes, PatientSums};
 use super::interval::Interval;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,33 +54,43 @@ pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreeme
             *sum += counts.get(category).map_or(0.0, |n| *n as f64);
         }
     });
-    let all = sums.total();
+    let total: Vec<Lanes> = sums.total().into_iter().map(|sum| [sum; LANES]).collect();
+    let [observed, expected, kappa] =
+        agreements(&total).map(|[found, ..]| found.is_finite().then_some(found));
     RatingAgreement {
         n_subjects: rated.subjects.len() as u64,
         n_ratings: rated.n_ratings(),
         n_patients: sums.n_patients() as u64,
-        observed: observed(&all),
-        expected: expected(&all),
-        kappa: kappa(&all),
-        interval: sums.interval([-1.0, 1.0], seed, kappa),
+        observed,
+        expected,
+        kappa,
+        interval: sums.interval_by_lanes([-1.0, 1.0], seed, |sums| {
+            let [_, _, kappa] = agreements(sums);
+            kappa
+        }),
     }
 }
 
-// Functions of sums over subjects: their number, their shares of equal pairs, and their ratings in each category.
-
-fn observed(sums: &[f64]) -> Option<f64> {
-    (sums[0] > 0.5).then(|| sums[1] / sums[0])
-}
-
-fn expected(sums: &[f64]) -> Option<f64> {
-    let n: f64 = sums[2..].iter().sum();
-    (n > 0.5).then(|| sums[2..].iter().map(|count| (count / n).powi(2)).sum())
-}
-
-fn kappa(sums: &[f64]) -> Option<f64> {
-    let (observed, expected) = (observed(sums)?, expected(sums)?);
-    let n_categories = sums[2..].iter().filter(|count| **count > 0.5).count();
-    (n_categories > 1).then(|| (observed - expected) / (1.0 - expected))
+/// Observed and expected agreement and kappa, from sums over subjects: their number, their shares of equal pairs, and their
+/// ratings in each category.
+fn agreements(sums: &[Lanes]) -> [Lanes; 3] {
+    let (mut n, mut squares, mut n_categories) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for counts in &sums[2..] {
+        for lane in 0..LANES {
+            n[lane] += counts[lane];
+            squares[lane] += counts[lane] * counts[lane];
+            n_categories[lane] += if counts[lane] > 0.5 { 1.0 } else { 0.0 };
+        }
+    }
+    let [mut observed, mut expected, mut kappa] = [[f64::NAN; LANES]; 3];
+    for lane in (0..LANES).filter(|lane| sums[0][*lane] > 0.5) {
+        observed[lane] = sums[1][lane] / sums[0][lane];
+        expected[lane] = squares[lane] / (n[lane] * n[lane]);
+        if n_categories[lane] > 1.5 {
+            kappa[lane] = (observed[lane] - expected[lane]) / (1.0 - expected[lane]);
+        }
+    }
+    [observed, expected, kappa]
 }
 
 /// Subjects with at least two ratings, in an order that does not depend on the order in which they come.

@@ -1,5 +1,6 @@
 //! Agreement of several readers on ordered categories: Krippendorff's alpha.
 
+use super::bootstrap::{LANES, Lanes};
 use super::fleiss::{RatedSubjects, RatingCounts};
 use super::interval::Interval;
 
@@ -29,40 +30,55 @@ pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> Ordin
     if width == 0 {
         return OrdinalAgreement::default();
     }
-    // The coincidences of each two categories, row by row.
-    let sums = rated.patient_sums(width * width, |counts, sums| {
+    // The ratings in each category, then the coincidences of each two different categories, row by row. The coincidences of a
+    // category with all are its ratings.
+    let sums = rated.patient_sums(width + width * (width - 1) / 2, |counts, sums| {
         let count = |n: usize| counts.get(&categories[n]).map_or(0.0, |count| *count as f64);
         let others: f64 = (0..width).map(count).sum::<f64>() - 1.0;
-        for (n, sum) in sums.iter_mut().enumerate() {
-            let (row, column) = (n / width, n % width);
-            let same = if row == column { 1.0 } else { 0.0 };
-            *sum += count(row) * (count(column) - same) / others;
+        let pairs = (0..width).flat_map(|low| (low + 1..width).map(move |high| (low, high)));
+        let (of_categories, of_pairs) = sums.split_at_mut(width);
+        of_categories.iter_mut().enumerate().for_each(|(n, sum)| *sum += count(n));
+        for (sum, (low, high)) in of_pairs.iter_mut().zip(pairs) {
+            *sum += count(low) * count(high) / others;
         }
     });
+    let total: Vec<Lanes> = sums.total().into_iter().map(|sum| [sum; LANES]).collect();
+    let [of_total, ..] = alpha(&total, width);
     OrdinalAgreement {
-        alpha: alpha(&sums.total(), width),
-        interval: sums.interval([f64::NEG_INFINITY, 1.0], seed, |sums| alpha(sums, width)),
+        alpha: of_total.is_finite().then_some(of_total),
+        interval: sums.interval_by_lanes([f64::NEG_INFINITY, 1.0], seed, |sums| alpha(sums, width)),
     }
 }
 
-/// Alpha from the coincidences of `width` ordered categories.
-fn alpha(coincidences: &[f64], width: usize) -> Option<f64> {
-    let row = |n: usize| coincidences[n * width..(n + 1) * width].iter().sum::<f64>();
-    let counts: Vec<f64> = (0..width).map(row).collect();
-    let n: f64 = counts.iter().sum();
-    let (mut observed, mut expected) = (0.0, 0.0);
-    for low in 0..width {
-        let mut between = counts[low] / 2.0;
-        for high in low + 1..width {
-            between += counts[high] / 2.0;
-            let difference = between * between;
-            observed += coincidences[low * width + high] * difference;
-            expected += counts[low] * counts[high] * difference;
-            between += counts[high] / 2.0;
+/// Alpha from the ratings in `width` ordered categories and the coincidences of each two of them.
+fn alpha(sums: &[Lanes], width: usize) -> Lanes {
+    let (counts, mut coincidences) = sums.split_at(width);
+    let (mut observed, mut expected, mut n) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for (low, count) in counts.iter().enumerate() {
+        let higher = &counts[low + 1..];
+        let (of_row, of_others) = coincidences.split_at(higher.len());
+        coincidences = of_others;
+        let mut between = count.map(|count| count / 2.0);
+        let mut of_low = [0.0; LANES];
+        for (higher, coincidence) in higher.iter().zip(of_row) {
+            for lane in 0..LANES {
+                between[lane] += higher[lane] / 2.0;
+                let difference = between[lane] * between[lane];
+                observed[lane] += coincidence[lane] * difference;
+                of_low[lane] += higher[lane] * difference;
+                between[lane] += higher[lane] / 2.0;
+            }
+        }
+        for lane in 0..LANES {
+            expected[lane] += count[lane] * of_low[lane];
+            n[lane] += count[lane];
         }
     }
-    // Sums of thirds and the like, from which a patient was taken away, may leave a rest.
-    (expected > 1e-9 * n.powi(3)).then(|| 1.0 - (n - 1.0) * observed / expected)
+    std::array::from_fn(|lane| {
+        let (observed, expected, n) = (observed[lane], expected[lane], n[lane]);
+        // Sums of thirds and the like, from which a patient was taken away, may leave a rest.
+        if expected > 1e-9 * n * n * n { 1.0 - (n - 1.0) * observed / expected } else { f64::NAN }
+    })
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ pub struct TrainingProfile {
 /// scans are compared.
 ///
 /// METHOD: on the validation split if there is one, because the weights were fitted to the train
-/// split; over all slices of each nodule's regions.
+/// split; over all slices of each nodule's regions. Masks are those that `infer` and `score` deliver by
+/// default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PredictionProfile {
@@ -83,13 +84,18 @@ pub struct PredictionProfile {
     pub split: String,
     /// Smallest probability of a nodule's pixel.
     pub threshold: f64,
+    /// Components that the mask keeps, as `infer.component`; `None` in a checkpoint of an earlier version, whose masks
+    /// kept all.
+    pub component: Option<String>,
+    /// Greatest distance from the centre of a nodule's region to the nearest voxel of its mask, as `infer.reach_mm`; `None`
+    /// in a checkpoint of an earlier version.
+    pub reach_mm: Option<f64>,
     /// Nodules.
     pub n_nodules: u64,
     /// Largest nodule probability over each nodule's slices; without values where the network has
     /// no classifier.
     pub probability: Distribution,
-    /// Volume of the predicted mask, mm³; 0 where nothing is predicted. Pixels of other nodules are
-    /// excluded.
+    /// Volume of the predicted mask, mm³; 0 where nothing is predicted.
     pub volume_mm3: Distribution,
     /// Mean HU in the predicted mask, over the nodules that have one.
     pub mean_hu: Distribution,
@@ -126,6 +132,14 @@ mod tests {
         };
         let metadata = json!({"seed": 1, "profile": profile});
         assert_eq!(TrainingProfile::of(&metadata).unwrap(), Some(profile));
+        // Earlier versions did not state the rule of their masks.
+        let mut earlier = metadata;
+        for name in ["component", "reach_mm"] {
+            let predicted = earlier["profile"]["predicted"].as_object_mut();
+            assert!(predicted.unwrap().remove(name).is_some());
+        }
+        let earlier = TrainingProfile::of(&earlier).unwrap().unwrap();
+        assert_eq!((earlier.predicted.component, earlier.n_scans), (None, 3));
         let error =
             TrainingProfile::of(&json!({"profile": {"phase": "a"}})).unwrap_err().to_string();
         assert!(error.contains("missing field"), "{error}");

@@ -14,6 +14,8 @@ pub enum Need {
     Peer,
     /// R with the package arrow, which Debian does not have.
     R,
+    /// Python with PyTorch, which is too large for every machine that runs the tests.
+    PyTorch,
     /// Real scans and annotations.
     RealData,
     /// The right to mount a file system.
@@ -26,6 +28,7 @@ impl Need {
         match self {
             Self::Peer => "NODULUS_REQUIRE_PEERS",
             Self::R => "NODULUS_REQUIRE_R",
+            Self::PyTorch => "NODULUS_REQUIRE_PYTORCH",
             Self::RealData => "NODULUS_REQUIRE_DATA",
             Self::Root => "NODULUS_REQUIRE_ROOT",
         }

@@ -1,6 +1,8 @@
 //! Drift: how the nodules of a night differ from those of the model's training cohort.
 
+use crate::nightly::settings::ScoreSettings;
 use crate::tables::{Drift, Score};
+use nodulus_metrics::distribution::MIN_VALUES;
 use nodulus_metrics::{Distribution, shift};
 use nodulus_nets::{
     MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3,
@@ -20,6 +22,51 @@ pub struct NoduleMeasurements {
     pub volume_mm3: f64,
     /// Mean HU; `None` without a mask.
     pub mean_hu: Option<f64>,
+    /// How its mask was made; `None` in a result of an earlier version, which did not say.
+    pub mask_rule: Option<MaskRule>,
+}
+
+/// How a nodule's mask is made of probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskRule {
+    /// Least probability of a voxel.
+    pub threshold: f64,
+    /// Components that it keeps, as `score.component`.
+    pub component: String,
+    /// Greatest distance from the centre to its nearest voxel, mm.
+    pub reach_mm: f64,
+}
+
+impl MaskRule {
+    /// The rule in columns that all have a value.
+    pub fn new(
+        threshold: Option<f64>,
+        component: Option<String>,
+        reach_mm: Option<f64>,
+    ) -> Option<Self> {
+        Some(Self { threshold: threshold?, component: component?, reach_mm: reach_mm? })
+    }
+
+    /// The rule of a nightly job.
+    pub fn of_settings(settings: &ScoreSettings) -> Self {
+        Self {
+            threshold: settings.probability_threshold,
+            component: settings.component.name().to_owned(),
+            reach_mm: settings.region.reach_mm,
+        }
+    }
+
+    /// The rule of a profile's masks.
+    fn of(predicted: &PredictionProfile) -> Option<Self> {
+        Self::new(Some(predicted.threshold), predicted.component.clone(), predicted.reach_mm)
+    }
+}
+
+impl std::fmt::Display for MaskRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { threshold, component, reach_mm } = self;
+        write!(f, "probability {threshold}, component {component}, reach {reach_mm} mm")
+    }
 }
 
 impl NoduleMeasurements {
@@ -31,6 +78,7 @@ impl NoduleMeasurements {
             probability: score.probability,
             volume_mm3: score.volume_mm3,
             mean_hu: score.mean_hu,
+            mask_rule: MaskRule::new(score.threshold, score.component.clone(), score.reach_mm),
         }
     }
 }
@@ -72,7 +120,7 @@ impl DriftQuantity {
         }
     }
 
-    fn trained(self, predicted: &PredictionProfile) -> &Distribution {
+    fn of_profile(self, predicted: &PredictionProfile) -> &Distribution {
         match self {
             Self::Probability => &predicted.probability,
             Self::Volume => &predicted.volume_mm3,
@@ -90,7 +138,8 @@ impl DriftQuantity {
 }
 
 /// One row for each night, model and quantity, in this order; `profiles` are by model. The rows of a model
-/// without a profile have no comparison.
+/// without a profile have no comparison, and neither has the volume or mean HU of masks that were made by another rule
+/// than the profile's.
 ///
 /// METHOD: nodules are compared with the model's own predictions for its training cohort (see
 /// [`PredictionProfile`]) by the population stability index ([`shift`]). In the training cohort, all candidates are
@@ -129,7 +178,8 @@ fn rows(
     let mut rows = Vec::new();
     for (model_id, nodules) in models {
         for quantity in DriftQuantity::ALL {
-            let trained = profiles.get(model_id).map(|p| quantity.trained(&p.predicted));
+            let compared = trained(quantity, profiles.get(model_id), &nodules);
+            let trained = compared.as_ref().ok().copied();
             let edges = trained.map_or(quantity.edges(), |trained| &trained.edges);
             let values = nodules.iter().filter_map(|nodule| quantity.of(nodule));
             let scored = Distribution::of(edges, values);
@@ -150,11 +200,50 @@ fn rows(
                 counts: whole(&scored.counts),
                 training_counts: trained.map_or(Vec::new(), |trained| whole(&trained.counts)),
                 psi: shift.map(|shift| shift.psi),
+                psi_missing_reason: shift.is_none().then(|| match &compared {
+                    Ok(_) => format!("fewer than {MIN_VALUES} nodules"),
+                    Err(reason) => reason.clone(),
+                }),
                 psi_limit: shift.map(|shift| shift.limit),
             });
         }
     }
     rows
+}
+
+/// What a quantity of nodules is compared with, or why it is not.
+///
+/// METHOD: a mask of all components, or from a lower probability, is larger than one by the profile's rule, whatever the
+/// scans are; volume and mean HU are compared under one rule alone.
+fn trained<'a>(
+    quantity: DriftQuantity,
+    profile: Option<&'a TrainingProfile>,
+    nodules: &[&NoduleMeasurements],
+) -> Result<&'a Distribution, String> {
+    let Some(TrainingProfile { predicted, .. }) = profile else {
+        return Err("the model has no profile of its training cohort".to_owned());
+    };
+    if quantity == DriftQuantity::Probability {
+        return Ok(quantity.of_profile(predicted));
+    }
+    let other = nodules.iter().find_map(|nodule| other_rule(predicted, nodule.mask_rule.as_ref()));
+    other.map_or_else(|| Ok(quantity.of_profile(predicted)), Err)
+}
+
+/// Why masks by a rule, or by one that nobody knows, are not compared with those of a profile; `None` where they are.
+pub fn other_rule(predicted: &PredictionProfile, rule: Option<&MaskRule>) -> Option<String> {
+    let Some(expected) = MaskRule::of(predicted) else {
+        return Some("the model's profile does not say how its masks were made".to_owned());
+    };
+    match rule {
+        Some(rule) if *rule == expected => None,
+        Some(rule) => {
+            Some(format!("masks by another rule ({rule}) than the profile's ({expected})"))
+        }
+        None => {
+            Some("masks of an earlier version, which did not say how they were made".to_owned())
+        }
+    }
 }
 
 fn whole(counts: &[u64]) -> Vec<i64> {
@@ -179,6 +268,7 @@ pub(in crate::nightly) mod tests {
                 probability: Some(share),
                 volume_mm3: 1000.0 * share,
                 mean_hu: (at > 0).then_some(-400.0 + 500.0 * share),
+                mask_rule: MaskRule::new(Some(0.5), Some("centre".to_owned()), Some(5.0)),
             }
         };
         (0..n).map(nodule).collect()
@@ -193,6 +283,8 @@ pub(in crate::nightly) mod tests {
         let predicted = PredictionProfile {
             split: "validation".to_owned(),
             threshold: 0.5,
+            component: Some("centre".to_owned()),
+            reach_mm: Some(5.0),
             n_nodules: 100,
             probability: of(DriftQuantity::Probability),
             volume_mm3: of(DriftQuantity::Volume),
@@ -240,12 +332,47 @@ pub(in crate::nightly) mod tests {
     fn few_nodules_or_no_profile_give_no_index() {
         let rows = by_night(&night("2026-11-23", "m", 19), &profiles("m"));
         assert!(rows.iter().all(|row| row.psi.is_none() && row.psi_limit.is_none()));
+        assert!(
+            rows.iter()
+                .all(|row| row.psi_missing_reason.as_deref() == Some("fewer than 20 nodules"))
+        );
         let rows = by_night(&night("2026-11-23", "m", 30), &BTreeMap::new());
         assert!(rows.iter().all(|row| row.psi.is_none() && row.training_counts.is_empty()));
+        let reason = Some("the model has no profile of its training cohort".to_owned());
+        assert!(rows.iter().all(|row| row.psi_missing_reason == reason));
         assert_eq!((rows[0].n_training, rows[0].counts.len()), (0, 10));
         assert!(
             by_night(&[], &profiles("m")).is_empty() && over_nights(&[], &profiles("m")).is_empty()
         );
+    }
+
+    #[test]
+    fn masks_by_another_rule_are_not_compared() {
+        let reasons = |nodules: &[NoduleMeasurements], profiles: &_| -> Vec<Option<String>> {
+            let rows = by_night(nodules, profiles);
+            assert!(rows.iter().all(|row| row.psi.is_some() == row.psi_missing_reason.is_none()));
+            assert!(rows.iter().all(|row| (row.n_training > 0) == row.psi.is_some()));
+            rows.into_iter().map(|row| row.psi_missing_reason).collect()
+        };
+        let same = night("2026-11-23", "m", 30);
+        assert_eq!(reasons(&same, &profiles("m")), [None, None, None]);
+        let expected = |reason: &str| {
+            let reason = Some(reason.to_owned());
+            [None, reason.clone(), reason]
+        };
+        // One nodule of another rule is enough.
+        let mut others = same.clone();
+        others[29].mask_rule.as_mut().unwrap().component = "all".to_owned();
+        let other_rule = "masks by another rule (probability 0.5, component all, reach 5 mm) than the profile's \
+                          (probability 0.5, component centre, reach 5 mm)";
+        assert_eq!(reasons(&others, &profiles("m")), expected(other_rule));
+        others[29].mask_rule = None;
+        let earlier = "masks of an earlier version, which did not say how they were made";
+        assert_eq!(reasons(&others, &profiles("m")), expected(earlier));
+        let mut profiles = profiles("m");
+        profiles.get_mut("m").unwrap().predicted.component = None;
+        let unknown = "the model's profile does not say how its masks were made";
+        assert_eq!(reasons(&same, &profiles), expected(unknown));
     }
 
     #[test]

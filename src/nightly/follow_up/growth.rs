@@ -5,6 +5,7 @@ use crate::tables::Growth;
 use ndarray::Array2;
 use nodulus_imaging::lungs::alignment;
 use nodulus_imaging::matching::best_matching;
+use std::collections::BTreeSet;
 
 /// How nodules are matched.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,6 +144,7 @@ fn matching(
 fn blank(earlier: &FollowUpScan, later: &FollowUpScan, shift: Option<&[f64; 3]>) -> Growth {
     let days = later.acquired_on.zip(earlier.acquired_on).map(|(b, a)| b.days_since(a));
     let shift = |axis: usize| shift.map(|shift| shift[axis]);
+    let warnings: BTreeSet<&String> = later.warnings.iter().chain(&earlier.warnings).collect();
     Growth {
         patient_id: later.patient_id.clone(),
         series_instance_uid: later.series_instance_uid.clone(),
@@ -155,6 +157,7 @@ fn blank(earlier: &FollowUpScan, later: &FollowUpScan, shift: Option<&[f64; 3]>)
         shift_x_mm: shift(0),
         shift_y_mm: shift(1),
         shift_z_mm: shift(2),
+        scan_warnings: warnings.into_iter().cloned().collect(),
         ..Growth::default()
     }
 }
@@ -219,8 +222,23 @@ mod tests {
             acquired_on: Date::from_iso(date),
             model_id: "m".to_owned(),
             lungs: Some(BOX),
+            warnings: Vec::new(),
             nodules: nodules.iter().enumerate().map(nodule).collect(),
         }
+    }
+
+    #[test]
+    fn rows_have_the_warnings_of_both_scans() {
+        let [mut first, mut second] =
+            ["a", "b"].map(|name| scan(name, "2026-01-01", &[([0.0; 3], 50.0)]));
+        let texts =
+            |texts: &[&str]| -> Vec<String> { texts.iter().map(|t| (*t).to_owned()).collect() };
+        first.warnings = texts(&["the model was trained on this patient", "few slices"]);
+        second.warnings = texts(&["the model was trained on this patient"]);
+        let rows = compare(&MatchingRule::default(), &first, &second);
+        assert!(!rows.is_empty());
+        let expected = texts(&["few slices", "the model was trained on this patient"]);
+        assert!(rows.iter().all(|row| row.scan_warnings == expected));
     }
 
     fn moved(lungs: &LungBox, shift: [f64; 3]) -> LungBox {

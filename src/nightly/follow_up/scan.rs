@@ -21,6 +21,9 @@ pub struct FollowUpScan {
     pub model_id: String,
     /// Box about its lungs; `None` where no lung was detected.
     pub lungs: Option<LungBox>,
+    /// Reasons to doubt all of its numbers; none in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its nodules with a mask.
     pub nodules: Vec<FollowUpNodule>,
 }
@@ -48,6 +51,7 @@ impl FollowUpScan {
             acquired_on: info.and_then(|info| info.acquired_on),
             model_id: scan.model.id.clone(),
             lungs,
+            warnings: scan.warnings.clone(),
             nodules: scan
                 .nodules
                 .iter()

@@ -1,7 +1,7 @@
 //! Reads what the page of drift shows from the tables of a store.
 
 use super::drift_page::{DriftContent, WarningCount, render};
-use crate::nightly::follow_up::drift::{NoduleMeasurements, over_nights};
+use crate::nightly::follow_up::drift::{MaskRule, NoduleMeasurements, over_nights};
 use crate::nightly::records::day_tables::{DayTables, Error};
 use crate::tables::{Drift, Score};
 use nodulus_store::{PartReader, Partitions, Row as _};
@@ -23,16 +23,22 @@ struct ScoreColumns {
     volume_mm3: f64,
     mean_hu: Option<f64>,
     model_id: String,
+    threshold: Option<f64>,
+    component: Option<String>,
+    reach_mm: Option<f64>,
     scan_warnings: Vec<String>,
     superseded: bool,
 }
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 10] = [
     "series_instance_uid",
     "probability",
     "volume_mm3",
     "mean_hu",
     "model_id",
+    "threshold",
+    "component",
+    "reach_mm",
     "scan_warnings",
     "superseded",
 ];
@@ -59,6 +65,7 @@ pub(crate) fn write_drift_page(tables: &DayTables<'_>) -> Result<(), Error> {
                     probability: row.probability,
                     volume_mm3: row.volume_mm3,
                     mean_hu: row.mean_hu,
+                    mask_rule: MaskRule::new(row.threshold, row.component, row.reach_mm),
                 });
             }
         }

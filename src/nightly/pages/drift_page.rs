@@ -5,7 +5,7 @@ use crate::nightly::follow_up::drift::DriftQuantity;
 use crate::tables::Drift;
 use maud::{Markup, PreEscaped, html};
 use nodulus_pages::text::{counted, decimal, integer};
-use nodulus_pages::{Chart, Group, Page, charts_side_by_side, charts_stacked};
+use nodulus_pages::{Chart, Group, Page, charts_side_by_side, charts_stacked, message};
 use std::collections::BTreeSet;
 
 /// What the terms mean.
@@ -137,17 +137,8 @@ fn nights(page: &mut Page, content: &DriftContent<'_>) {
         Group { name: Some(html! { code { (model) } }), rows: rows.map(cells).collect() }
     };
     let groups = models(content).into_iter().map(group).collect();
-    let heads = [
-        "RunContext",
-        "DriftQuantity",
-        "n",
-        "Mean",
-        "Training",
-        "Median",
-        "Training",
-        "PSI",
-        "Limit",
-    ];
+    let heads =
+        ["Night", "Quantity", "n", "Mean", "Training", "Median", "Training", "PSI", "Limit"];
     page.table(
         "Nodules by night, beside the model’s predictions for its training cohort. Bold: the index is above \
          its limit.",
@@ -161,13 +152,13 @@ fn warnings(page: &mut Page, content: &DriftContent<'_>) {
         vec![
             html! { (count.night) },
             html! { (integer(count.n_scans)) },
-            html! { span style="white-space: normal" { (count.warning) } },
+            html! { span style="white-space: normal" { (message(&count.warning)) } },
         ]
     };
     let rows = content.warnings.iter().map(row).collect();
     page.table(
         "Scans outside the range of the model’s training cohort.",
-        &["RunContext", "Scans", "Warning"],
+        &["Night", "Scans", "Warning"],
         vec![Group { name: None, rows }],
     );
 }

@@ -1,5 +1,6 @@
 //! What a record keeps of a scored scan, with identities as results name them.
 
+use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
@@ -7,9 +8,9 @@ use crate::tables::Score;
 use nodulus_formats::dicom::SeriesInfo;
 use nodulus_imaging::lungs::LungBox;
 
-/// Rows of `scores`, in the order of the nodules.
-pub(crate) fn rows(scan: &ScoredScan, identity: &Identity) -> Vec<Score> {
-    scan.nodules.iter().map(|nodule| row(scan, nodule, identity)).collect()
+/// Rows of `scores`, in the order of the nodules; `rule` made their masks.
+pub(crate) fn rows(scan: &ScoredScan, identity: &Identity, rule: &MaskRule) -> Vec<Score> {
+    scan.nodules.iter().map(|nodule| row(scan, nodule, identity, rule)).collect()
 }
 
 /// The scan for the comparison with other scans of its patient; `None` for an image file.
@@ -31,7 +32,7 @@ pub(crate) fn follow_up_scan(
     Some(scan)
 }
 
-fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity) -> Score {
+fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity, rule: &MaskRule) -> Score {
     let info = scan.info.as_ref();
     let patient = |info: &SeriesInfo| identity.patient(&info.patient_id, &info.study_instance_uid);
     let [candidate_x_mm, candidate_y_mm, candidate_z_mm] = nodule.candidate_mm;
@@ -57,6 +58,9 @@ fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity) -> Score {
         mean_hu: nodule.mean_hu,
         nodule_type: None,
         model_id: scan.model.id.clone(),
+        threshold: Some(rule.threshold),
+        component: Some(rule.component.clone()),
+        reach_mm: Some(rule.reach_mm),
         warnings: nodule.warnings.clone(),
         scan_warnings: scan.warnings.clone(),
         superseded: false,

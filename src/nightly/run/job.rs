@@ -8,6 +8,7 @@ use super::score::score;
 use super::summary::{RunSummary, StepSeconds};
 use super::triage::Triage;
 use super::write::ResultWriter;
+use crate::nightly::follow_up::drift::{MaskRule, other_rule};
 use crate::nightly::identity::Identity;
 use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::discover::{ContentsCache, discover};
@@ -118,8 +119,14 @@ fn try_run(
         let is_replaced = identity.is_replaced();
         warn(if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.clone() });
     }
-    if model.profile.is_none() {
-        warn(training_range::without_profile(&model.name.id));
+    match &model.profile {
+        None => warn(training_range::without_profile(&model.name.id)),
+        Some(profile) => {
+            let rule = MaskRule::of_settings(settings);
+            if let Some(reason) = other_rule(&profile.predicted, Some(&rule)) {
+                warn(format!("no drift of volume and mean HU: {reason}"));
+            }
+        }
     }
     // Who results name is part of them. The key itself is not written anywhere.
     let parts = [

@@ -6,6 +6,7 @@ use super::event::RunEvent;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
+use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, SeriesResult};
 use crate::nightly::records::rows;
@@ -200,7 +201,7 @@ impl<'a> ResultWriter<'a> {
             DeliveredFile::Empty { .. } | DeliveredFile::Unavailable { .. } => None,
         });
         Ok(SeriesResult {
-            rows: rows::rows(&scored.scan, identity),
+            rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(self.context.settings)),
             requested,
             outputs: outputs.collect(),
             warnings,

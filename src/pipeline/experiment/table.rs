@@ -43,6 +43,8 @@ pub struct Line {
     pub p_against_best: Option<f64>,
     /// Why there is no test against that line.
     pub p_missing_reason: Option<String>,
+    /// Reasons to doubt the predictions, as in `summary`.
+    pub doubts: Vec<String>,
 }
 
 /// What a line of an experiment's table is of.
@@ -156,6 +158,7 @@ fn line(
         cells: METRICS.map(|metric| cell("", metric)).into(),
         p_against_best: None,
         p_missing_reason: None,
+        doubts: dice.map_or(Vec::new(), |row| row.doubts.clone()),
     }
 }
 
@@ -220,8 +223,9 @@ mod tests {
 
     #[test]
     fn the_best_of_each_column_is_marked_and_compared_with() {
+        let doubts = vec!["training_patient".to_owned()];
         let rows = [
-            summary("a", Metric::Dice, 0.5),
+            Summary { doubts: doubts.clone(), ..summary("a", Metric::Dice, 0.5) },
             summary("b", Metric::Dice, 0.75),
             summary("reader", Metric::Dice, 0.9),
             Summary { metric: "slice_dice".to_owned(), ..summary("a", Metric::Dice, 0.6) },
@@ -251,6 +255,7 @@ mod tests {
         assert!(lines[0].slice_cells[2].is_best && !lines[1].slice_cells[2].is_best);
         assert!(!cell(2, Metric::Dice).is_best && lines[2].slice_cells.is_empty());
         assert_eq!((lines[0].n_nodules, lines[0].n_missed), (9, 1));
+        assert_eq!((&lines[0].doubts, lines[1].doubts.len()), (&doubts, 0));
         let pair = Comparison {
             metric: "dice".to_owned(),
             model_id: "a".to_owned(),
@@ -267,6 +272,7 @@ mod tests {
             p_missing_reason: None,
             p_holm: Some(0.04),
             rank_biserial: None,
+            doubts: Vec::new(),
         };
         compare(&mut lines, &[pair]);
         assert_eq!([lines[0].p_against_best, lines[1].p_against_best], [Some(0.04), None]);

@@ -97,6 +97,7 @@ pub fn forecast(
     // Each stage that would run, with the first one that runs before it.
     let mut first: BTreeMap<Stage, Stage> = BTreeMap::new();
     let (mut training, none) = (None, Sources::default());
+    let mut working_bytes = 0;
     for stage in Stage::ALL {
         let is_run = options.stages.contains(&stage);
         if !is_run && !is_every_stage {
@@ -123,6 +124,7 @@ pub fn forecast(
                 }
                 found.shards.add(&step.counts);
                 bytes = bytes.zip(step.bytes).map(|(a, b)| a + b);
+                working_bytes += step.working_bytes;
             }
             found.bytes = bytes;
             if found.shards.n_to_make_at_most > 0 {
@@ -133,7 +135,7 @@ pub fn forecast(
         }
         stages.push(found);
     }
-    let writes = Writes::of(store, &stages);
+    let writes = Writes::of(store, &stages, working_bytes);
     Ok(Forecast { cohorts, stages, training, writes })
 }
 

@@ -13,6 +13,8 @@ use serde::Serialize;
 pub struct Writes {
     /// Bytes at most, of the stages for which an estimate exists.
     pub bytes: u64,
+    /// Bytes of a training's working files at most, which are removed at its end.
+    pub working_bytes: u64,
     /// Stages without an estimate: they have not run yet.
     pub unknown: Vec<Stage>,
     /// Free bytes on the store's disk; `None` if it does not say.
@@ -20,10 +22,11 @@ pub struct Writes {
 }
 
 impl Writes {
-    pub(super) fn of(store: &Store, stages: &[StageForecast]) -> Self {
+    pub(super) fn of(store: &Store, stages: &[StageForecast], working_bytes: u64) -> Self {
         let is_unknown = |stage: &&StageForecast| stage.bytes.is_none();
         Self {
             bytes: stages.iter().filter_map(|stage| stage.bytes).sum(),
+            working_bytes,
             unknown: stages.iter().filter(is_unknown).map(|stage| stage.stage).collect(),
             free_bytes: disk::free_bytes(store.root()).ok(),
         }
@@ -36,10 +39,11 @@ impl Writes {
 ///
 /// Fails if more bytes are to be written than are free, or any are and none is free.
 pub fn check_room(store: &Store, writes: &Writes) -> Result<(), Error> {
-    let Writes { bytes, unknown, free_bytes } = writes;
+    let Writes { bytes, working_bytes, unknown, free_bytes } = writes;
+    let needed = bytes.saturating_add(*working_bytes);
     match *free_bytes {
-        Some(free) if *bytes > free || (free == 0 && !unknown.is_empty()) => {
-            Err(Error::NoRoom { store: store.root().to_owned(), needed: *bytes, free })
+        Some(free) if needed > free || (free == 0 && !unknown.is_empty()) => {
+            Err(Error::NoRoom { store: store.root().to_owned(), needed, free })
         }
         _ => Ok(()),
     }
@@ -87,13 +91,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::look(folder.path()).unwrap();
         let check = |bytes, unknown: &[Stage], free_bytes| {
-            check_room(&store, &Writes { bytes, unknown: unknown.to_vec(), free_bytes })
+            let unknown = unknown.to_vec();
+            check_room(&store, &Writes { bytes, working_bytes: 1 << 19, unknown, free_bytes })
         };
         check(5 << 20, &[], Some(6 << 20)).unwrap();
         check(5 << 20, &[Stage::Train], None).unwrap();
-        check(0, &[], Some(0)).unwrap();
+        check(0, &[], Some(1 << 19)).unwrap();
+        // The states of a training need room too.
+        check(0, &[], Some(1 << 18)).unwrap_err();
         let error = check(5 << 20, &[], Some(3 << 20)).unwrap_err().to_string();
-        assert!(error.contains("about 5.0 MiB are to be written and 3.0 MiB are free"), "{error}");
+        assert!(error.contains("about 5.5 MiB are to be written and 3.0 MiB are free"), "{error}");
         assert!(error.contains("`nodulus gc --store "), "{error}");
         check(0, &[Stage::Ingest], Some(0)).unwrap_err();
     }

@@ -1,5 +1,6 @@
 //! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
 
+use super::training;
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
@@ -62,6 +63,8 @@ pub(super) struct StepForecast {
     pub(super) reasons: Vec<String>,
     /// Bytes that are written at most; unknown before the first run.
     pub(super) bytes: Option<u64>,
+    /// Bytes of working files at most, which are removed when the step is done.
+    pub(super) working_bytes: u64,
     /// The stages that have to make an input first.
     pub(super) waits_for: Vec<Stage>,
 }
@@ -122,6 +125,7 @@ impl<'a> Foresight<'a> {
             is_begun: false,
             reasons,
             bytes: Some(0),
+            working_bytes: 0,
             waits_for,
         };
         if options.keep.contains(&stage) && !is_current {
@@ -135,7 +139,7 @@ impl<'a> Foresight<'a> {
             return Ok(found);
         }
         let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
-        let work = self.work(stage, &job, &inputs, is_decided)?;
+        let work = self.work((stage, step), &job, &inputs, is_decided)?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
@@ -150,6 +154,9 @@ impl<'a> Foresight<'a> {
         }
         found.is_begun = found.to_make.iter().any(|n| job.is_begun(*n));
         found.bytes = bytes(&before, found.to_make.len());
+        if stage == Stage::Train && !found.to_make.is_empty() {
+            found.working_bytes = training::working_bytes(&before);
+        }
         if found.reasons.is_empty() && !found.to_make.is_empty() {
             found.reasons.push(self.reason_without_difference(stage, &work));
         }
@@ -219,7 +226,7 @@ impl<'a> Foresight<'a> {
     /// What is to be done for each shard.
     fn work(
         &self,
-        stage: Stage,
+        (stage, step): (Stage, Step),
         job: &Job,
         inputs: &[Version],
         is_decided: bool,
@@ -228,7 +235,7 @@ impl<'a> Foresight<'a> {
         let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {
-            let unknown = match self.fate_of_inputs(stage, n, inputs) {
+            let unknown = match self.fate_of_inputs((stage, step), n, inputs) {
                 Fate::Changes => return Work::New,
                 Fate::MayChange => true,
                 Fate::Stays => !is_decided,
@@ -244,11 +251,16 @@ impl<'a> Foresight<'a> {
         Ok((0..job.n_shards()).map(work).collect())
     }
 
-    /// The fate of what a shard is made from.
-    fn fate_of_inputs(&self, stage: Stage, shard: usize, inputs: &[Version]) -> Fate {
+    /// The fate of what a shard is made from: the same shard of each input, or every shard for a reduction.
+    fn fate_of_inputs(
+        &self,
+        (stage, step): (Stage, Step),
+        shard: usize,
+        inputs: &[Version],
+    ) -> Fate {
         let is_sharded = |version: &Version| {
             let output = Output::from_name(version.output().name());
-            stage.spec().is_sharded && output.is_some_and(plan::is_sharded)
+            step.is_sharded(stage) && output.is_some_and(plan::is_sharded)
         };
         let fate = |version: &Version| {
             let fates = self.fates.get(version.output().name())?;

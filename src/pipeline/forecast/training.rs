@@ -1,6 +1,9 @@
 //! Whether training starts again, and why.
 
 use super::step::StepForecast;
+use crate::tables::Output;
+use nodulus_nets::WEIGHTS_FILE;
+use nodulus_store::Version;
 use serde::Serialize;
 
 /// Whether training starts again.
@@ -28,6 +31,18 @@ pub enum Starts {
     GoesOn,
     /// It starts again if a table that is made anew gets another content.
     IfInputsChange,
+}
+
+/// Bytes of the states that a training keeps beside its outputs, by the weights there are; 0 before the first training.
+///
+/// A state has each weight with two moments of Adam. The next one is written before the last one is removed, and so are the
+/// best weights so far.
+pub(super) fn working_bytes(current: &[Option<Version>]) -> u64 {
+    let mut versions = current.iter().flatten();
+    let checkpoint = versions.find(|version| version.output().name() == Output::Checkpoint.name());
+    let weights = checkpoint.and_then(|version| version.file(WEIGHTS_FILE));
+    let bytes = weights.and_then(|file| fs_err::metadata(file).ok()).map_or(0, |file| file.len());
+    2 * (3 * bytes + bytes)
 }
 
 impl Training {

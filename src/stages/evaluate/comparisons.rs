@@ -87,6 +87,7 @@ fn row(
         p_missing_reason: found.test.is_none().then(too_few_patients),
         p_holm,
         rank_biserial: found.rank_biserial,
+        doubts: Vec::new(),
     }
 }
 

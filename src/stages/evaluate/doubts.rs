@@ -1,8 +1,8 @@
 //! Doubts about predictions: refused, summed up, and put into words.
 
-use super::subgroups::Subgroups;
+use super::subgroups::{ALL, Subgroups};
 use crate::stages::task::Task;
-use crate::tables::{Doubt, Output, Summary, Table};
+use crate::tables::{Comparison, Doubt, Output, Summary, Table};
 use nodulus_formats::cohort::Layout;
 use nodulus_metrics::Outcome;
 use nodulus_store::Version;
@@ -89,8 +89,22 @@ impl SubgroupDoubts {
 
     /// Those of a row of `summary`.
     pub(super) fn of(&self, row: &Summary) -> Vec<String> {
-        let key = (row.model_id.clone(), row.subgroup.clone());
-        self.0.get(&key).into_iter().flatten().cloned().collect()
+        self.of_models([&row.model_id], &row.subgroup)
+    }
+
+    /// Those of a row of `comparisons`: of either model.
+    pub(super) fn of_comparison(&self, row: &Comparison) -> Vec<String> {
+        self.of_models([&row.model_id, &row.baseline_id], ALL)
+    }
+
+    fn of_models<'a>(
+        &self,
+        models: impl IntoIterator<Item = &'a String>,
+        subgroup: &str,
+    ) -> Vec<String> {
+        let of_model = |model: &String| self.0.get(&(model.clone(), subgroup.to_owned()));
+        let doubts: BTreeSet<&String> = models.into_iter().filter_map(of_model).flatten().collect();
+        doubts.into_iter().cloned().collect()
     }
 }
 
@@ -246,6 +260,23 @@ mod tests {
             ((*nodule).to_owned(), ("c".to_owned(), (*series).to_owned()))
         };
         of.iter().map(scan).collect()
+    }
+
+    #[test]
+    fn a_comparison_has_the_doubts_of_both_models() {
+        let of = |model: &str, subgroup: &str, doubts: &[&str]| {
+            let doubts = doubts.iter().map(|doubt| (*doubt).to_owned()).collect();
+            ((model.to_owned(), subgroup.to_owned()), doubts)
+        };
+        let doubts = SubgroupDoubts(BTreeMap::from([
+            of("m", ALL, &["training_patient", "other_spacing"]),
+            of("z", ALL, &["other_spacing", "unlisted_patients"]),
+            of("z", "size=3-6 mm", &["validation_patient"]),
+        ]));
+        let both = |models: [&str; 2]| doubts.of_models(&models.map(str::to_owned), ALL);
+        assert_eq!(both(["m", "z"]), ["other_spacing", "training_patient", "unlisted_patients"]);
+        assert_eq!(both(["z", "reader"]), ["other_spacing", "unlisted_patients"]);
+        assert!(both(["region_growing", "reader"]).is_empty());
     }
 
     #[test]

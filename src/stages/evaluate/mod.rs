@@ -51,7 +51,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -174,6 +174,7 @@ pub fn transform(
     let mut reference = Mask::empty(region.size);
     let mut predictions = [Mask::empty(region.size), Mask::empty(region.size)];
     let mut rows = Vec::with_capacity(n_slices);
+    let doubts: Vec<String> = predicted.doubts.iter().cloned().collect();
     for (k, slice) in slices.iter().enumerate() {
         if slice.slice_index != first.slice_index + k as i64 {
             return Err(MeasureError::Gap { missing: first.slice_index + k as i64 });
@@ -197,11 +198,11 @@ pub fn transform(
         for (whole, of_slice) in predictions.iter_mut().zip(&of_slice) {
             of_slice.voxels().for_each(|[i, j, _]| whole.set(i, j, k, true));
         }
-        rows.push(slice_row(model_id, slice, &measured(rule, &of_slice, &own, spacing_mm)));
+        let measured = measured(rule, &of_slice, &own, spacing_mm);
+        rows.push(slice_row(model_id, slice, &measured, &doubts));
     }
     let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
     let measured = measured(rule, &predictions, &reference, spacing_mm);
-    let doubts = predicted.doubts.iter().cloned().collect();
     let nodule =
         NoduleMetrics { cut_volume_mm3, doubts, ..nodule_row(model_id, first, &measured, &region) };
     Ok((nodule, rows))

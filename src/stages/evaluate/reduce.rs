@@ -73,7 +73,11 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
         let mut summary_part = writer.part::<Summary>()?;
         summary_part.write(rows)?;
         let mut comparison_part = writer.part::<Comparison>()?;
-        comparison_part.write(comparisons::compare(&measured, config.seed))?;
+        let mut comparisons = comparisons::compare(&measured, config.seed);
+        for row in &mut comparisons {
+            row.doubts = doubts.of_comparison(row);
+        }
+        comparison_part.write(comparisons)?;
         writer.commit(vec![summary_part.finish()?, comparison_part.finish()?], Vec::new())?;
     }
     Ok(())

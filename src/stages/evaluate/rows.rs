@@ -52,7 +52,12 @@ pub(super) fn nodule_row(
     }
 }
 
-pub(super) fn slice_row(model_id: &str, slice: &Slice, measured: &MeasuredMasks) -> SliceMetrics {
+pub(super) fn slice_row(
+    model_id: &str,
+    slice: &Slice,
+    measured: &MeasuredMasks,
+    doubts: &[String],
+) -> SliceMetrics {
     let MeasuredMasks { metrics, components, sizes: [predicted, reference] } = measured;
     SliceMetrics {
         roi_id: slice.roi_id.clone(),
@@ -68,6 +73,7 @@ pub(super) fn slice_row(model_id: &str, slice: &Slice, measured: &MeasuredMasks)
         predicted_short_axis_mm: predicted.short_axis_mm,
         reference_short_axis_mm: reference.short_axis_mm,
         outcome: metrics.outcome.name().to_owned(),
+        doubts: doubts.to_vec(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+/// The subgroup of every nodule.
+pub(super) const ALL: &str = "all";
+
 /// The columns of `nodules` that decide subgroups.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Facts {
@@ -122,7 +125,7 @@ impl Subgroups {
     /// A nodule's subgroups, `all` first.
     pub(super) fn of(&self, nodule_id: &str) -> impl Iterator<Item = &str> {
         let names = self.0.get(nodule_id).map(|names| names.iter().map(String::as_str));
-        std::iter::once("all").chain(names.into_iter().flatten())
+        std::iter::once(ALL).chain(names.into_iter().flatten())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why the stage stopped.
 
 use super::preprocessing::Contradiction;
+use crate::stages::nodule_slices::ScatteredSlices;
 use crate::tables::Roi;
 use crate::tables::leak;
 use nodulus_nets as model;
@@ -82,13 +83,8 @@ pub enum Error {
     )]
     NoValidation,
     /// The slices of a nodule do not follow each other in `rois`.
-    #[error(
-        "the slices of nodule `{nodule_id}` are not together in `rois`: make the table again with `nodulus run --force crop`"
-    )]
-    Scattered {
-        /// The nodule.
-        nodule_id: String,
-    },
+    #[error(transparent)]
+    Scattered(#[from] ScatteredSlices),
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),

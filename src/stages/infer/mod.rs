@@ -4,8 +4,6 @@ pub(super) mod config;
 mod error;
 pub mod preprocessing;
 mod doubts;
-mod region;
-mod nodule_slices;
 mod selection;
 mod network;
 mod region_growing;
@@ -13,20 +11,20 @@ mod nodules;
 mod thresholds;
 
 use crate::stages::config::Config as Settings;
+pub use crate::stages::nodule_region::RegionError;
+use crate::stages::nodule_region::masks;
+use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 pub use error::Error;
 use network::Network;
-use nodule_slices::{NoduleSlices, each_nodule};
 use nodules::Nodules;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
 use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
-use region::NoduleRegion;
-pub use region::RegionError;
 pub use region_growing::REGION_GROWING;
 use std::path::{Path, PathBuf};
 
@@ -216,9 +214,7 @@ fn predict_nodule(
 
 /// The rows of a nodule's slices, ascending; a slice without a prediction has none.
 ///
-/// METHOD: a pixel is marked where its probability is at least the threshold. The mask keeps those of the marked
-/// components that [`ComponentRule`] says, in 3D over the nodule's slices. This mask is what is delivered, and what
-/// `evaluate` measures.
+/// The mask is what is delivered, and what `evaluate` measures; see [`masks`].
 ///
 /// # Errors
 ///
@@ -230,13 +226,11 @@ pub fn transform(
     rule: ComponentRule,
     reach_mm: f64,
 ) -> Result<Vec<Prediction>, RegionError> {
-    let region = NoduleRegion::of(slices.iter().map(|(roi, _)| roi), reach_mm)?;
-    let [width, ..] = region.size;
-    let [delivered, other] = region.by_rule(rule, |i, j, k| {
-        let predicted = slices.get(k).and_then(|(_, predicted)| predicted.as_ref());
-        let probability = predicted.and_then(|found| found.probability.get(j * width + i));
-        probability.is_some_and(|p| f64::from(*p) >= threshold.value)
-    });
+    let probabilities: Vec<(&Roi, Option<&[f32]>)> = slices
+        .iter()
+        .map(|(roi, predicted)| (roi, predicted.as_ref().map(|found| &*found.probability)))
+        .collect();
+    let (region, [delivered, other]) = masks(&probabilities, threshold.value, rule, reach_mm)?;
     let row = |(k, (roi, predicted)): (usize, &(Roi, Option<model::Prediction>))| {
         let predicted = predicted.as_ref()?;
         let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);

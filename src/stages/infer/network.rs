@@ -1,8 +1,8 @@
 //! Sends slices through a network.
 
 use super::error::Error;
-use super::nodule_slices::each_nodule;
 use super::selection::{DiceSums, dice_by_threshold, probability_threshold};
+use crate::stages::nodule_slices::each_nodule;
 use crate::tables::Roi;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_imaging::normalise::normalise_slice;
@@ -73,7 +73,7 @@ impl Network {
         // Slices that do not fit the network fail again where they are predicted.
         let mut failures = Vec::new();
         let predict = |slices: &[Roi]| self.predict(slices, &mut failures);
-        each_nodule(rois.rows::<Roi>(), nodules, predict, |complete| {
+        each_nodule(rois.rows::<Roi>(), nodules, predict, |complete| -> Result<(), Error> {
             let dice =
                 complete.par_iter().filter_map(|slices| dice_by_threshold(slices, rule, reach_mm));
             dice.collect::<Vec<_>>().iter().for_each(|dice| sums.add(dice));

@@ -1,10 +1,10 @@
 //! The baseline that a network must beat: region growing from the nodule's centre.
 
 use super::Error;
-use super::nodule_slices::{NoduleSlices, each_nodule};
-use super::region::{NoduleRegion, RegionError};
 use super::selection::{DiceSums, References};
 use super::thresholds::ThresholdSource;
+use crate::stages::nodule_region::{NoduleRegion, RegionError};
+use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::tables::{Prediction, Roi};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::components::ComponentRule;
@@ -47,7 +47,7 @@ pub(super) fn choose(
 ) -> Result<Option<GrowingSettings>, Error> {
     let mut sums = DiceSums::default();
     let read = |slices: &[Roi]| Ok(vec![(); slices.len()]);
-    each_nodule(rois.rows::<Roi>(), nodules, read, |complete| {
+    each_nodule(rois.rows::<Roi>(), nodules, read, |complete| -> Result<(), Error> {
         let dice: Vec<_> =
             complete.par_iter().filter_map(|slices| dice_by_choice(slices, reach_mm)).collect();
         for dice in &dice {

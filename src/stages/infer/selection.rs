@@ -1,7 +1,7 @@
 //! Chooses by mean Dice: the probability threshold, and the settings of region growing.
 
-use super::nodule_slices::NoduleSlices;
-use super::region::NoduleRegion;
+use crate::stages::nodule_region::NoduleRegion;
+use crate::stages::nodule_slices::NoduleSlices;
 use crate::tables::Roi;
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::component_levels::nearest_at_levels;

@@ -1,5 +1,7 @@
 //! Why the stage stopped.
 
+use crate::stages::nodule_region::RegionError;
+use crate::stages::nodule_slices::ScatteredSlices;
 use crate::tables::leak;
 
 /// The stage stopped.
@@ -66,6 +68,12 @@ pub enum Error {
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),
+    /// The slices of a nodule are no region.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// The slices of a nodule do not follow each other in `rois`.
+    #[error(transparent)]
+    Scattered(#[from] ScatteredSlices),
     /// The network could not be trained.
     #[error(transparent)]
     Model(#[from] nodulus_nets::Error),

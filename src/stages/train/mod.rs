@@ -41,7 +41,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),

@@ -1,17 +1,20 @@
 //! The checkpoint's profile: the data of the last phase, and the predictions of the weights on them.
 //!
 //! It is computed from tables and finished weights after training has ended, so that a resumed training has the same
-//! profile. Memory holds a few numbers for each scan and nodule, and one batch.
+//! profile. Memory holds a few numbers for each scan and nodule, and the predicted slices of one row group.
 
 use super::config::{Config, Phase};
 use super::error::Error;
 use super::examples::{Order, Pixels, Selection, Stream, pixels};
 use crate::stages::Task;
+use crate::stages::nodule_region::masks;
+use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::tables::{Roi, Sample, Scan, Split, Table};
+use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_metrics::{Distribution, HuCounts, ValueRange};
 use nodulus_nets::{
-    self, MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, Predictor, TrainingProfile,
+    self as model, MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, Predictor, TrainingProfile,
     VOLUME_EDGES_MM3,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +22,10 @@ use std::path::Path;
 
 /// Least probability of a nodule's pixel, as in `infer` and `score` by default.
 const THRESHOLD: f64 = 0.5;
+
+/// Components of a mask, as in `infer` and `score` by default. The profile is of the training alone, so that settings of
+/// `infer` change no checkpoint.
+const COMPONENT: ComponentRule = ComponentRule::Centre;
 
 /// The part of the profile that does not depend on the weights.
 pub(super) fn cohort(
@@ -56,7 +63,7 @@ pub(super) fn cohort(
         n_slices,
         region_mean_hu: ValueRange::of(scans.values().map(|(sum, n)| sum / *n as f64)),
         region_hu: all.range(),
-        region_pixels: all.distribution(&nodulus_nets::pixel_edges_hu()),
+        region_pixels: all.distribution(&model::pixel_edges_hu()),
         volume_mm3: volumes(&nodules),
         mean_hu: means(&nodules),
         ..TrainingProfile::default()
@@ -112,9 +119,8 @@ pub(super) fn predicted(
     }
     let predictor = Predictor::load(weights, task.device)?;
     let mut found: BTreeMap<String, NoduleSums> = BTreeMap::new();
-    for batch in task.table(Table::Rois)?.rows::<Roi>() {
-        let mut slices = batch?;
-        slices.retain(|roi| nodules.contains(&roi.nodule_id));
+    let predict = |slices: &[Roi]| -> Result<Vec<(Pixels, model::Prediction)>, Error> {
+        let mut predicted = Vec::with_capacity(slices.len());
         for slices in slices.chunks(phase.schedule.batch.max(1)) {
             let pixels = slices.iter().map(pixels).collect::<Result<Vec<Pixels>, Error>>()?;
             let images: Vec<Vec<f32>> = slices
@@ -122,24 +128,29 @@ pub(super) fn predicted(
                 .zip(&pixels)
                 .map(|(roi, p)| normalise_slice(&p.hu, roi.norm_low_hu, roi.norm_high_hu))
                 .collect();
-            let predictions = predictor.predict(&images)?;
-            for ((roi, pixels), prediction) in slices.iter().zip(&pixels).zip(predictions) {
-                let seen = found.entry(roi.nodule_id.clone()).or_default();
-                let score = prediction.nodule_probability.map(f64::from);
-                seen.probability = seen.probability.into_iter().chain(score).reduce(f64::max);
-                let width = roi.width.max(1) as usize;
-                let places = prediction.probability.iter().enumerate();
-                let nodule = places.filter(|(_, p)| f64::from(**p) >= THRESHOLD);
-                let voxels = nodule.map(|(at, _)| [at % width, at / width, 0]);
-                let own = voxels.filter(|[i, j, _]| !pixels.others.get(*i, *j, 0));
-                seen.add(roi, &pixels.hu, own);
-            }
+            predicted.extend(pixels.into_iter().zip(predictor.predict(&images)?));
         }
-    }
+        Ok(predicted)
+    };
+    each_nodule(
+        task.table(Table::Rois)?.rows::<Roi>(),
+        &nodules,
+        predict,
+        |complete| -> Result<(), Error> {
+            for slices in &complete {
+                if let Some((roi, _)) = slices.first() {
+                    found.insert(roi.nodule_id.clone(), NoduleSums::delivered(slices)?);
+                }
+            }
+            Ok(())
+        },
+    )?;
     let probabilities = found.values().filter_map(|seen| seen.probability);
     Ok(PredictionProfile {
         split: split.name().to_owned(),
         threshold: THRESHOLD,
+        component: Some(COMPONENT.name().to_owned()),
+        reach_mm: Some(REACH_MM),
         n_nodules: found.len() as u64,
         probability: Distribution::of(&PROBABILITY_EDGES, probabilities),
         volume_mm3: volumes(&found),
@@ -157,6 +168,22 @@ struct NoduleSums {
 }
 
 impl NoduleSums {
+    /// The sums over the mask that is delivered of the predictions of a nodule's slices.
+    fn delivered(slices: &NoduleSlices<(Pixels, model::Prediction)>) -> Result<Self, Error> {
+        let probabilities: Vec<(&Roi, Option<&[f32]>)> = slices
+            .iter()
+            .map(|(roi, (_, predicted))| (roi, Some(&*predicted.probability)))
+            .collect();
+        let (_, [mask, _]) = masks(&probabilities, THRESHOLD, COMPONENT, REACH_MM)?;
+        let scores = slices.iter().filter_map(|(_, (_, predicted))| predicted.nodule_probability);
+        let probability = scores.map(f64::from).reduce(f64::max);
+        let mut sums = Self { probability, ..Self::default() };
+        for (k, (roi, (pixels, _))) in slices.iter().enumerate() {
+            sums.add(roi, &pixels.hu, mask.voxels().filter(|voxel| voxel[2] == k));
+        }
+        Ok(sums)
+    }
+
     /// Adds the pixels (i, j) of a mask in a slice.
     fn add(&mut self, roi: &Roi, hu: &[i16], mask: impl Iterator<Item = [usize; 3]>) {
         let width = roi.width as usize;
@@ -204,6 +231,27 @@ mod tests {
         assert_eq!((volumes.mean, volumes.counts[0], volumes.counts[2]), (Some(30.0), 1, 1));
         let means = means(&nodules);
         assert_eq!((means.n(), means.mean), (1, Some(30.0)));
+    }
+
+    #[test]
+    fn the_profile_is_of_the_mask_that_is_delivered() {
+        // Pixel 2 of 5 is the centre; pixel 4 belongs to it through the second slice, pixel 0 is a speck.
+        let probabilities: [&[f32]; 2] = [&[0.9, 0.0, 0.9, 0.0, 0.9], &[0.1, 0.4, 0.0, 0.9, 0.0]];
+        let slice = |(k, probability): (usize, &[f32])| {
+            let roi = roi(&[-700, -600, -500, -400, -300], &[true; 5], &[0]);
+            let roi = Roi { slice_index: k as i64, spacing_k_mm: 10.0, ..roi };
+            let predicted = model::Prediction {
+                probability: probability.to_vec(),
+                nodule_probability: Some([0.25, 0.75][k]),
+            };
+            let pixels = pixels(&roi).unwrap();
+            (roi, (pixels, predicted))
+        };
+        let slices: Vec<_> = probabilities.into_iter().enumerate().map(slice).collect();
+        let pixel_mm3 = 10.0 * slices[0].0.spacing_i_mm * slices[0].0.spacing_j_mm;
+        let found = NoduleSums::delivered(&slices).unwrap();
+        assert_eq!((found.n_pixels, found.probability), (3, Some(0.75)));
+        assert_eq!((found.sum_hu, found.volume_mm3), (-1200.0, 3.0 * pixel_mm3));
     }
 
     #[test]

@@ -22,8 +22,8 @@ use crate::stages::evaluate::READER;
 use crate::tables::{Comparison, Summary};
 use maud::{Markup, PreEscaped, html};
 use nodulus_metrics::Metric;
-use nodulus_pages::Page;
 use nodulus_pages::text::{counted, decimal, interval_or, p_value, signed};
+use nodulus_pages::{Page, message};
 
 /// What the terms mean.
 const DEFINITIONS: PreEscaped<&str> = PreEscaped(include_str!("definitions.html"));
@@ -102,7 +102,7 @@ impl ReportPage<'_> {
                 " split)."
             }
             @for warning in &content.warnings {
-                "\n" p class="warning" { b { "Warning: " } (warning) "." }
+                "\n" p class="warning" { b { "Warning: " } (message(warning)) "." }
             }
             "\n" ul {
                 @for model in &content.models {

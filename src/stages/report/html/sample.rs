@@ -322,6 +322,7 @@ pub(super) fn sample() -> ReportContent {
         p_missing_reason: None,
         p_holm: Some(2.0 * p),
         rank_biserial: Some(0.5),
+        doubts: Vec::new(),
     };
     let source = |name: &str, n_rows: u64| ReportSource {
         name: name.to_owned(),

@@ -20,6 +20,7 @@ fn the_page_holds_the_main_numbers() {
     assert_well_formed(&page);
     for text in [
         "42 nodules of 9 patients",
+        "<b>Warning: </b><code>tiny</code>: 4 of 42 nodules have a spacing outside",
         "pretrain: luna, 12 epochs<br>finetune: clinical, 12 epochs",
         "<td>7 scans of luna</td><td>–</td>",
         "mean Dice <b>0.831</b>, 95% interval: [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",

@@ -6,7 +6,7 @@ use crate::stages::report::content::Epoch;
 use crate::stages::train::{EpochValues, warnings};
 use maud::{Markup, html};
 use nodulus_pages::text::{NONE, decimal, integer};
-use nodulus_pages::{Chart, Group, charts_stacked};
+use nodulus_pages::{Chart, Group, charts_stacked, message};
 
 impl ReportPage<'_> {
     pub(super) fn training(&mut self) {
@@ -42,7 +42,7 @@ impl ReportPage<'_> {
             models.iter().flat_map(|(name, epochs)| warned(name, epochs)).collect();
         if !warnings.is_empty() {
             self.page.add(
-                html! { p { b { "Warnings." } } ul { @for text in &warnings { li { (text) } } } },
+                html! { p { b { "Warnings." } } ul { @for text in &warnings { li { (message(text)) } } } },
             );
         }
         let groups = models

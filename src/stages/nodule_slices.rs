@@ -1,11 +1,20 @@
 //! Brings the slices of each nodule together.
 
-use super::error::Error;
 use crate::tables::Roi;
 use std::collections::BTreeSet;
 
 /// The slices of a nodule's region, ascending, each with what was computed for it.
 pub(super) type NoduleSlices<T> = Vec<(Roi, T)>;
+
+/// The slices of a nodule do not follow each other in `rois`.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the slices of nodule `{nodule_id}` are not together in `rois`: make the table again with `nodulus run --force crop`"
+)]
+pub struct ScatteredSlices {
+    /// The nodule.
+    pub nodule_id: String,
+}
 
 /// Computes on the slices of the chosen nodules, in batches as they are read, and hands over the slices of each nodule
 /// once they are complete: a few nodules at a time, so that few are in memory.
@@ -13,12 +22,12 @@ pub(super) type NoduleSlices<T> = Vec<(Roi, T)>;
 /// # Errors
 ///
 /// Fails if slices cannot be read, the slices of a nodule are not together, or `compute` or `done` fails.
-pub(super) fn each_nodule<T>(
+pub(super) fn each_nodule<T, E: From<nodulus_store::Error> + From<ScatteredSlices>>(
     batches: impl Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>,
     chosen: &BTreeSet<String>,
-    mut compute: impl FnMut(&[Roi]) -> Result<Vec<T>, Error>,
-    mut done: impl FnMut(Vec<NoduleSlices<T>>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut compute: impl FnMut(&[Roi]) -> Result<Vec<T>, E>,
+    mut done: impl FnMut(Vec<NoduleSlices<T>>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut open: NoduleSlices<T> = Vec::new();
     let mut finished: BTreeSet<String> = BTreeSet::new();
     for batch in batches {
@@ -34,7 +43,7 @@ pub(super) fn each_nodule<T>(
                 complete.push(std::mem::take(&mut open));
             }
             if finished.contains(&roi.nodule_id) {
-                return Err(Error::Scattered { nodule_id: roi.nodule_id });
+                return Err(ScatteredSlices { nodule_id: roi.nodule_id }.into());
             }
             open.push((roi, computed));
         }
@@ -49,6 +58,7 @@ pub(super) fn each_nodule<T>(
 mod tests {
     use super::*;
     use crate::stages::crop::test_rows::roi;
+    use crate::stages::infer::Error;
 
     fn slices(ids: &[&str]) -> Vec<Roi> {
         let slice = |id: &&str| Roi { nodule_id: (*id).to_owned(), ..roi(&[0], &[true], &[0]) };
@@ -61,7 +71,7 @@ mod tests {
             batches.iter().map(|batch| Ok(slices(batch))),
             &["a", "b", "c"].map(str::to_owned).into(),
             |slices| Ok(vec![(); slices.len()]),
-            |nodules| {
+            |nodules| -> Result<(), Error> {
                 for slices in nodules {
                     groups.push(slices.iter().map(|(roi, ())| roi.nodule_id.as_str()).collect());
                 }

@@ -137,6 +137,32 @@ impl NoduleRegion {
     }
 }
 
+/// The region of a nodule's slices, the mask that is delivered of their probabilities, and that of the other rule of
+/// components. A slice without probabilities has no mask, and joins nothing.
+///
+/// METHOD: a pixel is marked where its probability is at least the threshold. The mask keeps those of the marked
+/// components that [`ComponentRule`] says, in 3D over the nodule's slices.
+///
+/// # Errors
+///
+/// Fails if there is no slice, one is missing, or they differ in size.
+pub(super) fn masks(
+    slices: &[(&Roi, Option<&[f32]>)],
+    threshold: f64,
+    rule: ComponentRule,
+    reach_mm: f64,
+) -> Result<(NoduleRegion, [Mask; 2]), RegionError> {
+    let region = NoduleRegion::of(slices.iter().map(|(roi, _)| *roi), reach_mm)?;
+    let [width, ..] = region.size;
+    let masks = region.by_rule(rule, |i, j, k| {
+        let probability = slices.get(k).and_then(|(_, probability)| *probability);
+        probability
+            .and_then(|slice| slice.get(j * width + i))
+            .is_some_and(|p| f64::from(*p) >= threshold)
+    });
+    Ok((region, masks))
+}
+
 /// The first pixel of a row that lies in the scan and the first one past it.
 fn in_scan(start: f64, step: f64, n_pixels: usize, n_scan: i64) -> [usize; 2] {
     let is_inside = |pixel: &usize| {
