@@ -5,14 +5,13 @@ use std::path::PathBuf;
 /// A question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A condition after ON does not compare the two tables, so that polars would answer another question.
-    #[error(
-        "`{condition}` does not compare a column of one table with a column of the other, as ON must; move it to WHERE or \
-         to a subquery"
-    )]
-    OneSidedJoin {
-        /// The condition.
-        condition: String,
+    /// The question is SQL, and a part of it is none of those that are answered.
+    #[error("`{part}` is not answered here: {instead}")]
+    Refused {
+        /// The part, as it is written.
+        part: String,
+        /// What to do instead.
+        instead: String,
     },
     /// The question names a table that was not given.
     #[error("there is no table `{name}`")]
@@ -28,7 +27,7 @@ pub enum Error {
         /// Each table that the question names, with its columns.
         tables: Vec<(String, Vec<String>)>,
     },
-    /// The question calls a function that there is not.
+    /// The question calls a function that is not answered.
     #[error("there is no function `{name}`")]
     UnknownFunction {
         /// The name in the question.
@@ -59,8 +58,8 @@ pub enum Error {
         /// What is wrong with it.
         source: ReadError,
     },
-    /// The answer has no Arrow form.
-    #[error("cannot pass on the answer")]
+    /// Values could not be put together, as where they take too much space.
+    #[error("cannot compute the answer")]
     Answer(#[from] arrow::error::ArrowError),
 }
 
@@ -79,4 +78,19 @@ pub enum ReadError {
     /// The columns of the file are not those of the table.
     #[error("{0}")]
     Columns(String),
+}
+
+impl Error {
+    /// A part of a question that is not answered, and what to do instead.
+    pub(crate) fn refused(part: impl ToString, instead: impl Into<String>) -> Self {
+        Self::Refused { part: shortened(&part.to_string()), instead: instead.into() }
+    }
+}
+
+/// The start of a text.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

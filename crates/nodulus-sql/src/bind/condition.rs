@@ -1,0 +1,282 @@
+//! Expressions that are true, false or null.
+
+use super::expression::Aliases;
+use super::{Binder, convert};
+use crate::Error;
+use crate::kind::Kind;
+use crate::run::evaluate::{booleans, dates, evaluate, floats, ints, texts};
+use crate::run::set::Set;
+use crate::scope::Scope;
+use crate::typed::{Comparison, Function, Node, Typed, Value};
+use arrow::array::{Array as _, UInt32Array};
+use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator, Value as SqlValue};
+use std::sync::Arc;
+
+impl Binder<'_> {
+    /// An expression that must be true, false or null.
+    pub(super) fn truth(
+        &mut self,
+        expression: &Expr,
+        scope: &Scope,
+        aliases: &Aliases,
+    ) -> Result<Typed, Error> {
+        convert::truth(self.expression(expression, scope, aliases)?, expression)
+    }
+
+    pub(super) fn condition(
+        &mut self,
+        expression: &Expr,
+        scope: &Scope,
+        aliases: &Aliases,
+    ) -> Result<Typed, Error> {
+        for operand in operands(expression) {
+            if needs_parentheses(operand) {
+                return Err(Error::refused(
+                    expression,
+                    format!("programs read it in several ways; put parentheses about `{operand}`"),
+                ));
+            }
+        }
+        let is_distinct = |binder: &mut Self, a: &Expr, b: &Expr| {
+            let (a, b) = binder.both(a, b, scope, aliases, expression)?;
+            Ok(Typed::call(Function::IsDistinct, vec![a, b], Kind::Bool))
+        };
+        let is = |binder: &mut Self, inner: &Expr, value: bool| {
+            let inner = binder.truth(inner, scope, aliases)?;
+            let value = Typed::value(Value::Bool(value), Kind::Bool);
+            Ok::<_, Error>(Typed::call(Function::IsDistinct, vec![inner, value], Kind::Bool))
+        };
+        match expression {
+            Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => {
+                let mut parts = Vec::new();
+                let mut sides = vec![expression];
+                while let Some(side) = sides.pop() {
+                    match side {
+                        Expr::BinaryOp { left, op: own, right } if own == op => {
+                            sides.extend([&**right, &**left]);
+                        }
+                        other => parts.push(self.truth(other, scope, aliases)?),
+                    }
+                }
+                let function =
+                    if *op == BinaryOperator::And { Function::And } else { Function::Or };
+                Ok(Typed::call(function, parts, Kind::Bool))
+            }
+            Expr::BinaryOp { left, op, right } => {
+                let comparison = match op {
+                    BinaryOperator::Eq => Comparison::Equal,
+                    BinaryOperator::NotEq => Comparison::NotEqual,
+                    BinaryOperator::Lt => Comparison::Less,
+                    BinaryOperator::LtEq => Comparison::LessOrEqual,
+                    BinaryOperator::Gt => Comparison::Greater,
+                    BinaryOperator::GtEq => Comparison::GreaterOrEqual,
+                    _ => {
+                        let instead = "of operators, + - * / % || = <> < <= > >= AND OR are answered";
+                        return Err(Error::refused(expression, instead));
+                    }
+                };
+                let (a, b) = self.both(left, right, scope, aliases, expression)?;
+                Ok(Typed::call(Function::Compare(comparison), vec![a, b], Kind::Bool))
+            }
+            Expr::IsDistinctFrom(a, b) => is_distinct(self, a, b),
+            Expr::IsNotDistinctFrom(a, b) => Ok(not(is_distinct(self, a, b)?)),
+            Expr::IsTrue(inner) => Ok(not(is(self, inner, true)?)),
+            Expr::IsNotTrue(inner) => is(self, inner, true),
+            Expr::IsFalse(inner) => Ok(not(is(self, inner, false)?)),
+            Expr::IsNotFalse(inner) => is(self, inner, false),
+            Expr::IsNull(inner) => {
+                let inner = self.expression(inner, scope, aliases)?;
+                Ok(is_null(inner))
+            }
+            Expr::IsNotNull(inner) => {
+                let inner = self.expression(inner, scope, aliases)?;
+                Ok(not(is_null(inner)))
+            }
+            Expr::IsUnknown(inner) => Ok(is_null(self.truth(inner, scope, aliases)?)),
+            Expr::IsNotUnknown(inner) => Ok(not(is_null(self.truth(inner, scope, aliases)?))),
+            Expr::Between { expr, negated, low, high } => {
+                let mut side = |bound: &Expr, comparison| {
+                    let (a, b) = self.both(expr, bound, scope, aliases, expression)?;
+                    let compare = Function::Compare(comparison);
+                    Ok::<_, Error>(Typed::call(compare, vec![a, b], Kind::Bool))
+                };
+                let sides = vec![
+                    side(low, Comparison::GreaterOrEqual)?,
+                    side(high, Comparison::LessOrEqual)?,
+                ];
+                Ok(not_if(*negated, Typed::call(Function::And, sides, Kind::Bool)))
+            }
+            Expr::InList { expr, list, negated } => {
+                let mut equal = Vec::new();
+                for item in list {
+                    let (a, b) = self.both(expr, item, scope, aliases, expression)?;
+                    let compare = Function::Compare(Comparison::Equal);
+                    equal.push(Typed::call(compare, vec![a, b], Kind::Bool));
+                }
+                if equal.is_empty() {
+                    return Err(Error::refused(expression, "IN takes at least one value"));
+                }
+                Ok(not_if(*negated, Typed::call(Function::Or, equal, Kind::Bool)))
+            }
+            Expr::InSubquery { expr, subquery, negated } => {
+                let item = self.expression(expr, scope, aliases)?;
+                let (values, kind) = self.column_of(subquery, scope)?;
+                let (item, values) = convert::compared(item, Typed { kind, ..values.0 }, expression)
+                    .and_then(|(item, column)| Ok((item, evaluate(&column, &values.1)?)))?;
+                let set = Arc::new(Set::new(&values)?);
+                let member = Node::Member { item: Box::new(item), set };
+                Ok(not_if(*negated, Typed { kind: Kind::Bool, node: member }))
+            }
+            Expr::Exists { subquery, negated } => {
+                let answer = self.subquery(subquery, scope)?;
+                let exists = (answer.frame.n_rows > 0) != *negated;
+                Ok(Typed::value(Value::Bool(exists), Kind::Bool))
+            }
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                let text = self.text(expr, scope, aliases)?;
+                let pattern = match &**pattern {
+                    Expr::Value(value) => match &value.value {
+                        SqlValue::SingleQuotedString(pattern) => pattern,
+                        _ => return Err(like(expression)),
+                    },
+                    _ => return Err(like(expression)),
+                };
+                let like = Function::Like(pattern.chars().collect());
+                Ok(not_if(*negated, Typed::call(like, vec![text], Kind::Bool)))
+            }
+            other => Err(Error::refused(other, "use another comparison")),
+        }
+    }
+
+    /// Both sides of a comparison as the same kind.
+    fn both(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        scope: &Scope,
+        aliases: &Aliases,
+        whole: &Expr,
+    ) -> Result<(Typed, Typed), Error> {
+        let left = self.expression(left, scope, aliases)?;
+        let right = self.expression(right, scope, aliases)?;
+        convert::compared(left, right, whole)
+    }
+
+    /// The answer to a subquery, which may not name columns of the query around it.
+    fn subquery(&mut self, query: &Query, scope: &Scope) -> Result<super::Answer, Error> {
+        self.around.push(scope.clone());
+        let answer = self.part(query);
+        self.around.pop();
+        answer
+    }
+
+    /// The only column of a subquery, as an expression over its frame.
+    fn column_of(
+        &mut self,
+        query: &Query,
+        scope: &Scope,
+    ) -> Result<((Typed, crate::run::frame::Frame), Kind), Error> {
+        let answer = self.subquery(query, scope)?;
+        match &answer.columns[..] {
+            [(_, kind)] => {
+                let kind = kind.clone();
+                Ok(((Typed::column(0, kind.clone()), answer.frame), kind))
+            }
+            columns => Err(Error::Question(format!(
+                "a subquery in an expression has {} columns, expected one",
+                columns.len()
+            ))),
+        }
+    }
+
+    /// The only value of a subquery; null where it has no row.
+    pub(super) fn scalar(&mut self, query: &Query, scope: &Scope) -> Result<Typed, Error> {
+        let ((column, frame), kind) = self.column_of(query, scope)?;
+        if frame.n_rows > 1 {
+            return Err(Error::Question(format!(
+                "a subquery that stands for one value has {} rows; use an aggregate, or IN",
+                frame.n_rows
+            )));
+        }
+        if !kind.is_key() {
+            return Err(Error::refused(query, format!("its value is {kind}; join it in FROM")));
+        }
+        let one = frame.take(&UInt32Array::from(vec![(frame.n_rows == 1).then_some(0)]))?;
+        let value = evaluate(&column, &one)?;
+        let null = value.is_null(0) || kind == Kind::Null;
+        let value = match &kind {
+            _ if null => Value::Null,
+            Kind::Bool => Value::Bool(booleans(&value)?.value(0)),
+            Kind::Int => Value::Int(ints(&value)?.value(0)),
+            Kind::Decimal | Kind::Float => Value::Float(floats(&value)?.value(0)),
+            Kind::Date => Value::Date(dates(&value)?.value(0)),
+            Kind::Text => Value::Text(texts(&value)?.value(0).to_owned()),
+            _ => return Err(Error::refused(query, format!("its value is {kind}; join it in FROM"))),
+        };
+        Ok(Typed::value(value, kind))
+    }
+}
+
+fn like(expression: &Expr) -> Error {
+    Error::refused(expression, "LIKE takes a pattern that is written out, as in LIKE 'a%'")
+}
+
+fn not(condition: Typed) -> Typed {
+    Typed::call(Function::Not, vec![condition], Kind::Bool)
+}
+
+fn not_if(is_negated: bool, condition: Typed) -> Typed {
+    if is_negated { not(condition) } else { condition }
+}
+
+fn is_null(inner: Typed) -> Typed {
+    match inner.kind {
+        Kind::Null => Typed::value(Value::Bool(true), Kind::Bool),
+        _ => Typed::call(Function::IsNull, vec![inner], Kind::Bool),
+    }
+}
+
+/// What a comparison compares.
+fn operands(expression: &Expr) -> Vec<&Expr> {
+    match expression {
+        Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. }
+        | Expr::Exists { .. } => Vec::new(),
+        Expr::BinaryOp { left, right, .. }
+        | Expr::IsDistinctFrom(left, right)
+        | Expr::IsNotDistinctFrom(left, right) => vec![left, right],
+        Expr::IsFalse(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::IsTrue(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsNull(inner)
+        | Expr::IsNotNull(inner)
+        | Expr::IsUnknown(inner)
+        | Expr::IsNotUnknown(inner) => vec![inner],
+        Expr::InList { expr, .. } | Expr::InSubquery { expr, .. } | Expr::Like { expr, .. } => {
+            vec![expr]
+        }
+        Expr::Between { expr, low, high, .. } => vec![expr, low, high],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an operand is itself a comparison, whose extent programs see differently.
+fn needs_parentheses(operand: &Expr) -> bool {
+    matches!(operand, Expr::UnaryOp { op: UnaryOperator::Not, .. }) || !operands(operand).is_empty() && !is_computed(operand)
+}
+
+/// Whether an operand is computed by an operator that binds more closely than comparisons.
+fn is_computed(operand: &Expr) -> bool {
+    matches!(
+        operand,
+        Expr::BinaryOp {
+            op: BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+                | BinaryOperator::StringConcat,
+            ..
+        }
+    )
+}

@@ -1,0 +1,91 @@
+//! LIMIT and OFFSET.
+
+use crate::Error;
+use crate::run::frame::Frame;
+use crate::run::keys::Keys;
+use crate::typed::SortKey;
+use sqlparser::ast::{Expr, LimitClause, Offset, Value};
+
+/// Which rows of an answer are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limit {
+    skipped: usize,
+    /// Most rows after the skipped ones.
+    most: Option<usize>,
+    /// Whether other rows are computed from those that are kept, so that these must be determined.
+    is_of_part: bool,
+}
+
+impl Limit {
+    pub(super) fn of(clause: Option<&LimitClause>, is_of_part: bool) -> Result<Self, Error> {
+        let (limit, offset) = match clause {
+            None => (None, None),
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|Offset { value, .. }| value))
+            }
+            Some(other) => return Err(Error::refused(other, "use LIMIT number OFFSET number")),
+        };
+        Ok(Self {
+            skipped: offset.map(number).transpose()?.unwrap_or(0),
+            most: limit.map(number).transpose()?,
+            is_of_part,
+        })
+    }
+
+    /// The number of rows that are needed, if not all are.
+    pub(super) fn n_needed(&self) -> Option<usize> {
+        self.most.map(|most| most.saturating_add(self.skipped))
+    }
+
+    /// The kept ones of sorted rows.
+    ///
+    /// # Errors
+    ///
+    /// Fails if others are computed from them, and the order does not say which rows are kept.
+    pub(super) fn cut(
+        &self,
+        rows: Vec<usize>,
+        order: &[SortKey],
+        keys: &Keys,
+        frame: &Frame,
+    ) -> Result<Vec<usize>, Error> {
+        let end = self.most.map_or(rows.len(), |most| most.saturating_add(self.skipped));
+        for cut in [self.skipped, end] {
+            if !self.is_of_part || cut == 0 || cut >= rows.len() {
+                continue;
+            }
+            if order.is_empty() {
+                return Err(Error::refused(
+                    "LIMIT without ORDER BY in a subquery",
+                    "which rows it takes is left to chance; add ORDER BY",
+                ));
+            }
+            let (last, next) = (rows[cut - 1], rows[cut]);
+            let is_alike = || -> Result<bool, Error> {
+                let columns = frame.columns.iter().filter(|column| !column.data_type().is_nested());
+                let columns: Vec<_> = columns.cloned().collect();
+                let whole = Keys::new(&columns, frame.n_rows)?;
+                Ok(columns.len() == frame.columns.len() && whole.of(last) == whole.of(next))
+            };
+            if keys.of(last) == keys.of(next) && !is_alike()? {
+                return Err(Error::Question(
+                    "rows tie where LIMIT cuts a subquery, so that which of them it takes is left to chance; add a column to \
+                     its ORDER BY that tells them apart"
+                        .to_owned(),
+                ));
+            }
+        }
+        Ok(rows.into_iter().take(end).skip(self.skipped).collect())
+    }
+}
+
+fn number(expression: &Expr) -> Result<usize, Error> {
+    let number = match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, false) => digits.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    number.ok_or_else(|| Error::refused(expression, "LIMIT and OFFSET take a whole number"))
+}

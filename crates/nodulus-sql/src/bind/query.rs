@@ -1,0 +1,266 @@
+//! Queries: WITH, set operations, and the order and number of rows.
+
+use super::limit::Limit;
+use super::{Answer, Binder};
+use crate::Error;
+use crate::kind::Kind;
+use crate::run::frame::{Frame, indices};
+use crate::run::sort::{sort_keys, sorted};
+use crate::scope::Scope;
+use crate::typed::SortKey;
+use sqlparser::ast::{
+    Expr, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, TableAlias, With,
+};
+
+/// Where a query stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// It is the question.
+    Whole,
+    /// It is a part of the question, whose rows others are computed from.
+    Part,
+}
+
+impl Binder<'_> {
+    /// The answer to the whole question.
+    pub(crate) fn answer(&mut self, query: &Query) -> Result<Answer, Error> {
+        let answer = self.query(query, Position::Whole)?;
+        unique_names(&answer.columns)?;
+        Ok(answer)
+    }
+
+    /// The answer to a part of the question, computed at once.
+    pub(super) fn part(&mut self, query: &Query) -> Result<Answer, Error> {
+        self.query(query, Position::Part)
+    }
+
+    fn query(&mut self, query: &Query, position: Position) -> Result<Answer, Error> {
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        if fetch.is_some() {
+            return Err(Error::refused("FETCH", "use LIMIT"));
+        }
+        let others =
+            [for_clause.is_some(), settings.is_some(), format_clause.is_some(), !locks.is_empty()];
+        if others.contains(&true) || !pipe_operators.is_empty() {
+            return Err(Error::refused(query, "end the question after LIMIT"));
+        }
+        let known = self.with.len();
+        if let Some(with) = with {
+            self.with(with)?;
+        }
+        let order_by = order_expressions(order_by.as_ref())?;
+        let limit = Limit::of(limit_clause.as_ref(), position == Position::Part)?;
+        let answer = match &**body {
+            SetExpr::Select(select) => self.select(select, order_by, limit)?,
+            body => {
+                let answer = self.body(body)?;
+                let scope = Scope::of(None, answer.columns.clone());
+                let keys = order_by.iter().map(|key| by_name_or_number(key, &scope));
+                let keys: Vec<SortKey> = keys.collect::<Result<_, _>>()?;
+                let sort = sort_keys(&answer.frame, &keys)?;
+                let rows = sorted(&answer.frame, &sort);
+                let rows = limit.cut(rows, &keys, &sort, &answer.frame)?;
+                let frame = answer.frame.take(&indices(rows.into_iter())?)?;
+                Answer { columns: answer.columns, frame }
+            }
+        };
+        self.with.truncate(known);
+        Ok(answer)
+    }
+
+    fn with(&mut self, with: &With) -> Result<(), Error> {
+        if with.recursive {
+            return Err(Error::refused("WITH RECURSIVE", "use WITH"));
+        }
+        for table in &with.cte_tables {
+            // Names of a query around it are none of its own.
+            let around = std::mem::take(&mut self.around);
+            let mut answer = self.part(&table.query)?;
+            self.around = around;
+            rename(&mut answer, Some(&table.alias))?;
+            unique_names(&answer.columns)?;
+            self.with.push((table.alias.name.value.clone(), answer));
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, body: &SetExpr) -> Result<Answer, Error> {
+        match body {
+            SetExpr::Select(select) => self.select(select, &[], Limit::default()),
+            SetExpr::Query(query) => self.part(query),
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let (left, right) = (self.body(left)?, self.body(right)?);
+                let is_all = match (op, set_quantifier) {
+                    (SetOperator::Union, SetQuantifier::All) => true,
+                    (
+                        SetOperator::Union | SetOperator::Except | SetOperator::Intersect,
+                        SetQuantifier::None | SetQuantifier::Distinct,
+                    ) => false,
+                    _ => {
+                        return Err(Error::refused(
+                            format!("{op} {set_quantifier}"),
+                            "use UNION, UNION ALL, EXCEPT or INTERSECT",
+                        ));
+                    }
+                };
+                let (left, right) = alike(left, right)?;
+                if is_all {
+                    return united(&left, &right);
+                }
+                match op {
+                    SetOperator::Union => distinct(united(&left, &right)?, |_, _| true),
+                    op => {
+                        let n_left = left.frame.n_rows;
+                        let is_in_both = *op == SetOperator::Intersect;
+                        let both = united(&left, &right)?;
+                        let (of_row, _) = keys(&both)?.groups();
+                        let n_groups = of_row.iter().max().map_or(0, |most| most + 1);
+                        let mut is_right = vec![false; n_groups];
+                        of_row[n_left..].iter().for_each(|group| is_right[*group] = true);
+                        distinct(both, |row, group| row < n_left && is_right[group] == is_in_both)
+                    }
+                }
+            }
+            other => Err(Error::refused(other, "ask with SELECT … FROM")),
+        }
+    }
+}
+
+fn keys(answer: &Answer) -> Result<crate::run::keys::Keys, Error> {
+    for (name, kind) in &answer.columns {
+        if !kind.is_key() {
+            return Err(not_compared(name, kind));
+        }
+    }
+    crate::run::keys::Keys::new(&answer.frame.columns, answer.frame.n_rows)
+}
+
+/// The first of rows that are alike, if it is chosen by its number and its group's.
+pub(super) fn distinct(
+    answer: Answer,
+    is_chosen: impl Fn(usize, usize) -> bool,
+) -> Result<Answer, Error> {
+    let (_, first) = keys(&answer)?.groups();
+    let chosen = first.iter().enumerate().filter(|(group, row)| is_chosen(**row, *group));
+    let frame = answer.frame.take(&indices(chosen.map(|(_, row)| *row))?)?;
+    Ok(Answer { columns: answer.columns, frame })
+}
+
+fn not_compared(name: &str, kind: &Kind) -> Error {
+    let instead = match kind {
+        Kind::Computed => "it is computed exactly elsewhere; write cast(… AS DOUBLE) about it",
+        _ => "only whole values can be selected; leave the column out",
+    };
+    Error::refused(format!("comparing `{name}`, which is {kind}"), instead)
+}
+
+fn united(left: &Answer, right: &Answer) -> Result<Answer, Error> {
+    let types: Vec<_> = left.columns.iter().map(|(_, kind)| kind.data_type()).collect();
+    let frame = Frame::concat(&[left.frame.clone(), right.frame.clone()], &types)?;
+    Ok(Answer { columns: left.columns.clone(), frame })
+}
+
+/// Both answers with columns of the same kinds, and the names of the first.
+fn alike(mut left: Answer, mut right: Answer) -> Result<(Answer, Answer), Error> {
+    let (n, m) = (left.columns.len(), right.columns.len());
+    if n != m {
+        return Err(Error::Question(format!(
+            "the two queries have {n} and {m} columns, expected the same number"
+        )));
+    }
+    for column in 0..n {
+        let (name, a) = left.columns[column].clone();
+        let b = right.columns[column].1.clone();
+        let Some(kind) = a.common(&b) else {
+            return Err(Error::refused(
+                format!("{name}"),
+                format!("it is {a} in one query and {b} in the other; write cast(… AS …) in one"),
+            ));
+        };
+        for answer in [&mut left, &mut right] {
+            answer.convert(column, &kind)?;
+        }
+    }
+    Ok((left, right))
+}
+
+impl Answer {
+    fn convert(&mut self, column: usize, kind: &Kind) -> Result<(), Error> {
+        let own = crate::typed::Typed::column(column, self.columns[column].1.clone());
+        let converted = super::convert::to_kind(own, kind);
+        self.frame.columns[column] = crate::run::evaluate::evaluate(&converted, &self.frame)?;
+        self.columns[column].1 = kind.clone();
+        Ok(())
+    }
+}
+
+/// Gives the columns the names of an alias, if it has any.
+pub(super) fn rename(answer: &mut Answer, alias: Option<&TableAlias>) -> Result<(), Error> {
+    let Some(alias) = alias else { return Ok(()) };
+    if alias.at.is_some() || alias.columns.iter().any(|column| column.data_type.is_some()) {
+        return Err(Error::refused(alias, "give names only, as in `t (a, b)`"));
+    }
+    let (n, m) = (alias.columns.len(), answer.columns.len());
+    if n != 0 && n != m {
+        return Err(Error::Question(format!(
+            "`{alias}` names {n} columns, expected {m}"
+        )));
+    }
+    for (column, named) in answer.columns.iter_mut().zip(&alias.columns) {
+        column.0.clone_from(&named.name.value);
+    }
+    Ok(())
+}
+
+/// Fails if two columns have the same name.
+pub(super) fn unique_names(columns: &[(String, Kind)]) -> Result<(), Error> {
+    for (n, (name, _)) in columns.iter().enumerate() {
+        if columns[..n].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            return Err(Error::Question(format!(
+                "two columns of the answer are named `{name}`; name one of them otherwise, as in `{name} AS other`, or \
+                 join with USING"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn order_expressions(order_by: Option<&OrderBy>) -> Result<&[sqlparser::ast::OrderByExpr], Error> {
+    match order_by {
+        None => Ok(&[]),
+        Some(OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(keys),
+        Some(other) => Err(Error::refused(other, "name the columns")),
+    }
+}
+
+/// A key that is the name or the number of a column of the answer.
+fn by_name_or_number(
+    key: &sqlparser::ast::OrderByExpr,
+    scope: &Scope,
+) -> Result<SortKey, Error> {
+    let found = match &key.expr {
+        Expr::Identifier(name) => scope.find(None, &name.value)?,
+        expression => match super::literal::ordinal(expression, scope.columns.len())? {
+            Some(position) => Some(scope.typed(position)),
+            None => None,
+        },
+    };
+    let by = found.ok_or_else(|| {
+        Error::refused(
+            format!("ORDER BY {}", key.expr),
+            "after UNION, EXCEPT and INTERSECT, name a column of the answer or its number",
+        )
+    })?;
+    super::items::sort_key(key, by)
+}

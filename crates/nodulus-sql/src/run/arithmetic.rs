@@ -1,0 +1,94 @@
+//! Numbers computed from numbers.
+
+use super::evaluate::{floats, ints};
+use crate::Error;
+use crate::typed::Function;
+use arrow::array::{Array as _, ArrayRef, ArrowPrimitiveType, Float64Array, PrimitiveArray};
+use arrow::datatypes::{DataType, Int64Type};
+use std::sync::Arc;
+
+/// A number for each row: of whole numbers a whole number, except where the function says otherwise.
+pub(super) fn compute(
+    function: &Function,
+    first: &ArrayRef,
+    rest: &[ArrayRef],
+) -> Result<ArrayRef, Error> {
+    let is_int = *first.data_type() == DataType::Int64;
+    match (function, rest) {
+        (Function::Add | Function::Subtract | Function::Multiply | Function::Modulo, [second])
+            if is_int =>
+        {
+            let values = pairs::<Int64Type>(ints(first)?, ints(second)?, |a, b| {
+                let (value, sign) = match function {
+                    Function::Add => (a.checked_add(b), '+'),
+                    Function::Subtract => (a.checked_sub(b), '-'),
+                    Function::Multiply => (a.checked_mul(b), '*'),
+                    // The remainder of the least number by -1 is 0, and its quotient overflows.
+                    _ if b == -1 => (Some(0), '%'),
+                    _ => (a.checked_rem(b), '%'),
+                };
+                value.ok_or_else(|| {
+                    let why = match b {
+                        0 if sign == '%' => "has no value",
+                        _ => "is no whole number of 64 bits; use cast(… AS DOUBLE)",
+                    };
+                    Error::Question(format!("`{a} {sign} {b}` {why}"))
+                })
+            })?;
+            Ok(Arc::new(values))
+        }
+        (Function::Add | Function::Subtract | Function::Multiply | Function::Divide, [second]) => {
+            let values = pairs(floats(first)?, floats(second)?, |a, b| {
+                Ok(match function {
+                    Function::Add => a + b,
+                    Function::Subtract => a - b,
+                    Function::Multiply => a * b,
+                    _ => a / b,
+                })
+            })?;
+            Ok(Arc::new(values))
+        }
+        (Function::Negate | Function::Abs, []) if is_int => {
+            let one = |value: i64| {
+                let result = match function {
+                    Function::Negate => value.checked_neg(),
+                    _ => value.checked_abs(),
+                };
+                let what = "has no opposite of 64 bits; use cast(… AS DOUBLE)";
+                result.ok_or_else(|| Error::Question(format!("`{value}` {what}")))
+            };
+            Ok(Arc::new(ints(first)?.try_unary::<_, Int64Type, Error>(one)?))
+        }
+        (_, []) => {
+            let values: Float64Array = floats(first)?.unary(|value| match function {
+                Function::Negate => -value,
+                Function::Abs => value.abs(),
+                Function::Round(digits) => round(value, *digits),
+                Function::Floor => value.floor(),
+                Function::Ceil => value.ceil(),
+                Function::Sqrt => value.sqrt(),
+                Function::Ln => value.ln(),
+                _ => value.exp(),
+            });
+            Ok(Arc::new(values))
+        }
+        _ => Err(Error::Question("a function has too many arguments".to_owned())),
+    }
+}
+
+/// Rounded, a half away from zero, as DuckDB does: scaled, rounded and scaled back.
+fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits.abs());
+    let rounded =
+        if digits < 0 { (value / scale).round() * scale } else { (value * scale).round() / scale };
+    if rounded.is_finite() { rounded } else { value }
+}
+
+/// A value for each pair; null where one is null.
+fn pairs<T: ArrowPrimitiveType>(
+    a: &PrimitiveArray<T>,
+    b: &PrimitiveArray<T>,
+    of: impl Fn(T::Native, T::Native) -> Result<T::Native, Error>,
+) -> Result<PrimitiveArray<T>, Error> {
+    a.iter().zip(b).map(|(a, b)| a.zip(b).map(|(a, b)| of(a, b)).transpose()).collect()
+}
