@@ -50,6 +50,38 @@ def rows(n_scans, findings, detections):
     return found, [detected, false, ignored, repeated]
 
 
+def account(n_scans, findings, detections):
+    """What becomes of the detections, counted apart from `rows`: scans over the limit, detections over it, of these the ones
+    that a tie loses, nodules that only those hit, detections that hit a nodule, and that hit several."""
+    def hits(detection, finding):
+        radius = (10.0 if finding[2] < 0 else finding[2]) / 2
+        return sum((a - b) ** 2 for a, b in zip(detection[1], finding[1])) < radius**2
+
+    n_scans_over = n_over = n_tied = n_missed = n_hits = n_shared = 0
+    for scan in range(n_scans):
+        own = [d for d in detections if d[0] == scan]
+        kept = limited(own)
+        lost = [d for d in own if d not in kept]
+        if len(own) > MOST:
+            n_scans_over += 1
+            first = sorted(own, key=lambda d: -d[2])[:MOST]
+            n_over += len(own) - len(kept)
+            n_tied += sum(d not in kept for d in first)
+        nodules = [f for f in findings if f[0] == scan and f[3]]
+        n_missed += sum(not any(hits(d, f) for d in kept) and any(hits(d, f) for d in lost) for f in nodules)
+        n_of = [sum(hits(d, f) for f in nodules) for d in kept]
+        n_hits += sum(n > 0 for n in n_of)
+        n_shared += sum(n > 1 for n in n_of)
+    return [n_scans_over, n_over, n_tied, n_missed, n_hits, n_shared]
+
+
+def broken_ties(found, n_scans, detected_first):
+    """Mean sensitivity where each detection has a confidence of its own, in the order of the rows that is best or worst."""
+    kept = sorted((f for f in found if not f[3]), key=lambda f: (-f[2], (f[1] == 1.0) != detected_first))
+    ranked = [(f[0], f[1], -float(n), False) for n, f in enumerate(kept)] + [f for f in found if f[3]]
+    return float(np.mean(np.interp(RATES, *curve(ranked, n_scans))))
+
+
 def curve(found, n_scans):
     truth = np.array([f[1] for f in found])
     kept = [f for f in found if not f[3]]
@@ -90,6 +122,8 @@ def case(random, n_scans, n_nodules, n_others, n_false, spread, step):
     at = lambda share: resampled[int(np.floor(share * len(resampled)))].tolist()
     return {
         "n_scans": n_scans, "findings": findings, "detections": detections, "counts": counts,
+        "account": account(n_scans, findings, detections),
+        "ties": [broken_ties(found, n_scans, False), broken_ties(found, n_scans, True)],
         "sensitivity": np.interp(RATES, fps, sens).tolist(), "mean": resampled.mean(axis=0).tolist(),
         "low": at(0.025), "high": at(0.975),
     }
@@ -102,6 +136,8 @@ def main():
         case(random, 40, 60, 60, 100, 0.6, 0.05),
         case(random, 3, 9, 2, 380, 0.4, 1e-6),
         case(random, 30, 40, 10, 12, 0.5, 0.01),
+        # Many ties in few scans: the limit of 100 loses detections that tie.
+        case(random, 3, 40, 6, 500, 0.5, 0.1),
     ]
     text = "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n"
     pathlib.Path(__file__).with_suffix(".json").write_text(text)

@@ -158,3 +158,71 @@ fn a_reference_detects_itself() {
         assert_eq!((&point["sensitivity"], &point["ci_low"]), (&1.0.into(), &1.0.into()));
     }
 }
+
+/// Evaluates a submission against two scans with a nodule each; returns the JSON and the text.
+fn detector(rows: &str) -> (Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "seriesuid,coordX,coordY,coordZ,";
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs_err::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let reference =
+        file("reference.csv", &format!("{head}diameter_mm\n1.5,0,0,0,8\n1.6,0,0,0,8\n"));
+    let excluded = file("excluded.csv", &format!("{head}diameter_mm\n1.6,200,0,0,8\n"));
+    let series = file("series.csv", "1.5\n1.6\n");
+    let submission = file("submission.csv", &format!("{head}probability\n{rows}"));
+    let arguments = [
+        "froc",
+        "--reference",
+        &reference,
+        "--excluded",
+        &excluded,
+        "--seriesuids",
+        &series,
+        "--candidates",
+        &submission,
+    ];
+    let json = fixture::run_well(&[&arguments[..], &["--json"]].concat());
+    (serde_json::from_str(&json).unwrap(), fixture::run_well(&arguments))
+}
+
+#[test]
+fn froc_counts_every_detection() {
+    // 120 ties in a scan, of which the first hits the nodule; two unlisted series, one of them by a space alone.
+    let tied = (0..120).map(|n| format!("1.5,{},0,0,0.5\n", 20 * n)).collect::<String>();
+    let rest = "1.6,1,0,0,0.7\n1.6,1,0,0,0.7\n1.6,200,0,0,0.6\n1.6,90,0,0,0.7\n1.6 ,0,0,0,1\n1.70,0,0,0,1\n1.70,5,0,0,1\n";
+    let (found, text) = detector(&(tied + rest));
+    for (name, expected) in [
+        ("n_rows", 127),
+        ("n_unlisted", 3),
+        ("n_unlisted_series", 2),
+        ("n_detections", 124),
+        ("n_scans_over_limit", 1),
+        ("n_over_limit", 120),
+        ("n_over_limit_tied", 100),
+        ("n_missed_by_limit", 1),
+        ("n_hits", 2),
+        ("n_repeated", 1),
+        ("n_ignored", 1),
+        ("n_false_positives", 1),
+        ("n_repeated_positions", 1),
+        ("n_tied", 1),
+        ("n_detected", 1),
+    ] {
+        assert_eq!(found[name], expected, "{name}");
+    }
+    assert_eq!(found["unlisted"][0]["listed_without_spaces"], "1.6");
+    for part in [
+        "2 scans, 2 nodules, of which 1 detected",
+        "`1.6 ` (1, which is the listed `1.6` but for spaces), `1.70` (2)",
+        "100 of the first 100 tie with it and do not count; 1 nodules are missed",
+        "1 detected nodules tie with a false positive",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (found, text) = detector("1.5,0,0,0,0.5\n");
+    assert_eq!((&found["n_rows"], &found["n_hits"]), (&1.into(), &1.into()));
+    assert!(!text.contains("do not count;") && !text.contains("tie with"), "{text}");
+}

@@ -59,18 +59,42 @@ pub struct FrocCurve {
     pub n_nodules: usize,
     /// Nodules detected with any confidence.
     pub n_detected: usize,
-    /// Detections, of which at most [`MAX_PER_SCAN`] per scan count.
-    pub n_detections: usize,
-    /// Detections that hit no mark.
-    pub n_false_positives: usize,
-    /// Detections of marks that are not included; they are ignored.
-    pub n_ignored: usize,
-    /// Further detections of nodules that are already detected; they are ignored.
-    pub n_repeated: usize,
+    /// What became of the detections.
+    pub detections: DetectionCounts,
+    /// Nodules that are missed only because the detections that hit them do not count.
+    pub n_missed_by_limit: usize,
+    /// Nodules whose confidence a false positive has too: the curve passes such ties on a straight line.
+    pub n_tied: usize,
+    /// Mean sensitivity if ties were broken by the order of the rows, at worst and at best.
+    pub mean_sensitivity_of_ties: [f64; 2],
     /// Sensitivities at [`RATES`].
     pub points: [FrocPoint; RATES.len()],
     /// Mean of the sensitivities at [`RATES`], by which LUNA16 ranks detectors.
     pub mean_sensitivity: f64,
+}
+
+/// What became of detections: all are those over the limit, hits, ignored ones and false positives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DetectionCounts {
+    /// All detections.
+    pub n_all: usize,
+    /// Scans with more than [`MAX_PER_SCAN`] detections.
+    pub n_scans_over_limit: usize,
+    /// Detections of such scans that do not count.
+    pub n_over_limit: usize,
+    /// Of those, the ones among the first [`MAX_PER_SCAN`] of their scan, which do not count because they tie with the next
+    /// one.
+    pub n_over_limit_tied: usize,
+    /// Detections that hit a nodule.
+    pub n_hits: usize,
+    /// Hits beyond the first one of each nodule; of a nodule, the most confident one counts.
+    pub n_repeated: usize,
+    /// Hits of several nodules at once, whose marks overlap.
+    pub n_shared: usize,
+    /// Detections that hit only marks that are not included.
+    pub n_ignored: usize,
+    /// Detections that hit no mark.
+    pub n_false_positives: usize,
 }
 
 /// A detected nodule or a false positive, with its confidence.
@@ -98,15 +122,17 @@ pub fn froc(
     detections: &[Detection],
     seed: u64,
 ) -> Option<FrocCurve> {
-    let (mut n_false_positives, mut n_ignored, mut n_repeated) = (0, 0, 0);
+    let mut counts = DetectionCounts::default();
+    let mut n_missed_by_limit = 0;
     let mut entries: Vec<RankedEvent> = Vec::new();
     let mut n_nodules_of = vec![0usize; n_scans];
     let (marks, detections) =
         (by_scan(n_scans, marks, |f| f.scan), by_scan(n_scans, detections, |d| d.scan));
     for scan in 0..n_scans {
-        let detections = most_suspicious(&detections[scan]);
+        let (detections, others) = most_suspicious(&detections[scan], &mut counts);
         let mut unclaimed = vec![true; detections.len()];
-        let (nodules, others): (Vec<&ReferenceMark>, Vec<&ReferenceMark>) =
+        let mut n_nodules_hit = vec![0usize; detections.len()];
+        let (nodules, other_marks): (Vec<&ReferenceMark>, Vec<&ReferenceMark>) =
             marks[scan].iter().partition(|mark| mark.included);
         n_nodules_of[scan] = nodules.len();
         for nodule in nodules {
@@ -114,30 +140,35 @@ pub fn froc(
             let confidences: Vec<f64> = hits
                 .map(|n| {
                     unclaimed[n] = false;
+                    n_nodules_hit[n] += 1;
                     detections[n].confidence
                 })
                 .collect();
-            n_repeated += confidences.len().saturating_sub(1);
-            if let Some(confidence) = confidences.into_iter().reduce(f64::max) {
-                entries.push(RankedEvent { scan, confidence, detected: true });
+            counts.n_repeated += confidences.len().saturating_sub(1);
+            match confidences.into_iter().reduce(f64::max) {
+                Some(confidence) => entries.push(RankedEvent { scan, confidence, detected: true }),
+                None => n_missed_by_limit += usize::from(others.iter().any(|d| hits(d, nodule))),
             }
         }
-        for other in others {
+        counts.n_hits += n_nodules_hit.iter().filter(|n| **n > 0).count();
+        counts.n_shared += n_nodules_hit.iter().filter(|n| **n > 1).count();
+        for other in other_marks {
             for (n, free) in unclaimed.iter_mut().enumerate().filter(|(_, free)| **free) {
                 if hits(&detections[n], other) {
                     *free = false;
-                    n_ignored += 1;
+                    counts.n_ignored += 1;
                 }
             }
         }
         for (detection, _) in detections.iter().zip(unclaimed).filter(|(_, free)| *free) {
             entries.push(RankedEvent { scan, confidence: detection.confidence, detected: false });
-            n_false_positives += 1;
+            counts.n_false_positives += 1;
         }
     }
     entries.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    let sensitivities = sensitivities(&entries, &n_nodules_of, &vec![1; n_scans])?;
+    let sensitivities = sensitivities_of(&entries, &n_nodules_of, &vec![1; n_scans])?;
     let resampled = resample(&entries, &n_nodules_of, seed);
+    let mean = |values: [f64; RATES.len()]| values.iter().sum::<f64>() / RATES.len() as f64;
     let point = |n: usize| {
         let mut values: Vec<f64> = resampled.iter().map(|of_resample| of_resample[n]).collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -153,13 +184,36 @@ pub fn froc(
         n_scans,
         n_nodules: n_nodules_of.iter().sum(),
         n_detected: entries.iter().filter(|entry| entry.detected).count(),
-        n_detections: detections.iter().map(Vec::len).sum(),
-        n_false_positives,
-        n_ignored,
-        n_repeated,
+        detections: counts,
+        n_missed_by_limit,
+        n_tied: n_tied(&entries),
+        mean_sensitivity_of_ties: [false, true].map(|detected_first| {
+            let broken = without_ties(&entries, detected_first);
+            sensitivities_of(&broken, &n_nodules_of, &vec![1; n_scans]).map_or(0.0, mean)
+        }),
         points: std::array::from_fn(point),
-        mean_sensitivity: sensitivities.iter().sum::<f64>() / RATES.len() as f64,
+        mean_sensitivity: mean(sensitivities),
     })
+}
+
+/// Number of detected nodules whose confidence a false positive has too.
+fn n_tied(entries: &[RankedEvent]) -> usize {
+    let tied = entries.chunk_by(|a, b| a.confidence.total_cmp(&b.confidence).is_eq());
+    let is_mixed = |tied: &&[RankedEvent]| tied.iter().any(|entry| !entry.detected);
+    tied.filter(is_mixed).map(|tied| tied.iter().filter(|entry| entry.detected).count()).sum()
+}
+
+/// The entries, each with a rank of its own instead of its confidence: of tied ones, those that are detected come first or
+/// last.
+fn without_ties(entries: &[RankedEvent], detected_first: bool) -> Vec<RankedEvent> {
+    let mut broken = entries.to_vec();
+    broken.sort_by(|a, b| {
+        let by_confidence = b.confidence.total_cmp(&a.confidence);
+        by_confidence
+            .then_with(|| (a.detected != detected_first).cmp(&(b.detected != detected_first)))
+    });
+    let ranked = broken.into_iter().enumerate();
+    ranked.map(|(n, entry)| RankedEvent { confidence: -(n as f64), ..entry }).collect()
 }
 
 /// The items of each scan, in the given order; items of unknown scans are ignored.
@@ -173,15 +227,25 @@ fn by_scan<T: Copy>(n_scans: usize, all: &[T], scan: impl Fn(&T) -> usize) -> Ve
     scans
 }
 
-fn most_suspicious(detections: &[Detection]) -> Vec<Detection> {
+/// The detections of a scan that count, and the others.
+fn most_suspicious(
+    detections: &[Detection],
+    counts: &mut DetectionCounts,
+) -> (Vec<Detection>, Vec<Detection>) {
+    counts.n_all += detections.len();
     if detections.len() <= MAX_PER_SCAN {
-        return detections.to_vec();
+        return (detections.to_vec(), Vec::new());
     }
     let mut confidences: Vec<f64> =
         detections.iter().map(|detection| detection.confidence).collect();
     confidences.sort_unstable_by(|a, b| b.total_cmp(a));
     let above = confidences[MAX_PER_SCAN];
-    detections.iter().filter(|detection| detection.confidence > above).copied().collect()
+    let (kept, others): (Vec<Detection>, Vec<Detection>) =
+        detections.iter().partition(|detection| detection.confidence > above);
+    counts.n_scans_over_limit += 1;
+    counts.n_over_limit += others.len();
+    counts.n_over_limit_tied += MAX_PER_SCAN - kept.len();
+    (kept, others)
 }
 
 fn hits(detection: &Detection, mark: &ReferenceMark) -> bool {
@@ -192,7 +256,7 @@ fn hits(detection: &Detection, mark: &ReferenceMark) -> bool {
 
 /// Sensitivity at each rate where each scan counts `times` times; `None` without a nodule.
 /// `entries` are in descending order of confidence.
-fn sensitivities(
+fn sensitivities_of(
     entries: &[RankedEvent],
     n_nodules_of: &[usize],
     times: &[usize],
@@ -232,7 +296,7 @@ fn resample(entries: &[RankedEvent], n_nodules_of: &[usize], seed: u64) -> Vec<[
         .filter_map(|_| {
             let mut times = vec![0; n_scans];
             (0..n_scans).for_each(|_| times[random.random_range(0..below) as usize] += 1);
-            sensitivities(entries, n_nodules_of, &times)
+            sensitivities_of(entries, n_nodules_of, &times)
         })
         .collect()
 }
@@ -250,7 +314,7 @@ mod tests {
         Detection { scan, position_mm: [x, 0.0, 0.0], confidence }
     }
 
-    fn sensitivities_of(froc: &FrocCurve) -> Vec<f64> {
+    fn sensitivities_at(froc: &FrocCurve) -> Vec<f64> {
         froc.points.iter().map(|point| point.sensitivity).collect()
     }
 
@@ -260,8 +324,9 @@ mod tests {
         let detections: Vec<Detection> =
             marks.iter().map(|f| detection(f.scan, f.centre_mm[0], 1.0)).collect();
         let found = froc(6, &marks, &detections, 1).unwrap();
-        assert_eq!(sensitivities_of(&found), [1.0; 7]);
-        assert_eq!((found.n_detected, found.n_nodules, found.n_false_positives), (9, 9, 0));
+        assert_eq!(sensitivities_at(&found), [1.0; 7]);
+        assert_eq!((found.n_detected, found.n_nodules), (9, 9));
+        assert_eq!((found.detections.n_hits, found.detections.n_false_positives), (9, 0));
         for point in found.points {
             assert_eq!((point.resampled_mean, point.interval), (Some(1.0), Some([1.0, 1.0])));
         }
@@ -287,11 +352,18 @@ mod tests {
             detection(7, 0.0, 1.0),
         ];
         let found = froc(2, &marks, &detections, 1).unwrap();
-        let counts = (found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated);
-        assert_eq!(counts, (2, 2, 1, 1));
-        assert_eq!(found.n_detections, 6);
+        assert_eq!(found.n_detected, 2);
+        let expected = DetectionCounts {
+            n_all: 6,
+            n_hits: 3,
+            n_repeated: 1,
+            n_ignored: 1,
+            n_false_positives: 2,
+            ..DetectionCounts::default()
+        };
+        assert_eq!(found.detections, expected);
         // Points (0, 0), (0, 1/4), (1/2, 1/4), (1/2, 2/4), (1, 2/4): at 1/2 the last one counts.
-        assert_eq!(sensitivities_of(&found), [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 0.5]);
+        assert_eq!(sensitivities_at(&found), [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 0.5]);
         assert!((found.mean_sensitivity - (0.25 * 2.0 + 0.5 * 5.0) / 7.0).abs() < 1e-12);
     }
 
@@ -299,8 +371,11 @@ mod tests {
     fn tied_scores_make_one_straight_piece() {
         let found =
             froc(1, &[nodule(0, 0.0)], &[detection(0, 0.0, 0.5), detection(0, 50.0, 0.5)], 1);
-        let expected = [0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0];
-        assert_eq!(sensitivities_of(&found.unwrap()), expected);
+        let found = found.unwrap();
+        assert_eq!(sensitivities_at(&found), [0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(found.n_tied, 1);
+        // The false positive first: nothing is detected below one false positive in the scan.
+        assert_eq!(found.mean_sensitivity_of_ties, [4.0 / 7.0, 1.0]);
     }
 
     #[test]
@@ -310,8 +385,47 @@ mod tests {
         };
         let marks = [nodule(0, 1000.0)];
         assert_eq!(froc(1, &marks, &many(101), 1).unwrap().n_detected, 0);
-        assert_eq!(froc(1, &marks, &many(100), 1).unwrap().n_false_positives, 100);
-        assert_eq!(froc(1, &marks, &many(500), 1).unwrap().n_false_positives, 100);
+        for (n, n_missed_by_limit) in [(100, 0), (101, 1), (500, 1)] {
+            let found = froc(1, &marks, &many(n), 1).unwrap();
+            let counts = found.detections;
+            assert_eq!(counts.n_false_positives, 100);
+            assert_eq!(
+                (counts.n_all, counts.n_over_limit, counts.n_over_limit_tied),
+                (n, n - 100, 0)
+            );
+            assert_eq!(counts.n_scans_over_limit, usize::from(n > 100));
+            assert_eq!(found.n_missed_by_limit, n_missed_by_limit);
+        }
+    }
+
+    #[test]
+    fn detections_that_tie_with_the_hundred_and_first_are_counted() {
+        // 30 above, 90 that tie, and 10 below: of the 90, 70 are among the first 100.
+        let confidence = |n: usize| {
+            if n < 30 {
+                2.0
+            } else if n < 120 {
+                1.0
+            } else {
+                0.0
+            }
+        };
+        let detections: Vec<Detection> =
+            (0..130).map(|n| detection(0, 10.0 * n as f64, confidence(n))).collect();
+        let marks = [nodule(0, 0.0), nodule(0, 500.0), nodule(0, 1250.0), nodule(0, 5000.0)];
+        let found = froc(1, &marks, &detections, 1).unwrap();
+        let counts = found.detections;
+        assert_eq!((counts.n_over_limit, counts.n_over_limit_tied), (100, 70));
+        assert_eq!((counts.n_hits, counts.n_false_positives), (1, 29));
+        assert_eq!((found.n_detected, found.n_missed_by_limit), (1, 2));
+    }
+
+    #[test]
+    fn a_detection_of_two_nodules_is_one_hit() {
+        let found =
+            froc(1, &[nodule(0, 0.0), nodule(0, 1.0)], &[detection(0, 0.5, 1.0)], 1).unwrap();
+        assert_eq!((found.n_detected, found.detections.n_hits), (2, 1));
+        assert_eq!((found.detections.n_shared, found.detections.n_repeated), (1, 0));
     }
 
     #[test]
@@ -319,7 +433,7 @@ mod tests {
         assert_eq!(froc(0, &[], &[], 1), None);
         assert_eq!(froc(3, &[], &[detection(0, 0.0, 1.0)], 1), None);
         let none = froc(1, &[nodule(0, 0.0)], &[], 1).unwrap();
-        assert_eq!((sensitivities_of(&none), none.n_nodules), (vec![0.0; 7], 1));
+        assert_eq!((sensitivities_at(&none), none.n_nodules), (vec![0.0; 7], 1));
     }
 
     /// Numbers of `tests/golden/froc.py`, which follows LUNA16's script step by step.
@@ -329,6 +443,10 @@ mod tests {
         findings: Vec<(usize, [f64; 3], f64, bool)>,
         detections: Vec<(usize, [f64; 3], f64)>,
         counts: [usize; 4],
+        /// Scans over the limit; detections over it, and those lost by a tie; nodules missed by it; hits, and shared ones.
+        account: [usize; 6],
+        /// Mean sensitivity with ties in the worst and in the best order.
+        ties: [f64; 2],
         sensitivity: [f64; 7],
         mean: [f64; 7],
         low: [f64; 7],
@@ -339,7 +457,7 @@ mod tests {
     fn agrees_with_the_steps_of_luna16() {
         let cases: Vec<Golden> =
             serde_json::from_str(include_str!("../../../tests/golden/froc.json")).unwrap();
-        assert_eq!(cases.len(), 4);
+        assert_eq!(cases.len(), 5);
         for golden in cases {
             let marks: Vec<ReferenceMark> = golden
                 .findings
@@ -355,9 +473,28 @@ mod tests {
                 .map(|&(scan, position_mm, confidence)| Detection { scan, position_mm, confidence })
                 .collect();
             let found = froc(golden.n_scans, &marks, &detections, 1).unwrap();
-            let counts =
-                [found.n_detected, found.n_false_positives, found.n_ignored, found.n_repeated];
+            let DetectionCounts { n_false_positives, n_ignored, n_repeated, .. } = found.detections;
+            let counts = [found.n_detected, n_false_positives, n_ignored, n_repeated];
             assert_eq!(counts, golden.counts);
+            let counts = found.detections;
+            let all = counts.n_over_limit + counts.n_hits + n_ignored + n_false_positives;
+            assert_eq!(all, counts.n_all);
+            let account = [
+                counts.n_scans_over_limit,
+                counts.n_over_limit,
+                counts.n_over_limit_tied,
+                found.n_missed_by_limit,
+                counts.n_hits,
+                counts.n_shared,
+            ];
+            assert_eq!(account, golden.account);
+            let [worst, best] = found.mean_sensitivity_of_ties;
+            for (own, other) in [worst, best].into_iter().zip(golden.ties) {
+                assert!((own - other).abs() < 1e-9, "{own} {other}");
+            }
+            assert!(
+                worst <= found.mean_sensitivity + 1e-12 && found.mean_sensitivity <= best + 1e-12
+            );
             for (n, point) in found.points.into_iter().enumerate() {
                 assert!((point.sensitivity - golden.sensitivity[n]).abs() < 1e-9, "{point:?}");
                 // The resamples differ, so the values scatter.

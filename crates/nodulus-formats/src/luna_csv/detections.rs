@@ -10,7 +10,7 @@ const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "probabilit
 /// A position that a detector found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// `SeriesInstanceUID` of the scan.
+    /// `SeriesInstanceUID` of the scan, with spaces about it if the file has any: to LUNA16, they make it another series.
     pub series_instance_uid: String,
     /// Position, x, LPS.
     pub x_mm: f64,
@@ -30,7 +30,7 @@ pub struct Detection {
 pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
     rows::read(path, NAMES, |fields| {
         Ok(Detection {
-            series_instance_uid: fields.text(0)?,
+            series_instance_uid: fields.exact_text(0)?,
             x_mm: fields.millimetres(1)?,
             y_mm: fields.millimetres(2)?,
             z_mm: fields.millimetres(3)?,
@@ -51,6 +51,11 @@ mod tests {
         let rows = read_detections(&path).unwrap();
         assert_eq!((rows.len(), rows[0].series_instance_uid.as_str()), (1, "1.3"));
         assert!((rows[0].confidence + 4.5).abs() < 1e-12);
+        let (_folder, path) = file(&text.replace("1.3", "1.3 "));
+        assert_eq!(read_detections(&path).unwrap()[0].series_instance_uid, "1.3 ");
+        let (_folder, path) = file(&text.replace("-4.5", "NaN"));
+        let error = read_detections(&path).unwrap_err();
+        assert_eq!(message(&error), "`, line 2: probability is \"NaN\", expected a finite number");
         let (_folder, path) = file(&text.replace("-4.5", "inf"));
         let error = read_detections(&path).unwrap_err();
         assert_eq!(message(&error), "`, line 2: probability is \"inf\", expected a finite number");

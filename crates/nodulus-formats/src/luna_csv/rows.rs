@@ -26,6 +26,8 @@ pub(super) struct RowValues<'a, const N: usize> {
     line: usize,
     names: [&'static str; N],
     values: [&'a str; N],
+    /// The values with the spaces about them.
+    exact: [&'a str; N],
 }
 
 impl<const N: usize> RowValues<'_, N> {
@@ -33,6 +35,11 @@ impl<const N: usize> RowValues<'_, N> {
     pub(super) fn text(&self, field: usize) -> Result<String, Error> {
         let text = self.values[field];
         if text.is_empty() { Err(self.wrong(field, "some text")) } else { Ok(text.to_owned()) }
+    }
+
+    /// The value of a column with the spaces about it; it must not be empty.
+    pub(super) fn exact_text(&self, field: usize) -> Result<String, Error> {
+        self.text(field).map(|_| unquoted(self.exact[field]).to_owned())
     }
 
     /// The value of a column, in finite millimetres.
@@ -77,7 +84,7 @@ pub(super) fn read<T, const N: usize>(
     let text = text(path)?;
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
-    let found: Vec<&str> = values(first).collect();
+    let found: Vec<&str> = first.split(',').map(value).collect();
     let mut columns = [0; N];
     for (index, column) in columns.iter_mut().zip(names) {
         let mut same = (0..found.len()).filter(|n| found[*n] == column);
@@ -99,22 +106,25 @@ pub(super) fn read<T, const N: usize>(
     }
     let mut rows = Vec::new();
     for (line, text) in (2..).zip(lines) {
-        let values: Vec<&str> = values(text).collect();
+        let exact: Vec<&str> = text.split(',').collect();
+        let values: Vec<&str> = exact.iter().map(|text| value(text)).collect();
         if values.len() != found.len() {
             let (found, expected) = (values.len(), found.len());
             return Err(Error::Fields { path: path.to_owned(), line, found, expected });
         }
-        rows.push(row(&RowValues { path, line, names, values: columns.map(|n| values[n]) })?);
+        let [values, exact] = [values, exact].map(|all| columns.map(|n| all[n]));
+        rows.push(row(&RowValues { path, line, names, values, exact })?);
     }
     Ok(rows)
 }
 
 /// UIDs and numbers contain no comma; some programs quote them nevertheless.
-fn values(line: &str) -> impl Iterator<Item = &str> {
-    line.split(',').map(|value| {
-        let value = value.trim();
-        value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
-    })
+fn value(text: &str) -> &str {
+    unquoted(text.trim())
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 /// Writes rows, whose fields are in the order of `names`.
