@@ -3,8 +3,9 @@
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
-use super::outdated::{among, warn};
+use super::outdated::warn;
 use crate::pipeline::export::{Record, luna16, rois};
+use crate::pipeline::outdated::outdated_among;
 use crate::tables::{Output, Split};
 use clap::{Args, Subcommand, ValueEnum};
 use nodulus_store::Store;
@@ -191,7 +192,7 @@ pub(super) fn warned<A: serde::Serialize>(
     out: &mut dyn Write,
 ) -> Result<bool, Error> {
     let outputs = record.inputs.iter().filter_map(|input| Output::from_name(&input.name));
-    let outdated = among(store, &outputs.collect::<Vec<_>>())?;
+    let outdated = outdated_among(store, &outputs.collect::<Vec<_>>())?;
     if !json {
         warn(outdated);
         return Ok(false);

@@ -1,9 +1,9 @@
 //! `nodulus lineage`.
 
 use super::error::{Error, Outcome};
-use super::outdated::among;
 use super::unknown_name::unknown_name;
 use crate::pipeline::lineage::{self, Node, Outside};
+use crate::pipeline::outdated::outdated_among;
 use crate::stages::train::Origin;
 use crate::tables::Output;
 use clap::Args;
@@ -39,7 +39,7 @@ pub(super) fn lineage(arguments: &LineageArguments, out: &mut dyn Write) -> Resu
     })?;
     let store = Store::open(&arguments.store)?;
     let node = lineage::lineage(&store, output, &arguments.also)?;
-    let outdated = among(&store, &[output])?;
+    let outdated = outdated_among(&store, &[output])?;
     if arguments.json {
         let mut value = serde_json::to_value(&node)?;
         value["outdated"] = serde_json::to_value(outdated.first())?;

@@ -6,6 +6,7 @@ use super::numbers;
 use super::outdated;
 use super::rows::Format;
 use super::unknown_name::unknown_name;
+use crate::pipeline::outdated::outdated_among;
 use crate::tables::{Output, Table};
 use arrow::datatypes::DataType;
 use clap::Args;
@@ -46,7 +47,7 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
         store: store.root().to_owned(),
     })?;
     outdated::check_files(&store, &[Output::Table(table)])?;
-    outdated::warn(outdated::among(&store, &[Output::Table(table)])?);
+    outdated::warn(outdated_among(&store, &[Output::Table(table)])?);
     let partition = table.spec().partition_column;
     let rows = read(&files.files, partition, &columns, &filters, arguments.rows as usize)?;
     if rows.is_empty() && !filters.is_empty() && arguments.rows > 0 {

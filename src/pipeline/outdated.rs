@@ -83,15 +83,33 @@ fn listed(names: &[String]) -> String {
 ///
 /// Fails if the store's records cannot be read.
 pub fn outdated(store: &Store) -> Result<Vec<Outdated>, Error> {
+    outdated_among(store, &Output::all().collect::<Vec<_>>())
+}
+
+/// As [`outdated`], of some outputs. Only their records are read, and those of what they go back to.
+///
+/// # Errors
+///
+/// Fails if one of these records cannot be read.
+pub fn outdated_among(store: &Store, outputs: &[Output]) -> Result<Vec<Outdated>, Error> {
     let mut current = BTreeMap::new();
-    for output in Output::all() {
-        if let Some(version) = store.current(output)? {
-            current.insert(output.name(), Facts::of(version.manifest));
+    let mut seen = BTreeSet::new();
+    let mut pending = outputs.to_vec();
+    while let Some(output) = pending.pop() {
+        if !seen.insert(output.name()) {
+            continue;
         }
+        let Some(version) = store.current(output)? else { continue };
+        let facts = Facts::of(version.manifest);
+        let beside = facts.kept_beside.iter().flatten();
+        let names = facts.inputs.iter().chain(beside).filter(|input| !input.is_from_outside());
+        pending.extend(names.filter_map(|input| Output::from_name(&input.name)));
+        current.insert(output.name(), facts);
     }
     let mut ages = Ages { current: &current, known: BTreeMap::new() };
     let mut found = Vec::new();
-    for output in Output::all() {
+    let is_asked = |output: &Output| outputs.iter().any(|asked| asked.name() == output.name());
+    for output in Output::all().filter(is_asked) {
         let age = ages.of(output.name());
         if let Some(facts) = current.get(output.name()).filter(|_| !age.older_than.is_empty()) {
             found.push(Outdated {
@@ -342,6 +360,26 @@ mod tests {
         assert_eq!(names(&store), ["training_log < rois kept"]);
         make(&store, Rois, 2, &[]);
         assert_eq!(names(&store), ["training_log < rois", "predictions < rois"]);
+    }
+
+    #[test]
+    fn records_of_other_outputs_are_not_read() {
+        use Table::{Marks, Nodules, Scans, TrainingLog};
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let scans = make(&store, Scans, 0, &[]);
+        let nodules = make(&store, Nodules, 0, &[&scans]);
+        make(&store, Marks, 0, &[&nodules]);
+        make(&store, Scans, 1, &[]);
+        let log = make(&store, TrainingLog, 0, &[]);
+        let (name, key) = (TrainingLog.name(), log.manifest.key);
+        let record = store.root().join(name).join(format!("versions/{key}.json"));
+        assert!(record.is_file());
+        fs_err::write(record, "{").unwrap();
+        assert!(outdated(&store).is_err());
+        let found = outdated_among(&store, &[Output::Table(Marks)]).unwrap();
+        let found: Vec<_> = found.iter().map(|o| (o.output.as_str(), &o.older_than[..])).collect();
+        assert_eq!(found, [("marks", &["scans".to_owned()][..])]);
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub enum Error {
     #[error("`{0}` is not a store: it has files and no `store.json`")]
     NotAStore(PathBuf),
     /// There is no such store.
-    #[error("there is no store at `{0}`")]
+    #[error("there is no store at `{0}`: check the path, or make the store with `nodulus run`")]
     NoStore(PathBuf),
+    /// The path of a store is a file.
+    #[error("`{0}` is a file, expected the folder of a store: choose another path")]
+    NotAFolder(PathBuf),
     /// A newer program made the store.
     #[error(
         "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
@@ -85,7 +88,9 @@ pub enum Error {
         known: Vec<(String, Vec<String>)>,
     },
     /// A needed output does not exist yet.
-    #[error("`{output}` is not in store `{store}`")]
+    #[error(
+        "`{output}` is not in store `{store}`: run the stage that makes it, or list what there is with `nodulus tables`"
+    )]
     NotMade {
         /// The output.
         output: &'static str,

@@ -31,7 +31,7 @@ impl Store {
     /// Fails if the folder holds other things, belongs to a newer program or cannot be written to.
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
-        if let Err(error @ Error::NotWritable { .. }) = Self::open(root) {
+        if let Err(error @ (Error::NotWritable { .. } | Error::NotAFolder(_))) = Self::open(root) {
             return Err(error);
         }
         if !marker.exists() {
@@ -66,8 +66,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Fails if there is none, or it belongs to a newer program.
+    /// Fails if there is none, the path is a file, or it belongs to a newer program.
     pub fn open(root: &Path) -> Result<Self, Error> {
+        if root.is_file() {
+            return Err(Error::NotAFolder(root.to_owned()));
+        }
         let layout: Option<Layout> =
             record::read(&root.join("store.json")).map_err(|error| match error {
                 // A folder above it is a file.
@@ -322,6 +325,12 @@ mod tests {
         }
         let other = tempfile::tempdir().unwrap();
         assert!(matches!(Store::open(other.path()), Err(Error::NoStore(_))));
+        let file = other.path().join("file");
+        fs::write(&file, "").unwrap();
+        for store in [Store::open(&file), Store::create(&file), Store::look(&file)] {
+            assert!(matches!(store, Err(Error::NotAFolder(_))), "{store:?}");
+        }
+        fs::remove_file(&file).unwrap();
         fs::write(other.path().join("notes.txt"), "x").unwrap();
         assert!(matches!(Store::open(other.path()), Err(Error::NotAStore(_))));
         assert!(matches!(Store::create(other.path()), Err(Error::NotAStore(_))));
