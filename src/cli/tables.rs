@@ -2,15 +2,14 @@
 
 use super::error::{Error, Outcome};
 use super::format;
-use super::outdated::among;
 use super::unknown_name::unknown_name;
-use crate::pipeline::outdated::Outdated;
+use crate::pipeline::outdated::{Outdated, outdated_among};
 use crate::tables::{Output, Table};
 use clap::Args;
 use nodulus_store::{Manifest, Store, Version};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct TablesArguments {
@@ -32,7 +31,7 @@ pub(super) struct TablesArguments {
 struct Listed {
     table: Table,
     rows: u64,
-    glob: String,
+    glob: PathBuf,
     /// None for a table with a folder for each day.
     current: Option<Manifest>,
     /// Keys of all versions, the newest first.
@@ -51,30 +50,32 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
             tables.push(Listed {
                 table,
                 rows: files.rows,
-                glob: files.glob.display().to_string(),
+                glob: files.glob,
                 current: store.current(table.spec())?.map(|version| version.manifest),
                 versions: store.version_keys(table.spec())?,
             });
         }
     }
     let outputs: Vec<Output> = tables.iter().map(|listed| Output::Table(listed.table)).collect();
-    let outdated = among(&store, &outputs)?;
+    let outdated = outdated_among(&store, &outputs)?;
     if arguments.json {
         let list: Vec<_> = tables.iter().map(|listed| listed.json(&outdated)).collect();
         serde_json::to_writer_pretty(&mut *out, &list)?;
         writeln!(out)?;
     } else if arguments.sql {
         for Listed { table, glob, .. } in tables {
-            let glob = glob.replace('\'', "''");
-            let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
-            writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")?;
+            writeln!(out, "{}", view(table, &glob))?;
         }
         super::outdated::warn(outdated);
     } else if tables.is_empty() {
         writeln!(out, "store `{}` has no tables yet", store.root().display())?;
     } else {
         let rows = tables.into_iter().map(|listed| {
-            vec![listed.table.name().to_owned(), listed.rows.to_string(), listed.glob]
+            vec![
+                listed.table.name().to_owned(),
+                listed.rows.to_string(),
+                listed.glob.display().to_string(),
+            ]
         });
         writeln!(out, "{}", format::table(&["table", "rows", "files"], rows))?;
         if !outdated.is_empty() {
@@ -87,13 +88,20 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
     Ok(Outcome::Success)
 }
 
+/// SQL that defines a view of a table in DuckDB.
+pub(super) fn view(table: Table, glob: &Path) -> String {
+    let glob = glob.display().to_string().replace('\'', "''");
+    let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
+    format!("CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")
+}
+
 impl Listed {
     fn json(&self, outdated: &[Outdated]) -> Value {
         let manifest = self.current.as_ref();
         json!({
             "table": self.table.name(),
             "rows": self.rows,
-            "glob": self.glob,
+            "glob": self.glob.display().to_string(),
             "version": manifest.map(|manifest| &manifest.key),
             "n_shards": manifest.map(Manifest::n_shards),
             "bytes": manifest.map(Manifest::bytes),

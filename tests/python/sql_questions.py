@@ -1,6 +1,6 @@
 """Writes seeded questions in SQL over some tables, each with DuckDB's answer, as JSON.
 
-Arguments: SQL that defines a view for each table, seed, number of questions. Each question is {"sql", "rows", "error",
+Arguments: SQL that defines a view for each table, seed, number of questions; a file with further questions, one a line. Each question is {"sql", "rows", "error",
 "ordered"}: rows are null where DuckDB gives an error; `ordered` says whether their order is determined. A part of the
 questions is of kinds that nodulus refuses.
 """
@@ -174,7 +174,7 @@ class Questions:
         a, b = self.aggregate(scope), self.aggregate(scope)
         return self.one([
             lambda: a, lambda: a, lambda: a, lambda: f"{a} + 1", lambda: f"100.0 * count(*) / {b}", lambda: f"coalesce({a}, NULL)",
-            lambda: f"round(avg({self.number(scope, 1)}), 2)", lambda: f"CASE WHEN count(*) > 2 THEN {a} END",
+            lambda: f"round(avg({self.number(scope, 1)}), 6)", lambda: f"CASE WHEN count(*) > 2 THEN {a} END",
             lambda: f"{a} - {b}", lambda: f"max({self.number(scope, 0)}) - min({self.number(scope, 0)})",
         ])()
 
@@ -189,12 +189,15 @@ class Questions:
 
     def derived(self):
         text, scope, alias = self.table(small=True)
+        is_distinct = self.chance(0.4)
+        scope = [(text, column) for text, column in scope if column.kind != "texts" or not is_distinct]
         chosen = self.random.sample(scope, min(len(scope), 6))
         selected = ", ".join(f"{text} AS {text.split('.')[1]}" for text, _ in chosen)
         where = f" WHERE {self.truth(scope, 1)}" if self.chance(0.5) else ""
         outer = self.name().replace("c", "d")
-        limit = " ORDER BY 1 LIMIT 7" if self.chance(0.15) else ""
-        return (f"(SELECT {self.one(['', 'DISTINCT '])}{selected} FROM {text}{where}{limit}) {outer}",
+        order = ", ".join(text for text, column in scope if column.kind != "texts")
+        limit = f" ORDER BY {'1' if is_distinct or self.chance(0.2) else order} LIMIT 7" if self.chance(0.15) else ""
+        return (f"(SELECT {'DISTINCT ' if is_distinct else ''}{selected} FROM {text}{where}{limit}) {outer}",
                 [(f"{outer}.{text.split('.')[1]}", column) for text, column in chosen])
 
     def source(self):
@@ -366,7 +369,9 @@ def plain(value):
         return str(value)
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
-    if isinstance(value, list):
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
 
@@ -377,8 +382,14 @@ def main():
     connection.execute(views)
     questions = Questions(connection, seed)
     found = []
-    while len(found) < n:
-        sql, ordered = questions.question()
+    written = [line.strip() for line in open(sys.argv[4], encoding="utf-8")] if len(sys.argv) > 4 else []
+    while written or len(found) < n:
+        if written:
+            sql = written.pop()
+            # Those that end with an order determine it.
+            ordered = "ORDER BY" in sql.rsplit(")", 1)[-1]
+        else:
+            sql, ordered = questions.question()
         if re.search(r"\bNULL (=|<>|<|>|>=) NULL\b", sql):
             continue
         rows, error = None, None

@@ -113,9 +113,9 @@ impl fmt::Display for Kind {
             Self::Text => "text",
             Self::Date => "a date",
             Self::Bytes => "bytes",
-            Self::Other(DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)) => {
-                "a list"
-            }
+            Self::Other(
+                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..),
+            ) => "a list",
             Self::Other(DataType::Struct(_)) => "a record",
             Self::Other(_) => "of a type that is only passed on",
         })

@@ -5,7 +5,9 @@ use crate::run::evaluate::is_true;
 use crate::run::frame::{Frame, nulls};
 use crate::typed::Typed;
 use crate::{Error, ReadError};
-use arrow::array::{Array as _, ArrayRef, BooleanArray, LargeStringArray, RecordBatch, new_null_array};
+use arrow::array::{
+    Array as _, ArrayRef, BooleanArray, LargeStringArray, RecordBatch, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use fs_err::File;
@@ -147,7 +149,8 @@ impl Part {
         })?;
         let found = Kind::of(array.data_type());
         if found != *kind {
-            let what = format!("column `{name}` is {found}, expected {kind} as in the table's first file");
+            let what =
+                format!("column `{name}` is {found}, expected {kind} as in the table's first file");
             return Err(wrong(what));
         }
         let to = kind.data_type();

@@ -57,7 +57,8 @@ pub(crate) fn parse(text: &str) -> Result<(Question, Names), Error> {
         _ => None,
     });
     let words = words.collect();
-    let is_explain = matches!(tokens.first(), Some(Token::Word(w)) if w.keyword == Keyword::EXPLAIN);
+    let is_explain =
+        matches!(tokens.first(), Some(Token::Word(w)) if w.keyword == Keyword::EXPLAIN);
     let mut parser = Parser::new(&DuckDbDialect {}).with_tokens(tokens);
     let mut statements = parser.parse_statements().map_err(|error| no_sql(error.to_string()))?;
     let statement = match statements.pop() {
@@ -114,7 +115,7 @@ impl Visitor for Names {
 
 /// The names of the tables that a question reads, sorted, those of its own subqueries among them; none where it is not
 /// SQL.
-pub fn tables_in(question: &str) -> Vec<String> {
+pub(crate) fn tables_in(question: &str) -> Vec<String> {
     #[derive(Default)]
     struct Relations(BTreeSet<String>);
     impl Visitor for Relations {

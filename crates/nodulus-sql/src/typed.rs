@@ -20,9 +20,15 @@ pub(crate) enum Node {
     Value(Value),
     Call(Function, Vec<Typed>),
     /// Conditions with their results, in order; a row has the result of the first condition that is true.
-    Case { branches: Vec<(Typed, Typed)>, otherwise: Box<Typed> },
+    Case {
+        branches: Vec<(Typed, Typed)>,
+        otherwise: Box<Typed>,
+    },
     /// Whether a value is in the answer to a subquery.
-    Member { item: Box<Typed>, set: Arc<Set> },
+    Member {
+        item: Box<Typed>,
+        set: Arc<Set>,
+    },
     Aggregate(Box<Aggregate>),
     Window(Box<Window>),
     /// A row for each item of a list.
@@ -116,7 +122,10 @@ pub(crate) enum AggregateFunction {
     Min,
     Max,
     /// Variance or standard deviation.
-    Spread { of_sample: bool, is_root: bool },
+    Spread {
+        of_sample: bool,
+        is_root: bool,
+    },
     /// The value below which a share of the values lie.
     Quantile(f64),
 }

@@ -47,7 +47,10 @@ fn python() -> Option<PathBuf> {
     if status.is_ok_and(|status| status.success()) {
         return Some(python);
     }
-    skip(Need::Peer, "no Python with DuckDB: install `tests/python/requirements.txt` into `.venv`, or set `NODULUS_PYTHON`");
+    skip(
+        Need::Peer,
+        "no Python with DuckDB: install `tests/python/requirements.txt` into `.venv`, or set `NODULUS_PYTHON`",
+    );
     None
 }
 
@@ -142,6 +145,14 @@ fn value(array: &ArrayRef, row: usize) -> Value {
             let items = array.as_list::<i32>().value(row);
             (0..items.len()).map(|n| value(&items, n)).collect()
         }
+        DataType::FixedSizeList(..) => {
+            let items = array.as_fixed_size_list().value(row);
+            (0..items.len()).map(|n| value(&items, n)).collect()
+        }
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            columns.map(|(field, column)| (field.name().clone(), value(column, row))).collect()
+        }
         other => panic!("{other}"),
     }
 }
@@ -150,6 +161,10 @@ fn is_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| is_same(a, b)))
         }
         _ => match (a.as_i64(), b.as_i64(), a.as_f64(), b.as_f64()) {
             (Some(a), Some(b), ..) => a == b,
@@ -162,7 +177,7 @@ fn is_same(a: &Value, b: &Value) -> bool {
 /// A text by which rows are brought into one order: numbers are rounded, so that nearly equal ones stay together.
 fn rank(row: &[Value]) -> String {
     let text = |value: &Value| match value.as_f64() {
-        Some(number) => format!("{:.6e}", number + 0.0),
+        Some(number) => format!("{:.9e}", number + 0.0),
         None => value.to_string(),
     };
     row.iter().map(text).collect::<Vec<_>>().join("|")
@@ -171,8 +186,9 @@ fn rank(row: &[Value]) -> String {
 /// What is wrong with an answer.
 fn difference(answer: &RecordBatch, expected: &[Vec<Value>], ordered: bool) -> Option<String> {
     let rows = 0..answer.num_rows();
-    let mut own: Vec<Vec<Value>> =
-        rows.map(|row| answer.columns().iter().map(|column| value(column, row)).collect()).collect();
+    let mut own: Vec<Vec<Value>> = rows
+        .map(|row| answer.columns().iter().map(|column| value(column, row)).collect())
+        .collect();
     let mut expected = expected.to_vec();
     if !ordered {
         own.sort_by_cached_key(|row| rank(row));
@@ -184,15 +200,31 @@ fn difference(answer: &RecordBatch, expected: &[Vec<Value>], ordered: bool) -> O
     let differs = |(own, other): &(&Vec<Value>, &Vec<Value>)| {
         own.len() != other.len() || own.iter().zip(*other).any(|(a, b)| !is_same(a, b))
     };
-    own.iter().zip(&expected).find(differs).map(|(own, other)| {
-        format!("{}, DuckDB has {}", json!(own), json!(other))
-    })
+    own.iter()
+        .zip(&expected)
+        .find(differs)
+        .map(|(own, other)| format!("{}, DuckDB has {}", json!(own), json!(other)))
 }
 
-/// Asks so many questions; returns how many of those that DuckDB answers were answered, and of how many.
-fn ask(python: &Path, tables: &[Table], seed: u64, n: usize) -> (usize, usize) {
+/// Whether an error of DuckDB is about a value, or is DuckDB's own fault.
+fn is_of_value(error: &str) -> bool {
+    let starts =
+        ["Conversion Error", "Out of Range Error", "Invalid Input Error", "INTERNAL Error"];
+    starts.iter().any(|start| error.starts_with(start))
+}
+
+/// Asks so many questions, the written ones first; returns how many of those that DuckDB answers were answered, and of how
+/// many.
+fn ask(
+    python: &Path,
+    tables: &[Table],
+    seed: u64,
+    n: usize,
+    written: &[PathBuf],
+) -> (usize, usize) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/sql_questions.py");
-    let arguments = [views(tables), seed.to_string(), n.to_string()];
+    let written = written.iter().map(|path| path.display().to_string());
+    let arguments = [views(tables), seed.to_string(), n.to_string()].into_iter().chain(written);
     let output = Command::new(python).arg(script).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let questions: Vec<Question> = serde_json::from_slice(&output.stdout).unwrap();
@@ -207,6 +239,8 @@ fn ask(python: &Path, tables: &[Table], seed: u64, n: usize) -> (usize, usize) {
                     wrong.push(format!("{}\n    {difference}", question.sql));
                 }
             }
+            // DuckDB computes constants before it knows that no row needs them.
+            (Ok(_), None) if question.error.as_ref().is_some_and(|e| is_of_value(e)) => {}
             (Ok(_), None) => {
                 let error = question.error.unwrap_or_default();
                 wrong.push(format!("{}\n    answered; DuckDB says: {error}", question.sql));
@@ -226,7 +260,8 @@ fn ask(python: &Path, tables: &[Table], seed: u64, n: usize) -> (usize, usize) {
 fn every_answer_is_that_of_duckdb() {
     let Some(python) = python() else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (seed, n) = (number("NODULUS_SQL_SEED").unwrap_or(18), number("NODULUS_SQL_N").unwrap_or(600));
+    let (seed, n) =
+        (number("NODULUS_SQL_SEED").unwrap_or(18), number("NODULUS_SQL_N").unwrap_or(600));
     let folder = tempfile::tempdir().unwrap();
     let tables = match std::env::var("NODULUS_SQL_TABLES") {
         // Tables of a store: JSON of names and files.
@@ -241,9 +276,19 @@ fn every_answer_is_that_of_duckdb() {
         }
         Err(_) => written(folder.path()),
     };
-    let (answered, possible) = ask(&python, &tables, seed, n as usize);
+    let (answered, possible) = ask(&python, &tables, seed, n as usize, &[]);
     println!("{answered} of {possible} questions are answered");
     assert!(possible * 10 > n as usize * 7, "DuckDB answers {possible} of {n} questions");
     let share = answered as f64 / possible as f64;
     assert!(share >= LEAST_ANSWERED, "{answered} of {possible} questions are answered");
+}
+
+#[test]
+fn every_written_question_is_answered_as_duckdb_answers_it() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tables = written(folder.path());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/questions.sql");
+    let n = fs_err::read_to_string(&file).unwrap().lines().count();
+    assert_eq!(ask(&python, &tables, 1, n, &[file]), (n, n));
 }

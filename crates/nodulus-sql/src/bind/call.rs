@@ -8,7 +8,9 @@ use super::{Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
 use crate::scope::Scope;
-use crate::typed::{Aggregate, AggregateFunction, Function as Called, Node, Typed, Value, Window, WindowFunction};
+use crate::typed::{
+    Aggregate, AggregateFunction, Function as Called, Node, Typed, Value, Window, WindowFunction,
+};
 use sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgOperator, FunctionArguments, WindowType,
@@ -52,7 +54,8 @@ impl Binder<'_> {
         }
         let text = Expr::Function(function.clone());
         if let Some(found) = find_aggregate(&name) {
-            let aggregate = self.aggregate(found, &arguments, filter.as_deref(), scope, aliases, &text)?;
+            let aggregate =
+                self.aggregate(found, &arguments, filter.as_deref(), scope, aliases, &text)?;
             let kind = kind_of(&aggregate);
             let node = match over {
                 None => Node::Aggregate(Box::new(aggregate)),
@@ -97,10 +100,12 @@ impl Binder<'_> {
         let (mut function, mut argument) = (function, None);
         match arguments.all.as_deref() {
             None | Some([]) if function == AggregateFunction::Count && !arguments.is_distinct => {}
-            Some([one]) if !matches!(function, AggregateFunction::Quantile(share) if share.is_nan()) => {
+            Some([one]) if !matches!(function, AggregateFunction::Quantile(share) if share.is_nan()) =>
+            {
                 argument = Some(self.expression(one, scope, aliases)?);
             }
-            Some([one, share]) if matches!(function, AggregateFunction::Quantile(share) if share.is_nan()) => {
+            Some([one, share]) if matches!(function, AggregateFunction::Quantile(share) if share.is_nan()) =>
+            {
                 argument = Some(self.expression(one, scope, aliases)?);
                 let share = self.expression(share, scope, aliases)?;
                 function = match share.node {
@@ -113,7 +118,8 @@ impl Binder<'_> {
             _ => return Err(Error::refused(text, "an aggregate takes one argument")),
         }
         if [&argument, &filter].into_iter().flatten().any(|part| part.any(&is_of_several_rows)) {
-            let instead = "an aggregate is of values of single rows; compute the inner one in a subquery";
+            let instead =
+                "an aggregate is of values of single rows; compute the inner one in a subquery";
             return Err(Error::refused(text, instead));
         }
         let argument = match argument {
@@ -143,9 +149,19 @@ impl Binder<'_> {
                     [] => 1,
                     [offset] => match self.expression(offset, scope, aliases)?.node {
                         Node::Value(Value::Int(offset)) if offset >= 0 => offset,
-                        _ => return Err(Error::refused(text, "the number of rows is a whole number")),
+                        _ => {
+                            return Err(Error::refused(
+                                text,
+                                "the number of rows is a whole number",
+                            ));
+                        }
                     },
-                    _ => return Err(Error::refused(text, "use coalesce for another value than null")),
+                    _ => {
+                        return Err(Error::refused(
+                            text,
+                            "use coalesce for another value than null",
+                        ));
+                    }
                 };
                 let kind = value.kind.clone();
                 let before = if name == "lag" { offset } else { -offset };
@@ -250,7 +266,10 @@ impl Binder<'_> {
                     let digits = i32::try_from(digits).unwrap_or(0);
                     self.of_number(Called::Round(digits), value.clone(), text)
                 }
-                _ => Err(Error::refused(text, "the number of digits is a whole number from -15 to 15")),
+                _ => Err(Error::refused(
+                    text,
+                    "the number of digits is a whole number from -15 to 15",
+                )),
             },
             ("sqrt", [value]) => self.of_number(Called::Sqrt, value.clone(), text),
             ("ln", [value]) => self.of_number(Called::Ln, value.clone(), text),
@@ -299,7 +318,9 @@ fn arguments(arguments: &FunctionArguments, function: &Function) -> Result<Argum
     for argument in &list.args {
         all.push(match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => expression.clone(),
-            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 && !is_distinct => {
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
+                if list.args.len() == 1 && !is_distinct =>
+            {
                 return Ok(Arguments { all: None, is_distinct });
             }
             // A comparison whose left side is a name is read as a named argument.
@@ -351,9 +372,10 @@ fn checked(
         (false, Kind::Bool) => {
             Err(Error::refused(text, "write count(*) FILTER (WHERE …) to count what is true"))
         }
-        (false, Kind::Decimal | Kind::Computed) => {
-            Err(Error::refused(text, "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it"))
-        }
+        (false, Kind::Decimal | Kind::Computed) => Err(Error::refused(
+            text,
+            "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it",
+        )),
         (false, kind) => Err(Error::refused(text, format!("its argument is {kind}"))),
     }
 }

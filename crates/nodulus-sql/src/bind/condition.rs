@@ -71,7 +71,8 @@ impl Binder<'_> {
                     BinaryOperator::Gt => Comparison::Greater,
                     BinaryOperator::GtEq => Comparison::GreaterOrEqual,
                     _ => {
-                        let instead = "of operators, + - * / % || = <> < <= > >= AND OR are answered";
+                        let instead =
+                            "of operators, + - * / % || = <> < <= > >= AND OR are answered";
                         return Err(Error::refused(expression, instead));
                     }
                 };
@@ -121,8 +122,9 @@ impl Binder<'_> {
             Expr::InSubquery { expr, subquery, negated } => {
                 let item = self.expression(expr, scope, aliases)?;
                 let (values, kind) = self.column_of(subquery, scope)?;
-                let (item, values) = convert::compared(item, Typed { kind, ..values.0 }, expression)
-                    .and_then(|(item, column)| Ok((item, evaluate(&column, &values.1)?)))?;
+                let (item, values) =
+                    convert::compared(item, Typed { kind, ..values.0 }, expression)
+                        .and_then(|(item, column)| Ok((item, evaluate(&column, &values.1)?)))?;
                 let set = Arc::new(Set::new(&values)?);
                 let member = Node::Member { item: Box::new(item), set };
                 Ok(not_if(*negated, Typed { kind: Kind::Bool, node: member }))
@@ -211,7 +213,9 @@ impl Binder<'_> {
             Kind::Decimal | Kind::Float => Value::Float(floats(&value)?.value(0)),
             Kind::Date => Value::Date(dates(&value)?.value(0)),
             Kind::Text => Value::Text(texts(&value)?.value(0).to_owned()),
-            _ => return Err(Error::refused(query, format!("its value is {kind}; join it in FROM"))),
+            _ => {
+                return Err(Error::refused(query, format!("its value is {kind}; join it in FROM")));
+            }
         };
         Ok(Typed::value(value, kind))
     }
@@ -260,9 +264,13 @@ fn operands(expression: &Expr) -> Vec<&Expr> {
     }
 }
 
-/// Whether an operand is itself a comparison, whose extent programs see differently.
+/// Whether an operand is itself a condition, whose extent programs see differently.
 fn needs_parentheses(operand: &Expr) -> bool {
-    matches!(operand, Expr::UnaryOp { op: UnaryOperator::Not, .. }) || !operands(operand).is_empty() && !is_computed(operand)
+    match operand {
+        Expr::UnaryOp { op: UnaryOperator::Not, .. }
+        | Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. } => true,
+        operand => !operands(operand).is_empty() && !is_computed(operand),
+    }
 }
 
 /// Whether an operand is computed by an operator that binds more closely than comparisons.

@@ -62,7 +62,8 @@ pub(super) fn common(
     for one in &all {
         kind = kind.common(&one.kind).ok_or_else(|| {
             let other = &one.kind;
-            let instead = format!("its results are {kind} and {other}; write cast(… AS …) about one");
+            let instead =
+                format!("its results are {kind} and {other}; write cast(… AS …) about one");
             Error::refused(text, instead)
         })?;
     }
@@ -71,10 +72,7 @@ pub(super) fn common(
 }
 
 /// An expression that must be true or false.
-pub(super) fn truth(
-    expression: Typed,
-    text: &dyn std::fmt::Display,
-) -> Result<Typed, Error> {
+pub(super) fn truth(expression: Typed, text: &dyn std::fmt::Display) -> Result<Typed, Error> {
     match expression.kind {
         Kind::Bool | Kind::Null => Ok(to_kind(expression, &Kind::Bool)),
         kind => Err(Error::Question(format!(

@@ -59,7 +59,13 @@ impl Binder<'_> {
                 }
                 _ => self.condition(expression, scope, aliases),
             },
-            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, array: false, format: None } => {
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr,
+                data_type,
+                array: false,
+                format: None,
+            } => {
                 let inner = self.expression(expr, scope, aliases)?;
                 cast(inner, data_type, expression)
             }
@@ -83,11 +89,15 @@ impl Binder<'_> {
                     None => Typed::value(Value::Null, Kind::Null),
                 });
                 let (mut results, kind) = convert::common(results, expression)?;
-                let otherwise = results.pop().unwrap_or_else(|| Typed::value(Value::Null, Kind::Null));
+                let otherwise =
+                    results.pop().unwrap_or_else(|| Typed::value(Value::Null, Kind::Null));
                 let branches = whens.into_iter().zip(results).collect();
                 Ok(Typed { kind, node: Node::Case { branches, otherwise: Box::new(otherwise) } })
             }
-            Expr::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
+            } => {
                 let inner = self.expression(expr, scope, aliases)?;
                 self.of_number(Function::Floor, inner, expression)
             }
@@ -137,7 +147,9 @@ impl Binder<'_> {
             if let Some((_, by)) = named.next() {
                 return match named.next() {
                     None => Ok(by.clone()),
-                    Some(_) => Err(Error::Question(format!("two columns of the answer are named `{name}`"))),
+                    Some(_) => Err(Error::Question(format!(
+                        "two columns of the answer are named `{name}`"
+                    ))),
                 };
             }
         }
@@ -150,7 +162,9 @@ impl Binder<'_> {
             }
         }
         if let Some(table) = table.filter(|table| !scope.has_table(table)) {
-            return Err(Error::Question(format!("`{table}.{name}`: FROM names no table `{table}`")));
+            return Err(Error::Question(format!(
+                "`{table}.{name}`: FROM names no table `{table}`"
+            )));
         }
         Err(Error::UnknownColumn { name: name.to_owned(), tables: scope.tables.clone() })
     }
@@ -181,7 +195,8 @@ impl Binder<'_> {
     ) -> Result<Typed, Error> {
         let argument = number(argument, text)?;
         if matches!(argument.kind, Kind::Decimal | Kind::Computed) {
-            let instead = "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it";
+            let instead =
+                "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it";
             return Err(Error::refused(text, instead));
         }
         let argument = convert::to_kind(argument, &Kind::Float);
@@ -195,7 +210,9 @@ pub(super) fn number(typed: Typed, text: &Expr) -> Result<Typed, Error> {
         Kind::Null => Ok(convert::to_kind(typed, &Kind::Int)),
         kind if kind.is_number() => Ok(typed),
         kind => {
-            let instead = format!("it computes with what is {kind}, expected a number; write cast(… AS DOUBLE)");
+            let instead = format!(
+                "it computes with what is {kind}, expected a number; write cast(… AS DOUBLE)"
+            );
             Err(Error::refused(text, instead))
         }
     }

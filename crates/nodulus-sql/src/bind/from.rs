@@ -17,7 +17,11 @@ use sqlparser::ast::{
 /// Where rows come from.
 pub(super) enum Source {
     /// A table's rows, for which a condition is true.
-    Table { scan: Scan, filter: Option<Typed>, most: Option<usize> },
+    Table {
+        scan: Scan,
+        filter: Option<Typed>,
+        most: Option<usize>,
+    },
     Rows(Frame),
     Join {
         left: Box<Source>,
@@ -109,11 +113,7 @@ impl Binder<'_> {
     }
 
     /// A table of WITH or of the store.
-    fn named(
-        &self,
-        name: &str,
-        alias: Option<&TableAlias>,
-    ) -> Result<(Source, Scope), Error> {
+    fn named(&self, name: &str, alias: Option<&TableAlias>) -> Result<(Source, Scope), Error> {
         let as_name = alias.map_or(name, |alias| alias.name.value.as_str());
         let is_named = |(own, _): &&(String, Answer)| own.eq_ignore_ascii_case(name);
         if let Some((_, answer)) = self.with.iter().rev().find(is_named) {
@@ -170,9 +170,10 @@ impl Binder<'_> {
                 beside(before, after, outer, conditions)
             }
             JoinConstraint::Using(names) => using(before, after, outer, names),
-            JoinConstraint::Natural => {
-                Err(Error::refused("NATURAL JOIN", "name the columns, as in JOIN … USING (nodule_id)"))
-            }
+            JoinConstraint::Natural => Err(Error::refused(
+                "NATURAL JOIN",
+                "name the columns, as in JOIN … USING (nodule_id)",
+            )),
             JoinConstraint::None => {
                 Err(Error::refused(join, "add ON or USING; all pairs of rows are a CROSS JOIN"))
             }
@@ -217,7 +218,8 @@ fn using(
     let mut scope = of_left.clone().beside(of_right.clone())?;
     let (mut conditions, mut merged) = (Vec::new(), Vec::new());
     for name in names {
-        let name = simple_name(name).ok_or_else(|| Error::refused(name, "USING takes names of columns"))?;
+        let name = simple_name(name)
+            .ok_or_else(|| Error::refused(name, "USING takes names of columns"))?;
         let name = name.value.as_str();
         let unknown = |scope: &Scope| Error::UnknownColumn {
             name: name.to_owned(),

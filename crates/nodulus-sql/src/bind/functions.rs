@@ -7,15 +7,46 @@ use arrow::datatypes::DataType;
 use sqlparser::ast::{Expr, Value};
 
 const AGGREGATES: [&str; 14] = [
-    "count", "sum", "avg", "mean", "min", "max", "median", "quantile_cont", "stddev",
-    "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
+    "count",
+    "sum",
+    "avg",
+    "mean",
+    "min",
+    "max",
+    "median",
+    "quantile_cont",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
 ];
 /// Functions that need OVER.
 pub(super) const WINDOW_FUNCTIONS: [&str; 5] = ["row_number", "rank", "dense_rank", "lag", "lead"];
 const OF_ROWS: [&str; 22] = [
-    "abs", "ceil", "ceiling", "coalesce", "contains", "exp", "floor", "greatest", "least", "len",
-    "length", "ln", "lower", "nullif", "round", "sqrt", "starts_with", "substr", "substring",
-    "unnest", "upper", "cast",
+    "abs",
+    "ceil",
+    "ceiling",
+    "coalesce",
+    "contains",
+    "exp",
+    "floor",
+    "greatest",
+    "least",
+    "len",
+    "length",
+    "ln",
+    "lower",
+    "nullif",
+    "round",
+    "sqrt",
+    "starts_with",
+    "substr",
+    "substring",
+    "unnest",
+    "upper",
+    "cast",
 ];
 
 /// The name of every function that is answered.
@@ -88,6 +119,8 @@ pub(super) fn list_length(list: Typed, text: &Expr) -> Result<Typed, Error> {
 pub(super) fn unnest(list: Typed, text: &Expr) -> Result<Typed, Error> {
     match item(&list) {
         Some(kind) => Ok(Typed { kind, node: Node::Unnest(Box::new(list)) }),
-        None => Err(Error::refused(text, format!("its argument is {}, expected a list", list.kind))),
+        None => {
+            Err(Error::refused(text, format!("its argument is {}, expected a list", list.kind)))
+        }
     }
 }

@@ -93,6 +93,10 @@ impl Binder<'_> {
                 let instead = "rows are grouped by values of single rows; compute it in a subquery";
                 return Err(Error::refused(format!("GROUP BY {expression}"), instead));
             }
+            if key.columns().is_empty() {
+                let instead = "all rows have this value; name a column, or a number from 1 on";
+                return Err(Error::refused(format!("GROUP BY {expression}"), instead));
+            }
             check_key(&key, &format!("GROUP BY {expression}"))?;
             keys.push(key);
         }

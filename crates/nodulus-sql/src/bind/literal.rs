@@ -18,7 +18,12 @@ pub(super) fn literal(value: &Value) -> Result<Typed, Error> {
             Typed::value(typed::Value::Text(text.clone()), Kind::Text)
         }
         Value::Number(digits, false) => number(digits)?,
-        other => return Err(Error::refused(other, "write numbers, 'text', DATE '2026-01-31', TRUE, FALSE or NULL")),
+        other => {
+            return Err(Error::refused(
+                other,
+                "write numbers, 'text', DATE '2026-01-31', TRUE, FALSE or NULL",
+            ));
+        }
     })
 }
 
@@ -40,7 +45,9 @@ fn number(digits: &str) -> Result<Typed, Error> {
         return Ok(Typed::value(typed::Value::Float(value), Kind::Float));
     }
     if digits.bytes().filter(u8::is_ascii_digit).count() > MAX_DIGITS {
-        return refused("it has more digits than a number of 64 bits holds; write an exponent, as in 0.1e0");
+        return refused(
+            "it has more digits than a number of 64 bits holds; write an exponent, as in 0.1e0",
+        );
     }
     Ok(Typed::value(typed::Value::Float(value), Kind::Decimal))
 }

@@ -14,11 +14,11 @@ mod convert;
 mod call;
 pub(crate) mod functions;
 
+use crate::Table;
 use crate::kind::Kind;
 use crate::run::frame::Frame;
 use crate::scope::Scope;
 use crate::statement::Names;
-use crate::Table;
 
 /// Rows that a query answers.
 #[derive(Clone, Debug)]

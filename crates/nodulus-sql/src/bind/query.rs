@@ -213,9 +213,7 @@ pub(super) fn rename(answer: &mut Answer, alias: Option<&TableAlias>) -> Result<
     }
     let (n, m) = (alias.columns.len(), answer.columns.len());
     if n != 0 && n != m {
-        return Err(Error::Question(format!(
-            "`{alias}` names {n} columns, expected {m}"
-        )));
+        return Err(Error::Question(format!("`{alias}` names {n} columns, expected {m}")));
     }
     for (column, named) in answer.columns.iter_mut().zip(&alias.columns) {
         column.0.clone_from(&named.name.value);
@@ -245,10 +243,7 @@ fn order_expressions(order_by: Option<&OrderBy>) -> Result<&[sqlparser::ast::Ord
 }
 
 /// A key that is the name or the number of a column of the answer.
-fn by_name_or_number(
-    key: &sqlparser::ast::OrderByExpr,
-    scope: &Scope,
-) -> Result<SortKey, Error> {
+fn by_name_or_number(key: &sqlparser::ast::OrderByExpr, scope: &Scope) -> Result<SortKey, Error> {
     let found = match &key.expr {
         Expr::Identifier(name) => scope.find(None, &name.value)?,
         expression => match super::literal::ordinal(expression, scope.columns.len())? {

@@ -31,7 +31,10 @@ impl Binder<'_> {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
             Some(Distinct::On(_)) => {
-                return Err(Error::refused("DISTINCT ON", "number the rows by row_number() OVER (…) in a subquery"));
+                return Err(Error::refused(
+                    "DISTINCT ON",
+                    "number the rows by row_number() OVER (…) in a subquery",
+                ));
             }
         };
         let (mut source, scope) = self.from(&select.from)?;
@@ -94,7 +97,9 @@ impl Binder<'_> {
         if typed.any(&is_of_several_rows) {
             return Err(Error::refused(
                 format!("{clause} {condition}"),
-                format!("{clause} is about single rows; put aggregates into HAVING, and window functions into a subquery"),
+                format!(
+                    "{clause} is about single rows; put aggregates into HAVING, and window functions into a subquery"
+                ),
             ));
         }
         Ok(match typed.node {
@@ -165,7 +170,7 @@ fn restrict(
     conditions: Vec<Typed>,
     n_needed: Option<usize>,
 ) -> Result<Frame, Error> {
-    let all = conditions.into_iter().reduce(|a, b| Typed::call(Function::And, vec![a, b], Kind::Bool));
+    let all = (!conditions.is_empty()).then(|| Typed::call(Function::And, conditions, Kind::Bool));
     if let Source::Table { filter, most, .. } = source {
         *filter = all;
         *most = n_needed;
@@ -220,7 +225,8 @@ fn unnest(
         return Ok(());
     }
     let only = || {
-        let instead = "it may be one column of a SELECT without GROUP BY and DISTINCT; unnest in a subquery";
+        let instead =
+            "it may be one column of a SELECT without GROUP BY and DISTINCT; unnest in a subquery";
         Error::refused("unnest", instead)
     };
     if n != 1 || is_refused || order.iter().any(|key| key.by.has_unnest()) {

@@ -6,7 +6,9 @@ use super::frame::{Frame, indices};
 use super::keys::Keys;
 use crate::Error;
 use crate::typed::{Aggregate, AggregateFunction, Typed};
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, UInt32Array, new_null_array};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, UInt32Array, new_null_array,
+};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use std::sync::Arc;
@@ -112,13 +114,14 @@ fn sum(values: &ArrayRef, counts: &[bool], groups: &Groups) -> Result<ArrayRef, 
                 *sums[*group].get_or_insert(0) += i128::from(values.value(row));
             }
             let narrow = |sum: i128| {
-                let text = format!("sum: `{sum}` is no whole number of 64 bits; use cast(… AS DOUBLE)");
+                let text =
+                    format!("sum: `{sum}` is no whole number of 64 bits; use cast(… AS DOUBLE)");
                 i64::try_from(sum).map_err(|_| Error::Question(text))
             };
             let sums = sums.into_iter().map(|sum| sum.map(narrow).transpose());
             Ok(Arc::new(sums.collect::<Result<Int64Array, _>>()?))
         }
-        _ => of_numbers(values, counts, groups, |values| Some(values.iter().sum())),
+        _ => of_numbers(values, counts, groups, |values| Some(total(values))),
     }
 }
 
@@ -146,17 +149,25 @@ fn of_numbers(
     Ok(Arc::new(members.into_iter().map(value).collect::<Float64Array>()))
 }
 
+/// The sum, which of zeros is 0 and not -0.
+fn total(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |sum, value| sum + value)
+}
+
 fn mean(values: &mut [f64]) -> Option<f64> {
-    Some(values.iter().sum::<f64>() / values.len() as f64)
+    Some(total(values) / values.len() as f64)
 }
 
 /// Variance or standard deviation; none of a sample of one.
 fn spread(values: &mut [f64], of_sample: bool, is_root: bool) -> Option<f64> {
     let n = values.len() - usize::from(of_sample);
-    if n == 0 {
-        return None;
+    match (n, values.len()) {
+        (0, _) => return None,
+        // A single value does not spread, whatever it is.
+        (_, 1) => return Some(0.0),
+        _ => {}
     }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let mean = total(values) / values.len() as f64;
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
     let variance = squares / n as f64;
     Some(if is_root { variance.sqrt() } else { variance })

@@ -29,7 +29,7 @@ pub(super) fn compute(
                 };
                 value.ok_or_else(|| {
                     let why = match b {
-                        0 if sign == '%' => "has no value",
+                        0 if sign == '%' => "has no value; use nullif(…, 0)",
                         _ => "is no whole number of 64 bits; use cast(… AS DOUBLE)",
                     };
                     Error::Question(format!("`{a} {sign} {b}` {why}"))
@@ -43,6 +43,12 @@ pub(super) fn compute(
                     Function::Add => a + b,
                     Function::Subtract => a - b,
                     Function::Multiply => a * b,
+                    // Infinite or not a number elsewhere, with a sign that depends on that of the zero.
+                    _ if b == 0.0 => {
+                        return Err(Error::Question(format!(
+                            "`{a} / 0` has no value; use nullif(…, 0)"
+                        )));
+                    }
                     _ => a / b,
                 })
             })?;

@@ -100,7 +100,11 @@ fn whole_number(text: &str) -> Option<i64> {
 fn number(text: &str) -> Option<f64> {
     let starts = text.strip_prefix('-').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
     let is_plain = text.bytes().all(|b| b.is_ascii_digit() || b"-.eE".contains(&b));
-    if starts && is_plain { text.parse().ok().filter(|value: &f64| value.is_finite()) } else { None }
+    if starts && is_plain {
+        text.parse().ok().filter(|value: &f64| value.is_finite())
+    } else {
+        None
+    }
 }
 
 /// Days since 1970-01-01 of a day as `2026-01-31`.
@@ -110,6 +114,7 @@ pub(crate) fn day(text: &str) -> Option<i32> {
         return None;
     }
     // A day that does not exist is none.
-    let is_written = |day: &i32| date32_to_datetime(*day).is_some_and(|t| t.date().to_string() == text);
+    let is_written =
+        |day: &i32| date32_to_datetime(*day).is_some_and(|t| t.date().to_string() == text);
     <Date32Type as Parser>::parse(text).filter(is_written)
 }

@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, GenericBinaryArray,
     Int64Array, LargeStringArray, PrimitiveArray, new_null_array,
 };
-use arrow::compute::{and_kleene, interleave, is_null, not, or_kleene};
+use arrow::compute::{interleave, is_null, not};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ pub(crate) fn evaluate(expression: &Typed, frame: &Frame) -> Result<ArrayRef, Er
     match &expression.node {
         Node::Column(position) => Ok(frame.column(*position)?.clone()),
         Node::Value(value) => Ok(constant(value, &expression.kind.data_type(), frame.n_rows)),
+        Node::Call(function @ (Function::And | Function::Or), parts) => {
+            connected(*function == Function::And, parts, frame)
+        }
         Node::Call(function, arguments) => {
             let arrays = arguments.iter().map(|argument| evaluate(argument, frame));
             let arrays: Vec<ArrayRef> = arrays.collect::<Result<_, _>>()?;
@@ -82,12 +85,7 @@ fn call(function: &Function, arguments: &[ArrayRef], to: &DataType) -> Result<Ar
         | Function::Contains => text::compute(function, first, rest),
         Function::Cast | Function::Within(..) => cast::compute(function, first, to),
         Function::And | Function::Or => {
-            let merge = if *function == Function::And { and_kleene } else { or_kleene };
-            let mut whole = booleans(first)?.clone();
-            for other in rest {
-                whole = merge(&whole, booleans(other)?)?;
-            }
-            Ok(Arc::new(whole))
+            Err(Error::Question("a condition stands where it has no value".to_owned()))
         }
         Function::Not => Ok(Arc::new(not(booleans(first)?)?)),
         Function::IsNull => Ok(Arc::new(is_null(first)?)),
@@ -99,6 +97,31 @@ fn call(function: &Function, arguments: &[ArrayRef], to: &DataType) -> Result<Ar
         }
         Function::ListLength => list_lengths(first),
     }
+}
+
+/// Conditions joined by AND or OR. Each is computed only for the rows that those before it leave open, so that an error
+/// elsewhere does not matter.
+fn connected(is_and: bool, parts: &[Typed], frame: &Frame) -> Result<ArrayRef, Error> {
+    let mut whole: Vec<Option<bool>> = vec![Some(is_and); frame.n_rows];
+    let mut open: Vec<usize> = (0..frame.n_rows).collect();
+    for part in parts {
+        let values = if open.len() == frame.n_rows {
+            evaluate(part, frame)?
+        } else {
+            let rows = indices(open.iter().copied())?;
+            evaluate(part, &frame.take_needed(&rows, &part.columns())?)?
+        };
+        let values = booleans(&values)?;
+        for (row, value) in open.iter().zip(values) {
+            whole[*row] = match value {
+                Some(value) if value != is_and => Some(value),
+                Some(_) => whole[*row],
+                None => None,
+            };
+        }
+        open.retain(|row| whole[*row] != Some(!is_and));
+    }
+    Ok(Arc::new(BooleanArray::from(whole)))
 }
 
 /// The number of items of each list.

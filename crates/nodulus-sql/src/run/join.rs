@@ -4,6 +4,7 @@ use super::evaluate::{evaluate, is_true};
 use super::frame::{Frame, too_many_rows};
 use super::keys::Keys;
 use crate::Error;
+use crate::kind::Kind;
 use crate::typed::{Comparison, Function, Node, Typed};
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::row::Row;
@@ -50,7 +51,11 @@ pub(crate) fn join(
     let mut pair = |l: u32, r: u32| -> Result<(), Error> {
         waiting.left.push(l);
         waiting.right.push(r);
-        if waiting.left.len() < PAIRS_AT_ONCE { Ok(()) } else { kept.settle(&mut waiting, left, right, &others) }
+        if waiting.left.len() < PAIRS_AT_ONCE {
+            Ok(())
+        } else {
+            kept.settle(&mut waiting, left, right, &others)
+        }
     };
     let [n_rows_left, n_rows_right] =
         [left, right].map(|frame| u32::try_from(frame.n_rows).map_err(|_| too_many_rows()));
@@ -121,10 +126,8 @@ impl Pairs {
         if !conditions.is_empty() {
             let needed: BTreeSet<usize> = conditions.iter().flat_map(Typed::columns).collect();
             let pairs = waiting.frame(left, right, &needed)?;
-            for condition in conditions {
-                let is_true = is_true(condition, &pairs)?;
-                is_kept.iter_mut().zip(is_true).for_each(|(kept, is_true)| *kept &= is_true);
-            }
+            let all = Typed::call(Function::And, conditions.to_vec(), Kind::Bool);
+            is_kept = is_true(&all, &pairs)?;
         }
         let both = waiting.left.into_iter().zip(waiting.right);
         for ((l, r), _) in both.zip(is_kept).filter(|(_, kept)| *kept) {

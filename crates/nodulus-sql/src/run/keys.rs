@@ -66,9 +66,9 @@ impl Keys {
 fn normal(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float64 => {
-            let values: Float64Array = column.as_primitive::<Float64Type>().unary(|value| {
-                if value.is_nan() { f64::NAN } else { value + 0.0 }
-            });
+            let values: Float64Array = column
+                .as_primitive::<Float64Type>()
+                .unary(|value| if value.is_nan() { f64::NAN } else { value + 0.0 });
             Arc::new(values)
         }
         _ => column.clone(),

@@ -12,10 +12,9 @@ use arrow::compute::SortOptions;
 pub(crate) fn sort_keys(frame: &Frame, order: &[SortKey]) -> Result<Keys, Error> {
     let columns = order.iter().map(|key| evaluate(&key.by, frame));
     let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
-    let options = order.iter().map(|key| SortOptions {
-        descending: key.descending,
-        nulls_first: key.nulls_first,
-    });
+    let options = order
+        .iter()
+        .map(|key| SortOptions { descending: key.descending, nulls_first: key.nulls_first });
     Keys::sorted(&columns, &options.collect::<Vec<_>>(), frame.n_rows)
 }
 

@@ -101,9 +101,7 @@ mod tests {
 
     #[test]
     fn patterns_match_whole_texts() {
-        let like = |text: &str, pattern: &str| {
-            is_like(text, &pattern.chars().collect::<Vec<_>>())
-        };
+        let like = |text: &str, pattern: &str| is_like(text, &pattern.chars().collect::<Vec<_>>());
         for (text, pattern) in
             [("", ""), ("", "%"), ("aab", "%ab"), ("añb", "a_b"), ("abcabd", "a%b_"), ("a%", "a%%")]
         {
