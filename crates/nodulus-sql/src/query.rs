@@ -7,8 +7,8 @@ use arrow::array::{LargeStringArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
-/// Bytes of the stack on which a question is read and answered: long expressions are nested deeply.
-const STACK_BYTES: usize = 256 << 20;
+/// Bytes of the stacks on which a question is read and answered: long expressions are nested deeply.
+const STACK_BYTES: usize = 128 << 20;
 
 /// The answer to a question; docs/query.md lists what is answered.
 ///
@@ -28,11 +28,9 @@ pub fn tables_in(question: &str) -> Vec<String> {
 }
 
 fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let thread = thread.map_err(|error| Error::Question(format!("cannot start: {error}")))?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let pool = pool.map_err(|error| Error::Question(format!("cannot start threads: {error}")))?;
+    pool.install(work)
 }
 
 fn answer(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {

@@ -293,6 +293,10 @@ fn long_questions_are_answered_or_refused() {
     let sum = vec!["1"; 4_000].join(" + ");
     let answer = ask(&format!("SELECT {sum} AS x")).unwrap();
     assert_eq!(answer["x"].as_primitive::<Int64Type>().values(), &[4_000]);
+    let folder = tempfile::tempdir().unwrap();
+    let tables = [table("a", vec![write(&folder.path().join("a.parquet"), &numbered(0, 6))])];
+    let of_table = format!("SELECT id FROM a WHERE n + {sum} > 0");
+    assert_eq!(query(&of_table, &tables).unwrap().num_rows(), 4);
     let too_long = ask(&format!("SELECT {} AS x", all(9_000, " OR "))).unwrap_err().to_string();
     assert!(too_long.starts_with("the question has "), "{too_long}");
     assert!(ask(&format!("SELECT {}1{} AS x", "(".repeat(3_000), ")".repeat(3_000))).is_err());

@@ -37,7 +37,7 @@ SELECT count(*) AS k FROM first a LEFT JOIN second b ON a.n = b.n AND b.s || '' 
 SELECT count(*) AS k FROM first a LEFT JOIN second b ON a.n IS NOT DISTINCT FROM b.n
 SELECT count(*) AS k FROM first a LEFT JOIN second b ON a.n = b.n AND a.id IN (SELECT id FROM third)
 SELECT count(*) AS k FROM first a JOIN second b ON a.n = b.n LEFT JOIN third c ON c.m = b.m AND c.n <> a.n
-SELECT count(*) AS k FROM (first a JOIN second b ON a.n = b.n) LEFT JOIN third c USING (d)
+SELECT count(*) AS k FROM (first a JOIN second b ON a.n = b.n) LEFT JOIN third c ON c.d = a.d
 SELECT count(*) AS k FROM first a JOIN (second b LEFT JOIN third c ON b.n = c.n) ON a.m = c.m
 SELECT count(*) AS k FROM first a, second b WHERE a.n = b.n AND a.m < b.m
 SELECT count(*) AS k FROM first a, second b JOIN third c ON b.n = c.n

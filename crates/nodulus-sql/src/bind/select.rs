@@ -54,22 +54,20 @@ impl Binder<'_> {
             None => None,
         };
         let mut order = self.order_by(order_by, &items, &scope)?;
-        let frame = {
-            let is_plain = conditions.is_empty()
-                && by.is_empty()
-                && having.is_none()
-                && order.is_empty()
-                && !is_distinct
-                && !items.iter().any(|item| item.by.any(&is_of_several_rows));
-            restrict(&mut source, conditions, limit.n_needed().filter(|_| is_plain))?
-        };
+        let is_plain = conditions.is_empty()
+            && by.is_empty()
+            && having.is_none()
+            && order.is_empty()
+            && !is_distinct
+            && !items.iter().any(|item| item.by.any(&is_of_several_rows));
+        let n_needed = limit.n_needed().filter(|_| is_plain);
+        let mut frame = restrict(&mut source, conditions, n_needed)?;
         let mut grouped = Grouped::new(by, &scope);
         let has_aggregate = |by: &Typed| by.has_aggregate();
         let is_grouped = grouped.has_keys()
             || having.is_some()
             || items.iter().map(|item| &item.by).any(has_aggregate)
             || order.iter().map(|key| &key.by).any(has_aggregate);
-        let mut frame = frame;
         if is_grouped {
             for expression in expressions(&mut items, &mut order) {
                 grouped.rewrite(expression)?;
