@@ -32,9 +32,10 @@ impl Limit {
         })
     }
 
-    /// The number of rows that are needed, if not all are.
+    /// The number of rows that are needed, if not all are. Of a part, all are, to see what is cut.
     pub(super) fn n_needed(&self) -> Option<usize> {
-        self.most.map(|most| most.saturating_add(self.skipped))
+        let most = self.most.filter(|_| !self.is_of_part);
+        most.map(|most| most.saturating_add(self.skipped))
     }
 
     /// The kept ones of sorted rows.

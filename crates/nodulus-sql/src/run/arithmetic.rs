@@ -82,12 +82,28 @@ pub(super) fn compute(
     }
 }
 
-/// Rounded, a half away from zero, as DuckDB does: scaled, rounded and scaled back.
+/// Rounded to so many digits after the point, a half away from zero. What counts is the number's exact value, as in DuckDB:
+/// 2.675 is a little less, and becomes 2.67.
 fn round(value: f64, digits: i32) -> f64 {
+    /// From here on, numbers have no half.
+    const NO_HALF: f64 = 4_503_599_627_370_496.0;
     let scale = 10f64.powi(digits.abs());
-    let rounded =
-        if digits < 0 { (value / scale).round() * scale } else { (value * scale).round() / scale };
-    if rounded.is_finite() { rounded } else { value }
+    let size = value.abs();
+    let rounded = if digits < 0 {
+        let whole = (size / scale).floor();
+        if size >= (whole + 0.5) * scale { (whole + 1.0) * scale } else { whole * scale }
+    } else {
+        let scaled = size * scale;
+        if scaled.is_nan() || scaled >= NO_HALF {
+            return value;
+        }
+        // What the product lost by its own rounding decides where it seems to be a half.
+        let lost = size.mul_add(scale, -scaled);
+        let (whole, part) = (scaled.floor(), scaled.fract());
+        let is_up = part > 0.5 || (part == 0.5 && lost >= 0.0);
+        (if is_up { whole + 1.0 } else { whole }) / scale
+    };
+    if rounded.is_finite() { rounded.copysign(value) } else { value }
 }
 
 /// A value for each pair; null where one is null.
@@ -97,4 +113,30 @@ fn pairs<T: ArrowPrimitiveType>(
     of: impl Fn(T::Native, T::Native) -> Result<T::Native, Error>,
 ) -> Result<PrimitiveArray<T>, Error> {
     a.iter().zip(b).map(|(a, b)| a.zip(b).map(|(a, b)| of(a, b)).transpose()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_by_their_exact_value() {
+        for (value, digits, expected) in [
+            (2.675, 2, 2.67),
+            (1.005, 2, 1.0),
+            (0.125, 2, 0.13),
+            (-0.125, 2, -0.13),
+            (2.5, 0, 3.0),
+            (-2.5, 0, -3.0),
+            (0.49999999999999994, 0, 0.0),
+            (1250.0, -2, 1300.0),
+            (1249.0, -2, 1200.0),
+            (-50.0, -2, -100.0),
+            (1e300, 5, 1e300),
+            (f64::INFINITY, 1, f64::INFINITY),
+        ] {
+            assert_eq!(round(value, digits), expected, "{value} {digits}");
+        }
+        assert!(round(f64::NAN, 2).is_nan());
+    }
 }
