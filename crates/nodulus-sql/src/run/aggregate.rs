@@ -167,8 +167,13 @@ fn spread(values: &mut [f64], of_sample: bool, is_root: bool) -> Option<f64> {
         (_, 1) => return Some(0.0),
         _ => {}
     }
-    let mean = total(values) / values.len() as f64;
-    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    // METHOD: Welford's updates, as DuckDB: equal values have exactly no spread.
+    let (mut mean, mut squares) = (0.0, 0.0);
+    for (n, value) in values.iter().enumerate() {
+        let before = value - mean;
+        mean += before / (n + 1) as f64;
+        squares += before * (value - mean);
+    }
     let variance = squares / n as f64;
     Some(if is_root { variance.sqrt() } else { variance })
 }
