@@ -191,9 +191,9 @@ fn detector(rows: &str) -> (Value, String) {
 #[test]
 fn froc_counts_every_detection() {
     // 120 ties in a scan, of which the first hits the nodule; two unlisted series, one of them by a space alone.
-    let tied = (0..120).map(|n| format!("1.5,{},0,0,0.5\n", 20 * n)).collect::<String>();
+    let tied: Vec<String> = (0..120).map(|n| format!("1.5,{},0,0,0.5\n", 20 * n)).collect();
     let rest = "1.6,1,0,0,0.7\n1.6,1,0,0,0.7\n1.6,200,0,0,0.6\n1.6,90,0,0,0.7\n1.6 ,0,0,0,1\n1.70,0,0,0,1\n1.70,5,0,0,1\n";
-    let (found, text) = detector(&(tied + rest));
+    let (found, text) = detector(&(tied.concat() + rest));
     for (name, expected) in [
         ("n_rows", 127),
         ("n_unlisted", 3),

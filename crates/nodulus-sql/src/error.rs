@@ -82,8 +82,23 @@ pub enum ReadError {
 
 impl Error {
     /// A part of a question that is not answered, and what to do instead.
-    pub(crate) fn refused(part: impl ToString, instead: impl Into<String>) -> Self {
-        Self::Refused { part: shortened(&part.to_string()), instead: instead.into() }
+    pub(crate) fn refused(part: impl Into<Part>, instead: impl Into<String>) -> Self {
+        Self::Refused { part: shortened(&part.into().0), instead: instead.into() }
+    }
+}
+
+/// A part of a question, as it is written.
+pub(crate) struct Part(String);
+
+impl<T: std::fmt::Display + ?Sized> From<&T> for Part {
+    fn from(part: &T) -> Self {
+        Self(part.to_string())
+    }
+}
+
+impl From<String> for Part {
+    fn from(part: String) -> Self {
+        Self(part)
     }
 }
 

@@ -113,6 +113,13 @@ pub(crate) struct Aggregate {
     pub(crate) filter: Option<Typed>,
 }
 
+/// A variance or a standard deviation, its root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spread {
+    pub(crate) is_of_sample: bool,
+    pub(crate) is_root: bool,
+}
+
 /// How a group's value is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum AggregateFunction {
@@ -121,11 +128,7 @@ pub(crate) enum AggregateFunction {
     Mean,
     Min,
     Max,
-    /// Variance or standard deviation.
-    Spread {
-        of_sample: bool,
-        is_root: bool,
-    },
+    Spread(Spread),
     /// The value below which a share of the values lie.
     Quantile(f64),
 }

@@ -1,4 +1,6 @@
 //! Generated questions, answered beside DuckDB: each answer is DuckDB's, or the question is refused.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should panic")]
+#![expect(clippy::print_stdout, reason = "the test says how many questions are answered")]
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Date32Array, Float64Array,

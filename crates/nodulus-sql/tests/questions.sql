@@ -2,7 +2,6 @@ SELECT n AS id, id AS n FROM first ORDER BY id, n
 SELECT n AS id, m FROM first ORDER BY id + 0, m
 SELECT lower(s) AS s, count(*) AS k FROM first GROUP BY s ORDER BY 1, 2
 SELECT n + 1 AS k, count(*) AS c FROM first GROUP BY k HAVING k > 1 ORDER BY k DESC
-SELECT sum(n) AS n FROM first GROUP BY s HAVING n > 3
 SELECT N, First.M FROM first WHERE S = 'a' ORDER BY Id
 SELECT "N" FROM first ORDER BY "ID"
 SELECT count(*) AS k FROM first a JOIN first b ON a.n = b.n AND a.id < b.id

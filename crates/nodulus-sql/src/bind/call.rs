@@ -1,6 +1,6 @@
 //! Calls of functions.
 
-use super::expression::Aliases;
+use super::expression::{Aliases, of_number};
 use super::functions::{WINDOW_FUNCTIONS, all, find_aggregate};
 use super::items::{check_key, sort_key};
 use super::select::is_of_several_rows;
@@ -260,22 +260,22 @@ impl Binder<'_> {
                 let kind = value.kind.clone();
                 Ok(Typed::call(Called::Abs, vec![value], kind))
             }
-            ("round", [value]) => self.of_number(Called::Round(0), value.clone(), text),
+            ("round", [value]) => of_number(Called::Round(0), value.clone(), text),
             ("round", [value, digits]) => match digits.node {
                 Node::Value(Value::Int(digits)) if (-15..=15).contains(&digits) => {
                     let digits = i32::try_from(digits).unwrap_or(0);
-                    self.of_number(Called::Round(digits), value.clone(), text)
+                    of_number(Called::Round(digits), value.clone(), text)
                 }
                 _ => Err(Error::refused(
                     text,
                     "the number of digits is a whole number from -15 to 15",
                 )),
             },
-            ("sqrt", [value]) => self.of_number(Called::Sqrt, value.clone(), text),
-            ("ln", [value]) => self.of_number(Called::Ln, value.clone(), text),
-            ("exp", [value]) => self.of_number(Called::Exp, value.clone(), text),
-            ("floor", [value]) => self.of_number(Called::Floor, value.clone(), text),
-            ("ceil" | "ceiling", [value]) => self.of_number(Called::Ceil, value.clone(), text),
+            ("sqrt", [value]) => of_number(Called::Sqrt, value.clone(), text),
+            ("ln", [value]) => of_number(Called::Ln, value.clone(), text),
+            ("exp", [value]) => of_number(Called::Exp, value.clone(), text),
+            ("floor", [value]) => of_number(Called::Floor, value.clone(), text),
+            ("ceil" | "ceiling", [value]) => of_number(Called::Ceil, value.clone(), text),
             ("coalesce", [_, ..]) => {
                 let (all, kind) = convert::common(arguments, text)?;
                 Ok(Typed::call(Called::Coalesce, all, kind))
@@ -360,7 +360,7 @@ fn checked(
             !matches!(kind, Kind::Other(_) | Kind::Bytes)
         }
         AggregateFunction::Sum | AggregateFunction::Mean => kind == Kind::Null || kind.is_number(),
-        AggregateFunction::Spread { .. } | AggregateFunction::Quantile(_) => {
+        AggregateFunction::Spread(_) | AggregateFunction::Quantile(_) => {
             matches!(kind, Kind::Int | Kind::Float)
         }
     };
@@ -383,9 +383,8 @@ fn checked(
 fn kind_of(aggregate: &Aggregate) -> Kind {
     let argument = aggregate.argument.as_ref().map_or(Kind::Null, |argument| argument.kind.clone());
     match (aggregate.function, argument) {
-        (AggregateFunction::Count, _) => Kind::Int,
+        (AggregateFunction::Count, _) | (AggregateFunction::Sum, Kind::Int) => Kind::Int,
         (AggregateFunction::Min | AggregateFunction::Max, kind) => kind,
-        (AggregateFunction::Sum, Kind::Int) => Kind::Int,
         (AggregateFunction::Sum, Kind::Decimal | Kind::Computed) => Kind::Computed,
         _ => Kind::Float,
     }

@@ -5,6 +5,7 @@ use super::{Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
 use crate::run::evaluate::{booleans, dates, evaluate, floats, ints, texts};
+use crate::run::frame::Frame;
 use crate::run::set::Set;
 use crate::scope::Scope;
 use crate::typed::{Comparison, Function, Node, Typed, Value};
@@ -48,34 +49,13 @@ impl Binder<'_> {
         };
         match expression {
             Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => {
-                let mut parts = Vec::new();
-                let mut sides = vec![expression];
-                while let Some(side) = sides.pop() {
-                    match side {
-                        Expr::BinaryOp { left, op: own, right } if own == op => {
-                            sides.extend([&**right, &**left]);
-                        }
-                        other => parts.push(self.truth(other, scope, aliases)?),
-                    }
-                }
-                let function =
-                    if *op == BinaryOperator::And { Function::And } else { Function::Or };
-                Ok(Typed::call(function, parts, Kind::Bool))
+                self.connected(op, expression, scope, aliases)
             }
             Expr::BinaryOp { left, op, right } => {
-                let comparison = match op {
-                    BinaryOperator::Eq => Comparison::Equal,
-                    BinaryOperator::NotEq => Comparison::NotEqual,
-                    BinaryOperator::Lt => Comparison::Less,
-                    BinaryOperator::LtEq => Comparison::LessOrEqual,
-                    BinaryOperator::Gt => Comparison::Greater,
-                    BinaryOperator::GtEq => Comparison::GreaterOrEqual,
-                    _ => {
-                        let instead =
-                            "of operators, + - * / % || = <> < <= > >= AND OR are answered";
-                        return Err(Error::refused(expression, instead));
-                    }
-                };
+                let comparison = comparison(op).ok_or_else(|| {
+                    let instead = "of operators, + - * / % || = <> < <= > >= AND OR are answered";
+                    Error::refused(expression, instead)
+                })?;
                 let (a, b) = self.both(left, right, scope, aliases, expression)?;
                 Ok(Typed::call(Function::Compare(comparison), vec![a, b], Kind::Bool))
             }
@@ -120,14 +100,8 @@ impl Binder<'_> {
                 Ok(not_if(*negated, Typed::call(Function::Or, equal, Kind::Bool)))
             }
             Expr::InSubquery { expr, subquery, negated } => {
-                let item = self.expression(expr, scope, aliases)?;
-                let (values, kind) = self.column_of(subquery, scope)?;
-                let (item, values) =
-                    convert::compared(item, Typed { kind, ..values.0 }, expression)
-                        .and_then(|(item, column)| Ok((item, evaluate(&column, &values.1)?)))?;
-                let set = Arc::new(Set::new(&values)?);
-                let member = Node::Member { item: Box::new(item), set };
-                Ok(not_if(*negated, Typed { kind: Kind::Bool, node: member }))
+                let member = self.member(expr, subquery, scope, aliases, expression)?;
+                Ok(not_if(*negated, member))
             }
             Expr::Exists { subquery, negated } => {
                 let answer = self.subquery(subquery, scope)?;
@@ -148,6 +122,45 @@ impl Binder<'_> {
             }
             other => Err(Error::refused(other, "use another comparison")),
         }
+    }
+
+    /// Conditions joined by AND, or by OR: as one list, however many they are.
+    fn connected(
+        &mut self,
+        operator: &BinaryOperator,
+        expression: &Expr,
+        scope: &Scope,
+        aliases: &Aliases,
+    ) -> Result<Typed, Error> {
+        let mut parts = Vec::new();
+        let mut sides = vec![expression];
+        while let Some(side) = sides.pop() {
+            match side {
+                Expr::BinaryOp { left, op, right } if op == operator => {
+                    sides.extend([&**right, &**left]);
+                }
+                other => parts.push(self.truth(other, scope, aliases)?),
+            }
+        }
+        let is_and = *operator == BinaryOperator::And;
+        let function = if is_and { Function::And } else { Function::Or };
+        Ok(Typed::call(function, parts, Kind::Bool))
+    }
+
+    /// Whether a value is in the answer to a subquery.
+    fn member(
+        &mut self,
+        item: &Expr,
+        subquery: &Query,
+        scope: &Scope,
+        aliases: &Aliases,
+        whole: &Expr,
+    ) -> Result<Typed, Error> {
+        let item = self.expression(item, scope, aliases)?;
+        let (column, frame) = self.column_of(subquery, scope)?;
+        let (item, column) = convert::compared(item, column, whole)?;
+        let set = Arc::new(Set::new(&evaluate(&column, &frame)?)?);
+        Ok(Typed { kind: Kind::Bool, node: Node::Member { item: Box::new(item), set } })
     }
 
     /// Both sides of a comparison as the same kind.
@@ -173,17 +186,10 @@ impl Binder<'_> {
     }
 
     /// The only column of a subquery, as an expression over its frame.
-    fn column_of(
-        &mut self,
-        query: &Query,
-        scope: &Scope,
-    ) -> Result<((Typed, crate::run::frame::Frame), Kind), Error> {
+    fn column_of(&mut self, query: &Query, scope: &Scope) -> Result<(Typed, Frame), Error> {
         let answer = self.subquery(query, scope)?;
         match &answer.columns[..] {
-            [(_, kind)] => {
-                let kind = kind.clone();
-                Ok(((Typed::column(0, kind.clone()), answer.frame), kind))
-            }
+            [(_, kind)] => Ok((Typed::column(0, kind.clone()), answer.frame)),
             columns => Err(Error::Question(format!(
                 "a subquery in an expression has {} columns, expected one",
                 columns.len()
@@ -193,7 +199,8 @@ impl Binder<'_> {
 
     /// The only value of a subquery; null where it has no row.
     pub(super) fn scalar(&mut self, query: &Query, scope: &Scope) -> Result<Typed, Error> {
-        let ((column, frame), kind) = self.column_of(query, scope)?;
+        let (column, frame) = self.column_of(query, scope)?;
+        let kind = column.kind.clone();
         if frame.n_rows > 1 {
             return Err(Error::Question(format!(
                 "a subquery that stands for one value has {} rows; use an aggregate, or IN",
@@ -219,6 +226,18 @@ impl Binder<'_> {
         };
         Ok(Typed::value(value, kind))
     }
+}
+
+fn comparison(operator: &BinaryOperator) -> Option<Comparison> {
+    Some(match operator {
+        BinaryOperator::Eq => Comparison::Equal,
+        BinaryOperator::NotEq => Comparison::NotEqual,
+        BinaryOperator::Lt => Comparison::Less,
+        BinaryOperator::LtEq => Comparison::LessOrEqual,
+        BinaryOperator::Gt => Comparison::Greater,
+        BinaryOperator::GtEq => Comparison::GreaterOrEqual,
+        _ => return None,
+    })
 }
 
 fn like(expression: &Expr) -> Error {

@@ -7,7 +7,8 @@ use crate::run::cast::day;
 use crate::scope::Scope;
 use crate::typed::{Comparison, Function, Node, Typed, Value};
 use sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, UnaryOperator,
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident,
+    UnaryOperator,
 };
 
 /// Columns of the answer that have a name of their own, which some clauses may use.
@@ -34,7 +35,7 @@ impl Binder<'_> {
                 let inner = self.expression(expr, scope, aliases)?;
                 match op {
                     UnaryOperator::Plus => number(inner, expression),
-                    UnaryOperator::Minus => negate(number(inner, expression)?),
+                    UnaryOperator::Minus => Ok(negate(number(inner, expression)?)),
                     UnaryOperator::Not => {
                         let inner = convert::truth(inner, expr)?;
                         Ok(Typed::call(Function::Not, vec![inner], Kind::Bool))
@@ -70,40 +71,19 @@ impl Binder<'_> {
                 cast(inner, data_type, expression)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
-                let (mut whens, mut results) = (Vec::new(), Vec::new());
-                for branch in conditions {
-                    whens.push(match operand {
-                        None => self.truth(&branch.condition, scope, aliases)?,
-                        Some(operand) => {
-                            let a = self.expression(operand, scope, aliases)?;
-                            let b = self.expression(&branch.condition, scope, aliases)?;
-                            let (a, b) = convert::compared(a, b, expression)?;
-                            let equal = Function::Compare(Comparison::Equal);
-                            Typed::call(equal, vec![a, b], Kind::Bool)
-                        }
-                    });
-                    results.push(self.expression(&branch.result, scope, aliases)?);
-                }
-                results.push(match else_result {
-                    Some(result) => self.expression(result, scope, aliases)?,
-                    None => Typed::value(Value::Null, Kind::Null),
-                });
-                let (mut results, kind) = convert::common(results, expression)?;
-                let otherwise =
-                    results.pop().unwrap_or_else(|| Typed::value(Value::Null, Kind::Null));
-                let branches = whens.into_iter().zip(results).collect();
-                Ok(Typed { kind, node: Node::Case { branches, otherwise: Box::new(otherwise) } })
+                let parts = (operand.as_deref(), &conditions[..], else_result.as_deref());
+                self.case(parts, scope, aliases, expression)
             }
             Expr::Floor {
                 expr,
                 field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
             } => {
                 let inner = self.expression(expr, scope, aliases)?;
-                self.of_number(Function::Floor, inner, expression)
+                of_number(Function::Floor, inner, expression)
             }
             Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
                 let inner = self.expression(expr, scope, aliases)?;
-                self.of_number(Function::Ceil, inner, expression)
+                of_number(Function::Ceil, inner, expression)
             }
             Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
                 let text = self.text(expr, scope, aliases)?;
@@ -128,6 +108,38 @@ impl Binder<'_> {
             | Expr::Exists { .. } => self.condition(expression, scope, aliases),
             other => Err(Error::refused(other, "it is none of the parts of SQL that are answered")),
         }
+    }
+
+    /// A value that depends on conditions, which compare the operand if there is one.
+    fn case(
+        &mut self,
+        (operand, conditions, else_result): (Option<&Expr>, &[CaseWhen], Option<&Expr>),
+        scope: &Scope,
+        aliases: &Aliases,
+        expression: &Expr,
+    ) -> Result<Typed, Error> {
+        let (mut whens, mut results) = (Vec::new(), Vec::new());
+        for branch in conditions {
+            whens.push(match operand {
+                None => self.truth(&branch.condition, scope, aliases)?,
+                Some(operand) => {
+                    let a = self.expression(operand, scope, aliases)?;
+                    let b = self.expression(&branch.condition, scope, aliases)?;
+                    let (a, b) = convert::compared(a, b, expression)?;
+                    let equal = Function::Compare(Comparison::Equal);
+                    Typed::call(equal, vec![a, b], Kind::Bool)
+                }
+            });
+            results.push(self.expression(&branch.result, scope, aliases)?);
+        }
+        results.push(match else_result {
+            Some(result) => self.expression(result, scope, aliases)?,
+            None => Typed::value(Value::Null, Kind::Null),
+        });
+        let (mut results, kind) = convert::common(results, expression)?;
+        let otherwise = results.pop().unwrap_or_else(|| Typed::value(Value::Null, Kind::Null));
+        let branches = whens.into_iter().zip(results).collect();
+        Ok(Typed { kind, node: Node::Case { branches, otherwise: Box::new(otherwise) } })
     }
 
     fn column(
@@ -185,23 +197,18 @@ impl Binder<'_> {
             )),
         }
     }
+}
 
-    /// A function of one number, which is converted to one of 64 bits with a point.
-    pub(super) fn of_number(
-        &self,
-        function: Function,
-        argument: Typed,
-        text: &Expr,
-    ) -> Result<Typed, Error> {
-        let argument = number(argument, text)?;
-        if matches!(argument.kind, Kind::Decimal | Kind::Computed) {
-            let instead =
-                "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it";
-            return Err(Error::refused(text, instead));
-        }
-        let argument = convert::to_kind(argument, &Kind::Float);
-        Ok(Typed::call(function, vec![argument], Kind::Float))
+/// A function of one number, which is converted to one of 64 bits with a point.
+pub(super) fn of_number(function: Function, argument: Typed, text: &Expr) -> Result<Typed, Error> {
+    let argument = number(argument, text)?;
+    if matches!(argument.kind, Kind::Decimal | Kind::Computed) {
+        let instead =
+            "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it";
+        return Err(Error::refused(text, instead));
     }
+    let argument = convert::to_kind(argument, &Kind::Float);
+    Ok(Typed::call(function, vec![argument], Kind::Float))
 }
 
 /// An expression that must be a number.
@@ -218,7 +225,7 @@ pub(super) fn number(typed: Typed, text: &Expr) -> Result<Typed, Error> {
     }
 }
 
-fn negate(typed: Typed) -> Result<Typed, Error> {
+fn negate(typed: Typed) -> Typed {
     // A written number with a sign is a written number.
     let value = match &typed.node {
         Node::Value(Value::Int(value)) => value.checked_neg().map(Value::Int),
@@ -226,10 +233,10 @@ fn negate(typed: Typed) -> Result<Typed, Error> {
         _ => None,
     };
     let kind = typed.kind.clone();
-    Ok(match value {
+    match value {
         Some(value) => Typed::value(value, kind),
         None => Typed::call(Function::Negate, vec![typed], kind),
-    })
+    }
 }
 
 fn arithmetic(
@@ -279,15 +286,13 @@ fn cast(inner: Typed, to: &DataType, text: &Expr) -> Result<Typed, Error> {
             ));
         }
     };
-    let is_answered = match (&inner.kind, &kind) {
-        (own, to) if own == to => true,
-        (Kind::Null | Kind::Int | Kind::Decimal | Kind::Computed, Kind::Float)
-        | (Kind::Null | Kind::Bool | Kind::Float | Kind::Text, Kind::Int)
-        | (Kind::Null | Kind::Bool | Kind::Int | Kind::Date, Kind::Text)
-        | (Kind::Null | Kind::Text, Kind::Date)
-        | (Kind::Text, Kind::Float) => true,
-        _ => false,
+    let from: &[Kind] = match kind {
+        Kind::Int => &[Kind::Bool, Kind::Float, Kind::Text],
+        Kind::Float => &[Kind::Int, Kind::Decimal, Kind::Computed, Kind::Text],
+        Kind::Text => &[Kind::Bool, Kind::Int, Kind::Date],
+        _ => &[Kind::Text],
     };
+    let is_answered = inner.kind == kind || inner.kind == Kind::Null || from.contains(&inner.kind);
     if !is_answered {
         let own = &inner.kind;
         let instead = match (own, &kind) {

@@ -24,8 +24,8 @@ pub(super) enum Source {
     },
     Rows(Frame),
     Join {
-        left: Box<Source>,
-        right: Box<Source>,
+        left: Box<Self>,
+        right: Box<Self>,
         outer: Outer,
         conditions: Vec<Typed>,
         /// Columns of both sides in one, after all others.

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kind::Kind;
-use crate::typed::{AggregateFunction, Function, Node, Typed};
+use crate::typed::{AggregateFunction, Function, Node, Spread, Typed};
 use arrow::datatypes::DataType;
 use sqlparser::ast::{Expr, Value};
 
@@ -56,7 +56,8 @@ pub(crate) fn all() -> Vec<&'static str> {
 
 /// The aggregate of a name; a quantile without its share, which is an argument, has NaN.
 pub(super) fn find_aggregate(name: &str) -> Option<AggregateFunction> {
-    let spread = |of_sample, is_root| AggregateFunction::Spread { of_sample, is_root };
+    let spread =
+        |is_of_sample, is_root| AggregateFunction::Spread(Spread { is_of_sample, is_root });
     Some(match name {
         "count" => AggregateFunction::Count,
         "sum" => AggregateFunction::Sum,

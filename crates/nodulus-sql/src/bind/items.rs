@@ -70,10 +70,10 @@ impl Binder<'_> {
                 other => return Err(Error::refused(other, "select expressions, `*` or `t.*`")),
             }
         }
-        match items.is_empty() {
-            true => Err(Error::Question("the question selects no column".to_owned())),
-            false => Ok(items),
+        if items.is_empty() {
+            return Err(Error::Question("the question selects no column".to_owned()));
         }
+        Ok(items)
     }
 
     /// The keys of GROUP BY: expressions, numbers of columns, or names that are no columns.

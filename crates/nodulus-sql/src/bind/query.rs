@@ -184,7 +184,7 @@ fn alike(mut left: Answer, mut right: Answer) -> Result<(Answer, Answer), Error>
         let b = right.columns[column].1.clone();
         let Some(kind) = a.common(&b) else {
             return Err(Error::refused(
-                format!("{name}"),
+                &name,
                 format!("it is {a} in one query and {b} in the other; write cast(… AS …) in one"),
             ));
         };
@@ -246,10 +246,10 @@ fn order_expressions(order_by: Option<&OrderBy>) -> Result<&[sqlparser::ast::Ord
 fn by_name_or_number(key: &sqlparser::ast::OrderByExpr, scope: &Scope) -> Result<SortKey, Error> {
     let found = match &key.expr {
         Expr::Identifier(name) => scope.find(None, &name.value)?,
-        expression => match super::literal::ordinal(expression, scope.columns.len())? {
-            Some(position) => Some(scope.typed(position)),
-            None => None,
-        },
+        expression => {
+            let position = super::literal::ordinal(expression, scope.columns.len())?;
+            position.map(|position| scope.typed(position))
+        }
     };
     let by = found.ok_or_else(|| {
         Error::refused(

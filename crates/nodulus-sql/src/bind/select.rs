@@ -14,7 +14,7 @@ use crate::run::sort::{sort_keys, sorted};
 use crate::run::window::window;
 use crate::scope::Scope;
 use crate::typed::{Function, Node, SortKey, Typed, Window};
-use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::array::{Array, ArrayRef, AsArray as _};
 use arrow::datatypes::DataType;
 use sqlparser::ast::{Distinct, GroupByExpr, OrderByExpr, Select, SelectFlavor};
 
@@ -81,7 +81,7 @@ impl Binder<'_> {
         }
         compute_windows(&mut frame, &mut items, &mut order)?;
         unnest(&mut frame, &mut items, &order, is_grouped || is_distinct)?;
-        finish(&frame, items, &order, is_distinct, limit)
+        finish(&frame, &items, &order, is_distinct, limit)
     }
 
     /// The parts of a condition that must all be true.
@@ -197,13 +197,13 @@ fn compute_windows(
     for expression in expressions(items, order) {
         expression.replace(&mut |part| {
             let Node::Window(own) = &part.node else { return Ok(None) };
-            let column = match known.iter().find(|(other, _)| *other == **own) {
-                Some((_, column)) => *column,
-                None => {
-                    frame.columns.push(window(own, frame)?);
-                    known.push(((**own).clone(), frame.columns.len() - 1));
-                    frame.columns.len() - 1
-                }
+            let known_column = known.iter().find(|(other, _)| *other == **own);
+            let column = if let Some((_, column)) = known_column {
+                *column
+            } else {
+                frame.columns.push(window(own, frame)?);
+                known.push(((**own).clone(), frame.columns.len() - 1));
+                frame.columns.len() - 1
             };
             Ok::<_, Error>(Some(Typed::column(column, part.kind.clone())))
         })?;
@@ -245,15 +245,15 @@ fn unnest(
             }
             _ => return Err(only()),
         };
-        let lengths = values.iter().map(|list| list.as_ref().map_or(0, |list| list.len()));
+        let lengths = values.iter().map(|list| list.as_ref().map_or(0, Array::len));
         let rows = lengths.enumerate().flat_map(|(row, n)| std::iter::repeat_n(row, n));
         let mut long = frame.take(&indices(rows)?)?;
-        let parts: Vec<&dyn arrow::array::Array> =
-            values.iter().flatten().map(AsRef::as_ref).collect();
+        let parts: Vec<&dyn Array> = values.iter().flatten().map(AsRef::as_ref).collect();
         let to = item.by.kind.data_type();
-        let flat = match parts.is_empty() {
-            true => arrow::array::new_empty_array(&to),
-            false => arrow::compute::cast(&arrow::compute::concat(&parts)?, &to)?,
+        let flat = if parts.is_empty() {
+            arrow::array::new_empty_array(&to)
+        } else {
+            arrow::compute::cast(&arrow::compute::concat(&parts)?, &to)?
         };
         long.columns.push(flat);
         item.by = Typed::column(long.columns.len() - 1, item.by.kind.clone());
@@ -265,7 +265,7 @@ fn unnest(
 /// Selects, sorts and cuts.
 fn finish(
     frame: &Frame,
-    items: Vec<Item>,
+    items: &[Item],
     order: &[SortKey],
     is_distinct: bool,
     limit: Limit,

@@ -5,7 +5,7 @@ use super::evaluate::{evaluate, floats, is_true, of_another_type};
 use super::frame::{Frame, indices};
 use super::keys::Keys;
 use crate::Error;
-use crate::typed::{Aggregate, AggregateFunction, Typed};
+use crate::typed::{Aggregate, AggregateFunction, Spread, Typed};
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, UInt32Array, new_null_array,
 };
@@ -64,9 +64,11 @@ pub(crate) fn aggregate(
         AggregateFunction::Min => extreme(&values, &counts, groups, true),
         AggregateFunction::Max => extreme(&values, &counts, groups, false),
         AggregateFunction::Sum => sum(&values, &counts, groups),
-        AggregateFunction::Mean => of_numbers(&values, &counts, groups, mean),
-        AggregateFunction::Spread { of_sample, is_root } => {
-            of_numbers(&values, &counts, groups, |values| spread(values, of_sample, is_root))
+        AggregateFunction::Mean => {
+            of_numbers(&values, &counts, groups, |values| Some(total(values) / values.len() as f64))
+        }
+        AggregateFunction::Spread(of) => {
+            of_numbers(&values, &counts, groups, |values| spread(values, of))
         }
         AggregateFunction::Quantile(share) => {
             of_numbers(&values, &counts, groups, |values| quantile(values, share))
@@ -154,13 +156,9 @@ fn total(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |sum, value| sum + value)
 }
 
-fn mean(values: &mut [f64]) -> Option<f64> {
-    Some(total(values) / values.len() as f64)
-}
-
 /// Variance or standard deviation; none of a sample of one.
-fn spread(values: &mut [f64], of_sample: bool, is_root: bool) -> Option<f64> {
-    let n = values.len() - usize::from(of_sample);
+fn spread(values: &[f64], of: Spread) -> Option<f64> {
+    let n = values.len() - usize::from(of.is_of_sample);
     match (n, values.len()) {
         (0, _) => return None,
         // A single value does not spread, whatever it is.
@@ -175,7 +173,7 @@ fn spread(values: &mut [f64], of_sample: bool, is_root: bool) -> Option<f64> {
         squares += before * (value - mean);
     }
     let variance = squares / n as f64;
-    Some(if is_root { variance.sqrt() } else { variance })
+    Some(if of.is_root { variance.sqrt() } else { variance })
 }
 
 /// The value at a share of the sorted values, between two of them on the line that joins them.
@@ -186,7 +184,7 @@ fn quantile(values: &mut [f64], share: f64) -> Option<f64> {
     }
     values.sort_unstable_by(f64::total_cmp);
     let position = share * (values.len() - 1) as f64;
-    let (low, high) = (position.floor(), position.ceil());
-    let (a, b) = (values.get(low as usize)?, values.get(high as usize)?);
-    Some(if low == high { *a } else { a + (b - a) * (position - low) })
+    let (low, part) = (position.floor(), position.fract());
+    let a = values.get(low as usize)?;
+    Some(if part > 0.0 { a + (values.get(low as usize + 1)? - a) * part } else { *a })
 }

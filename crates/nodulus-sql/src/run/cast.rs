@@ -21,11 +21,11 @@ pub(super) fn compute(
     to: &DataType,
 ) -> Result<ArrayRef, Error> {
     if let Function::Within(low, high) = function {
-        let within = |value: i64| match (*low..=*high).contains(&value) {
-            true => Ok(value),
-            false => {
-                Err(Error::Question(format!("`{value}` is not in the range from {low} to {high}")))
+        let within = |value: i64| {
+            if (*low..=*high).contains(&value) {
+                return Ok(value);
             }
+            Err(Error::Question(format!("`{value}` is not in the range from {low} to {high}")))
         };
         return Ok(Arc::new(ints(from)?.try_unary::<_, Int64Type, Error>(within)?));
     }

@@ -3,7 +3,7 @@
 use super::evaluate::{booleans, bytes, dates, floats, ints, of_another_type, texts};
 use crate::Error;
 use crate::typed::{Comparison, Function};
-use arrow::array::{Array as _, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 use std::cmp::Ordering;
@@ -43,7 +43,7 @@ pub(super) fn order<'a>(a: &'a ArrayRef, b: &'a ArrayRef) -> Result<Order<'a>, E
     })
 }
 
-/// Order of numbers: NaN equals itself and is above all others, as in DuckDB and PostgreSQL.
+/// Order of numbers: NaN equals itself and is above all others, as in DuckDB.
 fn float_order(a: f64, b: f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -81,7 +81,7 @@ fn is_known(array: &ArrayRef, row: usize) -> bool {
 }
 
 fn extreme(arguments: &[ArrayRef], better: Ordering) -> Result<ArrayRef, Error> {
-    let n_rows = arguments.first().map_or(0, |array| array.len());
+    let n_rows = arguments.first().map_or(0, Array::len);
     let mut best: Vec<(usize, usize)> = (0..n_rows).map(|row| (0, row)).collect();
     for n in 1..arguments.len() {
         let orders = arguments[..n].iter().map(|array| order(&arguments[n], array));

@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::typed::{Comparison, Function, Node, Typed};
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::row::Row;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs whose conditions are computed at once.
 const PAIRS_AT_ONCE: usize = 1 << 18;
@@ -67,7 +67,7 @@ pub(crate) fn join(
     } else {
         let (left_keys, right_keys): (Vec<Typed>, Vec<Typed>) = keys.into_iter().unzip();
         let (left_keys, right_keys) = (values(left, &left_keys)?, values(right, &right_keys)?);
-        let mut rows_of: HashMap<Option<Row<'_>>, Vec<u32>> = HashMap::new();
+        let mut rows_of: BTreeMap<Option<Row<'_>>, Vec<u32>> = BTreeMap::new();
         for r in (0..n_rows_right).filter(|r| !right_keys.has_null(*r as usize)) {
             rows_of.entry(right_keys.of(r as usize)).or_default().push(r);
         }

@@ -5,7 +5,7 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows of some columns. Null equals null, NaN equals NaN, and 0 equals -0.
@@ -32,9 +32,10 @@ impl Keys {
         });
         let fields: Vec<SortField> = fields.collect();
         // Without columns, all rows are alike.
-        let rows = match fields.is_empty() {
-            true => None,
-            false => Some(RowConverter::new(fields)?.convert_columns(&columns)?),
+        let rows = if fields.is_empty() {
+            None
+        } else {
+            Some(RowConverter::new(fields)?.convert_columns(&columns)?)
         };
         Ok(Self { rows, n_rows, columns })
     }
@@ -50,7 +51,7 @@ impl Keys {
 
     /// The group of each row, and the first row of each group, in the order in which they occur.
     pub(crate) fn groups(&self) -> (Vec<usize>, Vec<usize>) {
-        let mut known: HashMap<Option<Row<'_>>, usize> = HashMap::new();
+        let mut known: BTreeMap<Option<Row<'_>>, usize> = BTreeMap::new();
         let mut first = Vec::new();
         let groups = (0..self.n_rows).map(|row| {
             *known.entry(self.of(row)).or_insert_with(|| {
