@@ -131,7 +131,9 @@ fn write(root: &Path) {
             nodule_id: nodule_id(shard, n),
             model_id: "model".to_owned(),
             nodule_probability: Some((k as f64 * 0.37 + n as f64 * 0.11) % 1.0),
+            component: "centre".to_owned(),
             mask_bits: masks[k][1].clone(),
+            other_rule_mask_bits: masks[k][1].clone(),
             ..a_prediction.clone()
         };
         slices().map(of_slice).collect()

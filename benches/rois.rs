@@ -133,6 +133,8 @@ fn regions(voxels: &Array3<i16>) -> Vec<Roi> {
             z_mm: k as f64,
             start_i: i as f64,
             start_j: j as f64,
+            n_columns: 512,
+            n_rows: 512,
             height: SIZE as i64,
             width: SIZE as i64,
             spacing_i_mm: 0.7,

@@ -11,9 +11,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Window of the image, HU; the one that the network was trained with.
-const WINDOW_HU: [f64; 2] = [-1000.0, 400.0];
-
 /// Probability from which a pixel belongs to the mask.
 const THRESHOLD: f32 = 0.5;
 
@@ -41,7 +38,12 @@ fn main() -> ExitCode {
 fn predict(checkpoint: &Path) -> Result<(), Box<dyn Error>> {
     let predictor = Predictor::load(checkpoint, &Device::Cpu)?;
     let side = predictor.image_size();
-    let image = normalise_slice(&slice_hu(side), WINDOW_HU[0], WINDOW_HU[1]);
+    // The window that the network was trained with; a checkpoint may have several, or none.
+    let contract = predictor.contract().ok_or("the checkpoint does not say how it was trained")?;
+    let window = contract
+        .window_for(None)
+        .ok_or_else(|| format!("choose a window: {}", contract.windows_text()))?;
+    let image = normalise_slice(&slice_hu(side), window.low_hu, window.high_hu);
     for prediction in predictor.predict(&[image])? {
         let mask = Mask::from_fn([side, side, 1], |i, j, _| {
             prediction.probability[j * side + i] >= THRESHOLD

@@ -59,7 +59,7 @@ pub(super) enum Command {
     /// Print which tables exist, which are stale and why, and what a run would do
     #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
     Status(StatusArguments),
-    /// List the tables: name, rows, and a file pattern for DuckDB, polars and pandas
+    /// List the tables: name, rows, and a file pattern for DuckDB and polars; pandas and pyarrow read the folder
     #[command(
         after_help = "Example:\n  nodulus tables --store store/demo\n  duckdb -cmd \"$(nodulus tables --store store/demo --sql)\"\n  nodulus tables --store store/demo --version 1f0c3a5b7d9e2468"
     )]

@@ -1,12 +1,12 @@
 //! `nodulus experiment` and `nodulus cross-validate`.
 
 use super::error::{Error, Outcome};
-use super::pipeline_arguments::PipelineArguments;
-use super::progress::Progress;
+use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
+use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
-use super::run_outcome::report;
+use super::run_outcome::{report, warnings};
 use super::{format, resources};
-use crate::pipeline::experiment::{self, Cell, Experiment, Line, METRICS, Means};
+use crate::pipeline::experiment::{self, Cell, Experiment, Line, LineKind, METRICS, Means};
 use crate::pipeline::runner;
 use clap::Args;
 use nodulus_store::{Store, durable};
@@ -28,6 +28,8 @@ pub(super) struct ExperimentArguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
+    #[command(flatten)]
     resources: ResourceArguments,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct ExperimentArguments {
 pub(super) struct CrossValidateArguments {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
     #[command(flatten)]
     resources: ResourceArguments,
 }
@@ -48,7 +52,8 @@ pub(super) fn experiment(
     if let Some(store) = &arguments.store {
         store.clone_into(&mut experiment.store);
     }
-    let (lines, outcome) = run(&experiment, &arguments.sets, &arguments.resources, out)?;
+    let sets = arguments.training_patients.sets(&arguments.sets, "infer");
+    let (lines, outcome) = run(&experiment, &sets, &arguments.resources, out)?;
     if let Some(path) = &arguments.out {
         durable::write(path, markdown(&experiment, &lines).as_bytes())?;
     }
@@ -61,12 +66,10 @@ pub(super) fn cross_validate(
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let pipeline = &arguments.pipeline;
-    let experiment = Experiment::cross_validation(
-        &pipeline.pipeline,
-        &pipeline.sets,
-        pipeline.store.as_deref(),
-    )?;
-    Ok(run(&experiment, &pipeline.sets, &arguments.resources, out)?.1)
+    let sets = arguments.training_patients.sets(&pipeline.sets, "infer");
+    let experiment =
+        Experiment::cross_validation(&pipeline.pipeline, &sets, pipeline.store.as_deref())?;
+    Ok(run(&experiment, &sets, &arguments.resources, out)?.1)
 }
 
 fn run(
@@ -77,7 +80,7 @@ fn run(
 ) -> Result<(Vec<Line>, Outcome), Error> {
     // What is wrong with any row is said before anything is written.
     let shared = experiment.check(sets)?;
-    let progress = Progress::new(resources.progress);
+    let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let store = Store::create(&experiment.store)?;
     let _lock = store.lock()?;
@@ -94,12 +97,14 @@ fn run(
     progress.clear();
     let n_failures = runner::n_failures(&store)?;
     let report = report(&store)?;
+    let warnings = warnings(&store)?;
     if resources.json {
         let value = json!({
             "title": experiment.title,
             "store": store.root(),
             "rows": lines,
             "report": report,
+            "warnings": warnings,
             "n_failures": n_failures,
         });
         serde_json::to_writer_pretty(&mut *out, &value)?;
@@ -109,13 +114,17 @@ fn run(
         writeln!(out, "{}", format::table(&head(), lines.iter().flat_map(text)))?;
         writeln!(
             out,
-            "\n* best of its column; mean [95% interval by patient] over the nodules that have a value"
+            "\n* best of its column, in 2D or in 3D; mean [95% interval by patient] over the slices or nodules that have \
+             a value"
         )?;
+        for warning in warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
         if let Some(report) = report {
             writeln!(out, "\nreport  {}", report.display())?;
         }
         if n_failures > 0 {
-            let root = store.root().display();
+            let root = format::shell(store.root());
             writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
         }
     }
@@ -124,59 +133,91 @@ fn run(
 
 fn head() -> Vec<&'static str> {
     let names = METRICS.iter().map(|metric| metric.name());
-    ["model", "nodules", "missed"].into_iter().chain(names).chain(["p (Dice, to best)"]).collect()
+    ["model", "over", "n", "missed"].into_iter().chain(names).chain(["p (Dice, to best)"]).collect()
 }
 
-/// A line, and under it the paper's figures on its own data, where there are some.
+/// What the rows of a line measure.
+const SLICES: &str = "slices, 2D";
+const NODULES: &str = "nodules, 3D";
+
+/// The name of a line.
+fn name(line: &Line) -> String {
+    match line.kind {
+        LineKind::Row => line.model_id.clone(),
+        LineKind::Baseline => "region growing (baseline)".to_owned(),
+        LineKind::Readers => "each reader against the others (ceiling)".to_owned(),
+    }
+}
+
+/// A line: its slices in 2D, under them the paper's figures on its own data, where there are some, and its nodules in 3D.
 fn text(line: &Line) -> Vec<Vec<String>> {
     let cell = |cell: &Cell| {
         let mark = if cell.is_best { " *" } else { "" };
         format!("{}{mark}", with_interval(cell))
     };
-    let mut rows = vec![row(line, cell)];
-    if line.cells.iter().any(|cell| cell.paper.is_some()) {
-        let figures = line.cells.iter().map(|cell| format::number(cell.paper));
-        let ends = [String::new(), String::new()];
-        let head = ["  the paper's, on its data".to_owned()].into_iter().chain(ends);
-        rows.push(head.chain(figures).chain([String::new()]).collect());
-    }
-    rows
+    let paper =
+        |figures: Vec<Option<f64>>| figures.into_iter().map(format::number).collect::<Vec<_>>();
+    rows(line, cell, "  the paper's, on its data", paper)
 }
 
-fn row(line: &Line, cell: impl Fn(&Cell) -> String) -> Vec<String> {
-    let numbers = [line.n_nodules, line.n_missed].map(|n| n.to_string());
-    let p = line.p_against_best.map_or(String::new(), |p| match p {
-        p if p < 0.0005 => "< 0.001".to_owned(),
-        p => format!("{p:.3}"),
-    });
-    let head = [line.model_id.clone()].into_iter().chain(numbers);
-    head.chain(line.cells.iter().map(cell)).chain([p]).collect()
+/// The rows of a line in a table: see [`text`].
+fn rows(
+    line: &Line,
+    cell: impl Fn(&Cell) -> String,
+    of_paper: &str,
+    paper: impl Fn(Vec<Option<f64>>) -> Vec<String>,
+) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let head = |over: &str, n: [i64; 2]| {
+        [name(line), over.to_owned()].into_iter().chain(n.map(|n| n.to_string()))
+    };
+    if !line.slice_cells.is_empty() {
+        let head = head(SLICES, [line.n_slices, line.n_missed_slices]);
+        rows.push(head.chain(line.slice_cells.iter().map(&cell)).chain([String::new()]).collect());
+    }
+    let figures: Vec<Option<f64>> = line.slice_cells.iter().map(|cell| cell.paper).collect();
+    if figures.iter().any(Option::is_some) {
+        let head = [of_paper, SLICES, "", ""].map(str::to_owned).into_iter();
+        rows.push(head.chain(paper(figures)).chain([String::new()]).collect());
+    }
+    let p = match (line.p_against_best, &line.p_missing_reason) {
+        (Some(p), _) if p < 0.0005 => "< 0.001".to_owned(),
+        (Some(p), _) => format!("{p:.3}"),
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => String::new(),
+    };
+    let head = head(NODULES, [line.n_nodules, line.n_missed]);
+    rows.push(head.chain(line.cells.iter().map(&cell)).chain([p]).collect());
+    rows
 }
 
 fn with_interval(cell: &Cell) -> String {
     let mean = format::number(cell.mean);
-    cell.interval.map_or(mean.clone(), |[low, high]| format!("{mean} [{low:.3}, {high:.3}]"))
+    match (cell.interval, &cell.ci_missing_reason) {
+        (Some([low, high]), _) => format!("{mean} [{low:.3}, {high:.3}]"),
+        (None, Some(reason)) if cell.mean.is_some() => format!("{mean} [{reason}]"),
+        (None, _) => mean,
+    }
 }
 
 /// The table as Markdown: the best of each column in bold, the paper's figures in italics.
 fn markdown(experiment: &Experiment, lines: &[Line]) -> String {
-    let mut rows =
-        vec![head().join(" | "), format!("---|{}---:", "---:|".repeat(METRICS.len() + 2))];
+    let mut text =
+        vec![head().join(" | "), format!("---|---|{}---:", "---:|".repeat(METRICS.len() + 2))];
     for line in lines {
         let cell = |cell: &Cell| {
             let value = with_interval(cell);
             if cell.is_best { format!("**{value}**") } else { value }
         };
-        rows.push(row(line, cell).join(" | "));
-        if line.cells.iter().any(|cell| cell.paper.is_some()) {
+        let paper = |figures: Vec<Option<f64>>| {
             let figure =
-                |cell: &Cell| cell.paper.map_or(String::new(), |figure| format!("*{figure:.3}*"));
-            let figures: Vec<String> = line.cells.iter().map(figure).collect();
-            let name = format!("*the paper's {}, on its data*", line.model_id);
-            rows.push(format!("{name} | | | {} | ", figures.join(" | ")));
-        }
+                |figure: Option<f64>| figure.map_or(String::new(), |f| format!("*{f:.3}*"));
+            figures.into_iter().map(figure).collect()
+        };
+        let of_paper = format!("*the paper's {}, on its data*", line.model_id);
+        text.extend(rows(line, cell, &of_paper, paper).iter().map(|row| row.join(" | ")));
     }
-    format!("**{}**\n\n| {} |\n", experiment.title, rows.join(" |\n| "))
+    format!("**{}**\n\n| {} |\n", experiment.title, text.join(" |\n| "))
 }
 
 #[cfg(test)]
@@ -199,32 +240,48 @@ mod tests {
             metric: metric.name(),
             mean: Some(0.5),
             interval: Some([0.25, 0.75]),
+            ci_missing_reason: None,
             n_valid: 3,
             is_best: metric.name() == "dice",
             paper: (metric.name() == "dice").then_some(0.801),
         });
+        let of_nodules = cells.clone().map(|cell| Cell { paper: None, ..cell });
         let line = Line {
             model_id: "m".to_owned(),
+            kind: LineKind::Row,
+            n_slices: 9,
+            n_missed_slices: 2,
+            slice_cells: cells.clone().into(),
             n_nodules: 4,
             n_missed: 1,
-            cells: cells.into(),
+            cells: of_nodules.into(),
             p_against_best: Some(0.0312),
+            p_missing_reason: None,
         };
-        let text = markdown(&experiment, &[line]);
+        let mut untested = line.clone();
+        (untested.p_against_best, untested.p_missing_reason) = (None, Some("few".to_owned()));
+        untested.cells[0].interval = None;
+        untested.cells[0].ci_missing_reason = Some("few".to_owned());
+        let text = markdown(&experiment, &[line, untested]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "**T**");
         assert_eq!(lines[2].matches('|').count(), lines[3].matches('|').count());
+        assert!(lines[4].starts_with(
+            "| m | slices, 2D | 9 | 2 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["
+        ));
+        assert!(lines[6].ends_with(" | 0.031 |"), "{}", lines[6]);
+        assert!(lines[6].starts_with("| m | nodules, 3D | 4 | 1 | 0.500"), "{}", lines[6]);
         assert!(
-            lines[4].starts_with(
-                "| m | 4 | 1 | 0.500 [0.250, 0.750] | 0.500 [0.250, 0.750] | **0.500 ["
-            )
-        );
-        assert!(lines[4].ends_with(" | 0.031 |"), "{}", lines[4]);
-        assert!(
-            lines[5].starts_with("| *the paper's m, on its data* | | |  |  | *0.801* |"),
+            lines[5]
+                .starts_with("| *the paper's m, on its data* | slices, 2D |  |  |  |  | *0.801* |"),
             "{}",
             lines[5]
         );
         assert_eq!(lines[4].matches('|').count(), lines[5].matches('|').count());
+        assert!(
+            lines[9].starts_with("| m | nodules, 3D | 4 | 1 | 0.500 [few] | 0.500 ["),
+            "{text}"
+        );
+        assert!(lines[9].ends_with(" | few |"), "{text}");
     }
 }

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(super) struct ExportArguments {
     #[command(subcommand)]
-    what: What,
+    what: ExportKind,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ExportKind {
     /// Write a cohort's nodules, other findings, series and candidates in LUNA16's files
     #[command(
         after_help = "Example:\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16\n  nodulus export luna16 --store store/luna16 --out out/luna16 --candidates /data/luna16/candidates_V2.csv"
@@ -100,8 +100,8 @@ enum SplitName {
 /// Exports regions or LUNA16's files.
 pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &arguments.what {
-        What::Luna16(arguments) => export_luna16(arguments, out),
-        What::Rois(arguments) => export_rois(arguments, out),
+        ExportKind::Luna16(arguments) => export_luna16(arguments, out),
+        ExportKind::Rois(arguments) => export_rois(arguments, out),
     }
 }
 

@@ -192,7 +192,7 @@ mod tests {
         let columns = ["day", "id"].map(str::to_owned);
         let rows = read(files, Some("day"), &columns, &filters, limit).unwrap();
         let mut out = Vec::new();
-        rows.write(crate::cli::rows::Format::Csv, &mut out).unwrap();
+        rows.write(crate::cli::rows::RowFormat::Csv, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().skip(1).collect::<Vec<_>>().join(" ")
     }
 

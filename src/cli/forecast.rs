@@ -4,7 +4,7 @@ use super::error::Error;
 use super::format;
 use crate::byte_size;
 use crate::pipeline::forecast::{
-    CohortForecast, Forecast, ShardCounts, StageForecast, Starts, State, Training, Writes,
+    CohortForecast, Forecast, ShardCounts, StageForecast, Starts, StepState, Training, Writes,
 };
 use crate::stages::Stage;
 use std::io::Write;
@@ -75,14 +75,14 @@ fn with_outputs(stage: &StageForecast) -> Vec<String> {
 
 fn state(status: &StageForecast) -> String {
     match &status.state {
-        State::Current => "current".to_owned(),
-        State::Complete => "complete, becomes current with the next run".to_owned(),
-        State::Missing => "missing".to_owned(),
-        State::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
-        State::Kept { reasons } => format!("kept although {}", reasons.join("; ")),
-        State::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
-        State::Waiting { waits_for } => format!("waits for {waits_for}"),
-        State::Off => "not in the pipeline file".to_owned(),
+        StepState::Current => "current".to_owned(),
+        StepState::Complete => "complete, becomes current with the next run".to_owned(),
+        StepState::Missing => "missing".to_owned(),
+        StepState::Stale { reasons } => format!("stale: {}", reasons.join("; ")),
+        StepState::Kept { reasons } => format!("kept although {}", reasons.join("; ")),
+        StepState::Unfinished { done, total } => format!("unfinished: {done} of {total} shards"),
+        StepState::Waiting { waits_for } => format!("waits for {waits_for}"),
+        StepState::Off => "not in the pipeline file".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::format;
 use super::numbers;
 use crate::compare::detections::{Evaluation, Files, evaluate};
 use clap::Args;
-use nodulus_metrics::froc::MAX_PER_SCAN;
+use nodulus_metrics::froc::{MAX_PER_SCAN, MIN_SCANS};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -67,6 +67,9 @@ pub(super) fn froc(arguments: &FrocArguments, out: &mut dyn Write) -> Result<Out
         let values = [Some(point.sensitivity), point.resampled_mean, low, high];
         std::iter::once(point.rate.to_string()).chain(values.map(format::number)).collect()
     });
+    if curve.n_scans < MIN_SCANS {
+        writeln!(out, "no intervals: fewer than {MIN_SCANS} scans")?;
+    }
     let head = ["false positives a scan", "sensitivity", "resampled mean", "2.5%", "97.5%"];
     writeln!(
         out,
@@ -108,6 +111,8 @@ fn document(evaluation: &Evaluation) -> Value {
     let [nodules, excluded] = evaluation.n_unlisted_findings;
     json!({
         "n_scans": curve.n_scans,
+        "ci_missing_reason": (curve.n_scans < MIN_SCANS)
+            .then(|| format!("fewer than {MIN_SCANS} scans")),
         "n_nodules": curve.n_nodules,
         "n_detected": curve.n_detected,
         "n_rows": evaluation.n_rows,

@@ -11,6 +11,7 @@ mod struct_text;
 mod rows;
 mod first_rows;
 mod pairs;
+mod header_check;
 mod forecast;
 mod status;
 mod run_outcome;

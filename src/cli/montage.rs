@@ -25,7 +25,7 @@ pub(super) struct MontageArguments {
     window: Option<[f64; 2]>,
     /// What a tile shows
     #[arg(long, value_enum, default_value = "nodules")]
-    what: What,
+    what: MontageKind,
     /// Tiles in a row
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = numbers::whole::<u16>(1, 65_535))]
     columns: u16,
@@ -45,7 +45,7 @@ pub(super) struct MontageArguments {
 
 /// What a tile shows.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum What {
+enum MontageKind {
     /// A nodule's central slice
     Nodules,
     /// Each slice of a nodule's region
@@ -59,8 +59,8 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
         cohort: arguments.cohort.as_deref(),
         window_hu: arguments.window,
         what: match arguments.what {
-            What::Nodules => montage::TileContent::Nodules,
-            What::Slices => montage::TileContent::Slices,
+            MontageKind::Nodules => montage::TileContent::Nodules,
+            MontageKind::Slices => montage::TileContent::Slices,
         },
         grid: [arguments.columns, arguments.rows].map(usize::from),
         tile: arguments.tile.into(),

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::format;
-use crate::pipeline::pairs::{CohortPairs, Masks, Pair, State};
+use crate::pipeline::pairs::{CohortPairs, MaskFiles, Pair, PairState};
 use std::io::Write;
 
 /// Most cases that are printed for each cohort.
@@ -22,10 +22,10 @@ pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), 
             "cohort {name}: {} cases, {} paired, {} without a mask of some readers, {} without any mask, \
              {} not paired",
             cohort.pairs.len(),
-            count(State::Paired),
-            count(State::SomeReaders),
-            count(State::WithoutMask),
-            count(State::Unpaired)
+            count(PairState::Paired),
+            count(PairState::SomeReaders),
+            count(PairState::WithoutMask),
+            count(PairState::Unpaired)
         )?;
         let shown = cohort.pairs.iter().take(MAX_CASES).map(row);
         writeln!(out, "{}", format::table(&["patient", "image", "masks", "missing"], shown))?;
@@ -38,7 +38,7 @@ pub(super) fn write(cohorts: &[CohortPairs], out: &mut dyn Write) -> Result<(), 
 }
 
 fn row(pair: &Pair) -> Vec<String> {
-    let with_reader = |masks: &Masks| {
+    let with_reader = |masks: &MaskFiles| {
         let files: Vec<_> = masks.files.iter().map(|file| file.display().to_string()).collect();
         let files = files.join(", ");
         match &masks.reader {

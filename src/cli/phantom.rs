@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::numbers;
-use super::progress::{Progress, ProgressStyle};
+use super::progress::{ProgressLine, ProgressStyle};
 use crate::phantom;
 use clap::Args;
 use std::io::Write;
@@ -40,7 +40,7 @@ pub(super) fn phantom(arguments: &PhantomArguments, out: &mut dyn Write) -> Resu
     if let Some(size) = arguments.size {
         config.size = size;
     }
-    let progress = Progress::new(arguments.progress);
+    let progress = ProgressLine::new(arguments.progress);
     let summary = phantom::write(&arguments.out, &config, &|done, total| {
         progress.count("phantom", done as u64, total as u64, "");
     })?;

@@ -23,7 +23,7 @@ pub(super) enum ProgressStyle {
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Shows the progress of work.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     bar: Option<ProgressBar>,
     log: bool,
     last_line: Mutex<Option<Instant>>,
@@ -37,7 +37,7 @@ struct FirstCount {
     done: u64,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new(style: ProgressStyle) -> Self {
         let terminal = io::stderr().is_terminal();
         let bar = style == ProgressStyle::Bar || (style == ProgressStyle::Auto && terminal);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn time_left_counts_from_the_first_count() {
-        let progress = Progress::new(ProgressStyle::None);
+        let progress = ProgressLine::new(ProgressStyle::None);
         assert_eq!(progress.time_left("train", 50, 100), None);
         std::thread::sleep(Duration::from_millis(20));
         let left = progress.time_left("train", 60, 100).unwrap();

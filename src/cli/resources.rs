@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::numbers;
-use super::progress::{Progress, ProgressStyle};
+use super::progress::{ProgressLine, ProgressStyle};
 use crate::byte_size;
 use crate::phantom;
 use crate::pipeline::runner;
@@ -37,7 +37,10 @@ pub(super) struct ResourceArguments {
 }
 
 /// Starts the threads and finds the device that the arguments name.
-pub(super) fn start(arguments: &ResourceArguments, progress: &Progress) -> Result<Device, Error> {
+pub(super) fn start(
+    arguments: &ResourceArguments,
+    progress: &ProgressLine,
+) -> Result<Device, Error> {
     start_threads(arguments.threads)?;
     find_device(&arguments.device, &|text| progress.line(&text))
 }
@@ -67,7 +70,7 @@ pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> Result<Devic
 pub(super) fn write_phantom(
     phantom: Option<&phantom::Config>,
     store: &Store,
-    progress: &Progress,
+    progress: &ProgressLine,
 ) -> Result<(), Error> {
     if let Some(phantom) = phantom {
         let lock = OpenOptions::new()
@@ -88,21 +91,21 @@ pub(super) fn write_phantom(
 }
 
 /// Shows the progress of a run.
-pub(super) fn show(progress: &Progress, event: runner::Progress) {
+pub(super) fn show(progress: &ProgressLine, event: runner::RunEvent) {
     match event {
-        runner::Progress::Sources { done, total } => {
+        runner::RunEvent::Sources { done, total } => {
             progress.count("sources", done as u64, total as u64, "");
         }
-        runner::Progress::Begin(stage) => {
+        runner::RunEvent::Begin(stage) => {
             progress.line(&format!("{stage}: {}", stage.spec().description));
         }
-        runner::Progress::Stage(stage, Event::Cases { done, total, note }) => {
+        runner::RunEvent::Stage(stage, Event::Cases { done, total, note }) => {
             progress.count(stage.name(), done as u64, total as u64, &note);
         }
-        runner::Progress::Stage(stage, Event::Note(text)) => {
+        runner::RunEvent::Stage(stage, Event::Note(text)) => {
             progress.line(&format!("{stage}: {text}"));
         }
-        runner::Progress::End(_) => {}
+        runner::RunEvent::End(_) => {}
     }
 }
 

@@ -19,7 +19,7 @@ const MAX_LIST_CHARS: usize = 80;
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum RowFormat {
     /// Aligned columns, or one column below the other where there are many.
     Table,
     /// A line of names, then a line for each row; null is empty, a list is JSON.
@@ -71,11 +71,11 @@ impl Rows {
     }
 
     /// Writes the rows.
-    pub(super) fn write(&self, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    pub(super) fn write(&self, format: RowFormat, out: &mut dyn Write) -> Result<(), Error> {
         match format {
-            Format::Table => self.write_table(out),
-            Format::Csv => self.write_csv(out),
-            Format::Json => self.write_json(out),
+            RowFormat::Table => self.write_table(out),
+            RowFormat::Csv => self.write_csv(out),
+            RowFormat::Json => self.write_json(out),
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
     use arrow::array::{Float64Array, StringArray, UInt32Array};
     use std::sync::Arc;
 
-    fn written(format: Format) -> String {
+    fn written(format: RowFormat) -> String {
         let batch = RecordBatch::try_from_iter([
             ("n", Arc::new(UInt32Array::from(vec![Some(3), None])) as _),
             ("name", Arc::new(StringArray::from(vec!["a, b", "c"])) as _),
@@ -201,12 +201,12 @@ mod tests {
     #[test]
     fn numbers_stay_numbers_and_null_is_null() {
         assert_eq!(
-            written(Format::Json),
+            written(RowFormat::Json),
             "{\"n\":3,\"name\":\"a, b\",\"value\":0.5}\n{\"n\":null,\"name\":\"c\",\"value\":null}\n"
         );
-        assert_eq!(written(Format::Csv), "n,name,value\n3,\"a, b\",0.5\n,c,\n");
+        assert_eq!(written(RowFormat::Csv), "n,name,value\n3,\"a, b\",0.5\n,c,\n");
         assert_eq!(
-            written(Format::Table),
+            written(RowFormat::Table),
             "n     name  value\n3     a, b  0.5\nnull  c     null\n"
         );
     }

@@ -2,17 +2,18 @@
 
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
-use super::pipeline_arguments::PipelineArguments;
-use super::progress::Progress;
+use super::header_check::write as write_headers;
+use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
+use super::progress::ProgressLine;
 use super::resources::ResourceArguments;
 use super::run_outcome;
 use super::unknown_name::unknown_name;
 use super::{pairs, resources};
 use crate::pipeline::forecast::{
-    check_device, check_room, expected_cases, forecast as forecast_of,
+    check_device, check_report, check_room, expected_cases, forecast as forecast_of,
 };
-use crate::pipeline::runner::{self, Chosen, Options, can_be_kept};
-use crate::pipeline::{Config, pairs as pairing};
+use crate::pipeline::runner::{self, ChosenVersions, Options, can_be_kept};
+use crate::pipeline::{Config, header_check, pairs as pairing};
 use crate::stages::Stage;
 use clap::Args;
 use nodulus_store::{Store, disk};
@@ -58,13 +59,18 @@ struct WorkArguments {
     /// Print what would be read, made and written, and fail on what would fail later; change nothing
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run, read the headers of all scans and print why some would be refused, by cause
+    #[arg(long, requires = "dry_run")]
+    check: bool,
+    #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
     #[command(flatten)]
     resources: ResourceArguments,
 }
 
 /// Runs the stages of a pipeline file.
 pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let config = read(&arguments.pipeline)?;
+    let config = read(&arguments.pipeline, &arguments.work)?;
     let stages = between(&config, arguments.from, arguments.to)?;
     let work = &arguments.work;
     for (option, chosen) in [("--keep", &arguments.keep), ("--force", &work.force)] {
@@ -98,7 +104,7 @@ pub(super) fn run_stage(
     stage: Stage,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
-    let config = read(&arguments.pipeline)?;
+    let config = read(&arguments.pipeline, &arguments.work)?;
     is_asked_for(&config, stage)?;
     if let Some(other) = arguments.work.force.iter().find(|forced| **forced != stage) {
         return Err(Error::Usage(format!("`--force {other}`: this command runs {stage} alone")));
@@ -106,8 +112,9 @@ pub(super) fn run_stage(
     work_on(&config, &[stage], &BTreeSet::new(), &arguments.work, out)
 }
 
-fn read(pipeline: &PipelineArguments) -> Result<Config, Error> {
-    Ok(Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?)
+fn read(pipeline: &PipelineArguments, work: &WorkArguments) -> Result<Config, Error> {
+    let sets = work.training_patients.sets(&pipeline.sets, "infer");
+    Ok(Config::read(&pipeline.pipeline, &sets, pipeline.store.as_deref())?)
 }
 
 /// The stages from one to another, both included.
@@ -149,7 +156,7 @@ fn work_on(
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let WorkArguments { resources, .. } = arguments;
-    let progress = Progress::new(resources.progress);
+    let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();
     let options = Options {
@@ -157,12 +164,12 @@ fn work_on(
         stages,
         device: &device,
         max_memory: resources.max_memory,
-        chosen: &Chosen::new(),
+        chosen: &ChosenVersions::new(),
         keep,
         retry_failed: arguments.retry_failed,
     };
     if arguments.dry_run {
-        return dry_run(config, &options, resources.json, &progress, out);
+        return dry_run(config, &options, arguments, &progress, out);
     }
     let store = Store::create(&config.store)?;
     let _lock = store.share()?;
@@ -171,28 +178,34 @@ fn work_on(
     }
     let done = runner::run(config, &store, &options, &|event| resources::show(&progress, event))?;
     progress.clear();
-    run_outcome::write(&store, &done, resources.json, out)
+    run_outcome::write(config, &store, &done, resources.json, out)
 }
 
 /// Prints what a run would do, and fails where it would.
 fn dry_run(
     config: &Config,
     options: &Options<'_>,
-    json: bool,
-    progress: &Progress,
+    arguments: &WorkArguments,
+    progress: &ProgressLine,
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let store = Store::look(&config.store)?;
     disk::check_writable(store.root())?;
-    let mut pairs = Vec::new();
+    let json = arguments.resources.json;
+    let (mut pairs, mut headers) = (Vec::new(), None);
     if options.stages.contains(&Stage::Ingest) {
         let expected = expected_cases(config, &store)?;
         let mut written = config.ingest.clone();
         written.cohorts.retain(|cohort| expected(cohort).is_none());
         pairs = pairing::list(&written);
+        let checked = arguments.check.then(|| header_check::check(&written)).transpose();
+        headers = checked.map_err(runner::Error::from)?;
     }
     if !json {
         pairs::write(&pairs, out)?;
+        if let Some(headers) = &headers {
+            write_headers(headers, out)?;
+        }
     }
     let listing = |done, total| progress.count("sources", done as u64, total as u64, "");
     let forecast = forecast_of(config, &store, options, false, &listing)?;
@@ -200,6 +213,9 @@ fn dry_run(
     if json {
         let mut value = serde_json::to_value(&forecast)?;
         value["pairs"] = json!(pairs);
+        if let Some(headers) = headers {
+            value["headers"] = json!(headers);
+        }
         serde_json::to_writer_pretty(&mut *out, &value)?;
         writeln!(out)?;
     } else {
@@ -207,6 +223,7 @@ fn dry_run(
     }
     check_room(&store, &forecast.writes)?;
     check_device(config, &forecast, options.device)?;
+    check_report(config, &store)?;
     Ok(Outcome::Success)
 }
 

@@ -2,8 +2,10 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use crate::pipeline::config::Config;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
+use crate::stages::{Stage, evaluate};
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_store::Store;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 
 /// Writes what each stage did and where the results are.
 pub(super) fn write(
+    config: &Config,
     store: &Store,
     done: &[Done],
     json: bool,
@@ -20,12 +23,38 @@ pub(super) fn write(
 ) -> Result<Outcome, Error> {
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
+    let changed = changed_settings(config, store, done)?;
+    let warnings = warnings(store)?;
     if json {
-        write_json(store, done, n_failures, &outdated, out)?;
+        write_json(store, done, n_failures, &outdated, &changed, &warnings, out)?;
     } else {
-        write_text(store, done, n_failures, &outdated, out)?;
+        write_text(store, done, n_failures, &outdated, &warnings, out)?;
+        for stage in changed {
+            writeln!(
+                out,
+                "the settings of {stage} are not those of its current outputs, and this run left {stage} out: \
+                 `nodulus run --from {stage}` makes them anew"
+            )?;
+        }
     }
     Ok(if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
+}
+
+/// The stages before those of a run whose current outputs were made with other settings. Ingest's settings are those of its
+/// cohorts, which a run without it does not list.
+fn changed_settings(config: &Config, store: &Store, done: &[Done]) -> Result<Vec<Stage>, Error> {
+    let Some(first) = done.iter().map(|done| done.stage).min() else { return Ok(Vec::new()) };
+    let mut changed = Vec::new();
+    for stage in config.stages().filter(|stage| *stage > Stage::Ingest && *stage < first) {
+        let spec = stage.spec();
+        let Some(output) = spec.writes.first() else { continue };
+        if let Some(version) = store.current(*output)?
+            && version.manifest.config != (spec.settings)(config)?
+        {
+            changed.push(stage);
+        }
+    }
+    Ok(changed)
 }
 
 fn write_text(
@@ -33,6 +62,7 @@ fn write_text(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
@@ -41,23 +71,32 @@ fn write_text(
         let head = ["stage", "time", "shards made", "rows", "failed"];
         writeln!(out, "{}", format::table(&head, done.iter().map(row)))?;
     }
-    let root = store.root().display();
-    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {root})")?;
+    let (root, quoted) = (store.root().display(), format::shell(store.root()));
+    writeln!(out, "\ntables  {root} (list them: nodulus tables --store {quoted})")?;
     if let Some(report) = report(store)? {
         writeln!(out, "report  {}", report.display())?;
     }
     for row in dice(store)? {
         writeln!(
             out,
-            "Dice    {} {} [{}, {}], {} of {} nodules measured, {} missed",
+            "Dice    {} {} [{}], {} of {} nodules measured, {} missed",
             row.model_id,
             format::number(row.mean),
-            format::number(row.ci_low),
-            format::number(row.ci_high),
+            row.ci_missing_reason.clone().unwrap_or_else(|| format!(
+                "{}, {}",
+                format::number(row.ci_low),
+                format::number(row.ci_high)
+            )),
             row.n_valid,
             row.n_total,
             row.n_missed
         )?;
+    }
+    if !warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
     }
     if !outdated.is_empty() {
         writeln!(out)?;
@@ -68,7 +107,7 @@ fn write_text(
     if n_failures > 0 {
         writeln!(
             out,
-            "\n{n_failures} cases failed: nodulus show failures --store {root}; `--retry-failed` tries them again"
+            "\n{n_failures} cases failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again"
         )?;
     }
     Ok(())
@@ -94,6 +133,8 @@ fn write_json(
     done: &[Done],
     n_failures: u64,
     outdated: &[Outdated],
+    changed_settings: &[Stage],
+    warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let stages: Vec<_> = done
@@ -115,7 +156,9 @@ fn write_json(
         "stages": stages,
         "report": report(store)?,
         "dice": dice(store)?,
+        "warnings": warnings,
         "outdated": outdated,
+        "changed_settings": changed_settings,
         "n_failures": n_failures,
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
@@ -127,6 +170,13 @@ fn write_json(
 pub(super) fn report(store: &Store) -> Result<Option<PathBuf>, Error> {
     let version = store.current(Output::Report)?;
     Ok(version.map(|_| store.root().join(Output::Report.name()).join("current/report.html")))
+}
+
+/// What a reader of the store's current results has to know.
+pub(super) fn warnings(store: &Store) -> Result<Vec<String>, Error> {
+    let [scans, nodules, metrics] = [Table::Scans, Table::Nodules, Table::NoduleMetrics]
+        .map(|table| store.current(Output::Table(table)));
+    Ok(evaluate::warnings(scans?.as_ref(), nodules?.as_ref(), metrics?.as_ref())?)
 }
 
 /// Rows of `summary` with the Dice of each model over all nodules.

@@ -3,7 +3,7 @@
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
-use super::pipeline_arguments::PipelineArguments;
+use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
 use super::resources;
 use crate::byte_size;
 use crate::near_names::near_or_all;
@@ -67,6 +67,8 @@ struct ScoreRunArguments {
     /// Try unchanged series again that failed before
     #[arg(long)]
     retry_failed: bool,
+    #[command(flatten)]
+    training_patients: TrainingPatientsArgument,
     /// Threads; default: one for each core
     #[arg(long, value_name = "N", value_parser = numbers::whole::<u16>(1, 65_535))]
     threads: Option<u16>,
@@ -120,7 +122,8 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
         };
         return Err(Error::Usage(text));
     }
-    let settings = ScoreSettings::read(file, &arguments.sets, arguments.store.as_deref())?;
+    let sets = arguments.training_patients.sets(&arguments.sets, "score");
+    let settings = ScoreSettings::read(file, &sets, arguments.store.as_deref())?;
     let max_time = arguments.max_minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     let report = |event| log(arguments.log, &event);
     resources::start_threads(arguments.threads)?;
@@ -205,6 +208,9 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
     ];
     let rows = counts.into_iter().map(|(name, n)| vec![name.to_owned(), n.to_string()]);
     writeln!(out, "{}", format::table(&["series", "count"], rows))?;
+    for notice in &summary.notices {
+        writeln!(out, "\nwarning: {notice}")?;
+    }
     writeln!(out, "\n{:.1} s with {}", summary.seconds.total, summary.model_id)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
 use super::numbers;
 use super::outdated;
-use super::rows::Format;
+use super::rows::RowFormat;
 use super::unknown_name::unknown_name;
 use crate::pipeline::outdated::outdated_among;
 use crate::tables::{Output, Table};
@@ -57,7 +57,7 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
         // Not on standard output, which programs read.
         let _ = writeln!(io::stderr(), "no row of `{table}` has {conditions}");
     } else {
-        rows.write(if arguments.json { Format::Json } else { Format::Table }, out)?;
+        rows.write(if arguments.json { RowFormat::Json } else { RowFormat::Table }, out)?;
     }
     Ok(Outcome::Success)
 }

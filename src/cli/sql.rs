@@ -26,15 +26,15 @@ pub(super) struct SqlArguments {
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Format of the answer
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Table)]
+    format: AnswerFormat,
     /// File to write to; default: standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum AnswerFormat {
     /// Aligned columns
     Table,
     /// A line of names, then a line for each row
@@ -51,7 +51,7 @@ pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Outco
         return Err(Error::Usage(WITHOUT_SQL.to_owned()));
     }
     let store = Store::open(&arguments.store)?;
-    if arguments.out.is_none() && arguments.format == Format::Parquet {
+    if arguments.out.is_none() && arguments.format == AnswerFormat::Parquet {
         return Err(Error::Usage("`--format parquet` needs `--out FILE`".to_owned()));
     }
     if let Some(file) = &arguments.out {
@@ -69,13 +69,13 @@ pub(super) fn sql(arguments: &SqlArguments, out: &mut dyn Write) -> Result<Outco
     Ok(Outcome::Success)
 }
 
-fn write(answer: &RecordBatch, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+fn write(answer: &RecordBatch, format: AnswerFormat, out: &mut dyn Write) -> Result<(), Error> {
     let mut rows = |format| Rows::of(answer).write(format, out);
     match format {
-        Format::Table => rows(rows::Format::Table),
-        Format::Csv => rows(rows::Format::Csv),
-        Format::Json => rows(rows::Format::Json),
-        Format::Parquet => {
+        AnswerFormat::Table => rows(rows::RowFormat::Table),
+        AnswerFormat::Csv => rows(rows::RowFormat::Csv),
+        AnswerFormat::Json => rows(rows::RowFormat::Json),
+        AnswerFormat::Parquet => {
             let bytes = parquet_bytes(answer).map_err(std::io::Error::other)?;
             Ok(out.write_all(&bytes)?)
         }

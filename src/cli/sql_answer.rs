@@ -83,7 +83,7 @@ fn in_duckdb(question: &str, store: &Store) -> Result<String, Error> {
     for name in nodulus_sql::tables_in(question) {
         let Some(table) = Table::from_name(&name) else { continue };
         if let Some(files) = store.table_files(table)? {
-            sql += &view(table, &files.glob);
+            sql += &view(store.root(), table, &files.glob);
             sql.push(' ');
         }
     }

@@ -3,11 +3,11 @@
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
 use super::pipeline_arguments::PipelineArguments;
-use super::progress::{Progress, ProgressStyle};
+use super::progress::{ProgressLine, ProgressStyle};
 use super::resources;
 use crate::pipeline::Config;
 use crate::pipeline::forecast::forecast as forecast_of;
-use crate::pipeline::runner::{Chosen, Options};
+use crate::pipeline::runner::{ChosenVersions, Options};
 use crate::stages::Stage;
 use clap::Args;
 use nodulus_nets::Device;
@@ -38,11 +38,11 @@ pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result
         stages: &stages,
         device: &Device::Cpu,
         max_memory: resources::DEFAULT_MAX_MEMORY,
-        chosen: &Chosen::new(),
+        chosen: &ChosenVersions::new(),
         keep: &BTreeSet::new(),
         retry_failed: false,
     };
-    let progress = Progress::new(arguments.progress);
+    let progress = ProgressLine::new(arguments.progress);
     let listing = |done, total| progress.count("sources", done as u64, total as u64, "");
     let forecast = forecast_of(&config, &store, &options, true, &listing)?;
     progress.clear();

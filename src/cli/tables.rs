@@ -64,7 +64,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         writeln!(out)?;
     } else if arguments.sql {
         for Listed { table, glob, .. } in tables {
-            writeln!(out, "{}", view(table, &glob))?;
+            writeln!(out, "{}", view(store.root(), table, &glob))?;
         }
         super::outdated::warn(outdated);
     } else if tables.is_empty() {
@@ -89,10 +89,20 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
 }
 
 /// SQL that defines a view of a table in DuckDB.
-pub(super) fn view(table: Table, glob: &Path) -> String {
-    let glob = glob.display().to_string().replace('\'', "''");
+pub(super) fn view(root: &Path, table: Table, glob: &Path) -> String {
+    let glob = sql_pattern(&root.display().to_string(), &glob.display().to_string());
     let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
     format!("CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")
+}
+
+/// A file pattern as text in SQL. Characters of the store's path that are special in patterns stand in brackets.
+fn sql_pattern(root: &str, glob: &str) -> String {
+    let literal: String = root
+        .chars()
+        .map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() })
+        .collect();
+    let below = glob.strip_prefix(root).unwrap_or(glob);
+    format!("{literal}{below}").replace('\'', "''")
 }
 
 impl Listed {
@@ -159,4 +169,15 @@ fn version(store: &Store, key: &str, json: bool, out: &mut dyn Write) -> Result<
 pub(super) fn table(name: &str) -> Result<Table, Error> {
     Table::from_name(name)
         .ok_or_else(|| Error::Usage(unknown_name("table", name, &Table::ALL.map(Table::name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_characters_of_the_stores_path_are_literal_in_a_pattern() {
+        let pattern = sql_pattern("/a/it's [x]*?", "/a/it's [x]*?/scans/current/*.parquet");
+        assert_eq!(pattern, "/a/it''s [[]x][*][?]/scans/current/*.parquet");
+    }
 }

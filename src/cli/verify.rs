@@ -1,7 +1,7 @@
 //! `nodulus verify`.
 
 use super::error::{Error, Outcome};
-use super::progress::{Progress, ProgressStyle};
+use super::progress::{ProgressLine, ProgressStyle};
 use clap::Args;
 use nodulus_formats::data_manifest;
 use std::io::Write;
@@ -25,7 +25,7 @@ pub(super) struct VerifyArguments {
 /// Checks files against a data manifest.
 pub(super) fn verify(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let manifest = data_manifest::read(&arguments.manifest)?;
-    let progress = Progress::new(arguments.progress);
+    let progress = ProgressLine::new(arguments.progress);
     let report = data_manifest::verify(&manifest, &arguments.root, &|done, total| {
         progress.count("verify", done, total, "");
     })?;

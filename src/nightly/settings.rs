@@ -3,8 +3,9 @@
 use super::deliver::OutputKind;
 use super::identity::DeidentifySettings;
 use crate::pipeline::config::{self, FileKind};
-use crate::stages::crop::Window;
+use crate::stages::crop::{self, Window};
 use nodulus_formats::dicom::Tolerances;
+use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_settings::{Fault, Set};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub struct ScoreFile {
 /// Settings: `[score]`. Paths are relative to the file's folder.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct ScoreSettings {
     /// Folder that scans arrive in. nodulus never writes to it.
     #[schemars(length(min = 1), extend("examples" = ["incoming"]))]
@@ -66,6 +68,14 @@ pub struct ScoreSettings {
     #[serde(default)]
     #[schemars(extend("examples" = [["seg"]]))]
     pub outputs: BTreeSet<OutputKind>,
+    /// Whether scans of patients that the model was trained or validated on are scored; tables, files and messages then
+    /// say so. `--allow-training-patients` sets it.
+    #[serde(default)]
+    pub allow_training_patients: bool,
+    /// Whether regions may have another window, padding or pixel spacing than the model was trained with; tables,
+    /// files and messages then say so.
+    #[serde(default)]
+    pub allow_other_preprocessing: bool,
     /// How outputs are de-identified; without it, they name the patients as they are.
     #[serde(default)]
     pub deidentify: Option<DeidentifySettings>,
@@ -73,6 +83,9 @@ pub struct ScoreSettings {
     #[serde(default = "probability_threshold")]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub probability_threshold: f64,
+    /// Components that a candidate's mask keeps, as `infer.component`.
+    #[serde(default = "component")]
+    pub component: ComponentRule,
 }
 
 /// One path, or several.
@@ -100,14 +113,15 @@ impl From<OneOrMore> for Paths {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegionSettings {
-    /// Distance between the pixels of a region, as `crop.spacing_mm`.
+    /// Distance between the pixels of a region, as `crop.spacing_mm`; without it, that of the model.
     #[schemars(range(min = 0.05, max = 10))]
     pub spacing_mm: Option<f64>,
-    /// Value of pixels outside the scan, as `crop.padding_hu`.
-    pub padding_hu: i16,
-    /// Range of HU that is mapped to 0 to 1, as `crop.window`.
-    pub window: Window,
-    /// Greatest distance from a candidate to the nearest voxel of its nodule.
+    /// Value of pixels outside the scan, as `crop.padding_hu`; without it, that of the model.
+    #[schemars(extend("examples" = [-1000]))]
+    pub padding_hu: Option<i16>,
+    /// Range of HU that is mapped to 0 to 1, as `crop.window`; without it, that of the model.
+    pub window: Option<Window>,
+    /// Greatest distance from a candidate to the nearest voxel of its nodule, as `infer.reach_mm`.
     #[schemars(range(min = 0, max = 50))]
     pub reach_mm: f64,
     /// Greatest distance across slices from a candidate to the end of its nodule.
@@ -115,16 +129,25 @@ pub struct RegionSettings {
     pub extent_mm: f64,
 }
 
+impl RegionSettings {
+    /// Value of pixels outside the scan.
+    pub fn padding_hu(&self) -> i16 {
+        self.padding_hu.unwrap_or(crop::Config::default().padding_hu())
+    }
+
+    /// Range of HU that is mapped to 0 to 1.
+    pub fn window(&self) -> Window {
+        self.window.unwrap_or_default()
+    }
+}
+
 impl Default for RegionSettings {
     fn default() -> Self {
-        let crop = crate::stages::crop::Config::default();
         Self {
-            spacing_mm: crop.spacing_mm,
-            padding_hu: crop.padding_hu,
-            window: crop.window,
-            // METHOD: chosen; a detector's candidate lies in a nodule or close to it, and another nodule or
-            // vessel is seldom nearer.
-            reach_mm: 5.0,
+            spacing_mm: None,
+            padding_hu: None,
+            window: None,
+            reach_mm: REACH_MM,
             // METHOD: chosen; a nodule is up to 3 cm large, more is a mass (Fleischner Society); 6 cm holds
             // it from any candidate within.
             extent_mm: 30.0,
@@ -143,6 +166,11 @@ const fn announced_hours() -> f64 {
 /// METHOD: as `infer.probability_threshold`.
 const fn probability_threshold() -> f64 {
     0.5
+}
+
+/// METHOD: as `infer.component`, so that what is evaluated is what is delivered.
+const fn component() -> ComponentRule {
+    ComponentRule::Centre
 }
 
 impl ScoreSettings {
@@ -184,7 +212,9 @@ impl ScoreSettings {
             return Err(Fault::new(key, message));
         }
         let RegionSettings { window, reach_mm, extent_mm, .. } = self.region;
-        config::check_window("score.region.window", window)?;
+        if let Some(window) = window {
+            config::check_window("score.region.window", window)?;
+        }
         if extent_mm < reach_mm {
             let message = format!(
                 "`score.region.extent_mm` is {extent_mm}, expected at least `score.region.reach_mm`, which is {reach_mm}"
@@ -197,12 +227,15 @@ impl ScoreSettings {
 
     /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
-        let Self { tolerances, region, flips, probability_threshold, .. } = self;
+        let Self { tolerances, region, flips, probability_threshold, component, .. } = self;
         serde_json::json!({
             "tolerances": tolerances,
             "region": region,
             "flips": flips,
             "probability_threshold": probability_threshold,
+            "component": component,
+            "allow_training_patients": self.allow_training_patients,
+            "allow_other_preprocessing": self.allow_other_preprocessing,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Follows a table back to the source files, through the outputs that it was made from, in other stores too.
 
+use super::outside_weights::described;
 use crate::stages::train::{Origin, WeightsNote};
 use crate::tables::{Output, SOURCES, Table};
 use nodulus_store::{Error, InputRef, ShardCase, Store, Version};
@@ -215,10 +216,8 @@ fn find(
     for root in around.iter().chain(others) {
         match Store::open(root).and_then(|store| Ok((store.versions(Output::Checkpoint)?, store))) {
             Ok((versions, store)) => {
-                let mut with_weights = versions.into_iter().filter(|version| {
-                    let mut parts = version.manifest.shards.iter().flat_map(|shard| &shard.parts);
-                    parts.any(|part| part.content_sha256 == content_sha256)
-                });
+                let mut with_weights =
+                    versions.into_iter().filter(|version| holds(version, content_sha256));
                 let first = with_weights.next();
                 let is_of_run = |version: &Version| Some(version.manifest.key.as_str()) == run_id;
                 let of_run = first.clone().into_iter().chain(with_weights).find(is_of_run);
@@ -231,6 +230,19 @@ fn find(
         }
     }
     Err(problems.join("; "))
+}
+
+/// Whether a version has weights of this content, with their description or without one.
+fn holds(version: &Version, content_sha256: &str) -> bool {
+    let parts = || version.manifest.shards.iter().flat_map(|shard| &shard.parts);
+    parts().any(|weights| {
+        let description = Path::new(&weights.file).with_extension("json");
+        let description = parts().find(|part| Path::new(&part.file) == description);
+        weights.content_sha256 == content_sha256
+            || description.is_some_and(|description| {
+                described(&weights.content_sha256, &description.content_sha256) == content_sha256
+            })
+    })
 }
 
 /// A scan, as far as it says whose a case is.

@@ -111,6 +111,9 @@ fn facts(cohort: &ingest::Cohort, case: &Case) -> Vec<String> {
         facts.push(format!("{:?}", luna16_subset(&case.case_id)));
     }
     facts.extend(case.problem.clone());
+    facts.extend(
+        case.passed_over.iter().map(|other| format!("{} {}", other.rule.name(), other.what)),
+    );
     facts
 }
 
@@ -129,9 +132,17 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// Size and time of change of a file, as text.
+/// Size and times of change of a file, as text. Programs such as `rsync` set the time of the content; nobody can set that of the
+/// file's entry, so that a file replaced by one of equal size and time is found.
 pub(super) fn stat(path: &Path) -> String {
     let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    format!("{} {}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
+    #[cfg(unix)]
+    let entry = {
+        use std::os::unix::fs::MetadataExt as _;
+        format!(" {}.{}", metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let entry = "";
+    format!("{} {}{entry}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
 }

@@ -43,14 +43,33 @@ pub(super) fn outside_weights(
     let Some(outside) = (stage.spec().outside_weights)(config) else { return Ok(None) };
     let setting = outside.setting;
     let file = weights_file(outside.path).map_err(|source| Error::Store { setting, source })?;
-    let content_sha256 =
-        hash::sha256_file(&file).map_err(|source| Error::Io { setting, source })?;
+    let content_sha256 = content_sha256(&file).map_err(|source| Error::Io { setting, source })?;
     // A description that cannot be read stops the stage that needs it.
     let origin = nodulus_nets::origin(&file).ok().and_then(|metadata| Origin::of(&metadata));
     let note =
         WeightsNote { path: Some(std::path::absolute(&file).unwrap_or(file.clone())), origin };
     let input = InputRef::outside(outside.input, content_sha256);
     Ok(Some((file, InputRef { note: Some(json!(note)), ..input })))
+}
+
+/// The content of weights: of the file and of the description beside it, where there is one, on which predictions depend too.
+/// The description names the content of the list of those whom the weights were trained on.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read.
+fn content_sha256(file: &Path) -> io::Result<String> {
+    let weights = hash::sha256_file(file)?;
+    match hash::sha256_file(&file.with_extension("json")) {
+        Ok(description) => Ok(described(&weights, &description)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(weights),
+        Err(error) => Err(error),
+    }
+}
+
+/// The content of weights with a description, by the SHA-256 of both.
+pub(super) fn described(weights: &str, description: &str) -> String {
+    hash::sha256_parts([weights, description])
 }
 
 /// The weights file of a path: the file itself, the one in a checkpoint's folder, or the current one of a store.

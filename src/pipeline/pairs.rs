@@ -21,20 +21,20 @@ pub struct CohortPairs {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Pair {
     /// Whether the case is complete.
-    pub state: State,
+    pub state: PairState,
     /// The patient, where the path names one.
     pub patient: Option<String>,
     /// The image: a file or a folder.
     pub image: Option<String>,
     /// The masks of each reader.
-    pub masks: Vec<Masks>,
+    pub masks: Vec<MaskFiles>,
     /// What is missing or wrong.
     pub problem: Option<String>,
 }
 
 /// The masks of one reader.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Masks {
+pub struct MaskFiles {
     /// The reader's name, where readers have names.
     pub reader: Option<String>,
     /// Mask files.
@@ -44,7 +44,7 @@ pub struct Masks {
 /// Whether a case is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum PairState {
     /// The files do not make a pair; the case fails.
     Unpaired,
     /// The image has no mask; the case fails.
@@ -68,7 +68,9 @@ pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
             Ok(cases) => (None, cases),
             Err(error) => (Some(error.to_string()), Vec::new()),
         };
-        let mut pairs: Vec<Pair> = cases.iter().map(|case| pair(cohort, case)).collect();
+        // What is passed over is no case of the pattern.
+        let cases = cases.iter().filter(|case| case.has_scan || case.passed_over.is_empty());
+        let mut pairs: Vec<Pair> = cases.map(|case| pair(cohort, case)).collect();
         pairs.sort();
         CohortPairs { cohort: cohort.name.clone(), error, pairs }
     };
@@ -82,8 +84,8 @@ fn pair(cohort: &Cohort, case: &Case) -> Pair {
         let own = files.filter(move |(_, of)| **of == reader);
         own.map(|(file, _)| cohort::relative(&cohort.root, file).into()).collect::<Vec<PathBuf>>()
     };
-    let masks: Vec<Masks> = (0..patterns.len())
-        .map(|n| Masks { reader: cohort.reader(n).map(str::to_owned), files: files_of(n) })
+    let masks: Vec<MaskFiles> = (0..patterns.len())
+        .map(|n| MaskFiles { reader: cohort.reader(n).map(str::to_owned), files: files_of(n) })
         .collect();
     let missing: Vec<String> = masks
         .iter()
@@ -95,10 +97,10 @@ fn pair(cohort: &Cohort, case: &Case) -> Pair {
         })
         .collect();
     let state = match (&case.problem, missing.len()) {
-        (Some(_), _) => State::Unpaired,
-        (None, 0) => State::Paired,
-        (None, n) if n == patterns.len() => State::WithoutMask,
-        (None, _) => State::SomeReaders,
+        (Some(_), _) => PairState::Unpaired,
+        (None, 0) => PairState::Paired,
+        (None, n) if n == patterns.len() => PairState::WithoutMask,
+        (None, _) => PairState::SomeReaders,
     };
     let missing = (!missing.is_empty()).then(|| missing.join("; "));
     Pair {

@@ -386,16 +386,14 @@ mod tests {
             known.insert(now).series.clone()
         };
         assert_eq!(list(), BTreeSet::new());
-        let kept = fs::metadata(&file).unwrap().modified().unwrap();
         write_slice(&file);
         assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
-        // Same name, size and time: the cached series.
+        // Same name, size and time of the content, written later.
         let length = fs::metadata(&file).unwrap().len() as usize;
         let changed = fs::metadata(&file).unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&file, vec![0; length]).unwrap();
         set_modified(&file, changed);
-        assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
-        set_modified(&file, kept);
         assert_eq!(list(), BTreeSet::new());
     }
 

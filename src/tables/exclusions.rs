@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A rule by which a file, series or mark is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
+pub enum ExclusionRule {
     /// The file has the marks of a chest X-ray, or the folder has its images, rather than those of a CT.
     ChestXRay,
     /// The file repeats the marks of another file.
@@ -28,7 +28,7 @@ pub enum Rule {
     RoiLeftOut,
 }
 
-impl Rule {
+impl ExclusionRule {
     /// Name in the table.
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ columns! {
 impl Exclusion {
     /// An exclusion by ingest.
     pub fn new(
-        rule: Rule,
+        rule: ExclusionRule,
         cohort: Option<&str>,
         series: Option<&str>,
         case_id: impl Into<String>,

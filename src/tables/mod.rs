@@ -3,6 +3,7 @@
 pub mod mask_box;
 pub mod ratings;
 mod metric_columns;
+mod component_columns;
 pub mod scans;
 pub mod marks;
 pub mod nodules;
@@ -11,6 +12,8 @@ pub mod rating_agreement;
 pub mod rois;
 pub mod samples;
 pub mod leak;
+pub mod doubts;
+pub mod scan_identity;
 pub mod training_log;
 pub mod predictions;
 pub mod slice_metrics;
@@ -22,10 +25,13 @@ pub mod scores;
 pub mod growth;
 pub mod drift;
 pub mod exclusions;
+pub mod passed_over;
 pub mod failures;
 pub mod output;
 
 pub use comparisons::Comparison;
+pub use component_columns::ComponentColumns;
+pub use doubts::Doubt;
 pub use drift::Drift;
 pub use exclusions::Exclusion;
 pub use failures::Failure;
@@ -36,9 +42,10 @@ pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use nodulus_store::Error;
 pub use output::{Output, SOURCES};
+pub use passed_over::PassedOverFile;
 pub use predictions::{Prediction, SliceProbability};
 pub use rating_agreement::RatingAgreement;
-pub use ratings::{PairAgreement, PerRating, RATINGS, RatingStatistics};
+pub use ratings::{PairAgreement, PerRating, RATINGS, RatingDistribution, Scale};
 pub use reader_agreement::ReaderAgreement;
 pub use reader_metrics::ReaderMetric;
 pub use rois::{Neighbours, Oversize, Roi};
@@ -86,6 +93,8 @@ pub enum Table {
     Comparisons,
     /// See [`exclusions`].
     Exclusions,
+    /// See [`passed_over`].
+    PassedOver,
     /// See [`failures`].
     Failures,
     /// See [`scores`].
@@ -98,7 +107,7 @@ pub enum Table {
 
 impl Table {
     /// The tables that the stages write, in data-flow order.
-    pub const OF_STAGES: [Self; 16] = [
+    pub const OF_STAGES: [Self; 17] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -114,19 +123,20 @@ impl Table {
         Self::Summary,
         Self::Comparisons,
         Self::Exclusions,
+        Self::PassedOver,
         Self::Failures,
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 19] = {
-        let mut all = [Self::Scores; 19];
+    pub const ALL: [Self; 20] = {
+        let mut all = [Self::Scores; 20];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
             n += 1;
         }
-        all[17] = Self::Growth;
-        all[18] = Self::Drift;
+        all[18] = Self::Growth;
+        all[19] = Self::Drift;
         all
     };
 
@@ -148,6 +158,7 @@ impl Table {
             Self::Summary => Summary::TABLE,
             Self::Comparisons => Comparison::TABLE,
             Self::Exclusions => Exclusion::TABLE,
+            Self::PassedOver => PassedOverFile::TABLE,
             Self::Failures => Failure::TABLE,
             Self::Scores => Score::TABLE,
             Self::Growth => Growth::TABLE,

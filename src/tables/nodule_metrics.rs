@@ -1,6 +1,6 @@
 //! `nodule_metrics`: one row for each nodule and model; 3D, over the nodule's region.
 
-use super::MetricColumns;
+use super::{ComponentColumns, MetricColumns};
 use nodulus_metrics::{SizeError, SizeMeasure};
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,16 @@ columns! {
         pub nodule_id: String,
         /// patient of the series
         pub patient_id: String,
-        /// model, or `threshold` for the best single threshold
+        /// model, or `region_growing` for the baseline
         pub model_id: String,
         /// slices of the region
         pub n_slices: i64,
-        /// metrics of the prediction
+        /// metrics of the delivered prediction
         #[serde(flatten)]
         pub metrics: MetricColumns,
+        /// metrics by either rule of components
+        #[serde(flatten)]
+        pub components: ComponentColumns,
         /// volume of the prediction
         pub predicted_volume_mm3: f64,
         /// volume of the reference in the region
@@ -60,6 +63,8 @@ columns! {
         pub oversize: Option<String>,
         /// scored, missed, spurious or both_empty
         pub outcome: String,
+        /// reasons to doubt the prediction, as in `predictions`
+        pub doubts: Vec<String>,
         /// name and version of the definitions
         pub metric_definition: String,
     }
@@ -82,7 +87,7 @@ impl NoduleMetrics {
 
 impl Row for NoduleMetrics {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         id_columns: &["nodule_id"],
         ..TableSpec::new::<Self>("nodule_metrics", "a nodule × model")
     };

@@ -1,6 +1,6 @@
 //! `nodules`: one row for each physical nodule, merged from the readers' marks.
 
-use super::{PerRating, RatingStatistics, mask_box};
+use super::{PerRating, RatingDistribution, mask_box};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
@@ -88,9 +88,9 @@ columns! {
         pub alternative_mark_ids: Option<Vec<Vec<String>>>,
         /// statistics of the marks' ratings
         #[serde(flatten)]
-        pub ratings: PerRating<RatingStatistics>,
-        /// solid, part_solid, ground_glass, calcified or cavitary, from the mean ratings
-        pub nodule_type: Option<String>,
+        pub ratings: PerRating<RatingDistribution>,
+        /// solid, part_solid or ground_glass, where the median of texture is 5, between, or 1; null where no mark is rated
+        pub texture_type: Option<String>,
     }
 }
 
@@ -120,7 +120,7 @@ impl Nodule {
 
 impl Row for Nodule {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         pixel_columns: &["mask_bits", "union_mask_bits"],
         id_columns: &["nodule_id", "series_instance_uid", "patient_id"],
         row_group_rows: 4096,

@@ -11,21 +11,29 @@ columns! {
         pub roi_id: String,
         /// nodule at the centre
         pub nodule_id: String,
-        /// model, or `threshold` for the best single threshold
+        /// model, or `region_growing` for the baseline
         pub model_id: String,
-        /// probability of nodule for each pixel × 255, one byte each, row by row; null for a threshold
+        /// probability of nodule for each pixel × 255, one byte each, row by row; null for region_growing
         #[serde(with = "serde_bytes")]
         pub probability: Option<Vec<u8>>,
         /// probability that the slice shows the nodule; null for a model without a classifier
         pub nodule_probability: Option<f64>,
-        /// lowest probability that counts as nodule; for the model `threshold`, the lowest HU
+        /// lowest probability that counts as nodule; for region_growing, the lowest HU, which is the nodule's own
         pub threshold: f64,
-        /// nodules on which the threshold was chosen: setting (none: it is a setting), validation, learning (train
+        /// nodules on which the threshold, or region_growing's share and opening, was chosen: setting (none: it is a setting), validation, learning (train
         /// and validation) or scored (the predicted nodules themselves)
         pub threshold_from: String,
-        /// predicted mask, packed bits, row by row, least significant bit first
+        /// components that mask_bits keeps: centre (the one at the nodule's centre) or all
+        pub component: String,
+        /// predicted mask, which is evaluated: packed bits, row by row, least significant bit first
         #[serde(with = "serde_bytes")]
         pub mask_bits: Vec<u8>,
+        /// mask by the other rule of components, packed like mask_bits
+        #[serde(with = "serde_bytes")]
+        pub other_rule_mask_bits: Vec<u8>,
+        /// reasons to doubt the prediction: training_patient, validation_patient, unlisted_patients,
+        /// other_preprocessing, unchecked_preprocessing or other_spacing (docs/models.md); empty without any
+        pub doubts: Vec<String>,
     }
 }
 
@@ -47,8 +55,8 @@ impl SliceProbability {
 
 impl Row for Prediction {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
-        pixel_columns: &["probability", "mask_bits"],
+        schema_version: 3,
+        pixel_columns: &["probability", "mask_bits", "other_rule_mask_bits"],
         id_columns: &["roi_id", "nodule_id"],
         row_group_rows: 128,
         ..TableSpec::new::<Self>("predictions", "a slice predicted by a model")

@@ -70,6 +70,10 @@ columns! {
         pub start_i: f64,
         /// row of the region's first pixel in the slice: whole unless resampled, negative outside the image
         pub start_j: f64,
+        /// columns of the scan's slices: pixels of the region past the last one are padding
+        pub n_columns: i64,
+        /// rows of the scan's slices: pixels of the region past the last one are padding
+        pub n_rows: i64,
         /// pixels along j
         pub height: i64,
         /// pixels along i
@@ -126,7 +130,7 @@ columns! {
 
 impl Row for Roi {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         pixel_columns: &["hu", "mask_bits", "other_mask_bits"],
         // Compression with zstd saves at most half of `hu`, which is noisy, and makes writing three times slower
         // (`docs/benchmarks.md`).

@@ -13,7 +13,8 @@ columns! {
         pub series_instance_uid: String,
         /// DICOM StudyInstanceUID
         pub study_instance_uid: Option<String>,
-        /// DICOM PatientID, or the patient that the file's path names; the series where neither is known
+        /// DICOM PatientID, the patient that the file's path names, or that of LUNA16's series; the series where none is
+        /// known
         pub patient_id: String,
         /// layout of the files: lidc, luna16 or volumes
         pub source: String,
@@ -27,7 +28,7 @@ columns! {
         pub spacing_i_mm: f64,
         /// distance between voxel centres, along j
         pub spacing_j_mm: f64,
-        /// distance between slices: the median gap; null for a refused series without one
+        /// distance between slices: the slope of a line through their positions; null for a refused series without one
         pub spacing_k_mm: Option<f64>,
         /// centre of voxel (0, 0, 0), LPS, along x
         pub origin_x_mm: Option<f64>,
@@ -45,6 +46,22 @@ columns! {
         pub n_missing_slices: Option<i64>,
         /// identical slices at one position that are not used
         pub n_duplicate_slices: Option<i64>,
+        /// largest distance of a slice's position from its voxel on the even grid that was fitted to all positions
+        pub grid_residual_mm: Option<f64>,
+        /// DICOM SeriesDescription
+        pub series_description: Option<String>,
+        /// DICOM ImageType, values joined by `\`; FrameType if the series has no ImageType
+        pub image_type: Option<String>,
+        /// DICOM SeriesNumber
+        pub series_number: Option<i64>,
+        /// DICOM AcquisitionNumber of the slice at k = 0
+        pub acquisition_number: Option<i64>,
+        /// DICOM RescaleType; a scan without one holds HU
+        pub rescale_type: Option<String>,
+        /// DICOM BodyPartExamined
+        pub body_part: Option<String>,
+        /// DICOM ContrastBolusAgent
+        pub contrast: Option<String>,
         /// DICOM Manufacturer
         pub manufacturer: Option<String>,
         /// DICOM ManufacturerModelName
@@ -57,10 +74,16 @@ columns! {
         pub tube_current: Option<f64>,
         /// DICOM transfer syntax UID
         pub transfer_syntax: Option<String>,
+        /// faults of the files that were read past, each with the number of slices, voxels or files, as `high_bit: 8`;
+        /// docs/tolerances.md lists them
+        pub irregularities: Vec<String>,
         /// lowest voxel value
         pub hu_min: Option<i64>,
         /// highest voxel value
         pub hu_max: Option<i64>,
+        /// SHA-256 of the size and of the voxels of three slices, whatever the names of files, patient and series; null
+        /// for a scan without its image
+        pub image_sha256: Option<String>,
         /// SHA-256 over the case's content, image and annotations, wherever the files lie
         pub content_sha256: String,
         /// path of the image file or folder when it was read, relative to the cohort's root; null for a scan without
@@ -86,7 +109,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")

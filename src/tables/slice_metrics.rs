@@ -1,6 +1,6 @@
 //! `slice_metrics`: one row for each slice and model; 2D, on the slice.
 
-use super::MetricColumns;
+use super::{ComponentColumns, MetricColumns};
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,14 @@ columns! {
         pub nodule_id: String,
         /// patient of the series
         pub patient_id: String,
-        /// model, or `threshold` for the best single threshold
+        /// model, or `region_growing` for the baseline
         pub model_id: String,
-        /// metrics of the prediction
+        /// metrics of the delivered prediction
         #[serde(flatten)]
         pub metrics: MetricColumns,
+        /// metrics by either rule of components
+        #[serde(flatten)]
+        pub components: ComponentColumns,
         /// volume of the prediction
         pub predicted_volume_mm3: f64,
         /// volume of the reference
@@ -40,7 +43,7 @@ columns! {
 
 impl Row for SliceMetrics {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         id_columns: &["roi_id", "nodule_id"],
         ..TableSpec::new::<Self>("slice_metrics", "a slice × model")
     };

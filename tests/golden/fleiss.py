@@ -3,7 +3,7 @@
 Needs statsmodels and numpy. Run here: python fleiss.py
 
 `equal`: every subject has the same number of ratings, and kappa is by statsmodels. `unequal`: kappa by counting pairs of
-ratings one by one, in fractions. `interval`: percentile bootstrap by patient, 200,000 resamples.
+ratings one by one, in fractions. `interval`: studentised bootstrap by patient (studentised.py).
 """
 
 import itertools
@@ -14,6 +14,8 @@ from importlib.metadata import version
 
 import numpy as np
 from statsmodels.stats.inter_rater import fleiss_kappa
+
+import studentised
 
 
 def by_pairs(table):
@@ -72,13 +74,10 @@ def main():
     found = np.unique(patients)
     of = lambda values: np.array([values[patients == p].sum(axis=0) for p in found])
     observed, n_subjects, counts = of(same), of(np.ones(90)), of(table)
-    resampled = []
-    for _ in range(200):
-        drawn = random.integers(0, len(found), (1000, len(found)))
-        sums = [values[drawn].sum(axis=1) for values in (observed, n_subjects, counts)]
-        resampled.append(kappas(*sums))
-    ends = np.percentile(np.concatenate(resampled), [2.5, 97.5])
-    interval = {"patients": patients.tolist(), "table": table.tolist(), "interval": ends.tolist()}
+    sums = np.column_stack([observed, n_subjects, counts])
+    statistic = studentised.of_sums(sums, lambda s: kappas(s[:, 0], s[:, 1], s[:, 2:]))
+    ends = studentised.interval(statistic, len(found), random)
+    interval = {"patients": patients.tolist(), "table": table.tolist(), "interval": ends}
 
     versions = {name: version(name) for name in ("statsmodels", "numpy")}
     lines = lambda entries: "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]"

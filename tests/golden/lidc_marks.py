@@ -114,6 +114,10 @@ for path in sorted(glob.glob(f"{folder}/**/*.xml", recursive=True)):
             rois, ratings = children(nodule, "roi"), children(nodule, "characteristics")
             rated = bool(ratings) and any(int(value.text or 0) for value in ratings[0])
             unusual = {"duplicate_id"} if ids[text(nodule, "noduleID")] > 1 else set()
+            scales = {"internalStructure": 4, "calcification": 6}
+            given = [(v.tag.split("}")[-1], int(v.text or 0)) for v in ratings[0]] if ratings else []
+            if any(not 0 <= value <= scales.get(name, 5) for name, value in given):
+                unusual.add("rating_off_scale")
             if not rated and [len(children(roi, "edgeMap")) for roi in rois] == [1]:
                 found["small_nodule"] += 1
                 z = float(text(rois[0], "imageZposition"))

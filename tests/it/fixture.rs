@@ -185,3 +185,17 @@ pub(crate) fn real_annotations() -> Option<(PathBuf, PathBuf)> {
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lidc-xml");
     Some((nodulus_test_needs::real_annotations(&to)?, data_folder()))
 }
+
+/// Copies a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs_err::copy(entry.path(), to).unwrap();
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! A cohort grows: only shards with new cases are made, from their files alone, and neither the order in which cases come nor
 //! where they lie matters.
 
+use crate::opened_files::OpenedFiles;
 use crate::{annotations, fixture};
 use nodulus::phantom;
 use nodulus::stages::Stage;
@@ -11,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Output as Ended;
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 /// Two cohorts that grow. Training sees the whole cohort, so the weights come from elsewhere.
 const PIPELINE: &str = r#"
@@ -33,11 +33,14 @@ root = "{{FOLDER}}/clinical"
 [crop]
 size = 64
 margin_slices = 1
+window = { low_hu = 0, high_hu = 1000 }
 
 [infer]
 checkpoint = "{{CHECKPOINT}}"
+# Phantoms of all seeds name their patients alike.
+allow_training_patients = true
 splits = ["train", "validation", "test"]
-threshold = false
+region_growing = false
 "#;
 
 /// Every case, by its folder.
@@ -109,7 +112,7 @@ impl Cohorts {
     }
 
     fn add(&self, case: &str) {
-        copy(&phantom().join(case), &self.path(case));
+        fixture::copy(&phantom().join(case), &self.path(case));
     }
 
     fn remove(&self, case: &str) {
@@ -152,20 +155,6 @@ fn reference(n: usize) -> &'static Cohorts {
         cohorts.run(&[]);
         cohorts
     })
-}
-
-/// Copies a folder.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs_err::create_dir_all(to).unwrap();
-    for entry in fs_err::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs_err::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// The names of the outputs in shards, by stage.
@@ -249,39 +238,6 @@ fn cases_of(store: &Path, shards: &BTreeSet<String>) -> BTreeSet<String> {
     found
 }
 
-/// Files whose bytes are garbage for a while.
-struct Garbage(Vec<(PathBuf, Vec<u8>)>);
-
-impl Garbage {
-    /// Puts garbage of the same size and time of change into every file below a folder: whoever reads one of them fails or
-    /// gets something else, and nobody can tell without reading it.
-    fn put(folder: &Path) -> Self {
-        let mut garbled = Vec::new();
-        for file in nodulus_formats::cohort::files_below(folder).unwrap() {
-            let bytes = fs_err::read(&file).unwrap();
-            write_unnoticed(&file, &vec![0xA5; bytes.len()]);
-            garbled.push((file, bytes));
-        }
-        assert!(!garbled.is_empty());
-        Self(garbled)
-    }
-}
-
-impl Drop for Garbage {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|(file, bytes)| write_unnoticed(file, bytes));
-    }
-}
-
-fn write_unnoticed(path: &Path, bytes: &[u8]) {
-    let before: SystemTime = fs_err::metadata(path).unwrap().modified().unwrap();
-    fs_err::write(path, bytes).unwrap();
-    let file = fs_err::OpenOptions::new().write(true).open(path).unwrap();
-    file.file().set_modified(before).unwrap();
-    let found = fs_err::metadata(path).unwrap();
-    assert_eq!((found.modified().unwrap(), found.len()), (before, bytes.len() as u64));
-}
-
 #[test]
 fn a_new_case_makes_at_most_two_shards_of_each_stage_and_reads_their_files_alone() {
     let n = CASES.len() - 2;
@@ -302,7 +258,7 @@ fn a_new_case_makes_at_most_two_shards_of_each_stage_and_reads_their_files_alone
         let others: Vec<&str> =
             CASES[..n - 1].iter().filter(|c| !read.contains(**c)).copied().collect();
         assert!(others.len() > n / 2, "{others:?}");
-        let garbage: Vec<_> = others.iter().map(|case| Garbage::put(&cohorts.path(case))).collect();
+        let opened = OpenedFiles::below(others.iter().map(|case| cohorts.path(case)));
 
         cohorts.add(case);
         let made = cohorts.run(&[]);
@@ -317,8 +273,7 @@ fn a_new_case_makes_at_most_two_shards_of_each_stage_and_reads_their_files_alone
             assert_eq!(made[stage], n_new + n_reduced, "{stage}");
         }
         assert_same(&store, &whole);
-        drop(garbage);
-        // Garbage or not: nothing is new.
+        assert_eq!(opened.take(), BTreeSet::new());
         assert!(cohorts.run(&[]).values().all(|n| *n == 0));
     }
 }
@@ -328,7 +283,7 @@ fn new_annotations_are_read_and_the_others_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let below = annotations::phantom().join("lidc-annotations");
     let (xml, held) = (folder.path().join("xml"), folder.path().join("002.xml"));
-    copy(&below.join("xml"), &xml);
+    fixture::copy(&below.join("xml"), &xml);
     let table = below.join("scan-geometry.csv");
     fs_err::rename(xml.join("002.xml"), &held).unwrap();
     let [store, whole] = ["store", "whole"].map(|name| folder.path().join(name));
@@ -348,16 +303,13 @@ fn new_annotations_are_read_and_the_others_are_not() {
         .map(|path| xml.join(path))
         .collect();
     assert!(read.contains(&xml.join("002.xml")), "{read:?}");
-    let mut garbage = Vec::new();
-    for file in nodulus_formats::cohort::files_below(&xml).unwrap() {
-        // Files that are excluded have no scan; they may be in any shard.
-        if !read.contains(&file) && !file.starts_with(xml.join("traps")) {
-            garbage.push(Garbage(vec![(file.clone(), fs_err::read(&file).unwrap())]));
-            write_unnoticed(&file, &vec![0xA5; fs_err::metadata(&file).unwrap().len() as usize]);
-        }
-    }
-    assert!(garbage.len() > 1);
+    let opened = OpenedFiles::below([xml.clone()]);
     annotations::run_well(&store, &xml, &table, &small);
+    // Files that are excluded have no scan; they may be in any shard.
+    let mut opened = opened.take();
+    opened.retain(|file| !file.starts_with(xml.join("traps")));
+    assert!(opened.is_subset(&read), "{opened:?} beside {read:?}");
+    assert!(opened.contains(&xml.join("002.xml")), "{opened:?}");
     for (output, keys) in beyond(&before, &keys(&store)) {
         assert!(keys.len() <= 2, "{output}: {keys:?}");
     }
@@ -432,9 +384,9 @@ fn a_store_goes_on_wherever_it_and_its_files_are_moved() {
     let cohorts = Cohorts::new(&[]);
     let whole = reference(CASES.len());
     for name in ["store", "clinical"] {
-        copy(&whole.path(name), &cohorts.path(name));
+        fixture::copy(&whole.path(name), &cohorts.path(name));
     }
-    copy(&whole.path("lidc"), &cohorts.path("lidc/below"));
+    fixture::copy(&whole.path("lidc"), &cohorts.path("lidc/below"));
     let before = current(&cohorts.store());
     let made = cohorts.run(&[]);
     assert!(made.values().all(|n| *n == 0), "{made:?}");
@@ -464,7 +416,7 @@ fn splits_do_not_move() {
 fn a_removed_case_leaves_the_others_alone() {
     let (whole, without) = (reference(CASES.len()), reference(CASES.len() - 1));
     let cohorts = Cohorts::new(&CASES);
-    copy(&whole.store(), &cohorts.store());
+    fixture::copy(&whole.store(), &cohorts.store());
     let before = keys(&cohorts.store());
     let removed = CASES[CASES.len() - 1];
     cohorts.remove(removed);
@@ -482,7 +434,7 @@ fn a_removed_case_leaves_the_others_alone() {
 #[test]
 fn a_changed_case_changes_its_own_shard() {
     let cohorts = Cohorts::new(&CASES);
-    copy(&reference(CASES.len()).store(), &cohorts.store());
+    fixture::copy(&reference(CASES.len()).store(), &cohorts.store());
     let before = keys(&cohorts.store());
     let ratings = || -> Vec<(String, Option<i64>)> {
         let marks: Vec<Mark> = fixture::rows(&cohorts.store());
@@ -516,7 +468,7 @@ fn moved_scans_are_cropped_from_where_they_lie_now() {
     let still = Cohorts::new(cases);
     still.run(&["--to", "merge"]);
     let moved = Cohorts::new(cases);
-    copy(&still.store(), &moved.store());
+    fixture::copy(&still.store(), &moved.store());
     // One is elsewhere, and two have changed places.
     moved.rename("lidc/PHANTOM-0001", "lidc/more/of/it");
     moved.rename("lidc/PHANTOM-0002", "lidc/PHANTOM-0001");

@@ -1,8 +1,9 @@
 //! All 1,318 files of LIDC's XML, without images.
 
 use crate::annotations::{assert_each_file_once, run_well};
-use crate::fixture;
+use crate::{fixture, python};
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
+use nodulus_formats::{luna_csv, scan_geometry};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -55,6 +56,7 @@ fn all_of_lidc_is_read_without_loss() {
         ]
     );
     assert_eq!(at_least(&store), [2656, 1881, 1392, 912]);
+    check_ratings(&store);
 
     let listed = fs_err::read_to_string(data.join("luna16-seriesuids.csv")).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
@@ -92,6 +94,17 @@ fn all_of_lidc_is_read_without_loss() {
     }
     run_well(&store, &xml, &table, &[&list, "merge.rule=overlap"]);
     assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
+}
+
+/// The ratings of all nodules and their agreement, counted again by `tests/python/check_ratings.py`.
+fn check_ratings(store: &Path) {
+    let Some(text) = python::script("check_ratings.py", &[store.to_str().unwrap()]) else { return };
+    let found: BTreeMap<String, i64> = serde_json::from_str(&text).unwrap();
+    assert_eq!((found["nodules"], found["off scale"]), (2656, 1));
+    let types = ["texture solid", "texture part_solid", "texture ground_glass", "texture None"];
+    assert_eq!(types.map(|name| found.get(name).copied().unwrap_or(0)).iter().sum::<i64>(), 2656);
+    let malignancy = ["benign", "malignant", "uncertain"].map(|name| found[name]);
+    assert_eq!(malignancy.iter().sum::<i64>(), 2656);
 }
 
 /// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0), except one: in the scan that ends in 740405,
@@ -136,4 +149,18 @@ fn at_least(store: &Path) -> [usize; 4] {
 fn sha256(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+#[test]
+fn the_patients_of_luna16_are_those_of_lidcs_table() {
+    let Some((_, data)) = fixture::real_annotations() else { return };
+    let [list, table] =
+        ["luna16-seriesuids.csv", "lidc-scan-geometry.csv.xz"].map(|n| data.join(n));
+    let table = scan_geometry::read(&table).unwrap();
+    let series = luna_csv::read_series_uids(&list).unwrap();
+    assert_eq!(series.len(), 888);
+    for series in &series {
+        let expected = table.get(series.as_str()).unwrap().patient_id.as_deref();
+        assert_eq!(luna_csv::luna16_patient(series), expected, "{series}");
+    }
 }

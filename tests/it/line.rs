@@ -1,6 +1,6 @@
 //! The pipeline from files to report: which stages run again, and which do not.
 
-use crate::{fixture, growth};
+use crate::fixture;
 use serde_json::Value;
 use std::path::Path;
 
@@ -84,12 +84,12 @@ fn a_failed_case_is_a_row_and_the_run_continues() {
     let bytes = fs_err::read(&mask).unwrap();
     fs_err::write(&mask, &bytes[..bytes.len() / 2]).unwrap();
     let none = folder.path().join("failures");
-    growth::copy(&store.join("failures"), &none);
+    fixture::copy(&store.join("failures"), &none);
     let output = fixture::run(&["ingest", pipeline, "--progress", "none"]);
     assert_eq!(output.status.code(), Some(3));
     // A run that is killed before it writes the failures leaves those of before: the next one writes them.
     fs_err::remove_dir_all(store.join("failures")).unwrap();
-    growth::copy(&none, &store.join("failures"));
+    fixture::copy(&none, &store.join("failures"));
     let output = fixture::run(&["ingest", pipeline, "--progress", "none"]);
     assert_eq!(output.status.code(), Some(3));
     let failures =

@@ -5,7 +5,9 @@ mod annotations;
 mod bad_input;
 mod cli;
 mod clinical;
+mod components;
 mod compressed;
+mod contract;
 mod demo;
 mod dicom_trees;
 mod docs;
@@ -16,6 +18,8 @@ mod fixture;
 mod follow_up;
 mod gc;
 mod growing;
+// The kernel says which files a run opens.
+#[cfg(target_os = "linux")]
 mod growth;
 mod images;
 mod kill;
@@ -29,6 +33,9 @@ mod metrics;
 mod mixed;
 mod networks;
 mod nightly_job;
+mod odd_files;
+#[cfg(target_os = "linux")]
+mod opened_files;
 mod peak_memory;
 mod python;
 mod r_arrow;

@@ -55,11 +55,11 @@ fn inference_settings_run_inference_alone_and_are_named_in_its_table() {
     let store = folder.path().join("store");
     let split = "balance.splits.clinical={validation=0.4,test=0.4}";
     let network = |rows: Vec<Prediction>| -> Vec<Prediction> {
-        rows.into_iter().filter(|row| row.model_id != "threshold").collect()
+        rows.into_iter().filter(|row| row.model_id != "region_growing").collect()
     };
     run(&pipeline, &[split]);
     let rows: Vec<Prediction> = fixture::rows(&store);
-    let is_baseline = |row: &&Prediction| row.model_id == "threshold";
+    let is_baseline = |row: &&Prediction| row.model_id == "region_growing";
     assert!(rows.iter().filter(is_baseline).all(|row| row.threshold_from == "learning"));
     let plain = network(rows);
     assert!(plain.iter().all(|row| (row.threshold, &*row.threshold_from) == (0.5, "setting")));

@@ -19,7 +19,8 @@ impl Job {
         let model = fixture::finished().join("store");
         let file = format!(
             "[score]\ninput = \"in\"\nstore = \"store\"\nmodel = {:?}\ncandidates = \"candidates.csv\"\n\
-             settle_seconds = 0\n",
+             settle_seconds = 0\nallow_training_patients = true\n\
+             allow_other_preprocessing = true\nregion = {{ window = {{ low_hu = -1000, high_hu = 400 }} }}\n",
             model.to_str().unwrap()
         );
         fs_err::write(job.file(), file).unwrap();

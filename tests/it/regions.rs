@@ -72,6 +72,8 @@ fn resampled_regions_and_ignored_neighbours_pass_every_stage() {
         "crop.size=32",
         "train.model.image_size=32",
         "balance.split_by=lesion",
+        // A patient's lesions are learnt and predicted then.
+        "infer.allow_training_patients=true",
         "balance.splits.clinical={test_lesions=2}",
     ];
     let mut arguments = vec!["run", pipeline.to_str().unwrap(), "--progress", "none"];

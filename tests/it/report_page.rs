@@ -55,6 +55,7 @@ pub(crate) fn assert_opens(report: &Path, name: &str) {
         let (scheme, width) = (&view["scheme"], view["width"].as_u64().unwrap());
         assert!(view["page"].as_u64().unwrap() <= width, "{scheme} scrolls sideways at {width}");
         assert_eq!(view["overlap"], Value::Array(vec![]), "{scheme} at {width}");
+        assert_eq!(view["cut_captions"], Value::Array(vec![]), "{scheme} at {width}");
         let [ground, ink] = ["background", "ink"].map(|name| brightness(&view[name]));
         assert_eq!(ground > ink, scheme == "light", "{view}");
         assert!((ground - ink).abs() > 150, "{view}");
@@ -109,7 +110,7 @@ fn the_json_has_what_the_page_shows() {
     let text = fs_err::read(folder.join("report.json")).unwrap();
     let report: Value = serde_json::from_slice(&text).unwrap();
     let page = fs_err::read_to_string(folder.join("report.html")).unwrap();
-    assert_eq!(report["report_version"], 5);
+    assert_eq!(report["report_version"], 6);
     let list = |name: &str| report[name].as_array().unwrap().clone();
     for source in list("provenance") {
         assert!(page.contains(source["key"].as_str().unwrap()), "{source}");

@@ -51,7 +51,7 @@ fn a_part_of_the_line_runs_and_an_empty_one_is_refused() {
 fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     let mut growing = Growing::new();
     // A baseline chosen on the training samples would change every shard of the predictions.
-    let set = ["--set", "infer.threshold=false"];
+    let set = ["--set", "infer.region_growing=false"];
     growing.json("run", &set);
     let checkpoint = fs_err::read(growing.store().join("checkpoint/CURRENT")).unwrap();
     growing.grow();
@@ -102,8 +102,23 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     let before = scored(&growing);
     // A stage alone goes on beside what the checkpoint was kept beside.
     assert_eq!(growing.json("infer", &set)["stages"][0]["n_made"], 0);
-    let run = growing.json("run", &set);
+    let metrics_before = fs_err::read_to_string(growing.store().join("nodule_metrics/CURRENT"));
+    let metrics_before = metrics_before.unwrap().trim().to_owned();
+    let (unknown, _) =
+        growing.error("run", &[&set[..], &["--dry-run", "--set", "report.before=none"]].concat());
+    let expected = format!("has no such version of `nodule_metrics`; it has {metrics_before}");
+    assert!(unknown.contains(&expected), "{unknown}");
+    let beside = format!("report.before={metrics_before}");
+    let run = growing.json("run", &[&set[..], &["--set", &beside]].concat());
     assert_eq!(run["stages"][5]["n_made"], 1);
+    let report = fs_err::read(growing.store().join("report/current/report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let compared = &report["before"];
+    assert_eq!(compared["key"], metrics_before.as_str());
+    assert_eq!(compared["models"][0]["n_nodules"].as_u64().unwrap() as usize, before.len());
+    assert_eq!(compared["without_pair"], json!([]));
+    let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
+    assert!(html.contains("Mean Dice before and after, on the nodules of both"));
     assert_eq!(run["outdated"], json!([]));
     assert_eq!(growing.on_store(&["show", "training_log"]).1, "");
     // Before and after are about the same test patients.

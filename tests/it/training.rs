@@ -16,6 +16,9 @@ const ONE_PHASE: &[&str] = &[
     r#"train.phases=[{ name = "all", cohorts = ["clinical"], schedule = { epochs = 2 } }]"#,
 ];
 
+/// Allows to predict the validation split, on which epochs were chosen.
+const SEEN: &str = "infer.allow_training_patients=true";
+
 /// Arguments that run `stage` and what it needs with these settings.
 fn arguments(stage: &str, pipeline: &Path, sets: &[&str]) -> Vec<String> {
     let mut arguments = vec![stage.to_owned(), pipeline.to_str().unwrap().to_owned()];
@@ -71,7 +74,8 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     // Both the best and the last weights predict.
     let predicted = ["last", "best"].map(|weights| {
         let chosen = format!("infer.weights={weights}");
-        let sets = [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen]].concat();
+        let sets =
+            [&ONE_PHASE[..2], &[patient, "infer.splits=[\"validation\"]", &chosen, SEEN]].concat();
         let arguments = arguments("infer", &pipeline, &sets);
         fixture::run_well(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         let mut rows: Vec<Prediction> = fixture::rows(&store);
@@ -137,7 +141,8 @@ fn check_predicted(store: &Path, predicted: &PredictionProfile, rows: &[Predicti
     for row in rows {
         let roi = &rois[&row.roi_id];
         let pixels =
-            row.mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
+            // The profile counts all components.
+            row.other_rule_mask_bits.iter().zip(&roi.other_mask_bits).map(|(own, other)| own & !other);
         let n: u32 = pixels.map(u8::count_ones).sum();
         let (score, volume) = nodules.entry(row.nodule_id.clone()).or_insert((0.0, 0.0));
         *score = score.max(row.nodule_probability.unwrap());

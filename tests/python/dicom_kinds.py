@@ -7,6 +7,7 @@ Writes each series into its own folder below FOLDER and prints a JSON list. Simp
 
 import json
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,72 @@ def multi(folder: Path, sop_class: str, order: list[int], intercepts: list[float
     ds.save_as(folder / name, enforce_file_format=True)
 
 
+def faulty(folder: Path, change) -> np.ndarray:
+    """A series whose files have a fault that no voxel depends on; `change` gives the bytes of a file."""
+    values = stored() % 4096  # 12 bits.
+    hu = []
+    for k in range(SLICES):
+        ds = base(uid.CTImageStorage)
+        place(ds, k)
+        rescale(ds, -1024.0)
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 0
+        ds.KVP, ds.ConvolutionKernel, ds.Modality = "120", "B30f", "CT"
+        ds.PixelData = values[k].astype("<u2").tobytes()
+        file = folder / f"{k}.dcm"
+        file.write_bytes(change(ds))
+        ds = pydicom.dcmread(file, force=True)
+        hu.append(apply_modality_lut(ds.pixel_array, ds))
+    return np.stack(hu)
+
+
+def encoded(ds: Dataset) -> bytes:
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def with_elements(**attributes):
+    def change(ds: Dataset) -> bytes:
+        for name, value in attributes.items():
+            if isinstance(value, tuple):
+                ds.add_new(name, *value)
+            else:
+                setattr(ds, name, value)
+        return encoded(ds)
+
+    return change
+
+
+def excess(ds: Dataset) -> bytes:
+    ds.PixelData += b"\x07\x00"
+    return encoded(ds)
+
+
+def rounded(decimals: int):
+    """Positions and a gap that no decimal number of that length is, as scanners write them."""
+
+    def change(ds: Dataset) -> bytes:
+        at = np.array([float(v) for v in ds.ImagePositionPatient])
+        k = round(float((at - ORIGIN) @ NORMAL) / GAP)
+        ds.ImagePositionPatient = [f"{v:.{decimals}f}" for v in ORIGIN + k * 0.6253 * NORMAL]
+        return encoded(ds)
+
+    return change
+
+
+# What pydicom and SimpleITK read past.
+FAULTS = {
+    "two-voltages": with_elements(KVP=["80", "140"]),
+    "unknown-vr": with_elements(PixelSpacing=("UN", b"0.7\\0.6 "), ConvolutionKernel=("UN", b"B30f")),
+    "float-voltage": with_elements(KVP=("FL", 120.0)),
+    "frames-01": with_elements(NumberOfFrames="01"),
+    "excess-bytes": excess,
+    "no-preamble": lambda ds: encoded(ds)[132:],
+    "axes-0.9999": with_elements(ImageOrientationPatient=[0.9999, 0, 0, 0, 0.79992, 0.59994]),
+    "rounded-3": rounded(3),
+}
+
+
 def by_pydicom(folder: Path) -> np.ndarray:
     """HU of multi-frame files, by the position of each frame along the normal."""
     found = {}
@@ -183,6 +250,9 @@ def main() -> None:
         multi(folder, enhanced, mixed[3:], alike, "b")
 
     add("enhanced-two-files", two_files, by_pydicom, itk=False)
+    for name, change in FAULTS.items():
+        # GDCM asks for a preamble.
+        add(name, lambda f, change=change: faulty(f, change), itk=name != "no-preamble")
     print(json.dumps(kinds))
 
 

@@ -36,6 +36,9 @@ LINKS = """() => [...document.querySelectorAll("nav a")].map(
 CUT = """() => [...document.querySelectorAll("table, .chart > svg, .slice, pre, li")]
   .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map(e => e.outerHTML.slice(0, 200))"""
+CAPTIONS = """() => [...document.querySelectorAll("caption, figcaption")]
+  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map(e => e.outerHTML.slice(0, 200))"""
 # The numbers under a slice must not run into the next one.
 OVERLAP = """() => [...document.querySelectorAll(".slices > div, .panels > div, .flow > li")]
   .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 200))"""
@@ -58,6 +61,7 @@ with sync_playwright() as playwright:
             page.screenshot(path=screenshot, full_page=True)
             view = {"scheme": scheme, "width": width, "screenshot": str(screenshot)}
             view |= page.evaluate(MEASURE) | {"overlap": page.evaluate(OVERLAP)}
+            view["cut_captions"] = page.evaluate(CAPTIONS)
             found["views"].append(view)
             found["sections"] = page.evaluate(SECTIONS)
             found["dead_links"] = page.evaluate(LINKS)

@@ -1,8 +1,9 @@
-//! JPEG with one component, one scan and Huffman codes: ITU-T T.81.
+//! JPEG with one component and Huffman codes, in one scan or progressive: ITU-T T.81.
 
 use crate::bit_reader::{BitReader, Stuffing};
 use crate::fault::Fault;
 use crate::huffman::HuffmanTable;
+use crate::jpeg_progressive::{Band, Progressive};
 use crate::jpeg_scan::Scan;
 use crate::marker_segments::MarkerSegments;
 use crate::pixel_layout::{CodestreamHeader, PixelLayout};
@@ -11,7 +12,7 @@ use crate::{jpeg_dct, jpeg_lossless};
 /// The process that a transfer syntax promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Process {
-    /// Sequential DCT: processes 1, 2 and 4.
+    /// DCT, sequential or progressive: processes 1, 2, 4, 6, 8, 10 and 12.
     Dct,
     /// Lossless: process 14.
     Lossless,
@@ -20,6 +21,7 @@ pub(crate) enum Process {
 /// Markers: ITU-T T.81, table B.1.
 const SOF0: u8 = 0xC0;
 const SOF1: u8 = 0xC1;
+const SOF2: u8 = 0xC2;
 const SOF3: u8 = 0xC3;
 const DHT: u8 = 0xC4;
 const JPG: u8 = 0xC8;
@@ -43,6 +45,8 @@ struct JpegFrame {
     frame: CodestreamHeader,
     component: u8,
     quantization: usize,
+    /// The coefficients of a progressive frame.
+    progressive: Option<Progressive>,
 }
 
 /// Decodes a codestream of the promised process and refuses the other one.
@@ -67,13 +71,26 @@ pub(crate) fn decode(
             DAC => return Err(Fault::new("arithmetic coding", "Huffman codes")),
             SOF0..=SOF15 if marker != JPG => {
                 check_process(marker, process)?;
-                if frame.replace(frame_header(segment, layout)?).is_some() {
+                let mut header = frame_header(segment, layout)?;
+                if marker == SOF2 {
+                    let CodestreamHeader { columns, rows, .. } = header.frame;
+                    header.progressive = Some(Progressive::new(columns, rows));
+                }
+                if frame.replace(header).is_some() {
                     return Err(Fault::new("two frames", "one"));
                 }
             }
             SOS => {
-                let Some(frame) = frame else { return Err(Fault::new("a scan", "a frame first")) };
-                return scan(&tables, &frame, segment, segments.rest(), process, values);
+                let Some(frame) = &mut frame else {
+                    return Err(Fault::new("a scan", "a frame first"));
+                };
+                if frame.progressive.is_none() {
+                    return scan(&tables, frame, segment, segments.rest(), process, values);
+                }
+                progressive_scan(&tables, frame, segment, segments.rest())?;
+                if segments.is_end_after_scan()? {
+                    return finish_progressive(&tables, frame, values);
+                }
             }
             _ => {}
         }
@@ -82,10 +99,10 @@ pub(crate) fn decode(
 
 fn check_process(marker: u8, process: Process) -> Result<(), Fault> {
     match (process, marker) {
-        (Process::Dct, SOF0 | SOF1) | (Process::Lossless, SOF3) => Ok(()),
+        (Process::Dct, SOF0 | SOF1 | SOF2) | (Process::Lossless, SOF3) => Ok(()),
         (process, _) => {
             let expected = match process {
-                Process::Dct => "a sequential one, SOF0 or SOF1",
+                Process::Dct => "a sequential or progressive one, SOF0 to SOF2",
                 Process::Lossless => "a lossless one, SOF3",
             };
             Err(Fault::new(format!("a frame SOF{}", marker - SOF0), expected))
@@ -107,7 +124,55 @@ fn frame_header(segment: &[u8], layout: &PixelLayout) -> Result<JpegFrame, Fault
     };
     layout.check_codestream(&frame)?;
     let [component, _sampling, quantization] = fixed(of_components, "a frame's component")?;
-    Ok(JpegFrame { frame, component, quantization: quantization.into() })
+    Ok(JpegFrame { frame, component, quantization: quantization.into(), progressive: None })
+}
+
+/// Reads one of the scans of a progressive frame.
+fn progressive_scan(
+    tables: &JpegTables,
+    header: &mut JpegFrame,
+    segment: &[u8],
+    coded: &[u8],
+) -> Result<(), Fault> {
+    let [component, table, start, end, approximation] = scan_header(segment, header.component)?;
+    let band = Band::new(start, end, approximation)?;
+    let (of_band, at) =
+        if band.is_dc() { (&tables.dc, table >> 4) } else { (&tables.ac, table & 15) };
+    let table = of_band.get(usize::from(at)).and_then(Option::as_ref);
+    let mut bits = BitReader::new(coded, Stuffing::Byte);
+    match &mut header.progressive {
+        Some(frame) => frame.scan(band, table, tables.restart_interval, &mut bits),
+        None => Err(Fault::new(format!("a scan of component {component}"), "a progressive frame")),
+    }
+}
+
+/// Turns the coefficients of a progressive frame into samples.
+fn finish_progressive(
+    tables: &JpegTables,
+    header: &JpegFrame,
+    values: &mut [u16],
+) -> Result<(), Fault> {
+    let CodestreamHeader { columns, bits, .. } = header.frame;
+    if ![8, 12].contains(&bits) {
+        return Err(Fault::new(format!("samples of {bits} bits"), "8 or 12 bits"));
+    }
+    let quantization = tables.quantization.get(header.quantization).copied().flatten();
+    let missing = || Fault::new("none", "a quantization table before the scan");
+    let quantization = quantization.ok_or_else(missing)?;
+    if let Some(frame) = &header.progressive {
+        frame.finish(&quantization, jpeg_dct::BlockWriter::new(columns, bits, values));
+    }
+    Ok(())
+}
+
+/// The component of a scan, its tables, and three parameters that depend on the process.
+fn scan_header(segment: &[u8], expected: u8) -> Result<[u8; 5], Fault> {
+    let [n, header @ ..]: [u8; 6] = fixed(segment, "a scan of 1 component")?;
+    if n != 1 || header[0] != expected {
+        let found = format!("a scan of {n} components from {}", header[0]);
+        return Err(Fault::new(found, format!("one of component {expected}")));
+    }
+    Ok(header)
 }
 
 fn scan(
@@ -118,11 +183,7 @@ fn scan(
     process: Process,
     values: &mut [u16],
 ) -> Result<(), Fault> {
-    let [n, component, table, start, end, approximation] = fixed(segment, "a scan of 1 component")?;
-    if n != 1 || component != header.component {
-        let found = format!("a scan of {n} components from {component}");
-        return Err(Fault::new(found, format!("one of component {}", header.component)));
-    }
+    let [_, table, start, end, approximation] = scan_header(segment, header.component)?;
     let CodestreamHeader { columns, rows, bits, .. } = header.frame;
     let point_transform = u32::from(approximation & 15);
     let scan = Scan {

@@ -7,7 +7,7 @@ use crate::jpeg_scan::Scan;
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 /// For each coefficient in the order of the scan, its index in the block, row by row: figure A.6.
-const ZIGZAG: [usize; 64] = [
+pub(crate) const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
@@ -24,26 +24,48 @@ pub(crate) fn decode(
     bits: &mut BitReader,
     values: &mut [u16],
 ) -> Result<(), Fault> {
-    let basis = basis();
-    let across = scan.columns.div_ceil(8);
-    let (middle, greatest) = ((1 << (scan.bits - 1)) as f32, ((1 << scan.bits) - 1) as f32);
+    let n_blocks = scan.columns.div_ceil(8) * scan.rows.div_ceil(8);
+    let mut writer = BlockWriter::new(scan.columns, scan.bits, values);
     let mut last_dc = 0i32;
-    for block in 0..across * scan.rows.div_ceil(8) {
+    for block in 0..n_blocks {
         if scan.restart_interval > 0 && block > 0 && block.is_multiple_of(scan.restart_interval) {
             bits.restart()?;
             last_dc = 0;
         }
         let coefficients = coefficients([dc, ac], quantization, bits, &mut last_dc)?;
-        let samples = inverse(&basis, &coefficients);
+        writer.write(block, &coefficients);
+    }
+    Ok(())
+}
+
+/// Writes blocks of 8 × 8 samples into a frame.
+pub(crate) struct BlockWriter<'a> {
+    basis: [[f32; 8]; 8],
+    columns: usize,
+    middle: f32,
+    greatest: f32,
+    values: &'a mut [u16],
+}
+
+impl<'a> BlockWriter<'a> {
+    pub(crate) fn new(columns: usize, bits: u32, values: &'a mut [u16]) -> Self {
+        let (middle, greatest) = ((1 << (bits - 1)) as f32, ((1 << bits) - 1) as f32);
+        Self { basis: basis(), columns, middle, greatest, values }
+    }
+
+    /// Writes the samples of a block, whose dequantised coefficients are given row by row.
+    pub(crate) fn write(&mut self, block: usize, coefficients: &[f32; 64]) {
+        let samples = inverse(&self.basis, coefficients);
+        let across = self.columns.div_ceil(8);
         let (i, j) = (block % across * 8, block / across * 8);
-        let n = (scan.columns - i).min(8);
-        for (row, samples) in values.chunks_exact_mut(scan.columns).skip(j).zip(samples.chunks(8)) {
+        let n = (self.columns - i).min(8);
+        let rows = self.values.chunks_exact_mut(self.columns).skip(j);
+        for (row, samples) in rows.zip(samples.chunks(8)) {
             for (value, sample) in row[i..i + n].iter_mut().zip(samples) {
-                *value = (sample + middle).round().clamp(0.0, greatest) as u16;
+                *value = (sample + self.middle).round().clamp(0.0, self.greatest) as u16;
             }
         }
     }
-    Ok(())
 }
 
 /// The dequantised coefficients of a block, row by row.

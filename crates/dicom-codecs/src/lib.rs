@@ -37,6 +37,7 @@ mod huffman;
 mod jpeg_scan;
 mod jpeg_lossless;
 mod jpeg_dct;
+mod jpeg_progressive;
 mod jpeg;
 mod jpeg_ls_scan;
 mod jpeg_ls;
@@ -53,7 +54,8 @@ pub enum Codec {
     Uncompressed,
     /// RLE (PS3.5, annex G).
     Rle,
-    /// JPEG, sequential DCT with samples of 8 or 12 bits: processes 1, 2 and 4 (ITU-T T.81, annex F).
+    /// JPEG, DCT with samples of 8 or 12 bits: sequential (processes 1, 2 and 4; ITU-T T.81, annex F) or progressive
+    /// (processes 6, 8, 10 and 12; annex G), with Huffman codes.
     JpegDct,
     /// Lossless JPEG with any predictor: process 14 (ITU-T T.81, annex H).
     JpegLossless,

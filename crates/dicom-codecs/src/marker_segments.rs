@@ -2,8 +2,9 @@
 
 use crate::fault::Fault;
 
-/// Start of image.
+/// Start and end of an image.
 const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
 
 /// The marker segments of a JPEG codestream, in order.
 pub(crate) struct MarkerSegments<'a> {
@@ -39,6 +40,18 @@ impl<'a> MarkerSegments<'a> {
         let segment = segment.get(2..length).ok_or_else(cut)?;
         self.at += fill + 1 + length;
         Ok((marker, segment))
+    }
+
+    /// Skips the coded data of a scan; returns whether the image ends after it, and not another segment follows.
+    pub(crate) fn is_end_after_scan(&mut self) -> Result<bool, Fault> {
+        let rest = self.rest();
+        let mut pairs = rest.windows(2).enumerate();
+        // Zeros, restarts and further 0xFF bytes after a 0xFF byte are part of the scan.
+        let next =
+            pairs.find(|(_, pair)| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF | 0xD0..=0xD7));
+        let (at, pair) = next.ok_or_else(|| Fault::truncated("the end of the image"))?;
+        self.at += at;
+        Ok(pair[1] == EOI)
     }
 
     /// The bytes after the segment that was read last.

@@ -24,6 +24,8 @@ pub enum Irregularity {
     NoVoxels,
     /// An outlined nodule has no ratings.
     Unrated,
+    /// A rating is off LIDC's scale: it is kept as read and counts nowhere.
+    RatingOffScale,
     /// The session has another mark of the same id: both are kept.
     DuplicateId,
     /// The mask was drawn on another grid and resampled onto the scan's, as requested.
@@ -44,6 +46,7 @@ impl Irregularity {
             Self::NotAxial => "not_axial",
             Self::NoVoxels => "no_voxels",
             Self::Unrated => "unrated",
+            Self::RatingOffScale => "rating_off_scale",
             Self::DuplicateId => "duplicate_id",
             Self::Resampled => "resampled",
         }

@@ -30,11 +30,14 @@ pub mod overlap;
 pub mod chains;
 pub mod matching;
 pub mod components;
+pub mod component_levels;
 pub mod lungs;
 pub mod crop;
 pub mod normalise;
 pub mod surface;
 pub mod distance;
+pub mod opening;
+pub mod region_growing;
 
 #[cfg(test)]
 mod lidc_tests;

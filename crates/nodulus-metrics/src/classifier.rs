@@ -1,6 +1,7 @@
 //! Discrimination and calibration of probabilities.
 
-use super::bootstrap;
+use super::bootstrap::{self, PatientSums, PointEstimate};
+use super::interval::Interval;
 use std::collections::BTreeMap;
 
 /// Number of calibration bins, of equal width.
@@ -17,13 +18,13 @@ pub struct ClassifierCase<'a> {
     pub truth: bool,
 }
 
-/// A number with its 95% bootstrap interval by patient.
+/// A number with its 95% interval by patient.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// The number; `None` where it is undefined.
     pub value: Option<f64>,
     /// Its interval: see [`bootstrap::interval`].
-    pub interval: Option<[f64; 2]>,
+    pub interval: Interval,
 }
 
 /// Discrimination and calibration of predicted probabilities.
@@ -31,6 +32,8 @@ pub struct Estimate {
 pub struct ClassifierMetrics {
     /// Cases.
     pub n: u64,
+    /// Their patients.
+    pub n_patients: u64,
     /// Area under the ROC curve; undefined where all cases are of one class.
     pub auc: Estimate,
     /// Mean squared error of the probabilities (Brier 1950); undefined without a case.
@@ -55,50 +58,141 @@ pub fn classify(cases: &[ClassifierCase<'_>], seed: u64) -> ClassifierMetrics {
     }
     let indices: BTreeMap<&str, usize> =
         patients.keys().enumerate().map(|(n, patient)| (*patient, n)).collect();
-    let mut ranked: Vec<(f64, bool, usize)> =
+    let mut ranked: Vec<RankedCase> =
         cases.iter().map(|case| (case.probability, case.truth, indices[case.patient])).collect();
     // Sums of floats depend on their order, which must not reach the results.
     ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let tallies: Vec<ProbabilityTally> =
-        patients.into_values().map(ProbabilityTally::ordered).collect();
-    let everyone: Vec<usize> = (0..tallies.len()).collect();
-    let auc = |drawn: &[usize]| {
-        let mut times = vec![0u64; tallies.len()];
-        for patient in drawn {
-            times[*patient] += 1;
-        }
-        area(&ranked, &times)
-    };
-    let brier = |drawn: &[usize]| ProbabilityTally::sum(&tallies, drawn).brier();
-    let ece = |drawn: &[usize]| ProbabilityTally::sum(&tallies, drawn).ece();
-    let estimate = |of: &dyn Fn(&[usize]) -> Option<f64>| Estimate {
-        value: of(&everyone),
-        interval: bootstrap::interval(everyone.len(), seed, of),
+    let (mut squares, mut bins) = (PatientSums::new(2), PatientSums::new(1 + BINS));
+    for tally in patients.into_values().map(ProbabilityTally::ordered) {
+        squares.push(&[tally.n, tally.squared]);
+        bins.push(&std::array::from_fn::<f64, { 1 + BINS }, _>(|n| match n {
+            0 => tally.n,
+            n => tally.bins[n - 1],
+        }));
+    }
+    let n_patients = indices.len();
+    let curve = RocCurve::new(ranked, n_patients);
+    let estimate = |sums: &PatientSums, of: fn(&[f64]) -> Option<f64>| Estimate {
+        value: of(&sums.total()),
+        interval: sums.interval([0.0, 1.0], seed, of),
     };
     ClassifierMetrics {
         n: cases.len() as u64,
-        auc: estimate(&auc),
-        brier: estimate(&brier),
-        ece: estimate(&ece),
+        n_patients: n_patients as u64,
+        auc: Estimate {
+            value: curve.area(&vec![1; n_patients]).map(|area| area.value),
+            interval: bootstrap::interval(n_patients, [0.0, 1.0], seed, |times| {
+                let area = curve.area(times)?;
+                PointEstimate::by_jackknife(area.value, times, |n| area.without(n, &curve))
+            }),
+        },
+        brier: estimate(&squares, brier),
+        ece: estimate(&bins, ece),
     }
 }
 
-/// Area under the ROC curve of cases in ascending order of probability, each counted as often as
-/// its patient was drawn.
-fn area(ranked: &[(f64, bool, usize)], times: &[u64]) -> Option<f64> {
-    let (mut n_true, mut n_false, mut doubled) = (0u64, 0u64, 0u64);
-    for tied in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
-        let of = |truth: bool| -> u64 {
-            tied.iter().filter(|case| case.1 == truth).map(|case| times[case.2]).sum()
-        };
-        let (yes, no) = (of(true), of(false));
-        // A positive case beats the negative ones below it, and half of those tied with it.
-        doubled += yes * (2 * n_false + no);
-        n_true += yes;
-        n_false += no;
+/// Mean of squares from their number and their sum.
+fn brier(sums: &[f64]) -> Option<f64> {
+    (sums[0] > 0.5).then(|| sums[1] / sums[0])
+}
+
+/// Calibration error from the number of cases and each bin's sum of truth minus probability.
+fn ece(sums: &[f64]) -> Option<f64> {
+    let off: f64 = sums[1..].iter().map(|bin| bin.abs()).sum();
+    (sums[0] > 0.5).then(|| off / sums[0])
+}
+
+/// Probability, truth and index of the patient.
+type RankedCase = (f64, bool, usize);
+
+/// Cases in ascending order of probability.
+struct RocCurve {
+    ranked: Vec<RankedCase>,
+    patients: Vec<RocPatient>,
+}
+
+/// A patient's own cases.
+#[derive(Clone, Copy, Default)]
+struct RocPatient {
+    n_true: i64,
+    n_false: i64,
+    /// Twice the number of the patient's pairs that are ordered correctly; a tie counts half.
+    own_doubled: i64,
+}
+
+/// The area for patients that were each drawn some number of times.
+struct RocArea {
+    value: f64,
+    n_true: i64,
+    n_false: i64,
+    /// Twice the number of pairs that are ordered correctly; a tie counts half.
+    doubled: i64,
+    /// The same of the pairs that one copy of each patient has with all cases.
+    of_patient: Vec<i64>,
+}
+
+impl RocCurve {
+    fn new(ranked: Vec<RankedCase>, n_patients: usize) -> Self {
+        let mut patients = vec![RocPatient::default(); n_patients];
+        for tied in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+            // Negatives come first: those of the same patient that are tied are known when a positive comes.
+            let before: Vec<i64> = tied.iter().map(|case| patients[case.2].n_false).collect();
+            for (case, before) in tied.iter().zip(before) {
+                let patient = &mut patients[case.2];
+                if case.1 {
+                    patient.n_true += 1;
+                    patient.own_doubled += before + patient.n_false;
+                } else {
+                    patient.n_false += 1;
+                }
+            }
+        }
+        Self { ranked, patients }
     }
-    let pairs = n_true * n_false;
-    (pairs > 0).then(|| doubled as f64 / (2 * pairs) as f64)
+
+    /// `None` where all cases are of one class.
+    fn area(&self, times: &[u32]) -> Option<RocArea> {
+        let total = |of: fn(&RocPatient) -> i64| -> i64 {
+            self.patients.iter().zip(times).map(|(patient, n)| of(patient) * i64::from(*n)).sum()
+        };
+        let (n_true, n_false) = (total(|p| p.n_true), total(|p| p.n_false));
+        let (mut true_below, mut false_below, mut doubled) = (0, 0, 0);
+        let mut of_patient = vec![0; times.len()];
+        for tied in self.ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+            let of = |truth: bool| -> i64 {
+                let of_class = tied.iter().filter(|case| case.1 == truth);
+                of_class.map(|case| i64::from(times[case.2])).sum()
+            };
+            let (yes, no) = (of(true), of(false));
+            // A positive case beats the negative ones below it, and half of those tied with it.
+            doubled += yes * (2 * false_below + no);
+            for case in tied {
+                of_patient[case.2] += if case.1 {
+                    2 * false_below + no
+                } else {
+                    2 * (n_true - true_below - yes) + yes
+                };
+            }
+            true_below += yes;
+            false_below += no;
+        }
+        let value = share(doubled, n_true, n_false)?;
+        Some(RocArea { value, n_true, n_false, doubled, of_patient })
+    }
+}
+
+impl RocArea {
+    /// The area without one copy of a patient.
+    fn without(&self, patient: usize, curve: &RocCurve) -> Option<f64> {
+        let own = curve.patients[patient];
+        // The pairs within the copy are among both its positive and its negative cases' pairs.
+        let doubled = self.doubled - self.of_patient[patient] + own.own_doubled;
+        share(doubled, self.n_true - own.n_true, self.n_false - own.n_false)
+    }
+}
+
+fn share(doubled: i64, n_true: i64, n_false: i64) -> Option<f64> {
+    (n_true > 0 && n_false > 0).then(|| doubled as f64 / (2.0 * n_true as f64 * n_false as f64))
 }
 
 /// Index of a probability's bin: [0, 0.1], (0.1, 0.2], …
@@ -176,25 +270,6 @@ impl ProbabilityTally {
         }
         self
     }
-
-    fn sum(tallies: &[Self], drawn: &[usize]) -> Self {
-        let mut sum = Self::default();
-        for tally in drawn.iter().map(|patient| &tallies[*patient]) {
-            sum.n += tally.n;
-            sum.squared += tally.squared;
-            sum.bins.iter_mut().zip(tally.bins).for_each(|(all, one)| *all += one);
-        }
-        sum
-    }
-
-    fn brier(&self) -> Option<f64> {
-        (self.n > 0.0).then(|| self.squared / self.n)
-    }
-
-    fn ece(&self) -> Option<f64> {
-        let off: f64 = self.bins.iter().map(|bin| bin.abs()).sum();
-        (self.n > 0.0).then(|| off / self.n)
-    }
 }
 
 #[cfg(test)]
@@ -224,9 +299,7 @@ mod tests {
         // The bins of 0.9, of 0.4 (twice) and of 0.15 are off by 0.1, 0.6 - 0.4 and 0.15.
         assert_close(found.ece.value, (0.1 + 0.2 + 0.15) / 4.0);
         assert_eq!(found.n, 4);
-        // Half of the resamples draw one patient only, whose cases are of one class.
-        assert_eq!(found.auc.interval, None);
-        assert!(found.brier.interval.is_some());
+        assert_eq!((found.n_patients, found.auc.interval), (2, Interval::TooFewPatients));
     }
 
     #[test]
@@ -274,7 +347,7 @@ mod tests {
         let reversed: Vec<ClassifierCase<'_>> = cases.iter().rev().copied().collect();
         let found = classify(&cases, 5);
         assert_eq!(found, classify(&reversed, 5));
-        let [low, high] = found.auc.interval.unwrap();
+        let Interval::Ends([low, high]) = found.auc.interval else { panic!("{found:?}") };
         assert!(low < found.auc.value.unwrap() && found.auc.value.unwrap() < high);
     }
 
@@ -288,6 +361,8 @@ mod tests {
         brier: f64,
         ece: f64,
         auc_interval: [f64; 2],
+        brier_interval: [f64; 2],
+        ece_interval: [f64; 2],
     }
 
     #[test]
@@ -304,12 +379,20 @@ mod tests {
             assert_close(found.auc.value, golden.auc);
             assert_close(found.brier.value, golden.brier);
             assert_close(found.ece.value, golden.ece);
-            // 2,000 resamples compared with 20,000: the ends scatter by a few percent of the width.
-            let width = golden.auc_interval[1] - golden.auc_interval[0];
-            for (found, expected) in
-                found.auc.interval.unwrap().into_iter().zip(golden.auc_interval)
-            {
-                assert!((found - expected).abs() < 0.06 * width, "{found}, expected {expected}");
+            // 1,999 resamples compared with 20,000: the ends scatter by a few percent of the width.
+            for (found, expected) in [
+                (found.auc, golden.auc_interval),
+                (found.brier, golden.brier_interval),
+                (found.ece, golden.ece_interval),
+            ] {
+                let width = expected[1] - expected[0];
+                let Interval::Ends(ends) = found.interval else { panic!("{found:?}") };
+                for (found, expected) in ends.into_iter().zip(expected) {
+                    assert!(
+                        (found - expected).abs() < 0.06 * width,
+                        "{found}, expected {expected}"
+                    );
+                }
             }
         }
     }

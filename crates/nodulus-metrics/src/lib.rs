@@ -1,7 +1,7 @@
 //! Masks, ratings, probabilities and detections to numbers with their intervals.
 //!
 //! [`measure`] compares a predicted mask with its reference; [`mask_size`] measures a mask; [`summarise`]
-//! averages a metric over nodules with a bootstrap interval over patients. [`METRIC_DEFINITION`] names the
+//! averages a metric over nodules with an interval over patients. [`METRIC_DEFINITION`] names the
 //! definitions and stands beside every number that is computed with them. An undefined number is `None`,
 //! never 0. Pure functions without input or output.
 //!
@@ -26,11 +26,13 @@ pub mod metric;
 pub mod summary;
 pub mod distribution;
 pub mod hu_counts;
+pub mod interval;
 pub mod bootstrap;
-pub mod wilcoxon;
+pub mod sign_flip;
 pub mod holm;
 pub mod paired;
 pub mod fleiss;
+pub mod krippendorff;
 pub mod classifier;
 pub mod froc;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod golden;
 
 pub use distribution::{Distribution, DistributionShift, shift};
 pub use hu_counts::{HuCounts, ValueRange};
+pub use interval::Interval;
 pub use mask_metrics::{METRIC_DEFINITION, MaskMetrics, Outcome, measure};
 pub use metric::Metric;
 pub use size::{MaskSize, SizeError, SizeMeasure, mask_size};

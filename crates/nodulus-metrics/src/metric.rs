@@ -1,5 +1,6 @@
 //! The metrics by name.
 
+use super::interval::UNBOUNDED;
 use super::mask_metrics::MaskMetrics;
 
 /// A metric: a column of `nodule_metrics` and `slice_metrics`.
@@ -63,6 +64,16 @@ impl Metric {
     /// from 0 to 1, where more is better.
     pub const fn is_distance(self) -> bool {
         matches!(self, Self::Hausdorff | Self::Hausdorff95 | Self::Assd | Self::Masd)
+    }
+
+    /// The smallest and the largest value that the metric can have.
+    pub const fn range(self) -> [f64; 2] {
+        if self.is_distance() { [0.0, f64::INFINITY] } else { [0.0, 1.0] }
+    }
+
+    /// The smallest and the largest difference of two values of the metric.
+    pub const fn difference_range(self) -> [f64; 2] {
+        if self.is_distance() { UNBOUNDED } else { [-1.0, 1.0] }
     }
 
     /// The metric's value, where it is defined.

@@ -1,6 +1,7 @@
 //! Summary of one metric over many cases.
 
 use super::bootstrap;
+use super::interval::Interval;
 
 /// Value of a metric for one nodule or slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,16 +32,18 @@ pub struct Summary {
     pub sd: Option<f64>,
     /// Median over the valid cases; `None` without one.
     pub median: Option<f64>,
-    /// 95% bootstrap interval of the mean, by patient; `None` for fewer than two patients.
-    pub interval: Option<[f64; 2]>,
+    /// Patients with a valid case.
+    pub n_patients: u64,
+    /// 95% interval of the mean: see [`bootstrap::interval`].
+    pub interval: Interval,
     /// Mean over the valid and the missed cases, where a missed case counts with its worst value.
     pub worst_case_mean: Option<f64>,
 }
 
 /// Summarises a metric over cases, in any number; their order makes no difference.
 ///
-/// `seed` determines the bootstrap's resamples.
-pub fn summarise(cases: &[MetricValue<'_>], seed: u64) -> Summary {
+/// `range` holds the smallest and the largest value that the metric can have; `seed` determines the resamples.
+pub fn summarise(cases: &[MetricValue<'_>], range: [f64; 2], seed: u64) -> Summary {
     let mut valid: Vec<(&str, f64)> =
         cases.iter().filter_map(|case| Some((case.patient, case.value?))).collect();
     // Sums of floats depend on their order, which must not reach the results.
@@ -59,7 +62,8 @@ pub fn summarise(cases: &[MetricValue<'_>], seed: u64) -> Summary {
         mean: mean(&values),
         sd: standard_deviation(&values),
         median: median(&values),
-        interval: bootstrap::mean_interval(&valid, seed),
+        n_patients: valid.chunk_by(|a, b| a.0 == b.0).count() as u64,
+        interval: bootstrap::mean_interval(&valid, range, seed),
         worst_case_mean: mean(&worst),
     }
 }
@@ -93,6 +97,7 @@ pub fn median(ascending: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interval::UNBOUNDED;
     use proptest::prelude::*;
 
     fn case(patient: &str, value: Option<f64>) -> MetricValue<'_> {
@@ -112,8 +117,9 @@ mod tests {
             missed("b"),
             case("c", None),
         ];
-        let summary = summarise(&cases, 1);
+        let summary = summarise(&cases, UNBOUNDED, 1);
         assert_eq!((summary.n_total, summary.n_valid, summary.n_missed), (5, 3, 1));
+        assert_eq!(summary.n_patients, 2);
         assert_eq!(summary.mean, Some(5.0));
         assert_eq!(summary.median, Some(4.0));
         // ((2-5)² + (4-5)² + (9-5)²) / 2 = 13.
@@ -125,16 +131,16 @@ mod tests {
     #[test]
     fn a_missed_overlap_counts_once() {
         let none = MetricValue { value: Some(0.0), worst: 0.0, ..missed("a") };
-        let summary = summarise(&[none, case("b", Some(0.5))], 1);
+        let summary = summarise(&[none, case("b", Some(0.5))], UNBOUNDED, 1);
         assert_eq!(summary.mean, Some(0.25));
         assert_eq!(summary.worst_case_mean, Some(0.25));
     }
 
     #[test]
     fn nothing_gives_nothing() {
-        assert_eq!(summarise(&[], 1), Summary::default());
-        let one = summarise(&[case("a", Some(1.0))], 1);
-        assert_eq!((one.mean, one.sd, one.interval), (Some(1.0), None, None));
+        assert_eq!(summarise(&[], UNBOUNDED, 1), Summary::default());
+        let one = summarise(&[case("a", Some(1.0))], UNBOUNDED, 1);
+        assert_eq!((one.mean, one.sd, one.interval), (Some(1.0), None, Interval::TooFewPatients));
     }
 
     #[test]
@@ -146,14 +152,14 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_cases_does_not_matter(
-            values in prop::collection::vec((0..5usize, prop::option::of(0.0..1.0f64)), 0..30),
+            values in prop::collection::vec((0..8usize, prop::option::of(0.0..1.0f64)), 0..30),
             seed in any::<u64>(),
         ) {
-            let names = ["a", "b", "c", "d", "e"];
+            let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
             let cases: Vec<_> =
                 values.iter().map(|(p, v)| MetricValue { missed: v.is_none(), ..case(names[*p], *v) }).collect();
             let reversed: Vec<_> = cases.iter().rev().copied().collect();
-            prop_assert_eq!(summarise(&cases, seed), summarise(&reversed, seed));
+            prop_assert_eq!(summarise(&cases, UNBOUNDED, seed), summarise(&reversed, UNBOUNDED, seed));
         }
     }
 }

@@ -52,7 +52,7 @@ fn steps_of_training_in_bf16_follow_those_in_f32() {
             }
             // The weights themselves are not rounded: bf16 values end in 16 zero bits.
             half.0.save_checkpoint(&weights, &().into()).unwrap();
-            let after = checkpoint::read(&weights).unwrap();
+            let after = crate::weights_file::read(&weights).unwrap();
             let values = || after.values().flat_map(|(_, values)| values);
             let whole = values().filter(|value| value.to_bits() & 0xffff != 0).count();
             assert!(2 * whole > values().count(), "{name}: {whole} weights");

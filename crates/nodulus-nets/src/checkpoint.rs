@@ -1,17 +1,17 @@
 //! Weights files: safetensors, each with a JSON file beside it.
 
 use super::config::Config;
-use super::error::{Error, Result};
+use super::contract::Contract;
+use super::error::Result;
 use super::parameters::Parameters;
 use super::tensors::{tensor, values};
+use super::weights_file::{self, WeightsFile, wrong, wrong_type};
 use fs_err as fs;
 use nodulus_settings::{check_json, schema_of};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Name of a checkpoint's weights file.
@@ -28,8 +28,22 @@ pub(super) struct CheckpointDescription {
     pub(super) config: Config,
     /// Whether the threshold dynamics were on at the end of training.
     pub(super) std: bool,
+    /// SHA-256 of the weights file; none in a description of an earlier version of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) weights_sha256: Option<String>,
+    /// What the weights were trained on; none where nothing tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) contract: Option<Contract>,
     /// Origin of the weights, as the caller describes it.
     pub(super) metadata: Value,
+}
+
+#[cfg(test)]
+impl CheckpointDescription {
+    /// A description without origin and contract.
+    pub(super) fn plain(config: Config, std: bool) -> Self {
+        Self { config, std, weights_sha256: None, contract: None, metadata: Value::Null }
+    }
 }
 
 /// The weights file at a path: the path itself, or the file in that folder.
@@ -50,8 +64,27 @@ pub fn origin(path: &Path) -> Result<Value> {
     Ok(describe(path)?.metadata)
 }
 
-fn wrong(path: &Path, problem: impl Into<String>) -> Error {
-    Error::Checkpoint { path: path.to_owned(), problem: problem.into() }
+/// What the description beside a weights file says that the weights were trained on; `None` where it does not say, or where
+/// there is no description.
+///
+/// # Errors
+///
+/// Fails if there is a description that cannot be read.
+pub fn contract(path: &Path) -> Result<Option<Contract>> {
+    if !weights_path(path).with_extension("json").exists() {
+        return Ok(None);
+    }
+    Ok(describe(path)?.contract)
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 /// Writes a weights file and its description, a file of the same name with the extension `json`.
@@ -66,13 +99,22 @@ pub(super) fn save(
         .zip(&parameters.tensors)
         .map(|(spec, tensor)| Ok((spec.name.clone(), spec.shape.clone(), values(tensor)?)))
         .collect::<Result<_>>()?;
-    write(path, values)?;
-    save_description(path, description)
+    let sha256 = sha256_hex(&weights_file::write(path, values)?);
+    write_description(path, description, sha256)
 }
 
 /// Writes the description of a weights file beside it.
 pub(super) fn save_description(path: &Path, description: &CheckpointDescription) -> Result<()> {
-    write_json(&path.with_extension("json"), description)
+    write_description(path, description, sha256_hex(&fs::read(path)?))
+}
+
+fn write_description(
+    path: &Path,
+    description: &CheckpointDescription,
+    sha256: String,
+) -> Result<()> {
+    let description = CheckpointDescription { weights_sha256: Some(sha256), ..description.clone() };
+    write_json(&path.with_extension("json"), &description)
 }
 
 /// Reads the description of a checkpoint.
@@ -87,13 +129,33 @@ pub(super) fn describe(path: &Path) -> Result<CheckpointDescription> {
     Ok(description)
 }
 
-/// Reads a network's weights.
-pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
+/// Reads a network's weights, which are those that the description is of.
+pub(super) fn load(
+    path: &Path,
+    description: &CheckpointDescription,
+    parameters: &mut Parameters,
+) -> Result<()> {
     let path = weights_path(path);
-    let mut found = read(&path)?;
+    let bytes = fs::read(&path)?;
+    let WeightsFile { arrays: mut found, others } = WeightsFile::parse(&path, &bytes)?;
+    if let Some(expected) = &description.weights_sha256 {
+        let sha256 = sha256_hex(&bytes);
+        if sha256 != *expected {
+            let json = path.with_extension("json");
+            let problem = format!(
+                "its SHA-256 is {sha256}, but `{}` describes weights with {expected}: copy both files from the same \
+                 checkpoint; weights that another program changed are for `train.initial`",
+                json.display()
+            );
+            return Err(wrong(&path, problem));
+        }
+    }
     for (spec, tensor_slot) in parameters.specs.iter().zip(&mut parameters.tensors) {
         let Some((shape, values)) = found.remove(&spec.name) else {
-            return Err(wrong(&path, format!("tensor `{}` is missing", spec.name)));
+            return Err(match others.get(&spec.name) {
+                Some(dtype) => wrong_type(&path, &spec.name, *dtype),
+                None => wrong(&path, format!("tensor `{}` is missing", spec.name)),
+            });
         };
         if shape != spec.shape {
             let problem = format!("tensor `{}` is {shape:?}, expected {:?}", spec.name, spec.shape);
@@ -101,71 +163,17 @@ pub(super) fn load(path: &Path, parameters: &mut Parameters) -> Result<()> {
         }
         *tensor_slot = tensor(values, shape)?;
     }
-    match found.keys().next() {
+    let unknown: Vec<&String> = found.keys().chain(others.keys()).collect();
+    match unknown.first() {
         None => Ok(()),
         Some(name) => {
             let problem = format!(
                 "{} tensors do not belong to this network, the first is `{name}`",
-                found.len()
+                unknown.len()
             );
             Err(wrong(&path, problem))
         }
     }
-}
-
-/// Writes named arrays.
-pub(super) fn write(path: &Path, arrays: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = arrays
-        .into_iter()
-        .map(|(name, shape, values)| {
-            (name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error: safetensors::SafeTensorError| wrong(path, error.to_string()))?;
-    let file =
-        safetensors::serialize(views, None).map_err(|error| wrong(path, error.to_string()))?;
-    Ok(fs::write(path, file)?)
-}
-
-/// Shapes and values of arrays, by name.
-pub(super) type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
-
-/// Reads named arrays, which must all be 32-bit floats.
-pub(super) fn read(path: &Path) -> Result<NamedArrays> {
-    let (arrays, others) = read_floats(path)?;
-    match others.first() {
-        None => Ok(arrays),
-        Some(name) => Err(wrong(path, format!("tensor `{name}` is not of 32-bit floats (F32)"))),
-    }
-}
-
-/// Reads the named arrays of 32-bit floats; returns the names of the others too.
-pub(super) fn read_floats(path: &Path) -> Result<(NamedArrays, Vec<String>)> {
-    let file = fs::read(path)?;
-    let tensors = SafeTensors::deserialize(&file)
-        .map_err(|error| wrong(path, format!("not a safetensors file: {error}")))?;
-    let mut others = Vec::new();
-    let mut arrays = NamedArrays::new();
-    for (name, tensor) in tensors.tensors() {
-        if tensor.dtype() != Dtype::F32 {
-            others.push(name);
-            continue;
-        }
-        let (chunks, _) = tensor.data().as_chunks::<4>();
-        let values: Vec<f32> = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(wrong(
-                path,
-                format!("tensor `{name}` contains {value}, expected finite numbers"),
-            ));
-        }
-        arrays.insert(name, (tensor.shape().to_vec(), values));
-    }
-    Ok((arrays, others))
 }
 
 /// Writes indented JSON.
@@ -185,6 +193,7 @@ pub(super) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::tests::contract;
     use crate::parameters::{Initialiser, Scope};
     use crate::tensors::view;
 
@@ -205,21 +214,39 @@ mod tests {
         let description = CheckpointDescription {
             config: Config::default(),
             std: true,
+            weights_sha256: None,
+            contract: Some(contract(&[("clinical", 0.0, 1000.0, true)])),
             metadata: serde_json::json!({"epochs": 3}),
         };
         let written = parameters(two);
         save(&folder.path().join(WEIGHTS_FILE), &written, &description).unwrap();
+        let weights = fs::read(folder.path().join(WEIGHTS_FILE)).unwrap();
+        let weights_sha256 = Some(sha256_hex(&weights));
+        let description = CheckpointDescription { weights_sha256, ..description };
         assert_eq!(describe(folder.path()).unwrap(), description);
+        assert_eq!(super::contract(folder.path()).unwrap(), description.contract);
         assert_eq!(origin(folder.path()).unwrap(), description.metadata);
         assert_eq!(origin(&folder.path().join("other.safetensors")).unwrap(), Value::Null);
         for path in [folder.path().to_owned(), folder.path().join(WEIGHTS_FILE)] {
             let mut read = parameters(two);
             read.tensors[0] = tensor(vec![0.0; 6], (2, 3)).unwrap();
-            load(&path, &mut read).unwrap();
+            load(&path, &description, &mut read).unwrap();
             for (a, b) in read.tensors.iter().zip(&written.tensors) {
                 assert_eq!((a.dims(), &*view(a).unwrap()), (b.dims(), &*view(b).unwrap()));
             }
         }
+        // Weights of another training beside this description.
+        save(&folder.path().join("b.safetensors"), &parameters(two), &description).unwrap();
+        let mut other = fs::read(folder.path().join("b.safetensors")).unwrap();
+        *other.last_mut().unwrap() ^= 1;
+        fs::write(folder.path().join(WEIGHTS_FILE), other).unwrap();
+        let error =
+            load(folder.path(), &description, &mut parameters(two)).unwrap_err().to_string();
+        assert!(error.contains("model.json` describes weights with "), "{error}");
+    }
+
+    fn plain() -> CheckpointDescription {
+        CheckpointDescription::plain(Config::default(), true)
     }
 
     #[test]
@@ -228,7 +255,7 @@ mod tests {
         let path = folder.path().join(WEIGHTS_FILE);
         let arrays = |name: &str, shape: &[usize]| {
             let n = shape.iter().product();
-            write(
+            weights_file::write(
                 &path,
                 vec![
                     (name.to_owned(), shape.to_vec(), vec![1.0; n]),
@@ -236,7 +263,7 @@ mod tests {
                 ],
             )
             .unwrap();
-            load(folder.path(), &mut parameters(two)).map_err(|error| error.to_string())
+            load(folder.path(), &plain(), &mut parameters(two)).map_err(|error| error.to_string())
         };
         assert_eq!(arrays("a.weight", &[2, 3]), Ok(()));
         let missing = arrays("weight", &[2, 3]).unwrap_err();
@@ -245,6 +272,7 @@ mod tests {
         assert!(shape.ends_with("tensor `a.weight` is [3, 2], expected [2, 3]"), "{shape}");
         let extra = load(
             &path,
+            &plain(),
             &mut parameters(|scope| {
                 scope.parameter("b", &[], Initialiser::Constant(0.0));
             }),
@@ -254,11 +282,11 @@ mod tests {
             extra.ends_with("1 tensors do not belong to this network, the first is `a.weight`"),
             "{extra}"
         );
-        write(&path, vec![("b".to_owned(), vec![], vec![f32::NAN])]).unwrap();
-        let nan = read(&path).unwrap_err().to_string();
-        assert!(nan.ends_with("tensor `b` contains NaN, expected finite numbers"), "{nan}");
+        weights_file::write(&path, vec![("b".to_owned(), vec![], vec![f32::NAN])]).unwrap();
+        let nan = weights_file::read(&path).unwrap_err().to_string();
+        assert!(nan.ends_with("tensor `b` contains NaN, expected finite numbers of F32"), "{nan}");
         fs::write(&path, b"other").unwrap();
-        let other = read(&path).unwrap_err().to_string();
+        let other = weights_file::read(&path).unwrap_err().to_string();
         assert!(other.contains("not a safetensors file"), "{other}");
     }
 

@@ -1,6 +1,7 @@
 //! Several networks that predict together.
 
 use super::config::Config;
+use super::contract::Contract;
 use super::device::Device;
 use super::error::{Error, Result};
 use super::infer::{Prediction, Predictor};
@@ -54,6 +55,11 @@ impl Ensemble {
     /// Origin of the weights, as each checkpoint's writer described it.
     pub fn metadata(&self) -> impl Iterator<Item = &serde_json::Value> {
         self.networks().map(Predictor::metadata)
+    }
+
+    /// What each network's weights were trained on; `None` where their description does not say.
+    pub fn contracts(&self) -> impl Iterator<Item = Option<&Contract>> {
+        self.networks().map(Predictor::contract)
     }
 
     /// Images per batch that fit into `bytes` of memory, as in [`Predictor::batch_within`].

@@ -307,7 +307,7 @@ fn how_far_operators_part_from_pytorch() {
 pub(super) fn save(case: &Case, weights: &Path) {
     let (config, std) = (case.config.clone(), case.std);
     let parameters = parameters(&config);
-    let description = CheckpointDescription { config, std, metadata: ().into() };
+    let description = CheckpointDescription::plain(config, std);
     checkpoint::save(weights, &parameters, &description).unwrap();
 }
 
@@ -350,7 +350,7 @@ fn steps_of_training(backend: &Backend, seen: LossCheck) {
                 continue;
             }
             trainer.save_checkpoint(&weights, &().into()).unwrap();
-            let after = checkpoint::read(&weights).unwrap();
+            let after = crate::weights_file::read(&weights).unwrap();
             for (of, (at, expected)) in &case.after_a_step {
                 // A gradient that is only rounding error may step in any direction.
                 if case.gradients.get(of).is_some_and(|[norm, _]| *norm < 1e-6) {

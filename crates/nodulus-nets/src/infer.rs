@@ -4,6 +4,7 @@ use super::backend::{Backend, Execution};
 use super::batch;
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
+use super::contract::Contract;
 use super::device::Device;
 use super::error::Result;
 use super::layers::{FoldedNetwork, Pass};
@@ -76,7 +77,7 @@ impl Predictor {
         let description = checkpoint::describe(path)?;
         let (network, specs) = Network::new(&description.config)?;
         let mut parameters = Parameters::unset(specs)?;
-        checkpoint::load(path, &mut parameters)?;
+        checkpoint::load(path, &description, &mut parameters)?;
         parameters.move_to(backend)?;
         let folded = FoldedNetwork::new(parameters.specs.len());
         let mut predictor = Self { network, parameters, folded, description };
@@ -107,6 +108,11 @@ impl Predictor {
     /// Origin of the weights, as the checkpoint's writer described it.
     pub fn metadata(&self) -> &serde_json::Value {
         &self.description.metadata
+    }
+
+    /// What the weights were trained on; `None` where their description does not say.
+    pub fn contract(&self) -> Option<&Contract> {
+        self.description.contract.as_ref()
     }
 
     /// Images per batch that fit into `bytes` of memory beside the weights: at least 1, and no more
@@ -196,8 +202,7 @@ mod tests {
         let (network, specs) = Network::new(config).unwrap();
         let parameters = reference::parameters(specs, seed);
         let folded = FoldedNetwork::new(parameters.specs.len());
-        let description =
-            CheckpointDescription { config: config.clone(), std, metadata: ().into() };
+        let description = CheckpointDescription::plain(config.clone(), std);
         Predictor { network, parameters, folded, description }
     }
 
@@ -294,7 +299,8 @@ mod tests {
             trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
             let loaded = Predictor::load(folder.path(), &Device::Cpu).unwrap();
             let mut predictor = predictor(&config, 1, loaded.description.std);
-            checkpoint::load(folder.path(), &mut predictor.parameters).unwrap();
+            checkpoint::load(folder.path(), &predictor.description, &mut predictor.parameters)
+                .unwrap();
             // Dropped weights are not needed.
             let before = predictor.predict(&images).unwrap();
             assert_eq!(loaded.predict(&images).unwrap(), before);

@@ -46,7 +46,10 @@ mod loss;
 mod optim;
 mod phase;
 mod batch;
+mod contract;
+mod weights_file;
 mod checkpoint;
+mod trained_on;
 mod profile;
 mod transfer;
 mod epoch;
@@ -62,8 +65,12 @@ mod bf16;
 
 pub use backend::Precision;
 pub use batch::{IGNORED_PIXEL, TrainingSample};
-pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, origin, weights_path};
+pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, contract, origin, weights_path};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
+pub use contract::{
+    Contract, HuWindow, TrainedOnSummary, TrainedPhase, TrainedRegion, TrainedSpacing,
+    TrainedWindow,
+};
 pub use device::{Card, Device};
 pub use ensemble::Ensemble;
 pub use epoch::{Epoch, EpochLog};
@@ -76,4 +83,5 @@ pub use profile::{
     pixel_edges_hu,
 };
 pub use train::Trainer;
+pub use trained_on::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
 pub use transfer::TransferReport;

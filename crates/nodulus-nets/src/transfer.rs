@@ -4,6 +4,8 @@ use super::checkpoint;
 use super::error::{Error, Result};
 use super::parameters::Parameters;
 use super::tensors::tensor;
+use super::weights_file::{NamedArrays, WeightsFile, wrong_type};
+use fs_err as fs;
 use serde::Serialize;
 use std::path::Path;
 
@@ -18,7 +20,7 @@ pub struct TransferReport {
     pub missing: Vec<String>,
     /// Tensors with another shape in the file, with both shapes; they keep their initial values.
     pub other_shape: Vec<String>,
-    /// Tensors of the file that the network lacks, or that are not 32-bit floats.
+    /// Tensors of the file that the network lacks.
     pub unused: Vec<String>,
 }
 
@@ -37,13 +39,17 @@ pub(super) fn transfer(
     parameters: &mut Parameters,
 ) -> Result<TransferReport> {
     let path = checkpoint::weights_path(path);
-    let (arrays, others) = checkpoint::read_floats(&path)?;
-    let mut arrays: checkpoint::NamedArrays =
+    let WeightsFile { arrays, others } = WeightsFile::parse(&path, &fs::read(&path)?)?;
+    let mut arrays: NamedArrays =
         arrays.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)).collect();
-    let mut found = TransferReport {
-        unused: others.into_iter().map(|name| format!("{prefix}{name}")).collect(),
-        ..TransferReport::default()
-    };
+    let mut found = TransferReport::default();
+    for (name, dtype) in others {
+        let renamed = format!("{prefix}{name}");
+        if parameters.specs.iter().any(|spec| spec.name == renamed) {
+            return Err(wrong_type(&path, &name, dtype));
+        }
+        found.unused.push(renamed);
+    }
     for (spec, tensor_slot) in parameters.specs.iter().zip(&mut parameters.tensors) {
         let name = spec.name.clone();
         let expected = spec.shape.as_slice();
@@ -110,7 +116,7 @@ mod tests {
             let n = shape.iter().product::<usize>();
             ((*name).to_owned(), shape.to_vec(), (0..n).map(|v| v as f32).collect())
         };
-        checkpoint::write(&path, arrays.iter().map(array).collect()).unwrap();
+        crate::weights_file::write(&path, arrays.iter().map(array).collect()).unwrap();
         (folder, path)
     }
 

@@ -48,18 +48,30 @@ pub struct Panels {
     /// The whole picture, with the field that is enlarged.
     pub whole: Markup,
     /// The field with the common outline and a view's own, view by view; all show the same millimetres.
-    pub enlarged: Vec<Markup>,
+    pub enlarged: Vec<EnlargedPanel>,
+}
+
+/// The enlarged field of a picture with the outlines of a view.
+#[derive(Clone, Debug)]
+pub struct EnlargedPanel {
+    /// The panel as SVG.
+    pub svg: Markup,
+    /// Whether the view's own outline continues outside the field.
+    pub is_cut: bool,
 }
 
 /// Side of a panel, in the figure's own units.
 const PANEL: f64 = 300.0;
 /// The enlarged field is this many times as wide as what is outlined in it.
-const FIELD: f64 = 2.0;
+const FIELD: f64 = 1.6;
+/// The enlarged field is never wider than this many times the common outline, so that the common outline stays large.
+const MOST_OF_COMMON: f64 = 3.0;
 /// The enlarged field is never smaller.
 const LEAST_FIELD_MM: f64 = 18.0;
 
-/// Draws a picture whole and once for each view; `id` is unique in the page. `common` are the pixels within
-/// the outline that all views share, row by row.
+/// Draws a picture whole and once for each view; `id` is unique in the page. `common` are the pixels within the outline that all
+/// views share, row by row. The enlarged field surrounds it and the outline of the first view, as far as the common outline stays
+/// large.
 pub fn panels(
     picture: &Picture<'_>,
     common: &[bool],
@@ -69,7 +81,8 @@ pub fn panels(
 ) -> Panels {
     let Picture { png, size, pixel_mm } = *picture;
     let size_mm = [0, 1].map(|a| size[a] as f64 * pixel_mm[a]);
-    let [x, y, side] = field(picture, common, views);
+    let field = field(picture, common, views.first());
+    let [x, y, side] = field;
     // A picture that is not square keeps its shape, in the middle of a square.
     let edge = size_mm[0].max(size_mm[1]);
     let start = size_mm.map(|length| (length - edge) / 2.0);
@@ -88,7 +101,11 @@ pub fn panels(
             path class=(Stroke::Broad.class()) d=(common) {}
             path class=(Stroke::Fine.class()) d=(outline(size, pixel_mm, &view.pixels)) {}
         };
-        panel([x, y, side], &drawing, &bar, &view.description)
+        EnlargedPanel {
+            svg: panel(field, &drawing, &bar, &view.description),
+            is_cut: extent(picture, &view.pixels)
+                .is_some_and(|outlined| !is_within(outlined, field)),
+        }
     };
     Panels {
         whole: panel([start[0], start[1], edge], &image, &Markup::default(), description),
@@ -142,26 +159,54 @@ fn panel([x, y, side]: [f64; 3], drawing: &Markup, over: &Markup, description: &
     }
 }
 
-/// The square to enlarge, in millimetres: x, y and side; the picture's middle where nothing is outlined.
-fn field(picture: &Picture<'_>, common: &[bool], views: &[View]) -> [f64; 3] {
+/// The least and the greatest millimetres of the pixels along x and y; `None` where no pixel is set.
+fn extent(picture: &Picture<'_>, pixels: &[bool]) -> Option<[[f64; 2]; 2]> {
     let Picture { size, pixel_mm, .. } = *picture;
     let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    let outlines = views.iter().map(|view| &*view.pixels).chain([common]);
-    for (n, _) in
-        outlines.flat_map(|pixels| pixels.iter().enumerate().filter(|(_, is_set)| **is_set))
-    {
+    for (n, _) in pixels.iter().enumerate().filter(|(_, is_set)| **is_set) {
         for (a, at) in [n % size[0].max(1), n / size[0].max(1)].into_iter().enumerate() {
             low[a] = low[a].min(at as f64 * pixel_mm[a]);
             high[a] = high[a].max((at + 1) as f64 * pixel_mm[a]);
         }
     }
-    if low[0] > high[0] {
-        let middle = [0, 1].map(|a| size[a] as f64 * pixel_mm[a] / 2.0);
-        (low, high) = (middle, middle);
-    }
-    let extent = (high[0] - low[0]).max(high[1] - low[1]);
-    let side = (FIELD * extent).max(LEAST_FIELD_MM);
-    let start = |a: usize| f64::midpoint(low[a], high[a]) - side / 2.0;
+    (low[0] < high[0]).then_some([low, high])
+}
+
+fn is_within([low, high]: [[f64; 2]; 2], [x, y, side]: [f64; 3]) -> bool {
+    let start = [x, y];
+    (0..2).all(|a| low[a] >= start[a] && high[a] <= start[a] + side)
+}
+
+/// The square to enlarge, in millimetres: x, y and side; the picture's middle where nothing is outlined. It lies within the
+/// picture where the picture is large enough.
+fn field(picture: &Picture<'_>, common: &[bool], leading: Option<&View>) -> [f64; 3] {
+    let Picture { size, pixel_mm, .. } = *picture;
+    let size_mm = [0, 1].map(|a| size[a] as f64 * pixel_mm[a]);
+    let width = |[low, high]: [[f64; 2]; 2]| (high[0] - low[0]).max(high[1] - low[1]);
+    let common = extent(picture, common);
+    let leading = leading.and_then(|view| extent(picture, &view.pixels));
+    let both = match (common, leading) {
+        (Some(a), Some(b)) => {
+            Some([[0, 1].map(|n| a[0][n].min(b[0][n])), [0, 1].map(|n| a[1][n].max(b[1][n]))])
+        }
+        (a, b) => a.or(b),
+    };
+    let (outlined, side) = match (common, both) {
+        (Some(common), Some(both)) if FIELD * width(both) > MOST_OF_COMMON * width(common) => {
+            (Some(common), MOST_OF_COMMON * width(common))
+        }
+        (_, both) => (both, both.map_or(0.0, |both| FIELD * width(both))),
+    };
+    let side = side.max(LEAST_FIELD_MM).min(size_mm[0].max(size_mm[1]));
+    let [low, high] = outlined.unwrap_or([[0.0; 2], size_mm]);
+    let start = |a: usize| {
+        let start = f64::midpoint(low[a], high[a]) - side / 2.0;
+        if side < size_mm[a] {
+            start.clamp(0.0, size_mm[a] - side)
+        } else {
+            (size_mm[a] - side) / 2.0
+        }
+    };
     [start(0), start(1), side]
 }
 
@@ -182,15 +227,31 @@ mod tests {
     }
 
     #[test]
-    fn the_field_surrounds_every_outline() {
-        let [x, y, side] = field(&PICTURE, &disc(30.0), &[view(disc(31.0), "")]);
-        // Pixels 24 to 37 and 18 to 30: 14 × 0.7 mm wide, twice that to see.
-        assert!((side - 19.6).abs() < 1e-9, "{side}");
-        assert!((x - (31.0 * 0.7 - 9.8)).abs() < 1e-9, "{x}");
-        assert!((y - (24.5 * 0.7 - 9.8)).abs() < 1e-9, "{y}");
-        let [x, y, side] = field(&PICTURE, &[], &[]);
+    fn the_field_surrounds_the_common_outline_and_the_first_view() {
+        let [x, y, side] = field(&PICTURE, &disc(30.0), Some(&view(disc(36.0), "")));
+        // Pixels 24 to 42 and 18 to 30: 19 × 0.7 mm wide, 1.6 times that to see.
+        assert!((side - 21.28).abs() < 1e-9, "{side}");
+        assert!((x - (33.5 * 0.7 - 10.64)).abs() < 1e-9, "{x}");
+        assert!((y - (24.5 * 0.7 - 10.64)).abs() < 1e-9, "{y}");
+        let [x, y, side] = field(&PICTURE, &[], None);
         assert!((x - (22.4 - 9.0)).abs() < 1e-9 && (y - (16.8 - 9.0)).abs() < 1e-9, "{x} {y}");
         assert!((side - 18.0).abs() < 1e-9, "{side}");
+    }
+
+    #[test]
+    fn a_view_that_covers_the_picture_does_not_shrink_the_common_outline() {
+        let all = view(vec![true; 64 * 48], "");
+        // Pixels 24 to 36: 13 × 0.7 mm wide, three times that to see.
+        let [x, y, side] = field(&PICTURE, &disc(30.0), Some(&all));
+        assert!((side - 27.3).abs() < 1e-9, "{side}");
+        assert!((x - (30.5 * 0.7 - 13.65)).abs() < 1e-9, "{x}");
+        // At the lower border of the picture, 33.6 mm high, the field stays within it.
+        assert!((y - (33.6 - 27.3)).abs() < 3.5 && y >= 0.0 && y + side <= 33.6 + 1e-9, "{y}");
+        let found = panels(&PICTURE, &disc(30.0), &[all, view(disc(31.0), "")], "s", "w").enlarged;
+        assert_eq!(found.iter().map(|panel| panel.is_cut).collect::<Vec<_>>(), [true, false]);
+        let corner: Vec<bool> = (0..64 * 48).map(|n| n < 3).collect();
+        let [x, y, side] = field(&PICTURE, &corner, None);
+        assert!(x.abs() < 1e-9 && y.abs() < 1e-9 && (side - 18.0).abs() < 1e-9, "{x} {y} {side}");
     }
 
     #[test]
@@ -201,10 +262,11 @@ mod tests {
         assert!(whole.contains("<image id=\"slice-0\"") && whole.contains("aria-label=\"w\""));
         assert!(whole.contains("href=\"data:image/png;base64,cG5n\""), "{whole}");
         assert_eq!(enlarged.len(), 2);
-        let enlarged: Vec<String> = enlarged.into_iter().map(Markup::into_string).collect();
+        let enlarged: Vec<String> =
+            enlarged.into_iter().map(|panel| panel.svg.into_string()).collect();
         for (panel, label) in enlarged.iter().zip(["&lt;a&gt;", "b"]) {
             assert!(panel.contains("<use href=\"#slice-0\"></use>"), "{panel}");
-            assert!(panel.contains("viewBox=\"11.90 7.35 19.60 19.60\""), "{panel}");
+            assert!(panel.contains("viewBox=\"12.70 8.15 18.00 18.00\""), "{panel}");
             assert!(panel.contains(&format!("aria-label=\"{label}\"")), "{panel}");
             assert!(panel.contains("5 mm</text>"), "{panel}");
         }

@@ -46,6 +46,19 @@ pub fn interval(low: Option<f64>, high: Option<f64>, decimals: usize) -> String 
     format!("[{}, {}]", decimal(low, decimals), decimal(high, decimals))
 }
 
+/// An interval in brackets, or why there is none.
+pub fn interval_or(
+    low: Option<f64>,
+    high: Option<f64>,
+    decimals: usize,
+    missing_reason: Option<&str>,
+) -> String {
+    match missing_reason {
+        Some(reason) => reason.to_owned(),
+        None => interval(low, high, decimals),
+    }
+}
+
 /// A p-value: three decimals, or that it is below them.
 pub fn p_value(p: Option<f64>) -> String {
     match p {

@@ -148,12 +148,12 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// The file could not be written.
-    #[error("cannot write `{path}` as Parquet")]
+    #[error("cannot write `{path}` as Parquet: {}", in_words(error))]
     WriteParquet {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: parquet::errors::ParquetError,
+        error: parquet::errors::ParquetError,
     },
     /// The file's columns are not the rows' fields.
     #[error("rows of `{path}` do not have the columns of `{table}`")]
@@ -212,11 +212,25 @@ pub enum Error {
     },
 }
 
+/// What the Parquet writer says, without the names of its kinds of errors.
+fn in_words(error: &parquet::errors::ParquetError) -> String {
+    match error {
+        parquet::errors::ParquetError::External(source) => source.to_string(),
+        other => other.to_string().replace("Parquet error: ", ""),
+    }
+}
+
+/// Versions of an output that a message names, the newest first.
+const MOST_VERSIONS: usize = 3;
+
 fn known_versions(known: &[(String, Vec<String>)]) -> String {
     if known.is_empty() {
         return "it has no versions yet".to_owned();
     }
-    let of_output =
-        |(output, keys): &(String, Vec<String>)| format!("`{output}` has {}", keys.join(", "));
+    let of_output = |(output, keys): &(String, Vec<String>)| {
+        let more = keys.len().saturating_sub(MOST_VERSIONS);
+        let older = if more > 0 { format!(" and {more} older") } else { String::new() };
+        format!("`{output}` has {}{older}", keys[..keys.len() - more].join(", "))
+    };
     known.iter().map(of_output).collect::<Vec<_>>().join("; ")
 }

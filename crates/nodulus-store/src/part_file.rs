@@ -52,7 +52,7 @@ impl<R: Row> PartWriter<R> {
         let file = File::create(path)?;
         let writer =
             ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
-                .map_err(|source| Error::WriteParquet { path: path.to_owned(), source })?;
+                .map_err(|error| Error::WriteParquet { path: path.to_owned(), error })?;
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 
@@ -79,7 +79,7 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         let path = self.path;
-        self.writer.into_inner().map_err(|source| Error::WriteParquet { path, source })?;
+        self.writer.into_inner().map_err(|error| Error::WriteParquet { path, error })?;
         Ok(self.rows)
     }
 
@@ -90,7 +90,7 @@ impl<R: Row> PartWriter<R> {
         let batch = to_batch(&self.path, &self.schema, &self.waiting)?;
         self.rows += self.waiting.len() as u64;
         self.waiting.clear();
-        let write = |source| Error::WriteParquet { path: self.path.clone(), source };
+        let write = |error| Error::WriteParquet { path: self.path.clone(), error };
         self.writer.write(&batch).map_err(write)?;
         self.writer.flush().map_err(write)
     }

@@ -3,7 +3,7 @@
 use crate::nightly::identity;
 use crate::nightly::input::candidates;
 use crate::nightly::records::day_tables;
-use crate::nightly::scan::model;
+use crate::nightly::scan::{contract, model};
 
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +33,9 @@ pub enum Error {
     /// The model cannot be loaded.
     #[error(transparent)]
     Model(#[from] model::Error),
+    /// The settings do not fit the model.
+    #[error(transparent)]
+    Contract(#[from] contract::Error),
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),

@@ -15,6 +15,7 @@ use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::redaction;
+use crate::nightly::scan::contract;
 use crate::nightly::scan::memory::MemoryBudget;
 use crate::nightly::scan::model::LoadedModel;
 use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
@@ -22,7 +23,7 @@ use crate::nightly::scan::training_range;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_store::{Store, clock, hash, lock};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -30,7 +31,7 @@ use std::time::{Instant, SystemTime};
 pub use super::context::RunOptions;
 
 /// Version of scoring; raised when results change although their inputs stay.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where the store keeps what the sources of the input hold.
 const CACHE: &str = "cache/input.json";
@@ -84,6 +85,8 @@ fn try_run(
     let model = LoadedModel::load(&settings.model.0, &options.device)?;
     summary.model_id.clone_from(&model.name.id);
     summary.seconds.model = loading.elapsed().as_secs_f64();
+    let (settings, doubts) = contract::settled(settings, &model)?;
+    let settings = &settings;
 
     let mut ledger = Ledger::open(store.root())?;
     ledger.remove_unfinished()?;
@@ -139,11 +142,51 @@ fn try_run(
 
     let deadline = options.max_time.map(|time| begun + time);
     let tables = &tables;
-    let context =
-        RunContext { settings, identity, tables, options, model: &model, deadline, notify };
+    let context = RunContext {
+        settings,
+        identity,
+        tables,
+        options,
+        model: &model,
+        doubts,
+        n_seen: AtomicUsize::new(0),
+        deadline,
+        notify,
+    };
     let result = work(&context, pending, &mut ledger, summary);
+    summary.seen_by_model = context.n_seen.load(Ordering::SeqCst);
+    summary.notices = notices(&context, summary);
+    for text in summary.notices.clone() {
+        summary.warnings.push(text.clone());
+        notify(RunEvent::Warning { text });
+    }
     write_drift_page(tables)?;
     result
+}
+
+/// What the reader of a run's summary has to know, each in a sentence.
+fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
+    let mut notices: Vec<String> =
+        context.doubts.iter().map(|doubt| format!("every scan: {doubt}")).collect();
+    let n = summary.seen_by_model;
+    if n > 0 && context.settings.allow_training_patients {
+        notices.push(format!(
+            "{n} series are of patients that the model was trained or validated on: their numbers say nothing about new patients"
+        ));
+    } else if n > 0 {
+        notices.push(format!(
+            "{n} series are of patients that the model was trained or validated on and are not scored; \
+             `--allow-training-patients` (`score.allow_training_patients = true`) scores them"
+        ));
+    }
+    let RunSummary { empty_masks, nodules, .. } = *summary;
+    if 2 * empty_masks > nodules {
+        notices.push(format!(
+            "the model marks no voxel for {empty_masks} of {nodules} nodules; check `score.region.window`, and whether the model \
+             suits the scans"
+        ));
+    }
+    notices
 }
 
 /// Refuses a store or outputs in the input: outputs would be taken for scans.

@@ -3,15 +3,19 @@
 use super::context::RunContext;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use crate::nightly::redaction;
+use crate::nightly::scan::contract::{self, SeenByModel};
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::nodules::merge_candidates;
 use crate::nightly::scan::read::{LoadedScan, ReadOutcome, ReadSeries};
 use crate::nightly::scan::scored::ScoredScan;
 use crate::nightly::scan::segment::{self, RegionPredictor};
 use crate::nightly::scan::training_range::{self, ScanCharacteristics};
+use crate::tables::scan_identity::ScanIdentity;
+use nodulus_formats::volume::image_sha256;
 use nodulus_metrics::HuCounts;
 use nodulus_store::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 /// Scores a series. An error or a panic is the outcome of this series alone.
@@ -45,8 +49,16 @@ fn score_scan<'a>(
     loaded: LoadedScan<'a>,
     batch: usize,
     scored_before: Option<String>,
-) -> Result<ScoredSeries<'a>, segment::Error> {
+) -> Result<ScoredSeries<'a>, Error> {
     let since = Instant::now();
+    let seen = contract::seen(context.model, &identity(id, &loaded));
+    if seen.is_some() {
+        context.n_seen.fetch_add(1, Ordering::SeqCst);
+    }
+    let seen = match seen {
+        Some(seen) if !context.settings.allow_training_patients => return Err(seen.into()),
+        seen => seen.map(|seen| seen.warning()),
+    };
     let networks = &context.model.networks;
     let predictor = RegionPredictor {
         side: networks.image_size(),
@@ -56,6 +68,13 @@ fn score_scan<'a>(
     let LoadedScan { scan: source, slices, candidates, lungs, mut warnings, memory } = loaded;
     let (segmented, pixels) = segment::segment(context.settings, &predictor, &slices, &candidates)?;
     warnings.extend(outside_training_range(context, &source, &pixels));
+    warnings.extend(seen);
+    warnings.extend(context.doubts.iter().cloned());
+    let nodules = merge_candidates(id, &slices, segmented);
+    if !nodules.is_empty() && nodules.iter().all(|nodule| nodule.mask.is_none()) {
+        let n = nodules.len();
+        warnings.push(format!("the model marks no voxel for any of the scan's {n} candidates"));
+    }
     let (files, sop_instance_uids) = source.instances();
     let scan = ScoredScan {
         series_instance_uid: id.to_owned(),
@@ -66,11 +85,30 @@ fn score_scan<'a>(
         model: context.model.name.clone(),
         // Files hold this time: those that complete a result are the same as if they had been written first.
         scored_at: scored_before.unwrap_or_else(|| clock::timestamp(SystemTime::now())),
-        nodules: merge_candidates(id, &slices, segmented),
+        nodules,
         warnings,
     };
     let seconds = since.elapsed().as_secs_f64();
     Ok(ScoredSeries { scan, slices, lungs, seconds, _source: source, _memory: memory })
+}
+
+/// A scan could not be scored.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Segment(#[from] segment::Error),
+    #[error(transparent)]
+    Seen(#[from] SeenByModel),
+}
+
+/// Whose scan it is.
+fn identity(id: &str, loaded: &LoadedScan<'_>) -> ScanIdentity {
+    let (info, slices) = (loaded.scan.info(), &loaded.slices);
+    ScanIdentity {
+        patient_id: info.map(|info| info.patient_id.clone()).unwrap_or_default(),
+        series_instance_uid: id.to_owned(),
+        image_sha256: image_sha256(slices.geometry().size(), |k| slices.slice(k)),
+    }
 }
 
 /// Warnings where the scan lies outside the range of the model's training cohort.

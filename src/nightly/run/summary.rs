@@ -44,6 +44,12 @@ pub struct RunSummary {
     pub left: usize,
     /// Rows written to `scores`.
     pub nodules: usize,
+    /// Rows among them without a marked voxel.
+    pub empty_masks: usize,
+    /// Series of patients that the model was trained or validated on: refused, or scored where the settings allow it.
+    pub seen_by_model: usize,
+    /// Warnings about the run as a whole; they are among `warnings` too.
+    pub notices: Vec<String>,
     /// Why it ended before all series were done.
     pub stopped: Option<StopReason>,
     /// Seconds of each step. Reading, scoring and writing overlap.

@@ -11,6 +11,7 @@ use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, Ser
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::result_inputs::ResultInputs;
+use crate::nightly::scan::scored::ScoredNodule;
 use nodulus_store::{clock, hash};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -142,6 +143,8 @@ impl<'a> ResultWriter<'a> {
                 self.summary.superseded += usize::from(record.result().is_some());
                 self.summary.scored += 1;
                 self.summary.nodules += nodules;
+                let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
+                self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
                 (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
                 AttemptOutcome::Scored(Box::new(result))
             }

@@ -4,6 +4,7 @@ pub(super) mod memory;
 pub(super) mod result_inputs;
 pub(super) mod files;
 pub mod model;
+pub(super) mod contract;
 pub(super) mod segment;
 mod region;
 pub(super) mod read;

@@ -2,7 +2,7 @@
 
 use super::scored::ScoringModel;
 use crate::pipeline::outside_weights::weights_file;
-use nodulus_nets::{self as model, Device, Ensemble, TrainingProfile};
+use nodulus_nets::{self as model, Device, Ensemble, TrainedOn, TrainingProfile};
 use nodulus_store::hash;
 use std::path::PathBuf;
 
@@ -36,6 +36,10 @@ pub(crate) struct LoadedModel {
     pub(crate) sha256: String,
     /// Profile of its training cohort, where its checkpoint has one; of several networks, the first one's.
     pub(crate) profile: Option<TrainingProfile>,
+    /// Whom each network was trained on.
+    pub(crate) trained_on: Vec<TrainedOn>,
+    /// Whether a network, or the weights that it started from, does not say whom it was trained on.
+    pub(crate) is_unlisted: bool,
 }
 
 impl LoadedModel {
@@ -63,6 +67,19 @@ impl LoadedModel {
         };
         let parts = weights.iter().chain(&descriptions).map(String::as_str);
         let profile = networks.metadata().next().map(TrainingProfile::of).transpose()?.flatten();
-        Ok(Self { networks, name, sha256: hash::sha256_parts(parts), profile })
+        let trained_on = files.iter().map(|file| TrainedOn::of_weights(file));
+        let trained_on = trained_on.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let mut contracts = networks.contracts();
+        let is_unlisted =
+            contracts.any(|contract| contract.is_none_or(|c| c.trained_on.has_unlisted_initial));
+        drop(contracts);
+        Ok(Self {
+            networks,
+            name,
+            sha256: hash::sha256_parts(parts),
+            profile,
+            trained_on,
+            is_unlisted,
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::redaction;
 use crate::nightly::settings::ScoreSettings;
-use nodulus_formats::volume::LoadedSlices;
+use nodulus_formats::volume::{LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,11 +134,10 @@ fn try_read<'a>(
     }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
     let wanted = segment::wanted(&settings.region, &geometry, &located);
-    let wanted = if has_patient {
-        wanted.iter().chain(lungs::slices_needed(&geometry).iter()).collect()
-    } else {
-        wanted
-    };
+    let identifying = identifying_slices(geometry.size()[2]);
+    let of_lungs =
+        if has_patient { lungs::slices_needed(&geometry) } else { SliceRanges::default() };
+    let wanted = wanted.iter().chain(identifying.iter()).chain(of_lungs.iter()).collect();
     let memory = budget.take(scan.memory_bytes(&wanted))?;
     let slices = scan.read_slices(&wanted)?;
     let lungs = if has_patient { lungs::lung_box(&slices) } else { None };

@@ -1,9 +1,9 @@
 //! The region around a candidate, and what the model marks in it.
 
 use crate::nightly::input::candidates::NoduleCandidate;
-use crate::nightly::settings::{RegionSettings, ScoreSettings};
+use crate::nightly::settings::ScoreSettings;
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask};
-use nodulus_imaging::components;
+use nodulus_imaging::components::{ComponentRule, Seed};
 use nodulus_imaging::crop::{CropGrid, crop_slice};
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_metrics::HuCounts;
@@ -102,11 +102,16 @@ impl CandidateRegion {
             let mut pixels = (0..geometry.size()[a]).filter(|pixel| grid.contains(a, *pixel));
             pixels.next().map_or(0..0, |first| first..pixels.next_back().unwrap_or(first) + 1)
         });
+        // The component at the candidate is followed to its end; others may be anywhere.
+        let first_mm = match settings.component {
+            ComponentRule::Centre => region.reach_mm,
+            ComponentRule::All => region.extent_mm,
+        };
         Self {
             located,
             grid,
             across,
-            along: located.reach(geometry, region.reach_mm),
+            along: located.reach(geometry, first_mm),
             extent: located.reach(geometry, region.extent_mm),
             predicted: BTreeMap::new(),
             component: None,
@@ -127,9 +132,9 @@ impl CandidateRegion {
         k: usize,
         counts: &mut HuCounts,
     ) -> Result<Vec<f32>, Error> {
-        let RegionSettings { padding_hu, window, .. } = settings.region;
+        let window = settings.region.window();
         let slice = slices.slice(k).ok_or(Error::Slice(k))?;
-        let (pixels, is_padded) = crop_slice(slice, &self.grid, padding_hu);
+        let (pixels, is_padded) = crop_slice(slice, &self.grid, settings.region.padding_hu());
         if !is_padded {
             counts.add(&pixels);
         }
@@ -162,7 +167,7 @@ impl CandidateRegion {
         if self.is_complete {
             return;
         }
-        self.component = self.nearest_component(geometry, settings.region.reach_mm);
+        self.component = self.component_of(settings, geometry);
         let more = slices_within(geometry, settings.region.reach_mm);
         let Range { start, end } = self.along;
         if self.component.as_ref().is_some_and(|component| component.start[2] == start) {
@@ -174,26 +179,20 @@ impl CandidateRegion {
         self.is_complete = self.along == (start..end);
     }
 
-    /// The component with the voxel nearest to the candidate, within reach.
-    fn nearest_component(&self, geometry: &Geometry, reach_mm: f64) -> Option<PlacedMask> {
+    /// What the rule of components keeps of the voxels that are marked so far.
+    fn component_of(&self, settings: &ScoreSettings, geometry: &Geometry) -> Option<PlacedMask> {
         let [i, j] = &self.across;
         let mask = Mask::from_fn([i.len(), j.len(), self.along.len()], |di, dj, dk| {
             let slice = self.predicted.get(&(self.along.start + dk));
             slice.is_some_and(|slice| slice.mask.get(di, dj, 0))
         });
         let start = [i.start, j.start, self.along.start];
-        let spacing = geometry.spacing().ijk();
-        let distance = |voxel: [usize; 3]| {
-            let mm = |a: usize| (voxel[a] as f64 - self.located.ijk[a]) * spacing[a];
-            (mm(0).powi(2) + mm(1).powi(2) + mm(2).powi(2)).sqrt()
+        let seed = Seed {
+            centre: self.located.ijk,
+            spacing_mm: geometry.spacing().ijk(),
+            reach_mm: settings.region.reach_mm,
         };
-        let whole = PlacedMask { start, mask };
-        let nearest = whole.voxels().min_by(|a, b| distance(*a).total_cmp(&distance(*b)))?;
-        if nearest != self.located.voxel && distance(nearest) > reach_mm {
-            return None;
-        }
-        let [i, j, k] = nearest;
-        components::split(&whole).into_iter().find(|component| component.get(i, j, k))
+        settings.component.of(&PlacedMask { start, mask }, &seed)
     }
 
     /// What the model marks for the candidate.

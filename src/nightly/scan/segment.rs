@@ -41,13 +41,13 @@ pub(super) fn wanted(
 ///
 /// METHOD: a region as in training, around the candidate in each slice. Slices within `reach_mm` are
 /// predicted first. Where the nodule reaches the last of them, as many more are predicted on that side,
-/// until the nodule ends or `extent_mm` is reached. The result is that of all slices of `extent_mm`, as
-/// what is connected to the candidate's component is predicted.
+/// until the nodule ends or `extent_mm` is reached; all of them at once where every component is kept. The result is that of all slices of `extent_mm`,
+/// as what is connected to the candidate's component is predicted.
 ///
 /// METHOD: a voxel belongs to a nodule where its probability is at least the threshold; with several
 /// networks or mirror images the mean probability counts. Between the pixels of a resampled region it is
-/// interpolated linearly. Of the 26-connected components in a candidate's region, its nodule is the one
-/// with the voxel nearest to the candidate, within `reach_mm`.
+/// interpolated linearly. Which components in a candidate's region are its nodule, `score.component` says: see
+/// [`ComponentRule`](nodulus_imaging::components::ComponentRule).
 pub(crate) fn segment(
     settings: &ScoreSettings,
     predictor: &RegionPredictor<'_>,

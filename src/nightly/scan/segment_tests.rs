@@ -2,6 +2,7 @@ use super::*;
 use crate::nightly::input::candidates::NoduleCandidate;
 use ndarray::Array3;
 use nodulus_formats::volume::{Mask, PlacedMask, Volume};
+use nodulus_imaging::components::ComponentRule;
 use std::cell::RefCell;
 
 /// 60 × 50 voxels and 40 slices of 0.8 × 0.7 × 1.25 mm, turned about z.
@@ -113,6 +114,20 @@ fn the_nearest_component_within_reach_is_the_candidates() {
     let steps = [block([25, 20, 15], [1, 1, 1]), block([26, 21, 16], [1, 1, 1])];
     let (marked, _) = mark(&settings(""), &scan(&steps), &[[25.0, 20.0, 15.0]]);
     assert_eq!(marked[0].mask.as_ref().unwrap().mask.count(), 2);
+}
+
+#[test]
+fn every_component_of_the_region_is_kept_where_asked() {
+    let parts = [block([25, 20, 15], [3, 3, 2]), block([31, 20, 20], [3, 3, 2])];
+    let (marked, shown) = mark(
+        &ScoreSettings { component: ComponentRule::All, ..settings("") },
+        &scan(&parts),
+        &[[26.0, 21.0, 15.0]],
+    );
+    let mask = marked[0].mask.as_ref().unwrap();
+    assert_eq!((mask.start, mask.mask.count()), ([25, 20, 15], 36));
+    // 12.5 mm to either side of the candidate.
+    assert_eq!(shown, 21);
 }
 
 #[test]

@@ -297,8 +297,8 @@ mod tests {
                 "e.toml:5:8: `rows.0.name` is \"\", expected text in quotes that is not empty",
             ),
             (
-                "[[rows]]\nname = \"threshold\"\n",
-                "e.toml:5:8: `rows.0.name` is \"threshold\", which is the id of the baseline",
+                "[[rows]]\nname = \"region_growing\"\n",
+                "e.toml:5:8: `rows.0.name` is \"region_growing\", which is the id of the baseline",
             ),
             (
                 "[[rows]]\nname = \"pre\"\n[[rows]]\nname = \"b\"\nfrom = \"prr\"\n",

@@ -8,7 +8,7 @@ mod table;
 mod file;
 
 use super::config::Config;
-use super::runner::{self, Chosen, Options, Progress};
+use super::runner::{self, ChosenVersions, Options, RunEvent};
 use crate::stages::{Event, Stage};
 use crate::tables::{Output, Table};
 pub use error::Error;
@@ -17,7 +17,7 @@ use nodulus_nets::{Device, WEIGHTS_FILE};
 use nodulus_store::{InputRef, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-pub use table::{Cell, Line, METRICS, ensemble};
+pub use table::{Cell, Line, LineKind, METRICS, ensemble};
 
 /// The resources of an experiment.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct Means<'a> {
     /// Bytes of memory for scans.
     pub max_memory: u64,
     /// Receives the progress.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub progress: &'a (dyn Fn(RunEvent) + Sync),
 }
 
 /// Trains, predicts and measures every row, writes the report, and returns the table. The caller holds the store's lock.
@@ -47,13 +47,13 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     let mut shared: Option<Vec<serde_json::Value>> = None;
     for (number, row) in experiment.rows.iter().enumerate() {
         let name = toml::Value::String(row.name.clone());
-        let mut added = vec![("infer.model_id", name), ("infer.threshold", false.into())];
+        let mut added = vec![("infer.model_id", name)];
         if let Some(path) = row.from.as_deref().and_then(|from| weights.get(from)) {
             let path = path.to_string_lossy().into_owned();
             added.push(("train.initial.checkpoint", path.into()));
         }
         let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-        let step = |config: &Config, stages: &[Stage], chosen: &Chosen| {
+        let step = |config: &Config, stages: &[Stage], chosen: &ChosenVersions| {
             go(config, means, stages, chosen)
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
         };
@@ -61,36 +61,43 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         let settings: Vec<_> =
             before.iter().filter_map(|stage| (stage.spec().settings)(&config).ok()).collect();
         if shared.as_ref() != Some(&settings) {
-            step(&config, &before, &Chosen::new())?;
+            step(&config, &before, &ChosenVersions::new())?;
             shared = Some(settings);
         }
-        (means.progress)(Progress::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
+        (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
+        // The baseline depends on no row: it predicts once, with the first one that is measured.
+        let is_first = experiment.rows[..number].iter().all(|row| !row.scored);
+        let no_baseline = ("infer.region_growing", false.into());
         if experiment.folds && row.scored {
             let mut folds = Vec::new();
             for fold in 0..config.balance.folds {
                 let fold = toml::Value::Integer(fold as i64);
                 let mut added = added.clone();
                 added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
+                added.push(no_baseline.clone());
                 let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-                step(&config, &[Stage::Train, Stage::Infer], &Chosen::new())?;
+                step(&config, &[Stage::Train, Stage::Infer], &ChosenVersions::new())?;
                 logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
                 folds.push(current(means.store, Output::Checkpoint)?);
                 predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             }
             added.push(("infer.model_id", ensemble(&row.name).into()));
+            added.extend((!is_first).then_some(no_baseline));
             let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-            step(&config, &[Stage::Infer], &Chosen::from([(Output::Checkpoint, folds)]))?;
+            step(&config, &[Stage::Infer], &ChosenVersions::from([(Output::Checkpoint, folds)]))?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
             continue;
         }
-        step(&config, &[Stage::Train], &Chosen::new())?;
+        step(&config, &[Stage::Train], &ChosenVersions::new())?;
         logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
         let version = means.store.require(Output::Checkpoint)?;
         if let Some(file) = version.file(WEIGHTS_FILE) {
             weights.insert(&row.name, file);
         }
         if row.scored {
-            step(&config, &[Stage::Infer], &Chosen::new())?;
+            added.extend((!is_first).then_some(no_baseline));
+            let config = experiment.config(number, means.sets, means.store.root(), &added)?;
+            step(&config, &[Stage::Infer], &ChosenVersions::new())?;
             predictions.push(current(means.store, Output::Table(Table::Predictions))?);
         }
     }
@@ -102,7 +109,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         means.store.root(),
         &[("report.title", title)],
     )?;
-    let chosen = Chosen::from([
+    let chosen = ChosenVersions::from([
         (Output::Table(Table::Predictions), predictions),
         (Output::Table(Table::TrainingLog), logs),
     ]);
@@ -121,7 +128,7 @@ fn go(
     config: &Config,
     means: &Means<'_>,
     stages: &[Stage],
-    chosen: &Chosen,
+    chosen: &ChosenVersions,
 ) -> Result<(), runner::Error> {
     let options = Options {
         force: &BTreeSet::new(),

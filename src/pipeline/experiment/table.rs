@@ -1,6 +1,8 @@
 //! The table of an experiment.
 
 use super::error::Error;
+use crate::stages::evaluate::READER;
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Comparison, Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_store::Store;
@@ -22,40 +24,68 @@ pub const METRICS: [Metric; 6] = [
 pub struct Line {
     /// The model's id.
     pub model_id: String,
+    /// What the line is of.
+    pub kind: LineKind,
+    /// Number of measured slices: those with nodule or with prediction.
+    pub n_slices: i64,
+    /// Number of slices with nodule and without a predicted pixel.
+    pub n_missed_slices: i64,
+    /// A cell for each of [`METRICS`] over slices, in 2D; none where nothing is measured so.
+    pub slice_cells: Vec<Cell>,
     /// Number of measured nodules.
     pub n_nodules: i64,
     /// Number of nodules without a predicted voxel.
     pub n_missed: i64,
-    /// A cell for each of [`METRICS`].
+    /// A cell for each of [`METRICS`] over nodules, in 3D.
     pub cells: Vec<Cell>,
-    /// p of Wilcoxon's signed-rank test of Dice against the line with the highest mean, after Holm's correction; `None`
-    /// for that line itself, and where no nodule differs.
+    /// p of the sign-flip test of Dice by patient against the line with the highest mean, after Holm's correction;
+    /// `None` for that line itself, and where there is no test.
     pub p_against_best: Option<f64>,
+    /// Why there is no test against that line.
+    pub p_missing_reason: Option<String>,
+}
+
+/// What a line of an experiment's table is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// A row of the experiment.
+    Row,
+    /// The baseline, region growing.
+    Baseline,
+    /// Each reader against the consensus of the others: the ceiling.
+    Readers,
 }
 
 /// One metric of a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
-    /// Its name.
+    /// Its name, without the prefix of slices.
     pub metric: &'static str,
-    /// Mean over the nodules for which it is defined.
+    /// Mean over the nodules or slices for which it is defined.
     pub mean: Option<f64>,
-    /// 95% bootstrap interval of the mean, by patient.
+    /// 95% interval of the mean, by patient.
     pub interval: Option<[f64; 2]>,
-    /// Number of nodules for which it is defined.
+    /// Why there is no interval.
+    pub ci_missing_reason: Option<String>,
+    /// Number of nodules or slices for which it is defined.
     pub n_valid: i64,
     /// Whether no other line is better.
     pub is_best: bool,
-    /// The paper's figure, on its own data.
+    /// The paper's figure, on its own data; only in 2D, as the paper segments slices.
     pub paper: Option<f64>,
 }
+
+/// Prefix of the metrics over slices in `summary`.
+const SLICES: &str = "slice_";
 
 /// Model id of a row's models of all folds together.
 pub fn ensemble(name: &str) -> String {
     format!("{name}, all folds")
 }
 
-/// Reads the lines of the measured rows from the store's `summary` and `comparisons`.
+/// Reads the lines of the measured rows from the store's `summary` and `comparisons`, and after them those of the baseline
+/// and of the readers, where they were measured.
 ///
 /// `rows` are the models' ids with the paper's figures; `with_folds` adds a line for the models of all folds
 /// together after each.
@@ -74,9 +104,14 @@ pub(super) fn read(
     }
     let mut lines = Vec::new();
     for (name, paper) in rows {
-        lines.push(line(name, paper, &summaries));
+        lines.push(line(name, LineKind::Row, paper, &summaries));
         if with_folds {
-            lines.push(line(&ensemble(name), &BTreeMap::new(), &summaries));
+            lines.push(line(&ensemble(name), LineKind::Row, &BTreeMap::new(), &summaries));
+        }
+    }
+    for (id, kind) in [(REGION_GROWING, LineKind::Baseline), (READER, LineKind::Readers)] {
+        if summaries.iter().any(|row| row.model_id == id) {
+            lines.push(line(id, kind, &BTreeMap::new(), &summaries));
         }
     }
     mark_best(&mut lines);
@@ -84,41 +119,63 @@ pub(super) fn read(
     Ok(lines)
 }
 
-fn line(model_id: &str, paper: &BTreeMap<String, f64>, summaries: &[Summary]) -> Line {
-    let of = |metric: Metric| {
+fn line(
+    model_id: &str,
+    kind: LineKind,
+    paper: &BTreeMap<String, f64>,
+    summaries: &[Summary],
+) -> Line {
+    let of = |prefix: &str, metric: Metric| {
         let mut rows = summaries.iter().filter(|row| row.model_id == model_id);
-        rows.find(|row| row.metric == metric.name())
+        rows.find(|row| row.metric.strip_prefix(prefix) == Some(metric.name()))
     };
-    let cell = |metric: Metric| {
-        let row = of(metric);
+    // METHOD: the paper's networks segment slices, and its contour metrics are in the plane: its figures stand beside 2D.
+    let cell = |prefix: &str, metric: Metric| {
+        let row = of(prefix, metric);
         Cell {
             metric: metric.name(),
             mean: row.and_then(|row| row.mean),
             interval: row.and_then(|row| Some([row.ci_low?, row.ci_high?])),
+            ci_missing_reason: row.and_then(|row| row.ci_missing_reason.clone()),
             n_valid: row.map_or(0, |row| row.n_valid),
             is_best: false,
-            paper: paper.get(metric.name()).copied(),
+            paper: paper.get(metric.name()).copied().filter(|_| !prefix.is_empty()),
         }
     };
-    let dice = of(Metric::Dice);
+    let (dice, slice_dice) = (of("", Metric::Dice), of(SLICES, Metric::Dice));
+    // Readers are measured in 3D alone.
+    let of_slices = METRICS.iter().filter(|_| kind != LineKind::Readers);
     Line {
         model_id: model_id.to_owned(),
+        kind,
+        n_slices: slice_dice.map_or(0, |row| row.n_total),
+        n_missed_slices: slice_dice.map_or(0, |row| row.n_missed),
+        slice_cells: of_slices.map(|metric| cell(SLICES, *metric)).collect(),
         n_nodules: dice.map_or(0, |row| row.n_total),
         n_missed: dice.map_or(0, |row| row.n_missed),
-        cells: METRICS.map(cell).into(),
+        cells: METRICS.map(|metric| cell("", metric)).into(),
         p_against_best: None,
+        p_missing_reason: None,
     }
 }
 
-/// Marks the best mean of each metric: the highest, or the lowest of a distance.
+/// Marks the best mean of each metric among the models, in 2D and in 3D: the highest, or the lowest of a distance. Readers
+/// are no model.
 fn mark_best(lines: &mut [Line]) {
-    for (n, metric) in METRICS.into_iter().enumerate() {
-        let sign = if metric.is_distance() { -1.0 } else { 1.0 };
-        let means = lines.iter().filter_map(|line| line.cells[n].mean);
-        let Some(best) = means.map(|mean| sign * mean).max_by(f64::total_cmp) else { continue };
-        for line in &mut *lines {
-            let cell = &mut line.cells[n];
-            cell.is_best = cell.mean.is_some_and(|mean| sign * mean >= best);
+    let mut models: Vec<&mut Line> =
+        lines.iter_mut().filter(|line| line.kind != LineKind::Readers).collect();
+    let tables: [fn(&mut Line) -> &mut Vec<Cell>; 2] =
+        [|line| &mut line.cells, |line| &mut line.slice_cells];
+    for cells_of in tables {
+        for (n, metric) in METRICS.into_iter().enumerate() {
+            let sign = if metric.is_distance() { -1.0 } else { 1.0 };
+            let mut cells: Vec<&mut Cell> =
+                models.iter_mut().filter_map(|line| cells_of(line).get_mut(n)).collect();
+            let means = cells.iter().filter_map(|cell| cell.mean);
+            let Some(best) = means.map(|mean| sign * mean).max_by(f64::total_cmp) else { continue };
+            for cell in &mut cells {
+                cell.is_best = cell.mean.is_some_and(|mean| sign * mean >= best);
+            }
         }
     }
 }
@@ -133,6 +190,7 @@ fn compare(lines: &mut [Line], comparisons: &[Comparison]) {
             of.contains(&&best) && of.contains(&&line.model_id) && line.model_id != best
         });
         line.p_against_best = pair.and_then(|row| row.p_holm);
+        line.p_missing_reason = pair.and_then(|row| row.p_missing_reason.clone());
     }
 }
 
@@ -148,12 +206,15 @@ mod tests {
             n_total: 9,
             n_valid: 8,
             n_missed: 1,
+            n_patients: 7,
             mean: Some(mean),
             sd: None,
             median: None,
             ci_low: Some(mean - 0.1),
             ci_high: Some(mean + 0.1),
+            ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         }
     }
 
@@ -162,11 +223,18 @@ mod tests {
         let rows = [
             summary("a", Metric::Dice, 0.5),
             summary("b", Metric::Dice, 0.75),
+            summary("reader", Metric::Dice, 0.9),
+            Summary { metric: "slice_dice".to_owned(), ..summary("a", Metric::Dice, 0.6) },
             summary("a", Metric::Hausdorff, 2.0),
             summary("b", Metric::Hausdorff, 3.0),
         ];
         let paper = BTreeMap::from([("dice".to_owned(), 0.801)]);
-        let mut lines = vec![line("a", &paper, &rows), line("b", &BTreeMap::new(), &rows)];
+        let none = BTreeMap::new();
+        let mut lines = vec![
+            line("a", LineKind::Row, &paper, &rows),
+            line("b", LineKind::Row, &none, &rows),
+            line("reader", LineKind::Readers, &none, &rows),
+        ];
         mark_best(&mut lines);
         let cell = |n: usize, metric: Metric| {
             lines[n].cells.iter().find(|cell| cell.metric == metric.name()).unwrap()
@@ -174,19 +242,29 @@ mod tests {
         assert!(!cell(0, Metric::Dice).is_best && cell(1, Metric::Dice).is_best);
         assert!(cell(0, Metric::Hausdorff).is_best && !cell(1, Metric::Hausdorff).is_best);
         assert!(!cell(0, Metric::Iou).is_best && cell(0, Metric::Iou).mean.is_none());
-        assert_eq!((cell(0, Metric::Dice).paper, cell(1, Metric::Dice).paper), (Some(0.801), None));
+        // The paper's figure stands beside the slices' in 2D.
+        assert_eq!(
+            (cell(0, Metric::Dice).paper, lines[0].slice_cells[2].paper),
+            (None, Some(0.801))
+        );
+        assert_eq!((lines[0].slice_cells[2].mean, lines[0].n_slices), (Some(0.6), 9));
+        assert!(lines[0].slice_cells[2].is_best && !lines[1].slice_cells[2].is_best);
+        assert!(!cell(2, Metric::Dice).is_best && lines[2].slice_cells.is_empty());
         assert_eq!((lines[0].n_nodules, lines[0].n_missed), (9, 1));
         let pair = Comparison {
             metric: "dice".to_owned(),
             model_id: "a".to_owned(),
             baseline_id: "b".to_owned(),
-            n_pairs: 8,
+            n_nodules: 8,
+            n_patients: 7,
             mean_difference: None,
             ci_low: None,
             ci_high: None,
+            ci_missing_reason: None,
             median_difference: None,
-            wilcoxon_statistic: None,
+            test: None,
             p: Some(0.01),
+            p_missing_reason: None,
             p_holm: Some(0.04),
             rank_biserial: None,
         };

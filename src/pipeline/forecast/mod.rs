@@ -9,16 +9,17 @@ mod training;
 use super::config::Config;
 use super::outdated::{Outdated, outdated};
 use super::plan::Step;
+use super::preprocessing::settled;
 use super::runner::{self, Error, Options};
 use super::sources;
 use crate::phantom;
 use crate::stages::Stage;
 use crate::stages::ingest::{Cohort, Sources};
 pub use cohorts::CohortForecast;
-pub use needs::{Writes, check_device, check_room};
+pub use needs::{Writes, check_device, check_report, check_room};
 use nodulus_store::Store;
 use serde::Serialize;
-pub use state::State;
+pub use state::StepState;
 use std::collections::BTreeMap;
 use step::Foresight;
 pub use step::ShardCounts;
@@ -44,7 +45,7 @@ pub struct StageForecast {
     pub stage: Stage,
     /// The state of its outputs.
     #[serde(flatten)]
-    pub state: State,
+    pub state: StepState,
     /// Its shards, of all steps.
     pub shards: ShardCounts,
     /// Bytes that would be written at most, by the mean of the shards there are; `None` before the first run of the stage.
@@ -75,8 +76,7 @@ pub fn forecast(
     is_every_stage: bool,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Forecast, Error> {
-    let mut cohorts = Vec::new();
-    let mut foresight = Foresight::new(config, store, options);
+    let (mut cohorts, mut found) = (Vec::new(), None);
     if options.stages.contains(&Stage::Ingest) {
         let expected = expected_cases(config, store)?;
         let (listed, changes) = sources::survey(&config.ingest, store, &expected, progress)?;
@@ -85,10 +85,13 @@ pub fn forecast(
             cohort.is_some_and(|cohort| expected(cohort).is_some())
         };
         cohorts = cohorts::counted(&listed, &changes, &is_expected);
-        foresight.listed = Some(step::Listed { sources: listed, changes });
-        foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
+        found = Some(step::Listed { sources: listed, changes });
     }
+    let config = &*settled(config, options.stages)?;
     runner::check_weights(config, options.stages)?;
+    let mut foresight = Foresight::new(config, store, options);
+    foresight.listed = found;
+    foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
     let outdated = outdated(store)?;
     let mut stages = Vec::new();
     // Each stage that would run, with the first one that runs before it.
@@ -115,7 +118,7 @@ pub fn forecast(
                 let before = step.waits_for.iter().filter_map(|maker| first.get(maker).copied());
                 let waits_for = before.min();
                 root = root.into_iter().chain(waits_for).min();
-                if found.state == State::Current {
+                if found.state == StepState::Current {
                     found.state = state::of_step(&step, waits_for);
                 }
                 found.shards.add(&step.counts);
@@ -126,7 +129,7 @@ pub fn forecast(
                 first.insert(stage, root.unwrap_or(stage));
             }
         } else {
-            found.state = State::Off;
+            found.state = StepState::Off;
         }
         stages.push(found);
     }
@@ -163,7 +166,7 @@ impl StageForecast {
         let of_stage = |o: &&Outdated| stage.spec().outputs().any(|out| out.name() == o.output);
         Ok(Self {
             stage,
-            state: State::Current,
+            state: StepState::Current,
             shards: ShardCounts::default(),
             bytes: Some(0),
             rows: manifest.as_ref().map(|manifest| manifest.rows),

@@ -3,7 +3,7 @@
 use super::{Forecast, StageForecast};
 use crate::pipeline::config::Config;
 use crate::pipeline::runner::Error;
-use crate::stages::Stage;
+use crate::stages::{Stage, report};
 use nodulus_nets::Device;
 use nodulus_store::{Store, disk};
 use serde::Serialize;
@@ -63,6 +63,18 @@ pub fn check_device(config: &Config, forecast: &Forecast, device: &Device) -> Re
             opened.map_err(|error| Error::Stage { stage, source: error.into() })?;
         }
     }
+    Ok(())
+}
+
+/// Fails if the report would be compared with a version that the store does not have.
+///
+/// # Errors
+///
+/// Fails as the stage would, naming the versions that there are.
+pub fn check_report(config: &Config, store: &Store) -> Result<(), Error> {
+    let Some(key) = &config.report.before else { return Ok(()) };
+    let found = report::earlier_version(store, key);
+    found.map_err(|error| Error::Stage { stage: Stage::Report, source: error.into() })?;
     Ok(())
 }
 

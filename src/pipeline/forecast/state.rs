@@ -7,7 +7,7 @@ use serde::Serialize;
 /// State of a stage's outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum StepState {
     /// The current outputs are up to date.
     Current,
     /// Outputs for these inputs and settings exist under another key; the run makes them current without work.
@@ -41,16 +41,18 @@ pub enum State {
 }
 
 /// The state of a step's outputs; `waits_for` is the first stage that has to run before it.
-pub(super) fn of_step(step: &StepForecast, waits_for: Option<Stage>) -> State {
+pub(super) fn of_step(step: &StepForecast, waits_for: Option<Stage>) -> StepState {
     let reasons = step.reasons.clone();
     let (total, most) = (step.counts.n_shards, step.counts.n_to_make_at_most);
     match waits_for {
-        _ if step.is_kept => State::Kept { reasons },
-        _ if most == 0 && step.is_current => State::Current,
-        _ if most == 0 => State::Complete,
-        Some(waits_for) => State::Waiting { waits_for },
-        None if step.has_outputs => State::Stale { reasons },
-        None if most < total || step.is_begun => State::Unfinished { done: total - most, total },
-        None => State::Missing,
+        _ if step.is_kept => StepState::Kept { reasons },
+        _ if most == 0 && step.is_current => StepState::Current,
+        _ if most == 0 => StepState::Complete,
+        Some(waits_for) => StepState::Waiting { waits_for },
+        None if step.has_outputs => StepState::Stale { reasons },
+        None if most < total || step.is_begun => {
+            StepState::Unfinished { done: total - most, total }
+        }
+        None => StepState::Missing,
     }
 }

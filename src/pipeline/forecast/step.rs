@@ -5,7 +5,7 @@ use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Changes};
-use crate::stages::ingest::Sources;
+use crate::stages::ingest::{SourceCase, Sources};
 use crate::stages::{Places, Stage, Task};
 use crate::tables::{Output, SOURCES};
 use nodulus_nets::Device;
@@ -266,17 +266,13 @@ impl<'a> Foresight<'a> {
         let Some(listed) = self.listed.as_ref().filter(|_| stage == Stage::Ingest) else {
             return Work::Pending;
         };
-        let cases = listed.sources.shards.get(shard).into_iter().flatten();
-        let changes: Vec<Option<&Change>> = cases
-            .map(|case| listed.changes.get(&(case.cohort.clone(), case.case.case_id.clone())))
-            .collect();
-        if changes.contains(&Some(&Change::New)) {
-            Work::New
-        } else if changes.contains(&Some(&Change::Modified)) {
-            Work::Modified
-        } else {
-            Work::Pending
-        }
+        let mut cases = listed.sources.shards.get(shard).into_iter().flatten();
+        // A scan adds a row. Annotations alone may add none, and neither a changed nor a removed case need change any.
+        let is_new_scan = |case: &SourceCase| {
+            let id = (case.cohort.clone(), case.case.case_id.clone());
+            case.case.has_scan && listed.changes.get(&id) == Some(&Change::New)
+        };
+        if cases.any(is_new_scan) { Work::New } else { Work::Modified }
     }
 
     fn reason_without_difference(&self, stage: Stage, work: &[Work]) -> String {
@@ -299,7 +295,7 @@ enum Work {
     Perhaps,
     /// It is made again from what it was made from.
     Again,
-    /// It is made from cases of which some have another content, with whatever result.
+    /// It is made from other cases, or from cases of another content, with whatever result.
     Modified,
     /// It is made because no run has made it with these settings and decisions.
     Pending,

@@ -2,7 +2,7 @@
 
 use crate::pipeline::export::regions::{NoduleRegion, Tables};
 use crate::pipeline::export::{Error, check_made_of};
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Output, Table};
 use ndarray::Array2;
 use nodulus_formats::volume::Mask;
@@ -54,7 +54,8 @@ impl ModelMasks {
         for batch in version.columns::<Model>(&["model_id"]) {
             found.extend(batch?.into_iter().map(|row| row.model_id));
         }
-        let networks: Vec<&String> = found.iter().filter(|model| *model != THRESHOLD).collect();
+        let networks: Vec<&String> =
+            found.iter().filter(|model| *model != REGION_GROWING).collect();
         let model = match (asked, networks.as_slice()) {
             (Some(asked), _) if found.contains(asked) => asked.to_owned(),
             (None, [only]) => (*only).clone(),

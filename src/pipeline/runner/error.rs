@@ -3,7 +3,7 @@
 use super::{can_be_kept, maker};
 use crate::byte_size::text as bytes;
 use crate::phantom;
-use crate::pipeline::{outside_weights, sources};
+use crate::pipeline::{outside_weights, preprocessing, sources};
 use crate::stages::{Stage, StageError};
 use crate::tables::Output;
 use std::io;
@@ -12,6 +12,12 @@ use std::path::PathBuf;
 /// A run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The pipeline file neither trains weights nor names any.
+    #[error(
+        "nothing trains the weights that infer needs: add a `[train]` section, name weights, as in \
+         `infer.checkpoint = \"store/demo\"`, or stop before infer with `--to balance`"
+    )]
+    NoWeights,
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -70,6 +76,9 @@ pub enum Error {
     /// Weights from outside the store cannot be read.
     #[error(transparent)]
     Weights(#[from] outside_weights::Error),
+    /// The settings and the weights say different things of the regions, or neither says enough.
+    #[error(transparent)]
+    Preprocessing(#[from] preprocessing::Error),
     /// The disk has too little space for what a run would write.
     #[error(
         "no room for the outputs: about {} are to be written and {} are free on the disk of store `{store}`; free some, as with \

@@ -6,6 +6,7 @@ mod prepare;
 use super::config::Config;
 use super::outside_weights::outside_weights;
 use super::plan::{self, Step};
+use super::preprocessing::settled;
 use super::sources;
 use crate::stages::ingest::Sources;
 use crate::stages::{Event, Stage, Task};
@@ -29,7 +30,7 @@ pub struct Options<'a> {
     /// Bytes of memory for scans.
     pub max_memory: u64,
     /// Inputs that replace the store's current ones.
-    pub chosen: &'a Chosen,
+    pub chosen: &'a ChosenVersions,
     /// Stages whose current outputs stay, although their inputs or settings changed.
     pub keep: &'a BTreeSet<Stage>,
     /// Whether shards with failed cases are made again.
@@ -37,7 +38,7 @@ pub struct Options<'a> {
 }
 
 /// Versions of outputs that replace the current ones; several versions of an output where a stage reads several.
-pub type Chosen = BTreeMap<Output, Vec<InputRef>>;
+pub type ChosenVersions = BTreeMap<Output, Vec<InputRef>>;
 
 /// Outcome of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub struct Done {
 
 /// Progress of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
+pub enum RunEvent {
     /// Sources are being hashed.
     Sources {
         /// Cases done.
@@ -89,14 +90,15 @@ pub fn run(
     config: &Config,
     store: &Store,
     options: &Options<'_>,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<Vec<Done>, Error> {
+    let config = &*settled(config, options.stages)?;
     check_weights(config, options.stages)?;
     let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();
     for &stage in options.stages {
         if stage == Stage::Ingest {
-            let listing = |done, total| progress(Progress::Sources { done, total });
+            let listing = |done, total| progress(RunEvent::Sources { done, total });
             run.sources = Some(sources::list(&config.ingest, store, &listing)?);
         }
         let begun = Instant::now();
@@ -106,7 +108,7 @@ pub fn run(
             run.step(stage, step, &mut end)?;
         }
         end.ran = (end.n_made > 0).then(|| begun.elapsed());
-        progress(Progress::End(end.clone()));
+        progress(RunEvent::End(end.clone()));
         done.push(end);
     }
     // Also where nothing was made: a run may have been killed before it wrote the failures of what it had made.
@@ -119,7 +121,7 @@ struct Run<'a> {
     config: &'a Config,
     store: &'a Store,
     options: &'a Options<'a>,
-    progress: &'a (dyn Fn(Progress) + Sync),
+    progress: &'a (dyn Fn(RunEvent) + Sync),
     /// The outputs of this run. Another run may make others current at the same time.
     made: Vec<Version>,
     sources: Option<Sources>,
@@ -130,7 +132,7 @@ impl Run<'_> {
         let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
         let none = Sources::default();
         let roots = roots(self.config);
-        let report = |event| (self.progress)(Progress::Stage(stage, event));
+        let report = |event| (self.progress)(RunEvent::Stage(stage, event));
         let weights = outside_weights(self.config, stage)?;
         let mut task = Task {
             store: self.store,
@@ -173,7 +175,7 @@ impl Run<'_> {
         let n_pending = job.pending().len();
         if n_pending > 0 {
             if step == Step::Shards {
-                (self.progress)(Progress::Begin(stage));
+                (self.progress)(RunEvent::Begin(stage));
             }
             step.run(stage)(self.config, &task, &job)
                 .map_err(|source| Error::Stage { stage, source })?;

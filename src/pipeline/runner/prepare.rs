@@ -1,6 +1,6 @@
 //! What a step starts from: its inputs, weights and job.
 
-use super::{Chosen, Error};
+use super::{ChosenVersions, Error};
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
@@ -46,7 +46,7 @@ pub(in crate::pipeline) fn inputs(
     store: &Store,
     stage: Stage,
     step: Step,
-    chosen: &Chosen,
+    chosen: &ChosenVersions,
     made: &[Version],
 ) -> Result<Vec<Version>, Error> {
     let mut inputs = Vec::new();
@@ -104,12 +104,17 @@ pub(in crate::pipeline) fn job_spec(
     plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
 }
 
-/// Fails if weights from outside the store that stages read cannot be loaded, before any stage works for hours.
+/// Fails if `infer` has no weights, or weights from outside the store that stages read cannot be loaded, before any stage works
+/// for hours.
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read, or its network cannot be loaded.
+/// Fails if nothing gives `infer` its weights, a file cannot be read, or its network cannot be loaded.
 pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> Result<(), Error> {
+    if stages.contains(&Stage::Infer) && config.train.is_none() && config.infer.checkpoint.is_none()
+    {
+        return Err(Error::NoWeights);
+    }
     for &stage in stages {
         let Some((file, _)) = outside_weights(config, stage)? else { continue };
         let checked = match (stage, &config.train) {

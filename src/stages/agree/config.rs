@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Agree")]
 pub struct Config {
-    /// Seed of the bootstrap that gives the intervals of the agreement.
+    /// Seed of the resamples for the intervals of the agreement.
     pub seed: u64,
 }
 

@@ -2,8 +2,12 @@
 
 use super::config::Config;
 use crate::stages::task::Task;
-use crate::tables::{Error, Mark, PairAgreement, PerRating, RATINGS, RatingAgreement, Table};
+use crate::tables::ratings::Rating;
+use crate::tables::{
+    Error, Mark, PairAgreement, PerRating, RATINGS, RatingAgreement, Scale, Table,
+};
 use nodulus_metrics::fleiss::{self, RatingCounts};
+use nodulus_metrics::krippendorff;
 use nodulus_store::Job;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -37,12 +41,16 @@ impl From<&Mark> for RatedMark {
 ///
 /// METHOD: a reader rates a nodule once, so that no reader is compared with themselves. Of several marks of one reader
 /// that have the rating, the one with most voxels counts; of two with as many voxels, the one whose id comes first.
+/// Values off a rating's scale take no part.
 pub(super) fn given(readers: impl IntoIterator<Item = (i64, Vec<RatedMark>)>) -> RatingValues {
     let mut given = RatingValues::default();
     for (_, mut marks) in readers {
         marks.sort_by(|a, b| b.n_voxels.cmp(&a.n_voxels).then(a.mark_id.cmp(&b.mark_id)));
         for (n, counts) in given.iter_mut().enumerate() {
-            if let Some(rating) = marks.iter().find_map(|mark| *mark.ratings.values()[n]) {
+            let on_scale = |mark: &RatedMark| {
+                mark.ratings.values()[n].filter(|value| RATINGS[n].holds(*value))
+            };
+            if let Some(rating) = marks.iter().find_map(on_scale) {
                 *counts.entry(rating).or_default() += 1;
             }
         }
@@ -84,8 +92,9 @@ struct Agreed {
 pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
     let (nodules, agreed) = (task.table(Table::Nodules)?, task.table(Table::ReaderAgreement)?);
+    let names = RATINGS.iter().map(|rating| rating.name);
     let rated: Vec<&str> =
-        ["mark_id", "reading_session", "n_voxels"].into_iter().chain(RATINGS).collect();
+        ["mark_id", "reading_session", "n_voxels"].into_iter().chain(names).collect();
     for writer in job.work()? {
         let writer = writer?;
         let mut ratings = Ratings::default();
@@ -153,20 +162,40 @@ impl Ratings {
             .map(|((cohort, nodules), (n, rating))| {
                 let subjects: Vec<(&str, &RatingCounts)> =
                     nodules.iter().map(|(patient, given)| (patient.as_str(), &given[*n])).collect();
-                let found = fleiss::agreement(&subjects, seed);
-                RatingAgreement {
-                    cohort: (*cohort).clone(),
-                    rating: (**rating).to_owned(),
-                    n_nodules: found.n_subjects as i64,
-                    n_ratings: found.n_ratings as i64,
-                    observed_agreement: found.observed,
-                    expected_agreement: found.expected,
-                    fleiss_kappa: found.kappa,
-                    ci_low: found.interval.map(|interval| interval[0]),
-                    ci_high: found.interval.map(|interval| interval[1]),
-                }
+                row(cohort, rating, &subjects, seed)
             })
             .collect()
+    }
+}
+
+/// METHOD: Krippendorff's alpha takes the order of the categories into account, so nominal ratings have none; Fleiss'
+/// kappa does not, and is given for all.
+fn row(
+    cohort: &str,
+    rating: &Rating,
+    subjects: &[(&str, &RatingCounts)],
+    seed: u64,
+) -> RatingAgreement {
+    let found = fleiss::agreement(subjects, seed);
+    let ordinal =
+        (rating.scale == Scale::Ordinal).then(|| krippendorff::ordinal_agreement(subjects, seed));
+    RatingAgreement {
+        cohort: cohort.to_owned(),
+        rating: rating.name.to_owned(),
+        scale: rating.scale.name().to_owned(),
+        n_nodules: found.n_subjects as i64,
+        n_patients: found.n_patients as i64,
+        n_ratings: found.n_ratings as i64,
+        observed_agreement: found.observed,
+        expected_agreement: found.expected,
+        fleiss_kappa: found.kappa,
+        kappa_ci_low: found.interval.low(),
+        kappa_ci_high: found.interval.high(),
+        kappa_ci_missing_reason: found.interval.missing_reason(),
+        krippendorff_alpha: ordinal.and_then(|ordinal| ordinal.alpha),
+        alpha_ci_low: ordinal.and_then(|ordinal| ordinal.interval.low()),
+        alpha_ci_high: ordinal.and_then(|ordinal| ordinal.interval.high()),
+        alpha_ci_missing_reason: ordinal.and_then(|ordinal| ordinal.interval.missing_reason()),
     }
 }
 
@@ -193,7 +222,7 @@ mod tests {
     fn ratings_stand_in_the_order_of_their_names() {
         let mut row = serde_json::to_value(rated("a", 0, [1, 1, 1], [None; 2])).unwrap();
         for (n, name) in RATINGS.iter().enumerate() {
-            row[*name] = n.into();
+            row[name.name] = n.into();
         }
         let mark: Mark = serde_json::from_value(row).unwrap();
         assert_eq!(mark.ratings.values().map(|v| *v), std::array::from_fn(|n| Some(n as i64)));
@@ -231,7 +260,7 @@ mod tests {
         let rows = ratings.rows(1);
         assert_eq!(rows.len(), 2 * RATINGS.len());
         let names: Vec<&str> = rows[..9].iter().map(|row| row.rating.as_str()).collect();
-        assert_eq!(names, RATINGS);
+        assert_eq!(names, RATINGS.map(|rating| rating.name));
         let subtlety = &rows[0];
         assert_eq!(
             (subtlety.cohort.as_str(), subtlety.n_nodules, subtlety.n_ratings),
@@ -246,6 +275,18 @@ mod tests {
         assert_eq!(malignancy.fleiss_kappa, None);
         let unread = &rows[9];
         assert_eq!((unread.cohort.as_str(), unread.n_nodules), ("unread", 0));
-        assert_eq!((unread.observed_agreement, unread.ci_low), (None, None));
+        assert_eq!((unread.observed_agreement, unread.kappa_ci_low), (None, None));
+        let reason = Some("fewer than 6 patients");
+        assert_eq!(subtlety.kappa_ci_missing_reason.as_deref(), reason);
+        assert_eq!(subtlety.alpha_ci_missing_reason.as_deref(), reason);
+        assert_eq!((subtlety.n_patients, subtlety.scale.as_str()), (2, "ordinal"));
+        // Coincidences 2 and 3 on the diagonal and 1 off it: 1 - 5 × (1/2) / (3 × 3 / 2) with a difference of 9 in each.
+        assert!((subtlety.krippendorff_alpha.unwrap() - (1.0 - 5.0 / 9.0)).abs() < 1e-12);
+        let calcification = rows.iter().find(|row| row.rating == "calcification").unwrap();
+        assert_eq!(
+            (calcification.scale.as_str(), calcification.krippendorff_alpha),
+            ("nominal", None)
+        );
+        assert_eq!(calcification.alpha_ci_missing_reason, None);
     }
 }

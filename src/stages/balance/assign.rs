@@ -22,7 +22,7 @@ pub type FrozenTests = BTreeMap<String, BTreeSet<String>>;
 /// Gives each unit a split and a fold; units with a problem get none. Test units of a cohort in `frozen` are those of its
 /// list, and `frozen` gets the lists that are chosen now.
 ///
-/// METHOD: with `assignment = "stable"` a unit's split and fold follow from hashes of its id and the seed alone, against the
+/// METHOD: with `assignment = "stable"` a unit's split and fold follow from hashes of its names and the seed alone, against the
 /// shares as thresholds, so that a cohort that grows moves nobody; the shares are met on average. With `"exact"` units
 /// are split in the order of the hash until the shares are met exactly.
 ///
@@ -39,9 +39,11 @@ pub fn assign(
 ) -> Result<BTreeMap<String, Assignment>, Error> {
     let mut cohorts: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
     for (id, unit) in units.iter().filter(|(_, unit)| unit.problem.is_none()) {
-        let order = hash::sha256_parts([config.seed.to_string().as_str(), id]);
+        let seed = config.seed.to_string();
+        let order = lowest_hash(id, unit, |name| hash::sha256_parts([&seed, name]));
         for (cohort, n_lesions) in &unit.n_lesions {
-            let candidate = Candidate { order: order.clone(), id, n_lesions: *n_lesions };
+            let names = &unit.names;
+            let candidate = Candidate { order: order.clone(), id, names, n_lesions: *n_lesions };
             cohorts.entry(cohort).or_default().push(candidate);
         }
     }
@@ -81,7 +83,11 @@ fn folds<'a>(
     let mut dealt: Vec<(String, &str)> = splits
         .iter()
         .filter(|(id, split)| **split != Split::Test && subset(units, id).is_none())
-        .map(|(id, _)| (hash::sha256_parts(["fold", &config.seed.to_string(), id]), *id))
+        .filter_map(|(id, _)| Some((*id, units.get(*id)?)))
+        .map(|(id, unit)| {
+            let seed = config.seed.to_string();
+            (lowest_hash(id, unit, |name| hash::sha256_parts(["fold", &seed, name])), id)
+        })
         .collect();
     dealt.sort();
     let fold = |n: usize, order: &str| match config.assignment {
@@ -101,7 +107,7 @@ fn in_test(
 ) -> Result<Option<Vec<bool>>, Error> {
     let Some(wanted) = shares.test_lesions else { return Ok(None) };
     if let Some(list) = frozen.get(cohort) {
-        return Ok(Some(candidates.iter().map(|c| list.contains(c.id)).collect()));
+        return Ok(Some(candidates.iter().map(|c| c.is_on(list)).collect()));
     }
     let sizes: Vec<usize> = candidates.iter().map(|c| c.n_lesions).collect();
     let in_test = first_with_sum(&sizes, wanted).ok_or_else(|| Error::TestLesions {
@@ -125,7 +131,22 @@ fn subset(units: &BTreeMap<String, Unit>, id: &str) -> Option<i64> {
 struct Candidate<'a> {
     order: String,
     id: &'a str,
+    names: &'a BTreeSet<String>,
     n_lesions: usize,
+}
+
+impl Candidate<'_> {
+    fn is_on(&self, list: &BTreeSet<String>) -> bool {
+        list.contains(self.id) || self.names.iter().any(|name| list.contains(name))
+    }
+}
+
+/// The lowest hash of a unit's names.
+///
+/// METHOD: low hashes go to test, so that a person in whom two patients turn out to be one is in the stricter of their splits:
+/// nobody leaves test.
+fn lowest_hash(id: &str, unit: &Unit, hash: impl Fn(&str) -> String) -> String {
+    unit.names.iter().map(|name| hash(name)).min().unwrap_or_else(|| hash(id))
 }
 
 /// The split of each candidate: test first, then validation, then training.
@@ -322,6 +343,26 @@ mod tests {
             let (before, after) = (of(before), of(before + more));
             for (id, assignment) in &before {
                 prop_assert_eq!(after.get(id), Some(assignment));
+            }
+        }
+
+        /// Two patients who turn out to be one person go to the stricter of their splits.
+        #[test]
+        fn a_link_moves_nobody_out_of_test(seed: u64, a in 0u32..60, b in 0u32..60) {
+            let split = Shares { validation: 0.2, test: 0.4, test_lesions: None };
+            let config = Config { seed, split, ..Config::default() };
+            let of = |units| assign(&config, &units, &mut FrozenTests::new()).unwrap();
+            let apart = of(lesions(0..60));
+            let [first, second] = [a, b].map(|n| format!("p{n}"));
+            let names = BTreeSet::from([first.clone(), second.clone()]);
+            let id = names.first().unwrap().clone();
+            let mut linked = lesions((0..60).filter(|n| *n != a && *n != b));
+            linked.insert(id.clone(), Unit { names, ..unit(&[("c", 2)]) });
+            let linked = of(linked);
+            let strictest = apart[&first].split.max(apart[&second].split);
+            prop_assert_eq!(linked[&id].split, strictest);
+            for (other, assignment) in linked.iter().filter(|(other, _)| **other != id) {
+                prop_assert_eq!(apart.get(other), Some(assignment));
             }
         }
 

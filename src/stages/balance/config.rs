@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 #[schemars(rename = "Balance")]
 pub struct Config {
     /// Number of slices without the nodule for each slice with it.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub ratio: f64,
     /// Seed of the hash that puts patients into splits and folds.
     pub seed: u64,
@@ -19,12 +20,13 @@ pub struct Config {
     /// Whether the split of a patient stays as the cohort grows.
     pub assignment: AssignmentRule,
     /// Number of folds for cross-validation of the patients outside the test split.
+    #[schemars(range(min = 1, max = 1000))]
     pub folds: usize,
     /// Source of the folds of scans in LUNA16's layout.
     pub folds_from: FoldsFrom,
     /// Shares of patients in validation and test.
     pub split: Shares,
-    /// Shares of single cohorts, in place of `split`, by the cohort's name.
+    /// Shares of single cohorts, instead of `split`, by the cohort's name.
     pub splits: BTreeMap<String, Shares>,
 }
 
@@ -53,15 +55,18 @@ pub enum FoldsFrom {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
-    /// Share of patients in validation, 0 to 1.
+    /// Share of patients in validation.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
     pub validation: f64,
-    /// Share of patients in test, 0 to 1.
+    /// Share of patients in test.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
     pub test: f64,
-    /// Number of lesions in test, in place of the share `test`: patients are chosen who have exactly so many
+    /// Number of lesions in test, instead of the share `test`: patients are chosen who have exactly so many
     /// together.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub test_lesions: Option<usize>,
 }
 

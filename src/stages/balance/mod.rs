@@ -11,7 +11,7 @@ pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
-pub use units::{Lesion, ScanPath, Subsets, Unit, UnitError, Units, luna16_subset, units};
+pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
@@ -30,7 +30,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set balance.ratio=2",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Rois)],
     writes: &[Output::Table(Table::Samples)],
-    version: 3,
+    version: 4,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -116,7 +116,7 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
     let rois = task.table(Table::Rois)?;
     let mut subsets = Subsets::default();
     let columns = ["cohort", "series_instance_uid", "source", "path"];
-    for batch in task.table(Table::Scans)?.columns::<ScanPath>(&columns) {
+    for batch in task.table(Table::Scans)?.columns::<ScanSubset>(&columns) {
         batch?.into_iter().for_each(|scan| subsets.add(scan));
     }
     let mut lesions = Lesions::new();
@@ -177,6 +177,26 @@ fn empty_splits(config: &Config, splits: &Splits) -> Vec<String> {
     lines
 }
 
+/// A line for each cohort whose frozen list of test patients has fewer lesions left than the settings ask for.
+fn short_tests(config: &Config, splits: &Splits) -> Vec<String> {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for (id, unit) in &splits.units.units {
+        let is_test = splits.assigned.get(id).is_some_and(|found| found.split == Split::Test);
+        for (cohort, n_lesions) in &unit.n_lesions {
+            *found.entry(cohort).or_default() += if is_test { *n_lesions } else { 0 };
+        }
+    }
+    let short = found.into_iter().filter_map(|(cohort, n_found)| {
+        let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
+        let wanted = shares.test_lesions.filter(|wanted| n_found < *wanted)?;
+        Some(format!(
+            "cohort `{cohort}` has {n_found} test lesions left of the {wanted} of `test_lesions`: scans or nodules of its \
+             frozen list are gone"
+        ))
+    });
+    short.collect()
+}
+
 /// Chooses the samples of every pending shard.
 ///
 /// # Errors
@@ -205,7 +225,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    for line in empty_splits(config, &splits) {
+    for line in empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits)) {
         (task.progress)(Event::Note(line));
     }
     Ok(())

@@ -21,6 +21,8 @@ pub struct Lesion {
 /// A person, or a single nodule where `split_by` is `lesion`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
+    /// Names that its split follows from: a nodule's id, or the ids of a person's patients.
+    pub names: BTreeSet<String>,
     /// Number of its nodules, by cohort.
     pub n_lesions: BTreeMap<String, usize>,
     /// LUNA16's subsets that its scans lie in; often empty.
@@ -67,12 +69,17 @@ pub fn units<'a>(
     let persons = persons(lesions.clone().map(|(_, lesion)| lesion));
     let mut found = Units::default();
     for (nodule_id, lesion) in lesions {
-        let id = match config.split_by {
-            SplitBy::Lesion => nodule_id,
-            SplitBy::Patient => persons.get(lesion.patient_id.as_str()).unwrap_or(nodule_id),
+        let own = BTreeSet::from([nodule_id.as_str()]);
+        let names = match config.split_by {
+            SplitBy::Lesion => &own,
+            SplitBy::Patient => persons.get(lesion.patient_id.as_str()).unwrap_or(&own),
         };
-        found.of_nodule.insert(nodule_id.clone(), id.clone());
-        let unit = found.units.entry(id.clone()).or_default();
+        let id = names.first().map_or(nodule_id.as_str(), |first| first);
+        found.of_nodule.insert(nodule_id.clone(), id.to_owned());
+        let unit = found.units.entry(id.to_owned()).or_insert_with(|| Unit {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Unit::default()
+        });
         *unit.n_lesions.entry(lesion.cohort.clone()).or_default() += 1;
         if config.folds_from == FoldsFrom::Subsets && subsets.cohorts.contains(&lesion.cohort) {
             let key = (lesion.cohort.clone(), lesion.series_instance_uid.clone());
@@ -91,32 +98,43 @@ pub fn units<'a>(
     found
 }
 
-/// The person behind each patient id: the first of the ids that share a series, directly or through other ids.
-fn persons<'a>(lesions: impl Iterator<Item = &'a Lesion> + Clone) -> BTreeMap<&'a str, String> {
+/// The names of the person behind each patient id: all ids that share a series, directly or through other ids.
+///
+/// METHOD: the UID of a series stands for a patient whom the files do not name. Where they name the person elsewhere, the UID
+/// is no name of theirs, so that a cohort that adds it changes no split.
+fn persons<'a>(
+    lesions: impl Iterator<Item = &'a Lesion> + Clone,
+) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut patients: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut series: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for lesion in lesions {
         patients.entry(&lesion.patient_id).or_default().insert(&lesion.series_instance_uid);
         series.entry(&lesion.series_instance_uid).or_default().insert(&lesion.patient_id);
     }
-    let mut persons: BTreeMap<&str, String> = BTreeMap::new();
+    let mut persons: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for first in patients.keys() {
+        if persons.contains_key(first) {
+            continue;
+        }
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
         let mut reached = vec![*first];
         while let Some(patient) = reached.pop() {
-            if persons.contains_key(patient) {
-                continue;
+            if ids.insert(patient) {
+                let scans = patients.get(patient).into_iter().flatten();
+                reached.extend(scans.filter_map(|scan| series.get(scan)).flatten());
             }
-            persons.insert(patient, (*first).to_owned());
-            let scans = patients.get(patient).into_iter().flatten();
-            reached.extend(scans.filter_map(|scan| series.get(scan)).flatten());
         }
+        let named: BTreeSet<&str> =
+            ids.iter().copied().filter(|id| !series.contains_key(id)).collect();
+        let names = if named.is_empty() { ids.clone() } else { named };
+        persons.extend(ids.into_iter().map(|id| (id, names.clone())));
     }
     persons
 }
 
-/// The columns of `scans` that give a scan's path.
+/// The columns of `scans` that tell a scan's subset of LUNA16.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ScanPath {
+pub struct ScanSubset {
     /// Name of the cohort.
     pub cohort: String,
     /// The series.
@@ -138,7 +156,7 @@ pub struct Subsets {
 
 impl Subsets {
     /// Adds a scan.
-    pub fn add(&mut self, scan: ScanPath) {
+    pub fn add(&mut self, scan: ScanSubset) {
         let Some(path) = scan.path.filter(|_| scan.source == Layout::Luna16.source()) else {
             return;
         };
@@ -175,7 +193,7 @@ mod tests {
     fn of(config: &Config, lesions: &[(&str, Lesion)], paths: &[(&str, &str)]) -> Units {
         let mut subsets = Subsets::default();
         for (series, path) in paths {
-            subsets.add(ScanPath {
+            subsets.add(ScanSubset {
                 cohort: "luna16".to_owned(),
                 series_instance_uid: (*series).to_owned(),
                 source: "luna16".to_owned(),
@@ -198,11 +216,28 @@ mod tests {
         ];
         let found = of(&Config::default(), &lesions, &[]);
         let units: Vec<&str> = found.of_nodule.values().map(String::as_str).collect();
-        assert_eq!(units, ["1.1", "1.1", "1.1", "1.1", "LIDC-2"]);
+        assert_eq!(units, ["LIDC-1", "LIDC-1", "LIDC-1", "LIDC-1", "LIDC-2"]);
+        assert_eq!(found.units["LIDC-1"].names, BTreeSet::from(["LIDC-1".to_owned()]));
         let counts = BTreeMap::from([("lidc".to_owned(), 2), ("luna16".to_owned(), 2)]);
-        assert_eq!(found.units["1.1"].n_lesions, counts);
+        assert_eq!(found.units["LIDC-1"].n_lesions, counts);
         let by_lesion = Config { split_by: SplitBy::Lesion, ..Config::default() };
         assert_eq!(of(&by_lesion, &lesions, &[]).units.len(), 5);
+    }
+
+    #[test]
+    fn a_series_that_stands_for_a_patient_changes_no_name() {
+        let named = [("n1", lesion("lidc", "LIDC-1", "1.1"))];
+        let both = [named[0].clone(), ("n2", lesion("luna16", "1.1", "1.1"))];
+        let names = |lesions: &[(&str, Lesion)]| {
+            let found = of(&Config::default(), lesions, &[]);
+            found.units.into_values().map(|unit| unit.names).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&named), names(&both));
+        // Two named patients who share a series: both names count.
+        let two = [named[0].clone(), ("n2", lesion("b", "B-7", "1.1"))];
+        assert_eq!(names(&two), [BTreeSet::from(["B-7".to_owned(), "LIDC-1".to_owned()])]);
+        let unnamed = [("n1", lesion("luna16", "1.1", "1.1"))];
+        assert_eq!(names(&unnamed), [BTreeSet::from(["1.1".to_owned()])]);
     }
 
     #[test]

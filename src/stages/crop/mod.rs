@@ -29,11 +29,11 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--max-memory 8GiB",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Nodules)],
     writes: &[Output::Table(Table::Rois)],
-    version: 2,
+    version: 3,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
-    settings: |config| serde_json::to_value(&config.crop),
+    settings: |config| serde_json::to_value(config.crop.settled()),
     outside_weights: |_| None,
     decide: None,
     run: |config, task, job| run(&config.crop, task, job),
@@ -199,7 +199,7 @@ pub fn transform(
     let centre = [nodule.centroid_i, nodule.centroid_j];
     let region = region::place(config, &placed, centre, [native[0], native[1]])?;
     let grid = &region.grid;
-    let window = config.windows.get(&nodule.cohort).copied().unwrap_or(config.window);
+    let window = config.window(&nodule.cohort);
     let slices = region_slices(config, placed.start[2]..end[2], size[2]);
     let masks: Vec<Mask> = slices.clone().map(|k| crop_mask(&placed, k, grid)).collect();
     let filled: Vec<usize> =
@@ -216,7 +216,7 @@ pub fn transform(
     for (n, mask) in masks.into_iter().enumerate() {
         let k = slices.start + n;
         let (pixels, padded) =
-            crop_slice(volume.slice(k).ok_or_else(outside)?, grid, config.padding_hu);
+            crop_slice(volume.slice(k).ok_or_else(outside)?, grid, config.padding_hu());
         let (other_mask, n_other_nodules) = region::others(&others, k, grid);
         let n_mask_pixels = mask.count();
         let [origin_x_mm, origin_y_mm, origin_z_mm] =
@@ -231,8 +231,10 @@ pub fn transform(
             z_mm: geometry.voxel_to_patient([0.0, 0.0, k as f64])[2],
             start_i: grid.at(0, 0),
             start_j: grid.at(1, 0),
-            height: config.size as i64,
-            width: config.size as i64,
+            n_columns: size[0] as i64,
+            n_rows: size[1] as i64,
+            height: config.size() as i64,
+            width: config.size() as i64,
             spacing_i_mm: region.spacing_mm[0],
             spacing_j_mm: region.spacing_mm[1],
             spacing_k_mm: native[2],
@@ -277,7 +279,7 @@ mod tests {
     }
 
     fn config() -> Config {
-        Config { size: 16, margin_slices: 1, ..Config::default() }
+        Config { size: Some(16), margin_slices: 1, ..Config::default() }
     }
 
     #[test]
@@ -300,6 +302,7 @@ mod tests {
         let first = mask.voxels().next().unwrap();
         assert_eq!(first, [7, 7, 0]);
         assert!(!row.padded);
+        assert_eq!((row.n_columns, row.n_rows), (20, 18));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn place(
     centre: [f64; 2],
     native_mm: [f64; 2],
 ) -> Result<RegionGrid, CropError> {
-    let size = [config.size; 2];
+    let size = [config.size(); 2];
     let region = |spacing_mm: [f64; 2], oversize| {
         let step = [0, 1].map(|a: usize| spacing_mm[a] / native_mm[a]);
         RegionGrid {
@@ -50,13 +50,13 @@ pub(super) fn place(
     }
     match config.oversize {
         WhenOversize::Error => {
-            Err(CropError::Oversize { size: placed.mask.size(), region: config.size })
+            Err(CropError::Oversize { size: placed.mask.size(), region: config.size() })
         }
         WhenOversize::Crop => Ok(region(spacing_mm, Some(Oversize::Cropped))),
         WhenOversize::Resample => {
             let CropGrid { centre, step, .. } = natural.grid;
-            let free = config.size / FREE_SHARE;
-            let (before, after) = (config.size / 2, config.size - config.size / 2 - 1);
+            let free = config.size() / FREE_SHARE;
+            let (before, after) = (config.size() / 2, config.size() - config.size() / 2 - 1);
             let needed = [0, 1].map(|a: usize| {
                 let room = |pixels: usize| pixels.saturating_sub(free) as f64 * step[a];
                 let (low, high) = (centre[a] - first[a] as f64, last[a] as f64 - centre[a]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn config(oversize: WhenOversize, spacing_mm: Option<f64>) -> Config {
-        Config { size: 16, margin_slices: 0, oversize, spacing_mm, ..Config::default() }
+        Config { size: Some(16), margin_slices: 0, oversize, spacing_mm, ..Config::default() }
     }
 
     fn row(config: &Config, nodule: &Nodule) -> Roi {

@@ -22,6 +22,8 @@ pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
         z_mm: 0.0,
         start_i: 0.0,
         start_j: 0.0,
+        n_columns: hu.len() as i64,
+        n_rows: 1,
         height: 1,
         width: hu.len() as i64,
         spacing_i_mm: 1.0,

@@ -54,12 +54,15 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
         n_total: found.n as i64,
         n_valid: if estimate.value.is_some() { found.n as i64 } else { 0 },
         n_missed: 0,
+        n_patients: if estimate.value.is_some() { found.n_patients as i64 } else { 0 },
         mean: estimate.value,
         sd: None,
         median: None,
-        ci_low: estimate.interval.map(|interval| interval[0]),
-        ci_high: estimate.interval.map(|interval| interval[1]),
+        ci_low: estimate.interval.low(),
+        ci_high: estimate.interval.high(),
+        ci_missing_reason: estimate.interval.missing_reason(),
         worst_case_mean: None,
+        doubts: Vec::new(),
     })
 }
 

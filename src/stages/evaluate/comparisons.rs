@@ -1,11 +1,13 @@
-//! Compares each two models on the same nodules.
+//! Compares each two models, and each model with the readers, on the same nodules.
 
 use super::readers::READER;
 use super::summaries::MeasuredValue;
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::Comparison;
 use nodulus_metrics::Metric;
+use nodulus_metrics::interval::too_few_patients;
 use nodulus_metrics::paired::{PairedComparison, corrected, paired};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Metrics by which models are compared.
@@ -17,18 +19,20 @@ const COMPARED: [Metric; 3] = [Metric::Dice, Metric::Hausdorff95, Metric::Assd];
 /// A model's values by nodule, each with the patient.
 type Values<'a> = BTreeMap<&'a str, (&'a str, f64)>;
 
-/// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. The threshold is always
-/// the baseline.
+/// A metric, two models, and the differences of the nodules that both have a value of, each with its patient.
+type ModelPair<'a> = (Metric, [&'a str; 2], Vec<(&'a str, f64)>);
+
+/// A row for each two models and metric, by metric in the order of [`COMPARED`], then by model. Region growing is always the
+/// baseline, and the readers are the baseline of every model.
 ///
-/// METHOD: pairs are nodules for which both models have a value: a nodule that a model missed has a Dice of 0 and no
-/// distance. Holm's correction is over all rows. Readers are in no row, because their reference is a different one: the
-/// consensus without the reader.
+/// METHOD: pairs are nodules for which both have a value: a nodule that a model missed has a Dice of 0 and no distance.
+/// Holm's correction is over all rows. A reader's reference is the consensus without that reader, a model's that of all
+/// readers: the difference from the readers holds this difference of the references too.
 pub(super) fn compare(measured: &[MeasuredValue], seed: u64) -> Vec<Comparison> {
     let mut models: Vec<&str> =
         measured.iter().map(|row| &*row.model_id).collect::<BTreeSet<_>>().into_iter().collect();
-    models.retain(|id| *id != READER);
-    models.sort_by_key(|id| *id == THRESHOLD);
-    let mut rows: Vec<(Metric, [&str; 2], PairedComparison)> = Vec::new();
+    models.sort_by_key(|id| (*id == READER, *id == REGION_GROWING));
+    let mut pairs: Vec<ModelPair<'_>> = Vec::new();
     for metric in COMPARED {
         let mut values: BTreeMap<&str, Values<'_>> = BTreeMap::new();
         for row in measured.iter().filter(|row| row.metric == metric.name()) {
@@ -45,34 +49,45 @@ pub(super) fn compare(measured: &[MeasuredValue], seed: u64) -> Vec<Comparison> 
                 let difference = |(nodule, (patient, value)): (&&str, &(_, f64))| {
                     Some((*patient, value - of_baseline.get(nodule)?.1))
                 };
-                let differences: Vec<(&str, f64)> =
-                    of_model.iter().filter_map(difference).collect();
-                rows.push((metric, [model, baseline], paired(&differences, seed)));
+                let differences = of_model.iter().filter_map(difference).collect();
+                pairs.push((metric, [model, baseline], differences));
             }
         }
     }
-    let found: Vec<PairedComparison> = rows.iter().map(|row| row.2).collect();
-    let row = |((metric, models, paired), p_holm): (
-        &(Metric, [&str; 2], PairedComparison),
-        Option<f64>,
-    )| {
-        let [model_id, baseline_id] = models.map(str::to_owned);
-        Comparison {
-            metric: metric.name().to_owned(),
-            model_id,
-            baseline_id,
-            n_pairs: paired.n as i64,
-            mean_difference: paired.mean,
-            ci_low: paired.interval.map(|interval| interval[0]),
-            ci_high: paired.interval.map(|interval| interval[1]),
-            median_difference: paired.median,
-            wilcoxon_statistic: paired.test.map(|test| test.statistic),
-            p: paired.test.map(|test| test.p),
-            p_holm,
-            rank_biserial: paired.test.map(|test| test.rank_biserial),
-        }
-    };
-    rows.iter().zip(corrected(&found)).map(row).collect()
+    let found: Vec<PairedComparison> = pairs
+        .par_iter()
+        .map(|(metric, _, differences)| paired(differences, metric.difference_range(), seed))
+        .collect();
+    let p_holm = corrected(&found);
+    let rows = pairs.iter().zip(found).zip(p_holm);
+    rows.map(|(((metric, models, _), found), p_holm)| row(*metric, *models, &found, p_holm))
+        .collect()
+}
+
+fn row(
+    metric: Metric,
+    models: [&str; 2],
+    found: &PairedComparison,
+    p_holm: Option<f64>,
+) -> Comparison {
+    let [model_id, baseline_id] = models.map(str::to_owned);
+    Comparison {
+        metric: metric.name().to_owned(),
+        model_id,
+        baseline_id,
+        n_nodules: found.n_nodules as i64,
+        n_patients: found.n_patients as i64,
+        mean_difference: found.mean,
+        ci_low: found.interval.low(),
+        ci_high: found.interval.high(),
+        ci_missing_reason: found.interval.missing_reason(),
+        median_difference: found.median,
+        test: found.test.map(|test| test.name().to_owned()),
+        p: found.test.map(|test| test.p),
+        p_missing_reason: found.test.is_none().then(too_few_patients),
+        p_holm,
+        rank_biserial: found.rank_biserial,
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +110,7 @@ mod tests {
     fn models_are_compared_nodule_by_nodule() {
         let mut measured = Vec::new();
         for n in 1..=6 {
-            measured.push(dice(THRESHOLD, n, 0.3));
+            measured.push(dice(REGION_GROWING, n, 0.3));
             measured.push(dice("z", n, 0.3 + 0.1 * n as f64));
             measured.push(dice("m", n, 0.3 - 0.01 * n as f64));
             measured.push(dice(READER, n, 0.9));
@@ -106,23 +121,44 @@ mod tests {
             .iter()
             .map(|row| (row.metric.as_str(), row.model_id.as_str(), row.baseline_id.as_str()))
             .collect();
-        let models = [("m", "z"), ("m", THRESHOLD), ("z", THRESHOLD)];
+        let models = [
+            ("m", "z"),
+            ("m", REGION_GROWING),
+            ("m", READER),
+            ("z", REGION_GROWING),
+            ("z", READER),
+            (REGION_GROWING, READER),
+        ];
         let expected = ["dice", "hausdorff_95_mm", "assd_mm"]
             .map(|metric| models.map(|(model, baseline)| (metric, model, baseline)));
         assert_eq!(pairs, expected.concat());
-        let row = &rows[2];
-        assert_eq!((row.n_pairs, row.rank_biserial), (6, Some(1.0)));
+        let row = &rows[3];
+        assert_eq!((row.n_nodules, row.n_patients, row.rank_biserial), (6, 6, Some(1.0)));
         assert!((row.mean_difference.unwrap() - 0.35).abs() < 1e-12);
-        // Three comparisons of six pairs that all differ in one direction: 3 × 2 / 2^6.
+        assert_eq!(row.test.as_deref(), Some("sign flips by patient, all"));
+        // Six comparisons of six patients that all differ in one direction: 6 × 2 / 2^6.
         assert!((row.p.unwrap() - 0.03125).abs() < 1e-12);
-        assert!((row.p_holm.unwrap() - 0.09375).abs() < 1e-12);
-        assert_eq!((rows[0].rank_biserial, rows[1].rank_biserial), (Some(-1.0), Some(-1.0)));
-        assert_eq!((rows[3].n_pairs, rows[3].mean_difference, rows[3].p_holm), (0, None, None));
+        assert!((row.p_holm.unwrap() - 0.1875).abs() < 1e-12);
+        let none = &rows[6];
+        assert_eq!((none.n_nodules, none.mean_difference, none.p_holm), (0, None, None));
+        let reason = Some("fewer than 6 patients".to_owned());
+        assert_eq!((&none.ci_missing_reason, &none.p_missing_reason), (&reason, &reason));
+    }
+
+    #[test]
+    fn the_readers_are_a_baseline_on_the_nodules_that_two_readers_marked() {
+        let mut measured: Vec<_> = (1..=9).map(|n| dice("m", n, 0.8)).collect();
+        measured.extend((1..=7).map(|n| dice(READER, n, 0.8 + 0.01 * n as f64)));
+        let rows = compare(&measured, 1);
+        assert_eq!((rows[0].n_nodules, rows[0].baseline_id.as_str()), (7, READER));
+        assert!((rows[0].mean_difference.unwrap() + 0.04).abs() < 1e-12);
+        assert!((rows[0].p.unwrap() - 2.0 / 128.0).abs() < 1e-12);
     }
 
     #[test]
     fn one_model_is_compared_with_none() {
-        assert_eq!(compare(&[dice("m", 1, 0.5), dice(READER, 1, 0.5)], 1), []);
+        assert_eq!(compare(&[dice("m", 1, 0.5)], 1), []);
+        assert_eq!(compare(&[dice(READER, 1, 0.5)], 1), []);
         assert_eq!(compare(&[], 1), []);
     }
 }

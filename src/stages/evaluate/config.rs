@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Evaluate")]
 pub struct Config {
-    /// Seed of the bootstrap that gives the intervals of the metrics.
+    /// Seed of the resamples for the intervals of the metrics, and of the random signs for the tests.
     pub seed: u64,
 }
 

@@ -3,28 +3,33 @@
 
 pub(super) mod config;
 mod classifier;
+mod doubts;
 mod comparisons;
 mod readers;
 mod reduce;
 mod rows;
 mod slice;
+mod read;
 mod subgroups;
 mod summaries;
 
 pub use config::Config;
+pub use doubts::warnings;
 pub use readers::READER;
 
 use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{
-    Error, Mark, Nodule, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table, mask_box,
+    ComponentColumns, Error, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table,
 };
 use nodulus_formats::volume::{BitsMismatch, Mask};
-use nodulus_metrics::{mask_size, measure};
-use nodulus_store::{FailedCase, Job, Version};
+use nodulus_imaging::components::ComponentRule;
+use nodulus_metrics::{MaskMetrics, mask_size, measure};
+use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
+pub use read::PredictedMasks;
+use read::{read_by_others, read_predictions};
 use rows::{MeasuredMasks, nodule_row, slice_row};
-use serde::Deserialize;
 use slice::SLICE_COLUMNS;
 pub use slice::{Region, Slice};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,14 +51,17 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
     decide: None,
-    run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
+    run: |config, task, job| {
+        doubts::check(task, config.infer.allow_training_patients)?;
+        Ok(run(&config.evaluate, task, job)?)
+    },
     reduction: Some(Reduction {
         reads: &[
             Output::Table(Table::Scans),
@@ -71,21 +79,6 @@ pub const SPEC: StageSpec = StageSpec {
         run: |config, task, job| Ok(reduce::reduce(&config.evaluate, task, job)?),
     }),
 };
-
-/// The columns of `predictions` that this stage reads.
-#[derive(Clone, Debug, Deserialize)]
-struct Predicted {
-    roi_id: String,
-    nodule_id: String,
-    model_id: String,
-    #[serde(with = "serde_bytes")]
-    mask_bits: Vec<u8>,
-}
-
-const PREDICTED_COLUMNS: &[&str] = &["roi_id", "nodule_id", "model_id", "mask_bits"];
-
-/// Predicted masks of a nodule's slices, by the slice's id.
-pub type PredictedMasks = BTreeMap<String, Vec<u8>>;
 
 /// Measures the predictions and the readers of every pending shard.
 ///
@@ -149,61 +142,8 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads the predicted masks of a shard, by model and nodule.
-fn read_predictions(
-    tables: &[&Version],
-    shard: usize,
-) -> Result<BTreeMap<(String, String), PredictedMasks>, nodulus_store::Error> {
-    let mut predicted: BTreeMap<(String, String), PredictedMasks> = BTreeMap::new();
-    let batches =
-        tables.iter().flat_map(|table| table.shard_columns::<Predicted>(shard, PREDICTED_COLUMNS));
-    for batch in batches {
-        for row in batch? {
-            let masks = predicted.entry((row.model_id, row.nodule_id)).or_default();
-            masks.insert(row.roi_id, row.mask_bits);
-        }
-    }
-    Ok(predicted)
-}
-
-/// A nodule with its readers' metrics, or why they cannot be computed.
-type ReadByOthers = (String, Result<Vec<ReaderMetric>, mask_box::Error>);
-
-/// Measures the readers of a shard's nodules, each against the others.
-fn read_by_others(
-    task: &Task<'_>,
-    shard: usize,
-    wanted: &BTreeSet<&str>,
-) -> Result<Vec<ReadByOthers>, Error> {
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let spacings = subgroups::spacings(task.table(Table::Scans)?, Some(shard))?;
-    let mut nodules: Vec<Nodule> = Vec::new();
-    for batch in task.table(Table::Nodules)?.shard_rows::<Nodule>(shard) {
-        nodules.extend(
-            batch?.into_iter().filter(|nodule| {
-                nodule.n_readers > 1 && wanted.contains(nodule.nodule_id.as_str())
-            }),
-        );
-    }
-    let ids: BTreeSet<&str> =
-        nodules.iter().flat_map(|nodule| &nodule.mark_ids).map(String::as_str).collect();
-    let mut marks: BTreeMap<String, Mark> = BTreeMap::new();
-    for batch in task.table(Table::Marks)?.shard_rows::<Mark>(shard) {
-        let batch = batch?.into_iter().filter(|mark| ids.contains(mark.mark_id.as_str()));
-        marks.extend(batch.map(|mark| (mark.mark_id.clone(), mark)));
-    }
-    let of_nodule = |nodule: &Nodule| {
-        let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
-        let spacing_mm = *spacings.get(&series)?;
-        let marks: Vec<&Mark> = nodule.mark_ids.iter().filter_map(|id| marks.get(id)).collect();
-        Some((nodule.nodule_id.clone(), readers::against_the_others(nodule, &marks, spacing_mm)))
-    };
-    Ok(nodules.par_iter().filter_map(of_nodule).collect())
-}
-
-/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice.
+/// Measures one model's prediction of one nodule: in 3D over its region, and in 2D on each slice. The delivered mask is
+/// measured, and beside it the mask by the other rule of components.
 ///
 /// METHOD: voxels of the scan's other nodules are not an error of this one: they are removed from the prediction before
 /// it is measured.
@@ -214,7 +154,8 @@ fn read_by_others(
 ///
 /// # Errors
 ///
-/// Fails if a slice has no prediction, a slice between others is missing, or a mask does not have the size of its slice.
+/// Fails if a slice has no prediction, a slice between others is missing, a mask does not have the size of its slice, or
+/// the masks are not of one known rule of components.
 pub fn transform(
     model_id: &str,
     slices: &[Slice],
@@ -223,36 +164,56 @@ pub fn transform(
     let mut slices: Vec<&Slice> = slices.iter().collect();
     slices.sort_by_key(|slice| slice.slice_index);
     let first = slices.first().ok_or(MeasureError::NoSlices)?;
-    let (n_predicted, n_slices) = (predicted.len(), slices.len());
+    let rule = rule(&predicted.components)?;
+    let (n_predicted, n_slices) = (predicted.slices.len(), slices.len());
     let spacing_mm = [first.spacing_i_mm, first.spacing_j_mm, first.spacing_k_mm];
     let [width, height] = [first.width, first.height].map(|v| usize::try_from(v).unwrap_or(0));
     let region = Region { size: [width, height, n_slices], spacing_mm };
     let mut reference = Mask::empty(region.size);
-    let mut prediction = Mask::empty(region.size);
+    let mut predictions = [Mask::empty(region.size), Mask::empty(region.size)];
     let mut rows = Vec::with_capacity(n_slices);
     for (k, slice) in slices.iter().enumerate() {
         if slice.slice_index != first.slice_index + k as i64 {
             return Err(MeasureError::Gap { missing: first.slice_index + k as i64 });
         }
         let bits = predicted
+            .slices
             .get(&slice.roi_id)
             .ok_or(MeasureError::Unpredicted { n_predicted, n_slices })?;
         let size = [width, height, 1];
         let own = Mask::from_bits(size, slice.mask_bits.clone())?;
         let others = Mask::from_bits(size, slice.other_mask_bits.clone())?;
-        let bits = Mask::from_bits(size, bits.clone())?;
-        let kept = Mask::from_fn(size, |i, j, _| {
-            bits.get(i, j, 0) && (own.get(i, j, 0) || !others.get(i, j, 0))
-        });
+        let kept = |bits: &Vec<u8>| -> Result<Mask, BitsMismatch> {
+            let bits = Mask::from_bits(size, bits.clone())?;
+            Ok(Mask::from_fn(size, |i, j, _| {
+                bits.get(i, j, 0) && (own.get(i, j, 0) || !others.get(i, j, 0))
+            }))
+        };
+        let [delivered, other] = bits;
+        let of_slice = [kept(delivered)?, kept(other)?];
         own.voxels().for_each(|[i, j, _]| reference.set(i, j, k, true));
-        kept.voxels().for_each(|[i, j, _]| prediction.set(i, j, k, true));
-        rows.push(slice_row(model_id, slice, &measured(&kept, &own, spacing_mm)));
+        for (whole, of_slice) in predictions.iter_mut().zip(&of_slice) {
+            of_slice.voxels().for_each(|[i, j, _]| whole.set(i, j, k, true));
+        }
+        rows.push(slice_row(model_id, slice, &measured(rule, &of_slice, &own, spacing_mm)));
     }
     let cut_volume_mm3 = slices.iter().map(|slice| cut_volume_mm3(slice)).sum();
-    let measured = measured(&prediction, &reference, spacing_mm);
+    let measured = measured(rule, &predictions, &reference, spacing_mm);
+    let doubts = predicted.doubts.iter().cloned().collect();
     let nodule =
-        NoduleMetrics { cut_volume_mm3, ..nodule_row(model_id, first, &measured, &region) };
+        NoduleMetrics { cut_volume_mm3, doubts, ..nodule_row(model_id, first, &measured, &region) };
     Ok((nodule, rows))
+}
+
+/// The one rule of components by which a nodule's masks were delivered.
+fn rule(components: &BTreeSet<String>) -> Result<ComponentRule, MeasureError> {
+    let mut names = components.iter();
+    match (names.next().map(|name| ComponentRule::from_name(name)), names.next()) {
+        (Some(Some(rule)), None) => Ok(rule),
+        // A nodule of which no slice is predicted has no rule, and is not measured.
+        (None, _) => Ok(ComponentRule::Centre),
+        _ => Err(MeasureError::Components { found: components.iter().cloned().collect() }),
+    }
 }
 
 /// Volume of the nodule's part that lies outside the region, in one slice.
@@ -261,10 +222,20 @@ fn cut_volume_mm3(slice: &Slice) -> f64 {
     slice.n_cut_pixels as f64 * pixel_mm2 * slice.spacing_k_mm
 }
 
-fn measured(prediction: &Mask, reference: &Mask, spacing_mm: [f64; 3]) -> MeasuredMasks {
+/// Measures the delivered mask and that by the other rule of components, which often is the same.
+fn measured(
+    rule: ComponentRule,
+    [delivered, other]: &[Mask; 2],
+    reference: &Mask,
+    spacing_mm: [f64; 3],
+) -> MeasuredMasks {
+    let metrics = measure(delivered, reference, spacing_mm);
+    let of_other: MaskMetrics =
+        if delivered == other { metrics } else { measure(other, reference, spacing_mm) };
     MeasuredMasks {
-        metrics: measure(prediction, reference, spacing_mm),
-        sizes: [prediction, reference].map(|mask| mask_size(mask, spacing_mm)),
+        metrics,
+        components: ComponentColumns::new(rule, &metrics, &of_other),
+        sizes: [delivered, reference].map(|mask| mask_size(mask, spacing_mm)),
     }
 }
 
@@ -287,6 +258,14 @@ pub enum MeasureError {
         n_predicted: usize,
         /// Number of slices.
         n_slices: usize,
+    },
+    /// Not every mask is of the same known rule of components.
+    #[error(
+        "the masks are of the rules of components {found:?}, expected \"all\" or \"centre\" for every slice: predict again"
+    )]
+    Components {
+        /// The rules' names.
+        found: Vec<String>,
     },
     /// A mask does not have the size of its slice.
     #[error(transparent)]
@@ -317,13 +296,56 @@ mod tests {
         }
     }
 
+    /// Masks that are the same by either rule of components.
+    fn masks(component: &str, slices: &[(&str, u8)]) -> PredictedMasks {
+        let bits = |(id, bits): &(&str, u8)| ((*id).to_owned(), [vec![*bits], vec![*bits]]);
+        PredictedMasks {
+            components: [component.to_owned()].into(),
+            slices: slices.iter().map(bits).collect(),
+            doubts: ["other_spacing".to_owned()].into(),
+        }
+    }
+
+    #[test]
+    fn the_delivered_mask_is_measured_and_the_other_rule_stands_beside() {
+        // A speck at column 3 of slice 8, which the component at the centre does not have.
+        let slices = [slice(7, 0b0011, 0), slice(8, 0b0011, 0)];
+        let mut predicted = masks("centre", &[("r7", 0b0011), ("r8", 0b0001)]);
+        predicted.slices.insert("r8".to_owned(), [vec![0b0001], vec![0b1001]]);
+        let (centre, rows) = transform("m", &slices, &predicted).unwrap();
+        assert_eq!(centre.doubts, ["other_spacing"]);
+        let shares = |row: &NoduleMetrics| {
+            [row.metrics.dice, row.components.all_dice, row.components.centre_dice]
+        };
+        let [with_speck, without] = [Some(6.0 / 8.0), Some(6.0 / 7.0)];
+        assert_eq!(shares(&centre), [without, with_speck, without]);
+        assert_eq!(centre.metrics.hausdorff_mm, Some(0.5));
+        assert_eq!(centre.components.all_hausdorff_mm, Some(1.0));
+        assert_eq!(
+            (rows[1].components.all_precision, rows[1].metrics.precision),
+            (Some(0.5), Some(1.0))
+        );
+        assert!(rows.iter().all(|row| row.components.component == "centre"));
+        // The same masks, delivered by the other rule.
+        predicted.components = ["all".to_owned()].into();
+        predicted.slices.insert("r8".to_owned(), [vec![0b1001], vec![0b0001]]);
+        let (all, _) = transform("m", &slices, &predicted).unwrap();
+        assert_eq!(shares(&all), [with_speck, with_speck, without]);
+        assert_eq!(
+            (all.components.all_outcome.as_str(), all.outcome.as_str()),
+            ("scored", "scored")
+        );
+        for components in [["all", "centre"].as_slice(), &["largest"]] {
+            predicted.components = components.iter().map(|name| (*name).to_owned()).collect();
+            let error = transform("m", &slices, &predicted).unwrap_err().to_string();
+            assert!(error.starts_with("the masks are of the rules of components"), "{error}");
+        }
+    }
+
     #[test]
     fn counts_are_over_the_region_and_other_nodules_are_no_error() {
         let slices = [slice(8, 0b0011, 0), slice(7, 0b0011, 0b1_0000)];
-        let predicted = PredictedMasks::from([
-            ("r7".to_owned(), vec![0b1_0001]),
-            ("r8".to_owned(), vec![0b0111]),
-        ]);
+        let predicted = masks("centre", &[("r7", 0b1_0001), ("r8", 0b0111)]);
         let (nodule, rows) = transform("m", &slices, &predicted).unwrap();
         let counts = (
             nodule.metrics.true_positive,
@@ -349,8 +371,7 @@ mod tests {
             ..slice
         };
         let slices = [cut(3, slice(7, 0b1111, 0)), cut(5, slice(8, 0, 0))];
-        let predicted =
-            PredictedMasks::from([("r7".to_owned(), vec![0b1111]), ("r8".to_owned(), vec![0])]);
+        let predicted = masks("centre", &[("r7", 0b1111), ("r8", 0)]);
         let (nodule, _) = transform("m", &slices, &predicted).unwrap();
         // Eight of the scan's pixels of 0.25 × 0.25 × 2 mm beside four of 0.5 × 0.5 × 2 mm.
         assert!((nodule.cut_volume_mm3 - 8.0 * 0.125).abs() < 1e-12);
@@ -360,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_nodule_without_all_predictions_is_not_measured() {
-        let predicted = PredictedMasks::from([("r7".to_owned(), vec![0])]);
+        let predicted = masks("centre", &[("r7", 0)]);
         let error = transform("m", &[slice(7, 1, 0), slice(8, 1, 0)], &predicted).unwrap_err();
         assert_eq!(error.to_string(), "1 of the region's 2 slices are predicted");
         let error = transform("m", &[slice(7, 1, 0), slice(9, 1, 0)], &predicted).unwrap_err();

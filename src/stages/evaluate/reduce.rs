@@ -2,6 +2,7 @@
 
 use super::classifier::Judgements;
 use super::config::Config;
+use super::doubts::SubgroupDoubts;
 use super::subgroups::{Subgroups, spacings};
 use super::summaries::{self, MeasuredValue};
 use super::{Region, comparisons};
@@ -54,13 +55,18 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
         let mut subgroups = Subgroups::read(task, &spacings)?;
         let mut measured = Vec::new();
         let mut judgements = Judgements::default();
+        let mut doubts = SubgroupDoubts::default();
         let n_shards = task.table(Table::NoduleMetrics)?.manifest.n_shards();
         for shard in 0..n_shards {
             read_shard(task, shard, &mut subgroups, &mut judgements, &mut measured)?;
+            doubts.add(task, shard, &subgroups)?;
             task.cases(shard + 1, n_shards);
         }
         let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
         rows.extend(judgements.rows(config.seed));
+        for row in &mut rows {
+            row.doubts = doubts.of(row);
+        }
         rows.sort_by(|a, b| {
             (&a.model_id, &a.metric, &a.subgroup).cmp(&(&b.model_id, &b.metric, &b.subgroup))
         });

@@ -1,12 +1,14 @@
 //! Rows of `nodule_metrics` and `slice_metrics`.
 
 use super::slice::{Region, Slice};
-use crate::tables::{NoduleMetrics, SliceMetrics};
+use crate::tables::{ComponentColumns, NoduleMetrics, SliceMetrics};
 use nodulus_metrics::{METRIC_DEFINITION, MaskMetrics, MaskSize, SizeMeasure};
 
-/// Metrics of one prediction, and the sizes of prediction and reference.
+/// Metrics of one delivered prediction, and the sizes of prediction and reference.
 pub(super) struct MeasuredMasks {
     pub(super) metrics: MaskMetrics,
+    /// Metrics by either rule of components.
+    pub(super) components: ComponentColumns,
     pub(super) sizes: [MaskSize; 2],
 }
 
@@ -16,7 +18,7 @@ pub(super) fn nodule_row(
     measured: &MeasuredMasks,
     region: &Region,
 ) -> NoduleMetrics {
-    let MeasuredMasks { metrics, sizes: [predicted, reference] } = measured;
+    let MeasuredMasks { metrics, components, sizes: [predicted, reference] } = measured;
     let [volume, diameter, long, short] =
         SizeMeasure::ALL.map(|measure| measure.error(predicted, reference));
     NoduleMetrics {
@@ -25,6 +27,7 @@ pub(super) fn nodule_row(
         model_id: model_id.to_owned(),
         n_slices: region.size[2] as i64,
         metrics: metrics.into(),
+        components: components.clone(),
         predicted_volume_mm3: predicted.volume_mm3,
         reference_volume_mm3: reference.volume_mm3,
         cut_volume_mm3: 0.0,
@@ -44,18 +47,20 @@ pub(super) fn nodule_row(
         short_axis_error_mm: short.signed,
         short_axis_relative_error: short.relative,
         outcome: metrics.outcome.name().to_owned(),
+        doubts: Vec::new(),
         metric_definition: METRIC_DEFINITION.to_owned(),
     }
 }
 
 pub(super) fn slice_row(model_id: &str, slice: &Slice, measured: &MeasuredMasks) -> SliceMetrics {
-    let MeasuredMasks { metrics, sizes: [predicted, reference] } = measured;
+    let MeasuredMasks { metrics, components, sizes: [predicted, reference] } = measured;
     SliceMetrics {
         roi_id: slice.roi_id.clone(),
         nodule_id: slice.nodule_id.clone(),
         patient_id: slice.patient_id.clone(),
         model_id: model_id.to_owned(),
         metrics: metrics.into(),
+        components: components.clone(),
         predicted_volume_mm3: predicted.volume_mm3,
         reference_volume_mm3: reference.volume_mm3,
         predicted_long_axis_mm: predicted.long_axis_mm,

@@ -4,6 +4,7 @@ use crate::stages::Task;
 use crate::tables::{Error, Table};
 use nodulus_store::Version;
 use serde::Deserialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The columns of `nodules` that decide subgroups.
@@ -14,11 +15,22 @@ pub(super) struct Facts {
     pub(super) series_instance_uid: String,
     pub(super) diameter_mm: f64,
     pub(super) n_readers: i64,
-    pub(super) nodule_type: Option<String>,
+    pub(super) texture_type: Option<String>,
+    /// Marks with a rating of calcification, and those among them that rate it absent.
+    pub(super) calcification_n: i64,
+    pub(super) calcification_n_6: i64,
 }
 
-const FACTS: &[&str] =
-    &["nodule_id", "cohort", "series_instance_uid", "diameter_mm", "n_readers", "nodule_type"];
+const FACTS: &[&str] = &[
+    "nodule_id",
+    "cohort",
+    "series_instance_uid",
+    "diameter_mm",
+    "n_readers",
+    "texture_type",
+    "calcification_n",
+    "calcification_n_6",
+];
 
 /// The columns of `scans` with the spacing.
 #[derive(Deserialize)]
@@ -116,7 +128,8 @@ impl Subgroups {
 
 /// METHOD: bands of the diameter are those of the Fleischner Society's 2017 guideline (6 and 8 mm). Bands of the spacing
 /// along k are the guideline's limit for thin slices (1.5 mm) and LUNA16's limit (2.5 mm). Bands of the mean Dice between
-/// a nodule's readers are 0.7 and 0.8, about thirds of LIDC-IDRI.
+/// a nodule's readers are 0.7 and 0.8, about thirds of LIDC-IDRI. Calcification is present where more marks rate it in any
+/// category other than absent than rate it absent.
 fn names(
     facts: &Facts,
     spacing_k_mm: Option<f64>,
@@ -139,11 +152,19 @@ fn names(
         d if d <= 0.8 => "0.7_to_0.8",
         _ => "over_0.8",
     });
-    let kind = facts.nodule_type.as_deref().unwrap_or("unknown");
+    let texture = facts.texture_type.as_deref().unwrap_or("unknown");
+    let n_present = facts.calcification_n - facts.calcification_n_6;
+    let calcification = match n_present.cmp(&facts.calcification_n_6) {
+        _ if facts.calcification_n == 0 => "unknown",
+        Ordering::Less => "absent",
+        Ordering::Equal => "tied",
+        Ordering::Greater => "present",
+    };
     let mut names = vec![
         format!("cohort={}", facts.cohort),
         format!("diameter_mm={diameter}"),
-        format!("nodule_type={kind}"),
+        format!("texture_type={texture}"),
+        format!("calcification={calcification}"),
         format!("n_readers={}", facts.n_readers),
         format!("spacing_k_mm={spacing}"),
     ];
@@ -172,20 +193,24 @@ pub(super) mod tests {
             series_instance_uid: "s".to_owned(),
             diameter_mm,
             n_readers: 3,
-            nodule_type: None,
+            texture_type: None,
+            calcification_n: 0,
+            calcification_n_6: 0,
         }
     }
 
     #[test]
     fn bands_include_their_upper_limits() {
         let mut solid = facts("n", 8.0);
-        solid.nodule_type = Some("solid".to_owned());
+        solid.texture_type = Some("solid".to_owned());
+        (solid.calcification_n, solid.calcification_n_6) = (4, 1);
         assert_eq!(
             names(&solid, Some(2.5), Some(4), Some(0.8)),
             [
                 "cohort=c",
                 "diameter_mm=6_to_8",
-                "nodule_type=solid",
+                "texture_type=solid",
+                "calcification=present",
                 "n_readers=3",
                 "spacing_k_mm=1.5_to_2.5",
                 "reader_dice=0.7_to_0.8",
@@ -193,7 +218,14 @@ pub(super) mod tests {
             ]
         );
         let other = names(&facts("n", 5.9), None, None, None);
-        assert_eq!(other[1..3], ["diameter_mm=under_6", "nodule_type=unknown"]);
-        assert_eq!((other.len(), other[4].as_str()), (5, "spacing_k_mm=unknown"));
+        assert_eq!(other[1..3], ["diameter_mm=under_6", "texture_type=unknown"]);
+        assert_eq!((other.len(), other[5].as_str()), (6, "spacing_k_mm=unknown"));
+        for (n, absent, expected) in
+            [(0, 0, "unknown"), (3, 3, "absent"), (4, 2, "tied"), (3, 2, "absent")]
+        {
+            solid.calcification_n = n;
+            solid.calcification_n_6 = absent;
+            assert_eq!(names(&solid, None, None, None)[3], format!("calcification={expected}"));
+        }
     }
 }

@@ -4,6 +4,8 @@ use super::readers::READER;
 use super::slice::Region;
 use super::subgroups::Subgroups;
 use crate::tables::{NoduleMetrics, ReaderMetric, SliceMetrics, Summary};
+use nodulus_imaging::components::ComponentRule;
+use nodulus_metrics::interval::UNBOUNDED;
 use nodulus_metrics::summary::diagonal_mm;
 use nodulus_metrics::{Metric, MetricValue, Outcome, SizeMeasure, summarise as summary_of};
 use rayon::prelude::*;
@@ -22,7 +24,47 @@ pub(super) struct MeasuredValue {
     pub(super) worst: f64,
 }
 
-/// The metrics of a nodule in 3D, then its errors of size.
+/// The names of [`Metric::ALL`] with a prefix.
+macro_rules! prefixed {
+    ($prefix:literal) => {
+        [
+            concat!($prefix, "dice"),
+            concat!($prefix, "iou"),
+            concat!($prefix, "precision"),
+            concat!($prefix, "sensitivity"),
+            concat!($prefix, "hausdorff_mm"),
+            concat!($prefix, "hausdorff_95_mm"),
+            concat!($prefix, "assd_mm"),
+            concat!($prefix, "masd_mm"),
+            concat!($prefix, "surface_dice_1mm"),
+        ]
+    };
+}
+
+/// The names of the metrics over slices.
+const OF_SLICES: [&str; Metric::ALL.len()] = prefixed!("slice_");
+
+/// The names of the metrics by a rule of components that was not delivered.
+const fn of_rule(rule: ComponentRule) -> [&'static str; Metric::ALL.len()] {
+    match rule {
+        ComponentRule::All => prefixed!("all_"),
+        ComponentRule::Centre => prefixed!("centre_"),
+    }
+}
+
+/// The metrics of slices that are summed up: the paper's six and the 95% Hausdorff distance.
+const SLICE_METRICS: [Metric; 7] = [
+    Metric::Dice,
+    Metric::Iou,
+    Metric::Precision,
+    Metric::Sensitivity,
+    Metric::Hausdorff,
+    Metric::Hausdorff95,
+    Metric::Assd,
+];
+
+/// The metrics of a nodule in 3D, then its errors of size, then its metrics by the rule of components that was not
+/// delivered.
 pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<MeasuredValue> {
     let diagonal = diagonal_mm(region.size, region.spacing_mm);
     let metrics = Metric::ALL
@@ -38,7 +80,16 @@ pub(super) fn of_nodule(row: &NoduleMetrics, region: Region) -> Vec<MeasuredValu
     let ids: [Arc<str>; 3] =
         [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
     let missed = row.outcome == Outcome::Missed.name();
-    metrics.chain(errors).map(|value| measured(&ids, missed, value)).collect()
+    let delivered = metrics.chain(errors).map(|value| measured(&ids, missed, value));
+    let other = row.components.other_rule().into_iter().flat_map(|rule| {
+        let missed = row.components.outcome(rule) == Outcome::Missed.name();
+        let ids = &ids;
+        Metric::ALL.into_iter().zip(of_rule(rule)).map(move |(metric, name)| {
+            let value = row.components.value(rule, metric);
+            measured(ids, missed, (name, value, metric.worst(diagonal)))
+        })
+    });
+    delivered.chain(other).collect()
 }
 
 /// The overlap and distances of a slice in 2D; none for a slice without nodule and prediction.
@@ -51,13 +102,11 @@ pub(super) fn of_slice(row: &SliceMetrics, region: Region) -> Vec<MeasuredValue>
     let ids: [Arc<str>; 3] =
         [&row.model_id, &row.nodule_id, &row.patient_id].map(|id| id.as_str().into());
     let missed = row.outcome == Outcome::Missed.name();
-    let values = [
-        ("slice_dice", row.metrics.dice, 0.0),
-        ("slice_iou", row.metrics.iou, 0.0),
-        ("slice_hausdorff_mm", row.metrics.hausdorff_mm, diagonal),
-        ("slice_assd_mm", row.metrics.assd_mm, diagonal),
-    ];
-    values.map(|value| measured(&ids, missed, value)).into()
+    let value = |metric: Metric| {
+        let name = OF_SLICES[metric as usize];
+        measured(&ids, missed, (name, row.metrics.value(metric), metric.worst(diagonal)))
+    };
+    SLICE_METRICS.map(value).into()
 }
 
 /// A metric of a nodule's readers; `None` for a metric that this program does not know.
@@ -106,7 +155,7 @@ pub(super) fn summarise(
     groups
         .par_iter()
         .map(|((model_id, metric, subgroup), cases)| {
-            let summary = summary_of(cases, seed);
+            let summary = summary_of(cases, range(metric), seed);
             Summary {
                 model_id: (*model_id).to_owned(),
                 metric: (*metric).to_owned(),
@@ -114,21 +163,35 @@ pub(super) fn summarise(
                 n_total: summary.n_total as i64,
                 n_valid: summary.n_valid as i64,
                 n_missed: summary.n_missed as i64,
+                n_patients: summary.n_patients as i64,
                 mean: summary.mean,
                 sd: summary.sd,
                 median: summary.median,
-                ci_low: summary.interval.map(|interval| interval[0]),
-                ci_high: summary.interval.map(|interval| interval[1]),
+                ci_low: summary.interval.low(),
+                ci_high: summary.interval.high(),
+                ci_missing_reason: summary.interval.missing_reason(),
                 worst_case_mean: summary.worst_case_mean,
+                doubts: Vec::new(),
             }
         })
         .collect()
+}
+
+/// The smallest and the largest value that a metric of nodules or slices, or an error of size, can have.
+fn range(metric: &str) -> [f64; 2] {
+    match Metric::from_name(metric.strip_prefix("slice_").unwrap_or(metric)) {
+        Some(metric) => metric.range(),
+        None if metric.contains("_absolute_error") => [0.0, f64::INFINITY],
+        None if metric.ends_with("_relative_error") => [-1.0, f64::INFINITY],
+        None => UNBOUNDED,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stages::evaluate::subgroups::tests::facts;
+    use crate::tables::ComponentColumns;
 
     fn assd(nodule: &str, value: Option<f64>, missed: bool) -> MeasuredValue {
         let ids: [Arc<str>; 3] = ["m", nodule, nodule].map(Into::into);
@@ -138,7 +201,7 @@ mod tests {
     #[test]
     fn a_missed_nodule_stays_in_the_denominators() {
         let mut a = facts("a", 5.9);
-        a.nodule_type = Some("solid".to_owned());
+        a.texture_type = Some("solid".to_owned());
         let mut subgroups = Subgroups::of_facts(&[a, facts("b", 7.0)]);
         for _ in 0..2 {
             subgroups.add("b", "oversize=cropped");
@@ -149,20 +212,76 @@ mod tests {
             names,
             [
                 "all",
+                "calcification=unknown",
                 "cohort=c",
                 "diameter_mm=6_to_8",
                 "diameter_mm=under_6",
                 "n_readers=3",
-                "nodule_type=solid",
-                "nodule_type=unknown",
                 "oversize=cropped",
-                "spacing_k_mm=unknown"
+                "spacing_k_mm=unknown",
+                "texture_type=solid",
+                "texture_type=unknown"
             ]
         );
-        assert_eq!(rows[5].n_total, 1);
+        assert_eq!(rows[8].n_total, 1);
         let all = &rows[0];
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));
+        assert_eq!((all.n_patients, all.ci_low), (1, None));
+        assert_eq!(all.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
+    }
+
+    #[test]
+    fn no_interval_leaves_the_range_of_its_metric() {
+        let bits = |metric: &str| range(metric).map(f64::to_bits);
+        assert_eq!(bits("slice_dice"), [0.0, 1.0].map(f64::to_bits));
+        assert_eq!(bits("assd_mm"), [0.0, f64::INFINITY].map(f64::to_bits));
+        for measure in SizeMeasure::ALL {
+            let [_, signed, absolute, relative] = measure.names().map(range);
+            assert_eq!((signed, absolute[0], relative[0]), (UNBOUNDED, 0.0, -1.0));
+        }
+    }
+
+    #[test]
+    fn names_have_the_prefix_of_what_is_measured() {
+        for metric in Metric::ALL {
+            let names = [
+                OF_SLICES[metric as usize],
+                of_rule(ComponentRule::All)[metric as usize],
+                of_rule(ComponentRule::Centre)[metric as usize],
+            ];
+            let expected = ["slice", "all", "centre"].map(|of| format!("{of}_{}", metric.name()));
+            assert_eq!(names, expected.each_ref().map(String::as_str));
+        }
+    }
+
+    #[test]
+    fn the_rule_that_was_not_delivered_is_summed_up_by_its_name() {
+        let components = ComponentColumns {
+            component: "centre".to_owned(),
+            all_dice: Some(0.5),
+            all_hausdorff_mm: Some(9.0),
+            all_outcome: "scored".to_owned(),
+            ..ComponentColumns::default()
+        };
+        // The model marks something, but nothing at the centre.
+        let row = NoduleMetrics {
+            model_id: "m".to_owned(),
+            nodule_id: "a".to_owned(),
+            outcome: "missed".to_owned(),
+            components,
+            ..NoduleMetrics::default()
+        };
+        let region = Region { size: [4, 4, 4], spacing_mm: [1.0; 3] };
+        let rows = summarise(&Subgroups::default(), &of_nodule(&row, region), 1);
+        let of = |metric: &str| rows.iter().find(|row| row.metric == metric);
+        let all = of("all_hausdorff_mm").unwrap();
+        assert_eq!(
+            (all.mean, all.n_missed, of("all_dice").unwrap().mean),
+            (Some(9.0), 0, Some(0.5))
+        );
+        assert_eq!(of("hausdorff_mm").unwrap().n_missed, 1);
+        assert!(of("centre_dice").is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Settings of the stage: `[infer]`.
 
 use crate::tables::Split;
+use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_nets::{BEST_WEIGHTS_FILE, Precision, WEIGHTS_FILE};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Infer")]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Config {
     /// Weights from outside the store: a `model.safetensors` with its `model.json` beside it, or another store
     /// for its current weights; the file's content, not its path, is part of the key.
@@ -18,7 +20,7 @@ pub struct Config {
     pub checkpoint: Option<PathBuf>,
     /// Weights of the store's checkpoint that predict.
     pub weights: Weights,
-    /// Id of the model in the tables, but not `threshold`, which is the baseline's; without it, the architecture's name.
+    /// Id of the model in the tables, but not `region_growing`, which is the baseline's; without it, the architecture's name.
     #[schemars(length(min = 1), extend("examples" = ["proposed-tiny"]))]
     pub model_id: Option<String>,
     /// Splits whose nodules are predicted.
@@ -44,8 +46,26 @@ pub struct Config {
     pub flips: bool,
     /// Least probability of a nodule's pixel.
     pub probability_threshold: ProbabilityThreshold,
-    /// Whether the best single threshold in Hounsfield units predicts too, as a baseline.
-    pub threshold: bool,
+    /// Whether nodules of patients that the weights were trained or validated on are predicted; tables, report and
+    /// messages then say so. `--allow-training-patients` sets it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_training_patients: bool,
+    /// Whether regions with another window, padding or pixel spacing than the weights were trained with are predicted;
+    /// tables, report and messages then say so.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_other_preprocessing: bool,
+    /// Components that a mask keeps, of the pixels that reach the threshold; `evaluate` measures this mask.
+    pub component: ComponentRule,
+    /// Greatest distance from the centre of a nodule's region to the nearest voxel of its mask; nothing is kept beyond it.
+    #[schemars(range(min = 0, max = 50))]
+    pub reach_mm: f64,
+    /// Whether region growing from the nodule's centre predicts too, as a baseline.
+    pub region_growing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Weights of a checkpoint.
@@ -118,7 +138,13 @@ impl Default for Config {
             flips: false,
             // METHOD: the paper's text names no threshold; 0.5 is where nodule is as likely as not.
             probability_threshold: ProbabilityThreshold::Fixed(0.5),
-            threshold: true,
+            allow_training_patients: false,
+            allow_other_preprocessing: false,
+            // METHOD: the component at the centre is what a reader is shown and what `score` delivers; other components
+            // are specks, vessels or other nodules.
+            component: ComponentRule::Centre,
+            reach_mm: REACH_MM,
+            region_growing: true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why the stage stopped.
 
+use super::preprocessing::Contradiction;
 use crate::tables::Roi;
 use crate::tables::leak;
 use nodulus_nets as model;
@@ -42,6 +43,36 @@ pub enum Error {
         /// The fold to predict.
         expected: i64,
     },
+    /// The weights saw patients that are to be predicted.
+    #[error(
+        "the weights were trained or validated on {n} of {n_patients} patients to predict: {patients}; leave them out, as by \
+         `[balance]` or `infer.cohorts`, or allow it with `--allow-training-patients` \
+         (`infer.allow_training_patients = true`): tables, report and messages then say so"
+    )]
+    TrainingPatients {
+        /// Number of such patients.
+        n: usize,
+        /// Number of patients to predict.
+        n_patients: usize,
+        /// The first of them.
+        patients: String,
+    },
+    /// Regions are made otherwise than those that the weights were trained on.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+    /// Neither the weights nor the settings state a window.
+    #[error(
+        "the weights do not say with which window they were trained, and the settings state none for cohort `{cohort}`: set \
+         `crop.window` to the one that they were trained with, as in `window = {{ low_hu = -1000, high_hu = 400 }}`; nobody \
+         can check it, and tables, report and messages then say so"
+    )]
+    UnknownWindow {
+        /// The cohort.
+        cohort: String,
+    },
+    /// `rois` does not say how its regions were padded.
+    #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
+    Padding,
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),
@@ -50,6 +81,14 @@ pub enum Error {
         "`infer.probability_threshold` is \"validation\", and no nodule of the cohorts predicted is in the validation split: set `balance.split`, or give a number"
     )]
     NoValidation,
+    /// The slices of a nodule do not follow each other in `rois`.
+    #[error(
+        "the slices of nodule `{nodule_id}` are not together in `rois`: make the table again with `nodulus run --force crop`"
+    )]
+    Scattered {
+        /// The nodule.
+        nodule_id: String,
+    },
     /// The network could not be loaded or run.
     #[error(transparent)]
     Model(#[from] model::Error),

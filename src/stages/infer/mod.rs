@@ -2,34 +2,50 @@
 
 pub(super) mod config;
 mod error;
+pub mod preprocessing;
+mod doubts;
+mod region;
+mod nodule_slices;
+mod selection;
 mod network;
+mod region_growing;
 mod nodules;
-mod threshold;
 mod thresholds;
 
+use crate::stages::config::Config as Settings;
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 pub use error::Error;
 use network::Network;
+use nodule_slices::{NoduleSlices, each_nodule};
 use nodules::Nodules;
-use nodulus_formats::volume::Mask;
+use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
-use nodulus_store::Job;
+use nodulus_store::{FailedCase, Job};
+use rayon::prelude::*;
+use region::NoduleRegion;
+pub use region::RegionError;
+pub use region_growing::REGION_GROWING;
 use std::path::{Path, PathBuf};
 
-pub use threshold::{THRESHOLD, Threshold};
 use thresholds::Thresholds;
+pub use thresholds::{Threshold, ThresholdSource};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
     name: "infer",
     description: "predict a mask for each slice",
     example: "",
-    reads: &[Output::Table(Table::Rois), Output::Table(Table::Samples), Output::Checkpoint],
+    reads: &[
+        Output::Table(Table::Scans),
+        Output::Table(Table::Rois),
+        Output::Table(Table::Samples),
+        Output::Checkpoint,
+    ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -48,7 +64,7 @@ pub const SPEC: StageSpec = StageSpec {
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
     }),
-    run: |config, task, job| Ok(run(&config.infer, task, job)?),
+    run: |config, task, job| Ok(run(config, task, job)?),
     reduction: None,
 };
 
@@ -56,9 +72,11 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, the weights cannot be read, the network cannot run, or the store cannot be read
+/// Fails if a patient is in two splits, the weights were trained on a patient to predict or on regions that were made
+/// otherwise and no setting allows it, the weights cannot be read, the network cannot run, or the store cannot be read
 /// or written to; a slice that cannot be predicted becomes a row of `failures`.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+    let config = &settings.infer;
     let work = job.work()?;
     let total = work.n_left();
     if total == 0 {
@@ -67,6 +85,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     leak::check(samples.rows::<Sample>())?;
     let network = open(config, task)?;
+    let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = match Thresholds::known(config, task)? {
@@ -84,22 +103,30 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let mut predictions = writer.part::<Prediction>()?;
         let mut failures = Vec::new();
         let pixels = if chosen.is_empty() { None } else { Some(rois.shard_rows::<Roi>(shard)) };
-        for batch in pixels.into_iter().flatten() {
-            let batch: Vec<Roi> =
-                batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)).collect();
-            for slices in batch.chunks(network.batch) {
-                let (predicted, failed) = network.predict(slices)?;
-                let rows = predicted.into_iter().map(|(roi, predicted)| {
-                    transform(&model_id, roi, &predicted, thresholds.probability)
-                });
-                predictions.write(rows)?;
-                failures.extend(failed);
+        let mut failed_slices = Vec::new();
+        let predict = |slices: &[Roi]| network.predict(slices, &mut failed_slices);
+        each_nodule(pixels.into_iter().flatten(), chosen, predict, |complete| {
+            let rows = complete.par_iter().map(|slices| {
+                let rows = predict_nodule(&model_id, slices, config, &thresholds);
+                rows.map_err(|error| (slices, error))
+            });
+            for rows in rows.collect::<Vec<_>>() {
+                match rows {
+                    Ok(mut rows) => {
+                        for row in rows.iter_mut().filter(|row| row.model_id == model_id) {
+                            row.doubts = doubts::names(&doubts, &row.nodule_id);
+                        }
+                        predictions.write(rows)?;
+                    }
+                    Err((slices, error)) => {
+                        let nodule_id = slices.first().map_or("", |(roi, _)| &roi.nodule_id);
+                        failures.push(FailedCase::new("infer", nodule_id, &error, None));
+                    }
+                }
             }
-            if let Some(baseline) = thresholds.hu {
-                predictions
-                    .write(batch.iter().filter_map(|roi| threshold::predict(roi, baseline)))?;
-            }
-        }
+            Ok(())
+        })?;
+        failures.extend(failed_slices);
         writer.commit(vec![predictions.finish()?], failures)?;
         task.cases(n + 1, total);
     }
@@ -118,10 +145,7 @@ pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> 
 
 /// Loads the network.
 fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
-    let weights = match task.weights {
-        Some(path) => vec![path.to_owned()],
-        None => stored_weights(config, task)?,
-    };
+    let weights = weights(config, task)?;
     let device = task.device.with_precision(config.precision)?;
     let predictor = Ensemble::load(&weights, &device)?;
     check_fold(config, &predictor)?;
@@ -133,6 +157,14 @@ fn open(config: &Config, task: &Task<'_>) -> Result<Network, Error> {
         }
     };
     Ok(Network { batch, flips: config.flips, predictor })
+}
+
+/// The weights files that predict.
+fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
+    match task.weights {
+        Some(path) => Ok(vec![path.to_owned()]),
+        None => stored_weights(config, task),
+    }
 }
 
 /// The weights files of the store's checkpoints.
@@ -163,28 +195,63 @@ fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
     Ok(())
 }
 
-/// The row of a predicted slice. A pixel belongs to the nodule where its probability is at least the threshold.
+/// The rows of a nodule's slices: those of the network, then those of the baseline.
+fn predict_nodule(
+    model_id: &str,
+    slices: &NoduleSlices<Option<model::Prediction>>,
+    config: &Config,
+    thresholds: &Thresholds,
+) -> Result<Vec<Prediction>, RegionError> {
+    let (rule, reach_mm) = (config.component, config.reach_mm);
+    let mut rows = transform(model_id, slices, thresholds.probability, rule, reach_mm)?;
+    if let Some(growing) = thresholds.growing {
+        let slices = slices.iter().map(|(roi, _)| roi);
+        rows.extend(region_growing::predict(slices, growing, rule, reach_mm)?);
+    }
+    Ok(rows)
+}
+
+/// The rows of a nodule's slices, ascending; a slice without a prediction has none.
+///
+/// METHOD: a pixel is marked where its probability is at least the threshold. The mask keeps those of the marked
+/// components that [`ComponentRule`] says, in 3D over the nodule's slices. This mask is what is delivered, and what
+/// `evaluate` measures.
+///
+/// # Errors
+///
+/// Fails if a slice between others is missing, or the slices differ in size.
 pub fn transform(
     model_id: &str,
-    roi: &Roi,
-    predicted: &model::Prediction,
+    slices: &[(Roi, Option<model::Prediction>)],
     threshold: Threshold,
-) -> Prediction {
-    let width = roi.width as usize;
-    let mask = Mask::from_fn([width, roi.height as usize, 1], |i, j, _| {
-        predicted.probability.get(j * width + i).is_some_and(|p| f64::from(*p) >= threshold.value)
+    rule: ComponentRule,
+    reach_mm: f64,
+) -> Result<Vec<Prediction>, RegionError> {
+    let region = NoduleRegion::of(slices.iter().map(|(roi, _)| roi), reach_mm)?;
+    let [width, ..] = region.size;
+    let [delivered, other] = region.by_rule(rule, |i, j, k| {
+        let predicted = slices.get(k).and_then(|(_, predicted)| predicted.as_ref());
+        let probability = predicted.and_then(|found| found.probability.get(j * width + i));
+        probability.is_some_and(|p| f64::from(*p) >= threshold.value)
     });
-    let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);
-    Prediction {
-        roi_id: roi.roi_id.clone(),
-        nodule_id: roi.nodule_id.clone(),
-        model_id: model_id.to_owned(),
-        probability: Some(bytes.collect()),
-        nodule_probability: predicted.nodule_probability.map(f64::from),
-        threshold: threshold.value,
-        threshold_from: threshold.from.name().to_owned(),
-        mask_bits: mask.into_bits(),
-    }
+    let row = |(k, (roi, predicted)): (usize, &(Roi, Option<model::Prediction>))| {
+        let predicted = predicted.as_ref()?;
+        let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);
+        Some(Prediction {
+            roi_id: roi.roi_id.clone(),
+            nodule_id: roi.nodule_id.clone(),
+            model_id: model_id.to_owned(),
+            probability: Some(bytes.collect()),
+            nodule_probability: predicted.nodule_probability.map(f64::from),
+            threshold: threshold.value,
+            threshold_from: threshold.from.name().to_owned(),
+            component: rule.name().to_owned(),
+            mask_bits: region.slice_bits(&delivered, k),
+            other_rule_mask_bits: region.slice_bits(&other, k),
+            doubts: Vec::new(),
+        })
+    };
+    Ok(slices.iter().enumerate().filter_map(row).collect())
 }
 
 #[cfg(test)]
@@ -192,17 +259,56 @@ mod tests {
     use super::*;
     use crate::stages::crop::test_rows::roi;
 
+    const THRESHOLD: Threshold = Threshold { value: 0.5, from: ThresholdSource::Setting };
+
+    /// Rows of slices with these probabilities; none for a slice that failed.
+    fn rows(
+        slices: &[Option<&[f32]>],
+        threshold: Threshold,
+        rule: ComponentRule,
+    ) -> Vec<Prediction> {
+        let n_pixels = slices.iter().flatten().map(|slice| slice.len()).max().unwrap();
+        let slice = |(k, probability): (usize, Option<&[f32]>)| {
+            let roi = roi(&vec![0; n_pixels], &vec![true; n_pixels], &[0]);
+            let predicted = probability.map(|probability| model::Prediction {
+                probability: probability.to_vec(),
+                nodule_probability: Some(0.25),
+            });
+            (Roi { slice_index: k as i64, ..roi }, predicted)
+        };
+        let slices: Vec<_> = slices.iter().copied().enumerate().map(slice).collect();
+        transform("m", &slices, threshold, rule, 5.0).unwrap()
+    }
+
     #[test]
     fn probabilities_become_bytes_and_a_mask_at_one_half() {
-        let roi = roi(&[0, 0, 0, 0], &[true; 4], &[0]);
-        let probability = vec![0.0, 0.499, 0.5, 1.0];
-        let predicted = model::Prediction { probability, nodule_probability: Some(0.25) };
-        let threshold = Threshold { value: 0.5, from: threshold::ThresholdSource::Setting };
-        let row = transform("m", &roi, &predicted, threshold);
+        let probability: &[f32] = &[0.0, 0.499, 0.5, 1.0];
+        let found = rows(&[Some(probability)], THRESHOLD, ComponentRule::Centre);
+        let row = &found[0];
         assert_eq!(row.probability, Some(vec![0, 127, 128, 255]));
         assert_eq!(row.mask_bits, [0b1100]);
         assert_eq!((row.model_id.as_str(), row.nodule_probability), ("m", Some(0.25)));
-        let lower = transform("m", &roi, &predicted, Threshold { value: 0.4, ..threshold });
-        assert_eq!((lower.mask_bits, lower.threshold), (vec![0b1110], 0.4));
+        let lower = Threshold { value: 0.4, ..THRESHOLD };
+        let lower = &rows(&[Some(probability)], lower, ComponentRule::Centre)[0];
+        assert_eq!((lower.mask_bits.as_slice(), lower.threshold), (&[0b1110][..], 0.4));
+    }
+
+    #[test]
+    fn the_delivered_mask_has_the_component_at_the_centre_alone() {
+        // Pixel 2 is the centre; pixel 4 belongs to it through the second slice, pixel 0 does not.
+        let slices: [Option<&[f32]>; 3] =
+            [Some(&[0.9, 0.0, 0.9, 0.0, 0.9]), Some(&[0.0, 0.0, 0.0, 0.9, 0.0]), Some(&[0.0; 5])];
+        let found = rows(&slices, THRESHOLD, ComponentRule::Centre);
+        let bits = |rows: &[Prediction]| -> Vec<[u8; 2]> {
+            rows.iter().map(|row| [row.mask_bits[0], row.other_rule_mask_bits[0]]).collect()
+        };
+        assert_eq!(bits(&found), [[0b1_0100, 0b1_0101], [0b0_1000, 0b0_1000], [0, 0]]);
+        assert!(found.iter().all(|row| row.component == "centre"));
+        let all = rows(&slices, THRESHOLD, ComponentRule::All);
+        assert_eq!(bits(&all), [[0b1_0101, 0b1_0100], [0b0_1000, 0b0_1000], [0, 0]]);
+        assert!(all.iter().all(|row| row.component == "all"));
+        // A slice that failed has no row, and joins nothing.
+        let failed = rows(&[slices[0], None, slices[2]], THRESHOLD, ComponentRule::Centre);
+        assert_eq!(bits(&failed), [[0b0_0100, 0b1_0101], [0, 0]]);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::config::Config;
 use super::error::Error;
-use super::threshold::{Histograms, Threshold, ThresholdSource};
-use crate::tables::{Roi, Sample, Split};
+use super::region_growing::{self, ChosenGrowing};
+use super::thresholds::ThresholdSource;
+use crate::tables::{Sample, Split};
 use nodulus_store::Version;
 use std::collections::BTreeSet;
 
@@ -14,49 +15,58 @@ pub(super) struct Nodules {
     pub(super) chosen: BTreeSet<String>,
     /// Nodules of the validation split.
     pub(super) validation: BTreeSet<String>,
-    /// Nodules of the train and validation splits.
+    /// Nodules of the train and validation splits, but not of the fold to predict.
     learning: BTreeSet<String>,
+}
+
+fn is_of_cohorts(config: &Config, sample: &Sample) -> bool {
+    config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)
+}
+
+/// Whether the nodule of a sample is to be predicted.
+pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
+    is_of_cohorts(config, sample)
+        && match config.fold {
+            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == sample.split),
+        }
 }
 
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        if !(config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)) {
+        if !is_of_cohorts(config, &sample) {
             return;
         }
         if sample.split == Split::Validation.name() {
             self.validation.insert(sample.nodule_id.clone());
         }
-        if sample.split != Split::Test.name() {
+        let is_wanted = is_wanted(config, &sample);
+        // A fold that is predicted plays no part in what it is predicted with.
+        if sample.split != Split::Test.name() && !(config.fold.is_some() && is_wanted) {
             self.learning.insert(sample.nodule_id.clone());
         }
-        let is_wanted = match config.fold {
-            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-            None => config.splits.iter().any(|split| split.name() == sample.split),
-        };
         if is_wanted {
             self.chosen.insert(sample.nodule_id);
         }
     }
 
-    /// The best threshold in Hounsfield units.
+    /// The settings of region growing.
     ///
-    /// METHOD: it is chosen on the nodules of the train and validation splits. Where there are none, it is chosen on
-    /// the predicted nodules themselves, which favours the baseline: no threshold chosen beforehand can do better.
+    /// METHOD: they are chosen on the nodules of the train and validation splits. Where there are none, they are chosen on
+    /// the predicted nodules themselves, which favours the baseline: no settings chosen beforehand can do better.
     /// `predictions.threshold_from` says which.
-    pub(super) fn best_hu(&self, rois: &Version) -> Result<Option<Threshold>, Error> {
+    pub(super) fn best_growing(
+        &self,
+        rois: &Version,
+        reach_mm: f64,
+    ) -> Result<Option<ChosenGrowing>, Error> {
         let (nodules, from) = if self.learning.is_empty() {
             (&self.chosen, ThresholdSource::Scored)
         } else {
             (&self.learning, ThresholdSource::Learning)
         };
-        let mut histograms = Histograms::of_hu();
-        for batch in rois.rows::<Roi>() {
-            batch?
-                .iter()
-                .filter(|roi| nodules.contains(&roi.nodule_id))
-                .for_each(|roi| histograms.add_hu(roi));
-        }
-        Ok(histograms.best().map(|value| Threshold { value, from }))
+        let settings = region_growing::choose(rois, nodules, reach_mm)?;
+        Ok(settings.map(|settings| ChosenGrowing { settings, from }))
     }
 }
 
@@ -94,12 +104,14 @@ mod tests {
             for sample in &samples {
                 nodules.add(&config, sample.clone());
             }
-            nodules.chosen
+            (nodules.chosen, nodules.learning)
         };
         let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
         assert_eq!(nodules.chosen, set(&["n1"]));
         assert_eq!(nodules.validation, set(&["n2"]));
         assert_eq!(nodules.learning, set(&["n2", "n3"]));
-        assert_eq!([of_fold(1), of_fold(0)], [set(&["n2", "n3", "n4"]), set(&[])]);
+        let of_folds = [set(&["n2", "n3", "n4"]), set(&[])];
+        assert_eq!(of_fold(1), (of_folds[0].clone(), set(&[])));
+        assert_eq!(of_fold(0), (set(&[]), of_folds[0].clone()));
     }
 }

@@ -1,17 +1,17 @@
 //! Reads the files of one case: its scans and their annotations.
 
-use super::case_rows::CaseRows;
+use super::case_rows::{CaseRows, damaged_row, of_failed_scan, passed_over_row};
 use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
+use super::inclusion::exclude_thicker;
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
 use crate::tables::Scan;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use fs_err as fs;
-use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::cohort::{self, Layout, LoadedScan};
+use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, LoadedScan};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
@@ -96,21 +96,50 @@ impl Reader<'_> {
         let opened = has_image.then(|| CaseFiles::of_case(&cohort.root, &source.case));
         let files = opened.transpose()?;
         let mut x_ray = None;
-        let scans = match self.scans(cohort, source, files.as_ref()) {
-            Err(CaseError::Image(cohort::Error::NoSeries { kinds, .. })) if x_rays(&kinds) => {
+        let mut passed_over = source.case.passed_over.clone();
+        let mut damaged = Vec::new();
+        let mut scans = match self.scans(cohort, source, files.as_ref()) {
+            Err(CaseError::Image(cohort::Error::NoSeries { passed_over, .. }))
+                if x_rays(&cohort::kinds(&passed_over)) =>
+            {
                 let case = &source.case.case_id;
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
-                let exclusion =
-                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, case, reason);
+                let exclusion = Exclusion::new(
+                    ExclusionRule::ChestXRay,
+                    Some(&cohort.name),
+                    None,
+                    case,
+                    reason,
+                );
                 x_ray = Some(exclusion.of_file(case));
                 Vec::new()
             }
-            scans => scans?,
+            // A folder of reports or screen saves in an export of a hospital.
+            Err(CaseError::Image(cohort::Error::NoSeries { passed_over: others, .. }))
+                if cohort.source == Layout::Lidc && !cohort::kinds(&others).is_empty() =>
+            {
+                passed_over.extend(others);
+                Vec::new()
+            }
+            scans => {
+                let found = scans?;
+                passed_over.extend(found.passed_over);
+                damaged = found.damaged;
+                found.scans
+            }
         };
+        if self.config.inclusion.thinnest_of_study {
+            let read = scans.iter_mut().filter_map(|scan| scan.as_mut().ok());
+            exclude_thicker(&mut read.map(|(scan, _)| scan).collect::<Vec<_>>());
+        }
         // Masks need as much memory as scans, whose voxels are freed by now.
         let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
+        before.passed_over =
+            passed_over.iter().map(|p| passed_over_row(cohort, source, p)).collect();
+        before.failures.extend(damaged.iter().map(|error| damaged_row(cohort, source, error)));
         before.exclusions.extend(x_ray);
         let is_only = scans.len() == 1;
+        let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
         let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
             let series = &scan.series_instance_uid;
@@ -127,6 +156,9 @@ impl Reader<'_> {
                 Annotation::Lidc(reads) => {
                     no_scan(cohort, source, &path, &reads.series_instance_uid, &mut after);
                 }
+                Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed => {
+                    after.exclusions.push(of_failed_scan(cohort, source, &path));
+                }
                 Annotation::Mask(reading) => {
                     let case = &source.case.case_id;
                     let error =
@@ -135,7 +167,7 @@ impl Reader<'_> {
                 }
             }
         }
-        if cohort.source == Layout::Volumes {
+        if cohort.source == Layout::Volumes && source.case.has_scan {
             missing_masks(cohort, source, &mut after);
         }
         Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
@@ -147,14 +179,18 @@ impl Reader<'_> {
         cohort: &Cohort,
         source: &SourceCase,
         files: Option<&CaseFiles>,
-    ) -> Result<Vec<ScanAndFrame>, CaseError> {
+    ) -> Result<CaseScans<ScanAndFrame>, CaseError> {
+        let without_files =
+            |scans| CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() };
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
                 Ok(cohort::read_scans(files, &self.config.tolerances, placed)?)
             }
-            None if source.case.has_scan => Ok(vec![self.without_image(cohort, source)?]),
-            None => Ok(Vec::new()),
+            None if source.case.has_scan => {
+                Ok(without_files(vec![self.without_image(cohort, source)?]))
+            }
+            None => Ok(without_files(Vec::new())),
         }
     }
 
@@ -206,7 +242,8 @@ type ScanAndFrame = Result<(Scan, Frame), FailedCase>;
 
 /// A message without the root's path, so that a table does not depend on where the files lie.
 fn below(root: &Path, message: &str) -> String {
-    message.replace(&format!("{}/", root.display()), "")
+    let root = root.display().to_string();
+    message.replace(&format!("{}/", root.trim_end_matches('/')), "")
 }
 
 fn x_rays(kinds: &BTreeSet<String>) -> bool {
@@ -221,7 +258,7 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
         let exclusion =
-            Exclusion::new(Rule::NoScan, Some(&cohort.name), Some(series), path, reason);
+            Exclusion::new(ExclusionRule::NoScan, Some(&cohort.name), Some(series), path, reason);
         rows.exclusions.push(exclusion.of_file(path));
         return;
     }
@@ -254,8 +291,13 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
             let reason = format!(
                 "reader `{name}` has no mask of patient `{patient}`: nothing fits `{pattern}`"
             );
-            let exclusion =
-                Exclusion::new(Rule::NoMask, Some(&cohort.name), None, &case.case_id, reason);
+            let exclusion = Exclusion::new(
+                ExclusionRule::NoMask,
+                Some(&cohort.name),
+                None,
+                &case.case_id,
+                reason,
+            );
             rows.exclusions.push(exclusion);
         }
     }
@@ -283,8 +325,13 @@ fn read_annotations(
             Ok(annotation) => annotations.push((name, annotation)),
             Err(CaseError::Xml(lidc_xml::Error::XRay(_))) => {
                 let reason = "reads of a chest X-ray (IdriReadMessage), not of a CT".to_owned();
-                let exclusion =
-                    Exclusion::new(Rule::ChestXRay, Some(&cohort.name), None, &name, reason);
+                let exclusion = Exclusion::new(
+                    ExclusionRule::ChestXRay,
+                    Some(&cohort.name),
+                    None,
+                    &name,
+                    reason,
+                );
                 rows.exclusions.push(exclusion.of_file(&name));
             }
             Err(error) => {

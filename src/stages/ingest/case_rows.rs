@@ -1,9 +1,12 @@
 //! The rows of one case.
 
+use super::cohort_settings::Cohort;
 use super::sources::SourceCase;
 use crate::stages::memory::TooLarge;
-use crate::tables::exclusions::Exclusion;
-use crate::tables::{Mark, Scan};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
+use crate::tables::{Mark, PassedOverFile, Scan};
+use nodulus_formats::cohort;
+use nodulus_formats::dicom::{self, PassedOver};
 use nodulus_store::FailedCase;
 
 /// The rows of one case.
@@ -12,6 +15,7 @@ pub struct CaseRows {
     pub(super) scans: Vec<Scan>,
     pub(super) marks: Vec<Mark>,
     pub(super) exclusions: Vec<Exclusion>,
+    pub(super) passed_over: Vec<PassedOverFile>,
     pub(super) failures: Vec<FailedCase>,
 }
 
@@ -35,6 +39,45 @@ impl CaseRows {
         self.scans.extend(other.scans);
         self.marks.extend(other.marks);
         self.exclusions.extend(other.exclusions);
+        self.passed_over.extend(other.passed_over);
         self.failures.extend(other.failures);
     }
+}
+
+/// The row of a file that is left aside.
+pub(super) fn passed_over_row(
+    cohort: &Cohort,
+    source: &SourceCase,
+    found: &PassedOver,
+) -> PassedOverFile {
+    PassedOverFile {
+        stage: "ingest".to_owned(),
+        cohort: cohort.name.clone(),
+        case_id: source.case.case_id.clone(),
+        series_instance_uid: found.series_instance_uid.clone(),
+        rule: found.rule.name().to_owned(),
+        what: found.what.clone(),
+        path: cohort::relative(&cohort.root, &found.path),
+    }
+}
+
+/// The row of a DICOM file that may be a slice and cannot be read as far as its series.
+pub(super) fn damaged_row(
+    cohort: &Cohort,
+    source: &SourceCase,
+    error: &dicom::Error,
+) -> FailedCase {
+    let path = match error {
+        dicom::Error::File { file, .. } => cohort::relative(&cohort.root, file),
+        _ => source.case.case_id.clone(),
+    };
+    FailedCase::new("ingest", &source.case.case_id, error, Some(path))
+}
+
+/// The row of a mask whose scan cannot be read: the mask itself is not at fault.
+pub(super) fn of_failed_scan(cohort: &Cohort, source: &SourceCase, path: &str) -> Exclusion {
+    let reason = "the scan of this mask cannot be read; `failures` says why".to_owned();
+    let case = &source.case.case_id;
+    let rule = ExclusionRule::ScanNotIncluded;
+    Exclusion::new(rule, Some(&cohort.name), None, case, reason).of_file(path)
 }

@@ -3,7 +3,7 @@
 use crate::tables::Scan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A named set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +16,7 @@ pub enum Preset {
 }
 
 /// Rules by which scans are excluded, each with its reason in `scans`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inclusion {
     /// Named set of rules; a rule that is given here replaces its own.
@@ -36,9 +36,45 @@ pub struct Inclusion {
     /// Convolution kernels of included scans; without it, all kernels.
     #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
+    /// Excludes projections and reformats by their `ImageType`: MIP, MinIP, MPR and volume rendering.
+    pub exclude_reformats: bool,
+    /// Excludes images that are `DERIVED` by their `ImageType`.
+    pub exclude_derived: bool,
+    /// Values that the `ImageType` of included scans has.
+    #[schemars(length(min = 1), extend("examples" = [["ORIGINAL", "AXIAL"]]))]
+    pub image_type: Option<BTreeSet<String>>,
+    /// Patterns of included scans' `SeriesDescription`, with `*` and `?`, in upper or lower case; one must fit.
+    #[schemars(length(min = 1), extend("examples" = [["*lung*", "*thorax*"]]))]
+    pub description: Option<BTreeSet<String>>,
+    /// Patterns of excluded scans' `SeriesDescription`, as in `description`.
+    #[schemars(length(min = 1), extend("examples" = [["*monitoring*"]]))]
+    pub exclude_description: Option<BTreeSet<String>>,
+    /// Of the scans of a study in one folder or archive that the other rules include, keeps the one with the least
+    /// `SliceThickness`, then with the least spacing along k. Series in folders of their own are not compared.
+    pub thinnest_of_study: bool,
     /// Least and greatest tube voltage, kV.
     #[schemars(inner(range(min = 0, max = 1000)), extend("examples" = [[100.0, 140.0]]))]
     pub kvp: Option<[f64; 2]>,
+}
+
+impl Default for Inclusion {
+    fn default() -> Self {
+        Self {
+            preset: None,
+            max_slice_thickness_mm: None,
+            max_slice_gap_deviation: None,
+            max_missing_slices: None,
+            max_duplicate_slices: None,
+            kernels: None,
+            exclude_reformats: true,
+            exclude_derived: false,
+            image_type: None,
+            description: None,
+            exclude_description: None,
+            thinnest_of_study: false,
+            kvp: None,
+        }
+    }
 }
 
 impl Inclusion {
@@ -56,15 +92,13 @@ impl Inclusion {
             Some(Preset::Paper) => Self { max_slice_thickness_mm: Some(3.0), ..Self::default() },
         };
         Self {
-            preset: self.preset,
             max_slice_thickness_mm: self.max_slice_thickness_mm.or(preset.max_slice_thickness_mm),
             max_slice_gap_deviation: self
                 .max_slice_gap_deviation
                 .or(preset.max_slice_gap_deviation),
             max_missing_slices: self.max_missing_slices.or(preset.max_missing_slices),
             max_duplicate_slices: self.max_duplicate_slices.or(preset.max_duplicate_slices),
-            kernels: self.kernels.clone(),
-            kvp: self.kvp,
+            ..self.clone()
         }
     }
 
@@ -112,6 +146,7 @@ impl Inclusion {
         {
             reasons.push(format!("kernel {kernel} is not in ingest.inclusion.kernels"));
         }
+        reasons.extend(rules.reasons_by_labels(scan));
         if let (Some(kvp), Some([low, high])) = (scan.kvp, rules.kvp)
             && !(low..=high).contains(&kvp)
         {
@@ -119,6 +154,94 @@ impl Inclusion {
         }
         reasons
     }
+
+    /// Why a scan is excluded by what it says about its images.
+    fn reasons_by_labels(&self, scan: &Scan) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Some(image_type) = &scan.image_type {
+            let values: Vec<&str> = image_type.split('\\').map(str::trim).collect();
+            // A manufacturer's value has several words, as `CT_SOM5 MIP`.
+            let mut words = values.iter().flat_map(|value| value.split_whitespace());
+            if let Some(word) =
+                words.find(|word| self.exclude_reformats && REFORMATS.contains(word))
+            {
+                reasons.push(format!("a reformat by ImageType ({word})"));
+            }
+            if self.exclude_derived && values.contains(&"DERIVED") {
+                reasons.push("derived from other images by ImageType".to_owned());
+            }
+            let wanted = self.image_type.iter().flatten();
+            for value in wanted.filter(|wanted| !values.contains(&wanted.as_str())) {
+                reasons.push(format!("ImageType is without {value}"));
+            }
+        }
+        if let Some(description) = &scan.series_description {
+            let fits = |patterns: &BTreeSet<String>| {
+                patterns.iter().find(|p| is_like(description, p)).cloned()
+            };
+            if self.description.as_ref().is_some_and(|patterns| fits(patterns).is_none()) {
+                reasons.push(format!(
+                    "SeriesDescription {description} fits no pattern of ingest.inclusion.description"
+                ));
+            }
+            if let Some(pattern) = self.exclude_description.as_ref().and_then(fits) {
+                reasons.push(format!("SeriesDescription {description} fits {pattern}"));
+            }
+        }
+        reasons
+    }
+}
+
+/// Excludes the included scans of each study that are thicker than another one.
+pub(super) fn exclude_thicker(scans: &mut [&mut Scan]) {
+    let thickness = |scan: &Scan| {
+        let known = |mm: Option<f64>| mm.unwrap_or(f64::INFINITY);
+        (known(scan.slice_thickness_mm), known(scan.spacing_k_mm))
+    };
+    let mut thinnest: BTreeMap<Option<String>, (String, (f64, f64))> = BTreeMap::new();
+    for scan in scans.iter().filter(|scan| scan.included) {
+        let own = (scan.series_instance_uid.clone(), thickness(scan));
+        let kept = thinnest.entry(scan.study_instance_uid.clone()).or_insert_with(|| own.clone());
+        // Of two alike, the one with the lesser UID, whatever their order.
+        if own.1 < kept.1 || own.1 == kept.1 && own.0 < kept.0 {
+            *kept = own;
+        }
+    }
+    for scan in scans.iter_mut().filter(|scan| scan.included) {
+        let Some((series, _)) = thinnest.get(&scan.study_instance_uid) else { continue };
+        if *series != scan.series_instance_uid {
+            scan.included = false;
+            scan.exclusion_reasons.push(format!("thicker than series {series} of its study"));
+        }
+    }
+}
+
+/// Words of `ImageType` by which an image is a projection or reformat of a scan (PS3.3, C.8.16.2.1.4, and Siemens').
+const REFORMATS: [&str; 10] = [
+    "MIP",
+    "MINIP",
+    "MAX_IP",
+    "MIN_IP",
+    "MPR",
+    "CURVED_MPR",
+    "VRT",
+    "VOLUME_RENDER",
+    "SURFACE_RENDER",
+    "3D",
+];
+
+/// Whether a text fits a pattern with `*` for any letters and `?` for one, in upper or lower case.
+fn is_like(text: &str, pattern: &str) -> bool {
+    fn fits(text: &[char], pattern: &[char]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            ['*', rest @ ..] => (0..=text.len()).any(|at| fits(&text[at..], rest)),
+            ['?', rest @ ..] => !text.is_empty() && fits(&text[1..], rest),
+            [letter, rest @ ..] => text.first() == Some(letter) && fits(&text[1..], rest),
+        }
+    }
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    fits(&letters(text), &letters(pattern))
 }
 
 #[cfg(test)]
@@ -183,6 +306,54 @@ mod tests {
         };
         let list = BTreeSet::from([right.series_instance_uid.clone()]);
         assert_eq!(rules.reasons(Some(&list), &right), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_a_series_says_of_its_images_excludes_it() {
+        let set = |values: &[&str]| Some(values.iter().map(|value| (*value).to_owned()).collect());
+        let with = |image_type: &str, description: &str| Scan {
+            image_type: Some(image_type.to_owned()),
+            series_description: Some(description.to_owned()),
+            ..scan()
+        };
+        let of = |rules: &Inclusion, scan: &Scan| rules.reasons(None, scan);
+        let default = Inclusion::default();
+        let mip = with("DERIVED\\SECONDARY\\AXIAL\\CT_SOM5 MIP", "MIP 8/2");
+        assert_eq!(of(&default, &mip), ["a reformat by ImageType (MIP)"]);
+        let keep = Inclusion { exclude_reformats: false, ..Inclusion::default() };
+        assert_eq!(of(&keep, &mip), [] as [&str; 0]);
+        let derived = Inclusion { exclude_derived: true, ..keep };
+        assert_eq!(of(&derived, &mip), ["derived from other images by ImageType"]);
+        let lung = with("ORIGINAL\\PRIMARY\\AXIAL", "Lung 1.25 B60");
+        let rules = Inclusion {
+            image_type: set(&["ORIGINAL", "HELIX"]),
+            description: set(&["*LUNG ?.*"]),
+            exclude_description: set(&["*b60"]),
+            ..Inclusion::default()
+        };
+        let expected = ["ImageType is without HELIX", "SeriesDescription Lung 1.25 B60 fits *b60"];
+        assert_eq!(of(&rules, &lung), expected);
+        let expected = "SeriesDescription Bone fits no pattern of ingest.inclusion.description";
+        assert_eq!(of(&rules, &with("ORIGINAL\\HELIX", "Bone")), [expected]);
+        // Unknown values exclude nothing.
+        assert_eq!(of(&rules, &scan()), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn the_thinnest_scan_of_each_study_is_kept() {
+        let of = |study: &str, series: &str, mm: f64| Scan {
+            study_instance_uid: Some(study.to_owned()),
+            series_instance_uid: series.to_owned(),
+            ..thick(mm)
+        };
+        let mut scans =
+            [of("1", "a", 5.0), of("1", "b", 1.0), of("2", "c", 3.0), of("1", "d", 1.0)];
+        let mut refused = of("1", "e", 0.5);
+        refused.included = false;
+        let mut all: Vec<&mut Scan> = scans.iter_mut().chain([&mut refused]).collect();
+        exclude_thicker(&mut all);
+        assert_eq!(scans.each_ref().map(|scan| scan.included), [false, true, true, false]);
+        assert_eq!(scans[0].exclusion_reasons, ["thicker than series b of its study"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Turns LIDC's reads into rows of `marks`.
 
 use super::frame::Frame;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use crate::tables::marks::MarkContour;
 use crate::tables::{Mark, MarkKind, PerRating, Scan};
 use nodulus_formats::lidc_xml::{Annotations, NoduleKind, NonNodule, ReadNodule};
@@ -47,7 +47,7 @@ pub(super) fn exclusion(mark: &Mark) -> Option<Exclusion> {
         mark.reader_nodule_id,
         mark.irregularities.join(", ")
     );
-    let exclusion = Exclusion::new(Rule::NoVoxels, cohort, series, &mark.mark_id, reason);
+    let exclusion = Exclusion::new(ExclusionRule::NoVoxels, cohort, series, &mark.mark_id, reason);
     Some(exclusion.of_file(&mark.source_path))
 }
 
@@ -90,6 +90,9 @@ fn nodule_mark(
             texture: ratings.texture,
             malignancy: ratings.malignancy,
         };
+        if mark.ratings.is_off_scale() {
+            irregularities.insert(Irregularity::RatingOffScale);
+        }
     }
     mark.contours = nodule
         .contours

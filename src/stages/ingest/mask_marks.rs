@@ -1,7 +1,7 @@
 //! Turns mask and outline files into rows of `marks`.
 
 use super::frame::Frame;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use crate::tables::{Mark, MarkKind, PerRating, Scan};
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
@@ -45,7 +45,7 @@ pub(super) enum Error {
 
 /// The reader and the path of a mask file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
+pub(super) struct MaskSource<'a> {
     pub(super) session: usize,
     pub(super) reader: Option<&'a str>,
     /// Number of the file among the reader's, from 0.
@@ -54,7 +54,7 @@ pub(super) struct Source<'a> {
 }
 
 /// A nodule in a mask file.
-struct Nodule {
+struct LabelledNodule {
     /// Key that is unique in the file.
     key: String,
     /// The reader's own id; not always unique.
@@ -76,7 +76,7 @@ pub(super) fn marks(
     frame: &Frame,
     rules: &MaskRules,
     file: &MaskFile,
-    source: Source<'_>,
+    source: MaskSource<'_>,
 ) -> Result<(Vec<Mark>, Vec<Exclusion>), Error> {
     let Some(image) = frame.geometry() else { return Ok(<_>::default()) };
     let mut exclusions = Vec::new();
@@ -101,7 +101,7 @@ pub(super) fn marks(
     for nodule in &nodules {
         *n_of_id.entry(nodule.id.clone()).or_default() += 1;
     }
-    for Nodule { key, id, placed } in nodules {
+    for LabelledNodule { key, id, placed } in nodules {
         let Some(placed) = placed else {
             exclusions.push(without_voxels(scan, &id, source));
             continue;
@@ -128,7 +128,7 @@ fn of_labels(
     image: &Geometry,
     rules: &MaskRules,
     is_resampled: &mut bool,
-) -> Result<Vec<Nodule>, Box<GridMismatch>> {
+) -> Result<Vec<LabelledNodule>, Box<GridMismatch>> {
     let grid = labels.geometry();
     let on = regrid::align(grid, image, MaskExtent::Volume);
     *is_resampled = on.is_err();
@@ -141,7 +141,7 @@ fn of_labels(
     };
     let nodule = |(label, mask): (u16, PlacedMask)| {
         let key = label.to_string();
-        Nodule { id: key.clone(), key, placed: place(&mask) }
+        LabelledNodule { id: key.clone(), key, placed: place(&mask) }
     };
     Ok(nodule_masks(labels).into_iter().map(nodule).collect())
 }
@@ -151,7 +151,7 @@ fn of_segments(
     image: &Geometry,
     rules: &MaskRules,
     is_resampled: &mut bool,
-) -> Result<Vec<Nodule>, segments::Error> {
+) -> Result<Vec<LabelledNodule>, segments::Error> {
     let lie = segments::locate(segmentation, image, rules.resample)?;
     *is_resampled = matches!(lie, segments::SegmentationPlacement::OwnGrid(..));
     let is_single = segmentation.segments.len() == 1;
@@ -161,11 +161,15 @@ fn of_segments(
         let name = |key: String| format!("{key} {}", segment.label).trim_end().to_owned();
         let parts = lie.segment_masks(segment, image, is_single);
         if parts.is_empty() {
-            nodules.push(Nodule { id: name(number.clone()), key: number.clone(), placed: None });
+            nodules.push(LabelledNodule {
+                id: name(number.clone()),
+                key: number.clone(),
+                placed: None,
+            });
         }
         for (part, placed) in (1..).zip(parts) {
             let key = if is_single { format!("{number}.{part}") } else { number.clone() };
-            nodules.push(Nodule { id: name(key.clone()), key, placed });
+            nodules.push(LabelledNodule { id: name(key.clone()), key, placed });
         }
     }
     Ok(nodules)
@@ -176,7 +180,7 @@ fn of_rois(
     chosen: &[&Roi],
     frame: &Frame,
     image: &Geometry,
-) -> Result<Vec<Nodule>, Error> {
+) -> Result<Vec<LabelledNodule>, Error> {
     let nodule = |roi: &&Roi| {
         let own = roi.frame_of_reference_uid.clone().map(|uid| BTreeSet::from([uid]));
         let whole = &structures.referenced.frames_of_reference;
@@ -191,7 +195,7 @@ fn of_rois(
             .map_err(|source| Error::ContourOffImage { roi: roi.name.clone(), source })?;
         let key = roi.number.to_string();
         let id = if roi.name.is_empty() { key.clone() } else { roi.name.clone() };
-        Ok(Nodule { key, id, placed })
+        Ok(LabelledNodule { key, id, placed })
     };
     chosen.iter().map(nodule).collect()
 }
@@ -213,15 +217,15 @@ fn left_out(scan: &Scan, roi: &Roi, path: &str) -> Exclusion {
         roi.name,
         if roi.interpreted_type.is_empty() { "unknown" } else { &roi.interpreted_type }
     );
-    exclusion(scan, Rule::RoiLeftOut, path, reason)
+    exclusion(scan, ExclusionRule::RoiLeftOut, path, reason)
 }
 
-fn without_voxels(scan: &Scan, id: &str, source: Source<'_>) -> Exclusion {
+fn without_voxels(scan: &Scan, id: &str, source: MaskSource<'_>) -> Exclusion {
     let reason = format!("session {}, mark {id}: no voxel in the scan", source.session);
-    exclusion(scan, Rule::NoVoxels, source.path, reason)
+    exclusion(scan, ExclusionRule::NoVoxels, source.path, reason)
 }
 
-fn exclusion(scan: &Scan, rule: Rule, path: &str, reason: String) -> Exclusion {
+fn exclusion(scan: &Scan, rule: ExclusionRule, path: &str, reason: String) -> Exclusion {
     let series = Some(scan.series_instance_uid.as_str());
     Exclusion::new(rule, Some(&scan.cohort), series, path, reason).of_file(path)
 }

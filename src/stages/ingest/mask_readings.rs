@@ -2,9 +2,9 @@
 
 use super::case_rows::CaseRows;
 use super::frame::Frame;
-use super::mask_marks::{self, Source};
+use super::mask_marks::{self, MaskSource};
 use crate::tables::Scan;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
 use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub(super) fn rows(
                 Err(error) => own.failures.push(failure(error)),
                 Ok(_) if !scan.included => {}
                 Ok(mask) => {
-                    let source = Source {
+                    let source = MaskSource {
                         session: reading.session,
                         reader: reading.reader.as_deref(),
                         file,
@@ -78,5 +78,6 @@ pub(super) fn rows(
 fn incomplete(scan: &Scan, path: &str) -> Exclusion {
     let reason = "another file of its reader is refused".to_owned();
     let series = Some(scan.series_instance_uid.as_str());
-    Exclusion::new(Rule::IncompleteReading, Some(&scan.cohort), series, path, reason).of_file(path)
+    Exclusion::new(ExclusionRule::IncompleteReading, Some(&scan.cohort), series, path, reason)
+        .of_file(path)
 }

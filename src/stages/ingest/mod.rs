@@ -1,4 +1,4 @@
-//! Ingest: files of a cohort → `scans`, `marks`, `exclusions`.
+//! Ingest: files of a cohort → `scans`, `marks`, `exclusions`, `passed_over`.
 
 pub(super) mod config;
 mod case;
@@ -16,8 +16,8 @@ pub(super) mod sources;
 use crate::stages::memory;
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::exclusions::{Exclusion, Rule};
-use crate::tables::{Mark, Output, Scan, Table};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
+use crate::tables::{Mark, Output, PassedOverFile, Scan, Table};
 use case::{Annotation, CaseContent};
 pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
@@ -41,8 +41,9 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Scans),
         Output::Table(Table::Marks),
         Output::Table(Table::Exclusions),
+        Output::Table(Table::PassedOver),
     ],
-    version: 5,
+    version: 6,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -77,6 +78,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let cases = cases(writer.number());
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut exclusions = writer.part::<Exclusion>()?;
+        let mut passed_over = writer.part::<PassedOverFile>()?;
         let mut failures = Vec::new();
         if writer.number() == sources.shards.len() {
             exclusions.write(not_found(config, sources))?;
@@ -91,13 +93,16 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
+                passed_over.write(case.passed_over)?;
                 failures.extend(case.failures);
                 done += 1;
                 task.cases(done, total);
                 Ok::<_, Error>(())
             },
         )?;
-        writer.commit(vec![scans.finish()?, marks.finish()?, exclusions.finish()?], failures)?;
+        let parts =
+            vec![scans.finish()?, marks.finish()?, exclusions.finish()?, passed_over.finish()?];
+        writer.commit(parts, failures)?;
     }
     Ok(())
 }
@@ -133,7 +138,7 @@ pub fn series_not_found<'a>(config: &Config, sources: &'a Sources) -> Vec<&'a st
 fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
     let row = |series: &str| {
         let reason = "series of `ingest.series_list` is in no cohort".to_owned();
-        Exclusion::new(Rule::SeriesNotFound, None, Some(series), series, reason)
+        Exclusion::new(ExclusionRule::SeriesNotFound, None, Some(series), series, reason)
     };
     series_not_found(config, sources).into_iter().map(row).collect()
 }

@@ -2,13 +2,13 @@
 
 use super::case::Annotation;
 use crate::tables::Scan;
-use crate::tables::exclusions::{Exclusion, Rule};
+use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use nodulus_formats::lidc_xml::Annotations;
 use nodulus_store::FailedCase;
 
 /// The annotations that are used, and why others are not.
 #[derive(Debug, Default)]
-pub(super) struct Chosen<'a> {
+pub(super) struct ChosenReads<'a> {
     pub(super) used: Vec<&'a (String, Annotation)>,
     pub(super) exclusions: Vec<Exclusion>,
     pub(super) failures: Vec<FailedCase>,
@@ -33,9 +33,9 @@ struct Ambiguous {
 /// METHOD: LIDC-IDRI delivers six series in 2 to 6 files with the same reads, which count once. A file with other reads of
 /// the same series replaces those delivered before it (`DateService` and `TimeService`). Where the order of delivery is
 /// unknown, none of the files is used, because nothing says which one is right.
-pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -> Chosen<'a> {
-    let mut chosen = Chosen::default();
-    let exclude = |rule: Rule, path: &str, reason: String| {
+pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -> ChosenReads<'a> {
+    let mut chosen = ChosenReads::default();
+    let exclude = |rule: ExclusionRule, path: &str, reason: String| {
         let series = Some(scan.series_instance_uid.as_str());
         Exclusion::new(rule, Some(&scan.cohort), series, path, reason).of_file(path)
     };
@@ -49,7 +49,7 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
         match distinct.iter().find(|(_, other)| other.sessions == reads.sessions) {
             Some(((first, _), _)) => {
                 let reason = format!("repeats the reads of `{first}`; its marks are counted once");
-                chosen.exclusions.push(exclude(Rule::RepeatedReads, path, reason));
+                chosen.exclusions.push(exclude(ExclusionRule::RepeatedReads, path, reason));
             }
             None => distinct.push((entry, reads)),
         }
@@ -88,14 +88,14 @@ pub(super) fn choose<'a>(scan: &Scan, annotations: &'a [(String, Annotation)]) -
                 latest.0.0,
                 delivered(latest.1)
             );
-            chosen.exclusions.push(exclude(Rule::SupersededReads, path, reason));
+            chosen.exclusions.push(exclude(ExclusionRule::SupersededReads, path, reason));
         }
         chosen.used.push(latest.0);
     }
     if !scan.included {
         let reason = format!("its scan is not included: {}", scan.exclusion_reasons.join("; "));
         for (path, _) in &chosen.used {
-            chosen.exclusions.push(exclude(Rule::ScanNotIncluded, path, reason.clone()));
+            chosen.exclusions.push(exclude(ExclusionRule::ScanNotIncluded, path, reason.clone()));
         }
     }
     chosen
@@ -117,11 +117,11 @@ mod tests {
         (path.to_owned(), Annotation::Lidc(reads))
     }
 
-    fn used<'a>(chosen: &Chosen<'a>) -> Vec<&'a str> {
+    fn used<'a>(chosen: &ChosenReads<'a>) -> Vec<&'a str> {
         chosen.used.iter().map(|(path, _)| path.as_str()).collect()
     }
 
-    fn rules(chosen: &Chosen<'_>) -> Vec<(String, Option<String>)> {
+    fn rules(chosen: &ChosenReads<'_>) -> Vec<(String, Option<String>)> {
         chosen.exclusions.iter().map(|e| (e.rule.clone(), e.path.clone())).collect()
     }
 

@@ -4,9 +4,11 @@ use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::sources::SourceCase;
 use crate::tables::Scan;
-use nodulus_formats::cohort::LoadedScan;
+use nodulus_formats::cohort::{Layout, LoadedScan};
 use nodulus_formats::dicom::RefusedSeries;
+use nodulus_formats::luna_csv::luna16_patient;
 use nodulus_formats::scan_geometry::ScanGeometry;
+use nodulus_formats::volume::image_sha256;
 use std::collections::BTreeSet;
 
 /// The row of an image; the annotations fill in the rest.
@@ -22,13 +24,20 @@ pub(super) fn of_image(
     let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
     let [x, y, z] = geometry.origin_mm();
     let info = image.info.as_ref();
+    let labels = info.map(|info| info.labels.clone()).unwrap_or_default();
     let voxels = image.volume.voxels();
     let series = &image.series_instance_uid;
-    // METHOD: LUNA16's files name no patient; a series is then its own patient.
+    // METHOD: LUNA16's files name no patient; the list of its series has them. A series that is not in the list is its
+    // own patient.
+    let of_luna16 = || {
+        let is_luna16 = cohort.source == Layout::Luna16;
+        is_luna16.then(|| luna16_patient(series)).flatten().map(str::to_owned)
+    };
     let patient_id = source
         .case
         .patient
         .clone()
+        .or_else(of_luna16)
         .or_else(|| info.map(|info| info.patient_id.clone()).filter(|id| !id.is_empty()))
         .unwrap_or_else(|| series.clone());
     let scan = Scan {
@@ -51,14 +60,24 @@ pub(super) fn of_image(
         slice_gap_max_deviation_mm: info.and_then(|info| info.slice_gap_max_deviation_mm),
         n_missing_slices: info.and_then(|info| info.n_missing_slices).map(|n| n as i64),
         n_duplicate_slices: info.map(|info| info.n_duplicate_slices as i64),
+        grid_residual_mm: info.and_then(|info| info.grid_residual_mm),
+        series_description: labels.series_description,
+        image_type: labels.image_type,
+        series_number: labels.series_number,
+        acquisition_number: labels.acquisition_number,
+        rescale_type: labels.rescale_type,
+        body_part: labels.body_part,
+        contrast: labels.contrast,
         manufacturer: info.and_then(|info| info.manufacturer.clone()),
         model: info.and_then(|info| info.model.clone()),
         kernel: info.and_then(|info| info.kernel.clone()),
         kvp: info.and_then(|info| info.kvp),
         tube_current: info.and_then(|info| info.tube_current),
         transfer_syntax: info.map(|info| info.transfer_syntax.clone()),
+        irregularities: info.map(|info| info.irregularities.texts()).unwrap_or_default(),
         hu_min: voxels.iter().copied().reduce(i16::min).map(i64::from),
         hu_max: voxels.iter().copied().reduce(i16::max).map(i64::from),
+        image_sha256: image_sha256(geometry.size(), |k| image.volume.slice(k)),
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
@@ -79,6 +98,7 @@ pub(super) fn of_refused(
     reason: String,
 ) -> Scan {
     let info = &series.info;
+    let labels = info.labels.clone();
     let [n_columns, n_rows] = series.size.map(|n| n as i64);
     let [spacing_i_mm, spacing_j_mm] = series.spacing_mm;
     let own = Some(info.patient_id.clone()).filter(|id| !id.is_empty());
@@ -103,14 +123,24 @@ pub(super) fn of_refused(
         slice_gap_max_deviation_mm: info.slice_gap_max_deviation_mm,
         n_missing_slices: info.n_missing_slices.map(|n| n as i64),
         n_duplicate_slices: None,
+        grid_residual_mm: info.grid_residual_mm,
+        series_description: labels.series_description,
+        image_type: labels.image_type,
+        series_number: labels.series_number,
+        acquisition_number: labels.acquisition_number,
+        rescale_type: labels.rescale_type,
+        body_part: labels.body_part,
+        contrast: labels.contrast,
         manufacturer: info.manufacturer.clone(),
         model: info.model.clone(),
         kernel: info.kernel.clone(),
         kvp: info.kvp,
         tube_current: info.tube_current,
         transfer_syntax: Some(info.transfer_syntax.clone()),
+        irregularities: info.irregularities.texts(),
         hu_min: None,
         hu_max: None,
+        image_sha256: None,
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
@@ -160,14 +190,24 @@ pub(super) fn of_geometry(
         ),
         n_missing_slices: Some(missing.sum()),
         n_duplicate_slices: Some(geometry.n_duplicate_slices as i64),
+        grid_residual_mm: None,
+        series_description: None,
+        image_type: None,
+        series_number: None,
+        acquisition_number: None,
+        rescale_type: None,
+        body_part: None,
+        contrast: None,
         manufacturer: None,
         model: None,
         kernel: None,
         kvp: None,
         tube_current: None,
         transfer_syntax: None,
+        irregularities: Vec::new(),
         hu_min: None,
         hu_max: None,
+        image_sha256: None,
         content_sha256: source.content_sha256.clone(),
         path: None,
         annotation_paths: Vec::new(),

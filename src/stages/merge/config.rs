@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[schemars(rename = "Merge")]
 pub struct Config {
     /// Rule by which marks are joined.
-    pub rule: Rule,
+    pub rule: MergeRule,
     /// Intersection over union of two masks above which the rule `overlap` joins their marks; 0 asks for one
     /// voxel in common.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
@@ -29,7 +29,7 @@ pub struct Config {
 /// Rule by which marks are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Rule {
+pub enum MergeRule {
     /// Single linkage of centres nearer than the sum of the radii; plain means.
     Linkage,
     /// As LUNA16 made its nodules: one mark after the other, each new mark counting half.
@@ -59,7 +59,7 @@ pub enum Denominator {
     All,
 }
 
-impl Rule {
+impl MergeRule {
     /// Name in pipeline files and in the table.
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Denominator {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            rule: Rule::Linkage,
+            rule: MergeRule::Linkage,
             iou_threshold: 0.0,
             chains: Chains::Flag,
             consensus_level: 0.5,

@@ -1,6 +1,6 @@
 //! Joins a scan's marks to nodules.
 
-use super::config::{Chains, Config, Rule};
+use super::config::{Chains, Config, MergeRule};
 use super::located::LocatedMark;
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::chains;
@@ -35,11 +35,11 @@ pub(super) fn join(config: &Config, marks: &[LocatedMark<'_>]) -> Vec<MarkGroup>
         return (0..marks.len()).map(|mark| MarkGroup::plain(vec![mark])).collect();
     }
     let nodules = match config.rule {
-        Rule::Linkage => {
+        MergeRule::Linkage => {
             let (centres, diameters) = spheres(marks);
             plain_groups(&single_linkage(&centres, &diameters))
         }
-        Rule::Luna16 => {
+        MergeRule::Luna16 => {
             let (centres, diameters) = spheres(marks);
             let sessions: Vec<_> = marks.iter().map(|placed| placed.mark.reading_session).collect();
             let merged = luna16_merge(&centres, &diameters, &sessions).into_iter();
@@ -47,7 +47,7 @@ pub(super) fn join(config: &Config, marks: &[LocatedMark<'_>]) -> Vec<MarkGroup>
                 .map(|n| MarkGroup { marks: n.marks, weights: n.weights, alternative: None })
                 .collect()
         }
-        Rule::Overlap => {
+        MergeRule::Overlap => {
             let masks: Vec<&PlacedMask> = marks.iter().map(|placed| &placed.mask).collect();
             plain_groups(&overlap_linkage(&masks, config.iou_threshold))
         }
@@ -76,12 +76,12 @@ fn unchained(config: &Config, marks: &[LocatedMark<'_>], nodule: MarkGroup) -> V
 /// The distance of two marks by the measure of the rule; `None` where they are not linked.
 fn gap(config: &Config, a: &LocatedMark<'_>, b: &LocatedMark<'_>) -> Option<f64> {
     match config.rule {
-        Rule::Linkage | Rule::Luna16 => {
+        MergeRule::Linkage | MergeRule::Luna16 => {
             let distance = distance_mm(a.centre_mm, b.centre_mm);
             let radii = f64::midpoint(a.diameter_mm, b.diameter_mm);
             (distance < radii).then(|| distance / radii)
         }
-        Rule::Overlap => {
+        MergeRule::Overlap => {
             let iou = iou(&a.mask, &b.mask);
             (iou > config.iou_threshold).then_some(1.0 - iou)
         }
@@ -130,7 +130,7 @@ mod tests {
         joined(config, marks).into_iter().map(|nodule| nodule.marks).collect()
     }
 
-    fn by(rule: Rule) -> Config {
+    fn by(rule: MergeRule) -> Config {
         Config { rule, ..Config::default() }
     }
 
@@ -138,18 +138,18 @@ mod tests {
     fn each_rule_joins_in_its_own_way() {
         // Each is within 4 of the next; the mean of the last two, at 4.5, is not within 4 of the first.
         let marks = line(&[(0, 0, 4.0), (1, 3, 4.0), (2, 6, 4.0)]);
-        let linkage = joined(&by(Rule::Linkage), &marks);
+        let linkage = joined(&by(MergeRule::Linkage), &marks);
         assert_eq!(linkage, [MarkGroup::plain(vec![0, 1, 2])]);
-        let luna16 = joined(&by(Rule::Luna16), &marks);
+        let luna16 = joined(&by(MergeRule::Luna16), &marks);
         assert_eq!(luna16[0], MarkGroup::plain(vec![0]));
         assert_eq!((&luna16[1].marks, &luna16[1].weights), (&vec![1, 2], &vec![0.5, 0.5]));
-        assert_eq!(groups(&by(Rule::Overlap), &marks), [[0], [1], [2]]);
+        assert_eq!(groups(&by(MergeRule::Overlap), &marks), [[0], [1], [2]]);
 
         // 1 of 7 voxels between 0 and 1, none between 0 and 2, whose centres are near.
         let [a, b] = [[2, 4, 1], [5, 4, 1]].map(|start| mark("m", 0, start, [4, 1, 1]));
         let mut marks = [a, b, mark("m", 2, [2, 5, 1], [4, 1, 1])];
         marks[1].reading_session = 1;
-        let overlap = |iou_threshold| Config { iou_threshold, ..by(Rule::Overlap) };
+        let overlap = |iou_threshold| Config { iou_threshold, ..by(MergeRule::Overlap) };
         assert_eq!(groups(&overlap(0.0), &marks), [vec![0, 1], vec![2]]);
         assert_eq!(groups(&overlap(0.2), &marks), [[0], [1], [2]]);
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn marks_of_one_session_alone_stay_apart_under_every_rule() {
         let marks = [mark("a", 0, [10, 10, 1], [4, 1, 1]), mark("b", 0, [11, 10, 1], [4, 1, 1])];
-        for rule in [Rule::Linkage, Rule::Luna16, Rule::Overlap] {
+        for rule in [MergeRule::Linkage, MergeRule::Luna16, MergeRule::Overlap] {
             assert_eq!(joined(&by(rule), &marks), [[0], [1]].map(|n| MarkGroup::plain(n.to_vec())));
         }
     }
@@ -166,19 +166,19 @@ mod tests {
     fn a_chain_is_flagged_with_its_alternative_or_split() {
         // Two nodules of two readers, about columns 1 and 9.5; 2 and 3 are within 8 of each other.
         let marks = line(&[(0, 0, 8.0), (0, 11, 8.0), (1, 2, 8.0), (1, 8, 8.0)]);
-        let flagged = joined(&by(Rule::Linkage), &marks);
+        let flagged = joined(&by(MergeRule::Linkage), &marks);
         let alternative = Some(vec![vec![0, 2], vec![1, 3]]);
         assert_eq!(flagged, [MarkGroup { alternative, ..MarkGroup::plain(vec![0, 1, 2, 3]) }]);
-        let split = joined(&Config { chains: Chains::Split, ..by(Rule::Linkage) }, &marks);
+        let split = joined(&Config { chains: Chains::Split, ..by(MergeRule::Linkage) }, &marks);
         assert_eq!(split, [vec![0, 2], vec![1, 3]].map(MarkGroup::plain));
 
         // LUNA16's rule joins 3 to 1, at column 9.5, and 2 to both; 0 is of the same session as 1.
-        let flagged = joined(&by(Rule::Luna16), &marks);
+        let flagged = joined(&by(MergeRule::Luna16), &marks);
         let weights = vec![0.25, 0.5, 0.25];
         let alternative = Some(vec![vec![1, 3], vec![2]]);
         let chain = MarkGroup { marks: vec![1, 2, 3], weights, alternative };
         assert_eq!(flagged, [MarkGroup::plain(vec![0]), chain]);
-        let split = joined(&Config { chains: Chains::Split, ..by(Rule::Luna16) }, &marks);
+        let split = joined(&Config { chains: Chains::Split, ..by(MergeRule::Luna16) }, &marks);
         assert_eq!(split, [vec![0], vec![1, 3], vec![2]].map(MarkGroup::plain));
     }
 
@@ -186,7 +186,7 @@ mod tests {
     fn closeness_is_by_the_measure_of_the_rule() {
         // 2 is 3 of 4 from mark 0 and 7 of 10 from mark 1, which is closer for its size.
         let marks = line(&[(0, 0, 4.0), (0, 10, 16.0), (1, 3, 4.0)]);
-        let split = Config { chains: Chains::Split, ..by(Rule::Linkage) };
+        let split = Config { chains: Chains::Split, ..by(MergeRule::Linkage) };
         assert_eq!(groups(&split, &marks), [vec![0], vec![1, 2]]);
         // 2 shares 2 of 9 voxels with mark 0 and 3 of 8 with mark 1.
         let marks = [
@@ -194,7 +194,7 @@ mod tests {
             mark("b", 0, [6, 4, 1], [4, 1, 1]),
             mark("c", 1, [2, 4, 1], [7, 1, 1]),
         ];
-        let config = by(Rule::Overlap);
+        let config = by(MergeRule::Overlap);
         let nodules = joined(&config, &marks);
         assert_eq!(nodules[0].marks, [0, 1, 2]);
         assert_eq!(nodules[0].alternative, Some(vec![vec![0], vec![1, 2]]));

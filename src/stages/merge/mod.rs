@@ -11,7 +11,7 @@ use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::marks::MarkKind;
 use crate::tables::{Error, Mark, Nodule, Output, Scan, Table, mask_box};
-pub use config::{Chains, Config, Denominator, Rule};
+pub use config::{Chains, Config, Denominator, MergeRule};
 use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
 use repeated::series_key;
@@ -24,7 +24,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set merge.consensus_level=0.75",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Marks)],
     writes: &[Output::Table(Table::Nodules)],
-    version: 2,
+    version: 3,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -163,9 +163,8 @@ mod tests {
         // Centres 11.5, 11 and 10.5.
         assert!((nodule.centroid_i - 11.0).abs() < 1e-12);
         let PerRating { malignancy, subtlety, .. } = nodule.ratings;
-        assert_eq!((malignancy.mean, malignancy.median), (Some(3.0), Some(2.0)));
-        assert!((malignancy.sd.unwrap() - 3.0f64.sqrt()).abs() < 1e-12);
-        assert_eq!((malignancy.n, subtlety.n, subtlety.mean), (3, 0, None));
+        assert_eq!((malignancy.0, malignancy.mean()), ([0, 2, 0, 0, 1, 0], Some(3.0)));
+        assert_eq!((malignancy.n(), subtlety.n(), subtlety.mean()), (3, 0, None));
         let (nodules, _) =
             transform(&Config { min_marks: 4, ..Config::default() }, &scan(), &marks);
         assert!(nodules.is_empty());
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn rules_have_the_names_of_the_settings() {
-        for rule in [Rule::Linkage, Rule::Luna16, Rule::Overlap] {
+        for rule in [MergeRule::Linkage, MergeRule::Luna16, MergeRule::Overlap] {
             assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
         }
         for denominator in [Denominator::Marking, Denominator::All] {
@@ -234,7 +233,7 @@ mod tests {
                 (0..4usize, [0..16usize, 0..16usize, 0..3usize], [1..5usize, 1..5usize, 1..2usize]),
                 0..12,
             ),
-            rule in prop::sample::select(vec![Rule::Linkage, Rule::Luna16, Rule::Overlap]),
+            rule in prop::sample::select(vec![MergeRule::Linkage, MergeRule::Luna16, MergeRule::Overlap]),
             chains in prop::sample::select(vec![Chains::Flag, Chains::Split]),
         ) {
             let marks: Vec<Mark> = marks

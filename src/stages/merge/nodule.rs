@@ -4,7 +4,7 @@ use super::MergeError;
 use super::config::{Config, Denominator};
 use super::join::MarkGroup;
 use super::located::LocatedMark;
-use super::ratings::{nodule_type, ratings};
+use super::ratings::{ratings, texture_type};
 use crate::tables::{Mark, Nodule, Scan};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::consensus::{ReaderCounts, n_needed};
@@ -20,7 +20,7 @@ pub(super) fn row(
 ) -> Result<Nodule, MergeError> {
     let members: Vec<&LocatedMark<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
-    let Masks { n_readers, of_readers, n_needed, consensus, union } =
+    let NoduleMasks { n_readers, of_readers, n_needed, consensus, union } =
         masks(config, scan, &members)?;
     let no_spacing = || MergeError::NoSpacing(scan.series_instance_uid.clone());
     let voxel_mm3: f64 = scan.spacing_mm().ok_or_else(no_spacing)?.iter().product();
@@ -48,11 +48,7 @@ pub(super) fn row(
         ids
     });
     let ratings = ratings(&marks);
-    let nodule_type = nodule_type(
-        ratings.internal_structure.mean,
-        ratings.calcification.mean,
-        ratings.texture.mean,
-    );
+    let texture_type = texture_type(&ratings.texture);
     Ok(Nodule {
         nodule_id: hash::id("n-", mark_ids.iter().map(String::as_str)),
         cohort: scan.cohort.clone(),
@@ -92,12 +88,12 @@ pub(super) fn row(
         mark_ids,
         alternative_mark_ids: alternative,
         ratings,
-        nodule_type: nodule_type.map(str::to_owned),
+        texture_type: texture_type.map(str::to_owned),
     })
 }
 
 /// The masks that follow from a nodule's readers.
-struct Masks {
+struct NoduleMasks {
     n_readers: usize,
     /// Number of readers that the consensus level is a share of.
     of_readers: usize,
@@ -107,7 +103,11 @@ struct Masks {
     union: PlacedMask,
 }
 
-fn masks(config: &Config, scan: &Scan, members: &[&LocatedMark<'_>]) -> Result<Masks, MergeError> {
+fn masks(
+    config: &Config,
+    scan: &Scan,
+    members: &[&LocatedMark<'_>],
+) -> Result<NoduleMasks, MergeError> {
     let mut by_reader: BTreeMap<i64, Vec<&PlacedMask>> = BTreeMap::new();
     for placed in members {
         by_reader.entry(placed.mark.reading_session).or_default().push(&placed.mask);
@@ -121,7 +121,7 @@ fn masks(config: &Config, scan: &Scan, members: &[&LocatedMark<'_>]) -> Result<M
     let n_needed = n_needed(config.consensus_level, of_readers);
     let holders = ReaderCounts::count(&readers);
     let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
-    Ok(Masks { n_readers, of_readers, n_needed, consensus, union })
+    Ok(NoduleMasks { n_readers, of_readers, n_needed, consensus, union })
 }
 
 /// The number of the scan's reading sessions. Fails where it is less than the number of the nodule's readers.
@@ -140,7 +140,7 @@ fn sorted_ids(all: &[LocatedMark<'_>], marks: &[usize]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Rule, transform};
+    use super::super::{MergeRule, transform};
     use super::*;
     use crate::stages::ingest::tests::{mark, scan};
 
@@ -229,7 +229,9 @@ mod tests {
             mark.diameter_mm = Some(diameter);
         }
         let scan = Scan { spacing_i_mm: 1.0, ..scan() };
-        for (rule, column, diameter) in [(Rule::Linkage, 3.5, 9.5), (Rule::Luna16, 2.0, 10.0)] {
+        for (rule, column, diameter) in
+            [(MergeRule::Linkage, 3.5, 9.5), (MergeRule::Luna16, 2.0, 10.0)]
+        {
             let nodule = only(&Config { rule, ..Config::default() }, &scan, &marks);
             assert_eq!(nodule.merge_rule, rule.name());
             assert!((nodule.centroid_i - column).abs() < 1e-12, "{}", nodule.centroid_i);

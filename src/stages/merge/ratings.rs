@@ -1,39 +1,26 @@
-//! Statistics of the readers' ratings of one nodule.
+//! The readers' ratings of one nodule.
 
-use crate::tables::{Mark, PerRating, RatingStatistics};
-use nodulus_metrics::summary::{mean, median, standard_deviation};
+use crate::tables::{Mark, PerRating, RATINGS, RatingDistribution};
 
-/// Statistics of each rating over the marks that have it.
-pub(super) fn ratings(marks: &[&Mark]) -> PerRating<RatingStatistics> {
+/// How many marks have each category of each rating. Values off a rating's scale take no part.
+pub(super) fn ratings(marks: &[&Mark]) -> PerRating<RatingDistribution> {
     PerRating::from_values(std::array::from_fn(|n| {
         let given = marks.iter().filter_map(|mark| *mark.ratings.values()[n]);
-        let mut values: Vec<f64> = given.map(|value| value as f64).collect();
-        values.sort_by(f64::total_cmp);
-        RatingStatistics {
-            mean: mean(&values),
-            median: median(&values),
-            sd: standard_deviation(&values),
-            n: values.len() as i64,
-        }
+        RatingDistribution::of(&RATINGS[n], given)
     }))
 }
 
-/// The type of a nodule from the mean ratings; `None` without ratings.
+/// The type of a nodule from its texture; `None` where no mark is rated.
 ///
-/// METHOD: in LIDC, calcification 6 is absent, texture 1 is non-solid, 3 part-solid and 5 solid, and internal structure
-/// 4 is air (McNitt-Gray et al. 2007). The limits lie half-way between the named values.
-pub(super) fn nodule_type(
-    internal_structure: Option<f64>,
-    calcification: Option<f64>,
-    texture: Option<f64>,
-) -> Option<&'static str> {
-    let texture = texture?;
-    Some(match () {
-        () if internal_structure.is_some_and(|v| v >= 2.5) => "cavitary",
-        () if calcification.is_some_and(|v| v < 5.5) => "calcified",
-        () if texture < 2.0 => "ground_glass",
-        () if texture < 4.0 => "part_solid",
-        () => "solid",
+/// METHOD: LIDC's texture is 1 for non-solid (ground glass), 3 for part-solid and 5 for solid nodules, with steps between
+/// (McNitt-Gray et al. 2007). The median over the marks decides: 5 is solid, 1 is ground glass, and anything between is
+/// part-solid, so that one reader of three or four cannot make a nodule solid or ground glass. Calcification and internal
+/// structure have columns of their own: a calcified nodule has a texture too.
+pub(super) fn texture_type(texture: &RatingDistribution) -> Option<&'static str> {
+    Some(match texture.median()? {
+        median if median <= 1.0 => "ground_glass",
+        median if median < 5.0 => "part_solid",
+        _ => "solid",
     })
 }
 
@@ -43,40 +30,31 @@ mod tests {
     use crate::stages::ingest::tests::mark;
 
     #[test]
-    fn statistics_are_over_the_marks_that_have_the_rating() {
+    fn each_mark_counts_where_it_has_the_rating_and_the_rating_is_on_its_scale() {
         let mut marks: Vec<Mark> =
             (0..4).map(|session| mark("m", session, [10, 10, 1], [2, 2, 1])).collect();
-        for (mark, malignancy) in marks.iter_mut().zip([Some(5), Some(2), None, Some(2)]) {
-            mark.ratings.malignancy = malignancy;
+        for (mark, calcification) in marks.iter_mut().zip([Some(6), Some(3), None, Some(7)]) {
+            mark.ratings.calcification = calcification;
         }
-        for (mark, subtlety) in marks.iter_mut().zip([Some(1), Some(4), Some(2), Some(5)]) {
-            mark.ratings.subtlety = subtlety;
-        }
-        marks[3].ratings.texture = Some(4);
-        let PerRating { subtlety, sphericity, texture, malignancy, .. } =
+        marks[3].ratings.internal_structure = Some(5);
+        let PerRating { calcification, internal_structure, sphericity, .. } =
             ratings(&marks.iter().collect::<Vec<_>>());
-        // Squares about 3: 4 + 1 + 4 + 1 = 10, of 3; about 3: 4 + 1 + 1 = 6, of 2.
-        let [sd_subtlety, sd_malignancy] = [(10.0f64 / 3.0).sqrt(), 3.0f64.sqrt()];
-        assert_eq!((subtlety.mean, subtlety.median, subtlety.n), (Some(3.0), Some(3.0), 4));
-        assert!((subtlety.sd.unwrap() - sd_subtlety).abs() < 1e-12);
-        assert_eq!((malignancy.mean, malignancy.median, malignancy.n), (Some(3.0), Some(2.0), 3));
-        assert!((malignancy.sd.unwrap() - sd_malignancy).abs() < 1e-12);
-        let one = RatingStatistics { mean: Some(4.0), median: Some(4.0), sd: None, n: 1 };
-        assert_eq!(texture, one);
-        assert_eq!(sphericity, RatingStatistics { mean: None, median: None, sd: None, n: 0 });
+        assert_eq!(calcification.0, [0, 0, 1, 0, 0, 1]);
+        assert_eq!((internal_structure.n(), sphericity.n()), (0, 0));
     }
 
     #[test]
-    fn the_type_follows_the_mean_ratings() {
-        for (structure, calcification, texture, expected) in [
-            (Some(1.0), Some(6.0), Some(5.0), Some("solid")),
-            (Some(1.0), Some(6.0), Some(1.5), Some("ground_glass")),
-            (Some(1.0), Some(6.0), Some(3.0), Some("part_solid")),
-            (Some(1.0), Some(3.0), Some(5.0), Some("calcified")),
-            (Some(4.0), Some(6.0), Some(5.0), Some("cavitary")),
-            (None, None, None, None),
+    fn the_type_follows_the_median_texture() {
+        for (textures, expected) in [
+            (&[5, 5, 1][..], Some("solid")),
+            (&[5, 4], Some("part_solid")),
+            (&[1, 3, 5], Some("part_solid")),
+            (&[1, 1, 2], Some("ground_glass")),
+            (&[1, 2], Some("part_solid")),
+            (&[], None),
         ] {
-            assert_eq!(nodule_type(structure, calcification, texture), expected);
+            let texture = RatingDistribution::of(&RATINGS[7], textures.iter().copied());
+            assert_eq!(texture_type(&texture), expected, "{textures:?}");
         }
     }
 }

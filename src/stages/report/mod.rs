@@ -19,6 +19,7 @@ use crate::tables::{Output, Table};
 pub use config::Config;
 use content::ReportContent;
 pub use error::Error;
+pub use gather::earlier_version;
 use nodulus_metrics::Outcome;
 use nodulus_store::{Job, durable};
 pub use picked_nodule::PickedNodule;
@@ -45,7 +46,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Comparisons),
     ],
     writes: &[Output::Report],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: false,
     is_on: |_| true,
@@ -137,12 +138,15 @@ mod tests {
             n_total: 1,
             n_valid: 1,
             n_missed: 0,
+            n_patients: 1,
             mean: Some(*mean),
             sd: None,
             median: None,
             ci_low: None,
             ci_high: None,
+            ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         ReportContent {
             models: models.iter().map(|(id, _)| model(id)).collect(),
@@ -163,10 +167,10 @@ mod tests {
         for (n, gain) in [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].iter().enumerate() {
             scores.push(score(&n.to_string(), "a", 0.2));
             scores.push(score(&n.to_string(), "m", 0.3 + gain));
-            scores.push(score(&n.to_string(), "threshold", 0.95));
+            scores.push(score(&n.to_string(), "region_growing", 0.95));
         }
         scores.push(score("unpaired", "m", 0.0));
-        let found = picked(&content(&[("a", 0.2), ("m", 0.6), ("threshold", 0.95)], scores));
+        let found = picked(&content(&[("a", 0.2), ("m", 0.6), ("region_growing", 0.95)], scores));
         assert_eq!(found, [["best", "m", "5"], ["median", "m", "2"], ["worst", "m", "unpaired"]]);
     }
 

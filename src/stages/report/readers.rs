@@ -97,15 +97,16 @@ fn pairwise(pairs: &[&ReaderPairs], seed: u64) -> Vec<Pairwise> {
                 }
             })
             .collect();
-        let summary = summarise(&cases, seed);
+        let summary = summarise(&cases, metric.range(), seed);
         Pairwise {
             metric: metric.name().to_owned(),
             n_nodules: summary.n_valid,
             mean: summary.mean,
             sd: summary.sd,
             median: summary.median,
-            ci_low: summary.interval.map(|interval| interval[0]),
-            ci_high: summary.interval.map(|interval| interval[1]),
+            ci_low: summary.interval.low(),
+            ci_high: summary.interval.high(),
+            ci_missing_reason: summary.interval.missing_reason(),
         }
     };
     METRICS.map(of_metric).into()
@@ -154,11 +155,7 @@ mod tests {
             rating: "texture".to_owned(),
             n_nodules,
             n_ratings: 2 * n_nodules,
-            observed_agreement: None,
-            expected_agreement: None,
-            fleiss_kappa: None,
-            ci_low: None,
-            ci_high: None,
+            ..RatingAgreement::default()
         }
     }
 
@@ -176,9 +173,9 @@ mod tests {
             found[1].pairwise.iter().map(|p| (p.metric.as_str(), p.mean)).collect();
         let expected = [("dice", Some(0.625)), ("iou", Some(0.3125)), ("assd_mm", Some(1.875))];
         assert_eq!(metrics, expected);
-        // Two patients: each alone comes up a quarter of the time.
         let dice = &found[1].pairwise[0];
-        assert_eq!((dice.ci_low, dice.ci_high, dice.n_nodules), (Some(0.5), Some(0.75), 2));
+        assert_eq!((dice.ci_low, dice.ci_high, dice.n_nodules), (None, None, 2));
+        assert_eq!(dice.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
         assert_eq!((found[0].pairwise[0].mean, found[0].pairwise[0].ci_low), (Some(0.1), None));
         assert_eq!((found[2].pairwise[0].mean, found[2].pairwise[0].n_nodules), (None, 0));
     }

@@ -25,6 +25,7 @@ pub(super) fn agreement(models: &[ReportModel], summary: &[Summary]) -> Vec<Volu
             mean_mm3: row.mean,
             ci_low_mm3: row.ci_low,
             ci_high_mm3: row.ci_high,
+            ci_missing_reason: row.ci_missing_reason.clone(),
             sd_mm3: row.sd,
             lower_limit_mm3: limit(-1.0),
             upper_limit_mm3: limit(1.0),
@@ -46,12 +47,15 @@ mod tests {
             n_total: 4,
             n_valid: 3,
             n_missed: 0,
+            n_patients: 3,
             mean: Some(-10.0),
             sd,
             median: None,
             ci_low: Some(-12.0),
             ci_high: Some(-8.0),
+            ci_missing_reason: None,
             worst_case_mean: None,
+            doubts: Vec::new(),
         };
         let model = |id: &str| ReportModel { model_id: id.to_owned(), ..ReportModel::default() };
         let rows =

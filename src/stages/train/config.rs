@@ -53,6 +53,15 @@ pub struct Initial {
     /// Text that is put before the names of the file's tensors: `classifier.` for torchvision's ResNet-50.
     #[serde(default)]
     pub prefix: String,
+    /// Whether they were trained on no patients, as those of `ImageNet`; without it, predictions of weights that start
+    /// from a file that names nobody are marked as in doubt.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub without_patients: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A phase of training.

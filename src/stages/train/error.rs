@@ -46,6 +46,23 @@ pub enum Error {
         /// The treatment.
         found: String,
     },
+    /// Test patients trained the initial weights.
+    #[error(
+        "{n} of {n_patients} test patients are among those that `train.initial.checkpoint` was trained on: {patients}; start \
+         from other weights, put these patients into training by `[balance]`, or allow it with \
+         `--allow-training-patients` (`infer.allow_training_patients = true`): tables, report and messages then say so"
+    )]
+    InitialLeak {
+        /// Number of such patients.
+        n: usize,
+        /// Number of test patients.
+        n_patients: usize,
+        /// The first of them.
+        patients: String,
+    },
+    /// `rois` does not say how its regions were padded.
+    #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
+    Padding,
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 mod error;
+mod contract;
 mod course;
 mod examples;
 mod origin;
@@ -9,6 +10,7 @@ mod prefetch;
 mod profile;
 mod resume;
 mod source;
+mod warnings;
 
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
@@ -24,8 +26,9 @@ use nodulus_nets::{
 use nodulus_store::Job;
 pub use origin::{Origin, WeightsNote};
 use serde_json::{Value, json};
-use source::Source;
+use source::SampleSource;
 use std::path::Path;
+pub use warnings::{EpochValues, warnings};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -38,7 +41,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -51,7 +54,7 @@ pub const SPEC: StageSpec = StageSpec {
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
-        Ok(run(train, task, job)?)
+        Ok(run(train, task, job, config.infer.allow_training_patients)?)
     },
     reduction: None,
 };
@@ -60,24 +63,32 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a patient is in two splits, a phase has no samples, no tensor of the initial weights fits, the network cannot
+/// Fails if a patient is in two splits, the initial weights learnt from a test patient and `allows_training_patients` is not
+/// set, a phase has no samples, no tensor of the initial weights fits, the network cannot
 /// be trained, or the store cannot be read or written to.
-pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+pub fn run(
+    config: &Config,
+    task: &Task<'_>,
+    job: &Job,
+    allows_training_patients: bool,
+) -> Result<(), Error> {
     let Some(writer) = job.work()?.next().transpose()? else { return Ok(()) };
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = job.resume_folder(&writer)?;
     let device = task.device.with_precision(config.precision)?;
     let mut trainer = Trainer::new(&config.model, config.seed, &device)?;
+    let (list, has_unlisted_initial) =
+        contract::trained_on(config, task, job.key(), task.weights, allows_training_patients)?;
+    trainer.set_contract(contract::contract(config, task, &list, has_unlisted_initial)?);
     let transfer = transfer(config, task, &mut trainer)?;
     let mut course = resume::load(&folder, &mut trainer)?;
     let counts = count(config, task)?;
     let mut about = json!({
         "run_id": job.key(),
         "seed": config.seed,
-        "phases": config.phases,
         "fold": config.fold,
         "data": origin::inputs(&job.spec().inputs),
-        "cases": origin::cases(config, task)?,
+        "n_cases": origin::n_cases(config, task)?,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
@@ -93,7 +104,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
             let source =
-                Source { config, task, phase: number, n_samples: &counts, folder: &folder };
+                SampleSource { config, task, phase: number, n_samples: &counts, folder: &folder };
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
             let row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);
@@ -104,15 +115,33 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             }
             resume::save(&folder, &trainer, &course)?;
         }
+        for text in warnings(&epoch_values(course.rows_of(phase))) {
+            (task.progress)(Event::Note(format!("warning: phase {}: {text}", phase.name)));
+        }
     }
     let files = writer.files(Output::Checkpoint)?;
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;
+    for name in [WEIGHTS_FILE, BEST_WEIGHTS_FILE] {
+        let weights = files.join(name);
+        if weights.exists() {
+            list.write_beside(&weights)?;
+        }
+    }
     profiles(config, task, &trainer, &course, &about, &files)?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
     writer.commit(vec![part.finish()?], Vec::new())?;
     Ok(())
+}
+
+fn epoch_values(rows: &[TrainingLog]) -> Vec<EpochValues> {
+    let values = |row: &TrainingLog| EpochValues {
+        epoch: row.epoch.unsigned_abs(),
+        loss: row.loss,
+        dice: row.dice,
+    };
+    rows.iter().map(values).collect()
 }
 
 /// Fails if training cannot start from weights from outside the store.

@@ -44,16 +44,12 @@ impl Origin {
     /// The origin in the metadata of a checkpoint; `None` where it has none.
     pub fn of(metadata: &Value) -> Option<Self> {
         let text = |key: &str| metadata.get(key)?.as_str().map(str::to_owned);
-        let cases = metadata.get("cases").cloned().unwrap_or_else(|| json!({}));
-        let cases: Cases = serde_json::from_value(cases).ok()?;
-        let n_cases = cases.into_iter().map(|(split, cohorts)| {
-            (split, cohorts.into_iter().map(|(name, cases)| (name, cases.len())).collect())
-        });
+        let n_cases = metadata.get("n_cases").cloned().unwrap_or_else(|| json!({}));
         Some(Self {
             run_id: text("run_id")?,
             tool_version: text("tool_version")?,
             data: serde_json::from_value(metadata.get("data")?.clone()).ok()?,
-            n_cases: n_cases.collect(),
+            n_cases: serde_json::from_value(n_cases).ok()?,
         })
     }
 }
@@ -82,9 +78,9 @@ struct ScanContent {
     content_sha256: String,
 }
 
-/// The cases that weights are learnt from and chosen by, by the hash of their content alone: whoever has the same files can
-/// tell that they are among them, and nobody else can tell whose they are.
-pub(super) fn cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> {
+/// The number of cases that weights are learnt from and chosen by, by split and cohort. Whose they are is in the list of
+/// keyed hashes beside the weights.
+pub(super) fn n_cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> {
     let mut series: BTreeMap<(String, String), BTreeSet<Split>> = BTreeMap::new();
     let selections = config
         .phases
@@ -111,7 +107,11 @@ pub(super) fn cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> {
             }
         }
     }
-    Ok(json!(cases))
+    let counted = |cohorts: &BTreeMap<String, BTreeSet<String>>| -> BTreeMap<String, usize> {
+        cohorts.iter().map(|(name, cases)| (name.clone(), cases.len())).collect()
+    };
+    let counts = cases.iter().map(|(split, cohorts)| (split, counted(cohorts)));
+    Ok(json!(counts.collect::<BTreeMap<_, _>>()))
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
             "run_id": "second",
             "tool_version": "2",
             "data": data,
-            "cases": {"train": {"a": ["1", "2"], "b": ["3"]}, "validation": {"a": ["4"]}},
+            "n_cases": {"train": {"a": 2, "b": 1}, "validation": {"a": 1}},
         });
         assert!(!metadata.to_string().contains("someone"), "{metadata}");
         let origin = Origin::of(&metadata).unwrap();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const VALIDATION_AHEAD: usize = 32;
 
 /// The samples of a phase, and the folder of its saved state.
-pub(super) struct Source<'a> {
+pub(super) struct SampleSource<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a Task<'a>,
     /// Number of the phase, from 0.
@@ -26,7 +26,7 @@ pub(super) struct Source<'a> {
     pub(super) folder: &'a Path,
 }
 
-impl Source<'_> {
+impl SampleSource<'_> {
     /// Trains one epoch, or the rest of an unfinished one.
     pub(super) fn learn(
         &self,

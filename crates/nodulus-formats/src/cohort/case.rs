@@ -1,5 +1,6 @@
 //! A cohort's files: their layout, and the files that are read together.
 
+use crate::dicom::PassedOver;
 use crate::folder::relative;
 use crate::scan_geometry::ScanGeometries;
 use schemars::JsonSchema;
@@ -75,11 +76,19 @@ pub struct Case {
     pub readers: Vec<usize>,
     /// Files with the voxels of a mask whose header is another file.
     pub annotation_data: Vec<PathBuf>,
+    /// What lies beside the files and cannot be one of them, such as pipes and links that lead nowhere.
+    pub passed_over: Vec<PassedOver>,
     /// Why the files do not pair up; then none of them is read.
     pub problem: Option<String>,
 }
 
 impl Case {
+    /// A case of what is passed over, in a folder without any case.
+    pub(super) fn passed_over(root: &Path, passed_over: PassedOver) -> Self {
+        let case_id = relative(root, &passed_over.path);
+        Self { case_id, passed_over: vec![passed_over], ..Self::default() }
+    }
+
     /// The case of a file of annotations that belongs to no scan.
     pub(super) fn without_scan(root: &Path, file: PathBuf) -> Self {
         let case_id = relative(root, &file);

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::error::Error;
-use crate::folder::{files_below, has_extension};
+use crate::folder::{files_below, has_extension, relative};
 use crate::{archive, dicom};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ pub struct CaseFiles {
     /// The readers' XML inside an archive.
     pub annotations: Vec<PathBuf>,
     unpacked: Option<archive::UnpackedArchive>,
+    is_folder: bool,
 }
 
 impl CaseFiles {
@@ -31,8 +32,9 @@ impl CaseFiles {
             dicom: Vec::new(),
             annotations: Vec::new(),
             unpacked: None,
+            is_folder: path.is_dir(),
         };
-        if path.is_dir() {
+        if files.is_folder {
             files.dicom = files_below(path)?;
         } else if archive::is_archive(path) {
             let unpacked = archive::unpack(path)?;
@@ -52,16 +54,20 @@ impl CaseFiles {
     /// Fails as [`CaseFiles::at`] does.
     pub fn of_case(root: &Path, case: &Case) -> Result<Self, Error> {
         let path = root.join(&case.case_id);
-        if !path.is_dir() {
-            return Self::at(&path);
+        // A name that is not Unicode is not in the id.
+        match case.images.first() {
+            Some(file) if relative(root, file) == case.case_id => Self::at(file),
+            None => Self::at(&path),
+            Some(_) => {
+                let dicom = case.images.clone();
+                Ok(Self { path, dicom, annotations: Vec::new(), unpacked: None, is_folder: true })
+            }
         }
-        let dicom = case.images.clone();
-        Ok(Self { path, dicom, annotations: Vec::new(), unpacked: None })
     }
 
     /// Whether the scan is one image file.
     pub fn is_image_file(&self) -> bool {
-        self.unpacked.is_none() && !self.path.is_dir()
+        self.unpacked.is_none() && !self.is_folder
     }
 
     /// The path of a file for people: inside its archive, not where it was unpacked.

@@ -1,6 +1,7 @@
 //! Why the files of a cohort cannot be listed or read.
 
 use super::pairing;
+use crate::dicom::{PassedOver, PassedOverRule};
 use crate::{archive, dicom, image_file};
 use std::collections::BTreeSet;
 use std::io;
@@ -28,18 +29,28 @@ pub enum Error {
     #[error(transparent)]
     Archive(#[from] archive::Error),
     /// A folder or archive contains no CT series.
-    #[error("`{path}` holds no CT series, but {}", kinds_text(kinds))]
+    #[error("`{path}` holds no CT series{}", kinds_text(&kinds(passed_over), *n_files))]
     NoSeries {
         /// The folder or archive.
         path: PathBuf,
-        /// The modalities of its DICOM files; for CT, what they are instead of slices.
-        kinds: BTreeSet<String>,
+        /// What its files are instead.
+        passed_over: Vec<PassedOver>,
+        /// Number of files that may be DICOM by their names.
+        n_files: usize,
     },
 }
 
-fn kinds_text(kinds: &BTreeSet<String>) -> String {
-    match kinds.len() {
-        0 => "no DICOM file".to_owned(),
-        _ => kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+/// The modalities of DICOM files that hold no scan; for CT, what they are instead of slices.
+pub fn kinds(passed_over: &[PassedOver]) -> BTreeSet<String> {
+    let of_dicom = passed_over.iter().filter(|other| other.rule != PassedOverRule::NotDicom);
+    of_dicom.map(|other| other.what.clone()).collect()
+}
+
+fn kinds_text(kinds: &BTreeSet<String>, n_files: usize) -> String {
+    match (kinds.len(), n_files) {
+        (0, 0) => ", and no file that may be DICOM".to_owned(),
+        (0, 1) => ": its only file is not DICOM".to_owned(),
+        (0, n) => format!(": none of its {n} files is DICOM"),
+        _ => format!(", but {}", kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     }
 }

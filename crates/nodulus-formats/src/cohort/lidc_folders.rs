@@ -4,7 +4,8 @@ use super::case::Case;
 use super::case_files::may_be_dicom;
 use super::error::Error;
 use crate::archive;
-use crate::folder::{files_below, has_extension, relative};
+use crate::dicom::PassedOver;
+use crate::folder::{entries_below, has_extension, relative};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ struct FolderGroup {
     images: Vec<PathBuf>,
     annotations: Vec<PathBuf>,
     series: BTreeSet<String>,
+    passed_over: Vec<PassedOver>,
 }
 
 /// Lists the cases below a root, in no particular order.
@@ -30,7 +32,8 @@ pub(super) fn cases(
     series_of: &dyn Fn(&str, &[PathBuf]) -> BTreeSet<String>,
 ) -> Result<Vec<Case>, Error> {
     let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    for file in files_below(root)? {
+    let entries = entries_below(root)?;
+    for file in entries.files {
         if let Some(folder) = file.parent() {
             folders.entry(folder.to_owned()).or_default().push(file);
         }
@@ -52,7 +55,16 @@ pub(super) fn cases(
         } else {
             archives.extend(packed.into_iter().map(|file| (file, Vec::new())));
             let series = series_of(&relative(root, &folder), &images);
-            groups.push(FolderGroup { folder, n_folders: 1, images, annotations, series });
+            let passed_over = Vec::new();
+            let n_folders = 1;
+            groups.push(FolderGroup {
+                folder,
+                n_folders,
+                images,
+                annotations,
+                series,
+                passed_over,
+            });
         }
     }
     let mut groups = joined(groups);
@@ -62,6 +74,14 @@ pub(super) fn cases(
         let nearest = of.max_by_key(|group| group.folder.components().count());
         nearest.map(|group| group.annotations.push(file.clone())).is_none()
     });
+    let mut odd: Vec<PassedOver> = Vec::new();
+    for entry in entries.passed_over {
+        let of = groups.iter_mut().filter(|group| entry.path.starts_with(&group.folder));
+        match of.max_by_key(|group| group.folder.components().count()) {
+            Some(group) => group.passed_over.push(entry),
+            None => odd.push(entry),
+        }
+    }
     let case = |path: &Path, images, annotations| Case {
         case_id: relative(root, path),
         has_scan: true,
@@ -75,8 +95,10 @@ pub(super) fn cases(
         group.images.sort();
         group.annotations.sort();
         let series = group.series.first().cloned();
-        Case { series, ..case(&group.folder, group.images, group.annotations) }
+        let passed_over = group.passed_over;
+        Case { series, passed_over, ..case(&group.folder, group.images, group.annotations) }
     }));
+    cases.extend(odd.into_iter().map(|entry| Case::passed_over(root, entry)));
     Ok(cases)
 }
 

@@ -10,13 +10,15 @@ mod volumes;
 mod list;
 mod estimate;
 mod read;
+mod check;
 
 pub use crate::folder::{files_below, relative};
 pub use case::{Case, Layout, Location};
 pub use case_files::{CaseFiles, may_be_dicom};
-pub use error::Error;
+pub use check::{HeaderCheck, Refusal, check_headers};
+pub use error::{Error, kinds};
 pub use estimate::estimate_bytes;
 pub use list::{SeriesIn, cases, series_of_reads};
 pub use pairing::{Error as PatternError, PathPattern};
-pub use read::{LoadedScan, read_scans, read_slices};
+pub use read::{CaseScans, LoadedScan, read_scans, read_slices};
 pub use volumes::patterns;

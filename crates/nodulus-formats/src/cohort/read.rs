@@ -2,6 +2,7 @@
 
 use super::case_files::CaseFiles;
 use super::error::Error;
+use crate::dicom::{Irregularity, PassedOver, SeriesListing};
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::{dicom, image_file};
 
@@ -16,38 +17,69 @@ pub struct LoadedScan {
     pub volume: Volume<i16>,
 }
 
+/// What the files of a case hold.
+#[derive(Debug)]
+pub struct CaseScans<R> {
+    /// What `each` made of the scans, in the order of their series.
+    pub scans: Vec<R>,
+    /// Files that are left aside.
+    pub passed_over: Vec<PassedOver>,
+    /// DICOM files that cannot be read as far as their series. They may be slices of any scan.
+    pub damaged: Vec<dicom::Error>,
+}
+
 /// Reads the scans of a case (an image file, or every CT series of a folder or archive) and collects the results of
 /// `each`. One scan is in memory at a time.
 ///
 /// # Errors
 ///
-/// Fails if there is no scan. A scan that cannot be read is passed to `each` as an error.
+/// Fails if there is no scan, and no damaged file that could be one. A scan that cannot be read is passed to `each` as an
+/// error.
 pub fn read_scans<R>(
     files: &CaseFiles,
     tolerances: &dicom::Tolerances,
     mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
-) -> Result<Vec<R>, Error> {
+) -> Result<CaseScans<R>, Error> {
     if files.is_image_file() {
         let volume = image_file::read(&files.path)?;
         let series_instance_uid = image_file::series_uid(&files.path, &volume);
-        return Ok(vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))]);
+        let scans = vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))];
+        return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
     let named = |error| files.named(error);
-    let series = dicom::find_series(&files.dicom).map_err(named)?;
-    if series.is_empty() {
-        let kinds = dicom::file_kinds(&files.dicom).map_err(named)?;
-        return Err(Error::NoSeries { path: files.path.clone(), kinds });
+    let SeriesListing { series, mut passed_over, damaged } = dicom::list_series(&files.dicom);
+    if series.is_empty() && damaged.is_empty() {
+        for other in &mut passed_over {
+            other.path = files.name(&other.path);
+        }
+        let (path, n_files) = (files.path.clone(), files.dicom.len());
+        return Err(Error::NoSeries { path, passed_over, n_files });
     }
-    let read = |slices: dicom::SeriesFiles| {
-        let series = dicom::read_series(&slices.files, tolerances).map_err(named)?;
-        let dicom::CtSeries { info, volume, .. } = series;
-        Ok(LoadedScan {
-            series_instance_uid: info.series_instance_uid.clone(),
-            info: Some(info),
-            volume,
-        })
-    };
-    Ok(series.into_iter().map(|slices| each(read(slices))).collect())
+    let n_unreadable = passed_over.iter().filter(|other| other.may_be_slice()).count();
+    let n_unreadable = n_unreadable + damaged.len();
+    let mut scans = Vec::new();
+    for slices in series {
+        let loaded = match dicom::read_series(&slices.files, tolerances) {
+            // All of them are set aside.
+            Err(dicom::Error::NoSlices { aside, .. }) if !aside.is_empty() => {
+                passed_over.extend(aside);
+                continue;
+            }
+            Err(error) => Err(Error::from(named(error))),
+            Ok(dicom::CtSeries { mut info, volume, aside, .. }) => {
+                passed_over.extend(aside);
+                info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
+                let series_instance_uid = info.series_instance_uid.clone();
+                Ok(LoadedScan { series_instance_uid, info: Some(info), volume })
+            }
+        };
+        scans.push(each(loaded));
+    }
+    for other in &mut passed_over {
+        other.path = files.name(&other.path);
+    }
+    let damaged = damaged.into_iter().map(named).collect();
+    Ok(CaseScans { scans, passed_over, damaged })
 }
 
 /// Reads some slices of one scan of a case: of an image file, or of a series in a folder or archive, whatever else

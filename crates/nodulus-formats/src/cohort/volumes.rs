@@ -4,7 +4,7 @@ use super::case::Case;
 use super::case_files::may_be_dicom;
 use super::error::Error;
 use super::pairing::{self, PairedFiles, PathPattern, PatientKey};
-use crate::folder::{entries_below, files_below, relative};
+use crate::folder::{Entries, entries_below, files_below, relative};
 use crate::{archive, image_file};
 use fs_err as fs;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub fn patterns(
 /// Lists the cases below a root: images with their masks. Files that do not pair up are a case with a problem.
 pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case>, Error> {
     let (image, masks) = patterns(image, masks)?;
-    let (files, folders) = entries_below(root)?;
+    let Entries { files, folders, passed_over } = entries_below(root)?;
     let below = |paths: &[PathBuf]| -> Vec<String> {
         paths.iter().map(|path| relative(root, path)).collect()
     };
@@ -45,6 +45,13 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
         let images = vec![root.join(&path)];
         let problem = Some(format!("`{path}` {problem}"));
         cases.push(Case { case_id: path, has_scan: false, images, problem, ..Case::default() });
+    }
+    for entry in passed_over {
+        let own = |case: &&mut Case| entry.path.starts_with(root.join(&case.case_id));
+        match cases.iter_mut().find(own) {
+            Some(case) => case.passed_over.push(entry),
+            None => cases.push(Case::passed_over(root, entry)),
+        }
     }
     Ok(cases)
 }
@@ -123,7 +130,8 @@ fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Err
     for path in paths {
         let full = root.join(path);
         if full.is_dir() {
-            let mut files = fs::read_dir(&full)?.filter_map(|entry| Some(entry.ok()?.path()));
+            let entries = fs::read_dir(&full).into_iter().flatten();
+            let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
             let holds_slices = files.any(|file| is_slice(&file) && file.is_file());
             if holds_slices { &mut found } else { &mut empty }.insert(path.clone());
         } else if image_file::is_image(&full) || archive::is_archive(&full) {

@@ -1,5 +1,6 @@
 //! Errors of DICOM files, and of the files of a series together.
 
+use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -29,6 +30,8 @@ pub enum Error {
         n_files: usize,
         /// Folder of the first file; empty where there is no file.
         folder: PathBuf,
+        /// Images among the files that are no slices.
+        aside: Vec<PassedOver>,
     },
     /// Two slices differ in an attribute that a series has once.
     #[error("`{file}` has {attribute} {found}, expected {expected} as in `{first}`")]
@@ -62,10 +65,59 @@ pub enum Error {
         /// Greatest distance allowed, in mm.
         tolerance_mm: f64,
     },
+    /// The values are not Hounsfield units.
+    #[error(
+        "`{file}` holds {quantity} ({attribute} is `{found}`), expected Hounsfield units: exclude \
+         the series, or read the series of the same scan in HU"
+    )]
+    NotHounsfield {
+        /// The file.
+        file: PathBuf,
+        /// What its values are.
+        quantity: &'static str,
+        /// The attribute that says so.
+        attribute: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// A series has one slice, which tells no spacing.
+    #[error(
+        "`{file}` is the only slice of its series and SpacingBetweenSlices is {spacing}, expected \
+         two slices or more, or a spacing in mm over 0"
+    )]
+    SingleSlice {
+        /// The file.
+        file: PathBuf,
+        /// Its `SpacingBetweenSlices`.
+        spacing: String,
+    },
+    /// All slices lie at one position.
+    #[error(
+        "all {n_slices} slices lie at one position, as in bolus tracking, expected slices along the \
+         body"
+    )]
+    OnePosition {
+        /// Number of slices.
+        n_slices: usize,
+    },
+    /// Several images of one body region are in one series.
+    #[error(
+        "the series holds {} images of one body region, which differ in {attribute} ({}): give \
+         each image a series of its own",
+        groups.len(),
+        groups_text(groups)
+    )]
+    SeveralImages {
+        /// The attribute that differs.
+        attribute: &'static str,
+        /// Its values, each with the number of slices.
+        groups: Vec<(String, usize)>,
+    },
     /// Slices are missing.
     #[error(
-        "{n_missing} slices are missing; the widest gap, between `{before}` and `{after}`, is \
-         {gap_mm:.4} mm, expected {spacing_mm:.4} mm"
+        "{n_missing} {} missing; the widest gap, between `{before}` and `{after}`, is \
+         {gap_mm:.4} mm, expected {spacing_mm:.4} mm",
+        if *n_missing == 1 { "slice is" } else { "slices are" }
     )]
     MissingSlices {
         /// The slice below the widest gap.
@@ -165,7 +217,9 @@ impl Error {
                 };
                 Self::File { file: moved(file), problem: Box::new(problem) }
             }
-            Self::NoSlices { n_files, folder } => Self::NoSlices { n_files, folder: moved(folder) },
+            Self::NoSlices { n_files, folder, aside } => {
+                Self::NoSlices { n_files, folder: moved(folder), aside }
+            }
             Self::Mixed { attribute, file, found, first, expected } => {
                 Self::Mixed { attribute, file: moved(file), found, first: moved(first), expected }
             }
@@ -173,6 +227,10 @@ impl Error {
                 let (file, first) = (moved(file), moved(first));
                 Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm }
             }
+            Self::NotHounsfield { file, quantity, attribute, found } => {
+                Self::NotHounsfield { file: moved(file), quantity, attribute, found }
+            }
+            Self::SingleSlice { file, spacing } => Self::SingleSlice { file: moved(file), spacing },
             Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing } => {
                 let (before, after) = (moved(before), moved(after));
                 Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
@@ -190,13 +248,24 @@ impl Error {
             Self::Refused { series, reason } => {
                 Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
             }
-            Self::Unwritable { .. } => self,
+            Self::OnePosition { .. } | Self::SeveralImages { .. } | Self::Unwritable { .. } => self,
         }
     }
 
     pub(crate) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
         Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
     }
+}
+
+/// Values with the number of their slices: `1: 40 slices, 2: 40 slices`.
+fn groups_text(groups: &[(String, usize)]) -> String {
+    const MOST: usize = 6;
+    let shown = groups.iter().take(MOST).map(|(value, n)| {
+        let slices = if *n == 1 { "slice" } else { "slices" };
+        format!("{value}: {n} {slices}")
+    });
+    let more = groups.len().checked_sub(MOST).filter(|n| *n > 0);
+    shown.chain(more.map(|n| format!("and {n} more"))).collect::<Vec<_>>().join(", ")
 }
 
 /// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.
@@ -277,17 +346,18 @@ pub enum Problem {
     /// A problem in a deflated data set; offsets are those of the inflated bytes.
     #[error("in the inflated data set: {0}")]
     Inflated(Box<Self>),
-    /// The value of a voxel does not fit into 16 bits.
-    #[error("the voxel at column {i}, row {j} is {hu} HU{padding}, expected -32768 to 32767")]
+    /// The value of a voxel is none of a CT.
+    #[error(
+        "the voxel at column {i}, row {j} is {hu} HU, expected -131072 to 131072: RescaleSlope or \
+         RescaleIntercept is wrong"
+    )]
     Range {
         /// Column.
         i: usize,
         /// Row.
         j: usize,
         /// Its value.
-        hu: i32,
-        /// `, PixelPaddingValue` if the pixel is padding, otherwise empty.
-        padding: &'static str,
+        hu: i64,
     },
     /// A problem of one frame of several.
     #[error("frame {0}: {1}")]
@@ -316,4 +386,11 @@ pub(crate) fn attribute_name(tag: Tag) -> String {
         Some(entry) => format!("{} {tag}", entry.alias()),
         None => tag.to_string(),
     }
+}
+
+/// The keyword of an attribute, or its tag.
+pub(crate) fn keyword(tag: Tag) -> String {
+    StandardDataDictionary
+        .by_tag(tag)
+        .map_or_else(|| tag.to_string(), |entry| entry.alias().to_owned())
 }

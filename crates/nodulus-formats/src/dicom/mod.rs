@@ -11,8 +11,11 @@
 //! (objects that refer to a CT), `write`.
 
 mod date;
+mod irregularities;
+mod passed_over;
 mod series_info;
 mod error;
+mod cause;
 mod element;
 mod series;
 mod annotation;
@@ -27,16 +30,19 @@ pub use annotation::structure_set::{PatientContour, Roi, StructureSet};
 pub use date::{Date, shifted_date};
 pub(crate) use error::moved_io;
 pub use error::{Error, Problem};
+pub use irregularities::{Irregularities, Irregularity};
+pub use passed_over::{PassedOver, PassedOverRule};
 pub use series::announced::announced_instances;
 pub use series::estimate::estimate_bytes;
 pub use series::find::{
-    SeriesFiles, file_kinds, files_of_series, find_series, series_of_each, series_uids,
+    SeriesFiles, SeriesListing, files_of_series, find_series, list_series, series_of_each,
+    series_uids,
 };
 pub use series::open::OpenSeries;
 pub use series::read::{CtSeries, read_series, read_slices};
 pub use series::source_series::SourceSeries;
 pub use series::tolerances::Tolerances;
-pub use series_info::{RefusedSeries, SeriesInfo};
+pub use series_info::{RefusedSeries, SeriesInfo, SeriesLabels};
 pub use write::deidentify::Pseudonyms;
 pub use write::derived_object::Creation;
 pub use write::new_object::NewObject;

@@ -1,6 +1,7 @@
 //! What is known about a CT series beside its voxels.
 
 use super::date::Date;
+use super::irregularities::Irregularities;
 
 /// What the headers of a series say; where slices differ, the slice at k = 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,13 @@ pub struct SeriesInfo {
     pub n_missing_slices: Option<usize>,
     /// The number of slices that repeat another slice at the same position and were skipped.
     pub n_duplicate_slices: usize,
+    /// The greatest distance of a slice's position from its voxel on the even grid, in mm; `None` if it was not
+    /// measured.
+    pub grid_residual_mm: Option<f64>,
+    /// What the series calls itself.
+    pub labels: SeriesLabels,
+    /// Faults that were read past, and how often.
+    pub irregularities: Irregularities,
     /// DICOM `Manufacturer`.
     pub manufacturer: Option<String>,
     /// DICOM `ManufacturerModelName`.
@@ -38,6 +46,25 @@ pub struct SeriesInfo {
     pub tube_current: Option<f64>,
     /// UID of the transfer syntax.
     pub transfer_syntax: String,
+}
+
+/// What a series says about its images; where slices differ, the slice at k = 0. A value that is not valid is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesLabels {
+    /// DICOM `SeriesDescription`.
+    pub series_description: Option<String>,
+    /// DICOM `ImageType`, values joined by `\`; without it, the `FrameType`.
+    pub image_type: Option<String>,
+    /// DICOM `SeriesNumber`.
+    pub series_number: Option<i64>,
+    /// DICOM `AcquisitionNumber`.
+    pub acquisition_number: Option<i64>,
+    /// DICOM `RescaleType`.
+    pub rescale_type: Option<String>,
+    /// DICOM `BodyPartExamined`.
+    pub body_part: Option<String>,
+    /// DICOM `ContrastBolusAgent`.
+    pub contrast: Option<String>,
 }
 
 /// What is known about a series whose slices do not make up a volume.

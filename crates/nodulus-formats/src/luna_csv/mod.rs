@@ -10,6 +10,7 @@ mod findings;
 mod candidates;
 mod detections;
 mod positions;
+mod patients;
 mod series_uids;
 
 pub use annotations::{Annotation, read_annotations, write_annotations};
@@ -17,6 +18,7 @@ pub use candidates::{Candidate, read_candidates, write_candidates};
 pub use detections::{Detection, read_detections};
 pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
+pub use patients::luna16_patient;
 pub use positions::{Position, read_positions};
 pub use series_uids::{read_series_uids, write_series_uids};
 

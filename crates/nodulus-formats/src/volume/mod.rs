@@ -6,11 +6,13 @@
 pub mod geometry;
 pub mod grid;
 pub mod loaded;
+pub mod image_identity;
 pub mod mask;
 pub mod slices;
 
 pub use geometry::{Geometry, InvalidGeometry, SpacingMm};
 pub use grid::{ShapeMismatch, Volume};
+pub use image_identity::{identifying_slices, image_sha256};
 pub use loaded::{LoadedSlices, SliceRanges};
 pub use mask::{BitsMismatch, Mask, PlacedMask};
 pub use slices::{OffSlice, Slices, SlicesError};

@@ -7,6 +7,11 @@ use rand_chacha::ChaCha12Rng;
 pub const RATES: [f64; 7] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
 /// Number of resamples, as in LUNA16.
 pub const RESAMPLES: usize = 1_000;
+/// Fewest scans for which an interval is given.
+///
+/// METHOD: LUNA16's interval is the percentile bootstrap, which covers 90 to 93% where 30 units are resampled and 79 to
+/// 88% where 6 or 11 are (docs/metrics.md).
+pub const MIN_SCANS: usize = 30;
 /// Detections of a scan that count, as in LUNA16.
 pub const MAX_PER_SCAN: usize = 100;
 /// Diameter of marks without one, as in LUNA16.
@@ -46,7 +51,7 @@ pub struct FrocPoint {
     pub sensitivity: f64,
     /// Mean sensitivity over resamples of the scans; `None` where no resample has a nodule.
     pub resampled_mean: Option<f64>,
-    /// 95% bootstrap interval of the sensitivity, by scan.
+    /// 95% percentile bootstrap interval of the sensitivity, by scan; `None` for fewer than [`MIN_SCANS`] scans.
     pub interval: Option<[f64; 2]>,
 }
 
@@ -115,7 +120,8 @@ struct RankedEvent {
 /// confidence of its hits; a hit on a mark that is not included is ignored; a detection that hits
 /// nothing is a false positive. The curve has a point for each confidence, from (0, 0) on; it is
 /// straight between points and level past the last one. Intervals: 1,000 resamples of scans, from
-/// the 26th to the 976th value. A resample without a nodule has no curve and is excluded.
+/// the 26th to the 976th value; none for fewer than 30 scans, a limit of our own. A resample without a nodule has no curve
+/// and is excluded.
 pub fn froc(
     n_scans: usize,
     marks: &[ReferenceMark],
@@ -177,7 +183,10 @@ pub fn froc(
             rate: RATES[n],
             sensitivity: sensitivities[n],
             resampled_mean: super::summary::mean(&values),
-            interval: at(0.025).zip(at(0.975)).map(|(low, high)| [low, high]),
+            interval: at(0.025)
+                .zip(at(0.975))
+                .filter(|_| n_scans >= MIN_SCANS)
+                .map(|(low, high)| [low, high]),
         }
     };
     Some(FrocCurve {

@@ -8,6 +8,7 @@ use super::batch::{self, TrainingSample};
 use super::buffer;
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
+use super::contract::Contract;
 use super::device::Device;
 use super::epoch::Epoch;
 use super::error::{Error, Result};
@@ -38,6 +39,8 @@ pub struct Trainer {
     /// Number of phases begun.
     phases: u64,
     std: bool,
+    /// What the weights are trained on, for their description.
+    contract: Option<Contract>,
 }
 
 /// Images in a batch of an evaluation.
@@ -61,7 +64,22 @@ impl Trainer {
         let mut parameters = Parameters::draw(specs, seed)?;
         parameters.move_to(backend)?;
         let config = config.clone();
-        Ok(Self { config, seed, network, parameters, trained, adam, phases: 0, std: true })
+        Ok(Self {
+            config,
+            seed,
+            network,
+            parameters,
+            trained,
+            adam,
+            phases: 0,
+            std: true,
+            contract: None,
+        })
+    }
+
+    /// Sets what the weights are trained on, for their description.
+    pub fn set_contract(&mut self, contract: Contract) {
+        self.contract = Some(contract);
     }
 
     /// Takes the fitting tensors of a weights file (a checkpoint's folder, or the file itself);
@@ -238,6 +256,8 @@ impl Trainer {
         CheckpointDescription {
             config: self.config.clone(),
             std: self.std,
+            weights_sha256: None,
+            contract: self.contract.clone(),
             metadata: metadata.clone(),
         }
     }

@@ -1,12 +1,12 @@
 //! State of a training, from which it resumes.
 
 use super::Trainer;
-use crate::checkpoint;
 use crate::config::Config;
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::optim::Moments;
 use crate::tensors::{tensor, values};
+use crate::{checkpoint, weights_file};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -45,7 +45,7 @@ impl Trainer {
                 }
             }
         }
-        checkpoint::write(&folder.join(STATE), arrays)?;
+        weights_file::write(&folder.join(STATE), arrays)?;
         let steps = |moments: &Option<Moments>| moments.as_ref().map_or(0, |moments| moments.steps);
         let steps = self.adam.moments.iter().map(steps).collect();
         let (config, seed, phases) = (self.config.clone(), self.seed, self.phases);
@@ -69,7 +69,7 @@ impl Trainer {
                 state.seed, state.config, self.seed, self.config
             )));
         }
-        let mut arrays = checkpoint::read(&path)?;
+        let mut arrays = weights_file::read(&path)?;
         let mut take = |name: String, shape: &[usize]| match arrays.remove(&name) {
             Some((found, values)) if found == shape => Ok(values),
             Some((found, _)) => {

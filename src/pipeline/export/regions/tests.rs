@@ -29,6 +29,8 @@ fn slice(k: i64) -> Roi {
         z_mm: 30.0 - 2.5 * k as f64,
         start_i: -1.0,
         start_j: 4.0,
+        n_columns: 9,
+        n_rows: 9,
         height: 2,
         width: 3,
         spacing_i_mm: 0.75,

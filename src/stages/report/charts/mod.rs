@@ -14,7 +14,7 @@ pub(super) use cohorts::{decimals, histograms, title};
 pub(super) use diameter::by_diameter;
 pub(super) use distribution::{MAX_POINTS, distribution};
 pub(super) use training::training;
-pub(super) use volumes::{bland_altman, largest_volume};
+pub(super) use volumes::bland_altman;
 
 #[cfg(test)]
 mod tests {

@@ -9,21 +9,13 @@ use nodulus_pages::text::signed;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Largest mean of two volumes: the common end of the horizontal axes.
-pub(in crate::stages::report) fn largest_volume<'a>(
-    nodules: impl Iterator<Item = &'a NoduleResult>,
-) -> f64 {
-    nodules.filter_map(point).map(|at| at.0).fold(0.0, f64::max)
-}
-
 /// Difference of each nodule's volumes by their mean, for a model with its name: the mean difference as a line,
-/// the limits of agreement dashed, each with its value. The horizontal axis ends at `largest_mm3`.
+/// the limits of agreement dashed, each with its value. The axes are the model's own.
 pub(in crate::stages::report) fn bland_altman(
     name: &str,
     position: usize,
     nodules: &[&NoduleResult],
     agreement: &VolumeAgreement,
-    largest_mm3: f64,
 ) -> Markup {
     draw(PANEL, |area| {
         heading(area, name)?;
@@ -36,7 +28,7 @@ pub(in crate::stages::report) fn bland_altman(
         let heights = points.iter().map(|at| at.1).chain(lines.iter().filter_map(|line| line.0));
         // Room for the values beyond the limits.
         let top = 1.15 * end_above(heights.map(f64::abs).fold(0.0, f64::max));
-        let right = end_above(largest_mm3);
+        let right = end_above(points.iter().map(|at| at.0).fold(0.0, f64::max));
         let x = Axis::new("Mean of predicted and reference volume (mm³)", 0.0..right);
         let y = Axis::new("Predicted − reference (mm³)", -top..top);
         let mut chart = frame(area, &x, &y)?;
@@ -97,6 +89,7 @@ mod tests {
             mean_mm3: Some(-100.0),
             ci_low_mm3: None,
             ci_high_mm3: None,
+            ci_missing_reason: None,
             sd_mm3: Some(282.8),
             lower_limit_mm3: Some(-654.4),
             upper_limit_mm3: None,
@@ -105,12 +98,11 @@ mod tests {
             results.each_ref().map(point),
             [Some((450.0, 100.0)), Some((150.0, -300.0)), None]
         );
-        assert_eq!((largest_volume(results.iter()), largest_volume([].into_iter())), (450.0, 0.0));
         let results: Vec<&NoduleResult> = results.iter().collect();
-        let text = assert_drawn(bland_altman("<i>", 1, &results, &agreement, 450.0));
+        let text = assert_drawn(bland_altman("<i>", 1, &results, &agreement));
         assert_eq!(text.matches("<circle").count(), 2);
         assert!(text.contains("mean −100") && text.contains("−1.96 SD −654"), "{text}");
         let unknown = VolumeAgreement { mean_mm3: None, lower_limit_mm3: None, ..agreement };
-        assert_drawn(bland_altman("", 0, &[], &unknown, 0.0));
+        assert_drawn(bland_altman("", 0, &[], &unknown));
     }
 }

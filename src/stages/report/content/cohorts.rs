@@ -142,10 +142,12 @@ pub struct Pairwise {
     pub sd: Option<f64>,
     /// Median over nodules; none without one.
     pub median: Option<f64>,
-    /// Lower end of the mean's 95% bootstrap interval, by patient; none under two patients.
+    /// Lower end of the mean's 95% interval, by patient.
     pub ci_low: Option<f64>,
     /// Upper end of it.
     pub ci_high: Option<f64>,
+    /// Why there is no interval; none where there is one.
+    pub ci_missing_reason: Option<String>,
 }
 
 /// Agreement of readers on the nodules that the models are evaluated on.

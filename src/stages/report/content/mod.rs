@@ -1,8 +1,11 @@
 //! The content of a report: `report.json`, and the source of the page.
 
+mod before;
 mod cohorts;
 mod models;
+mod weights;
 
+pub use before::{Before, BeforeAfter};
 pub use cohorts::{
     Ceiling, CohortReaders, CohortSummary, Count, Histogram, HistogramQuantity, Pairwise,
     SplitCount,
@@ -12,7 +15,9 @@ pub use models::{
     SlicePicture, VolumeAgreement,
 };
 
-use crate::stages::infer::THRESHOLD;
+pub use weights::{ModelWeights, TrainedPhase};
+
+use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Comparison, Summary};
 use nodulus_metrics::Metric;
 use nodulus_store::InputRef;
@@ -45,16 +50,23 @@ pub struct ReportContent {
     pub failures: Vec<StageFailures>,
     /// Epochs, in the order in which they ran.
     pub training: Vec<Epoch>,
+    /// What a reader has to know before the figures, each in a sentence.
+    pub warnings: Vec<String>,
     /// The evaluated nodules.
     pub evaluation: Evaluation,
     /// Models, in the order in which they appear.
     pub models: Vec<ReportModel>,
+    /// The weights that predicted, in the order of the models.
+    pub weights: Vec<ModelWeights>,
     /// Rows of `summary`; those with the subgroup `all` make the main table.
     pub summary: Vec<Summary>,
     /// Agreement of readers on the nodules that the models are evaluated on.
     pub ceiling: Ceiling,
     /// Paired comparisons between models.
     pub comparisons: Vec<Comparison>,
+    /// Comparison with an earlier version; none where the settings name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// Metrics of each nodule for each model.
     pub nodules: Vec<NoduleResult>,
     /// Agreement of predicted volumes with the readers', one row for each model.
@@ -75,7 +87,7 @@ impl ReportContent {
             .find(|row| row.model_id == model_id && row.metric == metric && row.subgroup == ALL)
     }
 
-    /// Ids of the models, highest mean Dice first, the threshold last.
+    /// Ids of the models, highest mean Dice first, region growing last.
     pub(super) fn ranking(&self) -> Vec<&str> {
         let mut ids: Vec<&str> = self.models.iter().map(|model| &*model.model_id).collect();
         let dice = |id: &str| {
@@ -83,7 +95,7 @@ impl ReportContent {
             row.and_then(|row| row.mean).unwrap_or(f64::NEG_INFINITY)
         };
         ids.sort_by(|a, b| {
-            (*a == THRESHOLD).cmp(&(*b == THRESHOLD)).then(dice(b).total_cmp(&dice(a)))
+            (*a == REGION_GROWING).cmp(&(*b == REGION_GROWING)).then(dice(b).total_cmp(&dice(a)))
         });
         ids
     }

@@ -4,7 +4,7 @@ use crate::tables::NoduleMetrics;
 use nodulus_formats::volume::Mask;
 use serde::Serialize;
 
-/// A model, or the best single threshold.
+/// A model, or the baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReportModel {
     /// Id in the tables.
@@ -36,10 +36,12 @@ pub struct VolumeAgreement {
     pub n: u64,
     /// Mean difference; none without a nodule.
     pub mean_mm3: Option<f64>,
-    /// Lower end of the mean's 95% bootstrap interval, by patient; none under two patients.
+    /// Lower end of the mean's 95% interval, by patient.
     pub ci_low_mm3: Option<f64>,
     /// Upper end of it.
     pub ci_high_mm3: Option<f64>,
+    /// Why there is no interval; none where there is one.
+    pub ci_missing_reason: Option<String>,
     /// Standard deviation of the differences; none under two nodules.
     pub sd_mm3: Option<f64>,
     /// Lower 95% limit of agreement; none under two nodules.

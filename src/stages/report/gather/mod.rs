@@ -1,10 +1,13 @@
 //! Reads what a report is made of, a batch of rows at a time.
 
+mod before;
 mod cases;
 mod cohorts;
 mod models;
 mod provenance;
+mod weights;
 
+pub use before::version as earlier_version;
 pub(super) use cases::cases;
 
 use super::config::Config;
@@ -12,6 +15,7 @@ use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, Stag
 use super::error::Error;
 use super::{readers, volumes};
 use crate::stages::Task;
+use crate::stages::evaluate::warnings;
 use crate::tables::{NoduleMetrics, Output, Summary, Table, TrainingLog};
 use models::PredictionIndex;
 use nodulus_metrics::METRIC_DEFINITION;
@@ -44,6 +48,8 @@ pub(super) fn content(
     let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
     let pairs = readers::pairs(task)?;
     let models = predicted.models(&results);
+    let before = config.before.as_ref();
+    let before = before.map(|key| before::before(task, key, &results, config.seed)).transpose()?;
     Ok(ReportContent {
         report_version,
         title: config.title.clone(),
@@ -54,6 +60,11 @@ pub(super) fn content(
         cohorts,
         failures: failures(task)?,
         training: training(task, &predicted)?,
+        warnings: warnings(
+            Some(task.table(Table::Scans)?),
+            Some(task.table(Table::Nodules)?),
+            Some(task.table(Table::NoduleMetrics)?),
+        )?,
         evaluation: Evaluation {
             split: splits.into_iter().collect::<Vec<_>>().join(", "),
             n_patients: patients.len() as u64,
@@ -61,10 +72,12 @@ pub(super) fn content(
         },
         volumes: volumes::agreement(&models, &summary),
         calibration: predicted.calibration(&models),
+        weights: weights::weights(task, &models)?,
         models,
         summary,
         ceiling: readers::ceiling(&nodules, n_several_readers, &pairs, config.seed),
         comparisons: rows(task)?,
+        before,
         nodules: results
             .into_iter()
             .map(|row| NoduleResult { diameter_mm: diameter_mm(&facts, &row.nodule_id), row })

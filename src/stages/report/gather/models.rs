@@ -1,7 +1,7 @@
 //! The models, their weights, and the calibration of their probabilities.
 
 use crate::stages::Task;
-use crate::stages::infer::THRESHOLD;
+use crate::stages::infer::REGION_GROWING;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::stages::report::error::Error;
 use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Table};
@@ -58,7 +58,7 @@ impl PredictionIndex {
                         let judgement =
                             row.nodule_probability.zip(truths.get(&row.roi_id).copied().flatten());
                         let weights =
-                            if row.model_id == THRESHOLD { &[][..] } else { &checkpoints };
+                            if row.model_id == REGION_GROWING { &[][..] } else { &checkpoints };
                         let model = models.entry(row.model_id).or_default();
                         if !model.predictions.contains(&version.manifest.key) {
                             model.predictions.push(version.manifest.key.clone());
@@ -78,15 +78,15 @@ impl PredictionIndex {
         Ok(Self(models))
     }
 
-    /// The evaluated models, the threshold last.
+    /// The evaluated models, region growing last.
     pub(super) fn models(&self, metrics: &[NoduleMetrics]) -> Vec<ReportModel> {
         let mut ids: Vec<&str> = metrics.iter().map(|row| row.model_id.as_str()).collect();
-        ids.sort_unstable_by_key(|id| (*id == THRESHOLD, *id));
+        ids.sort_unstable_by_key(|id| (*id == REGION_GROWING, *id));
         ids.dedup();
         let none = ModelPredictions::default();
         let model = |id: &str| {
             let predicted = self.0.get(id).unwrap_or(&none);
-            let label = if id == THRESHOLD { "best single threshold" } else { id };
+            let label = if id == REGION_GROWING { "region growing (baseline)" } else { id };
             ReportModel {
                 model_id: id.to_owned(),
                 label: label.to_owned(),
@@ -139,7 +139,7 @@ mod tests {
         let predicted = PredictionIndex(BTreeMap::from([
             ("all folds".to_owned(), of(&["a", "b"])),
             ("one".to_owned(), of(&["a"])),
-            (THRESHOLD.to_owned(), of(&[])),
+            (REGION_GROWING.to_owned(), of(&[])),
         ]));
         assert_eq!(predicted.model_of_run("a").as_deref(), Some("one"));
         assert_eq!(predicted.model_of_run("b").as_deref(), Some("all folds"));

@@ -1,10 +1,10 @@
 //! Calibration of the models' probability that a slice shows nodule.
 
-use super::{ReportPage, cell};
+use super::{ReportPage, cell, interval_of};
 use crate::stages::report::charts;
 use crate::stages::report::content::Calibration;
 use maud::html;
-use nodulus_pages::text::{decimal, integer, interval};
+use nodulus_pages::text::{decimal, integer};
 use nodulus_pages::{Chart, Group, charts_side_by_side};
 
 /// Rows of `summary`, in the order of the table's columns.
@@ -32,7 +32,7 @@ impl ReportPage<'_> {
                 None => cell(decimal(None, 3)),
                 Some(row) => html! {
                     b { (decimal(row.mean, 3)) } " "
-                    small { (interval(row.ci_low, row.ci_high, 3)) }
+                    small { (interval_of(row, 3)) }
                 },
             };
             let names = [cell(self.label(&row.model_id)), cell(integer(row.n))];
@@ -49,7 +49,7 @@ impl ReportPage<'_> {
             "Calibration in numbers, over slices. AUC: area under the ROC curve, 1 where every slice with \
              nodule has a higher probability than every slice without; Brier: mean squared error; ECE: \
              expected calibration error, the mean distance of the points from the dashed line, weighted by \
-             slices. 95% intervals by bootstrap of patients.",
+             slices. 95% intervals by studentised bootstrap of patients.",
             &["Model", "Slices", "AUC", "Brier", "ECE"],
             vec![Group { name: None, rows }],
         );

@@ -50,12 +50,20 @@ impl ReportPage<'_> {
                 self.label(&prediction.model_id)
             ),
         };
-        let views: Vec<View> = case.predictions.iter().map(view).collect();
+        // The leading model first: the enlarged field surrounds its outline.
+        let mut predictions: Vec<&CasePrediction> = case.predictions.iter().collect();
+        predictions.sort_by_key(|prediction| prediction.model_id != case.ranked_by);
+        let views: Vec<View> = predictions.iter().copied().map(view).collect();
         let reference = pixels(&slice.reference, slice.size);
         let description = format!("Slice of nodule {}", case.nodule_id);
         let Panels { whole, enlarged } = panels(&picture, &reference, &views, id, &description);
-        let numbers = case.predictions.iter().map(|prediction| self.numbers(prediction));
-        let enlarged = enlarged.into_iter().zip(numbers);
+        let enlarged = enlarged.into_iter().zip(predictions).map(|(panel, prediction)| {
+            let numbers = html! {
+                (self.numbers(prediction))
+                @if panel.is_cut { br; "The outline continues outside the square." }
+            };
+            (panel.svg, numbers)
+        });
         let whole = (whole, html! { "The region; the square is shown enlarged" });
         side_by_side(&std::iter::once(whole).chain(enlarged).collect::<Vec<_>>())
     }

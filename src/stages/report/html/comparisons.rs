@@ -1,13 +1,13 @@
 //! Comparisons of models, and metrics in subgroups of nodules.
 
-use super::{ReportPage, cell, distinct};
+use super::{ReportPage, cell, distinct, interval_of};
 use crate::stages::report::content::ALL;
-use crate::stages::report::names::{decimals, metric_title, subgroup_title};
+use crate::stages::report::names::{decimals, metric_title, subgroup_order, subgroup_title};
 use crate::tables::{Comparison, Summary};
 use maud::{Markup, html};
 use nodulus_metrics::Metric;
 use nodulus_pages::Group;
-use nodulus_pages::text::{NONE, decimal, integer, interval, p_value, signed};
+use nodulus_pages::text::{NONE, decimal, integer, interval_or, p_value, signed};
 
 /// Metrics in the table of subgroups; the others are in `summary`.
 const OF_SUBGROUPS: [Metric; 3] = [Metric::Dice, Metric::Sensitivity, Metric::Hausdorff95];
@@ -21,12 +21,13 @@ impl ReportPage<'_> {
         });
         let groups = groups.collect();
         self.page.table(
-            "Differences on the nodules for which both models have a value. p: two-sided Wilcoxon \
-             signed-rank test; corrected: by Holm over all rows of this table. Effect: matched-pairs \
-             rank-biserial correlation, from −1 to 1.",
+            "Differences on the nodules for which both have a value. p: two-sided test of the mean difference, \
+             which flips the signs of whole patients; corrected: by Holm over all rows of this table. The \
+             readers are measured against the consensus of the others, models against that of all. Effect: \
+             matched-pairs rank-biserial correlation over nodules, from −1 to 1.",
             &[
                 "Difference",
-                "Pairs",
+                "Nodules (patients)",
                 "Mean",
                 "95% interval",
                 "Median",
@@ -42,11 +43,13 @@ impl ReportPage<'_> {
         let decimals = decimals(&row.metric);
         vec![
             html! { (self.label(&row.model_id)) " − " (self.label(&row.baseline_id)) },
-            cell(integer(row.n_pairs as u64)),
+            html! {
+                (integer(row.n_nodules.unsigned_abs())) " (" (integer(row.n_patients.unsigned_abs())) ")"
+            },
             cell(signed(row.mean_difference, decimals)),
-            cell(interval(row.ci_low, row.ci_high, decimals)),
+            cell(interval_or(row.ci_low, row.ci_high, decimals, row.ci_missing_reason.as_deref())),
             cell(signed(row.median_difference, decimals)),
-            cell(p_value(row.p)),
+            cell(row.p_missing_reason.clone().unwrap_or_else(|| p_value(row.p))),
             cell(p_value(row.p_holm)),
             cell(signed(row.rank_biserial, 2)),
         ]
@@ -55,7 +58,9 @@ impl ReportPage<'_> {
     pub(super) fn subgroups(&mut self) {
         let rows = self.content.summary.iter().filter(|row| row.subgroup != ALL);
         let mut groups = Vec::new();
-        for subgroup in distinct(rows.map(|row| &row.subgroup)) {
+        let mut subgroups = distinct(rows.map(|row| &row.subgroup));
+        subgroups.sort_by_key(|subgroup| subgroup_order(subgroup));
+        for subgroup in subgroups {
             let mut rows = Vec::new();
             for model in &self.content.models {
                 let find = |metric: Metric| self.of_subgroup(&model.model_id, metric, subgroup);
@@ -66,7 +71,7 @@ impl ReportPage<'_> {
                         let decimals = decimals(metric.name());
                         html! {
                             (decimal(row.mean, decimals)) " "
-                            small { (interval(row.ci_low, row.ci_high, decimals)) }
+                            small { (interval_of(row, decimals)) }
                         }
                     }
                 };
@@ -80,7 +85,7 @@ impl ReportPage<'_> {
         heads.extend(titles.iter().map(String::as_str));
         self.page.table(
             "Means with their 95% intervals in subgroups of nodules. The number of subgroups is not \
-             corrected for; an interval needs two patients.",
+             corrected for.",
             &heads,
             groups,
         );

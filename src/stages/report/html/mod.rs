@@ -1,14 +1,17 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
 
+mod before;
 mod calibration;
 mod cases;
 mod cohorts;
 mod comparisons;
+mod dice_by_size;
 mod provenance;
 mod readers;
 mod results;
 mod training;
 mod volumes;
+mod weights;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -16,11 +19,11 @@ mod tests;
 
 use super::content::{Pairwise, ReportContent};
 use crate::stages::evaluate::READER;
-use crate::tables::Comparison;
+use crate::tables::{Comparison, Summary};
 use maud::{Markup, PreEscaped, html};
 use nodulus_metrics::Metric;
 use nodulus_pages::Page;
-use nodulus_pages::text::{counted, decimal, interval, p_value, signed};
+use nodulus_pages::text::{counted, decimal, interval_or, p_value, signed};
 
 /// What the terms mean.
 const DEFINITIONS: PreEscaped<&str> = PreEscaped(include_str!("definitions.html"));
@@ -44,20 +47,25 @@ type Write = fn(&mut ReportPage<'_>);
 
 /// Sections with their anchors, in order.
 const SECTIONS: [(&str, &str, Write); 13] = [
+    ("results", "Results", |page| {
+        page.dice_by_size();
+        page.weights();
+        page.before();
+        page.results();
+    }),
+    ("comparisons", "Comparisons", |page| page.comparisons()),
+    ("subgroups", "Subgroups", |page| page.subgroups()),
+    ("distributions", "Distributions", |page| page.distributions()),
+    ("volumes", "Volumes", |page| page.volumes()),
+    ("cases", "Cases", |page| page.cases()),
+    ("calibration", "Classifier", |page| page.calibration()),
+    ("training", "Training", |page| page.training()),
     ("cohorts", "Cohorts", |page| {
         page.cohorts();
         page.histograms();
     }),
     ("readers", "Readers", |page| page.readers()),
     ("failures", "Failed cases", |page| page.failures()),
-    ("training", "Training", |page| page.training()),
-    ("results", "Results", |page| page.results()),
-    ("distributions", "Distributions", |page| page.distributions()),
-    ("volumes", "Volumes", |page| page.volumes()),
-    ("calibration", "Classifier", |page| page.calibration()),
-    ("comparisons", "Comparisons", |page| page.comparisons()),
-    ("subgroups", "Subgroups", |page| page.subgroups()),
-    ("cases", "Cases", |page| page.cases()),
     ("definitions", "Definitions", |page| page.page.add(DEFINITIONS)),
     ("provenance", "Provenance", |page| page.provenance()),
 ];
@@ -93,11 +101,14 @@ impl ReportPage<'_> {
                 (counted(evaluation.n_patients, "patient", "patients")) " (" (evaluation.split)
                 " split)."
             }
+            @for warning in &content.warnings {
+                "\n" p class="warning" { b { "Warning: " } (warning) "." }
+            }
             "\n" ul {
                 @for model in &content.models {
                     @if let Some(dice) = dice_of(&model.model_id) {
                         "\n" li {
-                            (model.label) ": " (mean_dice(dice.mean, [dice.ci_low, dice.ci_high]))
+                            (model.label) ": " (mean_dice(dice.mean, &interval_of(dice, 3)))
                             (dice.n_valid) ", " (dice.n_missed) " missed"
                         }
                     }
@@ -105,13 +116,21 @@ impl ReportPage<'_> {
                 @if let Some(dice) = dice_of(READER) {
                     "\n" li {
                         "Each reader against the others: "
-                        (mean_dice(dice.mean, [dice.ci_low, dice.ci_high])) (dice.n_valid)
+                        (mean_dice(dice.mean, &interval_of(dice, 3))) (dice.n_valid)
                     }
                 }
                 @if let Some(dice) = content.ceiling.pairwise.iter().find(is_dice) {
                     "\n" li {
                         "Readers with each other, in pairs: "
-                        (mean_dice(dice.mean, [dice.ci_low, dice.ci_high])) (dice.n_nodules)
+                        (mean_dice(
+                            dice.mean,
+                            &interval_or(
+                                dice.ci_low,
+                                dice.ci_high,
+                                3,
+                                dice.ci_missing_reason.as_deref(),
+                            ),
+                        )) (dice.n_nodules)
                         " of " (content.ceiling.n_nodules)
                     }
                 }
@@ -120,8 +139,15 @@ impl ReportPage<'_> {
                         (self.label(&comparison.model_id)) " against "
                         (self.label(&comparison.baseline_id)) ": Dice "
                         b { (signed(comparison.mean_difference, 3)) } " in the mean of "
-                        (counted(comparison.n_pairs as u64, "pair", "pairs")) ", p "
-                        (with_equals(p_value(comparison.p_holm))) " after Holm’s correction"
+                        (counted(comparison.n_nodules.unsigned_abs(), "nodule", "nodules"))
+                        " of "
+                        (counted(comparison.n_patients.unsigned_abs(), "patient", "patients"))
+                        @if let Some(reason) = &comparison.p_missing_reason {
+                            ", no test: " (reason)
+                        } @else {
+                            ", p " (with_equals(p_value(comparison.p_holm)))
+                            " after Holm’s correction"
+                        }
                     }
                 }
                 "\n"
@@ -134,17 +160,25 @@ impl ReportPage<'_> {
         self.content.models.iter().position(|model| model.model_id == model_id)
     }
 
-    /// A model's label, or its id where it has none.
+    /// A model's label, or its id where it has none; of the readers, how they are measured.
     fn label<'b>(&'b self, model_id: &'b str) -> &'b str {
+        if model_id == READER {
+            return "each reader against the others";
+        }
         let model = self.content.models.iter().find(|model| model.model_id == model_id);
         model.map_or(model_id, |model| &model.label)
     }
 }
 
+/// The interval of a row of `summary`, or why there is none.
+fn interval_of(row: &Summary, decimals: usize) -> String {
+    interval_or(row.ci_low, row.ci_high, decimals, row.ci_missing_reason.as_deref())
+}
+
 /// Ends where the number follows.
-fn mean_dice(mean: Option<f64>, [low, high]: [Option<f64>; 2]) -> Markup {
+fn mean_dice(mean: Option<f64>, interval: &str) -> Markup {
     html! {
-        "mean Dice " b { (decimal(mean, 3)) } ", 95% interval " (interval(low, high, 3))
+        "mean Dice " b { (decimal(mean, 3)) } ", 95% interval: " (interval)
         ", n\u{a0}=\u{a0}"
     }
 }

@@ -7,7 +7,7 @@ use crate::tables::RatingAgreement;
 use maud::{Markup, html};
 use nodulus_metrics::bootstrap;
 use nodulus_pages::Group;
-use nodulus_pages::text::{NONE, counted, decimal, integer, interval, words};
+use nodulus_pages::text::{NONE, counted, decimal, integer, interval_or, words};
 
 impl ReportPage<'_> {
     pub(super) fn readers(&mut self) {
@@ -18,8 +18,8 @@ impl ReportPage<'_> {
         let groups = groups.collect();
         let caption = format!(
             "Agreement between readers, over the nodules that two or more readers marked. Each nodule counts \
-             once, with the mean over its pairs of readers. 95% interval of the mean by bootstrap ({} \
-             resamples of patients).",
+             once, with the mean over its pairs of readers. 95% interval of the mean by studentised \
+             bootstrap ({} resamples of patients).",
             integer(bootstrap::RESAMPLES as u64)
         );
         self.page.table(
@@ -35,13 +35,14 @@ impl ReportPage<'_> {
         self.page.table(
             "Agreement between readers’ ratings, over the nodules that two or more readers rated. Observed: \
              share of pairs of readers with the same rating; by chance: the expected share if each rating were \
-             drawn from all; Fleiss’ kappa: agreement beyond chance, 1 where all readers agree. There is no \
-             kappa where all ratings are the same, and no interval where one resample in 40 or more has no \
-             kappa.",
+             drawn from all; Fleiss’ kappa: agreement beyond chance, 1 where all readers agree; Krippendorff’s \
+             alpha: the same for ordered ratings, of which near ones disagree less than far ones. There is neither \
+             where all ratings are the same, and no alpha of categories without an order. Beside them, 95% intervals \
+             by patient.",
             &[
                 "Rating",
                 "Fleiss’ kappa",
-                "95% interval",
+                "Krippendorff’s alpha",
                 "Observed",
                 "By chance",
                 "Nodules",
@@ -60,7 +61,7 @@ impl ReportPage<'_> {
             html! { "Readers with each other " small { "ceiling, in pairs" } },
             bold(decimal(row.mean, decimals)),
             html! {
-                (interval(row.ci_low, row.ci_high, decimals))
+                (interval_or(row.ci_low, row.ci_high, decimals, row.ci_missing_reason.as_deref()))
                 (self.bar(metric, row.mean, [row.ci_low, row.ci_high]))
             },
             cell(decimal(row.sd, decimals)),
@@ -112,18 +113,40 @@ fn pairwise(row: &Pairwise) -> Vec<Markup> {
     vec![
         cell(metric_title(&row.metric)),
         bold(decimal(row.mean, decimals)),
-        cell(interval(row.ci_low, row.ci_high, decimals)),
+        cell(interval_or(row.ci_low, row.ci_high, decimals, row.ci_missing_reason.as_deref())),
         cell(decimal(row.sd, decimals)),
         cell(decimal(row.median, decimals)),
         cell(integer(row.n_nodules)),
     ]
 }
 
+/// An agreement with its interval; a dash where there is none.
+fn agreement(
+    value: Option<f64>,
+    [low, high]: [Option<f64>; 2],
+    missing_reason: Option<&str>,
+) -> Markup {
+    html! {
+        b { (decimal(value, 3)) }
+        @if value.is_some() {
+            " " small { (interval_or(low, high, 3, missing_reason)) }
+        }
+    }
+}
+
 fn rating(row: &RatingAgreement) -> Vec<Markup> {
     vec![
         cell(words(&row.rating)),
-        bold(decimal(row.fleiss_kappa, 3)),
-        cell(interval(row.ci_low, row.ci_high, 3)),
+        agreement(
+            row.fleiss_kappa,
+            [row.kappa_ci_low, row.kappa_ci_high],
+            row.kappa_ci_missing_reason.as_deref(),
+        ),
+        agreement(
+            row.krippendorff_alpha,
+            [row.alpha_ci_low, row.alpha_ci_high],
+            row.alpha_ci_missing_reason.as_deref(),
+        ),
         cell(decimal(row.observed_agreement, 3)),
         cell(decimal(row.expected_agreement, 3)),
         cell(integer(row.n_nodules.unsigned_abs())),

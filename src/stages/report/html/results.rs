@@ -1,22 +1,22 @@
 //! Metrics of the models.
 
-use super::{ReportPage, bold, cell};
+use super::{ReportPage, bold, cell, interval_of};
 use crate::stages::evaluate::READER;
 use crate::stages::report::charts;
 use crate::stages::report::content::{ALL, NoduleResult, ReportModel};
-use crate::stages::report::names::{SLICE_PREFIX, decimals, known, metric_title};
+use crate::stages::report::names::{RULE_PREFIXES, SLICE_PREFIX, decimals, known, metric_title};
 use crate::tables::Summary;
 use maud::{Markup, html};
 use nodulus_metrics::{Metric, bootstrap};
-use nodulus_pages::text::{decimal, integer, interval};
+use nodulus_pages::text::{decimal, integer};
 use nodulus_pages::{Chart, Group, charts_side_by_side, interval_bar};
 
 impl ReportPage<'_> {
     pub(super) fn results(&mut self) {
         let caption = format!(
-            "Metrics over nodules, in three dimensions. 95% interval of the mean by bootstrap ({} resamples \
-             of patients), drawn from 0 to 1, or to the largest distance; n: nodules for which the metric is \
-             defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
+            "Metrics over nodules, in three dimensions (3D), of the mask that is delivered. 95% interval of the \
+             mean by studentised bootstrap ({} resamples of patients), drawn from 0 to 1, or to the largest distance; n: \
+             nodules for which the metric is defined, of all; missed: nodules without a predicted voxel; worst-case mean: a missed nodule \
              counts with the diagonal of its region, or with an overlap of 0.",
             integer(bootstrap::RESAMPLES as u64)
         );
@@ -26,10 +26,18 @@ impl ReportPage<'_> {
         let over_slices = |row: &Summary| row.metric.starts_with(SLICE_PREFIX);
         if self.content.summary.iter().any(over_slices) {
             self.metric_table(
-                "Metrics over slices, in their plane, for slices with nodule or with prediction. Columns as \
-                 above, with slices instead of nodules.",
+                "Metrics over slices, in their plane (2D), for slices with nodule or with prediction. Columns as \
+                 above, with slices instead of nodules. Contour metrics of papers that segment slices are these.",
                 SLICE_PREFIX,
             );
+        }
+        for (prefix, title) in RULE_PREFIXES {
+            if self.content.summary.iter().any(|row| row.metric.starts_with(prefix)) {
+                let caption = format!(
+                    "{title}, in three dimensions (3D): not what is delivered. Columns as above."
+                );
+                self.metric_table(&caption, prefix);
+            }
         }
     }
 
@@ -38,7 +46,7 @@ impl ReportPage<'_> {
         let mut groups = Vec::new();
         let readers = ReportModel {
             model_id: READER.to_owned(),
-            label: "Each reader against the others".to_owned(),
+            label: "Each reader against the others (ceiling)".to_owned(),
             ..ReportModel::default()
         };
         for metric in Metric::ALL {
@@ -51,7 +59,7 @@ impl ReportPage<'_> {
                     cell(&model.label),
                     bold(decimal(row.mean, decimals)),
                     html! {
-                        (interval(row.ci_low, row.ci_high, decimals))
+                        (interval_of(row, decimals))
                         (self.bar(&name, row.mean, [row.ci_low, row.ci_high]))
                     },
                     cell(decimal(row.sd, decimals)),
@@ -62,7 +70,9 @@ impl ReportPage<'_> {
                 ]);
             }
             rows.extend(self.ceiling_row(&name));
-            groups.push(Group { name: Some(cell(metric_title(&name))), rows });
+            if !rows.is_empty() {
+                groups.push(Group { name: Some(cell(metric_title(&name))), rows });
+            }
         }
         let heads =
             ["Model", "Mean", "95% interval", "SD", "Median", "n", "Missed", "Worst-case mean"];

@@ -3,16 +3,45 @@
 use crate::stages::evaluate::READER;
 use crate::stages::report::content::{
     Calibration, CalibrationBin, CasePrediction, Ceiling, CohortReaders, CohortSummary, Count,
-    Epoch, Evaluation, Histogram, HistogramQuantity, NoduleResult, Pairwise, ReportContent,
-    ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount, StageFailures,
+    Epoch, Evaluation, Histogram, HistogramQuantity, ModelWeights, NoduleResult, Pairwise,
+    ReportContent, ReportModel, ReportSource, ShownCase, SlicePicture, SourceVersion, SplitCount,
+    StageFailures, TrainedPhase,
 };
 use crate::stages::report::volumes;
 use crate::tables::{Comparison, MetricColumns, NoduleMetrics, RatingAgreement, Summary};
 use nodulus_formats::volume::Mask;
 use nodulus_metrics::Metric;
+use std::collections::BTreeMap;
 
 fn count(name: &str, n: u64) -> Count {
     Count { name: name.to_owned(), n }
+}
+
+fn weights() -> Vec<ModelWeights> {
+    let phase = |name: &str, cohort: &str| TrainedPhase {
+        name: name.to_owned(),
+        cohorts: vec![cohort.to_owned()],
+        epochs: 12,
+    };
+    let known = ModelWeights {
+        model_id: "tiny".to_owned(),
+        key: "0f3c".to_owned(),
+        is_outside: false,
+        phases: vec![phase("pretrain", "luna"), phase("finetune", "clinical")],
+        n_training_patients: Some(28),
+        n_validation_patients: Some(3),
+        n_cases: BTreeMap::new(),
+    };
+    let n_cases = BTreeMap::from([("luna".to_owned(), 7)]);
+    let outside = ModelWeights {
+        is_outside: true,
+        phases: Vec::new(),
+        n_training_patients: None,
+        n_validation_patients: None,
+        n_cases: BTreeMap::from([("train".to_owned(), n_cases)]),
+        ..known.clone()
+    };
+    vec![known, outside]
 }
 
 fn split(split: &str, n_patients: u64, n_nodules: u64, n_slices: u64) -> SplitCount {
@@ -89,12 +118,15 @@ fn row(model: &str, metric: Metric, subgroup: &str, mean: f64, half: f64) -> Sum
         n_total: 42,
         n_valid: if metric.is_distance() { 39 } else { 42 },
         n_missed: 3,
+        n_patients: 17,
         mean: Some(mean),
         sd: Some(1.7 * half),
         median: Some(mean + half / 3.0),
         ci_low: Some(mean - half),
         ci_high: Some(mean + half),
+        ci_missing_reason: None,
         worst_case_mean: Some(if metric.is_distance() { mean * 2.0 } else { mean }),
+        doubts: Vec::new(),
     }
 }
 
@@ -109,7 +141,7 @@ fn summary() -> Vec<Summary> {
         named("tiny", "classifier_ece", 0.0512),
         row(READER, Metric::Dice, "all", 0.866, 0.02),
     ];
-    for (model, share, distance) in [("tiny", 0.8314, 1.0), ("threshold", 0.5627, 3.4)] {
+    for (model, share, distance) in [("tiny", 0.8314, 1.0), ("region_growing", 0.5627, 3.4)] {
         for (n, metric) in Metric::ALL.into_iter().enumerate() {
             let drift = 0.02 * n as f64;
             let row = if metric.is_distance() {
@@ -123,7 +155,7 @@ fn summary() -> Vec<Summary> {
         let over_slices = row(model, Metric::Dice, "all", share - 0.1, 0.04);
         rows.push(Summary { metric: "slice_dice".to_owned(), ..over_slices });
         for (n, subgroup) in
-            ["nodule_type=solid", "nodule_type=ground_glass", "diameter_mm=under_6"]
+            ["texture_type=solid", "texture_type=ground_glass", "diameter_mm=under_6"]
                 .into_iter()
                 .enumerate()
         {
@@ -143,6 +175,7 @@ fn pairwise(n_nodules: u64, scale: f64) -> Vec<Pairwise> {
         median: (n_nodules > 0).then_some(scale * mean + 0.01),
         ci_low: (n_nodules > 1).then_some(scale * mean - 0.02),
         ci_high: (n_nodules > 1).then_some(scale * mean + 0.02),
+        ci_missing_reason: (n_nodules <= 1).then(|| "fewer than 6 patients".to_owned()),
     };
     [(Metric::Dice, 0.8), (Metric::Iou, 0.7), (Metric::Assd, 0.6)].map(of).into()
 }
@@ -156,8 +189,12 @@ fn readers() -> Vec<CohortReaders> {
         observed_agreement: Some(0.61),
         expected_agreement: Some(0.443),
         fleiss_kappa,
-        ci_low: fleiss_kappa.map(|kappa| kappa - 0.05),
-        ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
+        kappa_ci_low: fleiss_kappa.map(|kappa| kappa - 0.05),
+        kappa_ci_high: fleiss_kappa.map(|kappa| kappa + 0.05),
+        krippendorff_alpha: fleiss_kappa.map(|kappa| kappa + 0.2),
+        alpha_ci_low: fleiss_kappa.map(|kappa| kappa + 0.15),
+        alpha_ci_high: fleiss_kappa.map(|kappa| kappa + 0.25),
+        ..RatingAgreement::default()
     };
     vec![
         CohortReaders {
@@ -179,7 +216,7 @@ fn readers() -> Vec<CohortReaders> {
 
 fn nodules() -> Vec<NoduleResult> {
     let mut nodules = Vec::new();
-    for (model, best, spread) in [("tiny", 0.93, 0.3), ("threshold", 0.82, 0.75)] {
+    for (model, best, spread) in [("tiny", 0.93, 0.3), ("region_growing", 0.82, 0.75)] {
         for n in 0..42u64 {
             let u = ((n * 2_654_435_761) % 1000) as f64 / 1000.0;
             let missed = n % 14 == 3;
@@ -236,7 +273,7 @@ fn case(rank: &str, shift: f64, radius: f64, dice: f64) -> ShownCase {
         nodule_id: format!("n-{rank}"),
         diameter_mm: 1.4 * radius,
         z_mm: -121.25,
-        predictions: vec![prediction("tiny", dice), prediction("threshold", dice / 2.0)],
+        predictions: vec![prediction("tiny", dice), prediction("region_growing", dice / 2.0)],
         picture: SlicePicture {
             size: [64, 64],
             spacing_mm: [0.7, 0.7],
@@ -265,21 +302,24 @@ fn models() -> Vec<ReportModel> {
         predictions: vec!["90f1".to_owned()],
         checkpoints: vec![],
     };
-    vec![model("tiny", "tiny, fine-tuned"), model("threshold", "best single threshold (−412 HU)")]
+    vec![model("tiny", "tiny, fine-tuned"), model("region_growing", "region growing (baseline)")]
 }
 
 pub(super) fn sample() -> ReportContent {
     let comparison = |metric: &str, mean: f64, p: f64| Comparison {
         metric: metric.to_owned(),
         model_id: "tiny".to_owned(),
-        baseline_id: "threshold".to_owned(),
-        n_pairs: 42,
+        baseline_id: "region_growing".to_owned(),
+        n_nodules: 42,
+        n_patients: 17,
         mean_difference: Some(mean),
         ci_low: Some(mean - 0.1),
         ci_high: Some(mean + 0.1),
+        ci_missing_reason: None,
         median_difference: Some(mean * 0.9),
-        wilcoxon_statistic: Some(21.0),
+        test: Some("sign flips by patient, all".to_owned()),
         p: Some(p),
+        p_missing_reason: None,
         p_holm: Some(2.0 * p),
         rank_biserial: Some(0.5),
     };
@@ -300,7 +340,7 @@ pub(super) fn sample() -> ReportContent {
     };
     let outside = ReportSource { name: "sources".to_owned(), made: None, ..source("sources", 0) };
     ReportContent {
-        report_version: 5,
+        report_version: 6,
         title: "Lung nodule segmentation: demo".to_owned(),
         run_id: "3f9a1c20b7de4581".to_owned(),
         tool_version: "0.1.0".to_owned(),
@@ -313,14 +353,19 @@ pub(super) fn sample() -> ReportContent {
             causes: vec![count("slices 12 and 14 are 5 mm apart, expected 2.5 mm", 2)],
         }],
         training: epochs(),
+        warnings: vec![
+            "`tiny`: 4 of 42 nodules have a spacing outside the range of the scans that the weights learnt from".to_owned(),
+        ],
         evaluation: Evaluation { split: "test".to_owned(), n_patients: 9, n_nodules: 42 },
         models: models(),
+        weights: weights(),
         summary: summary(),
         ceiling: Ceiling { n_nodules: 42, n_several_readers: 37, pairwise: pairwise(37, 1.0) },
         comparisons: vec![
             comparison("dice", 0.2687, 0.000_02),
             comparison("assd_mm", -0.96, 0.0131),
         ],
+        before: None,
         nodules: nodules(),
         volumes: volumes::agreement(&models(), &summary()),
         calibration: vec![calibration()],

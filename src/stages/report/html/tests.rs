@@ -20,8 +20,10 @@ fn the_page_holds_the_main_numbers() {
     assert_well_formed(&page);
     for text in [
         "42 nodules of 9 patients",
-        "mean Dice <b>0.831</b>, 95% interval [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
-        "Dice <b>+0.269</b> in the mean of 42 pairs, p &lt; 0.001 after Holm’s correction",
+        "pretrain: luna, 12 epochs<br>finetune: clinical, 12 epochs",
+        "<td>7 scans of luna</td><td>–</td>",
+        "mean Dice <b>0.831</b>, 95% interval: [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
+        "Dice <b>+0.269</b> in the mean of 42 nodules of 17 patients, p &lt; 0.001 after Holm’s correction",
         "<td>39 / 42</td>",
         "<td>8 / 30 / 620 / 309</td>",
         ">Split by<",
@@ -30,7 +32,7 @@ fn the_page_holds_the_main_numbers() {
         "Marks: Non nodule",
         "2,304",
         "ingest: 2 cases",
-        "Nodule type: ground glass",
+        "Texture type: ground glass",
         "Diameter (mm): under 6",
         "Metrics over slices",
         "z = \u{2212}121.25 mm",
@@ -39,6 +41,27 @@ fn the_page_holds_the_main_numbers() {
         assert!(page.contains(text), "no `{text}`");
     }
     assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn too_few_patients_are_named_where_interval_and_test_would_stand() {
+    let mut content = sample();
+    let reason = || Some("fewer than 6 patients".to_owned());
+    let row = &mut content.comparisons[0];
+    (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
+    (row.p, row.p_holm, row.p_missing_reason) = (None, None, reason());
+    for row in &mut content.summary {
+        (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
+    }
+    let page = render(&content);
+    assert_well_formed(&page);
+    for text in [
+        "mean Dice <b>0.831</b>, 95% interval: fewer than 6 patients, n",
+        "nodules of 17 patients, no test: fewer than 6 patients",
+        "<small>fewer than 6 patients</small>",
+    ] {
+        assert!(page.contains(text), "no `{text}`");
+    }
 }
 
 #[test]
@@ -82,8 +105,8 @@ fn the_summary_compares_with_the_leading_model_alone() {
     let other = Comparison { model_id: "other".to_owned(), ..content.comparisons[0].clone() };
     content.comparisons.push(other);
     let page = render(&content);
-    assert_eq!(page.matches("in the mean of 42 pairs").count(), 1);
-    assert!(page.contains(">other − best single threshold"));
+    assert_eq!(page.matches("in the mean of 42 nodules").count(), 1);
+    assert!(page.contains(">other − region growing (baseline)"));
 }
 
 #[test]
@@ -112,10 +135,10 @@ fn readers_have_rows_beside_the_models() {
         "luna: 71 of 96 nodules with two or more readers",
         "clinical: 0 of 48 nodules with two or more readers",
         "<th scope=\"row\">Dice</th><td><b>0.720</b></td><td>[0.700, 0.740]</td>",
-        "<th scope=\"row\">Malignancy</th><td><b>0.300</b></td><td>[0.250, 0.350]</td>\
-         <td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
-        "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td>–</td>",
-        "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval \
+        "<th scope=\"row\">Malignancy</th><td><b>0.300</b> \
+         <small>[0.250, 0.350]</small></td><td><b>0.500</b> <small>[0.450, 0.550]</small></td><td>0.610</td><td>0.443</td><td>1,071</td><td>3,402</td>",
+        "<th scope=\"row\">Internal structure</th><td><b>–</b></td><td><b>–</b></td>",
+        "<li>Readers with each other, in pairs: mean Dice <b>0.800</b>, 95% interval: \
          [0.780, 0.820], n\u{a0}=\u{a0}37 of 42</li>",
         "<td>37 / 42</td><td>–</td><td>–</td>",
         "from the 37 of 42 evaluated nodules on which two or more readers were compared",

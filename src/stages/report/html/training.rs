@@ -3,6 +3,7 @@
 use super::{ReportPage, cell};
 use crate::stages::report::charts;
 use crate::stages::report::content::Epoch;
+use crate::stages::train::{EpochValues, warnings};
 use maud::{Markup, html};
 use nodulus_pages::text::{NONE, decimal, integer};
 use nodulus_pages::{Chart, Group, charts_stacked};
@@ -37,6 +38,13 @@ impl ReportPage<'_> {
             "Mean loss (left) and mean Dice over slices with nodule (right) by epoch: faint on the training \
              slices, full on the validation slices. Phases follow each other; each fold has a line.",
         );
+        let warnings: Vec<String> =
+            models.iter().flat_map(|(name, epochs)| warned(name, epochs)).collect();
+        if !warnings.is_empty() {
+            self.page.add(
+                html! { p { b { "Warnings." } } ul { @for text in &warnings { li { (text) } } } },
+            );
+        }
         let groups = models
             .iter()
             .map(|(name, epochs)| Group { name: Some(cell(name)), rows: last_epochs(epochs) });
@@ -65,6 +73,24 @@ impl ReportPage<'_> {
             (None, None) => format!("run {}, whose weights did not predict", epoch.run_id),
         }
     }
+}
+
+/// What the course of each phase of a model's runs warns of.
+fn warned(name: &str, epochs: &[&Epoch]) -> Vec<String> {
+    let courses =
+        epochs.chunk_by(|a, b| (&a.run_id, &a.phase, a.fold) == (&b.run_id, &b.phase, b.fold));
+    let of_course = |course: &[&Epoch]| -> Vec<String> {
+        let values = course.iter().map(|epoch| EpochValues {
+            epoch: epoch.epoch,
+            loss: epoch.loss,
+            dice: epoch.dice,
+        });
+        let Some(first) = course.first() else { return Vec::new() };
+        let fold = first.fold.map_or(String::new(), |fold| format!(", fold {fold} held out"));
+        let warnings = warnings(&values.collect::<Vec<_>>()).into_iter();
+        warnings.map(|text| format!("{name}, phase {}{fold}: {text}.", first.phase)).collect()
+    };
+    courses.flat_map(of_course).collect()
 }
 
 /// A row for the last epoch of each phase, run and fold.

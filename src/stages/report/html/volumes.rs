@@ -1,11 +1,11 @@
 //! Sizes of the predictions compared with the readers' consensus.
 
-use super::{ReportPage, bold, cell};
+use super::{ReportPage, bold, cell, interval_of};
 use crate::stages::report::charts;
 use crate::stages::report::content::VolumeAgreement;
 use maud::{Markup, html};
 use nodulus_metrics::SizeMeasure;
-use nodulus_pages::text::{NONE, decimal, integer, interval, signed};
+use nodulus_pages::text::{NONE, decimal, integer, interval_or, signed};
 use nodulus_pages::{Chart, Group, charts_side_by_side};
 
 impl ReportPage<'_> {
@@ -15,13 +15,12 @@ impl ReportPage<'_> {
             self.page.add(html! { p { "Compared volumes: none." } });
             return;
         }
-        let largest = charts::largest_volume(self.content.nodules.iter());
         let chart = |row: &VolumeAgreement| {
             let position = self.position(&row.model_id).unwrap_or(0);
             let name = self.label(&row.model_id);
             let results = self.results_of(&row.model_id);
             Chart {
-                picture: charts::bland_altman(name, position, &results, row, largest),
+                picture: charts::bland_altman(name, position, &results, row),
                 description: format!(
                     "Difference of predicted and reference volume by their mean: {name}"
                 ),
@@ -33,7 +32,12 @@ impl ReportPage<'_> {
                 cell(self.label(&row.model_id)),
                 cell(integer(row.n)),
                 bold(signed(row.mean_mm3, 1)),
-                cell(interval(row.ci_low_mm3, row.ci_high_mm3, 1)),
+                cell(interval_or(
+                    row.ci_low_mm3,
+                    row.ci_high_mm3,
+                    1,
+                    row.ci_missing_reason.as_deref(),
+                )),
                 cell(decimal(row.sd_mm3, 1)),
                 cell(signed(row.lower_limit_mm3, 1)),
                 cell(signed(row.upper_limit_mm3, 1)),
@@ -43,7 +47,7 @@ impl ReportPage<'_> {
         self.page.figure(
             charts_side_by_side(&charts),
             "Volume of each nodule, predicted minus reference, by the mean of both (Bland and Altman), a \
-             chart for each model, each with its own vertical axis. Line: mean difference; dashed: 95% \
+             chart for each model, each with its own axes. Line: mean difference; dashed: 95% \
              limits of agreement.",
         );
         self.page.table(
@@ -68,7 +72,7 @@ impl ReportPage<'_> {
                     cell(self.label(model_id)),
                     cell(integer(error.n_valid.unsigned_abs())),
                     bold(signed(error.mean, 2)),
-                    cell(interval(error.ci_low, error.ci_high, 2)),
+                    cell(interval_of(error, 2)),
                     cell(decimal(mean(absolute), 2)),
                     cell(percent.unwrap_or(NONE.to_owned())),
                 ])

@@ -14,7 +14,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use fs_err as fs;
 use std::collections::BTreeMap;
-use std::io::{BufReader, Cursor};
+use std::io::Cursor;
 use std::mem;
 use std::path::Path;
 
@@ -85,7 +85,7 @@ impl DicomFile {
 type MemoryScanner<'a> = Scanner<Cursor<&'a [u8]>>;
 
 fn scanner(bytes: &[u8]) -> MemoryScanner<'_> {
-    Scanner { reader: BufReader::new(Cursor::new(bytes)), at: 0, end: bytes.len() as u64 }
+    Scanner::new(Cursor::new(bytes), bytes.len() as u64)
 }
 
 struct DataSetParser<'a> {

@@ -2,15 +2,17 @@
 
 use super::deflated;
 use super::functional_groups::{self, FunctionalGroups};
+use super::header::ElementHeader;
 use super::scanner::Scanner;
-use super::syntax;
+use super::syntax::{self, Encoding};
 use super::values::decode;
 use crate::dicom::error::{Error, Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use fs_err::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 /// The wanted elements of a file.
@@ -30,6 +32,8 @@ pub(crate) struct Elements {
     pub(crate) data_set: u64,
     /// Length of the file; of the inflated data set if it is deflated.
     pub(crate) length: u64,
+    /// Faults that were read past.
+    pub(crate) irregular: Vec<Irregularity>,
 }
 
 /// The position of the pixel data.
@@ -43,7 +47,8 @@ pub(crate) struct PixelDataRange {
 
 /// Reads the elements of a file that `wanted` lists in the order of their tags; `None` if the file is not DICOM.
 ///
-/// Other elements are skipped, and reading ends after the last wanted one. A deflated data set is first inflated to
+/// Other elements are skipped. Reading ends after the last wanted one, or goes on if that one, or one that a slice needs,
+/// is missing: elements may be out of order. A deflated data set is first inflated to
 /// its end.
 pub(crate) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
     let source = File::open(file)?;
@@ -56,7 +61,7 @@ fn scan(
     file_length: u64,
     wanted: &[Tag],
 ) -> Result<Option<Elements>, Problem> {
-    let mut scanner = Scanner { reader: BufReader::new(source), at: 0, end: file_length };
+    let mut scanner = Scanner::new(source, file_length);
     if !scanner.is_dicom()? {
         return Ok(None);
     }
@@ -65,61 +70,155 @@ fn scan(
     let elements = if syntax::is_deflated(&transfer_syntax) {
         let inflated = deflated::inflate(scanner.reader, file_length)?;
         let end = inflated.len() as u64;
-        let scanner = Scanner { reader: BufReader::new(Cursor::new(inflated)), at: 0, end };
-        scan_data_set(scanner, transfer_syntax, wanted)
+        let inflated =
+            Scanner { irregular: scanner.irregular, ..Scanner::new(Cursor::new(inflated), end) };
+        DataSetScan::of(inflated, transfer_syntax, wanted)
             .map_err(|problem| Problem::Inflated(Box::new(problem)))?
     } else {
-        scan_data_set(scanner, transfer_syntax, wanted)?
+        DataSetScan::of(scanner, transfer_syntax, wanted)?
     };
     Ok(Some(Elements { data_set, ..elements }))
 }
 
-fn scan_data_set(
-    mut scanner: Scanner<impl Read + Seek>,
-    transfer_syntax: String,
-    wanted: &[Tag],
-) -> Result<Elements, Problem> {
-    let encoding = syntax::encoding(&transfer_syntax);
-    let mut found = Vec::new();
-    let (mut pixels, mut padding, mut frames) = (None, None, FunctionalGroups::default());
-    while scanner.at < scanner.end {
-        let element = scanner.header(encoding)?;
-        if wanted.last().is_none_or(|last| element.tag > *last) {
-            break;
+/// Without these, elements that come after the pixel data are read, although they should come before them.
+const NEEDED: [Tag; 6] = [
+    tags::SERIES_INSTANCE_UID,
+    tags::ROWS,
+    tags::COLUMNS,
+    tags::BITS_ALLOCATED,
+    tags::BITS_STORED,
+    tags::PIXEL_REPRESENTATION,
+];
+
+/// Without these, elements after the pixel data of a file without frames are read too.
+const NEEDED_OF_SINGLE: [Tag; 3] =
+    [tags::IMAGE_POSITION_PATIENT, tags::PIXEL_SPACING, tags::RESCALE_SLOPE];
+
+/// What is found in a data set.
+struct DataSetScan<'a, R> {
+    scanner: Scanner<R>,
+    encoding: Encoding,
+    wanted: &'a [Tag],
+    /// The wanted elements, encoded.
+    found: Vec<u8>,
+    tags: Vec<Tag>,
+    pixels: Option<PixelDataRange>,
+    padding: Option<u16>,
+    frames: FunctionalGroups,
+    /// Whether everything that comes next is beyond the last wanted element, if elements are in order.
+    is_past: bool,
+}
+
+impl<'a, R: Read + Seek> DataSetScan<'a, R> {
+    fn of(
+        scanner: Scanner<R>,
+        transfer_syntax: String,
+        wanted: &'a [Tag],
+    ) -> Result<Elements, Problem> {
+        let mut scan = Self {
+            scanner,
+            encoding: syntax::encoding(&transfer_syntax),
+            wanted,
+            found: Vec::new(),
+            tags: Vec::new(),
+            pixels: None,
+            padding: None,
+            frames: FunctionalGroups::default(),
+            is_past: false,
+        };
+        match scan.all() {
+            // Nothing beyond the wanted elements needs to be well formed.
+            Err(_) if scan.is_past => {}
+            other => other?,
         }
-        if element.tag == tags::PIXEL_DATA {
-            pixels = Some(PixelDataRange { offset: scanner.at, length: element.length });
-            if element.length.is_none() && frames.are_there() {
-                frames.fragments = scanner.fragments(encoding)?;
+        let Self { scanner, encoding, found, pixels, padding, frames, .. } = scan;
+        let (values, length) = (decode(found, encoding)?, scanner.end);
+        let irregular = scanner.irregular;
+        Ok(Elements {
+            transfer_syntax,
+            values,
+            pixels,
+            padding,
+            frames,
+            data_set: 0,
+            length,
+            irregular,
+        })
+    }
+
+    fn all(&mut self) -> Result<(), Problem> {
+        let mut greatest = Tag(0, 0);
+        while self.scanner.at < self.scanner.end {
+            let element = self.scanner.header(self.encoding)?;
+            if element.tag < greatest {
+                if self.wanted.contains(&element.tag) {
+                    self.scanner.note(Irregularity::ElementOrder);
+                }
+            } else {
+                greatest = element.tag;
             }
-            break;
+            let is_past = self.wanted.last().is_none_or(|last| element.tag > *last);
+            if is_past && self.has_last() {
+                return Ok(());
+            }
+            self.is_past |= is_past;
+            if element.tag == tags::PIXEL_DATA {
+                if !self.wanted.contains(&element.tag) {
+                    return Ok(());
+                }
+                self.pixels =
+                    Some(PixelDataRange { offset: self.scanner.at, length: element.length });
+                if element.length.is_none() && self.frames.are_there() {
+                    self.frames.fragments = self.scanner.fragments(self.encoding)?;
+                    return Ok(());
+                }
+                if self.has_needed() {
+                    return Ok(());
+                }
+                self.is_past = true;
+            }
+            self.element(&element)?;
         }
-        if wanted.contains(&element.tag) && functional_groups::belongs_to_groups(element.tag) {
-            scanner.append_frames(&element, encoding, &mut frames)?;
-            continue;
+        Ok(())
+    }
+
+    fn element(&mut self, element: &ElementHeader) -> Result<(), Problem> {
+        let is_wanted = self.wanted.contains(&element.tag) && element.tag != tags::PIXEL_DATA;
+        if is_wanted && functional_groups::belongs_to_groups(element.tag) {
+            return self.scanner.append_frames(element, self.encoding, &mut self.frames);
         }
         match element.length {
             // US or SS, like the pixels: the bits are the same.
             Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
                 let mut bytes = [0; 2];
-                scanner.fill(&mut bytes, || attribute_name(element.tag))?;
-                padding = Some(encoding.u16(bytes));
+                self.scanner.fill(&mut bytes, || attribute_name(element.tag))?;
+                self.padding = Some(self.encoding.u16(bytes));
+                Ok(())
             }
-            Some(length) if element.tag == tags::PIXEL_PADDING_VALUE => {
-                scanner.skip(length, element.tag)?;
+            Some(length) if is_wanted && element.tag != tags::PIXEL_PADDING_VALUE => {
+                self.tags.push(element.tag);
+                self.scanner.append_element(element, length, &mut self.found)
             }
-            Some(length) if wanted.contains(&element.tag) => {
-                element.check()?;
-                found.extend(element.raw());
-                scanner.append(length, element.tag, &mut found)?;
-            }
-            Some(length) => scanner.skip(length, element.tag)?,
-            None => scanner.skip_sequence(&element, encoding)?,
+            Some(length) => self.scanner.skip(length, element.tag),
+            None => self.scanner.skip_sequence(element, self.encoding),
         }
     }
-    let values = decode(found, encoding)?;
-    let (data_set, length) = (0, scanner.end);
-    Ok(Elements { transfer_syntax, values, pixels, padding, frames, data_set, length })
+
+    /// Whether the last wanted element is there.
+    fn has_last(&self) -> bool {
+        match self.wanted.last() {
+            Some(&tags::PIXEL_DATA) => self.pixels.is_some(),
+            Some(last) => self.tags.contains(last),
+            None => true,
+        }
+    }
+
+    /// Whether no wanted element that a slice needs is missing.
+    fn has_needed(&self) -> bool {
+        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.tags.contains(tag);
+        NEEDED.iter().all(is_there)
+            && (self.frames.are_there() || NEEDED_OF_SINGLE.iter().all(is_there))
+    }
 }
 
 #[cfg(test)]

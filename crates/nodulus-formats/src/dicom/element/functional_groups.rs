@@ -182,9 +182,7 @@ impl<R: Read + Seek> Scanner<R> {
             let mut bytes = Vec::new();
             scanner.elements(end, encoding, &mut |scanner, element| match element.length {
                 Some(length) if n_items == 1 && wanted.wanted.contains(&element.tag) => {
-                    element.check()?;
-                    bytes.extend(element.raw());
-                    scanner.append(length, element.tag, &mut bytes)
+                    scanner.append_element(element, length, &mut bytes)
                 }
                 _ => scanner.skip_element(element, encoding),
             })?;

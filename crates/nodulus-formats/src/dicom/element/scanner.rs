@@ -1,8 +1,11 @@
 //! Reads a data set element by element, and checks every length against the file.
 
-use super::header::{ElementHeader, ITEM_END, SEQUENCE_END, has_long_header};
+use super::header::{
+    ElementHeader, ITEM_END, SEQUENCE_END, has_long_header, is_descriptive, is_first_element,
+};
 use super::syntax::{EXPLICIT_LITTLE, Encoding};
 use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use std::io::{BufReader, Read, Seek};
@@ -12,16 +15,40 @@ pub(crate) struct Scanner<R> {
     pub(crate) reader: BufReader<R>,
     pub(crate) at: u64,
     pub(crate) end: u64,
+    /// Faults that were read past.
+    pub(crate) irregular: Vec<Irregularity>,
 }
 
 impl<R: Read + Seek> Scanner<R> {
+    pub(crate) fn new(source: R, end: u64) -> Self {
+        Self { reader: BufReader::new(source), at: 0, end, irregular: Vec::new() }
+    }
+
+    /// Reads the preamble, if the file has one.
     pub(crate) fn is_dicom(&mut self) -> Result<bool, Problem> {
         let mut start = [0; 132];
         if self.end < start.len() as u64 {
             return Ok(false);
         }
         self.fill(&mut start, || "the preamble".to_owned())?;
-        Ok(start.ends_with(b"DICM"))
+        if start.ends_with(b"DICM") {
+            return Ok(true);
+        }
+        let begins = if start.starts_with(b"DICM") { 4 } else { 0 };
+        if !is_first_element(&start[begins..]) {
+            return Ok(false);
+        }
+        self.at = begins as u64;
+        self.reader.seek_relative(begins as i64 - start.len() as i64)?;
+        self.irregular.push(Irregularity::NoPreamble);
+        Ok(true)
+    }
+
+    /// Counts a fault of the file once.
+    pub(crate) fn note(&mut self, irregularity: Irregularity) {
+        if !self.irregular.contains(&irregularity) {
+            self.irregular.push(irregularity);
+        }
     }
 
     /// Reads the meta group to its end; returns the transfer syntax.
@@ -40,7 +67,28 @@ impl<R: Read + Seek> Scanner<R> {
                 None => self.skip_sequence(&element, EXPLICIT_LITTLE)?,
             }
         }
-        uid.ok_or_else(|| Problem::Missing(attribute_name(tags::TRANSFER_SYNTAX_UID)))
+        match uid {
+            Some(uid) => Ok(uid),
+            None => self.syntax_of_next_element(),
+        }
+    }
+
+    /// The uncompressed transfer syntax that the next element is encoded in, for a file that names none.
+    fn syntax_of_next_element(&mut self) -> Result<String, Problem> {
+        if self.end - self.at < 8 {
+            return Err(Problem::Missing(attribute_name(tags::TRANSFER_SYNTAX_UID)));
+        }
+        let mut next = [0; 6];
+        self.fill(&mut next, || "an element's header".to_owned())?;
+        self.reader.seek_relative(-6)?;
+        self.at -= 6;
+        self.note(Irregularity::NoTransferSyntax);
+        let [g0, g1, .., b4, b5] = next;
+        let encoding = Encoding {
+            explicit_vr: VR::from_binary([b4, b5]).is_some(),
+            big_endian: g0 == 0 && g1 != 0,
+        };
+        Ok(encoding.uid().to_owned())
     }
 
     /// Whether the next element is in the meta group; the elements after it may have another encoding.
@@ -109,6 +157,29 @@ impl<R: Read + Seek> Scanner<R> {
     ) -> Result<(), Problem> {
         self.advance(bytes.len() as u64, element)?;
         Ok(self.reader.read_exact(bytes)?)
+    }
+
+    /// Appends a wanted element with its header. One that cannot be decoded is skipped if no voxel depends on it.
+    pub(crate) fn append_element(
+        &mut self,
+        element: &ElementHeader,
+        length: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
+        match element.checked() {
+            Ok(header) => {
+                if header.is_unknown {
+                    self.note(Irregularity::UnknownRepresentation);
+                }
+                bytes.extend(header.raw());
+                self.append(length, element.tag, bytes)
+            }
+            Err(_) if is_descriptive(element.tag) => {
+                self.note(Irregularity::Attribute(element.tag));
+                self.skip(length, element.tag)
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     pub(crate) fn append(

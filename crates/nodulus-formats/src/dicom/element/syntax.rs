@@ -22,6 +22,10 @@ const EXPLICIT_BIG: Encoding = Encoding { explicit_vr: true, big_endian: true };
 /// Retired by the standard, so deprecated in the dictionary.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
+/// Progressive JPEG with Huffman codes, processes 6 and 8, 10 and 12: retired as well.
+const JPEG_SPECTRAL_SELECTION: &str = "1.2.840.10008.1.2.4.53";
+const JPEG_FULL_PROGRESSION: &str = "1.2.840.10008.1.2.4.55";
+
 impl Encoding {
     pub(crate) fn u16(self, bytes: [u8; 2]) -> u16 {
         if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
@@ -81,7 +85,10 @@ pub(crate) fn packing(uid: &str) -> Result<Packing, Problem> {
         uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => return Ok(Packing::Deflated),
         uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => Codec::Uncompressed,
         uids::RLE_LOSSLESS => Codec::Rle,
-        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => Codec::JpegDct,
+        uids::JPEG_BASELINE8_BIT
+        | uids::JPEG_EXTENDED12_BIT
+        | JPEG_SPECTRAL_SELECTION
+        | JPEG_FULL_PROGRESSION => Codec::JpegDct,
         uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => Codec::JpegLossless,
         uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Codec::JpegLs,
         uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Codec::Jpeg2000,
@@ -99,8 +106,8 @@ fn name_of_unread(uid: &str) -> &'static str {
     match uid {
         "1.2.840.10008.1.2.1.95" => "Papyrus 3",
         "1.2.840.10008.1.2.4.52" => "JPEG Extended, processes 3 and 5: arithmetic coding",
-        "1.2.840.10008.1.2.4.53" | "1.2.840.10008.1.2.4.54" => "JPEG Spectral Selection",
-        "1.2.840.10008.1.2.4.55" | "1.2.840.10008.1.2.4.56" => "JPEG Full Progression",
+        "1.2.840.10008.1.2.4.54" => "JPEG Spectral Selection: arithmetic coding",
+        "1.2.840.10008.1.2.4.56" => "JPEG Full Progression: arithmetic coding",
         "1.2.840.10008.1.2.4.58" => "JPEG Lossless, process 15: arithmetic coding",
         "1.2.840.10008.1.2.4.59"
         | "1.2.840.10008.1.2.4.60"
@@ -136,6 +143,8 @@ mod tests {
             ("1.98", Codec::Uncompressed),
             ("4.50", Codec::JpegDct),
             ("4.51", Codec::JpegDct),
+            ("4.53", Codec::JpegDct),
+            ("4.55", Codec::JpegDct),
             ("4.57", Codec::JpegLossless),
             ("4.70", Codec::JpegLossless),
             ("4.80", Codec::JpegLs),

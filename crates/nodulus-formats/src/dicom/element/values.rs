@@ -2,6 +2,7 @@
 
 use super::syntax::Encoding;
 use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
@@ -35,6 +36,26 @@ pub(crate) fn text(values: &InMemDicomObject, tag: Tag) -> Result<Option<String>
     let found = element.to_str().map_err(|error| Problem::elements(&error))?;
     let found = found.trim_matches(['\0', ' ']);
     Ok((!found.is_empty()).then(|| found.to_owned()))
+}
+
+/// The value of an attribute that no voxel depends on; one that is no valid value counts as missing and is noted.
+pub(crate) fn descriptive<T>(
+    values: &InMemDicomObject,
+    tag: Tag,
+    read: ReadValue<T>,
+    irregular: &mut Vec<Irregularity>,
+) -> Option<T> {
+    read(values, tag).unwrap_or_else(|_| {
+        irregular.push(Irregularity::Attribute(tag));
+        None
+    })
+}
+
+/// One whole number.
+pub(crate) fn whole(values: &InMemDicomObject, tag: Tag) -> Result<Option<i64>, Problem> {
+    let Some(found) = text(values, tag)? else { return Ok(None) };
+    let number = found.parse().ok();
+    number.map(Some).ok_or_else(|| Problem::value(tag, format!("`{found}`"), "a whole number"))
 }
 
 pub(crate) fn number(values: &InMemDicomObject, tag: Tag) -> Result<Option<f64>, Problem> {

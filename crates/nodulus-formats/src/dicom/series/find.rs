@@ -4,6 +4,7 @@ use super::sop_class::{self, SopClass};
 use crate::dicom::element::elements;
 use crate::dicom::element::values;
 use crate::dicom::error::{Error, Problem, attribute_name};
+use crate::dicom::passed_over::{PassedOver, PassedOverRule};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
@@ -23,83 +24,133 @@ pub struct SeriesFiles {
 const WANTED: [Tag; 4] =
     [tags::IMAGE_TYPE, tags::SOP_CLASS_UID, tags::MODALITY, tags::SERIES_INSTANCE_UID];
 
-/// Lists the CT series among files, sorted by UID.
+/// The CT series among files, and what the other files are.
+#[derive(Debug, Default)]
+pub struct SeriesListing {
+    /// The series, sorted by UID.
+    pub series: Vec<SeriesFiles>,
+    /// Files that are left aside, in the given order.
+    pub passed_over: Vec<PassedOver>,
+    /// DICOM files that cannot be read as far as their series.
+    pub damaged: Vec<Error>,
+}
+
+/// Lists the CT series among files.
 ///
-/// Skipped are other modalities, localizers, files that are not DICOM, and files of modality CT that are not slices
-/// by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
+/// Left aside are other modalities, localizers, files that are not DICOM or empty, and files of modality CT that are not
+/// slices by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
 /// Slices that cannot be read for other reasons, such as their compression, are listed: reading them reports why.
-///
-/// # Errors
-///
-/// Fails if a DICOM file is truncated or malformed before its series, or a file named `.dcm` is not DICOM: a slice
-/// must not vanish from its series unnoticed.
-pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
+pub fn list_series(files: &[PathBuf]) -> SeriesListing {
+    let mut listing = SeriesListing::default();
     let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for (file, uid) in files.iter().zip(series_of_each(files)) {
-        if let Some(uid) = uid? {
-            series.entry(uid).or_default().push(file.clone());
+    let contents: Vec<_> = files.par_iter().map(|file| content_of(file)).collect();
+    for (file, content) in files.iter().zip(contents) {
+        match content {
+            Ok(FileContent::Slice(uid)) => series.entry(uid).or_default().push(file.clone()),
+            Ok(FileContent::Other(passed_over)) => listing.passed_over.push(passed_over),
+            Err(error) => listing.damaged.push(error),
         }
     }
     let named = |(series_instance_uid, files)| SeriesFiles { series_instance_uid, files };
-    Ok(series.into_iter().map(named).collect())
+    listing.series = series.into_iter().map(named).collect();
+    listing
 }
 
-/// The files of one CT series, as [`find_series`] lists them; files that fail are skipped.
+/// The series of [`list_series`], for files that are all expected to be readable.
+///
+/// # Errors
+///
+/// Fails if a DICOM file is truncated or malformed before its series, or a file named `.dcm` is not DICOM.
+pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
+    let listing = list_series(files);
+    if let Some(error) = listing.damaged.into_iter().next() {
+        return Err(error);
+    }
+    match listing.passed_over.iter().find(|other| is_misnamed(other)) {
+        Some(other) => Err(Error::file(&other.path, Problem::NotDicom)),
+        None => Ok(listing.series),
+    }
+}
+
+/// The files of one CT series, as [`list_series`] lists them.
 pub fn files_of_series(files: &[PathBuf], series_instance_uid: &str) -> Vec<PathBuf> {
     let found = files.iter().zip(series_of_each(files));
     let own = found.filter(|(_, uid)| matches!(uid, Ok(Some(uid)) if uid == series_instance_uid));
     own.map(|(file, _)| file.clone()).collect()
 }
 
-/// The UIDs of the CT series among files, as [`find_series`] lists them; files that fail are skipped.
+/// The UIDs of the CT series among files, as [`list_series`] lists them.
 pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
     series_of_each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
 }
 
-/// What the DICOM files among files without a CT series are: their modality, and for CT why they are not slices.
-///
-/// # Errors
-///
-/// Fails as [`find_series`] does.
-pub fn file_kinds(files: &[PathBuf]) -> Result<BTreeSet<String>, Error> {
-    let mut found = BTreeSet::new();
-    for file in files {
-        if let Some(header) = SeriesHeader::read(file)? {
-            let text = |tag| header.text(file, tag);
-            let Some(modality) = text(tags::MODALITY)? else { continue };
-            found.insert(match header.class() {
-                _ if modality != "CT" => modality,
-                SopClass::NoScan(what) => format!("CT ({what})"),
-                _ if header.is_localizer() => "CT (localizer)".to_owned(),
-                _ => format!("CT (SOP class {})", text(tags::SOP_CLASS_UID)?.unwrap_or_default()),
-            });
-        }
-    }
-    Ok(found)
-}
-
-/// The CT series of each file, as [`find_series`] finds it; `None` for a file that is skipped.
+/// The CT series of each file; `None` for a file that [`list_series`] leaves aside. A file that fails is damaged, or is
+/// named `.dcm` and empty: it may be a slice that is not written yet.
 pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
-    files.par_iter().map(|file| series_of(file)).collect()
+    let of_file = |file: &PathBuf| match content_of(file)? {
+        FileContent::Slice(uid) => Ok(Some(uid)),
+        FileContent::Other(other) if other.may_be_slice() && is_misnamed(&other) => {
+            Err(Error::file(file, Problem::NotDicom))
+        }
+        FileContent::Other(_) => Ok(None),
+    };
+    files.par_iter().map(of_file).collect()
 }
 
-/// The CT series of a file.
-fn series_of(file: &Path) -> Result<Option<String>, Error> {
+/// What a file is to a CT series.
+enum FileContent {
+    /// A slice, or several, of this series.
+    Slice(String),
+    /// Something else.
+    Other(PassedOver),
+}
+
+/// Whether a file is named like DICOM and is not.
+fn is_misnamed(other: &PassedOver) -> bool {
+    matches!(other.rule, PassedOverRule::NotDicom | PassedOverRule::Empty)
+        && other.path.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"))
+}
+
+fn content_of(file: &Path) -> Result<FileContent, Error> {
+    let other = |rule, what: String| Ok(FileContent::Other(PassedOver::new(file, rule, what)));
     let Some(header) = SeriesHeader::read(file)? else {
-        let named_dicom = file.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"));
-        return if named_dicom { Err(Error::file(file, Problem::NotDicom)) } else { Ok(None) };
+        let is_empty = fs_err::metadata(file)?.len() == 0;
+        return if is_empty {
+            other(PassedOverRule::Empty, "an empty file".to_owned())
+        } else {
+            other(PassedOverRule::NotDicom, "no DICOM file".to_owned())
+        };
     };
-    if header.text(file, tags::MODALITY)?.as_deref() != Some("CT") || header.is_localizer() {
-        return Ok(None);
+    let with_series = |rule, what: String| {
+        let series_instance_uid = header.text(file, tags::SERIES_INSTANCE_UID).ok().flatten();
+        let other = PassedOver::new(file, rule, what);
+        Ok(FileContent::Other(PassedOver { series_instance_uid, ..other }))
+    };
+    let modality = sop_class::modality(&header.0.values).map_err(|e| Error::file(file, e))?;
+    match modality.as_deref() {
+        Some("CT") => {}
+        None => {
+            let what = "a DICOM file without Modality".to_owned();
+            return with_series(PassedOverRule::OtherModality, what);
+        }
+        Some(other) => return with_series(PassedOverRule::OtherModality, other.to_owned()),
+    }
+    if header.is_localizer() {
+        return with_series(PassedOverRule::Localizer, "CT (localizer)".to_owned());
     }
     match header.class() {
-        SopClass::NoScan(_) => return Ok(None),
-        SopClass::Other if !has_pixels(file)? => return Ok(None),
+        SopClass::NoScan(what) => {
+            return with_series(PassedOverRule::NoImage, format!("CT ({what})"));
+        }
+        SopClass::Other if !has_pixels(file)? => {
+            let class = header.text(file, tags::SOP_CLASS_UID)?.unwrap_or_default();
+            return with_series(PassedOverRule::NoImage, format!("CT (SOP class {class})"));
+        }
         SopClass::Ct | SopClass::MultiFrameCt | SopClass::Other => {}
     }
     let uid = header.text(file, tags::SERIES_INSTANCE_UID)?;
     let missing = || Problem::Missing(attribute_name(tags::SERIES_INSTANCE_UID));
-    uid.map(Some).ok_or_else(|| Error::file(file, missing()))
+    uid.map(FileContent::Slice).ok_or_else(|| Error::file(file, missing()))
 }
 
 fn has_pixels(file: &Path) -> Result<bool, Error> {
@@ -112,7 +163,14 @@ struct SeriesHeader(elements::Elements);
 
 impl SeriesHeader {
     fn read(file: &Path) -> Result<Option<Self>, Error> {
-        Ok(elements::read(file, &WANTED)?.map(Self))
+        let Some(found) = elements::read(file, &WANTED)? else { return Ok(None) };
+        let is_there = |tag: &Tag| found.values.get(*tag).is_some();
+        if [tags::SOP_CLASS_UID, tags::MODALITY].iter().all(is_there) {
+            return Ok(Some(Self(found)));
+        }
+        // Elements may be out of order: the whole file is searched.
+        let all: Vec<Tag> = WANTED.into_iter().chain([tags::PIXEL_DATA]).collect();
+        Ok(elements::read(file, &all)?.map(Self))
     }
 
     fn text(&self, file: &Path, tag: Tag) -> Result<Option<String>, Error> {
@@ -199,8 +257,9 @@ mod tests {
             set(&files[1], tags::SOP_CLASS_UID, VR::UI, &uid);
             assert_eq!(listed(&files), [[0, 2, 3].map(|at| files[at].clone())], "{class}");
         }
-        let kinds = file_kinds(&files[1..2]).unwrap();
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["CT (presentation state)"]);
+        let [other] = &list_series(&files[1..2]).passed_over[..] else { panic!() };
+        assert_eq!(other.what, "CT (presentation state)");
+        assert_eq!(other.series_instance_uid.as_deref(), Some(samples::SERIES));
         // A manufacturer's own class: with pixels the file would be missed, without pixels it is not an image.
         set(&files[1], tags::SOP_CLASS_UID, VR::UI, "1.3.46.670589.5.0.3.1");
         assert_eq!(listed(&files), std::slice::from_ref(&files));

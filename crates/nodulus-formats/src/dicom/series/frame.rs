@@ -1,6 +1,6 @@
 //! Reads the voxels of one slice.
 
-use super::pixels;
+use super::pixels::{self, PixelFaults};
 use super::slice::SliceHeader;
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::element::{deflated, fragments};
@@ -10,7 +10,11 @@ use std::borrow::Cow;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// Reads a slice in HU. `raw` is a buffer that is reused.
-pub(crate) fn read(slice: &SliceHeader, raw: &mut Vec<u8>, hu: &mut [i16]) -> Result<(), Error> {
+pub(crate) fn read(
+    slice: &SliceHeader,
+    raw: &mut Vec<u8>,
+    hu: &mut [i16],
+) -> Result<PixelFaults, Error> {
     let mut file = File::open(&slice.file)?;
     load(slice, &mut file, raw, hu.len())
         .and_then(|()| pixels::decode(raw, &slice.pixels, slice.size[0], hu))

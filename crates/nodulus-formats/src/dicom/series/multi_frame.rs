@@ -2,12 +2,13 @@
 
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_attributes;
-use super::sop_class::is_localizer;
+use super::sop_class::{self, is_localizer};
 use crate::dicom::element::elements::Elements;
 use crate::dicom::element::fragments::MAX_FRAMES;
 use crate::dicom::element::syntax::{self, Packing};
 use crate::dicom::element::values::{required, text};
 use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -39,7 +40,10 @@ pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader
         return Err(Problem::value(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, found, expected));
     }
     let shared = frames.shared.clone().unwrap_or_else(InMemDicomObject::new_empty);
-    let locations = locations(elements, n_frames)?;
+    let (locations, has_excess) = locations(elements, n_frames)?;
+    // A converter does not always know the type of slices.
+    let class = required(&elements.values, tags::SOP_CLASS_UID, text)?;
+    let needs_type = !sop_class::is_legacy(&class);
     let mut slices = Vec::new();
     for (at, (own, mut location)) in frames.each.iter().zip(locations).enumerate() {
         location.number = Some(at + 1);
@@ -47,8 +51,12 @@ pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader
             if is_localizer(&attributes, tags::FRAME_TYPE) {
                 return Ok(None);
             }
-            expect_hu(&attributes)?;
-            slice_attributes::slice(file, elements, &attributes, location).map(Some)
+            if needs_type {
+                required(&attributes, tags::RESCALE_TYPE, text)?;
+            }
+            let mut slice = slice_attributes::slice(file, elements, &attributes, location)?;
+            slice.irregular.extend(has_excess.then_some(Irregularity::ExcessPixelBytes));
+            Ok(Some(slice))
         });
         slices.extend(slice.map_err(|problem| Problem::Frame(at + 1, Box::new(problem)))?);
     }
@@ -73,17 +81,8 @@ fn attributes(
     Ok(attributes)
 }
 
-/// METHOD: values of other rescale types, such as those of multi-energy CT, are not Hounsfield units (PS3.3,
-/// C.7.6.16.2.9), so the group of the pixel value transformation must name the type.
-fn expect_hu(attributes: &InMemDicomObject) -> Result<(), Problem> {
-    match required(attributes, tags::RESCALE_TYPE, text)?.as_str() {
-        "HU" => Ok(()),
-        other => Err(Problem::value(tags::RESCALE_TYPE, other, "HU")),
-    }
-}
-
-/// The positions of the frames' pixels, which are checked to be complete.
-fn locations(elements: &Elements, n_frames: usize) -> Result<Vec<FrameLocation>, Problem> {
+/// The positions of the frames' pixels, which are checked to be complete, and whether more bytes follow them.
+fn locations(elements: &Elements, n_frames: usize) -> Result<(Vec<FrameLocation>, bool), Problem> {
     let pixels =
         elements.pixels.ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;
     let size = slice_attributes::size(&elements.values)?;
@@ -91,11 +90,13 @@ fn locations(elements: &Elements, n_frames: usize) -> Result<Vec<FrameLocation>,
     let n_voxels = voxels_of_frame * n_frames as u64;
     match syntax::packing(&elements.transfer_syntax)? {
         Packing::Plain => {
-            let offset = slice_attributes::plain_offset(elements, pixels, n_voxels, || {
-                format!("{n_frames} x {} x {}", size[0], size[1])
-            })?;
+            let frame = 2 * voxels_of_frame;
+            let (offset, has_excess) =
+                slice_attributes::plain_offset(elements, pixels, n_voxels, frame, || {
+                    format!("{n_frames} x {} x {}", size[0], size[1])
+                })?;
             let location = |at| FrameLocation::at(offset + 2 * voxels_of_frame * at);
-            Ok((0..n_frames as u64).map(location).collect())
+            Ok(((0..n_frames as u64).map(location).collect(), has_excess))
         }
         Packing::Deflated => Err(Problem::value(
             tags::NUMBER_OF_FRAMES,
@@ -114,7 +115,7 @@ fn locations(elements: &Elements, n_frames: usize) -> Result<Vec<FrameLocation>,
             let fragments = frames.fragments.of_frames(n_frames, tables)?;
             let location =
                 |fragments| FrameLocation { fragments, ..FrameLocation::at(pixels.offset) };
-            Ok(fragments.into_iter().map(location).collect())
+            Ok((fragments.into_iter().map(location).collect(), false))
         }
     }
 }

@@ -7,6 +7,8 @@ use super::stack::{self, SliceStack};
 use super::tolerances::Tolerances;
 use super::voxels::{check_duplicates, read_voxels};
 use crate::dicom::error::Error;
+use crate::dicom::irregularities::Irregularities;
+use crate::dicom::passed_over::PassedOver;
 use crate::dicom::series_info::SeriesInfo;
 use crate::volume::{Geometry, LoadedSlices, SliceRanges};
 use std::path::PathBuf;
@@ -22,6 +24,8 @@ pub struct OpenSeries {
     pub files: Vec<PathBuf>,
     /// DICOM `SOPInstanceUID` of each slice, in the order of k.
     pub sop_instance_uids: Vec<String>,
+    /// Images of the series that are no slices.
+    pub aside: Vec<PassedOver>,
     slices: Vec<SliceHeader>,
     tolerances: Tolerances,
 }
@@ -33,10 +37,12 @@ impl OpenSeries {
     ///
     /// Fails as [`read_series`](crate::dicom::read_series) does, as far as headers show the problem.
     pub fn open(files: &[PathBuf], tolerances: &Tolerances) -> Result<Self, Error> {
-        let slices = read_headers(files)?;
+        let (slices, aside) = read_headers(files)?;
         let stack = ordered(&slices, tolerances)?;
         let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
         let info = SeriesInfo {
+            grid_residual_mm: Some(stack.grid_residual_mm),
+            irregularities: stack.irregularities,
             slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
             n_missing_slices: Some(0),
             n_duplicate_slices: stack.duplicates.len(),
@@ -47,6 +53,7 @@ impl OpenSeries {
             geometry: stack.geometry,
             files: stack.slices.iter().map(|slice| slice.file.clone()).collect(),
             sop_instance_uids: stack.slices.iter().map(|s| s.sop_instance_uid.clone()).collect(),
+            aside,
             tolerances: *tolerances,
             slices,
         })
@@ -58,10 +65,18 @@ impl OpenSeries {
     ///
     /// Fails if one of them cannot be read, or a slice at the same position differs.
     pub fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
+        Ok(self.read_counted(wanted)?.0)
+    }
+
+    /// [`OpenSeries::read_slices`] with the faults of the pixels that were read past.
+    pub(crate) fn read_counted(
+        &self,
+        wanted: &SliceRanges,
+    ) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
         let stack = ordered(&self.slices, &self.tolerances)?;
-        let loaded = read_voxels(&stack, wanted)?;
+        let (loaded, irregularities) = read_voxels(&stack, wanted)?;
         check_duplicates(&stack, &loaded).map_err(|error| refused(&self.slices, error))?;
-        Ok(loaded)
+        Ok((loaded, irregularities))
     }
 }
 

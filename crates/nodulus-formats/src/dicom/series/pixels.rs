@@ -2,6 +2,7 @@
 
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::error::Problem;
+use dicom_dictionary_std::tags;
 
 /// How the pixels of a slice are stored: 16 bits each once they are unpacked, row by row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub(crate) struct PixelFormat {
     pub(crate) bits_stored: u32,
     /// `bits_stored - 1` to 15.
     pub(crate) high_bit: u32,
+    /// `HighBit`, if it contradicts `bits_stored` and the pixels decide; `high_bit` is then that of `bits_stored`.
+    pub(crate) stated_high_bit: Option<u32>,
     pub(crate) signed: bool,
     pub(crate) slope: f64,
     pub(crate) intercept: f64,
@@ -23,49 +26,123 @@ pub(crate) struct PixelFormat {
     pub(crate) padding: Option<u16>,
 }
 
+/// What was read past in the pixels of a slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PixelFaults {
+    /// Voxels of padding whose value lies outside 16 bits.
+    pub(crate) n_padding: usize,
+    /// Other voxels whose value lies outside 16 bits.
+    pub(crate) n_clamped: usize,
+    /// Whether `HighBit` is wrong.
+    pub(crate) is_high_bit_wrong: bool,
+}
+
+/// Greatest value, in HU, that is set to the limit of 16 bits.
+///
+/// METHOD: scanners with an extended scale reach 30,710 HU, and stored values of 16 bits about 65,000. A greater value
+/// comes from a wrong slope.
+const MOST_HU: f64 = 131_072.0;
+
 /// Converts a slice. `raw` has two bytes for each voxel of `hu`.
 ///
 /// METHOD: padding is a pixel value like any other, so a pixel with `PixelPaddingValue` is rescaled (to -3024 HU on
-/// many scans), as in pydicom and ITK. If the result does not fit into 16 bits, the error says so.
+/// many scans), as in pydicom and ITK. If the result does not fit into 16 bits, padding becomes the least value and any
+/// other voxel, such as metal, the nearest one; both are counted.
 pub(crate) fn decode(
     raw: &[u8],
     format: &PixelFormat,
     columns: usize,
     hu: &mut [i16],
-) -> Result<(), Problem> {
-    // Bits above the high bit may hold overlays. They are shifted out to the left; shifting back extends the sign.
-    let (up, down) = (15 - format.high_bit, 16 - format.bits_stored);
+) -> Result<PixelFaults, Problem> {
     let (pairs, _) = raw.as_chunks::<2>();
-    let word = |pair: [u8; 2]| {
-        let word =
-            if format.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
-        word << up
+    let plain = |pair: [u8; 2]| {
+        if format.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     };
-    let misfit = if format.signed {
+    let (high_bit, is_high_bit_wrong) = match format.stated_high_bit {
+        None => (format.high_bit, false),
+        Some(stated) => high_bit(pairs.iter().map(|pair| plain(*pair)), format, stated)?,
+    };
+    // Bits above the high bit may hold overlays. They are shifted out to the left; shifting back extends the sign.
+    let (up, down) = (15 - high_bit, 16 - format.bits_stored);
+    let word = |pair: [u8; 2]| plain(pair) << up;
+    let fits = if format.signed {
         rescale(pairs, hu, format, |pair| word(pair) as i16 >> down, |stored| stored)
     } else {
         rescale(pairs, hu, format, |pair| word(pair) >> down, |stored| stored as i16)
     };
-    match misfit {
-        None => Ok(()),
-        Some((at, hu)) => {
-            let stored = |bits: u16| bits << up >> down;
-            let is_padding =
-                format.padding.is_some_and(|bits| stored(bits) == word(pairs[at]) >> down);
-            let padding = if is_padding { ", PixelPaddingValue" } else { "" };
-            Err(Problem::Range { i: at % columns, j: at / columns, hu, padding })
+    let mut faults = PixelFaults { is_high_bit_wrong, ..PixelFaults::default() };
+    if fits {
+        return Ok(faults);
+    }
+    let padding = format.padding.map(|bits| bits << up >> down);
+    for (at, (pair, hu)) in pairs.iter().zip(hu).enumerate() {
+        let bits = word(*pair);
+        let stored =
+            if format.signed { f64::from(bits as i16 >> down) } else { f64::from(bits >> down) };
+        let value = (stored * format.slope + format.intercept).round();
+        let limited = value.clamp(f64::from(i16::MIN), f64::from(i16::MAX));
+        *hu = limited as i16;
+        if limited == value {
+            continue;
+        }
+        if padding == Some(bits >> down) {
+            *hu = i16::MIN;
+            faults.n_padding += 1;
+        } else if value.abs() <= MOST_HU {
+            faults.n_clamped += 1;
+        } else {
+            let hu = value as i64;
+            return Err(Problem::Range { i: at % columns, j: at / columns, hu });
         }
     }
+    Ok(faults)
 }
 
-/// Rescales every pixel; returns the first pixel whose value does not fit, and the value.
+/// The bit that is the highest of pixels whose stated high bit contradicts the number of bits, and whether the stated one
+/// is wrong.
+///
+/// METHOD: pixels that fill a word from the right have only zeros, or copies of the sign, above their bits; pixels that
+/// end at the stated bit have only zeros below them. Pixels of both kinds, as in a slice of zeros, are as stated.
+fn high_bit(
+    mut words: impl Iterator<Item = u16> + Clone,
+    format: &PixelFormat,
+    stated: u32,
+) -> Result<(u32, bool), Problem> {
+    let own = format.high_bit;
+    let fills_from_right = |word: u16| {
+        let above = word.checked_shr(own + 1).unwrap_or(0);
+        let ones = u16::MAX.checked_shr(own + 1).unwrap_or(0);
+        above == 0 || format.signed && above == ones && word >> own & 1 == 1
+    };
+    if stated > own {
+        let below = (1u16 << (stated - own)) - 1;
+        if words.clone().all(|word| word & below == 0) {
+            return Ok((stated, false));
+        }
+        if words.all(fills_from_right) {
+            return Ok((own, true));
+        }
+    } else {
+        // Too low to hold all bits: right unless it cuts bits off.
+        let above = |word: u16| word >> (stated + 1);
+        let ones = u16::MAX >> (stated + 1);
+        if words.all(|word| above(word) == 0 || format.signed && above(word) == ones) {
+            return Ok((own, true));
+        }
+    }
+    let expected =
+        format!("{own}, as {} bits are stored; the pixels fit neither", format.bits_stored);
+    Err(Problem::value(tags::HIGH_BIT, stated, expected))
+}
+
+/// Rescales every pixel; returns whether all values fit. If not, the voxels are to be set anew.
 fn rescale<S: Copy + Ord + Into<i32>>(
     pairs: &[[u8; 2]],
     hu: &mut [i16],
     format: &PixelFormat,
     stored: impl Fn([u8; 2]) -> S,
     bits: impl Fn(S) -> i16,
-) -> Option<(usize, i32)> {
+) -> bool {
     let PixelFormat { slope, intercept, .. } = *format;
     // METHOD: if slope or intercept is fractional, HU are rounded to the nearest integer, ties away from zero. Half a
     // HU is far below the noise of a CT.
@@ -82,12 +159,7 @@ fn rescale<S: Copy + Ord + Into<i32>>(
         each(pairs, hu, &stored, |stored| value(stored) as i16)
     };
     // The slope is positive: if the extremes fit, all values do.
-    if extremes.is_none_or(|(least, greatest)| fits(least) && fits(greatest)) {
-        return None;
-    }
-    let all = pairs.iter().map(|pair| stored(*pair)).enumerate();
-    let mut misfits = all.filter(|(_, stored)| !fits(*stored));
-    misfits.next().map(|(at, stored)| (at, value(stored) as i32))
+    extremes.is_none_or(|(least, greatest)| fits(least) && fits(greatest))
 }
 
 /// Sets every voxel; returns the least and the greatest stored value, `None` if there is no pixel.
@@ -152,15 +224,52 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_an_error_with_its_position() {
-        // 33792 - 1024 = 32768; -32768 - 1024 = -33792.
+    fn values_past_16_bits_are_limited_and_counted() {
+        let faults = |raw: &[u8], format: &PixelFormat| {
+            let mut hu = vec![0; raw.len() / 2];
+            let faults = decode(raw, format, 2, &mut hu).unwrap();
+            (hu, faults.n_padding, faults.n_clamped)
+        };
+        // 33791 - 1024 = 32767; 33792 is one too many. -32768 - 1024 is too little.
         let unsigned = PixelFormat { signed: false, ..PLAIN };
-        assert_eq!(hu(&[0xFF, 0x83], &unsigned).unwrap(), [32767]);
-        let error = hu(&[0, 0, 0, 0, 0, 0, 0x00, 0x84], &unsigned).unwrap_err();
-        assert!(error.contains("column 1, row 1 is 32768 HU"), "{error}");
-        let error = hu(&[0, 0, 0x00, 0x80], &PLAIN).unwrap_err();
-        assert!(error.contains("column 1, row 0 is -33792 HU"), "{error}");
+        assert_eq!(faults(&[0xFF, 0x83, 0, 0], &unsigned), (vec![32767, -1024], 0, 0));
+        assert_eq!(faults(&[0x00, 0x84, 1, 0], &unsigned), (vec![32767, -1023], 0, 1));
+        assert_eq!(faults(&[0x00, 0x80, 1, 0], &PLAIN), (vec![-32768, -1023], 0, 1));
+        // Padding is the background, on whichever side it leaves the range.
+        let padded = PixelFormat { padding: Some(0x8000), ..PLAIN };
+        assert_eq!(faults(&[0x00, 0x80, 1, 0], &padded), (vec![-32768, -1023], 1, 0));
+        let padded = PixelFormat { padding: Some(0xF830), ..unsigned };
+        assert_eq!(faults(&[0x30, 0xF8, 0x31, 0xF8], &padded), (vec![-32768, 32767], 1, 1));
+    }
+
+    #[test]
+    fn a_value_that_no_tissue_or_metal_has_is_an_error_with_its_position() {
         let huge = PixelFormat { slope: 1e300, ..PLAIN };
         assert!(hu(&[0, 0, 1, 0], &huge).unwrap_err().contains("column 1, row 0"));
+        let steep = PixelFormat { slope: 100.0, ..PLAIN };
+        let error = hu(&[0, 0, 0, 0, 0, 0, 0x00, 0x20], &steep).unwrap_err();
+        assert!(error.contains("column 1, row 1 is 818176 HU"), "{error}");
+    }
+
+    #[test]
+    fn the_pixels_tell_whether_a_contradicted_high_bit_is_right() {
+        let stated = |high_bit, signed| PixelFormat {
+            bits_stored: 12,
+            high_bit: 11,
+            stated_high_bit: Some(high_bit),
+            signed,
+            intercept: 0.0,
+            ..PLAIN
+        };
+        // Bits at the right: 0x07FF and 0xF801, which is -2047. Those at the left end in zeros.
+        assert_eq!(hu(&[0xFF, 0x07, 0x01, 0xF8], &stated(15, true)).unwrap(), [2047, -2047]);
+        assert_eq!(hu(&[0xF0, 0x7F, 0x10, 0x80], &stated(15, true)).unwrap(), [2047, -2047]);
+        assert_eq!(hu(&[0xFF, 0x0F, 0x01, 0x00], &stated(15, false)).unwrap(), [4095, 1]);
+        // Neither: bits above and below.
+        let error = hu(&[0xFF, 0x17, 0x01, 0x00], &stated(15, false)).unwrap_err();
+        assert!(error.contains("HighBit (0028,0102) is 15, expected 11, as 12 bits"), "{error}");
+        // Too low: read as the number of bits says, if no bit is cut off.
+        assert_eq!(hu(&[0xFF, 0x00, 0x01, 0x00], &stated(7, false)).unwrap(), [255, 1]);
+        assert!(hu(&[0xFF, 0x01], &stated(7, false)).is_err());
     }
 }

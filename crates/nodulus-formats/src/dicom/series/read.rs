@@ -3,6 +3,7 @@
 use super::open::OpenSeries;
 use super::tolerances::Tolerances;
 use crate::dicom::error::Error;
+use crate::dicom::passed_over::PassedOver;
 use crate::dicom::series_info::SeriesInfo;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ pub struct CtSeries {
     pub volume: Volume<i16>,
     /// DICOM `SOPInstanceUID` of each slice, in the order of k.
     pub sop_instance_uids: Vec<String>,
+    /// Images of the series that are no slices.
+    pub aside: Vec<PassedOver>,
 }
 
 /// Reads the files of one CT series, given in any order.
@@ -36,8 +39,12 @@ pub struct CtSeries {
 /// error is [`Error::Refused`].
 pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSeries, Error> {
     let open = OpenSeries::open(files, tolerances)?;
-    let volume = whole(open.read_slices(&SliceRanges::all())?);
-    Ok(CtSeries { info: open.info, volume, sop_instance_uids: open.sop_instance_uids })
+    let (loaded, of_pixels) = open.read_counted(&SliceRanges::all())?;
+    let volume = whole(loaded);
+    let mut info = open.info.clone();
+    info.irregularities.extend(of_pixels);
+    let OpenSeries { sop_instance_uids, aside, .. } = open;
+    Ok(CtSeries { info, volume, sop_instance_uids, aside })
 }
 
 /// Reads some slices of one CT series: the headers of all its files, as [`read_series`], but only the voxels of the

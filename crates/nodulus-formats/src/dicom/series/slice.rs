@@ -1,9 +1,11 @@
 //! A slice: its header, and the position of its pixels in the file.
 
 use super::pixels::PixelFormat;
+use super::quantity::OtherQuantity;
 use crate::dicom::date::Date;
 use crate::dicom::element::fragments::Fragment;
-use crate::dicom::series_info::SeriesInfo;
+use crate::dicom::irregularities::{Irregularities, Irregularity};
+use crate::dicom::series_info::{SeriesInfo, SeriesLabels};
 use std::path::PathBuf;
 
 /// A slice without its voxels.
@@ -25,10 +27,19 @@ pub(crate) struct SliceHeader {
     pub(crate) spacing_mm: [f64; 2],
     /// Centre of the first voxel.
     pub(crate) position_mm: [f64; 3],
+    /// The last decimal of each number of the position, in mm.
+    pub(crate) position_step_mm: [f64; 3],
     /// Unit vectors of i, then of j.
     pub(crate) orientation: [f64; 6],
     pub(crate) thickness_mm: Option<f64>,
     pub(crate) spacing_between_slices_mm: Option<f64>,
+    pub(crate) labels: SeriesLabels,
+    /// DICOM `TemporalPositionIdentifier`.
+    pub(crate) temporal_position: Option<i64>,
+    /// What the values are, if they are not HU.
+    pub(crate) quantity: Option<OtherQuantity>,
+    /// Faults that were read past.
+    pub(crate) irregular: Vec<Irregularity>,
     pub(crate) manufacturer: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) kernel: Option<String>,
@@ -59,6 +70,9 @@ impl SliceHeader {
             slice_gap_max_deviation_mm: None,
             n_missing_slices: None,
             n_duplicate_slices: 0,
+            grid_residual_mm: None,
+            labels: self.labels.clone(),
+            irregularities: Irregularities::default(),
             manufacturer: self.manufacturer.clone(),
             model: self.model.clone(),
             kernel: self.kernel.clone(),

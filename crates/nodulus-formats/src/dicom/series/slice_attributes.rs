@@ -1,12 +1,15 @@
 //! Parses the attributes of one slice.
 
 use super::pixels::PixelFormat;
+use super::quantity;
 use super::slice::{FrameLocation, SliceHeader};
 use crate::dicom::date::Date;
 use crate::dicom::element::elements::{Elements, PixelDataRange};
 use crate::dicom::element::syntax::{self, Packing};
-use crate::dicom::element::values::{integer, number, numbers, required, text};
+use crate::dicom::element::values::{descriptive, integer, number, numbers, required, text, whole};
 use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
+use crate::dicom::series_info::SeriesLabels;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -33,8 +36,40 @@ pub(crate) fn slice(
         let found = format!("{spacing:?}");
         return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
     }
+    let mut irregular = elements.irregular.clone();
+    if text(values, tags::MODALITY)?.is_none() {
+        irregular.push(Irregularity::Attribute(tags::MODALITY));
+    }
+    let mut described = |values, tag| descriptive(values, tag, text, &mut irregular);
+    let [manufacturer, model] =
+        [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].map(|tag| described(values, tag));
+    let kernel = described(own, tags::CONVOLUTION_KERNEL);
+    let image_type = described(values, tags::IMAGE_TYPE);
+    let mut labels = SeriesLabels {
+        series_description: described(values, tags::SERIES_DESCRIPTION),
+        image_type: image_type.or_else(|| described(own, tags::FRAME_TYPE)),
+        body_part: described(values, tags::BODY_PART_EXAMINED),
+        contrast: described(values, tags::CONTRAST_BOLUS_AGENT),
+        rescale_type: text(own, tags::RESCALE_TYPE)?,
+        ..SeriesLabels::default()
+    };
+    let mut whole = |tag| descriptive(values, tag, whole, &mut irregular);
+    labels.series_number = whole(tags::SERIES_NUMBER);
+    labels.acquisition_number = whole(tags::ACQUISITION_NUMBER);
+    let temporal_position = whole(tags::TEMPORAL_POSITION_IDENTIFIER);
+    let mut measured = |tag| descriptive(own, tag, number, &mut irregular);
     let tube_current =
-        number(own, tags::X_RAY_TUBE_CURRENT)?.or(number(own, tags::X_RAY_TUBE_CURRENT_INM_A)?);
+        measured(tags::X_RAY_TUBE_CURRENT).or_else(|| measured(tags::X_RAY_TUBE_CURRENT_INM_A));
+    let [thickness_mm, spacing_between_slices_mm, kvp] =
+        [tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES, tags::KVP].map(measured);
+    let (position_mm, position_step_mm) = position(own)?;
+    let pixels = pixel_format(elements, own)?;
+    let quantity = quantity::of(
+        values,
+        labels.rescale_type.as_deref(),
+        labels.image_type.as_deref(),
+        [pixels.slope, pixels.intercept],
+    );
     Ok(SliceHeader {
         file: file.to_owned(),
         location,
@@ -49,18 +84,38 @@ pub(crate) fn slice(
         size: size(values)?,
         // `PixelSpacing` begins with the distance between rows, which is along j.
         spacing_mm: [spacing[1], spacing[0]],
-        position_mm: required(own, tags::IMAGE_POSITION_PATIENT, numbers)?,
+        position_mm,
+        position_step_mm,
         orientation: required(own, tags::IMAGE_ORIENTATION_PATIENT, numbers)?,
-        thickness_mm: number(own, tags::SLICE_THICKNESS)?,
-        spacing_between_slices_mm: number(own, tags::SPACING_BETWEEN_SLICES)?,
-        manufacturer: text(values, tags::MANUFACTURER)?,
-        model: text(values, tags::MANUFACTURER_MODEL_NAME)?,
-        kernel: text(own, tags::CONVOLUTION_KERNEL)?,
-        kvp: number(own, tags::KVP)?,
+        thickness_mm,
+        spacing_between_slices_mm,
+        labels,
+        temporal_position,
+        quantity,
+        irregular,
+        manufacturer,
+        model,
+        kernel,
+        kvp,
         tube_current,
         transfer_syntax: elements.transfer_syntax.clone(),
-        pixels: pixel_format(elements, own)?,
+        pixels,
     })
+}
+
+/// The position of a slice, and the last decimal of each of its numbers, in mm: 0.01 for `-12.5\\3\\1.25` in the last.
+fn position(own: &InMemDicomObject) -> Result<([f64; 3], [f64; 3]), Problem> {
+    let position: [f64; 3] = required(own, tags::IMAGE_POSITION_PATIENT, numbers)?;
+    let written = required(own, tags::IMAGE_POSITION_PATIENT, text)?;
+    let mut step = [0.0; 3];
+    for (step, number) in step.iter_mut().zip(written.split('\\')) {
+        // A number with an exponent has no last decimal that is worth knowing.
+        if !number.contains(['e', 'E']) {
+            let decimals = number.trim().split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            *step = 0.1f64.powi(decimals.min(16) as i32);
+        }
+    }
+    Ok((position, step))
 }
 
 /// METHOD: the day of the acquisition, else of the study, which may begin a day earlier. A text that is not a date
@@ -86,11 +141,17 @@ fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelForm
             format!("1 to {bits_allocated}"),
         ));
     }
-    if !(bits_stored - 1..bits_allocated).contains(&high_bit) {
-        let (least, greatest) = (bits_stored - 1, bits_allocated - 1);
+    // The pixels tell whether a high bit that contradicts the number of bits is right; compressed ones are not asked.
+    let is_compressed = matches!(packing, Packing::Encapsulated(_));
+    let least = if is_compressed { bits_stored - 1 } else { 0 };
+    if !(least..bits_allocated).contains(&high_bit) {
+        let greatest = bits_allocated - 1;
         let expected = format!("{least} to {greatest}, as {bits_stored} bits are stored");
         return Err(Problem::value(tags::HIGH_BIT, high_bit, expected));
     }
+    let is_contradicted = !is_compressed && high_bit != bits_stored - 1;
+    let stated_high_bit = is_contradicted.then_some(u32::from(high_bit));
+    let high_bit = if is_contradicted { bits_stored - 1 } else { high_bit };
     let signed = match integer(values, tags::PIXEL_REPRESENTATION)? {
         0 => false,
         1 => true,
@@ -107,6 +168,7 @@ fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelForm
         bits_allocated: bits_allocated.into(),
         bits_stored: bits_stored.into(),
         high_bit: high_bit.into(),
+        stated_high_bit,
         signed,
         slope,
         intercept: required(own, tags::RESCALE_INTERCEPT, number)?,
@@ -151,15 +213,18 @@ pub(crate) fn check_compressed(pixels: PixelDataRange, size: [usize; 2]) -> Resu
     Ok(())
 }
 
-/// The offset of uncompressed pixels, which are checked to be complete.
+/// The offset of uncompressed pixels, which are checked to be complete, and whether more bytes follow them.
 pub(crate) fn plain_offset(
     elements: &Elements,
     pixels: PixelDataRange,
     n_voxels: u64,
+    bytes_of_frame: u64,
     size: impl Fn() -> String,
-) -> Result<u64, Problem> {
+) -> Result<(u64, bool), Problem> {
+    // PS3.5, 8.1.1: bytes after the last pixel mean nothing. As many as a frame has would be pixels.
     let expected = 2 * n_voxels;
-    if pixels.length != Some(expected) || expected == 0 {
+    let is_plausible = |length| (expected..expected + bytes_of_frame).contains(&length);
+    if expected == 0 || !pixels.length.is_some_and(is_plausible) {
         let found = pixels.length.map_or("encapsulated".to_owned(), |n| format!("{n} bytes"));
         let expected = format!("{expected} bytes, 2 for each of {} voxels", size());
         return Err(Problem::value(tags::PIXEL_DATA, found, expected));
@@ -168,7 +233,7 @@ pub(crate) fn plain_offset(
     if end > length {
         return Err(Problem::Truncated { element: attribute_name(tags::PIXEL_DATA), end, length });
     }
-    Ok(pixels.offset)
+    Ok((pixels.offset, pixels.length != Some(expected)))
 }
 
 fn expect_integer(values: &InMemDicomObject, tag: Tag, expected: u16) -> Result<(), Problem> {

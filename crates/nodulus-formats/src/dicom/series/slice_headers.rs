@@ -6,8 +6,10 @@ use super::slice_attributes::{check_compressed, plain_offset, slice};
 use super::sop_class::{self, SopClass, is_localizer};
 use crate::dicom::element::elements::{self, Elements};
 use crate::dicom::element::syntax::{self, Packing};
-use crate::dicom::element::values::{required, text};
+use crate::dicom::element::values::{integer, required, text};
 use crate::dicom::error::{Error, Problem, attribute_name};
+use crate::dicom::irregularities::Irregularity;
+use crate::dicom::passed_over::{PassedOver, PassedOverRule};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -15,7 +17,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// In the order of the tags, as reading ends after the last one.
-const WANTED: [Tag; 39] = [
+const WANTED: [Tag; 47] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -25,18 +27,25 @@ const WANTED: [Tag; 39] = [
     tags::ACQUISITION_DATE_TIME,
     tags::MODALITY,
     tags::MANUFACTURER,
+    tags::SERIES_DESCRIPTION,
     tags::MANUFACTURER_MODEL_NAME,
     tags::PATIENT_ID,
+    tags::CONTRAST_BOLUS_AGENT,
+    tags::BODY_PART_EXAMINED,
     tags::SLICE_THICKNESS,
     tags::KVP,
     tags::SPACING_BETWEEN_SLICES,
     tags::X_RAY_TUBE_CURRENT,
     tags::CONVOLUTION_KERNEL,
+    tags::MULTIENERGY_CT_ACQUISITION,
     tags::STUDY_INSTANCE_UID,
     tags::SERIES_INSTANCE_UID,
+    tags::SERIES_NUMBER,
+    tags::ACQUISITION_NUMBER,
     tags::IMAGE_POSITION_PATIENT,
     tags::IMAGE_ORIENTATION_PATIENT,
     tags::FRAME_OF_REFERENCE_UID,
+    tags::TEMPORAL_POSITION_IDENTIFIER,
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
     tags::NUMBER_OF_FRAMES,
@@ -50,6 +59,7 @@ const WANTED: [Tag; 39] = [
     tags::PIXEL_PADDING_VALUE,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::RESCALE_TYPE,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::EXTENDED_OFFSET_TABLE,
@@ -57,64 +67,110 @@ const WANTED: [Tag; 39] = [
     tags::PIXEL_DATA,
 ];
 
-/// Reads the header of a slice, or of each frame in a file with several; empty for a localizer.
-fn read(file: &Path) -> Result<Vec<SliceHeader>, Error> {
+/// What a file holds.
+enum FileSlices {
+    /// A slice, or each frame of several; none for a localizer.
+    Slices(Vec<SliceHeader>),
+    /// An image that is no slice.
+    Aside(PassedOver),
+}
+
+fn read(file: &Path) -> Result<FileSlices, Error> {
     let slices = match elements::read(file, &WANTED)? {
         None => Err(Problem::NotDicom),
-        Some(elements) if is_localizer(&elements.values, tags::IMAGE_TYPE) => Ok(Vec::new()),
+        Some(elements) if is_localizer(&elements.values, tags::IMAGE_TYPE) => {
+            Ok(FileSlices::Slices(Vec::new()))
+        }
         Some(elements) => slices(file, &elements),
     };
     slices.map_err(|problem| Error::file(file, problem))
 }
 
-fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader>, Problem> {
+fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
     let values = &elements.values;
-    expect(values, tags::MODALITY, "CT", "CT")?;
     let class = required(values, tags::SOP_CLASS_UID, text)?;
+    if let Some(modality) = sop_class::modality(values)?.filter(|modality| modality != "CT") {
+        return Err(Problem::value(tags::MODALITY, modality, "CT"));
+    }
     match sop_class::of(&class) {
-        SopClass::MultiFrameCt => return multi_frame::slices(file, elements),
+        SopClass::MultiFrameCt => {
+            return multi_frame::slices(file, elements).map(FileSlices::Slices);
+        }
         SopClass::Ct => {}
         SopClass::NoScan(_) | SopClass::Other => {
             let expected = "CT Image, Enhanced CT or Legacy Converted Enhanced CT Storage";
             return Err(Problem::value(tags::SOP_CLASS_UID, class, expected));
         }
     }
-    if let Some(frames) = text(values, tags::NUMBER_OF_FRAMES)?.filter(|frames| frames != "1") {
+    // A file without pixels may be cut off.
+    if let Some(what) = screen_save(values).filter(|_| elements.pixels.is_some()) {
+        let aside = PassedOver::new(file, PassedOverRule::ScreenSave, what);
+        let series_instance_uid = text(values, tags::SERIES_INSTANCE_UID)?;
+        return Ok(FileSlices::Aside(PassedOver { series_instance_uid, ..aside }));
+    }
+    let frames = text(values, tags::NUMBER_OF_FRAMES)?;
+    if let Some(frames) = frames.filter(|frames| !matches!(frames.parse(), Ok(1u32))) {
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }
     let mut slice = slice(file, elements, values, FrameLocation::at(0))?;
     // A problem with how pixels are stored takes precedence over one with their length, which follows from it.
-    slice.location.offset = pixel_offset(elements, slice.size)?;
-    Ok(vec![slice])
+    let (offset, has_excess) = pixel_offset(elements, slice.size)?;
+    slice.location.offset = offset;
+    slice.irregular.extend(has_excess.then_some(Irregularity::ExcessPixelBytes));
+    Ok(FileSlices::Slices(vec![slice]))
 }
 
-/// The offset of the pixels, which are checked to be complete or in fragments.
-fn pixel_offset(elements: &Elements, size: [usize; 2]) -> Result<u64, Problem> {
+/// What an image is that cannot be a slice of a scan.
+///
+/// METHOD: a slice has a position and shades of grey. An image with colours is none. One without a position may be a slice
+/// that lost it, so it is none only if it says that it is derived from other images, or has no spacing either.
+fn screen_save(values: &InMemDicomObject) -> Option<&'static str> {
+    let is_there = |tag| text(values, tag).is_ok_and(|found| found.is_some());
+    if integer(values, tags::SAMPLES_PER_PIXEL).is_ok_and(|samples| samples == 3) {
+        return Some("CT (an image with colours)");
+    }
+    if is_there(tags::IMAGE_POSITION_PATIENT) {
+        return None;
+    }
+    let image_type = text(values, tags::IMAGE_TYPE).ok().flatten().unwrap_or_default();
+    let mut parts = image_type.split('\\').map(str::trim);
+    let is_derived = parts.any(|part| {
+        matches!(part, "DERIVED" | "SECONDARY")
+            || part.contains("SCREEN")
+            || part.contains("REPORT")
+    });
+    let is_unplaced = !is_there(tags::IMAGE_ORIENTATION_PATIENT) && !is_there(tags::PIXEL_SPACING);
+    (is_derived || is_unplaced).then_some("CT (an image without a position, as a screen save)")
+}
+
+/// The offset of the pixels, which are checked to be complete or in fragments, and whether more bytes follow them.
+fn pixel_offset(elements: &Elements, size: [usize; 2]) -> Result<(u64, bool), Problem> {
     let pixels =
         elements.pixels.ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;
     if let Packing::Encapsulated(_) = syntax::packing(&elements.transfer_syntax)? {
         check_compressed(pixels, size)?;
-        return Ok(pixels.offset);
+        return Ok((pixels.offset, false));
     }
     let n_voxels = (size[0] * size[1]) as u64;
-    plain_offset(elements, pixels, n_voxels, || format!("{} x {}", size[0], size[1]))
+    plain_offset(elements, pixels, n_voxels, 2 * n_voxels, || format!("{} x {}", size[0], size[1]))
 }
 
-fn expect(values: &InMemDicomObject, tag: Tag, value: &str, expected: &str) -> Result<(), Problem> {
-    let found = required(values, tag, text)?;
-    if found == value { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
-}
-
-/// Reads the headers of all slices in files; there is at least one.
-pub(crate) fn read_headers(files: &[PathBuf]) -> Result<Vec<SliceHeader>, Error> {
+/// Reads the headers of all slices in files, of which there is at least one, and lists the images that are none.
+pub(crate) fn read_headers(
+    files: &[PathBuf],
+) -> Result<(Vec<SliceHeader>, Vec<PassedOver>), Error> {
     let headers: Vec<_> = files.par_iter().map(|file| read(file)).collect();
-    let mut slices = Vec::new();
+    let (mut slices, mut aside) = (Vec::new(), Vec::new());
     for header in headers {
-        slices.extend(header?);
+        match header? {
+            FileSlices::Slices(of_file) => slices.extend(of_file),
+            FileSlices::Aside(image) => aside.push(image),
+        }
     }
     if slices.is_empty() {
         let folder = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
-        return Err(Error::NoSlices { n_files: files.len(), folder: folder.to_owned() });
+        let folder = folder.to_owned();
+        return Err(Error::NoSlices { n_files: files.len(), folder, aside });
     }
-    Ok(slices)
+    Ok((slices, aside))
 }

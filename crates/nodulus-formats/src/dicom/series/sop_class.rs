@@ -1,8 +1,9 @@
 //! What a file of modality CT is, by its SOP class and image type.
 
 use crate::dicom::element::values::text;
+use crate::dicom::error::Problem;
 use dicom_core::Tag;
-use dicom_dictionary_std::uids;
+use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
 /// What a SOP class means for a CT series.
@@ -42,6 +43,21 @@ pub(crate) fn of(uid: &str) -> SopClass {
         "481" => SopClass::NoScan("radiotherapy object"),
         _ => SopClass::Other,
     }
+}
+
+/// The modality of a file. If it is missing, a class of CT images says that it is CT.
+pub(crate) fn modality(values: &InMemDicomObject) -> Result<Option<String>, Problem> {
+    if let Some(modality) = text(values, tags::MODALITY)? {
+        return Ok(Some(modality));
+    }
+    let class = text(values, tags::SOP_CLASS_UID)?.unwrap_or_default();
+    let is_ct = matches!(of(&class), SopClass::Ct | SopClass::MultiFrameCt);
+    Ok(is_ct.then(|| "CT".to_owned()))
+}
+
+/// Whether a class is that of slices that were converted into one file.
+pub(crate) fn is_legacy(uid: &str) -> bool {
+    uid == uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE
 }
 
 /// Whether an image type, of a file or of a frame, is that of a localizer (scout view). Some scanners put it into the

@@ -84,7 +84,7 @@ impl SourceSeries {
         sop_instance_uids: &[String],
         geometry: &Geometry,
     ) -> Result<Self, Error> {
-        let headers = read_headers(files)?;
+        let (headers, _) = read_headers(files)?;
         let mut slices: Vec<Option<&SliceHeader>> = vec![None; geometry.size()[2]];
         for header in &headers {
             let k = geometry.patient_to_voxel(header.position_mm)[2].round();

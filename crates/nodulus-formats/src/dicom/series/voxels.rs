@@ -1,18 +1,20 @@
 //! Reads the voxels of a series.
 
 use super::frame;
+use super::pixels::PixelFaults;
 use super::slice::SliceHeader;
 use super::stack::SliceStack;
 use crate::dicom::error::Error;
+use crate::dicom::irregularities::{Irregularities, Irregularity};
 use crate::volume::{LoadedSlices, SliceRanges};
 use ndarray::Array3;
 use rayon::prelude::*;
 
-/// Reads the voxels of the wanted slices.
+/// Reads the voxels of the wanted slices, and counts what was read past.
 pub(crate) fn read_voxels(
     stack: &SliceStack<'_>,
     wanted: &SliceRanges,
-) -> Result<LoadedSlices<i16>, Error> {
+) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
     let [columns, rows, n_slices] = stack.geometry.size();
     let wanted = wanted.within(&(0..n_slices));
     let slices: Vec<&SliceHeader> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
@@ -24,10 +26,17 @@ pub(crate) fn read_voxels(
         .zip(&slices)
         .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
         .collect();
-    results.into_iter().collect::<Result<(), _>>()?;
+    let mut irregularities = Irregularities::default();
+    for faults in results {
+        let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults?;
+        irregularities.add(Irregularity::PaddingVoxels, n_padding);
+        irregularities.add(Irregularity::ClampedVoxels, n_clamped);
+        irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
+    }
     let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
         .expect("as many voxels as the slices have");
-    Ok(LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape"))
+    let loaded = LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape");
+    Ok((loaded, irregularities))
 }
 
 /// Refuses a duplicate slice whose voxels differ from those of the loaded slice at its position.

@@ -4,6 +4,8 @@ pub(super) mod samples;
 
 mod elements;
 mod series;
+mod slice_grid;
+mod tolerated;
 mod compressed;
 mod multi_frame;
 mod fragments;

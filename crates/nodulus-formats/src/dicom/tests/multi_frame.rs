@@ -243,10 +243,10 @@ fn a_contradiction_is_refused_with_its_frame() {
                 items.push(items[0].clone());
             });
         }),
-        ("frame 1: RescaleType (0028,1054) is Z_EFF, expected HU", |object| {
+        ("frame 1: RescaleType (0028,1054) is missing", |object| {
             change_group(object, None, |group| {
                 group.update_value(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, |value| {
-                    put(&mut value.items_mut().unwrap()[0], tags::RESCALE_TYPE, VR::LO, "Z_EFF");
+                    value.items_mut().unwrap()[0].remove_element(tags::RESCALE_TYPE);
                 });
             });
         }),

@@ -97,7 +97,7 @@ fn real_scans_agree_with_pydicom_and_simpleitk() {
     let temp = tempfile::tempdir().unwrap();
     for (name, Scan { pydicom, simpleitk }) in golden.scans {
         let Some(folder) = real_scan(&name, None, temp.path()) else { continue };
-        let CtSeries { info, volume, sop_instance_uids } = series_below(&folder);
+        let CtSeries { info, volume, sop_instance_uids, .. } = series_below(&folder);
         check(&volume, &simpleitk);
         check(&volume, &pydicom.image);
         for (k, z) in pydicom.slice_z_mm.iter().enumerate() {

@@ -4,6 +4,7 @@ use crate::dicom::date::Date;
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::series::pixels::PixelFormat;
 use crate::dicom::series::slice::{FrameLocation, SliceHeader};
+use crate::dicom::series_info::SeriesLabels;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
 use crate::volume::{Geometry, Volume};
 use dicom_object::DefaultDicomObject;
@@ -20,6 +21,7 @@ pub(crate) const PLAIN: PixelFormat = PixelFormat {
     bits_allocated: 16,
     bits_stored: 16,
     high_bit: 15,
+    stated_high_bit: None,
     signed: true,
     slope: 1.0,
     intercept: -1024.0,
@@ -97,6 +99,11 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
         thickness_mm: Some(3.0),
         spacing_between_slices_mm: None,
+        position_step_mm: [1e-6; 3],
+        labels: SeriesLabels::default(),
+        temporal_position: None,
+        quantity: None,
+        irregular: Vec::new(),
         manufacturer: None,
         model: None,
         kernel: None,

@@ -1,0 +1,49 @@
+//! Groups errors by their cause.
+
+use super::error::{Error, Problem};
+
+impl Error {
+    /// What is wrong, in the same words for every series, and the setting that would admit the series, if there is one.
+    pub fn cause(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Refused { reason, .. } => reason.cause(),
+            Self::Io(_) => ("a file that cannot be opened", None),
+            Self::File { problem, .. } => (problem.cause(), None),
+            Self::NoSlices { .. } => ("no slice among the files", None),
+            Self::Mixed { .. } => ("slices that differ in an attribute of the series", None),
+            Self::Tilted { .. } => {
+                ("a tilted gantry or shifted slices", Some("ingest.tolerances.off_grid"))
+            }
+            Self::NotHounsfield { .. } => ("values that are not HU", None),
+            Self::SingleSlice { .. } => ("a single slice", None),
+            Self::OnePosition { .. } => ("slices at one position, as in bolus tracking", None),
+            Self::SeveralImages { .. } => ("several images under one UID", None),
+            Self::MissingSlices { .. } => ("missing slices", None),
+            Self::UnevenSpacing { .. } => ("uneven gaps", Some("ingest.tolerances.slice_gap")),
+            Self::Drift { .. } => {
+                ("slices that drift off the grid", Some("ingest.tolerances.off_grid"))
+            }
+            Self::Conflict { .. } => ("different slices at one position", None),
+            Self::Unwritable { .. } => ("data that cannot be written", None),
+        }
+    }
+}
+
+impl Problem {
+    /// What is wrong, in the same words for every file.
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "a file that cannot be opened",
+            Self::NotDicom => "a file that is not DICOM",
+            Self::Truncated { .. } => "a file that is cut off",
+            Self::Malformed { .. } | Self::Elements(_) => "malformed elements",
+            Self::Missing(_) => "an attribute that is missing",
+            Self::Value { .. } => "an attribute with a value that cannot be used",
+            Self::TransferSyntax { .. } => "a transfer syntax that is not supported",
+            Self::Compressed { .. } | Self::Codestream(_) => "compressed data that cannot be read",
+            Self::Inflated(problem) | Self::Frame(_, problem) => problem.cause(),
+            Self::Range { .. } => "voxels that no CT has",
+            Self::Geometry(_) => "a geometry that is not valid",
+        }
+    }
+}

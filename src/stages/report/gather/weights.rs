@@ -1,0 +1,65 @@
+//! What the weights of each model were trained on.
+
+use crate::stages::Task;
+use crate::stages::report::content::{ModelWeights, ReportModel, TrainedPhase};
+use crate::stages::report::error::Error;
+use crate::stages::train::{Origin, WeightsNote};
+use crate::tables::{Output, Table};
+use nodulus_nets::WEIGHTS_FILE;
+use nodulus_store::InputRef;
+use std::collections::BTreeMap;
+
+/// A row for each of the weights of each model, in the order of the models.
+///
+/// Weights of the store tell it in their description, weights from outside in the store's note of them.
+pub(super) fn weights(task: &Task<'_>, models: &[ReportModel]) -> Result<Vec<ModelWeights>, Error> {
+    let mut inputs: BTreeMap<String, InputRef> = BTreeMap::new();
+    for version in task.inputs(Output::Table(Table::Predictions))? {
+        let made_by = version.manifest.inputs.iter();
+        let checkpoints = made_by.filter(|input| input.name == Output::Checkpoint.name());
+        inputs.extend(checkpoints.map(|input| (input.key.clone(), input.clone())));
+    }
+    let mut found = Vec::new();
+    for model in models {
+        for key in &model.checkpoints {
+            let none = ModelWeights {
+                model_id: model.model_id.clone(),
+                key: key.clone(),
+                is_outside: false,
+                phases: Vec::new(),
+                n_training_patients: None,
+                n_validation_patients: None,
+                n_cases: BTreeMap::new(),
+            };
+            let version = task.store.version(Output::Checkpoint, key)?;
+            let file = version.as_ref().and_then(|version| version.file(WEIGHTS_FILE));
+            found.push(if let Some(file) = file {
+                described(none, &file)?
+            } else {
+                let note = inputs.get(key).and_then(WeightsNote::of);
+                let n_cases = note.and_then(|note| note.origin).map(|origin| origin.n_cases);
+                let n_cases = n_cases.unwrap_or_default();
+                ModelWeights { is_outside: version.is_none(), n_cases, ..none }
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// What the description beside a weights file tells.
+fn described(weights: ModelWeights, file: &std::path::Path) -> Result<ModelWeights, Error> {
+    let n_cases = Origin::of(&nodulus_nets::origin(file)?).map(|origin| origin.n_cases);
+    let weights = ModelWeights { n_cases: n_cases.unwrap_or_default(), ..weights };
+    let Some(contract) = nodulus_nets::contract(file)? else { return Ok(weights) };
+    let phases = contract.phases.into_iter().map(|phase| TrainedPhase {
+        name: phase.name,
+        cohorts: phase.cohorts,
+        epochs: phase.schedule.epochs as u64,
+    });
+    Ok(ModelWeights {
+        phases: phases.collect(),
+        n_training_patients: Some(contract.trained_on.n_training_patients),
+        n_validation_patients: Some(contract.trained_on.n_validation_patients),
+        ..weights
+    })
+}
