@@ -1,5 +1,6 @@
 //! Why a question has no answer.
 
+use polars::error::PolarsError;
 use std::path::PathBuf;
 
 /// A question has no answer.
@@ -61,6 +62,9 @@ pub enum Error {
     /// Values could not be put together, as where they take too much space.
     #[error("cannot compute the answer")]
     Answer(#[from] arrow::error::ArrowError),
+    /// polars could not compute the answer.
+    #[error("cannot compute the answer")]
+    Compute(#[source] PolarsError),
 }
 
 /// What is wrong with a file.
@@ -84,6 +88,19 @@ impl Error {
     /// A part of a question that is not answered, and what to do instead.
     pub(crate) fn refused(part: impl Into<Part>, instead: impl Into<String>) -> Self {
         Self::Refused { part: shortened(&part.into().0), instead: instead.into() }
+    }
+}
+
+impl From<PolarsError> for Error {
+    fn from(error: PolarsError) -> Self {
+        match error {
+            PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => {
+                Self::from(*error)
+            }
+            // What `lower` says about a value: polars' own SQL is not used.
+            PolarsError::SQLInterface(text) => Self::Question(text.to_string()),
+            error => Self::Compute(error),
+        }
     }
 }
 

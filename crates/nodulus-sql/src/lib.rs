@@ -40,7 +40,7 @@ mod scope;
 mod bind;
 mod scan;
 mod part;
-mod run;
+mod lower;
 mod query;
 
 pub use error::{Error, ReadError};

@@ -1,8 +1,9 @@
 //! One file of a table: rows of a row group as a frame.
 
 use crate::kind::Kind;
-use crate::run::evaluate::is_true;
-use crate::run::frame::{Frame, nulls};
+use crate::lower::Aside;
+use crate::lower::column::to_column;
+use crate::lower::frame::Frame;
 use crate::typed::Typed;
 use crate::{Error, ReadError};
 use arrow::array::{
@@ -61,7 +62,9 @@ impl Part {
         columns: &[(String, Kind)],
         condition: Option<&Typed>,
         limit: Option<usize>,
+        aside: &Arc<Aside>,
     ) -> Result<Frame, Error> {
+        let kinds: Vec<Kind> = columns.iter().map(|(_, kind)| kind.clone()).collect();
         let all: BTreeSet<usize> = (0..columns.len()).collect();
         let mut selection = None;
         if let Some(condition) = condition {
@@ -69,22 +72,25 @@ impl Part {
             let mut masks = Vec::new();
             for batch in self.batches(row_group, columns, &needed, None, None)? {
                 let batch = batch.map_err(|error| self.failure(error.into()))?;
-                let frame = self.frame(&batch, columns, &needed)?;
-                masks.push(BooleanArray::from(is_true(condition, &frame)?));
+                // Its lists are put aside for the condition only.
+                let frame = self.frame(&batch, columns, &needed, &Arc::default())?;
+                let is_true = frame.select(std::slice::from_ref(condition))?;
+                let is_true = is_true.column(0)?.as_materialized_series().bool()?.iter();
+                let is_true = is_true.map(|value| value == Some(true)).collect::<Vec<_>>();
+                masks.push(BooleanArray::from(is_true));
             }
             let rows = RowSelection::from_filters(&masks);
             if !rows.selects_any() {
-                return Ok(Frame::default());
+                return Frame::stacked(Vec::new(), &kinds, aside);
             }
             selection = Some(rows);
         }
         let mut frames = Vec::new();
         for batch in self.batches(row_group, columns, &all, selection, limit)? {
             let batch = batch.map_err(|error| self.failure(error.into()))?;
-            frames.push(self.frame(&batch, columns, &all)?);
+            frames.push(self.frame(&batch, columns, &all, aside)?);
         }
-        let types: Vec<DataType> = columns.iter().map(|(_, kind)| kind.data_type()).collect();
-        Frame::concat(&frames, &types)
+        Frame::stacked(frames, &kinds, aside)
     }
 
     fn batches(
@@ -124,15 +130,16 @@ impl Part {
         batch: &RecordBatch,
         columns: &[(String, Kind)],
         needed: &BTreeSet<usize>,
+        aside: &Arc<Aside>,
     ) -> Result<Frame, Error> {
         let n_rows = batch.num_rows();
         let values = columns.iter().enumerate().map(|(position, (name, kind))| {
             if !needed.contains(&position) {
-                return Ok(nulls(n_rows));
+                return Ok(to_column(&new_null_array(&DataType::Null, n_rows), &Kind::Null, aside));
             }
-            self.column(batch, name, kind)
+            Ok(to_column(&self.column(batch, name, kind)?, kind, aside))
         });
-        Ok(Frame::new(values.collect::<Result<_, Error>>()?, n_rows))
+        Frame::new(values.collect::<Result<_, Error>>()?, n_rows, aside)
     }
 
     fn column(&self, batch: &RecordBatch, name: &str, kind: &Kind) -> Result<ArrayRef, Error> {

@@ -1,6 +1,7 @@
 //! A question and its answer.
 
-use crate::bind::Binder;
+use crate::bind::{Answer, Binder};
+use crate::lower::column::to_array;
 use crate::statement::{self, Question};
 use crate::{Error, Table};
 use arrow::array::{LargeStringArray, RecordBatch, RecordBatchOptions};
@@ -43,10 +44,14 @@ fn answer(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
             return Ok(RecordBatch::try_from_iter([("name", names as _)])?);
         }
     };
-    let answer = Binder::new(tables, &names).answer(&query)?;
-    let fields = answer.columns.iter().zip(&answer.frame.columns);
-    let fields = fields.map(|((name, _), array)| Field::new(name, array.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(answer.frame.n_rows));
-    Ok(RecordBatch::try_new_with_options(schema, answer.frame.columns, &options)?)
+    let Answer { columns, frame } = Binder::new(tables, &names).answer(&query)?;
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut arrays = Vec::with_capacity(columns.len());
+    for ((name, kind), column) in columns.iter().zip(frame.columns()) {
+        let array = to_array(column, kind, &frame.aside)?;
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(frame.n_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }

@@ -1,13 +1,15 @@
 //! A table's rows, of which only the columns that a question may need are read.
 
 use crate::kind::Kind;
+use crate::lower::Aside;
+use crate::lower::frame::Frame;
 use crate::part::Part;
-use crate::run::frame::Frame;
 use crate::statement::Names;
 use crate::typed::Typed;
 use crate::{Error, Table};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// A table's rows, not yet read.
 #[derive(Clone, Debug)]
@@ -15,13 +17,14 @@ pub(crate) struct Scan {
     table: Table,
     /// The columns that are read, with their kinds.
     pub(crate) columns: Vec<(String, Kind)>,
+    aside: Arc<Aside>,
 }
 
 impl Scan {
-    pub(crate) fn new(table: &Table, schema: &Schema, names: &Names) -> Self {
+    pub(crate) fn new(table: &Table, schema: &Schema, names: &Names, aside: &Arc<Aside>) -> Self {
         let needed = schema.fields().iter().filter(|field| names.may_need(field.name()));
         let columns = needed.map(|field| (field.name().clone(), Kind::of(field.data_type())));
-        Self { table: table.clone(), columns: columns.collect() }
+        Self { table: table.clone(), columns: columns.collect(), aside: aside.clone() }
     }
 
     /// The first rows, at most so many, for which a condition is true. Row groups are read side by side.
@@ -48,10 +51,10 @@ impl Scan {
         let frames: Vec<Frame> = tasks
             .into_par_iter()
             .map(|(part, group, rows)| {
-                parts[part].read(group, &self.columns, filter, most.map(|_| rows))
+                parts[part].read(group, &self.columns, filter, most.map(|_| rows), &self.aside)
             })
             .collect::<Result<_, _>>()?;
-        let types: Vec<DataType> = self.columns.iter().map(|(_, kind)| kind.data_type()).collect();
-        Frame::concat(&frames, &types)
+        let kinds: Vec<Kind> = self.columns.iter().map(|(_, kind)| kind.clone()).collect();
+        Frame::stacked(frames, &kinds, &self.aside)
     }
 }

@@ -1,7 +1,7 @@
 //! Expressions whose names are resolved and whose kinds are known.
 
 use crate::kind::Kind;
-use crate::run::set::Set;
+use crate::lower::set::Set;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -101,6 +101,8 @@ pub(crate) enum Function {
     Cast,
     /// A whole number that must lie in a range.
     Within(i64, i64),
+    /// A number as one of those that are equal: of zeros and of NaN there is one.
+    Normal,
 }
 
 /// A value of a group of rows.
@@ -246,6 +248,17 @@ impl Typed {
         });
         debug_assert!(all.is_ok(), "nothing stops the search");
         columns
+    }
+}
+
+/// A value by which rows are grouped, joined or sorted: equal ones are the same.
+pub(crate) fn key(value: Typed) -> Typed {
+    match value.kind {
+        Kind::Decimal | Kind::Computed | Kind::Float => {
+            let kind = value.kind.clone();
+            Typed::call(Function::Normal, vec![value], kind)
+        }
+        _ => value,
     }
 }
 

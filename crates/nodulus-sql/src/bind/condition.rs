@@ -4,12 +4,11 @@ use super::expression::Aliases;
 use super::{Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::evaluate::{booleans, dates, evaluate, floats, ints, texts};
-use crate::run::frame::Frame;
-use crate::run::set::Set;
+use crate::lower::frame::Frame;
+use crate::lower::set::Set;
 use crate::scope::Scope;
 use crate::typed::{Comparison, Function, Node, Typed, Value};
-use arrow::array::{Array as _, UInt32Array};
+use polars::prelude::AnyValue;
 use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator, Value as SqlValue};
 use std::sync::Arc;
 
@@ -105,7 +104,7 @@ impl Binder<'_> {
             }
             Expr::Exists { subquery, negated } => {
                 let answer = self.subquery(subquery, scope)?;
-                let exists = (answer.frame.n_rows > 0) != *negated;
+                let exists = (answer.frame.n_rows() > 0) != *negated;
                 Ok(Typed::value(Value::Bool(exists), Kind::Bool))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
@@ -159,7 +158,7 @@ impl Binder<'_> {
         let item = self.expression(item, scope, aliases)?;
         let (column, frame) = self.column_of(subquery, scope)?;
         let (item, column) = convert::compared(item, column, whole)?;
-        let set = Arc::new(Set::new(&evaluate(&column, &frame)?)?);
+        let set = Arc::new(Set::new(column, &frame)?);
         Ok(Typed { kind: Kind::Bool, node: Node::Member { item: Box::new(item), set } })
     }
 
@@ -201,25 +200,25 @@ impl Binder<'_> {
     pub(super) fn scalar(&mut self, query: &Query, scope: &Scope) -> Result<Typed, Error> {
         let (column, frame) = self.column_of(query, scope)?;
         let kind = column.kind.clone();
-        if frame.n_rows > 1 {
+        if frame.n_rows() > 1 {
             return Err(Error::Question(format!(
                 "a subquery that stands for one value has {} rows; use an aggregate, or IN",
-                frame.n_rows
+                frame.n_rows()
             )));
         }
         if !kind.is_key() {
             return Err(Error::refused(query, format!("its value is {kind}; join it in FROM")));
         }
-        let one = frame.take(&UInt32Array::from(vec![(frame.n_rows == 1).then_some(0)]))?;
-        let value = evaluate(&column, &one)?;
-        let null = value.is_null(0) || kind == Kind::Null;
-        let value = match &kind {
-            _ if null => Value::Null,
-            Kind::Bool => Value::Bool(booleans(&value)?.value(0)),
-            Kind::Int => Value::Int(ints(&value)?.value(0)),
-            Kind::Decimal | Kind::Float => Value::Float(floats(&value)?.value(0)),
-            Kind::Date => Value::Date(dates(&value)?.value(0)),
-            Kind::Text => Value::Text(texts(&value)?.value(0).to_owned()),
+        let values = frame.select(&[column])?;
+        let values = values.column(0)?.as_materialized_series();
+        let value = if values.is_empty() { AnyValue::Null } else { values.get(0)? };
+        let value = match value {
+            AnyValue::Null => Value::Null,
+            AnyValue::Boolean(value) => Value::Bool(value),
+            AnyValue::Int64(value) => Value::Int(value),
+            AnyValue::Float64(value) => Value::Float(value),
+            AnyValue::Int32(value) => Value::Date(value),
+            AnyValue::String(value) => Value::Text(value.to_owned()),
             _ => {
                 return Err(Error::refused(query, format!("its value is {kind}; join it in FROM")));
             }

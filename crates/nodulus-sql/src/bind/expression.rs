@@ -3,7 +3,7 @@
 use super::{Binder, convert, literal};
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::cast::day;
+use crate::lower::cast::day;
 use crate::scope::Scope;
 use crate::typed::{Comparison, Function, Node, Typed, Value};
 use sqlparser::ast::{

@@ -4,9 +4,8 @@ use super::query::{rename, unique_names};
 use super::{Answer, Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::evaluate::evaluate;
-use crate::run::frame::Frame;
-use crate::run::join::{Outer, join};
+use crate::lower::frame::Frame;
+use crate::lower::join::{Outer, join};
 use crate::scan::Scan;
 use crate::scope::{Scope, ScopeColumn};
 use crate::typed::{Comparison, Function, Node, Typed};
@@ -42,12 +41,9 @@ impl Source {
             Self::Table { scan, filter, most } => scan.read(filter.as_ref(), *most),
             Self::Rows(frame) => Ok(frame.clone()),
             Self::Join { left, right, outer, conditions, merged } => {
-                let mut frame = join(&left.rows()?, &right.rows()?, *outer, conditions)?;
-                for column in merged {
-                    let values = evaluate(column, &frame)?;
-                    frame.columns.push(values);
-                }
-                Ok(frame)
+                let frame = join(&left.rows()?, &right.rows()?, *outer, conditions)?;
+                let merged = frame.select(merged)?;
+                frame.with(merged.columns().iter().cloned())
             }
         }
     }
@@ -64,7 +60,10 @@ impl Binder<'_> {
                 Some(before) => beside(before, next, INNER, Vec::new())?,
             });
         }
-        Ok(whole.unwrap_or_else(|| (Source::Rows(Frame::one_row()), Scope::default())))
+        match whole {
+            Some(whole) => Ok(whole),
+            None => Ok((Source::Rows(Frame::one_row(&self.aside)?), Scope::default())),
+        }
     }
 
     fn table_with_joins(&mut self, table: &TableWithJoins) -> Result<(Source, Scope), Error> {
@@ -131,7 +130,7 @@ impl Binder<'_> {
         }
         let schema = table.schema()?;
         let all = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let scan = Scan::new(table, &schema, self.names);
+        let scan = Scan::new(table, &schema, self.names, &self.aside);
         let mut scope = Scope::of(Some(as_name), scan.columns.clone());
         scope.tables = vec![(table.name.clone(), all)];
         Ok((Source::Table { scan, filter: None, most: None }, scope))

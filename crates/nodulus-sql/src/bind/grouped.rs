@@ -1,8 +1,8 @@
 //! Expressions over groups of rows.
 
 use crate::Error;
-use crate::run::aggregate::{aggregate, group};
-use crate::run::frame::Frame;
+use crate::lower::frame::Frame;
+use crate::lower::group::grouped;
 use crate::scope::Scope;
 use crate::typed::{Aggregate, Node, Typed};
 
@@ -52,11 +52,6 @@ impl<'a> Grouped<'a> {
 
     /// The groups of a frame's rows.
     pub(super) fn rows(&self, frame: &Frame) -> Result<Frame, Error> {
-        let (groups, mut rows) = group(frame, &self.by)?;
-        for one in &self.aggregates {
-            rows.columns.push(aggregate(one, frame, &groups)?);
-        }
-        rows.n_rows = groups.n_groups;
-        Ok(rows)
+        grouped(frame, &self.by, &self.aggregates)
     }
 }

@@ -1,8 +1,9 @@
 //! LIMIT and OFFSET.
 
 use crate::Error;
-use crate::run::frame::Frame;
-use crate::run::keys::Keys;
+use crate::kind::Kind;
+use crate::lower::frame::Frame;
+use crate::lower::sort::{Sorted, are_alike};
 use crate::typed::SortKey;
 use sqlparser::ast::{Expr, LimitClause, Offset, Value};
 
@@ -45,11 +46,12 @@ impl Limit {
     /// Fails if others are computed from them, and the order does not say which rows are kept.
     pub(super) fn cut(
         &self,
-        rows: Vec<usize>,
+        sorted: Sorted,
         order: &[SortKey],
-        keys: &Keys,
         frame: &Frame,
+        kinds: &[Kind],
     ) -> Result<Vec<usize>, Error> {
+        let rows = &sorted.rows;
         let end = self.most.map_or(rows.len(), |most| most.saturating_add(self.skipped));
         for cut in [self.skipped, end] {
             if !self.is_of_part || cut == 0 || cut >= rows.len() {
@@ -62,13 +64,8 @@ impl Limit {
                 ));
             }
             let (last, next) = (rows[cut - 1], rows[cut]);
-            let is_alike = || -> Result<bool, Error> {
-                let columns = frame.columns.iter().filter(|column| !column.data_type().is_nested());
-                let columns: Vec<_> = columns.cloned().collect();
-                let whole = Keys::new(&columns, frame.n_rows)?;
-                Ok(columns.len() == frame.columns.len() && whole.of(last) == whole.of(next))
-            };
-            if keys.of(last) == keys.of(next) && !is_alike()? {
+            let can_be_alike = !kinds.iter().any(|kind| matches!(kind, Kind::Other(_)));
+            if sorted.ties(last, next)? && !(can_be_alike && are_alike(frame, last, next)?) {
                 return Err(Error::Question(
                     "rows tie where LIMIT cuts a subquery, so that which of them it takes is left to chance; add a column to \
                      its ORDER BY that tells them apart"
@@ -76,7 +73,7 @@ impl Limit {
                 ));
             }
         }
-        Ok(rows.into_iter().take(end).skip(self.skipped).collect())
+        Ok(sorted.rows.into_iter().take(end).skip(self.skipped).collect())
     }
 }
 

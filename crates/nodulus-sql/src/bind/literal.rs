@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::cast::day;
+use crate::lower::cast::day;
 use crate::typed::{self, Typed};
 use sqlparser::ast::{DataType, Expr, TypedString, Value};
 

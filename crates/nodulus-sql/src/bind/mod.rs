@@ -16,9 +16,11 @@ pub(crate) mod functions;
 
 use crate::Table;
 use crate::kind::Kind;
-use crate::run::frame::Frame;
+use crate::lower::Aside;
+use crate::lower::frame::Frame;
 use crate::scope::Scope;
 use crate::statement::Names;
+use std::sync::Arc;
 
 /// Rows that a query answers.
 #[derive(Clone, Debug)]
@@ -35,10 +37,12 @@ pub(crate) struct Binder<'a> {
     with: Vec<(String, Answer)>,
     /// Columns of the queries around a subquery, which it must not name.
     around: Vec<Scope>,
+    /// What the tables hold and polars does not.
+    aside: Arc<Aside>,
 }
 
 impl<'a> Binder<'a> {
-    pub(crate) const fn new(tables: &'a [Table], names: &'a Names) -> Self {
-        Self { tables, names, with: Vec::new(), around: Vec::new() }
+    pub(crate) fn new(tables: &'a [Table], names: &'a Names) -> Self {
+        Self { tables, names, with: Vec::new(), around: Vec::new(), aside: Arc::default() }
     }
 }

@@ -4,10 +4,11 @@ use super::limit::Limit;
 use super::{Answer, Binder};
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::frame::{Frame, indices};
-use crate::run::sort::{sort_keys, sorted};
+use crate::lower::frame::{Frame, indices};
+use crate::lower::group;
+use crate::lower::sort::sorted;
 use crate::scope::Scope;
-use crate::typed::SortKey;
+use crate::typed::{SortKey, Typed};
 use sqlparser::ast::{
     Expr, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, TableAlias, With,
 };
@@ -68,10 +69,9 @@ impl Binder<'_> {
                 let scope = Scope::of(None, answer.columns.clone());
                 let keys = order_by.iter().map(|key| by_name_or_number(key, &scope));
                 let keys: Vec<SortKey> = keys.collect::<Result<_, _>>()?;
-                let sort = sort_keys(&answer.frame, &keys)?;
-                let rows = sorted(&answer.frame, &sort);
-                let rows = limit.cut(rows, &keys, &sort, &answer.frame)?;
-                let frame = answer.frame.take(&indices(rows.into_iter())?)?;
+                let rows = sorted(&answer.frame, &keys)?;
+                let rows = limit.cut(rows, &keys, &answer.frame, &answer.kinds())?;
+                let frame = answer.frame.take(&indices(rows))?;
                 Answer { columns: answer.columns, frame }
             }
         };
@@ -119,16 +119,13 @@ impl Binder<'_> {
                     return united(&left, &right);
                 }
                 match op {
-                    SetOperator::Union => distinct(united(&left, &right)?, |_, _| true),
+                    SetOperator::Union => distinct(united(&left, &right)?),
                     op => {
-                        let n_left = left.frame.n_rows;
+                        check_keys(&left)?;
                         let is_in_both = *op == SetOperator::Intersect;
-                        let both = united(&left, &right)?;
-                        let (of_row, _) = keys(&both)?.groups();
-                        let n_groups = of_row.iter().max().map_or(0, |most| most + 1);
-                        let mut is_right = vec![false; n_groups];
-                        of_row[n_left..].iter().for_each(|group| is_right[*group] = true);
-                        distinct(both, |row, group| row < n_left && is_right[group] == is_in_both)
+                        let kinds = left.kinds();
+                        let frame = group::compared(&left.frame, &right.frame, &kinds, is_in_both)?;
+                        Ok(Answer { columns: left.columns, frame })
                     }
                 }
             }
@@ -137,23 +134,18 @@ impl Binder<'_> {
     }
 }
 
-fn keys(answer: &Answer) -> Result<crate::run::keys::Keys, Error> {
-    for (name, kind) in &answer.columns {
-        if !kind.is_key() {
-            return Err(not_compared(name, kind));
-        }
+/// Fails if whole rows cannot be compared.
+fn check_keys(answer: &Answer) -> Result<(), Error> {
+    match answer.columns.iter().find(|(_, kind)| !kind.is_key()) {
+        Some((name, kind)) => Err(not_compared(name, kind)),
+        None => Ok(()),
     }
-    crate::run::keys::Keys::new(&answer.frame.columns, answer.frame.n_rows)
 }
 
-/// The first of rows that are alike, if it is chosen by its number and its group's.
-pub(super) fn distinct(
-    answer: Answer,
-    is_chosen: impl Fn(usize, usize) -> bool,
-) -> Result<Answer, Error> {
-    let (_, first) = keys(&answer)?.groups();
-    let chosen = first.iter().enumerate().filter(|(group, row)| is_chosen(**row, *group));
-    let frame = answer.frame.take(&indices(chosen.map(|(_, row)| *row))?)?;
+/// The first of rows that are alike.
+pub(super) fn distinct(answer: Answer) -> Result<Answer, Error> {
+    check_keys(&answer)?;
+    let frame = group::distinct(&answer.frame, &answer.kinds())?;
     Ok(Answer { columns: answer.columns, frame })
 }
 
@@ -166,8 +158,8 @@ fn not_compared(name: &str, kind: &Kind) -> Error {
 }
 
 fn united(left: &Answer, right: &Answer) -> Result<Answer, Error> {
-    let types: Vec<_> = left.columns.iter().map(|(_, kind)| kind.data_type()).collect();
-    let frame = Frame::concat(&[left.frame.clone(), right.frame.clone()], &types)?;
+    let both = vec![left.frame.clone(), right.frame.clone()];
+    let frame = Frame::stacked(both, &left.kinds(), &left.frame.aside)?;
     Ok(Answer { columns: left.columns.clone(), frame })
 }
 
@@ -179,28 +171,32 @@ fn alike(mut left: Answer, mut right: Answer) -> Result<(Answer, Answer), Error>
             "the two queries have {n} and {m} columns, expected the same number"
         )));
     }
-    for column in 0..n {
-        let (name, a) = left.columns[column].clone();
-        let b = right.columns[column].1.clone();
-        let Some(kind) = a.common(&b) else {
-            return Err(Error::refused(
-                &name,
+    let mut kinds = Vec::with_capacity(n);
+    for ((name, a), (_, b)) in left.columns.iter().zip(&right.columns) {
+        kinds.push(a.common(b).ok_or_else(|| {
+            Error::refused(
+                name,
                 format!("it is {a} in one query and {b} in the other; write cast(… AS …) in one"),
-            ));
-        };
-        for answer in [&mut left, &mut right] {
-            answer.convert(column, &kind)?;
-        }
+            )
+        })?);
     }
+    left.convert(&kinds)?;
+    right.convert(&kinds)?;
     Ok((left, right))
 }
 
 impl Answer {
-    fn convert(&mut self, column: usize, kind: &Kind) -> Result<(), Error> {
-        let own = crate::typed::Typed::column(column, self.columns[column].1.clone());
-        let converted = super::convert::to_kind(own, kind);
-        self.frame.columns[column] = crate::run::evaluate::evaluate(&converted, &self.frame)?;
-        self.columns[column].1 = kind.clone();
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.columns.iter().map(|(_, kind)| kind.clone()).collect()
+    }
+
+    fn convert(&mut self, kinds: &[Kind]) -> Result<(), Error> {
+        let converted =
+            self.columns.iter_mut().zip(kinds).enumerate().map(|(n, (column, kind))| {
+                let own = Typed::column(n, std::mem::replace(&mut column.1, kind.clone()));
+                super::convert::to_kind(own, kind)
+            });
+        self.frame = self.frame.select(&converted.collect::<Vec<_>>())?;
         Ok(())
     }
 }

@@ -8,14 +8,12 @@ use super::query::distinct;
 use super::{Answer, Binder};
 use crate::Error;
 use crate::kind::Kind;
-use crate::run::evaluate::{evaluate, is_true};
-use crate::run::frame::{Frame, indices};
-use crate::run::sort::{sort_keys, sorted};
-use crate::run::window::window;
+use crate::lower::frame::{Frame, indices};
+use crate::lower::list::unnested;
+use crate::lower::sort::sorted;
+use crate::lower::window::window;
 use crate::scope::Scope;
 use crate::typed::{Function, Node, SortKey, Typed, Window};
-use arrow::array::{Array, ArrayRef, AsArray as _};
-use arrow::datatypes::DataType;
 use sqlparser::ast::{Distinct, GroupByExpr, OrderByExpr, Select, SelectFlavor};
 
 impl Binder<'_> {
@@ -75,8 +73,7 @@ impl Binder<'_> {
             let having = having.map(|mut having| grouped.rewrite(&mut having).map(|()| having));
             frame = grouped.rows(&frame)?;
             if let Some(having) = having.transpose()? {
-                let is_kept = is_true(&having, &frame)?;
-                frame = frame.filter(|row| is_kept[row])?;
+                frame = frame.filter(&having)?;
             }
         }
         compute_windows(&mut frame, &mut items, &mut order)?;
@@ -176,8 +173,7 @@ fn restrict(
     }
     let frame = source.rows()?;
     let Some(condition) = all else { return Ok(frame) };
-    let is_kept = is_true(&condition, &frame)?;
-    frame.filter(|row| is_kept[row])
+    frame.filter(&condition)
 }
 
 fn expressions<'a>(
@@ -201,9 +197,10 @@ fn compute_windows(
             let column = if let Some((_, column)) = known_column {
                 *column
             } else {
-                frame.columns.push(window(own, frame)?);
-                known.push(((**own).clone(), frame.columns.len() - 1));
-                frame.columns.len() - 1
+                let column = frame.columns().len();
+                *frame = frame.clone().with([window(own, frame)?])?;
+                known.push(((**own).clone(), column));
+                column
             };
             Ok::<_, Error>(Some(Typed::column(column, part.kind.clone())))
         })?;
@@ -232,32 +229,8 @@ fn unnest(
     }
     for item in items.iter_mut().filter(|item| item.by.has_unnest()) {
         let Node::Unnest(list) = &item.by.node else { return Err(only()) };
-        let lists = evaluate(list, frame)?;
-        let rows = 0..lists.len();
-        let values: Vec<Option<ArrayRef>> = match lists.data_type() {
-            DataType::List(_) => {
-                let lists = lists.as_list::<i32>();
-                rows.map(|row| lists.is_valid(row).then(|| lists.value(row))).collect()
-            }
-            DataType::LargeList(_) => {
-                let lists = lists.as_list::<i64>();
-                rows.map(|row| lists.is_valid(row).then(|| lists.value(row))).collect()
-            }
-            _ => return Err(only()),
-        };
-        let lengths = values.iter().map(|list| list.as_ref().map_or(0, Array::len));
-        let rows = lengths.enumerate().flat_map(|(row, n)| std::iter::repeat_n(row, n));
-        let mut long = frame.take(&indices(rows)?)?;
-        let parts: Vec<&dyn Array> = values.iter().flatten().map(AsRef::as_ref).collect();
-        let to = item.by.kind.data_type();
-        let flat = if parts.is_empty() {
-            arrow::array::new_empty_array(&to)
-        } else {
-            arrow::compute::cast(&arrow::compute::concat(&parts)?, &to)?
-        };
-        long.columns.push(flat);
-        item.by = Typed::column(long.columns.len() - 1, item.by.kind.clone());
-        *frame = long;
+        *frame = unnested(frame, list, &item.by.kind)?;
+        item.by = Typed::column(frame.columns().len() - 1, item.by.kind.clone());
     }
     Ok(())
 }
@@ -270,13 +243,12 @@ fn finish(
     is_distinct: bool,
     limit: Limit,
 ) -> Result<Answer, Error> {
-    let selected = items.iter().map(|item| evaluate(&item.by, frame));
-    let selected = Frame::new(selected.collect::<Result<_, _>>()?, frame.n_rows);
+    let selected: Vec<Typed> = items.iter().map(|item| item.by.clone()).collect();
     let columns = items.iter().map(|item| (item.name.clone(), item.by.kind.clone())).collect();
-    let mut answer = Answer { columns, frame: selected };
-    let (keys, order) = if is_distinct {
-        answer = distinct(answer, |_, _| true)?;
-        let mut order = order.to_vec();
+    let mut answer = Answer { columns, frame: frame.select(&selected)? };
+    let mut order = order.to_vec();
+    let rows = if is_distinct {
+        answer = distinct(answer)?;
         for key in &mut order {
             let position = items.iter().position(|item| item.by == key.by);
             let position = position.ok_or_else(|| {
@@ -287,12 +259,11 @@ fn finish(
             })?;
             key.by = Typed::column(position, key.by.kind.clone());
         }
-        (sort_keys(&answer.frame, &order)?, order)
+        sorted(&answer.frame, &order)?
     } else {
-        (sort_keys(frame, order)?, order.to_vec())
+        sorted(frame, &order)?
     };
-    let rows = sorted(&answer.frame, &keys);
-    let rows = limit.cut(rows, &order, &keys, &answer.frame)?;
-    answer.frame = answer.frame.take(&indices(rows.into_iter())?)?;
+    let rows = limit.cut(rows, &order, &answer.frame, &answer.kinds())?;
+    answer.frame = answer.frame.take(&indices(rows))?;
     Ok(answer)
 }

@@ -1,47 +1,47 @@
 //! Text computed from text.
 
-use super::evaluate::texts;
-use crate::Error;
+use super::scalar::no_value;
 use crate::typed::Function;
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, LargeStringArray};
-use std::sync::Arc;
+use polars::prelude::{
+    BooleanChunked, Int64Chunked, IntoSeries as _, PolarsResult, Series, StringChunked,
+};
 
 /// A value for each row; null where an argument is null.
 pub(super) fn compute(
     function: &Function,
-    first: &ArrayRef,
-    rest: &[ArrayRef],
-) -> Result<ArrayRef, Error> {
-    let first = texts(first)?;
+    first: &Series,
+    rest: &[Series],
+) -> PolarsResult<Series> {
+    let first = first.str()?;
     if let [second] = rest {
-        let both = first.iter().zip(texts(second)?).map(|(a, b)| a.zip(b));
+        let both = first.iter().zip(second.str()?.iter()).map(|(a, b)| a.zip(b));
         return Ok(match function {
             Function::StartsWith => {
                 let values = both.map(|both| both.map(|(a, b)| a.starts_with(b)));
-                Arc::new(values.collect::<BooleanArray>())
+                values.collect::<BooleanChunked>().into_series()
             }
             Function::Contains => {
                 let values = both.map(|both| both.map(|(a, b)| a.contains(b)));
-                Arc::new(values.collect::<BooleanArray>())
+                values.collect::<BooleanChunked>().into_series()
             }
             _ => {
                 let values = both.map(|both| both.map(|(a, b)| format!("{a}{b}")));
-                Arc::new(values.collect::<LargeStringArray>())
+                values.collect::<StringChunked>().into_series()
             }
         });
     }
-    let text = |of: &dyn Fn(&str) -> Result<String, Error>| -> Result<ArrayRef, Error> {
+    let text = |of: &dyn Fn(&str) -> PolarsResult<String>| -> PolarsResult<Series> {
         let values = first.iter().map(|text| text.map(of).transpose());
-        Ok(Arc::new(values.collect::<Result<LargeStringArray, _>>()?))
+        Ok(values.collect::<PolarsResult<StringChunked>>()?.into_series())
     };
     match function {
         Function::Like(pattern) => {
             let values = first.iter().map(|text| text.map(|text| is_like(text, pattern)));
-            Ok(Arc::new(values.collect::<BooleanArray>()))
+            Ok(values.collect::<BooleanChunked>().into_series())
         }
         Function::Length => {
             let values = first.iter().map(|text| text.map(|text| text.chars().count() as i64));
-            Ok(Arc::new(values.collect::<Int64Array>()))
+            Ok(values.collect::<Int64Chunked>().into_series())
         }
         Function::Lower => text(&|text| in_case(text, char::to_lowercase)),
         Function::Upper => text(&|text| in_case(text, char::to_uppercase)),
@@ -49,17 +49,17 @@ pub(super) fn compute(
             let characters = text.chars().skip(start.saturating_sub(1));
             Ok(characters.take(length.unwrap_or(usize::MAX)).collect())
         }),
-        _ => Err(Error::Question("a function of text has too few arguments".to_owned())),
+        _ => Err(no_value("a function of text has too few arguments")),
     }
 }
 
 /// Letters in another case. A letter that becomes several has no case that programs agree on.
-fn in_case<I: Iterator<Item = char>>(text: &str, of: impl Fn(char) -> I) -> Result<String, Error> {
+fn in_case<I: Iterator<Item = char>>(text: &str, of: impl Fn(char) -> I) -> PolarsResult<String> {
     let one = |letter: char| {
         let mut cased = of(letter);
         match (cased.next(), cased.next()) {
             (Some(cased), None) => Ok(cased),
-            _ => Err(Error::Question(format!(
+            _ => Err(no_value(format!(
                 "lower or upper: programs do not agree on the case of `{letter}` in `{text}`"
             ))),
         }
