@@ -90,8 +90,24 @@ class Questions:
             lambda: f"{text} % {self.one(['2', '3', '-3', '7', '0'])}", lambda: f"sqrt(abs({a}))", lambda: f"ln(1e0 + abs({a}))",
             lambda: f"length({self.text(scope, depth - 1)})", lambda: f"{text} // 2", lambda: f"power({a}, 2)",
             lambda: f"exp(-abs({a}))", lambda: f"cast({self.truth(scope, 0)} AS BIGINT)",
+            lambda: self.edge(scope, text, a),
             lambda: f"cast(cast({self.pick(scope, 'int')[0] or 1} AS VARCHAR) AS BIGINT)",
             lambda: f"cast('{self.one(['4', '-17', '3.5', '1e2', 'x', ' 5'])}' AS {self.one(['BIGINT', 'DOUBLE'])})",
+        ])()
+
+    def edge(self, scope, text, a):
+        """A number at an edge: signs, overflow, and values that only some rows have."""
+        whole, _ = self.pick(scope, "int")
+        whole = whole or "0"
+        largest = "9223372036854775807"
+        return self.one([
+            lambda: "-(-4)", lambda: "- -4", lambda: f"-(-({a}))", lambda: f"abs(-({a}))", lambda: "CAST('4' AS BIGINT)",
+            lambda: f"{whole} + {largest}", lambda: f"{whole} * {largest}", lambda: f"-{largest} - {whole}",
+            lambda: f"CASE WHEN {whole} < 0 THEN {whole} + {largest} END", lambda: f"CASE WHEN {whole} <> 0 THEN 7 / {whole} END",
+            lambda: f"CASE WHEN {whole} = 0 THEN 0 WHEN {self.truth(scope, 0)} THEN 7 % {whole} ELSE -1 % {whole} END",
+            lambda: f"CASE WHEN {text} > 0 THEN ln({text}) ELSE sqrt(-({text})) END", lambda: f"{text} * -0.0",
+            lambda: f"cast({text} AS DOUBLE) * 1e300 * 1e300", lambda: f"cast(cast({text} AS DOUBLE) * 1e17 AS BIGINT)",
+            lambda: f"greatest({a}, {text}, NULL, {whole})", lambda: f"least(NULL, {text})", lambda: f"({whole} + 2147483640)::INTEGER",
         ])()
 
     def text(self, scope, depth=2):
@@ -149,7 +165,9 @@ class Questions:
             lambda: f"{self.number(scope, 1)} IN {self.subquery('int')}", lambda: f"{self.text(scope, 0)} NOT IN {self.subquery('text')}",
             lambda: f"{self.number(scope, 0)} > {self.scalar()}", lambda: f"{self.number(scope, 1)} BETWEEN 0 AND 10",
             lambda: f"EXISTS {self.subquery('int')}", lambda: f"{text or chr(39) * 2} = {self.number(scope, 0)}",
-            lambda: f"{self.number(scope, 0)} IN {self.subquery('num')}",
+            lambda: f"{self.number(scope, 0)} IN {self.subquery('num')}", lambda: f"{self.number(scope, 0)} NOT IN {self.subquery('num')}",
+            lambda: (lambda n: f"{n} <> 0 AND 10 / {n} > 1")(self.pick(scope, "int")[0] or "1"),
+            lambda: (lambda n: f"{n} = 0 OR {b} OR 10 % {n} = 1")(self.pick(scope, "int")[0] or "1"),
         ])()
 
     def anything(self, scope):
@@ -235,6 +253,13 @@ class Questions:
                 lambda: f"{self.number(of_left, 1)} = {self.number(of_right, 1)}",
                 lambda: f"{self.number(of_left, 1)} < {self.number(of_right, 1)}",
                 lambda: f"{self.text(of_left, 1)} = {self.text(of_right, 1)}",
+                lambda: f"{self.edge(of_left, '1', '2')} = {self.number(of_right, 0)}",
+                lambda: f"{self.number(of_right, 0)} {self.one(['=', '<', '<>'])} {self.edge(of_right, '1', '2')}",
+                lambda: f"cast({self.pick(of_left, 'int')[0] or 1} AS VARCHAR) = {self.text(of_right, 0)}",
+                lambda: f"cast({self.pick(of_left, 'int')[0] or 1} AS DOUBLE) = {self.pick(of_right, 'num')[0] or 1}",
+                lambda: f"{self.pick(of_left, 'num')[0] or 1} = {self.pick(of_right, 'num')[0] or 1}",
+                lambda: f"{self.pick(of_left, 'num')[0] or 1} = {self.pick(of_right, 'int')[0] or 1}",
+                lambda: f"{self.pick(of_left, 'num')[0] or 1} IS NOT DISTINCT FROM {self.pick(of_right, 'num')[0] or 1}",
             ])())
         on = self.one([" AND ", " AND ", " AND ", " OR "]).join(conditions)
         text = f"{left} {join} {right} ON {on}"

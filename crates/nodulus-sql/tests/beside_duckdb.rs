@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -249,7 +250,11 @@ fn ask(
             }
             (Err(error), rows) if verbose => {
                 let other = if rows.is_some() { "answered" } else { "refused" };
-                println!("{other} by DuckDB: {error}\n    {}", question.sql);
+                println!(
+                    "{other} by DuckDB: {error} {:?}\n    {}",
+                    error.source().map(ToString::to_string),
+                    question.sql
+                );
             }
             (Err(_), _) => {}
         }

@@ -231,10 +231,11 @@ fn constant(value: &Value, kind: &Kind) -> Expr {
     match value {
         Value::Null => null(kind),
         Value::Bool(value) => lit(*value),
-        Value::Int(value) => lit(*value),
-        Value::Float(value) => lit(*value),
+        // Of 64 bits, and not of as many as the value needs.
+        Value::Int(value) => lit(LiteralValue::Scalar(Scalar::from(*value))),
+        Value::Float(value) => lit(LiteralValue::Scalar(Scalar::from(*value))),
         Value::Text(value) => lit(value.clone()),
-        Value::Date(value) => lit(*value),
+        Value::Date(value) => lit(LiteralValue::Scalar(Scalar::from(*value))),
     }
 }
 
