@@ -1,7 +1,7 @@
 """Writes seeded questions in SQL over some tables, each with DuckDB's answer, as JSON.
 
-Arguments: SQL that defines a view for each table, seed, number of questions; a file with further questions, one a line. Each question is {"sql", "rows", "error",
-"ordered"}: rows are null where DuckDB gives an error; `ordered` says whether their order is determined. A part of the
+Arguments: SQL that defines a view for each table, seed, number of questions; a file with further questions, one a line. Each question is {"sql", "rows", "kinds",
+"error", "ordered"}: rows and the kinds of columns are null where DuckDB gives an error; `ordered` says whether their order is determined. A part of the
 questions is of kinds that nodulus refuses.
 """
 
@@ -166,6 +166,8 @@ class Questions:
             lambda: f"{self.number(scope, 0)} > {self.scalar()}", lambda: f"{self.number(scope, 1)} BETWEEN 0 AND 10",
             lambda: f"EXISTS {self.subquery('int')}", lambda: f"{text or chr(39) * 2} = {self.number(scope, 0)}",
             lambda: f"{self.number(scope, 0)} IN {self.subquery('num')}", lambda: f"{self.number(scope, 0)} NOT IN {self.subquery('num')}",
+            lambda: (lambda kind: f"{self.pick(scope, kind)[0] or 'NULL'} {self.one(['IN', 'NOT IN'])} {self.subquery(kind)}")(
+                self.one(["date", "bool", "bytes", "num"])),
             lambda: (lambda n: f"{n} <> 0 AND 10 / {n} > 1")(self.pick(scope, "int")[0] or "1"),
             lambda: (lambda n: f"{n} = 0 OR {b} OR 10 % {n} = 1")(self.pick(scope, "int")[0] or "1"),
         ])()
@@ -384,6 +386,15 @@ class Questions:
         return whole, False
 
 
+def kind_of(column_type):
+    """The kind of a column by DuckDB's type."""
+    if "INT" in column_type and not column_type.endswith("[]"):
+        return "int"
+    if column_type.startswith(("DECIMAL", "DOUBLE", "FLOAT")):
+        return "num"
+    return KINDS.get(column_type, "other")
+
+
 def plain(value):
     """A value as JSON."""
     if isinstance(value, decimal.Decimal):
@@ -417,15 +428,16 @@ def main():
             sql, ordered = questions.question()
         if re.search(r"\bNULL (=|<>|<|>|>=) NULL\b", sql):
             continue
-        rows, error = None, None
+        rows, kinds, error = None, None, None
         try:
             cursor = connection.execute(sql)
             rows = [[plain(value) for value in row] for row in cursor.fetchmany(20001)]
             if len(rows) > 20000:
                 continue
+            kinds = [kind_of(row[1]) for row in connection.execute(f"DESCRIBE {sql}").fetchall()]
         except duckdb.Error as failure:
             error = str(failure).splitlines()[0]
-        found.append({"sql": sql, "rows": rows, "error": error, "ordered": ordered})
+        found.append({"sql": sql, "rows": rows, "kinds": kinds, "error": error, "ordered": ordered})
     json.dump(found, sys.stdout)
 
 

@@ -30,6 +30,7 @@ const LEAST_ANSWERED: f64 = 0.6;
 struct Question {
     sql: String,
     rows: Option<Vec<Vec<Value>>>,
+    kinds: Option<Vec<String>>,
     error: Option<String>,
     ordered: bool,
 }
@@ -186,8 +187,39 @@ fn rank(row: &[Value]) -> String {
     row.iter().map(text).collect::<Vec<_>>().join("|")
 }
 
+/// The kind of a column; none where all its values are null, for which programs choose one.
+fn kind(array: &ArrayRef) -> Option<&'static str> {
+    if array.null_count() == array.len() {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Null => return None,
+        DataType::Boolean => "bool",
+        DataType::Int64 => "int",
+        DataType::Float64 => "num",
+        DataType::LargeUtf8 => "text",
+        DataType::Date32 => "date",
+        DataType::LargeBinary => "bytes",
+        DataType::List(item) if *item.data_type() == DataType::Utf8 => "texts",
+        _ => "other",
+    })
+}
+
 /// What is wrong with an answer.
-fn difference(answer: &RecordBatch, expected: &[Vec<Value>], ordered: bool) -> Option<String> {
+fn difference(
+    answer: &RecordBatch,
+    expected: &[Vec<Value>],
+    kinds: &[String],
+    ordered: bool,
+) -> Option<String> {
+    if answer.num_columns() != kinds.len() {
+        return Some(format!("{} columns, DuckDB has {}", answer.num_columns(), kinds.len()));
+    }
+    for (column, expected) in answer.columns().iter().zip(kinds) {
+        if let Some(own) = kind(column).filter(|own| own != expected) {
+            return Some(format!("a column of {own}, DuckDB has {expected}"));
+        }
+    }
     let rows = 0..answer.num_rows();
     let mut own: Vec<Vec<Value>> = rows
         .map(|row| answer.columns().iter().map(|column| value(column, row)).collect())
@@ -238,7 +270,8 @@ fn ask(
         match (query(&question.sql, tables), question.rows) {
             (Ok(answer), Some(rows)) => {
                 answered += 1;
-                if let Some(difference) = difference(&answer, &rows, question.ordered) {
+                let kinds = question.kinds.unwrap_or_default();
+                if let Some(difference) = difference(&answer, &rows, &kinds, question.ordered) {
                     wrong.push(format!("{}\n    {difference}", question.sql));
                 }
             }

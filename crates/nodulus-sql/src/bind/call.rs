@@ -260,11 +260,11 @@ impl Binder<'_> {
                 let kind = value.kind.clone();
                 Ok(Typed::call(Called::Abs, vec![value], kind))
             }
-            ("round", [value]) => of_number(Called::Round(0), value.clone(), text),
+            ("round", [value]) => super::functions::rounded(value, 0, text),
             ("round", [value, digits]) => match digits.node {
                 Node::Value(Value::Int(digits)) if (-15..=15).contains(&digits) => {
                     let digits = i32::try_from(digits).unwrap_or(0);
-                    of_number(Called::Round(digits), value.clone(), text)
+                    super::functions::rounded(value, digits, text)
                 }
                 _ => Err(Error::refused(
                     text,

@@ -74,6 +74,17 @@ pub(super) fn find_aggregate(name: &str) -> Option<AggregateFunction> {
     })
 }
 
+/// A whole number is rounded to itself.
+pub(super) fn rounded(value: &Typed, digits: i32, text: &Expr) -> Result<Typed, Error> {
+    match value.kind {
+        Kind::Int if digits < 0 => {
+            Err(Error::refused(text, "write cast(… AS DOUBLE) about the whole number"))
+        }
+        Kind::Int => Ok(Typed::call(Function::Round(digits), vec![value.clone()], Kind::Int)),
+        _ => super::expression::of_number(Function::Round(digits), value.clone(), text),
+    }
+}
+
 /// A part of a text, from a position on.
 pub(super) fn substring(
     text: Typed,

@@ -104,6 +104,7 @@ impl Lowering {
             (Function::IsDistinct, _) if from == Kind::Null => lit(false),
             (Function::Compare(comparison), [a, b]) => compared(*comparison, a.clone(), b.clone()),
             (Function::IsDistinct, [a, b]) => a.clone().neq_missing(b.clone()),
+            (Function::Round(_), [a]) if from == Kind::Int => a.clone(),
             (Function::Not, [a]) => a.clone().not(),
             (Function::IsNull, [a]) => a.clone().is_null(),
             (Function::Coalesce, [first, rest @ ..]) => {
