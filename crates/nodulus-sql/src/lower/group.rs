@@ -82,7 +82,7 @@ fn of_lists(aggregate: &Aggregate, lists: &Series) -> Result<Series, Error> {
         return Ok(lists.map(one).collect::<Result<Float64Chunked, Error>>()?.into_series());
     }
     if aggregate.function == AggregateFunction::Sum {
-        return Ok(lists.map(sum).collect::<Result<Int64Chunked, Error>>()?.into_series());
+        return Ok(lists.map(|list| sum(&list)).collect::<Result<Int64Chunked, Error>>()?.into_series());
     }
     let one = |list: Series| {
         let whole = list.i64()?.iter().flatten();
@@ -95,7 +95,7 @@ fn of_lists(aggregate: &Aggregate, lists: &Series) -> Result<Series, Error> {
 }
 
 /// The sum of whole numbers.
-fn sum(list: Series) -> Result<Option<i64>, Error> {
+fn sum(list: &Series) -> Result<Option<i64>, Error> {
     let sum: i128 = list.i64()?.iter().flatten().map(i128::from).sum();
     let what = format!("sum: `{sum}` is no whole number of 64 bits; use cast(… AS DOUBLE)");
     let sum = i64::try_from(sum).map_err(|_| Error::Question(what))?;
