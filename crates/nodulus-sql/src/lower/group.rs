@@ -82,7 +82,10 @@ fn of_lists(aggregate: &Aggregate, lists: &Series) -> Result<Series, Error> {
         return Ok(lists.map(one).collect::<Result<Float64Chunked, Error>>()?.into_series());
     }
     if aggregate.function == AggregateFunction::Sum {
-        return Ok(lists.map(|list| sum(&list)).collect::<Result<Int64Chunked, Error>>()?.into_series());
+        return Ok(lists
+            .map(|list| sum(&list))
+            .collect::<Result<Int64Chunked, Error>>()?
+            .into_series());
     }
     let one = |list: Series| {
         let whole = list.i64()?.iter().flatten();
