@@ -8,6 +8,7 @@
 use ndarray::Array3;
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Tolerances, find_series, read_series};
+use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, Volume};
 use nodulus_formats::{image_file, metaimage, nifti};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -41,7 +42,8 @@ fn main() {
         let mut others = vec![Vec::new(); readers.len()];
         for _ in 0..=ROUNDS {
             let begun = Instant::now();
-            let volume = image_file::read(&path).expect("a file that was just written");
+            let volume = image_file::read(&path, &ImageRules::default())
+                .expect("a file that was just written");
             own.push(begun.elapsed().as_secs_f64());
             drop(volume);
             if let Some(peers) = &mut peers {

@@ -3,7 +3,7 @@
 use nodulus_formats::dicom::Segmentation;
 use nodulus_formats::mask_file::{self, MaskFile, MaskRules};
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask};
-use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent};
+use nodulus_imaging::regrid::{self, GridMismatch, MaskExtent, SLICE_TOLERANCE};
 use nodulus_imaging::segments;
 use nodulus_metrics::{
     METRIC_DEFINITION, MaskMetrics, MaskSize, Metric, SizeMeasure, mask_size, measure,
@@ -18,8 +18,11 @@ pub enum Error {
     #[error(transparent)]
     Read(#[from] mask_file::Error),
     /// A structure set has outlines, not voxels.
-    #[error("`{0}` is a structure set, expected a mask: NIfTI, MetaImage or DICOM SEG")]
+    #[error("`{0}` is a structure set, expected a mask: NIfTI, MetaImage, NRRD or DICOM SEG")]
     StructureSet(PathBuf),
+    /// A file has no layer of labels.
+    #[error("`{0}` has no layer of labels, expected one or more")]
+    NoLayer(PathBuf),
     /// The masks are on different grids.
     #[error("`{file}` does not lie on the voxels of `{other}`")]
     Grids {
@@ -138,13 +141,15 @@ fn refused(file: &Path, other: &Path, source: segments::Error) -> Error {
 
 fn read(path: &Path, label: Option<u16>) -> Result<MaskContent, Error> {
     match mask_file::read(path, &MaskRules::default())? {
-        MaskFile::Labels(volume) => {
-            let voxels = volume.voxels();
-            let mask = Mask::from_fn(volume.geometry().size(), |i, j, k| {
-                let value = voxels[[k, j, i]];
-                label.map_or(value != 0, |label| value == label)
+        MaskFile::Labels(labels) => {
+            let Some(grid) = labels.layers.first().map(|layer| *layer.geometry()) else {
+                return Err(Error::NoLayer(path.to_owned()));
+            };
+            let is_set = |value: u16| label.map_or(value != 0, |label| value == label);
+            let mask = Mask::from_fn(grid.size(), |i, j, k| {
+                labels.layers.iter().any(|layer| is_set(layer.voxels()[[k, j, i]]))
             });
-            Ok(MaskContent::Voxels(*volume.geometry(), mask))
+            Ok(MaskContent::Voxels(grid, mask))
         }
         MaskFile::Segmentation(mut segmentation) => {
             segmentation.segments.retain(|segment| label.is_none_or(|n| n == segment.number));
@@ -160,16 +165,17 @@ impl MaskContent {
         let placed = match self {
             Self::Voxels(own, mask) if own == *grid => return Ok(mask),
             Self::Voxels(own, mask) => {
-                let on = regrid::align(&own, grid, MaskExtent::Volume).map_err(|grids| {
+                let on = regrid::align(&own, grid, MaskExtent::Volume, 0.0).map_err(|grids| {
                     Error::Grids { file: file.to_owned(), other: other.to_owned(), grids }
                 })?;
                 vec![on.map_mask(&PlacedMask { start: [0; 3], mask })]
             }
             Self::Segments(segmentation) => {
-                let lie = segments::locate(&segmentation, grid, false)
+                let lie = segments::locate(&segmentation, grid, false, SLICE_TOLERANCE)
                     .map_err(|source| refused(file, other, source))?;
                 let segments = segmentation.segments.iter();
-                segments.flat_map(|segment| lie.segment_masks(segment, grid, false)).collect()
+                let parts = segments.flat_map(|segment| lie.segment_masks(segment, grid, false));
+                parts.map(|part| part.placed).collect()
             }
         };
         let mut mask = Mask::empty(grid.size());

@@ -47,7 +47,7 @@ pub fn check(config: &ingest::Config) -> Result<HeaderReport, sources::Error> {
             .map_err(|source| sources::Error::Cohort { cohort: cohort.name.clone(), source })?;
         let with_scan = cases.par_iter().filter(|case| case.has_scan && case.problem.is_none());
         let checks = with_scan.map(|case| match CaseFiles::of_case(&cohort.root, case) {
-            Ok(files) => cohort::check_headers(&files, &config.tolerances),
+            Ok(files) => cohort::check_headers(&files, &config.reading()),
             Err(error) => {
                 let (cause, message) =
                     ("a folder or archive that cannot be read", error.to_string());

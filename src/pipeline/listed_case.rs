@@ -8,6 +8,7 @@ use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::image_file;
 use nodulus_formats::scan_geometry::ScanGeometry;
 use nodulus_store::hash;
+use rayon::prelude::*;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -81,7 +82,7 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (Cas
     let digest = |path: &PathBuf| {
         hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
     };
-    let mut images: Vec<String> = case.images.iter().map(digest).collect();
+    let mut images: Vec<String> = case.images.par_iter().map(digest).collect();
     images.sort();
     parts.push(format!("{} image files", images.len()));
     parts.extend(images);

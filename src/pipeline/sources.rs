@@ -342,6 +342,7 @@ mod tests {
         ingest::Config {
             shard_size: 2,
             tolerances: Tolerances::default(),
+            tilt: nodulus_formats::dicom::Tilt::Refuse,
             inclusion: ingest::Inclusion::default(),
             series_list: None,
             root: None,

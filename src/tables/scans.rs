@@ -48,6 +48,8 @@ columns! {
         pub n_duplicate_slices: Option<i64>,
         /// largest distance of a slice's position from its voxel on the even grid that was fitted to all positions
         pub grid_residual_mm: Option<f64>,
+        /// angle by which a tilted gantry shifts the slices, which `ingest.tilt` moved onto an even grid; null if they were not moved, degrees
+        pub tilt_deg: Option<f64>,
         /// DICOM SeriesDescription
         pub series_description: Option<String>,
         /// DICOM ImageType, values joined by `\`; FrameType if the series has no ImageType
@@ -109,7 +111,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")

@@ -193,7 +193,8 @@ fn enhanced_and_monochrome1_series_agree_with_pydicom_and_simpleitk() {
         let name = kind.folder.display();
         let found = find_series(&files_below(&kind.folder).unwrap()).unwrap();
         assert_eq!(found.len(), 1, "{name}");
-        let volume = read_series(&found[0].files, &Tolerances::default()).unwrap().volume;
+        let series = read_series(&found[0].files, &Tolerances::default()).unwrap();
+        let volume = series.volume;
         let hu: Vec<i64> = volume.voxels().iter().map(|hu| i64::from(*hu)).collect();
         assert!(hu == kind.pydicom, "{name} differs from pydicom");
         let (Some(by_itk), Some(size)) = (&kind.simpleitk, kind.size) else { continue };
@@ -205,13 +206,17 @@ fn enhanced_and_monochrome1_series_agree_with_pydicom_and_simpleitk() {
         assert!(hu.iter().map(as_itk).eq(by_itk.iter().copied()), "{name} differs from SimpleITK");
         let geometry = volume.geometry();
         assert_eq!(geometry.size(), size, "{name}");
-        let near = |found: &[f64], expected: &[f64]| {
+        let near = |found: &[f64], expected: &[f64], most: f64| {
             let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(worst < 1e-5, "{name}: {found:?}, expected {expected:?}");
+            assert!(worst < most, "{name}: {found:?}, expected {expected:?} to within {most}");
         };
-        near(&geometry.spacing().ijk(), &kind.spacing_mm.unwrap());
-        near(&geometry.origin_mm(), &kind.origin_mm.unwrap());
-        near(&geometry.direction(), &kind.direction.unwrap());
+        // Where positions are rounded, ITK's grid goes through the first and the last slice, and ours lies as near to
+        // all as it can: they differ by no more than what ours leaves.
+        let left_mm = series.info.grid_residual_mm.unwrap();
+        let gaps = (size[2] - 1).max(1) as f64;
+        near(&geometry.spacing().ijk(), &kind.spacing_mm.unwrap(), 1e-5 + 2.0 * left_mm / gaps);
+        near(&geometry.origin_mm(), &kind.origin_mm.unwrap(), 1e-5 + left_mm);
+        near(&geometry.direction(), &kind.direction.unwrap(), 1e-5);
     }
     assert_eq!((kinds.len(), by_simpleitk), (17, 14));
 }

@@ -5,6 +5,7 @@ use ndarray::Array3;
 use nodulus::tables::Scan;
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, NewSeries, Numbering};
+use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, Volume};
 use nodulus_formats::{image_file, metaimage, nifti};
 use serde::Deserialize;
@@ -109,7 +110,7 @@ fn read(path: &Path) -> Volume<i16> {
         let series = dicom::find_series(&files_below(path).unwrap()).unwrap();
         dicom::read_series(&series[0].files, &dicom::Tolerances::default()).unwrap().volume
     } else {
-        image_file::read(path).unwrap()
+        image_file::read(path, &ImageRules::default()).unwrap()
     }
 }
 
@@ -144,7 +145,8 @@ fn files_by_simpleitk_are_read_as_simpleitk_reads_them() {
     // Each file is one of two scans.
     let mut scans = BTreeSet::new();
     for file in &files {
-        let volume = image_file::read(&folder.path().join(&file.name)).unwrap();
+        let volume =
+            image_file::read(&folder.path().join(&file.name), &ImageRules::default()).unwrap();
         assert_same(&volume, file);
         // The script's scans have the same geometry as the one here.
         for (corner, position) in file.corners.iter().zip(&file.corners_mm) {

@@ -47,5 +47,6 @@ mod score;
 mod score_outputs;
 mod scored_files;
 mod series;
+mod tolerated;
 mod training;
 mod wiring;

@@ -19,7 +19,7 @@ fn python() -> Option<&'static Path> {
         let python = std::env::var_os("NODULUS_PYTHON")
             .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
         let import = "import duckdb, highdicom, polars, pandas, pyarrow, pydicom, SimpleITK, nibabel, imagecodecs, \
-                      libjpeg, openjpeg, rle, jpeg_ls, krippendorff";
+                      libjpeg, openjpeg, rle, jpeg_ls, krippendorff, nrrd, plastimatch, rt_utils";
         let status = Command::new(&python).args(["-c", import]).status();
         status.is_ok_and(|status| status.success()).then_some(python)
     });

@@ -1,6 +1,8 @@
 //! DICOM series that do not form a volume are rows of `scans` with the reason, never a guess.
 
 use crate::{annotations, fixture};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
 use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
 use std::path::{Path, PathBuf};
 
@@ -129,4 +131,73 @@ fn a_series_that_occurs_twice_is_merged_in_neither_case() {
         assert!(!nodules.is_empty());
         assert!(nodules.iter().all(|n| n.series_instance_uid != twice.series_instance_uid));
     }
+}
+
+/// Changes a text of a file.
+fn set_text(file: &Path, tag: dicom_core::Tag, vr: VR, text: &str) {
+    let mut object = dicom_object::open_file(file).unwrap();
+    object.put_element(DataElement::new(tag, vr, PrimitiveValue::from(text)));
+    object.write_to_file(file).unwrap();
+}
+
+#[test]
+fn of_a_study_over_several_folders_the_thinnest_scan_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    // Every other slice again, as a series of its own in a folder of its own.
+    let series = slices[0].parent().unwrap();
+    let thick = series.parent().unwrap().join("thick");
+    fs_err::create_dir(&thick).unwrap();
+    for slice in slices.iter().step_by(2) {
+        let copy = thick.join(slice.file_name().unwrap());
+        fs_err::copy(slice, &copy).unwrap();
+        set_text(&copy, tags::SERIES_INSTANCE_UID, VR::UI, "2.25.77");
+    }
+    let (scans, _) = ingest(folder.path(), &[]);
+    assert_eq!(scans.iter().filter(|scan| scan.included).count(), 3);
+    let (scans, store) = ingest(folder.path(), &["ingest.inclusion.thinnest_of_study=true"]);
+    let excluded: Vec<_> = scans.iter().filter(|scan| !scan.included).collect();
+    assert_eq!((scans.len(), excluded.len()), (3, 1));
+    assert_eq!(excluded[0].series_instance_uid, "2.25.77");
+    let thin = scans
+        .iter()
+        .find(|scan| scan.study_instance_uid == excluded[0].study_instance_uid && scan.included);
+    let thin = &thin.unwrap().series_instance_uid;
+    assert_eq!(excluded[0].exclusion_reasons, [format!("thicker than series {thin} of its study")]);
+    assert!(fixture::rows::<Mark>(&store).iter().all(|mark| mark.series_instance_uid != "2.25.77"));
+}
+
+#[test]
+fn a_tilted_series_is_refused_or_moved_onto_an_even_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    for (k, slice) in slices.iter().enumerate() {
+        let object = dicom_object::open_file(slice).unwrap();
+        let element = object.element(tags::IMAGE_POSITION_PATIENT).unwrap();
+        let [x, y, z] = element.to_multi_float64().unwrap()[..] else { panic!("a position") };
+        let text = format!("{x}\\{}\\{z}", y + 0.5 * k as f64);
+        set_text(slice, tags::IMAGE_POSITION_PATIENT, VR::DS, &text);
+    }
+    let (scans, _) = ingest(folder.path(), &[]);
+    let refused: Vec<_> = scans.iter().filter(|scan| !scan.included).collect();
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0].exclusion_reasons[0].contains("`ingest.tilt = \"resample\"`"),
+        "{refused:?}"
+    );
+    let (moved, store) = ingest(folder.path(), &["ingest.tilt=resample"]);
+    assert!(moved.iter().all(|scan| scan.included));
+    let scan = |scan: &&Scan| scan.series_instance_uid == refused[0].series_instance_uid;
+    let tilted = moved.iter().find(scan).unwrap();
+    let other = moved.iter().find(|other| !scan(other)).unwrap();
+    assert_eq!(other.tilt_deg, None);
+    let degrees = (0.5 / tilted.spacing_k_mm.unwrap()).atan().to_degrees();
+    assert!((tilted.tilt_deg.unwrap() - degrees).abs() < 1e-6, "{:?}", tilted.tilt_deg);
+    let widened = (0.5 * (slices.len() - 1) as f64 / tilted.spacing_j_mm).ceil() as i64;
+    assert_eq!(tilted.n_rows, other.n_rows.map(|n| n + widened));
+    // Outlines in voxels of the files' slices have no place on moved ones.
+    let marks = fixture::rows::<Mark>(&store);
+    let mut own =
+        marks.iter().filter(|mark| mark.series_instance_uid == tilted.series_instance_uid);
+    assert!(own.all(|mark| mark.irregularities.contains(&"not_axial".to_owned())));
 }

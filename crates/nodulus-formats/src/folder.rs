@@ -3,7 +3,7 @@
 use crate::dicom::{PassedOver, PassedOverRule};
 use fs_err as fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Every file below a folder, at any depth, sorted by path; hidden files and folders are skipped, and so is what
 /// `entries_below` passes over.
@@ -99,6 +99,13 @@ pub fn relative(root: &Path, path: &Path) -> String {
 /// Whether a file has this extension, in upper or lower case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Whether the name of another file stays below its folder; `\` separates folders on some platforms.
+pub(crate) fn is_below(name: &str) -> bool {
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let path = Path::new(name);
+    !name.contains('\\') && path.file_name().is_some() && path.components().all(inside)
 }
 
 #[cfg(all(test, unix))]

@@ -1,7 +1,13 @@
-//! Image files (MetaImage or NIfTI), with the format chosen by the file's name.
+//! Image files (MetaImage, NIfTI or NRRD), with the format chosen by the file's name.
 
+pub use crate::image_rules::ImageRules;
+use crate::image_rules::ReadRules;
+use crate::loaded_image::LoadedImage;
+use crate::mask_file::LabelMask;
+use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
-use crate::{metaimage, nifti, uid};
+use crate::voxel_encoding::Voxel;
+use crate::{metaimage, nifti, nrrd, uid};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +16,8 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// The name does not end like that of an image file.
     #[error(
-        "`{0}` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
+        "`{0}` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr, .hdr.gz, .nrrd or \
+         .nhdr"
     )]
     Name(PathBuf),
     /// A MetaImage could not be read.
@@ -19,22 +26,52 @@ pub enum Error {
     /// A NIfTI file could not be read.
     #[error(transparent)]
     Nifti(#[from] nifti::Error),
+    /// An NRRD file could not be read.
+    #[error(transparent)]
+    Nrrd(#[from] nrrd::Error),
+    /// The voxels do not fit in memory.
+    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    TooLarge(PathBuf, [usize; 3]),
+}
+
+impl Error {
+    /// What is wrong, in the same words for every file, and the setting that would admit the file, if there is one.
+    pub fn cause(&self) -> (&'static str, Option<&'static str>) {
+        use nifti::InvalidOrientation::NoCode;
+        match self {
+            Self::Nifti(nifti::Error::Orientation { source: NoCode, .. })
+            | Self::Nrrd(nrrd::Error::Unplaced(_)) => (
+                "an image file that does not place its voxels",
+                Some("ingest.tolerances.image_files.unplaced"),
+            ),
+            Self::Nifti(nifti::Error::Orientation { .. })
+            | Self::Nrrd(nrrd::Error::Geometry { .. }) => {
+                ("an image file whose axes or transforms are not valid", None)
+            }
+            Self::Name(_) => ("a file whose name is not that of an image", None),
+            _ => ("an image file that cannot be read", None),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ImageFormat {
     MetaImage,
     Nifti,
+    Nrrd,
 }
 
-/// Image files have names that end with one of these.
-const EXTENSIONS: [(&str, ImageFormat); 6] = [
+/// Image files have names that end with one of these; a longer one comes before its own end.
+const EXTENSIONS: [(&str, ImageFormat); 9] = [
     (".mhd", ImageFormat::MetaImage),
     (".mha", ImageFormat::MetaImage),
     (".nii", ImageFormat::Nifti),
     (".nii.gz", ImageFormat::Nifti),
     (".hdr", ImageFormat::Nifti),
     (".hdr.gz", ImageFormat::Nifti),
+    (".seg.nrrd", ImageFormat::Nrrd),
+    (".nrrd", ImageFormat::Nrrd),
+    (".nhdr", ImageFormat::Nrrd),
 ];
 
 /// The format, and the name without its extension. A series UID has dots of its own.
@@ -55,7 +92,7 @@ pub fn is_image(path: &Path) -> bool {
 /// Whether a file holds the voxels of a header, by its name; the image file is the header.
 pub fn is_voxel_data(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    [".raw", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
+    [".raw", ".raw.gz", ".zraw", ".img", ".img.gz"].iter().any(|end| name.ends_with(end))
 }
 
 /// A file's name without the extension of its format; without its last extension where the format is unknown.
@@ -69,12 +106,19 @@ pub fn stem(path: &Path) -> String {
 /// # Errors
 ///
 /// Fails if the name is that of no format, or the file cannot be read in that format.
-pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
-    match split(path) {
-        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read(path)?),
-        Some((ImageFormat::Nifti, _)) => Ok(nifti::read(path)?),
-        None => Err(Error::Name(path.to_owned())),
-    }
+pub fn read(path: &Path, rules: &ImageRules) -> Result<Volume<i16>, Error> {
+    Ok(read_with_repairs(path, rules)?.0)
+}
+
+/// Reads an image file as [`read`]; also returns what was put right.
+///
+/// # Errors
+///
+/// Fails as [`read`] does.
+pub fn read_with_repairs(path: &Path, rules: &ImageRules) -> Result<(Volume<i16>, Repairs), Error> {
+    let mut loaded = load(path, &SliceRanges::all(), &rules.into())?;
+    let repairs = std::mem::take(&mut loaded.repairs);
+    Ok((loaded.into_volume(|size| Error::TooLarge(path.to_owned(), size))?, repairs))
 }
 
 /// Reads some slices of an image file; those past its end are ignored. Each format documents what it then does not
@@ -83,23 +127,34 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 /// # Errors
 ///
 /// Fails as [`read`] does, for the part that is read.
-pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
-    match split(path) {
-        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_slices(path, wanted)?),
-        Some((ImageFormat::Nifti, _)) => Ok(nifti::read_slices(path, wanted)?),
-        None => Err(Error::Name(path.to_owned())),
-    }
+pub fn read_slices(
+    path: &Path,
+    wanted: &SliceRanges,
+    rules: &ImageRules,
+) -> Result<LoadedSlices<i16>, Error> {
+    Ok(load(path, wanted, &rules.into())?.slices)
 }
 
-/// Reads a mask of labels, with 0 for the background.
-///
-/// # Errors
-///
-/// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
-pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
+/// Reads a mask of labels by the rules, with 0 for the background.
+pub(crate) fn read_labels(path: &Path, rules: &ReadRules) -> Result<LabelMask, Error> {
+    if let Some((ImageFormat::Nrrd, _)) = split(path) {
+        return Ok(nrrd::load_labels(path, rules)?);
+    }
+    let mut loaded = load(path, &SliceRanges::all(), rules)?;
+    let (is_placed, repairs) = (loaded.is_placed, std::mem::take(&mut loaded.repairs));
+    let labels = loaded.into_volume(|size| Error::TooLarge(path.to_owned(), size))?;
+    Ok(LabelMask { layers: vec![labels], segments: Vec::new(), is_placed, repairs })
+}
+
+fn load<T: Voxel>(
+    path: &Path,
+    wanted: &SliceRanges,
+    rules: &ReadRules,
+) -> Result<LoadedImage<T>, Error> {
     match split(path) {
-        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::read_labels(path)?),
-        Some((ImageFormat::Nifti, _)) => Ok(nifti::read_labels(path)?),
+        Some((ImageFormat::MetaImage, _)) => Ok(metaimage::load(path, wanted, rules)?),
+        Some((ImageFormat::Nifti, _)) => Ok(nifti::load(path, wanted, rules)?),
+        Some((ImageFormat::Nrrd, _)) => Ok(nrrd::load(path, wanted, rules)?),
         None => Err(Error::Name(path.to_owned())),
     }
 }
@@ -110,6 +165,7 @@ pub fn estimate_bytes(path: &Path) -> u64 {
     match split(path) {
         Some((ImageFormat::MetaImage, _)) => metaimage::estimate_bytes(path).unwrap_or(0),
         Some((ImageFormat::Nifti, _)) => nifti::estimate_bytes(path).unwrap_or(0),
+        Some((ImageFormat::Nrrd, _)) => nrrd::estimate_bytes(path).unwrap_or(0),
         None => 0,
     }
 }
@@ -117,11 +173,15 @@ pub fn estimate_bytes(path: &Path) -> u64 {
 /// The files of an image: the image file itself, then those that its header names and that exist.
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let mut files = vec![path.to_owned()];
-    if let Some((ImageFormat::MetaImage, _)) = split(path) {
-        files.extend(metaimage::data_files(path));
+    match split(path) {
+        Some((ImageFormat::MetaImage, _)) => files.extend(metaimage::data_files(path)),
+        Some((ImageFormat::Nifti, _)) => {
+            let images = nifti::image_names(path).into_iter().flatten();
+            files.extend(images.into_iter().find(|image| image.exists()));
+        }
+        Some((ImageFormat::Nrrd, _)) => files.extend(nrrd::data_file(path)),
+        None => {}
     }
-    let images = nifti::image_names(path);
-    files.extend(images.into_iter().flatten().find(|image| image.exists()));
     files
 }
 
@@ -174,6 +234,9 @@ mod tests {
             ("a.b.nii", "a.b"),
             ("a.b.NII.gz", "a.b"),
             ("a.hdr.gz", "a"),
+            ("a.b.nrrd", "a.b"),
+            ("ct.seg.nrrd", "ct"),
+            ("a.nhdr", "a"),
         ] {
             assert!(is_image(Path::new(name)), "{name}");
             assert_eq!(stem(Path::new(name)), expected);
@@ -182,8 +245,9 @@ mod tests {
             assert!(!is_image(Path::new(name)), "{name}");
         }
         assert_eq!(
-            read(Path::new("a.raw")).unwrap_err().to_string(),
-            "`a.raw` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr or .hdr.gz"
+            read(Path::new("a.raw"), &ImageRules::default()).unwrap_err().to_string(),
+            "`a.raw` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr, .hdr.gz, \
+             .nrrd or .nhdr"
         );
     }
 
@@ -196,7 +260,7 @@ mod tests {
         nifti::write(&path("c.nii"), &volume(9)).unwrap();
         nifti::write(&path("d.nii.gz"), &volume(9)).unwrap();
         let read_series = |name: &str| {
-            let volume = read(&path(name)).unwrap();
+            let volume = read(&path(name), &ImageRules::default()).unwrap();
             series_uid(&path(name), &volume)
         };
         let first = read_series("a.mhd");

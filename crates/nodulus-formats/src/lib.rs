@@ -23,7 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Images: [`dicom`], [`metaimage`], [`nifti`]; [`image_file`] chooses between the last two by name.
+//! - Images: [`dicom`], [`metaimage`], [`nifti`], [`nrrd`]; [`image_file`] chooses between the last three by name.
 //! - Marks: [`mask_file`] (masks, DICOM SEG and RTSTRUCT), [`lidc_xml`], [`luna_csv`].
 //! - Folders: [`cohort`] lists the cases of a folder and reads their scans, [`archive`] unpacks zip and tar,
 //!   [`data_manifest`] checks that a folder is complete, [`scan_geometry`] stands in for images that are missing.
@@ -33,10 +33,12 @@
 //! checked against the bytes that are there.
 
 pub mod volume;
+pub mod repair;
 pub mod uid;
 pub mod dicom;
 pub mod metaimage;
 pub mod nifti;
+pub mod nrrd;
 pub mod image_file;
 pub mod mask_file;
 pub mod lidc_xml;
@@ -48,6 +50,9 @@ pub mod data_manifest;
 pub mod npz;
 
 mod folder;
+mod gzip_members;
+mod image_rules;
+mod loaded_image;
 mod voxel_encoding;
 mod voxel_stream;
 

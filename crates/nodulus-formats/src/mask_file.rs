@@ -1,8 +1,11 @@
-//! Files that hold a reader's marks as voxels or contours: NIfTI, MetaImage, DICOM SEG and RTSTRUCT.
+//! Files that hold a reader's marks as voxels or contours: NIfTI, MetaImage, NRRD, DICOM SEG and RTSTRUCT.
 
 use crate::dicom::{self, Segmentation, StructureSet};
 use crate::image_file::{self, Error as ImageError};
+use crate::image_rules::{OFF_GRID, ReadRules};
+use crate::repair::Repairs;
 use crate::volume::Volume;
+use crate::voxel_encoding::ValueRules;
 use fs_err::File;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,15 +19,59 @@ pub struct MaskRules {
     /// Whether a mask on another grid than its image is resampled onto it; else it is refused.
     #[serde(default)]
     pub resample: bool,
+    /// Share of a mark's voxels that may lie outside the image where the mask is resampled; past it, the mask is refused.
+    #[serde(default = "default_most_lost")]
+    #[schemars(range(min = 0, max = 1))]
+    pub most_lost: f64,
+    /// Distance, as a share of a voxel, by which voxels or frames of a mask may lie off its image's.
+    #[serde(default = "default_off_grid")]
+    #[schemars(range(min = 0, max = 0.5))]
+    pub off_grid: f64,
+    /// Distance, as a share of the gap between slices, by which a contour may lie off the plane of its slice; 0.5 takes
+    /// the nearest slice.
+    #[serde(default = "default_off_grid")]
+    #[schemars(range(min = 0, max = 0.5))]
+    pub off_plane: f64,
+    /// Which pixels a contour encloses where it runs through their centres.
+    #[serde(default)]
+    pub edge: PixelEdge,
+    /// Whether a mask that does not place its voxels (NIfTI without form codes, NRRD without a space) has those of its
+    /// image, if their size is the same; else it is refused.
+    #[serde(default)]
+    pub unplaced: bool,
+    /// Whether voxels of a mask that are not a number (NaN) are background; else it is refused.
+    #[serde(default)]
+    pub nan_background: bool,
     /// Share of `MaximumFractionalValue` from which a pixel of a fractional segmentation counts.
     #[serde(default = "default_fractional_threshold")]
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub fractional_threshold: f64,
-    /// Glob patterns of `ROIName` of the regions of a structure set that are nodules; without any, those
-    /// whose `RTROIInterpretedType` is GTV, NONE or missing.
+    /// Glob patterns of `ROIName` of the regions of a structure set, and of the names of the segments of a `.seg.nrrd`,
+    /// that are nodules; without any, all segments, and those regions whose `RTROIInterpretedType` is GTV, NONE or
+    /// missing.
     #[serde(default)]
     #[schemars(extend("examples" = [["nodule*"]]))]
     pub rois: Vec<String>,
+}
+
+/// Which pixels a contour encloses where it runs through their centres.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PixelEdge {
+    /// All of them: lines drawn from pixel to pixel, as from a mask, give that mask back (rt-utils).
+    #[default]
+    Inside,
+    /// Those on the line's right side (greater i) and upper side (lesser j), so that two regions that share a line share
+    /// no pixel (plastimatch).
+    HalfOpen,
+}
+
+fn default_most_lost() -> f64 {
+    0.05
+}
+
+fn default_off_grid() -> f64 {
+    OFF_GRID
 }
 
 fn default_fractional_threshold() -> f64 {
@@ -33,16 +80,57 @@ fn default_fractional_threshold() -> f64 {
 
 impl Default for MaskRules {
     fn default() -> Self {
-        let fractional_threshold = default_fractional_threshold();
-        Self { resample: false, fractional_threshold, rois: Vec::new() }
+        Self {
+            resample: false,
+            most_lost: default_most_lost(),
+            off_grid: default_off_grid(),
+            off_plane: default_off_grid(),
+            edge: PixelEdge::default(),
+            unplaced: false,
+            nan_background: false,
+            fractional_threshold: default_fractional_threshold(),
+            rois: Vec::new(),
+        }
     }
+}
+
+impl From<&MaskRules> for ReadRules {
+    fn from(rules: &MaskRules) -> Self {
+        let nan = rules.nan_background.then_some(0.0);
+        let values = ValueRules { nan, ..ValueRules::default() };
+        Self { values, unplaced: rules.unplaced, off_grid: rules.off_grid }
+    }
+}
+
+/// Masks as voxels with labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelMask {
+    /// The labels, with 0 for the background, on one grid: one layer, or several where segments overlap.
+    pub layers: Vec<Volume<u16>>,
+    /// The segments that the file lists (`.seg.nrrd`); empty where its format has none.
+    pub segments: Vec<LabelSegment>,
+    /// Whether the file places its voxels in the patient.
+    pub is_placed: bool,
+    /// What was put right.
+    pub repairs: Repairs,
+}
+
+/// A segment: the voxels of a layer with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSegment {
+    /// Its name, for people.
+    pub name: String,
+    /// The layer, from 0.
+    pub layer: usize,
+    /// The value of its voxels.
+    pub value: u16,
 }
 
 /// The content of a file of marks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskFile {
     /// One value for each nodule, or 1 for all of them; 0 for the background.
-    Labels(Volume<u16>),
+    Labels(LabelMask),
     /// DICOM SEG.
     Segmentation(Segmentation),
     /// RTSTRUCT.
@@ -74,7 +162,8 @@ pub enum Error {
     Dicom(#[from] dicom::Error),
     /// The file is not DICOM, and its name is that of no format.
     #[error(
-        "`{0}` is not a DICOM file, and not named like a mask, expected .nii, .nii.gz, .hdr, .hdr.gz, .mhd or .mha"
+        "`{0}` is not a DICOM file, and not named like a mask, expected .nii, .nii.gz, .hdr, .hdr.gz, .mhd, .mha, \
+         .nrrd or .nhdr"
     )]
     Name(PathBuf),
 }
@@ -87,16 +176,19 @@ pub enum Error {
 pub fn read(path: &Path, rules: &MaskRules) -> Result<MaskFile, Error> {
     let mut start = Vec::new();
     File::open(path)?.take(132).read_to_end(&mut start)?;
-    if start.len() == 132 && start.ends_with(b"DICM") {
-        return Ok(match dicom::read_annotation_object(path, rules.fractional_threshold)? {
-            dicom::AnnotationObject::Segmentation(segmentation) => {
-                MaskFile::Segmentation(segmentation)
+    let is_dicom = start.len() == 132 && start.ends_with(b"DICM");
+    // A DICOM file without that mark is tried where the name is that of no image.
+    if is_dicom || !image_file::is_image(path) {
+        return match dicom::read_annotation_object(path, rules.fractional_threshold) {
+            Ok(dicom::AnnotationObject::Segmentation(found)) => Ok(MaskFile::Segmentation(found)),
+            Ok(dicom::AnnotationObject::StructureSet(found)) => Ok(MaskFile::StructureSet(found)),
+            Err(dicom::Error::File { problem, .. })
+                if !is_dicom && matches!(*problem, dicom::Problem::NotDicom) =>
+            {
+                Err(Error::Name(path.to_owned()))
             }
-            dicom::AnnotationObject::StructureSet(structures) => MaskFile::StructureSet(structures),
-        });
+            Err(error) => Err(error.into()),
+        };
     }
-    if !image_file::is_image(path) {
-        return Err(Error::Name(path.to_owned()));
-    }
-    Ok(MaskFile::Labels(image_file::read_labels(path)?))
+    Ok(MaskFile::Labels(image_file::read_labels(path, &rules.into())?))
 }

@@ -1,5 +1,7 @@
 //! Turns the bytes of an image file into voxel values.
 
+use crate::repair::{Repair, Repairs};
+
 /// The type of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ElementType {
@@ -33,23 +35,67 @@ pub(crate) struct VoxelEncoding {
     pub(crate) intercept: f64,
 }
 
+/// What becomes of values that the wanted type cannot represent; without any rule they are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ValueRules {
+    /// Whether they are rounded to the nearest whole number.
+    pub(crate) round: bool,
+    /// The value of NaN.
+    pub(crate) nan: Option<f64>,
+    /// Whether values past the type's range become its least or greatest.
+    pub(crate) clamp: bool,
+}
+
+/// Distance up to which a value is a whole number with the noise of 32-bit reals, in absolute terms …
+///
+/// METHOD: labels and HU that were scaled or interpolated in 32 bits are off by about 1e-7 of the largest number on the
+/// way, which is some thousands; a mixture of two labels is off by far more.
+const NOISE: f64 = 1e-3;
+
+/// … and as a share of the value, eight times the precision of 32-bit reals.
+const NOISE_SHARE: f64 = 1e-6;
+
 /// A type that voxels are read into.
 pub(crate) trait Voxel: Copy {
     /// The stored type that needs no conversion.
     const ELEMENT: ElementType;
-    /// What a value must be, for errors.
-    const EXPECTED: &'static str;
+    /// Least and greatest value.
+    const RANGE: [f64; 2];
 
     /// The value, if the type can represent it exactly.
     fn exactly(value: f64) -> Option<Self>;
 
     /// The value of two little-endian bytes.
     fn from_le_bytes(bytes: [u8; 2]) -> Self;
+
+    /// What a value must be, and which setting would admit this one, for errors.
+    fn expected(value: f64) -> &'static str;
+
+    /// The value by the rules, and what was put right; `None` if it is refused.
+    fn by_rules(value: f64, rules: &ValueRules) -> Option<(Self, Repair)> {
+        if value.is_nan() {
+            return Some((Self::exactly(rules.nan?)?, Repair::NanReplaced));
+        }
+        let whole = value.round();
+        if (value - whole).abs() <= NOISE.max(NOISE_SHARE * value.abs())
+            && let Some(exact) = Self::exactly(whole)
+        {
+            return Some((exact, Repair::FloatNoise));
+        }
+        let [least, most] = Self::RANGE;
+        match Self::exactly(whole) {
+            Some(exact) => rules.round.then_some((exact, Repair::RoundedHu)),
+            None if rules.clamp => {
+                Self::exactly(value.clamp(least, most)).map(|value| (value, Repair::ClampedHu))
+            }
+            None => None,
+        }
+    }
 }
 
 impl Voxel for i16 {
     const ELEMENT: ElementType = ElementType::I16;
-    const EXPECTED: &'static str = "a 16-bit integer";
+    const RANGE: [f64; 2] = [-32768.0, 32767.0];
 
     fn exactly(value: f64) -> Option<Self> {
         exactly(value, value as Self)
@@ -57,12 +103,23 @@ impl Voxel for i16 {
 
     fn from_le_bytes(bytes: [u8; 2]) -> Self {
         Self::from_le_bytes(bytes)
+    }
+
+    fn expected(value: f64) -> &'static str {
+        let [least, most] = Self::RANGE;
+        if value.is_nan() {
+            "a 16-bit integer; `tolerances.image_files.nan_hu = -1024` replaces NaN"
+        } else if (least..=most).contains(&value.round()) {
+            "a 16-bit integer; `tolerances.image_files.round_hu = true` rounds HU"
+        } else {
+            "a 16-bit integer; `tolerances.image_files.clamp_hu = true` limits HU"
+        }
     }
 }
 
 impl Voxel for u16 {
     const ELEMENT: ElementType = ElementType::U16;
-    const EXPECTED: &'static str = "an integer from 0 to 65535";
+    const RANGE: [f64; 2] = [0.0, 65535.0];
 
     fn exactly(value: f64) -> Option<Self> {
         exactly(value, value as Self)
@@ -71,10 +128,18 @@ impl Voxel for u16 {
     fn from_le_bytes(bytes: [u8; 2]) -> Self {
         Self::from_le_bytes(bytes)
     }
+
+    fn expected(value: f64) -> &'static str {
+        if value.is_nan() {
+            "an integer from 0 to 65535; `masks.nan_background = true` makes NaN background"
+        } else {
+            "an integer from 0 to 65535"
+        }
+    }
 }
 
 /// `cast`, the nearest value of its type, if it equals `value`.
-#[expect(clippy::float_cmp, reason = "any other value must be refused, however near")]
+#[expect(clippy::float_cmp, reason = "any other value must be judged by the rules, however near")]
 fn exactly<T: Copy + Into<f64>>(value: f64, cast: T) -> Option<T> {
     (cast.into() == value).then_some(cast)
 }
@@ -106,13 +171,16 @@ impl VoxelEncoding {
         Self { element, order, slope: 1.0, intercept: 0.0 }
     }
 
-    /// Appends the values of `bytes`; bytes past the last whole value are ignored.
+    /// Appends the values of `bytes`, and adds what was put right by the rules; bytes past the last whole value are
+    /// ignored.
     ///
     /// 64-bit integers beyond 2⁵³ are rounded before they are converted.
     pub(crate) fn decode<T: Voxel>(
         &self,
         bytes: &[u8],
+        rules: &ValueRules,
         values: &mut Vec<T>,
+        repairs: &mut Repairs,
     ) -> Result<(), InexactValue> {
         if *self == Self::unscaled(T::ELEMENT, ByteOrder::Little) {
             // All files of LUNA16 take this path, which can refuse nothing.
@@ -120,16 +188,34 @@ impl VoxelEncoding {
             return Ok(());
         }
         match self.element {
-            ElementType::U8 => self.each(bytes, |b| f64::from(u8::from_le_bytes(b)), values),
-            ElementType::I8 => self.each(bytes, |b| f64::from(i8::from_le_bytes(b)), values),
-            ElementType::U16 => self.each(bytes, |b| f64::from(u16::from_le_bytes(b)), values),
-            ElementType::I16 => self.each(bytes, |b| f64::from(i16::from_le_bytes(b)), values),
-            ElementType::U32 => self.each(bytes, |b| f64::from(u32::from_le_bytes(b)), values),
-            ElementType::I32 => self.each(bytes, |b| f64::from(i32::from_le_bytes(b)), values),
-            ElementType::U64 => self.each(bytes, |b| u64::from_le_bytes(b) as f64, values),
-            ElementType::I64 => self.each(bytes, |b| i64::from_le_bytes(b) as f64, values),
-            ElementType::F32 => self.each(bytes, |b| f64::from(f32::from_le_bytes(b)), values),
-            ElementType::F64 => self.each(bytes, f64::from_le_bytes, values),
+            ElementType::U8 => {
+                self.each(bytes, |b| f64::from(u8::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::I8 => {
+                self.each(bytes, |b| f64::from(i8::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::U16 => {
+                self.each(bytes, |b| f64::from(u16::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::I16 => {
+                self.each(bytes, |b| f64::from(i16::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::U32 => {
+                self.each(bytes, |b| f64::from(u32::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::I32 => {
+                self.each(bytes, |b| f64::from(i32::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::U64 => {
+                self.each(bytes, |b| u64::from_le_bytes(b) as f64, rules, values, repairs)
+            }
+            ElementType::I64 => {
+                self.each(bytes, |b| i64::from_le_bytes(b) as f64, rules, values, repairs)
+            }
+            ElementType::F32 => {
+                self.each(bytes, |b| f64::from(f32::from_le_bytes(b)), rules, values, repairs)
+            }
+            ElementType::F64 => self.each(bytes, f64::from_le_bytes, rules, values, repairs),
         }
     }
 
@@ -137,7 +223,9 @@ impl VoxelEncoding {
         &self,
         bytes: &[u8],
         number: impl Fn([u8; N]) -> f64,
+        rules: &ValueRules,
         values: &mut Vec<T>,
+        repairs: &mut Repairs,
     ) -> Result<(), InexactValue> {
         let (chunks, _) = bytes.as_chunks::<N>();
         values.reserve(chunks.len());
@@ -147,7 +235,16 @@ impl VoxelEncoding {
                 chunk.reverse();
             }
             let value = self.slope * number(chunk) + self.intercept;
-            values.push(T::exactly(value).ok_or(InexactValue { index, value })?);
+            let exact = match T::exactly(value) {
+                Some(exact) => exact,
+                None => {
+                    let (near, repair) =
+                        T::by_rules(value, rules).ok_or(InexactValue { index, value })?;
+                    repairs.add(repair);
+                    near
+                }
+            };
+            values.push(exact);
         }
         Ok(())
     }
@@ -162,8 +259,11 @@ mod tests {
         order: ByteOrder,
         bytes: &[u8],
     ) -> Result<Vec<T>, InexactValue> {
-        let mut values = Vec::new();
-        VoxelEncoding::unscaled(element, order).decode(bytes, &mut values).map(|()| values)
+        let (mut values, mut repairs) = (Vec::new(), Repairs::default());
+        let encoding = VoxelEncoding::unscaled(element, order);
+        encoding.decode(bytes, &ValueRules::default(), &mut values, &mut repairs)?;
+        assert!(repairs.is_empty());
+        Ok(values)
     }
 
     #[test]
@@ -203,10 +303,36 @@ mod tests {
             ..VoxelEncoding::unscaled(ElementType::I16, ByteOrder::Little)
         };
         let mut values = vec![9i16];
-        assert_eq!(half.decode(&[4, 0, 0xfe, 0xff], &mut values), Ok(()));
+        let (rules, mut repairs) = (ValueRules::default(), Repairs::default());
+        assert_eq!(half.decode(&[4, 0, 0xfe, 0xff], &rules, &mut values, &mut repairs), Ok(()));
         assert_eq!(values, [9, 1, -2]);
-        let refused = half.decode(&[4, 0, 3, 0], &mut values);
+        let refused = half.decode(&[4, 0, 3, 0], &rules, &mut values, &mut repairs);
         assert_eq!(refused, Err(InexactValue { index: 1, value: 0.5 }));
+    }
+
+    #[test]
+    fn values_beside_whole_numbers_are_judged_by_the_rules() {
+        let refuse = ValueRules::default();
+        let all = ValueRules { round: true, nan: Some(-1024.0), clamp: true };
+        let noise = |value: f64| u16::by_rules(value, &refuse);
+        assert_eq!(noise(0.999_999_94), Some((1, Repair::FloatNoise)));
+        assert_eq!(noise(-1e-7), Some((0, Repair::FloatNoise)));
+        assert_eq!(noise(f64::from(60_000.996f32)), Some((60_001, Repair::FloatNoise)));
+        for value in [0.5, 0.998, -0.002, 65_535.4, 65_536.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(noise(value), None, "{value}");
+        }
+        assert_eq!(i16::by_rules(-899.75, &refuse), None);
+        assert_eq!(i16::by_rules(-899.75, &all), Some((-900, Repair::RoundedHu)));
+        assert_eq!(i16::by_rules(-899.999_9, &all), Some((-900, Repair::FloatNoise)));
+        assert_eq!(i16::by_rules(f64::NAN, &all), Some((-1024, Repair::NanReplaced)));
+        for (value, limit) in [(4e4, i16::MAX), (f64::NEG_INFINITY, i16::MIN), (-32768.9, i16::MIN)]
+        {
+            assert_eq!(i16::by_rules(value, &all), Some((limit, Repair::ClampedHu)), "{value}");
+            assert_eq!(i16::by_rules(value, &ValueRules { clamp: false, ..all }), None, "{value}");
+        }
+        for value in [f64::NAN, 0.5, 4e4] {
+            assert!(i16::expected(value).starts_with("a 16-bit integer; `tolerances.image_files."));
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Reads slices of an image file block by block: beside the wanted slices, only one block is in memory.
 
+use crate::gzip_members::GzipMembers;
+use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
-use crate::voxel_encoding::{Voxel, VoxelEncoding};
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use crate::voxel_encoding::{ValueRules, Voxel, VoxelEncoding};
+use flate2::read::ZlibDecoder;
 use fs_err::File;
 use std::collections::TryReserveError;
 use std::io::{self, Read, Seek, SeekFrom, Take};
@@ -14,17 +16,21 @@ const BLOCK_BYTES: usize = 1 << 18;
 /// Deflate compresses no further than by this factor.
 const DEFLATE_MAX_RATIO: u64 = 1032;
 
+/// Most bytes after the voxels that are ignored, unless a slice has more.
+const MOST_EXTRA_BYTES: u64 = 1 << 16;
+
 /// A stream of voxel bytes.
 pub(crate) enum VoxelStream {
     Plain(File),
     Zlib(ZlibDecoder<Take<File>>),
-    Gzip(MultiGzDecoder<File>),
+    Gzip(GzipMembers<File>),
 }
 
 /// The content of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamLayout {
     pub(crate) encoding: VoxelEncoding,
+    pub(crate) rules: ValueRules,
     /// Voxels along i and j.
     pub(crate) size: [usize; 2],
     /// Slices k.
@@ -36,7 +42,7 @@ pub(crate) struct StreamLayout {
 pub(crate) enum StreamError {
     /// The file system failed, or compressed bytes are damaged.
     Io(io::Error),
-    /// The stream has fewer bytes than the layout needs, or more; in that case `found` is one more.
+    /// The stream has fewer bytes than the layout needs, or more than can be padding; then as far as it was read.
     Size { found: u64 },
     /// A value that the wanted type cannot represent, at (i, j, k) of the scan.
     Voxel { voxel: [usize; 3], value: f64 },
@@ -53,6 +59,17 @@ impl StreamLayout {
     pub(crate) fn n_bytes(&self) -> Option<u64> {
         let n = self.size[0].checked_mul(self.size[1])?.checked_mul(self.slices.len())?;
         n.checked_mul(self.encoding.element.n_bytes())?.try_into().ok()
+    }
+
+    /// Whether bytes after the voxels are ignored: fewer than 64 KiB or a slice, whichever is more.
+    ///
+    /// METHOD: writers pad to blocks, and ITK and nibabel ignore whatever follows. Whole slices are no padding: then the
+    /// header has the wrong number of slices.
+    pub(crate) fn is_padding(&self, extra: u64) -> bool {
+        let slice = (self.size[0] * self.size[1] * self.encoding.element.n_bytes()) as u64;
+        extra <= slice.max(MOST_EXTRA_BYTES)
+            && slice > 0
+            && (extra == 0 || !extra.is_multiple_of(slice))
     }
 
     /// Number of values in the wanted slices, or the number that the stored bytes can hold, whichever is less: a
@@ -80,6 +97,7 @@ impl VoxelStream {
         layout: &StreamLayout,
         wanted: &SliceRanges,
         values: &mut Vec<T>,
+        repairs: &mut Repairs,
     ) -> Result<bool, StreamError> {
         let [ni, nj] = layout.size;
         let slice_bytes = (ni * nj * layout.encoding.element.n_bytes()) as u64;
@@ -95,7 +113,8 @@ impl VoxelStream {
                 let n = self.fill(&mut block[..length])?;
                 found += n as u64;
                 let before = values.len() - first;
-                layout.encoding.decode(&block[..n], values).map_err(|refused| {
+                let decoded = layout.encoding.decode(&block[..n], &layout.rules, values, repairs);
+                decoded.map_err(|refused| {
                     let n = range.start * ni * nj + before + refused.index;
                     let voxel = [n % ni, n / ni % nj, n / (ni * nj)];
                     StreamError::Voxel { voxel, value: refused.value }
@@ -107,10 +126,32 @@ impl VoxelStream {
             at = range.end;
         }
         let ended = at == layout.slices.end;
-        if ended && self.fill(&mut block[..1])? > 0 {
-            return Err(StreamError::Size { found: found + 1 });
+        if ended {
+            let extra = self.skip_extra(slice_bytes.max(MOST_EXTRA_BYTES))?;
+            if !layout.is_padding(extra) {
+                return Err(StreamError::Size { found: found + extra });
+            }
+            if extra > 0 || matches!(self, Self::Gzip(members) if members.has_extra_bytes) {
+                repairs.note(Repair::ExtraBytes);
+            }
         }
         Ok(ended)
+    }
+
+    /// Reads bytes after the voxels, to one byte past `most` or to the end; returns how many there were.
+    fn skip_extra(&mut self, most: u64) -> io::Result<u64> {
+        let mut byte_block = vec![0; BLOCK_BYTES];
+        let mut extra = 0;
+        while extra <= most {
+            let left = usize::try_from(most + 1 - extra).unwrap_or(usize::MAX);
+            let length = byte_block.len().min(left);
+            let n = self.fill(&mut byte_block[..length])?;
+            extra += n as u64;
+            if n < length {
+                break;
+            }
+        }
+        Ok(extra)
     }
 
     /// Skips bytes; returns how many there were, which for a plain file is not checked.

@@ -30,6 +30,18 @@ pub enum Irregularity {
     DuplicateId,
     /// The mask was drawn on another grid and resampled onto the scan's, as requested.
     Resampled,
+    /// Some voxels of a resampled mask lie outside the scan, no more than requested: they are lost.
+    PartLost,
+    /// The mask's voxels are the scan's, but lie more than 0.001 mm off them: within the tolerance.
+    OffGrid,
+    /// A contour is there twice: one of them counts.
+    DuplicateContour,
+    /// A contour lies further off its slice's plane than a tenth of the gap between slices: within the tolerance.
+    OffPlane,
+    /// Contours were drawn on two planes near one slice: those of the nearer plane count.
+    OtherPlane,
+    /// The mask names the scan's series, and a frame of reference that is not the scan's: the series counts.
+    OtherFrame,
 }
 
 impl Irregularity {
@@ -49,6 +61,12 @@ impl Irregularity {
             Self::RatingOffScale => "rating_off_scale",
             Self::DuplicateId => "duplicate_id",
             Self::Resampled => "resampled",
+            Self::PartLost => "part_lost",
+            Self::OffGrid => "off_grid",
+            Self::DuplicateContour => "duplicate_contour",
+            Self::OffPlane => "off_plane",
+            Self::OtherPlane => "other_plane",
+            Self::OtherFrame => "other_frame",
         }
     }
 }

@@ -135,7 +135,7 @@ fn corners(line: &[Corner]) -> Vec<Corner> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planar_contours;
+    use super::super::planar_contours::{self, ContourRules};
     use super::*;
     use nodulus_formats::volume::Geometry;
     use proptest::prelude::*;
@@ -231,7 +231,7 @@ mod tests {
                     line.iter().map(position).collect()
                 }));
             }
-            let back = planar_contours::mask(&contours, &image).unwrap();
+            let back = planar_contours::mask(&contours, &image, &ContourRules::default()).unwrap().mask;
             prop_assert_eq!(back, placed.trimmed());
         }
     }

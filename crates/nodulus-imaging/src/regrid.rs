@@ -3,10 +3,10 @@
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::fmt;
 
-/// Distance up to which voxel centres of two volumes coincide.
+/// Distance up to which voxel centres of two volumes coincide, whatever the tolerance.
 ///
 /// METHOD: NIfTI keeps its affine in 32 bits, which moves a corner by up to about 1e-4 mm.
-const VOLUME_TOLERANCE_MM: f64 = 1e-3;
+pub const ROUNDING_MM: f64 = 1e-3;
 
 /// Distance up to which a frame or contour lies on a slice, in voxels along each axis.
 ///
@@ -22,13 +22,17 @@ pub enum MaskExtent {
     Volume,
     /// The voxels of one of its slices, along any axis.
     Slice,
+    /// A box of its voxels.
+    Part,
 }
 
 impl MaskExtent {
-    const fn tolerance(self) -> &'static str {
+    /// Number of the mask's axes that have as many voxels as the image's.
+    const fn n_whole_axes(self) -> usize {
         match self {
-            Self::Volume => "0.001 mm",
-            Self::Slice => "a tenth of a voxel",
+            Self::Volume => 3,
+            Self::Slice => 2,
+            Self::Part => 0,
         }
     }
 }
@@ -36,8 +40,8 @@ impl MaskExtent {
 /// A mask's grid differs from its image's.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "mask lies on another grid than its image: {}; image {}; voxel centres differ by {deviation_mm:.4} mm, \
-     tolerance {}", GridDescription(mask), GridDescription(image), extent.tolerance()
+    "mask lies on another grid than its image: {}; mask {}; image {}",
+    self.reason(), GridDescription(mask), GridDescription(image)
 )]
 pub struct GridMismatch {
     /// The mask's grid, or that of one of its frames.
@@ -46,8 +50,38 @@ pub struct GridMismatch {
     pub image: Geometry,
     /// Distance of the mask's corners from the nearest corresponding voxels.
     pub deviation_mm: f64,
+    /// The same distance along an axis, as a share of a voxel.
+    pub deviation: f64,
+    /// Greatest share of a voxel that was allowed.
+    pub off_grid: f64,
+    /// The image's number of voxels along each axis of the mask.
+    pub image_size: [usize; 3],
+    /// Whether all of the mask's voxels lie in the image.
+    pub is_inside: bool,
     /// Part of the image that the mask was to cover.
     pub extent: MaskExtent,
+}
+
+impl GridMismatch {
+    fn reason(&self) -> String {
+        let n = self.extent.n_whole_axes();
+        let (found, expected) = (self.mask.size(), self.image_size);
+        if found[..n] != expected[..n] {
+            let (found, expected) = (&found[..n], &expected[..n]);
+            return format!("it has {found:?} voxels, expected {expected:?}");
+        }
+        if !self.is_inside {
+            let first = self.image.patient_to_voxel(self.mask.origin_mm());
+            let [i, j, k] = first.map(|v| (v * 100.0).round() / 100.0);
+            return format!(
+                "its first voxel is ({i}, {j}, {k}) of the image, past which it reaches"
+            );
+        }
+        format!(
+            "voxel centres differ by up to {:.4} mm, {:.3} of a voxel, expected at most {} of a voxel",
+            self.deviation_mm, self.deviation, self.off_grid
+        )
+    }
 }
 
 /// A geometry in words.
@@ -71,7 +105,7 @@ impl fmt::Display for GridDescription<'_> {
 }
 
 /// Mapping of a grid's voxels to voxels of another grid, along its axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GridAlignment {
     /// The other grid's axis along which each axis runs.
     pub axis: [usize; 3],
@@ -79,9 +113,16 @@ pub struct GridAlignment {
     pub backwards: [bool; 3],
     /// The other grid's voxel, by its own axes, for voxel (0, 0, 0).
     pub first: [usize; 3],
+    /// Greatest distance between voxels that count as the same.
+    pub deviation_mm: f64,
 }
 
 impl GridAlignment {
+    /// Whether the voxels coincide but for the rounding of their positions.
+    pub fn is_exact(&self) -> bool {
+        self.deviation_mm <= ROUNDING_MM
+    }
+
     /// The other grid's voxel for a voxel of this one.
     #[inline]
     pub fn voxel(&self, ijk: [usize; 3]) -> [usize; 3] {
@@ -106,15 +147,14 @@ impl GridAlignment {
 ///
 /// # Errors
 ///
-/// Fails if a voxel's centre is further than 0.001 mm (for a slice: than a tenth of a voxel) from
-/// one of the image's, or if the number of voxels differs.
+/// Fails if a voxel's centre is further than 0.001 mm from one of the image's, and along some axis
+/// further than `off_grid`, a share of a voxel; or if the number of voxels differs.
 pub fn align(
     mask: &Geometry,
     image: &Geometry,
     extent: MaskExtent,
+    off_grid: f64,
 ) -> Result<GridAlignment, Box<GridMismatch>> {
-    let refused =
-        |deviation_mm| Box::new(GridMismatch { mask: *mask, image: *image, deviation_mm, extent });
     let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let along = |a: usize, b: usize| dot(mask.axis(a), image.axis(b));
     let axis: [usize; 3] = std::array::from_fn(|a| {
@@ -144,17 +184,38 @@ pub fn align(
         is_inside &= image.nearest_voxel(voxel).is_some();
     }
     let is_permutation = axis[0] != axis[1] && axis[1] != axis[2] && axis[0] != axis[2];
-    let (n_axes, coincides) = match extent {
-        MaskExtent::Volume => (3, deviation_mm <= VOLUME_TOLERANCE_MM),
-        MaskExtent::Slice => (2, deviation <= SLICE_TOLERANCE),
-    };
-    let is_whole = (0..n_axes).all(|a| mask.size()[a] == image.size()[axis[a]]);
+    let coincides = deviation_mm <= ROUNDING_MM || deviation <= off_grid;
+    let image_size = axis.map(|axis| image.size()[axis]);
+    let is_whole = (0..extent.n_whole_axes()).all(|a| mask.size()[a] == image_size[a]);
     match image.nearest_voxel(start) {
         Some(first) if coincides && is_inside && is_permutation && is_whole => {
-            Ok(GridAlignment { axis, backwards, first })
+            Ok(GridAlignment { axis, backwards, first, deviation_mm })
         }
-        _ => Err(refused(deviation_mm)),
+        _ => {
+            let (mask, image) = (*mask, *image);
+            Err(Box::new(GridMismatch {
+                mask,
+                image,
+                deviation_mm,
+                deviation,
+                off_grid,
+                image_size,
+                is_inside,
+                extent,
+            }))
+        }
     }
+}
+
+/// Share of a mask's voxels whose centres lie in no voxel of `to`; 0 for a mask without voxels.
+pub fn share_outside(placed: &PlacedMask, from: &Geometry, to: &Geometry) -> f64 {
+    let is_outside = |voxel: &[usize; 3]| {
+        let position = to.patient_to_voxel(from.voxel_to_patient(voxel.map(|v| v as f64)));
+        to.nearest_voxel(position).is_none()
+    };
+    let n = placed.mask.count();
+    let outside = placed.voxels().filter(is_outside).count();
+    if n == 0 { 0.0 } else { outside as f64 / n as f64 }
 }
 
 /// Resamples a mask: a voxel of `to` is set if its centre lies in a set voxel of `from`. `None`
@@ -244,7 +305,7 @@ mod tests {
         ) {
             let order = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][n];
             let mask = reordered(order, backwards);
-            let on = align(&mask, &image(), MaskExtent::Volume).unwrap();
+            let on = align(&mask, &image(), MaskExtent::Volume, 0.0).unwrap();
             let voxel: [usize; 3] = std::array::from_fn(|a| [i, j, k][a] % mask.size()[a]);
             let here = mask.voxel_to_patient(voxel.map(|v| v as f64));
             let there = image().voxel_to_patient(on.voxel(voxel).map(|v| v as f64));
@@ -285,7 +346,7 @@ mod tests {
             let origin = [origin_x, 20.0, 30.0];
             Geometry::new(size, spacing, origin, image.direction()).unwrap()
         };
-        let on = |mask: &Geometry| align(mask, &image(), MaskExtent::Volume);
+        let on = |mask: &Geometry| align(mask, &image(), MaskExtent::Volume, 0.0);
         assert!(on(&near(-10.0005, SIZE, SPACING)).is_ok());
         for mask in [
             near(-10.002, SIZE, SPACING),
@@ -301,11 +362,17 @@ mod tests {
         // A single slice is no mask of the volume, but may be a frame.
         let slice = near(-10.0, [5, 4, 1], SPACING);
         assert!(on(&slice).is_err());
-        assert!(align(&slice, &image(), MaskExtent::Slice).is_ok());
-        assert!(align(&near(-9.95, [5, 4, 1], SPACING), &image(), MaskExtent::Slice).is_ok());
-        assert!(align(&near(-9.92, [5, 4, 1], SPACING), &image(), MaskExtent::Slice).is_err());
+        assert!(align(&slice, &image(), MaskExtent::Slice, SLICE_TOLERANCE).is_ok());
+        assert!(
+            align(&near(-9.95, [5, 4, 1], SPACING), &image(), MaskExtent::Slice, SLICE_TOLERANCE)
+                .is_ok()
+        );
+        assert!(
+            align(&near(-9.92, [5, 4, 1], SPACING), &image(), MaskExtent::Slice, SLICE_TOLERANCE)
+                .is_err()
+        );
         let part = near(-10.0, [4, 4, 1], SPACING);
-        assert!(align(&part, &image(), MaskExtent::Slice).is_err());
+        assert!(align(&part, &image(), MaskExtent::Slice, SLICE_TOLERANCE).is_err());
     }
 
     #[test]

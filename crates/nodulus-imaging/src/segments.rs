@@ -47,7 +47,8 @@ pub enum SegmentationPlacement {
     OwnGrid(Vec<usize>, Geometry),
 }
 
-/// Finds the placement of a segmentation on an image; `resample` allows another grid.
+/// Finds the placement of a segmentation on an image: each frame lies on a slice, within `off_grid` of a voxel along
+/// each axis; `resample` allows another grid.
 ///
 /// A segment lists some slices; it is empty on the others.
 ///
@@ -59,11 +60,12 @@ pub fn locate(
     segmentation: &Segmentation,
     image: &Geometry,
     resample: bool,
+    off_grid: f64,
 ) -> Result<SegmentationPlacement, Error> {
     let mut on = Vec::with_capacity(segmentation.planes.len());
     for (n, plane) in segmentation.planes.iter().enumerate() {
         // A single slice: the distance between slices does not matter.
-        match regrid::align(&plane.geometry(1.0, 1)?, image, MaskExtent::Slice) {
+        match regrid::align(&plane.geometry(1.0, 1)?, image, MaskExtent::Slice, off_grid) {
             Ok(slice) => on.push(slice),
             Err(_) if resample => return own_grid(segmentation),
             Err(grid) => return Err(Error::OffSlices { frame: n + 1, grid }),
@@ -76,15 +78,23 @@ pub fn locate(
     Ok(SegmentationPlacement::Slices(on))
 }
 
+/// A segment, or a component of it, on the image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentPart {
+    /// Its voxels; `None` where resampling leaves it without any.
+    pub placed: Option<PlacedMask>,
+    /// Share of its own voxels that lie outside the image.
+    pub lost: f64,
+}
+
 impl SegmentationPlacement {
-    /// A segment's voxels in the image; its 26-connected components if `split`. `None` for a
-    /// component that resampling leaves without a voxel; no components where the segment has none.
+    /// A segment's voxels in the image; its 26-connected components if `split`. No parts where the segment has no voxel.
     pub fn segment_masks(
         &self,
         segment: &Segment,
         image: &Geometry,
         split: bool,
-    ) -> Vec<Option<PlacedMask>> {
+    ) -> Vec<SegmentPart> {
         let parts = |whole: Option<PlacedMask>| match whole {
             Some(whole) if split => components::split(&whole),
             whole => whole.into_iter().collect(),
@@ -95,13 +105,18 @@ impl SegmentationPlacement {
                 let whole = PlacedMask::of_voxels(
                     frames.flat_map(|(n, mask)| mask.voxels().map(|voxel| on[*n].voxel(voxel))),
                 );
-                parts(whole).into_iter().map(Some).collect()
+                let whole_part = |part| SegmentPart { placed: Some(part), lost: 0.0 };
+                parts(whole).into_iter().map(whole_part).collect()
             }
             Self::OwnGrid(slice, grid) => {
                 let whole = PlacedMask::of_voxels(
                     frames.flat_map(|(n, mask)| mask.voxels().map(|[i, j, _]| [i, j, slice[*n]])),
                 );
-                parts(whole).iter().map(|part| regrid::resample(part, grid, image)).collect()
+                let resampled = |part: &PlacedMask| SegmentPart {
+                    placed: regrid::resample(part, grid, image),
+                    lost: regrid::share_outside(part, grid, image),
+                };
+                parts(whole).iter().map(resampled).collect()
             }
         }
     }
@@ -214,6 +229,7 @@ fn grid(
 mod tests {
     use super::*;
     use nodulus_formats::dicom::{Plane, ReferencedUids};
+    use nodulus_formats::repair::Repairs;
     use nodulus_formats::volume::Mask;
     use std::collections::BTreeSet;
 
@@ -237,6 +253,7 @@ mod tests {
             planes: heights_mm.iter().map(plane).collect(),
             segments: vec![Segment { number: 1, label: String::new(), frames }],
             spacing_between_slices_mm: None,
+            repairs: Repairs::default(),
         }
     }
 
@@ -245,9 +262,9 @@ mod tests {
         image: &Geometry,
         resample: bool,
     ) -> BTreeSet<[usize; 3]> {
-        let placement = locate(segmentation, image, resample).unwrap();
+        let placement = locate(segmentation, image, resample, SLICE_TOLERANCE).unwrap();
         let placed = placement.segment_masks(&segmentation.segments[0], image, false);
-        placed.iter().flatten().flat_map(PlacedMask::voxels).collect()
+        placed.iter().filter_map(|part| part.placed.as_ref()).flat_map(PlacedMask::voxels).collect()
     }
 
     #[test]
@@ -273,18 +290,22 @@ mod tests {
     #[test]
     fn a_frame_off_the_slices_is_refused_or_resampled() {
         let between = frames(&[0.9, 2.9]);
-        let error = locate(&between, &image(), false).unwrap_err();
+        let error = locate(&between, &image(), false, SLICE_TOLERANCE).unwrap_err();
         assert!(matches!(error, Error::OffSlices { frame: 1, .. }), "{error:?}");
         // 3.9 and 5.9 mm: the slices at 3 and 5 mm lie within them.
         assert_eq!(voxels(&between, &image(), true), BTreeSet::from([[0, 1, 0], [1, 1, 1]]));
-        let uneven =
-            locate(&frames(&[0.9, 2.9, 3.9, 5.4]), &image(), true).unwrap_err().to_string();
+        let uneven = locate(&frames(&[0.9, 2.9, 3.9, 5.4]), &image(), true, SLICE_TOLERANCE)
+            .unwrap_err()
+            .to_string();
         assert!(uneven.contains("frame 4 lies 4.5000 mm"), "{uneven}");
         let mut turned = between.clone();
         turned.planes[1].orientation = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0];
-        assert!(matches!(locate(&turned, &image(), true), Err(Error::NoGrid(_))));
-        assert!(matches!(locate(&frames(&[0.9]), &image(), true), Err(Error::NoGrid(_))));
-        let far = locate(&frames(&[0.9, 2.9, 1e9]), &image(), true);
+        assert!(matches!(locate(&turned, &image(), true, SLICE_TOLERANCE), Err(Error::NoGrid(_))));
+        assert!(matches!(
+            locate(&frames(&[0.9]), &image(), true, SLICE_TOLERANCE),
+            Err(Error::NoGrid(_))
+        ));
+        let far = locate(&frames(&[0.9, 2.9, 1e9]), &image(), true, SLICE_TOLERANCE);
         assert!(matches!(far, Err(Error::NoGrid(_))));
     }
 
@@ -307,10 +328,11 @@ mod tests {
 
     #[test]
     fn a_position_is_shown_once() {
-        let error = locate(&frames(&[0.0, 0.0]), &image(), false).unwrap_err().to_string();
+        let error =
+            locate(&frames(&[0.0, 0.0]), &image(), false, SLICE_TOLERANCE).unwrap_err().to_string();
         assert_eq!(error, "frames 1 and 2 show segment 1 at one position");
         assert!(matches!(
-            locate(&frames(&[0.9, 0.9, 2.9]), &image(), true),
+            locate(&frames(&[0.9, 0.9, 2.9]), &image(), true, SLICE_TOLERANCE),
             Err(Error::Repeated(1, 2, 1))
         ));
     }

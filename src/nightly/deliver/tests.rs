@@ -8,7 +8,7 @@ use ndarray::Array3;
 use nodulus_formats::dicom::{self, AnnotationObject, Date, NewSeries, Numbering, Tolerances};
 use nodulus_formats::nifti;
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask, Volume};
-use nodulus_imaging::planar_contours;
+use nodulus_imaging::planar_contours::{self, ContourRules};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -142,10 +142,13 @@ fn every_file_holds_the_voxels() {
     else {
         panic!("a structure set")
     };
-    assert_eq!(found.rois.iter().map(|roi| roi.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(found.rois.iter().map(|roi| roi.number).collect::<Vec<_>>(), [Some(1), Some(2)]);
     let voxels = found.rois.iter().map(|roi| {
         let lines: Vec<_> = roi.contours.iter().map(|contour| contour.points_mm.clone()).collect();
-        let placed = planar_contours::mask(&lines, &scan.geometry).unwrap().unwrap();
+        let placed = planar_contours::mask(&lines, &scan.geometry, &ContourRules::default())
+            .unwrap()
+            .mask
+            .unwrap();
         placed.voxels().collect::<BTreeSet<_>>()
     });
     assert_eq!(voxels.collect::<Vec<_>>(), masks(&scan));

@@ -2,6 +2,7 @@
 
 use crate::nightly::redaction;
 use nodulus_formats::cohort::CaseFiles;
+use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,11 @@ pub(super) struct ContainedSeries {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<usize>,
 }
+
+/// How an image file is read to name its series: whatever can be put right is, so that the name does not depend on
+/// the settings. The scan itself is read by the settings.
+const NAMING: ImageRules =
+    ImageRules { round_hu: true, nan_hu: Some(-1024), clamp_hu: true, unplaced: true };
 
 impl ContainedSeries {
     fn whole(series_instance_uid: String, n_files: usize, announced: Option<usize>) -> Self {
@@ -94,7 +100,7 @@ impl SourceContents {
     pub(super) fn image(input: &Path, path: &Path, stamp: String) -> Self {
         let named = image_file::series_uid_in_name(path).map(Ok);
         let series = named.unwrap_or_else(|| {
-            image_file::read(path).map(|volume| image_file::series_uid(path, &volume))
+            image_file::read(path, &NAMING).map(|volume| image_file::series_uid(path, &volume))
         });
         match series {
             Ok(series) => {

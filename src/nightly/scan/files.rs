@@ -3,6 +3,7 @@
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
+use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
 use nodulus_store::hash;
@@ -71,8 +72,13 @@ impl ScanFiles {
         match self {
             Self::Image(path) => {
                 // Without slices, the header alone is read.
-                let none = image_file::read_slices(&path, &SliceRanges::default())?;
-                Ok(OpenScan::Image { geometry: *none.geometry(), path })
+                let none = image_file::read_slices(
+                    &path,
+                    &SliceRanges::default(),
+                    &tolerances.image_files,
+                )?;
+                let (geometry, rules) = (*none.geometry(), tolerances.image_files);
+                Ok(OpenScan::Image { geometry, path, rules })
             }
             Self::Dicom(files, unpacked) => match OpenSeries::open(&files, tolerances) {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
@@ -96,7 +102,7 @@ pub(crate) enum OpenScan {
     /// DICOM slices.
     Dicom { series: Box<OpenSeries>, unpacked: Option<CaseFiles> },
     /// An image file.
-    Image { geometry: Geometry, path: PathBuf },
+    Image { geometry: Geometry, path: PathBuf, rules: ImageRules },
 }
 
 impl OpenScan {
@@ -142,7 +148,7 @@ impl OpenScan {
             Self::Dicom { series, unpacked } => {
                 series.read_slices(wanted).map_err(|error| named(error, unpacked.as_ref()))
             }
-            Self::Image { path, .. } => Ok(image_file::read_slices(path, wanted)?),
+            Self::Image { path, rules, .. } => Ok(image_file::read_slices(path, wanted, rules)?),
         }
     }
 }

@@ -199,7 +199,7 @@ impl<'a> Foresight<'a> {
             sources: self.sources().unwrap_or(&none),
             places: &|| Ok(Places::new()),
             roots: &roots,
-            tolerances: config.ingest.tolerances,
+            tolerances: config.ingest.reading(),
             weights: weights.as_ref().map(|(path, _)| path.as_path()),
             device: &Device::Cpu,
             max_memory: self.options.max_memory,

@@ -140,7 +140,7 @@ impl Run<'_> {
             sources: self.sources.as_ref().filter(|_| stage == Stage::Ingest).unwrap_or(&none),
             places: &|| places(self.config, self.store, self.sources.as_ref()),
             roots: &roots,
-            tolerances: self.config.ingest.tolerances,
+            tolerances: self.config.ingest.reading(),
             weights: weights.as_ref().map(|(path, _)| path.as_path()),
             device: self.options.device,
             max_memory: self.options.max_memory,

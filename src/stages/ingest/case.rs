@@ -4,18 +4,19 @@ use super::case_rows::{CaseRows, damaged_row, of_failed_scan, passed_over_row};
 use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
-use super::inclusion::exclude_thicker;
+use super::inclusion::{Thicker, exclude_thicker, thicker};
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
 use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use fs_err as fs;
-use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, LoadedScan};
+use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, ScanFacts};
 use nodulus_formats::mask_file::{MaskFile, MaskRules};
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_formats::{dicom, lidc_xml, mask_file};
 use nodulus_store::FailedCase;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -78,15 +79,36 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The scans among these cases that are thicker than another one of their study, from headers alone. What cannot be
+    /// read is not compared; reading tells why.
+    pub(super) fn thicker(&self, cases: &[SourceCase]) -> Thicker {
+        let rows = |source: &SourceCase| {
+            let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort)?;
+            let case =
+                Some(&source.case).filter(|case| case.has_scan && cohort.source.has_images());
+            let files = CaseFiles::of_case(&cohort.root, case?).ok()?;
+            let scans = cohort::read_headers(&files, &self.config.reading());
+            let row =
+                |scan| scan_row::of_image(self.config, self.series_list, cohort, source, scan);
+            Some(scans.iter().map(row).collect::<Vec<_>>())
+        };
+        let rows: Vec<_> = cases.par_iter().filter_map(rows).flatten().collect();
+        thicker(&rows)
+    }
+
     /// The scans of a case with their annotations; what cannot be read is a failure.
-    pub(super) fn read(&self, source: &SourceCase) -> CaseContent<'_> {
-        self.content(source).unwrap_or_else(|error| CaseContent {
+    pub(super) fn read(&self, source: &SourceCase, thicker: &Thicker) -> CaseContent<'_> {
+        self.content(source, thicker).unwrap_or_else(|error| CaseContent {
             before: CaseRows::failed(source, &error),
             ..CaseContent::default()
         })
     }
 
-    fn content(&self, source: &SourceCase) -> Result<CaseContent<'_>, CaseError> {
+    fn content(
+        &self,
+        source: &SourceCase,
+        thicker: &Thicker,
+    ) -> Result<CaseContent<'_>, CaseError> {
         let cohort = self.config.cohorts.iter().find(|cohort| cohort.name == source.cohort);
         let cohort = cohort.ok_or_else(|| CaseError::Cohort(source.cohort.clone()))?;
         if let Some(problem) = &source.case.problem {
@@ -128,9 +150,8 @@ impl Reader<'_> {
                 found.scans
             }
         };
-        if self.config.inclusion.thinnest_of_study {
-            let read = scans.iter_mut().filter_map(|scan| scan.as_mut().ok());
-            exclude_thicker(&mut read.map(|(scan, _)| scan).collect::<Vec<_>>());
+        for (scan, _) in scans.iter_mut().flatten() {
+            exclude_thicker(scan, thicker);
         }
         // Masks need as much memory as scans, whose voxels are freed by now.
         let (mut before, mut annotations) = read_annotations(cohort, source, files.as_ref());
@@ -185,7 +206,7 @@ impl Reader<'_> {
         match files {
             Some(files) => {
                 let placed = |image| self.of_image(cohort, source, image);
-                Ok(cohort::read_scans(files, &self.config.tolerances, placed)?)
+                Ok(cohort::read_scans(files, &self.config.reading(), placed)?)
             }
             None if source.case.has_scan => {
                 Ok(without_files(vec![self.without_image(cohort, source)?]))
@@ -198,12 +219,12 @@ impl Reader<'_> {
         &self,
         cohort: &Cohort,
         source: &SourceCase,
-        image: Result<LoadedScan, cohort::Error>,
+        image: Result<ScanFacts, cohort::Error>,
     ) -> ScanAndFrame {
         let (config, list) = (self.config, self.series_list);
         match image {
             Ok(image) => {
-                let frame = Frame::of_image(image.volume.geometry());
+                let frame = Frame::of_image(&image.image.geometry);
                 let frame = match &image.info {
                     Some(info) => frame.of_series(info),
                     None => frame,

@@ -2,7 +2,7 @@
 
 use super::cohort_settings::Cohort;
 use super::inclusion::Inclusion;
-use nodulus_formats::dicom::Tolerances;
+use nodulus_formats::dicom::{Tilt, Tolerances};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -19,6 +19,10 @@ pub struct Config {
     /// How far slices of a DICOM series may lie off an even grid before the series is refused.
     #[serde(default)]
     pub tolerances: Tolerances,
+    /// What is done with slices that a tilted gantry shifts sideways: their series is refused, or each slice is moved
+    /// within its plane onto an even grid.
+    #[serde(default)]
+    pub tilt: Tilt,
     /// Rules by which scans are excluded.
     #[serde(default)]
     pub inclusion: Inclusion,
@@ -36,6 +40,13 @@ pub struct Config {
     /// The cohorts, in the order of the tables.
     #[schemars(length(min = 1))]
     pub cohorts: Vec<Cohort>,
+}
+
+impl Config {
+    /// How a series is read: the tolerances with what is done about a tilt.
+    pub fn reading(&self) -> Tolerances {
+        Tolerances { tilt: self.tilt, ..self.tolerances }
+    }
 }
 
 fn default_shard_size() -> usize {

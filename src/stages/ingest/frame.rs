@@ -9,7 +9,7 @@ use nodulus_formats::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 pub struct Frame {
     /// The image's geometry, where there is an image.
     geometry: Option<Geometry>,
-    /// The slices by height; `None` where they are not across the patient's z.
+    /// The slices by height; `None` where they are not across the patient's z, or a tilted gantry's that were moved.
     slices: Option<Slices>,
     /// The UIDs by which masks refer to a DICOM image.
     names: Option<Names>,
@@ -33,7 +33,9 @@ impl Frame {
             series_instance_uid: info.series_instance_uid.clone(),
             frame_of_reference_uid: info.frame_of_reference_uid.clone(),
         };
-        Self { names: Some(names), ..self }
+        // Outlines in voxels of the files' slices have no place on slices that were moved.
+        let slices = self.slices.filter(|_| info.tilt_deg.is_none());
+        Self { names: Some(names), slices, ..self }
     }
 
     /// The frame of slices without an image.

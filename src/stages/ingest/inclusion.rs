@@ -49,8 +49,8 @@ pub struct Inclusion {
     /// Patterns of excluded scans' `SeriesDescription`, as in `description`.
     #[schemars(length(min = 1), extend("examples" = [["*monitoring*"]]))]
     pub exclude_description: Option<BTreeSet<String>>,
-    /// Of the scans of a study in one folder or archive that the other rules include, keeps the one with the least
-    /// `SliceThickness`, then with the least spacing along k. Series in folders of their own are not compared.
+    /// Of the scans of a patient's study that the other rules include, keeps the one with the least `SliceThickness`,
+    /// then with the least spacing along k. Headers are read twice.
     pub thinnest_of_study: bool,
     /// Least and greatest tube voltage, kV.
     #[schemars(inner(range(min = 0, max = 1000)), extend("examples" = [[100.0, 140.0]]))]
@@ -192,27 +192,43 @@ impl Inclusion {
     }
 }
 
-/// Excludes the included scans of each study that are thicker than another one.
-pub(super) fn exclude_thicker(scans: &mut [&mut Scan]) {
+/// Reasons for which scans are excluded because another one of their study is thinner, by cohort and series.
+pub(super) type Thicker = BTreeMap<(String, String), String>;
+
+/// The included scans of each study that are thicker than another one. Scans that name no study are not compared.
+pub(super) fn thicker(scans: &[Scan]) -> Thicker {
     let thickness = |scan: &Scan| {
         let known = |mm: Option<f64>| mm.unwrap_or(f64::INFINITY);
         (known(scan.slice_thickness_mm), known(scan.spacing_k_mm))
     };
-    let mut thinnest: BTreeMap<Option<String>, (String, (f64, f64))> = BTreeMap::new();
-    for scan in scans.iter().filter(|scan| scan.included) {
-        let own = (scan.series_instance_uid.clone(), thickness(scan));
-        let kept = thinnest.entry(scan.study_instance_uid.clone()).or_insert_with(|| own.clone());
+    let mut thinnest: BTreeMap<(&str, &str), (&str, (f64, f64))> = BTreeMap::new();
+    let compared = || {
+        let included = scans.iter().filter(|scan| scan.included);
+        included
+            .filter_map(|scan| Some((scan, (&*scan.cohort, scan.study_instance_uid.as_deref()?))))
+    };
+    for (scan, study) in compared() {
+        let own = (scan.series_instance_uid.as_str(), thickness(scan));
+        let kept = thinnest.entry(study).or_insert(own);
         // Of two alike, the one with the lesser UID, whatever their order.
         if own.1 < kept.1 || own.1 == kept.1 && own.0 < kept.0 {
             *kept = own;
         }
     }
-    for scan in scans.iter_mut().filter(|scan| scan.included) {
-        let Some((series, _)) = thinnest.get(&scan.study_instance_uid) else { continue };
-        if *series != scan.series_instance_uid {
-            scan.included = false;
-            scan.exclusion_reasons.push(format!("thicker than series {series} of its study"));
-        }
+    let reason = |(scan, study): (&Scan, _)| {
+        let (series, _) = thinnest.get(&study).filter(|(s, _)| *s != scan.series_instance_uid)?;
+        let own = (scan.cohort.clone(), scan.series_instance_uid.clone());
+        Some((own, format!("thicker than series {series} of its study")))
+    };
+    compared().filter_map(reason).collect()
+}
+
+/// Excludes an included scan that is thicker than another one of its study.
+pub(super) fn exclude_thicker(scan: &mut Scan, thicker: &Thicker) {
+    let own = (scan.cohort.clone(), scan.series_instance_uid.clone());
+    if let Some(reason) = thicker.get(&own).filter(|_| scan.included) {
+        scan.included = false;
+        scan.exclusion_reasons.push(reason.clone());
     }
 }
 
@@ -346,13 +362,16 @@ mod tests {
             series_instance_uid: series.to_owned(),
             ..thick(mm)
         };
+        let refused = Scan { included: false, ..of("1", "e", 0.5) };
+        let other_cohort = Scan { cohort: "other".to_owned(), ..of("1", "f", 9.0) };
+        let no_study = |series, mm| Scan { study_instance_uid: None, ..of("", series, mm) };
         let mut scans =
-            [of("1", "a", 5.0), of("1", "b", 1.0), of("2", "c", 3.0), of("1", "d", 1.0)];
-        let mut refused = of("1", "e", 0.5);
-        refused.included = false;
-        let mut all: Vec<&mut Scan> = scans.iter_mut().chain([&mut refused]).collect();
-        exclude_thicker(&mut all);
-        assert_eq!(scans.each_ref().map(|scan| scan.included), [false, true, true, false]);
+            vec![of("1", "a", 5.0), of("1", "b", 1.0), of("2", "c", 3.0), of("1", "d", 1.0)];
+        scans.extend([refused, other_cohort, no_study("g", 1.0), no_study("h", 2.0)]);
+        let found = thicker(&scans);
+        scans.iter_mut().for_each(|scan| exclude_thicker(scan, &found));
+        let included: Vec<bool> = scans.iter().map(|scan| scan.included).collect();
+        assert_eq!(included, [false, true, true, false, false, true, true, true]);
         assert_eq!(scans[0].exclusion_reasons, ["thicker than series b of its study"]);
     }
 

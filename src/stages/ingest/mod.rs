@@ -7,6 +7,7 @@ mod cohort_settings;
 mod frame;
 mod inclusion;
 mod lidc_marks;
+mod mask_nodules;
 mod mask_marks;
 mod mask_readings;
 mod reads;
@@ -43,7 +44,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 6,
+    version: 7,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -83,11 +84,13 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         if writer.number() == sources.shards.len() {
             exclusions.write(not_found(config, sources))?;
         }
+        let compares = config.inclusion.thinnest_of_study;
+        let thicker = if compares { reader.thicker(cases) } else { inclusion::Thicker::new() };
         memory::for_each(
             cases,
             task.max_memory,
             |source| cohort::estimate_bytes(&source.case),
-            |source| case_rows(reader.read(source)),
+            |source| case_rows(reader.read(source, &thicker)),
             |source, rows| {
                 let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
                 scans.write(case.scans)?;
@@ -195,22 +198,28 @@ pub(in crate::stages) mod tests {
     use super::mask_readings::Reading;
     use super::*;
     use ndarray::Array3;
-    use nodulus_formats::cohort::{Layout, LoadedScan};
+    use nodulus_formats::cohort::{Layout, ScanFacts};
     use nodulus_formats::dicom::Tolerances;
     use nodulus_formats::lidc_xml::{Annotations, Contour, NonNodule, ReadNodule, Session};
-    use nodulus_formats::mask_file::MaskFile;
+    use nodulus_formats::mask_file::{LabelMask, MaskFile};
+    use nodulus_formats::repair::Repairs;
     use nodulus_formats::scan_geometry::ScanGeometry;
-    use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Slices, Volume};
+    use nodulus_formats::volume::{Geometry, ImageFacts, Mask, PlacedMask, Slices, Volume};
     use std::path::PathBuf;
 
     fn geometry(size: [usize; 3]) -> Geometry {
         Geometry::new(size, [0.7, 0.8, 2.5], [1.0, 2.0, 3.0], Geometry::AXIAL).unwrap()
     }
 
-    fn image(size: [usize; 3]) -> LoadedScan {
+    fn image(size: [usize; 3]) -> ScanFacts {
         let [ni, nj, nk] = size;
         let volume = Volume::new(geometry(size), Array3::from_elem((nk, nj, ni), -7i16)).unwrap();
-        LoadedScan { series_instance_uid: "1.2".to_owned(), info: None, volume }
+        ScanFacts {
+            series_instance_uid: "1.2".to_owned(),
+            info: None,
+            image: ImageFacts::of(&volume),
+            repairs: Repairs::default(),
+        }
     }
 
     /// A scan of 20 × 20 × 4 voxels, for tests of this and later stages.
@@ -236,6 +245,7 @@ pub(in crate::stages) mod tests {
         Config {
             shard_size: 16,
             tolerances: Tolerances::default(),
+            tilt: nodulus_formats::dicom::Tilt::Refuse,
             inclusion: Inclusion::default(),
             series_list: None,
             root: None,
@@ -269,14 +279,19 @@ pub(in crate::stages) mod tests {
     }
 
     fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {
-        let mask = Ok(MaskFile::Labels(labels));
+        let mask = Ok(MaskFile::Labels(LabelMask {
+            layers: vec![labels],
+            segments: Vec::new(),
+            is_placed: true,
+            repairs: Repairs::default(),
+        }));
         Annotation::Mask(Reading { session, reader: Some(format!("r{session}")), mask })
     }
 
     fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
         let image = image([4, 4, 3]);
         let scan = scan_row::of_image(&config(), None, &cohort(), &source(), &image);
-        transform(scan, &Frame::of_image(image.volume.geometry()), annotations, &cohort().masks)
+        transform(scan, &Frame::of_image(&image.image.geometry), annotations, &cohort().masks)
     }
 
     #[test]

@@ -4,11 +4,10 @@ use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::sources::SourceCase;
 use crate::tables::Scan;
-use nodulus_formats::cohort::{Layout, LoadedScan};
+use nodulus_formats::cohort::{Layout, ScanFacts};
 use nodulus_formats::dicom::RefusedSeries;
 use nodulus_formats::luna_csv::luna16_patient;
 use nodulus_formats::scan_geometry::ScanGeometry;
-use nodulus_formats::volume::image_sha256;
 use std::collections::BTreeSet;
 
 /// The row of an image; the annotations fill in the rest.
@@ -17,16 +16,15 @@ pub(super) fn of_image(
     series_list: Option<&BTreeSet<String>>,
     cohort: &Cohort,
     source: &SourceCase,
-    image: &LoadedScan,
+    facts: &ScanFacts,
 ) -> Scan {
-    let geometry = image.volume.geometry();
+    let geometry = &facts.image.geometry;
     let [n_columns, n_rows, n_slices] = geometry.size().map(|n| n as i64);
     let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.spacing().ijk();
     let [x, y, z] = geometry.origin_mm();
-    let info = image.info.as_ref();
+    let info = facts.info.as_ref();
     let labels = info.map(|info| info.labels.clone()).unwrap_or_default();
-    let voxels = image.volume.voxels();
-    let series = &image.series_instance_uid;
+    let series = &facts.series_instance_uid;
     // METHOD: LUNA16's files name no patient; the list of its series has them. A series that is not in the list is its
     // own patient.
     let of_luna16 = || {
@@ -61,6 +59,7 @@ pub(super) fn of_image(
         n_missing_slices: info.and_then(|info| info.n_missing_slices).map(|n| n as i64),
         n_duplicate_slices: info.map(|info| info.n_duplicate_slices as i64),
         grid_residual_mm: info.and_then(|info| info.grid_residual_mm),
+        tilt_deg: info.and_then(|info| info.tilt_deg),
         series_description: labels.series_description,
         image_type: labels.image_type,
         series_number: labels.series_number,
@@ -74,10 +73,11 @@ pub(super) fn of_image(
         kvp: info.and_then(|info| info.kvp),
         tube_current: info.and_then(|info| info.tube_current),
         transfer_syntax: info.map(|info| info.transfer_syntax.clone()),
-        irregularities: info.map(|info| info.irregularities.texts()).unwrap_or_default(),
-        hu_min: voxels.iter().copied().reduce(i16::min).map(i64::from),
-        hu_max: voxels.iter().copied().reduce(i16::max).map(i64::from),
-        image_sha256: image_sha256(geometry.size(), |k| image.volume.slice(k)),
+        irregularities: info
+            .map_or_else(|| facts.repairs.texts(), |info| info.irregularities.texts()),
+        hu_min: facts.image.hu_range.map(|[least, _]| least.into()),
+        hu_max: facts.image.hu_range.map(|[_, most]| most.into()),
+        image_sha256: facts.image.sha256.clone(),
         content_sha256: source.content_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
@@ -124,6 +124,7 @@ pub(super) fn of_refused(
         n_missing_slices: info.n_missing_slices.map(|n| n as i64),
         n_duplicate_slices: None,
         grid_residual_mm: info.grid_residual_mm,
+        tilt_deg: info.tilt_deg,
         series_description: labels.series_description,
         image_type: labels.image_type,
         series_number: labels.series_number,
@@ -191,6 +192,7 @@ pub(super) fn of_geometry(
         n_missing_slices: Some(missing.sum()),
         n_duplicate_slices: Some(geometry.n_duplicate_slices as i64),
         grid_residual_mm: None,
+        tilt_deg: None,
         series_description: None,
         image_type: None,
         series_number: None,

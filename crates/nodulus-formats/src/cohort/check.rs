@@ -42,11 +42,12 @@ impl Refusal {
 pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> HeaderCheck {
     let mut check = HeaderCheck::default();
     if files.is_image_file() {
-        match image_file::read_slices(&files.path, &SliceRanges::default()) {
+        match image_file::read_slices(&files.path, &SliceRanges::default(), &tolerances.image_files)
+        {
             Ok(_) => check.n_readable += 1,
             Err(error) => {
-                let (cause, message) = ("an image file that cannot be read", error.to_string());
-                check.refusals.push(Refusal { cause, setting: None, message });
+                let (cause, setting) = error.cause();
+                check.refusals.push(Refusal { cause, setting, message: error.to_string() });
             }
         }
         return check;

@@ -20,5 +20,5 @@ pub use error::{Error, kinds};
 pub use estimate::estimate_bytes;
 pub use list::{SeriesIn, cases, series_of_reads};
 pub use pairing::{Error as PatternError, PathPattern};
-pub use read::{CaseScans, LoadedScan, read_scans, read_slices};
+pub use read::{CaseScans, ScanFacts, read_headers, read_scans, read_slices};
 pub use volumes::patterns;

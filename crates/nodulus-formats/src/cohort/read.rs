@@ -3,18 +3,21 @@
 use super::case_files::CaseFiles;
 use super::error::Error;
 use crate::dicom::{Irregularity, PassedOver, SeriesListing};
-use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::repair::Repairs;
+use crate::volume::{ImageFacts, LoadedSlices, SliceRanges};
 use crate::{dicom, image_file};
 
-/// A scan that was read from its files.
+/// A scan whose voxels were read, and not kept.
 #[derive(Debug)]
-pub struct LoadedScan {
+pub struct ScanFacts {
     /// The series UID: from the header, from the file's name, or made from the voxels.
     pub series_instance_uid: String,
     /// The header, if the format has one.
     pub info: Option<dicom::SeriesInfo>,
-    /// Hounsfield units.
-    pub volume: Volume<i16>,
+    /// What the voxels are.
+    pub image: ImageFacts,
+    /// What was put right in an image file.
+    pub repairs: Repairs,
 }
 
 /// What the files of a case hold.
@@ -29,7 +32,7 @@ pub struct CaseScans<R> {
 }
 
 /// Reads the scans of a case (an image file, or every CT series of a folder or archive) and collects the results of
-/// `each`. One scan is in memory at a time.
+/// `each`. Of a DICOM series, each thread holds one slice; an image file is in memory.
 ///
 /// # Errors
 ///
@@ -38,12 +41,15 @@ pub struct CaseScans<R> {
 pub fn read_scans<R>(
     files: &CaseFiles,
     tolerances: &dicom::Tolerances,
-    mut each: impl FnMut(Result<LoadedScan, Error>) -> R,
+    mut each: impl FnMut(Result<ScanFacts, Error>) -> R,
 ) -> Result<CaseScans<R>, Error> {
     if files.is_image_file() {
-        let volume = image_file::read(&files.path)?;
+        let (volume, repairs) =
+            image_file::read_with_repairs(&files.path, &tolerances.image_files)?;
         let series_instance_uid = image_file::series_uid(&files.path, &volume);
-        let scans = vec![each(Ok(LoadedScan { series_instance_uid, info: None, volume }))];
+        let image = ImageFacts::of(&volume);
+        let scan = ScanFacts { series_instance_uid, info: None, image, repairs };
+        let scans = vec![each(Ok(scan))];
         return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
     let named = |error| files.named(error);
@@ -59,18 +65,19 @@ pub fn read_scans<R>(
     let n_unreadable = n_unreadable + damaged.len();
     let mut scans = Vec::new();
     for slices in series {
-        let loaded = match dicom::read_series(&slices.files, tolerances) {
+        let loaded = match dicom::read_facts(&slices.files, tolerances) {
             // All of them are set aside.
             Err(dicom::Error::NoSlices { aside, .. }) if !aside.is_empty() => {
                 passed_over.extend(aside);
                 continue;
             }
             Err(error) => Err(Error::from(named(error))),
-            Ok(dicom::CtSeries { mut info, volume, aside, .. }) => {
+            Ok(dicom::CtFacts { mut info, image, aside }) => {
                 passed_over.extend(aside);
                 info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
                 let series_instance_uid = info.series_instance_uid.clone();
-                Ok(LoadedScan { series_instance_uid, info: Some(info), volume })
+                let repairs = Repairs::default();
+                Ok(ScanFacts { series_instance_uid, info: Some(info), image, repairs })
             }
         };
         scans.push(each(loaded));
@@ -80,6 +87,25 @@ pub fn read_scans<R>(
     }
     let damaged = damaged.into_iter().map(named).collect();
     Ok(CaseScans { scans, passed_over, damaged })
+}
+
+/// What the headers of a case's DICOM series say, without what only voxels tell. Series that cannot be read, and image
+/// files, whose headers name no series, are left out.
+pub fn read_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Vec<ScanFacts> {
+    let listing = dicom::list_series(&files.dicom);
+    let open = |slices: &dicom::SeriesFiles| {
+        let dicom::OpenSeries { info, geometry, .. } =
+            dicom::OpenSeries::open(&slices.files, tolerances).ok()?;
+        let series_instance_uid = info.series_instance_uid.clone();
+        let image = ImageFacts { geometry, hu_range: None, sha256: None };
+        Some(ScanFacts {
+            series_instance_uid,
+            info: Some(info),
+            image,
+            repairs: Repairs::default(),
+        })
+    };
+    listing.series.iter().filter_map(open).collect()
 }
 
 /// Reads some slices of one scan of a case: of an image file, or of a series in a folder or archive, whatever else
@@ -95,7 +121,7 @@ pub fn read_slices(
     wanted: &SliceRanges,
 ) -> Result<Option<LoadedSlices<i16>>, Error> {
     if files.is_image_file() {
-        return Ok(Some(image_file::read_slices(&files.path, wanted)?));
+        return Ok(Some(image_file::read_slices(&files.path, wanted, &tolerances.image_files)?));
     }
     let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
     if slices.is_empty() {

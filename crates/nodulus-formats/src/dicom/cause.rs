@@ -11,8 +11,9 @@ impl Error {
             Self::File { problem, .. } => (problem.cause(), None),
             Self::NoSlices { .. } => ("no slice among the files", None),
             Self::Mixed { .. } => ("slices that differ in an attribute of the series", None),
-            Self::Tilted { .. } => {
-                ("a tilted gantry or shifted slices", Some("ingest.tolerances.off_grid"))
+            Self::Tilted { degrees: Some(_), .. } => ("a tilted gantry", Some("ingest.tilt")),
+            Self::Tilted { degrees: None, .. } => {
+                ("slices shifted sideways", Some("ingest.tolerances.off_grid"))
             }
             Self::NotHounsfield { .. } => ("values that are not HU", None),
             Self::SingleSlice { .. } => ("a single slice", None),

@@ -50,8 +50,7 @@ pub enum Error {
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
         "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it ({:.2} degrees), expected at most {tolerance_mm:.4} mm: the gantry is tilted or \
-         the slices are shifted", sideways_mm.atan2(*along_mm).to_degrees()
+         along it, expected at most {tolerance_mm:.4} mm: {}", tilt_text(*degrees)
     )]
     Tilted {
         /// The file with the greatest distance.
@@ -64,6 +63,8 @@ pub enum Error {
         along_mm: f64,
         /// Greatest distance allowed, in mm.
         tolerance_mm: f64,
+        /// The angle of the line that the slices lie on; `None` where they lie on no line that a gantry tilts to.
+        degrees: Option<f64>,
     },
     /// The values are not Hounsfield units.
     #[error(
@@ -223,9 +224,9 @@ impl Error {
             Self::Mixed { attribute, file, found, first, expected } => {
                 Self::Mixed { attribute, file: moved(file), found, first: moved(first), expected }
             }
-            Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm } => {
+            Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm, degrees } => {
                 let (file, first) = (moved(file), moved(first));
-                Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm }
+                Self::Tilted { file, first, sideways_mm, along_mm, tolerance_mm, degrees }
             }
             Self::NotHounsfield { file, quantity, attribute, found } => {
                 Self::NotHounsfield { file: moved(file), quantity, attribute, found }
@@ -258,6 +259,16 @@ impl Error {
 }
 
 /// Values with the number of their slices: `1: 40 slices, 2: 40 slices`.
+fn tilt_text(degrees: Option<f64>) -> String {
+    match degrees {
+        Some(degrees) => format!(
+            "the gantry is tilted by {degrees:.2} degrees; `ingest.tilt = \"resample\"` moves the slices onto an even \
+             grid"
+        ),
+        None => "the slices are shifted, and not along one line as with a tilted gantry".to_owned(),
+    }
+}
+
 fn groups_text(groups: &[(String, usize)]) -> String {
     const MOST: usize = 6;
     let shown = groups.iter().take(MOST).map(|(value, n)| {

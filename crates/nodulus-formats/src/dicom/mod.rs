@@ -39,8 +39,9 @@ pub use series::find::{
     series_uids,
 };
 pub use series::open::OpenSeries;
-pub use series::read::{CtSeries, read_series, read_slices};
+pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};
 pub use series::source_series::SourceSeries;
+pub use series::tilt::Tilt;
 pub use series::tolerances::Tolerances;
 pub use series_info::{RefusedSeries, SeriesInfo, SeriesLabels};
 pub use write::deidentify::Pseudonyms;

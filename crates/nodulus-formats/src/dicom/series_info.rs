@@ -30,6 +30,9 @@ pub struct SeriesInfo {
     /// The greatest distance of a slice's position from its voxel on the even grid, in mm; `None` if it was not
     /// measured.
     pub grid_residual_mm: Option<f64>,
+    /// The angle, in degrees, by which a tilted gantry shifts the slices, which were moved onto an even grid; `None` if
+    /// they were not moved.
+    pub tilt_deg: Option<f64>,
     /// What the series calls itself.
     pub labels: SeriesLabels,
     /// Faults that were read past, and how often.

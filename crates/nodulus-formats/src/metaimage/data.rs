@@ -1,8 +1,9 @@
 //! The location of a MetaImage's voxels: its field `ElementDataFile`.
 
+use crate::folder::is_below;
 use std::collections::BTreeSet;
 use std::iter;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// The files that hold the voxels.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,13 +143,6 @@ fn list(rest: &[u8]) -> Result<Vec<String>, String> {
 fn plain(name: &str) -> &Path {
     let path = Path::new(name);
     path.strip_prefix(".").unwrap_or(path)
-}
-
-/// Whether a name stays below its folder; `\` separates folders on some platforms.
-fn is_below(name: &str) -> bool {
-    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    let path = Path::new(name);
-    !name.contains('\\') && path.file_name().is_some() && path.components().all(inside)
 }
 
 #[cfg(test)]

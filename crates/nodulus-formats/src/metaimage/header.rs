@@ -2,6 +2,7 @@
 
 use super::data::{self, DataLocation};
 use super::error::Error;
+use crate::repair::{Repair, Repairs};
 use crate::volume::Geometry;
 use crate::voxel_encoding::{ByteOrder, ElementType};
 use std::collections::BTreeMap;
@@ -16,8 +17,11 @@ pub(super) struct MetaImageHeader {
     pub(super) order: ByteOrder,
     /// Bytes before the voxels in each of their files.
     pub(super) skipped: SkippedBytes,
+    /// Whether the header says where the voxels begin, or they follow it.
+    pub(super) is_start_known: bool,
     pub(super) compression: Compression,
     pub(super) data: DataLocation,
+    pub(super) repairs: Repairs,
 }
 
 /// Bytes before the voxels in each of their files.
@@ -46,7 +50,11 @@ impl MetaImageHeader {
     ///
     /// The fields that place the voxels have no default: a file without an offset is refused. `AnatomicalOrientation`
     /// and `CenterOfRotation` are ignored, as in ITK.
-    pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
+    pub(super) fn parse<'a>(
+        path: &Path,
+        bytes: &'a [u8],
+        off_grid: f64,
+    ) -> Result<(Self, &'a [u8]), Error> {
         let (fields, rest) = HeaderFields::parse(path, bytes)?;
         for keys in [&OFFSET[..], &MATRIX, &MSB] {
             fields.must_agree(keys)?;
@@ -59,11 +67,12 @@ impl MetaImageHeader {
         let rows: [f64; 9] = fields.numbers(&MATRIX, "nine numbers")?;
         // METHOD: each row of MetaImage's matrix is an axis (ITK's MetaImageIO); here the columns are.
         let direction = std::array::from_fn(|n| rows[n % 3 * 3 + n / 3]);
-        let geometry = Geometry::new(
+        let (geometry, is_sheared) = Geometry::nearest(
             fields.numbers(&["DimSize"], "three whole numbers")?,
             fields.numbers(&["ElementSpacing"], "three numbers")?,
             fields.numbers(&OFFSET, "three numbers")?,
             direction,
+            off_grid,
         )
         .map_err(|source| Error::Geometry { path: path.to_owned(), source })?;
         let msb = fields.flag(&MSB)?;
@@ -73,8 +82,10 @@ impl MetaImageHeader {
             element: fields.element()?,
             order: if msb { ByteOrder::Big } else { ByteOrder::Little },
             skipped: fields.skipped(&data)?,
+            is_start_known: data == DataLocation::Local || fields.find(&["HeaderSize"]).is_some(),
             compression: fields.compression(&data)?,
             data,
+            repairs: is_sheared.then_some(Repair::Sheared).into_iter().collect(),
         };
         Ok((header, rest))
     }
@@ -249,12 +260,13 @@ mod tests {
         ElementType = MET_UCHAR\nElementDataFile = a b.zraw\nrest";
 
     fn parse(text: &str) -> Result<MetaImageHeader, Error> {
-        MetaImageHeader::parse(Path::new("a.mhd"), text.as_bytes()).map(|(header, _)| header)
+        MetaImageHeader::parse(Path::new("a.mhd"), text.as_bytes(), 0.1).map(|(header, _)| header)
     }
 
     #[test]
     fn fields_have_their_other_names_and_end_with_the_data_file() {
-        let (header, rest) = MetaImageHeader::parse(Path::new("a.mhd"), HEADER.as_bytes()).unwrap();
+        let (header, rest) =
+            MetaImageHeader::parse(Path::new("a.mhd"), HEADER.as_bytes(), 0.1).unwrap();
         assert_eq!(rest, b"rest");
         assert_eq!(header.data, DataLocation::File("a b.zraw".to_owned()));
         assert_eq!((header.element, header.order), (ElementType::U8, ByteOrder::Little));

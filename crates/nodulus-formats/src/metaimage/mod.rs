@@ -12,6 +12,9 @@ mod write;
 pub use error::Error;
 pub use write::write;
 
+use crate::image_rules::ReadRules;
+use crate::loaded_image::LoadedImage;
+use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
@@ -36,7 +39,7 @@ const HEADER_MOST: u64 = 1 << 20;
 /// Fails if a file cannot be read, the header does not place the voxels or has a value that is not supported, there
 /// are more or fewer files or bytes than the header says, or a value is not a 16-bit integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
-    whole(path, load(path, &SliceRanges::all())?)
+    load(path, &SliceRanges::all(), &ReadRules::default())?.into_volume(too_large(path))
 }
 
 /// Reads a mask of labels, with 0 for the background; otherwise as [`read`].
@@ -45,7 +48,7 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 ///
 /// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
-    whole(path, load(path, &SliceRanges::all())?)
+    load(path, &SliceRanges::all(), &ReadRules::default())?.into_volume(too_large(path))
 }
 
 /// Reads some slices of a volume; otherwise as [`read`]. Slices past its end are ignored.
@@ -57,26 +60,32 @@ pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
 ///
 /// Fails as [`read`] does, for the part that is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
-    load(path, wanted)
+    Ok(load(path, wanted, &ReadRules::default())?.slices)
 }
 
-fn whole<T>(path: &Path, loaded: LoadedSlices<T>) -> Result<Volume<T>, Error> {
-    let size = loaded.geometry().size();
-    loaded.into_volume().map_err(|_| Error::TooLarge(path.to_owned(), size))
+fn too_large(path: &Path) -> impl Fn([usize; 3]) -> Error + '_ {
+    |size| Error::TooLarge(path.to_owned(), size)
 }
 
-fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, Error> {
-    let (header, start) = read_header(path)?;
+/// Reads slices by the rules.
+pub(crate) fn load<T: Voxel>(
+    path: &Path,
+    wanted: &SliceRanges,
+    rules: &ReadRules,
+) -> Result<LoadedImage<T>, Error> {
+    let (header, start) = read_header(path, rules)?;
     let size = header.geometry.size();
     let too_large = || Error::TooLarge(path.to_owned(), size);
-    let files = voxel_files(path, &header, start)?;
+    let files = voxel_files(path, &header, start, rules)?;
     let mut voxels = room(n_values(&header, &files, wanted)).map_err(|_| too_large())?;
+    let mut repairs: Repairs = header.repairs.clone();
     for file in &files {
-        file.read(&header, wanted, &mut voxels)?;
+        file.read(&header, wanted, &mut voxels, &mut repairs)?;
     }
     let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
     let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
-    LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())
+    let slices = LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())?;
+    Ok(LoadedImage { slices, is_placed: true, repairs })
 }
 
 /// Estimates the bytes that a volume needs in memory, from its header and the lengths of its files.
@@ -85,26 +94,27 @@ fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, 
 ///
 /// Fails if the header or the length of a file cannot be read, or a length is not what the header says.
 pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
-    let (header, start) = read_header(path)?;
-    let files = voxel_files(path, &header, start)?;
+    let rules = ReadRules::default();
+    let (header, start) = read_header(path, &rules)?;
+    let files = voxel_files(path, &header, start, &rules)?;
     Ok(n_values(&header, &files, &SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
 /// The files that a header names, up to the first one that does not exist; empty where the header cannot be read.
 pub fn data_files(path: &Path) -> Vec<PathBuf> {
     // Reading the voxels reports what is wrong.
-    let Ok((header, _)) = read_header(path) else { return Vec::new() };
+    let Ok((header, _)) = read_header(path, &ReadRules::default()) else { return Vec::new() };
     let paths = header.data.names().map(|name| path.with_file_name(name));
     paths.take_while(|path| path.exists()).collect()
 }
 
 /// The header, and the offset of the first byte after it.
-fn read_header(path: &Path) -> Result<(MetaImageHeader, u64), Error> {
+fn read_header(path: &Path, rules: &ReadRules) -> Result<(MetaImageHeader, u64), Error> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(HEADER_MOST).read_to_end(&mut bytes)?;
     let long = || Error::LongHeader { path: path.to_owned(), most: HEADER_MOST };
     let cut = bytes.len() as u64 == HEADER_MOST;
-    match MetaImageHeader::parse(path, &bytes) {
+    match MetaImageHeader::parse(path, &bytes, rules.off_grid) {
         Err(Error::Files { .. }) if cut => Err(long()),
         Ok((header, _)) if cut && matches!(header.data, DataLocation::List(_)) => Err(long()),
         parsed => parsed.map(|(header, rest)| (header, (bytes.len() - rest.len()) as u64)),
@@ -187,7 +197,8 @@ mod tests {
             [0f32, 1.0, 2.0, 3.0, 4.5, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(
             message(&floats, &raw),
-            "raw`: voxel [1, 1, 0] (i, j, k) is 4.5, expected a 16-bit integer"
+            "raw`: voxel [1, 1, 0] (i, j, k) is 4.5, expected a 16-bit integer; \
+             `tolerances.image_files.round_hu = true` rounds HU"
         );
         raw[16..20].copy_from_slice(&4f32.to_le_bytes());
         assert_eq!(read_with(&floats, &raw).unwrap().voxels()[[0, 1, 1]], 4);
@@ -207,8 +218,8 @@ mod tests {
             "raw` holds 11 bytes of voxels, expected 12"
         );
         assert_eq!(
-            message(&compressed, &deflate(99)),
-            "raw` holds 13 bytes of voxels, expected 12"
+            message(&compressed, &deflate(96)),
+            "raw` holds 96 bytes of voxels, expected 12"
         );
         assert_eq!(message(&compressed, &[1, 2, 3]), "raw` is not a valid zlib stream");
         let huge = HEADER.replace("DimSize = 3 2 1", "DimSize = 99999 99999 9999");
@@ -278,7 +289,8 @@ mod tests {
         let ones: Vec<u8> = [1f32; 3].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(
             read_files(&real, &[("s/b.raw", &ones), ("a.raw", &bytes)]).unwrap_err(),
-            "`a.raw`: voxel [1, 0, 1] (i, j, k) is 0.5, expected a 16-bit integer"
+            "`a.raw`: voxel [1, 0, 1] (i, j, k) is 0.5, expected a 16-bit integer; \
+             `tolerances.image_files.round_hu = true` rounds HU"
         );
     }
 
@@ -319,16 +331,50 @@ mod tests {
         };
         let plain = read_files(HEADER, &[("ct.raw", &raw)]);
         assert_eq!(read_files(&with(n), &[("ct.raw", &packed)]), plain);
+        let cut_off = read_files(&with(n - 1), &[("ct.raw", &packed)]).unwrap_err();
+        assert!(cut_off.starts_with("`ct.raw` "), "{cut_off}");
         assert_eq!(
-            read_files(&with(n - 1), &[("ct.raw", &packed)]).unwrap_err(),
-            format!("`ct.raw` holds {n} compressed bytes, expected {}", n - 1)
+            read_files(&with(n + 1), &[("ct.raw", &packed)]).unwrap_err(),
+            format!("`ct.raw` holds {n} compressed bytes, expected {}", n + 1)
         );
         let longer = [packed.as_slice(), b"tail"].concat();
         let unsized_ = HEADER.replace("CompressedData = False", "CompressedData = True");
+        for header in [&unsized_, &with(n)] {
+            assert_eq!(read_files(header, &[("ct.raw", &longer)]), plain);
+        }
+        let far_longer = [packed.as_slice(), &[1; 70_000]].concat();
         assert_eq!(
-            read_files(&unsized_, &[("ct.raw", &longer)]).unwrap_err(),
-            format!("`ct.raw` holds {} compressed bytes, expected {n}", n + 4)
+            read_files(&unsized_, &[("ct.raw", &far_longer)]).unwrap_err(),
+            format!("`ct.raw` holds {} compressed bytes, expected {n}", n + 70_000)
         );
+    }
+
+    #[test]
+    fn bytes_after_the_voxels_are_ignored_where_the_start_is_known() {
+        let raw = [shorts(&[1, 2, 3, 4, 5, 6]), vec![9; 7]].concat();
+        let headers = [
+            HEADER.replace("ElementDataFile", "HeaderSize = 0\nElementDataFile"),
+            HEADER.replace("ct.raw", "LOCAL"),
+        ];
+        for (header, name) in headers.iter().zip(["ct.mhd", "ct.mha"]) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(name);
+            let bytes = if name == "ct.mha" {
+                [header.as_bytes(), &raw].concat()
+            } else {
+                header.clone().into_bytes()
+            };
+            fs::write(&path, bytes).unwrap();
+            fs::write(folder.path().join("ct.raw"), &raw).unwrap();
+            let loaded = load::<i16>(&path, &SliceRanges::all(), &ReadRules::default()).unwrap();
+            assert_eq!(
+                loaded.repairs,
+                Repairs::from([crate::repair::Repair::ExtraBytes]),
+                "{name}"
+            );
+            assert_eq!(loaded.slices.slice(0).unwrap()[[1, 2]], 6);
+        }
+        assert_eq!(message(HEADER, &raw), "raw` holds 19 bytes of voxels, expected 12");
     }
 
     #[test]

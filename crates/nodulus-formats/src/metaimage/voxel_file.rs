@@ -3,6 +3,8 @@
 use super::data::DataLocation;
 use super::error::Error;
 use super::header::{Compression, MetaImageHeader, SkippedBytes};
+use crate::image_rules::ReadRules;
+use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream};
@@ -16,8 +18,10 @@ pub(super) struct VoxelFile {
     path: PathBuf,
     /// First byte of the voxels, or of their zlib stream.
     start: u64,
-    /// Bytes from there to the end of the file.
+    /// Bytes of the voxels, or of their stream and what follows it.
     stored: u64,
+    /// Whether bytes after them are ignored.
+    has_extra_bytes: bool,
     layout: StreamLayout,
 }
 
@@ -27,10 +31,11 @@ pub(super) fn voxel_files(
     path: &Path,
     header: &MetaImageHeader,
     behind_header: u64,
+    rules: &ReadRules,
 ) -> Result<Vec<VoxelFile>, Error> {
     let [ni, nj, nk] = header.geometry.size();
     let encoding = VoxelEncoding::unscaled(header.element, header.order);
-    let layout = |slices| StreamLayout { encoding, size: [ni, nj], slices };
+    let layout = |slices| StreamLayout { encoding, rules: rules.values, size: [ni, nj], slices };
     if header.data == DataLocation::Local {
         let path = path.to_owned();
         return Ok(vec![VoxelFile::new(path, header, Some(behind_header), layout(0..nk))?]);
@@ -71,12 +76,22 @@ impl VoxelFile {
             SkippedBytes::AllBut => length.saturating_sub(expected),
         });
         let found = length.saturating_sub(start);
-        match header.compression {
-            Compression::None if found != expected => Err(Error::Size { path, found, expected }),
-            Compression::Zlib(Some(expected)) if found != expected => {
-                Err(Error::CompressedSize { path, found, expected })
+        // Where the header says nothing of where they begin, more bytes could also lie before the voxels.
+        let is_start_known = header.is_start_known || header.compression != Compression::None;
+        let is_padding = |extra| extra == 0 || is_start_known && layout.is_padding(extra);
+        let (stored, is_right) = match header.compression {
+            Compression::None => (expected, found.checked_sub(expected).is_some_and(is_padding)),
+            Compression::Zlib(Some(size)) => {
+                (size, found.checked_sub(size).is_some_and(is_padding))
             }
-            _ => Ok(Self { path, start, stored: found, layout }),
+            Compression::Zlib(None) => (found, true),
+        };
+        match header.compression {
+            _ if is_right => {
+                Ok(Self { path, start, stored, has_extra_bytes: found > stored, layout })
+            }
+            Compression::None => Err(Error::Size { path, found, expected }),
+            Compression::Zlib(_) => Err(Error::CompressedSize { path, found, expected: stored }),
         }
     }
 
@@ -86,11 +101,13 @@ impl VoxelFile {
         header: &MetaImageHeader,
         wanted: &SliceRanges,
         voxels: &mut Vec<T>,
+        repairs: &mut Repairs,
     ) -> Result<(), Error> {
         if wanted.within(&self.layout.slices).n_slices() == 0 {
             return Ok(());
         }
         let path = || self.path.clone();
+        repairs.extend(self.has_extra_bytes.then_some(Repair::ExtraBytes));
         let mut file = fs::File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.start))?;
         let mut stream = match header.compression {
@@ -98,25 +115,32 @@ impl VoxelFile {
             Compression::Zlib(_) => VoxelStream::Zlib(ZlibDecoder::new(file.take(self.stored))),
         };
         let ended =
-            stream.read_slices(&self.layout, wanted, voxels).map_err(|error| match error {
-                StreamError::Io(source) if header.compression == Compression::None => {
-                    Error::Io(source)
+            stream.read_slices(&self.layout, wanted, voxels, repairs).map_err(
+                |error| match error {
+                    StreamError::Io(source) if header.compression == Compression::None => {
+                        Error::Io(source)
+                    }
+                    StreamError::Io(source) => Error::Inflate { path: path(), source },
+                    StreamError::Size { found } => {
+                        let expected = self.layout.n_bytes().unwrap_or(u64::MAX);
+                        Error::Size { path: path(), found, expected }
+                    }
+                    StreamError::Voxel { voxel, value } => {
+                        Error::Voxel { path: path(), voxel, value, expected: T::expected(value) }
+                    }
+                },
+            )?;
+        if let (VoxelStream::Zlib(decoder), true) = (stream, ended) {
+            // Bytes after the stream, or a stream that ends elsewhere than the header says.
+            let (found, expected) = (self.stored, decoder.total_in());
+            match found.checked_sub(expected) {
+                Some(0) => {}
+                Some(extra) if self.layout.is_padding(extra) => {
+                    repairs.note(Repair::ExtraBytes);
                 }
-                StreamError::Io(source) => Error::Inflate { path: path(), source },
-                StreamError::Size { found } => {
-                    let expected = self.layout.n_bytes().unwrap_or(u64::MAX);
-                    Error::Size { path: path(), found, expected }
-                }
-                StreamError::Voxel { voxel, value } => {
-                    Error::Voxel { path: path(), voxel, value, expected: T::EXPECTED }
-                }
-            })?;
-        match stream {
-            VoxelStream::Zlib(decoder) if ended && decoder.total_in() != self.stored => {
-                let (found, expected) = (self.stored, decoder.total_in());
-                Err(Error::CompressedSize { path: path(), found, expected })
+                _ => return Err(Error::CompressedSize { path: path(), found, expected }),
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }

@@ -18,13 +18,11 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// The file does not begin with a NIfTI-1 header.
-    #[error("`{path}` is not a NIfTI-1 file")]
-    Header {
+    /// The file does not begin with the header of NIfTI-1 or NIfTI-2.
+    #[error("`{path}` is not a NIfTI file: it does not begin with 348 or 540 bytes of a header")]
+    NotNifti {
         /// The file.
         path: PathBuf,
-        /// The cause.
-        source: nifti::NiftiError,
     },
     /// A field of the header has a value that is not supported.
     #[error("`{path}`: {field} is {found}, expected {expected}")]
@@ -61,7 +59,7 @@ pub enum Error {
     TooLarge(PathBuf, [usize; 3]),
     /// The file with the voxels of a header does not exist.
     #[error(
-        "`{path}` is a header (`ni1`), and neither `{}` nor `{}` exists",
+        "`{path}` is a header (`ni1` or `ni2`), and neither `{}` nor `{}` exists",
         images[0].display(),
         images[1].display()
     )]

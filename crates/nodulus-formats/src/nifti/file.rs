@@ -1,11 +1,14 @@
 //! Reads the file that holds the voxels of a NIfTI header.
 
 use super::error::Error;
-use super::header::{HEADER_BYTES, ParsedHeader};
+use super::fields::LONGEST_BYTES;
+use super::header::ParsedHeader;
+use crate::gzip_members::{self, GzipMembers};
+use crate::image_rules::ReadRules;
+use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream};
-use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,31 +17,30 @@ use std::path::{Path, PathBuf};
 pub(super) struct NiftiFile {
     pub(super) header: ParsedHeader,
     path: PathBuf,
-    /// The content of the file, at byte `at`.
+    /// The content of the file, at its start.
     stream: VoxelStream,
-    at: u64,
     /// Length of the file in bytes.
     length: u64,
     layout: StreamLayout,
 }
 
 impl NiftiFile {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let (mut stream, mut length) = stream(path)?;
-        let mut bytes = [0; HEADER_BYTES];
-        let n = stream.fill(&mut bytes).map_err(|source| stream_error(path, &stream, source))?;
-        let header = ParsedHeader::parse(path, &bytes[..n])?;
-        let (mut path, mut at) = (path.to_owned(), n as u64);
+    pub(super) fn open(path: &Path, rules: &ReadRules) -> Result<Self, Error> {
+        let (mut start, _) = stream(path)?;
+        let mut bytes = [0; LONGEST_BYTES];
+        let n = start.fill(&mut bytes).map_err(|source| stream_error(path, &start, source))?;
+        let header = ParsedHeader::parse(path, &bytes[..n], rules)?;
+        let mut path = path.to_owned();
         if header.is_pair {
             path = image_of(&path)?;
-            (stream, length) = self::stream(&path)?;
-            at = 0;
         }
+        // From the start once more: the header may be shorter than what was read, and voxels follow it.
+        let (stream, length) = stream(&path)?;
         let [ni, nj, nk] = header.geometry.size();
         let ParsedHeader { element, order, slope, intercept, .. } = header;
         let encoding = VoxelEncoding { element, order, slope, intercept };
-        let layout = StreamLayout { encoding, size: [ni, nj], slices: 0..nk };
-        Ok(Self { header, path, stream, at, length, layout })
+        let layout = StreamLayout { encoding, rules: rules.values, size: [ni, nj], slices: 0..nk };
+        Ok(Self { header, path, stream, length, layout })
     }
 
     /// Number of voxels in the wanted slices, or of those that the file can hold.
@@ -51,28 +53,34 @@ impl NiftiFile {
         mut self,
         wanted: &SliceRanges,
         voxels: &mut Vec<T>,
+        repairs: &mut Repairs,
     ) -> Result<(), Error> {
-        let Self { header, path, stream, at, length, layout } = &mut self;
+        let Self { header, path, stream, length, layout } = &mut self;
         let expected = layout
             .n_bytes()
             .ok_or_else(|| Error::TooLarge(path.clone(), header.geometry.size()))?;
         let wrong_size = |found| Error::Size { path: path.clone(), found, expected };
-        let offset = header.offset as u64;
-        let found = length.saturating_sub(offset);
-        if !is_gzip(stream) && found != expected {
-            return Err(wrong_size(found));
+        let before = header.offset as u64;
+        let found = length.saturating_sub(before);
+        if !is_gzip(stream) {
+            match found.checked_sub(expected) {
+                Some(0) => {}
+                Some(extra) if layout.is_padding(extra) => {
+                    repairs.note(Repair::ExtraBytes);
+                }
+                _ => return Err(wrong_size(found)),
+            }
         }
-        let before = offset.saturating_sub(*at);
         let passed = stream.skip(before).map_err(|source| stream_error(path, stream, source))?;
         if passed < before {
             return Err(wrong_size(0));
         }
-        match stream.read_slices(layout, wanted, voxels) {
+        match stream.read_slices(layout, wanted, voxels, repairs) {
             Ok(_) => Ok(()),
             Err(StreamError::Io(source)) => Err(stream_error(path, stream, source)),
             Err(StreamError::Size { found }) => Err(wrong_size(found)),
             Err(StreamError::Voxel { voxel, value }) => {
-                Err(Error::Voxel { path: path.clone(), voxel, value, expected: T::EXPECTED })
+                Err(Error::Voxel { path: path.clone(), voxel, value, expected: T::expected(value) })
             }
         }
     }
@@ -99,9 +107,9 @@ fn stream(path: &Path) -> Result<(VoxelStream, u64), Error> {
     let mut first = [0; 2];
     let n = Read::by_ref(&mut file).take(2).read(&mut first)?;
     file.seek(SeekFrom::Start(0))?;
-    let gzip = first[..n] == [0x1f, 0x8b];
+    let gzip = first[..n] == gzip_members::MAGIC;
     Ok((
-        if gzip { VoxelStream::Gzip(MultiGzDecoder::new(file)) } else { VoxelStream::Plain(file) },
+        if gzip { VoxelStream::Gzip(GzipMembers::new(file)) } else { VoxelStream::Plain(file) },
         length,
     ))
 }
@@ -123,8 +131,8 @@ fn image_of(path: &Path) -> Result<PathBuf, Error> {
     let names = image_names(path).ok_or_else(|| Error::Value {
         path: path.to_owned(),
         field: "magic",
-        found: "`ni1`, a header without voxels".to_owned(),
-        expected: "`n+1`, or a name that ends with .hdr or .hdr.gz",
+        found: "`ni1` or `ni2`, a header without voxels".to_owned(),
+        expected: "`n+1` or `n+2`, or a name that ends with .hdr or .hdr.gz",
     })?;
     let found = names.iter().find(|name| name.exists()).cloned();
     found.ok_or_else(|| Error::NoImage { path: path.to_owned(), images: names })

@@ -1,17 +1,13 @@
-//! The header of a NIfTI-1 file.
+//! The header of a NIfTI file: what its fields mean.
 
 use super::error::Error;
+use super::fields::{self, HeaderFields};
 use super::orientation;
+use crate::image_rules::ReadRules;
+use crate::repair::{Repair, Repairs};
 use crate::volume::Geometry;
 use crate::voxel_encoding::{ByteOrder, ElementType};
-use nifti::{Endianness, NiftiHeader};
 use std::path::Path;
-
-/// Bytes before the voxels of a file without extensions: the header and four zeros.
-pub(super) const HEADER_BYTES: usize = 352;
-
-/// Bytes of a NIfTI-2 header: the value of its first field.
-const NIFTI_2: i32 = 540;
 
 /// The parsed header.
 #[derive(Debug)]
@@ -27,31 +23,29 @@ pub(super) struct ParsedHeader {
     pub(super) slope: f64,
     /// … plus this.
     pub(super) intercept: f64,
+    /// Whether the header places the voxels in the patient.
+    pub(super) is_placed: bool,
+    pub(super) repairs: Repairs,
 }
 
 impl ParsedHeader {
     /// Parses the header at the start of `bytes`.
-    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn parse(path: &Path, bytes: &[u8], rules: &ReadRules) -> Result<Self, Error> {
         let wrong = |field, found: String, expected| Error::Value {
             path: path.to_owned(),
             field,
             found,
             expected,
         };
-        let first = bytes.first_chunk().map(|first| i32::from_le_bytes(*first));
-        if first.is_some_and(|n| n == NIFTI_2 || n.swap_bytes() == NIFTI_2) {
-            let expected = "348: NIfTI-1, not NIfTI-2";
-            return Err(wrong("sizeof_hdr", NIFTI_2.to_string(), expected));
-        }
-        let header = NiftiHeader::from_reader(bytes)
-            .map_err(|source| Error::Header { path: path.to_owned(), source })?;
-        let is_pair = header.magic == *b"ni1\0";
-        if header.sizeof_hdr != 348 || !(is_pair || header.magic == *b"n+1\0") {
-            let magic = header.magic.escape_ascii();
-            let found = format!("`{magic}` with {} bytes", header.sizeof_hdr);
-            let expected = "`n+1` or `ni1` with 348 bytes";
+        let no_header = || Error::NotNifti { path: path.to_owned() };
+        let magic = fields::magic(bytes).ok_or_else(no_header)?;
+        let is_pair = magic == b"ni1\0" || magic == b"ni2\0\r\n\x1a\n";
+        if !(is_pair || magic == b"n+1\0" || magic == b"n+2\0\r\n\x1a\n") {
+            let found = format!("`{}`", magic.escape_ascii());
+            let expected = "`n+1` or `ni1` of NIfTI-1, or `n+2` or `ni2` of NIfTI-2, not ANALYZE";
             return Err(wrong("magic", found, expected));
         }
+        let header = HeaderFields::read(bytes).ok_or_else(no_header)?;
         // METHOD: a header without a unit is in millimetres, as in ITK: many tools leave it out.
         let unit_mm = match header.xyzt_units & 7 {
             0 | 2 => 1.0,
@@ -63,9 +57,13 @@ impl ParsedHeader {
             }
         };
         let offset = header.vox_offset;
-        let (least, expected) =
-            if is_pair { (0, "0 or more bytes") } else { (HEADER_BYTES, "352 or more bytes") };
-        if !(offset.fract() == 0.0 && offset >= least as f32) {
+        let least = if is_pair { 0 } else { header.least_offset };
+        let expected = match least {
+            0 => "0 or more bytes",
+            352 => "352 or more bytes",
+            _ => "544 or more bytes",
+        };
+        if !(offset.fract() == 0.0 && offset >= least as f64) {
             return Err(wrong("vox_offset", offset.to_string(), expected));
         }
         let size = size(&header).ok_or_else(|| {
@@ -75,36 +73,48 @@ impl ParsedHeader {
             let expected = "the code of an integer or real type of up to 64 bits";
             wrong("datatype", header.datatype.to_string(), expected)
         })?;
-        let geometry = orientation::geometry(&header, size, unit_mm)
+        let placed = orientation::geometry(&header, size, unit_mm, rules)
             .map_err(|source| Error::Orientation { path: path.to_owned(), source })?;
-        let order = match header.endianness {
-            Endianness::Little => ByteOrder::Little,
-            Endianness::Big => ByteOrder::Big,
-        };
+        let mut repairs = Repairs::default();
+        repairs.extend(placed.is_sheared.then_some(Repair::Sheared));
+        repairs.extend((!placed.is_placed).then_some(Repair::Unplaced));
         // METHOD: by the standard, a slope of 0 means no scaling, and no intercept (ITK adds it nevertheless). Like
         // nibabel, nodulus also ignores a slope that is not finite.
-        let (slope, intercept) = match f64::from(header.scl_slope) {
-            slope if slope.is_finite() && slope != 0.0 => (slope, f64::from(header.scl_inter)),
+        let (slope, intercept) = match header.scl_slope {
+            slope if slope.is_finite() && slope != 0.0 => (slope, header.scl_inter),
             _ => (1.0, 0.0),
         };
         if !intercept.is_finite() {
             let expected = "a number where scl_slope is one";
             return Err(wrong("scl_inter", intercept.to_string(), expected));
         }
-        Ok(Self { geometry, element, order, is_pair, offset: offset as usize, slope, intercept })
+        Ok(Self {
+            geometry: placed.geometry,
+            element,
+            order: header.order,
+            is_pair,
+            offset: offset as usize,
+            slope,
+            intercept,
+            is_placed: placed.is_placed,
+            repairs,
+        })
     }
 }
 
-/// Voxels along i, j, k; further axes must have one voxel. The standard's lengths are signed.
-fn size(header: &NiftiHeader) -> Option<[usize; 3]> {
-    let [n, axes @ ..] = header.dim;
-    let (&lengths, more) = axes.get(..usize::from(n))?.split_first_chunk()?;
-    let is_length = |length: &u16| *length > 0 && i16::try_from(*length).is_ok();
-    (lengths.iter().all(is_length) && more.iter().all(|length| *length == 1))
-        .then_some(lengths.map(usize::from))
+/// Voxels along i, j, k; further axes must have one voxel.
+fn size(header: &HeaderFields) -> Option<[usize; 3]> {
+    let [n, axes @ ..] = &header.dim;
+    let (lengths, more) = axes.get(..usize::try_from(*n).ok()?)?.split_first_chunk::<3>()?;
+    if !more.iter().all(|length| *length == 1) {
+        return None;
+    }
+    let length = |n: i64| usize::try_from(n).ok().filter(|n| *n > 0);
+    let [i, j, k] = lengths.map(length);
+    Some([i?, j?, k?])
 }
 
-fn element(datatype: i16) -> Option<ElementType> {
+fn element(datatype: i64) -> Option<ElementType> {
     Some(match datatype {
         2 => ElementType::U8,
         4 => ElementType::I16,

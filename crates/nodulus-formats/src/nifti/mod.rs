@@ -1,10 +1,11 @@
-//! NIfTI-1: Hounsfield units or labels, with header and voxels in one file (`.nii`, `.nii.gz`) or two (`.hdr` and
+//! NIfTI-1 and NIfTI-2: Hounsfield units or labels, with header and voxels in one file (`.nii`, `.nii.gz`) or two (`.hdr` and
 //! `.img`).
 //!
-//! Positions in the file are RAS; this module converts them to LPS. Source: the NIfTI-1 standard (`nifti1.h`).
+//! Positions in the file are RAS; this module converts them to LPS. Source: the standards `nifti1.h` and `nifti2.h`.
 
-mod orientation;
 mod error;
+mod fields;
+mod orientation;
 mod header;
 mod file;
 mod write;
@@ -17,6 +18,8 @@ pub use file::image_names;
 pub use orientation::InvalidOrientation;
 pub use write::{label_bytes, write, write_byte_labels, write_labels};
 
+use crate::image_rules::ReadRules;
+use crate::loaded_image::LoadedImage;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
@@ -31,11 +34,11 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read, is not a NIfTI-1 file with three axes, does not place its voxels in the patient
+/// Fails if a file cannot be read, is not a NIfTI file with three axes, does not place its voxels in the patient
 /// (no orientation code, a shear, or two orientations that differ), has more or fewer bytes than its header says, or
 /// has a value that is not a 16-bit integer.
 pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
-    whole(path, load(path, &SliceRanges::all())?)
+    load(path, &SliceRanges::all(), &ReadRules::default())?.into_volume(too_large(path))
 }
 
 /// Reads some slices of a volume; otherwise as [`read`]. Slices past its end are ignored.
@@ -47,7 +50,7 @@ pub fn read(path: &Path) -> Result<Volume<i16>, Error> {
 ///
 /// Fails as [`read`] does, for the part that is read.
 pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
-    load(path, wanted)
+    Ok(load(path, wanted, &ReadRules::default())?.slices)
 }
 
 /// Reads a mask of labels, with 0 for the background; otherwise as [`read`].
@@ -56,7 +59,7 @@ pub fn read_slices(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<i16
 ///
 /// Fails as [`read`] does, or if a value is not an integer from 0 to 65,535.
 pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
-    whole(path, load(path, &SliceRanges::all())?)
+    load(path, &SliceRanges::all(), &ReadRules::default())?.into_volume(too_large(path))
 }
 
 /// Estimates the bytes that a volume or mask needs in memory, from its header and the length of its file.
@@ -65,23 +68,30 @@ pub fn read_labels(path: &Path) -> Result<Volume<u16>, Error> {
 ///
 /// Fails if the header cannot be read.
 pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
-    let file = NiftiFile::open(path)?;
+    let rules = ReadRules { unplaced: true, ..ReadRules::default() };
+    let file = NiftiFile::open(path, &rules)?;
     Ok(file.n_values(&SliceRanges::all()) as u64 * size_of::<i16>() as u64)
 }
 
-fn whole<T>(path: &Path, loaded: LoadedSlices<T>) -> Result<Volume<T>, Error> {
-    let size = loaded.geometry().size();
-    loaded.into_volume().map_err(|_| Error::TooLarge(path.to_owned(), size))
+fn too_large(path: &Path) -> impl Fn([usize; 3]) -> Error + '_ {
+    |size| Error::TooLarge(path.to_owned(), size)
 }
 
-fn load<T: Voxel>(path: &Path, wanted: &SliceRanges) -> Result<LoadedSlices<T>, Error> {
-    let file = NiftiFile::open(path)?;
-    let geometry = file.header.geometry;
+/// Reads slices by the rules.
+pub(crate) fn load<T: Voxel>(
+    path: &Path,
+    wanted: &SliceRanges,
+    rules: &ReadRules,
+) -> Result<LoadedImage<T>, Error> {
+    let file = NiftiFile::open(path, rules)?;
+    let (geometry, is_placed) = (file.header.geometry, file.header.is_placed);
     let size = geometry.size();
     let too_large = || Error::TooLarge(path.to_owned(), size);
     let mut voxels = room(file.n_values(wanted)).map_err(|_| too_large())?;
-    file.read(wanted, &mut voxels)?;
+    let mut repairs = file.header.repairs.clone();
+    file.read(wanted, &mut voxels, &mut repairs)?;
     let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
     let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
-    LoadedSlices::new(geometry, wanted, voxels).map_err(|_| too_large())
+    let slices = LoadedSlices::new(geometry, wanted, voxels).map_err(|_| too_large())?;
+    Ok(LoadedImage { slices, is_placed, repairs })
 }

@@ -1,17 +1,21 @@
 //! The position and orientation of a NIfTI file's voxels.
 
+use super::fields::HeaderFields;
+use crate::image_rules::ReadRules;
 use crate::volume::{Geometry, InvalidGeometry};
-use nifti::NiftiHeader;
 
 /// A header does not place its voxels in the patient.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidOrientation {
     /// Neither transform has a code.
-    #[error("neither sform_code nor qform_code is set")]
+    #[error(
+        "neither sform_code nor qform_code is set; `tolerances.image_files.unplaced = true` places an image from 0, \
+         and `masks.unplaced = true` puts a mask on its image's grid"
+    )]
     NoCode,
     /// The quaternion is not that of a rotation.
     #[error("quaternion ({0}, {1}, {2}) is not a rotation")]
-    Quaternion(f32, f32, f32),
+    Quaternion(f64, f64, f64),
     /// The two transforms put voxels at different positions.
     #[error("sform and qform differ by {0:.4} mm")]
     TwoPositions(f64),
@@ -36,22 +40,39 @@ const SAME_POSITION_MM: f64 = 1e-2;
 /// Spacings that differ by more than this share are contradictory.
 const SAME_SPACING: f64 = 1e-3;
 
+/// Where a header places its voxels.
+pub(super) struct Placement {
+    pub(super) geometry: Geometry,
+    /// Whether the header says so; else they lie from 0 along the patient's axes.
+    pub(super) is_placed: bool,
+    /// Whether the axes were made orthonormal.
+    pub(super) is_sheared: bool,
+}
+
 /// The geometry, LPS, of a header whose unit is `unit_mm`: that of the sform if its code is set, otherwise that of
-/// the qform.
+/// the qform; without any, and where the rules allow it, one from 0 along the patient's axes.
 ///
 /// METHOD: if both are set they must agree. ITK takes the sform, or with some codes the qform, and ignores the other
-/// one silently.
+/// one silently. Without codes, ITK places voxels from 0 along x, y and z of LPS, nibabel about 0 with x reversed.
 pub(super) fn geometry(
-    header: &NiftiHeader,
+    header: &HeaderFields,
     size: [usize; 3],
     unit_mm: f64,
-) -> Result<Geometry, InvalidOrientation> {
-    let sform = (header.sform_code > 0).then(|| sform(header, size, unit_mm)).transpose()?;
-    let qform = (header.qform_code > 0).then(|| qform(header, size, unit_mm)).transpose()?;
-    match (sform, qform) {
+    rules: &ReadRules,
+) -> Result<Placement, InvalidOrientation> {
+    let off_grid = rules.off_grid;
+    let sform = (header.sform_code > 0).then(|| sform(header, size, unit_mm, off_grid));
+    let qform = (header.qform_code > 0).then(|| qform(header, size, unit_mm, off_grid));
+    let placed = |(geometry, is_sheared)| Placement { geometry, is_placed: true, is_sheared };
+    match (sform.transpose()?, qform.transpose()?) {
+        (None, None) if rules.unplaced => {
+            let spacing = pixdim(header, unit_mm);
+            let geometry = Geometry::new(size, spacing, [0.0; 3], Geometry::AXIAL)?;
+            Ok(Placement { geometry, is_placed: false, is_sheared: false })
+        }
         (None, None) => Err(InvalidOrientation::NoCode),
-        (Some(one), None) | (None, Some(one)) => Ok(one),
-        (Some(sform), Some(qform)) => {
+        (Some(one), None) | (None, Some(one)) => Ok(placed(one)),
+        (Some((sform, is_sheared)), Some((qform, _))) => {
             let far = size.map(|n| (n - 1) as f64);
             let corners = [[0.0; 3], far, [far[0], 0.0, 0.0], [0.0, far[1], 0.0]];
             let apart = corners.into_iter().flat_map(|corner| {
@@ -59,22 +80,25 @@ pub(super) fn geometry(
                 (0..3).map(move |axis| (a[axis] - b[axis]).abs())
             });
             let apart = apart.fold(0.0, f64::max);
-            if apart > SAME_POSITION_MM {
+            // A qform has no shear, so it differs from a sheared sform by as much as was straightened.
+            let narrowest = sform.spacing().ijk().into_iter().fold(f64::INFINITY, f64::min);
+            let sheared_mm = if is_sheared { off_grid * narrowest } else { 0.0 };
+            if apart > SAME_POSITION_MM.max(sheared_mm) {
                 Err(InvalidOrientation::TwoPositions(apart))
             } else {
-                Ok(sform)
+                Ok(placed((sform, is_sheared)))
             }
         }
     }
 }
 
 fn sform(
-    header: &NiftiHeader,
+    header: &HeaderFields,
     size: [usize; 3],
     unit_mm: f64,
-) -> Result<Geometry, InvalidOrientation> {
-    let rows = [header.srow_x, header.srow_y, header.srow_z];
-    let rows = rows.map(|row| row.map(|value| f64::from(value) * unit_mm));
+    off_grid: f64,
+) -> Result<(Geometry, bool), InvalidOrientation> {
+    let rows = header.srow.map(|row| row.map(|value| value * unit_mm));
     let spacing: [f64; 3] =
         std::array::from_fn(|c| (0..3).map(|r| rows[r][c] * rows[r][c]).sum::<f64>().sqrt());
     let pixdim = pixdim(header, unit_mm);
@@ -83,21 +107,20 @@ fn sform(
         return Err(InvalidOrientation::TwoSpacings { sform: spacing, pixdim });
     }
     let axes = std::array::from_fn(|n| rows[n / 3][n % 3] / spacing[n % 3]);
-    lps(size, spacing, rows.map(|row| row[3]), axes)
+    lps(size, spacing, rows.map(|row| row[3]), axes, off_grid)
 }
 
 /// Method 2 of the standard: a rotation by a quaternion, and a sign for the k axis.
 fn qform(
-    header: &NiftiHeader,
+    header: &HeaderFields,
     size: [usize; 3],
     unit_mm: f64,
-) -> Result<Geometry, InvalidOrientation> {
-    let quaternion = [header.quatern_b, header.quatern_c, header.quatern_d];
-    let [b, c, d] = quaternion.map(f64::from);
+    off_grid: f64,
+) -> Result<(Geometry, bool), InvalidOrientation> {
+    let [b, c, d] = header.quaternion;
     let left = 1.0 - (b * b + c * c + d * d);
     // The quaternion of a rotation by 180 degrees may be slightly too long, as it is rounded to 32 bits.
     if left.is_nan() || left < -1e-6 {
-        let [b, c, d] = quaternion;
         return Err(InvalidOrientation::Quaternion(b, c, d));
     }
     let a = left.max(0.0).sqrt();
@@ -113,13 +136,12 @@ fn qform(
         2.0 * (c * d + a * b),
         (a * a + d * d - b * b - c * c) * sign,
     ];
-    let origin = [header.quatern_x, header.quatern_y, header.quatern_z];
-    let origin = origin.map(|value| f64::from(value) * unit_mm);
-    lps(size, pixdim(header, unit_mm), origin, axes)
+    let origin = header.qoffset.map(|value| value * unit_mm);
+    lps(size, pixdim(header, unit_mm), origin, axes, off_grid)
 }
 
-fn pixdim(header: &NiftiHeader, unit_mm: f64) -> [f64; 3] {
-    let [_, i, j, k, ..] = header.pixdim.map(|value| f64::from(value) * unit_mm);
+fn pixdim(header: &HeaderFields, unit_mm: f64) -> [f64; 3] {
+    let [_, i, j, k, ..] = header.pixdim.map(|value| value * unit_mm);
     [i, j, k]
 }
 
@@ -129,9 +151,10 @@ fn lps(
     spacing: [f64; 3],
     origin: [f64; 3],
     axes: [f64; 9],
-) -> Result<Geometry, InvalidOrientation> {
+    off_grid: f64,
+) -> Result<(Geometry, bool), InvalidOrientation> {
     let turned = |row: usize| if row < 2 { -1.0 } else { 1.0 };
     let origin = std::array::from_fn(|r| turned(r) * origin[r]);
     let axes = std::array::from_fn(|n| turned(n / 3) * axes[n]);
-    Ok(Geometry::new(size, spacing, origin, axes)?)
+    Ok(Geometry::nearest(size, spacing, origin, axes, off_grid)?)
 }

@@ -1,11 +1,13 @@
 //! Files that are made byte by byte at the standard's offsets.
 
-use super::header::HEADER_BYTES;
+use super::fields::{LONGEST_BYTES, NIFTI_1_BYTES as HEADER_BYTES};
 use super::*;
+use crate::repair::{Repair, Repairs};
 use crate::volume::Geometry;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use fs_err as fs;
+use std::error::Error as _;
 use std::io::Write;
 
 /// 4 × 3 × 2 voxels, rotated about the head, with k reversed.
@@ -118,7 +120,9 @@ fn the_qform_stands_in_for_a_missing_sform() {
 fn files_that_do_not_place_their_voxels_are_refused() {
     assert_eq!(
         message(&file(&[(254, &[0, 0])])),
-        " does not place its voxels in the patient: neither sform_code nor qform_code is set"
+        " does not place its voxels in the patient: neither sform_code nor qform_code is set; \
+         `tolerances.image_files.unplaced = true` places an image from 0, and `masks.unplaced = true` puts a mask on its \
+         image's grid"
     );
     let shear = message(&file(&[(284, &0.3f32.to_le_bytes()), (300, &0.4f32.to_le_bytes())]));
     assert!(shear.contains("axes must be unit vectors at right angles"), "{shear}");
@@ -174,25 +178,115 @@ fn further_axes_must_have_one_voxel() {
 fn damaged_files_are_refused() {
     let whole = file(&[]);
     assert_eq!(message(&whole[..whole.len() - 1]), " holds 47 bytes of voxels, expected 48");
-    let mut long = whole.clone();
-    long.push(0);
-    assert_eq!(message(&long), " holds 49 bytes of voxels, expected 48");
-    assert_eq!(message(&gzipped(&long)), " holds 49 bytes of voxels, expected 48");
+    // As many bytes as two slices are no padding.
+    let long = [&whole[..], &[0; 48]].concat();
+    assert_eq!(message(&long), " holds 96 bytes of voxels, expected 48");
+    assert_eq!(message(&gzipped(&long)), " holds 96 bytes of voxels, expected 48");
     assert!(message(&gzipped(&whole)[..60]).starts_with(" is not a valid gzip stream"));
-    assert!(message(b"hello").starts_with(" is not a NIfTI-1 file"));
-    assert!(message(&file(&[(344, b"ni1")])).starts_with(": magic is"));
-    assert!(message(&file(&[(344, b"abc")])).starts_with(" is not a NIfTI-1 file"));
-    assert!(message(&file(&[(0, &[29, 2])])).starts_with(": magic is"));
-    for first in [540i32.to_le_bytes(), 540i32.to_be_bytes()] {
-        let expected = ": sizeof_hdr is 540, expected 348: NIfTI-1, not NIfTI-2";
-        assert_eq!(message(&file(&[(0, &first)])), expected);
+    for bytes in [&b"hello"[..], &file(&[(0, &[29, 2])]), &whole[..300]] {
+        let expected = " is not a NIfTI file: it does not begin with 348 or 540 bytes of a header";
+        assert_eq!(message(bytes), expected);
     }
+    assert!(message(&file(&[(344, b"ni1")])).starts_with(": magic is"));
+    let analyze = message(&file(&[(344, b"abc")]));
+    assert!(analyze.starts_with(": magic is `abc\\x00`, expected `n+1` or `ni1`"), "{analyze}");
     assert_eq!(
         message(&file(&[(108, &8f32.to_le_bytes())])),
         ": vox_offset is 8, expected 352 or more bytes"
     );
     let huge = file(&[(42, &[255, 127]), (44, &[255, 127]), (46, &[255, 127])]);
     assert!(message(&gzipped(&huge)).starts_with(" holds 48 bytes of voxels, expected 703"));
+}
+
+/// The labels by the rules, whether they are placed, and what was put right.
+fn read_by(bytes: &[u8], rules: &ReadRules) -> Result<(Volume<u16>, bool, Repairs), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.nii");
+    fs::write(&path, bytes).unwrap();
+    let loaded = load(&path, &SliceRanges::all(), rules)?;
+    let (is_placed, repairs) = (loaded.is_placed, loaded.repairs.clone());
+    Ok((loaded.into_volume(too_large(&path))?, is_placed, repairs))
+}
+
+#[test]
+fn what_others_ignore_is_ignored_and_told_of() {
+    let whole = file(&[]);
+    let rules = ReadRules::default();
+    let padded = [&whole[..], &[7; 1000]].concat();
+    let tape = [&gzipped(&whole)[..], &[0; 4096]].concat();
+    let tail = [&gzipped(&whole)[..], b"tail"].concat();
+    for bytes in [padded.clone(), gzipped(&padded), tape, tail] {
+        let (labels, is_placed, repairs) = read_by(&bytes, &rules).unwrap();
+        assert_eq!((labels.voxels(), is_placed), (volume().voxels(), true));
+        assert_eq!(repairs, Repairs::from([Repair::ExtraBytes]));
+    }
+    let (_, _, none) = read_by(&whole, &rules).unwrap();
+    assert!(none.is_empty());
+    // A shear of 0.0005: the axes are 0.6 0.8 and -0.8 0.6, and the second column is lengthened.
+    let sheared = file(&[(284, &(0.4f32 + 2.5e-4).to_le_bytes())]);
+    let (labels, _, repairs) = read_by(&sheared, &rules).unwrap();
+    assert_eq!(repairs, Repairs::from([Repair::Sheared]));
+    let middle = labels.geometry().voxel_to_patient([1.5, 1.0, 0.5]);
+    let mut expected = volume().geometry().voxel_to_patient([1.5, 1.0, 0.5]);
+    expected[0] -= 2.5e-4;
+    assert_near(middle, expected);
+    let strict = read_by(&sheared, &ReadRules { off_grid: 1e-5, ..rules }).unwrap_err();
+    assert!(strict.source().unwrap().to_string().contains("axes are at no right angles"));
+    let unplaced = file(&[(254, &[0, 0])]);
+    let allowed = ReadRules { unplaced: true, ..rules };
+    let (labels, is_placed, repairs) = read_by(&unplaced, &allowed).unwrap();
+    assert_eq!((is_placed, repairs), (false, Repairs::from([Repair::Unplaced])));
+    assert_eq!(labels.geometry().spacing().ijk(), [0.75, 0.5, 2.5]);
+    assert_eq!(labels.geometry().origin_mm(), [0.0; 3]);
+}
+
+/// The volume as NIfTI-2, little-endian, with an sform in 64 bits.
+fn nifti_2() -> Vec<u8> {
+    let mut bytes = vec![0; LONGEST_BYTES];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, &540i32.to_le_bytes());
+    put(4, b"n+2\0\r\n\x1a\n");
+    put(12, &512i16.to_le_bytes());
+    for (n, length) in [3i64, 4, 3, 2, 1, 1, 1, 1].into_iter().enumerate() {
+        put(16 + 8 * n, &length.to_le_bytes());
+    }
+    for (n, mm) in [1.0f64, 0.75, 0.5, 2.5].into_iter().enumerate() {
+        put(104 + 8 * n, &mm.to_le_bytes());
+    }
+    put(168, &544i64.to_le_bytes());
+    put(176, &1f64.to_le_bytes());
+    put(348, &1i32.to_le_bytes());
+    let rows = [[-0.45, 0.4, 0.0, 10.0], [-0.6, -0.3, 0.0, -20.0], [0.0, 0.0, -2.5, 30.0f64]];
+    for (n, value) in rows.as_flattened().iter().enumerate() {
+        put(400 + 8 * n, &value.to_le_bytes());
+    }
+    put(500, &2i32.to_le_bytes());
+    let labels = volume();
+    bytes.extend(labels.voxels().iter().flat_map(|label| label.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn the_second_version_is_read_too() {
+    let bytes = nifti_2();
+    for bytes in [bytes.clone(), gzipped(&bytes)] {
+        let labels = read_bytes(&bytes).unwrap();
+        assert_eq!(labels.voxels(), volume().voxels());
+        for corner in [[0.0; 3], [3.0, 2.0, 1.0]] {
+            let expected = volume().geometry().voxel_to_patient(corner);
+            assert_near(labels.geometry().voxel_to_patient(corner), expected);
+        }
+    }
+    let mut early = bytes.clone();
+    early[168..170].copy_from_slice(&352i16.to_le_bytes());
+    assert_eq!(message(&early), ": vox_offset is 352, expected 544 or more bytes");
+    let mut mangled = bytes.clone();
+    mangled[8] = b' ';
+    assert!(message(&mangled).starts_with(": magic is `n+2\\x00 "), "{}", message(&mangled));
+    let mut huge = bytes;
+    huge[24..32].copy_from_slice(&i64::MAX.to_le_bytes());
+    assert!(message(&huge).contains("does not place its voxels"), "{}", message(&huge));
+    let _ = estimate_bytes(std::path::Path::new("none.nii")).unwrap_err();
 }
 
 /// A file of 3 × 2 × 1 values of -1 to 4, or of their absolute values, in the given type and order.
@@ -253,7 +347,7 @@ fn every_type_is_read_in_both_orders() {
     );
     fs::write(&path, values(8, 32, false, |_| 40000i32.to_le_bytes().to_vec())).unwrap();
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("(i, j, k) is 40000, expected a 16-bit integer"), "{error}");
+    assert!(error.contains("(i, j, k) is 40000, expected a 16-bit integer;"), "{error}");
 }
 
 #[test]
@@ -294,7 +388,8 @@ fn a_header_may_have_its_voxels_in_another_file() {
     assert!(short.ends_with("a.img` holds 47 bytes of voxels, expected 48"), "{short}");
     assert_eq!(
         message(&header),
-        ": magic is `ni1`, a header without voxels, expected `n+1`, or a name that ends with .hdr or .hdr.gz"
+        ": magic is `ni1` or `ni2`, a header without voxels, expected `n+1` or `n+2`, or a name that ends with .hdr or \
+         .hdr.gz"
     );
     assert_eq!(image_names(&path("a.nii")), None);
 }

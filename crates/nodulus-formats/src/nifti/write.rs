@@ -1,6 +1,6 @@
 //! Writes a volume as a NIfTI-1 file.
 
-use super::header::HEADER_BYTES;
+use super::fields::NIFTI_1_BYTES;
 use crate::volume::{Geometry, Volume};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -94,7 +94,7 @@ fn write_bytes(
 
 /// The header, little-endian, with the standard's byte offsets.
 fn header(geometry: &Geometry, (code, bits): StoredType) -> io::Result<Vec<u8>> {
-    let mut header = vec![0; HEADER_BYTES];
+    let mut header = vec![0; NIFTI_1_BYTES];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());
     put(40, &3i16.to_le_bytes());
@@ -113,7 +113,7 @@ fn header(geometry: &Geometry, (code, bits): StoredType) -> io::Result<Vec<u8>> 
     for (n, spacing) in [1.0].into_iter().chain(spacing).enumerate() {
         put(76 + 4 * n, &(spacing as f32).to_le_bytes());
     }
-    put(108, &(HEADER_BYTES as f32).to_le_bytes());
+    put(108, &(NIFTI_1_BYTES as f32).to_le_bytes());
     put(112, &1f32.to_le_bytes());
     // The unit is millimetres, and the sform is in scanner coordinates.
     put(123, &[2]);

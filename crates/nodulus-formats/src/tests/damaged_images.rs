@@ -1,7 +1,8 @@
 //! Reading an image file ends with a volume or an error, whatever its bytes are.
 
-use crate::volume::{Geometry, Volume};
-use crate::{metaimage, nifti};
+use crate::image_rules::ReadRules;
+use crate::volume::{Geometry, SliceRanges, Volume};
+use crate::{metaimage, nifti, nrrd};
 use fs_err as fs;
 use ndarray::Array3;
 use proptest::prelude::*;
@@ -173,13 +174,46 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_nrrd_file_is_read_or_refused(damage in damage(), layered in any::<bool>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.seg.nrrd");
+        let header = if layered {
+            "NRRD0004\ntype: short\ndimension: 4\nspace: RAS\nsizes: 2 4 3 2\n\
+             space directions: none (1,0,0) (0,1,0) (0,0,2)\nencoding: raw\nendian: little\nspace origin: (1,2,3)\n\
+             Segment0_ID:=a\nSegment0_LabelValue:=1\nSegment0_Layer:=1\n\n"
+        } else {
+            "NRRD0004\ntype: short\ndimension: 3\nspace: LPS\nsizes: 4 3 2\n\
+             space directions: (1,0,0) (0,1,0) (0,0,2)\nencoding: raw\nendian: little\nspace origin: (1,2,3)\n\n"
+        };
+        let voxels = vec![1u8; 2 * 4 * 3 * 2 * if layered { 2 } else { 1 }];
+        // `: ` divides a field from its value, which `text` looks for as ` = `.
+        let whole = [header.replace(": ", " = ").as_bytes(), &voxels].concat();
+        let damaged = damage.text(&whole);
+        let at = damaged.windows(3).enumerate().filter(|(_, w)| *w == b" = ").map(|(n, _)| n);
+        let mut bytes = damaged.clone();
+        for n in at.collect::<Vec<_>>().into_iter().rev() {
+            bytes.splice(n..n + 3, *b": ");
+        }
+        fs::write(&path, bytes).unwrap();
+        let rules = ReadRules { unplaced: true, ..ReadRules::default() };
+        if let Ok(mask) = nrrd::load_labels(&path, &rules) {
+            for layer in &mask.layers {
+                prop_assert_eq!(layer.voxels().len(), layer.geometry().n_voxels());
+            }
+        }
+        let _ = nrrd::load::<i16>(&path, &SliceRanges::all(), &rules);
+        let _ = nrrd::estimate_bytes(&path);
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a.mhd", "a.nii", "a.hdr"] {
+        for name in ["a.mhd", "a.nii", "a.hdr", "a.nrrd", "a.nhdr"] {
             let path = folder.path().join(name);
             fs::write(&path, &bytes).unwrap();
             prop_assert!(metaimage::read(&path).is_err());
             prop_assert!(nifti::read(&path).is_err());
+            prop_assert!(nrrd::load::<i16>(&path, &SliceRanges::all(), &ReadRules::default()).is_err());
         }
     }
 }

@@ -16,6 +16,19 @@ pub enum InvalidGeometry {
     /// The axes are not orthonormal.
     #[error("axes must be unit vectors at right angles, got {0:?} (deviation {1:.2e})")]
     Direction([f64; 9], f64),
+    /// The axes are nearly orthonormal, but not near enough.
+    #[error(
+        "axes are at no right angles, {axes:?}: the nearest ones that are move a voxel by {moved:.4} of its size, \
+         expected at most {most}"
+    )]
+    Sheared {
+        /// The axes, row by row.
+        axes: [f64; 9],
+        /// How far a corner moves, as a share of a voxel along each axis.
+        moved: f64,
+        /// The tolerance.
+        most: f64,
+    },
     /// A dimension is zero, or the number of voxels does not fit in memory.
     #[error("size must be positive and addressable, got {0:?} voxels")]
     Size([usize; 3]),
@@ -62,6 +75,9 @@ pub struct Geometry {
 /// digits or fewer. 1e-4 accepts every rounded orientation and refuses a shear.
 const ORTHONORMAL_TOLERANCE: f64 = 1e-4;
 
+/// Axes that deviate more than this are not those of a scan with a small shear.
+const MOST_SHEAR: f64 = 0.1;
+
 impl Geometry {
     /// Directions of a volume whose i, j and k axes are the patient's x, y and z.
     pub const AXIAL: [f64; 9] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
@@ -95,6 +111,56 @@ impl Geometry {
             return Err(InvalidGeometry::Direction(direction, deviation));
         }
         Ok(Self { size, spacing, origin_mm, direction })
+    }
+
+    /// Creates a geometry as [`Geometry::new`], or the nearest one for axes that are not quite at right angles; says
+    /// whether they were not. No voxel may then move by more than `most` of its size along an axis.
+    ///
+    /// METHOD: the nearest orthonormal axes are those of the polar decomposition (Higham 1986), by Newton's iteration;
+    /// the grid's centre keeps its position.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Geometry::new`] does, or if a voxel would move further.
+    pub fn nearest(
+        size: [usize; 3],
+        spacing_mm: [f64; 3],
+        origin_mm: [f64; 3],
+        direction: [f64; 9],
+        most: f64,
+    ) -> Result<(Self, bool), InvalidGeometry> {
+        let refused = match Self::new(size, spacing_mm, origin_mm, direction) {
+            Ok(geometry) => return Ok((geometry, false)),
+            Err(InvalidGeometry::Direction(axes, deviation)) if deviation < MOST_SHEAR => {
+                InvalidGeometry::Direction(axes, deviation)
+            }
+            Err(error) => return Err(error),
+        };
+        let axes = nearest_orthonormal(direction).ok_or(refused)?;
+        let last = size.map(|n| n.saturating_sub(1) as f64);
+        // Millimetres from the first voxel to a position on the grid, along sheared and along straight axes.
+        let offset = |matrix: &[f64; 9], ijk: [f64; 3]| -> [f64; 3] {
+            std::array::from_fn(|r| {
+                (0..3).map(|c| matrix[3 * r + c] * ijk[c] * spacing_mm[c]).sum()
+            })
+        };
+        let middle = last.map(|n| n / 2.0);
+        let (sheared, straight) = (offset(&direction, middle), offset(&axes, middle));
+        let origin = std::array::from_fn(|r| origin_mm[r] + sheared[r] - straight[r]);
+        let geometry = Self::new(size, spacing_mm, origin, axes)?;
+        let mut moved = 0.0f64;
+        for n in 0..8u8 {
+            let corner = std::array::from_fn(|a| f64::from(n >> a & 1) * last[a]);
+            let from_first = offset(&direction, corner);
+            let there: [f64; 3] = std::array::from_fn(|r| origin_mm[r] + from_first[r]);
+            let position = geometry.patient_to_voxel(there);
+            moved = (0..3).map(|a| (position[a] - corner[a]).abs()).fold(moved, f64::max);
+        }
+        if moved <= most {
+            Ok((geometry, true))
+        } else {
+            Err(InvalidGeometry::Sheared { axes: direction, moved, most })
+        }
     }
 
     /// Number of voxels along i, j and k.
@@ -174,6 +240,24 @@ impl Geometry {
     }
 }
 
+/// The orthonormal matrix nearest to one that is nearly so; `None` where there is none.
+fn nearest_orthonormal(mut d: [f64; 9]) -> Option<[f64; 9]> {
+    for _ in 0..10 {
+        let determinant = d[0] * (d[4] * d[8] - d[5] * d[7]) - d[1] * (d[3] * d[8] - d[5] * d[6])
+            + d[2] * (d[3] * d[7] - d[4] * d[6]);
+        if determinant.is_nan() || determinant.abs() < 0.5 {
+            return None;
+        }
+        // The matrix of cofactors, divided by the determinant, is the inverse of the transpose.
+        let cofactor = |r: usize, c: usize| {
+            let at = |row: usize, column: usize| d[3 * ((r + row) % 3) + (c + column) % 3];
+            at(1, 1) * at(2, 2) - at(1, 2) * at(2, 1)
+        };
+        d = std::array::from_fn(|n| 0.5 * (d[n] + cofactor(n / 3, n % 3) / determinant));
+    }
+    Some(d)
+}
+
 /// The largest deviation of `DᵀD` from the identity; NaN where the matrix has a NaN.
 fn orthonormal_deviation(d: &[f64; 9]) -> f64 {
     let mut worst: f64 = 0.0;
@@ -212,6 +296,35 @@ mod tests {
         assert!(matches!(make([1; 3], [1.0; 3], sheared), Err(InvalidGeometry::Direction(..))));
         sheared[1] = f64::NAN;
         assert!(matches!(make([1; 3], [1.0; 3], sheared), Err(InvalidGeometry::Direction(..))));
+    }
+
+    #[test]
+    fn a_small_shear_is_straightened_about_the_centre() {
+        let sheared = [1.0, 2e-4, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let nearest = |size, most| {
+            Geometry::nearest(size, [0.7, 0.7, 2.0], [-10.0, 20.0, 30.0], sheared, most)
+        };
+        let (geometry, is_sheared) = nearest([65, 65, 9], 0.1).unwrap();
+        assert!(is_sheared);
+        // scipy.linalg.polar of the matrix.
+        let expected = [0.999_999_995, 1e-4, 0.0, -1e-4, 0.999_999_995, 0.0, 0.0, 0.0, 1.0];
+        for (found, expected) in geometry.direction().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+        let middle = geometry.voxel_to_patient([32.0, 32.0, 4.0]);
+        for (found, expected) in middle.iter().zip([-10.0 + 22.4 * 1.0002, 42.4, 38.0]) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+        let error = nearest([2049, 2049, 9], 0.1).unwrap_err().to_string();
+        assert!(
+            error.contains("move a voxel by 0.1024 of its size, expected at most 0.1"),
+            "{error}"
+        );
+        let axial = Geometry::nearest([2; 3], [1.0; 3], [0.0; 3], Geometry::AXIAL, 0.0).unwrap();
+        assert!(!axial.1);
+        let far = [1.0, 0.3, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let far = Geometry::nearest([2; 3], [1.0; 3], [0.0; 3], far, 1.0);
+        assert!(matches!(far, Err(InvalidGeometry::Direction(..))));
     }
 
     proptest! {

@@ -7,11 +7,14 @@ pub mod geometry;
 pub mod grid;
 pub mod loaded;
 pub mod image_identity;
+pub mod image_facts;
 pub mod mask;
 pub mod slices;
 
 pub use geometry::{Geometry, InvalidGeometry, SpacingMm};
 pub use grid::{ShapeMismatch, Volume};
+pub use image_facts::ImageFacts;
+pub(crate) use image_facts::hu_range;
 pub use image_identity::{identifying_slices, image_sha256};
 pub use loaded::{LoadedSlices, SliceRanges};
 pub use mask::{BitsMismatch, Mask, PlacedMask};

@@ -59,6 +59,8 @@ pub(crate) fn segmentation_type(
 pub(crate) struct FramePixels<'a> {
     packed: FrameData<'a>,
     n_pixels: usize,
+    /// Whether bytes after the pixels were ignored.
+    pub(crate) has_extra_bytes: bool,
 }
 
 enum FrameData<'a> {
@@ -97,6 +99,7 @@ impl<'a> FramePixels<'a> {
         };
         expect(tags::BITS_STORED, &[bits])?;
         let n_pixels = columns * rows;
+        let mut has_extra_bytes = false;
         let pixels =
             data.pixels().ok_or_else(|| Problem::Missing(attribute_name(tags::PIXEL_DATA)))?;
         let packed = match (syntax::packing(&whole.transfer_syntax)?, pixels) {
@@ -107,7 +110,13 @@ impl<'a> FramePixels<'a> {
                     return Err(Problem::value(tags::PIXEL_DATA, found, expected));
                 }
                 let n_bytes = (n_pixels * n_frames * usize::from(bits)).div_ceil(8);
-                if n_bytes == 0 || ![n_bytes, n_bytes.next_multiple_of(2)].contains(&bytes.len()) {
+                let each = (n_pixels * usize::from(bits)).div_ceil(8);
+                has_extra_bytes = bytes.len() > n_bytes.next_multiple_of(2);
+                // METHOD: bytes past the pixels are padding where they make no frame, and are not what is left where
+                // each frame begins at a byte of its own, against the standard.
+                let is_padding = bytes.len() - n_bytes.min(bytes.len()) < each
+                    && (each * n_frames == n_bytes || bytes.len() < each * n_frames);
+                if n_bytes == 0 || bytes.len() < n_bytes || has_extra_bytes && !is_padding {
                     let expected = format!(
                         "{n_bytes} bytes, {bits} bits for each of {n_frames} x {columns} x {rows} pixels"
                     );
@@ -144,7 +153,7 @@ impl<'a> FramePixels<'a> {
                 return Err(Problem::value(tags::PIXEL_DATA, found, expected));
             }
         };
-        Ok(Self { packed, n_pixels })
+        Ok(Self { packed, n_pixels, has_extra_bytes })
     }
 
     /// Reads a frame, one value for each pixel.

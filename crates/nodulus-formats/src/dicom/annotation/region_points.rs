@@ -4,7 +4,14 @@ use super::point::{Point, PointPosition, PointSet};
 use super::structure_set::{PatientContour, Roi};
 
 pub(crate) fn add_region(found: &mut PointSet, roi: &Roi) {
-    let label = format!("region {}", roi.number);
+    let label = match roi.number {
+        Some(number) => format!("region {number}"),
+        None => "a region without a number".to_owned(),
+    };
+    if let Some(defect) = &roi.defect {
+        found.skipped.push(format!("{label}: {defect}"));
+        return;
+    }
     let mut add = |point_mm| {
         let frame_of_reference_uid = roi.frame_of_reference_uid.clone();
         let position = PointPosition::Patient { point_mm, frame_of_reference_uid };
@@ -92,11 +99,12 @@ mod tests {
 
     fn region(contours: Vec<PatientContour>) -> PointSet {
         let roi = Roi {
-            number: 3,
+            number: Some(3),
             name: "Herr Mustermann".to_owned(),
             interpreted_type: String::new(),
             frame_of_reference_uid: Some("1.5".to_owned()),
             contours,
+            defect: None,
         };
         let mut found = PointSet::default();
         add_region(&mut found, &roi);

@@ -4,6 +4,7 @@ use super::frame_pixels::{FramePixels, SegmentationType, segmentation_type};
 use super::referenced::{ReferencedUids, add_series};
 use crate::dicom::element::data_set::{DataSet, DicomFile, required};
 use crate::dicom::error::Problem;
+use crate::repair::{Repair, Repairs};
 use crate::volume::{Geometry, InvalidGeometry, Mask, PlacedMask};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -20,6 +21,8 @@ pub struct Segmentation {
     pub segments: Vec<Segment>,
     /// Distance between frames along their normal, if the file gives it.
     pub spacing_between_slices_mm: Option<f64>,
+    /// What was put right.
+    pub repairs: Repairs,
 }
 
 /// The plane of a frame: where its pixels are in the patient.
@@ -87,10 +90,11 @@ pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, P
     referenced
         .frames_of_reference
         .extend(data.ascii(tags::FRAME_OF_REFERENCE_UID)?.map(str::to_owned));
+    let sets = data.character_sets();
     let mut segments = BTreeMap::new();
     for item in data.items(tags::SEGMENT_SEQUENCE) {
         let number = required(item.unsigned(tags::SEGMENT_NUMBER)?, tags::SEGMENT_NUMBER)?;
-        let label = item.text(tags::SEGMENT_LABEL, &data)?.unwrap_or_default();
+        let label = item.text(tags::SEGMENT_LABEL, &sets).unwrap_or_default();
         let segment = Segment { number, label, frames: Vec::new() };
         if segments.insert(number, segment).is_some() {
             let found = format!("{number} twice");
@@ -131,7 +135,8 @@ pub(crate) fn parse(whole: &DicomFile, threshold: f64) -> Result<Segmentation, P
     }
     segments.retain(|number, _| *number != 0 && kind.background() != Some(*number));
     let segments = segments.into_values().collect();
-    Ok(Segmentation { referenced, planes, segments, spacing_between_slices_mm })
+    let repairs = pixels.has_extra_bytes.then_some(Repair::ExtraBytes).into_iter().collect();
+    Ok(Segmentation { referenced, planes, segments, spacing_between_slices_mm, repairs })
 }
 
 /// The functional groups of a frame: its own, or else those that all frames share.

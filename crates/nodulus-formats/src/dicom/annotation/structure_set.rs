@@ -19,16 +19,28 @@ pub struct StructureSet {
 /// A region of interest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Roi {
-    /// `ROINumber`.
-    pub number: i64,
+    /// `ROINumber`; `None` if it is missing.
+    pub number: Option<i64>,
     /// `ROIName`.
     pub name: String,
     /// `RTROIInterpretedType`; empty if there is none.
     pub interpreted_type: String,
     /// `ReferencedFrameOfReferenceUID`.
     pub frame_of_reference_uid: Option<String>,
-    /// Its contours, in the file's order; empty if nothing was drawn.
+    /// Its contours, in the file's order; empty if nothing was drawn, or there is a defect.
     pub contours: Vec<PatientContour>,
+    /// Why the region cannot be used; other regions of the file can.
+    pub defect: Option<String>,
+}
+
+impl Roi {
+    /// The region's number and name, for people.
+    pub fn label(&self) -> String {
+        match self.number {
+            Some(number) => format!("{number} `{}`", self.name),
+            None => format!("`{}` without a number", self.name),
+        }
+    }
 }
 
 /// A contour in the patient.
@@ -66,41 +78,84 @@ const WANTED: [Tag; 19] = [
 ];
 
 /// Parses a structure set; see [`read_annotation_object`](crate::dicom::read_annotation_object).
+///
+/// METHOD: what is wrong with one region is that region's defect, so that a damaged body outline does not hide a
+/// nodule. Contours of a number that no region has make up a region of their own, whose name is unknown.
 pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
     let data = whole.data_set(&WANTED)?;
+    let sets = data.character_sets();
     let mut types: BTreeMap<i64, String> = BTreeMap::new();
     for item in data.items(tags::RTROI_OBSERVATIONS_SEQUENCE) {
-        let found = item.ascii(tags::RTROI_INTERPRETED_TYPE)?.unwrap_or_default();
-        types.insert(roi_number(item, tags::REFERENCED_ROI_NUMBER)?, found.to_owned());
+        let number = item.integer(tags::REFERENCED_ROI_NUMBER).ok().flatten();
+        let found = item.text(tags::RTROI_INTERPRETED_TYPE, &sets).unwrap_or_default();
+        types.extend(number.map(|number| (number, found)));
     }
-    let mut contours: BTreeMap<i64, Vec<PatientContour>> = BTreeMap::new();
+    let mut contours: BTreeMap<i64, Result<Vec<PatientContour>, String>> = BTreeMap::new();
     for item in data.items(tags::ROI_CONTOUR_SEQUENCE) {
-        let of_roi = contours.entry(roi_number(item, tags::REFERENCED_ROI_NUMBER)?).or_default();
-        for contour in item.items(tags::CONTOUR_SEQUENCE) {
-            of_roi.push(patient_contour(contour)?);
+        // Contours without a number belong to no region.
+        let Ok(Some(number)) = item.integer(tags::REFERENCED_ROI_NUMBER) else { continue };
+        let own = item.items(tags::CONTOUR_SEQUENCE).iter().map(patient_contour);
+        let own: Result<Vec<_>, _> = own.collect();
+        let own = own.map_err(|problem| problem.to_string());
+        match contours.entry(number).or_insert_with(|| Ok(Vec::new())) {
+            Ok(before) => match own {
+                Ok(own) => before.extend(own),
+                Err(defect) => {
+                    contours.insert(number, Err(defect));
+                }
+            },
+            Err(_) => {}
         }
     }
-    let mut referenced = ReferencedUids::default();
     let mut rois: Vec<Roi> = Vec::new();
+    let mut n_of_number: BTreeMap<i64, usize> = BTreeMap::new();
     for item in data.items(tags::STRUCTURE_SET_ROI_SEQUENCE) {
-        let number = roi_number(item, tags::ROI_NUMBER)?;
-        if rois.iter().any(|roi| roi.number == number) {
-            let found = format!("{number} twice");
-            return Err(Problem::value(tags::ROI_NUMBER, found, "each number once"));
+        let (number, defect) = match roi_number(item) {
+            Ok(number) => (Some(number), None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
+        if let Some(number) = number {
+            *n_of_number.entry(number).or_default() += 1;
         }
-        let uid = item.ascii(tags::REFERENCED_FRAME_OF_REFERENCE_UID)?;
+        let interpreted_type = number.and_then(|number| types.get(&number).cloned());
+        let uid = item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID, &sets);
         rois.push(Roi {
             number,
-            name: item.text(tags::ROI_NAME, &data)?.unwrap_or_default(),
-            interpreted_type: types.get(&number).cloned().unwrap_or_default(),
-            frame_of_reference_uid: uid.map(str::to_owned),
-            contours: contours.remove(&number).unwrap_or_default(),
+            name: item.text(tags::ROI_NAME, &sets).unwrap_or_default(),
+            interpreted_type: interpreted_type.unwrap_or_default(),
+            frame_of_reference_uid: uid,
+            contours: Vec::new(),
+            defect,
         });
     }
-    if let Some(number) = contours.into_keys().next() {
-        let expected = "the number of one region, with its contours once";
-        return Err(Problem::value(tags::REFERENCED_ROI_NUMBER, number, expected));
+    for roi in &mut rois {
+        let Some(number) = roi.number else { continue };
+        if n_of_number.get(&number).is_some_and(|n| *n > 1) {
+            let found = format!("{number} twice");
+            let problem = Problem::value(tags::ROI_NUMBER, found, "each number once");
+            roi.defect = Some(problem.to_string());
+            continue;
+        }
+        match contours.remove(&number) {
+            Some(Ok(own)) => roi.contours = own,
+            Some(Err(defect)) => roi.defect = Some(defect),
+            None => {}
+        }
     }
+    contours.retain(|number, _| !n_of_number.contains_key(number));
+    for (number, _) in contours {
+        let expected = "the number of one region, with its contours once";
+        let problem = Problem::value(tags::REFERENCED_ROI_NUMBER, number, expected);
+        rois.push(Roi {
+            number: Some(number),
+            name: String::new(),
+            interpreted_type: types.get(&number).cloned().unwrap_or_default(),
+            frame_of_reference_uid: None,
+            contours: Vec::new(),
+            defect: Some(problem.to_string()),
+        });
+    }
+    let mut referenced = ReferencedUids::default();
     let frames = data.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
     add_uids(frames, tags::FRAME_OF_REFERENCE_UID, &mut referenced.frames_of_reference)?;
     for study in frames.iter().flat_map(|frame| frame.items(tags::RT_REFERENCED_STUDY_SEQUENCE)) {
@@ -109,8 +164,8 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
     Ok(StructureSet { referenced, rois })
 }
 
-fn roi_number(item: &DataSet<'_>, tag: Tag) -> Result<i64, Problem> {
-    required(item.integer(tag)?, tag)
+fn roi_number(item: &DataSet<'_>) -> Result<i64, Problem> {
+    required(item.integer(tags::ROI_NUMBER)?, tags::ROI_NUMBER)
 }
 
 fn patient_contour(item: &DataSet<'_>) -> Result<PatientContour, Problem> {

@@ -7,7 +7,7 @@ use super::deflated;
 use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding};
-use super::values;
+use super::text::CharacterSets;
 use crate::dicom::error::{Error, Problem, attribute_name};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
@@ -227,25 +227,16 @@ impl<'a> DataSet<'a> {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// A text in the character set that the outermost data set names.
-    pub(crate) fn text(&self, tag: Tag, outermost: &Self) -> Result<Option<String>, Problem> {
-        let Some(text) = self.bytes(tag) else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let characters = outermost.bytes(tags::SPECIFIC_CHARACTER_SET).unwrap_or_default();
-        for (tag, vr, value) in
-            [(tags::SPECIFIC_CHARACTER_SET, b"CS", characters), (tag, b"LO", text)]
-        {
-            let length = u16::try_from(value.len()).map_err(|_| {
-                Problem::value(tag, format!("{} bytes", value.len()), "a short text")
-            })?;
-            for number in [tag.group(), tag.element()] {
-                bytes.extend(number.to_le_bytes());
-            }
-            bytes.extend(vr);
-            bytes.extend(length.to_le_bytes());
-            bytes.extend(value);
-        }
-        values::text(&values::decode(bytes, EXPLICIT_LITTLE)?, tag)
+    /// The character sets of texts: the `SpecificCharacterSet` of an outermost data set.
+    pub(crate) fn character_sets(&self) -> CharacterSets {
+        CharacterSets::new(self.bytes(tags::SPECIFIC_CHARACTER_SET).unwrap_or_default())
+    }
+
+    /// A text without padding; `None` if it is missing or empty.
+    pub(crate) fn text(&self, tag: Tag, sets: &CharacterSets) -> Option<String> {
+        let text = sets.decode(self.bytes(tag)?);
+        let text = text.trim_matches(['\0', ' ']);
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// One unsigned number of 16 bits; `None` if it is missing.

@@ -13,6 +13,8 @@ pub(super) mod slice_headers;
 pub(super) mod tolerances;
 pub(super) mod acquisitions;
 pub(super) mod slice_spacing;
+pub(super) mod same_series;
+pub(super) mod tilt;
 pub(super) mod stack;
 pub(super) mod refused;
 pub(super) mod frame;

@@ -5,12 +5,12 @@ use super::slice::SliceHeader;
 use super::slice_headers::read_headers;
 use super::stack::{self, SliceStack};
 use super::tolerances::Tolerances;
-use super::voxels::{check_duplicates, read_voxels};
+use super::voxels::{check_duplicates, read_facts, read_voxels};
 use crate::dicom::error::Error;
 use crate::dicom::irregularities::Irregularities;
 use crate::dicom::passed_over::PassedOver;
 use crate::dicom::series_info::SeriesInfo;
-use crate::volume::{Geometry, LoadedSlices, SliceRanges};
+use crate::volume::{Geometry, ImageFacts, LoadedSlices, SliceRanges};
 use std::path::PathBuf;
 
 /// A CT series without its voxels.
@@ -42,6 +42,7 @@ impl OpenSeries {
         let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
         let info = SeriesInfo {
             grid_residual_mm: Some(stack.grid_residual_mm),
+            tilt_deg: stack.tilted.as_ref().map(|tilted| tilted.degrees),
             irregularities: stack.irregularities,
             slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
             n_missing_slices: Some(0),
@@ -66,6 +67,15 @@ impl OpenSeries {
     /// Fails if one of them cannot be read, or a slice at the same position differs.
     pub fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
         Ok(self.read_counted(wanted)?.0)
+    }
+
+    /// Reads the voxels of every slice and keeps none: what is known of them, and the faults that were read past.
+    pub(crate) fn read_facts(&self) -> Result<(ImageFacts, Irregularities), Error> {
+        let stack = ordered(&self.slices, &self.tolerances)?;
+        read_facts(&stack).map_err(|error| match error {
+            Error::Conflict { .. } => refused(&self.slices, error),
+            other => other,
+        })
     }
 
     /// [`OpenSeries::read_slices`] with the faults of the pixels that were read past.

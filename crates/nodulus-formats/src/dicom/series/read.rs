@@ -5,7 +5,7 @@ use super::tolerances::Tolerances;
 use crate::dicom::error::Error;
 use crate::dicom::passed_over::PassedOver;
 use crate::dicom::series_info::SeriesInfo;
-use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::volume::{ImageFacts, LoadedSlices, SliceRanges, Volume};
 use std::path::PathBuf;
 
 /// A CT series.
@@ -45,6 +45,30 @@ pub fn read_series(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtSerie
     info.irregularities.extend(of_pixels);
     let OpenSeries { sop_instance_uids, aside, .. } = open;
     Ok(CtSeries { info, volume, sop_instance_uids, aside })
+}
+
+/// What is known of a CT series whose voxels were read and not kept.
+#[derive(Clone, Debug)]
+pub struct CtFacts {
+    /// What its headers say.
+    pub info: SeriesInfo,
+    /// What its voxels are.
+    pub image: ImageFacts,
+    /// Images of the series that are no slices.
+    pub aside: Vec<PassedOver>,
+}
+
+/// Reads one CT series as [`read_series`], and keeps no voxel: each thread holds one slice.
+///
+/// # Errors
+///
+/// Fails as [`read_series`] does.
+pub fn read_facts(files: &[PathBuf], tolerances: &Tolerances) -> Result<CtFacts, Error> {
+    let open = OpenSeries::open(files, tolerances)?;
+    let (image, of_pixels) = open.read_facts()?;
+    let OpenSeries { mut info, aside, .. } = open;
+    info.irregularities.extend(of_pixels);
+    Ok(CtFacts { info, image, aside })
 }
 
 /// Reads some slices of one CT series: the headers of all its files, as [`read_series`], but only the voxels of the

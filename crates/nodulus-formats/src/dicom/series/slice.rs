@@ -71,6 +71,7 @@ impl SliceHeader {
             n_missing_slices: None,
             n_duplicate_slices: 0,
             grid_residual_mm: None,
+            tilt_deg: None,
             labels: self.labels.clone(),
             irregularities: Irregularities::default(),
             manufacturer: self.manufacturer.clone(),

@@ -2,8 +2,10 @@
 
 use super::acquisitions::check_single;
 use super::quantity;
+use super::same_series::{MOST_ROUNDED, ROUNDING_TOLERANCE, angle_tolerance, check_same};
 use super::slice::SliceHeader;
 use super::slice_spacing::{EXACT_MM, EvenGrid, even_grid, spacing_of_single};
+use super::tilt::{self, Tilt, TiltedSlices};
 use super::tolerances::Tolerances;
 use crate::dicom::error::{Error, Problem};
 use crate::dicom::irregularities::{Irregularities, Irregularity};
@@ -21,8 +23,10 @@ pub(crate) struct SliceStack<'a> {
     pub(crate) duplicates: Vec<(&'a SliceHeader, usize)>,
     /// Largest deviation of a gap from the spacing along k.
     pub(crate) gap_max_deviation_mm: f64,
-    /// Largest distance of a slice's position from its voxel on the grid.
+    /// Largest distance of a slice's position from its voxel on the grid; of a tilted series, from its plane.
     pub(crate) grid_residual_mm: f64,
+    /// How the slices lie on the grid, where a tilted gantry shifts them.
+    pub(crate) tilted: Option<TiltedSlices>,
     /// Faults that were read past.
     pub(crate) irregularities: Irregularities,
 }
@@ -30,12 +34,6 @@ pub(crate) struct SliceStack<'a> {
 /// METHOD: slices closer than this lie at one position. LIDC-IDRI rounds positions to 1e-6 mm, and its closest slices
 /// are 0.45 mm apart.
 const SAME_POSITION_MM: f64 = 1e-3;
-
-/// METHOD: scanners round direction cosines and spacings to 6 digits or fewer.
-const ROUNDING_TOLERANCE: f64 = 1e-4;
-
-/// METHOD: some software rounds direction cosines to 3 digits.
-const MOST_ROUNDED: f64 = 1e-3;
 
 /// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
 pub(crate) fn stack<'a>(
@@ -69,7 +67,7 @@ pub(crate) fn stack<'a>(
             _ => kept.push(slice),
         }
     }
-    let sideways_mm = check_sideways(&ordered, axes[2], tolerances)?;
+    let line = check_sideways(&ordered, axes[2], tolerances)?;
     let heights: Vec<f64> = kept.iter().map(|slice| along(slice)).collect();
     let grid = match (&heights[..], &kept[..]) {
         ([start_mm], [single]) => EvenGrid {
@@ -84,17 +82,31 @@ pub(crate) fn stack<'a>(
     let direction = std::array::from_fn(|at| axes[at % 3][at / 3]);
     let lowest = kept[0];
     // The first slice, moved onto the line through all slices where it lies off it.
+    let sideways_mm =
+        if let Line::Straight { first_off_mm } = line { first_off_mm } else { [0.0; 3] };
     let off_line: [f64; 3] =
         std::array::from_fn(|a| sideways_mm[a] + (grid.start_mm - heights[0]) * axes[2][a]);
     let origin_mm = std::array::from_fn(|a| lowest.position_mm[a] + off_line[a]);
-    let geometry = Geometry::new(size, [si, sj, grid.spacing_mm], origin_mm, direction)
-        .map_err(|error| Error::file(&lowest.name(), error))?;
+    let invalid = |error| Error::file(&lowest.name(), error);
+    let geometry =
+        Geometry::new(size, [si, sj, grid.spacing_mm], origin_mm, direction).map_err(invalid)?;
     let residual = |(k, slice): (usize, &&SliceHeader)| {
         let expected = geometry.voxel_to_patient([0.0, 0.0, k as f64]);
         let off: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - expected[a]);
-        dot(off, off).sqrt()
+        match line {
+            Line::Straight { .. } => dot(off, off).sqrt(),
+            Line::Tilted { .. } => dot(off, axes[2]).abs(),
+        }
     };
     let grid_residual_mm = kept.iter().enumerate().map(residual).fold(0.0, f64::max);
+    let (geometry, tilted) = match line {
+        Line::Straight { .. } => (geometry, None),
+        Line::Tilted { degrees } => {
+            let positions: Vec<_> = kept.iter().map(|slice| slice.position_mm).collect();
+            let (wider, slices) = tilt::widen(&geometry, &positions, degrees).map_err(invalid)?;
+            (wider, Some(slices))
+        }
+    };
     for irregular in slices.iter().flat_map(|slice| &slice.irregular) {
         irregularities.add(*irregular, 1);
     }
@@ -105,6 +117,7 @@ pub(crate) fn stack<'a>(
         duplicates,
         gap_max_deviation_mm,
         grid_residual_mm,
+        tilted,
         irregularities,
     })
 }
@@ -117,75 +130,6 @@ fn last_decimal_mm(slices: &[SliceHeader], normal: [f64; 3]) -> f64 {
         steps.fold(f64::INFINITY, f64::min)
     };
     (0..3).map(|axis| normal[axis].abs() * step(axis)).filter(|mm| mm.is_finite()).sum()
-}
-
-/// Refuses slices that differ in an attribute that a series has once.
-fn check_same(
-    first: &SliceHeader,
-    slices: &[SliceHeader],
-    tolerances: &Tolerances,
-    irregularities: &mut Irregularities,
-) -> Result<(), Error> {
-    type Check = (&'static str, fn(&SliceHeader, &SliceHeader) -> bool, fn(&SliceHeader) -> String);
-    let checks: [Check; 6] = [
-        (
-            "SeriesInstanceUID",
-            |a, b| a.series_instance_uid == b.series_instance_uid,
-            |slice| slice.series_instance_uid.clone(),
-        ),
-        (
-            "StudyInstanceUID",
-            |a, b| a.study_instance_uid == b.study_instance_uid,
-            |slice| slice.study_instance_uid.clone(),
-        ),
-        (
-            "FrameOfReferenceUID",
-            |a, b| a.frame_of_reference_uid == b.frame_of_reference_uid,
-            |slice| slice.frame_of_reference_uid.clone().unwrap_or_else(|| "missing".to_owned()),
-        ),
-        (
-            "PatientID",
-            |a, b| a.patient_id == b.patient_id,
-            |slice| format!("`{}`", slice.patient_id),
-        ),
-        ("a size (columns, rows) of", |a, b| a.size == b.size, |slice| format!("{:?}", slice.size)),
-        (
-            "a spacing (columns, rows; mm) of",
-            |a, b| close(&a.spacing_mm, &b.spacing_mm, ROUNDING_TOLERANCE * b.spacing_mm[0]),
-            |slice| format!("{:?}", slice.spacing_mm),
-        ),
-    ];
-    let mixed = |attribute, slice: &SliceHeader, show: fn(&SliceHeader) -> String| Error::Mixed {
-        attribute,
-        file: slice.name(),
-        found: show(slice),
-        first: first.name(),
-        expected: show(first),
-    };
-    let jitter = angle_tolerance(first, tolerances);
-    for slice in slices {
-        for (attribute, same, show) in checks {
-            if !same(slice, first) {
-                return Err(mixed(attribute, slice, show));
-            }
-        }
-        if !close(&slice.orientation, &first.orientation, ROUNDING_TOLERANCE) {
-            if !close(&slice.orientation, &first.orientation, jitter) {
-                let show = |slice: &SliceHeader| format!("{:?}", slice.orientation);
-                return Err(mixed("ImageOrientationPatient", slice, show));
-            }
-            irregularities.add(Irregularity::OrientationJitter, 1);
-        }
-    }
-    Ok(())
-}
-
-/// The change of a direction cosine that moves the far end of a slice by `off_grid` voxels.
-///
-/// METHOD: not less than cosines are rounded by, and not more than those with 3 decimals are.
-fn angle_tolerance(slice: &SliceHeader, tolerances: &Tolerances) -> f64 {
-    let voxels = slice.size[0].max(slice.size[1]).max(1) as f64;
-    (tolerances.off_grid / voxels).clamp(ROUNDING_TOLERANCE, MOST_ROUNDED)
 }
 
 /// Unit vectors of i, j and k.
@@ -218,14 +162,26 @@ fn axes(
     Ok([i, unit(cross(k, i)), k])
 }
 
-/// Refuses slices that do not lie on one line along their normal; returns how far the line lies from the first slice,
-/// which is zero if all slices lie exactly on its own line.
+/// The line that the slices lie on.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// Along the normal.
+    Straight {
+        /// How far the line lies from the first slice; zero if all slices lie exactly on its own line.
+        first_off_mm: [f64; 3],
+    },
+    /// At an angle to the normal, as with a tilted gantry.
+    Tilted { degrees: f64 },
+}
+
+/// Refuses slices that do not lie on one line along their normal, or, where a tilt is resampled, on any line.
 fn check_sideways(
     ordered: &[&SliceHeader],
     normal: [f64; 3],
     tolerances: &Tolerances,
-) -> Result<[f64; 3], Error> {
-    let Some(first) = ordered.first() else { return Ok([0.0; 3]) };
+) -> Result<Line, Error> {
+    let straight = Line::Straight { first_off_mm: [0.0; 3] };
+    let Some(first) = ordered.first() else { return Ok(straight) };
     let offset = |slice: &SliceHeader| -> ([f64; 3], f64) {
         let offset: [f64; 3] = std::array::from_fn(|a| slice.position_mm[a] - first.position_mm[a]);
         let along = dot(offset, normal);
@@ -247,21 +203,24 @@ fn check_sideways(
     };
     let (slice, sideways_mm) = farthest([0.0; 3]);
     if sideways_mm <= EXACT_MM {
-        return Ok([0.0; 3]);
+        return Ok(straight);
     }
     let tolerance_mm = tolerances.off_grid * first.spacing_mm[0].min(first.spacing_mm[1]);
-    if farthest(centre).1 > tolerance_mm {
-        let (file, first, along_mm) = (slice.name(), first.name(), offset(slice).1);
-        return Err(Error::Tilted { file, first, sideways_mm, along_mm, tolerance_mm });
+    if farthest(centre).1 <= tolerance_mm {
+        return Ok(Line::Straight { first_off_mm: centre });
     }
-    Ok(centre)
+    let offsets: Vec<_> = ordered.iter().map(|slice| offset(slice)).collect();
+    match (tolerances.tilt, tilt::slope(&offsets, tolerance_mm)) {
+        (Tilt::Resample, Some(slope)) => Ok(Line::Tilted { degrees: tilt::degrees(slope) }),
+        (_, slope) => {
+            let (file, first, along_mm) = (slice.name(), first.name(), offset(slice).1);
+            let degrees = slope.map(tilt::degrees);
+            Err(Error::Tilted { file, first, sideways_mm, along_mm, tolerance_mm, degrees })
+        }
+    }
 }
 
-fn close(a: &[f64], b: &[f64], tolerance: f64) -> bool {
-    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
@@ -278,6 +237,7 @@ fn unit(a: [f64; 3]) -> [f64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dicom::series::same_series::close;
     use crate::dicom::tests::samples::slice_at;
 
     /// Axial slices at these heights, named by their index.
@@ -394,8 +354,8 @@ mod tests {
         let slices: Vec<_> =
             (0..5).map(|k| slice_at(k, [0.0, -0.5 * k as f64, 2.5 * k as f64])).collect();
         let tilt = refused(&slices);
-        let expected =
-            "`4` lies 2.0000 mm off the normal through `0` over 10.0000 mm along it (11.31";
+        let expected = "`4` lies 2.0000 mm off the normal through `0` over 10.0000 mm along it, \
+             expected at most 0.0500 mm: the gantry is tilted by 11.31 degrees; `ingest.tilt";
         assert!(tilt.starts_with(expected), "{tilt}");
     }
 

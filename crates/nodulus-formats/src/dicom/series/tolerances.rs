@@ -1,5 +1,7 @@
 //! How far slices may be off an even grid.
 
+use super::tilt::Tilt;
+use crate::image_file::ImageRules;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +21,21 @@ pub struct Tolerances {
     /// METHOD: a tenth, because contours are drawn on whole voxels.
     #[schemars(range(min = 0, max = 1000))]
     pub off_grid: f64,
+    /// What is done with slices that a tilted gantry shifts sideways; a setting of the stage `ingest`, as what `score`
+    /// writes lies on the slices as they are.
+    #[serde(skip)]
+    pub tilt: Tilt,
+    /// What is put right in image files: MetaImage, NIfTI and NRRD.
+    pub image_files: ImageRules,
 }
 
 impl Default for Tolerances {
     fn default() -> Self {
-        Self { slice_gap: 0.01, off_grid: 0.1 }
+        Self {
+            slice_gap: 0.01,
+            off_grid: 0.1,
+            tilt: Tilt::Refuse,
+            image_files: ImageRules::default(),
+        }
     }
 }

@@ -6,8 +6,10 @@ use super::slice::SliceHeader;
 use super::stack::SliceStack;
 use crate::dicom::error::Error;
 use crate::dicom::irregularities::{Irregularities, Irregularity};
-use crate::volume::{LoadedSlices, SliceRanges};
-use ndarray::Array3;
+use crate::volume::{
+    ImageFacts, LoadedSlices, SliceRanges, hu_range, identifying_slices, image_sha256,
+};
+use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
 
 /// Reads the voxels of the wanted slices, and counts what was read past.
@@ -17,26 +19,89 @@ pub(crate) fn read_voxels(
 ) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
     let [columns, rows, n_slices] = stack.geometry.size();
     let wanted = wanted.within(&(0..n_slices));
-    let slices: Vec<&SliceHeader> = wanted.iter().flatten().map(|k| stack.slices[k]).collect();
+    let slices: Vec<usize> = wanted.iter().flatten().collect();
     // Every slice was checked to have its pixels in its file, so this allocates no more than the files hold; for a
     // compressed slice, no more than 4096 x 4096 voxels.
     let mut voxels = vec![0i16; columns * rows * slices.len()];
     let results: Vec<_> = voxels
         .par_chunks_mut(columns * rows)
         .zip(&slices)
-        .map_init(Vec::new, |raw, (hu, slice)| frame::read(slice, raw, hu))
+        .map_init(Buffers::default, |buffers, (hu, k)| {
+            read_slice(stack, stack.slices[*k], *k, buffers, hu)
+        })
         .collect();
     let mut irregularities = Irregularities::default();
     for faults in results {
-        let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults?;
-        irregularities.add(Irregularity::PaddingVoxels, n_padding);
-        irregularities.add(Irregularity::ClampedVoxels, n_clamped);
-        irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
+        count(&mut irregularities, faults?);
     }
     let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
         .expect("as many voxels as the slices have");
     let loaded = LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape");
     Ok((loaded, irregularities))
+}
+
+/// Reads every slice, keeps none, and counts what was read past. Each thread holds one slice.
+pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregularities), Error> {
+    let [columns, rows, n_slices] = stack.geometry.size();
+    let identifying = identifying_slices(n_slices);
+    let buffers = || (Buffers::default(), vec![0i16; columns * rows]);
+    let results: Vec<_> = (0..n_slices)
+        .into_par_iter()
+        // Few splits, as each makes buffers of its own.
+        .with_min_len(8)
+        .map_init(buffers, |(buffers, hu), k| {
+            let faults = read_slice(stack, stack.slices[k], k, buffers, hu)?;
+            let kept = identifying.position(k).map(|_| hu.clone());
+            Ok((faults, hu_range(hu.iter()), kept))
+        })
+        .collect::<Result<_, Error>>()?;
+    let (mut irregularities, mut ranges, mut kept) =
+        (Irregularities::default(), Vec::new(), Vec::new());
+    for (faults, range, slice) in results {
+        count(&mut irregularities, faults);
+        ranges.extend(range.into_iter().flatten());
+        kept.extend(slice);
+    }
+    let sha256 = image_sha256(stack.geometry.size(), |k| {
+        let slice = kept.get(identifying.position(k)?)?;
+        ArrayView2::from_shape((rows, columns), slice).ok()
+    });
+    let facts = ImageFacts { geometry: stack.geometry, hu_range: hu_range(ranges.iter()), sha256 };
+    let repeated = stack.duplicates.iter().map(|(_, k)| *k..*k + 1).collect();
+    check_duplicates(stack, &read_voxels(stack, &repeated)?.0)?;
+    Ok((facts, irregularities))
+}
+
+fn count(irregularities: &mut Irregularities, faults: PixelFaults) {
+    let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults;
+    irregularities.add(Irregularity::PaddingVoxels, n_padding);
+    irregularities.add(Irregularity::ClampedVoxels, n_clamped);
+    irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
+}
+
+/// What one slice after the other is read through.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// The pixels as they are stored.
+    raw: Vec<u8>,
+    /// The slice of a tilted series before it is moved.
+    stored: Vec<i16>,
+}
+
+/// Reads a slice at k onto the grid.
+fn read_slice(
+    stack: &SliceStack<'_>,
+    slice: &SliceHeader,
+    k: usize,
+    buffers: &mut Buffers,
+    hu: &mut [i16],
+) -> Result<PixelFaults, Error> {
+    let Some(tilted) = &stack.tilted else { return frame::read(slice, &mut buffers.raw, hu) };
+    let [columns, rows, _] = stack.geometry.size();
+    buffers.stored.resize(tilted.stored_size[0] * tilted.stored_size[1], 0);
+    let faults = frame::read(slice, &mut buffers.raw, &mut buffers.stored)?;
+    tilted.place(k, &buffers.stored, [columns, rows], hu);
+    Ok(faults)
 }
 
 /// Refuses a duplicate slice whose voxels differ from those of the loaded slice at its position.
@@ -45,10 +110,10 @@ pub(crate) fn check_duplicates(
     loaded: &LoadedSlices<i16>,
 ) -> Result<(), Error> {
     let [columns, rows, _] = stack.geometry.size();
-    let (mut raw, mut hu) = (Vec::new(), vec![0; columns * rows]);
+    let (mut buffers, mut hu) = (Buffers::default(), vec![0; columns * rows]);
     for &(slice, k) in &stack.duplicates {
         let Some(kept) = loaded.slice(k) else { continue };
-        frame::read(slice, &mut raw, &mut hu)?;
+        read_slice(stack, slice, k, &mut buffers, &mut hu)?;
         if !kept.iter().eq(&hu) {
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {

@@ -5,6 +5,7 @@ pub(super) mod samples;
 mod elements;
 mod series;
 mod slice_grid;
+mod tilt;
 mod tolerated;
 mod compressed;
 mod multi_frame;

@@ -26,7 +26,7 @@ fn a_refused_series_keeps_its_measurements() {
     assert_eq!(series.info.series_instance_uid, samples::SERIES);
     assert_eq!((series.n_slices, series.info.n_missing_slices), (3, None));
     assert!(matches!(*reason, Error::UnevenSpacing { .. }), "{reason}");
-    let wide = Tolerances { slice_gap: 0.5, off_grid: 1.0 };
+    let wide = Tolerances { slice_gap: 0.5, off_grid: 1.0, ..Tolerances::default() };
     assert!(read_series(&files, &wide).is_ok());
 }
 
@@ -65,6 +65,7 @@ fn a_written_series_is_read_back() {
             slice_thickness_mm: Some(3.0),
             slice_gap_max_deviation_mm: Some(0.0),
             grid_residual_mm: Some(0.0),
+            tilt_deg: None,
             labels: SeriesLabels {
                 series_number: Some(1),
                 acquisition_number: Some(1),

@@ -63,7 +63,7 @@ fn regions_have_their_names_types_and_contours() {
         let [nodule, lung] = &found.rois[..] else { panic!("{:?}", found.rois) };
         assert_eq!(
             (nodule.name.as_str(), nodule.number, nodule.interpreted_type.as_str()),
-            ("Knoten ß", 7, "")
+            ("Knoten ß", Some(7), "")
         );
         assert_eq!(
             nodule.contours[0].points_mm,
@@ -75,19 +75,31 @@ fn regions_have_their_names_types_and_contours() {
 }
 
 #[test]
-fn invalid_structure_sets_are_refused() {
-    let refused = |change: fn(&mut InMemDicomObject)| {
+fn what_is_wrong_with_a_region_is_its_defect() {
+    let defects = |change: fn(&mut InMemDicomObject)| -> Vec<(Option<i64>, Option<String>)> {
         let mut object = structures();
         change(&mut object);
-        read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string()
+        let found = read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap();
+        found.rois.into_iter().map(|roi| (roi.number, roi.defect)).collect()
     };
-    let orphan = refused(|o| sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, Vec::new()));
-    assert!(orphan.starts_with("ReferencedROINumber (3006,0084) is 7"), "{orphan}");
-    let double = refused(|o| {
-        let roi = || item(|o| text(o, tags::ROI_NUMBER, VR::IS, "7"));
-        sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, vec![roi(), roi()]);
+    let orphan = defects(|o| sequence(o, tags::STRUCTURE_SET_ROI_SEQUENCE, Vec::new()));
+    let [(Some(7), Some(defect))] = &orphan[..] else { panic!("{orphan:?}") };
+    assert!(defect.starts_with("ReferencedROINumber (3006,0084) is 7"), "{defect}");
+    let double = defects(|o| {
+        let roi = |n: &'static str| item(move |o| text(o, tags::ROI_NUMBER, VR::IS, n));
+        let unnumbered = item(|o| text(o, tags::ROI_NAME, VR::LO, "x"));
+        sequence(
+            o,
+            tags::STRUCTURE_SET_ROI_SEQUENCE,
+            vec![roi("7"), roi("7"), roi("8"), unnumbered],
+        );
     });
-    assert!(double.starts_with("ROINumber (3006,0022) is 7 twice"), "{double}");
+    let [(Some(7), Some(a)), (Some(7), Some(b)), (Some(8), None), (None, Some(c))] = &double[..]
+    else {
+        panic!("{double:?}")
+    };
+    assert!(a.starts_with("ROINumber (3006,0022) is 7 twice") && a == b, "{a}");
+    assert_eq!(c, "ROINumber (3006,0022) is missing");
     let with_points = |points: &'static str| {
         item(|o| {
             let contour = item(|o| {
@@ -106,8 +118,9 @@ fn invalid_structure_sets_are_refused() {
     ] {
         let mut object = structures();
         sequence(&mut object, tags::ROI_CONTOUR_SEQUENCE, vec![with_points(points)]);
-        let error =
-            read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
+        let found = read_structures(object, uids::IMPLICIT_VR_LITTLE_ENDIAN).unwrap();
+        let [nodule, lung] = &found.rois[..] else { panic!("{:?}", found.rois) };
+        assert!(nodule.contours.is_empty() && lung.defect.is_none());
+        assert!(nodule.defect.as_ref().unwrap().starts_with(expected), "{:?}", nodule.defect);
     }
 }
