@@ -71,7 +71,7 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Query the tables with SQL
     #[command(
-        after_help = "Example:\n  nodulus sql \"SELECT cohort, count(*) AS nodules FROM nodules GROUP BY cohort\" --store store/demo\n  nodulus sql \"SELECT * FROM summary WHERE metric = 'dice'\" --store store/demo --format parquet --out dice.parquet\n\n`nodulus tables` lists the tables, `nodulus schema TABLE` the columns. The dialect is that of polars (docs/query.md)."
+        after_help = "Example:\n  nodulus sql \"SELECT cohort, count(*) AS nodules FROM nodules GROUP BY cohort\" --store store/demo\n  nodulus sql \"SELECT * FROM summary WHERE metric = 'dice'\" --store store/demo --format parquet --out dice.parquet\n\n`nodulus tables` lists the tables, `nodulus schema TABLE` the columns. docs/query.md lists what is answered; the rest is refused, with the line that asks DuckDB."
     )]
     Sql(SqlArguments),
     /// Trace a table back to the source files and their hashes

@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What a program without polars says.
+/// What a program without SQL says.
 const WITHOUT_SQL: &str = "this nodulus was built without SQL; build it without `--no-default-features`, or with \
                            `--features sql` (`nodulus show` needs no SQL)";
 

@@ -1,6 +1,6 @@
 //! A struct as one text: `{1,2,0.866579}`.
 //!
-//! The form is that of polars' display: values of long lists are cut and reals have six decimals, so that a contour of
+//! Values of long lists are cut and reals have six decimals, so that a contour of
 //! `marks` fits on a line. The table's Parquet files have all of it.
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn reals_are_written_as_polars_writes_them() {
+    fn reals_have_six_decimals() {
         for (value, text) in [
             (1.0, "1.0"),
             (0.5, "0.5"),

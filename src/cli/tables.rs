@@ -9,7 +9,7 @@ use clap::Args;
 use nodulus_store::{Manifest, Store, Version};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct TablesArguments {
@@ -31,7 +31,7 @@ pub(super) struct TablesArguments {
 struct Listed {
     table: Table,
     rows: u64,
-    glob: String,
+    glob: PathBuf,
     /// None for a table with a folder for each day.
     current: Option<Manifest>,
     /// Keys of all versions, the newest first.
@@ -50,7 +50,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
             tables.push(Listed {
                 table,
                 rows: files.rows,
-                glob: files.glob.display().to_string(),
+                glob: files.glob,
                 current: store.current(table.spec())?.map(|version| version.manifest),
                 versions: store.version_keys(table.spec())?,
             });
@@ -64,16 +64,18 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         writeln!(out)?;
     } else if arguments.sql {
         for Listed { table, glob, .. } in tables {
-            let glob = sql_pattern(&store.root().display().to_string(), &glob);
-            let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
-            writeln!(out, "CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")?;
+            writeln!(out, "{}", view(store.root(), table, &glob))?;
         }
         super::outdated::warn(outdated);
     } else if tables.is_empty() {
         writeln!(out, "store `{}` has no tables yet", store.root().display())?;
     } else {
         let rows = tables.into_iter().map(|listed| {
-            vec![listed.table.name().to_owned(), listed.rows.to_string(), listed.glob]
+            vec![
+                listed.table.name().to_owned(),
+                listed.rows.to_string(),
+                listed.glob.display().to_string(),
+            ]
         });
         writeln!(out, "{}", format::table(&["table", "rows", "files"], rows))?;
         if !outdated.is_empty() {
@@ -84,6 +86,13 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
         }
     }
     Ok(Outcome::Success)
+}
+
+/// SQL that defines a view of a table in DuckDB.
+pub(super) fn view(root: &Path, table: Table, glob: &Path) -> String {
+    let glob = sql_pattern(&root.display().to_string(), &glob.display().to_string());
+    let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
+    format!("CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")
 }
 
 /// A file pattern as text in SQL. Characters of the store's path that are special in patterns stand in brackets.
@@ -102,7 +111,7 @@ impl Listed {
         json!({
             "table": self.table.name(),
             "rows": self.rows,
-            "glob": self.glob,
+            "glob": self.glob.display().to_string(),
             "version": manifest.map(|manifest| &manifest.key),
             "n_shards": manifest.map(Manifest::n_shards),
             "bytes": manifest.map(Manifest::bytes),

@@ -1,18 +1,18 @@
 //! Why a question has no answer.
 
+use polars::error::PolarsError;
 use std::path::PathBuf;
 
 /// A question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A condition after ON does not compare the two tables, so that polars would answer another question.
-    #[error(
-        "`{condition}` does not compare a column of one table with a column of the other, as ON must; move it to WHERE or \
-         to a subquery"
-    )]
-    OneSidedJoin {
-        /// The condition.
-        condition: String,
+    /// The question is SQL, and a part of it is none of those that are answered.
+    #[error("`{part}` is not answered here: {instead}")]
+    Refused {
+        /// The part, as it is written.
+        part: String,
+        /// What to do instead.
+        instead: String,
     },
     /// The question names a table that was not given.
     #[error("there is no table `{name}`")]
@@ -28,7 +28,7 @@ pub enum Error {
         /// Each table that the question names, with its columns.
         tables: Vec<(String, Vec<String>)>,
     },
-    /// The question calls a function that there is not.
+    /// The question calls a function that is not answered.
     #[error("there is no function `{name}`")]
     UnknownFunction {
         /// The name in the question.
@@ -59,9 +59,12 @@ pub enum Error {
         /// What is wrong with it.
         source: ReadError,
     },
-    /// The answer has no Arrow form.
-    #[error("cannot pass on the answer")]
+    /// Values could not be put together, as where they take too much space.
+    #[error("cannot compute the answer")]
     Answer(#[from] arrow::error::ArrowError),
+    /// polars could not compute the answer.
+    #[error("cannot compute the answer")]
+    Compute(#[source] PolarsError),
 }
 
 /// What is wrong with a file.
@@ -79,4 +82,47 @@ pub enum ReadError {
     /// The columns of the file are not those of the table.
     #[error("{0}")]
     Columns(String),
+}
+
+impl Error {
+    /// A part of a question that is not answered, and what to do instead.
+    pub(crate) fn refused(part: impl Into<Part>, instead: impl Into<String>) -> Self {
+        Self::Refused { part: shortened(&part.into().0), instead: instead.into() }
+    }
+}
+
+impl From<PolarsError> for Error {
+    fn from(error: PolarsError) -> Self {
+        match error {
+            PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => {
+                Self::from(*error)
+            }
+            // What `lower` says about a value: polars' own SQL is not used.
+            PolarsError::SQLInterface(text) => Self::Question(text.to_string()),
+            error => Self::Compute(error),
+        }
+    }
+}
+
+/// A part of a question, as it is written.
+pub(crate) struct Part(String);
+
+impl<T: std::fmt::Display + ?Sized> From<&T> for Part {
+    fn from(part: &T) -> Self {
+        Self(part.to_string())
+    }
+}
+
+impl From<String> for Part {
+    fn from(part: String) -> Self {
+        Self(part)
+    }
+}
+
+/// The start of a text.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

@@ -1,8 +1,11 @@
 //! SQL over tables of Parquet files.
 //!
-//! A question is answered by polars, with its dialect; this crate reads the files for it, with the `parquet` crate. Only
-//! the columns that a question needs are read, and of those only the row groups and pages with rows that its conditions
-//! select. The answer is an Arrow batch.
+//! A question is either answered as DuckDB answers it, or refused: the language is small, every part of it is compared with
+//! DuckDB by a test of generated questions, and what is not a part of it is refused by name. The order of work is
+//! [`query`]: text, statement, names and kinds, rows.
+//!
+//! Only the columns that a question names are read, and, of a single table, only the row groups and pages with rows that
+//! its conditions select. The answer is an Arrow batch.
 //!
 //! ```
 //! use arrow::array::{AsArray as _, Float64Array, RecordBatch, StringArray};
@@ -29,17 +32,25 @@
 //! ```
 
 mod error;
-mod question;
-mod to_polars;
-mod from_polars;
 mod table;
-mod part;
+mod statement;
+mod kind;
+mod typed;
+mod scope;
+mod bind;
 mod scan;
+mod part;
+mod lower;
 mod query;
 
 pub use error::{Error, ReadError};
 pub use query::{query, tables_in};
 pub use table::Table;
+
+/// The name of every function that is answered.
+pub fn functions() -> Vec<&'static str> {
+    bind::functions::all()
+}
 
 #[cfg(test)]
 mod tests;

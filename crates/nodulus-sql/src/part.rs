@@ -1,9 +1,16 @@
-//! One file of a table: rows of a row group as a polars frame.
+//! One file of a table: rows of a row group as a frame.
 
-use crate::to_polars::to_polars;
+use crate::kind::Kind;
+use crate::lower::Aside;
+use crate::lower::column::to_column;
+use crate::lower::frame::Frame;
+use crate::typed::Typed;
 use crate::{Error, ReadError};
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{
+    Array as _, ArrayRef, BooleanArray, LargeStringArray, RecordBatch, new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -11,37 +18,18 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::PageIndexPolicy;
-use polars::prelude::{
-    Column, DataFrame, Expr, IntoLazy as _, PolarsError, PolarsResult, Scalar, Schema, Series,
-};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most rows that are decoded at once.
 const BATCH_ROWS: usize = 65_536;
-/// Name of the column that a filter becomes.
-const KEEP: &str = "keep";
-
 /// A file whose footer has been read.
 pub(crate) struct Part {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     /// Name and value of the column that the file's folder stands for.
     partition: Option<(String, Option<String>)>,
-}
-
-/// A condition on rows, and the columns that it needs.
-pub(crate) struct Filter {
-    pub(crate) condition: Expr,
-    pub(crate) columns: Schema,
-}
-
-/// Why rows could not be read.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The file is at fault.
-    File(Error),
-    /// The condition cannot be computed.
-    Condition(PolarsError),
 }
 
 impl Part {
@@ -64,53 +52,63 @@ impl Part {
         groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(0))
     }
 
-    /// Columns of a row group: of the rows for which the filter is true, and of those the first `limit`.
+    /// Columns of a row group: of the rows for which the condition is true, and of those the first `limit`. The condition is
+    /// about these columns, by their positions.
     ///
-    /// The filter's columns are read first; where it holds for no row, no other column is read.
+    /// The condition's columns are read first; where it holds for no row, no other column is read.
     pub(crate) fn read(
         &self,
         row_group: usize,
-        columns: &Schema,
-        filter: Option<&Filter>,
+        columns: &[(String, Kind)],
+        condition: Option<&Typed>,
         limit: Option<usize>,
-    ) -> Result<DataFrame, Failure> {
+        aside: &Arc<Aside>,
+    ) -> Result<Frame, Error> {
+        let kinds: Vec<Kind> = columns.iter().map(|(_, kind)| kind.clone()).collect();
+        let all: BTreeSet<usize> = (0..columns.len()).collect();
         let mut selection = None;
-        if let Some(filter) = filter {
+        if let Some(condition) = condition {
+            let needed = condition.columns();
             let mut masks = Vec::new();
-            for batch in self.batches(row_group, &filter.columns, None, None)? {
+            for batch in self.batches(row_group, columns, &needed, None, None)? {
                 let batch = batch.map_err(|error| self.failure(error.into()))?;
-                let frame = self.frame(&batch, &filter.columns)?;
-                masks.push(mask(frame, &filter.condition).map_err(Failure::Condition)?);
+                // Its lists are put aside for the condition only.
+                let frame = self.frame(&batch, columns, &needed, &Arc::default())?;
+                let is_true = frame.select(std::slice::from_ref(condition))?;
+                let is_true = is_true.column(0)?.as_materialized_series().bool()?.iter();
+                let is_true = is_true.map(|value| value == Some(true)).collect::<Vec<_>>();
+                masks.push(BooleanArray::from(is_true));
             }
             let rows = RowSelection::from_filters(&masks);
             if !rows.selects_any() {
-                return Ok(DataFrame::empty_with_schema(columns));
+                return Frame::stacked(Vec::new(), &kinds, aside);
             }
             selection = Some(rows);
         }
-        let mut whole = DataFrame::empty_with_schema(columns);
-        for batch in self.batches(row_group, columns, selection, limit)? {
+        let mut frames = Vec::new();
+        for batch in self.batches(row_group, columns, &all, selection, limit)? {
             let batch = batch.map_err(|error| self.failure(error.into()))?;
-            let frame = self.frame(&batch, columns)?;
-            whole.vstack_mut_owned(frame).map_err(Failure::Condition)?;
+            frames.push(self.frame(&batch, columns, &all, aside)?);
         }
-        Ok(whole)
+        Frame::stacked(frames, &kinds, aside)
     }
 
     fn batches(
         &self,
         row_group: usize,
-        columns: &Schema,
+        columns: &[(String, Kind)],
+        needed: &BTreeSet<usize>,
         selection: Option<RowSelection>,
         limit: Option<usize>,
-    ) -> Result<ParquetRecordBatchReader, Failure> {
+    ) -> Result<ParquetRecordBatchReader, Error> {
         // A handle of its own: several row groups of a file are read at once.
         let file = File::open(&self.path).map_err(|error| self.failure(error.into()))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             file.into_parts().0,
             self.metadata.clone(),
         );
-        let roots = columns.iter_names().filter_map(|name| self.schema().index_of(name).ok());
+        let names = needed.iter().filter_map(|position| columns.get(*position));
+        let roots = names.filter_map(|(name, _)| self.schema().index_of(name).ok());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let mut builder = builder
             .with_row_groups(vec![row_group])
@@ -125,41 +123,52 @@ impl Part {
         builder.build().map_err(|error| self.failure(error.into()))
     }
 
-    /// Columns of a batch in a table's order and with its types; the partition column among them.
-    fn frame(&self, batch: &RecordBatch, columns: &Schema) -> Result<DataFrame, Failure> {
-        let height = batch.num_rows();
-        let wrong = |what: String| self.failure(ReadError::Columns(what));
-        let mut series = Vec::with_capacity(columns.len());
-        for (name, data_type) in columns.iter() {
-            if let Some((_, value)) =
-                self.partition.as_ref().filter(|(own, _)| own == name.as_str())
-            {
-                let value = value.as_ref().map_or_else(
-                    || Scalar::null(data_type.clone()),
-                    |value| Scalar::from(polars::prelude::PlSmallStr::from(value.as_str())),
-                );
-                series.push(Column::new_scalar(name.clone(), value, height));
-                continue;
+    /// Columns of a batch in a table's order and as its kinds, the partition column among them; nulls for those that are not
+    /// needed.
+    fn frame(
+        &self,
+        batch: &RecordBatch,
+        columns: &[(String, Kind)],
+        needed: &BTreeSet<usize>,
+        aside: &Arc<Aside>,
+    ) -> Result<Frame, Error> {
+        let n_rows = batch.num_rows();
+        let values = columns.iter().enumerate().map(|(position, (name, kind))| {
+            if !needed.contains(&position) {
+                return Ok(to_column(&new_null_array(&DataType::Null, n_rows), &Kind::Null, aside));
             }
-            let array = batch.column_by_name(name).ok_or_else(|| {
-                wrong(format!("it has no column `{name}`, which the table's first file has"))
-            })?;
-            let array =
-                to_polars(array).map_err(|error| wrong(format!("column `{name}`: {error}")))?;
-            let column = Series::try_from((name.clone(), array)).map_err(Failure::Condition)?;
-            if column.dtype() != data_type {
-                let found = column.dtype();
-                return Err(wrong(format!(
-                    "column `{name}` has type {found}, expected {data_type}"
-                )));
-            }
-            series.push(column.into());
-        }
-        DataFrame::new(height, series).map_err(Failure::Condition)
+            Ok(to_column(&self.column(batch, name, kind)?, kind, aside))
+        });
+        Frame::new(values.collect::<Result<_, Error>>()?, n_rows, aside)
     }
 
-    fn failure(&self, source: ReadError) -> Failure {
-        Failure::File(Error::Read { path: self.path.clone(), source })
+    fn column(&self, batch: &RecordBatch, name: &str, kind: &Kind) -> Result<ArrayRef, Error> {
+        let wrong = |what: String| self.failure(ReadError::Columns(what));
+        if let Some((_, value)) = self.partition.as_ref().filter(|(own, _)| own == name) {
+            let n_rows = batch.num_rows();
+            return Ok(match value {
+                None => new_null_array(&DataType::LargeUtf8, n_rows),
+                Some(value) => Arc::new(LargeStringArray::from(vec![value.as_str(); n_rows])),
+            });
+        }
+        let array = batch.column_by_name(name).ok_or_else(|| {
+            wrong(format!("it has no column `{name}`, which the table's first file has"))
+        })?;
+        let found = Kind::of(array.data_type());
+        if found != *kind {
+            let what =
+                format!("column `{name}` is {found}, expected {kind} as in the table's first file");
+            return Err(wrong(what));
+        }
+        let to = kind.data_type();
+        if *array.data_type() == to {
+            return Ok(array.clone());
+        }
+        cast(array, &to).map_err(|error| self.failure(error.into()))
+    }
+
+    fn failure(&self, source: ReadError) -> Error {
+        Error::Read { path: self.path.clone(), source }
     }
 }
 
@@ -173,16 +182,4 @@ fn load(path: &Path) -> Result<ArrowReaderMetadata, ReadError> {
 fn partition_value(path: &Path, column: &str) -> Option<String> {
     let folder = path.parent()?.file_name()?.to_string_lossy().into_owned();
     Some(folder.strip_prefix(column)?.strip_prefix('=')?.to_owned())
-}
-
-/// For each row whether a condition is true; null is not true.
-fn mask(frame: DataFrame, condition: &Expr) -> PolarsResult<BooleanArray> {
-    let height = frame.height();
-    let answer = frame.lazy().select([condition.clone().alias(KEEP)]).collect()?;
-    let keep = answer.column(KEEP)?.bool()?;
-    if keep.len() != height {
-        // A condition without columns has one value.
-        return Ok(vec![keep.get(0) == Some(true); height].into());
-    }
-    Ok(keep.iter().map(|keep| Some(keep == Some(true))).collect())
 }

@@ -1,148 +1,57 @@
 //! A question and its answer.
 
-use crate::from_polars::to_batch;
-use crate::question;
-use crate::scan::{FileFailure, scan};
+use crate::bind::{Answer, Binder};
+use crate::lower::column::to_array;
+use crate::statement::{self, Question};
 use crate::{Error, Table};
-use arrow::array::RecordBatch;
-use polars::error::PolarsError;
-use polars::prelude::LazyFrame;
-use polars::sql::{SQLContext, extract_table_identifiers, keywords};
-use sqlparser::ast::Statement;
-use std::sync::PoisonError;
+use arrow::array::{LargeStringArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema};
+use std::sync::Arc;
 
-/// The answer to a question in polars' dialect of SQL.
+/// Bytes of the stacks on which a question is read and answered: long expressions are nested deeply.
+const STACK_BYTES: usize = 128 << 20;
+
+/// The answer to a question; docs/query.md lists what is answered.
 ///
-/// Text, bytes and lists of the answer have 64-bit offsets. A type without an Arrow counterpart here (an interval, a
-/// 128-bit integer) comes as text.
+/// Whole numbers have 64 bits, and text and bytes 64-bit offsets. Without ORDER BY, rows come in the order of the files.
 ///
 /// # Errors
 ///
-/// Fails if the question is not SQL, would change tables, names a table, column or function that is not there, or a file
-/// cannot be read.
+/// Fails if the question is not SQL, would change tables, has a part that is not answered, names a table, column or function
+/// that is not there, has no value (as `1 % 0`), or a file cannot be read.
 pub fn query(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
-    let statements = question::statements(question);
-    if let Some(statements) = &statements {
-        question::check(statements)?;
-    }
-    let failure = FileFailure::default();
-    let mut context = SQLContext::new();
-    for table in tables {
-        // A table whose name does not occur is not opened; SHOW TABLES lists it all the same.
-        let frame = if question.contains(&table.name) {
-            scan(table, &failure)?
-        } else {
-            LazyFrame::default()
-        };
-        context.register(&table.name, frame);
-    }
-    let answer = context.execute(question).and_then(LazyFrame::collect);
-    if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
-    }
-    match answer {
-        Ok(answer) => Ok(to_batch(&answer)?),
-        Err(error) => Err(explain(question, &statements.unwrap_or_default(), tables, &error)),
-    }
+    on_large_stack(|| answer(question, tables))
 }
 
 /// The names of the tables that a question reads, sorted, those of its own subqueries among them; none where it is not SQL.
 pub fn tables_in(question: &str) -> Vec<String> {
-    let mut names = extract_table_identifiers(question, false, true).unwrap_or_default();
-    names.sort();
-    names
+    on_large_stack(|| Ok(statement::tables_in(question))).unwrap_or_default()
 }
 
-/// What is wrong with a question.
-fn explain(
-    question: &str,
-    statements: &[Statement],
-    tables: &[Table],
-    error: &PolarsError,
-) -> Error {
-    let mut problem = error;
-    while let PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } = problem
-    {
-        problem = error;
-    }
-    let text = problem.to_string();
-    let text = text.lines().next().unwrap_or_default();
-    let is_table = text.contains("relation") && text.contains("not found");
-    let is_column =
-        matches!(problem, PolarsError::ColumnNotFound(_) | PolarsError::SchemaFieldNotFound(_))
-            || text.contains("no column named");
-    match quoted(text) {
-        Some(name) if is_table => Error::UnknownTable { name },
-        Some(name) if is_column => {
-            let named = extract_table_identifiers(question, false, true).unwrap_or_default();
-            let tables = tables.iter().filter(|table| named.contains(&table.name));
-            let columns = |table: &Table| {
-                let schema = table.schema()?;
-                let names = schema.fields().iter().map(|field| field.name().clone());
-                Ok::<_, Error>((table.name.clone(), names.collect()))
-            };
-            Error::UnknownColumn {
-                name,
-                tables: tables.map(columns).filter_map(Result::ok).collect(),
-            }
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let pool = pool.map_err(|error| Error::Question(format!("cannot start threads: {error}")))?;
+    pool.install(work)
+}
+
+fn answer(question: &str, tables: &[Table]) -> Result<RecordBatch, Error> {
+    let (question, names) = statement::parse(question)?;
+    let query = match question {
+        Question::Query(query) => query,
+        Question::ShowTables => {
+            let names = tables.iter().map(|table| table.name.as_str());
+            let names = Arc::new(LargeStringArray::from_iter_values(names));
+            return Ok(RecordBatch::try_from_iter([("name", names as _)])?);
         }
-        Some(name) if text.contains("unsupported function") => {
-            Error::UnknownFunction { name, functions: keywords::all_functions() }
-        }
-        Some(name) if matches!(problem, PolarsError::Duplicate(_)) => Error::Question(format!(
-            "two columns of the answer are named `{name}`; name one of them otherwise, as in `{name} AS other`"
-        )),
-        _ => Error::Question(match question::dumped(statements, text) {
-            Some(part) if part.contains("EXISTS") => {
-                format!("`{part}` is not supported by polars' SQL; use IN (SELECT …) or a JOIN")
-            }
-            Some(part) => format!("`{part}` is not supported by polars' SQL (docs/query.md)"),
-            None => plain(text),
-        }),
+    };
+    let Answer { columns, frame } = Binder::new(tables, &names).answer(&query)?;
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut arrays = Vec::with_capacity(columns.len());
+    for ((name, kind), column) in columns.iter().zip(frame.columns()) {
+        let array = to_array(column, kind, &frame.aside)?;
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
     }
-}
-
-/// A message of polars in the words of a question: without syntax trees, and types by their plain names.
-fn plain(text: &str) -> String {
-    if let Some(syntax) = text.strip_prefix("sql parser error: ") {
-        return format!("the question is not SQL: {syntax}");
-    }
-    if text == "unexpected subquery" {
-        return "a subquery may stand in FROM, WITH and IN only; compute its value in WITH"
-            .to_owned();
-    }
-    // A syntax tree starts with a name and a brace, and ends the message.
-    let text = text.split(" {").next().unwrap_or_default();
-    let text = text.split("; found:").next().unwrap_or_default().trim_end_matches([':', ' ']);
-    let text = text.replace("dyn int", "i64").replace("dyn float", "f64");
-    let mut plain = String::new();
-    for word in text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_') {
-        let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
-        plain.push_str(match name {
-            "i8" | "i16" | "i32" | "i64" | "i128" | "u8" | "u16" | "u32" | "u64" | "Int8"
-            | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
-                "whole number"
-            }
-            "f32" | "f64" | "Float32" | "Float64" => "number",
-            "str" | "String" | "string" => "text",
-            "bool" | "Boolean" => "true or false",
-            "dtype" => "type",
-            "dtypes" => "types",
-            "series" => "column",
-            "DataFrame" => "table",
-            "lhs" => "left",
-            "rhs" => "right",
-            name => name,
-        });
-        plain.push_str(&word[name.len()..]);
-    }
-    plain
-}
-
-/// The first text in quotes, which is what polars' messages name.
-fn quoted(text: &str) -> Option<String> {
-    let start = text.find(['"', '\''])?;
-    let rest = &text[start + 1..];
-    let end = rest.find(text[start..].chars().next()?)?;
-    Some(rest[..end].to_owned())
+    let options = RecordBatchOptions::new().with_row_count(Some(frame.n_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }
