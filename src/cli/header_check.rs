@@ -10,7 +10,7 @@ pub(super) fn write(report: &HeaderReport, out: &mut dyn Write) -> Result<(), Er
     let n_refused: usize = report.refused.iter().map(|refused| refused.n).sum();
     writeln!(
         out,
-        "headers: {} scans can be read, {n_refused} scans or files are refused, {} files are left aside\n",
+        "headers: {} scans can be read, {n_refused} scans, masks or files are refused, {} files are left aside\n",
         report.n_readable, report.n_passed_over
     )?;
     if report.refused.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn write(report: &HeaderReport, out: &mut dyn Write) -> Result<(), Er
     writeln!(
         out,
         "{}",
-        format::table(&["refused for", "scans", "setting that admits them"], rows)
+        format::table(&["refused for", "files", "setting that admits them"], rows)
     )?;
     for refused in &report.refused {
         writeln!(out, "for example: {}", refused.example)?;

@@ -1,8 +1,8 @@
-//! Reads the headers of all scans, and groups those that would be refused by their cause.
+//! Reads the headers of all scans and masks, and groups those that would be refused by their cause.
 
 use super::sources;
 use crate::stages::ingest;
-use nodulus_formats::cohort::{self, CaseFiles, HeaderCheck, Refusal, SeriesIn};
+use nodulus_formats::cohort::{self, CaseFiles, Layout, Refusal, SeriesIn};
 use nodulus_formats::dicom;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,12 +19,12 @@ pub struct HeaderReport {
     pub refused: Vec<RefusedScans>,
 }
 
-/// Scans that are refused for one cause.
+/// Scans and masks that are refused for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RefusedScans {
     /// The cause.
     pub cause: &'static str,
-    /// Number of scans, or of files that may belong to any.
+    /// Number of scans, masks, or files that may belong to any scan.
     pub n: usize,
     /// The setting that would admit them, if there is one.
     pub setting: Option<&'static str>,
@@ -32,7 +32,7 @@ pub struct RefusedScans {
     pub example: String,
 }
 
-/// Reads the headers of the scans of all cohorts that have images; nothing is written.
+/// Reads the headers of the scans and masks of all cohorts that have images; nothing is written.
 ///
 /// # Errors
 ///
@@ -45,15 +45,17 @@ pub fn check(config: &ingest::Config) -> Result<HeaderReport, sources::Error> {
             SeriesIn { dicom_folder: &|_, files| dicom::series_uids(files), reads: &|_, _| None };
         let cases = cohort::cases(&cohort.location(None), &series_in)
             .map_err(|source| sources::Error::Cohort { cohort: cohort.name.clone(), source })?;
-        let with_scan = cases.par_iter().filter(|case| case.has_scan && case.problem.is_none());
-        let checks = with_scan.map(|case| match CaseFiles::of_case(&cohort.root, case) {
-            Ok(files) => cohort::check_headers(&files, &config.reading()),
-            Err(error) => {
-                let (cause, message) =
-                    ("a folder or archive that cannot be read", error.to_string());
-                let refusals = vec![Refusal { cause, setting: None, message }];
-                HeaderCheck { refusals, ..HeaderCheck::default() }
+        let checks = cases.par_iter().flat_map_iter(|case| {
+            if let Some(problem) = &case.problem {
+                return vec![cohort::refused_case(problem)];
             }
+            let scan = case.has_scan.then(|| match CaseFiles::of_case(&cohort.root, case) {
+                Ok(files) => cohort::check_headers(&files, &config.reading()),
+                Err(error) => cohort::unreadable_case(&error),
+            });
+            let has_masks = cohort.source == Layout::Volumes;
+            let masks = has_masks.then(|| cohort::check_masks(case, &cohort.masks));
+            scan.into_iter().chain(masks).collect()
         });
         for check in checks.collect::<Vec<_>>() {
             report.n_readable += check.n_readable;

@@ -2,6 +2,8 @@
 
 use crate::series::{ingest, pack, two_patients};
 use crate::{fixture, python};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
 use nodulus::tables::{Failure, Mark, Roi, Scan};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Tolerances, find_series, read_series};
@@ -165,6 +167,57 @@ fn a_clinical_patient_may_be_a_folder_tree_or_an_archive() {
         );
     }
     assert!(!fixture::rows::<Roi>(&store).is_empty());
+}
+
+#[test]
+fn a_mask_beside_several_series_belongs_to_the_only_one_that_is_included() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("clinical");
+    let from = fixture::finished().join("store/phantom/clinical");
+    let mut patients: Vec<_> =
+        fs_err::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    patients.retain(|path| path.join("ct").is_dir());
+    patients.sort();
+    let to = root.join("p1");
+    fs_err::create_dir_all(to.join("ct")).unwrap();
+    fs_err::copy(patients[0].join("mask.nii.gz"), to.join("mask.nii.gz")).unwrap();
+    for file in files_below(&patients[0].join("ct")).unwrap() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        fs_err::copy(&file, to.join("ct").join(name)).unwrap();
+        let mut object = dicom_object::open_file(&file).unwrap();
+        for (tag, vr, text) in [
+            (tags::SERIES_INSTANCE_UID, VR::UI, "2.25.88"),
+            (tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY\\AXIAL\\MIP"),
+        ] {
+            object.put_element(DataElement::new(tag, vr, PrimitiveValue::from(text)));
+        }
+        object.write_to_file(to.join("ct").join(format!("mip-{name}"))).unwrap();
+    }
+    let pipeline = folder.path().join("p.toml");
+    let store = folder.path().join("store");
+    let text = format!(
+        "store = \"{}\"\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = \"{}\"\nimage = \"{{patient}}/ct\"\n\
+         [infer]\ncheckpoint = \"none\"\n",
+        store.display(),
+        root.display()
+    );
+    fs_err::write(&pipeline, text).unwrap();
+    let ingest = |more: &[&str]| {
+        let arguments = ["ingest", pipeline.to_str().unwrap(), "--progress", "none"];
+        fixture::run(&[&arguments[..], more].concat()).status.code()
+    };
+    assert_eq!(ingest(&[]), Some(0));
+    let scans = fixture::rows::<Scan>(&store);
+    let included: Vec<_> = scans.iter().filter(|scan| scan.included).collect();
+    assert_eq!((scans.len(), included.len()), (2, 1));
+    let marks = fixture::rows::<Mark>(&store);
+    assert!(!marks.is_empty());
+    assert!(marks.iter().all(|m| m.series_instance_uid == included[0].series_instance_uid));
+    // Both are included: it could belong to either.
+    assert_eq!(ingest(&["--set", "ingest.inclusion.exclude_reformats=false"]), Some(3));
+    let [failure] = &fixture::rows::<Failure>(&store)[..] else { panic!() };
+    assert!(failure.cause.contains("could belong to any"), "{failure:?}");
+    assert_eq!(failure.cohort.as_deref(), Some("clinical"));
 }
 
 #[derive(Deserialize)]

@@ -78,7 +78,7 @@ fn odd_entries_are_passed_over_and_told() {
     let (status, text) = ingest(folder.path(), &["--dry-run", "--check"]);
     assert_eq!(status, Some(0), "{text}");
     let expected =
-        "headers: 2 scans can be read, 1 scans or files are refused, 6 files are left aside";
+        "headers: 2 scans can be read, 1 scans, masks or files are refused, 6 files are left aside";
     assert!(text.contains(expected), "{text}");
     assert!(text.contains("a file that is cut off") && text.contains("cut.dcm`"), "{text}");
     assert_eq!(fixture::outputs(&store), before);

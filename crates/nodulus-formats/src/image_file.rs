@@ -135,6 +135,11 @@ pub fn read_slices(
     Ok(load(path, wanted, &rules.into())?.slices)
 }
 
+/// Reads the header of a mask of labels, by the rules.
+pub(crate) fn check_header(path: &Path, rules: &ReadRules) -> Result<(), Error> {
+    load::<u16>(path, &SliceRanges::default(), rules).map(drop)
+}
+
 /// Reads a mask of labels by the rules, with 0 for the background.
 pub(crate) fn read_labels(path: &Path, rules: &ReadRules) -> Result<LabelMask, Error> {
     if let Some((ImageFormat::Nrrd, _)) = split(path) {

@@ -168,6 +168,34 @@ pub enum Error {
     Name(PathBuf),
 }
 
+impl Error {
+    /// What is wrong, in the same words for every file, and the setting that would admit the file, if there is one.
+    pub fn cause(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Labels(error) => match error.cause() {
+                (cause, Some(_)) => (cause, Some("masks.unplaced")),
+                without => without,
+            },
+            Self::Dicom(error) => error.cause(),
+            Self::Io(_) => ("a mask file that cannot be opened", None),
+            Self::Name(_) => ("a mask that is neither DICOM nor named like an image file", None),
+        }
+    }
+}
+
+/// Checks a file of marks without its voxels: the header of an image file, or the whole of a DICOM object, which has
+/// little else.
+///
+/// # Errors
+///
+/// Fails as [`read`] does, as far as that shows the problem.
+pub fn check(path: &Path, rules: &MaskRules) -> Result<(), Error> {
+    if image_file::is_image(path) {
+        return Ok(image_file::check_header(path, &rules.into())?);
+    }
+    read(path, rules).map(drop)
+}
+
 /// Reads a file of marks. DICOM is recognised by its content, other formats by their names.
 ///
 /// # Errors

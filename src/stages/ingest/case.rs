@@ -1,5 +1,7 @@
 //! Reads the files of one case: its scans and their annotations.
 
+use super::annotation::{Alone, Annotation, read_annotation, read_packed};
+use super::case_error::CaseError;
 use super::case_rows::{CaseRows, damaged_row, of_failed_scan, passed_over_row};
 use super::cohort_settings::Cohort;
 use super::config::Config;
@@ -10,46 +12,14 @@ use super::scan_row;
 use super::sources::SourceCase;
 use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
-use fs_err as fs;
 use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, ScanFacts};
-use nodulus_formats::mask_file::{MaskFile, MaskRules};
+use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry::ScanGeometries;
-use nodulus_formats::{dicom, lidc_xml, mask_file};
+use nodulus_formats::{dicom, lidc_xml};
 use nodulus_store::FailedCase;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// An annotation of a scan.
-#[derive(Debug)]
-pub enum Annotation {
-    /// Reading sessions from LIDC's XML.
-    Lidc(lidc_xml::Annotations),
-    /// A file with a reader's masks or outlines.
-    Mask(Reading),
-}
-
-impl Annotation {
-    /// The study, where the file names it.
-    pub(super) fn study_instance_uid(&self) -> Option<String> {
-        match self {
-            Self::Lidc(reads) => reads.study_instance_uid.clone(),
-            Self::Mask(_) => None,
-        }
-    }
-
-    /// Whether the annotation belongs to this series of the case. In a case with one series every mask belongs to it,
-    /// even one that names another series, which is refused later.
-    fn belongs(&self, series_instance_uid: &str, is_only: bool) -> bool {
-        match self {
-            Self::Lidc(reads) => reads.series_instance_uid == series_instance_uid,
-            Self::Mask(reading) => {
-                let referenced = reading.mask.as_ref().ok().and_then(MaskFile::referenced);
-                is_only || referenced.is_some_and(|r| r.series.contains(series_instance_uid))
-            }
-        }
-    }
-}
 
 /// A scan of a case, where it lies and its annotations, or why it cannot be read.
 type ScanContent = Result<(Scan, Frame, Vec<(String, Annotation)>), FailedCase>;
@@ -159,14 +129,18 @@ impl Reader<'_> {
             passed_over.iter().map(|p| passed_over_row(cohort, source, p)).collect();
         before.failures.extend(damaged.iter().map(|error| damaged_row(cohort, source, error)));
         before.exclusions.extend(x_ray);
-        let is_only = scans.len() == 1;
         let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
+        let n_included = scans.iter().flatten().filter(|(scan, _)| scan.included).count();
+        let alone = match (scans.len(), n_included) {
+            (1, _) => Alone::InCase,
+            (_, 1) if !has_failed => Alone::Included,
+            _ => Alone::No,
+        };
         let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
-            let series = &scan.series_instance_uid;
             let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)
                 .into_iter()
-                .partition(|(_, annotation)| annotation.belongs(series, is_only));
+                .partition(|(_, annotation)| annotation.belongs(&scan, alone));
             annotations = other;
             Ok((scan, frame, own))
         };
@@ -362,63 +336,4 @@ fn read_annotations(
         }
     }
     (rows, annotations)
-}
-
-fn read_annotation(
-    cohort: &Cohort,
-    reader: Option<&usize>,
-    path: &Path,
-) -> Result<Annotation, CaseError> {
-    Ok(match cohort.source {
-        Layout::Lidc | Layout::Luna16 | Layout::LidcAnnotations => {
-            Annotation::Lidc(lidc_xml::read(path)?)
-        }
-        Layout::Volumes => {
-            let session = reader.copied().unwrap_or_default();
-            let reader = cohort.reader(session).map(str::to_owned);
-            Annotation::Mask(Reading {
-                session,
-                reader,
-                mask: mask_file::read(path, &cohort.masks),
-            })
-        }
-    })
-}
-
-/// Reads XML from an archive.
-fn read_packed(files: &CaseFiles, path: &Path, displayed: &Path) -> Result<Annotation, CaseError> {
-    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
-    let text = text.map_err(lidc_xml::Error::Io)?;
-    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
-}
-
-/// One case could not be read.
-#[derive(Debug, thiserror::Error)]
-enum CaseError {
-    #[error("cohort `{0}` is not in the pipeline file")]
-    Cohort(String),
-    #[error(transparent)]
-    Image(#[from] cohort::Error),
-    #[error(transparent)]
-    Xml(#[from] lidc_xml::Error),
-    #[error(transparent)]
-    Mask(#[from] mask_file::Error),
-    #[error("{0}")]
-    Pairing(String),
-    #[error("patient `{patient}` has no mask: nothing fits {patterns}")]
-    NoMask { patient: String, patterns: String },
-    #[error(
-        "the mask names none of the folder's series, so it could belong to any: keep one series in a folder"
-    )]
-    WhichSeries,
-    #[error(
-        "`{path}` annotates series {series}, which is not among the readable series of its folder or archive"
-    )]
-    OtherSeries { path: String, series: String },
-    #[error("`{path}` annotates series {series}, and its folder holds no image")]
-    NoImage { path: String, series: String },
-    #[error("`{path}` annotates series {series}, which the table of scan geometry does not have")]
-    NotInTable { path: String, series: String },
-    #[error("the table of scan geometry no longer has series {0}")]
-    NoGeometry(String),
 }

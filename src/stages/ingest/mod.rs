@@ -1,6 +1,8 @@
 //! Ingest: files of a cohort → `scans`, `marks`, `exclusions`, `passed_over`.
 
 pub(super) mod config;
+mod annotation;
+mod case_error;
 mod case;
 mod case_rows;
 mod cohort_settings;
@@ -19,7 +21,8 @@ use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use crate::tables::{Mark, Output, PassedOverFile, Scan, Table};
-use case::{Annotation, CaseContent};
+use annotation::Annotation;
+use case::CaseContent;
 pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
 pub use config::Config;

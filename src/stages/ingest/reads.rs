@@ -1,6 +1,6 @@
 //! Chooses among a scan's XML files: repeated reads count once, and corrected reads are replaced.
 
-use super::case::Annotation;
+use super::annotation::Annotation;
 use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use nodulus_formats::lidc_xml::Annotations;

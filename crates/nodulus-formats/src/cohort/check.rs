@@ -1,6 +1,8 @@
 //! Tells from headers which scans of a case can be read.
 
+use super::case::Case;
 use super::case_files::CaseFiles;
+use crate::mask_file::{self, MaskRules};
 use crate::volume::SliceRanges;
 use crate::{dicom, image_file};
 
@@ -31,11 +33,47 @@ impl Refusal {
     pub fn of(error: &dicom::Error) -> Self {
         let (cause, setting) = error.cause();
         let message = match error {
-            dicom::Error::Refused { reason, .. } => reason.to_string(),
-            other => other.to_string(),
+            dicom::Error::Refused { reason, .. } => chain(reason),
+            other => chain(other),
         };
         Self { cause, setting, message }
     }
+
+    /// Names the cause of a mask's error.
+    fn of_mask(error: &mask_file::Error) -> Self {
+        let (cause, setting) = error.cause();
+        Self { cause, setting, message: chain(error) }
+    }
+}
+
+/// An error with its causes, outermost first.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
+
+/// Checks the masks of a case: the headers of image files, and DICOM objects. Whether a mask lies on its scan is not
+/// checked.
+pub fn check_masks(case: &Case, rules: &MaskRules) -> HeaderCheck {
+    let errors = case.annotations.iter().filter_map(|path| mask_file::check(path, rules).err());
+    let refusals = errors.map(|error| Refusal::of_mask(&error)).collect();
+    HeaderCheck { refusals, ..HeaderCheck::default() }
+}
+
+/// Why a case is refused before its files are read.
+pub fn refused_case(problem: &str) -> HeaderCheck {
+    let cause = "a patient whose files do not fit together";
+    let refusals = vec![Refusal { cause, setting: None, message: problem.to_owned() }];
+    HeaderCheck { refusals, ..HeaderCheck::default() }
+}
+
+/// Why a case's files cannot be listed.
+pub fn unreadable_case(error: &dyn std::error::Error) -> HeaderCheck {
+    let cause = "a folder or archive that cannot be read";
+    let refusals = vec![Refusal { cause, setting: None, message: chain(error) }];
+    HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
 /// Reads the headers of a case's scans, and none of their voxels.
@@ -47,7 +85,7 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             Ok(_) => check.n_readable += 1,
             Err(error) => {
                 let (cause, setting) = error.cause();
-                check.refusals.push(Refusal { cause, setting, message: error.to_string() });
+                check.refusals.push(Refusal { cause, setting, message: chain(&error) });
             }
         }
         return check;

@@ -1,0 +1,92 @@
+//! An annotation of a case: which scan it belongs to, and how it is read.
+
+use super::case_error::CaseError;
+use super::cohort_settings::Cohort;
+use super::mask_readings::Reading;
+use crate::tables::Scan;
+use fs_err as fs;
+use nodulus_formats::cohort::{CaseFiles, Layout};
+use nodulus_formats::mask_file::MaskFile;
+use nodulus_formats::{lidc_xml, mask_file};
+use std::path::Path;
+
+/// An annotation of a scan.
+#[derive(Debug)]
+pub enum Annotation {
+    /// Reading sessions from LIDC's XML.
+    Lidc(lidc_xml::Annotations),
+    /// A file with a reader's masks or outlines.
+    Mask(Reading),
+}
+
+impl Annotation {
+    /// The study, where the file names it.
+    pub(super) fn study_instance_uid(&self) -> Option<String> {
+        match self {
+            Self::Lidc(reads) => reads.study_instance_uid.clone(),
+            Self::Mask(_) => None,
+        }
+    }
+
+    /// Whether the annotation belongs to this scan of the case. In a case with one scan every mask belongs to it, even
+    /// one that names another series, which is refused later.
+    ///
+    /// METHOD: a mask that names no series belongs to the only scan of its case that is included; it must lie on it.
+    pub(super) fn belongs(&self, scan: &Scan, alone: Alone) -> bool {
+        match self {
+            Self::Lidc(reads) => reads.series_instance_uid == scan.series_instance_uid,
+            Self::Mask(reading) => {
+                let referenced = reading.mask.as_ref().ok().and_then(MaskFile::referenced);
+                match (alone, referenced) {
+                    (Alone::InCase, _) => true,
+                    (_, Some(named)) => named.series.contains(&scan.series_instance_uid),
+                    (Alone::Included, None) => scan.included,
+                    (Alone::No, None) => false,
+                }
+            }
+        }
+    }
+}
+
+/// Whether a case has one scan that masks can be of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Alone {
+    /// There is one scan.
+    InCase,
+    /// One of several scans is included, and all can be read.
+    Included,
+    No,
+}
+
+/// Reads an annotation by its cohort's layout.
+pub(super) fn read_annotation(
+    cohort: &Cohort,
+    reader: Option<&usize>,
+    path: &Path,
+) -> Result<Annotation, CaseError> {
+    Ok(match cohort.source {
+        Layout::Lidc | Layout::Luna16 | Layout::LidcAnnotations => {
+            Annotation::Lidc(lidc_xml::read(path)?)
+        }
+        Layout::Volumes => {
+            let session = reader.copied().unwrap_or_default();
+            let reader = cohort.reader(session).map(str::to_owned);
+            Annotation::Mask(Reading {
+                session,
+                reader,
+                mask: mask_file::read(path, &cohort.masks),
+            })
+        }
+    })
+}
+
+/// Reads XML from an archive.
+pub(super) fn read_packed(
+    files: &CaseFiles,
+    path: &Path,
+    displayed: &Path,
+) -> Result<Annotation, CaseError> {
+    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
+    let text = text.map_err(lidc_xml::Error::Io)?;
+    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
+}
