@@ -89,6 +89,14 @@ impl Case {
         Self { case_id, passed_over: vec![passed_over], ..Self::default() }
     }
 
+    /// A case whose path is no text.
+    pub(super) fn unnameable(case_id: String) -> Self {
+        let problem = Some(format!(
+            "the name of `{case_id}` is not UTF-8, so no table can hold its path: rename it"
+        ));
+        Self { case_id, problem, ..Self::default() }
+    }
+
     /// The case of a file of annotations that belongs to no scan.
     pub(super) fn without_scan(root: &Path, file: PathBuf) -> Self {
         let case_id = relative(root, &file);

@@ -37,9 +37,15 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
     };
     let files: Vec<_> = files.into_iter().filter(|file| !image_file::is_voxel_data(file)).collect();
     let pairs = pairing::pair(&below(&files), &below(&folders), &image, &masks);
+    let odd = |path: &&PathBuf| path.strip_prefix(root).is_ok_and(|path| path.to_str().is_none());
+    let odd: BTreeSet<String> =
+        files.iter().chain(&folders).filter(odd).map(|path| relative(root, path)).collect();
     let mut cases = Vec::new();
     for (key, files) in pairs.paired {
-        cases.extend(paired(root, &image, key, &files)?);
+        cases.extend(match unnameable(root, &files, &odd)? {
+            Some(path) => vec![Case::unnameable(path)],
+            None => paired(root, &image, key, &files)?,
+        });
     }
     for (path, problem) in pairs.ambiguous {
         let images = vec![root.join(&path)];
@@ -54,6 +60,20 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
         }
     }
     Ok(cases)
+}
+
+/// The first of an image and its masks whose path is no text, so that no table can lead to it. The slices in a folder may
+/// have any names.
+fn unnameable(
+    root: &Path,
+    files: &PairedFiles,
+    odd: &BTreeSet<String>,
+) -> Result<Option<String>, Error> {
+    if odd.is_empty() {
+        return Ok(None);
+    }
+    let masks = files.masks.iter().flatten().cloned();
+    Ok(images(root, &files.images)?.into_iter().chain(masks).find(|path| odd.contains(path)))
 }
 
 /// The case of one patient, or of one of their scans; without an image, one case for each mask.
@@ -242,6 +262,33 @@ mod tests {
         let error =
             super::cases(root.path(), "{patient}/{scan}/ct.nii", &["{patient}/m"]).unwrap_err();
         assert!(matches!(error, Error::Pattern(pairing::Error::Scan(..))), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_told_and_cost_no_other_patient() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let root = folder(&["p1/ct/1.dcm", "p1/m.nii", "p2/ct/1.dcm", "p3/ct/1.dcm", "p3/m.nii"]);
+        let odd = |name: &[u8]| root.path().join(OsStr::from_bytes(name));
+        // A slice may have any name; a patient and a mask are named in the tables.
+        fs::write(odd(b"p1/ct/sl\xe9.dcm"), "x").unwrap();
+        fs::write(odd(b"p2/m\xe9.nii"), "x").unwrap();
+        fs::create_dir_all(odd(b"p\xe94/ct")).unwrap();
+        fs::write(odd(b"p\xe94/ct/1.dcm"), "x").unwrap();
+        let cases = super::cases(root.path(), "{patient}/ct", &["{patient}/m*.nii"]).unwrap();
+        let problems = cases.iter().filter(|case| case.problem.is_some());
+        let told: Vec<_> = problems.map(|case| (case.case_id.as_str(), problem(case))).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (name, problem) in told {
+            assert!(["p2/m\u{fffd}.nii", "p\u{fffd}4/ct"].contains(&name), "{name}");
+            assert!(
+                problem.contains("is not UTF-8") && problem.ends_with("rename it"),
+                "{problem}"
+            );
+        }
+        let read = cases.iter().filter(|case| case.problem.is_none());
+        assert_eq!(read.map(|case| case.images.len()).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]

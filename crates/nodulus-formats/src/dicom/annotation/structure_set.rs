@@ -134,6 +134,8 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
             let found = format!("{number} twice");
             let problem = Problem::value(tags::ROI_NUMBER, found, "each number once");
             roi.defect = Some(problem.to_string());
+            // The observations name a region by its number, so it is unknown which type is whose.
+            roi.interpreted_type.clear();
             continue;
         }
         match contours.remove(&number) {
