@@ -24,7 +24,7 @@ pub fn sha256_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hexadecimal(&hash.finalize())
 }
 
-/// SHA-256 of a file's content, read through a buffer of 1 MiB.
+/// SHA-256 of a file's content, read through a buffer of 128 KiB, which stays in the processor's cache.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn sha256_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 pub fn sha256_file(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 17];
     loop {
         let n = file.read(&mut buffer)?;
         if n == 0 {
