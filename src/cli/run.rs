@@ -59,7 +59,7 @@ struct WorkArguments {
     /// Print what would be read, made and written, and fail on what would fail later; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run, read the headers of all scans and print why some would be refused, by cause
+    /// With --dry-run, read the headers of all scans and masks and print why some would be refused
     #[arg(long, requires = "dry_run")]
     check: bool,
     #[command(flatten)]
