@@ -51,8 +51,9 @@ pub(crate) fn even_grid(
         let off = |gap: f64| if is_off(gap, n_steps(gap)) { (gap - median_mm).abs() } else { 0.0 };
         let worst = farthest(&off);
         let (before, after) = neighbours(worst);
-        let (gap_mm, spacing_mm, tolerance) = (gaps[worst], median_mm, tolerances.slice_gap);
-        return Err(Error::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance });
+        let (gap_mm, spacing_mm) = (gaps[worst], median_mm);
+        let limit_mm = rounding_mm.max(tolerances.slice_gap * median_mm);
+        return Err(Error::UnevenSpacing { before, after, gap_mm, spacing_mm, limit_mm });
     }
     let mut indices = vec![0.0];
     for gap in &gaps {
@@ -76,9 +77,10 @@ pub(crate) fn even_grid(
         let off = (height - start_mm - k as f64 * spacing_mm).abs();
         drifted = if off > drifted.1 { (k, off) } else { drifted };
     }
-    if drifted.1 > tolerances.off_grid * spacing_mm {
+    let limit_mm = tolerances.off_grid * spacing_mm;
+    if drifted.1 > limit_mm {
         let (file, drift_mm) = (slices[drifted.0].name(), drifted.1);
-        return Err(Error::Drift { file, drift_mm, spacing_mm });
+        return Err(Error::Drift { file, drift_mm, spacing_mm, limit_mm });
     }
     let deviations = gaps.iter().map(|gap| (gap - spacing_mm).abs());
     let gap_max_deviation_mm = deviations.fold(0.0, f64::max);
