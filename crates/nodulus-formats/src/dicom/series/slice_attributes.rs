@@ -4,6 +4,7 @@ use super::acquisitions::told_apart;
 use super::pixels::PixelFormat;
 use super::quantity;
 use super::slice::{FrameLocation, SliceHeader};
+use super::slice_spacing::FLOAT_NOISE;
 use crate::dicom::date::Date;
 use crate::dicom::element::elements::{Elements, PixelDataRange};
 use crate::dicom::element::syntax::{self, Packing};
@@ -35,6 +36,7 @@ pub(crate) fn slice(
 ) -> Result<SliceHeader, Problem> {
     let values = &elements.values;
     let mut irregular = elements.irregular.clone();
+    let (position_mm, position_step_mm) = position(own)?;
     let spacing: [f64; 2] = repeated_numbers(own, tags::PIXEL_SPACING, &mut irregular)?;
     if spacing.iter().any(|mm| *mm <= 0.0) {
         let found = format!("{spacing:?}");
@@ -67,7 +69,6 @@ pub(crate) fn slice(
         measured(tags::X_RAY_TUBE_CURRENT).or_else(|| measured(tags::X_RAY_TUBE_CURRENT_INM_A));
     let [thickness_mm, spacing_between_slices_mm, kvp] =
         [tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES, tags::KVP].map(measured);
-    let (position_mm, position_step_mm) = position(own)?;
     let pixels = pixel_format(elements, own, &mut irregular)?;
     let quantity = quantity::of(
         values,
@@ -139,7 +140,6 @@ fn position(own: &InMemDicomObject) -> Result<([f64; 3], [f64; 3]), Problem> {
 /// that -299.38 is `-299.380005`. Decimals are those without which the number would change by more than such noise; 1 at
 /// least, where the text has a point or an exponent: `5.0` is no proof of a number that was rounded to 1 mm.
 fn last_decimal_mm(mm: f64, number: &str) -> f64 {
-    const FLOAT_NOISE: f64 = 1e-7;
     const MOST_DECIMALS: i32 = 9;
     let least = i32::from(number.contains(['.', 'e', 'E']));
     let is_enough = |decimals: &i32| {

@@ -8,6 +8,9 @@ use crate::dicom::error::Error;
 /// write positions with 6 decimals at most.
 pub(crate) const EXACT_MM: f64 = 1e-6;
 
+/// METHOD: the share of a position by which it changes as a real of 32 bits, 6e-8, rounded up.
+pub(crate) const FLOAT_NOISE: f64 = 1e-7;
+
 /// METHOD: greatest part of a gap by which rounded positions may change it; beyond, no rounding tells gaps apart.
 const MOST_ROUNDING: f64 = 0.25;
 
@@ -33,7 +36,9 @@ pub(crate) fn even_grid(
 ) -> Result<EvenGrid, Error> {
     let gaps: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let median_mm = median(&gaps);
-    let rounding_mm = step_mm.min(MOST_ROUNDING * median_mm) + EXACT_MM;
+    let farthest_mm = heights.iter().fold(0.0, |most: f64, height| most.max(height.abs()));
+    let noise_mm = EXACT_MM + 2.0 * FLOAT_NOISE * farthest_mm;
+    let rounding_mm = step_mm.min(MOST_ROUNDING * median_mm) + noise_mm;
     let is_off = |gap: f64, n_steps: f64| {
         let expected = n_steps * median_mm;
         // Several steps of a rounded median add up.
