@@ -98,7 +98,9 @@ pub(crate) fn told_apart(
     own: &InMemDicomObject,
 ) -> [Option<String>; N_TELLING] {
     let read = |values, tag| text(values, tag).ok().flatten();
-    TELLING.map(|(tag, ..)| read(own, tag).or_else(|| read(values, tag)))
+    let is_frame = !std::ptr::eq(own, values);
+    TELLING
+        .map(|(tag, ..)| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten()))
 }
 
 impl Values {

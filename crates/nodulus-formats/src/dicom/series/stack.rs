@@ -124,8 +124,7 @@ pub(crate) fn stack<'a>(
 
 /// How much rounding in the last decimal of positions changes a height along the normal.
 ///
-/// METHOD: the decimals that are enough for 90% of the slices. A scanner may leave zeros at the end out, and a slice
-/// or two with more decimals do not make the others more exact.
+/// METHOD: the decimals that are enough for 90% of the slices: a few slices with more do not make the others more exact.
 fn last_decimal_mm(slices: &[SliceHeader], normal: [f64; 3]) -> f64 {
     let step = |axis: usize| {
         let mut steps: Vec<f64> = slices.iter().map(|slice| slice.position_step_mm[axis]).collect();
