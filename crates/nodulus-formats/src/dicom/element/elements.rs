@@ -106,6 +106,8 @@ struct DataSetScan<'a, R> {
     tags: Vec<(Tag, usize)>,
     /// Descriptive elements that occur twice with different values.
     contradicted: Vec<Tag>,
+    /// The first other element that does, which fails the file wherever its reading ends.
+    twice: Option<Problem>,
     pixels: Option<PixelDataRange>,
     padding: Option<u16>,
     frames: FunctionalGroups,
@@ -126,6 +128,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             found: Vec::new(),
             tags: Vec::new(),
             contradicted: Vec::new(),
+            twice: None,
             pixels: None,
             padding: None,
             frames: FunctionalGroups::default(),
@@ -136,6 +139,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             Err(_) if scan.is_past => {}
             other => other?,
         }
+        scan.twice.take().map_or(Ok(()), Err)?;
         let Self { scanner, encoding, found, pixels, padding, frames, contradicted, .. } = scan;
         let (mut values, length) = (decode(found, encoding)?, scanner.end);
         for tag in contradicted {
@@ -201,10 +205,11 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
                 let mut bytes = [0; 2];
                 self.scanner.fill(&mut bytes, || attribute_name(element.tag))?;
                 let padding = self.encoding.u16(bytes);
-                match self.padding.replace(padding).filter(|first| *first != padding) {
-                    Some(first) => Err(two_values(element.tag, first, padding)),
-                    None => Ok(()),
+                if let Some(first) = self.padding.replace(padding).filter(|first| *first != padding)
+                {
+                    self.twice.get_or_insert(two_values(element.tag, first, padding));
                 }
+                Ok(())
             }
             Some(length) if is_wanted && element.tag != tags::PIXEL_PADDING_VALUE => {
                 let start = self.found.len();
@@ -237,11 +242,12 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
         if first == second {
             return Ok(());
         }
-        if !is_descriptive(tag) {
-            return Err(two_values(tag, first, second));
+        if is_descriptive(tag) {
+            self.scanner.note(Irregularity::Attribute(tag));
+            self.contradicted.push(tag);
+        } else {
+            self.twice.get_or_insert(two_values(tag, first, second));
         }
-        self.scanner.note(Irregularity::Attribute(tag));
-        self.contradicted.push(tag);
         Ok(())
     }
 
