@@ -160,11 +160,7 @@ impl Inclusion {
         let mut reasons = Vec::new();
         if let Some(image_type) = &scan.image_type {
             let values: Vec<&str> = image_type.split('\\').map(str::trim).collect();
-            // A manufacturer's value has several words, as `CT_SOM5 MIP`.
-            let mut words = values.iter().flat_map(|value| value.split_whitespace());
-            if let Some(word) =
-                words.find(|word| self.exclude_reformats && REFORMATS.contains(word))
-            {
+            if let Some(word) = reformat(&values).filter(|_| self.exclude_reformats) {
                 reasons.push(format!("a reformat by ImageType ({word})"));
             }
             if self.exclude_derived && values.contains(&"DERIVED") {
@@ -232,19 +228,49 @@ pub(super) fn exclude_thicker(scan: &mut Scan, thicker: &Thicker) {
     }
 }
 
-/// Words of `ImageType` by which an image is a projection or reformat of a scan (PS3.3, C.8.16.2.1.4, and Siemens').
-const REFORMATS: [&str; 10] = [
+/// Words in the values of `ImageType` by which an image is a projection or reformat of a scan (PS3.3, C.8.16.2.1.4, and
+/// manufacturers').
+const REFORMATS: [&str; 18] = [
     "MIP",
+    "MIPS",
+    "MIPTHICK",
     "MINIP",
-    "MAX_IP",
-    "MIN_IP",
+    "MAX IP",
+    "MIN IP",
     "MPR",
-    "CURVED_MPR",
+    "MPVR",
+    "CPR",
     "VRT",
-    "VOLUME_RENDER",
-    "SURFACE_RENDER",
+    "SSD",
     "3D",
+    "VOLUME RENDER",
+    "VOLUME RENDERING",
+    "SURFACE RENDER",
+    "PROJECTION IMAGE",
+    "REFORMATTED",
+    "AVERAGE",
 ];
+
+/// The word by which an image is a projection or reformat.
+///
+/// METHOD: a value has several words, as `CT_SOM5 MIP` or `MPR_THICK`. `VOLUME` is the third of four values of an ordinary
+/// Enhanced CT (`DERIVED\PRIMARY\VOLUME\NONE`), and a reformat only where a derived image has it in another place.
+fn reformat(values: &[&str]) -> Option<&'static str> {
+    for value in values {
+        let words: Vec<&str> = value.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let words = format!(" {} ", words.join(" ").to_ascii_uppercase());
+        let found = REFORMATS.into_iter().find(|word| words.contains(&format!(" {word} ")));
+        if found.is_some() {
+            return found;
+        }
+    }
+    let is_volume = match values {
+        ["DERIVED", _, "VOLUME"] => true,
+        ["DERIVED", _, _, rest @ ..] => rest.contains(&"VOLUME"),
+        _ => false,
+    };
+    is_volume.then_some("VOLUME")
+}
 
 /// Whether a text fits a pattern with `*` for any letters and `?` for one, in upper or lower case.
 fn is_like(text: &str, pattern: &str) -> bool {
@@ -353,6 +379,43 @@ mod tests {
         assert_eq!(of(&rules, &with("ORIGINAL\\HELIX", "Bone")), [expected]);
         // Unknown values exclude nothing.
         assert_eq!(of(&rules, &scan()), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn reformats_are_known_by_their_words() {
+        for image_type in [
+            "DERIVED\\SECONDARY\\AXIAL\\CT_SOM5 MIP",
+            "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE",
+            "DERIVED\\SECONDARY\\PROJECTION IMAGE",
+            "DERIVED\\SECONDARY\\AXIAL\\AVERAGE",
+            "DERIVED\\SECONDARY\\VOLUME",
+            "DERIVED\\SECONDARY\\AXIAL\\VOLUME",
+            "DERIVED\\PRIMARY\\VOLUME\\MIN_IP",
+            "DERIVED\\SECONDARY\\AXIAL\\MIN IP",
+            "DERIVED\\SECONDARY\\AXIAL\\THIN_MIP",
+            "DERIVED\\SECONDARY\\AXIAL\\MPR_THICK",
+            "DERIVED\\SECONDARY\\AXIAL\\MIPTHICK",
+            "DERIVED\\SECONDARY\\AXIAL\\CPR",
+            "DERIVED\\SECONDARY\\AXIAL\\SSD",
+            "DERIVED\\SECONDARY\\AXIAL\\MPVR",
+            "DERIVED\\SECONDARY\\AXIAL\\mip",
+            "DERIVED\\PRIMARY\\VOLUME\\CURVED_MPR",
+        ] {
+            let values: Vec<&str> = image_type.split('\\').collect();
+            assert!(reformat(&values).is_some(), "{image_type}");
+        }
+        for image_type in [
+            "ORIGINAL\\PRIMARY\\VOLUME\\NONE",
+            "DERIVED\\PRIMARY\\VOLUME\\NONE",
+            "ORIGINAL\\PRIMARY\\VOLUME",
+            "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM7 SPI DE",
+            "DERIVED\\SECONDARY\\AXIAL\\RESAMPLED",
+            "ORIGINAL\\PRIMARY\\AXIAL\\HELIX",
+            "",
+        ] {
+            let values: Vec<&str> = image_type.split('\\').collect();
+            assert_eq!(reformat(&values), None, "{image_type}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Groups errors by their cause.
 
 use super::error::{Error, Problem};
+use super::series::tilt::MOST_DEGREES;
 
 impl Error {
     /// What is wrong, in the same words for every series, and the setting that would admit the series, if there is one.
@@ -11,7 +12,12 @@ impl Error {
             Self::File { problem, .. } => (problem.cause(), None),
             Self::NoSlices { .. } => ("no slice among the files", None),
             Self::Mixed { .. } => ("slices that differ in an attribute of the series", None),
-            Self::Tilted { degrees: Some(_), .. } => ("a tilted gantry", Some("ingest.tilt")),
+            Self::Tilted { degrees: Some(degrees), .. } if *degrees <= MOST_DEGREES => {
+                ("a tilted gantry", Some("ingest.tilt"))
+            }
+            Self::Tilted { degrees: Some(_), .. } => {
+                ("slices on a line that no gantry tilts to", None)
+            }
             Self::Tilted { degrees: None, .. } => {
                 ("slices shifted sideways", Some("ingest.tolerances.off_grid"))
             }

@@ -1,5 +1,6 @@
 //! Errors of DICOM files, and of the files of a series together.
 
+use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
 use dicom_core::Tag;
@@ -50,7 +51,7 @@ pub enum Error {
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
         "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it, expected at most {tolerance_mm:.4} mm: {}", tilt_text(*degrees)
+         along it, expected at most {tolerance_mm:.4} mm (`tolerances.off_grid`): {}", tilt_text(*degrees)
     )]
     Tilted {
         /// The file with the greatest distance.
@@ -63,12 +64,12 @@ pub enum Error {
         along_mm: f64,
         /// Greatest distance allowed, in mm.
         tolerance_mm: f64,
-        /// The angle of the line that the slices lie on; `None` where they lie on no line that a gantry tilts to.
+        /// The angle of the line that the slices lie on; `None` where they lie on none.
         degrees: Option<f64>,
     },
     /// The values are not Hounsfield units.
     #[error(
-        "`{file}` holds {quantity} ({attribute} is `{found}`), expected Hounsfield units: exclude \
+        "`{file}` holds {quantity} ({attribute} is {found}), expected Hounsfield units: exclude \
          the series, or read the series of the same scan in HU"
     )]
     NotHounsfield {
@@ -135,9 +136,8 @@ pub enum Error {
     /// A gap differs from the median gap.
     #[error(
         "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
-         expected {spacing_mm:.4} mm ({:.1}% off, tolerance {}%)",
-        100.0 * (gap_mm - spacing_mm).abs() / spacing_mm,
-        100.0 * tolerance
+         expected {spacing_mm:.4} mm to within {limit_mm:.4} mm (the greater of `tolerances.slice_gap` and one step in the \
+         last decimal of positions)"
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -148,13 +148,13 @@ pub enum Error {
         gap_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
-        /// Greatest deviation allowed, as a share of the spacing.
-        tolerance: f64,
+        /// Greatest deviation allowed, in mm.
+        limit_mm: f64,
     },
     /// Small deviations of the gaps add up.
     #[error(
         "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its position on a grid of \
-         {spacing_mm:.4} mm"
+         {spacing_mm:.4} mm, expected at most {limit_mm:.4} mm (`tolerances.off_grid`)"
     )]
     Drift {
         /// The slice with the greatest distance.
@@ -163,6 +163,8 @@ pub enum Error {
         drift_mm: f64,
         /// Median of all gaps, in mm.
         spacing_mm: f64,
+        /// Greatest distance allowed, in mm.
+        limit_mm: f64,
     },
     /// Two slices at one position have different voxels.
     #[error(
@@ -236,12 +238,12 @@ impl Error {
                 let (before, after) = (moved(before), moved(after));
                 Self::MissingSlices { before, after, gap_mm, spacing_mm, n_missing }
             }
-            Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance } => {
+            Self::UnevenSpacing { before, after, gap_mm, spacing_mm, limit_mm } => {
                 let (before, after) = (moved(before), moved(after));
-                Self::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance }
+                Self::UnevenSpacing { before, after, gap_mm, spacing_mm, limit_mm }
             }
-            Self::Drift { file, drift_mm, spacing_mm } => {
-                Self::Drift { file: moved(file), drift_mm, spacing_mm }
+            Self::Drift { file, drift_mm, spacing_mm, limit_mm } => {
+                Self::Drift { file: moved(file), drift_mm, spacing_mm, limit_mm }
             }
             Self::Conflict { file, other, position_mm } => {
                 Self::Conflict { file: moved(file), other: moved(other), position_mm }
@@ -256,27 +258,6 @@ impl Error {
     pub(crate) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
         Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
     }
-}
-
-/// Values with the number of their slices: `1: 40 slices, 2: 40 slices`.
-fn tilt_text(degrees: Option<f64>) -> String {
-    match degrees {
-        Some(degrees) => format!(
-            "the gantry is tilted by {degrees:.2} degrees; `ingest.tilt = \"resample\"` moves the slices onto an even \
-             grid"
-        ),
-        None => "the slices are shifted, and not along one line as with a tilted gantry".to_owned(),
-    }
-}
-
-fn groups_text(groups: &[(String, usize)]) -> String {
-    const MOST: usize = 6;
-    let shown = groups.iter().take(MOST).map(|(value, n)| {
-        let slices = if *n == 1 { "slice" } else { "slices" };
-        format!("{value}: {n} {slices}")
-    });
-    let more = groups.len().checked_sub(MOST).filter(|n| *n > 0);
-    shown.chain(more.map(|n| format!("and {n} more"))).collect::<Vec<_>>().join(", ")
 }
 
 /// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.

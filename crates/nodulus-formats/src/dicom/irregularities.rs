@@ -18,6 +18,8 @@ pub enum Irregularity {
     UnknownRepresentation,
     /// An attribute that no voxel depends on has no valid value, and counts as missing.
     Attribute(Tag),
+    /// An attribute has one value several times.
+    RepeatedValue(Tag),
     /// The pixel data have more bytes than pixels.
     ExcessPixelBytes,
     /// `HighBit` contradicts `BitsStored`, and the pixels show where their bits are.
@@ -42,6 +44,7 @@ impl fmt::Display for Irregularity {
             Self::ElementOrder => "element_order",
             Self::UnknownRepresentation => "unknown_representation",
             Self::Attribute(tag) => return write!(f, "attribute {}", keyword(*tag)),
+            Self::RepeatedValue(tag) => return write!(f, "repeated_value {}", keyword(*tag)),
             Self::ExcessPixelBytes => "excess_pixel_bytes",
             Self::HighBit => "high_bit",
             Self::Orientation => "orientation",

@@ -15,6 +15,7 @@ mod irregularities;
 mod passed_over;
 mod series_info;
 mod error;
+mod error_text;
 mod cause;
 mod element;
 mod series;

@@ -56,7 +56,8 @@ pub struct SeriesInfo {
 pub struct SeriesLabels {
     /// DICOM `SeriesDescription`.
     pub series_description: Option<String>,
-    /// DICOM `ImageType`, values joined by `\`; without it, the `FrameType`.
+    /// DICOM `ImageType`, values joined by `\`; without it, the `FrameType`. A `VolumeBasedCalculationTechnique` other
+    /// than `NONE` follows as the last value.
     pub image_type: Option<String>,
     /// DICOM `SeriesNumber`.
     pub series_number: Option<i64>,

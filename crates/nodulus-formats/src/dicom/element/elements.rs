@@ -2,16 +2,17 @@
 
 use super::deflated;
 use super::functional_groups::{self, FunctionalGroups};
-use super::header::ElementHeader;
+use super::header::{ElementHeader, is_descriptive};
 use super::scanner::Scanner;
 use super::syntax::{self, Encoding};
-use super::values::decode;
+use super::values::{decode, text};
 use crate::dicom::error::{Error, Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use fs_err::File;
+use std::fmt::Display;
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
@@ -101,7 +102,12 @@ struct DataSetScan<'a, R> {
     wanted: &'a [Tag],
     /// The wanted elements, encoded.
     found: Vec<u8>,
-    tags: Vec<Tag>,
+    /// The tags of the wanted elements, each with where it begins in `found`.
+    tags: Vec<(Tag, usize)>,
+    /// Descriptive elements that occur twice with different values.
+    contradicted: Vec<Tag>,
+    /// The first other element that does, which fails the file wherever its reading ends.
+    twice: Option<Problem>,
     pixels: Option<PixelDataRange>,
     padding: Option<u16>,
     frames: FunctionalGroups,
@@ -121,6 +127,8 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             wanted,
             found: Vec::new(),
             tags: Vec::new(),
+            contradicted: Vec::new(),
+            twice: None,
             pixels: None,
             padding: None,
             frames: FunctionalGroups::default(),
@@ -131,8 +139,12 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             Err(_) if scan.is_past => {}
             other => other?,
         }
-        let Self { scanner, encoding, found, pixels, padding, frames, .. } = scan;
-        let (values, length) = (decode(found, encoding)?, scanner.end);
+        scan.twice.take().map_or(Ok(()), Err)?;
+        let Self { scanner, encoding, found, pixels, padding, frames, contradicted, .. } = scan;
+        let (mut values, length) = (decode(found, encoding)?, scanner.end);
+        for tag in contradicted {
+            values.remove_element(tag);
+        }
         let irregular = scanner.irregular;
         Ok(Elements {
             transfer_syntax,
@@ -192,33 +204,77 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
                 let mut bytes = [0; 2];
                 self.scanner.fill(&mut bytes, || attribute_name(element.tag))?;
-                self.padding = Some(self.encoding.u16(bytes));
+                let padding = self.encoding.u16(bytes);
+                if let Some(first) = self.padding.replace(padding).filter(|first| *first != padding)
+                {
+                    self.twice.get_or_insert(two_values(element.tag, first, padding));
+                }
                 Ok(())
             }
             Some(length) if is_wanted && element.tag != tags::PIXEL_PADDING_VALUE => {
-                self.tags.push(element.tag);
-                self.scanner.append_element(element, length, &mut self.found)
+                let start = self.found.len();
+                self.scanner.append_element(element, length, &mut self.found)?;
+                match self.tags.iter().find(|(tag, _)| *tag == element.tag) {
+                    Some((_, first)) => self.second(element.tag, *first, start),
+                    None => {
+                        self.tags.push((element.tag, start));
+                        Ok(())
+                    }
+                }
             }
             Some(length) => self.scanner.skip(length, element.tag),
             None => self.scanner.skip_sequence(element, self.encoding),
         }
     }
 
+    /// Checks an element that was found before, where both begin in `found`, and keeps the first one.
+    ///
+    /// METHOD: PS3.5, 7.1 forbids two of one tag. Of two values, other readers take the first or the last.
+    fn second(&mut self, tag: Tag, first: usize, start: usize) -> Result<(), Problem> {
+        let second = self.found.split_off(start);
+        let end = self.tags.iter().map(|(_, at)| *at).find(|at| *at > first).unwrap_or(start);
+        if self.found[first..end] == second {
+            return Ok(());
+        }
+        let first = self.found[first..end].to_vec();
+        let value = |bytes| text(&decode(bytes, self.encoding)?, tag);
+        let [first, second] = [value(first)?, value(second)?].map(Option::unwrap_or_default);
+        if first == second {
+            return Ok(());
+        }
+        if is_descriptive(tag) {
+            self.scanner.note(Irregularity::Attribute(tag));
+            self.contradicted.push(tag);
+        } else {
+            self.twice.get_or_insert(two_values(tag, first, second));
+        }
+        Ok(())
+    }
+
     /// Whether the last wanted element is there.
     fn has_last(&self) -> bool {
         match self.wanted.last() {
             Some(&tags::PIXEL_DATA) => self.pixels.is_some(),
-            Some(last) => self.tags.contains(last),
+            Some(last) => self.has(last),
             None => true,
         }
     }
 
+    fn has(&self, wanted: &Tag) -> bool {
+        self.tags.iter().any(|(tag, _)| tag == wanted)
+    }
+
     /// Whether no wanted element that a slice needs is missing.
     fn has_needed(&self) -> bool {
-        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.tags.contains(tag);
+        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.has(tag);
         NEEDED.iter().all(is_there)
             && (self.frames.are_there() || NEEDED_OF_SINGLE.iter().all(is_there))
     }
+}
+
+/// An element that occurs twice.
+fn two_values(tag: Tag, first: impl Display, second: impl Display) -> Problem {
+    Problem::value(tag, format!("there twice, `{first}` and `{second}`"), "one value")
 }
 
 #[cfg(test)]

@@ -40,7 +40,18 @@ struct GroupMacro {
     wanted: &'static [Tag],
 }
 
-const MACROS: [GroupMacro; 10] = [
+/// Attributes of a converted slice that no other group has.
+const CONVERTED: [Tag; 7] = [
+    tags::KVP,
+    tags::TRIGGER_TIME,
+    tags::X_RAY_TUBE_CURRENT,
+    tags::FILTER_TYPE,
+    tags::CONVOLUTION_KERNEL,
+    tags::IRRADIATION_EVENT_UID,
+    tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
+];
+
+const MACROS: [GroupMacro; 13] = [
     GroupMacro {
         sequence: tags::CT_RECONSTRUCTION_SEQUENCE,
         single: false,
@@ -55,7 +66,25 @@ const MACROS: [GroupMacro; 10] = [
     GroupMacro {
         sequence: tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
         single: true,
-        wanted: &[tags::FRAME_TYPE],
+        wanted: &[tags::FRAME_TYPE, tags::VOLUME_BASED_CALCULATION_TECHNIQUE],
+    },
+    GroupMacro {
+        sequence: tags::FRAME_CONTENT_SEQUENCE,
+        single: false,
+        wanted: &[tags::FRAME_ACQUISITION_NUMBER, tags::TEMPORAL_POSITION_INDEX, tags::STACK_ID],
+    },
+    GroupMacro {
+        sequence: tags::CARDIAC_SYNCHRONIZATION_SEQUENCE,
+        single: false,
+        wanted: &[
+            tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
+            tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
+        ],
+    },
+    GroupMacro {
+        sequence: tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE,
+        single: false,
+        wanted: &[tags::IRRADIATION_EVENT_UID],
     },
     GroupMacro {
         sequence: tags::PLANE_POSITION_SEQUENCE,
@@ -71,12 +100,12 @@ const MACROS: [GroupMacro; 10] = [
     GroupMacro {
         sequence: tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE,
         single: false,
-        wanted: &[tags::KVP, tags::X_RAY_TUBE_CURRENT, tags::CONVOLUTION_KERNEL],
+        wanted: &CONVERTED,
     },
     GroupMacro {
         sequence: tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE,
         single: false,
-        wanted: &[tags::KVP, tags::X_RAY_TUBE_CURRENT, tags::CONVOLUTION_KERNEL],
+        wanted: &CONVERTED,
     },
     GroupMacro {
         sequence: tags::PIXEL_MEASURES_SEQUENCE,

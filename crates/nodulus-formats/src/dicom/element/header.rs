@@ -59,6 +59,17 @@ pub(crate) fn is_descriptive(tag: Tag) -> bool {
             | tags::TEMPORAL_POSITION_IDENTIFIER
             | tags::IMAGES_IN_ACQUISITION
             | tags::FRAME_TYPE
+            | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
+            | tags::ACQUISITION_TIME
+            | tags::CONTENT_TIME
+            | tags::TRIGGER_TIME
+            | tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE
+            | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
+            | tags::IRRADIATION_EVENT_UID
+            | tags::FILTER_TYPE
+            | tags::FRAME_ACQUISITION_NUMBER
+            | tags::TEMPORAL_POSITION_INDEX
+            | tags::STACK_ID
     )
 }
 
@@ -80,7 +91,7 @@ impl ElementHeader {
         let length = self.length.unwrap_or_default();
         let is_unknown = self.vr == Some(UN);
         let vr = self.vr.filter(|_| !is_unknown).or_else(in_dictionary);
-        let is_decimal = || matches!(in_dictionary(), Some(DS | IS | FD | FL));
+        let is_decimal = || matches!(in_dictionary(), Some(DS | IS | FD | FL | UL));
         let expected = match vr {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
             Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",

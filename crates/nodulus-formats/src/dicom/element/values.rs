@@ -58,8 +58,37 @@ pub(crate) fn whole(values: &InMemDicomObject, tag: Tag) -> Result<Option<i64>, 
     number.map(Some).ok_or_else(|| Problem::value(tag, format!("`{found}`"), "a whole number"))
 }
 
+/// A count that is written as a whole number, `1` or `1.0`.
+pub(crate) fn count(text: &str) -> Option<usize> {
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && (0.0..1e9).contains(&number)).then_some(number as usize)
+}
+
 pub(crate) fn number(values: &InMemDicomObject, tag: Tag) -> Result<Option<f64>, Problem> {
     Ok(numbers(values, tag)?.map(|[number]| number))
+}
+
+/// Numbers that a file may repeat, as `1\\1` for a slope of 1; notes the repetition.
+pub(crate) fn repeated_numbers<const N: usize>(
+    values: &InMemDicomObject,
+    tag: Tag,
+    irregular: &mut Vec<Irregularity>,
+) -> Result<[f64; N], Problem> {
+    let problem = match required(values, tag, numbers) {
+        Ok(numbers) => return Ok(numbers),
+        Err(problem) => problem,
+    };
+    let found = text(values, tag)?.unwrap_or_default();
+    let parts: Option<Vec<f64>> = found.split('\\').map(|part| part.trim().parse().ok()).collect();
+    match parts.as_deref() {
+        Some([first, rest @ ..])
+            if rest.len() >= N && first.is_finite() && rest.iter().all(|part| part == first) =>
+        {
+            irregular.push(Irregularity::RepeatedValue(tag));
+            Ok([*first; N])
+        }
+        _ => Err(problem),
+    }
 }
 
 /// Exactly `N` finite decimal numbers.

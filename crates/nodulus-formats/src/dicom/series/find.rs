@@ -128,7 +128,7 @@ fn content_of(file: &Path) -> Result<FileContent, Error> {
     };
     let modality = sop_class::modality(&header.0.values).map_err(|e| Error::file(file, e))?;
     match modality.as_deref() {
-        Some("CT") => {}
+        Some(found) if sop_class::is_ct(found) => {}
         None => {
             let what = "a DICOM file without Modality".to_owned();
             return with_series(PassedOverRule::OtherModality, what);

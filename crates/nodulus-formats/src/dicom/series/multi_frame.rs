@@ -6,7 +6,7 @@ use super::sop_class::{self, is_localizer};
 use crate::dicom::element::elements::Elements;
 use crate::dicom::element::fragments::MAX_FRAMES;
 use crate::dicom::element::syntax::{self, Packing};
-use crate::dicom::element::values::{required, text};
+use crate::dicom::element::values::{count, required, text};
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
@@ -30,8 +30,8 @@ const PLACING: [Tag; 5] = [
 pub(crate) fn slices(file: &Path, elements: &Elements) -> Result<Vec<SliceHeader>, Problem> {
     let frames = &elements.frames;
     let found = required(&elements.values, tags::NUMBER_OF_FRAMES, text)?;
-    let n_frames = found.parse().ok().filter(|n| (1..=MAX_FRAMES).contains(n));
-    let n_frames: usize = n_frames.ok_or_else(|| {
+    let n_frames = count(&found).filter(|n| (1..=MAX_FRAMES).contains(n));
+    let n_frames = n_frames.ok_or_else(|| {
         Problem::value(tags::NUMBER_OF_FRAMES, &found, format!("1 to {MAX_FRAMES}"))
     })?;
     if frames.each.len() != n_frames {

@@ -11,6 +11,9 @@ pub(crate) const ROUNDING_TOLERANCE: f64 = 1e-4;
 /// METHOD: some software rounds direction cosines to 3 digits.
 pub(crate) const MOST_ROUNDED: f64 = 1e-3;
 
+/// METHOD: axes that turn by more, over half a degree, do not jitter, however small the slice.
+const MOST_JITTER: f64 = 1e-2;
+
 /// Refuses slices that differ in an attribute that a series has once.
 pub(crate) fn check_same(
     first: &SliceHeader,
@@ -54,7 +57,7 @@ pub(crate) fn check_same(
         first: first.name(),
         expected: show(first),
     };
-    let jitter = angle_tolerance(first, tolerances);
+    let jitter = angle_tolerance(first, tolerances, MOST_JITTER);
     for slice in slices {
         for (attribute, same, show) in checks {
             if !same(slice, first) {
@@ -63,8 +66,18 @@ pub(crate) fn check_same(
         }
         if !close(&slice.orientation, &first.orientation, ROUNDING_TOLERANCE) {
             if !close(&slice.orientation, &first.orientation, jitter) {
-                let show = |slice: &SliceHeader| format!("{:?}", slice.orientation);
-                return Err(mixed("ImageOrientationPatient", slice, show));
+                let pairs = slice.orientation.iter().zip(&first.orientation);
+                let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                return Err(Error::Mixed {
+                    attribute: "ImageOrientationPatient",
+                    file: slice.name(),
+                    found: format!("{:?}, off by {off:.4e}", slice.orientation),
+                    first: first.name(),
+                    expected: format!(
+                        "{:?} to within {jitter:.4e} (`tolerances.off_grid` over the slice's voxels)",
+                        first.orientation
+                    ),
+                });
             }
             irregularities.add(Irregularity::OrientationJitter, 1);
         }
@@ -74,10 +87,10 @@ pub(crate) fn check_same(
 
 /// The change of a direction cosine that moves the far end of a slice by `off_grid` voxels.
 ///
-/// METHOD: not less than cosines are rounded by, and not more than those with 3 decimals are.
-pub(crate) fn angle_tolerance(slice: &SliceHeader, tolerances: &Tolerances) -> f64 {
+/// METHOD: not less than cosines are rounded by, and not more than `most`.
+pub(crate) fn angle_tolerance(slice: &SliceHeader, tolerances: &Tolerances, most: f64) -> f64 {
     let voxels = slice.size[0].max(slice.size[1]).max(1) as f64;
-    (tolerances.off_grid / voxels).clamp(ROUNDING_TOLERANCE, MOST_ROUNDED)
+    (tolerances.off_grid / voxels).clamp(ROUNDING_TOLERANCE, most)
 }
 
 pub(crate) fn close(a: &[f64], b: &[f64], tolerance: f64) -> bool {

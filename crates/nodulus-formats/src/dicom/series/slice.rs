@@ -1,5 +1,6 @@
 //! A slice: its header, and the position of its pixels in the file.
 
+use super::acquisitions::N_TELLING;
 use super::pixels::PixelFormat;
 use super::quantity::OtherQuantity;
 use crate::dicom::date::Date;
@@ -27,7 +28,7 @@ pub(crate) struct SliceHeader {
     pub(crate) spacing_mm: [f64; 2],
     /// Centre of the first voxel.
     pub(crate) position_mm: [f64; 3],
-    /// The last decimal of each number of the position, in mm.
+    /// The last decimal that each number of the position needs, in mm.
     pub(crate) position_step_mm: [f64; 3],
     /// Unit vectors of i, then of j.
     pub(crate) orientation: [f64; 6],
@@ -36,6 +37,8 @@ pub(crate) struct SliceHeader {
     pub(crate) labels: SeriesLabels,
     /// DICOM `TemporalPositionIdentifier`.
     pub(crate) temporal_position: Option<i64>,
+    /// Further values by which images of one body region are told apart.
+    pub(crate) told_apart: [Option<String>; N_TELLING],
     /// What the values are, if they are not HU.
     pub(crate) quantity: Option<OtherQuantity>,
     /// Faults that were read past.

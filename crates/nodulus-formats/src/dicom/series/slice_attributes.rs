@@ -1,12 +1,16 @@
 //! Parses the attributes of one slice.
 
+use super::acquisitions::told_apart;
 use super::pixels::PixelFormat;
 use super::quantity;
 use super::slice::{FrameLocation, SliceHeader};
+use super::slice_spacing::FLOAT_NOISE;
 use crate::dicom::date::Date;
 use crate::dicom::element::elements::{Elements, PixelDataRange};
 use crate::dicom::element::syntax::{self, Packing};
-use crate::dicom::element::values::{descriptive, integer, number, numbers, required, text, whole};
+use crate::dicom::element::values::{
+    descriptive, integer, number, numbers, repeated_numbers, required, text, whole,
+};
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use crate::dicom::series_info::SeriesLabels;
@@ -31,12 +35,13 @@ pub(crate) fn slice(
     location: FrameLocation,
 ) -> Result<SliceHeader, Problem> {
     let values = &elements.values;
-    let spacing: [f64; 2] = required(own, tags::PIXEL_SPACING, numbers)?;
+    let mut irregular = elements.irregular.clone();
+    let (position_mm, position_step_mm) = position(own)?;
+    let spacing: [f64; 2] = repeated_numbers(own, tags::PIXEL_SPACING, &mut irregular)?;
     if spacing.iter().any(|mm| *mm <= 0.0) {
         let found = format!("{spacing:?}");
         return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
     }
-    let mut irregular = elements.irregular.clone();
     if text(values, tags::MODALITY)?.is_none() {
         irregular.push(Irregularity::Attribute(tags::MODALITY));
     }
@@ -44,10 +49,12 @@ pub(crate) fn slice(
     let [manufacturer, model] =
         [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].map(|tag| described(values, tag));
     let kernel = described(own, tags::CONVOLUTION_KERNEL);
+    let frame_type = described(own, tags::FRAME_TYPE);
     let image_type = described(values, tags::IMAGE_TYPE);
+    let technique = described(own, tags::VOLUME_BASED_CALCULATION_TECHNIQUE);
     let mut labels = SeriesLabels {
         series_description: described(values, tags::SERIES_DESCRIPTION),
-        image_type: image_type.or_else(|| described(own, tags::FRAME_TYPE)),
+        image_type: with_technique(image_type.or_else(|| frame_type.clone()), technique),
         body_part: described(values, tags::BODY_PART_EXAMINED),
         contrast: described(values, tags::CONTRAST_BOLUS_AGENT),
         rescale_type: text(own, tags::RESCALE_TYPE)?,
@@ -62,12 +69,11 @@ pub(crate) fn slice(
         measured(tags::X_RAY_TUBE_CURRENT).or_else(|| measured(tags::X_RAY_TUBE_CURRENT_INM_A));
     let [thickness_mm, spacing_between_slices_mm, kvp] =
         [tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES, tags::KVP].map(measured);
-    let (position_mm, position_step_mm) = position(own)?;
-    let pixels = pixel_format(elements, own)?;
+    let pixels = pixel_format(elements, own, &mut irregular)?;
     let quantity = quantity::of(
         values,
         labels.rescale_type.as_deref(),
-        labels.image_type.as_deref(),
+        [labels.image_type.as_deref(), frame_type.as_deref()],
         [pixels.slope, pixels.intercept],
     );
     Ok(SliceHeader {
@@ -91,6 +97,7 @@ pub(crate) fn slice(
         spacing_between_slices_mm,
         labels,
         temporal_position,
+        told_apart: told_apart(values, own),
         quantity,
         irregular,
         manufacturer,
@@ -103,19 +110,44 @@ pub(crate) fn slice(
     })
 }
 
-/// The position of a slice, and the last decimal of each of its numbers, in mm: 0.01 for `-12.5\\3\\1.25` in the last.
+/// An image type, with the technique by which a frame was computed from a volume as its last value.
+fn with_technique(image_type: Option<String>, technique: Option<String>) -> Option<String> {
+    let computed = technique.filter(|technique| technique != "NONE");
+    let Some(computed) = computed else { return image_type };
+    match image_type {
+        Some(image_type) if image_type.split('\\').all(|value| value.trim() != computed) => {
+            Some(format!("{image_type}\\{computed}"))
+        }
+        other => other.or(Some(computed)),
+    }
+}
+
+/// The position of a slice, and the last decimal that each of its numbers needs, in mm: 0.01 for `-12.5\\3\\1.250000` in the
+/// last.
 fn position(own: &InMemDicomObject) -> Result<([f64; 3], [f64; 3]), Problem> {
     let position: [f64; 3] = required(own, tags::IMAGE_POSITION_PATIENT, numbers)?;
     let written = required(own, tags::IMAGE_POSITION_PATIENT, text)?;
     let mut step = [0.0; 3];
-    for (step, number) in step.iter_mut().zip(written.split('\\')) {
-        // A number with an exponent has no last decimal that is worth knowing.
-        if !number.contains(['e', 'E']) {
-            let decimals = number.trim().split_once('.').map_or(0, |(_, decimals)| decimals.len());
-            *step = 0.1f64.powi(decimals.min(16) as i32);
-        }
+    for ((step, mm), number) in step.iter_mut().zip(position).zip(written.split('\\')) {
+        *step = last_decimal_mm(mm, number);
     }
     Ok((position, step))
+}
+
+/// The last decimal that a number needs.
+///
+/// METHOD: programs fill numbers up with zeros, write them with an exponent, or write the digits of a real of 32 bits, so
+/// that -299.38 is `-299.380005`. Decimals are those without which the number would change by more than such noise; 1 at
+/// least, where the text has a point or an exponent: `5.0` is no proof of a number that was rounded to 1 mm.
+fn last_decimal_mm(mm: f64, number: &str) -> f64 {
+    const MOST_DECIMALS: i32 = 9;
+    let least = i32::from(number.contains(['.', 'e', 'E']));
+    let is_enough = |decimals: &i32| {
+        let scaled = mm * 10f64.powi(*decimals);
+        (scaled - scaled.round()).abs() <= FLOAT_NOISE * scaled.abs().max(1.0)
+    };
+    let decimals = (least..MOST_DECIMALS).find(is_enough).unwrap_or(MOST_DECIMALS);
+    0.1f64.powi(decimals)
 }
 
 /// METHOD: the day of the acquisition, else of the study, which may begin a day earlier. A text that is not a date
@@ -126,7 +158,11 @@ fn acquired_on(values: &InMemDicomObject) -> Option<Date> {
         .find_map(|tag| Date::from_dicom(&text(values, tag).ok()??))
 }
 
-fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelFormat, Problem> {
+fn pixel_format(
+    elements: &Elements,
+    own: &InMemDicomObject,
+    irregular: &mut Vec<Irregularity>,
+) -> Result<PixelFormat, Problem> {
     let values = &elements.values;
     let packing = syntax::packing(&elements.transfer_syntax)?;
     expect_integer(values, tags::SAMPLES_PER_PIXEL, 1)?;
@@ -157,7 +193,8 @@ fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelForm
         1 => true,
         other => return Err(Problem::value(tags::PIXEL_REPRESENTATION, other, "0 or 1")),
     };
-    let slope = required(own, tags::RESCALE_SLOPE, number)?;
+    let [slope] = repeated_numbers(own, tags::RESCALE_SLOPE, irregular)?;
+    let [intercept] = repeated_numbers(own, tags::RESCALE_INTERCEPT, irregular)?;
     if slope <= 0.0 {
         return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
     }
@@ -171,7 +208,7 @@ fn pixel_format(elements: &Elements, own: &InMemDicomObject) -> Result<PixelForm
         stated_high_bit,
         signed,
         slope,
-        intercept: required(own, tags::RESCALE_INTERCEPT, number)?,
+        intercept,
         padding: elements.padding,
     })
 }
@@ -239,4 +276,29 @@ pub(crate) fn plain_offset(
 fn expect_integer(values: &InMemDicomObject, tag: Tag, expected: u16) -> Result<(), Problem> {
     let found = integer(values, tag)?;
     if found == expected { Ok(()) } else { Err(Problem::value(tag, found, expected)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_decimal_mm;
+
+    #[test]
+    fn decimals_are_those_that_a_number_needs() {
+        for (number, decimals) in [
+            ("-299.380000", 2),
+            ("-2.99380000e+02", 2),
+            ("-299.380005", 2),
+            ("-299.38", 2),
+            ("-1299.5", 1),
+            ("-1299.500", 1),
+            ("12.345678", 6),
+            ("5.0", 1),
+            ("5", 0),
+            ("0", 0),
+            ("0.000000", 1),
+        ] {
+            let found = last_decimal_mm(number.parse().unwrap(), number);
+            assert!((found / 0.1f64.powi(decimals) - 1.0).abs() < 1e-9, "{number}: {found}");
+        }
+    }
 }

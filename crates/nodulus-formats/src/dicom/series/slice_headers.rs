@@ -6,7 +6,7 @@ use super::slice_attributes::{check_compressed, plain_offset, slice};
 use super::sop_class::{self, SopClass, is_localizer};
 use crate::dicom::element::elements::{self, Elements};
 use crate::dicom::element::syntax::{self, Packing};
-use crate::dicom::element::values::{integer, required, text};
+use crate::dicom::element::values::{count, integer, required, text};
 use crate::dicom::error::{Error, Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use crate::dicom::passed_over::{PassedOver, PassedOverRule};
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// In the order of the tags, as reading ends after the last one.
-const WANTED: [Tag; 47] = [
+const WANTED: [Tag; 54] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -25,17 +25,22 @@ const WANTED: [Tag; 47] = [
     tags::STUDY_DATE,
     tags::ACQUISITION_DATE,
     tags::ACQUISITION_DATE_TIME,
+    tags::ACQUISITION_TIME,
+    tags::CONTENT_TIME,
     tags::MODALITY,
     tags::MANUFACTURER,
     tags::SERIES_DESCRIPTION,
     tags::MANUFACTURER_MODEL_NAME,
+    tags::IRRADIATION_EVENT_UID,
     tags::PATIENT_ID,
     tags::CONTRAST_BOLUS_AGENT,
     tags::BODY_PART_EXAMINED,
     tags::SLICE_THICKNESS,
     tags::KVP,
     tags::SPACING_BETWEEN_SLICES,
+    tags::TRIGGER_TIME,
     tags::X_RAY_TUBE_CURRENT,
+    tags::FILTER_TYPE,
     tags::CONVOLUTION_KERNEL,
     tags::MULTIENERGY_CT_ACQUISITION,
     tags::STUDY_INSTANCE_UID,
@@ -46,6 +51,8 @@ const WANTED: [Tag; 47] = [
     tags::IMAGE_ORIENTATION_PATIENT,
     tags::FRAME_OF_REFERENCE_UID,
     tags::TEMPORAL_POSITION_IDENTIFIER,
+    tags::STACK_ID,
+    tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
     tags::NUMBER_OF_FRAMES,
@@ -89,7 +96,7 @@ fn read(file: &Path) -> Result<FileSlices, Error> {
 fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
     let values = &elements.values;
     let class = required(values, tags::SOP_CLASS_UID, text)?;
-    if let Some(modality) = sop_class::modality(values)?.filter(|modality| modality != "CT") {
+    if let Some(modality) = sop_class::modality(values)?.filter(|found| !sop_class::is_ct(found)) {
         return Err(Problem::value(tags::MODALITY, modality, "CT"));
     }
     match sop_class::of(&class) {
@@ -109,7 +116,7 @@ fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
         return Ok(FileSlices::Aside(PassedOver { series_instance_uid, ..aside }));
     }
     let frames = text(values, tags::NUMBER_OF_FRAMES)?;
-    if let Some(frames) = frames.filter(|frames| !matches!(frames.parse(), Ok(1u32))) {
+    if let Some(frames) = frames.filter(|frames| count(frames) != Some(1)) {
         return Err(Problem::value(tags::NUMBER_OF_FRAMES, frames, 1));
     }
     let mut slice = slice(file, elements, values, FrameLocation::at(0))?;
@@ -123,24 +130,27 @@ fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
 /// What an image is that cannot be a slice of a scan.
 ///
 /// METHOD: a slice has a position and shades of grey. An image with colours is none. One without a position may be a slice
-/// that lost it, so it is none only if it says that it is derived from other images, or has no spacing either.
+/// that lost it, so it is none only if it says that it is derived from other images; or if it does not say that it is an
+/// original, and has no orientation, spacing or rescaling either.
 fn screen_save(values: &InMemDicomObject) -> Option<&'static str> {
-    let is_there = |tag| text(values, tag).is_ok_and(|found| found.is_some());
+    let is_there = |tag: &Tag| text(values, *tag).is_ok_and(|found| found.is_some());
     if integer(values, tags::SAMPLES_PER_PIXEL).is_ok_and(|samples| samples == 3) {
         return Some("CT (an image with colours)");
     }
-    if is_there(tags::IMAGE_POSITION_PATIENT) {
+    if is_there(&tags::IMAGE_POSITION_PATIENT) {
         return None;
     }
     let image_type = text(values, tags::IMAGE_TYPE).ok().flatten().unwrap_or_default();
-    let mut parts = image_type.split('\\').map(str::trim);
-    let is_derived = parts.any(|part| {
+    let any = |found: fn(&str) -> bool| image_type.split('\\').any(|part| found(part.trim()));
+    let is_derived = any(|part| {
         matches!(part, "DERIVED" | "SECONDARY")
             || part.contains("SCREEN")
             || part.contains("REPORT")
     });
-    let is_unplaced = !is_there(tags::IMAGE_ORIENTATION_PATIENT) && !is_there(tags::PIXEL_SPACING);
-    (is_derived || is_unplaced).then_some("CT (an image without a position, as a screen save)")
+    const OF_SLICES: [Tag; 3] =
+        [tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING, tags::RESCALE_SLOPE];
+    let is_aside = is_derived || !any(|part| part == "ORIGINAL") && !OF_SLICES.iter().any(is_there);
+    is_aside.then_some("CT (an image without a position, as a screen save)")
 }
 
 /// The offset of the pixels, which are checked to be complete or in fragments, and whether more bytes follow them.

@@ -8,6 +8,9 @@ use crate::dicom::error::Error;
 /// write positions with 6 decimals at most.
 pub(crate) const EXACT_MM: f64 = 1e-6;
 
+/// METHOD: the share of a position by which it changes as a real of 32 bits, 6e-8, rounded up.
+pub(crate) const FLOAT_NOISE: f64 = 1e-7;
+
 /// METHOD: greatest part of a gap by which rounded positions may change it; beyond, no rounding tells gaps apart.
 const MOST_ROUNDING: f64 = 0.25;
 
@@ -33,7 +36,9 @@ pub(crate) fn even_grid(
 ) -> Result<EvenGrid, Error> {
     let gaps: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let median_mm = median(&gaps);
-    let rounding_mm = step_mm.min(MOST_ROUNDING * median_mm) + EXACT_MM;
+    let farthest_mm = heights.iter().fold(0.0, |most: f64, height| most.max(height.abs()));
+    let noise_mm = EXACT_MM + 2.0 * FLOAT_NOISE * farthest_mm;
+    let rounding_mm = step_mm.min(MOST_ROUNDING * median_mm) + noise_mm;
     let is_off = |gap: f64, n_steps: f64| {
         let expected = n_steps * median_mm;
         // Several steps of a rounded median add up.
@@ -51,8 +56,9 @@ pub(crate) fn even_grid(
         let off = |gap: f64| if is_off(gap, n_steps(gap)) { (gap - median_mm).abs() } else { 0.0 };
         let worst = farthest(&off);
         let (before, after) = neighbours(worst);
-        let (gap_mm, spacing_mm, tolerance) = (gaps[worst], median_mm, tolerances.slice_gap);
-        return Err(Error::UnevenSpacing { before, after, gap_mm, spacing_mm, tolerance });
+        let (gap_mm, spacing_mm) = (gaps[worst], median_mm);
+        let limit_mm = rounding_mm.max(tolerances.slice_gap * median_mm);
+        return Err(Error::UnevenSpacing { before, after, gap_mm, spacing_mm, limit_mm });
     }
     let mut indices = vec![0.0];
     for gap in &gaps {
@@ -76,9 +82,10 @@ pub(crate) fn even_grid(
         let off = (height - start_mm - k as f64 * spacing_mm).abs();
         drifted = if off > drifted.1 { (k, off) } else { drifted };
     }
-    if drifted.1 > tolerances.off_grid * spacing_mm {
+    let limit_mm = tolerances.off_grid * spacing_mm;
+    if drifted.1 > limit_mm {
         let (file, drift_mm) = (slices[drifted.0].name(), drifted.1);
-        return Err(Error::Drift { file, drift_mm, spacing_mm });
+        return Err(Error::Drift { file, drift_mm, spacing_mm, limit_mm });
     }
     let deviations = gaps.iter().map(|gap| (gap - spacing_mm).abs());
     let gap_max_deviation_mm = deviations.fold(0.0, f64::max);

@@ -55,6 +55,11 @@ pub(crate) fn modality(values: &InMemDicomObject) -> Result<Option<String>, Prob
     Ok(is_ct.then(|| "CT".to_owned()))
 }
 
+/// Whether a modality is CT, in whichever letters.
+pub(crate) fn is_ct(modality: &str) -> bool {
+    modality.eq_ignore_ascii_case("CT")
+}
+
 /// Whether a class is that of slices that were converted into one file.
 pub(crate) fn is_legacy(uid: &str) -> bool {
     uid == uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE

@@ -17,8 +17,10 @@ pub enum Tilt {
     Resample,
 }
 
+/// The greatest angle of slices that are moved.
+///
 /// METHOD: gantries tilt by up to 30 degrees; slices that are shifted further are no scan of one.
-const MOST_DEGREES: f64 = 35.0;
+pub(crate) const MOST_DEGREES: f64 = 35.0;
 
 /// A grid of more voxels, as a share of those of the slices, is refused, which bounds memory.
 ///
@@ -39,12 +41,11 @@ pub(crate) struct TiltedSlices {
     pub(crate) first_voxel: Vec<[f64; 2]>,
 }
 
-/// The slope of the line through slices: mm sideways for each mm along the normal, from offsets in mm (sideways and
-/// along) from the first slice. `None` where a slice lies further off the line than the tolerance, or the line is
-/// steeper than a gantry tilts.
+/// The angle between the normal and the line through slices, from their offsets in mm (sideways and along) from the first
+/// slice. `None` where a slice lies further off the line than the tolerance.
 ///
 /// METHOD: the line is fitted by least squares. Each slice is then moved by its own position, not by the line's.
-pub(crate) fn slope(offsets: &[([f64; 3], f64)], tolerance_mm: f64) -> Option<[f64; 3]> {
+pub(crate) fn line_degrees(offsets: &[([f64; 3], f64)], tolerance_mm: f64) -> Option<f64> {
     let n = offsets.len() as f64;
     let mean_along = offsets.iter().map(|(_, along)| along / n).sum::<f64>();
     let mean: [f64; 3] = std::array::from_fn(|a| offsets.iter().map(|(s, _)| s[a] / n).sum());
@@ -58,12 +59,7 @@ pub(crate) fn slope(offsets: &[([f64; 3], f64)], tolerance_mm: f64) -> Option<[f
             std::array::from_fn(|a| sideways[a] - mean[a] - slope[a] * (along - mean_along));
         dot(off, off).sqrt() <= tolerance_mm
     };
-    (degrees(slope) <= MOST_DEGREES && offsets.iter().all(on_line)).then_some(slope)
-}
-
-/// The angle of a slope.
-pub(crate) fn degrees(slope: [f64; 3]) -> f64 {
-    dot(slope, slope).sqrt().atan().to_degrees()
+    offsets.iter().all(on_line).then(|| dot(slope, slope).sqrt().atan().to_degrees())
 }
 
 /// Widens the grid of the first slice so that it holds all slices, and places them on it.

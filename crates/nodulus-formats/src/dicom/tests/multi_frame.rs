@@ -280,3 +280,54 @@ fn a_contradiction_is_refused_with_its_frame() {
         "{error}"
     );
 }
+
+#[test]
+fn frames_of_several_images_are_told_apart_by_their_groups() {
+    let cardiac = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
+    let content = tags::FRAME_CONTENT_SEQUENCE;
+    let phase = tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE;
+    let number = |n: u16| PrimitiveValue::from(n);
+    let percent = |n: u16| PrimitiveValue::from(f32::from(n));
+    type ValueOf = fn(u16) -> PrimitiveValue;
+    let index: ValueOf = |n| PrimitiveValue::from(u32::from(n));
+    for (sequence_tag, tag, vr, value) in [
+        (content, tags::FRAME_ACQUISITION_NUMBER, VR::US, number as ValueOf),
+        (content, tags::TEMPORAL_POSITION_INDEX, VR::UL, index),
+        (cardiac, phase, VR::FL, percent),
+    ] {
+        let file_of = |folder: &Path, of: &dyn Fn(usize) -> u16| {
+            enhanced(folder, |object| {
+                for frame in 0..4 {
+                    change_group(object, Some(frame), |group| {
+                        let mut item = InMemDicomObject::new_empty();
+                        put(&mut item, tag, vr, value(of(frame)));
+                        group.put(sequence(sequence_tag, vec![item]));
+                    });
+                }
+            })
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let error = refused(&file_of(folder.path(), &|frame| (frame % 2) as u16 + 1));
+        assert!(error.contains("2 images of one body region") && error.contains("2 slices"));
+        // One image, and two that lie one beside the other.
+        for of in [|_| 1, |frame: usize| (frame / 2) as u16] {
+            let folder = tempfile::tempdir().unwrap();
+            assert!(read_series(&[file_of(folder.path(), &of)], &Tolerances::default()).is_ok());
+        }
+    }
+}
+
+#[test]
+fn the_technique_of_a_computed_frame_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = enhanced(folder.path(), |object| {
+        put(object, tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\VOLUME\\NONE");
+        change_group(object, None, |group| {
+            let technique = tags::VOLUME_BASED_CALCULATION_TECHNIQUE;
+            group.put(one_item(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, technique, VR::CS, "MAX_IP"));
+        });
+    });
+    let series = read_series(&[file], &Tolerances::default()).unwrap();
+    let expected = "DERIVED\\PRIMARY\\VOLUME\\NONE\\MAX_IP";
+    assert_eq!(series.info.labels.image_type.as_deref(), Some(expected));
+}

@@ -100,6 +100,7 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         thickness_mm: Some(3.0),
         spacing_between_slices_mm: None,
         position_step_mm: [1e-6; 3],
+        told_apart: Default::default(),
         labels: SeriesLabels::default(),
         temporal_position: None,
         quantity: None,

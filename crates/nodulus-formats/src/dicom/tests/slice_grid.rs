@@ -106,6 +106,59 @@ fn several_images_of_one_region_are_refused_by_what_differs() {
 }
 
 #[test]
+fn images_of_one_region_are_told_apart_by_times_where_there_are_few() {
+    let even: Vec<f64> = (0..24).map(f64::from).collect();
+    // In the order of `TELLING`: the trigger, the event, the acquisition and the content.
+    let with = |at: usize, of: &dyn Fn(usize) -> String| {
+        let mut slices = at_heights(&even);
+        for (n, slice) in slices.iter_mut().enumerate() {
+            slice.told_apart[at] = Some(of(n));
+        }
+        slices
+    };
+    let two = |a: &'static str, b: &'static str| move |n: usize| [a, b][n % 2].to_owned();
+    for (at, attribute, values) in [
+        (0, "TriggerTime", ("0", "300")),
+        (3, "IrradiationEventUID", ("1.2.3", "1.2.4")),
+        (9, "AcquisitionTime", ("120000", "120030.5")),
+        (11, "ContentTime", ("120000", "120030")),
+    ] {
+        let error = refused(&with(at, &two(values.0, values.1)));
+        let expected =
+            format!("2 images of one body region, which differ in {attribute} ({}: 12 ", values.0);
+        assert!(error.contains(&expected), "{error}");
+    }
+    for (at, of) in [
+        // A time for each slice, or for each beat.
+        (9, &(|n: usize| format!("1200{:02}", n * 7 % 24)) as &dyn Fn(usize) -> String),
+        (0, &|n: usize| (500 + n * 5 % 7).to_string()),
+        // Two streams of a reconstruction.
+        (11, &two("120000", "120001")),
+        (11, &|n: usize| format!("1200{:02}", 11 * (n % 3))),
+        // Two halves of the body.
+        (9, &|n: usize| format!("12000{}", n / 12)),
+    ] {
+        assert!(stack(&with(at, of), &Tolerances::default()).is_ok(), "{at}");
+    }
+}
+
+#[test]
+fn one_slice_with_more_decimals_makes_the_others_no_more_exact() {
+    let mut slices = rounded((0..300).map(|k| 0.625 * f64::from(k)), 2);
+    slices[150].position_step_mm = [1e-6; 3];
+    assert!((grid_of(&slices).geometry.spacing().ijk()[2] - 0.625).abs() < 1e-4);
+    // A step in the positions is still found, and its message says by which limit.
+    for slice in &mut slices[150..] {
+        slice.position_mm[2] += 0.05;
+    }
+    let error = refused(&slices);
+    assert!(
+        error.contains("to within 0.0100 mm (the greater of `tolerances.slice_gap`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn positions_that_jitter_by_less_than_a_tenth_of_a_voxel_are_read() {
     let mut slices = at_heights(&[0.0, 2.5, 5.0, 7.5]);
     // 0.05 mm is a tenth of 0.5 mm.
@@ -123,4 +176,10 @@ fn positions_that_jitter_by_less_than_a_tenth_of_a_voxel_are_read() {
     slices[2].orientation = [1.0, 0.0009, 0.0, -0.0009, 1.0, 0.0];
     let stacked = grid_of(&slices);
     assert_eq!(stacked.irregularities.texts(), ["orientation_jitter: 1"]);
+    slices[2].orientation = [1.0, 0.03, 0.0, -0.03, 1.0, 0.0];
+    let error = refused(&slices);
+    assert!(
+        error.contains("off by 3.0000e-2, expected") && error.contains("to within 1.0000e-2"),
+        "{error}"
+    );
 }

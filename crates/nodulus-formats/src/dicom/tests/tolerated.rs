@@ -133,6 +133,47 @@ fn bytes_after_the_pixels_are_ignored_unless_they_are_a_frame() {
 }
 
 #[test]
+fn one_value_several_times_is_that_value() {
+    let series = with_element(tags::RESCALE_SLOPE, VR::DS, "1\\1.0");
+    assert_eq!(faults(&series), ["repeated_value RescaleSlope: 4"]);
+    let series = with_element(tags::RESCALE_INTERCEPT, VR::DS, "-1024\\-1024");
+    assert_eq!(faults(&series), ["repeated_value RescaleIntercept: 4"]);
+    assert_eq!(faults(&with_element(tags::NUMBER_OF_FRAMES, VR::IS, "1.0")), [] as [&str; 0]);
+    assert_eq!(faults(&with_element(tags::MODALITY, VR::CS, "ct")), [] as [&str; 0]);
+}
+
+/// A file's bytes with an element again, with another value of the same length.
+fn doubled(bytes: &[u8], tag: Tag, vr: &[u8; 2], change: impl Fn(&mut [u8])) -> Vec<u8> {
+    let at = find(bytes, tag, vr);
+    let end = at + 8 + usize::from(u16::from_le_bytes([bytes[at + 6], bytes[at + 7]]));
+    let mut second = bytes[at..end].to_vec();
+    change(&mut second[8..]);
+    [&bytes[..end], &second, &bytes[end..]].concat()
+}
+
+#[test]
+fn an_element_that_is_there_twice_has_one_value() {
+    let same = with_bytes(|bytes| doubled(&bytes, tags::RESCALE_SLOPE, b"DS", |_| {}));
+    assert_eq!(faults(&same), [] as [&str; 0]);
+    // No voxel depends on the description.
+    let to_x = |value: &mut [u8]| value[0] = b'x';
+    let series = with_bytes(|bytes| doubled(&bytes, tags::MANUFACTURER, b"LO", to_x));
+    assert_eq!(series.info.manufacturer, None);
+    assert_eq!(faults(&series), ["attribute Manufacturer: 4"]);
+    let refused_with = |tag, vr, change: fn(&mut [u8])| {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        fs::write(&files[2], doubled(&fs::read(&files[2]).unwrap(), tag, vr, change)).unwrap();
+        read_series(&files, &Tolerances::default()).unwrap_err().to_string()
+    };
+    let error = refused_with(tags::RESCALE_INTERCEPT, b"DS", |value| value[1] = b'2');
+    let expected = "RescaleIntercept (0028,1052) is there twice, `-1024` and `-2024`, expected one";
+    assert!(error.contains(expected), "{error}");
+    let error = refused_with(tags::ROWS, b"US", |value| value[0] = 1);
+    assert!(error.contains("Rows (0028,0010) is there twice, `2` and `1`, expected"), "{error}");
+}
+
+#[test]
 fn axes_that_are_almost_unit_vectors_are_made_so() {
     let series =
         with_element(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "0.9999\\0\\0\\0\\0.9999\\0");
@@ -158,6 +199,10 @@ fn a_screen_save_is_set_aside_and_a_slice_without_a_position_is_not() {
     let [aside] = &series.aside[..] else { panic!("{:?}", series.aside) };
     assert_eq!((aside.rule, &aside.path), (PassedOverRule::ScreenSave, &other));
     change("ORIGINAL\\PRIMARY\\AXIAL");
+    edit(&other, |object| {
+        object.remove_element(tags::IMAGE_ORIENTATION_PATIENT);
+        object.remove_element(tags::PIXEL_SPACING);
+    });
     let error = read_series(&files, &Tolerances::default()).unwrap_err().to_string();
     assert!(error.contains("save.dcm`: ImagePositionPatient (0020,0032) is missing"), "{error}");
 }
@@ -194,6 +239,7 @@ fn values_that_are_not_hu_are_refused_by_name() {
     let image_type = "DERIVED\\PRIMARY\\AXIAL\\ELECTRON_DENSITY";
     let error = refused_with(tags::IMAGE_TYPE, VR::CS, image_type);
     assert!(error.contains("electron densities (ImageType is `ELECTRON_DENSITY`)"), "{error}");
+    assert!(error.contains("expected Hounsfield units"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! Parts of the messages of errors.
+
+use super::series::tilt::MOST_DEGREES;
+
+/// How slices are shifted, and what to do.
+pub(super) fn tilt_text(degrees: Option<f64>) -> String {
+    match degrees {
+        Some(degrees) if degrees <= MOST_DEGREES => format!(
+            "the gantry is tilted by {degrees:.2} degrees; `ingest.tilt = \"resample\"` moves the slices onto an even \
+             grid"
+        ),
+        Some(degrees) => format!(
+            "the slices lie on a line at {degrees:.2} degrees to the normal, and a gantry tilts by {MOST_DEGREES} at most"
+        ),
+        None => "the slices are shifted, and not along one line as with a tilted gantry".to_owned(),
+    }
+}
+
+/// Values with the number of their slices: `1: 40 slices, 2: 40 slices`.
+pub(super) fn groups_text(groups: &[(String, usize)]) -> String {
+    const MOST: usize = 6;
+    let shown = groups.iter().take(MOST).map(|(value, n)| {
+        let slices = if *n == 1 { "slice" } else { "slices" };
+        format!("{value}: {n} {slices}")
+    });
+    let more = groups.len().checked_sub(MOST).filter(|n| *n > 0);
+    shown.chain(more.map(|n| format!("and {n} more"))).collect::<Vec<_>>().join(", ")
+}
