@@ -52,7 +52,7 @@ columns! {
         pub tilt_deg: Option<f64>,
         /// DICOM SeriesDescription
         pub series_description: Option<String>,
-        /// DICOM ImageType, values joined by `\`; FrameType if the series has no ImageType
+        /// DICOM ImageType, values joined by `\`; FrameType if the series has no ImageType; last the VolumeBasedCalculationTechnique of computed frames
         pub image_type: Option<String>,
         /// DICOM SeriesNumber
         pub series_number: Option<i64>,
