@@ -235,16 +235,15 @@ impl VoxelEncoding {
                 chunk.reverse();
             }
             let value = self.slope * number(chunk) + self.intercept;
-            let exact = match T::exactly(value) {
-                Some(exact) => exact,
-                None => {
-                    let (near, repair) =
-                        T::by_rules(value, rules).ok_or(InexactValue { index, value })?;
-                    repairs.add(repair);
-                    near
-                }
+            let read = if let Some(exact) = T::exactly(value) {
+                exact
+            } else {
+                let (near, repair) =
+                    T::by_rules(value, rules).ok_or(InexactValue { index, value })?;
+                repairs.add(repair);
+                near
             };
-            values.push(exact);
+            values.push(read);
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub struct Inclusion {
     /// Convolution kernels of included scans; without it, all kernels.
     #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
-    /// Excludes projections and reformats by their `ImageType`: MIP, MinIP, MPR and volume rendering.
+    /// Excludes projections and reformats by their `ImageType`: MIP, `MinIP`, MPR and volume rendering.
     pub exclude_reformats: bool,
     /// Excludes images that are `DERIVED` by their `ImageType`.
     pub exclude_derived: bool,
@@ -197,7 +197,7 @@ pub(super) fn thicker(scans: &[Scan]) -> Thicker {
         let known = |mm: Option<f64>| mm.unwrap_or(f64::INFINITY);
         (known(scan.slice_thickness_mm), known(scan.spacing_k_mm))
     };
-    let mut thinnest: BTreeMap<(&str, &str), (&str, (f64, f64))> = BTreeMap::new();
+    let mut thinnest = BTreeMap::new();
     let compared = || {
         let included = scans.iter().filter(|scan| scan.included);
         included
@@ -432,7 +432,9 @@ mod tests {
             vec![of("1", "a", 5.0), of("1", "b", 1.0), of("2", "c", 3.0), of("1", "d", 1.0)];
         scans.extend([refused, other_cohort, no_study("g", 1.0), no_study("h", 2.0)]);
         let found = thicker(&scans);
-        scans.iter_mut().for_each(|scan| exclude_thicker(scan, &found));
+        for scan in &mut scans {
+            exclude_thicker(scan, &found);
+        }
         let included: Vec<bool> = scans.iter().map(|scan| scan.included).collect();
         assert_eq!(included, [false, true, true, false, false, true, true, true]);
         assert_eq!(scans[0].exclusion_reasons, ["thicker than series b of its study"]);

@@ -42,7 +42,7 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
         files.iter().chain(&folders).filter(odd).map(|path| relative(root, path)).collect();
     let mut cases = Vec::new();
     for (key, files) in pairs.paired {
-        cases.extend(match unnameable(root, &files, &odd)? {
+        cases.extend(match unnameable(root, &files, &odd) {
             Some(path) => vec![Case::unnameable(path)],
             None => paired(root, &image, key, &files)?,
         });
@@ -64,16 +64,12 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
 
 /// The first of an image and its masks whose path is no text, so that no table can lead to it. The slices in a folder may
 /// have any names.
-fn unnameable(
-    root: &Path,
-    files: &PairedFiles,
-    odd: &BTreeSet<String>,
-) -> Result<Option<String>, Error> {
+fn unnameable(root: &Path, files: &PairedFiles, odd: &BTreeSet<String>) -> Option<String> {
     if odd.is_empty() {
-        return Ok(None);
+        return None;
     }
     let masks = files.masks.iter().flatten().cloned();
-    Ok(images(root, &files.images)?.into_iter().chain(masks).find(|path| odd.contains(path)))
+    images(root, &files.images).into_iter().chain(masks).find(|path| odd.contains(path))
 }
 
 /// The case of one patient, or of one of their scans; without an image, one case for each mask.
@@ -86,7 +82,7 @@ fn paired(
     key: PatientKey,
     files: &PairedFiles,
 ) -> Result<Vec<Case>, Error> {
-    let images: Vec<String> = images(root, &files.images)?.into_iter().collect();
+    let images: Vec<String> = images(root, &files.images).into_iter().collect();
     let mut case = Case { patient: Some(key.patient.clone()), ..Case::default() };
     for (reader, masks) in files.masks.iter().enumerate() {
         for mask in masks {
@@ -145,7 +141,7 @@ fn paired(
 
 /// The images among the paths that match the pattern of the image: image files, archives, folders with files that may
 /// be DICOM, and the folders of such files. Where there is none, the folders that match, so that they are reported.
-fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+fn images(root: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let (mut found, mut empty) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
         let full = root.join(path);
@@ -160,7 +156,7 @@ fn images(root: &Path, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, Err
             found.insert(relative(root, full.parent().unwrap_or(root)));
         }
     }
-    Ok(if found.is_empty() { empty } else { found })
+    if found.is_empty() { empty } else { found }
 }
 
 fn is_slice(file: &Path) -> bool {

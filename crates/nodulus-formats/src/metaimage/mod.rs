@@ -342,7 +342,7 @@ mod tests {
         for header in [&unsized_, &with(n)] {
             assert_eq!(read_files(header, &[("ct.raw", &longer)]), plain);
         }
-        let far_longer = [packed.as_slice(), &[1; 70_000]].concat();
+        let far_longer = [packed.clone(), vec![1; 70_000]].concat();
         assert_eq!(
             read_files(&unsized_, &[("ct.raw", &far_longer)]).unwrap_err(),
             format!("`ct.raw` holds {} compressed bytes, expected {n}", n + 70_000)

@@ -208,6 +208,7 @@ fn read_by(bytes: &[u8], rules: &ReadRules) -> Result<(Volume<u16>, bool, Repair
     Ok((loaded.into_volume(too_large(&path))?, is_placed, repairs))
 }
 
+#[expect(clippy::float_cmp, reason = "the file states these numbers")]
 #[test]
 fn what_others_ignore_is_ignored_and_told_of() {
     let whole = file(&[]);

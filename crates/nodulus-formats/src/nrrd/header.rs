@@ -257,16 +257,15 @@ fn placement(
     if !rules.unplaced {
         return Err(Error::Unplaced(path.to_owned()));
     }
-    let spacing = match directions {
-        Some(directions) => directions.map(length),
-        None => {
-            let found = fields.get("spacings")?;
-            let words: Vec<&str> = found.split_whitespace().collect();
-            let numbers = axes.map(|axis| words.get(axis).and_then(|word| word.parse().ok()));
-            let wrong = || fields.wrong("spacings", found, "a number for each axis of space");
-            let [Some(i), Some(j), Some(k)] = numbers else { return Err(wrong()) };
-            [i, j, k]
-        }
+    let spacing = if let Some(directions) = directions {
+        directions.map(length)
+    } else {
+        let found = fields.get("spacings")?;
+        let words: Vec<&str> = found.split_whitespace().collect();
+        let numbers = axes.map(|axis| words.get(axis).and_then(|word| word.parse().ok()));
+        let wrong = || fields.wrong("spacings", found, "a number for each axis of space");
+        let [Some(i), Some(j), Some(k)] = numbers else { return Err(wrong()) };
+        [i, j, k]
     };
     let geometry =
         Geometry::new(size, spacing, [0.0; 3], Geometry::AXIAL).map_err(geometry_error)?;

@@ -170,9 +170,12 @@ fn voxels<T: Voxel>(
         file.seek(SeekFrom::Start(start + skipped))?;
         VoxelStream::Plain(file)
     };
-    let failed = |source| match header.is_gzip {
-        true => Error::Inflate { path: path.to_owned(), source },
-        false => Error::Io(source),
+    let failed = |source| {
+        if header.is_gzip {
+            Error::Inflate { path: path.to_owned(), source }
+        } else {
+            Error::Io(source)
+        }
     };
     if let Some(skipped) = header.skipped.filter(|_| header.is_gzip)
         && stream.skip(skipped).map_err(failed)? < skipped

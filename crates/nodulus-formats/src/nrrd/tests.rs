@@ -49,6 +49,7 @@ fn message(header: &str, voxels: &[u8]) -> String {
     text.to_owned() + &cause.unwrap_or_default()
 }
 
+#[expect(clippy::float_cmp, reason = "the file states these numbers")]
 #[test]
 fn a_file_is_read_in_its_order_and_in_lps() {
     let loaded = read(HEADER, &bytes()).unwrap();
@@ -196,6 +197,7 @@ fn what_is_missing_or_wrong_is_named() {
     assert!(damaged.starts_with(" holds no valid gzip stream"), "{damaged}");
 }
 
+#[expect(clippy::float_cmp, reason = "the file states these numbers")]
 #[test]
 fn a_file_without_a_space_is_placed_by_option() {
     let header = HEADER

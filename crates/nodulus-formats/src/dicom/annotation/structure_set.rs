@@ -97,14 +97,13 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
         let own = item.items(tags::CONTOUR_SEQUENCE).iter().map(patient_contour);
         let own: Result<Vec<_>, _> = own.collect();
         let own = own.map_err(|problem| problem.to_string());
-        match contours.entry(number).or_insert_with(|| Ok(Vec::new())) {
-            Ok(before) => match own {
+        if let Ok(before) = contours.entry(number).or_insert_with(|| Ok(Vec::new())) {
+            match own {
                 Ok(own) => before.extend(own),
                 Err(defect) => {
                     contours.insert(number, Err(defect));
                 }
-            },
-            Err(_) => {}
+            }
         }
     }
     let mut rois: Vec<Roi> = Vec::new();

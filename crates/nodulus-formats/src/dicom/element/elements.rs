@@ -214,12 +214,11 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             Some(length) if is_wanted && element.tag != tags::PIXEL_PADDING_VALUE => {
                 let start = self.found.len();
                 self.scanner.append_element(element, length, &mut self.found)?;
-                match self.tags.iter().find(|(tag, _)| *tag == element.tag) {
-                    Some((_, first)) => self.second(element.tag, *first, start),
-                    None => {
-                        self.tags.push((element.tag, start));
-                        Ok(())
-                    }
+                if let Some((_, first)) = self.tags.iter().find(|(tag, _)| *tag == element.tag) {
+                    self.second(element.tag, *first, start)
+                } else {
+                    self.tags.push((element.tag, start));
+                    Ok(())
                 }
             }
             Some(length) => self.scanner.skip(length, element.tag),
@@ -255,18 +254,18 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
     fn has_last(&self) -> bool {
         match self.wanted.last() {
             Some(&tags::PIXEL_DATA) => self.pixels.is_some(),
-            Some(last) => self.has(last),
+            Some(last) => self.has(*last),
             None => true,
         }
     }
 
-    fn has(&self, wanted: &Tag) -> bool {
-        self.tags.iter().any(|(tag, _)| tag == wanted)
+    fn has(&self, wanted: Tag) -> bool {
+        self.tags.iter().any(|(tag, _)| *tag == wanted)
     }
 
     /// Whether no wanted element that a slice needs is missing.
     fn has_needed(&self) -> bool {
-        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.has(tag);
+        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.has(*tag);
         NEEDED.iter().all(is_there)
             && (self.frames.are_there() || NEEDED_OF_SINGLE.iter().all(is_there))
     }

@@ -82,7 +82,9 @@ pub(crate) fn repeated_numbers<const N: usize>(
     let parts: Option<Vec<f64>> = found.split('\\').map(|part| part.trim().parse().ok()).collect();
     match parts.as_deref() {
         Some([first, rest @ ..])
-            if rest.len() >= N && first.is_finite() && rest.iter().all(|part| part == first) =>
+            if rest.len() >= N
+                && first.is_finite()
+                && rest.iter().all(|part| part.total_cmp(first).is_eq()) =>
         {
             irregular.push(Irregularity::RepeatedValue(tag));
             Ok([*first; N])

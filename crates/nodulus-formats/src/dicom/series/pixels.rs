@@ -82,7 +82,7 @@ pub(crate) fn decode(
         let value = (stored * format.slope + format.intercept).round();
         let limited = value.clamp(f64::from(i16::MIN), f64::from(i16::MAX));
         *hu = limited as i16;
-        if limited == value {
+        if (f64::from(i16::MIN)..=f64::from(i16::MAX)).contains(&value) {
             continue;
         }
         if padding == Some(bits >> down) {

@@ -38,7 +38,9 @@ pub(crate) fn of(
             }
         }
         Some("HU") => {}
-        Some("US") if is_legacy(&class) && rescaling == [1.0, 0.0] => {}
+        Some("US")
+            if is_legacy(&class) && rescaling.map(f64::to_bits) == [1.0, 0.0].map(f64::to_bits) => {
+        }
         Some("US") => return by_type("an unspecified quantity"),
         Some("MGML") => return by_type("concentrations in mg/ml"),
         Some("Z_EFF") => return by_type("effective atomic numbers"),

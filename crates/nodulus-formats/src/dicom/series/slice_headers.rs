@@ -127,6 +127,10 @@ fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
     Ok(FileSlices::Slices(vec![slice]))
 }
 
+/// What slices have, and screen saves have not.
+const PLACES: [Tag; 3] =
+    [tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING, tags::RESCALE_SLOPE];
+
 /// What an image is that cannot be a slice of a scan.
 ///
 /// METHOD: a slice has a position and shades of grey. An image with colours is none. One without a position may be a slice
@@ -147,9 +151,7 @@ fn screen_save(values: &InMemDicomObject) -> Option<&'static str> {
             || part.contains("SCREEN")
             || part.contains("REPORT")
     });
-    const OF_SLICES: [Tag; 3] =
-        [tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING, tags::RESCALE_SLOPE];
-    let is_aside = is_derived || !any(|part| part == "ORIGINAL") && !OF_SLICES.iter().any(is_there);
+    let is_aside = is_derived || !any(|part| part == "ORIGINAL") && !PLACES.iter().any(is_there);
     is_aside.then_some("CT (an image without a position, as a screen save)")
 }
 

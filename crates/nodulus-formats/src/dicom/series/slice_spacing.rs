@@ -16,6 +16,7 @@ const MOST_ROUNDING: f64 = 0.25;
 
 /// An even grid: slice k lies at `start_mm + k * spacing_mm` along the normal.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "`mm` is the unit")]
 pub(crate) struct EvenGrid {
     pub(crate) start_mm: f64,
     pub(crate) spacing_mm: f64,

@@ -281,6 +281,9 @@ fn a_contradiction_is_refused_with_its_frame() {
     );
 }
 
+/// The value of the n-th image.
+type ValueOf = fn(u16) -> PrimitiveValue;
+
 #[test]
 fn frames_of_several_images_are_told_apart_by_their_groups() {
     let cardiac = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
@@ -288,7 +291,6 @@ fn frames_of_several_images_are_told_apart_by_their_groups() {
     let phase = tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE;
     let number = |n: u16| PrimitiveValue::from(n);
     let percent = |n: u16| PrimitiveValue::from(f32::from(n));
-    type ValueOf = fn(u16) -> PrimitiveValue;
     let index: ValueOf = |n| PrimitiveValue::from(u32::from(n));
     for (sequence_tag, tag, vr, value) in [
         (content, tags::FRAME_ACQUISITION_NUMBER, VR::US, number as ValueOf),

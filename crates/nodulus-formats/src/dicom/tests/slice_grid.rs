@@ -24,7 +24,9 @@ fn rounded(heights: impl Iterator<Item = f64>, decimals: i32) -> Vec<SliceHeader
     let step = 0.1f64.powi(decimals);
     let heights: Vec<f64> = heights.map(|z| (z / step).round() * step).collect();
     let mut slices = at_heights(&heights);
-    slices.iter_mut().for_each(|slice| slice.position_step_mm = [step; 3]);
+    for slice in &mut slices {
+        slice.position_step_mm = [step; 3];
+    }
     slices
 }
 

@@ -62,7 +62,8 @@ fn check(files: &[PathBuf], size: [usize; 3], degrees: f64, most_off: f64) {
     // Between its voxels, a slice loses a row and a column at most.
     let at_least = (SIZE[0] - 1) * (SIZE[1] - 1) * size[2];
     assert!((at_least..=SIZE[0] * SIZE[1] * size[2]).contains(&n_inside), "{n_inside}");
-    let some = read_slices(files, &RESAMPLE, &SliceRanges::from_iter([1..3])).unwrap();
+    let some =
+        read_slices(files, &RESAMPLE, &std::iter::once(1..3).collect::<SliceRanges>()).unwrap();
     for k in 1..3 {
         assert_eq!(some.slice(k), series.volume.slice(k));
     }
@@ -71,14 +72,14 @@ fn check(files: &[PathBuf], size: [usize; 3], degrees: f64, most_off: f64) {
 #[test]
 fn slices_that_are_shifted_along_a_line_are_moved_onto_an_even_grid() {
     let folder = tempfile::tempdir().unwrap();
-    let positions: Vec<_> = (0..5).map(|k| [3.0, -7.0 + 0.75 * k as f64, 2.0 * k as f64]).collect();
+    let positions: Vec<_> =
+        (0..5).map(f64::from).map(|k| [3.0, -7.0 + 0.75 * k, 2.0 * k]).collect();
     let files = write(folder.path(), Geometry::AXIAL, &positions);
     check(&files, [12, 13, 5], 0.375f64.atan().to_degrees(), 0.0);
 
     // The other way, and along x too.
     let folder = tempfile::tempdir().unwrap();
-    let positions: Vec<_> =
-        (0..5).map(|k| [-0.5 * k as f64, 4.0 - k as f64, 2.0 * k as f64]).collect();
+    let positions: Vec<_> = (0..5).map(f64::from).map(|k| [-0.5 * k, 4.0 - k, 2.0 * k]).collect();
     let files = write(folder.path(), Geometry::AXIAL, &positions);
     check(&files, [14, 14, 5], (1.25f64.sqrt() / 2.0).atan().to_degrees(), 0.0);
 }
@@ -89,7 +90,7 @@ fn slices_of_a_tilted_gantry_keep_their_planes() {
     let (sin, cos) = 20f64.to_radians().sin_cos();
     // j and k turn about x; the table moves along z.
     let direction = [1.0, 0.0, 0.0, 0.0, cos, -sin, 0.0, sin, cos];
-    let positions: Vec<_> = (0..5).map(|k| [1.0, 2.0, 2.0 * k as f64]).collect();
+    let positions: Vec<_> = (0..5).map(f64::from).map(|k| [1.0, 2.0, 2.0 * k]).collect();
     let files = write(folder.path(), direction, &positions);
     check(&files, [12, 13, 5], 20.0, 1.0);
     let series = read_series(&files, &RESAMPLE).unwrap();
@@ -111,7 +112,7 @@ fn what_is_no_tilt_is_refused() {
         }
     };
     let along = |slope: f64| -> Vec<[f64; 3]> {
-        (0..5).map(|k| [0.0, slope * 2.0 * k as f64, 2.0 * k as f64]).collect()
+        (0..5).map(f64::from).map(|k| [0.0, slope * 2.0 * k, 2.0 * k]).collect()
     };
     // By default, with the setting that admits it.
     let text = refused(&along(0.375), &Tolerances::default());
@@ -126,7 +127,7 @@ fn what_is_no_tilt_is_refused() {
     let mut jagged = along(0.375);
     jagged[2][0] += 0.3;
     assert!(refused(&jagged, &RESAMPLE).contains(no_line));
-    let long: Vec<_> = (0..40).map(|k| [0.0, f64::from(k), 2.0 * f64::from(k)]).collect();
+    let long: Vec<_> = (0..40).map(f64::from).map(|k| [0.0, k, 2.0 * k]).collect();
     assert!(refused(&long, &RESAMPLE).contains("49"), "{}", refused(&long, &RESAMPLE));
     // A straight series is read alike.
     let folder = tempfile::tempdir().unwrap();

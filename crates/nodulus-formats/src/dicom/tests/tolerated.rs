@@ -17,7 +17,9 @@ fn read(files: &[PathBuf]) -> CtSeries {
 fn tolerated(change: impl Fn(&Path)) -> CtSeries {
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &samples::volume());
-    files.iter().for_each(|file| change(file));
+    for file in &files {
+        change(file);
+    }
     let [found] = &list_series(&files).series[..] else { panic!("not listed") };
     let series = read(&found.files);
     assert_eq!(series.volume, samples::volume());
@@ -43,9 +45,9 @@ fn faults(series: &CtSeries) -> Vec<String> {
 }
 
 /// Where an element with a short header begins.
-fn find(bytes: &[u8], tag: Tag, vr: &[u8; 2]) -> usize {
+fn find(bytes: &[u8], tag: Tag, vr: [u8; 2]) -> usize {
     let [g, e] = [tag.group(), tag.element()].map(u16::to_le_bytes);
-    let header = [&g[..], &e, vr].concat();
+    let header = [&g[..], &e, &vr].concat();
     bytes.windows(header.len()).position(|window| window == header).unwrap()
 }
 
@@ -87,13 +89,13 @@ fn files_are_read_without_a_preamble_and_with_elements_in_any_order() {
     assert_eq!(faults(&series), ["no_preamble: 4"]);
     let series = with_bytes(|bytes| bytes[128..].to_vec());
     assert_eq!(faults(&series), ["no_preamble: 4"]);
-    let data_set = |bytes: &[u8]| find(bytes, tags::IMAGE_TYPE, b"CS");
+    let data_set = |bytes: &[u8]| find(bytes, tags::IMAGE_TYPE, *b"CS");
     let series = with_bytes(|bytes| bytes[data_set(&bytes)..].to_vec());
     assert_eq!(faults(&series), ["no_preamble: 4", "no_transfer_syntax: 4"]);
     // An element with a value of two bytes moves to the beginning, or behind the pixels.
     for (tag, vr) in [(tags::ROWS, b"US"), (tags::MODALITY, b"CS")] {
         let moved = |mut bytes: Vec<u8>, to: Option<usize>| {
-            let at = find(&bytes, tag, vr);
+            let at = find(&bytes, tag, *vr);
             let element: Vec<u8> = bytes.drain(at..at + 10).collect();
             let to = to.unwrap_or(bytes.len());
             bytes.splice(to..to, element);
@@ -143,7 +145,7 @@ fn one_value_several_times_is_that_value() {
 }
 
 /// A file's bytes with an element again, with another value of the same length.
-fn doubled(bytes: &[u8], tag: Tag, vr: &[u8; 2], change: impl Fn(&mut [u8])) -> Vec<u8> {
+fn doubled(bytes: &[u8], tag: Tag, vr: [u8; 2], change: impl Fn(&mut [u8])) -> Vec<u8> {
     let at = find(bytes, tag, vr);
     let end = at + 8 + usize::from(u16::from_le_bytes([bytes[at + 6], bytes[at + 7]]));
     let mut second = bytes[at..end].to_vec();
@@ -153,11 +155,11 @@ fn doubled(bytes: &[u8], tag: Tag, vr: &[u8; 2], change: impl Fn(&mut [u8])) -> 
 
 #[test]
 fn an_element_that_is_there_twice_has_one_value() {
-    let same = with_bytes(|bytes| doubled(&bytes, tags::RESCALE_SLOPE, b"DS", |_| {}));
+    let same = with_bytes(|bytes| doubled(&bytes, tags::RESCALE_SLOPE, *b"DS", |_| {}));
     assert_eq!(faults(&same), [] as [&str; 0]);
     // No voxel depends on the description.
     let to_x = |value: &mut [u8]| value[0] = b'x';
-    let series = with_bytes(|bytes| doubled(&bytes, tags::MANUFACTURER, b"LO", to_x));
+    let series = with_bytes(|bytes| doubled(&bytes, tags::MANUFACTURER, *b"LO", to_x));
     assert_eq!(series.info.manufacturer, None);
     assert_eq!(faults(&series), ["attribute Manufacturer: 4"]);
     let refused_with = |tag, vr, change: fn(&mut [u8])| {
@@ -166,10 +168,10 @@ fn an_element_that_is_there_twice_has_one_value() {
         fs::write(&files[2], doubled(&fs::read(&files[2]).unwrap(), tag, vr, change)).unwrap();
         read_series(&files, &Tolerances::default()).unwrap_err().to_string()
     };
-    let error = refused_with(tags::RESCALE_INTERCEPT, b"DS", |value| value[1] = b'2');
+    let error = refused_with(tags::RESCALE_INTERCEPT, *b"DS", |value| value[1] = b'2');
     let expected = "RescaleIntercept (0028,1052) is there twice, `-1024` and `-2024`, expected one";
     assert!(error.contains(expected), "{error}");
-    let error = refused_with(tags::ROWS, b"US", |value| value[0] = 1);
+    let error = refused_with(tags::ROWS, *b"US", |value| value[0] = 1);
     assert!(error.contains("Rows (0028,0010) is there twice, `2` and `1`, expected"), "{error}");
 }
 
