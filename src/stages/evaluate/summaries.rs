@@ -179,7 +179,8 @@ pub(super) fn summarise(
 
 /// The smallest and the largest value that a metric of nodules or slices, or an error of size, can have.
 fn range(metric: &str) -> [f64; 2] {
-    match Metric::from_name(metric.strip_prefix("slice_").unwrap_or(metric)) {
+    let of = ["slice_", "all_", "centre_"].iter().find_map(|of| metric.strip_prefix(of));
+    match Metric::from_name(of.unwrap_or(metric)) {
         Some(metric) => metric.range(),
         None if metric.contains("_absolute_error") => [0.0, f64::INFINITY],
         None if metric.ends_with("_relative_error") => [-1.0, f64::INFINITY],
@@ -234,7 +235,11 @@ mod tests {
     #[test]
     fn no_interval_leaves_the_range_of_its_metric() {
         let bits = |metric: &str| range(metric).map(f64::to_bits);
-        assert_eq!(bits("slice_dice"), [0.0, 1.0].map(f64::to_bits));
+        for metric in Metric::ALL {
+            for names in [OF_SLICES, of_rule(ComponentRule::All), of_rule(ComponentRule::Centre)] {
+                assert_eq!(bits(names[metric as usize]), metric.range().map(f64::to_bits));
+            }
+        }
         assert_eq!(bits("assd_mm"), [0.0, f64::INFINITY].map(f64::to_bits));
         for measure in SizeMeasure::ALL {
             let [_, signed, absolute, relative] = measure.names().map(range);
