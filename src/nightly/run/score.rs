@@ -107,7 +107,7 @@ fn identity(id: &str, loaded: &LoadedScan<'_>) -> ScanIdentity {
     ScanIdentity {
         patient_id: info.map(|info| info.patient_id.clone()).unwrap_or_default(),
         series_instance_uid: id.to_owned(),
-        image_sha256: image_sha256(slices.geometry().size(), |k| slices.slice(k)),
+        image_sha256: image_sha256(slices.geometry(), |k| slices.slice(k)),
     }
 }
 

@@ -134,7 +134,7 @@ fn try_read<'a>(
     }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
     let wanted = segment::wanted(&settings.region, &geometry, &located);
-    let identifying = identifying_slices(geometry.size()[2]);
+    let identifying = identifying_slices(&geometry);
     let of_lungs =
         if has_patient { lungs::slices_needed(&geometry) } else { SliceRanges::default() };
     let wanted = wanted.iter().chain(identifying.iter()).chain(of_lungs.iter()).collect();

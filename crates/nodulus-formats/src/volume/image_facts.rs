@@ -19,7 +19,7 @@ impl ImageFacts {
     /// The facts of a volume.
     pub fn of(volume: &Volume<i16>) -> Self {
         let geometry = *volume.geometry();
-        let sha256 = image_sha256(geometry.size(), |k| volume.slice(k));
+        let sha256 = image_sha256(&geometry, |k| volume.slice(k));
         Self { geometry, hu_range: hu_range(volume.voxels().iter()), sha256 }
     }
 }

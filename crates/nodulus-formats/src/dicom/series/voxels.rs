@@ -43,7 +43,7 @@ pub(crate) fn read_voxels(
 /// Reads every slice, keeps none, and counts what was read past. Each thread holds one slice.
 pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregularities), Error> {
     let [columns, rows, n_slices] = stack.geometry.size();
-    let identifying = identifying_slices(n_slices);
+    let identifying = identifying_slices(&stack.geometry);
     let buffers = || (Buffers::default(), vec![0i16; columns * rows]);
     let results: Vec<_> = (0..n_slices)
         .into_par_iter()
@@ -62,7 +62,7 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
         ranges.extend(range.into_iter().flatten());
         kept.extend(slice);
     }
-    let sha256 = image_sha256(stack.geometry.size(), |k| {
+    let sha256 = image_sha256(&stack.geometry, |k| {
         let slice = kept.get(identifying.position(k)?)?;
         ArrayView2::from_shape((rows, columns), slice).ok()
     });
