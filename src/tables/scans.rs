@@ -83,8 +83,8 @@ columns! {
         pub hu_min: Option<i64>,
         /// highest voxel value
         pub hu_max: Option<i64>,
-        /// SHA-256 of the size and of the voxels of three slices, whatever the names of files, patient and series; null
-        /// for a scan without its image
+        /// SHA-256 of the size and of three planes across the body, whatever the names of files, patient and series, and
+        /// the order of the voxels; null for a scan without its image
         pub image_sha256: Option<String>,
         /// SHA-256 over the case's content, image and annotations, wherever the files lie
         pub content_sha256: String,
