@@ -214,7 +214,7 @@ fn predict_nodule(
 
 /// The rows of a nodule's slices, ascending; a slice without a prediction has none.
 ///
-/// The mask is what is delivered, and what `evaluate` measures; see [`masks`].
+/// The mask is what is delivered, and what `evaluate` measures; see `masks`.
 ///
 /// # Errors
 ///
