@@ -121,15 +121,21 @@ fn a_damaged_archive_or_slice_in_it_is_a_failure_named_by_its_path() {
     assert!(!format!("{failures:?}{scans:?}").contains(&format!("{temporary}/nodulus-")));
 }
 
-#[test]
-fn a_clinical_patient_may_be_a_folder_tree_or_an_archive() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("clinical");
+/// Folders of the phantom's clinical patients whose CT is a DICOM folder.
+fn clinical_patients() -> Vec<PathBuf> {
     let from = fixture::finished().join("store/phantom/clinical");
     let mut patients: Vec<_> =
         fs_err::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect();
     patients.retain(|path| path.join("ct").is_dir());
     patients.sort();
+    patients
+}
+
+#[test]
+fn a_clinical_patient_may_be_a_folder_tree_or_an_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("clinical");
+    let patients = clinical_patients();
     let mut expected = Vec::new();
     for (n, patient) in patients.iter().enumerate() {
         let to = root.join(patient.file_name().unwrap());
@@ -173,11 +179,7 @@ fn a_clinical_patient_may_be_a_folder_tree_or_an_archive() {
 fn a_mask_beside_several_series_belongs_to_the_only_one_that_is_included() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("clinical");
-    let from = fixture::finished().join("store/phantom/clinical");
-    let mut patients: Vec<_> =
-        fs_err::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect();
-    patients.retain(|path| path.join("ct").is_dir());
-    patients.sort();
+    let patients = clinical_patients();
     let to = root.join("p1");
     fs_err::create_dir_all(to.join("ct")).unwrap();
     fs_err::copy(patients[0].join("mask.nii.gz"), to.join("mask.nii.gz")).unwrap();

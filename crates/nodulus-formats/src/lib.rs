@@ -49,6 +49,7 @@ pub mod cohort;
 pub mod data_manifest;
 pub mod npz;
 
+mod causes;
 mod folder;
 mod gzip_members;
 mod image_rules;

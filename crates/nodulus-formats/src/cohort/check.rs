@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::case_files::CaseFiles;
+use crate::causes::with_causes;
 use crate::mask_file::{self, MaskRules};
 use crate::volume::SliceRanges;
 use crate::{dicom, image_file};
@@ -33,8 +34,8 @@ impl Refusal {
     pub fn of(error: &dicom::Error) -> Self {
         let (cause, setting) = error.cause();
         let message = match error {
-            dicom::Error::Refused { reason, .. } => chain(reason),
-            other => chain(other),
+            dicom::Error::Refused { reason, .. } => with_causes(reason),
+            other => with_causes(other),
         };
         Self { cause, setting, message }
     }
@@ -42,16 +43,8 @@ impl Refusal {
     /// Names the cause of a mask's error.
     fn of_mask(error: &mask_file::Error) -> Self {
         let (cause, setting) = error.cause();
-        Self { cause, setting, message: chain(error) }
+        Self { cause, setting, message: with_causes(error) }
     }
-}
-
-/// An error with its causes, outermost first.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
 }
 
 /// Checks the masks of a case: the headers of image files, and DICOM objects. Whether a mask lies on its scan is not
@@ -72,7 +65,7 @@ pub fn refused_case(problem: &str) -> HeaderCheck {
 /// Why a case's files cannot be listed.
 pub fn unreadable_case(error: &dyn std::error::Error) -> HeaderCheck {
     let cause = "a folder or archive that cannot be read";
-    let refusals = vec![Refusal { cause, setting: None, message: chain(error) }];
+    let refusals = vec![Refusal { cause, setting: None, message: with_causes(error) }];
     HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
@@ -85,7 +78,7 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             Ok(_) => check.n_readable += 1,
             Err(error) => {
                 let (cause, setting) = error.cause();
-                check.refusals.push(Refusal { cause, setting, message: chain(&error) });
+                check.refusals.push(Refusal { cause, setting, message: with_causes(&error) });
             }
         }
         return check;

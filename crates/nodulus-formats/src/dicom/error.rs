@@ -3,6 +3,7 @@
 use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
+use crate::causes::with_causes;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -362,8 +363,7 @@ pub enum Problem {
 impl Problem {
     /// Makes a problem of an error of the DICOM library and all its causes, as the first message says little.
     pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        Self::Elements(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self::Elements(with_causes(error))
     }
 
     pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {

@@ -21,7 +21,6 @@ use crate::voxel_stream::room;
 use data::DataLocation;
 use fs_err as fs;
 use header::MetaImageHeader;
-use ndarray::Array3;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use voxel_file::{n_values, voxel_files};
@@ -74,18 +73,15 @@ pub(crate) fn load<T: Voxel>(
     rules: &ReadRules,
 ) -> Result<LoadedImage<T>, Error> {
     let (header, start) = read_header(path, rules)?;
-    let size = header.geometry.size();
-    let too_large = || Error::TooLarge(path.to_owned(), size);
+    let (geometry, too_large) = (header.geometry, too_large(path));
     let files = voxel_files(path, &header, start, rules)?;
-    let mut voxels = room(n_values(&header, &files, wanted)).map_err(|_| too_large())?;
+    let n = n_values(&header, &files, wanted);
+    let mut voxels = room(n).map_err(|_| too_large(geometry.size()))?;
     let mut repairs: Repairs = header.repairs.clone();
     for file in &files {
         file.read(&header, wanted, &mut voxels, &mut repairs)?;
     }
-    let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
-    let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
-    let slices = LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())?;
-    Ok(LoadedImage { slices, is_placed: true, repairs })
+    LoadedImage::of_voxels(geometry, true, wanted, voxels, repairs, too_large)
 }
 
 /// Estimates the bytes that a volume needs in memory, from its header and the lengths of its files.
@@ -126,6 +122,7 @@ mod tests {
     use super::*;
     use crate::volume::Geometry;
     use flate2::write::ZlibEncoder;
+    use ndarray::Array3;
     use std::io::Write;
 
     /// A header as SimpleITK 2.5 writes it, of 3 × 2 × 1 voxels.

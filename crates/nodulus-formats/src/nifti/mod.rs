@@ -24,7 +24,6 @@ use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
 use file::NiftiFile;
-use ndarray::Array3;
 use std::path::Path;
 
 /// Reads a volume of Hounsfield units; for two files, `path` is that of the header.
@@ -85,13 +84,9 @@ pub(crate) fn load<T: Voxel>(
 ) -> Result<LoadedImage<T>, Error> {
     let file = NiftiFile::open(path, rules)?;
     let (geometry, is_placed) = (file.header.geometry, file.header.is_placed);
-    let size = geometry.size();
-    let too_large = || Error::TooLarge(path.to_owned(), size);
-    let mut voxels = room(file.n_values(wanted)).map_err(|_| too_large())?;
+    let too_large = too_large(path);
+    let mut voxels = room(file.n_values(wanted)).map_err(|_| too_large(geometry.size()))?;
     let mut repairs = file.header.repairs.clone();
     file.read(wanted, &mut voxels, &mut repairs)?;
-    let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
-    let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
-    let slices = LoadedSlices::new(geometry, wanted, voxels).map_err(|_| too_large())?;
-    Ok(LoadedImage { slices, is_placed, repairs })
+    LoadedImage::of_voxels(geometry, is_placed, wanted, voxels, repairs, too_large)
 }

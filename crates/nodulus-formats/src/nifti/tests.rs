@@ -7,6 +7,7 @@ use crate::volume::Geometry;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use fs_err as fs;
+use ndarray::Array3;
 use std::error::Error as _;
 use std::io::Write;
 

@@ -19,7 +19,7 @@ use crate::image_rules::ReadRules;
 use crate::loaded_image::LoadedImage;
 use crate::mask_file::LabelMask;
 use crate::repair::Repairs;
-use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream, room};
 use fs_err::File;
@@ -46,14 +46,11 @@ pub(crate) fn load<T: Voxel>(
             expected: "3 axes of an image, or layers of a mask".to_owned(),
         });
     }
-    let size = header.geometry.size();
-    let too_large = || Error::TooLarge(path.to_owned(), size);
     let mut repairs = header.repairs.clone();
     let voxels = voxels(&header, &voxel_path, rules, wanted, &mut repairs)?;
-    let shape = (wanted.within(&(0..size[2])).n_slices(), size[1], size[0]);
-    let voxels = Array3::from_shape_vec(shape, voxels).map_err(|_| too_large())?;
-    let slices = LoadedSlices::new(header.geometry, wanted, voxels).map_err(|_| too_large())?;
-    Ok(LoadedImage { slices, is_placed: header.is_placed, repairs })
+    let too_large = |size| Error::TooLarge(path.to_owned(), size);
+    let (geometry, is_placed) = (header.geometry, header.is_placed);
+    LoadedImage::of_voxels(geometry, is_placed, wanted, voxels, repairs, too_large)
 }
 
 /// Reads a mask with its layers and the segments that its header lists.

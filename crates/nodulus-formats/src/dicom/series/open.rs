@@ -72,10 +72,10 @@ impl OpenSeries {
     /// Reads the voxels of every slice and keeps none: what is known of them, and the faults that were read past.
     pub(crate) fn read_facts(&self) -> Result<(ImageFacts, Irregularities), Error> {
         let stack = ordered(&self.slices, &self.tolerances)?;
-        read_facts(&stack).map_err(|error| match error {
-            Error::Conflict { .. } => refused(&self.slices, error),
-            other => other,
-        })
+        let read = read_facts(&stack)?;
+        let repeated = stack.duplicates.iter().map(|(_, k)| *k..*k + 1).collect();
+        self.check_duplicates(&stack, &read_voxels(&stack, &repeated)?.0)?;
+        Ok(read)
     }
 
     /// [`OpenSeries::read_slices`] with the faults of the pixels that were read past.
@@ -85,8 +85,17 @@ impl OpenSeries {
     ) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
         let stack = ordered(&self.slices, &self.tolerances)?;
         let (loaded, irregularities) = read_voxels(&stack, wanted)?;
-        check_duplicates(&stack, &loaded).map_err(|error| refused(&self.slices, error))?;
+        self.check_duplicates(&stack, &loaded)?;
         Ok((loaded, irregularities))
+    }
+
+    /// Refuses the series if a loaded slice differs from another one at its position.
+    fn check_duplicates(
+        &self,
+        stack: &SliceStack<'_>,
+        loaded: &LoadedSlices<i16>,
+    ) -> Result<(), Error> {
+        check_duplicates(stack, loaded).map_err(|error| refused(&self.slices, error))
     }
 }
 
