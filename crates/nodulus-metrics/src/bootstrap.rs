@@ -1,6 +1,7 @@
 //! Intervals over patients: the studentised bootstrap.
 
 use super::interval::{Interval, MIN_PATIENTS};
+use pulp::Arch;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ pub fn interval(
 }
 
 /// Sums of several resamples or leave-outs side by side, so that the processor computes on them at once.
-pub const LANES: usize = 4;
+pub const LANES: usize = 8;
 
 /// A sum, or a statistic, of each; a statistic that is undefined is not a number.
 pub type Lanes = [f64; LANES];
@@ -170,43 +171,56 @@ impl PatientSums {
         let mut rest: Vec<Lanes> = vec![[0.0; LANES]; self.width];
         let (alike, group_of) = self.grouped();
         let mut drawn = vec![0; alike.n_patients()];
+        // Compiled for the widest vectors of the machine: the same operations in the same order, so the same numbers.
+        let arch = Arch::new();
         interval(self.n_patients(), range, seed, |times| {
             drawn.fill(0);
             for (group, times) in group_of.iter().zip(times) {
                 drawn[*group] += times;
             }
-            all.fill(0.0);
-            for (sums, times) in alike.sums.chunks_exact(self.width).zip(&drawn) {
-                let times = f64::from(*times);
-                all.iter_mut().zip(sums).for_each(|(all, sum)| *all += times * sum);
-            }
-            rest.iter_mut().zip(&all).for_each(|(rest, all)| *rest = [*all; LANES]);
-            let [value, ..] = of(&rest);
-            // The jackknife of `PointEstimate`, a few patients at a time.
-            let (mut squares, mut times_of) = (0.0, [0.0; LANES]);
-            let mut groups =
-                alike.sums.chunks_exact(self.width).zip(&drawn).filter(|(_, n)| **n > 0);
-            loop {
-                let mut n_lanes = 0;
-                for (lane, (sums, times)) in groups.by_ref().take(LANES).enumerate() {
-                    times_of[lane] = f64::from(*times);
-                    for ((rest, all), sum) in rest.iter_mut().zip(&all).zip(sums) {
-                        rest[lane] = all - sum;
-                    }
-                    n_lanes = lane + 1;
-                }
-                let without = of(&rest);
-                for (without, times) in without.iter().zip(times_of).take(n_lanes) {
-                    squares += times * (without - value).powi(2);
-                }
-                if n_lanes < LANES {
-                    break;
-                }
-            }
-            let n = times.len() as f64;
-            let standard_error = (squares * (n - 1.0) / n).sqrt();
-            standard_error.is_finite().then_some(PointEstimate { value, standard_error })
+            arch.dispatch(|| alike.estimate(&drawn, &mut all, &mut rest, &mut of))
         })
+    }
+
+    /// The statistic of patients that are each drawn as often as `drawn` says, with its standard error by the jackknife of
+    /// [`PointEstimate`], a few patients at a time. `all` and `rest` have the width of the sums and any content.
+    #[inline(always)]
+    fn estimate(
+        &self,
+        drawn: &[u32],
+        all: &mut [f64],
+        rest: &mut [Lanes],
+        of: &mut impl FnMut(&[Lanes]) -> Lanes,
+    ) -> Option<PointEstimate> {
+        all.fill(0.0);
+        for (sums, times) in self.sums.chunks_exact(self.width).zip(drawn) {
+            let times = f64::from(*times);
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += times * sum);
+        }
+        rest.iter_mut().zip(&*all).for_each(|(rest, all)| *rest = [*all; LANES]);
+        let [value, ..] = of(rest);
+        let (mut n, mut squares, mut times_of) = (0.0, 0.0, [0.0; LANES]);
+        let mut groups = self.sums.chunks_exact(self.width).zip(drawn).filter(|(_, n)| **n > 0);
+        loop {
+            let mut n_lanes = 0;
+            for (lane, (sums, times)) in groups.by_ref().take(LANES).enumerate() {
+                times_of[lane] = f64::from(*times);
+                for ((rest, all), sum) in rest.iter_mut().zip(&*all).zip(sums) {
+                    rest[lane] = all - sum;
+                }
+                n_lanes = lane + 1;
+            }
+            let without = of(rest);
+            for (without, times) in without.iter().zip(times_of).take(n_lanes) {
+                n += times;
+                squares += times * (without - value).powi(2);
+            }
+            if n_lanes < LANES {
+                break;
+            }
+        }
+        let standard_error = (squares * (n - 1.0) / n).sqrt();
+        standard_error.is_finite().then_some(PointEstimate { value, standard_error })
     }
 
     /// Each different set of sums once, in the order of their first patients, and which one each patient has.

@@ -73,6 +73,7 @@ pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreeme
 
 /// Observed and expected agreement and kappa, from sums over subjects: their number, their shares of equal pairs, and their
 /// ratings in each category.
+#[inline(always)]
 fn agreements(sums: &[Lanes]) -> [Lanes; 3] {
     let (mut n, mut squares, mut n_categories) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     for counts in &sums[2..] {

@@ -51,6 +51,7 @@ pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> Ordin
 }
 
 /// Alpha from the ratings in `width` ordered categories and the coincidences of each two of them.
+#[inline(always)]
 fn alpha(sums: &[Lanes], width: usize) -> Lanes {
     let (counts, mut coincidences) = sums.split_at(width);
     let (mut observed, mut expected, mut n) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);

@@ -120,13 +120,15 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
     );
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // zstd sets up its state anew for each column and part, which costs more than reading a few hundred rows.
+        .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(table.row_group_rows))
         .set_key_value_metadata(Some(metadata));
     for column in table.pixel_columns {
         let path = ColumnPath::from(*column);
         builder = builder
+            .set_column_compression(path.clone(), Compression::ZSTD(ZstdLevel::default()))
             .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
             .set_column_dictionary_enabled(path, false);
     }
