@@ -7,7 +7,7 @@ use super::entry::{ComparedResult, LedgerEntry, SeriesState};
 use super::record::{Attempt, SeriesRecord};
 use crate::nightly::follow_up::growth::{self, MatchingRule};
 use crate::nightly::follow_up::scan::FollowUpScan;
-use crate::tables::{Growth, Score};
+use crate::tables::{Growth, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_store::{Error, durable, hash, record};
 use rayon::prelude::*;
@@ -192,7 +192,7 @@ impl Ledger {
         Ok(fs::remove_file(self.path(id))?)
     }
 
-    /// The days with a result.
+    /// The days with a result or an exclusion.
     pub(super) fn days(&self) -> impl Iterator<Item = &String> {
         self.days.keys()
     }
@@ -227,6 +227,18 @@ impl Ledger {
         let read = |id: &&String| Ok(self.read(id)?.rows_on(day).collect::<Vec<_>>());
         let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
         Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// The exclusions of a day, by series.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn exclusions_on(&self, day: &str) -> Result<Vec<ScoreExclusion>, Error> {
+        let excluded = |entry: &LedgerEntry| matches!(entry.state, SeriesState::Excluded(..));
+        let of_day = self.of_day(day).filter(|(_, entry)| excluded(entry));
+        let rows = of_day.map(|(id, _)| Ok(self.read(id)?.exclusion_on(day)));
+        Ok(rows.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
     }
 
     fn path(&self, id: &str) -> PathBuf {

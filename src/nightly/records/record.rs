@@ -2,8 +2,9 @@
 
 use crate::nightly::deliver::OutputKind;
 use crate::nightly::follow_up::scan::FollowUpScan;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::tables::Score;
+use crate::tables::{Score, ScoreExclusion};
 use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,7 @@ impl Attempt {
     pub(super) fn follow_up_scan(&self) -> Option<&FollowUpScan> {
         match &self.outcome {
             AttemptOutcome::Scored(result) => result.visit.as_ref(),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
     }
 }
@@ -60,6 +61,8 @@ pub(crate) enum AttemptOutcome {
     Scored(Box<SeriesResult>),
     /// It failed for this cause.
     Failed(String),
+    /// A rule excludes it.
+    Excluded(SeriesExclusion),
 }
 
 /// The result of a series.
@@ -92,7 +95,7 @@ impl SeriesRecord {
     pub(crate) fn result(&mut self) -> Option<&mut SeriesResult> {
         match &mut self.current.as_mut()?.outcome {
             AttemptOutcome::Scored(result) => Some(result),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
     }
 
@@ -102,7 +105,28 @@ impl SeriesRecord {
         let all = old.chain(self.current.iter().map(|attempt| (attempt, false)));
         all.filter_map(|(attempt, superseded)| match &attempt.outcome {
             AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
+        })
+    }
+
+    /// Its exclusion, if it is excluded.
+    fn exclusion(&self) -> Option<(&Attempt, &SeriesExclusion)> {
+        let attempt = self.current.as_ref()?;
+        match &attempt.outcome {
+            AttemptOutcome::Excluded(exclusion) => Some((attempt, exclusion)),
+            AttemptOutcome::Scored(_) | AttemptOutcome::Failed(_) => None,
+        }
+    }
+
+    /// Its row of `score_exclusions` of a day.
+    pub(super) fn exclusion_on(&self, day: &str) -> Option<ScoreExclusion> {
+        let (attempt, exclusion) = self.exclusion().filter(|(at, _)| at.scored_on == day)?;
+        Some(ScoreExclusion {
+            series_instance_uid: self.id.clone(),
+            rule: exclusion.rule.clone(),
+            reason: exclusion.reason.clone(),
+            n_candidates: exclusion.n_candidates as i64,
+            excluded_at: attempt.at.clone(),
         })
     }
 
@@ -114,7 +138,7 @@ impl SeriesRecord {
         })
     }
 
-    /// For each day with a result, a hash of what its rows are made of.
+    /// For each day with a result or an exclusion, a hash of what its rows are made of.
     pub(super) fn hashes_by_day(&self) -> BTreeMap<String, String> {
         let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (attempt, _, superseded) in self.results() {
@@ -122,6 +146,10 @@ impl SeriesRecord {
                 &attempt.inputs;
             let state = if superseded { "superseded" } else { "current" };
             let parts = [content_sha256, candidates_sha256, recipe_sha256, &attempt.at, state];
+            days.entry(attempt.scored_on.clone()).or_default().extend(parts);
+        }
+        if let Some((attempt, SeriesExclusion { rule, reason, .. })) = self.exclusion() {
+            let parts = [attempt.at.as_str(), rule, reason];
             days.entry(attempt.scored_on.clone()).or_default().extend(parts);
         }
         days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()

@@ -33,7 +33,7 @@ pub(crate) struct SliceStack<'a> {
 
 /// METHOD: slices closer than this lie at one position. LIDC-IDRI rounds positions to 1e-6 mm, and its closest slices
 /// are 0.45 mm apart.
-const SAME_POSITION_MM: f64 = 1e-3;
+pub(super) const SAME_POSITION_MM: f64 = 1e-3;
 
 /// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
 pub(crate) fn stack<'a>(
