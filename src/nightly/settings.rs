@@ -239,7 +239,8 @@ impl ScoreSettings {
 
     /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
-        let Self { tolerances, inclusion, region, flips, probability_threshold, component, .. } = self;
+        let Self { tolerances, inclusion, region, flips, probability_threshold, component, .. } =
+            self;
         serde_json::json!({
             "tolerances": tolerances,
             "inclusion": inclusion,

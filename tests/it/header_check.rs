@@ -95,7 +95,8 @@ fn masks_off_their_scan_are_refused_by_their_headers_as_by_the_run() {
         ("a mask with another origin than its scan", resample),
         ("a mask with other axes than its scan", resample),
     ];
-    let told: Vec<_> = found.iter().map(|(cause, told)| (cause.as_str(), told.1.as_str())).collect();
+    let told: Vec<_> =
+        found.iter().map(|(cause, told)| (cause.as_str(), told.1.as_str())).collect();
     assert_eq!(told, expected);
     assert!(found.values().all(|(n, ..)| *n == 2), "{found:?}");
     // The run refuses the same masks in the same words.

@@ -70,7 +70,10 @@ fn what_is_no_scan_is_excluded_with_a_reason_and_fails_no_night() {
     assert!(found.iter().all(|(.., n)| *n > 0) && found[3].2 == 1, "{found:?}");
     assert!(!found[2].1.contains(job.folder.path().to_str().unwrap()), "{found:?}");
     let notices = summary["notices"].to_string();
-    assert!(notices.contains("4 series with ") && notices.contains("`score_exclusions`"), "{notices}");
+    assert!(
+        notices.contains("4 series with ") && notices.contains("`score_exclusions`"),
+        "{notices}"
+    );
     assert!(log.contains("excluded with 1 candidates: all 4 slices"), "{log}");
     // The table of the night and the status say so too.
     let store = job.store();

@@ -80,7 +80,7 @@ pub enum GridDifference {
 }
 
 /// Greatest difference between the spacing of two grids that have the same, as a share.
-const SAME_SPACING: f64 = 1e-3;
+pub const SAME_SPACING: f64 = 1e-3;
 
 /// Least cosine between two axes of one direction, which is half a degree.
 const SAME_AXIS: f64 = 0.99996;
@@ -95,9 +95,8 @@ impl GridMismatch {
         let along = |a: usize, b: usize| {
             mask.axis(a).iter().zip(image.axis(b)).map(|(a, b)| a * b).sum::<f64>().abs()
         };
-        let nearest = |a: usize| {
-            (0..3).max_by(|b, c| along(a, *b).total_cmp(&along(a, *c))).unwrap_or(a)
-        };
+        let nearest =
+            |a: usize| (0..3).max_by(|b, c| along(a, *b).total_cmp(&along(a, *c))).unwrap_or(a);
         let n = self.extent.n_whole_axes();
         let (own, other) = (mask.spacing().ijk(), image.spacing().ijk());
         if (0..3).any(|a| along(a, nearest(a)) < SAME_AXIS) {

@@ -85,14 +85,24 @@ impl NoScan {
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
+        Self::of_files(input, files, stamp).0
+    }
+
+    /// What files hold, and whether one of them is DICOM of another kind than CT.
+    fn of_files(input: &Path, files: &[PathBuf], stamp: String) -> (Self, bool) {
+        let mut has_others = false;
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
         let (mut unreadable, mut points) = (Vec::new(), Vec::new());
         for (n, content) in dicom::contents_of_each(files).into_iter().enumerate() {
             match content {
                 Ok(FileContent::Slice(uid)) => by_uid.entry(uid).or_default().push(n),
-                Ok(FileContent::Other(_)) if dicom::may_hold_points(&files[n]) => points.push(n),
+                Ok(FileContent::Other(_)) if dicom::may_hold_points(&files[n]) => {
+                    has_others = true;
+                    points.push(n);
+                }
                 Ok(FileContent::Other(other)) => {
+                    has_others |= other.rule == PassedOverRule::OtherModality;
                     if let (Some(no_scan), Some(uid)) =
                         (NoScan::of(&other), other.series_instance_uid)
                     {
@@ -115,18 +125,18 @@ impl SourceContents {
             let whole = ContainedSeries::whole(uid, own.len(), None);
             series.push(ContainedSeries { files: own, no_scan: Some(no_scan), ..whole });
         }
-        Self { stamp, series, points, unreadable }
+        (Self { stamp, series, points, unreadable }, has_others)
     }
 
-    /// Reads which series an archive holds.
+    /// Reads which series an archive holds. One of reports or of another modality holds none, as a folder of them.
     pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
         match CaseFiles::at(path) {
             Ok(files) => {
-                let mut contents = Self::folder(input, &files.dicom, stamp);
+                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();
-                if contents.series.is_empty() && contents.unreadable.is_empty() {
+                if contents.series.is_empty() && contents.unreadable.is_empty() && !has_others {
                     contents.unreadable.push("archive without a CT series".to_owned());
                 }
                 contents

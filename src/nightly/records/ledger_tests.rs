@@ -1,6 +1,7 @@
 use super::*;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::record::{AttemptOutcome, SeriesResult};
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 
 fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
@@ -95,4 +96,41 @@ fn a_damaged_record_is_named() {
     assert!(error.contains("is not a record"), "{error}");
     ledger.remove("1.2").unwrap();
     assert!(Ledger::open(store.path()).unwrap().states().next().is_none());
+}
+
+#[test]
+fn an_exclusion_has_a_row_until_the_series_is_scored() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut record = ledger.read("1.2").unwrap();
+    let exclusion = SeriesExclusion {
+        rule: "not_hu".to_owned(),
+        reason: "holds densities".to_owned(),
+        n_candidates: 3,
+    };
+    record.supersede(attempt("a", "2026-01-01", AttemptOutcome::Excluded(exclusion)));
+    let first = BTreeSet::from(["2026-01-01".to_owned()]);
+    assert_eq!(ledger.write(&record).unwrap(), first);
+    let rows = |ledger: &Ledger| ledger.exclusions_on("2026-01-01").unwrap();
+    let [row] = &rows(&ledger)[..] else { panic!() };
+    assert_eq!((row.rule.as_str(), row.n_candidates), ("not_hu", 3));
+    assert_eq!(row.excluded_at, "2026-01-01T01:00:00Z");
+    assert!(ledger.rows_on("2026-01-01").unwrap().is_empty());
+    // The ledger is the same when it is read again.
+    let again = Ledger::open(store.path()).unwrap();
+    assert_eq!(rows(&again), rows(&ledger));
+    assert_eq!(again.hash_of_day("2026-01-01"), ledger.hash_of_day("2026-01-01"));
+    record.supersede(attempt("b", "2026-01-02", scored(1)));
+    let both = BTreeSet::from(["2026-01-01".to_owned(), "2026-01-02".to_owned()]);
+    assert_eq!(ledger.write(&record).unwrap(), both);
+    assert_eq!(rows(&ledger), []);
+    // An exclusion later keeps the rows of the result, as superseded.
+    let exclusion = SeriesExclusion {
+        rule: "inclusion".to_owned(),
+        reason: "too thick".to_owned(),
+        n_candidates: 0,
+    };
+    record.supersede(attempt("b", "2026-01-03", AttemptOutcome::Excluded(exclusion)));
+    ledger.write(&record).unwrap();
+    assert!(ledger.rows_on("2026-01-02").unwrap().iter().all(|row| row.superseded));
 }

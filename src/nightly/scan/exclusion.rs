@@ -33,11 +33,20 @@ pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option
     Some(NoScan { rule: rule.to_owned(), reason })
 }
 
-/// Why the rules of the settings exclude a scan.
+/// Why the rules of the settings exclude a scan. Its description, which people type, is not repeated, as it may name the
+/// patient.
 pub(super) fn by_rules(settings: &ScoreSettings, scan: JudgedScan<'_>) -> Option<NoScan> {
     let reasons = settings.inclusion.reasons("score.inclusion", scan);
     if reasons.is_empty() {
         return None;
     }
-    Some(NoScan { rule: "inclusion".to_owned(), reason: reasons.join("; ") })
+    let reason = reasons.join("; ");
+    let reason = match scan.series_description {
+        Some(description) => {
+            let named = format!("SeriesDescription {description} fits");
+            reason.replace(&named, "SeriesDescription fits")
+        }
+        None => reason,
+    };
+    Some(NoScan { rule: "inclusion".to_owned(), reason })
 }

@@ -45,11 +45,7 @@ impl Annotation {
 /// even one that names another series, which is refused later.
 ///
 /// METHOD: a mask that names no series belongs to the only scan of its case that is included; it must lie on it.
-pub(super) fn mask_belongs(
-    referenced: Option<&ReferencedUids>,
-    scan: &Scan,
-    alone: Alone,
-) -> bool {
+pub(super) fn mask_belongs(referenced: Option<&ReferencedUids>, scan: &Scan, alone: Alone) -> bool {
     match (alone, referenced) {
         (Alone::InCase, _) => true,
         (_, Some(named)) => named.series.contains(&scan.series_instance_uid),

@@ -7,7 +7,7 @@ use nodulus_formats::repair::Repairs;
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::planar_contours::{self, ContourOffImage, ContourRules};
-use nodulus_imaging::regrid::{self, GridAlignment, GridMismatch, MaskExtent};
+use nodulus_imaging::regrid::{self, GridAlignment, GridMismatch, MaskExtent, SAME_SPACING};
 use nodulus_imaging::{components, segments};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,6 @@ const POINT: &str = "POINT";
 /// are organs, margins around the tumour, or not tissue.
 const NODULE_TYPES: [&str; 3] = ["", "NONE", "GTV"];
 
-/// Greatest difference between the spacing of a mask without a place and its image's, as a share.
-const SAME_SPACING: f64 = 1e-3;
-
 /// A mask file does not fit its scan.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -33,7 +30,7 @@ pub(super) enum Error {
         "{0}; `masks.resample = true` resamples it, and `masks.off_grid` says how far off it may lie"
     )]
     GridMismatch(Box<GridMismatch>),
-    #[error("no part of the mask lies in its image, so that it cannot be resampled: {0}")]
+    #[error("no part of the mask lies in its image: {0}")]
     Outside(Box<GridMismatch>),
     #[error(
         "the mask does not place its voxels, and has {found}, expected those of its image, {expected}: it belongs to \
@@ -170,8 +167,8 @@ pub(super) fn place_labels(
     let extent = if mask.has_segments { MaskExtent::Part } else { MaskExtent::Volume };
     match regrid::align(grid, image, extent, rules.off_grid) {
         Ok(on) => Ok(GridPlace::Aligned(on)),
-        Err(grids) if !rules.resample => Err(Error::GridMismatch(grids)),
         Err(grids) if regrid::is_beside(grid, image) => Err(Error::Outside(grids)),
+        Err(grids) if !rules.resample => Err(Error::GridMismatch(grids)),
         Err(_) => Ok(GridPlace::Resampled),
     }
 }

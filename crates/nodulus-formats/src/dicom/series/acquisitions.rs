@@ -99,7 +99,11 @@ const TELLING: [(Tag, &str, Values); 39] = [
     (tags::CONTENT_TIME, "ContentTime", Values::TwoTimes),
     (tags::SERIES_TIME, "SeriesTime", Values::StacksOfTimes),
     (tags::STUDY_TIME, "StudyTime", Values::StacksOfTimes),
-    (tags::PERFORMED_PROCEDURE_STEP_START_TIME, "PerformedProcedureStepStartTime", Values::StacksOfTimes),
+    (
+        tags::PERFORMED_PROCEDURE_STEP_START_TIME,
+        "PerformedProcedureStepStartTime",
+        Values::StacksOfTimes,
+    ),
     (tags::SERIES_DATE, "SeriesDate", Values::Stacks),
     (tags::ACQUISITION_DATE, "AcquisitionDate", Values::Stacks),
     (tags::STATION_NAME, "StationName", Values::Stacks),
@@ -123,7 +127,11 @@ const TELLING: [(Tag, &str, Values); 39] = [
     (tags::WINDOW_CENTER, "WindowCenter", Values::Stacks),
     (tags::WINDOW_WIDTH, "WindowWidth", Values::Stacks),
     (tags::PERFORMED_PROCEDURE_STEP_ID, "PerformedProcedureStepID", Values::Stacks),
-    (tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, "PerformedProcedureStepDescription", Values::Stacks),
+    (
+        tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION,
+        "PerformedProcedureStepDescription",
+        Values::Stacks,
+    ),
 ];
 
 /// The number of attributes by which alone images are told apart.
@@ -143,14 +151,10 @@ const UNEVEN: f64 = 0.1;
 const APART_SECONDS: f64 = 10.0;
 
 /// The values by which alone images are told apart, of a frame's own attributes, else of its file.
-pub(crate) fn told_apart(
-    values: &InMemDicomObject,
-    own: &InMemDicomObject,
-) -> Vec<Option<String>> {
+pub(crate) fn told_apart(values: &InMemDicomObject, own: &InMemDicomObject) -> Vec<Option<String>> {
     let read = |values, tag| text(values, tag).ok().flatten();
     let is_frame = !std::ptr::eq(own, values);
-    let of_frame =
-        |tag| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten());
+    let of_frame = |tag| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten());
     TELLING.iter().map(|(tag, ..)| of_frame(*tag)).collect()
 }
 
@@ -275,7 +279,9 @@ fn check_attribute<'a>(
         return Ok(());
     }
     let overlap = |a: &Extent, b: &Extent| {
-        a.n_slices().min(b.n_slices()) > 1 && a.least_mm < b.greatest_mm && b.least_mm < a.greatest_mm
+        a.n_slices().min(b.n_slices()) > 1
+            && a.least_mm < b.greatest_mm
+            && b.least_mm < a.greatest_mm
     };
     let mut sorted: Vec<&Extent> = extents.values().collect();
     sorted.sort_by(|a, b| a.least_mm.total_cmp(&b.least_mm));

@@ -34,11 +34,9 @@ fn an_element_that_a_group_has_twice_has_one_value() {
         (read_series(std::slice::from_ref(&file), &Tolerances::default()), folder, file)
     };
     // The same, in other bytes too.
-    for (behind, second) in [
-        (slope("1 "), slope("1 ")),
-        (slope("1 "), slope(" 1")),
-        (kernel("SOFT"), kernel("SOFT")),
-    ] {
+    for (behind, second) in
+        [(slope("1 "), slope("1 ")), (slope("1 "), slope(" 1")), (kernel("SOFT"), kernel("SOFT"))]
+    {
         let (series, ..) = with(0, &behind, &second);
         let series = series.unwrap();
         assert_eq!(series.info.kernel.as_deref(), Some("SOFT"));
@@ -49,8 +47,9 @@ fn an_element_that_a_group_has_twice_has_one_value() {
         let (_, _folder, file) = with(0, &slope("1 "), &slope(second));
         let error = refused(&file);
         let value = second.trim();
-        let expected =
-            format!("RescaleSlope (0028,1053) is there twice, `1` and `{value}`, expected one value");
+        let expected = format!(
+            "RescaleSlope (0028,1053) is there twice, `1` and `{value}`, expected one value"
+        );
         assert!(error.contains(&expected), "{error}");
     }
     let (series, ..) = with(0, &kernel("SOFT"), &kernel("BONE"));
@@ -109,9 +108,8 @@ fn shared_groups_that_are_there_twice_are_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let file = enhanced(folder.path(), |object| put(object, tags::ROWS, VR::US, 2u16));
     let content = fs::read(&file).unwrap();
-    let place = |tag: [u8; 4]| {
-        (0..content.len()).find(|at| content[*at..].starts_with(&tag)).unwrap()
-    };
+    let place =
+        |tag: [u8; 4]| (0..content.len()).find(|at| content[*at..].starts_with(&tag)).unwrap();
     let (start, end) = (place([0x00, 0x52, 0x29, 0x92]), place([0x00, 0x52, 0x30, 0x92]));
     let shared = content[start..end].to_vec();
     let with = |shared: &[u8]| {

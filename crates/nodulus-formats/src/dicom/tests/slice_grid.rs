@@ -181,7 +181,10 @@ fn stacks_that_interleave_are_told_apart_by_what_describes_a_whole_image() {
     // Two phases in steps of six slices, each with a time of its own; and one phase.
     let phases = |n: usize| Some(format!("12{:02}{:02}", 30 * (n % 2), 2 * (n / 6)));
     let error = refused(&with(9, &phases));
-    assert!(error.contains("8 images of one body region, which differ in AcquisitionTime"), "{error}");
+    assert!(
+        error.contains("8 images of one body region, which differ in AcquisitionTime"),
+        "{error}"
+    );
     assert!(is_read(9, &|n| Some(format!("1200{:02}", 2 * (n / 3)))));
 }
 
