@@ -17,6 +17,8 @@ columns! {
         pub n_candidates: i64,
         /// time when it was excluded, UTC
         pub excluded_at: String,
+        /// whether the series was looked at again later, because its content, candidates or the rules changed
+        pub superseded: bool,
     }
 }
 

@@ -5,15 +5,20 @@ use crate::nightly_job::{Job, series_of};
 use serde_json::Value;
 use std::path::Path;
 
-/// Replaces bytes by others of the same length in every file of a folder.
+/// Replaces bytes by others of the same length in every DICOM file of a folder.
 fn replace(folder: &Path, from: &str, to: &str) {
     assert_eq!(from.len(), to.len());
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let paths = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|end| end == "dcm")) {
         let mut bytes = fs_err::read(&path).unwrap();
-        let at = (0..bytes.len()).find(|at| bytes[*at..].starts_with(from.as_bytes()));
-        let at = at.unwrap_or_else(|| panic!("{} is without {from}", path.display()));
-        bytes.splice(at..at + from.len(), to.bytes());
+        let mut n = 0;
+        for at in 0..bytes.len() {
+            if bytes[at..].starts_with(from.as_bytes()) {
+                bytes.splice(at..at + from.len(), to.bytes());
+                n += 1;
+            }
+        }
+        assert!(n > 0, "{} is without {from}", path.display());
         fs_err::write(path, bytes).unwrap();
     }
 }
@@ -37,7 +42,7 @@ fn what_is_no_scan_is_excluded_with_a_reason_and_fails_no_night() {
     // A projection, a localizer with candidates, and electron densities.
     replace(mip, ORIGINAL, "DERIVED\\SECONDARY\\MIP ");
     replace(scout, ORIGINAL, "DERIVED\\MORE\\LOCALIZER");
-    replace(density, "HU", "ED");
+    replace(density, "LO\u{2}\0HU", "LO\u{2}\0ED");
     // Bolus tracking: several images at one position. Its candidates are in a second list.
     let bolus = job.input().join("bolus");
     fs_err::create_dir_all(&bolus).unwrap();

@@ -1,6 +1,6 @@
 //! The tables `scores`, `score_exclusions`, `growth` and `drift`, which are made of the records, a file for each day.
 
-use super::ledger::Ledger;
+use super::ledger::{DayRows, Ledger};
 use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
 use crate::nightly::scan::model::LoadedModel;
 use crate::tables::{Drift, Growth, Score, ScoreExclusion};
@@ -58,13 +58,13 @@ impl<'a> DayTables<'a> {
     pub(crate) fn write(&self, ledger: &Ledger, days: &BTreeSet<String>) -> Result<(), Error> {
         for day in days {
             let provenance = Provenance::from([(RECORDS.to_owned(), ledger.hash_of_day(day))]);
-            let scores = ledger.rows_on(day)?;
+            let DayRows { scores, exclusions } = ledger.rows_on(day)?;
             let current = scores.iter().filter(|row| !row.superseded);
             let measured: Vec<NoduleMeasurements> =
                 current.map(|row| NoduleMeasurements::of(day, row)).collect();
             self.put(day, drift::by_night(&measured, &self.profiles), &provenance)?;
             self.put(day, ledger.growth_on(day)?, &provenance)?;
-            self.put(day, ledger.exclusions_on(day)?, &provenance)?;
+            self.put(day, exclusions, &provenance)?;
             self.put(day, scores, &provenance)?;
         }
         Ok(())

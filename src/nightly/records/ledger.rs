@@ -28,6 +28,13 @@ pub(crate) struct Ledger {
     days: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// The rows of a day that each stand in one record.
+#[derive(Debug, Default)]
+pub(super) struct DayRows {
+    pub(super) scores: Vec<Score>,
+    pub(super) exclusions: Vec<ScoreExclusion>,
+}
+
 impl Ledger {
     /// Reads the records of a store.
     ///
@@ -222,23 +229,19 @@ impl Ledger {
     /// # Errors
     ///
     /// Fails if a record cannot be read.
-    pub(super) fn rows_on(&self, day: &str) -> Result<Vec<Score>, Error> {
+    pub(super) fn rows_on(&self, day: &str) -> Result<DayRows, Error> {
         let ids: Vec<&String> = self.of_day(day).map(|(id, _)| id).collect();
-        let read = |id: &&String| Ok(self.read(id)?.rows_on(day).collect::<Vec<_>>());
-        let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
-        Ok(rows.into_iter().flatten().collect())
-    }
-
-    /// The exclusions of a day, by series.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a record cannot be read.
-    pub(super) fn exclusions_on(&self, day: &str) -> Result<Vec<ScoreExclusion>, Error> {
-        let excluded = |entry: &LedgerEntry| matches!(entry.state, SeriesState::Excluded(..));
-        let of_day = self.of_day(day).filter(|(_, entry)| excluded(entry));
-        let rows = of_day.map(|(id, _)| Ok(self.read(id)?.exclusion_on(day)));
-        Ok(rows.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
+        let read = |id: &&String| -> Result<(Vec<Score>, Vec<ScoreExclusion>), Error> {
+            let record = self.read(id)?;
+            Ok((record.rows_on(day).collect(), record.exclusions_on(day).collect()))
+        };
+        let of_records: Vec<_> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
+        let mut rows = DayRows::default();
+        for (scores, exclusions) in of_records {
+            rows.scores.extend(scores);
+            rows.exclusions.extend(exclusions);
+        }
+        Ok(rows)
     }
 
     fn path(&self, id: &str) -> PathBuf {

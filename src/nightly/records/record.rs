@@ -20,7 +20,7 @@ pub(crate) struct SeriesRecord {
     /// The last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Attempt>,
-    /// Earlier attempts with a result, oldest first.
+    /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
 }
@@ -81,11 +81,11 @@ pub(crate) struct SeriesResult {
 }
 
 impl SeriesRecord {
-    /// Adds an attempt. The result before it, if any, becomes superseded.
+    /// Adds an attempt. The result or exclusion before it, if any, becomes superseded.
     pub(crate) fn supersede(&mut self, attempt: Attempt) {
         self.waiting_since = None;
         if let Some(previous) = self.current.replace(attempt)
-            && matches!(previous.outcome, AttemptOutcome::Scored(_))
+            && matches!(previous.outcome, AttemptOutcome::Scored(_) | AttemptOutcome::Excluded(_))
         {
             self.superseded.push(previous);
         }
@@ -99,38 +99,42 @@ impl SeriesRecord {
         }
     }
 
+    /// Its attempts, oldest first, each with whether it is superseded.
+    fn attempts(&self) -> impl Iterator<Item = (&Attempt, bool)> {
+        let old = self.superseded.iter().map(|attempt| (attempt, true));
+        old.chain(self.current.iter().map(|attempt| (attempt, false)))
+    }
+
     /// Its results, oldest first, each with whether it is superseded.
     fn results(&self) -> impl Iterator<Item = (&Attempt, &SeriesResult, bool)> {
-        let old = self.superseded.iter().map(|attempt| (attempt, true));
-        let all = old.chain(self.current.iter().map(|attempt| (attempt, false)));
-        all.filter_map(|(attempt, superseded)| match &attempt.outcome {
+        self.attempts().filter_map(|(attempt, superseded)| match &attempt.outcome {
             AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
             AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         })
     }
 
-    /// Its exclusion, if it is excluded.
-    fn exclusion(&self) -> Option<(&Attempt, &SeriesExclusion)> {
-        let attempt = self.current.as_ref()?;
-        match &attempt.outcome {
-            AttemptOutcome::Excluded(exclusion) => Some((attempt, exclusion)),
+    /// Its exclusions, oldest first, each with whether it is superseded.
+    fn exclusions(&self) -> impl Iterator<Item = (&Attempt, &SeriesExclusion, bool)> {
+        self.attempts().filter_map(|(attempt, superseded)| match &attempt.outcome {
+            AttemptOutcome::Excluded(exclusion) => Some((attempt, exclusion, superseded)),
             AttemptOutcome::Scored(_) | AttemptOutcome::Failed(_) => None,
-        }
+        })
     }
 
-    /// Its row of `score_exclusions` of a day.
-    pub(super) fn exclusion_on(&self, day: &str) -> Option<ScoreExclusion> {
-        let (attempt, exclusion) = self.exclusion().filter(|(at, _)| at.scored_on == day)?;
-        Some(ScoreExclusion {
+    /// Its rows of `score_exclusions` of a day.
+    pub(super) fn exclusions_on(&self, day: &str) -> impl Iterator<Item = ScoreExclusion> {
+        let on_day = self.exclusions().filter(move |(attempt, ..)| attempt.scored_on == day);
+        on_day.map(|(attempt, exclusion, superseded)| ScoreExclusion {
             series_instance_uid: self.id.clone(),
             rule: exclusion.rule.clone(),
             reason: exclusion.reason.clone(),
             n_candidates: exclusion.n_candidates as i64,
             excluded_at: attempt.at.clone(),
+            superseded,
         })
     }
 
-    /// Its rows of a day.
+    /// Its rows of `scores` of a day.
     pub(super) fn rows_on(&self, day: &str) -> impl Iterator<Item = Score> {
         let on_day = self.results().filter(move |(attempt, ..)| attempt.scored_on == day);
         on_day.flat_map(|(_, result, superseded)| {
@@ -148,8 +152,9 @@ impl SeriesRecord {
             let parts = [content_sha256, candidates_sha256, recipe_sha256, &attempt.at, state];
             days.entry(attempt.scored_on.clone()).or_default().extend(parts);
         }
-        if let Some((attempt, SeriesExclusion { rule, reason, .. })) = self.exclusion() {
-            let parts = [attempt.at.as_str(), rule, reason];
+        for (attempt, SeriesExclusion { rule, reason, .. }, superseded) in self.exclusions() {
+            let state = if superseded { "superseded" } else { "current" };
+            let parts = [attempt.at.as_str(), rule, reason, state];
             days.entry(attempt.scored_on.clone()).or_default().extend(parts);
         }
         days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()
