@@ -15,7 +15,6 @@ use nodulus_imaging::planar_contours::ContourOffImage;
 use nodulus_imaging::regrid::{GridDifference, GridMismatch};
 use nodulus_imaging::segments;
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::path::Path;
 
 /// Reads the headers of a case's scans and masks, and refuses what reading would refuse as far as they tell. Which scan of a
@@ -79,11 +78,10 @@ fn check_mask(
         }
         Some(_) => Ok(()),
         None if is_scan_refused || scans.is_empty() => Ok(()),
-        None => Err(Refusal {
-            cause: "a mask that could belong to several series",
-            setting: Some("ingest.inclusion"),
-            message: format!("`{}`: {}", path.display(), CaseError::WhichSeries),
-        }),
+        None => {
+            let cause = "a mask that could belong to several series";
+            Err(Refusal::of_file(path, cause, Some("ingest.inclusion"), &CaseError::WhichSeries))
+        }
     }
 }
 
@@ -105,13 +103,7 @@ fn place(header: &MaskHeader, frame: &Frame, rules: &MaskRules) -> Result<(), Er
 /// Why a mask does not fit its scan.
 fn of_mask(path: &Path, error: &Error) -> Refusal {
     let (cause, setting) = cause(error);
-    let mut message = format!("`{}`: {error}", path.display());
-    let mut source = error.source();
-    while let Some(error) = source {
-        message.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    Refusal { cause, setting, message }
+    Refusal::of_file(path, cause, setting, error)
 }
 
 /// What is wrong, in the same words for every mask, and the setting that would admit the mask, if there is one.

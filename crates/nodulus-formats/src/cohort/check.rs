@@ -6,6 +6,7 @@ use crate::causes::with_causes;
 use crate::repair::Repairs;
 use crate::volume::{Geometry, ImageFacts, SliceRanges};
 use crate::{dicom, image_file, mask_file};
+use std::path::Path;
 
 /// What the headers of a case show.
 #[derive(Debug, Default)]
@@ -42,6 +43,16 @@ impl Refusal {
             other => with_causes(other),
         };
         Self { cause, setting, message }
+    }
+
+    /// A refusal whose error does not name the file.
+    pub fn of_file(
+        path: &Path,
+        cause: &'static str,
+        setting: Option<&'static str>,
+        error: &dyn std::error::Error,
+    ) -> Self {
+        Self { cause, setting, message: format!("`{}`: {}", path.display(), with_causes(error)) }
     }
 
     /// Names the cause of a mask's error.
