@@ -180,6 +180,12 @@ fn text(event: &RunEvent) -> String {
         }
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
+        RunEvent::Excluded { series, reason, n_candidates: 0, .. } => {
+            format!("{series} excluded: {reason}")
+        }
+        RunEvent::Excluded { series, reason, n_candidates, .. } => {
+            format!("{series} excluded with {n_candidates} candidates: {reason}")
+        }
         RunEvent::Waiting { series } => format!("{series} waits for candidates"),
         RunEvent::Settling { series } => format!("{series} still arrives"),
         RunEvent::Warning { text } => format!("warning: {text}"),
@@ -203,6 +209,8 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         ("settling", summary.settling),
         ("failed", summary.failed),
         ("failed before", summary.failed_before),
+        ("excluded", summary.excluded),
+        ("excluded before", summary.excluded_before),
         ("left", summary.left),
         ("nodules", summary.nodules),
     ];
@@ -245,8 +253,12 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         None => writeln!(out, "last run  none")?,
     }
     writeln!(out, "scored    {}", status.scored)?;
-    let lists =
-        [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
+    let lists = [
+        ("settling", &status.settling),
+        ("waiting", &status.waiting),
+        ("failed", &status.failed),
+        ("excluded", &status.excluded),
+    ];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
         for SeriesStatus { id, detail } in list.iter().take(MAX_SERIES) {

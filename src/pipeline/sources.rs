@@ -132,12 +132,7 @@ impl Lists<'_> {
         progress: &dyn Fn(usize, usize),
         save: &dyn Fn(&Known) -> Result<(), Error>,
     ) -> Result<Sources, Error> {
-        let series_list = match &config.series_list {
-            Some(path) => {
-                Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>())
-            }
-            None => None,
-        };
+        let series_list = series_list(config)?;
         let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
         cohorts.sort_by_key(|cohort| &cohort.name);
         let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
@@ -317,6 +312,16 @@ fn series_of(
         Some(known) => (known.clone(), false),
         None => (KnownSeries { stat, series: read() }, true),
     }
+}
+
+/// The series of `ingest.series_list`, where it is given.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(super) fn series_list(config: &ingest::Config) -> Result<Option<BTreeSet<String>>, Error> {
+    let Some(path) = &config.series_list else { return Ok(None) };
+    Ok(Some(luna_csv::read_series_uids(path)?.into_iter().collect()))
 }
 
 #[cfg(test)]

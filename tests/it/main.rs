@@ -18,6 +18,7 @@ mod fixture;
 mod follow_up;
 mod gc;
 mod growing;
+mod header_check;
 // The kernel says which files a run opens.
 #[cfg(target_os = "linux")]
 mod growth;
@@ -45,6 +46,7 @@ mod regions;
 mod report_page;
 mod run_options;
 mod score;
+mod score_exclusions;
 mod score_outputs;
 mod scored_files;
 mod series;

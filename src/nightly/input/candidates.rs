@@ -135,9 +135,14 @@ impl CandidateIndex {
 }
 
 impl ScanCandidates {
+    /// Number of them.
+    pub fn len(&self) -> usize {
+        self.candidates.len() + self.points.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.candidates.is_empty() && self.points.is_empty()
+        self.len() == 0
     }
 
     /// SHA-256 of the candidates, in their order. Records hold it, so its text must not change.

@@ -17,7 +17,6 @@ use std::time::SystemTime;
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContentsCache {
-    #[serde(rename = "places")]
     sources: BTreeMap<String, SourceContents>,
 }
 
@@ -76,6 +75,10 @@ fn join(
     }
     let mut joined = Vec::with_capacity(by_id.len());
     for mut parts in by_id.into_values() {
+        // Localizers of a series in a folder of their own do not matter to its slices.
+        if parts.iter().any(|part| part.no_scan.is_none()) {
+            parts.retain(|part| part.no_scan.is_none());
+        }
         parts.sort_by(|a, b| a.source.first().cmp(b.source.first()));
         let mut parts = parts.into_iter();
         let Some(mut whole) = parts.next() else { continue };
@@ -149,6 +152,7 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
                 n_files: series.n_files,
                 announced: series.announced,
                 problem: contents.unreadable.first().cloned(),
+                no_scan: series.no_scan.clone(),
                 warnings: Vec::new(),
             });
         }
@@ -177,9 +181,9 @@ fn of_folder(
     stamps: &[FileStamp],
 ) -> Vec<DiscoveredSeries> {
     let mut discovered = Vec::new();
-    let is_alone = contents.series.len() == 1;
+    let is_alone = contents.series.iter().filter(|series| series.no_scan.is_none()).count() == 1;
     for series in &contents.series {
-        let cause = contents.unreadable.first().cloned();
+        let cause = contents.unreadable.first().filter(|_| series.no_scan.is_none()).cloned();
         let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
         let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
         let source =
@@ -193,6 +197,7 @@ fn of_folder(
             n_files: series.n_files,
             announced: series.announced,
             problem,
+            no_scan: series.no_scan.clone(),
             warnings: doubt.into_iter().collect(),
         });
     }
@@ -212,6 +217,7 @@ fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
         n_files: 0,
         announced: None,
         problem: Some(cause.to_owned()),
+        no_scan: None,
         warnings: Vec::new(),
     }
 }

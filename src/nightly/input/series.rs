@@ -1,5 +1,6 @@
 //! A series of the input, and where its files are.
 
+use super::contents::NoScan;
 use super::folder::{FolderEntries, stamps};
 use super::stamp::Stamp;
 use nodulus_formats::cohort::relative;
@@ -22,6 +23,8 @@ pub(crate) struct DiscoveredSeries {
     pub(crate) announced: Option<usize>,
     /// Why it cannot be read.
     pub(crate) problem: Option<String>,
+    /// Why it is no scan, where none of its files is a slice.
+    pub(crate) no_scan: Option<NoScan>,
     /// Reasons to doubt it.
     pub(crate) warnings: Vec<String>,
 }

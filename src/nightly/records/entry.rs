@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LedgerEntry {
     pub(crate) state: SeriesState,
-    /// For each day with a result of the series, a hash of what its rows are made of.
+    /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
 }
@@ -38,6 +38,8 @@ pub(crate) enum SeriesState {
     },
     /// It failed for this cause.
     Failed(ResultInputs, String),
+    /// A rule excludes it, for this reason.
+    Excluded(ResultInputs, String),
 }
 
 impl LedgerEntry {
@@ -52,6 +54,9 @@ impl LedgerEntry {
                 },
                 AttemptOutcome::Failed(cause) => {
                     SeriesState::Failed(attempt.inputs.clone(), cause.clone())
+                }
+                AttemptOutcome::Excluded(exclusion) => {
+                    SeriesState::Excluded(attempt.inputs.clone(), exclusion.reason.clone())
                 }
             },
             (None, Some(since)) => SeriesState::Waiting(since.clone()),

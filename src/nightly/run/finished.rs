@@ -1,6 +1,7 @@
 //! A series that goes to the writer.
 
 use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
 use crate::nightly::scan::result_inputs::ResultInputs;
@@ -25,6 +26,8 @@ pub(super) enum SeriesOutcome<'a> {
     /// Its files still change.
     Settling,
     Failed(String),
+    /// A rule excludes it.
+    Excluded(SeriesExclusion),
 }
 
 /// A scored scan with its voxels.

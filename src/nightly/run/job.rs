@@ -32,7 +32,7 @@ use std::time::{Instant, SystemTime};
 pub use super::context::RunOptions;
 
 /// Version of scoring; raised when results change although their inputs stay.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where the store keeps what the sources of the input hold.
 const CACHE: &str = "cache/input.json";
@@ -184,6 +184,15 @@ fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
         notices.push(format!(
             "{n} series are of patients that the model was trained or validated on and are not scored; \
              `--allow-training-patients` (`score.allow_training_patients = true`) scores them"
+        ));
+    }
+    let named = summary.exclusions.iter().filter(|series| series.n_candidates > 0);
+    let (n_named, n_candidates) =
+        named.fold((0, 0), |(n, all), series| (n + 1, all + series.n_candidates));
+    if n_named > 0 {
+        notices.push(format!(
+            "{n_named} series with {n_candidates} candidates are excluded and not scored; `score_exclusions` says why, and \
+             `score.inclusion` has the rules for reformats and other scans"
         ));
     }
     let RunSummary { empty_masks, nodules, .. } = *summary;

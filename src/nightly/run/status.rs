@@ -22,6 +22,8 @@ pub struct JobStatus {
     pub waiting: Vec<SeriesStatus>,
     /// Series that failed, and why.
     pub failed: Vec<SeriesStatus>,
+    /// Series that a rule excludes, and why.
+    pub excluded: Vec<SeriesStatus>,
 }
 
 /// Status of a series.
@@ -58,6 +60,9 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
             }
             SeriesState::Failed(_, cause) => {
                 status.failed.push(SeriesStatus { id, detail: cause.clone() });
+            }
+            SeriesState::Excluded(_, reason) => {
+                status.excluded.push(SeriesStatus { id, detail: reason.clone() });
             }
         }
     }

@@ -40,6 +40,10 @@ pub struct RunSummary {
     pub failed: usize,
     /// Series that failed before and have not changed.
     pub failed_before: usize,
+    /// Series that a rule excludes.
+    pub excluded: usize,
+    /// Series that were excluded before and have not changed.
+    pub excluded_before: usize,
     /// Series that are left, as the run stopped early.
     pub left: usize,
     /// Rows written to `scores`.
@@ -58,6 +62,8 @@ pub struct RunSummary {
     pub settling_series: Vec<String>,
     /// Series that failed, and why.
     pub failures: Vec<SeriesFailure>,
+    /// Series that a rule excludes, and why.
+    pub exclusions: Vec<ExcludedSeries>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// The error that stopped the run, if any.
@@ -100,6 +106,19 @@ pub struct SeriesFailure {
     pub id: String,
     /// The error and its causes.
     pub cause: String,
+}
+
+/// A series that a rule excludes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedSeries {
+    /// The series.
+    pub id: String,
+    /// Name of the rule, as in `score_exclusions`.
+    pub rule: String,
+    /// Why it excludes the series.
+    pub reason: String,
+    /// Candidates that name the series, which are not scored.
+    pub n_candidates: usize,
 }
 
 impl RunSummary {

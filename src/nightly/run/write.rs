@@ -4,13 +4,14 @@ use super::context::RunContext;
 use super::error::Error;
 use super::event::RunEvent;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
-use super::summary::{RunSummary, SeriesFailure};
+use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, SeriesResult};
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
 use nodulus_store::{clock, hash};
@@ -88,6 +89,7 @@ impl<'a> ResultWriter<'a> {
                     match current.outcome {
                         AttemptOutcome::Scored(_) => self.summary.unchanged += 1,
                         AttemptOutcome::Failed(_) => self.summary.failed_before += 1,
+                        AttemptOutcome::Excluded(_) => self.summary.excluded_before += 1,
                     }
                 }
             }
@@ -100,6 +102,11 @@ impl<'a> ResultWriter<'a> {
                 let now = clock::timestamp(SystemTime::now());
                 record.supersede(Attempt::new(inputs, now, failed));
             }
+            SeriesOutcome::Excluded(exclusion) => {
+                let excluded = self.excluded(name, exclusion);
+                let now = clock::timestamp(SystemTime::now());
+                record.supersede(Attempt::new(inputs, now, excluded));
+            }
             SeriesOutcome::Scored(scored) => match (record.result(), completes) {
                 (Some(result), Some(_)) => self.complete(name, result, &scored, &inputs),
                 _ => self.supersede(&mut record, &scored, inputs),
@@ -110,16 +117,33 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn failed(&mut self, name: &str, cause: &str) -> AttemptOutcome {
-        let identity = &self.context.identity;
-        let cause = if identity.is_replaced() {
-            redaction::with_renamed_uids(cause, &|uid| identity.uid(uid))
-        } else {
-            cause.to_owned()
-        };
+        let cause = self.named(cause);
         self.summary.failed += 1;
         self.summary.failures.push(SeriesFailure { id: name.to_owned(), cause: cause.clone() });
         (self.context.notify)(RunEvent::Failed { series: name.to_owned(), cause: cause.clone() });
         AttemptOutcome::Failed(cause)
+    }
+
+    fn excluded(&mut self, name: &str, exclusion: SeriesExclusion) -> AttemptOutcome {
+        let exclusion = SeriesExclusion { reason: self.named(&exclusion.reason), ..exclusion };
+        let SeriesExclusion { rule, reason, n_candidates } = exclusion.clone();
+        self.summary.excluded += 1;
+        let id = name.to_owned();
+        let row = ExcludedSeries { id, rule: rule.clone(), reason: reason.clone(), n_candidates };
+        self.summary.exclusions.push(row);
+        let series = name.to_owned();
+        (self.context.notify)(RunEvent::Excluded { series, rule, reason, n_candidates });
+        AttemptOutcome::Excluded(exclusion)
+    }
+
+    /// A text with the UIDs as results name them.
+    fn named(&self, text: &str) -> String {
+        let identity = &self.context.identity;
+        if identity.is_replaced() {
+            redaction::with_renamed_uids(text, &|uid| identity.uid(uid))
+        } else {
+            text.to_owned()
+        }
     }
 
     fn warn(&mut self, name: &str, warning: &str) {

@@ -131,11 +131,7 @@ impl Reader<'_> {
         before.exclusions.extend(x_ray);
         let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
         let n_included = scans.iter().flatten().filter(|(scan, _)| scan.included).count();
-        let alone = match (scans.len(), n_included) {
-            (1, _) => Alone::InCase,
-            (_, 1) if !has_failed => Alone::Included,
-            _ => Alone::No,
-        };
+        let alone = Alone::of(scans.len(), n_included, has_failed);
         let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
             let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)

@@ -7,12 +7,14 @@ mod case;
 mod case_rows;
 mod cohort_settings;
 mod frame;
+mod header_check;
 mod inclusion;
 mod lidc_marks;
 mod mask_nodules;
 mod mask_marks;
 mod mask_readings;
 mod reads;
+mod reformats;
 mod scan_row;
 pub(super) mod sources;
 
@@ -27,6 +29,8 @@ pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
 pub use config::Config;
 use frame::Frame;
+pub use header_check::check_case;
+pub(crate) use inclusion::JudgedScan;
 pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
 use nodulus_formats::mask_file::MaskRules;
@@ -47,7 +51,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 7,
+    version: 8,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -17,7 +17,7 @@ pub use error::Error;
 use crate::gzip_members::GzipMembers;
 use crate::image_rules::ReadRules;
 use crate::loaded_image::LoadedImage;
-use crate::mask_file::LabelMask;
+use crate::mask_file::{LabelGrid, LabelMask};
 use crate::repair::Repairs;
 use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
@@ -85,6 +85,15 @@ pub(crate) fn load_labels(path: &Path, rules: &ReadRules) -> Result<LabelMask, E
         }
     }
     Ok(LabelMask { layers, segments, is_placed: header.is_placed, repairs })
+}
+
+/// The grid of a mask, without reading its voxels.
+pub(crate) fn label_grid(path: &Path, rules: &ReadRules) -> Result<LabelGrid, Error> {
+    let (header, voxel_path) = open(path, rules)?;
+    let none = SliceRanges::default();
+    voxels::<u16>(&header, &voxel_path, rules, &none, &mut header.repairs.clone())?;
+    let has_segments = !header.segments.is_empty();
+    Ok(LabelGrid { geometry: header.geometry, is_placed: header.is_placed, has_segments })
 }
 
 /// Estimates the bytes that an image or mask needs in memory, from its header and the length of its file.
