@@ -21,7 +21,8 @@ fn the_page_holds_the_main_numbers() {
     for text in [
         "42 nodules of 9 patients",
         "<b>Warning: </b><code>tiny</code>: 4 of 42 nodules have a spacing outside",
-        "pretrain: luna, 12 epochs<br>finetune: clinical, 12 epochs",
+        "pretrain: luna, 12 epochs<br>finetune: clinical, 1 epoch<br>started from <code>77aa</code>: 1 scan of \
+         luna<br>started from <code>88bb</code>: unknown",
         "<td>7 scans of luna</td><td>–</td>",
         "mean Dice <b>0.831</b>, 95% interval: [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
         "Dice <b>+0.269</b> in the mean of 42 nodules of 17 patients, p &lt; 0.001 after Holm’s correction",
