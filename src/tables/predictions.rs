@@ -32,7 +32,7 @@ columns! {
         #[serde(with = "serde_bytes")]
         pub other_rule_mask_bits: Vec<u8>,
         /// reasons to doubt the prediction: training_patient, validation_patient, tuned_on_scored, unlisted_patients,
-        /// other_preprocessing, unchecked_preprocessing, other_spacing or mask_at_region_end (docs/metrics.md); empty
+        /// other_preprocessing, unchecked_preprocessing, other_spacing or mask_at_region_end (docs/training.md); empty
         /// without any
         pub doubts: Vec<String>,
     }

@@ -27,7 +27,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Nodules),
     ],
     writes: &[Output::Table(Table::ReaderAgreement)],
-    version: 4,
+    version: 5,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

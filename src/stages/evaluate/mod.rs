@@ -51,7 +51,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,

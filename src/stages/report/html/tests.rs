@@ -48,19 +48,20 @@ fn the_page_holds_the_main_numbers() {
 #[test]
 fn too_few_patients_are_named_where_interval_and_test_would_stand() {
     let mut content = sample();
-    let reason = || Some("fewer than 6 patients".to_owned());
+    let reason = || Some("fewer than 8 patients".to_owned());
     let row = &mut content.comparisons[0];
     (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
-    (row.p, row.p_holm, row.p_missing_reason) = (None, None, reason());
+    (row.p, row.p_holm) = (None, None);
+    row.p_missing_reason = Some("fewer than 6 patients".to_owned());
     for row in &mut content.summary {
         (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
     }
     let page = render(&content);
     assert_well_formed(&page);
     for text in [
-        "mean Dice <b>0.831</b>, 95% interval: fewer than 6 patients, n",
+        "mean Dice <b>0.831</b>, 95% interval: fewer than 8 patients, n",
         "nodules of 17 patients, no test: fewer than 6 patients",
-        "<small>fewer than 6 patients</small>",
+        "<small>fewer than 8 patients</small>",
     ] {
         assert!(page.contains(text), "no `{text}`");
     }
