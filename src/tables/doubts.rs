@@ -83,8 +83,8 @@ impl Doubt {
                 "have a spacing outside the range of the scans that the weights learnt from"
             }
             Self::MaskAtRegionEnd => {
-                "have a mask that may go on past the first or last slice of their region, where `score` follows it and nothing \
-                 is measured: a larger `crop.margin_slices` measures the rest"
+                "have a mask that may go on past the first or last slice of their region, where nothing is measured (`score` \
+                 follows a network's to its end): a larger `crop.margin_slices` measures the rest"
             }
         }
     }

@@ -1,7 +1,7 @@
 """How wide the symmetric studentised 95% interval of a mean Dice is with few patients, which decides for how many it is given
 (docs/metrics.md). The cohorts are those of `crates/nodulus-metrics/examples/error_rates/cohorts.rs`, drawn anew.
 
-    python tests/golden/choose_least_patients.py
+    python tests/golden/choose_least_patients.py   (about eight minutes on one core)
 """
 
 import numpy as np

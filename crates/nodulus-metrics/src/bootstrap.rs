@@ -335,7 +335,7 @@ mod tests {
         let names = names(8);
         let values: Vec<(&str, f64)> = names
             .iter()
-            .zip([1.0, 1.0, 0.9, 0.2, 0.95, 0.99, 0.6, 1.0])
+            .zip([1.0, 1.0, 0.9, 0.7, 0.95, 0.99, 0.85, 1.0])
             .map(|(p, v)| (p.as_str(), v))
             .collect();
         let [low, high] = ends(mean_interval(&values, UNBOUNDED, 1));

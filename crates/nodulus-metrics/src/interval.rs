@@ -10,7 +10,7 @@ pub const MIN_PATIENTS_OF_TEST: usize = 6;
 ///
 /// METHOD: intervals of few patients keep their coverage only by their width. This is the least number with which, at every
 /// simulated correlation of a patient's nodules, fewer than one in ten 95% intervals of a mean Dice are wider than nine
-/// tenths of what a Dice can be: with six up to 22% are, with seven 18%, with eight 8%, with eleven 2% (docs/metrics.md).
+/// tenths of what a Dice can be: with six up to 22% are, with seven 16%, with eight 6%, with eleven 2% (docs/metrics.md).
 pub const MIN_PATIENTS_OF_INTERVAL: usize = 8;
 
 /// Range of a statistic without limits.
