@@ -166,8 +166,9 @@ fn check_initial(
     let file = weights_file(&initial.checkpoint)
         .map_err(|source| Error::InitialStore { row: row.name.clone(), source })?;
     let has_folds = experiment.folds && row.scored;
-    let is_held_out = |sample: &Sample| has_folds && infer::is_of_a_fold(&config.infer, sample);
-    train::check_initial(&file, &scans, &samples, is_held_out)
+    let is_of_a_fold =
+        has_folds.then_some(|sample: &Sample| infer::is_of_a_fold(&config.infer, sample));
+    train::check_initial(&file, &scans, &samples, is_of_a_fold)
         .map_err(|source| Error::Initial { row: row.name.clone(), source })
 }
 

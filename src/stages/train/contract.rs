@@ -85,7 +85,7 @@ pub(super) fn trained_on(
         return Ok((list, !without_patients));
     };
     if !is_allowed {
-        refuse_seen(&test, &before)?;
+        refuse_seen(&test, &before, "")?;
     }
     list.inherit(&before);
     let unlisted =
@@ -93,8 +93,8 @@ pub(super) fn trained_on(
     Ok((list, unlisted))
 }
 
-/// Fails if initial weights saw a patient who is to be tested: one of the test split, or one of whom `is_held_out` holds for
-/// a sample.
+/// Fails if initial weights saw a patient who is to be tested: one of the test split, or of a fold, which `is_of_a_fold`
+/// says of a sample; none of a fold where nothing is cross-validated.
 ///
 /// # Errors
 ///
@@ -103,21 +103,30 @@ pub fn check_initial(
     initial: &Path,
     scans: &Version,
     samples: &Version,
-    is_held_out: impl Fn(&Sample) -> bool,
+    is_of_a_fold: Option<impl Fn(&Sample) -> bool>,
 ) -> Result<(), Error> {
     let Some(before) = TrainedOn::of_weights(initial)? else { return Ok(()) };
     let scans = identities(scans)?;
     let mut test: BTreeSet<ScanIdentity> = BTreeSet::new();
     for batch in samples.rows::<Sample>() {
-        let tested = batch?.into_iter();
-        let tested = tested.filter(|s| s.split == Split::Test.name() || is_held_out(s));
+        let is_tested = |sample: &Sample| {
+            sample.split == Split::Test.name()
+                || is_of_a_fold.as_ref().is_some_and(|is_of_a_fold| is_of_a_fold(sample))
+        };
+        let tested = batch?.into_iter().filter(is_tested);
         test.extend(tested.map(|sample| ScanIdentity::of_sample(&sample, &scans)));
     }
-    refuse_seen(&test, &before)
+    let of_folds =
+        if is_of_a_fold.is_some() { " (those of folds that are predicted included)" } else { "" };
+    refuse_seen(&test, &before, of_folds)
 }
 
 /// Fails if a scan is in the list of initial weights.
-fn refuse_seen(test: &BTreeSet<ScanIdentity>, before: &TrainedOn) -> Result<(), Error> {
+fn refuse_seen(
+    test: &BTreeSet<ScanIdentity>,
+    before: &TrainedOn,
+    of_folds: &'static str,
+) -> Result<(), Error> {
     let seen: BTreeMap<&str, IdentityKind> = test
         .iter()
         .filter_map(|scan| Some((scan.patient_id.as_str(), scan.seen_by([before], false)?.by)))
@@ -126,7 +135,7 @@ fn refuse_seen(test: &BTreeSet<ScanIdentity>, before: &TrainedOn) -> Result<(), 
         return Ok(());
     }
     let n_patients = test.iter().map(|scan| &scan.patient_id).collect::<BTreeSet<_>>().len();
-    Err(Error::InitialLeak { n: seen.len(), n_patients, patients: named(&seen) })
+    Err(Error::InitialLeak { n: seen.len(), n_patients, of_folds, patients: named(&seen) })
 }
 
 /// The contract.
