@@ -255,9 +255,8 @@ mod tests {
         // Slices 7 to 9 of 1 mm; the centre is slice 8.
         let slices = [slice(7), slice(8), slice(9)];
         let region = NoduleRegion::of(slices.iter(), 2.5).unwrap();
-        let at = |voxels: &[[usize; 2]]| {
-            Mask::from_fn([5, 1, 3], |i, _, k| voxels.contains(&[i, k]))
-        };
+        let at =
+            |voxels: &[[usize; 2]]| Mask::from_fn([5, 1, 3], |i, _, k| voxels.contains(&[i, k]));
         let is_cut = |voxels: &[[usize; 2]], n| region.is_cut(&at(voxels), n);
         assert!(is_cut(&[[2, 0]], 10) && !is_cut(&[[2, 1]], 20) && !is_cut(&[], 20));
         assert!(is_cut(&[[2, 1], [2, 2]], 11) && !is_cut(&[[2, 1], [2, 2]], 10));

@@ -356,7 +356,8 @@ fn masks_cut_at_a_region_s_end_and_a_baseline_tuned_on_what_is_scored_are_doubte
         for row in &metrics {
             let mut slices: Vec<(&Roi, &Prediction)> = Vec::new();
             for roi in rois.iter().filter(|roi| roi.nodule_id == row.nodule_id) {
-                let of_slice = |p: &&Prediction| p.roi_id == roi.roi_id && p.model_id == row.model_id;
+                let of_slice =
+                    |p: &&Prediction| p.roi_id == roi.roi_id && p.model_id == row.model_id;
                 slices.push((roi, predictions.iter().find(of_slice).unwrap()));
             }
             slices.sort_by_key(|(roi, _)| roi.slice_index);
@@ -384,7 +385,8 @@ fn masks_cut_at_a_region_s_end_and_a_baseline_tuned_on_what_is_scored_are_doubte
         let shown = ["nodules are among those that its threshold or settings were chosen on"];
         assert!(log.contains(&format!("infer: warning: {tuned}")), "{log}");
         assert!(text.contains(&format!("warning: {tuned}")), "{text}");
-        let ends = "nodules have a mask that may go on past the first or last slice of their region";
+        let ends =
+            "nodules have a mask that may go on past the first or last slice of their region";
         let is_told = [log.contains(ends), text.contains(ends), report.contains(ends)];
         assert_eq!(is_told, [n_end > 0; 3], "{log}{text}");
         assert!(shown.iter().all(|text| report.contains(text)));

@@ -86,7 +86,10 @@ fn weights_without_a_description_are_answered_with_the_line_that_writes_it() {
     assert!(error.contains("net.json: is missing; it says which network"), "{error}");
     assert!(scored(here, &weights).contains("net.json: is missing;"));
     let line = error.lines().find(|line| line.trim_start().starts_with("printf ")).unwrap();
-    assert!(line.contains(r#""architecture":"proposed","preset":"tiny","image_size":128"#), "{line}");
+    assert!(
+        line.contains(r#""architecture":"proposed","preset":"tiny","image_size":128"#),
+        "{line}"
+    );
     // The size of the images is the user's to say.
     let line = line.replace("\"image_size\":128", "\"image_size\":64");
     assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success(), "{line}");

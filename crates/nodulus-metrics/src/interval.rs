@@ -77,8 +77,12 @@ mod tests {
             (found.low(), found.high(), found.missing_reason()),
             (Some(1.0), Some(2.0), None)
         );
-        let missing =
-            [Interval::TooFewPatients, Interval::Undefined, Interval::NoSpread, Interval::WholeRange];
+        let missing = [
+            Interval::TooFewPatients,
+            Interval::Undefined,
+            Interval::NoSpread,
+            Interval::WholeRange,
+        ];
         for missing in missing {
             assert_eq!((missing.low(), missing.high()), (None, None));
             assert!(missing.missing_reason().is_some());

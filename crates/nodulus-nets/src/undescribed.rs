@@ -99,11 +99,18 @@ mod tests {
             let config = Config::of(architecture, Preset::Tiny);
             let path = weights(folder.path(), &config);
             let error = message(&path);
-            let network =
-                format!("the tensors are those of `{}` with the preset \"tiny\"", config.architecture.name());
-            assert!(error.contains("it's.json: is missing;") && error.contains(&network), "{error}");
+            let network = format!(
+                "the tensors are those of `{}` with the preset \"tiny\"",
+                config.architecture.name()
+            );
+            assert!(
+                error.contains("it's.json: is missing;") && error.contains(&network),
+                "{error}"
+            );
             let line = error.lines().find(|line| line.starts_with("printf ")).unwrap();
-            assert!(std::process::Command::new("sh").args(["-c", line]).status().unwrap().success());
+            assert!(
+                std::process::Command::new("sh").args(["-c", line]).status().unwrap().success()
+            );
             let predictor = Predictor::load(&path, &Device::Cpu).unwrap();
             assert_eq!(predictor.config(), &config);
             assert_eq!((predictor.contract(), predictor.metadata()), (None, &Value::Null));

@@ -193,9 +193,8 @@ mod tests {
     fn a_file_of_pytorch_is_answered_with_the_line_that_converts_it() {
         let starts: [&[u8]; 4] = [b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05\x95."];
         for start in starts {
-            let answer = |path: &str| {
-                WeightsFile::parse(Path::new(path), start).unwrap_err().to_string()
-            };
+            let answer =
+                |path: &str| WeightsFile::parse(Path::new(path), start).unwrap_err().to_string();
             let error = answer("it's/net.pth");
             assert!(
                 error.contains("expected safetensors; convert it with\npython -c \"import sys"),

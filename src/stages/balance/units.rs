@@ -276,10 +276,7 @@ mod tests {
         let found = &all.units;
         let problem =
             |unit: &str| found[unit].problem.as_ref().map_or_else(String::new, ToString::to_string);
-        assert_eq!(
-            (problem("p"), &found["p"].subsets),
-            (String::new(), &BTreeSet::from([0, 4]))
-        );
+        assert_eq!((problem("p"), &found["p"].subsets), (String::new(), &BTreeSet::from([0, 4])));
         let lines: Vec<String> = all.of_several_subsets().collect();
         let expected = "the scans of patient `p` lie in LUNA16's subsets 0 and 4: all of them count as of subset 0, so that the \
                         patient is in one fold";

@@ -18,11 +18,11 @@ use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
-pub use error::Error;
-pub use nodules::is_of_a_fold;
-use network::Network;
 use doubts::ScanSlices;
+pub use error::Error;
+use network::Network;
 use nodules::Nodules;
+pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
 use nodulus_store::{FailedCase, Job};
@@ -110,7 +110,8 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
         let predict = |slices: &[Roi]| network.predict(slices, &mut failed_slices);
         each_nodule(pixels.into_iter().flatten(), chosen, predict, |complete| {
             let rows = complete.par_iter().map(|slices| {
-                let rows = predict_nodule(&model_id, slices, config, &thresholds, &nodules, &scan_slices);
+                let rows =
+                    predict_nodule(&model_id, slices, config, &thresholds, &nodules, &scan_slices);
                 rows.map_err(|error| (slices, error))
             });
             for rows in rows.collect::<Vec<_>>() {

@@ -133,7 +133,8 @@ mod tests {
             (ThresholdSource::Scored, "n1 n2 n3"),
         ];
         for (from, expected) in sources {
-            let chosen_on = ["n1", "n2", "n3"].into_iter().filter(|id| nodules.are_chosen_on(from, id));
+            let chosen_on =
+                ["n1", "n2", "n3"].into_iter().filter(|id| nodules.are_chosen_on(from, id));
             assert_eq!(chosen_on.collect::<Vec<_>>().join(" "), expected);
         }
         let validated: Vec<bool> = samples.iter().map(|s| is_of_a_fold(&config, s)).collect();

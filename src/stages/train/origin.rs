@@ -71,7 +71,8 @@ impl Origin {
         let mut inputs = self.data.clone();
         while let Some(input) = inputs.into_iter().find(|input| input.name == INITIAL_WEIGHTS) {
             let origin = WeightsNote::of(&input).and_then(|note| note.origin);
-            let (data, n_cases) = origin.map(|origin| (origin.data, origin.n_cases)).unwrap_or_default();
+            let (data, n_cases) =
+                origin.map(|origin| (origin.data, origin.n_cases)).unwrap_or_default();
             found.push(InitialWeights { key: input.key, n_cases });
             inputs = data;
         }

@@ -32,7 +32,10 @@ fn weights() -> Vec<ModelWeights> {
         model_id: "tiny".to_owned(),
         key: "0f3c".to_owned(),
         is_outside: false,
-        phases: vec![phase("pretrain", "luna"), TrainedPhase { epochs: 1, ..phase("finetune", "clinical") }],
+        phases: vec![
+            phase("pretrain", "luna"),
+            TrainedPhase { epochs: 1, ..phase("finetune", "clinical") },
+        ],
         initial: vec![
             InitialWeights { key: "77aa".to_owned(), n_cases: trained("luna", 1) },
             InitialWeights { key: "88bb".to_owned(), n_cases: BTreeMap::new() },
