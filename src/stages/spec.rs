@@ -36,6 +36,8 @@ pub struct StageSpec {
     pub settings: Settings,
     /// Weights from outside the store that the stage reads.
     pub outside_weights: fn(&Config) -> Option<OutsideWeights<'_>>,
+    /// Whether the settings allow what the inputs are; asked before every run, also where the outputs exist already.
+    pub check: Option<Check>,
     /// Decisions over the whole cohort that shards depend on, as the splits of patients.
     pub decide: Option<Decide>,
     /// Makes the shards of the stage's job.
@@ -43,6 +45,9 @@ pub struct StageSpec {
     /// Outputs that sum up those of all shards.
     pub reduction: Option<Reduction>,
 }
+
+/// Fails if the settings do not allow what the inputs are.
+pub type Check = fn(&Config, &Task<'_>) -> Result<(), StageError>;
 
 /// Makes the shards of a job.
 pub type RunStep = fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>;

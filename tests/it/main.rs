@@ -8,6 +8,7 @@ mod clinical;
 mod components;
 mod compressed;
 mod contract;
+mod doubts;
 mod demo;
 mod dicom_trees;
 mod docs;

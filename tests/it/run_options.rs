@@ -167,7 +167,7 @@ fn failed_cases_are_tried_again_when_asked_or_when_there_is_memory() {
     ]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(
-        text.contains("1 cases failed") && text.contains("`--retry-failed` tries them again"),
+        text.contains("1 case failed") && text.contains("`--retry-failed` tries them again"),
         "{text}"
     );
 }

@@ -1,6 +1,6 @@
 //! Intervals over patients: the studentised bootstrap.
 
-use super::interval::{Interval, MIN_PATIENTS};
+use super::interval::{Interval, MIN_PATIENTS_OF_INTERVAL};
 use pulp::Arch;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -62,14 +62,15 @@ impl PointEstimate {
 /// error times the 95% quantile of the resamples' distances from the statistic in units of their own standard errors.
 /// The percentile bootstrap and `BCa` cover 78 to 84% with six patients and 82 to 88% with eleven; this one covers 92 to
 /// 95% (docs/metrics.md). A resample in which the statistic or its standard error is undefined, or the standard error is
-/// 0, counts as infinitely far: where one in 20 or more is, there is no interval.
+/// 0, counts as infinitely far: where one in 20 or more is, there is no interval. Nor is there one that would hold the whole
+/// range, which says nothing.
 pub fn interval(
     n_patients: usize,
     range: [f64; 2],
     seed: u64,
     mut of: impl FnMut(&[u32]) -> Option<PointEstimate>,
 ) -> Interval {
-    if n_patients < MIN_PATIENTS {
+    if n_patients < MIN_PATIENTS_OF_INTERVAL {
         return Interval::TooFewPatients;
     }
     // Drawn as 32 bits, to be the same on machines of every word size.
@@ -99,9 +100,12 @@ pub fn interval(
     if !half.is_finite() {
         return Interval::NoSpread;
     }
-    Interval::Ends(
-        [found.value - half, found.value + half].map(|end| end.clamp(range[0], range[1])),
-    )
+    let [low, high] = [found.value - half, found.value + half];
+    let is_finite = range.iter().all(|end| end.is_finite());
+    if is_finite && low <= range[0] && high >= range[1] {
+        return Interval::WholeRange;
+    }
+    Interval::Ends([low, high].map(|end| end.clamp(range[0], range[1])))
 }
 
 /// Sums of several resamples or leave-outs side by side, so that the processor computes on them at once.
@@ -306,12 +310,12 @@ mod tests {
     }
 
     #[test]
-    fn fewer_than_six_patients_have_no_interval() {
-        let names = names(6);
+    fn fewer_than_eight_patients_have_no_interval() {
+        let names = names(8);
         let values: Vec<(&str, f64)> =
             names.iter().enumerate().map(|(n, name)| (name.as_str(), n as f64)).collect();
         assert_eq!(mean_interval(&[], UNBOUNDED, 1), Interval::TooFewPatients);
-        let twice = [&values[..5], &values[..5]].concat();
+        let twice = [&values[..7], &values[..7]].concat();
         assert_eq!(mean_interval(&twice, UNBOUNDED, 1), Interval::TooFewPatients);
         assert!(matches!(mean_interval(&values, UNBOUNDED, 1), Interval::Ends(_)));
     }
@@ -342,16 +346,20 @@ mod tests {
 
     #[test]
     fn an_end_does_not_leave_the_range() {
-        let names = names(6);
+        let names = names(8);
         let values: Vec<(&str, f64)> = names
             .iter()
-            .zip([1.0, 1.0, 0.9, 0.2, 0.95, 0.99])
+            .zip([1.0, 1.0, 0.9, 0.7, 0.95, 0.99, 0.85, 1.0])
             .map(|(p, v)| (p.as_str(), v))
             .collect();
         let [low, high] = ends(mean_interval(&values, UNBOUNDED, 1));
-        assert!(high > 1.0, "{high}");
+        assert!(0.0 < low && high > 1.0, "{low} {high}");
         let cut = ends(mean_interval(&values, [0.0, 1.0], 1));
-        assert_eq!(cut.map(f64::to_bits), [low.max(0.0), 1.0].map(f64::to_bits));
+        assert_eq!(cut.map(f64::to_bits), [low, 1.0].map(f64::to_bits));
+        // An interval that leaves nothing out is none.
+        let whole = mean_interval(&values, [low, high], 1);
+        assert_eq!(whole, Interval::WholeRange);
+        assert!(matches!(mean_interval(&values, [low - 1e-9, high], 1), Interval::Ends(_)));
     }
 
     #[test]
@@ -406,7 +414,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_interval_is_about_the_mean(
-            values in prop::collection::vec(-10.0..10.0f64, 6..40),
+            values in prop::collection::vec(-10.0..10.0f64, 8..40),
             seed in any::<u64>(),
         ) {
             let names = names(values.len());

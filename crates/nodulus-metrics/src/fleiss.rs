@@ -254,7 +254,7 @@ mod tests {
         let found = of_table(&[[0, 3], [0, 4]]);
         assert_eq!((found.observed, found.expected), (Some(1.0), Some(1.0)));
         assert_eq!((found.kappa, found.interval), (None, Interval::TooFewPatients));
-        let found = of_table(&[[0, 3]; 6]);
+        let found = of_table(&[[0, 3]; 8]);
         assert_eq!((found.kappa, found.interval), (None, Interval::Undefined));
     }
 

@@ -148,7 +148,7 @@ mod tests {
     fn nothing_to_compare_gives_nothing() {
         assert_eq!(of_table(&[[1, 0], [0, 1]]), OrdinalAgreement::default());
         assert_eq!(ordinal_agreement(&[], 1), OrdinalAgreement::default());
-        let same = of_table(&[[0, 3]; 7]);
+        let same = of_table(&[[0, 3]; 8]);
         assert_eq!((same.alpha, same.interval), (None, Interval::Undefined));
     }
 }

@@ -83,14 +83,21 @@ pub(super) struct Foresight<'a> {
     pub(super) listed: Option<Listed>,
     /// Whether some source files are still to be written.
     pub(super) is_estimate: bool,
+    /// Whether stages are asked if the settings allow what their inputs are.
+    is_checked: bool,
     made: Vec<Version>,
     fates: BTreeMap<&'static str, Vec<Fate>>,
 }
 
 impl<'a> Foresight<'a> {
-    pub(super) fn new(config: &'a Config, store: &'a Store, options: &'a Options<'a>) -> Self {
+    pub(super) fn new(
+        config: &'a Config,
+        store: &'a Store,
+        options: &'a Options<'a>,
+        is_checked: bool,
+    ) -> Self {
         let (made, fates) = (Vec::new(), BTreeMap::new());
-        Self { config, store, options, listed: None, is_estimate: false, made, fates }
+        Self { config, store, options, listed: None, is_estimate: false, is_checked, made, fates }
     }
 
     /// Foresees the next step.
@@ -214,6 +221,9 @@ impl<'a> Foresight<'a> {
             is_incomplete,
             progress: &|_| {},
         };
+        if self.is_checked && !is_incomplete {
+            runner::check(config, stage, step, &task)?;
+        }
         let weights = weights.as_ref().map(|(_, input)| input.clone());
         if let Some(spec) = runner::job_spec(config, stage, step, &task, weights.clone())? {
             return Ok((spec, true));

@@ -104,6 +104,23 @@ pub(in crate::pipeline) fn job_spec(
     plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
 }
 
+/// Fails if the settings do not allow what a stage's inputs are.
+///
+/// # Errors
+///
+/// As the stage's own check.
+pub(in crate::pipeline) fn check(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    task: &Task<'_>,
+) -> Result<(), Error> {
+    match stage.spec().check.filter(|_| step == Step::Shards) {
+        Some(check) => check(config, task).map_err(|source| Error::Stage { stage, source }),
+        None => Ok(()),
+    }
+}
+
 /// Fails if `infer` has no weights, or weights from outside the store that stages read cannot be loaded, before any stage works
 /// for hours.
 ///

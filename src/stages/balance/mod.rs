@@ -30,12 +30,13 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set balance.ratio=2",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Rois)],
     writes: &[Output::Table(Table::Samples)],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.balance),
     outside_weights: |_| None,
+    check: None,
     decide: Some(|config, task| Ok(decide(&config.balance, task)?)),
     run: |config, task, job| Ok(run(&config.balance, task, job)?),
     reduction: None,
@@ -225,7 +226,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    for line in empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits)) {
+    let lines = empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits));
+    for line in lines.chain(splits.units.of_several_subsets()) {
         (task.progress)(Event::Note(line));
     }
     Ok(())

@@ -35,6 +35,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(config.crop.settled()),
     outside_weights: |_| None,
+    check: None,
     decide: None,
     run: |config, task, job| run(&config.crop, task, job),
     reduction: None,

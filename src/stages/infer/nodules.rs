@@ -32,6 +32,12 @@ pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
         }
 }
 
+/// Whether a sample is of a fold that a cross-validation predicts, each with the weights that were trained without it.
+pub fn is_of_a_fold(config: &Config, sample: &Sample) -> bool {
+    let of_fold = |fold| is_wanted(&Config { fold: Some(fold), ..config.clone() }, sample);
+    sample.fold.is_some_and(of_fold)
+}
+
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
         if !is_of_cohorts(config, &sample) {
@@ -50,11 +56,21 @@ impl Nodules {
         }
     }
 
+    /// Whether a threshold or settings of a source were chosen on a nodule that is predicted.
+    pub(super) fn are_chosen_on(&self, from: ThresholdSource, nodule_id: &str) -> bool {
+        match from {
+            ThresholdSource::Setting => false,
+            ThresholdSource::Validation => self.validation.contains(nodule_id),
+            ThresholdSource::Learning => self.learning.contains(nodule_id),
+            ThresholdSource::Scored => true,
+        }
+    }
+
     /// The settings of region growing.
     ///
     /// METHOD: they are chosen on the nodules of the train and validation splits. Where there are none, they are chosen on
     /// the predicted nodules themselves, which favours the baseline: no settings chosen beforehand can do better.
-    /// `predictions.threshold_from` says which.
+    /// `predictions.threshold_from` says which, and [`Doubt::TunedOnScored`](crate::tables::Doubt) marks them.
     pub(super) fn best_growing(
         &self,
         rois: &Version,
@@ -110,6 +126,19 @@ mod tests {
         assert_eq!(nodules.chosen, set(&["n1"]));
         assert_eq!(nodules.validation, set(&["n2"]));
         assert_eq!(nodules.learning, set(&["n2", "n3"]));
+        let sources = [
+            (ThresholdSource::Setting, ""),
+            (ThresholdSource::Validation, "n2"),
+            (ThresholdSource::Learning, "n2 n3"),
+            (ThresholdSource::Scored, "n1 n2 n3"),
+        ];
+        for (from, expected) in sources {
+            let chosen_on =
+                ["n1", "n2", "n3"].into_iter().filter(|id| nodules.are_chosen_on(from, id));
+            assert_eq!(chosen_on.collect::<Vec<_>>().join(" "), expected);
+        }
+        let validated: Vec<bool> = samples.iter().map(|s| is_of_a_fold(&config, s)).collect();
+        assert_eq!(validated, [false, true, true, false]);
         let of_folds = [set(&["n2", "n3", "n4"]), set(&[])];
         assert_eq!(of_fold(1), (of_folds[0].clone(), set(&[])));
         assert_eq!(of_fold(0), (set(&[]), of_folds[0].clone()));

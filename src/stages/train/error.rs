@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// Test patients trained the initial weights.
     #[error(
-        "{n} of {n_patients} test patients are among those that `train.initial.checkpoint` was trained on: {patients}; start \
+        "{n} of {n_patients} test patients{of_folds} are among those that `train.initial.checkpoint` was trained on: {patients}; start \
          from other weights, put these patients into training by `[balance]`, or allow it with \
          `--allow-training-patients` (`infer.allow_training_patients = true`): tables, report and messages then say so"
     )]
@@ -59,6 +59,8 @@ pub enum Error {
         n: usize,
         /// Number of test patients.
         n_patients: usize,
+        /// Who counts as one beside those of the test split; often empty.
+        of_folds: &'static str,
         /// The first of them.
         patients: String,
     },

@@ -16,6 +16,7 @@ use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
+pub use contract::check_initial;
 use course::{Course, best, decimals, described, is_over};
 pub use error::Error;
 use examples::Selection;
@@ -24,7 +25,8 @@ use nodulus_nets::{
     WEIGHTS_FILE,
 };
 use nodulus_store::Job;
-pub use origin::{Origin, WeightsNote};
+use origin::INITIAL_WEIGHTS;
+pub use origin::{InitialWeights, Origin, WeightsNote};
 use serde_json::{Value, json};
 use source::SampleSource;
 use std::path::Path;
@@ -48,9 +50,10 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |config| serde_json::to_value(&config.train),
     outside_weights: |config| {
         let initial = config.train.as_ref()?.initial.as_ref()?;
-        let (setting, input) = ("train.initial.checkpoint", "initial weights");
+        let (setting, input) = ("train.initial.checkpoint", INITIAL_WEIGHTS);
         Some(OutsideWeights { setting, input, path: &initial.checkpoint })
     },
+    check: None,
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };

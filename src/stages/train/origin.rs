@@ -14,6 +14,18 @@ use std::path::PathBuf;
 /// The splits that weights are learnt from or chosen by.
 const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
 
+/// Name of the weights that a training starts from, among its inputs.
+pub(super) const INITIAL_WEIGHTS: &str = "initial weights";
+
+/// Weights that a training started from, and what they had learnt from in their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InitialWeights {
+    /// The first digits of their content.
+    pub key: String,
+    /// Number of scans, by split and cohort; empty where they do not tell.
+    pub n_cases: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
 /// What a store notes of weights from outside it, beside their hash; no key depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightsNote {
@@ -51,6 +63,20 @@ impl Origin {
             data: serde_json::from_value(metadata.get("data")?.clone()).ok()?,
             n_cases: serde_json::from_value(n_cases).ok()?,
         })
+    }
+
+    /// The weights that the training started from, those that these started from, and so on.
+    pub fn initial(&self) -> Vec<InitialWeights> {
+        let mut found = Vec::new();
+        let mut inputs = self.data.clone();
+        while let Some(input) = inputs.into_iter().find(|input| input.name == INITIAL_WEIGHTS) {
+            let origin = WeightsNote::of(&input).and_then(|note| note.origin);
+            let (data, n_cases) =
+                origin.map(|origin| (origin.data, origin.n_cases)).unwrap_or_default();
+            found.push(InitialWeights { key: input.key, n_cases });
+            inputs = data;
+        }
+        found
     }
 }
 
