@@ -107,7 +107,7 @@ impl<'a> Prepared<'a> {
     fn value(&self, columns: &[Column], frame: &Frame) -> Result<Column, Error> {
         let lists: Vec<Series> =
             columns.iter().map(|column| column.as_materialized_series().clone()).collect();
-        if !matches!(lists.first().map(Series::dtype), Some(DataType::List(_))) {
+        if !matches!(lists.first().map(|list| list.dtype()), Some(DataType::List(_))) {
             return columns.first().cloned().ok_or_else(too_few);
         }
         let values = of_lists(self.aggregate, &lists)?;

@@ -64,7 +64,7 @@ impl Set {
 
     /// Whether each row of values, which are normal as keys, is in the set.
     pub(super) fn contains(&self, values: &[Series]) -> PolarsResult<Series> {
-        let n_rows = values.first().map_or(0, Series::len);
+        let n_rows = values.first().map_or(0, |first| first.len());
         let columns = values.iter().map(items).collect::<PolarsResult<Vec<_>>>()?;
         let one = |row| match (whole(&columns, row), self.asked) {
             _ if self.rows.is_empty() && !self.has_null => Some(false),
