@@ -155,7 +155,7 @@ SELECT trim(s) AS a, ltrim(s) AS b, rtrim(s) AS c, trim(s, 'a1') AS d, trim(LEAD
 SELECT trim('  a ') AS a, trim('	a') = 'a' AS b, trim('　a　') AS c, trim('​a') = 'a' AS d
 SELECT split_part(s, '-', 1) AS a, split_part(s, '-', 2) AS b, split_part(s, '-', -1) AS c, split_part(s, '-', 0) AS d, split_part(s, 'ab', n) AS e FROM first ORDER BY id
 SELECT split_part('a---b', '--', 2) AS a, split_part('a---b', '--', -1) AS b, split_part('', '-', 1) AS c, split_part('a-b', '-', -3) AS d
-SELECT power(n, 2) AS a, pow(x, 0.5) AS b, power(2, -1) AS c, power(m, n) AS d, power(0, 0) AS e FROM first ORDER BY id
+SELECT power(n, 2) AS a, pow(x, 0.5) AS b, power(2, -1) AS c, power(m, abs(n)) AS d, power(0, 0) AS e FROM first ORDER BY id
 SELECT sqrt(0.25) AS a, exp(0.5) AS b, ln(0.5) AS c, exp(1000) AS d, -exp(1000) AS e, exp(1000) - exp(1000) AS f
 SELECT round(15, -1) AS a, round(-15, -1) AS b, round(14, -1) AS c, round(m * 100, -2) AS d, round(1499, -3) AS e, round(7, -2) AS f FROM first ORDER BY id
 SELECT d - DATE '2019-05-01' AS a, d + 30 AS b, d - 1 AS c, 1 + d AS e, d - d AS f FROM first ORDER BY id
@@ -174,3 +174,10 @@ SELECT id, sum(m) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS a, sum(m) OVER 
 SELECT id, lag(n, 1, 0) OVER (ORDER BY id) AS a, lead(n, 2, id) OVER (PARTITION BY b ORDER BY id) AS c, lag(x, 1, 0) OVER (ORDER BY id) AS e, lag(x, 3, 0.5) OVER (ORDER BY id) AS f FROM first ORDER BY id
 SELECT id, lag(s, 1, 'none') OVER (PARTITION BY n ORDER BY id) AS a, lag(d, 1, DATE '2000-01-01') OVER (ORDER BY id) AS c, lag(tags, 1) OVER (ORDER BY id) AS e, lag(n, 2, NULL) OVER (ORDER BY id) AS f FROM first ORDER BY id
 SELECT mode(n) OVER (PARTITION BY b) AS a, corr(n, m) OVER (PARTITION BY b) AS c FROM (SELECT 1 AS n, 2 AS m, true AS b UNION ALL SELECT 3, 4, true UNION ALL SELECT 3, 5, true)
+SELECT a, n FROM (SELECT 1 AS a, n FROM first) WHERE 1 = a ORDER BY n
+SELECT a = 1 AS b, 1 = a AS c, 2 > a AS d, n FROM (SELECT 1 AS a, n FROM first) ORDER BY n
+SELECT 7 = a.n AS k, b.id FROM nothing a RIGHT JOIN first b ON a.n = b.n ORDER BY b.id
+SELECT 7 = k AS a, n FROM (SELECT max(n) OVER () AS k, n FROM first) ORDER BY n
+SELECT 7 = greatest(1, 7) AS a, 1 = CASE WHEN 1 / 1 > 0 THEN 1 END AS b, id FROM first WHERE 2 = greatest(1, 2) OR id = 4 ORDER BY id
+SELECT id, sum(n) OVER (ORDER BY id) AS a, avg(n) OVER (ORDER BY id) AS b, min(n) OVER (ORDER BY id) AS c FROM nothing ORDER BY id
+SELECT n, sum(x) AS a, avg(x) AS b, sum(DISTINCT 0.5) AS c FROM nothing GROUP BY n

@@ -35,6 +35,9 @@ impl Binder<'_> {
         let mut order = Vec::new();
         for key in &arguments.order_by {
             let by = self.expression(&key.expr, scope, aliases)?;
+            if by.columns().is_empty() {
+                return Err(Error::refused(text, "it is sorted by a constant; name a column"));
+            }
             order.push(sort_key(key, by)?);
         }
         let is_nested = |part: &Typed| part.any(&is_of_several_rows);

@@ -1,6 +1,7 @@
 //! The value of each group that polars does not compute as DuckDB does, from lists of the group's values.
 
 use crate::Error;
+use crate::kind::Kind;
 use crate::typed::{Aggregate, AggregateFunction, Spread};
 use polars::prelude::{
     DataType, Float64Chunked, Int64Chunked, IntoSeries as _, Series, StringChunked,
@@ -34,14 +35,14 @@ pub(super) fn of_lists(aggregate: &Aggregate, lists: &[Series]) -> Result<Series
             let numbers = pairs.map(|(a, b)| Ok(correlation(&numbers(a)?, &numbers(&b)?)));
             return Ok(numbers.collect::<Result<Float64Chunked, Error>>()?.into_series());
         }
-        AggregateFunction::Sum if is_of_wholes(&first) => {
+        AggregateFunction::Sum if is_of_wholes(aggregate) => {
             let sum = |list: &Series| {
                 let sum = wholes(list)?.into_iter().map(i128::from).sum();
                 (!list.is_empty()).then(|| whole(sum)).transpose()
             };
             return Ok(first.iter().map(sum).collect::<Result<Int64Chunked, Error>>()?.into_series());
         }
-        AggregateFunction::Mean if is_of_wholes(&first) => {
+        AggregateFunction::Mean if is_of_wholes(aggregate) => {
             let mean = |list: &Series| {
                 let sum: i128 = wholes(list)?.into_iter().map(i128::from).sum();
                 Ok((!list.is_empty()).then(|| sum as f64 / list.len() as f64))
@@ -58,8 +59,8 @@ pub(super) fn of_lists(aggregate: &Aggregate, lists: &[Series]) -> Result<Series
     Ok(first.iter().map(one).collect::<Result<Float64Chunked, Error>>()?.into_series())
 }
 
-fn is_of_wholes(lists: &[Series]) -> bool {
-    lists.iter().all(|list| *list.dtype() == DataType::Int64)
+fn is_of_wholes(aggregate: &Aggregate) -> bool {
+    aggregate.arguments.first().is_some_and(|argument| argument.kind == Kind::Int)
 }
 
 fn wholes(list: &Series) -> Result<Vec<i64>, Error> {

@@ -288,6 +288,7 @@ fn can_fail(function: &Function, arguments: &[Typed]) -> bool {
         Function::Round(digits) => *digits < 0 && from == Some(&Kind::Int),
         Function::Divide
         | Function::Modulo
+        | Function::Power
         | Function::Day
         | Function::SplitPart
         | Function::Sqrt

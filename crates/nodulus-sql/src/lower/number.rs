@@ -44,9 +44,17 @@ pub(super) fn quotients(a: &Series, b: &Series) -> PolarsResult<Series> {
 
 /// The power of each pair.
 pub(super) fn powers(bases: &Series, exponents: &Series) -> PolarsResult<Series> {
+    let one = |(base, exponent): (f64, f64)| {
+        // As a quotient by zero.
+        if base == 0.0 && exponent < 0.0 {
+            let what = format!("`power(0, {exponent})` has no value; use nullif(…, 0)");
+            return Err(no_value(what));
+        }
+        Ok(base.powf(exponent))
+    };
     let pairs = bases.f64()?.iter().zip(exponents.f64()?.iter());
-    let values = pairs.map(|(base, exponent)| base.zip(exponent).map(|(b, e)| b.powf(e)));
-    Ok(values.collect::<Float64Chunked>().into_series())
+    let values = pairs.map(|(base, exponent)| base.zip(exponent).map(one).transpose());
+    Ok(values.collect::<PolarsResult<Float64Chunked>>()?.into_series())
 }
 
 /// A whole number of each whole number.

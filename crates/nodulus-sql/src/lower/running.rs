@@ -6,7 +6,7 @@ use crate::Error;
 use crate::kind::Kind;
 use crate::typed::{Aggregate, AggregateFunction, Typed, Value};
 use polars::prelude::{
-    Column, Float64Chunked, IdxCa, IdxSize, Int64Chunked, IntoSeries as _,
+    Column, DataType, Float64Chunked, IdxCa, IdxSize, Int64Chunked, IntoSeries as _,
 };
 
 /// What is known of the rows so far.
@@ -47,8 +47,10 @@ pub(super) fn running(
         (_, Kind::Int) => column.i64()?.iter().collect(),
         _ => Vec::new(),
     };
-    let numbers: Vec<Option<f64>> =
-        if wholes.is_empty() && kind.is_number() { column.f64()?.iter().collect() } else { Vec::new() };
+    let numbers: Vec<Option<f64>> = match column.dtype() {
+        DataType::Float64 => column.f64()?.iter().collect(),
+        _ => Vec::new(),
+    };
     let is_least = aggregate.function == AggregateFunction::Min;
     let add = |state: &mut Sofar, row: usize| {
         if !kept[row] {

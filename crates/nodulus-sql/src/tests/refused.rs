@@ -203,6 +203,7 @@ fn errors_name_what_is_wrong() {
         ("SELECT n / 0 AS x FROM a", "`1 / 0` has no value"),
         ("SELECT n % 0 AS x FROM a", "`1 % 0` has no value"),
         ("SELECT sqrt(-n) AS x FROM a", "`sqrt(-1)` has no value"),
+        ("SELECT power(n - 1, -1) AS x FROM a", "`power(0, -1)` has no value"),
         ("SELECT ln(n - 1) AS x FROM a", "`ln(0)` has no value"),
         ("SELECT sum(n) * 9223372036854775807 * 2 AS x FROM a", "`9223372036854775807 * 2` is no"),
         ("SELECT round(n + 9223372036854775806, -1) AS x FROM a", "`9223372036854775807` rounded is"),
