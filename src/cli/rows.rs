@@ -165,7 +165,8 @@ fn json_value(array: &ArrayRef, row: usize) -> Value {
         DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
         DataType::Struct(fields) => {
             let columns = fields.iter().zip(array.as_struct().columns());
-            let values = columns.map(|(field, values)| (field.name().clone(), json_value(values, row)));
+            let values =
+                columns.map(|(field, values)| (field.name().clone(), json_value(values, row)));
             Value::Object(values.collect())
         }
         DataType::Date32 => {
@@ -234,7 +235,8 @@ mod tests {
         let field = Arc::new(Field::new("z_mm", DataType::Float64, true));
         let records = StructArray::from(vec![(field, Arc::new(numbers) as ArrayRef)]);
         let item = Arc::new(Field::new("item", records.data_type().clone(), true));
-        let lists = ListArray::new(item, OffsetBuffer::from_lengths([2, 1]), Arc::new(records), None);
+        let lists =
+            ListArray::new(item, OffsetBuffer::from_lengths([2, 1]), Arc::new(records), None);
         let batch = RecordBatch::try_from_iter([("contour", Arc::new(lists) as _)]).unwrap();
         let written = |format| {
             let mut out = Vec::new();

@@ -460,7 +460,9 @@ class Questions:
 
 def kind_of(column_type):
     """The kind of a column by DuckDB's type."""
-    if "INT" in column_type and not column_type.endswith("[]"):
+    if column_type.endswith("]"):
+        return KINDS.get(column_type, "other")
+    if "INT" in column_type:
         return "int"
     if column_type.startswith(("DECIMAL", "DOUBLE", "FLOAT")):
         return "num"

@@ -67,7 +67,8 @@ fn with_constants(
     text: &Expr,
 ) -> Result<AggregateFunction, Error> {
     let refused = |instead: &str| Err(Error::refused(text, instead));
-    let mut last = |n: usize| if values.len() == n { values.pop().map(|last| last.node) } else { None };
+    let mut last =
+        |n: usize| if values.len() == n { values.pop().map(|last| last.node) } else { None };
     let function = match function {
         AggregateFunction::Quantile(share) if share.is_nan() => match last(2) {
             Some(Node::Value(Value::Float(share))) if (0.0..=1.0).contains(&share) => {

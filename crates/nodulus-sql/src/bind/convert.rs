@@ -92,10 +92,9 @@ pub(super) fn as_text(expression: Typed, text: &dyn std::fmt::Display) -> Result
             text.to_string(),
             "programs write a number with a point in several ways; select the number itself",
         )),
-        kind => Err(Error::refused(
-            text.to_string(),
-            format!("it is {kind}, where text is expected"),
-        )),
+        kind => {
+            Err(Error::refused(text.to_string(), format!("it is {kind}, where text is expected")))
+        }
     }
 }
 

@@ -214,8 +214,7 @@ fn by_name<'a>(
         Expr::Identifier(name) if scope.find(None, &name.value)?.is_none() => &name.value,
         _ => return Ok(None),
     };
-    let mut own =
-        items.iter().filter(|item| item.is_named && item.name.eq_ignore_ascii_case(name));
+    let mut own = items.iter().filter(|item| item.is_named && item.name.eq_ignore_ascii_case(name));
     match (own.next(), own.next()) {
         (found, None) => Ok(found),
         _ => Err(Error::Question(format!("two columns of the answer are named `{name}`"))),

@@ -8,9 +8,7 @@ use super::{Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
 use crate::scope::Scope;
-use crate::typed::{
-    Aggregate, AggregateFunction, Node, Typed, Value, Window, WindowFunction,
-};
+use crate::typed::{Aggregate, AggregateFunction, Node, Typed, Value, Window, WindowFunction};
 use sqlparser::ast::{
     Expr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };

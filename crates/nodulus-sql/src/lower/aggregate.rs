@@ -40,7 +40,11 @@ pub(super) fn of_lists(aggregate: &Aggregate, lists: &[Series]) -> Result<Series
                 let sum = wholes(list)?.into_iter().map(i128::from).sum();
                 (!list.is_empty()).then(|| whole(sum)).transpose()
             };
-            return Ok(first.iter().map(sum).collect::<Result<Int64Chunked, Error>>()?.into_series());
+            return Ok(first
+                .iter()
+                .map(sum)
+                .collect::<Result<Int64Chunked, Error>>()?
+                .into_series());
         }
         AggregateFunction::Mean if is_of_wholes(aggregate) => {
             let mean = |list: &Series| {

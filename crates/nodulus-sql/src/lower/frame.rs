@@ -32,7 +32,8 @@ impl Frame {
         aside: &Arc<Aside>,
     ) -> Result<Self, Error> {
         // Not as one value that stands for all rows, which polars compares with a constant to one row.
-        let long = columns.into_iter().map(|column| Column::from(column.take_materialized_series()));
+        let long =
+            columns.into_iter().map(|column| Column::from(column.take_materialized_series()));
         let mut columns: Vec<Column> =
             long.enumerate().map(|(n, column)| column.with_name(name(n))).collect();
         columns.push(Column::new_scalar(ROW.into(), Scalar::from(false), n_rows));

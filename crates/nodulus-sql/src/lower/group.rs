@@ -56,7 +56,8 @@ pub(crate) fn grouped(
             of_kept_rows(keep(Typed::column(n_placed - 1, Kind::Int))).implode(true)
         });
         let first = of_kept_rows(arguments.first().cloned().unwrap_or_else(|| col(ROW)));
-        let first = if aggregate.distinct && place.is_none() { first.unique_stable() } else { first };
+        let first =
+            if aggregate.distinct && place.is_none() { first.unique_stable() } else { first };
         let second = arguments.get(1).map(|second| of_kept_rows(second.clone()).implode(true));
         let of_value = match (&aggregate.function, is_of_floats(aggregate)) {
             (AggregateFunction::Count, _) => vec![first.len().cast(DataType::Int64)],
@@ -118,7 +119,8 @@ impl<'a> Prepared<'a> {
         // A place stands for the value of any row that has it.
         let places = places.as_materialized_series().i64()?.iter().enumerate();
         let rows: BTreeMap<Option<i64>, usize> = places.map(|(row, place)| (place, row)).collect();
-        let row = |place: Option<i64>| rows.get(&place).and_then(|row| IdxSize::try_from(*row).ok());
+        let row =
+            |place: Option<i64>| rows.get(&place).and_then(|row| IdxSize::try_from(*row).ok());
         let rows: IdxCa = values.i64()?.iter().map(row).collect();
         let values = frame.select(&self.aggregate.arguments)?.take(&rows)?;
         Ok(values.column(0)?.clone())

@@ -116,7 +116,8 @@ fn trimmed(text: &str, ends: Ends, is_trimmed: impl Fn(char) -> bool + Copy) -> 
 const fn is_space(character: char) -> bool {
     matches!(
         character,
-        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
     )
 }
 

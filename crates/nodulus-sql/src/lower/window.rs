@@ -35,11 +35,7 @@ pub(crate) fn window(window: &Window, frame: &Frame) -> Result<Column, Error> {
 }
 
 /// An aggregate of all rows of each row's partition.
-fn of_partition(
-    function: &Aggregate,
-    partition: &[Typed],
-    frame: &Frame,
-) -> Result<Column, Error> {
+fn of_partition(function: &Aggregate, partition: &[Typed], frame: &Frame) -> Result<Column, Error> {
     let groups = grouped(frame, partition, std::slice::from_ref(function))?;
     let n_keys = partition.len();
     if n_keys == 0 {

@@ -67,7 +67,10 @@ fn what_is_not_answered_is_refused_by_its_name() {
         ("SELECT concat(id, n / 2) AS x FROM a", "concat(id, n / 2)"),
         ("SELECT n ^ 2 AS x FROM a", "n ^ 2"),
         ("SELECT CURRENT_DATE AS x FROM a", "CURRENT_DATE"),
-        ("SELECT lag(n, 1, 'x') OVER (ORDER BY id) AS x FROM a", "lag(n, 1, 'x') OVER (ORDER BY id)"),
+        (
+            "SELECT lag(n, 1, 'x') OVER (ORDER BY id) AS x FROM a",
+            "lag(n, 1, 'x') OVER (ORDER BY id)",
+        ),
         (
             "SELECT sum(n) OVER (ORDER BY id ROWS 2 PRECEDING) AS x FROM a",
             "sum(n) OVER (ORDER BY id ROWS 2 PRECEDING)",
@@ -206,11 +209,20 @@ fn errors_name_what_is_wrong() {
         ("SELECT power(n - 1, -1) AS x FROM a", "`power(0, -1)` has no value"),
         ("SELECT ln(n - 1) AS x FROM a", "`ln(0)` has no value"),
         ("SELECT sum(n) * 9223372036854775807 * 2 AS x FROM a", "`9223372036854775807 * 2` is no"),
-        ("SELECT round(n + 9223372036854775806, -1) AS x FROM a", "`9223372036854775807` rounded is"),
+        (
+            "SELECT round(n + 9223372036854775806, -1) AS x FROM a",
+            "`9223372036854775807` rounded is",
+        ),
         ("SELECT split_part(id, '', 1) AS x FROM a", "split_part: the separator is an empty text"),
         ("SELECT mode(id) AS x FROM a", "mode: several values are the most frequent"),
-        ("SELECT string_agg(id, ',' ORDER BY pixels) AS x FROM same", "string_agg: rows tie in its order"),
-        ("SELECT sum(pixels) OVER (ORDER BY pixels ROWS UNBOUNDED PRECEDING) AS x FROM same", "`sum(pixels) OVER"),
+        (
+            "SELECT string_agg(id, ',' ORDER BY pixels) AS x FROM same",
+            "string_agg: rows tie in its order",
+        ),
+        (
+            "SELECT sum(pixels) OVER (ORDER BY pixels ROWS UNBOUNDED PRECEDING) AS x FROM same",
+            "`sum(pixels) OVER",
+        ),
         ("SELECT k + 1 AS j, n AS k FROM a", "there is no column `k`"),
         (
             "SELECT n + 9223372036854775807 AS x FROM a",
