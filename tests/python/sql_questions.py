@@ -206,7 +206,8 @@ class Questions:
             lambda: f"stddev_pop({number})", lambda: f"variance({number})", lambda: f"sum({self.truth(scope, 0)})",
             lambda: f"mode({self.one(scope)[0]})", lambda: f"mode({text} ORDER BY {text}{self.one(['', ' DESC'])})",
             lambda: (lambda value: f"mode({value} ORDER BY {value}{self.one(['', ' DESC'])})")(self.one(scope)[0]),
-            lambda: f"corr({number}, {self.number(scope, 1)})", lambda: f"corr({number}, {self.number(scope, 0)})",
+            # Rounded: what is nearly 0 depends on the order of the rows.
+            lambda: f"round(corr({number}, {self.number(scope, 1)}), 9)", lambda: f"round(corr({number}, {self.number(scope, 0)}), 9)",
             lambda: f"string_agg({text}, ', ' ORDER BY {self.all_keys(scope)})", lambda: f"string_agg({text} ORDER BY {text} DESC)",
             lambda: f"string_agg(DISTINCT {text}, '' ORDER BY {text})",
             lambda: f"string_agg({self.pick(scope, 'int')[0] or text}, '-' ORDER BY {self.all_keys(scope)})",

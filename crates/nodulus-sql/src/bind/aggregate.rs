@@ -142,7 +142,7 @@ fn checked(
             !matches!(kind, Kind::Other(_) | Kind::Bytes)
         }
         AggregateFunction::Mode => {
-            !matches!(kind, Kind::Other(_) | Kind::Bytes | Kind::Decimal | Kind::Computed)
+            matches!(kind, Kind::Bool | Kind::Int | Kind::Float | Kind::Text | Kind::Date)
         }
         AggregateFunction::Sum | AggregateFunction::Mean => kind == Kind::Null || kind.is_number(),
         AggregateFunction::Spread(_)
