@@ -7,7 +7,6 @@ mod numbers;
 mod progress;
 mod pipeline_arguments;
 mod resources;
-mod struct_text;
 mod rows;
 mod first_rows;
 mod pairs;
