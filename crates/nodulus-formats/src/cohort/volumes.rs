@@ -42,7 +42,9 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
         if let Ok(own) = path.strip_prefix(root)
             && own.to_str().is_none()
         {
-            odd.entry(relative(root, path)).or_default().push(format!("{own:?}"));
+            odd.entry(relative(root, path))
+                .or_default()
+                .push(format!("\"{}\"", own.as_os_str().as_encoded_bytes().escape_ascii()));
         }
     }
     let mut cases = Vec::new();

@@ -112,13 +112,13 @@ fn check_order(
         AggregateFunction::Joined(_) if is_distinct && !is_by_value => {
             refused("with DISTINCT, its ORDER BY is by the same expression")
         }
-        AggregateFunction::Joined(_) => Ok(()),
-        AggregateFunction::Mode if is_distinct => refused("leave DISTINCT out"),
+        AggregateFunction::Mode | AggregateFunction::Correlation if is_distinct => {
+            refused("leave DISTINCT out")
+        }
         AggregateFunction::Mode if !is_by_value || order.len() > 1 => {
             refused("its ORDER BY is by the same expression, as in mode(name ORDER BY name)")
         }
-        AggregateFunction::Mode => Ok(()),
-        AggregateFunction::Correlation if is_distinct => refused("leave DISTINCT out"),
+        AggregateFunction::Joined(_) | AggregateFunction::Mode => Ok(()),
         _ if order.is_empty() => Ok(()),
         _ => refused("ORDER BY in an aggregate belongs to string_agg and mode; leave it out"),
     }

@@ -10,6 +10,7 @@ use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident,
     TrimWhereField, UnaryOperator,
 };
+use std::iter;
 
 /// Columns of the answer that have a name of their own, which some clauses may use.
 pub(super) type Aliases = [(String, Typed)];
@@ -95,15 +96,10 @@ impl Binder<'_> {
                     start: *trim_where != Some(TrimWhereField::Trailing),
                     end: *trim_where != Some(TrimWhereField::Leading),
                 };
-                let mut texts = vec![self.text(expr, scope, aliases)?];
-                let characters = trim_characters.iter().flatten();
-                for what in trim_what.as_deref().into_iter().chain(characters) {
-                    texts.push(self.text(what, scope, aliases)?);
-                }
-                if texts.len() > 2 {
-                    return Err(Error::refused(expression, "trim takes one text of characters"));
-                }
-                Ok(Typed::call(Function::Trim(ends), texts, Kind::Text))
+                let characters = trim_what.as_deref().into_iter();
+                let characters = characters.chain(trim_characters.iter().flatten());
+                let texts: Vec<&Expr> = iter::once(&**expr).chain(characters).collect();
+                self.trim(ends, &texts, scope, aliases, expression)
             }
             Expr::Function(function) => self.call(function, scope, aliases),
             Expr::Subquery(query) => self.scalar(query, scope),
@@ -124,6 +120,22 @@ impl Binder<'_> {
             | Expr::Exists { .. } => self.condition(expression, scope, aliases),
             other => Err(Error::refused(other, "it is none of the parts of SQL that are answered")),
         }
+    }
+
+    /// A text without some characters at its ends, from the text and the characters, if they are given.
+    fn trim(
+        &mut self,
+        ends: Ends,
+        texts: &[&Expr],
+        scope: &Scope,
+        aliases: &Aliases,
+        expression: &Expr,
+    ) -> Result<Typed, Error> {
+        if texts.len() > 2 {
+            return Err(Error::refused(expression, "trim takes one text of characters"));
+        }
+        let texts = texts.iter().map(|text| self.text(text, scope, aliases));
+        Ok(Typed::call(Function::Trim(ends), texts.collect::<Result<_, _>>()?, Kind::Text))
     }
 
     /// A value that depends on conditions, which compare the operand if there is one.

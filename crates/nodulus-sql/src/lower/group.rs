@@ -28,7 +28,7 @@ pub(crate) fn grouped(
     }
     let aggregates = aggregates.iter().map(|aggregate| Prepared::new(aggregate, frame));
     let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
-    let places: Vec<Column> = aggregates.iter().flat_map(|one| one.places.clone()).collect();
+    let places: Vec<Column> = aggregates.iter().filter_map(|one| one.places.clone()).collect();
     let mut n_placed = frame.columns().len();
     let frame = frame.clone().with(places)?;
     let mut columns: Vec<Typed> = by.iter().cloned().map(key).collect();

@@ -14,7 +14,7 @@ pub(super) fn compute(
 ) -> PolarsResult<Series> {
     match rest {
         [] => of_one(function, first.str()?),
-        [second] => of_two(function, first.str()?, second.str()?),
+        [second] => Ok(of_two(function, first.str()?, second.str()?)),
         [second, third] => of_three(function, first.str()?, second.str()?, third),
         _ => Err(no_value("a function of text has too many arguments")),
     }
@@ -45,9 +45,9 @@ fn of_one(function: &Function, texts: &StringChunked) -> PolarsResult<Series> {
     }
 }
 
-fn of_two(function: &Function, a: &StringChunked, b: &StringChunked) -> PolarsResult<Series> {
+fn of_two(function: &Function, a: &StringChunked, b: &StringChunked) -> Series {
     let both = a.iter().zip(b.iter()).map(|(a, b)| a.zip(b));
-    Ok(match function {
+    match function {
         Function::StartsWith => {
             let values = both.map(|both| both.map(|(a, b)| a.starts_with(b)));
             values.collect::<BooleanChunked>().into_series()
@@ -66,7 +66,7 @@ fn of_two(function: &Function, a: &StringChunked, b: &StringChunked) -> PolarsRe
             let values = both.map(|both| both.map(|(a, b)| format!("{a}{b}")));
             values.collect::<StringChunked>().into_series()
         }
-    })
+    }
 }
 
 fn of_three(

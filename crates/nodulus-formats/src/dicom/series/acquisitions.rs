@@ -186,7 +186,7 @@ fn are_apart(extents: &BTreeMap<String, Extent>) -> bool {
 
 /// Whether the slices of each value are an evenly spaced stack, and two of these stacks interleave.
 fn are_stacks(extents: &BTreeMap<String, Extent>) -> bool {
-    let stacks: Vec<Vec<f64>> = extents.values().map(Extent::sorted_mm).collect();
+    let stacks: Vec<Vec<f64>> = extents.values().map(Extent::sorted).collect();
     let among = |a: &[f64], b: &[f64]| {
         let (Some(low), Some(high)) = (b.first(), b.last()) else { return false };
         a.iter().filter(|mm| (*low..=*high).contains(mm)).count() >= LEAST_AMONG
@@ -216,20 +216,20 @@ fn seconds(time: &str) -> Option<f64> {
     Some(3600.0 * part(0)? + 60.0 * part(2)? + part(4)?)
 }
 
-/// Where the slices of one value lie along the normal.
+/// Where the slices of one value lie along the normal, in mm.
 struct Extent {
-    least_mm: f64,
-    greatest_mm: f64,
-    heights_mm: Vec<f64>,
+    least: f64,
+    greatest: f64,
+    heights: Vec<f64>,
 }
 
 impl Extent {
     fn n_slices(&self) -> usize {
-        self.heights_mm.len()
+        self.heights.len()
     }
 
-    fn sorted_mm(&self) -> Vec<f64> {
-        let mut heights = self.heights_mm.clone();
+    fn sorted(&self) -> Vec<f64> {
+        let mut heights = self.heights.clone();
         heights.sort_by(f64::total_cmp);
         heights
     }
@@ -269,29 +269,27 @@ fn check_attribute<'a>(
         if value == Value::Missing && !values.counts_missing() {
             continue;
         }
-        let new = Extent { least_mm: *height, greatest_mm: *height, heights_mm: Vec::new() };
+        let new = Extent { least: *height, greatest: *height, heights: Vec::new() };
         let extent = extents.entry(value.to_string()).or_insert(new);
-        extent.least_mm = extent.least_mm.min(*height);
-        extent.greatest_mm = extent.greatest_mm.max(*height);
-        extent.heights_mm.push(*height);
+        extent.least = extent.least.min(*height);
+        extent.greatest = extent.greatest.max(*height);
+        extent.heights.push(*height);
     }
     if !values.tell(&extents) {
         return Ok(());
     }
     let overlap = |a: &Extent, b: &Extent| {
-        a.n_slices().min(b.n_slices()) > 1
-            && a.least_mm < b.greatest_mm
-            && b.least_mm < a.greatest_mm
+        a.n_slices().min(b.n_slices()) > 1 && a.least < b.greatest && b.least < a.greatest
     };
     let mut sorted: Vec<&Extent> = extents.values().collect();
-    sorted.sort_by(|a, b| a.least_mm.total_cmp(&b.least_mm));
-    let at_one_position = sorted.len() > 1
-        && sorted.iter().all(|extent| extent.greatest_mm - sorted[0].least_mm < 1e-3);
+    sorted.sort_by(|a, b| a.least.total_cmp(&b.least));
+    let at_one_position =
+        sorted.len() > 1 && sorted.iter().all(|extent| extent.greatest - sorted[0].least < 1e-3);
     let mut reaching: Option<&Extent> = None;
     let mut is_mixed = false;
     for extent in sorted.into_iter().filter(|extent| extent.n_slices() > 1) {
         is_mixed |= reaching.is_some_and(|other| overlap(other, extent));
-        if reaching.is_none_or(|other| extent.greatest_mm > other.greatest_mm) {
+        if reaching.is_none_or(|other| extent.greatest > other.greatest) {
             reaching = Some(extent);
         }
     }

@@ -175,7 +175,7 @@ fn stacks_that_interleave_are_told_apart_by_what_describes_a_whole_image() {
         let seconds = |n: usize| Some(["120000", "120001"][n % 2].to_owned());
         assert_eq!(is_read(at, &seconds), at < 15, "{at}");
         // One of the images has none.
-        let half = |n: usize| (n % 2 == 0).then(|| times[0].to_owned());
+        let half = |n: usize| n.is_multiple_of(2).then(|| times[0].to_owned());
         assert_eq!(is_read(at, &half), at < 15, "{at}");
     }
     // Two phases in steps of six slices, each with a time of its own; and one phase.
