@@ -21,6 +21,7 @@ mod growing;
 // The kernel says which files a run opens.
 #[cfg(target_os = "linux")]
 mod growth;
+mod hostile;
 mod images;
 mod kill;
 mod large_scan;

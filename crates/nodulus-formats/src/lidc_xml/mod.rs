@@ -4,9 +4,11 @@
 //! j), counted from 0 at the centre of the first pixel. Heights are the z of `ImagePositionPatient`, in millimetres.
 
 mod reads;
+mod encoding;
+mod bounds;
 mod read;
 mod write;
 
-pub use read::{Error, parse, read};
+pub use read::{Error, read, read_as};
 pub use reads::{Annotations, Contour, NoduleKind, NonNodule, Ratings, ReadNodule, Session};
 pub use write::write;

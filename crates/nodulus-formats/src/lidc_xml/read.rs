@@ -1,18 +1,64 @@
 //! Parses LIDC's XML.
 
+use super::bounds::{self, Exceeded};
+use super::encoding;
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
-use fs_err as fs;
-use roxmltree::{Document, Node};
-use std::io;
+use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM};
+use fs_err::File;
+use roxmltree::{Document, Node, ParsingOptions};
+use std::io::{self, Read as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// Most bytes of a file. LIDC's largest has 2.2 MB.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// Most nodes of a file: elements, texts and comments. LIDC's largest has 170,000.
+const MOST_NODES: u32 = 2_000_000;
+
+/// Pixels along an axis, and as many before the first one.
+const PIXELS: RangeInclusive<i64> = -(MOST_VOXELS_ALONG as i64)..=MOST_VOXELS_ALONG as i64;
+
+/// LIDC's ratings go up to 6, and 0 stands for none.
+const RATINGS: RangeInclusive<i64> = 0..=6;
 
 /// A file of reads could not be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read, or is not UTF-8.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The bytes are no text.
+    #[error(
+        "`{path}` has {found}, expected text in the encoding that it declares, or in UTF-8: correct the declaration"
+    )]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// The file is larger than any file of reads.
+    #[error("`{path}` has {found} bytes, expected at most {MOST_BYTES}, as it is a file of reads")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+    },
+    /// The file has more of something than any file of reads.
+    #[error("`{path}`, line {line}: more than {most} {what}, expected LIDC's XML, which has a few")]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u32,
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        most: usize,
+    },
     /// The file is not XML.
     #[error("`{path}` is not XML")]
     Xml {
@@ -62,25 +108,47 @@ pub enum Error {
     },
 }
 
-/// Reads the marks of one series. The namespace is ignored; a series that nobody read has no sessions.
+/// Reads the marks of one series. The namespace is ignored; a series that nobody read has no sessions. Text may be in
+/// UTF-8, UTF-16 or the encoding that the file declares.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be read, is not a `LidcReadMessage` (the reads of chest X-rays among LIDC's files are
-/// not), or lacks an element that a mark needs, or such an element is not a number.
+/// not), or lacks an element that a mark needs, or such an element is not a number; if a position is beyond
+/// [`POSITION_MM`], or the file is larger than any file of reads.
 pub fn read(path: &Path) -> Result<Annotations, Error> {
-    let text = fs::read_to_string(path)?;
-    parse(path, &text)
+    read_as(path, path)
 }
 
-/// Parses the marks of one series from a text, as [`read`] does; `path` is the file to name in errors.
+/// Reads a file as [`read`] does; errors name it `displayed`.
 ///
 /// # Errors
 ///
 /// Fails as [`read`] does.
-pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
-    let document =
-        Document::parse(text).map_err(|source| Error::Xml { path: path.to_owned(), source })?;
+pub fn read_as(path: &Path, displayed: &Path) -> Result<Annotations, Error> {
+    let file = File::open(path)?;
+    let found = file.metadata()?.len();
+    if found > MOST_BYTES {
+        return Err(Error::TooLarge { path: displayed.to_owned(), found });
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    parse(displayed, &bytes)
+}
+
+/// Parses the marks of one series; `path` is the file to name in errors.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Annotations, Error> {
+    let text = encoding::text(bytes)
+        .map_err(|error| Error::Encoding { path: path.to_owned(), found: error.found })?;
+    bounds::check(&text).map_err(|Exceeded { what, most, line }| Error::TooMany {
+        path: path.to_owned(),
+        line,
+        what,
+        most,
+    })?;
+    let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(&text, options)
+        .map_err(|source| Error::Xml { path: path.to_owned(), source })?;
     let root = XmlElement { node: document.root_element(), path };
     match root.name() {
         "LidcReadMessage" => {}
@@ -174,14 +242,20 @@ impl<'a> XmlElement<'a> {
         self.text().parse().map_err(|_| self.wrong(expected))
     }
 
-    fn integer(self) -> Result<i64, Error> {
-        self.value("an integer")
+    /// A whole number, and what is expected where it is not in a range.
+    fn integer(self, range: &RangeInclusive<i64>, expected: &'static str) -> Result<i64, Error> {
+        let number = self.value("an integer")?;
+        if range.contains(&number) { Ok(number) } else { Err(self.wrong(expected)) }
+    }
+
+    fn pixel(self) -> Result<i64, Error> {
+        self.integer(&PIXELS, "a pixel, -65535 to 65535")
     }
 
     fn z_mm(self) -> Result<f64, Error> {
         let z = self.child("imageZposition")?;
         let z_mm: f64 = z.value("millimetres")?;
-        if z_mm.is_finite() { Ok(z_mm) } else { Err(z.wrong("millimetres")) }
+        if POSITION_MM.holds(z_mm) { Ok(z_mm) } else { Err(z.wrong(POSITION_MM.text)) }
     }
 
     fn sop_instance_uid(self) -> String {
@@ -190,7 +264,7 @@ impl<'a> XmlElement<'a> {
     }
 
     fn point(self) -> Result<[i64; 2], Error> {
-        Ok([self.child("xCoord")?.integer()?, self.child("yCoord")?.integer()?])
+        Ok([self.child("xCoord")?.pixel()?, self.child("yCoord")?.pixel()?])
     }
 
     fn session(self) -> Result<Session, Error> {
@@ -220,7 +294,8 @@ impl<'a> XmlElement<'a> {
         let mut values = [None; 9];
         for (value, name) in values.iter_mut().zip(Ratings::NAMES) {
             if let Some(rating) = self.children(name).next() {
-                *value = Some(rating.integer()?).filter(|rating| *rating != 0);
+                let rating = rating.integer(&RATINGS, "a rating, 0 to 6")?;
+                *value = Some(rating).filter(|rating| *rating != 0);
             }
         }
         let rated = values.iter().any(Option::is_some);
@@ -303,7 +378,7 @@ mod tests {
 </LidcReadMessage>"#;
 
     fn parse_text(text: &str) -> Result<Annotations, Error> {
-        parse(Path::new("reads.xml"), text)
+        parse(Path::new("reads.xml"), text.as_bytes())
     }
 
     #[test]
@@ -352,7 +427,18 @@ mod tests {
     fn invalid_elements_are_named_with_their_line() {
         for (from, to, message) in [
             ("-127.5", "up", "line 19: imageZposition is `up`, expected millimetres"),
-            ("-127.5", "inf", "line 19: imageZposition is `inf`, expected millimetres"),
+            (
+                "-127.5",
+                "inf",
+                "line 19: imageZposition is `inf`, expected -1000000 to 1000000 mm",
+            ),
+            (
+                "-127.5",
+                "1e7",
+                "line 19: imageZposition is `1e7`, expected -1000000 to 1000000 mm",
+            ),
+            ("396", "70000", "line 37: xCoord is `70000`, expected a pixel, -65535 to 65535"),
+            ("<subtlety>5", "<subtlety>7", "line 10: subtlety is `7`, expected a rating, 0 to 6"),
             ("FALSE", "maybe", "line 20: inclusion is `maybe`, expected TRUE or FALSE"),
             ("396", "39.6", "line 37: xCoord is `39.6`, expected an integer"),
             ("<subtlety>5", "<subtlety>high", "line 10: subtlety is `high`, expected an integer"),
@@ -363,5 +449,49 @@ mod tests {
             assert_eq!(error.to_string(), format!("`reads.xml`, {message}"));
         }
         assert!(matches!(parse_text("<a>"), Err(Error::Xml { .. })));
+    }
+
+    #[test]
+    fn encodings_give_the_same_reads() {
+        let named = FILE.replace("Nodule 001", "Müller");
+        let reads = parse_text(&named).unwrap();
+        assert_eq!(reads.sessions[0].nodules[0].reader_nodule_id, "Müller");
+        let declared = |name: &str| named.replace("UTF-8", name);
+        let latin: Vec<u8> = declared("ISO-8859-1").chars().map(|c| c as u8).collect();
+        let wide = declared("UTF-16").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [latin, wide] {
+            assert_eq!(parse(Path::new("reads.xml"), &bytes).unwrap(), reads);
+        }
+        let error = parse_text(&declared("latin-x")).unwrap_err().to_string();
+        assert!(error.starts_with("`reads.xml` has the encoding `latin-x`, expected text"), "{error}");
+    }
+
+    /// The parser alone takes 14 s for the first of these files, and more than 2 minutes for the second.
+    #[test]
+    fn a_small_file_takes_no_long_time() {
+        let list = |n: usize, item: &dyn Fn(usize) -> String| (0..n).map(item).collect::<String>();
+        let with = |attributes: &str, body: &str| {
+            FILE.replace(" uid=\"1.3.0\"", attributes).replace("<readingSession/>", body)
+        };
+        let attributes = with(&list(100_000, &|n| format!(" a{n}=\"1\"")), "");
+        let namespaces = with(
+            &list(3000, &|n| format!(" xmlns:a{n}=\"u{n}\"")),
+            &list(20_000, &|n| format!("<b xmlns:c{n}=\"v{n}\"/>")),
+        );
+        let deep = with("", &("<a>".repeat(1_000_000) + &"</a>".repeat(1_000_000)));
+        let begun = std::time::Instant::now();
+        for (text, expected) in [
+            (attributes, "line 2: more than 100 attributes of an element, expected LIDC's XML"),
+            (namespaces, "line 2: more than 100 attributes of an element, expected LIDC's XML"),
+            (deep, "more than 100 elements inside one another, expected LIDC's XML"),
+        ] {
+            let error = parse_text(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.xml");
+        File::create(&path).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        assert!(matches!(read(&path), Err(Error::TooLarge { .. })));
     }
 }
