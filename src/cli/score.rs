@@ -3,8 +3,8 @@
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
-use super::printable::printable;
 use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
+use super::printable::printable;
 use super::resources;
 use crate::byte_size;
 use crate::near_names::near_or_all;

@@ -23,3 +23,18 @@ impl<R: Read> Read for BoundedReader<R> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_byte_past_the_last_one_is_an_error() {
+        let read = |most| {
+            let mut bytes = Vec::new();
+            BoundedReader::new(&b"abcd"[..], most).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        assert_eq!(read(4).unwrap(), b"abcd");
+        assert_eq!(read(3).unwrap_err().to_string(), "it unpacks to more than 3 bytes");
+    }
+}

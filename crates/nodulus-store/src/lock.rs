@@ -196,7 +196,10 @@ mod tests {
                 Lock::share(store.path()).unwrap_err(),
             ] {
                 let error = error.to_string();
-                assert!(error.starts_with(&format!("`{}` is {expected}", lock.display())), "{error}");
+                assert!(
+                    error.starts_with(&format!("`{}` is {expected}", lock.display())),
+                    "{error}"
+                );
             }
             let error = holder(store.path()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

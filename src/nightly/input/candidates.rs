@@ -279,7 +279,7 @@ mod tests {
         let error = |name: &str| CandidateIndex::read(&[path(name)]).unwrap_err().to_string();
         assert!(
             error("b.parquet")
-                .contains("b.parquet`, row 1: position [NaN, 2.0, 3.0] or its score is not")
+                .contains("b.parquet`, row 1: position [NaN, 2.0, 3.0], expected -1000000 to")
         );
         assert!(error("c.parquet").contains("has no column series_instance_uid; found series"));
         assert!(error("d.csv").contains("that `score.candidates` names"));

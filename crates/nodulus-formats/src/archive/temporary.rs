@@ -172,7 +172,9 @@ mod tests {
         lock.file().lock().unwrap();
         assert_eq!(sweep(temporary.path()).unwrap(), 2);
         assert!(!left.exists() && !empty.exists());
-        assert!([&used, &unlocked, &store].iter().all(|folder| folder.join("files/1.dcm").exists()));
+        assert!(
+            [&used, &unlocked, &store].iter().all(|folder| folder.join("files/1.dcm").exists())
+        );
         drop(lock);
         assert_eq!(sweep(temporary.path()).unwrap(), 1);
         assert!(!used.exists() && unlocked.exists() && store.exists() && linked.exists());

@@ -205,7 +205,10 @@ fn what_an_archive_may_hold_is_bounded() {
     };
     unpacker.unpack_member("a", false, &mut &b"abc"[..]).unwrap();
     let error = unpacker.unpack_member("b", false, &mut &b"abc"[..]).unwrap_err().to_string();
-    assert_eq!(error, "`a.zip` unpacks to more than 17179869184 bytes, which is the most for a case");
+    assert_eq!(
+        error,
+        "`a.zip` unpacks to more than 17179869184 bytes, which is the most for a case"
+    );
     unpacker.n_members = MAX_MEMBERS;
     let error = unpacker.unpack_member("c", true, &mut io::empty()).unwrap_err().to_string();
     assert_eq!(error, "`a.zip` unpacks to more than 100000 files and folders");
@@ -238,7 +241,10 @@ fn members_of_a_zip_that_share_bytes_are_refused() {
     let bytes = overlapping(2000);
     assert!(bytes.len() < 200_000);
     let error = refused("a.zip", &bytes);
-    assert!(error.contains("a.zip` has members that overlap, expected bytes of its own"), "{error}");
+    assert!(
+        error.contains("a.zip` has members that overlap, expected bytes of its own"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -69,7 +69,8 @@ mod tests {
             text.encode_utf16().flat_map(bytes).collect()
         };
         let declared = |encoding: &str, name: &[u8]| {
-            [b"<?xml version='1.0' encoding = '", encoding.as_bytes(), b"'?><a>", name, b"</a>"].concat()
+            [b"<?xml version='1.0' encoding = '", encoding.as_bytes(), b"'?><a>", name, b"</a>"]
+                .concat()
         };
         for bytes in [
             b"<a>M\xc3\xbcller</a>".to_vec(),

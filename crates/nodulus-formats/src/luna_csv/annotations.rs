@@ -95,19 +95,19 @@ mod tests {
     #[test]
     fn invalid_files_are_refused_with_line_and_column() {
         for (from, to, expected) in [
-            ("-175.3192718", "NaN", "`, line 2: coordY is \"NaN\", expected -1000000 to 1000000 mm"),
-            ("-175.3192718", "far", "`, line 2: coordY is \"far\", expected -1000000 to 1000000 mm"),
+            (
+                "-175.3192718",
+                "NaN",
+                "`, line 2: coordY is \"NaN\", expected -1000000 to 1000000 mm",
+            ),
+            (
+                "-175.3192718",
+                "far",
+                "`, line 2: coordY is \"far\", expected -1000000 to 1000000 mm",
+            ),
             ("-227.12125", "", "`, line 3: coordZ is \"\", expected -1000000 to 1000000 mm"),
-            (
-                "4.224708481",
-                "-1",
-                "`, line 3: diameter_mm is \"-1\", expected 0.01 to 1000 mm",
-            ),
-            (
-                "4.224708481",
-                "1e9",
-                "`, line 3: diameter_mm is \"1e9\", expected 0.01 to 1000 mm",
-            ),
+            ("4.224708481", "-1", "`, line 3: diameter_mm is \"-1\", expected 0.01 to 1000 mm"),
+            ("4.224708481", "1e9", "`, line 3: diameter_mm is \"1e9\", expected 0.01 to 1000 mm"),
             (
                 "-227.12125",
                 "1e300",

@@ -41,7 +41,8 @@ fn position<const N: usize>(
     fields: &rows::RowValues<'_, N>,
     confidence: Option<f64>,
 ) -> Result<Position, Error> {
-    let position_mm = [fields.coordinate_mm(1)?, fields.coordinate_mm(2)?, fields.coordinate_mm(3)?];
+    let position_mm =
+        [fields.coordinate_mm(1)?, fields.coordinate_mm(2)?, fields.coordinate_mm(3)?];
     Ok(Position { series_instance_uid: fields.text(0)?, position_mm, confidence })
 }
 

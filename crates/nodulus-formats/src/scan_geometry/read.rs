@@ -7,6 +7,7 @@ use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM};
 use crate::volume::Slices;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::errors::ParquetError;
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
@@ -49,8 +50,7 @@ pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let open = || File::open(path).map(BufReader::new).map_err(io);
     let unpacked = |reader: &mut dyn Read| {
-        let length = path.metadata().map_err(io)?.len();
-        let most = length.saturating_mul(MAX_RATIO).clamp(SMALL_BYTES, MAX_BYTES);
+        let most = most_bytes(path.metadata().map_err(io)?.len());
         read_csv(path, BoundedReader::new(reader, most))
     };
     match (before, last) {
@@ -61,6 +61,11 @@ pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
         (Some("csv"), Some("gz")) => unpacked(&mut MultiGzDecoder::new(open()?)),
         _ => Err(Error::Format(path.to_owned())),
     }
+}
+
+/// Most bytes that a file of so many may unpack to.
+fn most_bytes(length: u64) -> u64 {
+    length.saturating_mul(MAX_RATIO).clamp(SMALL_BYTES, MAX_BYTES)
 }
 
 fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
@@ -94,11 +99,7 @@ fn csv_row(
     let number = |column: usize, text: &str, expected| {
         text.parse().map_err(|_| value(path, n, COLUMNS[column], format!("{text:?}"), expected))
     };
-    let heights = heights.split_ascii_whitespace();
-    if heights.clone().nth(MOST_VOXELS_ALONG).is_some() {
-        let found = format!("more than {MOST_VOXELS_ALONG} heights");
-        return Err(value(path, n, COLUMNS[5], found, "one for each slice"));
-    }
+    let heights = heights.split_ascii_whitespace().take(MOST_VOXELS_ALONG + 1);
     let slice_thickness_mm = match thickness {
         "" => None,
         text => Some(number(3, text, "a number, or nothing")?),
@@ -117,8 +118,19 @@ fn csv_row(
 
 fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let wrong = |source| Error::Parquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let most_bytes = most_bytes(file.metadata().map_err(io)?.len());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_file()).map_err(wrong)?;
+    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let n_values = columns.fold(0, |n: u64, column| {
+        n.saturating_add(u64::try_from(column.num_values()).unwrap_or(u64::MAX))
+    });
+    let most_values = most_bytes / size_of::<f64>() as u64;
+    if n_values > most_values {
+        let text = format!("it has {n_values} values, expected at most {most_values}");
+        return Err(wrong(ParquetError::General(text)));
+    }
     let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut geometries = ScanGeometries::new();
     let mut n = 0;
@@ -150,6 +162,10 @@ fn add(
         return Err(value(path, n, column, thickness.to_string(), SPACING_MM.text));
     }
     let mut z_mm = row.z_positions_mm;
+    if z_mm.len() > MOST_VOXELS_ALONG {
+        let found = format!("more than {MOST_VOXELS_ALONG} heights");
+        return Err(value(path, n, "z_positions_mm", found, "one for each slice"));
+    }
     if let Some(z) = z_mm.iter().find(|z| !POSITION_MM.holds(**z)) {
         return Err(value(path, n, "z_positions_mm", z.to_string(), POSITION_MM.text));
     }
@@ -241,22 +257,21 @@ mod tests {
 
     #[test]
     fn a_small_table_does_not_unpack_to_a_large_one() {
-        use flate2::{Compression, write::GzEncoder};
-        use std::io::Write as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("g.csv.gz");
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(NAMES.as_bytes()).unwrap();
-        packed.write_all(&vec![b'0'; SMALL_BYTES as usize + 1]).unwrap();
-        fs::write(&path, packed.finish().unwrap()).unwrap();
-        let Err(Error::Csv { source, .. }) = read(&path) else { panic!() };
-        assert_eq!(source.to_string(), "it unpacks to more than 67108864 bytes");
+        assert_eq!(most_bytes(1), 64 << 20);
+        assert_eq!(most_bytes(100_000), 103_200_000);
+        assert_eq!(most_bytes(1 << 40), 1 << 30);
         let error = read_text(&format!("1.2,,,2,1,{}\n", "0 ".repeat(70_000))).unwrap_err();
         let expected = "z_positions_mm is more than 65535 heights, expected one for each slice";
         assert!(error.to_string().ends_with(expected), "{error}");
         for (row, expected) in [
-            ("1.2,,,2,60,0 1\n", "spacing must be 0.01 to 50 mm along i, j and k, got [60.0, 60.0, 1.0] mm"),
-            ("1.2,,,2,1,0 100\n", "spacing must be 0.01 to 50 mm along i, j and k, got [1.0, 1.0, 100.0] mm"),
+            (
+                "1.2,,,2,60,0 1\n",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [60.0, 60.0, 1.0] mm",
+            ),
+            (
+                "1.2,,,2,1,0 100\n",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [1.0, 1.0, 100.0] mm",
+            ),
         ] {
             let Err(Error::Slices { source, .. }) = read_text(row) else { panic!() };
             assert_eq!(source.to_string(), expected);

@@ -40,11 +40,7 @@ impl TryFrom<[f64; 3]> for SpacingMm {
     type Error = InvalidGeometry;
 
     fn try_from(ijk: [f64; 3]) -> Result<Self, InvalidGeometry> {
-        if SPACING_MM.hold(&ijk) {
-            Ok(Self(ijk))
-        } else {
-            Err(InvalidGeometry::Spacing(ijk))
-        }
+        if SPACING_MM.hold(&ijk) { Ok(Self(ijk)) } else { Err(InvalidGeometry::Spacing(ijk)) }
     }
 }
 
@@ -295,13 +291,39 @@ mod tests {
             Err(InvalidGeometry::Spacing(_))
         ));
         for (size, spacing, origin, expected) in [
-            ([1; 3], 0.009, 0.0, "spacing must be 0.01 to 50 mm along i, j and k, got [0.009, 0.009, 0.009] mm"),
-            ([1; 3], 50.5, 0.0, "spacing must be 0.01 to 50 mm along i, j and k, got [50.5, 50.5, 50.5] mm"),
-            ([1; 3], 1.0, 1e7, "origin must be -1000000 to 1000000 mm along x, y and z, got [10000000.0, "),
-            ([1; 3], 1.0, f64::NAN, "origin must be -1000000 to 1000000 mm along x, y and z, got [NaN, "),
-            ([70_000, 1, 1], 1.0, 0.0, "size must be 1 to 65535 voxels along i, j and k, got [70000, 1, 1]"),
+            (
+                [1; 3],
+                0.009,
+                0.0,
+                "spacing must be 0.01 to 50 mm along i, j and k, got [0.009, 0.009, 0.009] mm",
+            ),
+            (
+                [1; 3],
+                50.5,
+                0.0,
+                "spacing must be 0.01 to 50 mm along i, j and k, got [50.5, 50.5, 50.5] mm",
+            ),
+            (
+                [1; 3],
+                1.0,
+                1e7,
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [10000000.0, ",
+            ),
+            (
+                [1; 3],
+                1.0,
+                f64::NAN,
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [NaN, ",
+            ),
+            (
+                [70_000, 1, 1],
+                1.0,
+                0.0,
+                "size must be 1 to 65535 voxels along i, j and k, got [70000, 1, 1]",
+            ),
         ] {
-            let error = Geometry::new(size, [spacing; 3], [origin; 3], axial).unwrap_err().to_string();
+            let error =
+                Geometry::new(size, [spacing; 3], [origin; 3], axial).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
         assert!(Geometry::new([65_535, 1, 1], [0.01, 50.0, 1.0], [-1e6, 1e6, 0.0], axial).is_ok());

@@ -15,7 +15,8 @@ use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use crate::dicom::series_info::SeriesLabels;
 use crate::limits::{
-    INTERCEPT, Limit, POSITION_MM, SIGNED_SPACING_MM, SLOPE, SPACING_MM, TUBE_CURRENT_MA, TUBE_VOLTAGE_KV,
+    INTERCEPT, Limit, POSITION_MM, SIGNED_SPACING_MM, SLOPE, SPACING_MM, TUBE_CURRENT_MA,
+    TUBE_VOLTAGE_KV,
 };
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
