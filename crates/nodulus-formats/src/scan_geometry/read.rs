@@ -54,7 +54,7 @@ pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
         read_csv(path, BoundedReader::new(reader, most))
     };
     match (before, last) {
-        (_, Some("csv")) => read_csv(path, open()?),
+        (_, Some("csv")) => read_csv(path, BoundedReader::new(open()?, u64::MAX)),
         (Some("csv"), Some("xz")) => {
             unpacked(&mut XzReader::new_mem_limit(open()?, true, XZ_MEMORY_KIB))
         }
