@@ -4,6 +4,7 @@ use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
 use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
+use super::printable::printable;
 use super::resources;
 use crate::byte_size;
 use crate::near_names::near_or_all;
@@ -159,7 +160,7 @@ fn log(style: Log, event: &RunEvent) {
     let time = clock::timestamp(SystemTime::now());
     let line = match style {
         Log::None => return,
-        Log::Text => format!("{time} {}", text(event)),
+        Log::Text => format!("{time} {}", printable(&text(event))),
         Log::Json => {
             let mut value = serde_json::to_value(event).unwrap_or_default();
             if let Some(object) = value.as_object_mut() {

@@ -23,6 +23,7 @@ mod header_check;
 // The kernel says which files a run opens.
 #[cfg(target_os = "linux")]
 mod growth;
+mod hostile;
 mod images;
 mod kill;
 mod large_scan;

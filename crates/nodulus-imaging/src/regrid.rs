@@ -445,7 +445,7 @@ mod tests {
         let coarse = Geometry::new([3; 3], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
         assert_eq!(resample(&at([0, 0, 0]), &fine, &coarse), None);
         assert_eq!(resample(&at([8, 8, 8]), &fine, &coarse), Some(at([1, 1, 1])));
-        let away = Geometry::new([3; 3], [1.0; 3], [1e9; 3], Geometry::AXIAL).unwrap();
+        let away = Geometry::new([3; 3], [1.0; 3], [9e5; 3], Geometry::AXIAL).unwrap();
         assert_eq!(resample(&at([0, 0, 0]), &coarse, &away), None);
         // Half-way goes to the upper voxel, also at the edge.
         let half = Geometry::new([3; 3], [1.0; 3], [0.5, 0.0, 0.0], Geometry::AXIAL).unwrap();

@@ -22,7 +22,7 @@ use crate::nightly::scan::model::LoadedModel;
 use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
 use crate::nightly::scan::training_range;
 use crate::nightly::settings::ScoreSettings;
-use nodulus_store::{Store, clock, hash, lock};
+use nodulus_store::{Store, clock, disk, hash, lock};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -207,11 +207,9 @@ fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
 
 /// Refuses a store or outputs in the input: outputs would be taken for scans.
 fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
-    let Ok(input) = fs_err::canonicalize(&settings.input) else { return Ok(()) };
     let output = settings.output();
     for (setting, path) in [("score.store", &settings.store), ("score.output", &output)] {
-        let existing = path.ancestors().find_map(|path| fs_err::canonicalize(path).ok());
-        if existing.is_some_and(|existing| existing.starts_with(&input)) {
+        if disk::lies_in(path, &settings.input) {
             return Err(Error::InInput { setting, path: path.clone() });
         }
     }

@@ -166,8 +166,9 @@ fn check_initial(
     let file = weights_file(&initial.checkpoint)
         .map_err(|source| Error::InitialStore { row: row.name.clone(), source })?;
     let has_folds = experiment.folds && row.scored;
-    let is_of_a_fold =
-        has_folds.then_some(|sample: &Sample| infer::is_of_a_fold(&config.infer, sample));
+    let is_of_a_fold = |sample: &Sample| infer::is_of_a_fold(&config.infer, sample);
+    let is_of_a_fold: Option<&dyn Fn(&Sample) -> bool> =
+        if has_folds { Some(&is_of_a_fold) } else { None };
     train::check_initial(&file, &scans, &samples, is_of_a_fold)
         .map_err(|source| Error::Initial { row: row.name.clone(), source })
 }

@@ -4,7 +4,6 @@ use super::case_error::CaseError;
 use super::cohort_settings::Cohort;
 use super::mask_readings::Reading;
 use crate::tables::Scan;
-use fs_err as fs;
 use nodulus_formats::cohort::{CaseFiles, Layout};
 use nodulus_formats::dicom::ReferencedUids;
 use nodulus_formats::mask_file::MaskFile;
@@ -103,7 +102,9 @@ pub(super) fn read_packed(
     path: &Path,
     displayed: &Path,
 ) -> Result<Annotation, CaseError> {
-    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
-    let text = text.map_err(lidc_xml::Error::Io)?;
-    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
+    let reads = lidc_xml::read_as(path, displayed).map_err(|error| match error {
+        lidc_xml::Error::Io(error) => lidc_xml::Error::Io(files.named_io(error)),
+        other => other,
+    })?;
+    Ok(Annotation::Lidc(reads))
 }

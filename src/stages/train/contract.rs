@@ -103,7 +103,7 @@ pub fn check_initial(
     initial: &Path,
     scans: &Version,
     samples: &Version,
-    is_of_a_fold: Option<impl Fn(&Sample) -> bool>,
+    is_of_a_fold: Option<&dyn Fn(&Sample) -> bool>,
 ) -> Result<(), Error> {
     let Some(before) = TrainedOn::of_weights(initial)? else { return Ok(()) };
     let scans = identities(scans)?;
@@ -111,7 +111,7 @@ pub fn check_initial(
     for batch in samples.rows::<Sample>() {
         let is_tested = |sample: &Sample| {
             sample.split == Split::Test.name()
-                || is_of_a_fold.as_ref().is_some_and(|is_of_a_fold| is_of_a_fold(sample))
+                || is_of_a_fold.is_some_and(|is_of_a_fold| is_of_a_fold(sample))
         };
         let tested = batch?.into_iter().filter(is_tested);
         test.extend(tested.map(|sample| ScanIdentity::of_sample(&sample, &scans)));

@@ -34,7 +34,7 @@ pub use error::{Error, Problem};
 pub use irregularities::{Irregularities, Irregularity};
 pub use passed_over::{PassedOver, PassedOverRule};
 pub use series::announced::announced_instances;
-pub use series::estimate::estimate_bytes;
+pub use series::estimate::{estimate_bytes, object_bytes};
 pub use series::find::{
     FileContent, SeriesFiles, SeriesListing, contents_of_each, files_of_series, find_series,
     list_series, series_uids,

@@ -1,6 +1,6 @@
 //! Reads the wanted elements of a file, and skips the bytes between them.
 
-use super::deflated;
+use super::deflated::{self, Inflated};
 use super::distinct::{DistinctElements, two_values};
 use super::functional_groups::{self, FunctionalGroups};
 use super::header::ElementHeader;
@@ -12,7 +12,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use fs_err::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The wanted elements of a file.
@@ -48,8 +48,8 @@ pub(crate) struct PixelDataRange {
 /// Reads the elements of a file that `wanted` lists in the order of their tags; `None` if the file is not DICOM.
 ///
 /// Other elements are skipped. Reading ends after the last wanted one, or goes on if that one, or one that a slice needs,
-/// is missing: elements may be out of order. A deflated data set is first inflated to
-/// its end.
+/// is missing: elements may be out of order. A deflated data set is first inflated to its end, which checks it, and then
+/// once more as it is read, so that it is never in memory as a whole.
 pub(crate) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
     let source = File::open(file)?;
     let length = source.metadata()?.len();
@@ -68,10 +68,11 @@ fn scan(
     let transfer_syntax = scanner.transfer_syntax()?;
     let data_set = scanner.at;
     let elements = if syntax::is_deflated(&transfer_syntax) {
-        let inflated = deflated::inflate(scanner.reader, file_length)?;
-        let end = inflated.len() as u64;
-        let inflated =
-            Scanner { irregular: scanner.irregular, ..Scanner::new(Cursor::new(inflated), end) };
+        let mut reader = scanner.reader;
+        let end = deflated::inflated_length(&mut reader, file_length)?;
+        reader.seek(SeekFrom::Start(data_set))?;
+        let inflated = Scanner::new(Inflated::new(reader), end);
+        let inflated = Scanner { irregular: scanner.irregular, ..inflated };
         DataSetScan::of(inflated, transfer_syntax, wanted)
             .map_err(|problem| Problem::Inflated(Box::new(problem)))?
     } else {
@@ -234,6 +235,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     const UNDEFINED: [u8; 4] = [0xFF; 4];
 
