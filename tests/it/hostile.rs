@@ -86,7 +86,7 @@ fn unpacking(cohort: &Cohort) -> Child {
     };
     while !has_file() {
         assert!(child.try_wait().unwrap().is_none(), "it has ended before it unpacked");
-        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert!(begun.elapsed() < Duration::from_mins(1));
         std::thread::sleep(Duration::from_millis(1));
     }
     child
@@ -107,7 +107,7 @@ fn a_killed_program_leaves_no_temporary_folder_for_long() {
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().signal(), Some(number));
-        assert_eq!(cohort.left(), [store.clone()], "{name}");
+        assert_eq!(cohort.left(), std::slice::from_ref(&store), "{name}");
     }
     let mut child = unpacking(&cohort);
     child.kill().unwrap();
@@ -144,7 +144,8 @@ fn small_files_take_little_time_and_disk() {
     let bytes = zip.finish().unwrap().into_inner();
     assert!(bytes.len() < 300_000, "{}", bytes.len());
     fs_err::write(cohort.lidc("overlap.zip"), bytes).unwrap();
-    let attributes: String = (0..100_000).map(|n| format!(" a{n}='1'")).collect();
+    let attributes: Vec<String> = (0..100_000).map(|n| format!(" a{n}='1'")).collect();
+    let attributes = attributes.concat();
     fs_err::write(cohort.lidc("many.xml"), format!("<LidcReadMessage{attributes}/>")).unwrap();
     let hidden = "hidden\u{1b}[2J\u{202e}.tar";
     fs_err::write(cohort.lidc(hidden), "no archive").unwrap();
@@ -152,7 +153,7 @@ fn small_files_take_little_time_and_disk() {
     let output = cohort.ingest().output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    assert_eq!(cohort.left(), [PathBuf::new(); 0]);
+    assert!(cohort.left().is_empty(), "{:?}", cohort.left());
     let store = cohort.folder.path().join("store");
     let causes: Vec<_> =
         fixture::rows::<Failure>(&store).into_iter().map(|row| row.cause).collect();

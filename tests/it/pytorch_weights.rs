@@ -60,10 +60,10 @@ fn scored(folder: &Path, weights: &Path) -> String {
     let file = folder.join("score.toml");
     fs_err::write(folder.join("candidates.csv"), "seriesuid,coordX,coordY,coordZ\n").unwrap();
     let text = format!(
-        "[score]\ninput = {:?}\nstore = \"scored\"\nmodel = {:?}\ncandidates = \"candidates.csv\"\n\
+        "[score]\ninput = \"{}\"\nstore = \"scored\"\nmodel = \"{}\"\ncandidates = \"candidates.csv\"\n\
          [score.region]\nwindow = {{ low_hu = 0, high_hu = 1000 }}\n",
-        fixture::finished().join("store/phantom/clinical"),
-        weights
+        fixture::finished().join("store/phantom/clinical").display(),
+        weights.display()
     );
     fs_err::write(&file, text).unwrap();
     let (error, status) = fixture::run_badly(&["score", file.to_str().unwrap()]);

@@ -84,7 +84,7 @@ fn own() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Removes a folder: its files, then the lock, then the folder.
 fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder.join(FILES)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::remove_dir_all(folder),
     }
 }

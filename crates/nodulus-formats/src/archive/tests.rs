@@ -216,7 +216,7 @@ fn what_an_archive_may_hold_is_bounded() {
 
 /// A zip whose central directory lists one deflated member under `n` names, each of 1 MiB of zeros (Fifield 2019).
 fn overlapping(n: u16) -> Vec<u8> {
-    let zip = zipped(&[("00000", &[0; 1 << 20])]);
+    let zip = zipped(&[("00000", &vec![0; 1 << 20])]);
     let central = zip.windows(4).rposition(|w| w == b"PK\x01\x02").unwrap();
     let end = zip.windows(4).rposition(|w| w == b"PK\x05\x06").unwrap();
     let mut bytes = zip[..central].to_vec();

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn each_bound_is_named_with_its_line() {
-        let attributes: String = (0..=MOST_ATTRIBUTES).map(|n| format!(" a{n}='1'")).collect();
+        let attributes: Vec<String> = (0..=MOST_ATTRIBUTES).map(|n| format!(" a{n}='1'")).collect();
+        let attributes = attributes.concat();
         let namespaces = format!("<a>{}</a>", "\n<b xmlns:c='d'/>".repeat(MOST_NAMESPACES + 1));
         let deep = "<a>".repeat(MOST_DEPTH + 1);
         for (text, what, line) in [

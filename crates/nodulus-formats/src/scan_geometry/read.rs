@@ -12,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
 use nodulus_settings::near_names;
+use parquet::file::metadata::RowGroupMetaData;
 use serde::Deserialize;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -122,7 +123,7 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let file = File::open(path).map_err(io)?;
     let most_bytes = most_bytes(file.metadata().map_err(io)?.len());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_file()).map_err(wrong)?;
-    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let columns = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     let n_values = columns.fold(0, |n: u64, column| {
         n.saturating_add(u64::try_from(column.num_values()).unwrap_or(u64::MAX))
     });
