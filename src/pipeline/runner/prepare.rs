@@ -101,7 +101,12 @@ pub(in crate::pipeline) fn job_spec(
         Some(None) => return Ok(None),
         decisions => decisions.flatten(),
     };
-    plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
+    let contents = stage.spec().contents.filter(|_| step == Step::Shards);
+    let contents = contents.map(|contents| contents(config, task)).transpose();
+    let contents = contents.map_err(|source| Error::Stage { stage, source })?;
+    plan::job(config, stage, step, task.inputs, weights, decisions, contents)
+        .map(Some)
+        .map_err(settings)
 }
 
 /// Fails if `infer` has no weights, or weights from outside the store that stages read cannot be loaded, before any stage works

@@ -33,6 +33,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.agree, task, job)?),
     reduction: Some(Reduction {

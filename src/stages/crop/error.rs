@@ -35,6 +35,9 @@ pub enum CropError {
     /// The mask's bits do not fit its bounding box.
     #[error(transparent)]
     Mask(#[from] mask_box::Error),
+    /// A region has no JSON form, which its digest is made from.
+    #[error("the region's columns cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     /// The mask reaches outside the volume.
     #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
     Outside {

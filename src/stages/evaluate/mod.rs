@@ -57,6 +57,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
+    contents: None,
     decide: None,
     run: |config, task, job| {
         doubts::check(task, config.infer.allow_training_patients)?;

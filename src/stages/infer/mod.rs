@@ -43,7 +43,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -52,12 +52,13 @@ pub const SPEC: StageSpec = StageSpec {
         let path = config.infer.checkpoint.as_deref()?;
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
+    contents: None,
     decide: Some(|config, task| {
-        let known = Thresholds::known(&config.infer, task)?;
-        let thresholds = match known {
-            None if task.plans_only => return Ok(None),
-            None => Thresholds::choose(&config.infer, task)?,
-            Some(known) => known,
+        let thresholds = if task.plans_only {
+            let Some(known) = Thresholds::known(&config.infer, task)? else { return Ok(None) };
+            known
+        } else {
+            Thresholds::decide(&config.infer, task)?
         };
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
@@ -86,10 +87,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
-    let thresholds = match Thresholds::known(config, task)? {
-        Some(known) => known,
-        None => Thresholds::choose(config, task)?,
-    };
+    let thresholds = Thresholds::decide(config, task)?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();

@@ -53,6 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.ingest),
     outside_weights: |_| None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.ingest, task, job)?),
     reduction: None,

@@ -52,6 +52,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.report),
     outside_weights: |_| None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.report, task, job)?),
     reduction: None,

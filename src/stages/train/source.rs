@@ -7,7 +7,7 @@ use super::examples::{Order, Selection, Stream};
 use super::prefetch::prefetch;
 use super::resume;
 use crate::stages::{Event, Task};
-use crate::tables::{Split, Table};
+use crate::tables::Split;
 use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -79,8 +79,7 @@ impl SampleSource<'_> {
 
     fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
         let selection = Selection::of(self.config, &self.config.phases[self.phase], split);
-        let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
-        Ok(Stream { rois: rois.clone(), samples: samples.clone(), selection, order })
+        Stream::new(self.task, &selection, order)
     }
 
     /// Reports the progress of an epoch, as a part of all phases.
