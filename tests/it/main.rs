@@ -4,6 +4,7 @@
 mod annotations;
 mod bad_input;
 mod cli;
+mod changed_files;
 mod clinical;
 mod components;
 mod compressed;
@@ -17,6 +18,7 @@ mod export;
 mod fixture;
 mod follow_up;
 mod gc;
+mod grown_training;
 mod growing;
 // The kernel says which files a run opens.
 #[cfg(target_os = "linux")]

@@ -195,7 +195,8 @@ impl<T: DeserializeOwned> PartReader<T> {
         let (mut start, mut n_read) = (0, 0);
         for (n, group) in builder.metadata().row_groups().iter().enumerate() {
             let n_rows = u64::try_from(group.num_rows()).unwrap_or(0);
-            let [first, end] = [start, start + n_rows].map(|at| positions.partition_point(|p| *p < at));
+            let [first, end] =
+                [start, start + n_rows].map(|at| positions.partition_point(|p| *p < at));
             start += n_rows;
             if first == end {
                 continue;
@@ -384,7 +385,8 @@ mod tests {
         let groups = Slice::TABLE.row_group_rows as u64;
         assert!(groups < 150, "{groups}");
         let of_first_and_last = [0, 1, groups - 1, groups, 298, 299];
-        for positions in [&[][..], &[7], &[299], &of_first_and_last, &(0..300).collect::<Vec<_>>()] {
+        for positions in [&[][..], &[7], &[299], &of_first_and_last, &(0..300).collect::<Vec<_>>()]
+        {
             let found: Vec<Slice> = PartReader::at(&path, Slice::TABLE, positions)
                 .unwrap()
                 .flat_map(Result::unwrap)

@@ -279,9 +279,9 @@ impl Version {
                 parts.push((file, of_part));
             }
         }
-        parts.into_iter().flat_map(|(file, positions)| {
-            opened(PartReader::<R>::at(&file, R::TABLE, &positions))
-        })
+        parts
+            .into_iter()
+            .flat_map(|(file, positions)| opened(PartReader::<R>::at(&file, R::TABLE, &positions)))
     }
 
     /// Some columns of all rows of a table, in batches; the fields of `T` are the columns.

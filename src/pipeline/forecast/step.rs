@@ -102,12 +102,12 @@ impl<'a> Foresight<'a> {
         let (spec, is_decided) = self.spec(stage, step, &inputs, is_incomplete)?;
         let before = runner::current(store, stage, step)?;
         let made = before.first().and_then(|version| version.as_ref().map(|v| &v.manifest));
-        let contents = before.first().and_then(Option::as_ref).filter(|_| stage.spec().contents.is_some());
+        let contents =
+            before.first().and_then(Option::as_ref).filter(|_| stage.spec().contents.is_some());
         // A shard that is gone is made again, for that reason alone.
         let contents = contents.and_then(|version| Some(version.shard_record(0).ok()?.inputs));
-        let reasons = made.map_or_else(Vec::new, |made| {
-            reasons(made, &spec, &fates, contents.as_deref())
-        });
+        let reasons =
+            made.map_or_else(Vec::new, |made| reasons(made, &spec, &fates, contents.as_deref()));
         let job = store.job(spec);
         let is_current = is_decided
             && !is_incomplete
@@ -209,7 +209,7 @@ impl<'a> Foresight<'a> {
             store: self.store,
             inputs,
             sources: self.sources().unwrap_or(&none),
-            places: &|| Ok(Places::new()),
+            places: &|| Ok(Places::default()),
             roots: &roots,
             tolerances: config.ingest.reading(),
             weights: weights.as_ref().map(|(path, _)| path.as_path()),

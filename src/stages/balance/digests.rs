@@ -59,9 +59,7 @@ pub(super) fn of_shard(
     for sample in samples {
         let (series, group) = (sample.series_instance_uid.as_str(), Group::of(sample));
         let scan = rows.get(&(sample.cohort.as_str(), series)).cloned();
-        let parts = scans
-            .entry((group, series))
-            .or_insert_with(|| vec![scan.unwrap_or_default()]);
+        let parts = scans.entry((group, series)).or_insert_with(|| vec![scan.unwrap_or_default()]);
         let slices = nodules.get(&sample.nodule_id).cloned();
         parts.push(slices.ok_or(Error::NoDigests { table: Table::Rois.name() })?);
         let row = Sample { split: String::new(), fold: None, ..sample.clone() };
@@ -88,7 +86,14 @@ pub fn digests(task: &Task<'_>) -> Result<BTreeMap<Group, RowSum>, Error> {
             continue;
         }
         let found = samples.shard_record(shard)?.digests;
-        let n_rows: u64 = samples.manifest.shards.get(shard).into_iter().flat_map(|s| &s.parts).map(|part| part.rows).sum();
+        let n_rows: u64 = samples
+            .manifest
+            .shards
+            .get(shard)
+            .into_iter()
+            .flat_map(|s| &s.parts)
+            .map(|part| part.rows)
+            .sum();
         if found.is_empty() && n_rows > 0 {
             return Err(Error::NoDigests { table: Table::Samples.name() });
         }

@@ -35,8 +35,8 @@ pub(super) fn of_nodules(rows: &[Roi]) -> Result<BTreeMap<String, String>, CropE
 
 #[cfg(test)]
 mod tests {
-    use crate::stages::crop::test_rows::roi;
     use super::*;
+    use crate::stages::crop::test_rows::roi;
 
     #[test]
     fn a_digest_changes_with_any_column_of_its_own_nodule_alone() {

@@ -52,7 +52,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
     let work = job.work()?;
     let total = work.n_left();
-    let places = if total > 0 { (task.places)()? } else { Places::new() };
+    let places = if total > 0 { (task.places)()? } else { Places::default() };
     for (n, writer) in work.enumerate() {
         let mut writer = writer?;
         let shard = writer.number();
@@ -116,7 +116,7 @@ impl Cropped {
 fn crop_scan(
     config: &Config,
     task: &Task<'_>,
-    places: &Places,
+    places: &Places<'_>,
     scan: &Scan,
     nodules: &[Nodule],
 ) -> Cropped {
@@ -173,18 +173,24 @@ fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Rang
 fn read_slices(
     root: &Path,
     task: &Task<'_>,
-    places: &Places,
+    places: &Places<'_>,
     scan: &Scan,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, CropError> {
     let series = &scan.series_instance_uid;
     let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
-    let place = places.get(&(scan.cohort.clone(), scan.content_sha256.clone()));
+    let case = places.find(&scan.cohort, &scan.content_sha256);
     let (cohort, read_at) = (scan.cohort.clone(), path.to_owned());
     let not_there = || CropError::NotThere { cohort, path: read_at };
-    let path = root.join(place.ok_or_else(not_there)?);
-    let volume = cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted)?;
-    let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
+    let case = case.ok_or_else(not_there)?;
+    let path = root.join(&case.case.case_id);
+    let read = || cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted);
+    let volume = read();
+    // Other errors may come from the change.
+    if !case.is_unchanged() {
+        return Err(CropError::ChangedMeanwhile(path));
+    }
+    let volume = volume?.ok_or_else(|| CropError::Gone(series.clone()))?;
     let size = volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {
         return Err(CropError::Changed(path));

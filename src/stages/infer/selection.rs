@@ -28,7 +28,10 @@ impl DiceSums {
     /// Adds a nodule's Dice for every choice.
     pub(super) fn add(&mut self, dice: &[f64]) {
         self.0.resize(dice.len().max(self.0.len()), 0);
-        self.0.iter_mut().zip(dice).for_each(|(sum, dice)| *sum += (dice * DICE_UNITS).round() as u64);
+        self.0
+            .iter_mut()
+            .zip(dice)
+            .for_each(|(sum, dice)| *sum += (dice * DICE_UNITS).round() as u64);
     }
 
     /// The choice with the highest mean, the first of equals; `None` without nodules.

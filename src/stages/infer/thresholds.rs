@@ -154,7 +154,10 @@ fn rows_path(config: &Config, task: &Task<'_>) -> Result<PathBuf, Error> {
         let Uses { is_wanted, is_validation, is_learning } = Uses::of(config, &group);
         has_learning |= is_learning;
         let uses = [is_validation, is_learning, is_wanted];
-        sums.iter_mut().zip(uses).filter(|(_, is_used)| *is_used).for_each(|(sum, _)| sum.merge(rows));
+        sums.iter_mut()
+            .zip(uses)
+            .filter(|(_, is_used)| *is_used)
+            .for_each(|(sum, _)| sum.merge(rows));
     }
     let [validation, learning, wanted] = sums.map(|sum| sum.to_string());
     // The baseline is chosen on the predicted nodules where there are no others.

@@ -95,7 +95,11 @@ const ROI_SCAN: &[&str] = &["roi_id", "cohort", "series_instance_uid"];
 /// The selected slices, scan by scan, by cohort and series.
 ///
 /// METHOD: their order follows from the selected scans alone, and not from the shards that hold them, which other scans change.
-fn scans(rois: &Version, samples: &Version, selection: &Selection) -> Result<Vec<ScanSlices>, Error> {
+fn scans(
+    rois: &Version,
+    samples: &Version,
+    selection: &Selection,
+) -> Result<Vec<ScanSlices>, Error> {
     let mut scans: BTreeMap<(String, String, usize), Vec<u64>> = BTreeMap::new();
     for shard in 0..rois.manifest.n_shards() {
         let mut wanted: BTreeSet<String> = BTreeSet::new();
@@ -148,11 +152,7 @@ impl Stream {
     /// # Errors
     ///
     /// Fails if a table cannot be read.
-    pub(super) fn new(
-        task: &Task<'_>,
-        selection: &Selection,
-        order: Order,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(task: &Task<'_>, selection: &Selection, order: Order) -> Result<Self, Error> {
         let rois = task.table(Table::Rois)?;
         let scans = scans(rois, task.table(Table::Samples)?, selection)?;
         Ok(Self { rois: rois.clone(), scans, order })

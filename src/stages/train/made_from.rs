@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 /// Fails if the tables cannot be read, or were made by a nodulus that kept no digests of their rows.
 pub(super) fn made_from(config: &Config, task: &Task<'_>) -> Result<Vec<ShardInput>, Error> {
     let digests = balance::digests(task)?;
-    let cohorts: BTreeSet<&String> = config.phases.iter().flat_map(|phase| &phase.cohorts).collect();
+    let cohorts: BTreeSet<&String> =
+        config.phases.iter().flat_map(|phase| &phase.cohorts).collect();
     let cohorts: Vec<String> = cohorts.into_iter().cloned().collect();
     let rows = |name: &str, split| {
         let selection = Selection { cohorts: cohorts.clone(), split, fold: config.fold };

@@ -212,7 +212,6 @@ impl Output {
         }
         Ok(found)
     }
-
 }
 
 const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
