@@ -74,7 +74,7 @@ fn all() -> &'static (PathBuf, BTreeMap<String, String>) {
 fn of_split(split: &str) -> Vec<&'static str> {
     let found = all().1.iter().filter(|(_, of)| *of == split);
     let patients: Vec<&str> = found.map(|(patient, _)| patient.as_str()).collect();
-    assert!(patients.len() >= 2, "{split}: {:?}", all().1);
+    assert!(!patients.is_empty(), "{split}: {:?}", all().1);
     patients
 }
 

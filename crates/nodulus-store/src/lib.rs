@@ -86,6 +86,7 @@ pub mod durable;
 pub mod disk;
 pub mod record;
 mod part_file;
+mod part_rows;
 pub mod foreign;
 mod shard_record;
 mod claim;

@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 
 /// The samples of a cohort that share a split and a fold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Group {
+pub(in crate::stages) struct Group {
     /// The cohort.
-    pub cohort: String,
+    pub(in crate::stages) cohort: String,
     /// The split.
-    pub split: String,
+    pub(in crate::stages) split: String,
     /// The fold.
-    pub fold: Option<i64>,
+    pub(in crate::stages) fold: Option<i64>,
 }
 
 impl Group {
     /// The group of a sample.
-    pub fn of(sample: &Sample) -> Self {
+    pub(in crate::stages) fn of(sample: &Sample) -> Self {
         let (cohort, split) = (sample.cohort.clone(), sample.split.clone());
         Self { cohort, split, fold: sample.fold }
     }
@@ -78,7 +78,7 @@ pub(super) fn of_shard(
 /// # Errors
 ///
 /// Fails if a record cannot be read, or holds no such digests. In a plan, shards that are still to be made are left out.
-pub fn digests(task: &Task<'_>) -> Result<BTreeMap<Group, RowSum>, Error> {
+pub(in crate::stages) fn digests(task: &Task<'_>) -> Result<BTreeMap<Group, RowSum>, Error> {
     let samples = task.table(Table::Samples)?;
     let mut sums: BTreeMap<Group, RowSum> = BTreeMap::new();
     for shard in 0..samples.manifest.n_shards() {

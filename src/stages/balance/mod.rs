@@ -10,7 +10,7 @@ mod units;
 
 pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
-pub use digests::{Group, digests};
+pub(in crate::stages) use digests::{Group, digests};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
 pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};

@@ -1,7 +1,7 @@
 //! Ingest: files of a cohort → `scans`, `marks`, `exclusions`, `passed_over`.
 
 pub(super) mod config;
-pub mod file_stamp;
+pub(crate) mod file_stamp;
 mod annotation;
 mod case_error;
 mod case;
