@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 const VALIDATION_AHEAD: usize = 32;
 
 /// The samples of a phase, and the folder of its saved state.
-pub(super) struct SampleSource<'a> {
+pub(super) struct SampleSource<'a, 't> {
     pub(super) config: &'a Config,
-    pub(super) task: &'a Task<'a>,
+    pub(super) task: &'a Task<'t>,
     /// Number of the phase, from 0.
     pub(super) phase: usize,
     /// Number of training samples of each phase.
@@ -26,7 +26,7 @@ pub(super) struct SampleSource<'a> {
     pub(super) folder: &'a Path,
 }
 
-impl SampleSource<'_> {
+impl SampleSource<'_, '_> {
     /// Trains one epoch, or the rest of an unfinished one.
     pub(super) fn learn(
         &self,
