@@ -1,9 +1,9 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
-use super::listed_case::{ListedCase, content, geometry_sha256, stat, unit_name};
+use super::listed_case::{HashedCase, ListedCase, content, geometry_sha256, unit_name};
 use super::shards;
 use super::source_hashes::{CaseHash, Known, KnownSeries};
-use crate::stages::ingest::{self, SourceCase, Sources};
+use crate::stages::ingest::{self, SourceCase, Sources, file_stamp};
 use nodulus_formats::cohort::{self, Layout, SeriesIn};
 use nodulus_formats::{dicom, luna_csv, scan_geometry};
 use nodulus_store::{Store, hash};
@@ -156,20 +156,21 @@ impl Lists<'_> {
             let is_growth = self.is_survey && self.has_all(listed);
             let mut cases = Vec::with_capacity(listed.len());
             for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-                let hashes: Vec<(CaseHash, bool)> = chunk
+                let hashes: Vec<HashedCase> = chunk
                     .par_iter()
                     .map(|listed| match self.known.cases.get(&listed.id()) {
-                        None if is_growth && listed.has_name() => (listed.unread(), true),
+                        None if is_growth && listed.has_name() => listed.unread(),
                         known => content(listed, known),
                     })
                     .collect();
-                for (listed, (hash, fresh)) in chunk.iter().zip(hashes) {
+                for (listed, HashedCase { hash, stamp, is_fresh }) in chunk.iter().zip(hashes) {
                     cases.push(SourceCase {
                         cohort: listed.cohort.name.clone(),
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
+                        stamp,
                     });
-                    unsaved |= fresh;
+                    unsaved |= is_fresh;
                     seen.insert(listed.id());
                     self.remember(listed, hash);
                 }
@@ -305,7 +306,13 @@ fn series_of(
 ) -> (KnownSeries, bool) {
     let stats: Vec<String> = files
         .iter()
-        .map(|path| format!("{}\n{}", path.file_name().unwrap_or_default().display(), stat(path)))
+        .map(|path| {
+            format!(
+                "{}\n{}",
+                path.file_name().unwrap_or_default().display(),
+                file_stamp::of_file(path)
+            )
+        })
         .collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
     match known.filter(|known| known.stat == stat) {

@@ -4,6 +4,7 @@
 mod annotations;
 mod bad_input;
 mod cli;
+mod changed_files;
 mod clinical;
 mod components;
 mod compressed;
@@ -18,6 +19,7 @@ mod export;
 mod fixture;
 mod follow_up;
 mod gc;
+mod grown_training;
 mod growing;
 mod header_check;
 // The kernel says which files a run opens.

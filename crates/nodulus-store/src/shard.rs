@@ -7,6 +7,7 @@ use crate::claim::Claim;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
 use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
 use fs_err as fs;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ struct Target {
 #[derive(Debug)]
 pub struct ShardWriter {
     number: usize,
-    /// The record, still without parts and failed cases.
+    /// The record, still without digests, parts and failed cases.
     record: ShardRecord,
     targets: Vec<Target>,
     provenance: Provenance,
@@ -73,6 +74,11 @@ impl ShardWriter {
     /// Position of the shard among the job's, from 0.
     pub fn number(&self) -> usize {
         self.number
+    }
+
+    /// Puts digests of groups of the shard's rows into its record, by the groups' names.
+    pub fn set_digests(&mut self, digests: BTreeMap<String, String>) {
+        self.record.digests = digests;
     }
 
     /// Opens the shard's part of a table.

@@ -34,6 +34,7 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
     check: None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.agree, task, job)?),
     reduction: Some(Reduction {

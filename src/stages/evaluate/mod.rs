@@ -58,6 +58,7 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
     check: Some(|config, task| Ok(doubts::check(task, config.infer.allow_training_patients)?)),
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
     reduction: Some(Reduction {

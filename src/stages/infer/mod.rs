@@ -55,12 +55,13 @@ pub const SPEC: StageSpec = StageSpec {
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
     check: None,
+    contents: None,
     decide: Some(|config, task| {
-        let known = Thresholds::known(&config.infer, task)?;
-        let thresholds = match known {
-            None if task.plans_only => return Ok(None),
-            None => Thresholds::choose(&config.infer, task)?,
-            Some(known) => known,
+        let thresholds = if task.plans_only {
+            let Some(known) = Thresholds::known(&config.infer, task)? else { return Ok(None) };
+            known
+        } else {
+            Thresholds::decide(&config.infer, task)?
         };
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
@@ -91,10 +92,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     let mut found = doubts::Found::default();
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
-    let thresholds = match Thresholds::known(config, task)? {
-        Some(known) => known,
-        None => Thresholds::choose(config, task)?,
-    };
+    let thresholds = Thresholds::decide(config, task)?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();

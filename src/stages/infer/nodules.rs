@@ -4,6 +4,7 @@ use super::config::Config;
 use super::error::Error;
 use super::region_growing::{self, ChosenGrowing};
 use super::thresholds::ThresholdSource;
+use crate::stages::balance::Group;
 use crate::tables::{Sample, Split};
 use nodulus_store::Version;
 use std::collections::BTreeSet;
@@ -19,17 +20,39 @@ pub(super) struct Nodules {
     learning: BTreeSet<String>,
 }
 
-fn is_of_cohorts(config: &Config, sample: &Sample) -> bool {
-    config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)
+/// What the nodules of a group of samples are used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Uses {
+    /// They are predicted.
+    pub(super) is_wanted: bool,
+    /// They are of the validation split.
+    pub(super) is_validation: bool,
+    /// They are of the train or validation split, and not of the fold to predict.
+    pub(super) is_learning: bool,
+}
+
+impl Uses {
+    pub(super) fn of(config: &Config, group: &Group) -> Self {
+        if !config.cohorts.is_empty() && !config.cohorts.contains(&group.cohort) {
+            return Self::default();
+        }
+        let is_test = group.split == Split::Test.name();
+        let is_wanted = match config.fold {
+            Some(fold) => !is_test && group.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == group.split),
+        };
+        Self {
+            is_wanted,
+            is_validation: group.split == Split::Validation.name(),
+            // A fold that is predicted plays no part in what it is predicted with.
+            is_learning: !is_test && !(config.fold.is_some() && is_wanted),
+        }
+    }
 }
 
 /// Whether the nodule of a sample is to be predicted.
 pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
-    is_of_cohorts(config, sample)
-        && match config.fold {
-            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-            None => config.splits.iter().any(|split| split.name() == sample.split),
-        }
+    Uses::of(config, &Group::of(sample)).is_wanted
 }
 
 /// Whether a sample is of a fold that a cross-validation predicts, each with the weights that were trained without it.
@@ -40,18 +63,14 @@ pub fn is_of_a_fold(config: &Config, sample: &Sample) -> bool {
 
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        if !is_of_cohorts(config, &sample) {
-            return;
-        }
-        if sample.split == Split::Validation.name() {
+        let uses = Uses::of(config, &Group::of(&sample));
+        if uses.is_validation {
             self.validation.insert(sample.nodule_id.clone());
         }
-        let is_wanted = is_wanted(config, &sample);
-        // A fold that is predicted plays no part in what it is predicted with.
-        if sample.split != Split::Test.name() && !(config.fold.is_some() && is_wanted) {
+        if uses.is_learning {
             self.learning.insert(sample.nodule_id.clone());
         }
-        if is_wanted {
+        if uses.is_wanted {
             self.chosen.insert(sample.nodule_id);
         }
     }

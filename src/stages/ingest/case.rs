@@ -68,7 +68,10 @@ impl Reader<'_> {
 
     /// The scans of a case with their annotations; what cannot be read is a failure.
     pub(super) fn read(&self, source: &SourceCase, thicker: &Thicker) -> CaseContent<'_> {
-        self.content(source, thicker).unwrap_or_else(|error| CaseContent {
+        let content = self.content(source, thicker);
+        // Other errors may come from the change.
+        let content = if source.is_unchanged() { content } else { Err(CaseError::Changed) };
+        content.unwrap_or_else(|error| CaseContent {
             before: CaseRows::failed(source, &error),
             ..CaseContent::default()
         })

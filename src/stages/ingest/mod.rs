@@ -1,6 +1,7 @@
 //! Ingest: files of a cohort → `scans`, `marks`, `exclusions`, `passed_over`.
 
 pub(super) mod config;
+pub(crate) mod file_stamp;
 mod annotation;
 mod case_error;
 mod case;
@@ -58,6 +59,7 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |config| serde_json::to_value(&config.ingest),
     outside_weights: |_| None,
     check: None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.ingest, task, job)?),
     reduction: None,
@@ -284,7 +286,12 @@ pub(in crate::stages) mod tests {
             patient: Some("p".to_owned()),
             ..cohort::Case::default()
         };
-        SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned() }
+        SourceCase {
+            cohort: "c".to_owned(),
+            case,
+            content_sha256: "0".to_owned(),
+            stamp: String::new(),
+        }
     }
 
     fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {

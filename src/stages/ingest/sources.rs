@@ -1,5 +1,6 @@
 //! The list of sources: the cases of all cohorts, in shards.
 
+use super::file_stamp;
 use nodulus_formats::cohort;
 use std::collections::BTreeSet;
 
@@ -13,6 +14,15 @@ pub struct SourceCase {
     /// SHA-256 of its content: the files' bytes, and what their names say of the scan. Where the files lie is no part
     /// of it.
     pub content_sha256: String,
+    /// Sizes and times that its files had before they were hashed; see [`super::file_stamp`].
+    pub stamp: String,
+}
+
+impl SourceCase {
+    /// Whether its files are still those whose content was hashed.
+    pub fn is_unchanged(&self) -> bool {
+        file_stamp::is_unchanged(&self.case, &self.stamp)
+    }
 }
 
 /// The list of sources: which cases there are, shard by shard.

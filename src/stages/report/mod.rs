@@ -53,6 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |config| serde_json::to_value(&config.report),
     outside_weights: |_| None,
     check: None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.report, task, job)?),
     reduction: None,

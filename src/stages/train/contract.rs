@@ -186,7 +186,16 @@ pub(super) fn contract(
         }
     }
     windows.sort_by(|a, b| {
-        b.is_of_last_phase.cmp(&a.is_of_last_phase).then_with(|| a.cohort.cmp(&b.cohort))
+        let by_window = || {
+            a.window
+                .low_hu
+                .total_cmp(&b.window.low_hu)
+                .then(a.window.high_hu.total_cmp(&b.window.high_hu))
+        };
+        b.is_of_last_phase
+            .cmp(&a.is_of_last_phase)
+            .then_with(|| a.cohort.cmp(&b.cohort))
+            .then_with(by_window)
     });
     let phase = |phase: &Phase| TrainedPhase {
         name: phase.name.clone(),

@@ -1,5 +1,6 @@
 //! Why the stage stopped.
 
+use crate::stages::balance;
 use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_slices::ScatteredSlices;
 use crate::tables::leak;
@@ -67,6 +68,9 @@ pub enum Error {
     /// `rois` does not say how its regions were padded.
     #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
     Padding,
+    /// The rows to learn from cannot be told.
+    #[error(transparent)]
+    Rows(#[from] balance::Error),
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),

@@ -5,6 +5,7 @@ mod error;
 mod contract;
 mod course;
 mod examples;
+mod made_from;
 mod origin;
 mod prefetch;
 mod profile;
@@ -43,7 +44,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -54,6 +55,10 @@ pub const SPEC: StageSpec = StageSpec {
         Some(OutsideWeights { setting, input, path: &initial.checkpoint })
     },
     check: None,
+    contents: Some(|config, task| {
+        let train = config.train.as_ref();
+        Ok(train.map_or(Ok(Vec::new()), |train| made_from::made_from(train, task))?)
+    }),
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
@@ -90,7 +95,7 @@ pub fn run(
         "run_id": job.key(),
         "seed": config.seed,
         "fold": config.fold,
-        "data": origin::inputs(&job.spec().inputs),
+        "data": origin::inputs(job.spec()),
         "n_cases": origin::n_cases(config, task)?,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),
