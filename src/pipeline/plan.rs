@@ -158,7 +158,7 @@ pub fn job(
     inputs: &[Version],
     weights: Option<InputRef>,
     decisions: Option<Vec<Value>>,
-    contents: Option<Vec<ShardInput>>,
+    contents: Option<&[ShardInput]>,
 ) -> Result<JobSpec, serde_json::Error> {
     let spec = stage.spec();
     let settings = step.settings(stage)(config)?;
@@ -183,8 +183,8 @@ pub fn job(
                     content_sha256: summary.map_or(String::new(), ShardSummary::content_sha256),
                 }
             };
-            let mut of_shard = match &contents {
-                Some(contents) => contents.clone(),
+            let mut of_shard = match contents {
+                Some(contents) => contents.to_vec(),
                 None => inputs.iter().map(of_input).collect(),
             };
             of_shard.extend(weights.as_ref().map(ShardInput::from));

@@ -271,7 +271,9 @@ fn the_baseline_stays_with_a_kept_checkpoint_and_its_choice_counts_by_value() {
     cohort.json("run", &["--to", "infer"]);
     let before = baseline(&cohort.store());
     assert!(!before.is_empty());
-    new.iter().for_each(|patient| cohort.add(patient));
+    for patient in &new {
+        cohort.add(patient);
+    }
     let keep = ["--to", "infer", "--keep", "train"];
     let told = cohort.json("run", &[&keep[..], &["--dry-run"]].concat());
     let run = cohort.json("run", &keep);

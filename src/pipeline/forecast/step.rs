@@ -89,6 +89,15 @@ pub(super) struct Foresight<'a> {
     fates: BTreeMap<&'static str, Vec<Fate>>,
 }
 
+/// What is known of a job before its inputs are made.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The decisions over the whole cohort that shards depend on are made.
+    is_decided: bool,
+    /// The work differs from that of the current version, apart from its inputs.
+    is_new_work: bool,
+}
+
 impl<'a> Foresight<'a> {
     pub(super) fn new(
         config: &'a Config,
@@ -151,7 +160,7 @@ impl<'a> Foresight<'a> {
             return Ok(found);
         }
         let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
-        let work = self.work((stage, step), &job, &inputs, is_decided, is_new_work)?;
+        let work = self.work((stage, step), &job, &inputs, Known { is_decided, is_new_work })?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
@@ -244,8 +253,7 @@ impl<'a> Foresight<'a> {
         (stage, step): (Stage, Step),
         job: &Job,
         inputs: &[Version],
-        is_decided: bool,
-        is_new_work: bool,
+        Known { is_decided, is_new_work }: Known,
     ) -> Result<Vec<Work>, Error> {
         let pending: BTreeSet<usize> = job.pending().into_iter().collect();
         let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();

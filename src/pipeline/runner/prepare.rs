@@ -99,7 +99,7 @@ pub(in crate::pipeline) fn job_spec(
     let contents = stage.spec().contents.filter(|_| step == Step::Shards);
     let contents = contents.map(|contents| contents(config, task)).transpose();
     let contents = contents.map_err(|source| Error::Stage { stage, source })?;
-    plan::job(config, stage, step, task.inputs, weights, decisions, contents)
+    plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref())
         .map(Some)
         .map_err(settings)
 }

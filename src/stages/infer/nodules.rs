@@ -45,7 +45,7 @@ impl Uses {
             is_wanted,
             is_validation: group.split == Split::Validation.name(),
             // A fold that is predicted plays no part in what it is predicted with.
-            is_learning: !is_test && !(config.fold.is_some() && is_wanted),
+            is_learning: !(is_test || config.fold.is_some() && is_wanted),
         }
     }
 }

@@ -177,7 +177,9 @@ mod tests {
         let nodules = [[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]];
         let best = |nodules: &[[f64; 2]]| {
             let mut sums = DiceSums::default();
-            nodules.iter().for_each(|dice| sums.add(dice));
+            for dice in nodules {
+                sums.add(dice);
+            }
             sums.best()
         };
         let backwards = [nodules[2], nodules[1], nodules[0]];
