@@ -170,7 +170,7 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
     let folder = tempfile::tempdir().unwrap();
     let [learnt, test] = clinical();
     let (n, n_all) = (learnt.len(), learnt.len() + test.len());
-    let renamed = folder.path().join("renamed");
+    let renamed = folder.path().join("anonymous");
     let phantom = trained().join("phantom/clinical");
     for (number, patient) in learnt.iter().chain(&test).enumerate() {
         copy(&phantom.join(patient), &renamed.join(format!("anonymous-{number}")));

@@ -293,7 +293,7 @@ mod tests {
                 problem.contains("is not UTF-8") && problem.ends_with("rename it"),
                 "{problem}"
             );
-            let bytes = if name.starts_with("p2") { "p2/m\\xE9.nii" } else { "p\\xE94" };
+            let bytes = if name.starts_with("p2") { "p2/m\\xe9.nii" } else { "p\\xe94" };
             assert!(problem.contains(bytes), "{problem}");
         }
         let read = cases.iter().filter(|case| case.problem.is_none());
