@@ -14,7 +14,7 @@ pub struct SourceCase {
     /// SHA-256 of its content: the files' bytes, and what their names say of the scan. Where the files lie is no part
     /// of it.
     pub content_sha256: String,
-    /// Sizes and times that its files had before they were hashed; see [`super::file_stamp`].
+    /// Sizes and times that its files had before they were hashed.
     pub stamp: String,
 }
 
