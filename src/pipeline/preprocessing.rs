@@ -20,12 +20,14 @@ pub enum Error {
     /// The weights were trained with several windows.
     #[error(
         "the weights of `infer.checkpoint` were trained with several windows: {windows}; say which one the scans of cohort \
-         `{cohort}` need, as in `[crop.windows.{cohort}]`; one of an earlier phase also needs \
+         `{cohort}` need, as in `crop.windows.{cohort} = {example}`; one of an earlier phase also needs \
          `infer.allow_other_preprocessing = true`, because the weights were fitted last to another"
     )]
     WhichWindow {
         /// The windows.
         windows: String,
+        /// One of the last phase.
+        example: String,
         /// The cohort.
         cohort: String,
     },
@@ -99,8 +101,8 @@ fn check(config: &Config, cohort: &str, contract: Option<&Contract>) -> Result<(
         };
     };
     let Some(window) = stated else {
-        let (windows, cohort) = (contract.windows_text(), cohort.to_owned());
-        return Err(Error::WhichWindow { windows, cohort });
+        let (windows, example) = (contract.windows_text(), contract.window_example());
+        return Err(Error::WhichWindow { windows, example, cohort: cohort.to_owned() });
     };
     let made = Preprocessing {
         cohort: Some(cohort),

@@ -102,7 +102,7 @@ fn regions_are_made_as_the_weights_were_trained_and_contradictions_are_refused()
     // A cohort of another name could have either window.
     let error = refused(&path, &["--set", "ingest.cohorts.0.name=clinic", ALLOWED]);
     let asked = "were trained with several windows: 0 to 1000 HU (clinical), -1000 to 400 HU (luna16, an earlier phase); say \
-                 which one the scans of cohort `clinic` need";
+                 which one the scans of cohort `clinic` need, as in `crop.windows.clinic = { low_hu = 0, high_hu = 1000 }`";
     assert!(error.contains(asked), "{error}");
     let other = ["--set", lung, "--set", "infer.allow_other_preprocessing=true", ALLOWED];
     let text = fixture::run_well(&arguments(&path, &other));
@@ -353,7 +353,9 @@ fn the_nightly_job_asks_for_the_window_and_refuses_scans_that_the_model_saw() {
     fs_err::write(job.file(), stated).unwrap();
     let error = |more: &[&str]| job.run(1, more).0["error"].as_str().unwrap().to_owned();
     let asked = "`score.model` was trained with several windows: 0 to 1000 HU (clinical), -1000 to 400 HU (luna16, an earlier";
-    assert!(error(&[]).contains(asked), "{}", error(&[]));
+    let told = error(&[]);
+    let example = "`score.region.window = { low_hu = 0, high_hu = 1000 }`";
+    assert!(told.contains(asked) && told.contains(example), "{told}");
     let early = "score.region.window={low_hu=-1000.0,high_hu=400.0}";
     let refused = error(&["--set", early]);
     assert!(

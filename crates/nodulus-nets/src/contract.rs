@@ -97,6 +97,9 @@ pub struct TrainedOnSummary {
     pub has_unlisted_initial: bool,
 }
 
+/// An example where a description holds no window.
+const LUNG_WINDOW: HuWindow = HuWindow { low_hu: -1000.0, high_hu: 400.0 };
+
 impl HuWindow {
     /// Whether two windows are the same.
     pub fn is_same(self, other: Self) -> bool {
@@ -141,6 +144,13 @@ impl Contract {
             format!("{} ({}{earlier})", trained.window, trained.cohort)
         };
         self.windows.iter().map(text).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A window that needs no further permission, as a setting's value: the first of the last phase.
+    pub fn window_example(&self) -> String {
+        let last = self.windows.iter().find(|trained| trained.is_of_last_phase);
+        let window = last.or(self.windows.first()).map_or(LUNG_WINDOW, |trained| trained.window);
+        format!("{{ low_hu = {}, high_hu = {} }}", window.low_hu, window.high_hu)
     }
 
     /// Whether a region's spacing along i, j, k lies in the trained range.

@@ -16,11 +16,16 @@ const NAMES: SettingNames<'static> =
 pub enum Error {
     /// The model was trained with several windows.
     #[error(
-        "`score.model` was trained with several windows: {0}; say which one the scans need, as in \
-         `score.region.window = {{ low_hu = -1000, high_hu = 400 }}`; one of an earlier phase also needs \
+        "`score.model` was trained with several windows: {windows}; say which one the scans need, as in \
+         `score.region.window = {example}`; one of an earlier phase also needs \
          `score.allow_other_preprocessing = true`, because the model was fitted last to another"
     )]
-    WhichWindow(String),
+    WhichWindow {
+        /// The windows.
+        windows: String,
+        /// One of the last phase.
+        example: String,
+    },
     /// Neither the model nor the settings state a window.
     #[error(
         "`score.model` does not say with which window it was trained: set `score.region.window` to it, as in \
@@ -58,7 +63,8 @@ pub(crate) fn settled(
         let of_contract = contract.window_for(None).map(Into::into);
         region.window = region.window.or(of_contract);
         if region.window.is_none() {
-            return Err(Error::WhichWindow(contract.windows_text()));
+            let (windows, example) = (contract.windows_text(), contract.window_example());
+            return Err(Error::WhichWindow { windows, example });
         }
     }
     let mut doubts = Vec::new();
