@@ -151,7 +151,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     if !arguments.json {
         write_summary(&summary, out)?;
     }
-    Ok(if summary.failed > 0 { Outcome::FailedCases } else { Outcome::Success })
+    Ok(if summary.has_failures() { Outcome::FailedCases } else { Outcome::Success })
 }
 
 /// Writes an event to standard error; work goes on where it is closed.
@@ -180,6 +180,7 @@ fn text(event: &RunEvent) -> String {
         }
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
+        RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
         RunEvent::Waiting { series } => format!("{series} waits for candidates"),
         RunEvent::Settling { series } => format!("{series} still arrives"),
         RunEvent::Warning { text } => format!("warning: {text}"),
@@ -203,6 +204,8 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         ("settling", summary.settling),
         ("failed", summary.failed),
         ("failed before", summary.failed_before),
+        ("undone", summary.undone),
+        ("never scored", summary.never_scored),
         ("left", summary.left),
         ("nodules", summary.nodules),
     ];
@@ -245,8 +248,13 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         None => writeln!(out, "last run  none")?,
     }
     writeln!(out, "scored    {}", status.scored)?;
-    let lists =
-        [("settling", &status.settling), ("waiting", &status.waiting), ("failed", &status.failed)];
+    writeln!(out, "never scored, of those failed or undone: {}", status.never_scored)?;
+    let lists = [
+        ("settling", &status.settling),
+        ("waiting", &status.waiting),
+        ("failed", &status.failed),
+        ("undone", &status.undone),
+    ];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;
         for SeriesStatus { id, detail } in list.iter().take(MAX_SERIES) {

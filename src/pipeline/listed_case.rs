@@ -7,10 +7,11 @@ use fs_err as fs;
 use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::image_file;
 use nodulus_formats::scan_geometry::ScanGeometry;
-use nodulus_store::hash;
+use nodulus_store::{FailedCase, hash};
 use rayon::prelude::*;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 /// A case before it is hashed.
@@ -42,7 +43,8 @@ impl<'a> ListedCase<'a> {
 
     /// In place of the hash of a case that is not read.
     pub(super) fn unread(&self) -> CaseHash {
-        CaseHash { stat: String::new(), content: format!("not read yet: {}", self.id()) }
+        let content = format!("not read yet: {}", self.id());
+        CaseHash { stat: String::new(), content, fault: None }
     }
 }
 
@@ -62,6 +64,8 @@ pub(super) fn geometry_sha256(geometry: &ScanGeometry) -> String {
 
 /// The hash of a case, and whether its files had to be read.
 ///
+/// Where the machine is at fault that a file cannot be read, the hash has the fault.
+///
 /// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
 /// file, LUNA16's subset. Where the files lie is no part of it.
 pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
@@ -74,13 +78,23 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (Cas
     let facts = facts(cohort, case);
     let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.filter(|known| known.stat == stat) {
+    if let Some(known) = known.filter(|known| known.stat == stat && known.fault.is_none()) {
         return (known.clone(), false);
     }
     let mut parts = facts;
     parts.extend(geometry_sha256.clone());
+    let fault = Mutex::new(None);
     let digest = |path: &PathBuf| {
-        hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
+        hash::sha256_file(path).unwrap_or_else(|error| {
+            let name = cohort::relative(&cohort.root, path);
+            let failed = FailedCase::new("ingest", &case.case_id, &error, Some(name));
+            if failed.is_passing()
+                && let Ok(mut fault) = fault.lock()
+            {
+                fault.get_or_insert(failed.of_cohort(&cohort.name));
+            }
+            format!("unreadable: {:?}", error.kind())
+        })
     };
     let mut images: Vec<String> = case.images.par_iter().map(digest).collect();
     images.sort();
@@ -99,7 +113,8 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (Cas
     let mut data: Vec<String> = case.annotation_data.iter().map(digest).collect();
     data.sort();
     parts.extend(data);
-    (CaseHash { stat, content: hash::sha256_parts(parts.iter().map(String::as_str)) }, true)
+    let content = hash::sha256_parts(parts.iter().map(String::as_str));
+    (CaseHash { stat, content, fault: fault.into_inner().unwrap_or_default() }, true)
 }
 
 /// What the names of a case's files tell of it.

@@ -49,7 +49,6 @@ pub mod cohort;
 pub mod data_manifest;
 pub mod npz;
 
-mod causes;
 mod folder;
 mod gzip_members;
 mod image_rules;

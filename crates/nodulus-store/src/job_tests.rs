@@ -3,7 +3,7 @@
 use crate::fixture::Slice;
 use crate::record::ShardInput;
 use crate::{
-    Error, FailedCase, InputRef, Job, JobSpec, OutputSpec, Row as _, ShardCase, ShardSpec,
+    Error, FailedCase, FaultClass, InputRef, Job, JobSpec, OutputSpec, Row as _, ShardCase, ShardSpec,
     ShardWriter, Store, Version,
 };
 use fs_err as fs;
@@ -48,7 +48,8 @@ fn store() -> (tempfile::TempDir, Store) {
 
 fn failed_case(needs_bytes: Option<u64>) -> FailedCase {
     let (stage, case_id, cause) = ("balance".to_owned(), "c".to_owned(), "x".to_owned());
-    FailedCase { stage, cohort: None, case_id, cause, path: None, needs_bytes }
+    let class = if needs_bytes.is_some() { FaultClass::Machine } else { FaultClass::Content };
+    FailedCase { stage, cohort: None, case_id, cause, path: None, needs_bytes, class, is_disk_full: false }
 }
 
 /// Writes a shard with one row and one picture.

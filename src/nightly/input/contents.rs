@@ -1,9 +1,11 @@
 //! What a folder, an archive or an image file of the input holds.
 
+use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
+use nodulus_faults::FaultClass;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -22,6 +24,9 @@ pub(super) struct SourceContents {
     /// Which of its files cannot be read, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<String>,
+    /// The fault of the machine by which some of its files could not be read; such contents are not kept.
+    #[serde(skip)]
+    pub(super) fault: Option<Problem>,
 }
 
 /// A CT series of a source.
@@ -61,22 +66,38 @@ impl SourceContents {
     /// Reads which series the files of a folder belong to.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let (mut unreadable, mut points) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut points, mut fault) = (Vec::new(), Vec::new(), None);
+        let mut hold_back = |error: &dicom::Error| {
+            let found = Problem::of(input, error);
+            // A file that denies its reader concerns fewer series than any other fault.
+            if fault.as_ref().is_none_or(|fault: &Problem| fault.is_denied) {
+                fault = Some(found);
+            }
+        };
         for (n, uid) in dicom::series_of_each(files).into_iter().enumerate() {
             match uid {
                 Ok(Some(uid)) => by_uid.entry(uid).or_default().push(n),
-                Ok(None) if dicom::may_hold_points(&files[n]) => points.push(n),
-                Ok(None) => {}
+                Ok(None) => match dicom::may_hold_points(&files[n]) {
+                    Ok(true) => points.push(n),
+                    Ok(false) => {}
+                    Err(error) => hold_back(&error),
+                },
+                Err(error) if FaultClass::of(&error).is_passing() => hold_back(&error),
                 Err(error) => unreadable.push(redaction::cause(input, &error)),
             }
         }
         let is_alone = by_uid.len() == 1;
-        let series = by_uid.into_iter().map(|(uid, own)| {
-            let announced = own.first().and_then(|n| dicom::announced_instances(&files[*n]));
-            let series = ContainedSeries::whole(uid, own.len(), announced);
-            if is_alone { series } else { ContainedSeries { files: own, ..series } }
-        });
-        Self { stamp, series: series.collect(), points, unreadable }
+        let mut series = Vec::new();
+        for (uid, own) in by_uid {
+            let first = own.first().map(|n| dicom::announced_instances(&files[*n]));
+            let announced = first.transpose().unwrap_or_else(|error| {
+                hold_back(&error);
+                None
+            });
+            let whole = ContainedSeries::whole(uid, own.len(), announced.flatten());
+            series.push(if is_alone { whole } else { ContainedSeries { files: own, ..whole } });
+        }
+        Self { stamp, series, points, unreadable, fault }
     }
 
     /// Reads which series an archive holds.
@@ -87,7 +108,8 @@ impl SourceContents {
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();
-                if contents.series.is_empty() && contents.unreadable.is_empty() {
+                let is_empty = contents.series.is_empty() && contents.unreadable.is_empty();
+                if is_empty && contents.fault.is_none() {
                     contents.unreadable.push("archive without a CT series".to_owned());
                 }
                 contents
@@ -105,7 +127,7 @@ impl SourceContents {
         match series {
             Ok(series) => {
                 let series = vec![ContainedSeries::whole(series, 1, None)];
-                Self { stamp, series, points: Vec::new(), unreadable: Vec::new() }
+                Self { stamp, series, points: Vec::new(), unreadable: Vec::new(), fault: None }
             }
             Err(error) => Self::unreadable(input, &error, stamp),
         }
@@ -113,7 +135,10 @@ impl SourceContents {
 
     /// The contents of a source that cannot be read at all.
     fn unreadable(input: &Path, error: &(dyn Error + 'static), stamp: String) -> Self {
-        let unreadable = vec![redaction::cause(input, error)];
-        Self { stamp, series: Vec::new(), points: Vec::new(), unreadable }
+        let (series, points, found) = (Vec::new(), Vec::new(), Problem::of(input, error));
+        if found.class.is_passing() {
+            return Self { stamp, series, points, unreadable: Vec::new(), fault: Some(found) };
+        }
+        Self { stamp, series, points, unreadable: vec![found.cause], fault: None }
     }
 }

@@ -4,6 +4,7 @@ use super::contents::SourceContents;
 use super::folder::{FolderEntries, stamps};
 use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
 use super::stamp::{FileStamp, Stamp};
+use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::image_file;
@@ -53,12 +54,14 @@ pub(crate) fn discover(
                 }
                 Err(error) if is_input => return Err(error),
                 Err(error) => {
-                    parts.push(unreadable(input, &folder, &redaction::cause(input, &error)));
+                    parts.push(unreadable(input, &folder, &Problem::of(input, &error)));
                 }
             }
         }
         is_input = false;
     }
+    // What a fault of the machine hid is read again.
+    sources.retain(|_, contents: &mut SourceContents| contents.fault.is_none());
     cache.sources = sources;
     points.sort();
     Ok((join(input, parts, name), points))
@@ -86,6 +89,7 @@ fn join(
             whole.n_files += part.n_files;
             whole.announced = whole.announced.max(part.announced);
             whole.problem = whole.problem.or(part.problem);
+            whole.fault = whole.fault.or(part.fault);
             whole.warnings.extend(part.warnings);
             match (&mut whole.source, part.source) {
                 (SeriesSource::Folders(folders), SeriesSource::Folders(more)) => {
@@ -149,15 +153,17 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
                 n_files: series.n_files,
                 announced: series.announced,
                 problem: contents.unreadable.first().cloned(),
+                fault: contents.fault.clone(),
                 warnings: Vec::new(),
             });
         }
         if contents.series.is_empty() {
-            let problem = |cause: &String| DiscoveredSeries {
+            let of_content = contents.unreadable.iter().cloned().map(Problem::of_content);
+            let problem = |problem: Problem| DiscoveredSeries {
                 stamp: stamp.clone(),
-                ..unreadable(input, path, cause)
+                ..unreadable(input, path, &problem)
             };
-            listing.series.extend(contents.unreadable.iter().map(problem));
+            listing.series.extend(of_content.chain(contents.fault.clone()).map(problem));
         }
         listing.sources.push((id, contents));
     }
@@ -168,7 +174,8 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
 ///
 /// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
 /// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
-/// since a gap between slices is refused and the announced number of instances is waited for.
+/// since a gap between slices is refused and the announced number of instances is waited for. The same goes for a file that
+/// denies its reader. After any other fault of the machine, all series of the folder wait for the next run.
 fn of_folder(
     input: &Path,
     folder: &Path,
@@ -181,10 +188,15 @@ fn of_folder(
     for series in &contents.series {
         let cause = contents.unreadable.first().cloned();
         let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let (fault, denied) = match &contents.fault {
+            Some(fault) if fault.is_denied && !is_alone => (None, Some(fault.cause.clone())),
+            fault => (fault.clone(), None),
+        };
+        let doubt_causes = [doubt, denied].into_iter().flatten();
         let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
         let source =
             SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
-        let doubt = doubt.map(|cause| format!("a file of its folder cannot be read: {cause}"));
+        let doubt = |cause| format!("a file of its folder cannot be read: {cause}");
         discovered.push(DiscoveredSeries {
             id: series.series_instance_uid.clone(),
             name: String::new(),
@@ -193,17 +205,20 @@ fn of_folder(
             n_files: series.n_files,
             announced: series.announced,
             problem,
-            warnings: doubt.into_iter().collect(),
+            fault,
+            warnings: doubt_causes.into_iter().map(doubt).collect(),
         });
     }
-    if !is_alone && let Some(cause) = contents.unreadable.first() {
+    let of_content = contents.unreadable.first().cloned().map(Problem::of_content);
+    if !is_alone && let Some(problem) = contents.fault.clone().or(of_content) {
         let stamp = Stamp::of(stamps);
-        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, cause) });
+        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, &problem) });
     }
     discovered
 }
 
-fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
+fn unreadable(input: &Path, path: &Path, problem: &Problem) -> DiscoveredSeries {
+    let is_passing = problem.class.is_passing();
     DiscoveredSeries {
         id: redaction::path_name(input, path),
         name: String::new(),
@@ -211,7 +226,8 @@ fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
         stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },
         n_files: 0,
         announced: None,
-        problem: Some(cause.to_owned()),
+        problem: (!is_passing).then(|| problem.cause.clone()),
+        fault: is_passing.then(|| problem.clone()),
         warnings: Vec::new(),
     }
 }

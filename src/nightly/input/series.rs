@@ -2,6 +2,7 @@
 
 use super::folder::{FolderEntries, stamps};
 use super::stamp::Stamp;
+use crate::nightly::problem::Problem;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::image_file;
 use std::io;
@@ -22,6 +23,8 @@ pub(crate) struct DiscoveredSeries {
     pub(crate) announced: Option<usize>,
     /// Why it cannot be read.
     pub(crate) problem: Option<String>,
+    /// The fault of the machine by which it cannot be read now.
+    pub(crate) fault: Option<Problem>,
     /// Reasons to doubt it.
     pub(crate) warnings: Vec<String>,
 }
@@ -43,6 +46,13 @@ pub(crate) struct SeriesFolder {
     pub(super) path: PathBuf,
     /// The files; empty where every file may belong to the series.
     pub(super) files: Vec<PathBuf>,
+}
+
+impl DiscoveredSeries {
+    /// Whether nothing that is known keeps it from being read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.problem.is_none() && self.fault.is_none()
+    }
 }
 
 impl SeriesFolder {

@@ -1,5 +1,6 @@
 //! A series that goes to the writer.
 
+use crate::nightly::problem::Problem;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
@@ -24,7 +25,7 @@ pub(super) enum SeriesOutcome<'a> {
     Unchanged,
     /// Its files still change.
     Settling,
-    Failed(String),
+    Failed(Problem),
 }
 
 /// A scored scan with its voxels.

@@ -8,13 +8,17 @@ use super::summary::{RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::records::ledger::Ledger;
-use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, SeriesResult};
+use crate::nightly::problem::Problem;
+use crate::nightly::records::record::{
+    Attempt, AttemptOutcome, SeriesRecord, SeriesResult, Undone,
+};
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
+use nodulus_faults::FaultClass;
 use nodulus_store::{clock, hash};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -31,6 +35,17 @@ pub(super) struct ResultWriter<'a> {
     /// Days whose tables are outdated.
     outdated: BTreeSet<String>,
     updated: Instant,
+    /// Series that met a fault of the machine or of the program.
+    set_back: BTreeMap<String, Problem>,
+}
+
+/// The series that came to the writer, by name.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Those whose attempt came to an end.
+    pub(super) done: BTreeSet<String>,
+    /// Those that met a fault of the machine or of the program.
+    pub(super) set_back: BTreeMap<String, Problem>,
 }
 
 impl<'a> ResultWriter<'a> {
@@ -39,20 +54,20 @@ impl<'a> ResultWriter<'a> {
         ledger: &'a mut Ledger,
         summary: &'a mut RunSummary,
     ) -> Self {
-        Self { context, ledger, summary, outdated: BTreeSet::new(), updated: Instant::now() }
+        Self { context, ledger, summary, outdated: BTreeSet::new(), updated: Instant::now(), set_back: BTreeMap::new() }
     }
 
-    /// Writes all series that arrive; returns their number.
+    /// Writes all series that arrive.
     pub(super) fn write_all(
         &mut self,
         finished: Receiver<FinishedSeries<'_>>,
         busy: impl Fn(Instant),
-    ) -> Result<usize, Error> {
-        let mut n = 0;
+    ) -> Result<Written, Error> {
+        let mut done = BTreeSet::new();
         for finished in finished {
             let since = Instant::now();
+            done.insert(finished.series.name.clone());
             self.write(finished)?;
-            n += 1;
             if self.updated.elapsed() >= UPDATE_EVERY {
                 self.update_tables()?;
             }
@@ -61,7 +76,9 @@ impl<'a> ResultWriter<'a> {
         let since = Instant::now();
         self.update_tables()?;
         busy(since);
-        Ok(n)
+        let set_back = std::mem::take(&mut self.set_back);
+        done.retain(|name| !set_back.contains_key(name));
+        Ok(Written { done, set_back })
     }
 
     fn update_tables(&mut self) -> Result<(), Error> {
@@ -91,8 +108,11 @@ impl<'a> ResultWriter<'a> {
                     }
                 }
             }
-            SeriesOutcome::Failed(cause) => {
-                let failed = self.failed(name, &cause);
+            SeriesOutcome::Failed(problem) if problem.class.is_passing() => {
+                return self.set_back(name, problem);
+            }
+            SeriesOutcome::Failed(problem) => {
+                let failed = self.failed(name, &problem.cause);
                 // The result that was to be completed stays.
                 if completes.is_some() {
                     return Ok(());
@@ -101,23 +121,63 @@ impl<'a> ResultWriter<'a> {
                 record.supersede(Attempt::new(inputs, now, failed));
             }
             SeriesOutcome::Scored(scored) => match (record.result(), completes) {
-                (Some(result), Some(_)) => self.complete(name, result, &scored, &inputs),
-                _ => self.supersede(&mut record, &scored, inputs),
+                (Some(result), Some(_)) => {
+                    if let Err(problem) = self.complete(name, result, &scored, &inputs) {
+                        return self.set_back(name, problem);
+                    }
+                }
+                _ => {
+                    if let Err(problem) = self.supersede(&mut record, &scored, inputs) {
+                        return self.set_back(name, problem);
+                    }
+                }
             },
         }
+        record.undone = None;
         self.outdated.extend(self.ledger.write(&record)?);
         Ok(())
     }
 
-    fn failed(&mut self, name: &str, cause: &str) -> AttemptOutcome {
+    /// Keeps a series that met a fault of the machine or of the program for another attempt; its record stays as it is.
+    fn set_back(&mut self, name: &str, problem: Problem) -> Result<(), Error> {
+        let cause = self.redacted(&problem.cause);
+        if problem.is_disk_full {
+            return Err(Error::DiskFull { cause });
+        }
+        (self.context.notify)(RunEvent::SetBack { series: name.to_owned(), cause: cause.clone() });
+        self.set_back.insert(name.to_owned(), Problem { cause, ..problem });
+        Ok(())
+    }
+
+    /// Records series that stay undone in this run.
+    pub(super) fn leave(&mut self, set_back: BTreeMap<String, Problem>) -> Result<(), Error> {
+        for (name, Problem { class, cause, .. }) in set_back {
+            self.summary.undone += 1;
+            let failure = SeriesFailure { id: name.clone(), cause: cause.clone(), class };
+            self.summary.failures.push(failure);
+            let mut record = self.ledger.read(&name)?;
+            let at = clock::timestamp(SystemTime::now());
+            record.undone = Some(Undone { at, class, cause });
+            self.outdated.extend(self.ledger.write(&record)?);
+        }
+        self.update_tables()
+    }
+
+    fn redacted(&self, cause: &str) -> String {
         let identity = &self.context.identity;
-        let cause = if identity.is_replaced() {
+        if identity.is_replaced() {
             redaction::with_renamed_uids(cause, &|uid| identity.uid(uid))
         } else {
             cause.to_owned()
-        };
+        }
+    }
+
+    fn failed(&mut self, name: &str, cause: &str) -> AttemptOutcome {
+        let cause = self.redacted(cause);
         self.summary.failed += 1;
-        self.summary.failures.push(SeriesFailure { id: name.to_owned(), cause: cause.clone() });
+        let class = FaultClass::Content;
+        let failure = SeriesFailure { id: name.to_owned(), cause: cause.clone(), class };
+        self.summary.failures.push(failure);
         (self.context.notify)(RunEvent::Failed { series: name.to_owned(), cause: cause.clone() });
         AttemptOutcome::Failed(cause)
     }
@@ -128,17 +188,18 @@ impl<'a> ResultWriter<'a> {
         (self.context.notify)(RunEvent::Warning { text });
     }
 
-    /// Adds a new result to a record.
+    /// Adds a new result to a record; fails without one if the machine or the program is at fault.
     fn supersede(
         &mut self,
         record: &mut SeriesRecord,
         scored: &ScoredSeries<'_>,
         inputs: ResultInputs,
-    ) {
+    ) -> Result<(), Problem> {
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
         let outcome = match self.result(&name, scored, requested, &inputs) {
-            Err(cause) => self.failed(&name, &cause),
+            Err(problem) if problem.class.is_passing() => return Err(problem),
+            Err(problem) => self.failed(&name, &problem.cause),
             Ok(result) => {
                 let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
                 self.summary.superseded += usize::from(record.result().is_some());
@@ -151,20 +212,22 @@ impl<'a> ResultWriter<'a> {
             }
         };
         record.supersede(Attempt::new(inputs, at, outcome));
+        Ok(())
     }
 
-    /// Adds the files to a result that were not requested when it was made.
+    /// Adds the files to a result that were not requested when it was made; fails if the machine or the program is at fault.
     fn complete(
         &mut self,
         name: &str,
         result: &mut SeriesResult,
         scored: &ScoredSeries<'_>,
         inputs: &ResultInputs,
-    ) {
+    ) -> Result<(), Problem> {
         let requested = &self.context.settings.outputs | &result.requested;
         match self.result(name, scored, requested, inputs) {
-            Err(cause) => {
-                self.failed(name, &cause);
+            Err(problem) if problem.class.is_passing() => return Err(problem),
+            Err(problem) => {
+                self.failed(name, &problem.cause);
             }
             Ok(completed) => {
                 if completed.rows != result.rows {
@@ -176,6 +239,7 @@ impl<'a> ResultWriter<'a> {
                 (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
             }
         }
+        Ok(())
     }
 
     /// Writes the files of a result and returns it. An error with them is a failure of the scan.
@@ -185,7 +249,7 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: BTreeSet<OutputKind>,
         inputs: &ResultInputs,
-    ) -> Result<SeriesResult, String> {
+    ) -> Result<SeriesResult, Problem> {
         let delivered = self.write_files(scored, &requested, inputs)?;
         let of_files = delivered.iter().filter_map(DeliveredFile::warning);
         let warnings: Vec<String> = scored.scan.warnings.iter().cloned().chain(of_files).collect();
@@ -218,7 +282,7 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: &BTreeSet<OutputKind>,
         inputs: &ResultInputs,
-    ) -> Result<Vec<DeliveredFile>, String> {
+    ) -> Result<Vec<DeliveredFile>, Problem> {
         let RunContext { settings, identity, .. } = self.context;
         if requested.is_empty() {
             return Ok(Vec::new());
@@ -231,8 +295,8 @@ impl<'a> ResultWriter<'a> {
         let write = || deliver(scan, &scored.slices, requested, identity, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(Ok(delivered)) => Ok(delivered),
-            Ok(Err(error)) => Err(redaction::cause(&settings.input, &error)),
-            Err(panic) => Err(redaction::panic_cause(panic.as_ref())),
+            Ok(Err(error)) => Err(Problem::of(&settings.input, &error)),
+            Err(panic) => Err(Problem::of_panic(panic.as_ref())),
         }
     }
 }

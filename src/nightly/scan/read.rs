@@ -7,7 +7,7 @@ use super::result_inputs::ResultInputs;
 use super::segment;
 use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
 use crate::nightly::input::series::DiscoveredSeries;
-use crate::nightly::redaction;
+use crate::nightly::problem::Problem;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_formats::volume::{LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
@@ -48,7 +48,7 @@ pub(crate) enum ReadOutcome<'a> {
     /// Its files still change.
     Settling,
     /// It cannot be read.
-    Failed(String),
+    Failed(Problem),
 }
 
 /// A scan with what the model needs of it.
@@ -87,11 +87,29 @@ pub(crate) fn read<'a>(
     let read = || try_read(settings, budget, &pending, &mut inputs);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => ReadOutcome::Failed(redaction::cause(&settings.input, &error)),
-        Err(panic) => ReadOutcome::Failed(redaction::panic_cause(panic.as_ref())),
+        Ok(Err(error)) => failed(settings, &pending.series, &error),
+        Err(panic) => ReadOutcome::Failed(Problem::of_panic(panic.as_ref())),
     };
     let PendingSeries { series, completes, .. } = pending;
     ReadSeries { series, inputs, completes, outcome }
+}
+
+/// The outcome of a series that cannot be read. The error counts as one of its content only where its files are still as
+/// they were listed.
+fn failed<'a>(
+    settings: &ScoreSettings,
+    series: &DiscoveredSeries,
+    error: &Error,
+) -> ReadOutcome<'a> {
+    let problem = Problem::of(&settings.input, error);
+    if problem.class.is_passing() || series.problem.is_some() {
+        return ReadOutcome::Failed(problem);
+    }
+    match series.source.stamp(&settings.input) {
+        Ok(stamp) if stamp.text == series.stamp.text => ReadOutcome::Failed(problem),
+        Ok(_) => ReadOutcome::Settling,
+        Err(_) => ReadOutcome::Failed(problem.of_machine()),
+    }
 }
 
 fn try_read<'a>(
@@ -101,6 +119,9 @@ fn try_read<'a>(
     inputs: &mut ResultInputs,
 ) -> Result<ReadOutcome<'a>, Error> {
     let PendingSeries { series, candidates, previous, .. } = pending;
+    if let Some(fault) = &series.fault {
+        return Ok(ReadOutcome::Failed(fault.clone()));
+    }
     if let Some(problem) = &series.problem {
         return Err(Error::Problem(problem.clone()));
     }

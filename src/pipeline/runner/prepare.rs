@@ -25,6 +25,10 @@ pub(super) fn places(
         read = sources::look(&config.ingest, store)?;
         &read
     };
+    if let Some(fault) = sources.faults().next() {
+        let cause = format!("`{}`: {}", fault.case_id, fault.cause);
+        return Err(sources::Error::Fault { cause }.into());
+    }
     let place = |case: &SourceCase| {
         ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())
     };

@@ -45,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
 /// # Errors
 ///
 /// Fails if the cohorts cannot be listed, or the store cannot be read or written to; a scan or nodule that fails becomes
-/// a row of `failures`.
+/// a row of `failures`, and the shard of one that met a fault of the machine is left undone.
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError> {
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
     let work = job.work()?;
@@ -80,9 +80,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
             |(scan, _), cropped| {
                 let (rows, failed) = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    let failed =
-                        FailedCase::new("crop", case, &error, path).of_cohort(&scan.cohort);
-                    (Vec::new(), vec![failed.needing(error.needed_bytes())])
+                    let failed = error.failed("crop", case, path).of_cohort(&scan.cohort);
+                    (Vec::new(), vec![failed])
                 });
                 rois.write(rows)?;
                 failures.extend(failed);
@@ -90,7 +89,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
             },
         )?;
         writer.commit(vec![rois.finish()?], failures)?;
-        task.cases(n + 1, total);
+        task.cases((n + 1).min(total), total);
     }
     Ok(())
 }

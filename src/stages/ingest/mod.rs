@@ -62,8 +62,8 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a table of scan geometry cannot be read, or the store cannot be read or written to; a case that fails becomes
-/// a row of `failures`.
+/// Fails if a table of scan geometry cannot be read, the store cannot be read or written to, or a disk is full; a case that
+/// fails becomes a row of `failures`, and the shard of one that met a fault of the machine is left undone.
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let sources = task.sources;
     let work = job.work()?;
@@ -80,6 +80,11 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     for writer in work {
         let writer = writer?;
         let cases = cases(writer.number());
+        let unread: Vec<FailedCase> = cases.iter().filter_map(|case| case.fault.clone()).collect();
+        if !unread.is_empty() {
+            writer.leave(unread)?;
+            continue;
+        }
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut exclusions = writer.part::<Exclusion>()?;
         let mut passed_over = writer.part::<PassedOverFile>()?;
@@ -95,15 +100,17 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             |source| cohort::estimate_bytes(&source.case),
             |source| case_rows(reader.read(source, &thicker)),
             |source, rows| {
-                let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
+                let mut case = rows.unwrap_or_else(|error| CaseRows::not_worked(source, &error));
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
                 passed_over.write(case.passed_over)?;
+                let gone = gone(source, &case.failures);
+                case.failures.extend(gone);
                 let of_cohort = |failed: FailedCase| failed.of_cohort(&source.cohort);
                 failures.extend(case.failures.into_iter().map(of_cohort));
                 done += 1;
-                task.cases(done, total);
+                task.cases(done.min(total), total);
                 Ok::<_, Error>(())
             },
         )?;
@@ -112,6 +119,17 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         writer.commit(parts, failures)?;
     }
     Ok(())
+}
+
+/// The failure of a case that failed because a file of it is gone since it was listed, as where a disk was taken away. The
+/// file's content, which the shard stands for, may be sound.
+fn gone(source: &SourceCase, failures: &[FailedCase]) -> Option<FailedCase> {
+    let case = &source.case;
+    let mut files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
+    files.find(|file| !failures.is_empty() && !file.exists()).map(|file| {
+        let cause = format!("`{}` is gone since it was listed", file.display());
+        FailedCase::by_machine("ingest", &case.case_id, cause)
+    })
 }
 
 /// The rows of one case.
@@ -279,7 +297,7 @@ pub(in crate::stages) mod tests {
             patient: Some("p".to_owned()),
             ..cohort::Case::default()
         };
-        SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned() }
+        SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned(), fault: None }
     }
 
     fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {

@@ -2,7 +2,6 @@
 
 use super::case::Case;
 use super::case_files::CaseFiles;
-use crate::causes::with_causes;
 use crate::mask_file::{self, MaskRules};
 use crate::volume::SliceRanges;
 use crate::{dicom, image_file};
@@ -34,8 +33,8 @@ impl Refusal {
     pub fn of(error: &dicom::Error) -> Self {
         let (cause, setting) = error.cause();
         let message = match error {
-            dicom::Error::Refused { reason, .. } => with_causes(reason),
-            other => with_causes(other),
+            dicom::Error::Refused { reason, .. } => in_words(reason),
+            other => in_words(other),
         };
         Self { cause, setting, message }
     }
@@ -43,7 +42,7 @@ impl Refusal {
     /// Names the cause of a mask's error.
     fn of_mask(error: &mask_file::Error) -> Self {
         let (cause, setting) = error.cause();
-        Self { cause, setting, message: with_causes(error) }
+        Self { cause, setting, message: in_words(error) }
     }
 }
 
@@ -65,7 +64,7 @@ pub fn refused_case(problem: &str) -> HeaderCheck {
 /// Why a case's files cannot be listed.
 pub fn unreadable_case(error: &dyn std::error::Error) -> HeaderCheck {
     let cause = "a folder or archive that cannot be read";
-    let refusals = vec![Refusal { cause, setting: None, message: with_causes(error) }];
+    let refusals = vec![Refusal { cause, setting: None, message: in_words(error) }];
     HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
@@ -78,7 +77,7 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             Ok(_) => check.n_readable += 1,
             Err(error) => {
                 let (cause, setting) = error.cause();
-                check.refusals.push(Refusal { cause, setting, message: with_causes(&error) });
+                check.refusals.push(Refusal { cause, setting, message: in_words(&error) });
             }
         }
         return check;

@@ -1,7 +1,7 @@
 //! Parses LIDC's XML.
 
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
-use fs_err as fs;
+use nodulus_faults::fs;
 use roxmltree::{Document, Node};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
 use data::DataLocation;
-use fs_err as fs;
+use nodulus_faults::fs;
 use header::MetaImageHeader;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ pub fn data_files(path: &Path) -> Vec<PathBuf> {
     // Reading the voxels reports what is wrong.
     let Ok((header, _)) = read_header(path, &ReadRules::default()) else { return Vec::new() };
     let paths = header.data.names().map(|name| path.with_file_name(name));
-    paths.take_while(|path| path.exists()).collect()
+    paths.take_while(|path| fs::exists(path)).collect()
 }
 
 /// The header, and the offset of the first byte after it.
@@ -120,6 +120,7 @@ fn read_header(path: &Path, rules: &ReadRules) -> Result<(MetaImageHeader, u64),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
     use crate::volume::Geometry;
     use flate2::write::ZlibEncoder;
     use ndarray::Array3;

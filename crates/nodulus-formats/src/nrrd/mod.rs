@@ -22,7 +22,7 @@ use crate::repair::Repairs;
 use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream, room};
-use fs_err::File;
+use nodulus_faults::fs::{self, File};
 use header::{Layers, ParsedHeader};
 use ndarray::{Array3, Array4, Axis};
 use std::io::{Read, Seek, SeekFrom};
@@ -107,7 +107,7 @@ pub fn data_file(path: &Path) -> Option<PathBuf> {
     // Reading the voxels reports what is wrong.
     let rules = ReadRules { unplaced: true, ..ReadRules::default() };
     let (_, voxel_path) = open(path, &rules).ok()?;
-    Some(voxel_path).filter(|file| file != path && file.exists())
+    Some(voxel_path).filter(|file| file != path && fs::exists(file))
 }
 
 /// The header, and the file with its voxels.

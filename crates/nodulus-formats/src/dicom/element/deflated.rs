@@ -2,6 +2,7 @@
 
 use crate::dicom::error::Problem;
 use flate2::read::DeflateDecoder;
+use nodulus_faults::FaultClass;
 use std::io::Read;
 
 /// Most bytes of an inflated data set: a slice of 4096 × 4096 voxels, and as much for the other elements.
@@ -21,7 +22,10 @@ pub(crate) fn inflate(compressed: impl Read, file_length: u64) -> Result<Vec<u8>
     DeflateDecoder::new(compressed)
         .take(limit + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| problem(error.to_string(), "a whole deflate stream".to_owned()))?;
+        .map_err(|error| match FaultClass::of(&error) {
+            FaultClass::Machine => Problem::Io(error),
+            _ => problem(error.to_string(), "a whole deflate stream".to_owned()),
+        })?;
     if bytes.len() as u64 > limit {
         return Err(problem(format!("more than {limit} bytes"), format!("at most {limit}")));
     }

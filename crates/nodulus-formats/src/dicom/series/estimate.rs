@@ -3,7 +3,7 @@
 use crate::dicom::element::elements::{self, Elements};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::path::{Path, PathBuf};
 
 /// In the order of the tags, as reading ends after the last one.

@@ -5,7 +5,7 @@ use super::slice::SliceHeader;
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::element::{deflated, fragments};
 use crate::dicom::error::{Error, Problem};
-use fs_err::File;
+use nodulus_faults::fs::File;
 use std::borrow::Cow;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
