@@ -1,7 +1,9 @@
 //! What earlier runs read of source files, so that unchanged files are not read again.
 
 use fs_err as fs;
-use nodulus_store::{FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable};
+use nodulus_store::{
+    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,10 +4,10 @@ use super::listed_case::{ListedCase, content, geometry_sha256, stat, unit_name};
 use super::shards;
 use super::source_hashes::{CaseHash, Known, KnownSeries};
 use crate::stages::ingest::{self, SourceCase, Sources};
-use nodulus_formats::cohort::{self, Layout, SeriesIn};
-use nodulus_formats::{dicom, luna_csv, scan_geometry};
 use nodulus_faults::retry::WAITS;
 use nodulus_faults::{FaultClass, Watch};
+use nodulus_formats::cohort::{self, Layout, SeriesIn};
+use nodulus_formats::{dicom, luna_csv, scan_geometry};
 use nodulus_store::{Store, hash};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,9 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),
     /// A part of the sources cannot be read by a fault of the machine, so that cases may be missing from the list.
-    #[error("the sources cannot be listed as a whole: {cause}; when this is put right, run it again")]
+    #[error(
+        "the sources cannot be listed as a whole: {cause}; when this is put right, run it again"
+    )]
     Fault {
         /// The error of the file system and its causes.
         cause: String,
@@ -164,10 +166,11 @@ impl Lists<'_> {
             }
         }
         let watch = Watch::begin();
-        let sources = self.hash_all(config, progress, save).map_err(|error| match watch.fault() {
-            Some(fault) if !error.is_passing() => Error::Fault { cause: fault.cause },
-            _ => error,
-        })?;
+        let sources =
+            self.hash_all(config, progress, save).map_err(|error| match watch.fault() {
+                Some(fault) if !error.is_passing() => Error::Fault { cause: fault.cause },
+                _ => error,
+            })?;
         match watch.untolerated_fault() {
             // Shards of cases that cannot be read stay undone, so that the run does not end as if all were well.
             Some(fault) if sources.faults().next().is_none() => {

@@ -148,7 +148,12 @@ struct Counts {
 }
 
 /// A run in which a call fails, and one after it in which none does.
-fn disturb_run(shim: &Path, call: &'static str, below: Option<&str>, fault: Fault<'_>) -> Option<bool> {
+fn disturb_run(
+    shim: &Path,
+    call: &'static str,
+    below: Option<&str>,
+    fault: Fault<'_>,
+) -> Option<bool> {
     let peace = peace();
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

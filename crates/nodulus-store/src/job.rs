@@ -2,8 +2,8 @@
 
 use crate::claim::Claim;
 use crate::record::{InputRef, ShardInput};
-use crate::shard::{self, ShardWriter, is_committed};
 use crate::setbacks::{Setback, Setbacks};
+use crate::shard::{self, ShardWriter, is_committed};
 use crate::shard_record::{ShardCase, ShardRecord, record_path};
 use crate::version::ShardSummary;
 use crate::work::Work;

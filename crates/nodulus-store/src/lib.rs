@@ -102,18 +102,20 @@ mod partitions;
 mod fixture;
 #[cfg(test)]
 mod job_tests;
+#[cfg(test)]
+mod setback_tests;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;
-pub use nodulus_faults::FaultClass;
 pub use job::{Job, JobSpec, ShardSpec};
 pub use lock::Lock;
+pub use nodulus_faults::FaultClass;
 pub use output::OutputSpec;
 pub use part_file::{PartReader, PartWriter, Provenance};
 pub use partitions::{Partitions, TableFiles};
 pub use record::{InputRef, ShardInput};
-pub use shard::{FinishedPart, Part, ShardWriter};
 pub use setbacks::Setback;
+pub use shard::{FinishedPart, Part, ShardWriter};
 pub use shard_record::{FailedCase, PartRecord, ShardCase, ShardRecord};
 pub use store::Store;
 pub use table::{Row, TableSpec};

@@ -4,9 +4,9 @@
 //! of an interrupted run; it is checked against its record before it counts, because the machine may have stopped.
 
 use crate::claim::Claim;
+use crate::setbacks::Setbacks;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
 use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
-use crate::setbacks::Setbacks;
 use fs_err as fs;
 use nodulus_faults::Watch;
 use std::io;

@@ -2,10 +2,10 @@
 
 use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
+use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
-use nodulus_faults::FaultClass;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error;

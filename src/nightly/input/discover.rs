@@ -206,7 +206,7 @@ fn of_folder(
             announced: series.announced,
             problem,
             fault,
-            warnings: doubt_causes.into_iter().map(doubt).collect(),
+            warnings: doubt_causes.map(doubt).collect(),
         });
     }
     let of_content = contents.unreadable.first().cloned().map(Problem::of_content);

@@ -2,9 +2,9 @@
 
 use super::stamp::FileStamp;
 use fs_err as fs;
+use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::may_be_dicom;
 use nodulus_formats::{archive, image_file};
-use nodulus_faults::FaultClass;
 use std::io;
 use std::path::{Path, PathBuf};
 

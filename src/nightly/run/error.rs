@@ -37,7 +37,9 @@ pub enum Error {
     #[error(transparent)]
     Contract(#[from] contract::Error),
     /// A disk is full.
-    #[error("a disk is full: {cause}; make room, then run again: the scans that are left are scored then")]
+    #[error(
+        "a disk is full: {cause}; make room, then run again: the scans that are left are scored then"
+    )]
     DiskFull {
         /// The error of the file system and its causes.
         cause: String,

@@ -1,7 +1,7 @@
 //! A series that goes to the writer.
 
-use crate::nightly::problem::Problem;
 use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::problem::Problem;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
 use crate::nightly::scan::result_inputs::ResultInputs;

@@ -166,8 +166,8 @@ fn try_run(
         notify,
     };
     let result = work(&context, &pending, &mut ledger, summary);
-    let of_input = |id: &String| names.contains(id);
-    let never = ledger.entries().filter(|(id, entry)| of_input(id) && entry.is_never_scored());
+    let never =
+        ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
     summary.never_scored = never.count();
     summary.seen_by_model = context.seen.lock().map_or(0, |seen| seen.len());
     summary.notices = notices(&context, summary);
@@ -245,16 +245,15 @@ fn work(
     ledger: &mut Ledger,
     summary: &mut RunSummary,
 ) -> Result<(), Error> {
-    let Written { done, mut set_back } = pass(context, pending.iter(), ledger, summary)?;
+    let Written { done, mut set_back } = pass(context, pending.iter().collect(), ledger, summary)?;
     summary.left = pending.len() - done.len() - set_back.len();
     for wait in WAITS {
         if set_back.is_empty() || !wait_unless_stopped(context, wait) {
             break;
         }
         let again = pending.iter().filter(|pending| set_back.contains_key(&pending.series.name));
-        let again: Vec<&PendingSeries> = again.collect();
         // A pass that is stopped early leaves the others as they were.
-        let written = pass(context, again.into_iter(), ledger, summary)?;
+        let written = pass(context, again.collect(), ledger, summary)?;
         set_back.retain(|name, _| !written.done.contains(name));
         set_back.extend(written.set_back);
     }
@@ -280,9 +279,9 @@ fn wait_unless_stopped(context: &RunContext<'_>, wait: Duration) -> bool {
 }
 
 /// Reads, scores and writes series, each step in a thread of its own.
-fn pass<'a>(
+fn pass(
     context: &RunContext<'_>,
-    pending: impl Iterator<Item = &'a PendingSeries> + Send,
+    pending: Vec<&PendingSeries>,
     ledger: &mut Ledger,
     summary: &mut RunSummary,
 ) -> Result<Written, Error> {

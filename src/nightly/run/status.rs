@@ -3,8 +3,8 @@
 use super::error::Error;
 use super::summary::RunSummary;
 use crate::nightly::records::entry::SeriesState;
-use crate::nightly::records::record::Undone;
 use crate::nightly::records::ledger::Ledger;
+use crate::nightly::records::record::Undone;
 use nodulus_store::{Store, lock};
 use serde::Serialize;
 

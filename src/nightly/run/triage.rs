@@ -110,9 +110,7 @@ impl Triage<'_> {
             }
             Some(SeriesState::Scored { inputs, .. }) => (Some(inputs), None),
             Some(SeriesState::Failed(inputs, _)) if !self.retry_failed => (Some(inputs), None),
-            Some(
-                SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_),
-            )
+            Some(SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_))
             | None => (None, None),
         };
         let inputs = ResultInputs {

@@ -7,8 +7,8 @@ use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
-use crate::nightly::records::ledger::Ledger;
 use crate::nightly::problem::Problem;
+use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{
     Attempt, AttemptOutcome, SeriesRecord, SeriesResult, Undone,
 };
@@ -54,7 +54,14 @@ impl<'a> ResultWriter<'a> {
         ledger: &'a mut Ledger,
         summary: &'a mut RunSummary,
     ) -> Self {
-        Self { context, ledger, summary, outdated: BTreeSet::new(), updated: Instant::now(), set_back: BTreeMap::new() }
+        Self {
+            context,
+            ledger,
+            summary,
+            outdated: BTreeSet::new(),
+            updated: Instant::now(),
+            set_back: BTreeMap::new(),
+        }
     }
 
     /// Writes all series that arrive.

@@ -21,10 +21,7 @@ pub struct CaseRows {
 
 impl CaseRows {
     /// The row of a case that could not be read.
-    pub(super) fn failed(
-        source: &SourceCase,
-        error: &(dyn std::error::Error + 'static),
-    ) -> Self {
+    pub(super) fn failed(source: &SourceCase, error: &(dyn std::error::Error + 'static)) -> Self {
         let case = &source.case.case_id;
         let failure = FailedCase::new("ingest", case, error, Some(case.clone()));
         Self { failures: vec![failure], ..Self::default() }

@@ -19,8 +19,8 @@ use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
 use data::DataLocation;
-use nodulus_faults::fs;
 use header::MetaImageHeader;
+use nodulus_faults::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use voxel_file::{n_values, voxel_files};
@@ -120,9 +120,9 @@ fn read_header(path: &Path, rules: &ReadRules) -> Result<(MetaImageHeader, u64),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fs_err as fs;
     use crate::volume::Geometry;
     use flate2::write::ZlibEncoder;
+    use fs_err as fs;
     use ndarray::Array3;
     use std::io::Write;
 

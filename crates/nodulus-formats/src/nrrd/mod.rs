@@ -22,9 +22,9 @@ use crate::repair::Repairs;
 use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream, room};
-use nodulus_faults::fs::{self, File};
 use header::{Layers, ParsedHeader};
 use ndarray::{Array3, Array4, Axis};
+use nodulus_faults::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 

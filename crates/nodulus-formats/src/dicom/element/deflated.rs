@@ -19,13 +19,12 @@ pub(crate) fn inflate(compressed: impl Read, file_length: u64) -> Result<Vec<u8>
         found,
         expected,
     };
-    DeflateDecoder::new(compressed)
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| match FaultClass::of(&error) {
+    DeflateDecoder::new(compressed).take(limit + 1).read_to_end(&mut bytes).map_err(|error| {
+        match FaultClass::of(&error) {
             FaultClass::Machine => Problem::Io(error),
             _ => problem(error.to_string(), "a whole deflate stream".to_owned()),
-        })?;
+        }
+    })?;
     if bytes.len() as u64 > limit {
         return Err(problem(format!("more than {limit} bytes"), format!("at most {limit}")));
     }

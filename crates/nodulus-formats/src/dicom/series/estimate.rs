@@ -40,6 +40,7 @@ mod tests {
     use super::*;
     use crate::dicom::tests::samples;
     use dicom_core::{DataElement, PrimitiveValue, VR};
+    use fs_err as fs;
 
     #[test]
     fn a_series_needs_the_bytes_of_its_files() {
