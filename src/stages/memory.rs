@@ -21,8 +21,8 @@ pub(super) enum NotWorked {
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// The program panicked.
-    #[error("{0}")]
-    Panicked(#[source] Panicked),
+    #[error(transparent)]
+    Panicked(Panicked),
 }
 
 impl NotWorked {

@@ -248,12 +248,15 @@ fn work(
     let Written { done, mut set_back } = pass(context, pending.iter().collect(), ledger, summary)?;
     summary.left = pending.len() - done.len() - set_back.len();
     for wait in WAITS {
-        if set_back.is_empty() || !wait_unless_stopped(context, wait) {
+        // Listing has tried several times what it could not read.
+        let again = pending.iter().filter(|pending| pending.series.fault.is_none());
+        let again = again.filter(|pending| set_back.contains_key(&pending.series.name));
+        let again: Vec<&PendingSeries> = again.collect();
+        if again.is_empty() || !wait_unless_stopped(context, wait) {
             break;
         }
-        let again = pending.iter().filter(|pending| set_back.contains_key(&pending.series.name));
         // A pass that is stopped early leaves the others as they were.
-        let written = pass(context, again.collect(), ledger, summary)?;
+        let written = pass(context, again, ledger, summary)?;
         set_back.retain(|name, _| !written.done.contains(name));
         set_back.extend(written.set_back);
     }

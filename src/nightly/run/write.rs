@@ -7,6 +7,7 @@ use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
+use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{
@@ -100,12 +101,7 @@ impl<'a> ResultWriter<'a> {
         let name = &series.name;
         let mut record = self.ledger.read(name)?;
         match outcome {
-            SeriesOutcome::Settling => {
-                self.summary.settling += 1;
-                self.summary.settling_series.push(name.clone());
-                (self.context.notify)(RunEvent::Settling { series: name.clone() });
-                return Ok(());
-            }
+            SeriesOutcome::Settling => return self.settling(name),
             SeriesOutcome::Unchanged => {
                 if let Some(current) = &mut record.current {
                     current.inputs.stamp = inputs.stamp;
@@ -115,33 +111,58 @@ impl<'a> ResultWriter<'a> {
                     }
                 }
             }
-            SeriesOutcome::Failed(problem) if problem.class.is_passing() => {
-                return self.set_back(name, problem);
-            }
             SeriesOutcome::Failed(problem) => {
-                let failed = self.failed(name, &problem.cause);
-                // The result that was to be completed stays.
-                if completes.is_some() {
-                    return Ok(());
-                }
-                let now = clock::timestamp(SystemTime::now());
-                record.supersede(Attempt::new(inputs, now, failed));
+                return self.fail(&series, record, inputs, completes.is_some(), problem);
             }
-            SeriesOutcome::Scored(scored) => match (record.result(), completes) {
-                (Some(result), Some(_)) => {
-                    if let Err(problem) = self.complete(name, result, &scored, &inputs) {
-                        return self.set_back(name, problem);
-                    }
+            SeriesOutcome::Scored(scored) => {
+                let is_completed = completes.is_some();
+                let written = match record.result().filter(|_| is_completed) {
+                    Some(result) => self.complete(name, result, &scored, &inputs),
+                    None => self.supersede(&mut record, &scored, inputs.clone()),
+                };
+                if let Err(problem) = written {
+                    return self.fail(&series, record, inputs, is_completed, problem);
                 }
-                _ => {
-                    if let Err(problem) = self.supersede(&mut record, &scored, inputs) {
-                        return self.set_back(name, problem);
-                    }
-                }
-            },
+            }
         }
         record.undone = None;
         self.outdated.extend(self.ledger.write(&record)?);
+        Ok(())
+    }
+
+    /// Records the failure of a series, if its content is at fault: that is so only where its files are still as they were
+    /// listed. A result that was to be completed stays.
+    fn fail(
+        &mut self,
+        series: &DiscoveredSeries,
+        mut record: SeriesRecord,
+        inputs: ResultInputs,
+        is_completed: bool,
+        problem: Problem,
+    ) -> Result<(), Error> {
+        if problem.class.is_passing() {
+            return self.set_back(&series.name, problem);
+        }
+        if series.problem.is_none() {
+            match series.source.stamp(&self.context.settings.input) {
+                Ok(stamp) if stamp.text == series.stamp.text => {}
+                Ok(_) => return self.settling(&series.name),
+                Err(_) => return self.set_back(&series.name, problem.of_machine()),
+            }
+        }
+        let failed = self.failed(&series.name, &problem.cause);
+        if is_completed {
+            return Ok(());
+        }
+        record.supersede(Attempt::new(inputs, clock::timestamp(SystemTime::now()), failed));
+        self.outdated.extend(self.ledger.write(&record)?);
+        Ok(())
+    }
+
+    fn settling(&mut self, name: &str) -> Result<(), Error> {
+        self.summary.settling += 1;
+        self.summary.settling_series.push(name.to_owned());
+        (self.context.notify)(RunEvent::Settling { series: name.to_owned() });
         Ok(())
     }
 
@@ -195,7 +216,7 @@ impl<'a> ResultWriter<'a> {
         (self.context.notify)(RunEvent::Warning { text });
     }
 
-    /// Adds a new result to a record; fails without one if the machine or the program is at fault.
+    /// Adds a new result to a record.
     fn supersede(
         &mut self,
         record: &mut SeriesRecord,
@@ -204,25 +225,20 @@ impl<'a> ResultWriter<'a> {
     ) -> Result<(), Problem> {
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
-        let outcome = match self.result(&name, scored, requested, &inputs) {
-            Err(problem) if problem.class.is_passing() => return Err(problem),
-            Err(problem) => self.failed(&name, &problem.cause),
-            Ok(result) => {
-                let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
-                self.summary.superseded += usize::from(record.result().is_some());
-                self.summary.scored += 1;
-                self.summary.nodules += nodules;
-                let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
-                self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
-                (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
-                AttemptOutcome::Scored(Box::new(result))
-            }
-        };
+        let result = self.result(&name, scored, requested, &inputs)?;
+        let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
+        self.summary.superseded += usize::from(record.result().is_some());
+        self.summary.scored += 1;
+        self.summary.nodules += nodules;
+        let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
+        self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
+        (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
+        let outcome = AttemptOutcome::Scored(Box::new(result));
         record.supersede(Attempt::new(inputs, at, outcome));
         Ok(())
     }
 
-    /// Adds the files to a result that were not requested when it was made; fails if the machine or the program is at fault.
+    /// Adds the files to a result that were not requested when it was made.
     fn complete(
         &mut self,
         name: &str,
@@ -231,25 +247,18 @@ impl<'a> ResultWriter<'a> {
         inputs: &ResultInputs,
     ) -> Result<(), Problem> {
         let requested = &self.context.settings.outputs | &result.requested;
-        match self.result(name, scored, requested, inputs) {
-            Err(problem) if problem.class.is_passing() => return Err(problem),
-            Err(problem) => {
-                self.failed(name, &problem.cause);
-            }
-            Ok(completed) => {
-                if completed.rows != result.rows {
-                    self.warn(name, "its files come from a second pass, which gave other figures");
-                }
-                let SeriesResult { requested, outputs, warnings, .. } = completed;
-                *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
-                self.summary.completed += 1;
-                (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
-            }
+        let completed = self.result(name, scored, requested, inputs)?;
+        if completed.rows != result.rows {
+            self.warn(name, "its files come from a second pass, which gave other figures");
         }
+        let SeriesResult { requested, outputs, warnings, .. } = completed;
+        *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
+        self.summary.completed += 1;
+        (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
         Ok(())
     }
 
-    /// Writes the files of a result and returns it. An error with them is a failure of the scan.
+    /// Writes the files of a result and returns it.
     fn result(
         &mut self,
         name: &str,

@@ -87,29 +87,11 @@ pub(crate) fn read<'a>(
     let read = || try_read(settings, budget, &pending, &mut inputs);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => failed(settings, &pending.series, &error),
+        Ok(Err(error)) => ReadOutcome::Failed(Problem::of(&settings.input, &error)),
         Err(panic) => ReadOutcome::Failed(Problem::of_panic(panic.as_ref())),
     };
     let PendingSeries { series, completes, .. } = pending;
     ReadSeries { series, inputs, completes, outcome }
-}
-
-/// The outcome of a series that cannot be read. The error counts as one of its content only where its files are still as
-/// they were listed.
-fn failed<'a>(
-    settings: &ScoreSettings,
-    series: &DiscoveredSeries,
-    error: &Error,
-) -> ReadOutcome<'a> {
-    let problem = Problem::of(&settings.input, error);
-    if problem.class.is_passing() || series.problem.is_some() {
-        return ReadOutcome::Failed(problem);
-    }
-    match series.source.stamp(&settings.input) {
-        Ok(stamp) if stamp.text == series.stamp.text => ReadOutcome::Failed(problem),
-        Ok(_) => ReadOutcome::Settling,
-        Err(_) => ReadOutcome::Failed(problem.of_machine()),
-    }
 }
 
 fn try_read<'a>(

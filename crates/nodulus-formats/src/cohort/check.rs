@@ -5,6 +5,7 @@ use super::case_files::CaseFiles;
 use crate::mask_file::{self, MaskRules};
 use crate::volume::SliceRanges;
 use crate::{dicom, image_file};
+use nodulus_faults::in_words;
 
 /// What the headers of a case show.
 #[derive(Debug, Default)]
