@@ -1,6 +1,6 @@
 //! Faults of the machine, made by a library that lets chosen calls of the program fail: a passing fault never becomes a result.
 //!
-//! A sample of the calls fails by default, and every one of them with `NODULUS_FAULTS=all` (`tests/faults/all`).
+//! A sample of the calls fails; a larger one, or every call, with `NODULUS_FAULTS` (`tests/faults/all`).
 
 use crate::fixture;
 use crate::nightly_job::{Job, files};
@@ -74,9 +74,11 @@ fn run_with(command: &mut Command, shim: &Path, fault: Fault<'_>) -> (Output, [u
     (output, [0; 2].map(|_| numbers.next().unwrap()))
 }
 
-/// The calls of a run at which faults are made: some, or all of them.
-fn positions(n_calls: u64, n: usize, random: &mut ChaCha8Rng) -> Vec<u64> {
-    if std::env::var("NODULUS_FAULTS").is_ok_and(|faults| faults == "all") {
+/// The calls of a run at which faults are made: 2 of them, as many as `NODULUS_FAULTS` says, or all.
+fn positions(n_calls: u64, random: &mut ChaCha8Rng) -> Vec<u64> {
+    let wanted = std::env::var("NODULUS_FAULTS").unwrap_or_else(|_| "2".to_owned());
+    let n: u64 = if wanted == "all" { n_calls } else { wanted.parse().unwrap() };
+    if n >= n_calls {
         return (1..=n_calls).collect();
     }
     let chosen: BTreeSet<u64> = (0..n).map(|_| random.random_range(1..=n_calls.max(1))).collect();
@@ -214,7 +216,7 @@ fn a_passing_fault_of_a_run_is_healed_or_named_and_never_a_result() {
         let (_, [n_calls, _]) = run_with(&mut undisturbed, shim, none);
         assert!(n_calls > 0, "{call} below {below:?} is not seen");
         for errno in errnos {
-            for at in positions(n_calls, 2, &mut random) {
+            for at in positions(n_calls, &mut random) {
                 let fault = Fault { errno: *errno, at, ..none };
                 let Some(is_well) = disturb_run(shim, call, below, fault) else { continue };
                 counts.faults += 1;
@@ -316,7 +318,7 @@ fn a_passing_fault_of_a_night_is_healed_or_named_and_never_a_result() {
         let (_, [n_calls, _]) = run_with(&mut score(job, &store), shim, none);
         assert!(n_calls > 0, "{call} is not seen");
         for errno in errnos {
-            for at in positions(n_calls, 2, &mut random) {
+            for at in positions(n_calls, &mut random) {
                 let store = folder.path().join(format!("{}-{at}", errno.0));
                 let path = below(&store);
                 let fault = Fault { below: &path, errno: *errno, at, ..none };
